@@ -1,0 +1,86 @@
+"""What a command prints: one JSON document for programs, text for people, and the exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ssrl_core.errors import SSRLError
+
+
+def leaf(
+    group: Any,
+    name: str,
+    *,
+    run: Callable[[argparse.Namespace], Any],
+    show: Callable[[Any], str],
+    help: str,
+    description: str | None = None,
+) -> argparse.ArgumentParser:
+    """Add a command that does something, with `--json`.
+
+    Args:
+        group: what `add_subparsers` returned.
+        run: does the work and returns JSON-able data (CONTRACTS C11); raises SSRLError.
+        show: the same data as text for people.
+    """
+    parser: argparse.ArgumentParser = group.add_parser(name, help=help, description=description or help)
+    parser.add_argument("--json", action="store_true", help="print exactly one JSON document on stdout")
+    parser.set_defaults(run=run, show=show, command=parser.prog.split(" ", 1)[-1].removeprefix("-m ssrl_core "))
+    return parser
+
+
+def report(args: argparse.Namespace) -> int:
+    """Run the command that was parsed and print its answer.
+
+    Returns:
+        The exit code: 0, 1 failed, 2 bad input, 3 stopped while waited for.
+    """
+    try:
+        data = args.run(args)
+    except SSRLError as error:
+        return fail(args.command, error, as_json=args.json)
+    if args.json:
+        _print_json({"version": 1, "ok": True, "command": args.command, "data": data})
+    else:
+        print(args.show(data))
+    return 0
+
+
+def fail(command: str, error: SSRLError, *, as_json: bool) -> int:
+    """Print an error where it belongs and return its exit code."""
+    if as_json:
+        _print_json({"version": 1, "ok": False, "command": command, "error": error.as_dict()})
+    else:
+        print(error.message, file=sys.stderr)
+    return error.exit_code
+
+
+def say(text: str) -> None:
+    """A line of progress, on stderr so that stdout stays one document."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    """Rows as aligned text columns; an empty list says so."""
+    if not rows:
+        return "nothing here yet"
+    cells = [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[i]) for line in [columns, *cells]) for i in range(len(columns))]
+    lines = [columns, *cells]
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")

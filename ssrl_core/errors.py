@@ -1,0 +1,91 @@
+"""Everything that can go wrong in a way the user can understand.
+
+SSRLError
+├── SpecError   the user can mend it: shown where it was made
+├── DataError   a file or an image set is not what it should be; names the file
+├── RunError    a training or a job failed; names the run and its log
+└── Stopped     somebody asked for the stop while we waited
+
+A message names place, rule, value and remedy. Anything else that is raised is a bug and shows itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class SSRLError(Exception):
+    """An error that a user can read.
+
+    Args:
+        message: the whole text; left out, it is put together as
+            `{where}: {field} must be {rule}, got {value!r}. {remedy}`.
+        where: the place, e.g. `Composition "strong-crop", step 2 color_jitter`.
+        field: the setting that is wrong, e.g. `hue`.
+        rule: what it must be, e.g. `in 0..0.5`.
+        value: what was found.
+        remedy: a sentence that says what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        where: str = "",
+        field: str = "",
+        rule: str = "",
+        value: Any = None,
+        remedy: str = "",
+    ) -> None:
+        self.where, self.field, self.rule, self.value, self.remedy = where, field, rule, value, remedy
+        self.message = message or self._compose()
+        super().__init__(self.message)
+
+    def _compose(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        text = f"{place}{self.field} must be {self.rule}, got {_short(self.value)}."
+        return f"{text} {self.remedy}".strip()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The error as JSON-able fields (CONTRACTS C11)."""
+        value = self.value if isinstance(self.value, str | int | float | bool | None) else _short(self.value)
+        if isinstance(value, float) and value - value != 0:
+            value = repr(value)
+        return {
+            "type": type(self).__name__,
+            "where": self.where,
+            "field": self.field,
+            "rule": self.rule,
+            "value": value,
+            "remedy": self.remedy,
+            "message": self.message,
+        }
+
+
+class SpecError(SSRLError):
+    """A composition, a spec or a choice that the user can mend."""
+
+    exit_code = 2
+
+
+class DataError(SSRLError):
+    """A file or an image set that is not what it should be."""
+
+    exit_code = 2
+
+
+class RunError(SSRLError):
+    """A training or a job that failed; `where` names the run."""
+
+
+class Stopped(SSRLError):
+    """The run was stopped by request while it was waited for."""
+
+    exit_code = 3
+
+
+def _short(value: Any, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

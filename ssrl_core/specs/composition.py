@@ -1,0 +1,296 @@
+"""A composition: ordered steps, as frozen data that reads as a sentence (CONTRACTS C3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.parameters import Parameter, refuse_unknown
+from ssrl_core.specs.steps import Branch, Step, how_often, read_steps
+from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+
+__all__ = [
+    "Branch",
+    "Composition",
+    "Step",
+    "ViewGroup",
+    "dump",
+    "how_often",
+    "load",
+    "parse",
+    "preset_names",
+    "save",
+    "saved_names",
+]
+
+VERSION = 1
+MAX_STEPS = 64
+MAX_VIEWS = 64
+PRESETS = Path(__file__).parent / "presets"
+
+_SIZE = Parameter("size", "integer", None, "Side of the views.", 1, 4096, "px", 1)
+_COUNT = Parameter("count", "integer", 2, "Views of each image.", 1, MAX_VIEWS, "", 1)
+
+
+@dataclass(frozen=True)
+class ViewGroup:
+    """Views of one image that share their steps.
+
+    Attributes:
+        count: views of each image.
+        size: side of the views in px; None is the image set's own.
+        role: teachers see only `global` views.
+    """
+
+    name: str = "view"
+    count: int = 2
+    steps: tuple[Step, ...] = ()
+    size: int | None = None
+    role: Literal["global", "local"] = "global"
+
+    def __post_init__(self) -> None:
+        where = f"View group {self.name!r}"
+        object.__setattr__(self, "count", _COUNT.check(self.count, where))
+        object.__setattr__(self, "size", None if self.size is None else _SIZE.check(self.size, where))
+        object.__setattr__(self, "steps", tuple(self.steps))
+        if self.role not in ("global", "local"):
+            raise SpecError(
+                where=where, field="role", rule="global or local", value=self.role, remedy="Leave it out for global."
+            )
+        if len(self.steps) > MAX_STEPS:
+            raise SpecError(
+                where=where, field="steps", rule=f"at most {MAX_STEPS}", value=len(self.steps), remedy="Remove some."
+            )
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Ordered steps for one or several groups of views; order matters.
+
+    Raises:
+        SpecError: when made with no view group, two of one name, or more than 64 views.
+    """
+
+    name: str
+    views: tuple[ViewGroup, ...] = (ViewGroup(),)
+    version: int = VERSION
+
+    def __post_init__(self) -> None:
+        stores.check_slug(self.name, where=f"Composition {self.name!r}")
+        object.__setattr__(self, "views", tuple(self.views))
+        where = f"Composition {self.name!r}"
+        if not 1 <= self.view_count <= MAX_VIEWS:
+            raise SpecError(
+                where=where,
+                field="views",
+                rule=f"1 to {MAX_VIEWS} views",
+                value=self.view_count,
+                remedy="Change count.",
+            )
+        names = [group.name for group in self.views]
+        if len(set(names)) < len(names):
+            raise SpecError(
+                where=where, field="views", rule="groups of different names", value=names, remedy="Rename one."
+            )
+
+    @classmethod
+    def simple(cls, name: str, steps: Sequence[Step], *, size: int | None = None, count: int = 2) -> Composition:
+        """A composition of one group of views."""
+        return cls(name, (ViewGroup("view", count, tuple(steps), size),))
+
+    @property
+    def view_count(self) -> int:
+        """All views of one image."""
+        return sum(group.count for group in self.views)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps of the only group.
+
+        Raises:
+            SpecError: if there are several groups.
+        """
+        return self._only().steps
+
+    @property
+    def size(self) -> int | None:
+        """The side of the only group's views."""
+        return self._only().size
+
+    def with_steps(self, steps: Sequence[Step], group: int = 0) -> Composition:
+        """The same composition with other steps in one group."""
+        views = list(self.views)
+        views[group] = replace(views[group], steps=tuple(steps))
+        return replace(self, views=tuple(views))
+
+    def renamed(self, name: str) -> Composition:
+        """The same composition under another name."""
+        return replace(self, name=name)
+
+    def sentence(self) -> str:
+        """The whole composition in words."""
+        groups = []
+        for group in self.views:
+            text = "; ".join(step.sentence() for step in group.steps if step.enabled) or "the image as it is"
+            groups.append(text if len(self.views) == 1 else f"{group.count} × {group.name}: {text}")
+        return " · ".join(groups)
+
+    @classmethod
+    def from_mapping(cls, data: Any, where: str | None = None) -> Composition:
+        """A composition from plain data, short or full form.
+
+        Raises:
+            SpecError: naming the step and the rule.
+        """
+        if not isinstance(data, Mapping):
+            raise SpecError(
+                where=where or "Composition",
+                field="composition",
+                rule="a mapping",
+                value=data,
+                remedy="See docs/compositions.md.",
+            )
+        name = data.get("name", "untitled")
+        place = where or f'Composition "{name}"'
+        stores.check_version(dict(data), place, VERSION)
+        stores.check_slug(name, where=place)
+        if "views" in data:
+            refuse_unknown(data, {"version", "name", "views"}, place, "a key of a composition with views")
+            return cls(name, _groups(data["views"], place))
+        refuse_unknown(data, {"version", "name", "size", "steps"}, place, "a key of a composition")
+        return cls(
+            name, (ViewGroup("view", 2, read_steps(data.get("steps", []), place), _size(data.get("size"), place)),)
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data; the short form where one group of two global views says it all."""
+        head: dict[str, Any] = {"version": self.version, "name": self.name}
+        only = self.views[0]
+        if len(self.views) == 1 and (only.name, only.count, only.role) == ("view", 2, "global"):
+            return head | {"size": only.size, "steps": [step.to_mapping() for step in only.steps]}
+        return head | {
+            "views": [
+                {
+                    "name": g.name,
+                    "count": g.count,
+                    "size": g.size,
+                    "role": g.role,
+                    "steps": [s.to_mapping() for s in g.steps],
+                }
+                for g in self.views
+            ]
+        }
+
+    def _only(self) -> ViewGroup:
+        if len(self.views) != 1:
+            raise SpecError(
+                where=f"Composition {self.name!r}",
+                field="views",
+                rule="one group here",
+                value=len(self.views),
+                remedy="Choose a group.",
+            )
+        return self.views[0]
+
+
+def parse(text: str | bytes, where: str = "Composition") -> Composition:
+    """A composition from YAML or JSON text."""
+    data = parse_yaml(text, where)
+    name = data.get("name") if isinstance(data, Mapping) else None
+    return Composition.from_mapping(data, f'Composition "{name}"' if isinstance(name, str) else where)
+
+
+def dump(composition: Composition) -> str:
+    """The canonical YAML text; `parse` gives the same composition back, and the text byte for byte."""
+    return dump_yaml(composition.to_mapping())
+
+
+def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) -> Composition:
+    """A composition by the name of a preset or a saved one, from a file, or from plain data.
+
+    Args:
+        base: folder that relative file names start from.
+
+    Raises:
+        SpecError: if nothing of that name is there, or what is there is not a composition.
+    """
+    if isinstance(source, Mapping):
+        return Composition.from_mapping(source)
+    if isinstance(source, str):
+        for folder in (PRESETS, stores.compositions_root()):
+            file = folder / f"{source}.yaml"
+            if stores.SLUG.match(source) and file.is_file():
+                return parse(file.read_bytes(), f'Composition "{source}"')
+    path = Path(source) if base is None else base / source
+    if not path.is_file():
+        known = ", ".join([*preset_names(), *saved_names()])
+        raise SpecError(
+            where="Composition",
+            field="composition",
+            rule="a preset, a saved name or a file",
+            value=str(source),
+            remedy=f"There is: {known}.",
+        )
+    return parse(path.read_bytes(), str(path))
+
+
+def save(composition: Composition) -> Path:
+    """Keep a composition under its name in the store; a preset's name is refused."""
+    if composition.name in preset_names():
+        raise SpecError(
+            where="Composition",
+            field="name",
+            rule="other than a preset's",
+            value=composition.name,
+            remedy="Choose another name.",
+        )
+    path = stores.compositions_root() / f"{composition.name}.yaml"
+    stores.replace(path, dump(composition))
+    return path
+
+
+def preset_names() -> list[str]:
+    """Names of the compositions that ship, in the order of their table."""
+    from ssrl_core.specs.presets_table import PRESETS_TABLE
+
+    return list(PRESETS_TABLE)
+
+
+def saved_names() -> list[str]:
+    """Names of the user's saved compositions."""
+    return sorted(path.stem for path in stores.compositions_root().glob("*.yaml") if stores.SLUG.match(path.stem))
+
+
+def _size(value: Any, where: str) -> int | None:
+    return None if value is None else _SIZE.check(value, where)
+
+
+def _groups(data: Any, where: str) -> tuple[ViewGroup, ...]:
+    if not isinstance(data, list | tuple) or not data:
+        raise SpecError(
+            where=where, field="views", rule="a list of view groups", value=data, remedy="Give one at least."
+        )
+    groups = []
+    for number, item in enumerate(data, 1):
+        if not isinstance(item, Mapping):
+            raise SpecError(
+                where=where, field=f"views {number}", rule="a mapping", value=item, remedy="See docs/compositions.md."
+            )
+        name = item.get("name", f"view{number}")
+        place = f"{where}, views {name!r}"
+        refuse_unknown(item, {"name", "count", "size", "role", "steps"}, place, "a key of a view group")
+        count = _COUNT.check(item.get("count", 1), place)
+        groups.append(
+            ViewGroup(
+                str(name),
+                count,
+                read_steps(item.get("steps", []), place),
+                _size(item.get("size"), place),
+                item.get("role", "global"),
+            )
+        )
+    return tuple(groups)

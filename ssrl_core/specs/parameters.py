@@ -1,0 +1,187 @@
+"""A setting as a table row: its name, what it may be, what it means. Validation and the page's sliders read it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ssrl_core.errors import SpecError
+
+Kind = Literal["range", "amplitude", "number", "integer", "choice", "boolean", "fill"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One setting.
+
+    Attributes:
+        name: the key in files.
+        kind: `range` [lo, hi], drawn in it (a number x is [x, x]); `amplitude` a number x whose draw the sentence names
+            (±x, or a factor 1±x), or [lo, hi] of the drawn quantity itself; `number`, `integer`, `choice`, `boolean`;
+            `fill` a number in low..high or one of the options.
+        low, high: bounds, inclusive, in `unit`.
+        unit: "°", "px", "of the side", … or "" for a plain number.
+        sentence: what it does, for someone who never trained a network.
+        step: a sensible step of a slider.
+        options: allowed words of a `choice` (or beside the number of a `fill`).
+        pair_low, pair_high: bounds of [lo, hi] for an amplitude.
+        log: the slider and the draw are better seen on a logarithmic scale.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    sentence: str
+    low: float = 0.0
+    high: float = 1.0
+    unit: str = ""
+    step: float = 0.01
+    options: tuple[str, ...] = ()
+    pair_low: float | None = None
+    pair_high: float | None = None
+    log: bool = False
+
+    def check(self, value: Any, where: str) -> Any:
+        """The value in its canonical form: float, int, text or a (lo, hi) tuple.
+
+        Raises:
+            SpecError: naming place, rule, value and remedy.
+        """
+        if self.kind == "choice":
+            return self._word(value, where)
+        if self.kind == "boolean":
+            return self._truth(value, where)
+        if self.kind == "integer":
+            return self._integer(value, where)
+        if self.kind == "fill" and isinstance(value, str) and value in self.options:
+            return value
+        if self.kind in ("range", "amplitude") and isinstance(value, list | tuple):
+            return self._pair(value, where)
+        number = self._number(value, where, self.low, self.high)
+        return (number, number) if self.kind == "range" else number
+
+    def rule(self) -> str:
+        """What a value must be, in words."""
+        bounds = f"in {self.low:g}..{self.high:g}"
+        if self.kind == "choice":
+            return "one of " + ", ".join(self.options)
+        if self.kind == "boolean":
+            return "true or false"
+        if self.kind == "integer":
+            return f"a whole number {bounds}"
+        if self.kind == "range":
+            return f"[low, high] {bounds}"
+        if self.kind == "fill" and self.options:
+            return f"{bounds} or " + " or ".join(self.options)
+        return bounds
+
+    def _fail(self, value: Any, where: str, rule: str | None = None, remedy: str | None = None) -> SpecError:
+        return SpecError(
+            where=where,
+            field=self.name,
+            rule=rule or self.rule(),
+            value=value,
+            remedy=remedy or f"The default is {shown(self.default)}.",
+        )
+
+    def _word(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or value not in self.options:
+            raise self._fail(value, where)
+        return value
+
+    def _truth(self, value: Any, where: str) -> bool:
+        if not isinstance(value, bool):
+            raise self._fail(value, where)
+        return value
+
+    def _integer(self, value: Any, where: str) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not self.low <= value <= self.high:
+            raise self._fail(value, where)
+        return value
+
+    def _number(self, value: Any, where: str, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self._fail(value, where)
+        if not low <= value <= high:
+            raise self._fail(value, where, remedy=f"{'Lower' if value > high else 'Raise'} {self.name}.")
+        return float(value) + 0.0  # -0.0 and 0.0 are one value
+
+    def _pair(self, value: Any, where: str) -> tuple[float, float]:
+        low = self.low if self.pair_low is None else self.pair_low
+        high = self.high if self.pair_high is None else self.pair_high
+        rule = f"[low, high] in {low:g}..{high:g}"
+        if len(value) != 2:
+            raise self._fail(list(value), where, rule)
+        for item in value:
+            if (
+                isinstance(item, bool)
+                or not isinstance(item, int | float)
+                or not math.isfinite(item)
+                or not low <= item <= high
+            ):
+                raise self._fail(list(value), where, rule)
+        if value[0] > value[1]:
+            raise self._fail(list(value), where, "[low, high] with low ≤ high", "Swap the two.")
+        return (float(value[0]) + 0.0, float(value[1]) + 0.0)
+
+
+def shown(value: Any) -> str:
+    """A value as people read it: 0.4, [0.08, 1], reject."""
+    if isinstance(value, tuple | list):
+        return "[" + ", ".join(shown(item) for item in value) + "]"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def check_settings(
+    parameters: tuple[Parameter, ...], given: Mapping[str, Any], where: str, owner: str
+) -> dict[str, Any]:
+    """All settings in table order, defaults filled in.
+
+    Args:
+        owner: what has these settings ("rotation", "method simclr"), for the message about unknown ones.
+
+    Raises:
+        SpecError: an unknown setting or a value outside its rule.
+    """
+    known = {parameter.name for parameter in parameters}
+    refuse_unknown(given, known, where, f"a setting of {owner}")
+    return {p.name: p.check(given.get(p.name, p.default), where) for p in parameters}
+
+
+def refuse_unknown(given: Mapping[str, Any], known: set[str] | frozenset[str], where: str, what: str) -> None:
+    """Refuse keys that mean nothing here, naming the nearest one that does."""
+    import difflib
+
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), sorted(known), n=1)
+            names = ", ".join(sorted(known)) or "none"
+            remedy = f"Did you mean {near[0]!r}?" if near else f"There is: {names}."
+            raise SpecError(where=where, field=str(key), rule=what, value=str(key), remedy=remedy)
+
+
+class Frozen(dict[str, Any]):
+    """A dictionary that cannot change, so that frozen specs can be compared, hashed and cached."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("settings are frozen: make a new step or spec")
+
+    __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple((key, _hashable(value)) for key, value in self.items()))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Frozen, (dict(self),))
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((key, _hashable(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(item) for item in value)
+    return value

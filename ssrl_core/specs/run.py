@@ -1,0 +1,299 @@
+"""A run as data: what `train` takes and the Train page writes (CONTRACTS C5)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.parameters import Frozen, Parameter
+from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+
+VERSION = 1
+OPTIMIZERS = ("sgd", "lars", "adam", "adamw")
+LAYOUTS = ("tsne", "umap", "pca")
+_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "evaluate")
+
+
+def _whole(name: str, default: int | None, low: float, high: float, sentence: str) -> Parameter:
+    return Parameter(name, "integer", default, sentence, low, high, "", 1)
+
+
+def _real(name: str, default: float, low: float, high: float, sentence: str) -> Parameter:
+    return Parameter(name, "number", default, sentence, low, high)
+
+
+def _word(name: str, default: str, options: tuple[str, ...], sentence: str) -> Parameter:
+    return Parameter(name, "choice", default, sentence, options=options)
+
+
+OPTIMIZER_SETTINGS = (
+    _word("name", "adam", OPTIMIZERS, "How weights are updated."),
+    _real("lr", 0.001, 0.0, 1000.0, "Learning rate."),
+    _word("lr_scaling", "none", ("none", "batch256"), "batch256 multiplies the learning rate by batch size / 256."),
+    _real("weight_decay", 0.0001, 0.0, 10.0, "How strongly weights are pulled to zero."),
+    _real("momentum", 0.9, 0.0, 0.9999, "Momentum of sgd and lars."),
+)
+SCHEDULE_SETTINGS = (
+    _word("name", "cosine", ("cosine", "constant"), "How the learning rate falls."),
+    _whole("warmup_epochs", 10, 0, 1_000_000, "Epochs in which it rises; at most a tenth of all epochs is used."),
+    _real("warmup_lr", 3.0e-05, 0.0, 1000.0, "Learning rate at the start of the warm-up."),
+    _real("final_lr", 0.0, 0.0, 1000.0, "Learning rate at the end."),
+)
+KNN_SETTINGS = (
+    _whole("k", 20, 1, 100_000, "Neighbours that vote."),
+    _real("temperature", 0.07, 0.0001, 100.0, "Softness of the vote."),
+)
+LINEAR_SETTINGS = (
+    _word(
+        "mode",
+        "cached",
+        ("cached", "paper"),
+        "cached fits on stored embeddings; paper passes images through the frozen network.",
+    ),
+    _whole("epochs", 100, 1, 100_000, "Epochs of the classifier."),
+)
+KEEP_SETTINGS = (
+    _word("embedding", "all", ("all", "test", "none"), "Which embeddings stay on disk."),
+    _word(
+        "checkpoint", "until_done", ("always", "until_done"), "Whether the last checkpoint stays when the run is done."
+    ),
+)
+RUN_SETTINGS = (
+    _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
+    _whole("accumulate", 1, 1, 65_536, "Parts that a batch is worked through in."),
+    _whole("epochs", 100, 1, 1_000_000, "Passes over the training images."),
+    _whole("seed", 5, 0, 2**32 - 1, "Start of every random draw."),
+    _whole("limit_train", None, 2, 2**31, "Number of training images used; null is all of them."),
+    _word("precision", "auto", ("auto", "float32", "bf16"), "auto is bf16 on CUDA, else float32."),
+)
+
+
+@dataclass(frozen=True)
+class DatasetChoice:
+    """Which images: an image set, some of its channels, rows that match `where` (column -> list of values)."""
+
+    name: str = "mnist"
+    channels: tuple[str, ...] | None = None
+    where: Mapping[str, Any] = field(default_factory=Frozen)
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """Which network: a row of `BACKBONES`; stem auto (small below 64 px), small or standard; weights or none."""
+
+    name: str = "vgg11"
+    stem: str = "auto"
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """Which method, with all its settings (defaults filled in)."""
+
+    name: str = "simclr"
+    settings: Mapping[str, Any] = field(default_factory=Frozen)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.settings[name]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A composition and the weight of its loss."""
+
+    composition: Composition
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class OptimizerChoice:
+    """How weights are updated."""
+
+    name: str = "adam"
+    lr: float = 0.001
+    lr_scaling: str = "none"
+    weight_decay: float = 0.0001
+    momentum: float = 0.9
+
+    def effective_lr(self, batch_size: int) -> float:
+        """Learning rate after scaling by the batch."""
+        return self.lr * batch_size / 256 if self.lr_scaling == "batch256" else self.lr
+
+
+@dataclass(frozen=True)
+class ScheduleChoice:
+    """How the learning rate goes over the run."""
+
+    name: str = "cosine"
+    warmup_epochs: int = 10
+    warmup_lr: float = 3.0e-05
+    final_lr: float = 0.0
+
+
+@dataclass(frozen=True)
+class EvaluateChoice:
+    """What is measured after training. Not part of the hash: asking for more adds to the same run."""
+
+    split: str = "test"
+    clusters: tuple[int, ...] = (10,)
+    knn: Mapping[str, Any] = field(default_factory=lambda: Frozen(k=20, temperature=0.07))
+    linear: Mapping[str, Any] | None = field(default_factory=lambda: Frozen(mode="cached", epochs=100))
+    finetune: tuple[float, ...] = ()
+    layouts: tuple[str, ...] = ("tsne", "umap")
+    online_every_epochs: int = 5
+
+
+@dataclass(frozen=True)
+class KeepChoice:
+    """What stays on disk."""
+
+    embedding: str = "all"
+    checkpoint: str = "until_done"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that makes a run. Make one with `RunSpec.from_mapping` or `load_run`."""
+
+    dataset: DatasetChoice
+    backbone: BackboneChoice
+    method: MethodChoice
+    terms: tuple[Term, ...]
+    optimizer: OptimizerChoice
+    schedule: ScheduleChoice
+    batch_size: int = 256
+    accumulate: int = 1
+    epochs: int = 100
+    seed: int = 5
+    limit_train: int | None = None
+    precision: str = "auto"
+    device: str = "auto"
+    evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
+    keep: KeepChoice = field(default_factory=KeepChoice)
+    name: str | None = None
+    notes: str | None = None
+    tags: Mapping[str, Any] = field(default_factory=Frozen)
+    version: int = VERSION
+
+    @classmethod
+    def from_mapping(cls, data: Any, where: str = "Spec", *, base: Path | None = None) -> RunSpec:
+        """A spec from plain data, defaults filled in, compositions inlined.
+
+        Args:
+            base: folder that relative names of composition files start from.
+
+        Raises:
+            SpecError: naming the field, the rule and the remedy.
+        """
+        from ssrl_core.specs.run_reading import read_run
+
+        return read_run(data, where, base)
+
+    @property
+    def warmup_epochs(self) -> int:
+        """Epochs of warm-up that are really used: at most a tenth of all."""
+        return min(self.schedule.warmup_epochs, self.epochs // 10)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data with every default written out, in the order of CONTRACTS C5."""
+        return {
+            "version": self.version,
+            "name": self.name,
+            "notes": self.notes,
+            "tags": dict(self.tags),
+            "dataset": {
+                "name": self.dataset.name,
+                "channels": None if self.dataset.channels is None else list(self.dataset.channels),
+                "where": {key: list(values) for key, values in self.dataset.where.items()},
+            },
+            "backbone": _plain(self.backbone),
+            "method": {"name": self.method.name, **self.method.settings},
+            "terms": [{"weight": t.weight, "composition": t.composition.to_mapping()} for t in self.terms],
+            "optimizer": _plain(self.optimizer),
+            "schedule": _plain(self.schedule),
+            **{row.name: getattr(self, row.name) for row in RUN_SETTINGS},
+            "device": self.device,
+            "evaluate": {
+                "split": self.evaluate.split,
+                "clusters": list(self.evaluate.clusters),
+                "knn": dict(self.evaluate.knn),
+                "linear": None if self.evaluate.linear is None else dict(self.evaluate.linear),
+                "finetune": list(self.evaluate.finetune),
+                "layouts": list(self.evaluate.layouts),
+                "online_every_epochs": self.evaluate.online_every_epochs,
+            },
+            "keep": _plain(self.keep),
+        }
+
+    def canonical(self, fingerprint: str) -> str:
+        """The JSON text that is hashed: what changes the result, and nothing else.
+
+        Args:
+            fingerprint: of the image set, in the place of its name.
+        """
+        data = self.to_mapping()
+        for key in _NOT_HASHED:
+            data.pop(key)
+        data["dataset"]["name"] = fingerprint
+        for term in data["terms"]:
+            term["composition"].pop("name")
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+    def spec_hash(self, fingerprint: str) -> str:
+        """First 12 hex digits of the sha256 of `canonical`."""
+        return hashlib.sha256(self.canonical(fingerprint).encode()).hexdigest()[:12]
+
+    def run_id(self, fingerprint: str) -> str:
+        """`<dataset>-<method>-<backbone>-s<seed>-<hash8>`: the same spec is the same run."""
+        digest = self.spec_hash(fingerprint)[:8]
+        return f"{self.dataset.name[:24]}-{self.method.name}-{self.backbone.name}-s{self.seed}-{digest}"
+
+
+def load_run(source: str | Path | Mapping[str, Any]) -> RunSpec:
+    """A spec from a file or from plain data.
+
+    Raises:
+        SpecError: the file is missing, empty, or not a spec.
+    """
+    if isinstance(source, Mapping):
+        return RunSpec.from_mapping(source)
+    data, path = read_mapping(source, "spec")
+    return RunSpec.from_mapping(data, str(path), base=path.parent)
+
+
+def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path]:
+    """The mapping in a YAML file, and its path.
+
+    Raises:
+        SpecError: missing, unreadable, empty, or no mapping.
+    """
+    path = Path(source)
+    try:
+        text = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError(
+            where=str(path), field=what, rule="a readable file", value=reason, remedy="Check the name."
+        ) from error
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, Mapping):
+        found = "an empty file" if data is None else type(data).__name__
+        raise SpecError(
+            where=str(path), field=what, rule="a mapping", value=found, remedy="Start with dataset, method and terms."
+        )
+    return data, path
+
+
+def dump_run(spec: RunSpec) -> str:
+    """The canonical YAML text of the resolved spec."""
+    return dump_yaml(spec.to_mapping())
+
+
+def _plain(choice: Any) -> dict[str, Any]:
+    return {f.name: getattr(choice, f.name) for f in fields(choice)}

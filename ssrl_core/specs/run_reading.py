@@ -1,0 +1,364 @@
+"""From what people write to a RunSpec: short forms, defaults, and one message for each thing that is wrong."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.specs import run as r
+from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.composition import load
+from ssrl_core.specs.methods import METHODS, MethodRow
+from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
+
+_KEYS = {f.name for f in dataclasses.fields(r.RunSpec)}
+_DEVICE = re.compile(r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
+_WEIGHT = Parameter("weight", "number", 1.0, "Weight of the loss.", 0.0, 1e6)
+_K = Parameter("clusters", "integer", 10, "Number of clusters.", 2, 10_000)
+_SHARE = Parameter("finetune", "number", 0.1, "Share of the labels used.", 0.0001, 1.0)
+_EVERY = Parameter("online_every_epochs", "integer", 5, "Epochs between two looks at kNN.", 0, 1_000_000)
+
+
+def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
+    """See `RunSpec.from_mapping`."""
+    if not isinstance(data, Mapping):
+        raise SpecError(
+            where=where, field="spec", rule="a mapping", value=data, remedy="Start with dataset, method and terms."
+        )
+    stores.check_version(dict(data), where, r.VERSION)
+    refuse_unknown(data, _KEYS, where, "a key of a spec")
+    method, row = _method(data.get("method"), where)
+    plain = check_settings(
+        r.RUN_SETTINGS[:-2], {k: data[k] for k in _names(r.RUN_SETTINGS[:-2]) if k in data}, where, "a spec"
+    )
+    spec = r.RunSpec(
+        dataset=_dataset(data.get("dataset"), where),
+        backbone=_backbone(data.get("backbone", "vgg11"), where),
+        method=method,
+        terms=_terms(data.get("terms"), where, base),
+        optimizer=_optimizer(data.get("optimizer"), row, where),
+        schedule=_schedule(data.get("schedule"), row, where),
+        **plain,
+        limit_train=_limit(data.get("limit_train"), where),
+        precision=r.RUN_SETTINGS[-1].check(data.get("precision", "auto"), where),
+        device=_device(data.get("device", "auto"), where),
+        evaluate=_evaluate(data.get("evaluate"), where),
+        keep=r.KeepChoice(
+            **check_settings(r.KEEP_SETTINGS, _mapping(data.get("keep"), where, "keep"), f"{where}, keep", "keep")
+        ),
+        name=_text(data.get("name"), where, "name"),
+        notes=_text(data.get("notes"), where, "notes"),
+        tags=_tags(data.get("tags"), where),
+    )
+    _check_together(spec, row, where)
+    return spec
+
+
+def _names(rows: tuple[Parameter, ...]) -> list[str]:
+    return [row.name for row in rows]
+
+
+def _mapping(value: Any, where: str, field: str) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise SpecError(
+            where=where, field=field, rule="a mapping", value=value, remedy="Leave it out for the defaults."
+        )
+    return value
+
+
+def _named(value: Any, where: str, field: str, example: str) -> dict[str, Any]:
+    """`simclr` is short for `{name: simclr}`."""
+    if isinstance(value, str):
+        return {"name": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        raise SpecError(
+            where=where,
+            field=field,
+            rule="a name, or a mapping with the key name",
+            value=value,
+            remedy=f"Write {field}: {example}.",
+        )
+    return dict(value)
+
+
+def _text(value: Any, where: str, field: str) -> str | None:
+    if value is not None and (not isinstance(value, str) or len(value) > 10_000):
+        raise SpecError(
+            where=where, field=field, rule="text of at most 10,000 characters", value=value, remedy="Put it in quotes."
+        )
+    return value
+
+
+def _tags(value: Any, where: str) -> Frozen:
+    tags = _mapping(value, where, "tags")
+    for key, item in tags.items():
+        if not isinstance(item, str | int | float | bool | None):
+            raise SpecError(
+                where=where,
+                field=f"tags.{key}",
+                rule="a text or a number",
+                value=item,
+                remedy="Shorten it to one word.",
+            )
+    return Frozen(tags)
+
+
+def _dataset(value: Any, where: str) -> r.DatasetChoice:
+    if value is None:
+        raise SpecError(
+            where=where, field="dataset", rule="given", value=None, remedy="Name an image set, such as strokes."
+        )
+    given = _named(value, where, "dataset", "strokes")
+    place = f"{where}, dataset"
+    refuse_unknown(given, {"name", "channels", "where"}, place, "a key of dataset")
+    name = stores.check_slug(given["name"], where=place)
+    channels = given.get("channels")
+    if channels is not None and (
+        not isinstance(channels, list | tuple) or not channels or not all(isinstance(c, str) for c in channels)
+    ):
+        raise SpecError(
+            where=place,
+            field="channels",
+            rule="a list of channel names",
+            value=channels,
+            remedy="Leave it out for all channels.",
+        )
+    chosen: dict[str, Any] = {}
+    for column, values in _mapping(given.get("where"), place, "where").items():
+        items = values if isinstance(values, list | tuple) else [values]
+        if not items:
+            raise SpecError(
+                where=place, field=f"where.{column}", rule="a list of values", value=values, remedy="Name one at least."
+            )
+        chosen[column] = tuple(items)
+    return r.DatasetChoice(name, None if channels is None else tuple(channels), Frozen(chosen))
+
+
+def _backbone(value: Any, where: str) -> r.BackboneChoice:
+    given = _named(value, where, "backbone", "resnet18")
+    place = f"{where}, backbone"
+    refuse_unknown(given, {"name", "stem", "weights"}, place, "a key of backbone")
+    _one_of(given["name"], tuple(BACKBONES), place, "name")
+    stem = given.get("stem", "auto")
+    _one_of(stem, ("auto", "small", "standard"), place, "stem")
+    weights = given.get("weights")
+    if weights is not None and not isinstance(weights, str):
+        raise SpecError(
+            where=place,
+            field="weights",
+            rule="null, imagenet or a path",
+            value=weights,
+            remedy="Leave it out for a new network.",
+        )
+    if weights == "imagenet" and not BACKBONES[given["name"]].imagenet:
+        raise SpecError(
+            where=place,
+            field="weights",
+            rule="null for this backbone",
+            value=weights,
+            remedy="There are no ImageNet weights for it.",
+        )
+    return r.BackboneChoice(given["name"], stem, weights)
+
+
+def _method(value: Any, where: str) -> tuple[r.MethodChoice, MethodRow]:
+    if value is None:
+        raise SpecError(
+            where=where, field="method", rule="given", value=None, remedy="Name one of: " + ", ".join(METHODS) + "."
+        )
+    given = _named(value, where, "method", "simclr")
+    name = given.pop("name")
+    _one_of(name, tuple(METHODS), f"{where}, method", "name")
+    row = METHODS[name]
+    settings = check_settings(row.settings, given, f"{where}, method {name}", f"method {name}")
+    return r.MethodChoice(name, Frozen(settings)), row
+
+
+def _terms(value: Any, where: str, base: Path | None) -> tuple[r.Term, ...]:
+    if isinstance(value, str) or (isinstance(value, Mapping) and "composition" not in value):
+        value = [{"composition": value}]
+    elif isinstance(value, Mapping):
+        value = [value]
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError(
+            where=where,
+            field="terms",
+            rule="a list of {composition, weight}",
+            value=value,
+            remedy="Write terms: [{composition: cifar-base}].",
+        )
+    terms = []
+    for number, item in enumerate(value, 1):
+        place = f"{where}, term {number}"
+        if isinstance(item, str):
+            item = {"composition": item}
+        if not isinstance(item, Mapping) or "composition" not in item:
+            raise SpecError(
+                where=place,
+                field="composition",
+                rule="given",
+                value=item,
+                remedy="Name a preset, a file, or write it out.",
+            )
+        refuse_unknown(item, {"composition", "weight"}, place, "a key of a term")
+        source = item["composition"]
+        if not isinstance(source, str | Path | Mapping):
+            raise SpecError(
+                where=place,
+                field="composition",
+                rule="a name, a file or a mapping",
+                value=source,
+                remedy="Name a preset.",
+            )
+        terms.append(r.Term(load(source, base=base), _WEIGHT.check(item.get("weight", 1.0), place)))
+    if sum(term.weight for term in terms) <= 0:
+        raise SpecError(
+            where=where,
+            field="terms",
+            rule="of weights that sum to more than 0",
+            value=[t.weight for t in terms],
+            remedy="Raise one weight.",
+        )
+    return tuple(terms)
+
+
+def _optimizer(value: Any, row: MethodRow, where: str) -> r.OptimizerChoice:
+    own = value is None
+    given = dict(row.optimizer) if own else _named(value, where, "optimizer", "adam")
+    settings = check_settings(r.OPTIMIZER_SETTINGS, given, f"{where}, optimizer", "optimizer")
+    if settings["lr"] <= 0:
+        raise SpecError(
+            where=f"{where}, optimizer", field="lr", rule="above 0", value=settings["lr"], remedy="Try 0.001 with adam."
+        )
+    if settings["name"] in ("adam", "adamw") and settings["lr"] > 10:
+        raise SpecError(
+            where=f"{where}, optimizer",
+            field="lr",
+            rule="at most 10 with adam",
+            value=settings["lr"],
+            remedy="Try 0.001.",
+        )
+    return r.OptimizerChoice(**settings)
+
+
+def _schedule(value: Any, row: MethodRow, where: str) -> r.ScheduleChoice:
+    given = dict(row.schedule) if value is None else _named(value, where, "schedule", "cosine")
+    return r.ScheduleChoice(**check_settings(r.SCHEDULE_SETTINGS, given, f"{where}, schedule", "schedule"))
+
+
+def _limit(value: Any, where: str) -> int | None:
+    row = r.RUN_SETTINGS[-2]
+    return None if value is None else int(row.check(value, where))
+
+
+def _device(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not _DEVICE.match(value):
+        raise SpecError(
+            where=where,
+            field="device",
+            rule="auto, cpu, cuda, cuda:N or mps",
+            value=value,
+            remedy="auto takes a GPU where there is one.",
+        )
+    return value
+
+
+def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
+    given = _mapping(value, where, "evaluate")
+    place = f"{where}, evaluate"
+    keys = {"split", "clusters", "knn", "linear", "finetune", "layouts", "online_every_epochs"}
+    refuse_unknown(given, keys, place, "a key of evaluate")
+    split = given.get("split", "test")
+    _one_of(split, ("train", "val", "test"), place, "split")
+    layouts = _list(given.get("layouts", ["tsne", "umap"]), place, "layouts")
+    for name in layouts:
+        _one_of(name, r.LAYOUTS, place, "layouts")
+    linear = given.get("linear", {})
+    return r.EvaluateChoice(
+        split=split,
+        clusters=tuple(
+            dict.fromkeys(_K.check(k, place) for k in _list(given.get("clusters", [10]), place, "clusters"))
+        ),
+        knn=Frozen(check_settings(r.KNN_SETTINGS, _mapping(given.get("knn"), place, "knn"), f"{place}, knn", "knn")),
+        linear=None
+        if linear is None
+        else Frozen(check_settings(r.LINEAR_SETTINGS, _mapping(linear, place, "linear"), f"{place}, linear", "linear")),
+        finetune=tuple(_SHARE.check(x, place) for x in _list(given.get("finetune", []), place, "finetune")),
+        layouts=tuple(dict.fromkeys(layouts)),
+        online_every_epochs=_EVERY.check(given.get("online_every_epochs", 5), place),
+    )
+
+
+def _list(value: Any, where: str, field: str) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise SpecError(where=where, field=field, rule="a list", value=value, remedy=f"Write {field}: [{value}].")
+    return list(value)
+
+
+def _one_of(value: Any, options: tuple[str, ...], where: str, field: str) -> None:
+    if not isinstance(value, str) or value not in options:
+        import difflib
+
+        near = difflib.get_close_matches(str(value), options, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else "There is: " + ", ".join(options) + "."
+        raise SpecError(where=where, field=field, rule="one of those there are", value=value, remedy=remedy)
+
+
+def _check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
+    """What is right alone and wrong together."""
+    if spec.batch_size % spec.accumulate or spec.batch_size // spec.accumulate < 2:
+        raise SpecError(
+            where=where,
+            field="accumulate",
+            rule=f"a divisor of batch_size {spec.batch_size} that leaves 2 images a part",
+            value=spec.accumulate,
+            remedy="Choose another.",
+        )
+    queue = spec.method.settings.get("queue_size")
+    if queue is not None and row.queue_multiple and queue % spec.batch_size:
+        near = max(1, round(queue / spec.batch_size)) * spec.batch_size
+        raise SpecError(
+            where=f"{where}, method {row.name}",
+            field="queue_size",
+            rule=f"a multiple of batch_size {spec.batch_size}",
+            value=queue,
+            remedy=f"Take {near}.",
+        )
+    if row.name == "vibcreg" and spec.method["projection_dim"] % spec.method["whitening_groups"]:
+        raise SpecError(
+            where=f"{where}, method vibcreg",
+            field="whitening_groups",
+            rule=f"a divisor of projection_dim {spec.method['projection_dim']}",
+            value=spec.method["whitening_groups"],
+            remedy="Choose another.",
+        )
+    for number, term in enumerate(spec.terms, 1):
+        _check_views(term, row, f"{where}, term {number}")
+
+
+def _check_views(term: r.Term, row: MethodRow, where: str) -> None:
+    global_views = sum(g.count for g in term.composition.views if g.role == "global")
+    local_views = term.composition.view_count - global_views
+    if row.views == "two" and (global_views != 2 or local_views):
+        raise SpecError(
+            where=where,
+            field="composition",
+            rule=f"of two global views for method {row.name}",
+            value=f"{global_views} global and {local_views} local",
+            remedy="Use a composition of two views, or swav, deepcluster_v2 or dino.",
+        )
+    if row.views != "two" and global_views != 2:
+        raise SpecError(
+            where=where,
+            field="composition",
+            rule=f"of two global views (and any number of local ones) for method {row.name}",
+            value=f"{global_views} global",
+            remedy="Change the counts.",
+        )

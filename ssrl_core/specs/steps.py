@@ -1,0 +1,193 @@
+"""A step: one transform in a composition, checked when it is made (CONTRACTS C3)."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.specs import transforms
+from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
+from ssrl_core.specs.transforms import TRANSFORMS
+
+_P = Parameter("p", "number", 1.0, "How often the step is applied: 0 never, 1 always.")
+_WEIGHT = Parameter("weight", "number", 1.0, "How often this branch is taken, relative to the others.", 0.0, 1e6)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One of the alternatives of a `choice` step."""
+
+    weight: float
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A transform in a composition.
+
+    Attributes:
+        transform: a name of `TRANSFORMS`, or `choice`.
+        p: probability that it is applied.
+        enabled: a step that is switched off stays in place and is skipped.
+        settings: every setting of the transform, defaults filled in, ranges as (lo, hi).
+        branches: for `choice` only.
+
+    Raises:
+        SpecError: when made with an unknown transform or a setting outside its rule.
+    """
+
+    transform: str
+    p: float = 1.0
+    enabled: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    branches: tuple[Branch, ...] = ()
+
+    def __post_init__(self) -> None:
+        where = f"Step {self.transform}"
+        object.__setattr__(self, "p", _P.check(self.p, where))
+        if self.transform == "choice":
+            object.__setattr__(self, "settings", Frozen(check_settings((), self.settings, where, "choice")))
+            object.__setattr__(self, "branches", tuple(self.branches))
+            _check_branches(self.branches, where)
+            return
+        if self.branches:
+            raise SpecError(where=where, field="of", rule="a key of choice steps only", value="of", remedy="Remove it.")
+        row = _row(self.transform, where)
+        object.__setattr__(
+            self, "settings", Frozen(check_settings(row.parameters, self.settings, where, self.transform))
+        )
+
+    def __getitem__(self, name: str) -> Any:
+        return self.settings[name]
+
+    @classmethod
+    def from_mapping(cls, data: Any, where: str) -> Step:
+        """A step from a file; `where` names its place for messages."""
+        if not isinstance(data, Mapping):
+            raise SpecError(
+                where=where,
+                field="step",
+                rule="a mapping with the key transform",
+                value=data,
+                remedy="Write {transform: rotation, degrees: 25}.",
+            )
+        given = dict(data)
+        if "transform" not in given:
+            raise SpecError(
+                where=where,
+                field="transform",
+                rule="given",
+                value=None,
+                remedy="Name one of: " + ", ".join([*TRANSFORMS, "choice"]) + ".",
+            )
+        name = given.pop("transform")
+        if name != "choice":
+            _row(name, where)
+        place = f"{where} {name}"
+        p = _P.check(given.pop("p", 1.0), place)
+        enabled = given.pop("enabled", True)
+        if not isinstance(enabled, bool):
+            raise SpecError(
+                where=place,
+                field="enabled",
+                rule="true or false",
+                value=enabled,
+                remedy="Leave it out to keep the step on.",
+            )
+        if name == "choice":
+            refuse_unknown(given, {"of"}, place, "a key of choice")
+            return cls(name, p, enabled, branches=_branches(given.get("of"), place))
+        return cls(name, p, enabled, check_settings(TRANSFORMS[name].parameters, given, place, name))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The step as plain data, every setting written out."""
+        data: dict[str, Any] = {"transform": self.transform, "p": self.p}
+        if not self.enabled:
+            data["enabled"] = False
+        if self.transform == "choice":
+            data["of"] = [{"weight": b.weight, "steps": [s.to_mapping() for s in b.steps]} for b in self.branches]
+        else:
+            data.update(
+                {key: list(value) if isinstance(value, tuple) else value for key, value in self.settings.items()}
+            )
+        return data
+
+    def sentence(self) -> str:
+        """The step in words: "rotation up to 180°, always"."""
+        if self.transform == "choice":
+            what = "one of: " + " | ".join("; ".join(s.sentence() for s in b.steps) or "nothing" for b in self.branches)
+        else:
+            what = transforms.sentence(self.transform, self.settings)
+        return f"{what}, {how_often(self.p)}"
+
+
+def how_often(p: float) -> str:
+    """A probability in words: always, never, in 50 %."""
+    if p in (0.0, 1.0):
+        return "always" if p else "never"
+    return f"in {100 * p:.3g} %"
+
+
+def read_steps(data: Any, where: str) -> tuple[Step, ...]:
+    """Steps from a list in a file; `where` names the place for messages."""
+    if not isinstance(data, list | tuple):
+        raise SpecError(
+            where=where,
+            field="steps",
+            rule="a list of steps",
+            value=data,
+            remedy="Write one step a line, each after a dash.",
+        )
+    return tuple(Step.from_mapping(item, f"{where}, step {number}") for number, item in enumerate(data, 1))
+
+
+def _row(name: Any, where: str) -> transforms.Transform:
+    if not isinstance(name, str) or name not in TRANSFORMS:
+        near = difflib.get_close_matches(str(name), TRANSFORMS, n=1)
+        remedy = f"Did you mean {near[0]}?" if near else "There is: " + ", ".join([*TRANSFORMS, "choice"]) + "."
+        raise SpecError(where=where, field="transform", rule="a known transform", value=name, remedy=remedy)
+    return TRANSFORMS[name]
+
+
+def _branches(data: Any, where: str) -> tuple[Branch, ...]:
+    if not isinstance(data, list | tuple) or not data:
+        raise SpecError(
+            where=where, field="of", rule="a list of {weight, steps}", value=data, remedy="Give two or more."
+        )
+    branches = []
+    for number, item in enumerate(data, 1):
+        place = f"{where}, branch {number}"
+        if not isinstance(item, Mapping):
+            raise SpecError(
+                where=place,
+                field="branch",
+                rule="a mapping {weight, steps}",
+                value=item,
+                remedy="Write {weight: 1, steps: […]}.",
+            )
+        refuse_unknown(item, {"weight", "steps"}, place, "a key of a branch")
+        branches.append(Branch(_WEIGHT.check(item.get("weight", 1.0), place), read_steps(item.get("steps", []), place)))
+    _check_branches(branches, where)
+    return tuple(branches)
+
+
+def _check_branches(branches: Sequence[Branch], where: str) -> None:
+    if not branches or sum(branch.weight for branch in branches) <= 0:
+        raise SpecError(
+            where=where,
+            field="weight",
+            rule="above 0 for one branch at least",
+            value=[b.weight for b in branches],
+            remedy="Raise one.",
+        )
+    if any(step.transform == "choice" for branch in branches for step in branch.steps):
+        raise SpecError(
+            where=where,
+            field="of",
+            rule="one level deep",
+            value="choice",
+            remedy="Put the inner choice's branches here.",
+        )

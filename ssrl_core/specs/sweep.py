@@ -1,0 +1,233 @@
+"""A sweep as data: a run spec, seeds, and what varies (CONTRACTS C5)."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.parameters import refuse_unknown
+from ssrl_core.specs.run import RUN_SETTINGS, RunSpec, read_mapping
+
+MAX_RUNS = 100_000
+_SEED = next(row for row in RUN_SETTINGS if row.name == "seed")
+
+
+@dataclass(frozen=True)
+class Varied:
+    """One run of a sweep and what makes it different from its siblings."""
+
+    spec: RunSpec
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SweepSpec:
+    """A run spec with seeds and values that vary.
+
+    Attributes:
+        base: the run spec as plain data, compositions inlined.
+        vary: path -> values, in file order; `"*"` holds values that vary together.
+        sampler: {name: grid} or {name: random, count, seed}.
+    """
+
+    base: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    vary: Mapping[str, list[Any]]
+    sampler: Mapping[str, Any]
+    name: str | None = None
+    where: str = "Sweep"
+
+    @classmethod
+    def from_mapping(cls, data: Any, where: str = "Sweep", *, base: Path | None = None) -> SweepSpec:
+        """A sweep from plain data.
+
+        Raises:
+            SpecError: an unknown path, values that are no list, no seeds, an unknown sampler, too many runs.
+        """
+        if not isinstance(data, Mapping):
+            raise SpecError(
+                where=where,
+                field="sweep",
+                rule="a mapping",
+                value=data,
+                remedy="Start from a run spec and add seeds and vary.",
+            )
+        plain = {key: value for key, value in data.items() if key not in ("seeds", "vary", "sampler")}
+        plain.setdefault("keep", {"embedding": "test"})
+        spec = RunSpec.from_mapping(plain, where, base=base)
+        vary = data.get("vary", {})
+        if not isinstance(vary, Mapping):
+            raise SpecError(
+                where=where,
+                field="vary",
+                rule="a mapping of path to values",
+                value=vary,
+                remedy="Write vary: {epochs: [1, 2]}.",
+            )
+        sweep = cls(
+            spec.to_mapping(),
+            _seeds(data.get("seeds", [spec.seed]), where),
+            {path: _values(v, path, where) for path, v in vary.items()},
+            _sampler(data.get("sampler", {"name": "grid"}), where),
+            spec.name,
+            where,
+        )
+        count = len(sweep.seeds) * _count(sweep)
+        if count > MAX_RUNS:
+            raise SpecError(
+                where=where, field="vary", rule=f"at most {MAX_RUNS} runs", value=count, remedy="Vary less at once."
+            )
+        return sweep
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain data."""
+        return {**self.base, "seeds": list(self.seeds), "vary": dict(self.vary), "sampler": dict(self.sampler)}
+
+    def runs(self) -> list[Varied]:
+        """Every run, in file order, seeds innermost.
+
+        Raises:
+            SpecError: if a value makes a spec that is not valid.
+        """
+        runs = []
+        for values in self._points():
+            data = copy.deepcopy(dict(self.base))
+            for path, value in values.items():
+                _assign(data, path, value, self.where)
+            for seed in self.seeds:
+                runs.append(Varied(RunSpec.from_mapping({**data, "seed": seed}, _place(self.where, values)), values))
+        return runs
+
+    def _points(self) -> list[dict[str, Any]]:
+        axes = [[value if path == "*" else {path: value} for value in values] for path, values in self.vary.items()]
+        points = [
+            dict(itertools.chain.from_iterable(part.items() for part in combo)) for combo in itertools.product(*axes)
+        ]
+        if self.sampler["name"] == "random":
+            chosen = random.Random(self.sampler["seed"]).sample(
+                range(len(points)), min(self.sampler["count"], len(points))
+            )
+            points = [points[i] for i in sorted(chosen)]
+        return points
+
+
+def load_sweep(source: str | Path) -> SweepSpec:
+    """A sweep from a file."""
+    data, path = read_mapping(source, "sweep")
+    return SweepSpec.from_mapping(data, str(path), base=path.parent)
+
+
+def _place(where: str, values: Mapping[str, Any]) -> str:
+    return f"{where} ({', '.join(f'{k}={v}' for k, v in values.items())})" if values else where
+
+
+def _count(sweep: SweepSpec) -> int:
+    grid = math.prod(len(values) for values in sweep.vary.values())
+    return min(grid, sweep.sampler["count"]) if sweep.sampler["name"] == "random" else grid
+
+
+def _seeds(value: Any, where: str) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError(
+            where=where, field="seeds", rule="a list of whole numbers", value=value, remedy="Write seeds: [5, 6, 7]."
+        )
+    seeds = tuple(int(_SEED.check(seed, where)) for seed in value)
+    if len(set(seeds)) < len(seeds):
+        raise SpecError(
+            where=where, field="seeds", rule="different from each other", value=list(seeds), remedy="Name each once."
+        )
+    return seeds
+
+
+def _values(value: Any, path: str, where: str) -> list[Any]:
+    place = f"{where}, vary {path!r}"
+    if isinstance(value, Mapping):
+        return _spread(value, place)
+    if not isinstance(value, list | tuple) or not value:
+        raise SpecError(
+            where=place, field="values", rule="a list, or {from, to, count}", value=value, remedy="Write [0.1, 0.2]."
+        )
+    if path == "*" and not all(isinstance(item, Mapping) for item in value):
+        raise SpecError(
+            where=place, field="values", rule="a list of {path: value}", value=value, remedy="Name each path."
+        )
+    return list(value)
+
+
+def _spread(value: Mapping[str, Any], where: str) -> list[float]:
+    refuse_unknown(value, {"from", "to", "count", "log"}, where, "a key of a range")
+    first: Any = value.get("from")
+    last: Any = value.get("to")
+    count, log = value.get("count"), value.get("log", False)
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in (first, last))
+    if not numbers or not isinstance(count, int) or isinstance(count, bool) or count < 1 or not isinstance(log, bool):
+        raise SpecError(
+            where=where,
+            field="range",
+            rule="{from: number, to: number, count: whole number}",
+            value=dict(value),
+            remedy="Give all three.",
+        )
+    if log and (first <= 0 or last <= 0):
+        raise SpecError(
+            where=where, field="from, to", rule="above 0 with log", value=[first, last], remedy="Leave log out."
+        )
+    if count == 1:
+        return [float(first)]
+    steps = [i / (count - 1) for i in range(count)]
+    inner = [first * (last / first) ** t if log else first + (last - first) * t for t in steps]
+    return [float(first), *(round(x, 12) for x in inner[1:-1]), float(last)]
+
+
+def _sampler(value: Any, where: str) -> dict[str, Any]:
+    given = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
+    name = given.get("name")
+    if name == "grid" and set(given) == {"name"}:
+        return {"name": "grid"}
+    if name == "random" and set(given) <= {"name", "count", "seed"}:
+        count, seed = given.get("count"), given.get("seed", 0)
+        if isinstance(count, int) and not isinstance(count, bool) and count >= 1 and isinstance(seed, int):
+            return {"name": "random", "count": count, "seed": seed}
+    raise SpecError(
+        where=where,
+        field="sampler",
+        rule="{name: grid} or {name: random, count, seed}",
+        value=value,
+        remedy="Leave it out for grid.",
+    )
+
+
+def _assign(data: dict[str, Any], path: str, value: Any, where: str) -> None:
+    """Set one value in plain spec data; list items by index, steps also by the name of their transform if unique."""
+    node: Any = data
+    keys = path.split(".")
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        place: int | str = key
+        if isinstance(node, list):
+            place = _index(node, key, path, where)
+        elif not isinstance(node, dict) or (key not in node and not (last and depth)):
+            raise SpecError(
+                where=where, field="vary", rule="a path in the spec", value=path, remedy=f"There is no {key!r} there."
+            )
+        if last:
+            node[place] = value
+        else:
+            node = node[place]
+
+
+def _index(items: list[Any], key: str, path: str, where: str) -> int:
+    if key.isdecimal() and int(key) < len(items):
+        return int(key)
+    matches = [i for i, item in enumerate(items) if isinstance(item, dict) and item.get("transform") == key]
+    if len(matches) != 1:
+        found = "stands there several times: use its index, from 0" if matches else "is not there"
+        raise SpecError(where=where, field="vary", rule="a path in the spec", value=path, remedy=f"{key!r} {found}.")
+    return matches[0]

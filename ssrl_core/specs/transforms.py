@@ -1,0 +1,384 @@
+"""The table of transforms: names, settings, ranges, units, and a sentence for someone who never trained a network.
+
+The law behind each setting is CONTRACTS C3 (docs/transforms.md is made from this table). A new transform is a row here
+and a file in `compositions/transforms/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ssrl_core.specs.parameters import Parameter
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One named operation.
+
+    Attributes:
+        kind: geometry moves pixels, colour changes values one by one, pixel mixes or hides them.
+        icon: Material symbol.
+        sentence: what it does to an image and what a network then learns to ignore.
+        channels: 3 if parts of it mean something on red, green and blue only, else None.
+        source: where the definition is from.
+    """
+
+    name: str
+    title: str
+    icon: str
+    kind: Literal["geometry", "colour", "pixel"]
+    sentence: str
+    source: str
+    parameters: tuple[Parameter, ...] = ()
+    channels: int | None = None
+
+    def parameter(self, name: str) -> Parameter:
+        """The row of one setting."""
+        return next(parameter for parameter in self.parameters if parameter.name == name)
+
+
+_TV = "torchvision.transforms.v2"
+_FILL = Parameter(
+    "fill", "number", 0.0, "Brightness of the area that nothing was moved into: 0 is black, 1 is white.", step=0.05
+)
+_ORDER = Parameter(
+    "order",
+    "choice",
+    "random",
+    "Whether the changes come in a random order (as torchvision does) or always brightness, contrast, saturation, hue.",
+    options=("random", "fixed"),
+)
+
+
+def _factor(name: str, sentence: str) -> Parameter:
+    return Parameter(name, "amplitude", 0.0, sentence, 0.0, 10.0, "±", 0.05, pair_low=0.0, pair_high=10.0)
+
+
+_HUE = Parameter(
+    "hue",
+    "amplitude",
+    0.0,
+    "How far colours may turn round the colour wheel; 0.5 is half a turn, any colour can become any other.",
+    0.0,
+    0.5,
+    "turn",
+    0.01,
+    pair_low=-0.5,
+    pair_high=0.5,
+)
+
+_ROWS = (
+    Transform(
+        "resized_crop",
+        "Crop and resize",
+        "crop",
+        "geometry",
+        "Cuts a rectangle out of the image and enlarges it, so that place, size and what lies outside stop mattering.",
+        f"{_TV}.RandomResizedCrop",
+        (
+            Parameter(
+                "scale", "range", (0.08, 1.0), "Share of the image's area that is kept.", 0.001, 4.0, "of the area"
+            ),
+            Parameter(
+                "ratio",
+                "range",
+                (0.75, 4 / 3),
+                "Width over height of the rectangle before it is resized.",
+                0.05,
+                20.0,
+                "w:h",
+                0.05,
+                log=True,
+            ),
+            Parameter(
+                "overflow",
+                "choice",
+                "reject",
+                "A rectangle that does not fit is drawn again (reject), or reaches over the edge into the fill (pad).",
+                options=("reject", "pad"),
+            ),
+            _FILL,
+        ),
+    ),
+    Transform(
+        "center_crop",
+        "Centre crop",
+        "center_focus_strong",
+        "geometry",
+        "Keeps the middle of the image and enlarges it, so that the surroundings are not seen at all.",
+        "paper, section 3.4 and appendix B.4",
+        (Parameter("side", "range", (0.5, 0.5), "Side of the middle part that is kept.", 0.01, 1.0, "of the side"),),
+    ),
+    Transform(
+        "pad",
+        "Padding",
+        "padding",
+        "geometry",
+        "Puts a margin around the image and shrinks it back, so that the size of things stops mattering.",
+        "paper, appendix B.2",
+        (
+            Parameter(
+                "fraction", "range", (0.1, 0.4), "Width of the margin added on each side.", 0.0, 2.0, "of the side"
+            ),
+            _FILL,
+        ),
+    ),
+    Transform(
+        "horizontal_flip",
+        "Horizontal flip",
+        "flip",
+        "geometry",
+        "Mirrors left and right, so that the side something is on stops mattering.",
+        f"{_TV}.RandomHorizontalFlip",
+    ),
+    Transform(
+        "vertical_flip",
+        "Vertical flip",
+        "swap_vert",
+        "geometry",
+        "Mirrors up and down: harmless for cells, destructive for digits (6 and 9).",
+        f"{_TV}.RandomVerticalFlip",
+    ),
+    Transform(
+        "rotation",
+        "Rotation",
+        "rotate_right",
+        "geometry",
+        "Turns the image about its middle, so that direction stops mattering.",
+        f"{_TV}.RandomRotation",
+        (
+            Parameter(
+                "degrees",
+                "amplitude",
+                180.0,
+                "Largest turn, to either side.",
+                0.0,
+                360.0,
+                "°",
+                1.0,
+                pair_low=-360.0,
+                pair_high=360.0,
+            ),
+            _FILL,
+        ),
+    ),
+    Transform(
+        "affine",
+        "Affine",
+        "transform",
+        "geometry",
+        "Turns, shifts, slants and scales a little at once, so that pose stops mattering.",
+        f"{_TV}.RandomAffine",
+        (
+            Parameter(
+                "degrees",
+                "amplitude",
+                0.0,
+                "Largest turn, to either side.",
+                0.0,
+                360.0,
+                "°",
+                1.0,
+                pair_low=-360.0,
+                pair_high=360.0,
+            ),
+            Parameter(
+                "translate",
+                "amplitude",
+                0.0,
+                "Largest shift, along each axis.",
+                0.0,
+                1.0,
+                "of the side",
+                0.01,
+                pair_low=-1.0,
+                pair_high=1.0,
+            ),
+            Parameter(
+                "shear",
+                "amplitude",
+                0.0,
+                "Largest slant, along x.",
+                0.0,
+                80.0,
+                "°",
+                1.0,
+                pair_low=-80.0,
+                pair_high=80.0,
+            ),
+            Parameter("scale", "range", (1.0, 1.0), "Enlargement; 1 leaves the size.", 0.05, 10.0, "×", 0.05),
+            _FILL,
+        ),
+    ),
+    Transform(
+        "color_jitter",
+        "Colour jitter",
+        "palette",
+        "colour",
+        "Changes brightness, contrast, saturation and hue, so that lighting and staining stop mattering.",
+        f"{_TV}.ColorJitter",
+        (
+            _factor("brightness", "Brightness is multiplied by a factor of 1 ± this."),
+            _factor("contrast", "Differences from the mean grey are multiplied by a factor of 1 ± this."),
+            _factor("saturation", "Colourfulness is multiplied by a factor of 1 ± this."),
+            _HUE,
+            _ORDER,
+        ),
+        channels=3,
+    ),
+    Transform(
+        "hue_jitter",
+        "Hue jitter",
+        "colorize",
+        "colour",
+        "Turns all colours round the colour wheel, so that colour itself stops mattering.",
+        "paper, appendix B.1 (the hue with a probability of its own)",
+        (Parameter("hue", "amplitude", 0.5, _HUE.sentence, 0.0, 0.5, "turn", 0.01, pair_low=-0.5, pair_high=0.5),),
+        channels=3,
+    ),
+    Transform(
+        "grayscale",
+        "Greyscale",
+        "filter_b_and_w",
+        "colour",
+        "Takes the colour away and leaves the brightness.",
+        f"{_TV}.RandomGrayscale",
+        channels=3,
+    ),
+    Transform(
+        "invert",
+        "Inversion",
+        "invert_colors",
+        "colour",
+        "Makes a negative: dark becomes bright, so that only the shape is left to tell images apart.",
+        f"{_TV}.RandomInvert",
+    ),
+    Transform(
+        "equalize",
+        "Equalize",
+        "equalizer",
+        "colour",
+        "Spreads the brightness values evenly over the whole range, in each channel.",
+        f"{_TV}.RandomEqualize",
+    ),
+    Transform(
+        "gaussian_blur",
+        "Blur",
+        "blur_on",
+        "pixel",
+        "Softens the image, so that fine texture stops mattering.",
+        f"{_TV}.GaussianBlur (radius here: 3 sigma)",
+        (Parameter("sigma", "range", (0.1, 2.0), "Width of the blur in pixels of the view.", 0.0, 50.0, "px", 0.1),),
+    ),
+    Transform(
+        "solarize",
+        "Solarize",
+        "wb_sunny",
+        "colour",
+        "Turns the bright part of the image into its negative.",
+        f"{_TV}.RandomSolarize",
+        (
+            Parameter(
+                "threshold",
+                "range",
+                (0.5, 0.5),
+                "Values from here on are turned round.",
+                0.0,
+                1.0,
+                "of full brightness",
+            ),
+        ),
+    ),
+    Transform(
+        "random_erasing",
+        "Erasing",
+        "hide_image",
+        "pixel",
+        "Covers a rectangle, so that no single part of the image is enough.",
+        f"{_TV}.RandomErasing",
+        (
+            Parameter(
+                "scale", "range", (0.02, 0.33), "Share of the image's area that is covered.", 0.0, 1.0, "of the area"
+            ),
+            Parameter(
+                "ratio", "range", (0.3, 3.3), "Height over width of the rectangle.", 0.05, 20.0, "h:w", 0.1, log=True
+            ),
+            Parameter(
+                "value",
+                "fill",
+                0.0,
+                "What covers it: a brightness, noise, or the image's mean.",
+                0.0,
+                1.0,
+                options=("noise", "mean"),
+            ),
+        ),
+    ),
+)
+
+TRANSFORMS: dict[str, Transform] = {row.name: row for row in _ROWS}
+
+
+def sentence(name: str, settings: Mapping[str, Any]) -> str:
+    """The parameters of a step in words, without its probability: "rotation up to 180°"."""
+    say = _SAY.get(name)
+    return say(settings) if say else TRANSFORMS[name].title.lower()
+
+
+def _span(value: Any, unit: str = "", *, percent: bool = False) -> str:
+    scale, digits = (100.0, ".3g") if percent else (1.0, ".3g")
+    suffix = " %" if percent else unit
+    if isinstance(value, tuple):
+        low, high = value[0] * scale, value[1] * scale
+        text = f"{low:{digits}}" if low == high else f"{low:{digits}} to {high:{digits}}"
+        return text + suffix
+    return f"{value * scale:{digits}}{suffix}"
+
+
+def _up_to(value: Any, unit: str, *, percent: bool = False) -> str:
+    text = _span(value, unit, percent=percent)
+    return f"from {text}" if isinstance(value, tuple) else f"up to {text}"
+
+
+def _say_affine(s: Mapping[str, Any]) -> str:
+    parts = []
+    if s["degrees"]:
+        parts.append(f"turn {_up_to(s['degrees'], '°')}")
+    if s["translate"]:
+        parts.append(f"shift {_up_to(s['translate'], '', percent=True)}")
+    if s["shear"]:
+        parts.append(f"slant {_up_to(s['shear'], '°')}")
+    if s["scale"] != (1.0, 1.0):
+        parts.append(f"size × {_span(s['scale'])}")
+    return "affine: " + (", ".join(parts) or "nothing changes")
+
+
+def _say_jitter(s: Mapping[str, Any]) -> str:
+    names = ("brightness", "contrast", "saturation")
+    parts = [
+        f"{n} {'× ' if isinstance(s[n], tuple) else '± '}{_span(s[n])}"
+        for n in names
+        if s[n] or isinstance(s[n], tuple)
+    ]
+    if s["hue"]:
+        parts.append(f"hue {'' if isinstance(s['hue'], tuple) else '± '}{_span(s['hue'])}")
+    return "colour jitter: " + (", ".join(parts) or "nothing changes")
+
+
+_SAY: dict[str, Callable[[Mapping[str, Any]], str]] = {
+    "resized_crop": lambda s: (
+        f"crop to {_span(s['scale'], percent=True)} of the area"
+        + (", over the edge too" if s["overflow"] == "pad" else "")
+    ),
+    "center_crop": lambda s: f"centre crop to {_span(s['side'], percent=True)} of the side",
+    "pad": lambda s: f"margin of {_span(s['fraction'], percent=True)} on each side",
+    "rotation": lambda s: f"rotation {_up_to(s['degrees'], '°')}",
+    "affine": _say_affine,
+    "color_jitter": _say_jitter,
+    "hue_jitter": lambda s: f"hue {'' if isinstance(s['hue'], tuple) else '± '}{_span(s['hue'])}",
+    "gaussian_blur": lambda s: f"blur of {_span(s['sigma'], ' px')}",
+    "solarize": lambda s: f"solarize from {_span(s['threshold'])}",
+    "random_erasing": lambda s: f"erasing {_span(s['scale'], percent=True)} of the area",
+}

@@ -1,0 +1,235 @@
+"""Reading YAML and JSON that people write, and the one way we write it.
+
+Read: YAML 1.2 scalars (PyYAML alone takes `1e-4` for text and `no` for false), no tags, no aliases, no key twice, at
+most 1 MB. Written: one canonical form, so that what Viewloom wrote comes back byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import yaml
+
+from ssrl_core.errors import SpecError
+
+MAX_BYTES = 1_000_000
+
+_NULL = re.compile(r"^(?:~|null|Null|NULL|)$")
+_BOOL = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
+_INT = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+)
+_PLAIN = re.compile(r"^[A-Za-z_][A-Za-z0-9_./-]*(?: [A-Za-z0-9_./+-]+)*$")
+_SPECIAL = {
+    "y",
+    "n",
+    "yes",
+    "no",
+    "on",
+    "off",
+    "true",
+    "false",
+    "null",
+}  # bare, other readers take these for something else
+
+
+def parse_yaml(text: str | bytes, where: str) -> Any:
+    """The data in a YAML or JSON text: mappings, lists, text, numbers, booleans, None.
+
+    Args:
+        where: what the text is, for messages.
+
+    Raises:
+        SpecError: not UTF-8, too large, not YAML, or with tags, aliases, doubled or non-text keys.
+    """
+    content = _decoded(text, where)
+    if content.lstrip()[:1] in ("{", "["):
+        try:
+            return json.loads(content, object_pairs_hook=_unique(where), parse_constant=_refuse_constant(where))
+        except (ValueError, RecursionError):
+            pass  # flow-style YAML starts with a bracket too
+    try:
+        return yaml.load(content, Loader=_loader(where))
+    except yaml.YAMLError as error:
+        raise SpecError(f"{where}: this is not YAML: {_place(error)}. Correct that line.") from error
+    except RecursionError as error:
+        raise SpecError(f"{where}: nested too deeply to be a spec. Flatten it.") from error
+    except (ValueError, OverflowError) as error:
+        raise SpecError(f"{where}: a number cannot be read ({error}). Correct it.") from error
+
+
+def dump_yaml(data: Any) -> str:
+    """The canonical YAML text of a mapping: block style on top, flow style for what fits on a line."""
+    return "".join(line + "\n" for line in _block(data, 0))
+
+
+def _decoded(text: str | bytes, where: str) -> str:
+    size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
+    if size > MAX_BYTES:
+        raise SpecError(
+            where=where, field="file", rule="at most 1 MB", value=f"{size} bytes", remedy="Give a smaller file."
+        )
+    if isinstance(text, str):
+        return text
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{where}: this is not a text file in UTF-8 ({error.reason} at byte {error.start}).") from error
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else str(problem)
+
+
+def _unique(where: str) -> Any:
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in result:
+                raise SpecError(f"{where}: the key {key!r} stands twice. Keep one.")
+            result[key] = value
+        return result
+
+    return collect
+
+
+def _refuse_constant(where: str) -> Any:
+    def refuse(name: str) -> Any:
+        raise SpecError(f"{where}: {name} is not a number that a spec may hold. Use null or a finite number.")
+
+    return refuse
+
+
+def _loader(where: str) -> Any:
+    """A loader class of its own for each text, so that messages can name the text."""
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {}  # noqa: RUF012  none of PyYAML's own
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            place = f"{where}: line {event.start_mark.line + 1}"
+            if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+                raise SpecError(f"{place}: aliases (& and *) are not read. Write it out.")
+            if getattr(event, "tag", None):
+                raise SpecError(f"{place}: tags (!) are not read. Remove {event.tag!r}.")
+            return super().compose_node(parent, index)
+
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+            for number, key in enumerate(keys):
+                if not isinstance(key, str):
+                    line = node.value[number][0].start_mark.line + 1
+                    raise SpecError(f"{where}: line {line}: a key must be text, got {key!r}. Put it in quotes.")
+                if key in keys[:number]:
+                    raise SpecError(f"{where}: the key {key!r} stands twice. Keep one.")
+            return super().construct_mapping(node, deep=deep)
+
+    for tag, pattern in (("null", _NULL), ("bool", _BOOL), ("int", _INT), ("float", _FLOAT)):
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", pattern, None)
+    Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+    Loader.add_constructor("tag:yaml.org,2002:float", _construct_float)
+    return Loader
+
+
+def _construct_int(loader: Any, node: Any) -> int:
+    text = loader.construct_scalar(node)
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+
+
+def _construct_float(loader: Any, node: Any) -> float:
+    return float(
+        loader.construct_scalar(node)
+        .replace(".inf", "inf")
+        .replace(".Inf", "inf")
+        .replace(".INF", "inf")
+        .replace(".n", "n")
+        .replace(".N", "N")
+    )
+
+
+def _block(data: Any, indent: int) -> list[str]:
+    pad = "  " * indent
+    lines: list[str] = []
+    for key, value in data.items():
+        name = f"{pad}{_scalar(str(key))}:"
+        if _is_inline(value):
+            lines.append(f"{name} {_flow(value)}")
+        elif isinstance(value, dict):
+            lines += [name, *_block(value, indent + 1)]
+        else:
+            lines.append(name)
+            for item in value:
+                lines += _item(item, indent + 1)
+    return lines
+
+
+def _item(item: Any, indent: int) -> list[str]:
+    pad = "  " * indent
+    if _is_inline(item):
+        return [f"{pad}- {_flow(item)}"]
+    if isinstance(item, dict):
+        lines = _block(item, indent + 1)
+        return [f"{pad}- {lines[0].lstrip()}", *lines[1:]]
+    return [f"{pad}- {_flow(item)}"]
+
+
+def _is_inline(value: Any) -> bool:
+    """Scalars, lists of scalars, and mappings of those."""
+    if isinstance(value, dict):
+        return all(_is_flat(item) for item in value.values())
+    return _is_flat(value)
+
+
+def _is_flat(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(not isinstance(item, dict | list | tuple) for item in value)
+    return not isinstance(value, dict)
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(str(key))}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_flow(item) for item in value) + "]"
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return _number(value)
+    text = str(value)
+    if _PLAIN.match(text) and text.lower() not in _SPECIAL:
+        return text
+    return '"' + "".join(_escaped(character) for character in text) + '"'
+
+
+def _number(value: float) -> str:
+    if not math.isfinite(value):
+        raise SpecError(f"{value} cannot be written. Use null or a finite number.")
+    text = repr(value)
+    mantissa, letter, exponent = text.partition("e")
+    return f"{mantissa}.0e{exponent}" if letter and "." not in mantissa else text
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if character in '"\\':
+        return "\\" + character
+    if character == "\n":
+        return "\\n"
+    if character.isprintable() and not 0xD800 <= code <= 0xDFFF:
+        return character
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

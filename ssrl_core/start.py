@@ -1,0 +1,117 @@
+"""From a machine with only Python to a running app: `python app.py` and `python tests` come through here.
+
+Standard library alone until the packages of the requirement file are there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import venv
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+_LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
+
+
+def required(file: Path) -> list[tuple[str, tuple[int, ...]]]:
+    """Packages of a requirement file with their lower bounds, `-r` lines followed."""
+    found: list[tuple[str, tuple[int, ...]]] = []
+    for line in file.read_text(encoding="utf-8").splitlines():
+        text = line.split("#", 1)[0].strip()
+        if text.startswith("-r"):
+            found += required(file.parent / text[2:].strip())
+        elif match := _LINE.match(text):
+            found.append((match[1], _numbers(match[2] or "0")))
+    return found
+
+
+def missing(file: Path) -> list[str]:
+    """Packages of a requirement file that this Python does not have, or has too old."""
+    names = []
+    for name, bound in required(file):
+        try:
+            installed = _numbers(metadata.version(name))
+        except metadata.PackageNotFoundError:
+            installed = (-1,)
+        if installed < bound:
+            names.append(name)
+    return names
+
+
+def ensure(file: Path, script: Sequence[str]) -> None:
+    """Go on in a Python that has the packages of a requirement file.
+
+    In a virtual environment what is missing is installed into it; else `.venv` in the project is made and used. Does not
+    return where the work goes on in another Python.
+
+    Args:
+        script: what to run there, as after `python`.
+    """
+    if sys.version_info < (3, 11):
+        sys.exit(f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+    if not missing(file):
+        return
+    inside = sys.prefix != sys.base_prefix
+    python = Path(sys.executable) if inside else _own_environment()
+    if inside or _asked(python, file):
+        print(f"Installing what {file.name} names into {python.parent.parent} (several GB with CUDA; once).", flush=True)
+        command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)]
+        if subprocess.run(command, check=False).returncode:
+            sys.exit(f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}")
+    if not inside:
+        sys.exit(subprocess.run([str(python), *script], check=False, cwd=os.getcwd()).returncode)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Start the app and its worker.
+
+    Returns:
+        The exit code of the app.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="python app.py", description="Start Viewloom: the app and its worker.")
+    parser.add_argument("--port", type=int, default=8501, help="port of the app (default 8501)")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    parser.add_argument("--no-worker", action="store_true", help="do not start the worker; Train starts one when needed")
+    args = parser.parse_args(words)
+    ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
+    if not args.no_worker:
+        from ssrl_core.runs import coordinator
+
+        coordinator.start_detached()
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
+    command += ["--server.headless", "true" if args.no_browser else "false"]
+    try:
+        return subprocess.run(command, cwd=ROOT, check=False).returncode
+    except KeyboardInterrupt:
+        return 0
+
+
+def _own_environment() -> Path:
+    folder = ROOT / ".venv"
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.is_file():
+        print(f"Making a virtual environment in {folder}.", flush=True)
+        try:
+            venv.create(folder, with_pip=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            sys.exit(f"The virtual environment could not be made ({error}). On Debian: apt install python3-venv.")
+    return python
+
+
+def _asked(python: Path, file: Path) -> bool:
+    """Whether another Python says that something is missing."""
+    code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from pathlib import Path; from ssrl_core import start; "
+    code += f"sys.exit(bool(start.missing(Path({str(file)!r}))))"
+    return subprocess.run([str(python), "-c", code], check=False).returncode != 0
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """`2.14.1+cu130` -> (2, 14, 1)."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.split("+", 1)[0])[:4])

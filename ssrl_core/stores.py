@@ -1,0 +1,212 @@
+"""The two stores (what training takes, what it leaves), and writing into them without ever leaving half a file.
+
+Nothing is written outside them: `SSRL_DATA` and `SSRL_MODELS` name them, else `data/` and `models/` of the source tree,
+else (an installed package) `~/viewloom/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ssrl_core.errors import DataError, SpecError
+
+SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,79}$")
+_DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}
+_RETRY_S = 2.0
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
+
+def source_root() -> Path | None:
+    """The source tree that this package runs from, or None for an installed package."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "app.py").is_file() else None
+
+
+def data_root() -> Path:
+    """The store of image sets (created when missing)."""
+    return _root("SSRL_DATA", "data")
+
+
+def models_root() -> Path:
+    """The store of runs and weights (created when missing)."""
+    return _root("SSRL_MODELS", "models")
+
+
+def runs_root() -> Path:
+    """`models/runs`, one folder a run."""
+    return _made(models_root() / "runs")
+
+
+def demo_root() -> Path:
+    """`models/demo`: read-only runs that ship with the project."""
+    return models_root() / "demo"
+
+
+def weights_root() -> Path:
+    """`models/weights`, where weights may be laid by hand."""
+    return _made(models_root() / "weights")
+
+
+def downloads_root() -> Path:
+    """`data/downloads`, where official archives are fetched to or laid by hand."""
+    return _made(data_root() / "downloads")
+
+
+def compositions_root() -> Path:
+    """`models/compositions`, the user's saved compositions (`<slug>.yaml`)."""
+    return _made(models_root() / "compositions")
+
+
+def run_folder(run_id: str) -> Path:
+    """Folder of a run: one's own, else the demo run of that name, else where it would be."""
+    own = runs_root() / run_id
+    demo = demo_root() / run_id
+    return demo if demo.is_dir() and not own.is_dir() else own
+
+
+def prepare_caches() -> None:
+    """Send the caches of torch, numba and matplotlib into the store. Call before anything imports them."""
+    cache = models_root() / "cache"
+    for variable, name in (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib")):
+        if variable not in os.environ:
+            os.environ[variable] = str(_made(cache / name))
+
+
+def check_slug(text: str, *, where: str, field: str = "name") -> str:
+    """`text` if it may name a folder on every system.
+
+    Raises:
+        SpecError: otherwise.
+    """
+    if not isinstance(text, str) or not SLUG.match(text) or text in _DEVICE_NAMES:
+        raise SpecError(
+            where=where,
+            field=field,
+            rule="lower-case letters, digits, - and _ (at most 80, first a letter or digit; no Windows device name)",
+            value=text,
+            remedy="Choose another name, such as " + repr(as_slug(str(text))) + ".",
+        )
+    return text
+
+
+def as_slug(text: str, fallback: str = "untitled") -> str:
+    """The nearest name that `check_slug` takes."""
+    slug = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:80] or fallback
+    return f"{slug[:78]}-1" if slug in _DEVICE_NAMES else slug
+
+
+def utc_now() -> str:
+    """Now, UTC, ISO 8601 with `Z`."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
+    """Write a file whole or not at all: temporary name beside it, fsync, rename, fsync of the folder.
+
+    Args:
+        path: the file; its folder is created.
+        content: bytes, text (UTF-8, LF) or a function that writes into an open binary file.
+
+    Raises:
+        OSError: a full disk, a missing right; the file that was there is untouched and nothing is left beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_UMASK)
+        _rename(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power cut, where the system can."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass  # some network file systems refuse; the rename itself is done
+    finally:
+        os.close(handle)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON atomically; NaN and infinity are refused (write None and say why in `missing`)."""
+    replace(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:
+    """A JSON file of ours.
+
+    Raises:
+        DataError: missing, damaged, or of a newer version.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the file is missing. Make it again, or restore it.") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: the file cannot be read ({error}). Delete it and make it again.") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path}: a JSON object was expected. Delete the file and make it again.")
+    check_version(data, str(path), version)
+    return data
+
+
+def check_version(data: dict[str, Any], where: str, known: int = 1) -> None:
+    """Refuse a file that a newer Viewloom wrote."""
+    found = data.get("version", known)
+    if not isinstance(found, int) or isinstance(found, bool) or found > known or found < 1:
+        raise SpecError(
+            where=where,
+            field="version",
+            rule=f"at most {known}",
+            value=found,
+            remedy="Update Viewloom to read this file.",
+        )
+
+
+def _root(variable: str, name: str) -> Path:
+    chosen = os.environ.get(variable)
+    if chosen:
+        return _made(Path(chosen).expanduser().absolute())
+    source = source_root()
+    return _made(source / name if source else Path.home() / "viewloom" / name)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    deadline = time.monotonic() + _RETRY_S
+    while True:
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:  # Windows: a reader has it open
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

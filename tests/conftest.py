@@ -1,0 +1,31 @@
+"""Every test has stores of its own; threads are bounded so that two cores go round."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault(
+    "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(os.environ.get("TMPDIR", "/tmp"), "viewloom-hypothesis")
+)
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("viewloom", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("viewloom")
+
+
+@pytest.fixture(scope="session")
+def cache_home(tmp_path_factory):
+    """One place for compiled code and weights' caches, shared by all tests of a run."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_stores(tmp_path, monkeypatch, cache_home):
+    """Stores in a temporary folder."""
+    monkeypatch.setenv("SSRL_DATA", str(tmp_path / "store" / "data"))
+    monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "store" / "models"))
+    for variable in ("TORCH_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+        monkeypatch.setenv(variable, str(cache_home / variable.lower()))

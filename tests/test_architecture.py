@@ -1,0 +1,100 @@
+"""The house holds: imports point one way, the core is free of Streamlit, and nothing heavy is imported too early."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = [
+    "errors",
+    "stores",
+    "specs",
+    "datasets",
+    "compositions",
+    "learning",
+    "analysis",
+    "runs",
+    "exports",
+    "paper",
+    "cli",
+]
+HEAVY = ("torch", "umap", "lpips")
+CORE = sorted((ROOT / "ssrl_core").rglob("*.py"))
+PAGES = sorted([*(ROOT / "pages").rglob("*.py"), ROOT / "app.py"])
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _rooms(path: Path) -> set[str]:
+    """Rooms of ssrl_core that a file imports from."""
+    names = {name.split(".")[1] for name in _imports(path) if name.startswith("ssrl_core.")}
+    return names & {*ROOMS, "figures"}
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_room_imports_only_from_those_left_of_it(path):
+    room = path.relative_to(ROOT / "ssrl_core").parts[0].removesuffix(".py")
+    assert "streamlit" not in {name.split(".")[0] for name in _imports(path)}
+    if room in ("__init__", "__main__"):
+        return
+    allowed = {"errors", "figures"} if room == "figures" else set(ROOMS[: ROOMS.index(room) + 1])
+    if room == "cli":
+        allowed.add("figures")
+    assert _rooms(path) <= allowed
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_pages_never_import_learning_and_ui_never_imports_a_page(path):
+    assert "learning" not in _rooms(path)
+    if path.parent.name == "ui":
+        assert not any(name.startswith("pages.") and not name.startswith("pages.ui") for name in _imports(path))
+
+
+@pytest.mark.parametrize(
+    "module", ["ssrl_core", "ssrl_core.specs.run", "ssrl_core.datasets.store", "ssrl_core.analysis.scores", "ssrl_core.runs.queue",
+               "ssrl_core.runs.coordinator", "ssrl_core.figures.curves", "ssrl_core.cli"],
+)  # fmt: skip
+def test_importing_leaves_heavy_packages_out(module, tmp_path):
+    code = (
+        f"import sys, {module}\n"
+        "if 'ssrl_core.cli' in sys.modules: sys.modules['ssrl_core.cli'].parser()\n"
+        f"print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "ui"], ids=lambda p: p.name)
+def test_every_page_opens_without_torch(page, tmp_path):
+    code = (
+        "import sys, runpy, logging; logging.disable(logging.CRITICAL); sys.path.insert(0, '.')\n"
+        f"try: runpy.run_path({str(page)!r}, run_name='__main__')\n"
+        "except BaseException as e: sys.stderr.write(repr(e))\n"
+        f"print('HEAVY', [m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr[-1500:]
+
+
+def test_modules_stay_small():
+    large = {
+        str(p.relative_to(ROOT)): n
+        for p in [*CORE, *PAGES]
+        if (n := len(p.read_text(encoding="utf-8").splitlines())) > 420

@@ -1,0 +1,54 @@
+"""The stores: whole files or none, names that every system takes."""
+
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError, SpecError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    target = tmp_path / "a.json"
+    stores.write_json(target, {"a": 1})
+
+    def full_disk(file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        stores.replace(target, full_disk)
+    assert stores.read_json(target) == {"a": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_nan_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        stores.write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_missing_or_newer_file_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    with pytest.raises(DataError, match=r"a\.json: the file is missing"):
+        stores.read_json(path)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be read"):
+        stores.read_json(path)
+    path.write_text('{"version": 2}', encoding="utf-8")
+    with pytest.raises(SpecError, match="Update Viewloom"):
+        stores.read_json(path)
+
+
+@pytest.mark.parametrize("name", ["A", "a b", "", "-a", "con", "com1", "a" * 81, "ä", "../a", None])
+def test_names_that_some_system_refuses_are_refused(name):
+    with pytest.raises(SpecError):
+        stores.check_slug(name, where="test")
+
+
+@pytest.mark.parametrize("name", ["A b", "con", "äöü", "", "..", "x" * 200])
+def test_a_refused_name_has_a_near_one(name):
+    assert stores.check_slug(stores.as_slug(name), where="test")
+
+
+def test_missing_stores_are_created(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSRL_DATA", str(tmp_path / "x" / "data"))
+    assert stores.data_root().is_dir()
