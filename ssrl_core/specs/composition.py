@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Parameter, refuse_unknown
-from ssrl_core.specs.steps import Branch, Step, how_often, read_steps
+from ssrl_core.specs.steps import MAX_STEPS, Branch, Step, how_often, read_steps
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 __all__ = [
@@ -28,7 +28,6 @@ __all__ = [
 ]
 
 VERSION = 1
-MAX_STEPS = 64
 MAX_VIEWS = 64
 PRESETS = Path(__file__).parent / "presets"
 

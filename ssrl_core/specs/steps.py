@@ -12,6 +12,8 @@ from ssrl_core.specs import transforms
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
 from ssrl_core.specs.transforms import TRANSFORMS
 
+MAX_STEPS = 64
+
 _P = Parameter("p", "number", 1.0, "How often the step is applied: 0 never, 1 always.")
 _WEIGHT = Parameter("weight", "number", 1.0, "How often this branch is taken, relative to the others.", 0.0, 1e6)
 
@@ -175,6 +177,9 @@ def _branches(data: Any, where: str) -> tuple[Branch, ...]:
 
 
 def _check_branches(branches: Sequence[Branch], where: str) -> None:
+    for what, count in (("branches", len(branches)), ("steps", max((len(b.steps) for b in branches), default=0))):
+        if count > MAX_STEPS:
+            raise SpecError(where=where, field=what, rule=f"at most {MAX_STEPS}", value=count, remedy="Remove some.")
     if not branches or sum(branch.weight for branch in branches) <= 0:
         raise SpecError(
             where=where,
