@@ -1,0 +1,227 @@
+"""`compose`: the compositions that there are, one of them in words, and a look at its views."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.errors import SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ssrl_core.compositions.draws import Draws
+    from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.specs.composition import Composition
+
+_VIEWS = 8
+
+
+def register(commands: Any) -> None:
+    """Add `compose list | show | preview | save`."""
+    compose = commands.add_parser("compose", help="compositions and their views")
+    compose = compose.add_subparsers(required=True, metavar="ACTION")
+    leaf(compose, "list", run=_list, show=_show_list, help="the compositions that ship and the saved ones")
+    show = leaf(compose, "show", run=_show, show=_show_one, help="one composition, as a file and in words")
+    show.add_argument("composition", metavar="C", help="a preset, a saved name or a file")
+    _register_preview(compose)
+    keep = leaf(compose, "save", run=_save, show=lambda data: data["path"], help="keep a composition under a name")
+    keep.add_argument("composition", metavar="C", help="a file, a preset or a saved name")
+    keep.add_argument("--name", help="its name in the store (default: the name it has)")
+
+
+def _register_preview(compose: Any) -> None:
+    preview = leaf(compose, "preview", run=_preview, show=_show_preview, help="a picture of images and their views")
+    preview.add_argument("composition", metavar="C", help="a preset, a saved name or a file")
+    preview.add_argument("--dataset", required=True, metavar="D", help="the image set")
+    preview.add_argument(
+        "--out", required=True, metavar="GRID.png", help="the picture: one row an image, it comes first"
+    )
+    preview.add_argument("--images", type=int, default=8, metavar="N", help="how many images (default: 8)")
+    preview.add_argument("--views", type=int, metavar="V", help=f"views of each image (default: {_VIEWS})")
+    preview.add_argument("--seed", type=int, default=5, help="decides the images and the draws (default: 5)")
+    preview.add_argument("--lpips", action="store_true", help="measure LPIPS between the views that are shown")
+    preview.add_argument("--net", default="alex", help="the network behind LPIPS: alex or vgg (default: alex)")
+
+
+def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from ssrl_core.specs.composition import load, preset_names, saved_names
+    from ssrl_core.specs.presets_table import PRESETS_TABLE
+
+    presets = {name: PRESETS_TABLE[name].source for name in preset_names()}
+    sources = presets | {name: "saved" for name in saved_names() if name not in presets}
+    return [{"name": name, "steps": _sentences(load(name)), "source": source} for name, source in sources.items()]
+
+
+def _sentences(composition: Composition) -> list[str]:
+    """A sentence for each step; with several groups of views the group's name comes first."""
+    several = len(composition.views) > 1
+    return [
+        f"{group.name}: {step.sentence()}" if several else step.sentence()
+        for group in composition.views
+        for step in group.steps
+        if step.enabled
+    ]
+
+
+def _show_list(data: list[dict[str, Any]]) -> str:
+    return table([{**item, "steps": _short("; ".join(item["steps"]) or "none")} for item in data], ["name", "steps"])
+
+
+def _short(text: str, limit: int = 100) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _show(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.specs.composition import load
+    from ssrl_core.specs.presets_table import PRESETS_TABLE
+
+    composition = load(args.composition)
+    preset = PRESETS_TABLE.get(args.composition)
+    return {
+        "composition": composition.to_mapping(),
+        "sentence": composition.sentence(),
+        "source": preset.source if preset else None,
+        "silent": preset.silent if preset else None,
+    }
+
+
+def _show_one(data: dict[str, Any]) -> str:
+    from ssrl_core.specs.composition import Composition, dump
+
+    text = dump(Composition.from_mapping(data["composition"]))
+    notes = [data["sentence"], data["source"] and f"Source: {data['source']}", data["silent"]]
+    return text + "\n" + "\n".join(f"# {note}" for note in notes if note)
+
+
+def _save(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.specs.composition import load, save
+
+    composition = load(args.composition)
+    composition = composition.renamed(args.name) if args.name else composition
+    return {"name": composition.name, "path": str(save(composition))}
+
+
+def _preview(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core import stores
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.datasets import store
+    from ssrl_core.datasets.pictures import png
+    from ssrl_core.specs.composition import load
+
+    out = _png_path(args.out)
+    composition = _with_views(load(args.composition), args.views)
+    imageset = store.load(args.dataset, report=lambda done, total, what: None)
+    ids = _some_images(imageset, args.images, args.seed)
+    drawn = draw(composition, ids, seed=args.seed, epoch=0)
+    stores.replace(out, png(_grid(imageset, composition, drawn)))
+    lpips, why = _lpips(args, imageset, composition, ids)
+    return {
+        "out": str(out),
+        "draws": [
+            {
+                "image_id": int(image),
+                "views": [drawn.describe(view, row) for view in range(composition.view_count)],
+            }
+            for row, image in enumerate(ids)
+        ],
+        "lpips": lpips,
+        "missing": {} if why is None else {"lpips": why},
+    }
+
+
+def _show_preview(data: dict[str, Any]) -> str:
+    lines = [f"{data['out']}: {len(data['draws'])} images, {len(data['draws'][0]['views'])} views each"]
+    if lpips := data["lpips"]:
+        lines.append(
+            f"LPIPS {lpips['mean']:.3f} ± {lpips['sd']:.3f} over {lpips['n']} images "
+            f"({lpips['backbone']}, compared at {lpips['size_px']} px)"
+        )
+    return "\n".join([*lines, *data["missing"].values()])
+
+
+def _png_path(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() != ".png" or path.is_dir():
+        raise SpecError(where="preview", field="--out", rule="the name of a .png file", value=text, remedy="Add .png.")
+    return path
+
+
+def _with_views(composition: Composition, views: int | None) -> Composition:
+    """The composition with as many views as the picture is to show."""
+    if len(composition.views) == 1:
+        count = _VIEWS if views is None else views
+        return replace(composition, views=(replace(composition.views[0], count=count),))
+    if views is not None:
+        raise SpecError(
+            where=f'Composition "{composition.name}"',
+            field="--views",
+            rule="left out for a composition of several groups of views",
+            value=views,
+            remedy="Its groups have their own counts.",
+        )
+    return composition
+
+
+def _some_images(imageset: ImageSet, count: int, seed: int) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if count < 1 or seed < 0:
+        field, value = ("--images", count) if count < 1 else ("--seed", seed)
+        raise SpecError(
+            where="preview", field=field, rule=f"at least {int(count < 1)}", value=value, remedy="Raise it."
+        )
+    ids = imageset.split_ids("all")
+    return np.sort(np.random.default_rng(seed).permutation(ids)[:count])
+
+
+def _grid(imageset: ImageSet, composition: Composition, drawn: Draws) -> np.ndarray[Any, Any]:
+    """(H, W, 3) uint8: a row for each image, the image first, then its views."""
+    import numpy as np
+
+    from ssrl_core.compositions.views import make_views
+    from ssrl_core.datasets.pictures import display_limits, montage, to_rgb
+
+    pixels = np.array(imageset.pixels[drawn.image_ids])
+    limits = display_limits(imageset)
+    shares = limits / imageset.max_value
+    columns = [to_rgb(pixels, imageset.channels, max_value=imageset.max_value, limits=limits)]
+    for views in make_views(pixels, drawn, composition, max_value=imageset.max_value):
+        columns += [to_rgb(view.numpy(), imageset.channels, max_value=1, limits=shares) for view in views]
+    side = max(column.shape[1] for column in columns[1:])
+    columns = [_framed(column, side) for column in columns]
+    rows = np.stack(columns, axis=1)
+    return montage(rows.reshape(-1, *rows.shape[2:]), columns=len(columns), scale=None)
+
+
+def _framed(pictures: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
+    """(B, side, side, 3): smaller pictures in the middle of black, larger ones shrunk."""
+    import numpy as np
+
+    from ssrl_core.datasets.pictures import shrunk
+
+    height, width = pictures.shape[1:3]
+    if max(height, width) > side:
+        scale = side / max(height, width)
+        pictures = shrunk(pictures, max(1, round(height * scale)), max(1, round(width * scale)))
+        height, width = pictures.shape[1:3]
+    top, left = (side - height) // 2, (side - width) // 2
+    return np.pad(pictures, ((0, 0), (top, side - height - top), (left, side - width - left), (0, 0)))
+
+
+def _lpips(
+    args: argparse.Namespace, imageset: ImageSet, composition: Composition, ids: Any
+) -> tuple[dict[str, Any] | None, str | None]:
+    """What was measured, or why nothing was."""
+    if not args.lpips:
+        return None, "LPIPS was not asked for: add --lpips."
+    from ssrl_core.compositions import perceptual
+
+    why = perceptual.missing(args.net)
+    if why is not None:
+        say(why)
+        return None, why
+    return perceptual.measure(imageset, composition, ids, seed=args.seed, net=args.net).as_dict(), None

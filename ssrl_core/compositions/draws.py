@@ -1,0 +1,219 @@
+"""The parameters of each step for each view: drawn once on the CPU, applied as often as one likes (CONTRACTS C4).
+
+One word of randomness is a function of (seed, term) as key and (image id, epoch, view, 32 · step + parameter) as
+counter, nothing else. So a draw is the same in any batch and order, after a resume and on another machine, and
+switching one step off does not re-roll the others.
+
+The counter, exactly:
+- view counts through all groups of the composition, in their order;
+- step is the place in the group's full list (a disabled step keeps its place), 0..63;
+- parameter 0 is the probability's, the following ones are the blocks of the transform (`SLOTS`), each of four words;
+- a choice has the branch as parameter 1, and the step at place j of branch b of a choice at place s counts as
+  step 64 + (64·s + b)·64 + j.
+
+Quantities are relative (shares, turns, uniforms for positions), so the size of the image is not needed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.compositions import laws, transforms
+from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions.philox import WORD, philox
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.composition import Composition, Step, ViewGroup
+
+BLOCKS_PER_STEP = 32
+_WIDTH = 64  # steps of a group, branches of a choice, steps of a branch
+
+Words = Callable[[int, int, int], Array]
+
+
+@dataclass(frozen=True)
+class StepDraws:
+    """What was drawn for one step.
+
+    Attributes:
+        step: the step itself.
+        applied: (V, B) bool, which views it changes.
+        values: name -> (V, B[, …]); drawn for every view, applied or not.
+        branches: for a choice, the draws of the steps of each branch, applied only where the branch was taken.
+    """
+
+    step: Step
+    applied: Array
+    values: dict[str, Array]
+    branches: tuple[tuple[StepDraws, ...], ...] = ()
+
+    @property
+    def transform(self) -> str:
+        """Name of the transform, or `choice`."""
+        return self.step.transform
+
+    def say(self, view: int, image: int) -> list[str]:
+        """A few words on this step for one view; [] where it was not applied."""
+        if not self.applied[view, image]:
+            return []
+        if self.transform == "choice":
+            return [text for branch in self.branches for inner in branch for text in inner.say(view, image)]
+        values = {name: array[view, image] for name, array in self.values.items()}
+        return [transforms.load(self.transform).say(self.step, values)]
+
+
+@dataclass(frozen=True)
+class GroupDraws:
+    """What was drawn for one view group: `first` is the number of its first view, steps as in the group."""
+
+    name: str
+    first: int
+    count: int
+    steps: tuple[StepDraws, ...]
+
+
+@dataclass(frozen=True)
+class Draws:
+    """All that was drawn for some images.
+
+    Attributes:
+        image_ids: (B,) int64.
+        groups: one for each view group.
+    """
+
+    image_ids: Array
+    seed: int
+    epoch: int
+    term: int
+    groups: tuple[GroupDraws, ...]
+
+    def place(self, view: int) -> tuple[GroupDraws, int]:
+        """The group of a view (counted through all groups) and its number within it.
+
+        Raises:
+            SpecError: if there is no such view.
+        """
+        for group in self.groups:
+            if 0 <= view - group.first < group.count:
+                return group, view - group.first
+        total = sum(group.count for group in self.groups)
+        raise SpecError(
+            where="Draws", field="view", rule=f"in 0..{total - 1}", value=view, remedy="Choose another view."
+        )
+
+    def describe(self, view: int, image: int) -> list[str]:
+        """One short sentence for each step that was applied, e.g. "rotated 14° counter-clockwise".
+
+        Args:
+            view: counted through all groups.
+            image: row in `image_ids`.
+        """
+        group, within = self.place(view)
+        return [text for step in group.steps for text in step.say(within, image)]
+
+
+def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, term: int = 0) -> Draws:
+    """Draw every parameter of every view.
+
+    Args:
+        image_ids: (B,) whole numbers in 0..2^32-1.
+        seed, epoch, term: whole numbers in 0..2^32-1; term is the place of the composition in the run's loss.
+
+    Raises:
+        SpecError: a number outside its range.
+    """
+    ids = _checked_ids(image_ids)
+    for name, value in (("seed", seed), ("epoch", epoch), ("term", term)):
+        _check_word(name, value)
+    groups, first = [], 0
+    for group in composition.views:
+        words = _words_of(ids, range(first, first + group.count), (int(seed), int(term)), int(epoch))
+        groups.append(GroupDraws(group.name, first, group.count, _draw_group(group, words, composition.name)))
+        first += group.count
+    return Draws(ids, int(seed), int(epoch), int(term), tuple(groups))
+
+
+def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:
+    view = np.arange(views.start, views.stop, dtype=np.int64)[None, :, None]
+
+    def words(step: int, first: int, count: int) -> Array:
+        """(count, V, B, 4) words of `count` blocks from parameter `first` on."""
+        block = BLOCKS_PER_STEP * step + first + np.arange(count, dtype=np.int64)[:, None, None]
+        four = philox((ids[None, None, :], epoch, view, block), key)
+        return np.stack(np.broadcast_arrays(*four), axis=-1)
+
+    return words
+
+
+def _draw_group(group: ViewGroup, words: Words, name: str) -> tuple[StepDraws, ...]:
+    _check_width("steps", len(group.steps), name)
+    return tuple(_draw_step(step, place, words, name) for place, step in enumerate(group.steps))
+
+
+def _draw_step(step: Step, place: int, words: Words, name: str, allowed: Array | None = None) -> StepDraws:
+    applied = (laws.unit(words(place, 0, 1)[0, ..., 0]) < step.p) & step.enabled
+    if allowed is not None:
+        applied &= allowed
+    if step.transform == "choice":
+        return _draw_choice(step, place, words, name, applied)
+    module = transforms.load(step.transform)
+    values = module.draw(step, words(place, 1, module.SLOTS)) if module.SLOTS else {}
+    return StepDraws(step, applied, values)
+
+
+def _draw_choice(step: Step, place: int, words: Words, name: str, applied: Array) -> StepDraws:
+    _check_width("branches", len(step.branches), name)
+    weights = np.array([branch.weight for branch in step.branches])
+    bounds = np.cumsum(weights) / weights.sum()
+    taken = np.searchsorted(bounds, laws.unit(words(place, 1, 1)[0, ..., 0]), side="right")
+    taken = np.minimum(taken, int(np.flatnonzero(weights)[-1]))  # the last bound may round to just below 1
+    branches = []
+    for number, branch in enumerate(step.branches):
+        _check_width("steps of a branch", len(branch.steps), name)
+        first = _WIDTH + (_WIDTH * place + number) * _WIDTH
+        here = applied & (taken == number)
+        branches.append(tuple(_draw_step(s, first + j, words, name, here) for j, s in enumerate(branch.steps)))
+    return StepDraws(step, applied, {"branch": taken}, tuple(branches))
+
+
+def _checked_ids(image_ids: Any) -> Array:
+    ids = np.asarray(image_ids)
+    if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
+        raise SpecError(
+            where="draw",
+            field="image_ids",
+            rule="a list of whole numbers",
+            value=f"{ids.dtype} of shape {ids.shape}",
+            remedy="Pass row numbers of the image set.",
+        )
+    if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= WORD):
+        bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
+        raise SpecError(
+            where="draw", field="image_ids", rule="in 0..2^32-1", value=bad, remedy="Number the images from 0."
+        )
+    return ids.astype(np.int64)
+
+
+def _check_word(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= int(value) < WORD:
+        raise SpecError(
+            where="draw",
+            field=name,
+            rule="a whole number in 0..2^32-1",
+            value=value,
+            remedy=f"Choose another {name}.",
+        )
+
+
+def _check_width(what: str, count: int, name: str) -> None:
+    if count > _WIDTH:
+        raise SpecError(
+            where=f'Composition "{name}"',
+            field=what,
+            rule=f"at most {_WIDTH}",
+            value=count,
+            remedy="Remove some.",
+        )

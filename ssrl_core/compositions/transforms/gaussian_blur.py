@@ -1,0 +1,72 @@
+"""Softened by a Gaussian."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssrl_core.compositions import colour, laws
+from ssrl_core.compositions.laws import Array
+from ssrl_core.specs.composition import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SLOTS = 1
+
+
+def draw(step: Step, words: Array) -> dict[str, Array]:
+    """sigma in pixels of the view."""
+    return {"sigma": laws.uniform(laws.unit(words[0, ..., 0]), step["sigma"])}
+
+
+def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
+    """Rows, then columns, with edges mirrored; the radius is ceil(3 sigma).
+
+    Source: torchvision.transforms.functional.gaussian_blur with kernel_size 2 ceil(3 sigma) + 1.
+    """
+    sigma = values["sigma"]
+    radius = np.ceil(3 * sigma).astype(int)
+    for size in np.unique(radius[radius > 0]):
+
+        def change(some: Tensor, members: Array, size: int = int(size)) -> Tensor:
+            weights = kernel(sigma[members], size)
+            return _along(_along(some, weights, 2), weights, 3).clamp_(0.0, 1.0)
+
+        images = colour.only_where(images, radius == size, change)
+    return images
+
+
+def kernel(sigma: Array, radius: int) -> Array:
+    """(n, radius + 1): the weights of the middle and of each distance from it; both sides together sum to 1."""
+    distance = np.arange(radius + 1)
+    weights = np.exp(-0.5 * (distance[None, :] / sigma[:, None]) ** 2)
+    total = weights[:, 0].copy()
+    for place in range(1, radius + 1):
+        total += 2 * weights[:, place]
+    return weights / total[:, None]
+
+
+def say(step: Step, values: dict[str, Any]) -> str:
+    """For people."""
+    return f"blurred by {float(values['sigma']):.1f} px"
+
+
+def _along(images: Tensor, weights: Array, axis: int) -> Tensor:
+    from ssrl_core.compositions.pixels import send
+
+    radius, side = weights.shape[1] - 1, images.shape[axis]
+    wide = images.index_select(axis, send(mirrored(side, radius), images.device, colour.long()))
+    out = wide.narrow(axis, radius, side) * colour.column(weights[:, 0], images)
+    for distance in range(1, radius + 1):
+        pair = wide.narrow(axis, radius - distance, side) + wide.narrow(axis, radius + distance, side)
+        out += pair.mul_(colour.column(weights[:, distance], images))
+    return out
+
+
+def mirrored(side: int, radius: int) -> Array:
+    """Places -radius..side-1+radius, mirrored back and forth at the middle of the edge pixels (`reflect`)."""
+    period = max(1, 2 * (side - 1))
+    place = np.abs(np.arange(-radius, side + radius)) % period
+    return np.minimum(place, period - place) if side > 1 else np.zeros_like(place)

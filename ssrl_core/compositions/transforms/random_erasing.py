@@ -1,0 +1,111 @@
+"""A rectangle covered by a brightness, by noise, or by the image's mean colour."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssrl_core.compositions import colour, geometry, laws
+from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions.philox import philox
+from ssrl_core.specs.composition import Step
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TRIES = 10
+SLOTS = TRIES + 1  # one block a try: area, ratio, row, column; one for the seed of the noise
+
+
+def draw(step: Step, words: Array) -> dict[str, Array]:
+    """Ten tries (V, B, 10) of area (share), ratio (h:w) and the place as uniforms; two words that seed the noise."""
+    u = np.moveaxis(laws.unit(words[:TRIES]), 0, 2)
+    return {
+        "area": laws.uniform(u[..., 0], step["scale"]),
+        "ratio": laws.log_uniform(u[..., 1], step["ratio"]),
+        "row": u[..., 2],
+        "column": u[..., 3],
+        "noise": words[TRIES, ..., :2],
+    }
+
+
+def boxes(values: dict[str, Array], frame: geometry.Frame) -> tuple[Array, Array, Array, Array]:
+    """Top, left, height and width (n,): the first try that is smaller than the image, else nothing (height 0).
+
+    Source: torchvision.transforms.RandomErasing.get_params, rounding included.
+    """
+    height, width = frame
+    area = values["area"] * (height * width)
+    h = np.rint(np.sqrt(area * values["ratio"])).astype(np.int64)
+    w = np.rint(np.sqrt(area / values["ratio"])).astype(np.int64)
+    fits = (h < height) & (w < width)
+    first = np.argmax(fits, axis=1)
+    pick = (np.arange(len(first)), first)
+    found = fits[pick]
+    h, w = np.where(found, h[pick], 0), np.where(found, w[pick], 0)
+    top = laws.integer(values["row"][pick], height - h + 1)
+    left = laws.integer(values["column"][pick], width - w + 1)
+    return top, left, h, w
+
+
+def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
+    """Cover the rectangle; noise is uniform in 0..1 for each pixel and channel, from the drawn seed."""
+    box = boxes(values, (images.shape[2], images.shape[3]))
+    top, left, height, width = box
+    down, across = _places(top, height, images, 2), _places(left, width, images, 3)
+    inside = (down >= 0) & (down < _column(height, images))
+    inside = inside & (across >= 0) & (across < _column(width, images))
+    if step["value"] == "noise":
+        cover = _noise(images, values["noise"], box, down, across)
+    elif step["value"] == "mean":
+        cover = colour.mean(images.flatten(0, 1)).view(len(images), -1, 1, 1)
+    else:
+        cover = images.new_full((), float(step["value"]))
+    return cover.where(inside, images)
+
+
+def say(step: Step, values: dict[str, Any]) -> str:
+    """The rectangle as it comes out on a square image."""
+    nominal = 10_000
+    _, _, h, w = boxes({k: np.asarray(v)[None] for k, v in values.items()}, (nominal, nominal))
+    return f"{100 * h[0] * w[0] / nominal**2:.0f} % of the area covered" if h[0] else "nothing covered: no try fitted"
+
+
+def _column(values: Array, images: Tensor) -> Tensor:
+    from ssrl_core.compositions.pixels import send
+
+    return send(values[:, None, None, None], images.device, colour.long())
+
+
+def _places(start: Array, length: Array, images: Tensor, axis: int) -> Tensor:
+    """Row (axis 2) or column (axis 3) numbers counted from where the rectangle begins."""
+    import torch
+
+    shape = (1, 1, -1, 1) if axis == 2 else (1, 1, 1, -1)
+    return torch.arange(images.shape[axis], device=images.device).view(shape) - _column(start, images)
+
+
+def _noise(images: Tensor, seeds: Array, box: tuple[Array, ...], down: Tensor, across: Tensor) -> Tensor:
+    """Noise for the rectangles, (n, C, H, W), meaningful inside them only.
+
+    Counter: (row, column) within the rectangle and channel // 4; the four words are four channels. A tile of the size
+    of the largest rectangle is made, so that the rest of the image costs nothing.
+    """
+    import torch
+
+    n, channels = images.shape[:2]
+    tall, wide = max(1, int(box[2].max())), max(1, int(box[3].max()))
+    key = (_column(seeds[:, 0].astype(np.int64), images), _column(seeds[:, 1].astype(np.int64), images))
+    counter = (
+        torch.arange(tall, device=images.device).view(1, 1, -1, 1),
+        torch.arange(wide, device=images.device).view(1, 1, 1, -1),
+        torch.arange(-(-channels // 4), device=images.device).view(1, -1, 1, 1),
+        0,
+    )
+    shape = (n, -(-channels // 4), tall, wide)
+    words = torch.stack([word.expand(shape) for word in philox(counter, key)], dim=2).flatten(1, 2)[:, :channels]
+    tile = (words >> 8).to(torch.float32) * 2.0**-24
+    place = down.clamp(0, tall - 1) * wide + across.clamp(0, wide - 1)
+    place = place.expand(n, channels, *images.shape[2:]).flatten(2)
+    return tile.flatten(2).gather(2, place).view(images.shape)

@@ -1,0 +1,167 @@
+"""One function makes views, for the preview, LPIPS, the forecast and training alike (CONTRACTS C4)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssrl_core.compositions import chunks, colour
+from ssrl_core.compositions.chain import render
+from ssrl_core.compositions.draws import Draws, GroupDraws
+from ssrl_core.compositions.pixels import Pixels, checked, send
+from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, make_plan, view_side
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.composition import Composition, ViewGroup
+
+__all__ = ["make_views", "strip", "view_side"]
+
+
+@torch.no_grad()
+def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value: float) -> list[Tensor]:
+    """The views that were drawn.
+
+    Values are 0..1 (pixel / max_value), clipped after each colour step, never rounded. Consecutive geometric steps are
+    one resampling. The same draws give the same bits in any batch on one device.
+
+    Args:
+        pixels: (B, C, H, W) uint8, uint16 or float, numpy or torch, in the order of `draws.image_ids`.
+        draws: of this composition.
+        max_value: the pixel value that becomes 1 (for floats in 0..1: 1). Brighter whole numbers count as 1.
+
+    Returns:
+        One (V, B, C, S, S) float32 tensor for each view group, on the device of the pixels; S is the group's size or
+        else the shorter side of the images.
+
+    Raises:
+        SpecError: draws of another composition or number of images; a step that these channels cannot have; views that
+            would be too large.
+        DataError: pixels that are no images (shape, type, NaN, floats outside 0..max_value).
+    """
+    where = f'Composition "{composition.name}"'
+    source = checked(pixels, max_value, where)
+    _check_draws(draws, composition, source.shape[0], where)
+    return [
+        _make_group(source, group, drawn, where) for group, drawn in zip(composition.views, draws.groups, strict=True)
+    ]
+
+
+@torch.no_grad()
+def strip(
+    pixels: Any, draws: Draws, composition: Composition, *, max_value: float, view: int = 0
+) -> list[tuple[str, Tensor]]:
+    """One image after each step of one view.
+
+    Args:
+        pixels: (1, C, H, W), the image of the draws' first row.
+        view: counted through all groups.
+
+    Returns:
+        Label and (C, h, w) image: first the image itself, then one for each step that is switched on (its label says
+        what was drawn, or that it was not applied), last the view if it still had to be resized.
+    """
+    where = f'Composition "{composition.name}"'
+    source = checked(pixels, max_value, where)
+    _check_draws(draws, composition, len(draws.image_ids), where)
+    drawn, within = draws.place(view)
+    group = composition.views[draws.groups.index(drawn)]
+    member = np.array([within * len(draws.image_ids)])
+    first = torch.zeros(1, dtype=torch.int64, device=source.device)
+    images = [("image", source.take(first)[0])]
+    for count, step in enumerate(drawn.steps, 1):
+        if not step.step.enabled:
+            continue
+        label = "; ".join(step.say(within, 0)) or f"{step.transform.replace('_', ' ')}: not applied"
+        images.append((label, _one(source, group, drawn, count, member, where, finish=False)))
+    side = view_side(group, (source.shape[2], source.shape[3]))
+    if images[-1][1].shape[1:] != (side, side):
+        final = _one(source, group, drawn, len(drawn.steps), member, where, finish=True)
+        images.append((f"resized to {side} px", final))
+    return images
+
+
+def _one(
+    source: Pixels, group: ViewGroup, drawn: GroupDraws, steps: int, member: Any, where: str, *, finish: bool
+) -> Tensor:
+    """One view after its first steps, resized to the side of the views only to `finish`."""
+    part = replace(drawn, steps=drawn.steps[:steps])
+    plan = make_plan(group, part, source.shape[1], (source.shape[2], source.shape[3]), where)
+    stages = list(plan.stages)
+    last = stages[-1] if stages else None
+    if not finish and isinstance(last, Run):
+        stages[-1:] = [replace(last, end=last.middle)] if last.steps else []
+    rows = torch.zeros(1, dtype=torch.int64, device=source.device)
+    return _carry_out(source, rows, replace(plan, stages=tuple(stages)), member)[0]
+
+
+def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, where: str) -> Tensor:
+    count, channels, height, width = source.shape
+    plan = make_plan(group, drawn, channels, (height, width), where)
+    _check_side(channels, plan.side, where, group.name)
+    out = torch.empty((drawn.count, count, channels, plan.side, plan.side), device=source.device)
+    flat = out.view(-1, *out.shape[2:])
+
+    def work(part: range) -> None:
+        members = np.arange(part.start, part.stop)
+        rows = send(members % count, source.device, torch.int64)
+        flat[part.start : part.stop] = _carry_out(source, rows, plan, members)
+
+    chunks.each(work, list(chunks.pieces(len(flat), plan.largest, source.device)), source.device)
+    return out
+
+
+def _carry_out(source: Pixels, rows: Tensor, plan: Plan, members: Any) -> Tensor:
+    """Some of the views: `rows` are their images, `members` their numbers among all V·B."""
+    images: Tensor | None = None
+    for stage in plan.stages:
+        if isinstance(stage, Run):
+            if images is not None:
+                source, rows = Pixels(images), torch.arange(len(images), device=images.device)
+            images = render(source, rows, stage.chain(members))
+        else:
+            images = _change(source.take(rows) if images is None else images, stage, members)
+    return source.take(rows) if images is None else images
+
+
+def _change(images: Tensor, bound: Bound, members: Any) -> Tensor:
+    values = bound.at(members)
+
+    def apply(some: Tensor, chosen: Any) -> Tensor:
+        changed: Tensor = bound.module.apply(some, bound.step, {name: v[chosen] for name, v in values.items()})
+        return changed
+
+    return colour.only_where(images, bound.applied[members], apply)
+
+
+def _check_draws(draws: Draws, composition: Composition, count: int, where: str) -> None:
+    if len(draws.image_ids) != count:
+        raise SpecError(
+            where=where,
+            field="pixels",
+            rule=f"{len(draws.image_ids)} images, as many as were drawn for",
+            value=count,
+            remedy="Draw for these images.",
+        )
+    drawn = [(group.count, tuple(step.step for step in group.steps)) for group in draws.groups]
+    if drawn != [(group.count, group.steps) for group in composition.views]:
+        raise SpecError(
+            where=where,
+            field="draws",
+            rule="of this composition",
+            value="those of another one",
+            remedy="Draw again after a change of the composition.",
+        )
+
+
+def _check_side(channels: int, side: int, where: str, group: str) -> None:
+    if channels * side * side > MOST_VALUES:
+        raise SpecError(
+            where=where,
+            field="size",
+            rule=f"small enough for {MOST_VALUES:,} values a view",
+            value=f"{side} × {side} px, {channels} channels",
+            remedy=f"Give the views of {group!r} a size, such as 224.",
+        )
