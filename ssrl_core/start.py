@@ -47,23 +47,27 @@ def missing(file: Path) -> list[str]:
 def ensure(file: Path, script: Sequence[str]) -> None:
     """Go on in a Python that has the packages of a requirement file.
 
-    In a virtual environment what is missing is installed into it; else `.venv` in the project is made and used. Does not
-    return where the work goes on in another Python.
+    In a virtual environment what is missing is installed into it; else `.venv` in the project is made and used. Does
+    not return where the work goes on in another Python.
 
     Args:
         script: what to run there, as after `python`.
     """
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python meets first
         sys.exit(f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
     if not missing(file):
         return
     inside = sys.prefix != sys.base_prefix
     python = Path(sys.executable) if inside else _own_environment()
     if inside or _asked(python, file):
-        print(f"Installing what {file.name} names into {python.parent.parent} (several GB with CUDA; once).", flush=True)
+        print(
+            f"Installing what {file.name} names into {python.parent.parent} (several GB with CUDA; once).", flush=True
+        )
         command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)]
         if subprocess.run(command, check=False).returncode:
-            sys.exit(f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}")
+            sys.exit(
+                f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}"
+            )
     if not inside:
         sys.exit(subprocess.run([str(python), *script], check=False, cwd=os.getcwd()).returncode)
 
@@ -78,7 +82,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python app.py", description="Start Viewloom: the app and its worker.")
     parser.add_argument("--port", type=int, default=8501, help="port of the app (default 8501)")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
-    parser.add_argument("--no-worker", action="store_true", help="do not start the worker; Train starts one when needed")
+    parser.add_argument(
+        "--no-worker", action="store_true", help="do not start the worker; Train starts one when needed"
+    )
     args = parser.parse_args(words)
     ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if not args.no_worker:

@@ -98,7 +98,7 @@ def make_run(
 
     Args:
         path: the folder; left out, the run's own place in the store.
-        n, dim, classes: rows and columns of the embedding, planted groups (at most n images of the test split are used).
+        n, dim, classes: rows (at most the test split) and columns of the embedding, planted groups.
 
     Returns:
         The folder; its name is the run's id.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -43,6 +44,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"viewloom {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
     for name in COMMANDS:
+        if importlib.util.find_spec(f"ssrl_core.cli.{name}") is None:
+            continue
         importlib.import_module(f"ssrl_core.cli.{name}").register(commands)
     return top
 

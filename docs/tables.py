@@ -1,0 +1,105 @@
+"""Writes the tables in docs/ (transforms, methods, backbones, commands) from the code: `python docs/tables.py`.
+
+tests/test_documentation.py fails while a file is not what this would write.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+sys.path.insert(0, str(DOCS.parent))
+
+from ssrl_core.cli import parser
+from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.composition import load
+from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.parameters import Parameter, shown
+from ssrl_core.specs.presets_table import PRESETS_TABLE
+from ssrl_core.specs.transforms import TRANSFORMS
+
+NOTE = "<!-- written by docs/tables.py -->\n"
+
+
+def transforms() -> str:
+    """The catalogue of transforms and presets."""
+    parts = [NOTE, "# Transforms\n"]
+    for row in TRANSFORMS.values():
+        parts.append(f"## {row.name}\n\n**{row.title}** ({row.kind}). {row.sentence} Source: {row.source}.\n")
+        if row.parameters:
+            parts.append(_settings(row.parameters))
+    parts.append("# Compositions that ship\n")
+    for name, preset in PRESETS_TABLE.items():
+        silent = f" {preset.silent}" if preset.silent else ""
+        parts.append(f"- `{name}`: {load(name).sentence()}. Source: {preset.source}.{silent}")
+    return "\n".join(parts) + "\n"
+
+
+def methods() -> str:
+    """The catalogue of methods."""
+    parts = [NOTE, "# Methods\n"]
+    for row in METHODS.values():
+        optimizer = ", ".join(f"{key} {shown(value)}" for key, value in row.optimizer.items() if key != "name")
+        parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence} Source: {row.paper}.\n")
+        parts.append(f"Own optimizer: {row.optimizer['name']}, {optimizer}. Views: {row.views}.\n")
+        parts.append(_settings(row.settings))
+    return "\n".join(parts) + "\n"
+
+
+def backbones() -> str:
+    """The table of backbones."""
+    lines = [
+        NOTE,
+        "# Backbones\n",
+        "| name | embedding | parameters (M) | ImageNet weights | |",
+        "|---|---|---|---|---|",
+    ]
+    for row in BACKBONES.values():
+        lines.append(
+            f"| `{row.name}` | {row.dim} | {row.parameters_m:g} | {'yes' if row.imagenet else '–'} | {row.sentence} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def commands() -> str:
+    """The help of every command."""
+    parts = [NOTE, "# Commands\n"]
+    for leaf in _leaves(parser()):
+        options = [
+            f"- `{_option(action)}` {action.help or ''}".rstrip() for action in leaf._actions if action.dest != "help"
+        ]
+        parts.append(f"## {leaf.prog}\n\n{leaf.description}\n\n" + "\n".join(options) + "\n")
+    return "\n".join(parts)
+
+
+def _settings(parameters: tuple[Parameter, ...]) -> str:
+    lines = ["| setting | default | rule | meaning |", "|---|---|---|---|"]
+    for p in parameters:
+        unit = f" ({p.unit})" if p.unit else ""
+        lines.append(f"| `{p.name}` | {shown(p.default)} | {p.rule()}{unit} | {p.sentence} |")
+    return "\n".join(lines) + "\n"
+
+
+def _leaves(top: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    groups = [action for action in top._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield top
+    for group in groups:
+        for child in group.choices.values():
+            yield from _leaves(child)
+
+
+def _option(action: argparse.Action) -> str:
+    name = ", ".join(action.option_strings) or action.metavar or action.dest
+    value = "" if action.nargs == 0 or not action.option_strings else f" {action.metavar or action.dest.upper()}"
+    return f"{name}{value}"
+
+
+PAGES = {"transforms.md": transforms, "methods.md": methods, "backbones.md": backbones, "commands.md": commands}
+
+if __name__ == "__main__":
+    for name, make in PAGES.items():
+        (DOCS / name).write_text(make(), encoding="utf-8")
