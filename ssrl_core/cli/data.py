@@ -1,0 +1,158 @@
+"""`data`: the image sets that there are, a new one, what is known of one, one gone."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.errors import SSRLError
+
+
+def register(commands: Any) -> None:
+    """Add `data list | import | describe | delete`."""
+    data = commands.add_parser("data", help="bring images in").add_subparsers(required=True, metavar="ACTION")
+    leaf(data, "list", run=_list, show=_show_list, help="list the image sets, also the built-in ones not made yet")
+    _register_import(data)
+    describe = leaf(data, "describe", run=_describe, show=_show_one, help="what is known of an image set")
+    describe.add_argument("name", metavar="N", help="its name; a built-in one is made or fetched")
+    delete = leaf(data, "delete", run=_delete, show=_show_delete, help="remove an image set from the store")
+    delete.add_argument("name", metavar="N", help="its name")
+
+
+def _register_import(data: Any) -> None:
+    bring = leaf(
+        data,
+        "import",
+        run=_import,
+        show=_show_one,
+        help="make an image set of a folder, a zip, an .npz, a table of file names or an image",
+    )
+    bring.add_argument(
+        "source",
+        metavar="SRC",
+        nargs="+",
+        help="folder of class folders, zip of one, .npz, CSV/TSV/Parquet, or image files",
+    )
+    bring.add_argument(
+        "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
+    )
+    bring.add_argument("--title", help="the name for people")
+    bring.add_argument(
+        "--size", type=int, metavar="PX", help="the side that images are fitted to (several sizes: else 224)"
+    )
+    bring.add_argument(
+        "--fit", default="crop", help="crop: the short side fills; pad: the long side fits; stretch (default: crop)"
+    )
+    bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth")
+    bring.add_argument("--layout", help="which axis of an .npz is the channels: NHW, NHWC or NCHW")
+    bring.add_argument(
+        "--group", metavar="COLUMN", help="no value of this column will be in two splits (plate, patient …)"
+    )
+    bring.add_argument("--seed", type=int, default=5, help="decides the split (default: 5)")
+    bring.add_argument("--max-value", type=int, help="the pixel value that stands for 1, e.g. 4095 for 12 bits in 16")
+
+
+def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from ssrl_core.datasets import store
+
+    items = []
+    for name in store.names():
+        try:
+            items.append(store.summary(name))
+        except SSRLError as error:  # a damaged set must not hide the others
+            say(error.message)
+    return items
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.datasets.importing import import_source
+
+    source = args.source[0] if len(args.source) == 1 else args.source
+    import_source(
+        source,
+        args.name,
+        size=args.size,
+        fit=args.fit,
+        label=args.label,
+        layout=args.layout,
+        group=args.group,
+        seed=args.seed,
+        title=args.title,
+        max_value=args.max_value,
+        report=_say_notes,
+    )
+    return store.describe(args.name)
+
+
+def _describe(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+
+    return store.describe(args.name, report=_Steps())
+
+
+def _delete(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+
+    store.delete(args.name)
+    return {"name": args.name, "deleted": True}
+
+
+def _say_notes(done: int, total: int, what: str) -> None:
+    """Decisions are said; counting files is not."""
+    if total == 0:
+        say(what)
+
+
+class _Steps:
+    """Says every tenth of the way."""
+
+    def __init__(self) -> None:
+        self.last = ("", -1)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        tenth = 10 * done // total if total else 0
+        if (what, tenth) != self.last:
+            self.last = (what, tenth)
+            say(f"{what} {10 * tenth} %" if total else what)
+
+
+def _show_list(items: list[dict[str, Any]]) -> str:
+    rows = [_row(item) for item in items]
+    return table(rows, ["name", "images", "shape", "type", "classes", "train/val/test", "made"])
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": item["name"],
+        "images": item["count"],
+        "shape": "×".join(map(str, item["shape"])),
+        "type": item["dtype"],
+        "classes": len(item["classes"]),
+        "train/val/test": "/".join(str(item["splits"][split]) for split in ("train", "val", "test")),
+        "made": "yes" if item["fingerprint"] else "on first use",
+    }
+
+
+def _show_one(item: dict[str, Any]) -> str:
+    shown = item["classes"][:20]
+    classes = ", ".join(shown) + (f" … ({len(item['classes'])})" if len(item["classes"]) > 20 else "")
+    empty = [split for split, count in item["splits"].items() if count == 0]
+    lines = [
+        f"{item['name']}: {item['title']}",
+        f"{item['count']} images of {'×'.join(map(str, item['shape']))} (channels × height × width), {item['dtype']}",
+        f"label {item['label'] or 'none'}; classes: {classes or 'none'}",
+        "split: " + ", ".join(f"{count} {split}" for split, count in item["splits"].items()),
+        f"fingerprint {item['fingerprint']}",
+    ]
+    if empty:
+        lines.append(f"empty: {', '.join(empty)} (too few images, or split so when they came)")
+    if item["skipped"]:
+        lines.append(f"skipped {len(item['skipped'])}:")
+        lines += [f"  {entry['file']}: {entry['reason']}" for entry in item["skipped"][:20]]
+    return "\n".join(lines)
+
+
+def _show_delete(item: dict[str, Any]) -> str:
+    return f"{item['name']} is deleted."

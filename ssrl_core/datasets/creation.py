@@ -1,0 +1,270 @@
+"""A new image set, whole or not at all: built in a temporary folder of the store, then renamed."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core import stores
+from ssrl_core.datasets import builtin, splits
+from ssrl_core.datasets.channels import default_channels
+from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.labels import class_ids
+from ssrl_core.datasets.locking import held
+from ssrl_core.datasets.pixel_file import PixelFile
+from ssrl_core.errors import DataError, SpecError
+
+Array = np.ndarray[Any, Any]
+RESERVED = ("downloads",)  # folders of the store that are no image sets
+OWN_COLUMNS = ("image_id", "source", "split", "order", "label_id")
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class _Tabled:
+    """The finished table and what was decided about it."""
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+    given: bool
+
+
+def create(
+    name: str,
+    pixels: Array | Iterable[Array],
+    table: pd.DataFrame | Callable[[], pd.DataFrame],
+    *,
+    title: str | None = None,
+    classes: Sequence[str] | None = None,
+    label: str | None = None,
+    max_value: int | None = None,
+    channels: Sequence[Channel | str] | None = None,
+    pixel_size_um: float | None = None,
+    seed: int = 5,
+    group: str | None = None,
+    source: str | Callable[[], str] = "",
+    licence: str | None = None,
+    citation: str | None = None,
+    skipped: Sequence[Mapping[str, str]] = (),
+) -> ImageSet:
+    """Write an image set into the store.
+
+    Memory: one chunk of pixels and the table; `pixels` given as an iterable of chunks never comes together.
+
+    Args:
+        name: a slug; a set that is already there is refused, but one made under a built-in name is replaced.
+        pixels: (N, C, H, W) uint8|uint16, or an iterable of such chunks.
+        table: N rows; may hold `source`, `split` (given: train|val|test, kept), the label column, any others. A
+            function is called after the last chunk, when it is known which images came through; `source` and `skipped`
+            are read then too.
+        classes: class names in order; None takes those of the label column.
+        label: the column that is the truth.
+        max_value: the pixel value that stands for 1.0; default 255 or 65535.
+        channels: names, or names with colours; default by their number.
+        seed: decides the order and the split (70/10/20 stratified by label, or by `group`).
+        group: a column no value of which may be in two splits.
+
+    Raises:
+        SpecError: a bad name, label, group or seed.
+        DataError: no images, or pixels and table that do not fit together. Nothing is left behind.
+    """
+    stores.check_slug(name, where="image set")
+    check_free(name)
+    with held(name), _building(name) as folder:
+        with PixelFile(folder / "pixels.npy") as file:
+            for chunk in _chunks(pixels):
+                file.append(chunk)
+            if file.count == 0 or file.shape is None:
+                raise DataError(f'Image set "{name}": there is not one image in it. {_first_reason(skipped)}'.strip())
+        top = _check_max_value(name, max_value, file.dtype)
+        shown = default_channels(channels, file.shape[0], where=f"image set {name!r}")
+        done = _tabled(name, table() if callable(table) else table, file.count, label, classes, seed, group)
+        meta = {
+            "version": 1,
+            "name": name,
+            "title": title or name,
+            "count": file.count,
+            "shape": list(file.shape),
+            "dtype": file.dtype,
+            "max_value": top,
+            "channels": [{"name": c.name, "colour": c.colour} for c in shown],
+            "pixel_size_um": pixel_size_um,
+            "label": label,
+            "classes": list(done.classes),
+            "splits": {
+                "source": "given" if done.given else "seeded",
+                "seed": seed,
+                "fractions": list(splits.FRACTIONS),
+                "group": None if done.given else group,
+            },
+            "fingerprint": fingerprint(file.digest.digest(), done.table, top),
+            "source": source() if callable(source) else source,
+            "licence": licence,
+            "citation": citation,
+            "created_at": stores.utc_now(),
+            "skipped": [dict(item) for item in skipped],
+        }
+        _write_table(folder, done.table)
+        stores.write_json(folder / "imageset.json", meta)
+        _put_in_place(name, folder)
+    from ssrl_core.datasets.store import load
+
+    return load(name)
+
+
+def check_free(name: str) -> None:
+    """Raise SpecError if an image set of this name is there and was not made by us under a built-in name."""
+    folder = stores.data_root() / name
+    if name in RESERVED or (folder.exists() and not _is_built_in(folder)):
+        raise SpecError(
+            where="image set",
+            field="name",
+            rule="one that is not taken",
+            value=name,
+            remedy=f"Choose another name, or delete it first: data delete {name}.",
+        )
+
+
+def fingerprint(pixel_digest: bytes, table: pd.DataFrame, max_value: int) -> str:
+    """sha256 of pixels, label, split, order and max_value: two image sets that train alike have the same."""
+    digest = hashlib.sha256(pixel_digest)
+    digest.update(table["label_id"].to_numpy(dtype="<i8").tobytes())
+    digest.update("\n".join(table["split"].tolist()).encode())
+    digest.update(table["order"].to_numpy(dtype="<i8").tobytes())
+    digest.update(str(max_value).encode())
+    return digest.hexdigest()
+
+
+def _chunks(pixels: Array | Iterable[Array]) -> Iterator[Array]:
+    if isinstance(pixels, np.ndarray):
+        for start in range(0, len(pixels), _CHUNK):
+            yield pixels[start : start + _CHUNK]
+    else:
+        yield from pixels
+
+
+def _tabled(
+    name: str,
+    given: pd.DataFrame,
+    count: int,
+    label: str | None,
+    classes: Sequence[str] | None,
+    seed: int,
+    group: str | None,
+) -> _Tabled:
+    where = f"image set {name!r}"
+    if len(given) != count:
+        raise DataError(where=where, field="the table", rule=f"of {count} rows, one for each image", value=len(given))
+    for field, column in (("label", label), ("group", group)):
+        if column is not None and column not in given.columns:
+            found = ", ".join(str(c) for c in given.columns if c not in ("source", "split")) or "none"
+            raise SpecError(where=where, field=field, rule=f"a column of the table ({found})", value=column)
+    given = given.reset_index(drop=True)
+    label_ids, names = (
+        class_ids(given[label], classes) if label else (np.full(count, -1, dtype=np.int64), tuple(classes or ()))
+    )
+    order = splits.seeded_order(count, seed)
+    known = splits.read_given(given["split"]) if "split" in given.columns else None
+    if known is not None:
+        split = splits.complete_given(known, label_ids, order)
+    else:
+        split = splits.by_group(given[group], order) if group else splits.stratified(label_ids, order)
+    own = pd.DataFrame(
+        {
+            "image_id": np.arange(count, dtype=np.int64),
+            "source": given["source"].astype(str) if "source" in given.columns else [f"#{i}" for i in range(count)],
+            "split": split,
+            "order": order,
+            "label_id": label_ids,
+        }
+    )
+    return _Tabled(pd.concat([own, _user_columns(given, known is not None)], axis=1), names, known is not None)
+
+
+def _user_columns(given: pd.DataFrame, split_taken: bool) -> pd.DataFrame:
+    """The user's columns; one that has a name of ours travels as `<name>_given`."""
+    taken = {"source"} | ({"split"} if split_taken else set())
+    kept = given[[c for c in given.columns if c not in taken]].copy()
+    kept = kept.rename(columns={c: f"{c}_given" for c in kept.columns if c in OWN_COLUMNS})
+    mixed = [column for column, dtype in kept.dtypes.items() if dtype == np.dtype(object)]
+    for column in mixed:  # parquet wants one type a column
+        kept[column] = kept[column].map(lambda v: None if v is None or v != v else str(v))
+    return kept.rename(columns=str)
+
+
+def _write_table(folder: Path, table: pd.DataFrame) -> None:
+    def write(file: Any) -> None:
+        table.to_parquet(file, index=False)
+
+    stores.replace(folder / "table.parquet", write)
+
+
+def _check_max_value(name: str, max_value: int | None, dtype: str) -> int:
+    top = 255 if dtype == "uint8" else 65535
+    if max_value is None:
+        return top
+    if isinstance(max_value, bool) or not isinstance(max_value, int | np.integer) or not 1 <= max_value <= top:
+        raise SpecError(
+            where=f"image set {name!r}",
+            field="max_value",
+            rule=f"a whole number in 1..{top} ({dtype})",
+            value=max_value,
+        )
+    return int(max_value)
+
+
+@contextmanager
+def _building(name: str) -> Iterator[Path]:
+    """A temporary folder in the store, gone afterwards; what a killed maker of this name left goes too."""
+    root = stores.data_root()
+    for leftover in root.glob(f".making-{name}.*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".making-{name}.", dir=root))
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise DataError(f"{root}: the disk is full. Make room, or set SSRL_DATA to a larger disk.") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_in_place(name: str, folder: Path) -> None:
+    target = stores.data_root() / name
+    check_free(name)
+    os.chmod(folder, 0o755)
+    gone = stores.data_root() / f".gone-{name}-{os.getpid()}"
+    if target.exists():
+        os.replace(target, gone)
+    os.replace(folder, target)
+    stores.sync_folder(stores.data_root())
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _is_built_in(folder: Path) -> bool:
+    if folder.name not in builtin.BUILT_IN:
+        return False
+    try:
+        return stores.read_json(folder / "imageset.json").get("source") == builtin.source_of(folder.name)
+    except (DataError, SpecError):
+        return False
+
+
+def _first_reason(skipped: Sequence[Mapping[str, str]]) -> str:
+    if not skipped:
+        return ""
+    shown = "; ".join(f"{item['file']}: {item['reason']}" for item in list(skipped)[:3])
+    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    return f"Skipped {len(skipped)}: {shown}{more}."

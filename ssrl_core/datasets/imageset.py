@@ -1,0 +1,205 @@
+"""An image set on disk: pixels, the table of what is known of them, and imageset.json (CONTRACTS C2)."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core import stores
+from ssrl_core.datasets.splits import SPLITS
+from ssrl_core.errors import DataError, SpecError
+
+Array = np.ndarray[Any, Any]
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel: its name and the colour it is shown in (`#rrggbb`)."""
+
+    name: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images that training takes. Image i is row i of `pixels` and of `table`.
+
+    Attributes:
+        shape: (C, H, W).
+        max_value: the pixel value that stands for 1.0.
+        label: the column that is the truth, or None.
+        classes: class names; `label_ids` count into them.
+        fingerprint: sha256 of pixels, label, split, order and max_value.
+        skipped: files that could not be taken in: [{file, reason}].
+        meta: imageset.json as it is on disk.
+    """
+
+    name: str
+    title: str
+    count: int
+    shape: tuple[int, int, int]
+    dtype: str
+    max_value: int
+    channels: tuple[Channel, ...]
+    pixel_size_um: float | None
+    label: str | None
+    classes: tuple[str, ...]
+    fingerprint: str
+    folder: Path
+    skipped: tuple[Mapping[str, str], ...] = ()
+    meta: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def pixels(self) -> Array:
+        """(N, C, H, W) uint8 or uint16, memory-mapped, read-only."""
+        path = self.folder / "pixels.npy"
+        try:
+            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: the pixels cannot be read ({error}). Delete the image set and import it again."
+            ) from error
+        if pixels.shape != (self.count, *self.shape) or pixels.dtype.name != self.dtype:
+            raise DataError(
+                where=str(path),
+                field="pixels",
+                rule=f"{(self.count, *self.shape)} {self.dtype}, as imageset.json says",
+                value=f"{pixels.shape} {pixels.dtype}",
+                remedy="Delete the image set and import it again.",
+            )
+        result: Array = pixels
+        return result
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """What is known of each image; row i = image i. Take a copy before changing it."""
+        path = self.folder / "table.parquet"
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"{path}: the table cannot be read ({error}). Delete the image set and import it again."
+            ) from error
+        if len(table) != self.count:
+            raise DataError(f"{path}: {self.count} rows were expected, {len(table)} found. Import the image set again.")
+        return table
+
+    @cached_property
+    def label_ids(self) -> Array:
+        """(N,) int64 class ids; -1 where the label is missing."""
+        return self.table["label_id"].to_numpy(dtype=np.int64)
+
+    def split_ids(self, split: str = "all", *, limit_train: int | None = None) -> Array:
+        """Image ids of a split, ascending.
+
+        Args:
+            split: train | val | test | all.
+            limit_train: of train, only the images of lowest `order`; more than there are means all of them.
+
+        Returns:
+            (n,) int64.
+
+        Raises:
+            SpecError: an unknown split, or a limit below 1.
+        """
+        if split not in (*SPLITS, "all"):
+            raise SpecError(
+                where=f"image set {self.name!r}", field="split", rule="train, val, test or all", value=split
+            )
+        chosen = self._chosen & (self.table["split"].to_numpy() == split) if split != "all" else self._chosen
+        ids = np.flatnonzero(chosen).astype(np.int64)
+        if split != "train" or limit_train is None:
+            return ids
+        if isinstance(limit_train, bool) or not isinstance(limit_train, int | np.integer) or limit_train < 1:
+            raise SpecError(
+                where=f"image set {self.name!r}", field="limit_train", rule="a whole number ≥ 1", value=limit_train
+            )
+        order = self.table["order"].to_numpy()[ids]
+        return np.sort(ids[np.argsort(order, kind="stable")[:limit_train]])
+
+    @property
+    def split_counts(self) -> dict[str, int]:
+        """How many images each split has: {train, val, test}."""
+        return {split: len(self.split_ids(split)) for split in SPLITS}
+
+    @property
+    def empty_splits(self) -> tuple[str, ...]:
+        """Splits without an image (very small sets, or splits given so)."""
+        return tuple(split for split, count in self.split_counts.items() if count == 0)
+
+    def channel_stats(self) -> tuple[Array, Array]:
+        """Mean and standard deviation of each channel over the train split (all images if it is empty).
+
+        Computed once, chunk by chunk, and kept beside the pixels.
+
+        Returns:
+            (C,), (C,) float64 of values in 0..1.
+        """
+        path = self.folder / "channel_stats.json"
+        try:
+            kept = stores.read_json(path)
+            if kept.get("fingerprint") == self.fingerprint:
+                return np.array(kept["mean"]), np.array(kept["sd"])
+        except (DataError, KeyError):
+            pass  # not computed yet, or damaged: compute
+        mean, sd = stats_of(self.pixels, self._train_or_all(), self.max_value)
+        document = {"version": 1, "fingerprint": self.fingerprint, "mean": mean.tolist(), "sd": sd.tolist()}
+        try:
+            stores.write_json(path, document)
+        except OSError as error:  # a read-only store is no reason to stop
+            warnings.warn(f"{path}: not kept ({error})", stacklevel=2)
+        return mean, sd
+
+    def select(
+        self, channels: Sequence[str] | None = None, where: Mapping[str, Sequence[Any]] | None = None
+    ) -> ImageSet:
+        """Some channels, or the images that match, under the same interface and the same image ids.
+
+        Args:
+            channels: channel names, in the order wanted; None = all.
+            where: column -> values to keep; all columns must match.
+
+        Raises:
+            SpecError: an unknown channel or column, or nothing left.
+        """
+        from ssrl_core.datasets.selection import select
+
+        return select(self, channels, where or {})
+
+    @property
+    def _chosen(self) -> Array:
+        return np.ones(len(self.table), dtype=bool)
+
+    def _train_or_all(self) -> Array:
+        train = self.split_ids("train")
+        return train if len(train) else self.split_ids("all")
+
+
+def stats_of(pixels: Array, ids: Array, max_value: int) -> tuple[Array, Array]:
+    """Mean and sd of each channel over some images, in 0..1, about a million pixels of a channel at a time.
+
+    The sums are of whole numbers below 2^53 and so exact: the size of the pieces does not change the result.
+
+    Returns:
+        (C,), (C,) float64.
+    """
+    channels, area = int(pixels.shape[1]), int(np.prod(pixels.shape[2:]))
+    total, squares, step = [0] * channels, [0] * channels, max(1, _PIECE // area)
+    for start in range(0, len(ids), step):
+        block = np.asarray(pixels[ids[start : start + step]])
+        for c in range(channels):
+            values = block[:, c].astype(np.float64).ravel()
+            total[c] += int(values.sum())
+            squares[c] += int(values @ values)
+    n = max(1, len(ids) * area)
+    mean = np.array([t / n for t in total])
+    variance = np.array([s / n - (t / n) ** 2 for t, s in zip(total, squares, strict=True)])
+    return mean / max_value, np.sqrt(np.maximum(variance, 0)) / max_value

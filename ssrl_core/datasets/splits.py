@@ -1,0 +1,145 @@
+"""Which images a network learns from, is watched on and is judged by: train, val, test.
+
+Everything is decided by one seeded permutation, `order`, made from raw Philox bits so that it is the same with every
+version of numpy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.errors import DataError, SpecError
+
+Array = np.ndarray[Any, Any]
+SPLITS = ("train", "val", "test")
+FRACTIONS = (0.7, 0.1, 0.2)
+_SYNONYMS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+def seeded_order(count: int, seed: int) -> Array:
+    """(N,) int64: the place of each image in the seeded permutation.
+
+    Raises:
+        SpecError: a seed that is not a whole number from 0 on.
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise SpecError(where="split", field="seed", rule="a whole number from 0 on", value=seed)
+    bits = np.random.Philox(key=seed % 2**128).random_raw(count)
+    order = np.empty(count, dtype=np.int64)
+    order[np.argsort(bits, kind="stable")] = np.arange(count)
+    return order
+
+
+def stratified(label_ids: Array, order: Array) -> Array:
+    """70/10/20 within every class (images without a label are a class of their own).
+
+    A class of two gives one image to train and one to test, a class of three one to each. Classes of one image are
+    split together, as one.
+
+    Returns:
+        (N,) str: train | val | test.
+    """
+    split = np.full(len(order), "train", dtype=object)
+    labels, sizes = np.unique(label_ids, return_counts=True)
+    strata = [np.flatnonzero(label_ids == label) for label in labels[sizes > 1]]
+    single = np.flatnonzero(np.isin(label_ids, labels[sizes == 1]))
+    for members in [*strata, single]:
+        n_val, n_test = _shares(len(members), at_least_one=members is not single or not strata)
+        members = members[np.argsort(order[members])]
+        split[members[:n_test]] = "test"
+        split[members[n_test : n_test + n_val]] = "val"
+    return split.astype(str)
+
+
+def by_group(groups: pd.Series[Any], order: Array) -> Array:
+    """About 70/10/20 without tearing a group apart; an image whose group is missing is a group of its own.
+
+    Groups are dealt in the seeded order, each to the split that lacks most; then an empty test, and after it an empty
+    val, takes the smallest train group, as long as train keeps one.
+
+    Returns:
+        (N,) str: train | val | test.
+    """
+    codes = group_codes(groups)
+    first = np.full(codes.max(initial=-1) + 1, len(order), dtype=np.int64)
+    np.minimum.at(first, codes, order)
+    sizes = np.bincount(codes, minlength=len(first))
+    lacking = np.array(FRACTIONS) * len(order)
+    dealt = np.empty(len(first), dtype=np.int64)
+    for group in np.argsort(first, kind="stable"):
+        dealt[group] = int(np.argmax(lacking))
+        lacking[dealt[group]] -= sizes[group]
+    for place in (2, 1):
+        trained = np.flatnonzero(dealt == 0)
+        if not np.any(dealt == place) and len(trained) > 1:
+            dealt[trained[np.argmin(sizes[trained])]] = place
+    return np.array(SPLITS)[dealt[codes]] if len(order) else np.array([], dtype=str)
+
+
+def group_codes(groups: pd.Series[Any]) -> Array:
+    """(N,) int64: one number a group; each missing value is its own."""
+    codes = pd.factorize(groups)[0].astype(np.int64)
+    missing = np.flatnonzero(codes < 0)
+    codes[missing] = codes.max(initial=-1) + 1 + np.arange(len(missing))
+    return codes
+
+
+def read_given(values: pd.Series[Any]) -> Array | None:
+    """A column of splits in our words, or None when it holds anything else (or nothing)."""
+    words = [_SYNONYMS.get(str(value).strip().lower()) for value in values.tolist()]
+    if not words or any(word is None for word in words):
+        return None
+    return np.array(words, dtype=str)
+
+
+def word_for(name: str) -> str | None:
+    """The split that a folder of this name holds, or None."""
+    return _SYNONYMS.get(name.strip().lower())
+
+
+def complete_given(split: Array, label_ids: Array, order: Array) -> Array:
+    """Given splits are kept; without a val, 1/8 of train (by seed, stratified) becomes it.
+
+    Raises:
+        DataError: nothing to train on.
+    """
+    if not np.any(split == "train"):
+        raise DataError(
+            where="split",
+            field="the given split",
+            rule="one with train images",
+            value=sorted(set(split.tolist())),
+            remedy="Name the column of splits otherwise to have the images split by seed.",
+        )
+    if np.any(split == "val"):
+        return split
+    done = split.copy()
+    for label in np.unique(label_ids):
+        members = np.flatnonzero((label_ids == label) & (split == "train"))
+        members = members[np.argsort(order[members])]
+        count = _rounded(len(members) / 8) if len(members) > 4 else int(len(members) > 2)
+        done[members[:count]] = "val"
+    return done
+
+
+def _shares(count: int, *, at_least_one: bool) -> tuple[int, int]:
+    """How many of a class go to val and to test."""
+    n_test = max(_rounded(count * FRACTIONS[2]), int(at_least_one and count > 1))
+    n_val = max(_rounded(count * FRACTIONS[1]), int(at_least_one and count > 2))
+    return n_val, n_test
+
+
+def _rounded(value: float) -> int:
+    return int(np.floor(value + 0.5))

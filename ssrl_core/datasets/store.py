@@ -1,0 +1,149 @@
+"""The store of image sets: which there are, one of them, a new one, one gone."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssrl_core import stores
+from ssrl_core.datasets import builtin
+from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.locking import held
+from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.splits import SPLITS
+from ssrl_core.errors import DataError, SpecError
+
+__all__ = ["create", "delete", "describe", "is_ready", "load", "names", "summary"]
+
+
+def names() -> list[str]:
+    """Every image set that can be named: the built-in ones first, then those on disk."""
+    on_disk = sorted(
+        path.parent.name for path in stores.data_root().glob("*/imageset.json") if stores.SLUG.match(path.parent.name)
+    )
+    return [*builtin.BUILT_IN, *(name for name in on_disk if name not in builtin.BUILT_IN)]
+
+
+def is_ready(name: str) -> bool:
+    """Whether the image set is on disk, so that nothing need be made or fetched."""
+    return bool(stores.SLUG.match(name)) and (folder_of(name) / "imageset.json").is_file()
+
+
+def is_made(name: str) -> bool:
+    """Whether what is on disk under a built-in name is ours (not an image set imported in its place)."""
+    return name in builtin.BUILT_IN and is_ready(name) and load(name).meta.get("source") == builtin.source_of(name)
+
+
+def folder_of(name: str) -> Path:
+    """`data/<name>`."""
+    return stores.data_root() / name
+
+
+def load(name: str, *, report: Report | None = None) -> ImageSet:
+    """An image set; a built-in one is made or fetched on first use.
+
+    Args:
+        report: told how the making goes.
+
+    Raises:
+        SpecError: there is no image set of this name (the message lists those that there are).
+        DataError: its files are damaged, or it cannot be fetched.
+    """
+    if is_ready(name):
+        return _read(folder_of(name))
+    if name not in builtin.BUILT_IN:
+        raise SpecError(
+            where="image set",
+            field="name",
+            rule=f"one of {', '.join(names())}",
+            value=name,
+            remedy="Import it first: data import SRC --name NAME.",
+        )
+    with held(name):
+        if not is_ready(name):  # nobody made it while we waited
+            builtin.BUILT_IN[name].make(report)
+    return _read(folder_of(name))
+
+
+def summary(name: str) -> dict[str, Any]:
+    """One item of `data list` (CONTRACTS C11); for a built-in set that is not made yet, what it will be."""
+    if not is_ready(name) and name in builtin.BUILT_IN:
+        return builtin.promised(builtin.BUILT_IN[name])
+    imageset = load(name)
+    return {
+        "name": imageset.name,
+        "title": imageset.title,
+        "count": imageset.count,
+        "shape": list(imageset.shape),
+        "dtype": imageset.dtype,
+        "classes": list(imageset.classes),
+        "splits": dict(_split_counts(imageset.folder / "table.parquet", imageset.fingerprint)),
+        "label": imageset.label,
+        "fingerprint": imageset.fingerprint,
+    }
+
+
+def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
+    """One item of `data list` and the files that were skipped; makes a built-in set."""
+    imageset = load(name, report=report)
+    return {**summary(name), "skipped": [dict(item) for item in imageset.skipped]}
+
+
+def delete(name: str) -> None:
+    """Remove an image set from the store (a built-in one is made anew when it is next named).
+
+    Raises:
+        SpecError: there is none on disk.
+    """
+    if not is_ready(name):
+        raise SpecError(
+            where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
+        )
+    with held(name):
+        gone = stores.data_root() / f".gone-{name}-{os.getpid()}"
+        os.replace(folder_of(name), gone)  # first out of sight, so that nobody meets half of it
+        shutil.rmtree(gone)
+
+
+def _read(folder: Path) -> ImageSet:
+    path = folder / "imageset.json"
+    meta = stores.read_json(path)
+    try:
+        return ImageSet(
+            name=folder.name,
+            title=str(meta["title"]),
+            count=int(meta["count"]),
+            shape=tuple(int(n) for n in meta["shape"]),  # type: ignore[arg-type]
+            dtype=str(meta["dtype"]),
+            max_value=int(meta["max_value"]),
+            channels=tuple(Channel(item["name"], item["colour"]) for item in meta["channels"]),
+            pixel_size_um=meta["pixel_size_um"],
+            label=meta["label"],
+            classes=tuple(meta["classes"]),
+            fingerprint=str(meta["fingerprint"]),
+            folder=folder,
+            skipped=tuple(meta["skipped"]),
+            meta=meta,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: the file is not as expected ({error!r}). Delete the image set and import it again."
+        ) from error
+
+
+@lru_cache(maxsize=256)
+def _split_counts(path: Path, fingerprint: str) -> dict[str, int]:
+    """Counts of each split, reading that one column only, once (a table never changes under its fingerprint)."""
+    import pyarrow.parquet as parquet
+
+    try:
+        column = parquet.read_table(path, columns=["split"])["split"].to_numpy(zero_copy_only=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path}: the table cannot be read ({error}). Import the image set again.") from error
+    return {split: int(np.sum(column == split)) for split in SPLITS}

@@ -1,0 +1,291 @@
+"""Image files: every kind, depth and colour; what cannot be read is skipped with its reason."""
+
+import io
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ssrl_core import stores
+from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.readers import fitting, images, png16
+from ssrl_core.errors import DataError, SpecError
+from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
+
+
+def test_class_folders_become_classes(tmp_path):
+    made = import_source(class_folders(tmp_path / "set", {"cat": 10, "dog": 10, "emu": 10}), "animals")
+    assert made.classes == ("cat", "dog", "emu")
+    assert made.count == 30
+    assert made.shape == (3, 12, 12)
+    assert made.split_counts == {"train": 21, "val": 3, "test": 6}
+    source = made.table["source"][11]
+    assert np.array_equal(made.pixels[11], np.moveaxis(np.asarray(Image.open(tmp_path / "set" / source)), -1, 0))
+    assert made.table["label"][11] == source.split("/")[0] == "dog"
+
+
+def test_train_and_test_folders_are_given_splits(tmp_path):
+    class_folders(tmp_path / "set" / "train", {"a": 16, "b": 16})
+    class_folders(tmp_path / "set" / "test", {"a": 3, "b": 3})
+    made = import_source(tmp_path / "set", "given")
+    assert made.classes == ("a", "b")
+    assert made.split_counts == {"train": 28, "val": 4, "test": 6}
+    assert made.meta["splits"]["source"] == "given"
+
+
+def test_one_class_two_images_and_no_class_at_all(tmp_path):
+    one = import_source(class_folders(tmp_path / "one", {"cat": 5}), "one-class")
+    assert one.classes == ("cat",)
+    two = import_source(class_folders(tmp_path / "two", {"cat": 1, "dog": 1}), "two")
+    assert two.count == 2
+    assert two.empty_splits
+    save(tmp_path / "flat" / "a.png", picture())
+    save(tmp_path / "flat" / "b.png", picture())
+    flat = import_source(tmp_path / "flat", "flat")
+    assert flat.label is None
+    assert flat.label_ids.tolist() == [-1, -1]
+
+
+def test_images_beside_class_folders_have_no_label(tmp_path):
+    root = class_folders(tmp_path / "set", {"cat": 2, "dog": 2})
+    save(root / "stray.png", picture())
+    made = import_source(root, "stray")
+    assert sorted(made.label_ids) == [-1, 0, 0, 1, 1]
+
+
+def test_what_cannot_be_read_is_skipped_with_its_reason(tmp_path):
+    root = class_folders(tmp_path / "set", {"cat": 3})
+    (root / "cat" / "text.png").write_text("I am text")
+    (root / "cat" / "empty.jpg").write_bytes(b"")
+    (root / "cat" / "notes.txt").write_text("about cats")
+    (root / "cat" / "cut.png").write_bytes((root / "cat" / "0.png").read_bytes()[:200])
+    whole = io.BytesIO()
+    tifffile.imwrite(whole, picture(64, 64, 1, np.uint16))
+    (root / "cat" / "cut.tif").write_bytes(whole.getvalue()[:4000])
+    (root / "cat" / "head.tif").write_bytes(whole.getvalue()[:6])
+    (root / ".DS_Store").write_bytes(b"junk")
+    made = import_source(root, "mended")
+    assert made.count == 3
+    reasons = {item["file"].split("/")[-1]: item["reason"] for item in made.skipped}
+    assert set(reasons) == {"text.png", "empty.jpg", "notes.txt", "cut.png", "cut.tif", "head.tif"}
+    assert reasons["empty.jpg"] == "the file is empty"
+    assert "not an image" in reasons["text.png"]
+    assert "not an image" in reasons["notes.txt"]
+    assert "damaged" in reasons["cut.tif"]
+    assert "damaged" in reasons["cut.png"]
+
+
+@pytest.mark.parametrize("name", ["text.png", "text.tif", "text.webp"])
+def test_a_folder_with_nothing_readable_is_refused_and_leaves_nothing(tmp_path, name):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / name).write_text("I am text")
+    with pytest.raises(DataError, match=name):
+        import_source(tmp_path / "set", "nothing")
+    with pytest.raises(DataError, match=name):
+        import_source(tmp_path / "set" / name, "nothing")
+    assert [path.name for path in stores.data_root().iterdir()] == [".locks"]
+
+
+def test_files_that_fail_only_when_decoded_leave_nothing(tmp_path):
+    save(tmp_path / "set" / "a.jpg", picture(200, 200), quality=95)
+    data = (tmp_path / "set" / "a.jpg").read_bytes()
+    (tmp_path / "set" / "a.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"a\.jpg"):
+        import_source(tmp_path / "set", "cut")
+    assert [path.name for path in stores.data_root().iterdir()] == [".locks"]
+
+
+def test_an_empty_folder_and_a_missing_path_say_so(tmp_path):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(DataError, match="no images"):
+        import_source(tmp_path / "set", "empty")
+    with pytest.raises(DataError, match="no such file"):
+        import_source(tmp_path / "nowhere", "empty")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".webp", ".tif"])
+def test_every_kind_of_file_is_read(tmp_path, suffix):
+    smooth = np.tile(np.linspace(0, 255, 32).astype(np.uint8)[None, :, None], (32, 1, 3))
+    made = import_source(save(tmp_path / f"a{suffix}", smooth), "kind")
+    assert made.shape == (3, 32, 32)
+    assert np.abs(made.pixels[0].astype(int) - np.moveaxis(smooth, -1, 0)).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_sixteen_bits_stay_sixteen_bits(tmp_path, suffix):
+    values = picture(10, 11, 1, np.uint16)
+    made = import_source(save(tmp_path / f"a{suffix}", values), "deep")
+    assert made.dtype == "uint16"
+    assert np.array_equal(made.pixels[0, 0], values)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.parametrize("filters", ["mixed", 0, 1, 2, 3, 4])
+def test_sixteen_bit_colour_png_agrees_with_a_slow_encoder(samples, filters):
+    values = picture(7, 9, samples, np.uint16, seed=samples)
+    values[..., 0] = np.arange(9) * 700  # smooth in one channel, noise in the others
+    kinds = np.arange(7) % 5 if filters == "mixed" else np.full(7, filters)
+    decoded = images.decode(io.BytesIO(png16_bytes(values, kinds)))
+    facts = images.facts(io.BytesIO(png16_bytes(values, kinds)))
+    colours = samples - (samples % 2 == 0)
+    expected = values[..., :colours].astype(float)
+    if colours < samples:
+        expected *= values[..., -1:] / 65535
+    assert np.array_equal(decoded[0], np.moveaxis(np.rint(expected).astype(np.uint16), -1, 0))
+    assert (facts.channels, facts.height, facts.width, facts.sixteen) == (colours, 7, 9, True)
+
+
+def test_damaged_sixteen_bit_colour_png_is_named_so():
+    data = png16_bytes(picture(7, 9, 3, np.uint16), np.zeros(7, int))
+    for broken in (data[:60], data[:45] + b"xxxx" + data[49:], data[:28] + b"\1" + data[29:]):
+        with pytest.raises(DataError, match=r"damaged|interlaced"):
+            images.decode(io.BytesIO(broken))
+    assert png16.is_sixteen_bit_colour(data[:64])
+
+
+def test_tiff_channels_and_pages(tmp_path):
+    stack = picture(16, 17, 4, np.uint16).transpose(2, 0, 1)
+    tifffile.imwrite(tmp_path / "channels.tif", stack, imagej=True, metadata={"axes": "CYX"})
+    assert np.array_equal(import_source(tmp_path / "channels.tif", "channels").pixels[0], stack)
+    tifffile.imwrite(tmp_path / "pages.tif", stack, photometric="minisblack")
+    pages = import_source(tmp_path / "pages.tif", "pages")
+    assert pages.count == 4
+    assert np.array_equal(pages.pixels[:, 0], stack)
+    assert pages.table["source"].tolist()[1] == "pages.tif#1"
+    both = np.stack([stack, stack[::-1]])
+    tifffile.imwrite(tmp_path / "both.ome.tif", both, metadata={"axes": "ZCYX"})
+    assert np.array_equal(import_source(tmp_path / "both.ome.tif", "both").pixels, both)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_compressed_tiff_is_read(tmp_path, compression):
+    for name, values in (("grey", picture(20, 20, 1, np.uint16)), ("rgb", picture(20, 20, 3))):
+        made = import_source(save(tmp_path / f"{name}.tif", values, compression=compression), name)
+        expected = values[None] if values.ndim == 2 else np.moveaxis(values, -1, 0)
+        assert np.array_equal(made.pixels[0], expected)
+
+
+def test_float_tiff_is_taken_in_zero_to_one_only(tmp_path):
+    tifffile.imwrite(tmp_path / "unit.tif", np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8))
+    assert import_source(tmp_path / "unit.tif", "unit").pixels.max() == 65535
+    tifffile.imwrite(tmp_path / "wild.tif", np.linspace(-3, 1, 64, dtype=np.float32).reshape(8, 8))
+    with pytest.raises(DataError, match="save it as 8 or 16 bit"):
+        import_source(tmp_path / "wild.tif", "wild")
+
+
+def test_grey_among_colours_is_repeated_and_said(tmp_path):
+    notes = []
+    save(tmp_path / "set" / "grey.png", picture(channels=1))
+    save(tmp_path / "set" / "rgb.png", picture())
+    made = import_source(tmp_path / "set", "mix", report=lambda done, total, what: notes.append(what))
+    assert made.shape[0] == 3
+    grey = made.pixels[0]
+    assert np.array_equal(grey[0], grey[2])
+    assert any("grey" in note for note in notes)
+    assert "grey" in made.meta["source"]
+
+
+def test_eight_bit_among_sixteen_is_raised(tmp_path):
+    save(tmp_path / "set" / "deep.png", picture(channels=1, dtype=np.uint16))
+    save(tmp_path / "set" / "flat.png", np.full((12, 12), 255, np.uint8))
+    made = import_source(tmp_path / "set", "depths")
+    assert made.pixels[1].min() == 65535
+
+
+def test_alpha_is_laid_over_black_and_palettes_become_colours(tmp_path):
+    rgba = np.dstack([np.full((12, 12, 3), 200, np.uint8), np.full((12, 12), 128, np.uint8)])
+    assert import_source(save(tmp_path / "rgba.png", rgba), "rgba").pixels.mean() == pytest.approx(
+        200 * 128 / 255, abs=1
+    )
+    la = Image.fromarray(rgba).convert("LA")
+    la.save(tmp_path / "la.png")
+    grey = import_source(tmp_path / "la.png", "la")
+    assert grey.shape[0] == 1
+    assert grey.pixels.mean() == pytest.approx(100, abs=1)
+    Image.fromarray(picture()).quantize(16).save(tmp_path / "palette.png")
+    palette = import_source(tmp_path / "palette.png", "palette")
+    assert palette.shape[0] == 3
+    assert np.array_equal(
+        palette.pixels[0], np.moveaxis(np.asarray(Image.open(tmp_path / "palette.png").convert("RGB")), -1, 0)
+    )
+    Image.fromarray(picture(channels=1)).convert("P").save(tmp_path / "greys.png")
+    assert import_source(tmp_path / "greys.png", "greys").shape[0] == 1
+    Image.fromarray(picture(channels=1) > 127).save(tmp_path / "bits.png")
+    assert set(np.unique(import_source(tmp_path / "bits.png", "bits").pixels)) == {0, 255}
+
+
+def test_photographs_are_turned_as_the_camera_says(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    wide = np.zeros((10, 20, 3), np.uint8)
+    wide[:, :10] = 250
+    save(tmp_path / "turned.png", wide, exif=exif)
+    made = import_source(tmp_path / "turned.png", "turned")
+    assert made.shape == (3, 20, 10)
+    assert made.pixels[0, 0, :10].mean() == 250
+
+
+def test_several_sizes_are_cropped_to_224_and_said_or_to_the_size_given(tmp_path):
+    notes = []
+    save(tmp_path / "set" / "a.png", picture(30, 40))
+    save(tmp_path / "set" / "b.png", picture(50, 20))
+    made = import_source(tmp_path / "set", "unsized", report=lambda done, total, what: notes.append(what))
+    assert made.shape == (3, 224, 224)
+    assert any("224" in note for note in notes)
+    assert import_source(tmp_path / "set", "sized", size=16, fit="stretch").shape == (3, 16, 16)
+    same = import_source(save(tmp_path / "c.png", picture(30, 40)), "same")
+    assert same.shape == (3, 30, 40)
+
+
+@pytest.mark.parametrize(("size", "fit"), [(0, "crop"), (5000, "crop"), (1.5, "crop"), (True, "crop"), (32, "squeeze")])
+def test_bad_sizes_and_fits_are_refused(tmp_path, size, fit):
+    with pytest.raises(SpecError, match=r"--size|--fit"):
+        import_source(save(tmp_path / "a.png", picture()), "bad", size=size, fit=fit)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(fitting.WAYS))
+def test_fitting_keeps_a_constant_image_and_its_shape(height, width, side, way):
+    out = fitting.fitted(np.full((2, height, width), 1000, np.uint16), side, way)
+    assert out.shape == (2, side, side)
+    assert set(np.unique(out)) <= ({0, 1000} if way == "pad" else {1000})
+    assert np.any(out == 1000)
+
+
+def test_crop_keeps_the_middle_and_pad_keeps_all():
+    wide = np.zeros((1, 10, 30), np.uint8)
+    wide[:, :, 10:20] = 200
+    assert np.all(fitting.fitted(wide, 10, "crop") == 200)
+    padded = fitting.fitted(wide, 30, "pad")
+    assert np.array_equal(padded[:, 10:20], wide)
+    assert padded[:, :10].max() == padded[:, 20:].max() == 0
+
+
+def test_a_picture_of_too_many_pixels_is_skipped_before_it_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    (tmp_path / "big.png").write_bytes(png_bytes(picture()))
+    with pytest.raises(DataError, match="too many"):
+        import_source(tmp_path / "big.png", "big")
+
+
+def test_another_number_of_channels_is_skipped(tmp_path):
+    for i in range(3):
+        tifffile.imwrite(
+            tmp_path / f"{i}.tif",
+            picture(16, 17, 2, np.uint16).transpose(2, 0, 1),
+            imagej=True,
+            metadata={"axes": "CYX"},
+        )
+    save(tmp_path / "rgb.png", picture(16, 17))
+    made = import_source(tmp_path, "odd")
+    assert made.count == 3
+    assert "channels" in made.skipped[0]["reason"]
+
+
+def test_several_files_picked_by_hand(tmp_path):
+    one, two = save(tmp_path / "a" / "x.png", picture()), save(tmp_path / "b" / "x.png", picture(seed=1))
+    made = import_source([one, two], "picked")
+    assert made.table["source"].tolist() == ["x.png", "x (2).png"]
+    assert not np.array_equal(made.pixels[0], made.pixels[1])
