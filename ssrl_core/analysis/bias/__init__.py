@@ -1,0 +1,47 @@
+"""Who wins and who loses when a transformation's parameter moves: statistics of a table of class accuracies.
+
+Every function takes the classes table of a sweep (CONTRACTS C10) and the name of the column that varies, and returns
+tables. What cannot be computed is NaN or None, and a table of reasons says why.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "behaviours": "behaviour",
+    "most_shared_behaviour": "behaviour",
+    "curves": "accuracy_curves",
+    "Curves": "accuracy_curves",
+    "floors": "chance_floors",
+    "floor_summary": "chance_floors",
+    "Grid": "grid",
+    "grids": "grid",
+    "vary_columns": "columns",
+    "method_summary": "methods",
+    "movers": "movement",
+    "Opposition": "opposite_pairs",
+    "most_opposed": "opposite_pairs",
+    "opposition": "opposite_pairs",
+    "compare_probes": "probes",
+    "winners_and_losers": "sentences",
+    "reason_table": "reasons",
+    "shared_classes": "sharing",
+    "by_superclass": "superclasses",
+    "read_superclasses": "superclasses",
+    "Highest": "highest",
+    "own_highest": "highest",
+    "TradeOff": "trade_off",
+    "tradeoff": "trade_off",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,172 @@
+"""The classes table (CONTRACTS C10) on arrival: which columns it must have, which one varies, what else moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssrl_core.errors import DataError, SpecError
+
+BASE = ("dataset", "backbone", "method", "probe")
+NEEDED = ("dataset", "backbone", "method", "seed", "class", "accuracy")
+
+
+def vary_columns(table: pd.DataFrame) -> list[str]:
+    """The columns that the sweep varies, in the table's order."""
+    return [column for column in map(str, table.columns) if column.startswith("vary.")]
+
+
+def checked(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with every column that the statistics read, accuracies in 0..1, and none for a class without images.
+
+    Columns that may be left out: probe (`linear`), superclass, n and correct (unknown).
+
+    Raises:
+        DataError: no rows, a column is missing, a seed is missing, an accuracy outside 0..1.
+    """
+    absent = [column for column in NEEDED if column not in table.columns]
+    if absent:
+        raise DataError(
+            where="Classes table",
+            field="columns",
+            rule=f"those of the table of a sweep ({', '.join(NEEDED)}, vary.…)",
+            value=list(map(str, table.columns)),
+            remedy=f"Missing: {', '.join(absent)}.",
+        )
+    if table.empty:
+        raise DataError(
+            where="Classes table", field="rows", rule="at least one", value=0, remedy="Wait until a run of it is done."
+        )
+    frame = table.reset_index(drop=True)
+    frame = frame.assign(
+        probe=frame["probe"].fillna("linear") if "probe" in frame else "linear",
+        superclass=frame.get("superclass"),
+        n=_numbers(frame, "n"),
+        correct=_numbers(frame, "correct"),
+        seed=_seeds(frame["seed"]),
+        **{"class": frame["class"].astype(str)},
+    )
+    return frame.assign(accuracy=_accuracies(frame))
+
+
+def find_column(table: pd.DataFrame, name: str) -> str:
+    """The column that a name means: the column itself, its path in the spec, or an unambiguous end of that path.
+
+    Raises:
+        SpecError: no column, or several, go by that name.
+    """
+    columns = vary_columns(table)
+    if name in table.columns:
+        return name
+    ends = [c for c in columns if c == f"vary.{name}" or c.endswith(f".{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    raise SpecError(
+        where="Classes table",
+        field="x",
+        rule="one column that the sweep varies",
+        value=name,
+        remedy=f"It varies {', '.join(ends or columns) or 'nothing'}.",
+    )
+
+
+def split_columns(rows: pd.DataFrame, x_codes: NDArray[np.intp], column: str) -> tuple[list[str], list[str]]:
+    """What to do with the other varied columns: each value apart, or taken along because it follows the x column.
+
+    Returns:
+        columns whose values are settings of their own, columns that move together with x.
+    """
+    apart, along = [], []
+    base = combined([texts(rows[name])[0] for name in BASE])
+    for other in vary_columns(rows):
+        if other == column:
+            continue
+        keys = texts(rows[other])[0]
+        if _count(base, x_codes, keys) > _count(base, x_codes):
+            apart.append(other)
+        elif _count(base, keys) > _count(base):
+            along.append(other)
+    return apart, along
+
+
+def _count(*codes: NDArray[np.intp]) -> int:
+    """How many combinations of codes occur."""
+    return int(combined(codes).max(initial=-1)) + 1
+
+
+def coded(column: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+    """The place of each row's value among the values that occur, and those values; each is looked at once only."""
+    try:
+        codes, values = pd.factorize(column, use_na_sentinel=False)
+        return codes, list(values)
+    except TypeError:  # lists and mappings cannot be hashed
+        cells = column.to_list()
+        codes, _ = pd.factorize(np.array([_text(cell) for cell in cells], dtype=object))
+        _, first = np.unique(codes, return_index=True)
+        return codes, [cells[i] for i in first]
+
+
+def texts(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+    """A column as text: (n,) places among the sorted texts that occur, and those texts."""
+    codes, values = coded(column)
+    names, places = np.unique(np.array([_text(value) for value in values], dtype=str), return_inverse=True)
+    return places[codes], [str(name) for name in names]
+
+
+def combined(codes: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+    """(n,) number of each row's combination of codes, ascending from 0 in the order of the columns."""
+    ids = codes[0]
+    for other in codes[1:]:
+        ids = ids * (int(other.max(initial=0)) + 1) + other
+    return np.unique(ids, return_inverse=True)[1].reshape(-1)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple | dict | np.ndarray):
+        return json.dumps(value, sort_keys=True, default=lambda v: getattr(v, "tolist", lambda: str(v))())
+    if value is None or value is pd.NA or value != value:
+        return "none"
+    return f"{value:.12g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
+    if column not in frame:
+        return pd.Series(np.nan, index=frame.index)
+    return pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
+
+
+def _seeds(column: pd.Series) -> pd.Series:
+    seeds = pd.to_numeric(column, errors="coerce")
+    if seeds.isna().any():
+        row = int(np.flatnonzero(seeds.isna())[0])
+        raise DataError(
+            where=f"Classes table, row {row}",
+            field="seed",
+            rule="a whole number",
+            value=column.iloc[row],
+            remedy="Every run of a sweep has a seed.",
+        )
+    return seeds.astype(np.int64)
+
+
+def _accuracies(frame: pd.DataFrame) -> pd.Series:
+    n, correct = frame["n"], frame["correct"]
+    given = _numbers(frame, "accuracy")
+    counted = correct.where(n > 0) / n.where(n > 0)
+    accuracy = given.where(given.notna(), counted).where(~(n <= 0))
+    wrong = (accuracy < 0) | (accuracy > 1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(
+            where=f"Classes table, row {row}",
+            field="accuracy",
+            rule="in 0..1",
+            value=float(accuracy.iloc[row]),
+            remedy="Divide percentages by 100.",
+        )
+    return accuracy

@@ -1,0 +1,162 @@
+"""The classes table as arrays: one grid of classes × values × seeds for each setting (method, backbone …)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssrl_core.analysis.bias.axis import DECIMALS, Axis, Floats, Ints, read_axis
+from ssrl_core.analysis.bias.columns import BASE, checked, combined, find_column, split_columns, texts
+from ssrl_core.analysis.bias.gaps import gaps
+from ssrl_core.errors import DataError
+
+XNames = str | Sequence[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All runs of one setting.
+
+    Args:
+        setting: transformation (path of the x column), dataset, backbone, method, probe, and any other varied column.
+        axis: the V values.
+        classes: C names in alphabetical order; superclasses: theirs, None where not given.
+        seeds: S, ascending.
+        accuracy: (C, V, S) in 0..1, NaN where there is none.
+        images: (C, V, S) images that the accuracy rests on; NaN where not known, 0 for a class without images.
+        reasons: what is missing.
+    """
+
+    setting: dict[str, Any]
+    axis: Axis
+    classes: tuple[str, ...]
+    superclasses: tuple[str | None, ...]
+    seeds: tuple[int, ...]
+    accuracy: Floats
+    images: Floats
+    reasons: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def counts(self) -> Ints:
+        """(C, V) seeds that have an accuracy."""
+        return np.asarray(np.isfinite(self.accuracy).sum(axis=2), dtype=np.int64)
+
+    @property
+    def mean(self) -> Floats:
+        """(C, V) mean over the seeds that are there; NaN without any. Rounded to 1e-12, so that ties stay ties."""
+        return mean_over_seeds(self.accuracy)
+
+    @property
+    def sd(self) -> Floats:
+        """(C, V) standard deviation over seeds (n - 1); NaN with fewer than two."""
+        return sd_over_seeds(self.accuracy)
+
+    def points(self, kind: str) -> Floats:
+        """(C, P): the means over seeds of each value (P = V), or every run as a point (P = V · S)."""
+        if kind == "means":
+            return self.mean
+        return np.round(self.accuracy.reshape(len(self.classes), -1), DECIMALS)
+
+    def point_values(self, kind: str) -> Floats:
+        """(P,) value of the parameter of each point."""
+        return self.axis.values if kind == "means" else np.repeat(self.axis.values, len(self.seeds))
+
+
+def mean_over_seeds(accuracy: Floats) -> Floats:
+    """Mean over the last axis of what is there; NaN without any."""
+    there = np.isfinite(accuracy)
+    count = there.sum(axis=-1)
+    total = np.where(there, accuracy, 0.0).sum(axis=-1)
+    mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    return np.asarray(np.round(mean, DECIMALS), dtype=np.float64)
+
+
+def sd_over_seeds(accuracy: Floats) -> Floats:
+    """Sample standard deviation over the last axis; NaN with fewer than two."""
+    there = np.isfinite(accuracy)
+    count = there.sum(axis=-1)
+    mean = np.divide(np.where(there, accuracy, 0.0).sum(axis=-1), np.maximum(count, 1))
+    squares = (np.where(there, accuracy - mean[..., None], 0.0) ** 2).sum(axis=-1)
+    variance = np.divide(squares, count - 1, out=np.full(squares.shape, np.nan), where=count > 1)
+    return np.asarray(np.round(np.sqrt(variance), DECIMALS), dtype=np.float64)
+
+
+def grids(table: pd.DataFrame, x: XNames) -> list[Grid]:
+    """The grids of a classes table, sorted by setting; the order of the rows does not matter.
+
+    Args:
+        table: CONTRACTS C10.
+        x: the varied column (`vary.…`, its path, or the end of it); several to look at several transformations.
+
+    Raises:
+        DataError, SpecError: the table is not one, or has no such column, or no value in it.
+    """
+    frame = checked(table)
+    names = [x] if isinstance(x, str) else list(x)
+    return [grid for name in names for grid in _grids_of(frame, find_column(frame, name))]
+
+
+def _grids_of(frame: pd.DataFrame, column: str) -> list[Grid]:
+    rows = frame[frame[column].notna()].reset_index(drop=True)
+    if rows.empty:
+        raise DataError(where="Classes table", field=column, rule="given in at least one row", value="no value")
+    axis, codes = read_axis(rows[column])
+    apart, along = split_columns(rows, codes, column)
+    keys = {name: texts(rows[name]) for name in (*BASE, *apart)}
+    groups = combined([keys[name][0] for name in keys])
+    design = combined([keys[name][0] for name in ("dataset", *apart)])  # runs of one design are meant to share values
+    order = np.argsort(groups, kind="stable")
+    found = []
+    for part in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+        named = {name: names[places[part[0]]] for name, (places, names) in keys.items()}
+        planned = np.unique(codes[design == design[part[0]]])
+        setting = {"transformation": axis.path, **named}
+        found.append(_grid(rows.iloc[part], axis, codes[part], planned, setting, along))
+    return found
+
+
+def _grid(
+    rows: pd.DataFrame, axis: Axis, codes: Ints, planned: Ints, setting: dict[str, Any], along: list[str]
+) -> Grid:
+    part = Axis(axis.column, tuple(axis.labels[i] for i in planned), axis.values[planned], axis.note)
+    values = np.searchsorted(planned, codes)
+    classes, class_ids = _sorted_codes(rows["class"])
+    seeds, seed_ids = np.unique(rows["seed"].to_numpy(), return_inverse=True)
+    shape = (len(classes), len(planned), len(seeds))
+    flat = np.ravel_multi_index((class_ids, values, seed_ids), shape)
+    cells = np.bincount(flat, minlength=np.prod(shape)).reshape(shape)
+    accuracy = _cell_means(rows["accuracy"].to_numpy(), flat, shape)
+    images = _cell_means(rows["n"].to_numpy(), flat, shape)
+    told = gaps(setting, part, classes, [int(s) for s in seeds], cells, accuracy, images, along)
+    return Grid(
+        setting, part, classes, _superclasses(rows, classes), tuple(map(int, seeds)), accuracy, images, tuple(told)
+    )
+
+
+def _sorted_codes(column: pd.Series) -> tuple[tuple[str, ...], Ints]:
+    codes, names = pd.factorize(column)
+    order = np.argsort(np.asarray(names, dtype=str), kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return tuple(str(names[i]) for i in order), places[codes]
+
+
+def _cell_means(column: NDArray[Any], flat: Ints, shape: tuple[int, ...]) -> Floats:
+    """Mean of the rows of each cell (normally one); NaN without a value."""
+    there = np.isfinite(column)
+    size = int(np.prod(shape))
+    total = np.bincount(flat[there], weights=column[there], minlength=size)
+    count = np.bincount(flat[there], minlength=size)
+    mean = np.divide(total, count, out=np.full(size, np.nan), where=count > 0)
+    return np.asarray(mean.reshape(shape), dtype=np.float64)
+
+
+def _superclasses(rows: pd.DataFrame, classes: tuple[str, ...]) -> tuple[str | None, ...]:
+    given = rows.loc[rows["superclass"].notna(), ["class", "superclass"]].drop_duplicates("class")
+    known = dict(zip(given["class"], given["superclass"].astype(str), strict=True))
+    return tuple(known.get(name) for name in classes)

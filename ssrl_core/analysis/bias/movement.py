@@ -1,0 +1,110 @@
+"""Which classes move most, and whether they move more than seeds alone would make them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from ssrl_core.analysis.bias.axis import Floats, Ints
+from ssrl_core.analysis.bias.grid import Grid, XNames, grids
+from ssrl_core.analysis.bias.intervals import differences
+from ssrl_core.errors import SpecError
+
+ORDERS = ("range", "change", "eta2")
+
+
+def movers(table: pd.DataFrame, x: XNames, count: int | None = None, *, by: str = "range") -> pd.DataFrame:
+    """The classes of each setting, the one that moves most first.
+
+    Args:
+        table, x: as for `grids`.
+        count: the first so many of each setting; None for all.
+        by: `range` (highest minus lowest mean), `change` (from the first to the last value, either way), or `eta2`
+            (share of the variance over runs that the value explains).
+
+    Returns:
+        the setting's columns, class, superclass, lowest, lowest_at, highest, highest_at, range, first, last, change
+        (last minus first value, with low, high: 95 %, basis: seeds | images | None), f, p, eta2 (one-way analysis of
+        variance over the runs, values as groups: NaN without a second seed), n (runs). Classes without two values
+        are last, with NaN.
+
+    The range of noise alone is not 0 (with 20 values about 3.7 sd of a mean): p says whether it is more than that.
+    """
+    if by not in ORDERS:
+        raise SpecError(where="Movers", field="by", rule=f"one of {', '.join(ORDERS)}", value=by)
+    parts = []
+    for grid in grids(table, x):
+        rows = _rows(grid)
+        order = rows[by].abs().sort_values(ascending=False, kind="stable", na_position="last").index
+        parts.append(rows.loc[order].head(len(rows) if count is None else count))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _rows(grid: Grid) -> pd.DataFrame:
+    mean, counts = grid.mean, grid.counts
+    there = np.isfinite(mean)
+    low_at = np.where(there, mean, np.inf).argmin(axis=1)
+    high_at = np.where(there, mean, -np.inf).argmax(axis=1)
+    first, last = there.argmax(axis=1), mean.shape[1] - 1 - there[:, ::-1].argmax(axis=1)
+    rows = np.arange(len(mean))
+    enough = there.sum(axis=1) > 1
+    images = np.where(np.isfinite(grid.accuracy), grid.images, 0.0).sum(axis=2)
+    moved = differences(mean, grid.sd, counts, images, first)
+    cells = np.array(grid.axis.cells(), dtype=object)
+    f, p, eta2 = one_way(grid.accuracy)
+    nowhere = ~np.asarray(there.any(axis=1))
+
+    def at(places: Ints) -> list[object]:
+        return [None if nowhere[c] else cells[places[c]] for c in rows]
+
+    def only(values: Floats) -> Floats:
+        return np.where(enough, values, np.nan)
+
+    return pd.DataFrame(
+        {
+            **grid.setting,
+            "class": list(grid.classes),
+            "superclass": list(grid.superclasses),
+            "lowest": mean[rows, low_at],
+            "lowest_at": at(low_at),
+            "highest": mean[rows, high_at],
+            "highest_at": at(high_at),
+            "range": only(mean[rows, high_at] - mean[rows, low_at]),
+            "first": at(first),
+            "last": at(last),
+            "change": only(moved.change[rows, last]),
+            "low": only(moved.low[rows, last]),
+            "high": only(moved.high[rows, last]),
+            "basis": list(moved.basis),
+            "f": f,
+            "p": p,
+            "eta2": eta2,
+            "n": np.isfinite(grid.accuracy).sum(axis=(1, 2)),
+        },
+        index=range(len(rows)),
+    )
+
+
+def one_way(accuracy: Floats) -> tuple[Floats, Floats, Floats]:
+    """(C,) F, p and eta² of each class over (C, V, S) runs, the values as groups; NaN where undefined.
+
+    Source:
+        One-way analysis of variance (Fisher); eta² = sum of squares between values / total.
+    """
+    there = np.isfinite(accuracy)
+    count = there.sum(axis=2)
+    filled = np.where(there, accuracy, 0.0)
+    total_n, groups = count.sum(axis=1), (count > 0).sum(axis=1)
+    grand = filled.sum(axis=(1, 2)) / np.maximum(total_n, 1)
+    means = filled.sum(axis=2) / np.maximum(count, 1)
+    between = (count * (means - grand[:, None]) ** 2).sum(axis=1)
+    within = (np.where(there, accuracy - means[..., None], 0.0) ** 2).sum(axis=(1, 2))
+    between, within = (np.where(a < 1e-20, 0.0, a) for a in (between, within))
+    df1, df2 = groups - 1, total_n - groups
+    tested = (df1 > 0) & (df2 > 0) & (between + within > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        f = np.where(tested, (between / df1) / (within / df2), np.nan)
+        p = np.where(tested, special.fdtrc(np.maximum(df1, 1), np.maximum(df2, 1), f), np.nan)
+        eta2 = np.where(tested, between / (between + within), np.nan)
+    return f, np.where(np.isposinf(f), 0.0, p), eta2

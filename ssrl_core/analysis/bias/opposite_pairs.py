@@ -1,0 +1,192 @@
+"""Which classes win where others lose: all pairs of classes, and the share with an opposite partner (figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssrl_core.analysis.bias.correlation import LEAST, Coefficients, coefficients
+from ssrl_core.analysis.bias.grid import Grid, XNames, grids
+from ssrl_core.analysis.bias.reasons import listed, reason, reason_table
+from ssrl_core.analysis.bias.rule import NAMES, Rule, Verdict, judge
+
+
+@dataclass(frozen=True)
+class Opposition:
+    """What `opposition` finds; every table starts with the columns of the setting.
+
+    Args:
+        pairs: first, second, n (points shared), pearson, pearson_p, pearson_q and so for kendall and spearman,
+            kendall_method (exact | asymptotic), covariance, opposite, opposite_corrected, reason. `_p` two-sided,
+            `_q` adjusted (see `Rule`). Undefined: NaN and a reason.
+        classes: class, superclass, tested (has a defined pair), partners, partners_corrected (numbers of opposite
+            classes), opposite, opposite_corrected (has one), strongest (its most negative partner), coefficient
+            (the lowest of the three with it).
+        ratios: points, n (points of a pair: most), classes, tested, opposite, ratio (of the classes tested),
+            ratio_of_all (of all classes, the paper's), opposite_corrected, ratio_corrected, pairs (tested),
+            pairs_opposite, pairs_opposite_corrected, threshold, alpha.
+        reasons: what is missing or undefined.
+    """
+
+    pairs: pd.DataFrame
+    classes: pd.DataFrame
+    ratios: pd.DataFrame
+    reasons: pd.DataFrame
+
+
+def opposition(table: pd.DataFrame, x: XNames, rule: Rule | None = None) -> Opposition:
+    """Correlations between the accuracies of all pairs of classes over the values of a parameter.
+
+    Args:
+        table: CONTRACTS C10.
+        x: the varied column, or several transformations.
+        rule: when two classes are opposite; the paper's by default.
+
+    Raises:
+        DataError, SpecError: as `grids`.
+    """
+    chosen = rule or Rule()
+    parts = [_part(grid, chosen) for grid in grids(table, x)]
+    pairs, classes, ratios, reasons = zip(*parts, strict=True)
+    return Opposition(
+        pd.concat(pairs, ignore_index=True),
+        pd.concat(classes, ignore_index=True),
+        pd.DataFrame(list(ratios)),
+        reason_table([row for rows in reasons for row in rows]),
+    )
+
+
+def most_opposed(pairs: pd.DataFrame, count: int = 6) -> pd.DataFrame:
+    """The opposite pairs that move most against each other, of each setting.
+
+    Args:
+        pairs: of `Opposition`.
+
+    Returns:
+        rows of `pairs` that are opposite, most negative covariance first: it is large only where both classes move
+        and in opposite directions, while a coefficient may be -1 for two that hardly move. None opposite: no rows.
+    """
+    settings = list(pairs.columns[: pairs.columns.get_loc("first")])
+    ordered = pairs[pairs["opposite"]].sort_values([*settings, "covariance", "first", "second"], kind="stable")
+    return ordered.groupby(settings, sort=False).head(count).reset_index(drop=True)
+
+
+def _part(grid: Grid, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], list[dict[str, Any]]]:
+    found = coefficients(grid.points(rule.points))
+    verdict = judge(found, rule)
+    pairs = _pairs(grid, found, verdict)
+    classes = _classes(grid, verdict)
+    told = [*grid.reasons, *_undefined(grid, found)]
+    return pairs, classes, _ratio(grid, rule, found, verdict, classes), told
+
+
+def _pairs(grid: Grid, found: Coefficients, verdict: Verdict) -> pd.DataFrame:
+    i, j = np.triu_indices(len(grid.classes), 1)
+    names = np.array(grid.classes, dtype=object)
+    columns: dict[str, Any] = dict(grid.setting) | {"first": names[i], "second": names[j], "n": found.n[i, j]}
+    for row, name in enumerate(NAMES):
+        columns |= {name: verdict.r[row], f"{name}_p": verdict.p[row], f"{name}_q": verdict.q[row]}
+    method = np.where(verdict.exact, "exact", "asymptotic").astype(object)
+    method[np.isnan(verdict.r[1])] = None
+    columns |= {
+        "kendall_method": method,
+        "covariance": found.covariance[i, j],
+        "opposite": verdict.opposite,
+        "opposite_corrected": verdict.corrected,
+        "reason": _pair_reasons(found, names, i, j),
+    }
+    return pd.DataFrame(columns, index=range(len(i)))
+
+
+def _pair_reasons(
+    found: Coefficients, names: NDArray[np.object_], i: NDArray[np.intp], j: NDArray[np.intp]
+) -> NDArray[np.object_]:
+    texts = np.full(len(i), None, dtype=object)
+    for at in np.flatnonzero(np.isnan(found.pearson[i, j])):
+        a, b = i[at], j[at]
+        if found.n[a, b] < LEAST:
+            texts[at] = f"{found.n[a, b]} points in common, at least {LEAST} are needed"
+        else:
+            flat = [names[k] for k, other in ((a, b), (b, a)) if found.constant[k, other]]
+            texts[at] = f"the accuracy of {' and '.join(flat)} is the same at every point"
+    return texts
+
+
+def square(values: NDArray[Any], size: int, fill: Any) -> NDArray[Any]:
+    """(C, C) symmetric matrix of values of the pairs i < j; `fill` on the diagonal."""
+    out = np.full((size, size), fill, dtype=values.dtype)
+    at = np.triu_indices(size, 1)
+    out[at] = values
+    out.T[at] = values
+    return out
+
+
+def _classes(grid: Grid, verdict: Verdict) -> pd.DataFrame:
+    size = len(grid.classes)
+    with np.errstate(invalid="ignore"):
+        lowest = square(np.fmin(np.fmin(verdict.r[0], verdict.r[1]), verdict.r[2]), size, np.nan)
+    tested = np.isfinite(lowest).any(axis=1)
+    partners = square(verdict.opposite, size, False).sum(axis=1)
+    corrected = square(verdict.corrected, size, False).sum(axis=1)
+    strongest = np.where(np.isfinite(lowest), lowest, np.inf).argmin(axis=1) if size else np.zeros(0, dtype=np.intp)
+    names = np.array(grid.classes, dtype=object)
+    return pd.DataFrame(
+        {
+            **grid.setting,
+            "class": names,
+            "superclass": list(grid.superclasses),
+            "tested": tested,
+            "partners": partners,
+            "partners_corrected": corrected,
+            "opposite": partners > 0,
+            "opposite_corrected": corrected > 0,
+            "strongest": np.where(tested, names[strongest], None),
+            "coefficient": np.where(tested, lowest[np.arange(size), strongest], np.nan),
+        },
+        index=range(size),
+    )
+
+
+def _ratio(grid: Grid, rule: Rule, found: Coefficients, verdict: Verdict, classes: pd.DataFrame) -> dict[str, Any]:
+    tested, opposite = int(classes["tested"].sum()), int(classes["opposite"].sum())
+    corrected = int(classes["opposite_corrected"].sum())
+    defined = np.isfinite(verdict.r[0])
+    points = found.n[np.triu_indices(len(grid.classes), 1)][defined]
+    return {
+        **grid.setting,
+        "points": rule.points,
+        "n": int(points.max()) if len(points) else 0,
+        "classes": len(classes),
+        "tested": tested,
+        "opposite": opposite,
+        "ratio": opposite / tested if tested else np.nan,
+        "ratio_of_all": opposite / len(classes) if tested else np.nan,
+        "opposite_corrected": corrected,
+        "ratio_corrected": corrected / tested if tested else np.nan,
+        "pairs": int(defined.sum()),
+        "pairs_opposite": int(verdict.opposite.sum()),
+        "pairs_opposite_corrected": int(verdict.corrected.sum()),
+        "threshold": rule.threshold,
+        "alpha": rule.alpha,
+    }
+
+
+def _undefined(grid: Grid, found: Coefficients) -> Iterator[dict[str, Any]]:
+    own = found.n.diagonal()
+    flat = found.constant.diagonal() & (own > 0)
+    for c in np.flatnonzero(flat & (own >= LEAST)):
+        text = f"The accuracy of {grid.classes[c]} is the same at every point: its correlations are undefined."
+        yield reason(grid.setting, "constant", text, name=grid.classes[c])
+    for c in np.flatnonzero(own < LEAST):
+        text = f"{grid.classes[c]} has {own[c]} points, at least {LEAST} are needed: no correlations."
+        yield reason(grid.setting, "few_points", text, name=grid.classes[c])
+    tested = np.isfinite(found.pearson[np.triu_indices(len(grid.classes), 1)])
+    if not tested.any():
+        lone = [name for name, n in zip(grid.classes, own, strict=True) if n >= LEAST]
+        text = f"No pair of classes could be tested; with enough points: {listed(lone) or 'none'}."
+        yield reason(grid.setting, "nothing_tested", text)

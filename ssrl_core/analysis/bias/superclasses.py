@@ -1,0 +1,96 @@
+"""Classes put together into superclasses: their own, or those of a table that a user brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ssrl_core.analysis.bias.columns import checked, combined, texts, vary_columns
+from ssrl_core.errors import DataError, SpecError
+
+C10_HEAD = ("run", "dataset", "backbone", "method", "seed", "probe", "superclass")
+
+
+def read_superclasses(table: pd.DataFrame) -> dict[str, str]:
+    """class -> superclass of an uploaded table with these two columns (or, with other names, its first two).
+
+    Raises:
+        DataError: fewer than two columns, an empty table, or a class in two superclasses.
+    """
+    where = "Table of superclasses"
+    if table.shape[1] < 2 or table.empty:
+        raise DataError(
+            where=where,
+            field="columns",
+            rule="class and superclass, with at least one row",
+            value=(len(table), list(map(str, table.columns))),
+        )
+    named = {str(c).strip().lower(): c for c in table.columns}
+    both = [named[n] for n in ("class", "superclass")] if {"class", "superclass"} <= set(named) else table.columns[:2]
+    rows = table[list(both)].dropna().astype(str).apply(lambda c: c.str.strip()).drop_duplicates()
+    rows.columns = ["class", "superclass"]
+    twice = rows.loc[rows["class"].duplicated(), "class"]
+    if len(twice):
+        raise DataError(where=where, field="class", rule="in one superclass", value=str(twice.iloc[0]))
+    return dict(zip(rows["class"], rows["superclass"], strict=True))
+
+
+def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The classes table with superclasses in place of classes: everything that takes classes takes them too.
+
+    The accuracy of a superclass is that of its images, right when the class is right (as in the paper: the mean over
+    its classes, which here have as many images). Without numbers of images each class counts the same. A run that
+    lacks one of the classes (its row, or its images though other runs have some) has no accuracy for the superclass,
+    since that would compare different classes.
+
+    Args:
+        table: CONTRACTS C10.
+        superclasses: class -> superclass; None takes the table's own column. Classes without one are left out.
+
+    Returns:
+        columns as the table, `class` is the superclass, `superclass` is None, one row a superclass, probe and run.
+
+    Raises:
+        SpecError: no class has a superclass.
+    """
+    rows = checked(table)
+    given = rows["superclass"] if superclasses is None else rows["class"].map(dict(superclasses))
+    if not given.notna().any():
+        raise SpecError(
+            where="Superclasses",
+            field="superclasses",
+            rule="given for at least one class",
+            value=None if superclasses is None else sorted(superclasses)[:5],
+            remedy="Bring a table with the columns class and superclass that uses the names of these classes.",
+        )
+    rows = rows.assign(superclass=given)[given.notna().to_numpy()]
+    keys = [c for c in (*C10_HEAD, *vary_columns(rows)) if c in rows.columns]
+    rows = rows.assign(place=_places(rows, keys))
+    known = rows[rows["accuracy"].notna()]
+    parts = known.groupby(["dataset", "superclass"])["class"].nunique()
+    weight = known["n"] if (known["n"] > 0).all() else pd.Series(1.0, index=known.index)
+    sums = (
+        known.assign(weight=weight, hits=weight * known["accuracy"])
+        .groupby("place")
+        .agg(weight=("weight", "sum"), hits=("hits", "sum"), found=("class", "nunique"))
+    )
+    out = rows.drop_duplicates("place").set_index("place").join(sums)
+    of = parts.reindex(pd.MultiIndex.from_frame(out[["dataset", "superclass"]])).to_numpy()
+    whole = of == out["found"].to_numpy()
+    counted = bool((known["n"] > 0).all())
+    out = out.assign(
+        accuracy=(out["hits"] / out["weight"]).where(whole),
+        correct=(out["hits"].round() if counted else np.nan),
+        n=(out["weight"] if counted else np.nan),
+        **{"class": out["superclass"].astype(str)},
+    )
+    out = out.assign(n=out["n"].where(whole), correct=out["correct"].where(whole), superclass=None)
+    return out[[*keys, "class", "n", "correct", "accuracy"]].reset_index(drop=True)
+
+
+def _places(rows: pd.DataFrame, keys: list[str]) -> NDArray[np.intp]:
+    """(n,) number of each row's run, probe and superclass."""
+    return combined([texts(rows[key])[0] for key in keys])
