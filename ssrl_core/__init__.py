@@ -1,4 +1,4 @@
-"""Viewloom's library: choose the image transformations of self-supervised training and see what they make a network encode.
+"""Viewloom's library: choose the image transformations of self-supervised training, see what a network then encodes.
 
 Nothing heavy is imported here: `import ssrl_core` leaves torch, umap and lpips alone.
 """

@@ -95,7 +95,8 @@ class ImageSet:
     @cached_property
     def label_ids(self) -> Array:
         """(N,) int64 class ids; -1 where the label is missing."""
-        return self.table["label_id"].to_numpy(dtype=np.int64)
+        ids: Array = self.table["label_id"].to_numpy(dtype=np.int64)
+        return ids
 
     def split_ids(self, split: str = "all", *, limit_train: int | None = None) -> Array:
         """Image ids of a split, ascending.

@@ -90,7 +90,7 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
 
 def group_codes(groups: pd.Series[Any]) -> Array:
     """(N,) int64: one number a group; each missing value is its own."""
-    codes = pd.factorize(groups)[0].astype(np.int64)
+    codes: Array = pd.factorize(groups)[0].astype(np.int64)
     missing = np.flatnonzero(codes < 0)
     codes[missing] = codes.max(initial=-1) + 1 + np.arange(len(missing))
     return codes
