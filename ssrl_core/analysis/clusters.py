@@ -1,0 +1,120 @@
+"""Groups of an embedding by k-means, and the rows that show best what each group is."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ssrl_core.analysis.matrix import Floats, checked
+from ssrl_core.errors import SpecError
+
+STARTS, FEW_STARTS = 10, 4
+_MANY = 200_000  # rows times clusters, above which ten starts would take too long
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Which cluster each row is in.
+
+    `ids` (n,) int32, the largest cluster is 0; `centroids` (k, D) float32; `inertia` the sum of squared distances to
+    them; `sizes` of length k.
+    """
+
+    ids: NDArray[np.int32]
+    centroids: Floats
+    inertia: float
+    sizes: tuple[int, ...]
+    k: int
+    seed: int
+
+
+def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:
+    """k-means in the embedding: several starts by k-means++ (ten, four for large tables), the one of smallest inertia.
+
+    Args:
+        x: (n, D) embedding.
+        k: clusters, 1 <= k <= n.
+        seed: same seed, same machine, same clusters.
+
+    Returns:
+        the clusters, numbered by falling size. Where fewer than `k` rows differ, the last clusters are empty.
+
+    Raises:
+        SpecError: k outside 1..n.
+        DataError: an embedding that is empty or not finite.
+    """
+    table = checked(x)
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(table):
+        raise SpecError(
+            where="Clusters", field="k", rule=f"in 1..{len(table)}", value=k, remedy="Ask for fewer clusters."
+        )
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters: seen in the sizes
+        found = KMeans(int(k), n_init=starts(len(table), int(k)), random_state=seed).fit(table)
+    sizes = np.bincount(found.labels_, minlength=k)
+    order = np.lexsort((np.arange(k), -sizes))
+    renumber = np.argsort(order)
+    return from_ids(table, renumber[found.labels_].astype(np.int32), int(k), seed=seed)
+
+
+def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> Clustering:
+    """The clustering that an assignment is: a stored one and one just found have the very same centroids.
+
+    Args:
+        x: (n, D) embedding.  ids: (n,) cluster of each row, -1 for none.
+
+    Returns:
+        centroids are the means of the members (zero for an empty cluster), summed in double precision.
+    """
+    table = np.asarray(x, dtype=np.float32)
+    rows = np.flatnonzero(ids >= 0)
+    own = ids[rows]
+    sizes = np.bincount(own, minlength=k)
+    sums = np.zeros((k, table.shape[1]))
+    np.add.at(sums, own, table[rows])
+    centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
+    inertia = float(np.square(table[rows] - centroids[own], dtype=np.float64).sum())
+    return Clustering(ids.astype(np.int32), centroids, inertia, tuple(int(s) for s in sizes), k, seed)
+
+
+def starts(n: int, k: int) -> int:
+    """How many starts k-means gets for `n` rows and `k` clusters."""
+    return STARTS if n * k <= _MANY else FEW_STARTS
+
+
+def nearest(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[np.int64], Floats]:
+    """The members nearest to each centroid, the most typical first.
+
+    Args:
+        x: (n, D) the embedding that was clustered.
+        count: members wanted of each cluster.
+
+    Returns:
+        row numbers (k, count) int64, -1 where a cluster has fewer members, and Euclidean distances (k, count)
+        float32, NaN there.
+    """
+    table = np.asarray(x, dtype=np.float32)
+    rows = np.full((clustering.k, count), -1, dtype=np.int64)
+    distances = np.full((clustering.k, count), np.nan, dtype=np.float32)
+    for cluster in range(clustering.k):
+        members = np.flatnonzero(clustering.ids == cluster)
+        away = np.linalg.norm(table[members] - clustering.centroids[cluster], axis=1)
+        closest = np.lexsort((members, away))[:count]
+        rows[cluster, : len(closest)] = members[closest]
+        distances[cluster, : len(closest)] = away[closest]
+    return rows, distances
+
+
+def distances_to_own(x: ArrayLike, clustering: Clustering) -> Floats:
+    """(n,) Euclidean distance of each row to the centroid of its cluster; NaN for rows in none."""
+    table = np.asarray(x, dtype=np.float32)
+    inside = clustering.ids >= 0
+    distances = np.full(len(table), np.nan, dtype=np.float32)
+    distances[inside] = np.linalg.norm(table[inside] - clustering.centroids[clustering.ids[inside]], axis=1)
+    return distances

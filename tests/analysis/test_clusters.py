@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from ssrl_core.analysis.clusters import distances_to_own, kmeans, nearest
+from ssrl_core.errors import DataError, SpecError
+
+
+@pytest.fixture(scope="module")
+def planted():
+    rng = np.random.default_rng(0)
+    group = np.repeat([0, 1, 2], [90, 60, 30])
+    return (np.array([[0, 0], [8, 0], [0, 8]])[group] + rng.normal(size=(180, 2))).astype(np.float32), group
+
+
+def test_planted_groups_are_found_and_numbered_by_size(planted):
+    x, group = planted
+    found = kmeans(x, 3)
+    np.testing.assert_array_equal(found.ids, group)
+    assert found.sizes == (90, 60, 30)
+    assert found.ids.dtype == np.int32
+
+
+def test_centroids_and_inertia_are_those_of_the_definition(planted):
+    x, _ = planted
+    found = kmeans(x, 3)
+    for cluster in range(3):
+        np.testing.assert_allclose(found.centroids[cluster], x[found.ids == cluster].mean(0), atol=1e-4)
+    assert found.inertia == pytest.approx(((x - found.centroids[found.ids]) ** 2).sum(), rel=1e-5)
+    np.testing.assert_allclose(
+        distances_to_own(x, found), np.linalg.norm(x - found.centroids[found.ids], axis=1), rtol=1e-6
+    )
+
+
+def test_same_seed_same_clusters(planted):
+    x = planted[0]
+    np.testing.assert_array_equal(kmeans(x, 7, seed=2).ids, kmeans(x, 7, seed=2).ids)
+
+
+def test_nearest_are_the_members_closest_to_their_centroid(planted):
+    x, _ = planted
+    found = kmeans(x, 3)
+    rows, distances = nearest(x, found, 40)
+    for cluster in range(3):
+        members = np.flatnonzero(found.ids == cluster)
+        away = np.linalg.norm(x[members] - found.centroids[cluster], axis=1)
+        expected = members[np.argsort(away, kind="stable")][:40]
+        np.testing.assert_array_equal(rows[cluster][: len(expected)], expected)
+    assert (rows[2, 30:] == -1).all()
+    assert np.isnan(distances[2, 30:]).all()
+    assert (np.diff(distances[0]) >= 0).all()
+
+
+def test_equal_points_leave_clusters_empty_without_a_warning():
+    found = kmeans(np.ones((20, 3)), 4)
+    assert found.sizes == (20, 0, 0, 0)
+    assert (nearest(np.ones((20, 3)), found, 2)[0][1:] == -1).all()
+
+
+@pytest.mark.parametrize("k", [0, 6, True, 2.0])
+def test_k_outside_the_rows_is_refused(k):
+    with pytest.raises(SpecError, match=r"k must be in 1\.\.5"):
+        kmeans(np.eye(5), k)
+
+
+def test_an_embedding_with_nan_is_refused():
+    with pytest.raises(DataError, match="diverged"):
+        kmeans(np.full((5, 2), np.nan), 2)

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from sklearn.manifold import trustworthiness as reference
+
+from ssrl_core.analysis.layout_quality import neighbour_hit, trustworthiness
+from ssrl_core.analysis.layouts import layout
+from ssrl_core.analysis.matrix import principal_components
+from ssrl_core.errors import DataError, SpecError
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(4), 50)
+    return ((rng.normal(size=(4, 30)) * 2)[group] + rng.normal(size=(200, 30))).astype(np.float32), group
+
+
+def test_trustworthiness_agrees_with_scikit_learn(blobs):
+    x, _ = blobs
+    flat = x[:, :2] + np.random.default_rng(1).normal(size=(200, 2))
+    assert trustworthiness(x, flat, k=7) == pytest.approx(reference(x, flat, n_neighbors=7), abs=1e-9)
+
+
+def test_trustworthiness_of_a_sample_is_near_that_of_all(monkeypatch, blobs):
+    x, _ = blobs
+    whole = trustworthiness(x, x[:, :2])
+    monkeypatch.setattr("ssrl_core.analysis.layout_quality.MOST_QUERIES", 80)
+    assert trustworthiness(x, x[:, :2]) == pytest.approx(whole, abs=0.03)
+
+
+def test_neighbour_hit_counts_neighbours_of_the_same_label():
+    points = np.array([[0, 0], [0, 1], [0, 2], [9, 0], [9, 1], [9, 2]], dtype=float)
+    assert neighbour_hit(points, np.array([0, 0, 0, 1, 1, 1]), k=2) == 1.0
+    assert neighbour_hit(points, np.array([0, 1, 0, 1, 0, 1]), k=2) == pytest.approx(1 / 3)
+    assert neighbour_hit(points, np.full(6, -1)) is None
+
+
+def test_pca_finds_the_directions_of_largest_variance_and_never_mirrors():
+    x = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32) * [5, 3, 1, 0.1, 0.1]
+    found = principal_components(x.astype(np.float32), 2)
+    u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(found), np.abs((u * s)[:, :2]), atol=1e-4)
+    np.testing.assert_allclose(principal_components(x[:4].astype(np.float32), 9).shape, (4, 4))
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_a_layout_records_how_it_was_made_and_how_far_to_trust_it(blobs, method):
+    x, group = blobs
+    made = layout(x, method, seed=3, labels=group)
+    assert made.points.shape == (200, 2)
+    assert made.points.dtype == np.float32
+    assert made.params["method"] == method
+    assert made.params["seed"] == 3
+    assert made.neighbour_hit > 0.9
+    assert 0.8 < made.trustworthiness <= 1
+
+
+@pytest.mark.slow
+def test_umap_keeps_groups_apart_and_repeats_itself(blobs):
+    x, group = blobs
+    told = []
+    first, second = (layout(x, "umap", seed=1, labels=group, report=told.append) for _ in range(2))
+    np.testing.assert_array_equal(first.points, second.points)
+    assert first.neighbour_hit > 0.95
+    assert told[-1] == 1.0
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap", "pca"])
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+def test_a_handful_of_images_still_has_a_layout(method, rows):
+    made = layout(np.eye(rows, 4), method, labels=np.zeros(rows, dtype=np.int64))
+    assert made.points.shape == (rows, 2)
+    assert np.isfinite(made.points).all()
+    assert made.trustworthiness is None
+
+
+def test_a_collapsed_embedding_is_laid_out_as_one_point_and_says_so():
+    made = layout(np.ones((40, 8)), "tsne")
+    assert not made.points.any()
+    assert "same" in made.params["note"]
+
+
+def test_bad_embeddings_are_refused_in_words():
+    with pytest.raises(DataError, match="3 of 5 rows"):
+        layout(np.array([[0, 1.0]] * 2 + [[0, np.nan]] * 3), "pca")
+    with pytest.raises(DataError, match="at least one row"):
+        layout(np.empty((0, 4)), "pca")
+    with pytest.raises(SpecError, match="tsne, umap, pca"):
+        layout(np.eye(4), "mds")
