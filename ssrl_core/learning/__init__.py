@@ -1,0 +1,1 @@
+"""From views to an encoder: backbones, one file a method, the loop, embeddings and probes."""

@@ -1,0 +1,131 @@
+"""Pretrained weights: where they are sought, and how they are laid into an encoder."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import torch
+from torch import Tensor
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.learning.backbones.encoder import Encoder
+
+_DOWNLOAD_TIMEOUT_S = 20.0
+
+
+def pretrained_state(weights: str, name: str) -> dict[str, Tensor]:
+    """Weights of a backbone: "imagenet" (torchvision's first release, IMAGENET1K_V1) or the path of a file.
+
+    Raises:
+        SpecError: they are missing or cannot be read; names file and place.
+    """
+    return imagenet_state(name) if weights == "imagenet" else read_state(Path(weights), name)
+
+
+def lay_in(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
+    """Lay weights into the encoder's body, in float32; what the body does not have (a head) is left out.
+
+    A first convolution for three channels is brought to C channels as the mean over its inputs, times 3/C: an image of
+    C equal channels then gives what the grey image gave.
+
+    Raises:
+        SpecError: keys or shapes do not fit.
+    """
+    own = encoder.body.state_dict()
+    state = {key: value.float() if value.is_floating_point() else value for key, value in weights.items() if key in own}
+    first = next(iter(own))
+    if first in state and state[first].shape[1] != encoder.channels:
+        mean = state[first].mean(dim=1, keepdim=True)
+        state[first] = mean.repeat(1, encoder.channels, 1, 1) * (state[first].shape[1] / encoder.channels)
+    wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
+    wrong = [key for key in wrong if not key.endswith("num_batches_tracked")]
+    if wrong:
+        raise SpecError(
+            where=f"Backbone {encoder.name} with the {encoder.stem} stem",
+            field="weights",
+            rule="with the keys and shapes of this backbone",
+            value=wrong[0],
+            remedy=f"It and {len(wrong) - 1} more are missing or of another shape. "
+            "Pretrained weights need the standard stem and the same backbone.",
+        )
+    encoder.body.load_state_dict(state, strict=False)
+
+
+def imagenet_state(name: str) -> dict[str, Tensor]:
+    """ImageNet weights of a backbone: from `models/weights`, the torch cache, or the network.
+
+    Raises:
+        SpecError: none of them has the weights; names the file and where to lay it.
+    """
+    from torchvision import models
+
+    if name not in models.list_models():
+        raise SpecError(
+            where=f"Backbone {name}",
+            field="weights",
+            rule="null or a file (torchvision has no ImageNet weights for it)",
+            value="imagenet",
+            remedy="Leave weights out, or choose another backbone.",
+        )
+    url = models.get_model_weights(name).IMAGENET1K_V1.url
+    official = Path(urlparse(url).path).name
+    for path in (stores.weights_root() / f"{name}_features.safetensors", stores.weights_root() / official):
+        if path.is_file():
+            return read_state(path, name)
+    return _download(url, official, name)
+
+
+def read_state(path: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` file or of a `.pth` read weights-only (no pickle is run).
+
+    Raises:
+        SpecError: the file is missing or unreadable.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(state.get("state_dict", state))
+    except FileNotFoundError as error:
+        raise _missing(name, str(path), f"Lay the file at {path}.") from error
+    except Exception as error:  # torch and safetensors raise many kinds for a damaged file
+        raise _missing(name, str(path), f"The file cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def _download(url: str, official: str, name: str) -> dict[str, Tensor]:
+    folder = os.path.join(torch.hub.get_dir(), "checkpoints")
+    try:
+        with _timeout(_DOWNLOAD_TIMEOUT_S):
+            return dict(
+                torch.hub.load_state_dict_from_url(
+                    url, model_dir=folder, map_location="cpu", progress=False, check_hash=True, weights_only=True
+                )
+            )
+    except (OSError, RuntimeError) as error:
+        remedy = f"They could not be fetched ({error}). Lay {official} into {stores.weights_root()}."
+        raise _missing(name, "imagenet", remedy) from error
+
+
+def _missing(name: str, value: str, remedy: str) -> SpecError:
+    return SpecError(
+        where=f"Backbone {name}", field="weights", rule="weights that can be read here", value=value, remedy=remedy
+    )
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    """A network that swallows packets must not hold a run for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,168 @@
+"""From images to embeddings: of the images as they are, and of images passed once through a composition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.views import make_views
+from ssrl_core.compositions.views import view_side as group_side
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.learning.backbones import build
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.devices import pick_device
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.run import RunSpec
+
+Report = Callable[[int, int], None]
+_BATCH = 512
+_WIDE = {torch.uint16: torch.int32}  # uint16 tensors know too few operations
+
+
+def embed(
+    encoder: Encoder,
+    pixels: NDArray[Any],
+    image_ids: NDArray[np.int64],
+    *,
+    max_value: int,
+    device: torch.device | str,
+    batch_size: int = _BATCH,
+    report: Report | None = None,
+) -> NDArray[np.float32]:
+    """Embeddings of images as they are, in float32, with the encoder in evaluation mode.
+
+    Images of another side than the encoder's (the side of the views it was trained on) are resized (bilinear,
+    antialiased).
+
+    Args:
+        pixels: (N,C,H,W) uint8 or uint16, array or memory map.
+        image_ids: (n,) which images, in this order.
+        max_value: the pixel value that is 1.0.
+        report: called with (images done, images).
+
+    Returns:
+        (n, D) float32.
+    """
+    device = _placed(encoder, device)
+    parts = [np.empty((0, encoder.dim), dtype=np.float32)]
+    for start in range(0, len(image_ids), batch_size):
+        chunk = torch.from_numpy(np.ascontiguousarray(pixels[image_ids[start : start + batch_size]])).to(device)
+        parts.append(_forward(encoder, as_float(chunk, max_value)))
+        if report is not None:
+            report(min(start + batch_size, len(image_ids)), len(image_ids))
+    return np.concatenate(parts)
+
+
+def embed_views(
+    encoder: Encoder,
+    imageset: ImageSet,
+    image_ids: NDArray[np.int64],
+    composition: Composition,
+    *,
+    seed: int,
+    device: torch.device | str,
+    batch_size: int = _BATCH,
+    report: Report | None = None,
+) -> NDArray[np.float32]:
+    """Embeddings of each image passed once, with fixed draws, through the composition; arguments as in `views_of`.
+
+    Returns:
+        (n, D) float32.
+    """
+    device = _placed(encoder, device)
+    parts = [np.empty((0, encoder.dim), dtype=np.float32)]
+    for ids, views in views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size):
+        parts.append(_forward(encoder, views))
+        if report is not None:
+            report(sum(map(len, parts)), len(image_ids))
+        del ids
+    return np.concatenate(parts)
+
+
+def view_pixels(
+    imageset: ImageSet,
+    image_ids: NDArray[np.int64],
+    composition: Composition,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    batch_size: int = _BATCH,
+) -> NDArray[np.float32]:
+    """The same views as flat arrays (n, C·S·S) float32, the raw-pixel reference beside `embed_views`."""
+    found = views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size)
+    return np.concatenate([views.flatten(1).cpu().numpy() for _, views in found])
+
+
+def views_of(
+    imageset: ImageSet,
+    image_ids: NDArray[np.int64],
+    composition: Composition,
+    *,
+    seed: int,
+    device: torch.device | str,
+    batch_size: int = _BATCH,
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """One view of each image: view 0 of the first view group, draws of epoch 0 of this seed.
+
+    Yields:
+        (image ids (B,), views (B,C,S,S) float32 in 0..1 on the device).
+    """
+    one = replace(composition, views=(replace(composition.views[0], count=1),))
+    for start in range(0, len(image_ids), batch_size):
+        ids = image_ids[start : start + batch_size]
+        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(pick_device(str(device)))
+        drawn = draw(one, ids, seed=seed, epoch=0)
+        yield ids, make_views(pixels, drawn, one, max_value=imageset.max_value)[0][0]
+
+
+def fresh_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
+    """The encoder that a run starts from: its backbone, seed and weights, on the CPU."""
+    mean, sd = imageset.channel_stats()
+    return build(
+        spec.backbone.name,
+        channels=imageset.shape[0],
+        side=view_side(spec, imageset),
+        stem=spec.backbone.stem,
+        weights=spec.backbone.weights,
+        mean=mean.tolist(),
+        sd=sd.tolist(),
+        seed=spec.seed,
+    )
+
+
+def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
+    """The reference beside a trained encoder: the same network before its first step, in evaluation mode."""
+    return fresh_encoder(spec, imageset).eval()
+
+
+def view_side(spec: RunSpec, imageset: ImageSet) -> int:
+    """Side in px of the first term's first view group, which the encoder is built for."""
+    return group_side(spec.terms[0].composition.views[0], imageset.shape[1:])
+
+
+def as_float(pixels: Tensor, max_value: int) -> Tensor:
+    """uint8 or uint16 pixels as float32 in 0..1."""
+    return pixels.to(_WIDE.get(pixels.dtype, pixels.dtype)).float() / max_value
+
+
+@torch.inference_mode()
+def _forward(encoder: Encoder, images: Tensor) -> NDArray[np.float32]:
+    if images.shape[-1] != encoder.side or images.shape[-2] != encoder.side:
+        size = (encoder.side, encoder.side)
+        images = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+    embedding: Tensor = encoder(images)
+    return embedding.float().cpu().numpy()
+
+
+def _placed(encoder: Encoder, device: torch.device | str) -> torch.device:
+    chosen = pick_device(str(device))
+    encoder.eval().to(chosen)
+    return chosen

@@ -1,0 +1,96 @@
+"""Encoders as files: torchvision's key names, deterministic bytes, everything needed to build them again."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError
+from ssrl_core.learning.backbones import build
+from ssrl_core.learning.backbones.encoder import Encoder
+
+_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
+_ALIGN = 8
+
+
+def save_encoder(path: Path, encoder: Encoder, metadata: Mapping[str, str]) -> None:
+    """Write an encoder as safetensors, whole or not at all.
+
+    The tensors have the body's names (torchvision's, without head), sorted; normalisation and shape are in the
+    metadata. The bytes depend on weights and metadata only: the `safetensors` package writes its metadata in an order
+    that changes from process to process, so the header is written here.
+
+    Args:
+        metadata: texts, e.g. the resolved spec; no times, paths or hosts, so that the same spec gives the same bytes.
+    """
+    state = {key: value.detach().cpu().contiguous() for key, value in encoder.body.state_dict().items()}
+    stores.replace(path, _safetensors(state, {**metadata, **_shape(encoder)}))
+
+
+def load_encoder(path: Path) -> Encoder:
+    """An encoder written by `save_encoder`, on the CPU, in evaluation mode.
+
+    Raises:
+        DataError: the file is missing, damaged, or is not an encoder of ours.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        encoder = _rebuild(metadata, state.keys())
+        encoder.body.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the encoder is missing. Train the run again, or restore the file.") from error
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise DataError(f"{path}: this is not an encoder that Viewloom wrote, or it is damaged ({error}).") from error
+    return encoder.eval()
+
+
+def _rebuild(metadata: Mapping[str, str], keys: Collection[str]) -> Encoder:
+    return build(
+        metadata["backbone"],
+        channels=int(metadata["channels"]),
+        side=int(metadata["side_px"]),
+        stem=metadata["stem"],
+        mean=json.loads(metadata["mean"]),
+        sd=json.loads(metadata["sd"]),
+        seed=0,
+        keys=keys,
+    )
+
+
+def _shape(encoder: Encoder) -> dict[str, str]:
+    return {
+        "backbone": encoder.name,
+        "channels": str(encoder.channels),
+        "dim": str(encoder.dim),
+        "format": "pt",
+        "mean": json.dumps(encoder.mean.flatten().tolist()),
+        "sd": json.dumps(encoder.sd.flatten().tolist()),
+        "side_px": str(encoder.side),
+        "stem": encoder.stem,
+    }
+
+
+def _safetensors(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+    """The safetensors format: length of the header (8 bytes), header (JSON, padded), the tensors one after another."""
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    parts: list[bytes] = []
+    offset = 0
+    for key in sorted(state):
+        content = state[key].reshape(-1).view(torch.uint8).numpy().tobytes()
+        place = [offset, offset + len(content)]
+        header[key] = {"dtype": _DTYPES[state[key].dtype], "shape": list(state[key].shape), "data_offsets": place}
+        parts.append(content)
+        offset += len(content)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGN)
+    return struct.pack("<Q", len(text)) + text + b"".join(parts)

@@ -1,0 +1,208 @@
+"""What every method is: an encoder, heads that only the loss sees, perhaps a teacher, and a state for each term.
+
+A step of the loop is: `term_loss` for each term, one backward of their weighted sum, `after_backward` (queues move on),
+`before_step` (frozen layers), the optimizer, `after_step` (the teacher follows).
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssrl_core.errors import SpecError
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.methods.queues import Queue
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a method needs to know of the run.
+
+    Attributes:
+        batch_size: images of one forward pass (the run's batch divided by `accumulate`).
+        images: train images.
+        terms: weighted terms; each has a state of its own.
+        seed: of heads and queues.
+        precision: type of the forward passes on `device_type`, None for float32.
+    """
+
+    batch_size: int
+    images: int
+    terms: int = 1
+    seed: int = 5
+    precision: torch.dtype | None = None
+    device_type: str = "cpu"
+
+
+@dataclass
+class Views:
+    """The views of one term: lists of (B,C,S,S), float in 0..1. Teachers see only `whole`."""
+
+    whole: list[Tensor]
+    local: list[Tensor]
+
+    @property
+    def all(self) -> list[Tensor]:
+        """Whole views, then local ones."""
+        return [*self.whole, *self.local]
+
+
+@dataclass
+class TermLoss:
+    """Loss of one term, and the first view's embedding (B,D) and projection (B,P), detached, for the metrics."""
+
+    loss: Tensor
+    embedding: Tensor
+    projection: Tensor
+
+
+class Method(nn.Module):
+    """Common ground of the thirteen methods.
+
+    Attributes:
+        encoder: what is kept.
+        heads: projector, predictor, prototypes: shared by all terms, trained.
+        teacher: slowly following copies, or empty.
+        states: one module a term (queues, centre, memory), only buffers, saved with the checkpoint.
+        epoch: set by the loop before each epoch, after a resume too.
+        first_pass: wants `remember` for every batch before the first step (deepcluster_v2).
+        lars_clips: LARS is clipped (False for vibcreg).
+        constant_lr: heads whose learning rate stays (simsiam's predictor).
+    """
+
+    first_pass = False
+    lars_clips = True
+    constant_lr: tuple[str, ...] = ()
+    local_views = False
+
+    def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.settings = settings
+        self.setup = setup
+        self.epoch = 0
+        self._waiting: list[tuple[Queue, Tensor]] = []
+        self.heads = nn.ModuleDict()
+        self.teacher = nn.ModuleDict()
+        self.states = nn.ModuleList()
+
+    @classmethod
+    def check(cls, name: str, settings: Mapping[str, Any], setup: Setup) -> None:
+        """Refuse, before anything is built, what would fail in the middle of a training.
+
+        Raises:
+            SpecError: naming the setting and the remedy.
+        """
+        if setup.batch_size < 2:
+            raise SpecError(
+                where=f"Method {name}",
+                field="batch_size",
+                rule="at least 2 (batch norm and the loss compare images)",
+                value=setup.batch_size,
+                remedy="Raise batch_size, or lower accumulate.",
+            )
+
+    def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
+        """Loss of one term for one batch.
+
+        Args:
+            term: number of the term.
+            views: its views of the batch.
+            rows: (B,) int64, places of the images in the train split (0..images-1).
+        """
+        raise NotImplementedError
+
+    def begin_epoch(self) -> None:
+        """Called once before the first step of each epoch; not again when a run resumes in its middle."""
+
+    def remember(self, term: int, views: Views, rows: Tensor) -> None:
+        """Called for each batch before the first step, where `first_pass` is true."""
+
+    def after_backward(self) -> None:
+        """Called after each backward pass: now the queues may change."""
+        for queue, rows in self._waiting:
+            queue.push(rows)
+        self._waiting.clear()
+
+    def before_step(self) -> None:
+        """Called between backward and optimizer: drop the gradients of what is frozen in this epoch."""
+
+    def tau(self, step: int, steps: int) -> float:
+        """The teacher's momentum at a step: a cosine from momentum_start to momentum_end."""
+        if not self.teacher:
+            return 0.0
+        return momentum_at(step, steps, self.settings["momentum_start"], self.settings["momentum_end"])
+
+    @torch.no_grad()
+    def after_step(self, tau: float) -> None:
+        """The teacher's parameters become tau·teacher + (1 - tau)·student; batch-norm buffers are its own."""
+        for name, copied in self.teacher.items():
+            source = self.encoder if name == "encoder" else self.heads[name]
+            follow(list(copied.parameters()), list(source.parameters()), tau)
+
+    def enqueue(self, queue: Queue, rows: Tensor) -> None:
+        """Queue rows of unit length once the gradients are there: the backward pass still needs the queue as it was."""
+        self._waiting.append((queue, rows.detach()))
+
+    def state(self, term: int) -> Any:
+        """The module that keeps a term's queue, centre or memory."""
+        return self.states[term]
+
+    def add_teacher(self, *heads: str) -> None:
+        """Copies of the encoder and of the named heads, without gradients."""
+        self.teacher["encoder"] = _frozen(self.encoder)
+        for name in heads:
+            self.teacher[name] = _frozen(self.heads[name])
+
+    def embed(self, view: Tensor) -> Tensor:
+        """(B,D) embedding of a view, in the run's precision, returned as float32."""
+        with self.mixed():
+            return _plain(self.encoder(view))
+
+    def head(self, name: str, x: Tensor) -> Tensor:
+        """A head's output as float32 (float64 stays)."""
+        with self.mixed():
+            return _plain(self.heads[name](x))
+
+    def projected(self, views: Views) -> tuple[Tensor, Tensor, Tensor]:
+        """The first view's embedding (B,D), and the projections (B,P) of the two whole views."""
+        h1, h2 = (self.embed(view) for view in views.whole)
+        return h1, self.head("projector", h1), self.head("projector", h2)
+
+    @torch.no_grad()
+    def taught(self, view: Tensor, head: str = "projector") -> Tensor:
+        """The teacher's projection of a view, without gradients."""
+        with self.mixed():
+            return _plain(self.teacher[head](self.teacher["encoder"](view)))
+
+    def mixed(self) -> AbstractContextManager[Any]:
+        """Autocast where the run has a precision below float32; losses are computed outside of it."""
+        if self.setup.precision is None:
+            return nullcontext()
+        return torch.autocast(self.setup.device_type, dtype=self.setup.precision)
+
+
+def momentum_at(step: int, steps: int, start: float, end: float) -> float:
+    """end - (end - start)·(cos(pi·step/steps) + 1)/2: BYOL's schedule, eq. in section 3.3 of arXiv:2006.07733."""
+    return end - (end - start) * (math.cos(math.pi * step / steps) + 1) / 2
+
+
+def follow(teacher: list[Tensor], student: list[Tensor], tau: float) -> None:
+    """Move the teacher in place to tau·teacher + (1 - tau)·student."""
+    torch._foreach_mul_(teacher, tau)
+    torch._foreach_add_(teacher, student, alpha=1 - tau)
+
+
+def _frozen(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).requires_grad_(False)
+
+
+def _plain(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()

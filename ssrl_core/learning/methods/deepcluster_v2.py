@@ -1,0 +1,133 @@
+"""DeepCluster v2: predict the cluster that the image was put in after the epoch before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssrl_core.errors import SpecError
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
+from ssrl_core.learning.methods.heads import perceptron
+from ssrl_core.learning.methods.spherical_kmeans import spherical_kmeans
+
+_UNKNOWN = -1
+_MEMORIES = 2  # one for each whole view; the sets of prototypes take them in turn
+_KMEANS_ITERATIONS = 10
+
+
+def deepcluster_v2_loss(logits: Tensor, assignments: Tensor, *, temperature: float = 0.1) -> Tensor:
+    """Cross-entropy to the cluster ids, mean over the sets of prototypes.
+
+    Args:
+        logits: (sets, views, N, K) similarities to the centroids.
+        assignments: (sets, N) cluster ids; -1 is left out.
+
+    Source:
+        Caron et al. 2020, arXiv:2006.09882, section 4.1 and appendix; Caron et al. 2018, arXiv:1807.05520.
+    """
+    sets, views = logits.shape[:2]
+    losses = [
+        functional.cross_entropy(
+            logits[i].flatten(0, 1) / temperature, assignments[i].repeat(views), ignore_index=_UNKNOWN
+        )
+        for i in range(sets)
+    ]
+    return torch.stack(losses).mean()
+
+
+class Memory(nn.Module):
+    """What one term remembers: projections of the last epoch, centroids, and which image is in which cluster."""
+
+    rows: Tensor
+    seen: Tensor
+    centroids: Tensor
+    assignments: Tensor
+
+    def __init__(self, images: int, dim: int, sets: int, prototypes: int) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(_MEMORIES, images, dim))
+        self.register_buffer("seen", torch.zeros(images, dtype=torch.bool))
+        self.register_buffer("centroids", torch.zeros(sets, prototypes, dim))
+        self.register_buffer("assignments", torch.full((sets, images), _UNKNOWN))
+
+    @torch.no_grad()
+    def keep(self, places: Tensor, projections: Sequence[Tensor]) -> None:
+        """Projections (one (B,dim) a memory) of the images at these places."""
+        for memory, projection in zip(self.rows, projections, strict=True):
+            memory.index_copy_(0, places, projection.detach())
+        self.seen[places] = True
+
+    @torch.no_grad()
+    def cluster(self, seed: Sequence[int]) -> None:
+        """New centroids and ids from the memory, started from seeded rows of it."""
+        places = self.seen.nonzero().flatten()
+        for index in range(len(self.centroids)):
+            rows = self.rows[index % _MEMORIES][places]
+            start = _permutation([*seed, index], len(rows))[: self.centroids.shape[1]]
+            ids, centroids = spherical_kmeans(rows, rows[start.to(rows.device)], iterations=_KMEANS_ITERATIONS)
+            self.centroids[index].copy_(centroids)
+            self.assignments[index, places] = ids
+
+
+class DeepClusterV2(Method):
+    """Prototypes are the centroids of the epoch before; they get no gradient."""
+
+    first_pass = True
+    local_views = True
+
+    def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
+        super().__init__(encoder, settings, setup)
+        projection = settings["projection_dim"]
+        self.heads["projector"] = perceptron(encoder.dim, settings["hidden_dim"], projection)
+        for _ in range(setup.terms):
+            self.states.append(Memory(setup.images, projection, settings["prototype_sets"], settings["prototypes"]))
+
+    @classmethod
+    def check(cls, name: str, settings: Mapping[str, Any], setup: Setup) -> None:
+        """There must be as many images as prototypes."""
+        super().check(name, settings, setup)
+        seen = setup.images // setup.batch_size * setup.batch_size
+        if settings["prototypes"] > seen:
+            raise SpecError(
+                where=f"Method {name}",
+                field="prototypes",
+                rule=f"at most {seen}, the train images of an epoch's whole batches",
+                value=settings["prototypes"],
+                remedy=f"Set prototypes to {max(2, seen // 10)} or fewer, or take more images.",
+            )
+
+    def begin_epoch(self) -> None:
+        """Cluster what the last epoch saw."""
+        for term in range(self.setup.terms):
+            self.state(term).cluster([self.setup.seed, self.epoch, term])
+
+    @torch.no_grad()
+    def remember(self, term: int, views: Views, rows: Tensor) -> None:
+        """Fill the memory before the first epoch."""
+        projections = [functional.normalize(self.head("projector", self.embed(view)), dim=1) for view in views.whole]
+        self.state(term).keep(rows, projections[:_MEMORIES])
+
+    def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
+        """All views predict the ids of the last clustering; the memory takes the new projections."""
+        memory = self.state(term)
+        embeddings = [self.embed(view) for view in views.all]
+        projections = [functional.normalize(self.head("projector", h), dim=1) for h in embeddings]
+        logits = torch.stack([torch.stack([z @ c.T for z in projections]) for c in memory.centroids])
+        assignments = memory.assignments[:, rows]
+        loss = deepcluster_v2_loss(logits, assignments, temperature=self.settings["temperature"])
+        memory.keep(rows, projections[:_MEMORIES])
+        return TermLoss(loss, embeddings[0].detach(), projections[0].detach())
+
+
+def _permutation(seed: Sequence[int], count: int) -> Tensor:
+    import numpy as np
+
+    return torch.from_numpy(np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).permutation(count))
+
+
+METHOD = DeepClusterV2

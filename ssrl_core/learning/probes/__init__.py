@@ -1,0 +1,1 @@
+"""Probes: what a frozen embedding knows of the labels."""

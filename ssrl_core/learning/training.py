@@ -1,0 +1,229 @@
+"""One training put together: method, optimizer, schedule, batches; a step of it, and its state for a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.views import make_views
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import SpecError
+from ssrl_core.learning.batches import PixelBank, epoch_order
+from ssrl_core.learning.devices import pick_device, training_precision
+from ssrl_core.learning.embedding import fresh_encoder
+from ssrl_core.learning.methods import build_method
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
+from ssrl_core.learning.optimizers import build_optimizer, set_lr
+from ssrl_core.learning.schedules import Schedule
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.run import RunSpec
+
+Rows = NDArray[np.int64]
+
+
+@dataclass
+class StepResult:
+    """Total loss and each term's, on the device, and the first view of the first term of the last part."""
+
+    loss: Tensor
+    terms: Tensor
+    seen: TermLoss
+
+
+class Training:
+    """What a run needs to take steps.
+
+    Attributes:
+        steps_per_epoch, steps: whole batches of an epoch (the last partial one is dropped), steps of the run.
+
+    Raises:
+        SpecError: when made with what cannot train: too few images, a batch that `accumulate` does not divide, views
+            that the method does not take, settings that do not fit the batch.
+    """
+
+    def __init__(self, spec: RunSpec, imageset: ImageSet) -> None:
+        self.spec, self.imageset = spec, imageset
+        self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
+        _check(spec, len(self.image_ids))
+        self.device = pick_device(spec.device)
+        self.steps_per_epoch = len(self.image_ids) // spec.batch_size
+        self.steps = self.steps_per_epoch * spec.epochs
+        self.method = self._method()
+        self.schedule = self._schedule()
+        self.optimizer = build_optimizer(
+            spec.optimizer.name,
+            self.method,
+            lr=self.schedule.base,
+            weight_decay=spec.optimizer.weight_decay,
+            momentum=spec.optimizer.momentum,
+            fused=self.device.type == "cuda",
+        )
+        self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
+        self._weights = torch.tensor([term.weight for term in spec.terms], device=self.device)
+        self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
+
+    def step(self, step: int) -> StepResult:
+        """Forward, backward, optimizer and teacher for one batch; nothing waits for the device."""
+        self.method.train()
+        set_lr(self.optimizer, self.schedule.lr(step))
+        epoch = step // self.steps_per_epoch
+        losses = torch.zeros(len(self.spec.terms), device=self.device)
+        for rows in np.split(self._rows(step), self.spec.accumulate):
+            total, parts, seen = self._forward(rows, epoch)
+            torch.autograd.backward(total / self.spec.accumulate)
+            self.method.after_backward()
+            losses += parts / self.spec.accumulate
+        self.method.before_step()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.method.after_step(self.method.tau(step, self.steps))
+        return StepResult((losses * self._weights).sum(), losses, seen)
+
+    def rehearse(self, images: int) -> None:
+        """Forward and backward for so many images of the first batch; takes no step."""
+        total, _, _ = self._forward(self._rows(0)[:images], 0)
+        torch.autograd.backward(total)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """What a method does before an epoch; before the first one it may look at every image."""
+        if epoch == 0 and self.method.first_pass:
+            self.method.train()
+            for step in range(self.steps_per_epoch):
+                for rows in np.split(self._rows(step), self.spec.accumulate):
+                    for term, views in enumerate(self._views(rows, 0)):
+                        self.method.remember(term, views, self._places(rows))
+        self.method.begin_epoch()
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on, weights-only readable."""
+        return {
+            "model": self.method.encoder.state_dict(),
+            "momentum": self.method.teacher.state_dict(),
+            "method": {"heads": self.method.heads.state_dict(), "terms": self.method.states.state_dict()},
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": {"name": self.schedule.name, "base": self.schedule.base, "steps": self.steps},
+            "rng": _random_state(self.device),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Put a checkpoint's state back."""
+        self.method.encoder.load_state_dict(state["model"])
+        self.method.teacher.load_state_dict(state["momentum"])
+        self.method.heads.load_state_dict(state["method"]["heads"])
+        self.method.states.load_state_dict(state["method"]["terms"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"]["cpu"])
+        if self.device.type == "cuda" and "cuda" in state["rng"]:
+            torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
+
+    def _forward(self, rows: Rows, epoch: int) -> tuple[Tensor, Tensor, TermLoss]:
+        losses: list[Tensor] = []
+        first: TermLoss | None = None
+        for term, views in enumerate(self._views(rows, epoch)):
+            found = self.method.term_loss(term, views, self._places(rows))
+            first = first or found
+            losses.append(found.loss)
+        weighted = [term.weight * loss for term, loss in zip(self.spec.terms, losses, strict=True)]
+        if first is None:
+            raise ValueError("a run without terms")
+        return sum(weighted[1:], weighted[0]), torch.stack([loss.detach().float() for loss in losses]), first
+
+    def _views(self, rows: Rows, epoch: int) -> list[Views]:
+        pixels = self.bank.batch(rows)
+        found = []
+        for number, term in enumerate(self.spec.terms):
+            drawn = draw(term.composition, self.image_ids[rows], seed=self.spec.seed, epoch=epoch, term=number)
+            groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
+            found.append(_arranged(term.composition, groups, self.device))
+        return found
+
+    def _rows(self, step: int) -> Rows:
+        epoch, place = divmod(step, self.steps_per_epoch)
+        if self._order[0] != epoch:
+            self._order = (epoch, epoch_order(len(self.image_ids), seed=self.spec.seed, epoch=epoch))
+        return self._order[1][place * self.spec.batch_size : (place + 1) * self.spec.batch_size]
+
+    def _places(self, rows: Rows) -> Tensor:
+        return torch.from_numpy(rows).to(self.device, non_blocking=True)
+
+    def _method(self) -> Method:
+        spec = self.spec
+        setup = Setup(
+            batch_size=spec.batch_size // spec.accumulate,
+            images=len(self.image_ids),
+            terms=len(spec.terms),
+            seed=spec.seed,
+            precision=training_precision(spec.precision, self.device),
+            device_type=self.device.type,
+        )
+        method = build_method(spec.method.name, fresh_encoder(spec, self.imageset), spec.method.settings, setup)
+        for term in spec.terms:
+            _check_views(method, spec.method.name, term.composition)
+        return method.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+    def _schedule(self) -> Schedule:
+        spec = self.spec
+        return Schedule(
+            base=spec.optimizer.effective_lr(spec.batch_size),
+            steps=self.steps,
+            warmup_steps=spec.warmup_epochs * self.steps_per_epoch,
+            warmup_lr=spec.schedule.warmup_lr,
+            final_lr=spec.schedule.final_lr,
+            name=spec.schedule.name,
+        )
+
+
+def _arranged(composition: Composition, groups: list[Tensor], device: torch.device) -> Views:
+    views = Views([], [])
+    for group, tensor in zip(composition.views, groups, strict=True):
+        kept = views.whole if group.role == "global" else views.local
+        kept.extend(view.contiguous(memory_format=torch.channels_last) for view in tensor)
+    return views
+
+
+def _check(spec: RunSpec, images: int) -> None:
+    if images < spec.batch_size:
+        raise SpecError(
+            where="Run",
+            field="batch_size",
+            rule=f"at most {images}, the train images of {spec.dataset.name!r} that the run takes",
+            value=spec.batch_size,
+            remedy="Lower batch_size, or take more images (limit_train, where).",
+        )
+    if spec.batch_size % spec.accumulate:
+        raise SpecError(
+            where="Run",
+            field="accumulate",
+            rule=f"a divisor of batch_size ({spec.batch_size})",
+            value=spec.accumulate,
+            remedy="Choose a divisor, such as 1, 2 or 4.",
+        )
+
+
+def _check_views(method: Method, name: str, composition: Composition) -> None:
+    whole = sum(group.count for group in composition.views if group.role == "global")
+    local = composition.view_count - whole
+    fits = (whole >= 2) if method.local_views else (whole == 2 and not local)
+    if not fits:
+        rule = "at least two global views" if method.local_views else "two global views and no local ones"
+        raise SpecError(
+            where=f'Composition "{composition.name}" with method {name}',
+            field="views",
+            rule=rule,
+            value=f"{whole} global, {local} local",
+            remedy="Change count or role of its view groups, or choose swav, dino or deepcluster_v2 for multi-crop.",
+        )
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor]:
+    state = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        state["cuda"] = torch.cuda.get_rng_state(device)
+    return state

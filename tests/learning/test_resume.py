@@ -1,0 +1,211 @@
+"""A run that is stopped, killed or damaged ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.errors import RunError, SpecError, Stopped
+from ssrl_core.learning import checkpoint
+from ssrl_core.learning.loop import fit
+from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.run import dump_run, load_run
+from tests.learning.tiny_runs import (
+    assert_same_bits,
+    events,
+    final_state,
+    measured,
+    small_images,
+    small_spec,
+)
+
+
+def _stop_at(folder: Path, spec: Any, images: Any, step: int) -> None:
+    asked = iter(range(10_000))
+    with pytest.raises(Stopped):
+        fit(spec, images, folder, should_stop=lambda: next(asked) == step)
+
+
+def _assert_same_run(whole: Path, broken: Path) -> None:
+    assert_same_bits(final_state(whole), final_state(broken))
+    assert measured(whole) == measured(broken)
+    assert (whole / "encoder.safetensors").read_bytes() == (broken / "encoder.safetensors").read_bytes()
+
+
+FIRST = ("simclr", "moco_v2_plus", "byol")
+
+
+@pytest.mark.parametrize("method", [m if m in FIRST else pytest.param(m, marks=pytest.mark.slow) for m in METHODS])
+def test_stopped_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec(method)
+    fit(spec, images, tmp_path / "whole")
+    rng = np.random.default_rng(sum(method.encode()))
+    for stop in rng.integers(0, 6, size=3):  # of at most 15 steps, each counted from the resume before
+        _stop_at(tmp_path / "broken", spec, images, int(stop))
+    fit(spec, images, tmp_path / "broken")
+    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    assert len(events(tmp_path / "broken", "stop")) == 3
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "lars", "adamw"])
+def test_every_optimizer_resumes_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
+    images = small_images()
+    spec = small_spec("byol", optimizer={"name": optimizer, "lr": 0.05 if optimizer in ("sgd", "lars") else 0.001})
+    fit(spec, images, tmp_path / "whole")
+    _stop_at(tmp_path / "broken", spec, images, 7)
+    fit(spec, images, tmp_path / "broken")
+    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+
+
+_CHILD = """
+import sys
+from pathlib import Path
+from ssrl_core.datasets import store
+from ssrl_core.learning import loop
+from ssrl_core.specs.run import load_run
+loop.CHECKPOINT_EVERY_S = 0.0
+loop._EPOCH_CHECKPOINT_AFTER_S = 0.0
+loop._CHECKPOINT_SHARE = 1e9
+loop.fit(load_run(Path(sys.argv[1])), store.load("kit"), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", FIRST)
+def test_killed_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec(method, epochs=30)
+    (tmp_path / "spec.yaml").write_text(dump_run(spec), encoding="utf-8")
+    broken = tmp_path / "broken"
+    rng = np.random.default_rng(sum(method.encode()))
+    for _ in range(2):
+        _kill_after(tmp_path / "spec.yaml", broken, bytes_more=int(rng.integers(200, 6000)))
+    fit(load_run(tmp_path / "spec.yaml"), images, broken)
+    fit(spec, images, tmp_path / "whole")
+    _assert_same_run(tmp_path / "whole", broken)
+
+
+def _kill_after(spec: Path, folder: Path, *, bytes_more: int) -> None:
+    """Kill -9 once the metrics have grown by so many bytes: at any point of a step, a line or a checkpoint."""
+    metrics = folder / "metrics.jsonl"
+    before = metrics.stat().st_size if metrics.exists() else 0
+    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(spec), str(folder)], cwd=Path(__file__).parents[2])
+    deadline = time.monotonic() + 120
+    while child.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and metrics.stat().st_size > before + bytes_more:
+            break
+        time.sleep(0.003)
+    child.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
+    child.wait()
+
+
+def test_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec("moco_v2_plus")
+    fit(spec, images, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    _stop_at(broken, spec, images, 4)
+    _stop_at(broken, spec, images, 5)
+    content = bytearray((broken / checkpoint.NAME).read_bytes())
+    content[len(content) // 2] ^= 1
+    (broken / checkpoint.NAME).write_bytes(content)
+    fit(spec, images, broken)
+    assert "damaged" in events(broken, "checkpoint")[1]["message"]
+    assert events(broken, "resume")[-1]["step"] == 4
+    _assert_same_run(tmp_path / "whole", broken)
+
+
+def test_damaged_checkpoint_never_becomes_the_one_before(tmp_path: Path) -> None:
+    checkpoint.write_checkpoint(tmp_path, {"step": 1})
+    checkpoint.write_checkpoint(tmp_path, {"step": 2})
+    (tmp_path / checkpoint.NAME).write_bytes(b"damaged")
+    state, complaints = checkpoint.read_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 1
+    assert len(complaints) == 1
+    checkpoint.write_checkpoint(tmp_path, {"step": 3})
+    (tmp_path / checkpoint.NAME).unlink()
+    state, _ = checkpoint.read_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 1
+
+
+def test_two_damaged_checkpoints_start_the_run_anew(tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec()
+    fit(spec, images, tmp_path / "whole")
+    broken = tmp_path / "broken"
+    _stop_at(broken, spec, images, 3)
+    _stop_at(broken, spec, images, 3)
+    for name in (checkpoint.NAME, checkpoint.PREVIOUS):
+        (broken / name).write_bytes(b"nothing")
+    fit(spec, images, broken)
+    assert "step 0" in events(broken, "resume")[-1]["message"]
+    _assert_same_run(tmp_path / "whole", broken)
+
+
+def test_full_disk_leaves_the_old_checkpoints_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint.write_checkpoint(tmp_path, {"step": 1})
+    checkpoint.write_checkpoint(tmp_path, {"step": 2})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(RunError, match="Free space"):
+        checkpoint.write_checkpoint(tmp_path, {"step": 3})
+    monkeypatch.undo()
+    state, complaints = checkpoint.read_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 2
+    assert not complaints
+    assert {path.name for path in tmp_path.iterdir()} == set(before)
+
+
+def _full(handle: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+RENAMES = ("previous", "previous checksum", "current", "current checksum")
+
+
+@pytest.mark.parametrize("step", RENAMES)
+def test_a_crash_between_any_two_writes_leaves_a_whole_checkpoint(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.write_checkpoint(tmp_path, {"step": 1})
+    checkpoint.write_checkpoint(tmp_path, {"step": 2})
+    left = RENAMES.index(step)
+    replace = os.replace
+
+    def failing(*args: Any) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        replace(*args)
+
+    monkeypatch.setattr(os, "replace", failing)
+    monkeypatch.setattr(stores.os, "replace", failing)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.write_checkpoint(tmp_path, {"step": 3})
+    monkeypatch.undo()
+    state, _ = checkpoint.read_checkpoint(tmp_path)
+    assert state is not None
+    assert state["step"] == 2
+
+
+def test_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
+    images = small_images()
+    _stop_at(tmp_path, small_spec(), images, 2)
+    with pytest.raises(SpecError, match="another folder"):
+        fit(small_spec(seed=6), images, tmp_path)
+
+
+def test_checkpoint_has_the_fields_of_the_contract(tmp_path: Path) -> None:
+    fit(small_spec("moco_v2_plus"), small_images(), tmp_path)
+    fields = "version spec_hash step epoch model momentum method optimizer schedule rng metrics_bytes"
+    assert set(final_state(tmp_path)) == set(fields.split())
