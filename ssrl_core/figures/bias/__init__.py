@@ -1,0 +1,30 @@
+"""Figures of the class-bias tables: small multiples with direct labels, light bands, n always given."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "behaviour_slopes": "slopes",
+    "chance_histogram": "chance",
+    "class_curves": "lines",
+    "floor_ratios": "ratios",
+    "highest_curves": "superclasses",
+    "method_spread": "spread",
+    "pair_matrix": "pairs",
+    "price_matrix": "superclasses",
+    "property_groups": "groups",
+    "shared_bars": "sharing",
+    "trade_off": "front",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(_HOMES)

@@ -1,0 +1,139 @@
+"""Figure 1: overall accuracy and that of chosen classes against the parameter, one panel a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.figures.bias.panels import apart, axis_name, finish, grid_of_panels, panels, place, runs_note
+from ssrl_core.figures.bias.panels import setting_columns as settings_of
+from ssrl_core.figures.colours import NEUTRAL, palette
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+OVERALL = "all classes"
+
+
+def class_curves(
+    overall: pd.DataFrame,
+    classes: pd.DataFrame,
+    chosen: Sequence[str],
+    *,
+    columns: int = 3,
+    colours: Mapping[str, str] | None = None,
+    title: str = "",
+    x: str | None = None,
+) -> Figure:
+    """Small multiples of the same height and scale: a line a class, its name at its end, a light band of ± sd.
+
+    Args:
+        overall, classes: of `analysis.bias.curves`.
+        chosen: classes to show; those that a setting does not have are left out there.
+        colours: class -> colour, so that a class keeps the one it has elsewhere.
+        title: the finding.
+        x: name of the axis; None takes it from the transformation.
+    """
+    named = dict(zip(chosen, palette(len(chosen)), strict=True)) | dict(colours or {})
+    found = panels(overall)
+    fig = grid_of_panels([label for label, _ in found], columns)
+    shown = classes[classes["class"].isin(list(chosen))]
+    span = _span([overall, shown])
+    for number, (_, rows) in enumerate(found):
+        at = place(number, len(found), columns)
+        mine = _same_setting(shown, rows)
+        lines = [(OVERALL, NEUTRAL, rows)]
+        lines += [(name, named[name], mine[mine["class"] == name]) for name in chosen]
+        for name, colour, line in lines:
+            draw_line(fig, line, name, colour, at, dash="dot" if name == OVERALL else "solid")
+        label_ends(fig, lines, at, span)
+    note = runs_note(pd.concat([overall, shown]))
+    finish(fig, len(found), columns, title=title, x=axis_name(overall) if x is None else x, y="accuracy", note=note)
+    return fig.update_yaxes(tickformat=".0%", range=[span[0], span[1]])
+
+
+def draw_line(
+    fig: Figure, rows: pd.DataFrame, name: str, colour: str, at: dict[str, int], *, dash: str = "solid"
+) -> None:
+    """A line with its points, and a band of ± sd behind it; a missing value leaves a gap."""
+    if rows.empty:
+        return
+    accuracy, sd = rows["accuracy"].to_numpy(dtype=float), np.nan_to_num(rows["sd"].to_numpy(dtype=float))
+    for part in _unbroken(accuracy):
+        band = dict(mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False, **at)
+        fig.add_scatter(x=rows["x"].iloc[part], y=(accuracy - sd)[part], **band)
+        fig.add_scatter(
+            x=rows["x"].iloc[part], y=(accuracy + sd)[part], fill="tonexty", fillcolor=light(colour), **band
+        )
+    fig.add_scatter(
+        x=rows["x"],
+        y=accuracy,
+        mode="lines+markers",
+        name=name,
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"size": 4},
+        customdata=np.stack([rows["sd"].to_numpy(dtype=float), rows["seeds"].to_numpy(dtype=float)], axis=1),
+        hovertemplate=f"{name} at %{{x}}: %{{y:.1%}} ± %{{customdata[0]:.1%}} (n = %{{customdata[1]}})<extra></extra>",
+        **at,
+    )
+
+
+def label_ends(
+    fig: Figure, lines: Sequence[tuple[str, str, pd.DataFrame]], at: dict[str, int], span: tuple[float, float]
+) -> None:
+    """The name of each line right of its last point."""
+    ends: list[tuple[str, str, Any, float]] = []
+    for name, colour, rows in lines:
+        known = rows[rows["accuracy"].notna()]
+        if not known.empty:
+            ends.append((name, colour, known["x"].iloc[-1], float(known["accuracy"].iloc[-1])))
+    heights = apart([end[3] for end in ends], 0.065 * (span[1] - span[0]))
+    for (name, colour, x, _), y in zip(ends, heights, strict=True):
+        fig.add_annotation(
+            x=x,
+            y=y,
+            text=name,
+            showarrow=False,
+            xanchor="left",
+            xshift=6,
+            font={"color": colour, "size": 12},
+            **at,
+        )
+
+
+def _same_setting(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    columns = [c for c in settings_of(rows) if c in table]
+    if not columns:
+        return table
+    first = rows.iloc[0]
+    return table[np.logical_and.reduce([(table[c] == first[c]).to_numpy(dtype=bool) for c in columns])]
+
+
+def _unbroken(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[slice]:
+    """The stretches without a gap."""
+    there = np.concatenate([[False], np.isfinite(values), [False]])
+    edges = np.flatnonzero(there[1:] != there[:-1])
+    return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _span(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
+    """The range of all accuracies with their sd, and a little around."""
+    ends = []
+    for table in tables:
+        accuracy, sd = table["accuracy"].to_numpy(dtype=float), np.nan_to_num(table["sd"].to_numpy(dtype=float))
+        ends += [accuracy - sd, accuracy + sd]
+    values = np.concatenate(ends)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return 0.0, 1.0
+    edge = max(0.01, 0.06 * float(np.ptp(values)))
+    return float(values.min()) - edge, float(values.max()) + edge
+
+
+def light(colour: str) -> str:
+    """The colour at 14 % cover."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.14)"
