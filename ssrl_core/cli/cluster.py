@@ -1,0 +1,81 @@
+"""`cluster R -k K`: k-means in the embedding of a run, its scores, and the images nearest to each centroid."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ssrl_core.cli.output import leaf
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    cluster = leaf(
+        commands,
+        "cluster",
+        run=_cluster,
+        show=_show,
+        help="k-means in a run's embedding, with scores",
+        description="k-means on the evaluated images, in the embedding. Found once for each K and seed, then kept.",
+    )
+    cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    cluster.add_argument("-k", type=int, required=True, metavar="K", help="number of clusters")
+    cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
+    cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
+
+
+def _cluster(args: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
+    from ssrl_core.analysis.clusters import Clustering, nearest
+    from ssrl_core.analysis.scores import cluster_scores
+    from ssrl_core.cli.runs import find
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs.arrays import clusters_file
+    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.rows import imageset_of
+
+    if args.nearest < 0:
+        raise SpecError(where="cluster", field="--nearest", rule="at least 0", value=args.nearest)
+    run = RunFolder(find(args.run_id))
+    found = run.clusters(args.k, args.seed)
+    x, ids = run.embedding()
+    rows = np.flatnonzero(run.evaluated())
+    x, ids = x[rows], ids[rows]
+    own = Clustering(found.ids[rows], found.centroids, found.inertia, found.sizes, found.k, found.seed)
+    imageset = imageset_of(run.spec())
+    labels = imageset.label_ids[ids] if imageset.label is not None else None
+    scores = cluster_scores(x, own, labels, seed=args.seed)
+    near, away = nearest(x, own, args.nearest)
+    file = clusters_file(args.k, args.seed)
+    return {
+        "run": run.id,
+        "k": own.k,
+        "file": file if (run.path / file).is_file() else None,
+        "sizes": list(own.sizes),
+        "silhouette": scores["silhouette"],
+        "ami": scores["ami"],
+        "ami_shuffled": scores["ami_shuffled"],
+        "missing": scores["missing"],
+        "nearest": [
+            [{"image_id": int(ids[row]), "distance": float(d)} for row, d in zip(*pair, strict=True) if row >= 0]
+            for pair in zip(near, away, strict=True)
+        ],
+    }
+
+
+def _show(data: dict[str, Any]) -> str:
+    floor = data["ami_shuffled"]
+    beside = f" (shuffled labels {floor['mean']:.3f} ± {floor['sd']:.3f})" if floor else ""
+    told = [
+        f"{name.upper() if name == 'ami' else name} {data[name]:.3f}"
+        if data[name] is not None
+        else f"no {name}: {data['missing'][name]}"
+        for name in ("ami", "silhouette")
+    ]
+    head = f"{data['run']}: {data['k']} clusters, {told[0]}{beside}, {told[1]}"
+    lines = [
+        f"{cluster:>4}  {size:>7} images  nearest {', '.join(str(entry['image_id']) for entry in near)}"
+        for cluster, (size, near) in enumerate(zip(data["sizes"], data["nearest"], strict=True))
+    ]
+    return "\n".join([head, *lines])

@@ -1,0 +1,112 @@
+"""`layout R --method M`: the two-dimensional picture of a run's embedding, made once and kept with the run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.cli.output import leaf, say
+
+if TYPE_CHECKING:
+    from ssrl_core.runs.folder import RunFolder
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    layout = leaf(
+        commands,
+        "layout",
+        run=_layout,
+        show=_show,
+        help="t-SNE, UMAP or PCA of a run's embedding",
+        description="Lay the evaluated images out in the plane. What is there already is not made again.",
+    )
+    layout.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    layout.add_argument("--method", choices=sorted(METHODS), default="tsne", help="tsne (default), umap or pca")
+    layout.add_argument("--again", action="store_true", help="make it again, with --seed, even if there is one")
+    layout.add_argument("--seed", type=int, default=0, help="of what is drawn by chance (0)")
+
+
+def _layout(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.cli.runs import find
+    from ssrl_core.runs.folder import RunFolder
+
+    run = RunFolder(find(args.run_id))
+    stored = None if args.again or args.seed else _stored(run, args.method)
+    file, info = stored or _make(run, args.method, args.seed)
+    return {
+        "run": run.id,
+        "method": args.method,
+        "file": file,
+        "trustworthiness": info.get("trustworthiness"),
+        "neighbour_hit": info.get("neighbour_hit"),
+        "seconds": info.get("seconds"),
+    }
+
+
+def _stored(run: RunFolder, method: str) -> tuple[str, dict[str, Any]] | None:
+    """File and information of the newest layout of this method."""
+    from ssrl_core import stores
+
+    files = sorted(run.path.glob(f"layout_{method}_*.npy"), key=lambda path: path.stat().st_mtime)
+    if not files:
+        return None
+    beside = files[-1].with_suffix(".json")
+    return files[-1].name, stores.read_json(beside) if beside.is_file() else {}
+
+
+def _make(run: RunFolder, method: str, seed: int) -> tuple[str, dict[str, Any]]:
+    """Compute a layout of the evaluated images and write it into the run folder.
+
+    Raises:
+        SpecError: a demo run, which is not written into.
+    """
+    import numpy as np
+
+    from ssrl_core.analysis.layouts import layout
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs.arrays import layout_file, save_array, spread
+    from ssrl_core.runs.rows import imageset_of
+
+    if run.is_demo:
+        raise SpecError(
+            f"Run {run.id} is a demo run and is not written into. It has: {', '.join(run.layouts()) or 'no layouts'}."
+        )
+    x, ids = run.embedding()
+    rows = np.flatnonzero(run.evaluated())
+    imageset = imageset_of(run.spec())
+    labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
+    made = layout(x[rows], method, seed=seed, labels=labels, report=_Progress(METHODS[method]))
+    params = {**made.params, "fitted_n": len(rows)}
+    file = layout_file(method, params)
+    info = {
+        "method": method,
+        "parameters": params,
+        "seconds": round(made.seconds, 3),
+        "trustworthiness": made.trustworthiness,
+        "neighbour_hit": made.neighbour_hit,
+    }
+    save_array(run.path / file, spread(made.points, rows, len(ids), empty=np.nan), info)
+    return file, info
+
+
+class _Progress:
+    """Says every tenth of the work once, on stderr."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.told = name, 0
+
+    def __call__(self, share: float) -> None:
+        if int(10 * share) > self.told:
+            self.told = int(10 * share)
+            say(f"{self.name} {10 * self.told} %")
+
+
+def _show(data: dict[str, Any]) -> str:
+    quality = [
+        f"{word} {data[key]:.3f}"
+        for key, word in (("trustworthiness", "trustworthiness"), ("neighbour_hit", "neighbour hit"))
+        if data[key] is not None
+    ]
+    return f"{data['run']}: {data['file']} ({', '.join(quality) or 'too few images to judge it'})"

@@ -1,0 +1,126 @@
+"""`train SPEC.yaml`: queue a run, and wait for it if asked to."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from ssrl_core.cli.output import leaf, say
+
+_SAY_EVERY_S = 5.0
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    train = leaf(
+        commands,
+        "train",
+        run=_train,
+        show=_show,
+        help="queue a run and start a worker",
+        description="Queue a run; the same spec is the same run. A worker is started unless one is alive.",
+    )
+    train.add_argument("spec", metavar="SPEC.yaml", help="a run spec")
+    add_queue_options(train)
+    train.add_argument("--again", action="store_true", help="train the same spec once more beside the first")
+
+
+def add_queue_options(parser: argparse.ArgumentParser) -> None:
+    """Options that `train` and `sweep` share."""
+    parser.add_argument("--wait", action="store_true", help="wait for the end; progress goes to stderr")
+    parser.add_argument("--no-start", action="store_true", help="only queue; start no worker")
+    parser.add_argument("--priority", type=int, default=0, help="higher goes first (default 0)")
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import queue
+    from ssrl_core.specs.run import load_run
+
+    asked = queue.submit(load_run(args.spec), again=args.again, priority=args.priority, start=not args.no_start)
+    if not args.wait:
+        return asked
+    say(f"run {asked['id']}")
+    say_if_nobody_works()
+    state = wait_saying(asked["id"])
+    return asked | {"state": state, "results": results_or_raise(asked["id"], state)}
+
+
+def say_if_nobody_works() -> None:
+    """Waiting without a worker could be for ever; say so."""
+    from ssrl_core.runs import coordinator
+
+    if not coordinator.is_alive():
+        say("No worker is alive: start one with `python -m ssrl_core worker`.")
+
+
+def wait_saying(run_id: str) -> str:
+    """Wait for a run and say on stderr how it goes; the last state."""
+    from ssrl_core.runs import queue
+
+    said: dict[str, Any] = {"at": -1e9, "head": None}
+
+    def on_change(state: dict[str, Any]) -> None:
+        head = (state["state"], state["phase"])
+        if head != said["head"] or time.monotonic() - said["at"] >= _SAY_EVERY_S:
+            said.update(at=time.monotonic(), head=head)
+            say(progress_line(state))
+
+    return queue.wait(run_id, on_change)
+
+
+def progress_line(state: dict[str, Any]) -> str:
+    """One line of progress: `train  42 %  epoch 3/5  1800 images/s  about 40 s left`."""
+    parts = [state["phase"] or state["state"] if state["state"] == "running" else state["state"]]
+    if state["state"] == "running":
+        parts.append(f"{100 * (state['progress'] or 0):.0f} %")
+        if state["phase"] == "train" and state["epochs"]:
+            parts.append(f"epoch {min(int(state['epoch'] or 0) + 1, state['epochs'])}/{state['epochs']}")
+        if state["phase"] == "train" and state["images_per_s"]:
+            parts.append(f"{state['images_per_s']:.0f} images/s")
+        if state["eta_s"] is not None:
+            parts.append(f"about {state['eta_s']:.0f} s left")
+    elif state["reason"]:
+        parts.append(state["reason"])
+    return "  ".join(str(part) for part in parts)
+
+
+def results_or_raise(run_id: str, state: str) -> dict[str, Any] | None:
+    """Results of a run that is done.
+
+    Raises:
+        RunError: it failed; in the child's own words.
+        Stopped: somebody stopped it.
+    """
+    from ssrl_core.errors import RunError, SpecError, Stopped
+    from ssrl_core.runs import registry
+    from ssrl_core.runs.folder import RunFolder
+
+    run = RunFolder(run_id)
+    if state == "done":
+        return run.results()
+    if state == "stopped":
+        raise Stopped(f"Run {run_id} was stopped. `runs resume {run_id}` goes on from its checkpoint.", where=run_id)
+    error = run.state()["error"] or {}
+    message = str((registry.get(run_id) or {}).get("reason") or error.get("message") or "it failed without a message")
+    kind = SpecError if error.get("type") == "SpecError" else RunError
+    raise kind(
+        f"Run {run_id} failed: {message} The log: {run.path / 'log.txt'}",
+        where=run_id,
+        remedy=error.get("remedy") or "",
+    )
+
+
+def _show(data: dict[str, Any]) -> str:
+    head = f"{data['id']}: {data['state']}" + ("" if data["created"] else " (was there already)")
+    results = data.get("results")
+    if not results:
+        return head
+    lines = [head]
+    for name, probe in (("kNN", results["knn"]), ("linear", results["linear"])):
+        lines.append(f"{name} {'–' if probe is None else format(probe['top1'], '.3f')}")
+    for k, entry in results["clusters"].items():
+        ami = "–" if entry["ami"] is None else f"{entry['ami']:.3f}"
+        lines.append(f"{k} clusters: AMI {ami}")
+    lines += [f"missing {key}: {why}" for key, why in results["missing"].items()]
+    return "\n".join(lines)

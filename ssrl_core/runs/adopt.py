@@ -1,0 +1,204 @@
+"""Registry rows from run folders: for rebuilding, for folders that were copied into the store, for demo runs."""
+
+from __future__ import annotations
+
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder import RunFolder
+
+GONE = "Its folder was deleted by hand; nothing of it is left. Delete the run here too, or train it again."
+
+
+def reconcile() -> None:
+    """Make the registry agree with the folders that are there.
+
+    Folders that it does not know (copied in, or trained by hand) are taken in; runs whose folder was deleted by hand
+    are marked failed with `GONE` as the reason; a folder that came back is read again.
+    """
+    from ssrl_core.runs import registry
+
+    known = {row["id"]: row for row in registry.query("SELECT id, reason FROM runs")}
+    there = set(_folder_names())
+    new = [row for name in sorted(there - known.keys()) if (row := row_of(name))]
+    gone = [name for name in known if name not in there and known[name]["reason"] != GONE]
+    back = [name for name in known if name in there and known[name]["reason"] == GONE]
+    if new or gone or back:
+        registry.transact(lambda connection: _reconcile(connection, new, gone, back))
+
+
+def _reconcile(connection: Any, new: list[dict[str, Any]], gone: list[str], back: list[str]) -> None:
+    from ssrl_core.runs import registry
+
+    registry.insert(connection, new)
+    for name in gone:
+        if not (stores.runs_root() / name).is_dir():  # asked again: now nobody else can be making or deleting it
+            registry.change_in(
+                connection, name, state="failed", reason=GONE, phase=None, eta_s=None, finished_at=stores.utc_now()
+            )
+    for name in back:
+        registry.change_in(connection, name, **state_columns(RunFolder(name)))
+
+
+def rows_of_folders() -> list[dict[str, Any]]:
+    """One row for each run folder whose spec can be read."""
+    return [row for name in _folder_names() if (row := row_of(name))]
+
+
+def row_of(run_id: str) -> dict[str, Any] | None:
+    """The registry's row of a folder, or None where there is no spec to read."""
+    run = RunFolder(run_id)
+    try:
+        spec = run.spec()
+        text = (run.path / "spec.yaml").read_text(encoding="utf-8")
+    except (SSRLError, OSError, UnicodeDecodeError):
+        return None
+    made = stores_time(run.path / "spec.yaml")
+    return spec_columns(spec) | {
+        "id": run_id,
+        "sweep_id": _sweep_of(run_id),
+        "spec": text,
+        "spec_hash": _hash_of(run),
+        "created_at": made,
+        "queued_at": made,
+        **state_columns(run),
+    }
+
+
+def spec_columns(spec: Any) -> dict[str, Any]:
+    """What the registry shows of a spec."""
+    return {
+        "name": spec.name,
+        "dataset": spec.dataset.name,
+        "method": spec.method.name,
+        "backbone": spec.backbone.name,
+        "seed": spec.seed,
+        "tags": json.dumps(dict(spec.tags), ensure_ascii=False) if spec.tags else None,
+    }
+
+
+def state_columns(run: RunFolder) -> dict[str, Any]:
+    """What the registry copies from `state.json` and `results.json`."""
+    from ssrl_core.runs import registry
+
+    state = run.state()
+    error = state["error"] or {}
+    over = state["state"] in ("done", "failed", "stopped")
+    return {
+        "state": state["state"],
+        "wanted": "stop" if state["state"] == "stopped" else "run",
+        "phase": state["phase"],
+        "reason": error.get("message"),
+        "device": state["device"],
+        "attempt": state["attempt"],
+        "started_at": state["started_at"],
+        "finished_at": state["updated_at"] if over else None,
+        "alive_at": state["alive_at"],
+        "progress": state["progress"],
+        "eta_s": state["eta_s"],
+        "results": registry.results_text(_results(run)),
+    }
+
+
+def overlaid(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of an active run with what its folder says now; the registry may be a moment behind."""
+    if row["state"] not in ("submitted", "running"):
+        return row
+    run = RunFolder(row["id"])
+    state = run.state()
+    if not state["alive_at"] or state["attempt"] < (row["attempt"] or 0):
+        return row  # the child of this attempt has not written yet
+    if state["state"] != "running" and row["state"] == "submitted":
+        return row  # an earlier attempt's end
+    live = ("state", "phase", "device", "alive_at", "progress", "eta_s", "started_at")
+    return row | {name: state[name] for name in live}
+
+
+def demo_rows() -> list[dict[str, Any]]:
+    """Rows of the runs that ship with the project, in order of their names."""
+    root = stores.demo_root()
+    if not root.is_dir():
+        return []
+    own = set(_folder_names())
+    names = sorted(entry.name for entry in root.iterdir() if (entry / "spec.yaml").is_file() and entry.name not in own)
+    return [row for name in names if (row := _demo_row(name, (root / name / "spec.yaml").stat().st_mtime_ns))]
+
+
+@lru_cache(maxsize=64)
+def _demo_row(name: str, changed: int) -> dict[str, Any] | None:
+    row = row_of(name)
+    if row is None:
+        return None
+    results = json.loads(row.pop("results") or "null") or {}
+    row.pop("spec")
+    amis = [entry.get("ami") for entry in results.get("clusters", {}).values() if entry.get("ami") is not None]
+    return row | {
+        "kind": "train",
+        "lost": False,
+        "demo": True,
+        "knn_top1": (results.get("knn") or {}).get("top1"),
+        "ami": max(amis, default=None),
+    }
+
+
+def sweep_rows() -> list[dict[str, Any]]:
+    """Rows of the sweeps whose files are in `models/sweeps`."""
+    rows = []
+    for file in sorted((stores.models_root() / "sweeps").glob("*.json")):
+        try:
+            data = stores.read_json(file)
+        except SSRLError:
+            continue
+        rows.append({"id": file.stem} | {key: data.get(key) for key in ("name", "spec", "created_at")})
+    return rows
+
+
+def stores_time(file: Path) -> str:
+    """When a file was written, as UTC text."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _folder_names() -> list[str]:
+    root = stores.runs_root()
+    with os.scandir(root) as entries:
+        return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _results(run: RunFolder) -> dict[str, Any] | None:
+    try:
+        return run.results()
+    except SSRLError:
+        return None
+
+
+def _hash_of(run: RunFolder) -> str | None:
+    """The spec's hash: from the results, else computed where the image set is at hand."""
+    found = (_results(run) or {}).get("spec_hash")
+    if found:
+        return str(found)
+    from ssrl_core.datasets import store as image_sets
+
+    spec = run.spec()
+    try:
+        if image_sets.is_ready(spec.dataset.name):
+            return str(spec.spec_hash(image_sets.load(spec.dataset.name).fingerprint))
+    except SSRLError:
+        pass
+    return None
+
+
+def _sweep_of(run_id: str) -> str | None:
+    for file in sorted((stores.models_root() / "sweeps").glob("*.json")):
+        try:
+            if any(entry["id"] == run_id for entry in stores.read_json(file).get("runs", [])):
+                return file.stem
+        except (SSRLError, KeyError, TypeError):
+            continue
+    return None

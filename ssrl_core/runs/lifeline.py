@@ -1,0 +1,87 @@
+"""The child's ties to the outside: it ends itself when its coordinator is gone, and stops when asked to.
+
+The coordinator holds the other end of the child's standard input. When the coordinator dies, by whatever means, the
+system closes that end, and no orphan goes on training.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+PRE_EMPTED = 5
+_LOOK_S = 0.5
+PATIENCE_S = 5.0
+
+
+def hold_on() -> None:
+    """End this process at once when standard input closes.
+
+    A raw `os.read` in a thread: a buffered read in a daemon thread can hang the interpreter's own end.
+    """
+    threading.Thread(target=_wait_for_the_end, name="lifeline", daemon=True).start()
+
+
+def _wait_for_the_end() -> None:
+    try:
+        while os.read(0, 64):
+            pass
+    except OSError:
+        pass
+    os._exit(PRE_EMPTED)
+
+
+class Wishes:
+    """Whether somebody wants this run to stop: a STOP file (a person), or a signal (the system takes the machine back).
+
+    Args:
+        folder: the run folder.
+        give_up: called with "stopped" or "pre-empted" when the wish went unheard for `PATIENCE_S` outside the training
+            loop (a t-SNE cannot be interrupted); must end the process.
+    """
+
+    def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
+        self._file = folder / "STOP"
+        self._give_up = give_up
+        self._signal = False
+        self._since: float | None = None
+        self.patient = False  # True while the training loop runs, which writes a checkpoint first
+        threading.Thread(target=self._watch, name="wishes", daemon=True).start()
+
+    def listen(self) -> None:
+        """Take SIGTERM and SIGUSR1 (SLURM's warning) as a wish to stop; call from the main thread."""
+        signal.signal(signal.SIGTERM, self._on_signal)
+        if hasattr(signal, "SIGUSR1"):
+            signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def wanted(self) -> bool:
+        """True once the run should stop."""
+        return self._signal or self._file.exists()
+
+    def kind(self) -> str:
+        """`stopped` (somebody asked, it stays so) or `pre-empted` (it should go on elsewhere)."""
+        return "stopped" if self._file.exists() else "pre-empted"
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._signal = True
+
+    def _watch(self) -> None:
+        while True:
+            time.sleep(_LOOK_S)
+            if self.patient or not self.wanted():
+                self._since = None
+                continue
+            self._since = self._since or time.monotonic()
+            if time.monotonic() - self._since > PATIENCE_S:
+                self._give_up(self.kind())
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C in a terminal to the coordinator, which stops its children in order."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

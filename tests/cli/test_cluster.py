@@ -1,0 +1,152 @@
+"""`cluster`, `layout` and `classes`: one document each, as CONTRACTS C11 says."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.cli import main
+from ssrl_core.runs.folder import RunFolder
+from tests.kit import make_imageset, make_run
+
+
+@pytest.fixture
+def ask(capsys):
+    def call(*words):
+        code = main([*map(str, words), "--json"])
+        out, _ = capsys.readouterr()
+        assert out.count("\n") == 1
+        return code, json.loads(out)
+
+    return call
+
+
+def test_cluster_tells_sizes_scores_and_the_nearest_images(ask):
+    folder = make_run(n=60)
+    code, document = ask("cluster", folder.name, "-k", 3, "--nearest", 4)
+    assert code == 0
+    data = document["data"]
+    assert {"run", "k", "file", "sizes", "silhouette", "ami", "nearest"} <= data.keys()
+    assert sum(data["sizes"]) == 60
+    assert [len(near) for near in data["nearest"]] == [4, 4, 4]
+    x, ids = RunFolder(folder.name).embedding()
+    found = RunFolder(folder.name).clusters(3)
+    for cluster, near in enumerate(data["nearest"]):
+        away = np.linalg.norm(x[found.ids == cluster] - found.centroids[cluster], axis=1)
+        own = ids[found.ids == cluster]
+        assert [entry["image_id"] for entry in near] == own[np.argsort(away, kind="stable")][:4].tolist()
+        assert near[0]["distance"] == pytest.approx(away.min(), rel=1e-5)
+
+
+def test_cluster_is_found_once_and_kept(ask):
+    folder = make_run(n=60)
+    first = ask("cluster", folder.name, "-k", 6)[1]["data"]
+    assert (folder / first["file"]).is_file()
+    before = os.stat(folder / first["file"]).st_mtime_ns
+    assert ask("cluster", folder.name, "-k", 6)[1]["data"] == first
+    assert os.stat(folder / first["file"]).st_mtime_ns == before
+
+
+def test_images_without_labels_have_no_ami_and_say_why(ask):
+    make_imageset(100, classes=0)
+    folder = make_run(n=20, classes=0)
+    data = ask("cluster", folder.name, "-k", 2)[1]["data"]
+    assert data["ami"] is None
+    assert "labels" in data["missing"]["ami"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("cluster", "nobody", "-k", "3"), "a run of this store"),
+        (("cluster", "kit", "-k", "0"), "in 1..60"),
+        (("cluster", "kit", "-k", "61"), "in 1..60"),
+        (("cluster", "kit", "-k", "three"), "invalid int"),
+        (("cluster", "kit"), "required"),
+        (("cluster", "kit", "-k", "3", "--nearest", "-1"), "at least 0"),
+        (("layout", "kit", "--method", "mds"), "invalid choice"),
+        (("classes", "nobody"), "a run of this store"),
+    ],
+)
+def test_bad_questions_are_answered_in_words(ask, words, told):
+    make_run(n=60)
+    code, document = ask(*words)
+    assert code == 2
+    assert told in document["error"]["message"]
+
+
+def test_an_embedding_that_was_not_kept_is_said(ask):
+    folder = make_run()
+    (folder / "embedding.npy").unlink()
+    (folder / "clusters_kmeans_k3_s0.npy").unlink()
+    code, document = ask("cluster", folder.name, "-k", 3)
+    assert code == 1
+    assert "embedding.npy" in document["error"]["message"]
+
+
+def test_layout_takes_what_is_there_and_makes_what_is_not(ask):
+    folder = make_run(n=60)
+    data = ask("layout", folder.name, "--method", "pca")[1]["data"]
+    assert data["trustworthiness"] == 0.9
+    data = ask("layout", folder.name, "--method", "tsne")[1]["data"]
+    assert {"run", "method", "file", "trustworthiness"} <= data.keys()
+    points, info = RunFolder(folder.name).layouts()["tsne"]
+    assert points.shape == (60, 2)
+    assert info["trustworthiness"] == data["trustworthiness"] > 0.7
+    assert (folder / data["file"]).is_file()
+
+
+def test_a_demo_run_is_not_written_into(ask):
+    folder = make_run(n=60)
+    demo = stores.demo_root() / folder.name
+    demo.parent.mkdir(parents=True)
+    folder.rename(demo)
+    code, document = ask("layout", folder.name, "--method", "tsne")
+    assert code == 2
+    assert "demo run" in document["error"]["message"]
+    assert ask("cluster", folder.name, "-k", 4)[1]["data"]["file"] is None
+
+
+def test_classes_of_a_run_are_rows_of_the_sweeps_table(ask):
+    folder = make_run()
+    rows = ask("classes", folder.name)[1]["data"]
+    assert len(rows) == 6
+    assert set(rows[0]) == {
+        *("run", "dataset", "backbone", "method", "seed", "probe", "class", "superclass", "n", "correct", "accuracy")
+    }
+    assert {row["probe"] for row in rows} == {"linear", "knn"}
+
+
+def test_classes_of_a_sweep_carry_what_varied(ask, tmp_path):
+    make_imageset(60)
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text(
+        "name: two\ndataset: kit\nbackbone: tiny_cnn\nmethod: simclr\nterms: identity\nbatch_size: 8\nepochs: 1\n"
+        "seeds: [1]\nvary: {optimizer.lr: [0.001, 0.01]}\n"
+    )
+    made = ask("sweep", sweep, "--no-start")[1]["data"]
+    assert ask("classes", made["id"])[1]["data"] == []
+    results = stores.read_json(make_run() / "results.json")
+    for run in made["runs"]:
+        stores.write_json(stores.run_folder(run) / "results.json", results | {"id": run})
+    rows = ask("classes", made["id"])[1]["data"]
+    assert len(rows) == 12
+    assert sorted({row["vary.optimizer.lr"] for row in rows}) == [0.001, 0.01]
+
+
+def test_a_run_without_results_is_said(ask):
+    folder = make_run(state="running")
+    code, document = ask("classes", folder.name)
+    assert code == 1
+    assert "no results yet" in document["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "words", [("cluster", "kit", "-k", "3"), ("layout", "kit", "--method", "pca"), ("classes", "kit")]
+)
+def test_people_get_text(words, capsys):
+    make_run(n=60)
+    assert main(list(words)) == 0
+    assert "kit-simclr-tiny_cnn" in capsys.readouterr().out
