@@ -92,7 +92,7 @@ def test_importing_leaves_heavy_packages_out(module, tmp_path):
 @pytest.mark.parametrize("page", [p for p in PAGES if p.parent.name != "ui"], ids=lambda p: p.name)
 def test_every_page_opens_without_torch(page, tmp_path):
     code = (
-        "import sys, runpy, logging; logging.disable(logging.CRITICAL); sys.path.insert(0, '.')\n"
+        "import sys, runpy, logging, streamlit; logging.disable(logging.CRITICAL); sys.path.insert(0, '.')\n"
         f"try: runpy.run_path({str(page)!r}, run_name='__main__')\n"
         "except BaseException as e: sys.stderr.write(repr(e))\n"
         f"print('HEAVY', [m for m in {HEAVY!r} if m in sys.modules])"

@@ -1,0 +1,25 @@
+"""The front door: newest runs, what runs now, what to do next."""
+
+import sys
+
+if "streamlit" not in sys.modules:  # `python app.py`: see to the environment and the worker, then come back in the app
+    from ssrl_core.start import main
+
+    sys.exit(main())
+
+import streamlit as st
+
+from pages.ui import frame, home_runs
+
+SENTENCE = "See what image transformations do, train with them, and look at what the network then tells apart."
+TRAIN = "pages/3_Train.py"
+
+place = frame.open_page("Viewloom", SENTENCE, css=home_runs.CSS)
+if frame.known_runs():
+    if frame.page_exists(TRAIN) and place.button("Train", icon=":material/model_training:", type="primary"):
+        st.switch_page(TRAIN)
+    frame.section("Newest runs")
+    home_runs.newest()
+else:
+    frame.empty("No runs yet. Three steps lead to the first clusters.", drawing="loom", stop=False)
+    home_runs.first_steps()

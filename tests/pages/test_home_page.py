@@ -1,0 +1,74 @@
+"""Home: the newest runs, or the first steps."""
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import home_map
+from tests.kit import ROOT, make_imageset, make_run
+
+
+def home() -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert not test.exception
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    return " ".join(str(block.proto.body) for block in test.get("html"))
+
+
+def test_an_empty_store_shows_the_first_steps():
+    text = text_of(home())
+    assert "No runs yet." in text
+    assert "Step 1" in text
+
+
+def test_a_run_is_shown_with_its_composition_and_what_pixels_give():
+    make_run(spec={"terms": "mnist-first-set"})
+    text = text_of(home())
+    assert "Margin of 10 to 40 %" in text
+    assert "0.950" in text
+    assert "pixels 0.500" in text
+
+
+def test_a_failed_run_says_why_and_a_running_one_how_far():
+    make_run(state="failed", spec={"seed": 8})
+    make_run(state="running", spec={"seed": 9})
+    text = text_of(home())
+    assert "planted by the test kit" in text
+    assert "40 %" in text
+
+
+def test_a_run_whose_images_are_gone_is_still_listed():
+    make_run(state="queued")
+    from ssrl_core.datasets import store
+
+    store.delete("kit")
+    assert "kit · simclr · tiny_cnn" in text_of(home())
+
+
+def test_opening_home_starts_nothing(monkeypatch):
+    import subprocess
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a page body started a process")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    make_run(state="queued")
+    home()
+
+
+def test_a_thumbnail_leaves_out_points_that_are_nowhere():
+    points = np.array([[0, 0], [1, 1], [np.nan, 0], [5, 5]], dtype=np.float32)
+    picture = home_map.thumbnail(points, np.array([0, 1, 0, -1]), ["#ff0000", "#00ff00"])
+    assert picture.shape == (200, 320, 3)
+    assert {tuple(p) for p in picture.reshape(-1, 3)} == {home_map.GROUND, (255, 0, 0), (0, 255, 0)}
+    assert (home_map.thumbnail(points[:0], np.zeros(0, int), ["#ff0000"]) == home_map.GROUND).all()
+
+
+def test_samples_fill_the_same_space_as_a_map():
+    imageset = make_imageset(10, c=3)
+    rgb = imageset.pixels[:].transpose(0, 2, 3, 1)
+    picture = home_map.samples(rgb)
+    assert picture.shape == (200, 320, 3)
+    assert (picture[1:39, 1:39] > 20).any()
