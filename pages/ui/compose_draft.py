@@ -1,0 +1,194 @@
+"""The composition being edited: frozen, with its history, as functions from draft to draft (no Streamlit here).
+
+A draft gives every step a number that stays with it when it moves, so that a card keeps its place on the page.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import json
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.composition import Branch, Composition, Step
+
+HISTORY = 200
+_LARGEST_TOKEN = 256 * 1024
+_numbers = itertools.count(1)
+
+Uids = tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A composition and what leads back and forth from it.
+
+    Attributes:
+        uids: a number for each step, by view group.
+        origin: name of the saved composition or preset that it came from.
+        past, future: (composition, uids, origin) of what undo and redo bring, nearest last.
+    """
+
+    composition: Composition
+    uids: Uids
+    origin: str
+    past: tuple[tuple[Composition, Uids, str], ...] = ()
+    future: tuple[tuple[Composition, Uids, str], ...] = ()
+
+    def place(self, uid: int) -> tuple[int, int]:
+        """(view group, position) of a step; KeyError when it is gone."""
+        for group, numbers in enumerate(self.uids):
+            if uid in numbers:
+                return group, numbers.index(uid)
+        raise KeyError(uid)
+
+    def step(self, uid: int) -> Step:
+        """The step with this number."""
+        group, position = self.place(uid)
+        return self.composition.views[group].steps[position]
+
+
+def fresh(composition: Composition, origin: str) -> Draft:
+    """A draft without history."""
+    return Draft(composition, _number(composition), origin)
+
+
+def load_into(draft: Draft, composition: Composition, origin: str) -> Draft:
+    """Another composition in the draft; undo brings the one before back."""
+    return _remember(draft, composition, _number(composition), origin)
+
+
+def undo(draft: Draft) -> Draft:
+    """One edit back; the same draft where there is none."""
+    if not draft.past:
+        return draft
+    here = (draft.composition, draft.uids, draft.origin)
+    return Draft(*draft.past[-1], past=draft.past[:-1], future=(*draft.future, here))
+
+
+def redo(draft: Draft) -> Draft:
+    """One edit forward; the same draft where there is none."""
+    if not draft.future:
+        return draft
+    here = (draft.composition, draft.uids, draft.origin)
+    return Draft(*draft.future[-1], past=(*draft.past, here), future=draft.future[:-1])
+
+
+def renamed(draft: Draft, name: str) -> Draft:
+    """The draft under the name it was saved with; history stays."""
+    return replace(draft, composition=draft.composition.renamed(name), origin=name)
+
+
+def add(draft: Draft, step: Step, group: int = 0) -> Draft:
+    """A step more, at the end of a view group."""
+    steps, numbers = draft.composition.views[group].steps, draft.uids[group]
+    return _with(draft, group, (*steps, step), (*numbers, next(_numbers)))
+
+
+def remove(draft: Draft, uid: int) -> Draft:
+    """Without one step."""
+    group, at = draft.place(uid)
+    steps, numbers = draft.composition.views[group].steps, draft.uids[group]
+    return _with(draft, group, steps[:at] + steps[at + 1 :], numbers[:at] + numbers[at + 1 :])
+
+
+def duplicate(draft: Draft, uid: int) -> Draft:
+    """A step twice, the second after the first."""
+    group, at = draft.place(uid)
+    steps, numbers = draft.composition.views[group].steps, draft.uids[group]
+    new_steps = (*steps[: at + 1], steps[at], *steps[at + 1 :])
+    return _with(draft, group, new_steps, (*numbers[: at + 1], next(_numbers), *numbers[at + 1 :]))
+
+
+def move(draft: Draft, uid: int, by: int) -> Draft:
+    """A step earlier (by < 0) or later; the same draft at the ends."""
+    group, at = draft.place(uid)
+    steps, numbers = list(draft.composition.views[group].steps), list(draft.uids[group])
+    to = min(max(at + by, 0), len(steps) - 1)
+    if to == at:
+        return draft
+    steps.insert(to, steps.pop(at))
+    numbers.insert(to, numbers.pop(at))
+    return _with(draft, group, steps, numbers)
+
+
+def change(draft: Draft, uid: int, edit: Callable[[Step], Step]) -> Draft:
+    """One step edited; the same draft when nothing changes.
+
+    Raises:
+        SpecError: if the edit breaks a rule; the draft stays as it was.
+    """
+    group, at = draft.place(uid)
+    steps = draft.composition.views[group].steps
+    new = edit(steps[at])
+    if new == steps[at]:
+        return draft
+    return _with(draft, group, (*steps[:at], new, *steps[at + 1 :]), draft.uids[group])
+
+
+def change_group(draft: Draft, group: int, *, count: int, size: int | None) -> Draft:
+    """A view group with another number or size of views."""
+    views = list(draft.composition.views)
+    views[group] = replace(views[group], count=count, size=size)
+    new = replace(draft.composition, views=tuple(views))
+    return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
+
+
+def set_value(step: Step, name: str, value: object) -> Step:
+    """The step with one setting changed."""
+    return replace(step, settings={**step.settings, name: value})
+
+
+def set_branch(step: Step, number: int, branch: Branch) -> Step:
+    """A choice step with one branch changed."""
+    branches = list(step.branches)
+    branches[number] = branch
+    return replace(step, branches=tuple(branches))
+
+
+def to_token(composition: Composition) -> str:
+    """A composition small enough for an address; `from_token` gives it back."""
+    text = json.dumps(composition.to_mapping(), separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def from_token(token: str) -> Composition:
+    """The composition in an address.
+
+    Raises:
+        SpecError: if the address was cut or is not ours.
+    """
+    try:
+        packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        machine = zlib.decompressobj()
+        text = machine.decompress(packed, _LARGEST_TOKEN)
+        if machine.unconsumed_tail or not machine.eof:
+            raise ValueError("cut short or too large")
+        data = json.loads(text)
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise SpecError(
+            where="Address",
+            field="draft",
+            rule="a composition that this page wrote",
+            value=token,
+            remedy="Load a preset.",
+        ) from error
+    return Composition.from_mapping(data, "Address")
+
+
+def _number(composition: Composition) -> Uids:
+    return tuple(tuple(next(_numbers) for _ in group.steps) for group in composition.views)
+
+
+def _with(draft: Draft, group: int, steps: Sequence[Step], numbers: Sequence[int]) -> Draft:
+    uids = tuple(tuple(numbers) if at == group else old for at, old in enumerate(draft.uids))
+    return _remember(draft, draft.composition.with_steps(tuple(steps), group), uids, draft.origin)
+
+
+def _remember(draft: Draft, composition: Composition, uids: Uids, origin: str) -> Draft:
+    past = (*draft.past, (draft.composition, draft.uids, draft.origin))[-HISTORY:]
+    return Draft(composition, uids, origin, past=past)
