@@ -1,0 +1,168 @@
+"""The run being written: plain data in the form of CONTRACTS C5, and what each change entails (no Streamlit here)."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.specs.composition import load
+from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.run import RunSpec
+
+Draft = dict[str, Any]
+_MOST_SEEDS = 100
+
+
+def fresh(spec: Any) -> Draft:
+    """A draft from a spec, whatever its form: defaults filled in, compositions inlined.
+
+    Raises:
+        SpecError: if it is not a valid spec.
+    """
+    data = dict(spec) if isinstance(spec, Mapping) else spec
+    seeds = None
+    if isinstance(data, dict):
+        seeds = data.pop("seeds", None)
+        if data.pop("vary", None):
+            raise SpecError(
+                where="Spec",
+                field="vary",
+                rule="left out here",
+                value="a sweep",
+                remedy="Queue a sweep with `python -m ssrl_core sweep FILE`.",
+            )
+        data.pop("sampler", None)
+    draft = RunSpec.from_mapping(data).to_mapping()
+    draft["seeds"] = read_seeds(", ".join(map(str, seeds))) if isinstance(seeds, list) and seeds else [draft["seed"]]
+    return draft
+
+
+def spec_of(draft: Draft) -> RunSpec:
+    """The run of the first seed.
+
+    Raises:
+        SpecError: what is wrong, as a spec file would say it.
+    """
+    plain = {key: value for key, value in draft.items() if key != "seeds"}
+    return RunSpec.from_mapping({**plain, "seed": draft["seeds"][0]}, "Run")
+
+
+def sweep_of(draft: Draft) -> dict[str, Any]:
+    """The draft as a sweep over its seeds: plain data."""
+    return {**spec_of(draft).to_mapping(), "seeds": list(draft["seeds"]), "vary": {}}
+
+
+def put(draft: Draft, path: str, value: Any) -> Draft:
+    """A draft with one value changed, and with what follows from it.
+
+    Args:
+        path: keys joined by dots, list items by index, e.g. `optimizer.lr`, `terms.0.weight`.
+    """
+    new = copy.deepcopy(draft)
+    if path == "method.name":
+        return _with_method(new, str(value))
+    node: Any = new
+    *way, last = path.split(".")
+    for key in way:
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    node[last] = value
+    return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
+
+
+def set_composition(draft: Draft, term: int, name: str) -> Draft:
+    """A draft with another composition, by name, in one term.
+
+    Raises:
+        SpecError: there is no such composition.
+    """
+    new = copy.deepcopy(draft)
+    new["terms"][term]["composition"] = load(name).to_mapping()
+    return new
+
+
+def add_term(draft: Draft, name: str) -> Draft:
+    """A draft with one more term, of weight 1."""
+    new = copy.deepcopy(draft)
+    new["terms"].append({"weight": 1.0, "composition": load(name).to_mapping()})
+    return new
+
+
+def remove_term(draft: Draft, term: int) -> Draft:
+    """A draft without one term; the last one stays."""
+    new = copy.deepcopy(draft)
+    if len(new["terms"]) > 1:
+        del new["terms"][term]
+    return new
+
+
+def composition_name(draft: Draft, term: int) -> tuple[str, bool]:
+    """Name of a term's composition, and whether that name stands for it in the store."""
+    mapping = draft["terms"][term]["composition"]
+    name = str(mapping["name"])
+    try:
+        return name, load(name).to_mapping() == mapping
+    except SpecError:
+        return name, False
+
+
+def read_seeds(text: str) -> list[int]:
+    """`5`, `5, 6, 9` or `5–9` as a list.
+
+    Raises:
+        SpecError: anything else, or too many.
+    """
+    seeds: list[int] = []
+    for part in re.split(r"[,;\s]+", text.replace("–", "-").replace("—", "-").strip()):
+        found = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", part)
+        if not found:
+            raise _bad_seeds(text)
+        first, last = int(found[1]), int(found[2] or found[1])
+        if last - first >= _MOST_SEEDS or last < first or last >= 2**32:
+            raise _bad_seeds(text)
+        seeds += range(first, last + 1)
+    if len(seeds) > _MOST_SEEDS:
+        raise _bad_seeds(text)
+    return list(dict.fromkeys(seeds))
+
+
+def seeds_text(seeds: list[int]) -> str:
+    """Seeds as people write them: `5`, `5–9`, `5, 7`."""
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}–{seeds[-1]}"
+    return ", ".join(str(seed) for seed in seeds)
+
+
+def _with_method(draft: Draft, name: str) -> Draft:
+    """Another method with its own settings; optimizer and schedule change with it where they were the old one's own."""
+    old, row = METHODS[draft["method"]["name"]], METHODS[name]
+    draft["method"] = {"name": name} | {setting.name: setting.default for setting in row.settings}
+    if _is_own(draft["optimizer"], old.optimizer):
+        draft["optimizer"] = draft["optimizer"] | {"momentum": 0.9} | dict(row.optimizer)
+    if _is_own(draft["schedule"], old.schedule):
+        draft["schedule"] = {"final_lr": 0.0} | dict(row.schedule)
+    return _with_fitting_queue(draft)
+
+
+def _with_fitting_queue(draft: Draft) -> Draft:
+    """The queue as a multiple of the batch, where the method needs that."""
+    queue, batch = draft["method"].get("queue_size"), draft["batch_size"]
+    if queue and batch and METHODS[draft["method"]["name"]].queue_multiple and queue % batch:
+        draft["method"]["queue_size"] = max(1, round(queue / batch)) * batch
+    return draft
+
+
+def _is_own(chosen: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
+    return all(chosen.get(key) == value for key, value in own.items())
+
+
+def _bad_seeds(text: str) -> SpecError:
+    return SpecError(
+        where="Run",
+        field="seeds",
+        rule=f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})",
+        value=text,
+        remedy="Start with 5.",
+    )

@@ -1,0 +1,287 @@
+"""The Train page: the sentence and what it entails, launching, the queue, the sheet of a run."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import train_draft as drafts
+from pages.ui import train_presets, train_queue, train_sheet, train_start
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.runs import coordinator, registry
+from ssrl_core.specs.run import RunSpec
+from tests.kit import ROOT, make_imageset, make_run
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Times that a worker was asked for; none is really started."""
+    asked = []
+    monkeypatch.setattr(coordinator, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
+    return asked
+
+
+def page(**query: str) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run()
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.switch_page("pages/3_Train.py").run()
+    for name, value in query.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    boxes = [*test.error, *test.warning, *test.info, *test.caption, *test.subheader, *test.code]
+    return " ".join([*(str(block.proto.body) for block in test.get("html")), *(str(box.value) for box in boxes)])
+
+
+def kit_page(**query: str) -> AppTest:
+    if not stores.data_root().joinpath("kit").exists():
+        make_imageset()
+    return page(dataset="kit", **query)
+
+
+# the draft
+
+
+@pytest.mark.parametrize("name", train_presets.STARTS)
+def test_every_start_is_a_valid_run_with_every_method(name):
+    draft = drafts.fresh(train_presets.STARTS[name].spec)
+    drafts.spec_of(draft)
+    for method in ("simclr", "byol", "moco_v2_plus"):
+        drafts.spec_of(drafts.put(draft, "method.name", method))
+
+
+def test_another_method_brings_its_own_optimizer_unless_one_was_chosen():
+    plain = drafts.fresh({"dataset": "kit", "method": "simclr", "terms": "identity"})
+    assert drafts.put(plain, "method.name", "moco_v2_plus")["optimizer"]["name"] == "sgd"
+    chosen = drafts.put(drafts.put(plain, "optimizer.name", "adam"), "optimizer.lr", 0.003)
+    assert drafts.put(chosen, "method.name", "moco_v2_plus")["optimizer"]["lr"] == 0.003
+
+
+def test_the_queue_follows_the_batch():
+    draft = drafts.fresh(train_presets.STARTS["quick"].spec)
+    assert drafts.put(draft, "batch_size", 96)["method"]["queue_size"] % 96 == 0
+    drafts.spec_of(drafts.put(draft, "batch_size", 96))
+
+
+def test_a_draft_is_never_changed_in_place():
+    draft = drafts.fresh(train_presets.STARTS["quick"].spec)
+    before = drafts.spec_of(draft)
+    drafts.put(draft, "optimizer.lr", 1.0)
+    drafts.add_term(draft, "identity")
+    drafts.set_composition(draft, 0, "identity")
+    drafts.put(draft, "method.name", "byol")
+    assert drafts.spec_of(draft) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("5", [5]), ("5-7", [5, 6, 7]), ("5–7, 12", [5, 6, 7, 12]), (" 1,1 2 ", [1, 2])]
+)
+def test_seeds_are_read_as_people_write_them(text, seeds):
+    assert drafts.read_seeds(text) == seeds
+    assert drafts.read_seeds(drafts.seeds_text(seeds)) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "five", "9-5", "1-1000", "-3", "99999999999"])
+def test_bad_seeds_are_refused(text):
+    with pytest.raises(SpecError, match="seeds must be"):
+        drafts.read_seeds(text)
+
+
+def test_an_inline_composition_survives_the_form():
+    spec = {"dataset": "kit", "method": "simclr", "terms": [{"composition": {"name": "mine", "steps": []}}]}
+    draft = drafts.fresh(spec)
+    assert drafts.composition_name(draft, 0) == ("mine", False)
+    assert drafts.spec_of(drafts.put(draft, "epochs", 3)).terms[0].composition.name == "mine"
+
+
+def test_the_spec_as_a_file_reads_back_to_the_same_draft():
+    draft = drafts.fresh(train_presets.STARTS["paper-cells"].spec)
+    from ssrl_core.specs.yaml_files import parse_yaml
+
+    assert drafts.fresh(parse_yaml(train_start.spec_text(draft), "x")) == draft
+    several = draft | {"seeds": [5, 6]}
+    assert drafts.fresh(parse_yaml(train_start.spec_text(several), "x")) == several
+
+
+@pytest.mark.parametrize("text", [b"", b"just words", b"dataset: kit\nmethod: simclr\nterms: nope\n", b"\xff\xfe"])
+def test_a_bad_file_is_refused_with_a_reason(text):
+    with pytest.raises(SpecError):
+        train_start._read(text, "file.yaml", {})
+
+
+# the page
+
+
+def test_opening_the_page_starts_nothing(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("a page body started a process")
+
+    import torch  # noqa: F401 (its import may start a process)
+
+    make_run(state="queued")
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    text = text_of(kit_page())
+    assert "No worker is alive" in text
+
+
+def test_the_address_chooses_image_set_and_composition():
+    test = kit_page(composition="mnist-second-set")
+    assert test.selectbox(key="train-dataset.name").value == "kit"
+    assert test.selectbox(key="train-term-0").value == "mnist-second-set"
+
+
+def test_what_the_sentence_says_is_what_is_queued(started):
+    test = kit_page()
+    test.selectbox(key="train-method.name").set_value("simclr").run()
+    test.number_input(key="train-epochs").set_value(3).run()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    test.selectbox(key="train-term-0").set_value("identity").run()
+    test.button(key="train-add-term").click().run()
+    test.number_input(key="train-terms.1.weight").set_value(0.4).run()
+    assert not test.exception
+    test.button(key="train-launch").click().run()
+    assert not test.exception
+    (row,) = registry.list_runs()
+    spec = RunSpec.from_mapping(_yaml(row["id"]))
+    assert (spec.method.name, spec.epochs, spec.batch_size, spec.seed) == ("simclr", 3, 8, 5)
+    assert [term.weight for term in spec.terms] == [1.0, 0.4]
+    assert row["state"] == "queued"
+    assert started == [1]
+    assert test.query_params["run"] in (row["id"], [row["id"]])
+    assert "Waits for its turn" in text_of(test)
+
+
+def test_several_seeds_are_several_runs(started):
+    test = kit_page()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    test.text_input(key="train-seeds").set_value("5–7").run()
+    assert test.button(key="train-launch").label == "Train 3 runs"
+    test.button(key="train-launch").click().run()
+    assert sorted(row["seed"] for row in registry.list_runs()) == [5, 6, 7]
+
+
+def test_the_same_run_again_is_said(started):
+    test = kit_page()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    test.button(key="train-launch").click().run()
+    test.button(key="train-new").click().run()
+    test.button(key="train-launch").click().run()
+    assert "was there already" in text_of(test)
+    assert len(registry.list_runs()) == 1
+
+
+def test_the_cost_is_shown_and_a_batch_that_is_too_large_is_said():
+    test = kit_page()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    assert "images/s" in text_of(test)
+    test.number_input(key="train-batch_size").set_value(512).run()
+    assert "Take smaller batches" in text_of(test)
+
+
+def test_a_bad_setting_is_said_where_it_was_made(started):
+    test = kit_page()
+    test.text_input(key="train-seeds").set_value("five").run()
+    assert "seeds must be whole numbers" in text_of(test)
+    test.number_input(key="train-optimizer.lr").set_value(0.0).run()
+    test.button(key="train-launch").click().run()
+    assert "lr must be above 0" in text_of(test)
+    assert registry.list_runs() == []
+
+
+def test_the_draft_survives_a_visit_to_another_page():
+    test = kit_page()
+    test.number_input(key="train-epochs").set_value(77).run()
+    test.switch_page("app.py").run()
+    test.switch_page("pages/3_Train.py").run()
+    assert test.number_input(key="train-epochs").value == 77
+
+
+def test_an_image_set_that_must_be_fetched_cannot_be_trained_on_yet():
+    test = page(dataset="mnist")
+    assert test.button(key="train-launch").disabled
+    assert test.button(key="train-fetch").label == "Fetch them"
+
+
+# the sheet
+
+
+def test_a_finished_run_shows_its_numbers_beside_pixels():
+    run_id = make_run().name
+    text = text_of(page(run=run_id))
+    assert "Raw pixels" in text
+    assert "Untrained" in text
+    assert "95 %" in text
+    assert "0.900" in text
+
+
+def test_a_failed_run_says_why_and_what_to_do(started):
+    run_id = make_run(state="failed").name
+    test = page(run=run_id)
+    assert "planted by the test kit" in text_of(test)
+    test.button(key="train-sheet-resume").click().run()
+    assert registry.require(run_id)["state"] == "queued"
+    assert started == [1]
+
+
+def test_a_lost_run_is_shown_as_lost():
+    folder = make_run(state="running")
+    stores.write_json(
+        folder / "state.json", stores.read_json(folder / "state.json") | {"alive_at": "2020-01-01T00:00:00.000000Z"}
+    )
+    assert "Lost: no sign of life" in text_of(page(run=folder.name))
+
+
+def test_a_run_is_stopped_and_deleted_only_after_a_second_click(started):
+    run_id = make_run(state="running").name
+    test = page(run=run_id)
+    test.button(key="train-sheet-stop").click().run()
+    assert registry.require(run_id)["state"] == "stopped"  # nobody works on it
+    test.button(key="train-sheet-delete-yes").click().run()
+    assert registry.get(run_id) is None
+    assert "run" not in test.query_params
+
+
+def test_a_run_that_is_gone_is_said():
+    assert "There is no run" in text_of(page(run="nothing-here"))
+
+
+def test_a_demo_run_can_be_copied_but_not_deleted():
+    run_id = make_run(stores.demo_root() / "demo-run").name
+    test = page(run=run_id)
+    assert not [button for button in test.button if button.key == "train-sheet-delete-yes"]
+    test.button(key="train-sheet-copy").click().run()
+    assert test.number_input(key="train-batch_size").value == 8
+
+
+def test_a_run_without_labels_says_what_was_not_measured():
+    folder = make_run()
+    results = stores.read_json(folder / "results.json")
+    results |= {"knn": None, "linear": None, "missing": {"knn": "the image set has no labels"}}
+    html = train_sheet.results_html(results)
+    assert "Not measured: the image set has no labels" in html
+
+
+def test_the_queue_escapes_names():
+    row = {"id": "a", "state": "failed", "reason": "<script>alert(1)</script>", "progress": 0.1}
+    assert "<script>" not in train_queue.under_html(row)
+
+
+def _yaml(run_id: str):
+    from ssrl_core.specs.yaml_files import parse_yaml
+
+    return parse_yaml((stores.runs_root() / run_id / "spec.yaml").read_text(), run_id)
+
+
+def test_registry_note_is_not_lost_on_the_page():
+    make_run(state="stopped")
+    registry.list_runs()
+    registry.path().write_bytes(b"garbage")
+    assert "made again" in text_of(kit_page())
