@@ -1,0 +1,198 @@
+"""The right column of the Clusters page: the image in focus, the selected images, and what they have in common."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui import cluster_state, frame, gallery
+from pages.ui.cluster_scene import CLUSTER, Scene
+from pages.ui.cluster_state import Selected
+from pages.ui.cluster_table import csv
+from ssrl_core.analysis.clusters import Clustering
+from ssrl_core.analysis.neighbours import nearest_to
+from ssrl_core.analysis.selection import counts
+from ssrl_core.figures.colours import ACCENT, palette
+from ssrl_core.figures.style import percent, three
+
+PER_PAGE = 60
+_NEIGHBOURS = 10
+_FACTS = 8
+_BARS = 8
+
+CSS = """
+.st-key-cluster-hint .vl-empty { padding-top: 1.5rem; }
+.st-key-cluster-hint .vl-empty img { width: 120px; }
+.vl-counts { display: grid; grid-template-columns: minmax(56px, auto) 1fr auto; gap: 3px 8px; font-size: .84rem;
+  align-items: center; }
+.vl-counts .name { max-width: 150px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.vl-counts .bar { position: relative; height: 9px; border-radius: 2px; background: light-dark(#eef0f3, #20262e); }
+.vl-counts .bar i { position: absolute; inset: 0 auto 0 0; border-radius: 2px; }
+.vl-counts .bar b { position: absolute; top: -3px; bottom: -3px; width: 2px; background: light-dark(#14181f, #e8ebef); }
+.vl-counts .n { color: light-dark(#5b6470, #9aa4b1); text-align: right; white-space: nowrap; }
+.vl-facts { display: grid; grid-template-columns: auto 1fr; gap: 1px 12px; font-size: .86rem; }
+.vl-facts dt { color: light-dark(#5b6470, #9aa4b1); } .vl-facts dd { margin: 0; overflow-wrap: anywhere; }
+"""
+
+
+def panel(scene: Scene, clustering: Clustering) -> None:
+    """The column, whatever is selected."""
+    now = cluster_state.selected(scene.run_id)
+    if now.focus is not None and scene.row_of(now.focus) >= 0:
+        _focus(scene, clustering, now.focus)
+    if len(now.image_ids):
+        _selection(scene, clustering, now)
+    elif now.focus is None:
+        _hint()
+
+
+def _hint() -> None:
+    with st.container(key="cluster-hint", gap="small"):
+        frame.empty("Nothing is selected.", stop=False)
+        frame.quiet(
+            "Draw around points to see their images and what they have in common. Click a point for one image and "
+            "those most like it. The wheel zooms; hold Space to move the map; Shift adds, Alt takes away."
+        )
+
+
+def _focus(scene: Scene, clustering: Clustering, image_id: int) -> None:
+    row = scene.row_of(image_id)
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        frame.section(f"Image {image_id}")
+        if st.button("Close", icon=":material/close:", type="tertiary", key="focus-close"):
+            cluster_state.focus_on(scene.run_id, None)
+            st.rerun()
+    with st.container(horizontal=True, gap="medium"):
+        with st.container(width=132):
+            gallery.show_grid(scene.imageset, [image_id], columns=1, tile_px=128, key="focus-image")
+        with st.container(width="stretch"):
+            st.html(_facts(scene, clustering, row))
+    near, away = nearest_to(scene.x, row, _NEIGHBOURS)
+    if len(near):
+        frame.quiet("Most like it, by distance in the embedding")
+        gallery.show_grid(
+            scene.imageset,
+            scene.ids[near],
+            columns=5,
+            captions=[three(float(d)) for d in away],
+            tips=[_tip(scene, clustering, int(r)) for r in near],
+            key="focus-near",
+            on_pick=lambda event: cluster_state.on_gallery(scene, clustering.ids, event),
+        )
+
+
+def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
+    chosen = np.isin(scene.ids, now.image_ids)
+    n = int(chosen.sum())
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        frame.section(f"{n:,} images".replace(",", " ") if n != 1 else "1 image")
+        with st.container(horizontal=True, width="content", gap="xsmall"):
+            st.download_button(
+                "CSV",
+                lambda: csv(scene, clustering, chosen),
+                f"{scene.run_id}-selection.csv",
+                "text/csv",
+                icon=":material/download:",
+                type="tertiary",
+                key="selection-csv",
+                on_click="ignore",
+            )
+            if st.button("Clear", icon=":material/close:", type="tertiary", key="selection-clear"):
+                cluster_state.clear(scene.run_id)
+                st.rerun()
+    frame.quiet(f"{now.words}; the most typical of them first")
+    _pictures(scene, clustering, np.flatnonzero(chosen), now.focus)
+    _counts(scene, clustering, chosen)
+
+
+def _pictures(scene: Scene, clustering: Clustering, rows: np.ndarray, focus: int | None) -> None:
+    middle = scene.x[rows].mean(axis=0)
+    away = np.linalg.norm(scene.x[rows] - middle, axis=1)
+    rows = rows[np.lexsort((rows, away))]
+    pages = -(-len(rows) // PER_PAGE)
+    page = min(int(st.session_state.get("clusters-page", 1)), pages)
+    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
+    gallery.show_grid(
+        scene.imageset,
+        scene.ids[shown],
+        tile_px=44,
+        tips=[_tip(scene, clustering, int(row)) for row in shown],
+        picked=focus,
+        key="selection-grid",
+        on_pick=lambda event: cluster_state.on_gallery(scene, clustering.ids, event),
+    )
+    if pages > 1:
+        st.pagination(pages, key="clusters-page")
+
+
+def _counts(scene: Scene, clustering: Clustering, chosen: np.ndarray) -> None:
+    options = [*scene.columns(), CLUSTER]
+    column = st.selectbox("Counts of", options, key="counts-of", persist_state="session")
+    values, colours = _values(scene, clustering, column)
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 20:
+        here, everywhere = values[chosen], values
+        frame.quiet(
+            f"median {three(float(here.median()))} here, {three(float(everywhere.median()))} in all; "
+            f"middle half {three(float(here.quantile(0.25)))} to {three(float(here.quantile(0.75)))}"
+        )
+        return
+    st.html(_bars(counts(values, chosen), colours))
+
+
+def _values(scene: Scene, clustering: Clustering, column: str) -> tuple[pd.Series, dict[str, str]]:
+    if column == CLUSTER:
+        return pd.Series(clustering.ids), dict(zip(map(str, range(clustering.k)), palette(clustering.k), strict=True))
+    if scene.labels is not None and column == scene.label:
+        names = np.array([*scene.imageset.classes, None], dtype=object)
+        return pd.Series(names[scene.labels]), dict(
+            zip(scene.imageset.classes, palette(len(scene.imageset.classes)), strict=True)
+        )
+    return scene.table[column], {}
+
+
+def _bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
+    """The commonest values: share of the selection as a bar, share of all images as a tick."""
+    there = table[table["selected"] > 0]
+    lines = []
+    for row in there.head(_BARS).itertuples():
+        name = "no value" if row.value is None else html.escape(str(row.value))
+        colour = colours.get(str(row.value), ACCENT)
+        told = f"{row.selected} of {row.all} images; {percent(row.share)} here, {percent(row.share_all)} in all"
+        lines.append(
+            f'<span class="name" title="{name}">{name}</span>'
+            f'<span class="bar" title="{told}"><i style="width:{100 * row.share:.1f}%;background:{colour}"></i>'
+            f'<b style="left:calc({100 * row.share_all:.1f}% - 1px)"></b></span>'
+            f'<span class="n" title="{told}">{row.selected} · {percent(row.share)}</span>'
+        )
+    more = len(there) - _BARS
+    rest = f"and {more} more. " if more > 0 else ""
+    return (
+        f'<div class="vl-counts">{"".join(lines)}</div>'
+        f'<p class="vl-quiet">{rest}Bar: share of the selection. Tick: share of all images on the map.</p>'
+    )
+
+
+def _facts(scene: Scene, clustering: Clustering, row: int) -> str:
+    away = float(np.linalg.norm(scene.x[row] - clustering.centroids[clustering.ids[row]]))
+    facts: dict[str, Any] = {CLUSTER: f"{clustering.ids[row]}, {three(away)} from its centroid"}
+    if scene.labels is not None:
+        code = int(scene.labels[row])
+        facts[str(scene.label)] = scene.imageset.classes[code] if code >= 0 else "–"
+    entry = scene.table.iloc[row]
+    others = [c for c in (*scene.columns(), "source") if c not in facts and c in scene.table.columns]
+    for column in others[:_FACTS]:
+        value = entry[column]
+        facts[column] = "–" if pd.isna(value) else three(float(value)) if isinstance(value, float) else value
+    lines = "".join(f"<dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd>" for k, v in facts.items())
+    return f'<dl class="vl-facts">{lines}</dl>'
+
+
+def _tip(scene: Scene, clustering: Clustering, row: int) -> str:
+    parts = [f"image {scene.ids[row]}"]
+    if scene.labels is not None and scene.labels[row] >= 0:
+        parts.append(f"{scene.label} {scene.imageset.classes[scene.labels[row]]}")
+    return "\n".join([*parts, f"cluster {clustering.ids[row]}"])

@@ -1,0 +1,170 @@
+"""What the Clusters page looks at: one run's evaluated images, their embedding, layouts, clusters and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui.map_wire import Array, Facet, facet_of, groups
+from ssrl_core.analysis.clusters import Clustering
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import RunError
+from ssrl_core.figures.colours import palette
+from ssrl_core.runs.folder import RunFolder
+
+_UNTOLD = ("image_id", "source", "split", "order", "label_id")
+CLUSTER = "cluster"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One run, as far as it can be looked at. All arrays follow the evaluated rows.
+
+    Attributes:
+        stamp: changes whenever the folder has something new.
+        ids: (n,) image ids.  x: (n, D) embedding.  labels: (n,) class ids, -1 missing; None without labels.
+        table: (n rows) what is known of the images.
+        layouts: {method: (points (n, 2), info)}.
+    """
+
+    run_id: str
+    stamp: str
+    results: Mapping[str, Any]
+    imageset: ImageSet
+    ids: Array
+    x: Array
+    labels: Array | None
+    table: pd.DataFrame
+    layouts: Mapping[str, tuple[Array, Mapping[str, Any]]]
+    rows: Array = field(repr=False, default_factory=lambda: np.empty(0, np.int64))
+
+    @property
+    def label(self) -> str | None:
+        """The column that is the truth."""
+        return self.imageset.label if self.labels is not None else None
+
+    def row_of(self, image_id: int) -> int:
+        """Row of an image, -1 if it is not here."""
+        at = int(np.searchsorted(self.ids, image_id))
+        return at if at < len(self.ids) and self.ids[at] == image_id else -1
+
+    def columns(self) -> list[str]:
+        """Columns that can colour the map: the label first, then all that tell images apart without naming each one."""
+        others = [c for c in self.table.columns if c not in _UNTOLD and c != self.label and _tells(self.table[c])]
+        return ([self.label] if self.label else []) + others
+
+
+def stamp_of(run_id: str) -> str:
+    """Changes whenever a run's embedding, results or layouts do."""
+    run = RunFolder(run_id)
+    names = [n for n in run.files() if n in ("embedding.npy", "results.json") or n.startswith("layout_")]
+    return ";".join(f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the embedding")
+def load_scene(run_id: str, stamp: str) -> Scene:
+    """The scene of a run.
+
+    Raises:
+        RunError: there is no embedding (yet, or it was not kept).
+        SSRLError: the image set is gone or damaged.
+    """
+    from ssrl_core.runs.rows import imageset_of
+
+    run = RunFolder(run_id)
+    x, ids = run.embedding()
+    if len(x) != len(ids):
+        raise RunError(
+            f"Run {run_id}: embedding.npy has {len(x)} rows, embedding_ids.npy {len(ids)}. Delete both and resume.",
+            where=run_id,
+        )
+    rows = np.flatnonzero(run.evaluated())
+    if not len(rows):
+        raise RunError(
+            f"Run {run_id}: none of its evaluated images is in the embedding. Evaluate it again.", where=run_id
+        )
+    imageset = imageset_of(run.spec())
+    own = ids[rows]
+    known = imageset.label is not None and bool((imageset.label_ids[own] >= 0).any())
+    return Scene(
+        run_id=run_id,
+        stamp=stamp,
+        results=run.results() or {},
+        imageset=imageset,
+        ids=own,
+        x=np.asarray(x[rows], np.float32),
+        labels=imageset.label_ids[own] if known else None,
+        table=imageset.table.iloc[own].reset_index(drop=True),
+        layouts={method: (points[rows], info) for method, (points, info) in run.layouts().items()},
+        rows=rows,
+    )
+
+
+class _Held:
+    """A scene as an argument of a cached function."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+
+_HASH = {_Held: lambda held: (held.scene.run_id, held.scene.stamp)}
+
+
+def clusters_of(scene: Scene, k: int) -> Clustering:
+    """k-means of the evaluated images: read from the run folder, or found now and kept there."""
+    return _clusters(_Held(scene), k)
+
+
+def scores_of(scene: Scene, k: int) -> dict[str, Any]:
+    """The scores of that clustering (CONTRACTS C8) with `missing`: key -> why it is None."""
+    stored = (scene.results.get("clusters") or {}).get(str(k))
+    if stored is None:
+        return _scores(_Held(scene), k)
+    prefix = f"clusters.{k}."
+    told = (scene.results.get("missing") or {}).items()
+    return {**stored, "missing": {key.removeprefix(prefix): why for key, why in told if key.startswith(prefix)}}
+
+
+@st.cache_data(max_entries=24, show_spinner="Finding clusters", hash_funcs=_HASH)
+def _clusters(held: _Held, k: int) -> Clustering:
+    scene = held.scene
+    found = RunFolder(scene.run_id).clusters(k)
+    return Clustering(found.ids[scene.rows], found.centroids, found.inertia, found.sizes, found.k, found.seed)
+
+
+@st.cache_data(max_entries=64, show_spinner="Scoring clusters", hash_funcs=_HASH)
+def _scores(held: _Held, k: int) -> dict[str, Any]:
+    from ssrl_core.analysis.scores import cluster_scores
+
+    return cluster_scores(held.scene.x, _clusters(held, k), held.scene.labels)
+
+
+def cluster_facet(clustering: Clustering) -> Facet:
+    """The clusters as what colours mean; a cluster keeps its colour whatever the others are."""
+    return groups(CLUSTER, clustering.ids, [str(i) for i in range(clustering.k)], palette(clustering.k))
+
+
+def label_facet(scene: Scene) -> Facet | None:
+    """The labels as what colours mean, in the colours that these classes have everywhere."""
+    if scene.labels is None:
+        return None
+    return groups(str(scene.label), scene.labels, list(scene.imageset.classes))
+
+
+def facet(scene: Scene, clustering: Clustering, name: str) -> Facet:
+    """What colours mean by its name: `cluster`, the label or another column."""
+    if name == CLUSTER:
+        return cluster_facet(clustering)
+    by_label = label_facet(scene)
+    return by_label if by_label is not None and name == scene.label else facet_of(name, scene.table[name])
+
+
+def _tells(column: pd.Series) -> bool:
+    count = column.nunique(dropna=True)
+    numeric = pd.api.types.is_numeric_dtype(column)
+    return count > 1 and (numeric or count <= max(2, len(column) // 2))

@@ -1,0 +1,226 @@
+// Hands on the map: wheel and two fingers zoom, dragging draws an outline, a box or moves the map, a click picks a
+// point, and the keyboard does all of it.
+
+const CLICK_PX = 5;
+const REACH_PX = 14;
+const MOST_CORNERS = 400;
+
+function place(map, event) {
+  const box = map.over.getBoundingClientRect();
+  return [event.clientX - box.left, event.clientY - box.top];
+}
+
+function toMap(map, [sx, sy]) {
+  return [(sx - map.width / 2) / map.view.scale + map.view.x, (map.height / 2 - sy) / map.view.scale + map.view.y];
+}
+
+function zoomAt(map, sx, sy, factor) {
+  const [x, y] = toMap(map, [sx, sy]);
+  const scale = Math.min(map.fit.scale * 400, Math.max(map.fit.scale * 0.5, map.view.scale * factor));
+  map.view = {
+    scale,
+    x: x - (sx - map.width / 2) / scale,
+    y: y - (map.height / 2 - sy) / scale,
+  };
+  redraw(map);
+}
+
+function zoomHome(map) {
+  map.view = { ...map.fit };
+  redraw(map);
+}
+
+function setTool(map, tool) {
+  map.tool = tool;
+  map.over.style.cursor = tool === "pan" ? "grab" : "crosshair";
+  map.tools.querySelectorAll("[data-tool]").forEach((button) => {
+    button.setAttribute("aria-pressed", String(button.dataset.tool === tool));
+  });
+}
+
+function setHover(map, row) {
+  if (row === map.hover) return;
+  map.hover = row;
+  paintOverlay(map);
+  paintCard(map);
+}
+
+function listen(map) {
+  const over = map.over;
+  const fingers = new Map();
+  let drag = null;
+
+  over.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    const [x, y] = place(map, event);
+    zoomAt(map, x, y, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)));
+  }, { passive: false });
+
+  over.addEventListener("pointerdown", (event) => {
+    if (event.button === 2) return;
+    map.box.classList.remove("keyed");
+    over.focus({ preventScroll: true });
+    over.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, place(map, event));
+    if (fingers.size === 2) {
+      drag = { kind: "pinch", gap: fingerGap(fingers) };
+      map.outline = [];
+      return;
+    }
+    const start = place(map, event);
+    const kind = event.button === 1 || map.spaceDown ? "pan" : map.tool;
+    drag = { kind, start, last: start, moved: false };
+    setHover(map, -1);
+  });
+
+  over.addEventListener("pointermove", (event) => {
+    const here = place(map, event);
+    if (!drag) {
+      if (event.pointerType !== "touch") setHover(map, nearestPoint(map, here[0], here[1], REACH_PX));
+      return;
+    }
+    fingers.set(event.pointerId, here);
+    if (drag.kind === "pinch") {
+      const gap = fingerGap(fingers);
+      const [a, b] = [...fingers.values()];
+      if (a && b) zoomAt(map, (a[0] + b[0]) / 2, (a[1] + b[1]) / 2, gap / drag.gap);
+      drag.gap = gap;
+      return;
+    }
+    if (!drag.moved && Math.hypot(here[0] - drag.start[0], here[1] - drag.start[1]) < CLICK_PX) return;
+    drag.moved = true;
+    dragTo(map, drag, here);
+  });
+
+  const end = (event) => {
+    fingers.delete(event.pointerId);
+    const finished = drag;
+    if (fingers.size) return;
+    drag = null;
+    if (!finished || finished.kind === "pinch") return;
+    if (!finished.moved) pick(map, nearestPoint(map, finished.start[0], finished.start[1], REACH_PX), event);
+    else if (finished.kind === "pan") over.style.cursor = map.tool === "pan" ? "grab" : "crosshair";
+    else enclose(map, finished.kind, event);
+  };
+  over.addEventListener("pointerup", end);
+  over.addEventListener("pointercancel", (event) => {
+    fingers.delete(event.pointerId);
+    drag = null;
+    map.outline = [];
+    paintOverlay(map);
+  });
+  over.addEventListener("pointerleave", () => !drag && setHover(map, -1));
+  over.addEventListener("dblclick", (event) => event.preventDefault());
+  over.addEventListener("keydown", (event) => key(map, event));
+  over.addEventListener("keyup", (event) => {
+    if (event.key === " ") map.spaceDown = false;
+  });
+  over.addEventListener("keyup", (event) => event.key === "Tab" && map.box.classList.add("keyed"));
+  over.addEventListener("blur", () => {
+    map.spaceDown = false;
+  });
+}
+
+function fingerGap(fingers) {
+  const [a, b] = [...fingers.values()];
+  return a && b ? Math.max(10, Math.hypot(a[0] - b[0], a[1] - b[1])) : 1;
+}
+
+function dragTo(map, drag, here) {
+  if (drag.kind === "pan") {
+    map.view.x -= (here[0] - drag.last[0]) / map.view.scale;
+    map.view.y += (here[1] - drag.last[1]) / map.view.scale;
+    drag.last = here;
+    map.over.style.cursor = "grabbing";
+    redraw(map);
+  } else if (drag.kind === "box") {
+    const [[x0, y0], [x1, y1]] = [drag.start, here];
+    map.outline = [[x0, y0], [x1, y0], [x1, y1], [x0, y1]];
+    paintOverlay(map);
+  } else {
+    if (!map.outline.length) map.outline.push(drag.start);
+    const [lx, ly] = map.outline[map.outline.length - 1];
+    if (Math.hypot(here[0] - lx, here[1] - ly) >= 3) map.outline.push(here);
+    paintOverlay(map);
+  }
+}
+
+function enclose(map, kind, event) {
+  const step = Math.ceil(map.outline.length / MOST_CORNERS);
+  const corners = map.outline.filter((_, i) => i % step === 0).map((corner) => toMap(map, corner));
+  map.outline = [];
+  const found = insideOutline(map, corners);
+  const how = event.shiftKey ? "add" : event.altKey ? "remove" : "new";
+  const before = map.selected;
+  if (how !== "new" && before) {
+    for (let i = 0; i < map.n; i += 1) found[i] = how === "add" ? found[i] | before[i] : before[i] & (1 - found[i]);
+  }
+  map.selected = found.some((one) => one) ? found : null;
+  redraw(map);
+  tell(map, { kind: kind === "box" ? "box" : "lasso", how, outline: corners.map(real(map)), hidden: [...map.hidden] });
+}
+
+function real(map) {
+  const { low, span } = map.header;
+  return ([x, y]) => [low[0] + (x / map.aspect[0]) * span[0], low[1] + (y / map.aspect[1]) * span[1]];
+}
+
+function pick(map, row, event) {
+  if (row < 0) {
+    if (!event.shiftKey && (map.selected || map.focus >= 0)) clearAll(map);
+    return;
+  }
+  map.focus = row;
+  paintOverlay(map);
+  tell(map, { kind: "point", row });
+}
+
+function clearAll(map) {
+  map.selected = null;
+  map.focus = -1;
+  redraw(map);
+  tell(map, { kind: "clear" });
+}
+
+function key(map, event) {
+  const tools = { l: "lasso", b: "box", p: "pan" };
+  const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+  if (event.ctrlKey || event.metaKey) return;
+  map.box.classList.add("keyed");
+  if (event.key in arrows) step(map, arrows[event.key], event.shiftKey);
+  else if (event.key === "Enter" && map.hover >= 0) pick(map, map.hover, event);
+  else if (event.key === "Escape") clearAll(map);
+  else if (event.key === " ") map.spaceDown = true;
+  else if (event.key === "+" || event.key === "=") zoomAt(map, map.width / 2, map.height / 2, 1.4);
+  else if (event.key === "-") zoomAt(map, map.width / 2, map.height / 2, 1 / 1.4);
+  else if (event.key === "0") zoomHome(map);
+  else if (event.key.toLowerCase() in tools) setTool(map, tools[event.key.toLowerCase()]);
+  else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function step(map, [dx, dy], moveMap) {
+  if (moveMap) {
+    map.view.x += (60 * dx) / map.view.scale;
+    map.view.y += (60 * dy) / map.view.scale;
+    redraw(map);
+    return;
+  }
+  let from = map.hover >= 0 ? map.hover : map.focus;
+  if (from < 0 || !map.shown[from]) from = nearestPoint(map, map.width / 2, map.height / 2, 1e9);
+  else {
+    let best = Infinity;
+    const start = from;
+    for (let i = 0; i < map.n; i += 1) {
+      if (!map.shown[i] || i === start) continue;
+      const along = (map.xs[i] - map.xs[start]) * dx + (map.ys[i] - map.ys[start]) * dy;
+      const across = Math.abs((map.xs[i] - map.xs[start]) * dy) + Math.abs((map.ys[i] - map.ys[start]) * dx);
+      if (along > 0 && across <= along && along + 2 * across < best) {
+        best = along + 2 * across;
+        from = i;
+      }
+    }
+  }
+  setHover(map, from);
+}

@@ -1,0 +1,203 @@
+// What lies over the points: pictures when zoomed in, names of the groups, the outline being drawn, the ring around one
+// point, and the card that follows the pointer.
+
+const MOST_PICTURES = 260;
+const MOST_NAMES = 40;
+const COMPACT = 0.62; // of the reach of all points: a group within it has a place of its own
+
+function toScreen(map, i) {
+  return [
+    (map.xs[i] - map.view.x) * map.view.scale + map.width / 2,
+    map.height / 2 - (map.ys[i] - map.view.y) * map.view.scale,
+  ];
+}
+
+function paintOverlay(map) {
+  const context = map.over.getContext("2d");
+  context.setTransform(map.ratio, 0, 0, map.ratio, 0, 0);
+  context.clearRect(0, 0, map.width, map.height);
+  if (map.showPictures) paintPictures(map, context);
+  paintNames(map, context);
+  if (map.outline.length > 1) paintOutline(map, context);
+  if (map.focus >= 0 && map.placed[map.focus]) paintRing(map, context, map.focus, 2.5, map.theme.accent);
+  if (map.hover >= 0) paintRing(map, context, map.hover, 1.5, map.theme.ink);
+}
+
+function visibleRows(map, most) {
+  // Rows in sight, or null when there are more than can be shown as pictures.
+  const rows = [];
+  const halfX = map.width / 2 / map.view.scale;
+  const halfY = map.height / 2 / map.view.scale;
+  for (let at = 0; at < map.order.length; at += 1) {
+    const i = map.order[at];
+    if (!map.shown[i] || Math.abs(map.xs[i] - map.view.x) > halfX || Math.abs(map.ys[i] - map.view.y) > halfY) continue;
+    rows.push(i);
+    if (rows.length > most) return null;
+  }
+  return rows;
+}
+
+function paintPictures(map, context) {
+  const sheet = map.sheet;
+  const rows = sheet && visibleRows(map, MOST_PICTURES);
+  map.picturesDrawn = Boolean(rows && rows.length);
+  if (!map.picturesDrawn) return;
+  const room = Math.sqrt((map.width * map.height) / rows.length);
+  const [w, h] = fitted(sheet.side, Math.max(24, Math.min(72, 0.7 * room)));
+  context.imageSmoothingEnabled = !sheet.sharp;
+  const taken = new Set(); // a picture stands only where none is yet; the others stay points
+  for (const i of rows) {
+    if (map.selected && !map.selected[i]) continue;
+    const [x, y] = toScreen(map, i);
+    if (!claim(taken, x, y, w, h)) continue;
+    context.fillStyle = colourOf(map, i);
+    context.fillRect(x - w / 2 - 1.5, y - h / 2 - 1.5, w + 3, h + 3);
+    drawTile(context, sheet, i, x - w / 2, y - h / 2, w, h);
+  }
+}
+
+function claim(taken, x, y, w, h) {
+  // Halves of a picture as cells: pictures may touch, and overlap by less than half.
+  const column = Math.floor((2 * x) / w);
+  const row = Math.floor((2 * y) / h);
+  for (let dy = -1; dy <= 1; dy += 1) for (let dx = -1; dx <= 1; dx += 1) if (taken.has(`${column + dx},${row + dy}`)) return false;
+  taken.add(`${column},${row}`);
+  return true;
+}
+
+function fitted([w, h], size) {
+  const scale = size / Math.max(w, h);
+  return [w * scale, h * scale];
+}
+
+function drawTile(context, sheet, i, x, y, w, h) {
+  const [tw, th] = sheet.side;
+  context.drawImage(sheet.bitmap, (i % sheet.columns) * tw, Math.floor(i / sheet.columns) * th, tw, th, x, y, w, h);
+}
+
+function colourOf(map, i) {
+  const c = 3 * map.codes[i];
+  return `rgb(${map.table[c]}, ${map.table[c + 1]}, ${map.table[c + 2]})`;
+}
+
+function middles(map) {
+  // The middle of each group: of its points the one nearest to their median, so that a name lies on its group. A group
+  // that is strewn over the whole map gets no name there.
+  const facet = map.header.facets[0];
+  if (facet.kind !== "groups" || facet.names.length > MOST_NAMES) return [];
+  const lists = facet.names.map(() => []);
+  const all = [];
+  for (let i = 0; i < map.n; i += 1) {
+    if (!map.placed[i] || map.codes[i] >= lists.length) continue;
+    lists[map.codes[i]].push(i);
+    all.push(i);
+  }
+  const everywhere = spreadOf(map, all).reach;
+  return lists.map((rows, group) => {
+    if (!rows.length) return null;
+    const { x, y, reach } = spreadOf(map, rows);
+    if (reach > COMPACT * everywhere) return null;
+    let best = rows[0];
+    for (const i of rows) {
+      if ((map.xs[i] - x) ** 2 + (map.ys[i] - y) ** 2 < (map.xs[best] - x) ** 2 + (map.ys[best] - y) ** 2) best = i;
+    }
+    return { group, row: best, size: rows.length };
+  });
+}
+
+function spreadOf(map, rows) {
+  const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
+  const x = median(rows.map((i) => map.xs[i]));
+  const y = median(rows.map((i) => map.ys[i]));
+  return { x, y, reach: median(rows.map((i) => Math.hypot(map.xs[i] - x, map.ys[i] - y))) };
+}
+
+function paintNames(map, context) {
+  const facet = map.header.facets[0];
+  context.font = `600 13px ${map.theme.font}`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  const taken = [];
+  const names = map.middles.filter((m) => m && !map.hidden.has(m.group)).sort((a, b) => b.size - a.size);
+  for (const { group, row } of names) {
+    const [x, y] = toScreen(map, row);
+    const text = facet.names[group];
+    const half = context.measureText(text).width / 2 + 4;
+    if (x < half || y < 10 || x > map.width - half || y > map.height - 10) continue;
+    if (taken.some((box) => Math.abs(box[0] - x) < box[2] + half && Math.abs(box[1] - y) < 16)) continue;
+    taken.push([x, y, half]);
+    context.strokeStyle = map.theme.groundText;
+    context.lineWidth = 4;
+    context.strokeText(text, x, y);
+    context.fillStyle = map.theme.ink;
+    context.fillText(text, x, y);
+  }
+}
+
+function paintOutline(map, context) {
+  context.beginPath();
+  map.outline.forEach(([x, y], i) => (i ? context.lineTo(x, y) : context.moveTo(x, y)));
+  context.closePath();
+  context.fillStyle = map.theme.accentFaint;
+  context.fill("evenodd");
+  context.strokeStyle = map.theme.accent;
+  context.lineWidth = 1.5;
+  context.stroke();
+}
+
+function paintRing(map, context, i, width, colour) {
+  const [x, y] = toScreen(map, i);
+  context.beginPath();
+  context.arc(x, y, pointRadius(map) + 3.5, 0, 2 * Math.PI);
+  context.strokeStyle = map.theme.groundText;
+  context.lineWidth = width + 2;
+  context.stroke();
+  context.strokeStyle = colour;
+  context.lineWidth = width;
+  context.stroke();
+}
+
+function paintCard(map) {
+  const i = map.hover;
+  map.card.hidden = i < 0;
+  if (i < 0) return;
+  const picture = map.card.querySelector("canvas");
+  picture.hidden = !map.sheet;
+  if (map.sheet) {
+    const [w, h] = fitted(map.sheet.side, 112);
+    picture.width = Math.round(w * map.ratio);
+    picture.height = Math.round(h * map.ratio);
+    picture.style.width = `${w}px`;
+    picture.style.height = `${h}px`;
+    const context = picture.getContext("2d");
+    context.imageSmoothingEnabled = !map.sheet.sharp;
+    drawTile(context, map.sheet, i, 0, 0, picture.width, picture.height);
+  }
+  const lines = map.header.facets.map((facet, at) => said(map, facet, at, i)).filter(Boolean);
+  const words = map.card.querySelector(".words");
+  words.replaceChildren();
+  for (const [title, value, colour] of [...lines, ["image", String(map.ids[i]), null]]) {
+    const line = document.createElement("div");
+    const mark = document.createElement("i");
+    mark.style.background = colour || "transparent";
+    const name = document.createElement("span");
+    name.textContent = title;
+    line.append(mark, name, ` ${value}`);
+    words.append(line);
+  }
+  const [x, y] = toScreen(map, i);
+  const { offsetWidth: w, offsetHeight: h } = map.card;
+  map.card.style.left = `${x + 16 + w > map.width ? Math.max(2, x - w - 16) : x + 16}px`;
+  map.card.style.top = `${Math.max(2, Math.min(map.height - h - 2, y - h / 2))}px`;
+}
+
+function said(map, facet, at, i) {
+  if (facet.kind === "scale") {
+    const value = map.parts[`facet${at}-values`][i];
+    return [facet.title, Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "–", at ? null : colourOf(map, i)];
+  }
+  const code = map.parts[facet.section][i];
+  const known = code < facet.names.length;
+  return [facet.title, known ? facet.names[code] : "–", known ? facet.colours[code] : null];
+}

@@ -1,0 +1,150 @@
+"""The map in a real Chromium: hover shows the image, a click picks it, a lasso selects, the legend hides."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import numpy as np
+import pytest
+
+from ssrl_core.analysis.selection import inside
+from tests.kit import ROOT, chromium, make_imageset, make_run, missing
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+
+@pytest.fixture
+def address():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+    ]
+    server = subprocess.Popen(words, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def page():
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        missing("Playwright", "pip install playwright")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium(), args=QUIET.split())
+        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+        tab.set_default_timeout(60_000)
+        yield tab
+        browser.close()
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"{url} did not answer")
+
+
+def open_map(page, address, folder):
+    """The canvas, and a function from the layout's units to the screen."""
+    page.goto(f"{address}/Clusters?run={folder.name}")
+    page.locator(".map[data-ready]").wait_for()
+    points = np.load(next(folder.glob("layout_pca_*.npy"))).astype(float)
+    box = page.locator("canvas.over").bounding_box()
+    low, span = points.min(0), np.ptp(points, axis=0)
+    left, edge = 44, 36
+    scale = min((box["width"] - left - edge) / span[0], (box["height"] - edge) / span[1])
+
+    def screen(point):
+        x = box["x"] + left + (box["width"] - left) / 2 + (point[0] - low[0] - span[0] / 2) * scale
+        return x, box["y"] + box["height"] / 2 - (point[1] - low[1] - span[1] / 2) * scale
+
+    return points, screen
+
+
+def drag(page, corners):
+    page.mouse.move(*corners[0])
+    page.mouse.down()
+    for corner in corners[1:]:
+        page.mouse.move(*corner, steps=6)
+    page.mouse.up()
+
+
+def test_the_map_answers_hover_click_lasso_box_and_legend(address, page):
+    make_imageset(600, side=16)
+    folder = make_run(n=120)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    points, screen = open_map(page, address, folder)
+    ids = np.load(folder / "embedding_ids.npy")
+    lonely = int(np.argmax(np.linalg.norm(points - points.mean(0), axis=1)))
+
+    page.mouse.move(*screen(points[lonely]))
+    page.locator(".map .card:not([hidden])").wait_for()
+    assert f"image {ids[lonely]}" in page.locator(".map .card .words").inner_text()
+
+    page.mouse.click(*screen(points[lonely]))
+    page.get_by_role("heading", name=f"Image {ids[lonely]}").wait_for()
+    page.get_by_text("Most like it").wait_for()
+
+    middle, reach = points.mean(0), 0.3 * np.ptp(points, axis=0)
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    outline = middle + reach * np.column_stack([np.cos(angles), np.sin(angles)])
+    drag(page, [screen(corner) for corner in outline])
+    page.get_by_text("inside the outline").wait_for()
+    expected = int(inside(points, outline).sum())
+    told = int(page.get_by_role("heading", name="images").inner_text().split()[0])
+    assert abs(told - expected) <= max(2, 0.05 * expected)
+    assert page.locator(".st-key-selection-grid .tile, .gallery .tile").first.is_visible()
+
+    page.locator("canvas.over").focus()
+    page.keyboard.press("Escape")
+    page.get_by_text("Nothing is selected.").wait_for()
+    page.keyboard.press("b")
+    first = page.locator(".map .legend button").first
+    count = int(first.locator("small").inner_text())
+    first.click()
+    assert first.get_attribute("aria-pressed") == "false"
+    low, high = points.min(0) - 0.2, points.max(0) + 0.2
+    drag(page, [screen(low), screen(high)])
+    page.get_by_text("inside the box").wait_for()
+    assert int(page.get_by_role("heading", name="images").inner_text().split()[0]) == len(points) - count
+    assert errors == []
+
+
+def test_the_keyboard_goes_from_point_to_point(address, page):
+    make_imageset(300, side=16)
+    folder = make_run(n=60)
+    open_map(page, address, folder)
+    canvas = page.locator("canvas.over")
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    card = page.locator(".map .card .words")
+    card.wait_for()
+    before = card.inner_text()
+    page.keyboard.press("ArrowRight")
+    assert card.inner_text() != before
+    image = card.inner_text().split("image")[-1].strip()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=f"Image {image}").wait_for()

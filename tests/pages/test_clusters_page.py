@@ -1,0 +1,195 @@
+"""The Clusters page: opens on every kind of run, and what is selected is what is shown."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import cluster_state
+from pages.ui.cluster_scene import clusters_of, facet, load_scene, scores_of, stamp_of
+from pages.ui.cluster_state import Selected
+from pages.ui.cluster_table import csv
+from ssrl_core import stores
+from tests.kit import ROOT, make_imageset, make_run
+
+
+def page(run=None, **session) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
+    if run is not None:
+        test.query_params["run"] = run
+    test = test.run().switch_page("pages/4_Clusters.py")
+    for name, value in session.items():
+        test.session_state[name] = value
+    test = test.run()
+    assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    blocks = [str(block.proto.body) for block in test.get("html")]
+    return " ".join([*blocks, *(m.value for m in test.main if hasattr(m, "value") and isinstance(m.value, str))])
+
+
+def test_without_runs_the_page_says_so_and_offers_to_train():
+    assert "No finished runs yet." in text_of(page())
+
+
+def test_a_run_is_shown_with_its_scores_beside_their_floors():
+    text = text_of(page(make_run().name))
+    for words in ("0.900", "shuffled labels 0.000 ± 0.010", "raw pixels 0.100", "untrained network 0.050"):
+        assert words in text
+    assert "Nothing is selected." in text
+
+
+def test_a_run_that_is_not_done_says_how_far_it_is():
+    make_run(spec={"seed": 1})
+    running = make_run(state="running", spec={"seed": 2}).name
+    test = page(running)
+    assert any("is running (40 %)" in info.value for info in test.info)
+
+
+def test_only_a_running_run_leaves_the_page_empty():
+    assert "No finished runs yet." in text_of(page(make_run(state="running").name))
+
+
+def test_images_without_labels_have_clusters_and_no_ami():
+    make_imageset(100, classes=0)
+    folder = make_run(n=20, classes=0)
+    results = stores.read_json(folder / "results.json")
+    results["clusters"], results["linear"], results["knn"] = {}, None, None
+    stores.write_json(folder / "results.json", results)
+    text = text_of(page(folder.name))
+    assert "the image set has no labels" in text
+    assert "–" in text
+
+
+def test_an_embedding_that_was_not_kept_is_said_and_the_page_stands():
+    folder = make_run()
+    (folder / "embedding.npy").unlink()
+    test = page(folder.name)
+    assert any("embedding.npy" in error.value.replace("\\", "") for error in test.error)
+
+
+def test_images_that_are_gone_are_said_and_the_page_stands():
+    from ssrl_core.datasets import store
+
+    run = make_run().name
+    store.delete("kit")
+    test = page(run)
+    assert test.warning or test.error
+
+
+def test_the_slider_finds_other_clusters_and_keeps_them():
+    folder = make_run(n=60)
+    test = page(folder.name, k=5)
+    assert (folder / "clusters_kmeans_k5_s0.npy").is_file()
+    assert test.slider(key="k").value == 5
+    assert test.query_params["k"] in ("5", ["5"])
+
+
+def test_a_collapsed_embedding_and_one_class_are_answered():
+    folder = make_run(n=30)
+    np.save(folder / "embedding.npy", np.ones((30, 8), np.float32))
+    text = text_of(page(folder.name, k=4))
+    assert "needs at least 2 clusters" in text
+
+
+def test_a_diverged_embedding_and_a_damaged_folder_are_said():
+    folder = make_run(n=30)
+    np.save(folder / "embedding.npy", np.full((30, 8), np.nan, np.float32))
+    assert "diverged" in page(folder.name, k=4).warning[0].value
+    np.save(folder / "embedding.npy", np.ones((12, 8), np.float32))
+    (folder / "clusters_kmeans_k3_s0.npy").unlink()
+    (folder / "results.json").unlink()
+    assert "12 rows" in page(folder.name).error[0].value
+
+
+def test_two_images_are_shown():
+    folder = make_run(n=2)
+    text = text_of(page(folder.name))
+    assert "Clusters" in text
+
+
+@pytest.fixture
+def scene():
+    run = make_run(n=60).name
+    return load_scene(run, stamp_of(run))
+
+
+def test_selected_images_are_counted(scene):
+    chosen = scene.ids[:7]
+    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.run_id, chosen, "inside the outline")}))
+    assert "7 images" in text
+    assert "inside the outline" in text
+    assert "Tick: share of all images" in text
+
+
+def test_an_image_in_focus_is_shown_with_what_is_known_of_it(scene):
+    image = int(scene.ids[3])
+    none = np.empty(0, np.int64)
+    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.run_id, none, "", image)}))
+    assert f"Image {image}" in text
+    assert f"kit#{image}" in text
+    assert "from its centroid" in text
+
+
+def test_what_is_done_on_the_map_becomes_the_selection(scene, monkeypatch):
+    session: dict = {}
+    monkeypatch.setattr(cluster_state.st, "session_state", session)
+    points = scene.layouts["pca"][0].astype(float)
+    colour = facet(scene, clusters_of(scene, 3), "cluster")
+    low, high = points.min(0) - 1, points.max(0) + 1
+    around = [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
+    outline = {"kind": "lasso", "outline": around, "how": "new", "hidden": []}
+    cluster_state.on_map(scene, points, colour, outline)
+    np.testing.assert_array_equal(cluster_state.selected(scene.run_id).image_ids, scene.ids)
+    cluster_state.on_map(scene, points, colour, outline | {"hidden": [0], "kind": "box"})
+    now = cluster_state.selected(scene.run_id)
+    assert now.words == "inside the box"
+    assert len(now.image_ids) == (clusters_of(scene, 3).ids != 0).sum()
+    cluster_state.on_map(scene, points, colour, {"kind": "point", "row": 2})
+    now = cluster_state.selected(scene.run_id)
+    assert now.focus == scene.ids[2]
+    assert len(now.image_ids)
+    assert not len(cluster_state.selected("another run").image_ids)
+    cluster_state.on_map(scene, points, colour, {"kind": "clear"})
+    assert not len(cluster_state.selected(scene.run_id).image_ids)
+
+
+def test_a_click_on_a_strip_picks_an_image_or_a_whole_cluster(scene, monkeypatch):
+    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    ids = clusters_of(scene, 3).ids
+    cluster_state.on_gallery(scene, ids, {"kind": "head", "name": "1"})
+    np.testing.assert_array_equal(cluster_state.selected(scene.run_id).image_ids, scene.ids[ids == 1])
+    cluster_state.on_gallery(scene, ids, {"kind": "image", "id": int(scene.ids[0])})
+    assert cluster_state.selected(scene.run_id).focus == scene.ids[0]
+    cluster_state.on_gallery(scene, ids, {"kind": "image", "id": 10**6})
+    assert cluster_state.selected(scene.run_id).focus == scene.ids[0]
+
+
+def test_scores_of_a_k_that_was_not_evaluated_are_computed(scene):
+    assert scores_of(scene, 3)["ami"] == 0.9
+    found = scores_of(scene, 4)
+    assert found["missing"].keys() == {"silhouette_projection"}
+    assert 0 < found["ami"] <= 1
+
+
+def test_the_table_has_every_image_its_cluster_and_its_places(scene):
+    clustering = clusters_of(scene, 3)
+    table = pd.read_csv(io.BytesIO(csv(scene, clustering)))
+    assert table["image_id"].tolist() == scene.ids.tolist()
+    assert table["cluster_k3"].tolist() == clustering.ids.tolist()
+    own = np.linalg.norm(scene.x - clustering.centroids[clustering.ids], axis=1)
+    np.testing.assert_allclose(table["distance_to_centroid"], own, atol=1e-4)
+    assert {"pca_x", "pca_y", "plate", "kind", "split", "source"} <= set(table.columns)
+    chosen = clustering.ids == 1
+    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen)))) == chosen.sum()
+
+
+def test_the_map_can_be_coloured_by_what_tells_images_apart(scene):
+    assert scene.columns() == ["kind", "plate"]
+    by_class = facet(scene, clusters_of(scene, 3), "kind")
+    assert by_class.names == scene.imageset.classes
+    np.testing.assert_array_equal(by_class.codes, scene.labels)
