@@ -37,16 +37,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", metavar="RUN_DIR", help="a run folder with spec.yaml")
     parser.add_argument("--lifeline", action="store_true", help="end when standard input closes (for coordinators)")
     args = parser.parse_args(argv)
+    folder = Path(args.folder).absolute()
+    if not (folder / "spec.yaml").is_file():
+        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+        return BAD_SPEC
     if args.lifeline:
         lifeline.hold_on()
         lifeline.ignore_interrupts()
     stores.prepare_caches()
     # Threads that spin while they wait make a busy machine crawl (one linear probe: 94 s; with sleeping ones 2 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    folder = Path(args.folder).absolute()
-    if not (folder / "spec.yaml").is_file():
-        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
-        return BAD_SPEC
     lock = Lock(folder / "lock")
     try:
         taken = lock.take()
