@@ -23,6 +23,7 @@ from ssrl_core.learning.optimizers import build_optimizer, set_lr
 from ssrl_core.learning.schedules import Schedule
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec
+from ssrl_core.specs.run_fit import check_fit
 
 Rows = NDArray[np.int64]
 
@@ -50,7 +51,7 @@ class Training:
     def __init__(self, spec: RunSpec, imageset: ImageSet) -> None:
         self.spec, self.imageset = spec, imageset
         self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
-        _check(spec, len(self.image_ids))
+        check_fit(spec, len(self.image_ids), imageset.shape)
         self.device = pick_device(spec.device)
         self.steps_per_epoch = len(self.image_ids) // spec.batch_size
         self.steps = self.steps_per_epoch * spec.epochs
@@ -186,25 +187,6 @@ def _arranged(composition: Composition, groups: list[Tensor], device: torch.devi
         kept = views.whole if group.role == "global" else views.local
         kept.extend(view.contiguous(memory_format=torch.channels_last) for view in tensor)
     return views
-
-
-def _check(spec: RunSpec, images: int) -> None:
-    if images < spec.batch_size:
-        raise SpecError(
-            where="Run",
-            field="batch_size",
-            rule=f"at most {images}, the train images of {spec.dataset.name!r} that the run takes",
-            value=spec.batch_size,
-            remedy="Lower batch_size, or take more images (limit_train, where).",
-        )
-    if spec.batch_size % spec.accumulate:
-        raise SpecError(
-            where="Run",
-            field="accumulate",
-            rule=f"a divisor of batch_size ({spec.batch_size})",
-            value=spec.accumulate,
-            remedy="Choose a divisor, such as 1, 2 or 4.",
-        )
 
 
 def _check_views(method: Method, name: str, composition: Composition) -> None:
