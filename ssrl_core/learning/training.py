@@ -78,8 +78,8 @@ class Training:
         for rows in np.split(self._rows(step), self.spec.accumulate):
             total, parts, seen = self._forward(rows, epoch)
             torch.autograd.backward(total / self.spec.accumulate)
-            self.method.after_backward()
             losses += parts / self.spec.accumulate
+        self.method.after_backward()
         self.method.before_step()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -90,6 +90,7 @@ class Training:
         """Forward and backward for so many images of the first batch; takes no step."""
         total, _, _ = self._forward(self._rows(0)[:images], 0)
         torch.autograd.backward(total)
+        self.method.forget()
         self.optimizer.zero_grad(set_to_none=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -99,6 +100,7 @@ class Training:
             for step in range(self.steps_per_epoch):
                 for rows in np.split(self._rows(step), self.spec.accumulate):
                     for term, views in enumerate(self._views(rows, 0)):
+                        self.method.term = term
                         self.method.remember(term, views, self._places(rows))
         self.method.begin_epoch()
 
@@ -128,6 +130,7 @@ class Training:
         losses: list[Tensor] = []
         first: TermLoss | None = None
         for term, views in enumerate(self._views(rows, epoch)):
+            self.method.term = term
             found = self.method.term_loss(term, views, self._places(rows))
             first = first or found
             losses.append(found.loss)
@@ -160,6 +163,7 @@ class Training:
             batch_size=spec.batch_size // spec.accumulate,
             images=len(self.image_ids),
             terms=len(spec.terms),
+            own_heads=spec.heads == "per_term",
             seed=spec.seed,
             precision=training_precision(spec.precision, self.device),
             device_type=self.device.type,

@@ -34,16 +34,8 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
         )
     _check_prototypes(spec, images, where)
     side = max(shape[1:])
-    sides = [_check_sides(spec, number, side) for number in range(len(spec.terms))]
-    for number, other in enumerate(sides[1:], 2):
-        if other != sides[0]:
-            raise SpecError(
-                where=f"{where}, term {number}",
-                field="size",
-                rule=f"{sides[0]} px, the side of the first term's views (one network is built for one side)",
-                value=f"{other} px",
-                remedy=f"Set size: {sides[0]} in this composition, or the same size in both.",
-            )
+    for number in range(len(spec.terms)):
+        _check_sides(spec, number, side)
 
 
 def _check_prototypes(spec: RunSpec, images: int, where: str) -> None:
@@ -61,8 +53,8 @@ def _check_prototypes(spec: RunSpec, images: int, where: str) -> None:
         )
 
 
-def _check_sides(spec: RunSpec, number: int, side: int) -> int:
-    """The side of a term's global views, in px."""
+def _check_sides(spec: RunSpec, number: int, side: int) -> None:
+    """Global views of one term are compared as equals: one size. Small crops are not larger than they."""
     term = spec.terms[number]
     where = f'Term {number + 1}, composition "{term.composition.name}", method {spec.method.name}'
     whole = [group for group in term.composition.views if group.role == "global"]
@@ -85,7 +77,6 @@ def _check_sides(spec: RunSpec, number: int, side: int) -> int:
                 value=f"{_side(group, side)} px",
                 remedy="Lower it, or make the group `role: global`.",
             )
-    return sides[0]
 
 
 def _side(group: ViewGroup, side: int) -> int:

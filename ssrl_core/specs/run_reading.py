@@ -48,6 +48,7 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
         **plain,
         limit_train=_limit(data.get("limit_train"), where),
         precision=r.RUN_SETTINGS[-1].check(data.get("precision", "auto"), where),
+        heads=r.HEADS.check(data.get("heads", r.HEADS.default), where),
         device=_device(data.get("device", "auto"), where),
         evaluate=_evaluate(data.get("evaluate"), where),
         keep=r.KeepChoice(

@@ -50,11 +50,6 @@ BAD = [
         "size of view group part",
         "Lower it",
     ),
-    (
-        {"terms": [{"composition": "identity"}, {"composition": {"name": "b", "size": 24, "steps": []}}]},
-        "size",
-        "Set size: 16",
-    ),
 ]
 
 
