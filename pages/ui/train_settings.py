@@ -10,7 +10,14 @@ from pages.ui import train_draft, train_state
 from ssrl_core.analysis.layouts import METHODS as LAYOUTS
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.parameters import Parameter
-from ssrl_core.specs.run import KEEP_SETTINGS, KNN_SETTINGS, OPTIMIZER_SETTINGS, RUN_SETTINGS, SCHEDULE_SETTINGS
+from ssrl_core.specs.run import (
+    KEEP_SETTINGS,
+    KNN_SETTINGS,
+    LINEAR_SETTINGS,
+    OPTIMIZER_SETTINGS,
+    RUN_SETTINGS,
+    SCHEDULE_SETTINGS,
+)
 
 _WORDS = {
     "lr": "learning rate",
@@ -19,9 +26,11 @@ _WORDS = {
     "warmup_epochs": "warm-up epochs",
     "final_lr": "final learning rate",
     "name": "kind",
+    "mode": "linear evaluation",
     "k": "kNN neighbours",
 }
 _MOST_K = 30
+_SHARES = (0.01, 0.1, 0.5, 1.0)
 
 
 def settings(draft: train_draft.Draft) -> None:
@@ -82,6 +91,15 @@ def _evaluation(draft: train_draft.Draft) -> None:
         _several("evaluate.layouts", "Maps", list(LAYOUTS), key, LAYOUTS.__getitem__)
     with fourth:
         widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
+    first, second, *_ = st.columns(4)
+    with first:
+        shares = [float(share) for share in asked["finetune"]]
+        key = train_state.show("train-evaluate.finetune", shares)
+        known = sorted({*_SHARES, *shares})
+        _several("evaluate.finetune", "Fine-tuned with labels", known, key, lambda s: f"{100 * s:g} %")
+    with second:
+        if asked["linear"] is not None:
+            widget("evaluate.linear.mode", LINEAR_SETTINGS[0], asked["linear"]["mode"])
 
 
 def _machine(draft: train_draft.Draft) -> None:

@@ -153,12 +153,17 @@ def as_float(pixels: Tensor, max_value: int) -> Tensor:
     return pixels.to(_WIDE.get(pixels.dtype, pixels.dtype)).float() / max_value
 
 
+def sized(encoder: Encoder, images: Tensor) -> Tensor:
+    """Images (B,C,H,W) at the side that the encoder was built for (bilinear, antialiased)."""
+    size = (encoder.side, encoder.side)
+    if tuple(images.shape[-2:]) == size:
+        return images
+    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
 @torch.inference_mode()
 def _forward(encoder: Encoder, images: Tensor) -> NDArray[np.float32]:
-    if images.shape[-1] != encoder.side or images.shape[-2] != encoder.side:
-        size = (encoder.side, encoder.side)
-        images = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
-    embedding: Tensor = encoder(images)
+    embedding: Tensor = encoder(sized(encoder, images))
     return embedding.float().cpu().numpy()
 
 

@@ -51,11 +51,19 @@ def classes_table(sweep: str) -> pd.DataFrame:
     rows = []
     for head, vary, _, results in _runs(sweep):
         named = {name: value for name, value in head.items() if name != "sweep"} | vary
-        for probe in ("linear", "knn"):
-            for name, entry in (((results or {}).get(probe) or {}).get("classes") or {}).items():
+        for probe, found in _probes(results or {}):
+            for name, entry in (found.get("classes") or {}).items():
                 counted = {key: entry[key] for key in ("n", "correct", "accuracy")}
                 rows.append({**named, "probe": probe, "class": name, "superclass": None, **counted})
     return pd.DataFrame(rows)
+
+
+def _probes(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, probe) of those that were measured: linear, knn, finetune-<share>."""
+    for name in ("linear", "knn"):
+        yield name, results.get(name) or {}
+    for share, found in (results.get("finetune") or {}).items():
+        yield f"finetune-{share}", found or {}
 
 
 def _runs(sweep: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]]:

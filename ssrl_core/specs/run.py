@@ -64,6 +64,12 @@ KEEP_SETTINGS = (
         "checkpoint", "until_done", ("always", "until_done"), "Whether the last checkpoint stays when the run is done."
     ),
 )
+HEADS = _word(
+    "heads",
+    "shared",
+    ("shared", "per_term"),
+    "Whether several terms share projector and predictor or have their own; queues are always each term's own.",
+)
 RUN_SETTINGS = (
     _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
     _whole("accumulate", 1, 1, 65_536, "Parts that a batch is worked through in."),
@@ -173,6 +179,7 @@ class RunSpec:
     seed: int = 5
     limit_train: int | None = None
     precision: str = "auto"
+    heads: str = "shared"
     device: str = "auto"
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
@@ -218,6 +225,7 @@ class RunSpec:
             "optimizer": _plain(self.optimizer),
             "schedule": _plain(self.schedule),
             **{row.name: getattr(self, row.name) for row in RUN_SETTINGS},
+            "heads": self.heads,
             "device": self.device,
             "evaluate": {
                 "split": self.evaluate.split,
@@ -241,6 +249,8 @@ class RunSpec:
         for key in _NOT_HASHED:
             data.pop(key)
         data["dataset"]["name"] = fingerprint
+        if self.heads == HEADS.default or len(self.terms) == 1:
+            data.pop("heads")  # so that runs made before there was a choice keep their identity
         for term in data["terms"]:
             term["composition"].pop("name")
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
