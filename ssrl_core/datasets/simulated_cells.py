@@ -18,11 +18,11 @@ import pandas as pd
 from ssrl_core.datasets.builtin import BuiltIn, source_of
 from ssrl_core.datasets.creation import create
 from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.chance import Chance
 from ssrl_core.datasets.simulation.crops import draw_crops
-from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.simulation.responses import CLASSES, COMPOUNDS, CONTROL
 from ssrl_core.datasets.simulation.screen import SITES, screen
 from ssrl_core.errors import SpecError

@@ -159,8 +159,6 @@ def test_each_response_shows_in_the_picture():
     peak = pd.Series(np.percentile(pixels[:, 0], 98, axis=(1, 2))).groupby(table["response"]).median()
     actin = pixels[:, 1]
     rough = pd.Series(actin.std(axis=(1, 2)) / actin.mean(axis=(1, 2))).groupby(table["response"]).median()
-        pd.Series(pixels[:, 1].std(axis=(1, 2)) / pixels[:, 1].mean(axis=(1, 2))).groupby(table["response"]).median()
-    )
     lines = pd.Series(np.abs(np.diff(pixels[:, 2], axis=2)).mean(axis=(1, 2)) / pixels[:, 2].mean(axis=(1, 2)))
     lines = lines.groupby(table["response"]).median()
     assert peak["mitotic"] > 1.4 * peak["untreated"]

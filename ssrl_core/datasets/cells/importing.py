@@ -32,8 +32,8 @@ from ssrl_core.datasets.cells.shards import Shard, Shards
 from ssrl_core.datasets.creation import check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
-from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.ordered import in_order
+from ssrl_core.datasets.progress import Report, told
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

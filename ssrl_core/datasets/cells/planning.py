@@ -13,8 +13,8 @@ from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField
 from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, Lighting, PlateSums, measured
 from ssrl_core.datasets.cells.nuclei import measure_diameter
 from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.ordered import in_order
+from ssrl_core.datasets.progress import Report
 
 Array = np.ndarray[Any, Any]
 _FIELDS_A_PLATE = 24
