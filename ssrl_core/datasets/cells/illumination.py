@@ -8,6 +8,7 @@ has six numbers, so that a few hundred cells are enough.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def corrected(image: Array, lighting: Lighting | None) -> Array:
         if lighting.surface is not None:
             dark = np.float32(lighting.dark[c])
             values -= dark
-            values /= _evaluated(lighting.surface[c], image.shape[1:])
+            values /= _evaluated(tuple(lighting.surface[c].tolist()), image.shape[1:])
             values += dark
         if lighting.limits is not None:
             low, high = lighting.limits[c]
@@ -154,8 +155,9 @@ def _fitted(mean: Array) -> Array:
     return found / scale if scale > 0 else np.array([1.0, 0, 0, 0, 0, 0])
 
 
-def _evaluated(surface: Array, shape: tuple[int, ...]) -> Array:
-    """(H, W) float32 lighting."""
+@lru_cache(maxsize=8)
+def _evaluated(surface: tuple[float, ...], shape: tuple[int, ...]) -> Array:
+    """(H, W) float32 lighting; kept, since a plate has many fields."""
     y, x = np.linspace(-1, 1, shape[0])[:, None], np.linspace(-1, 1, shape[1])[None]
     s = surface
     light = (s[0] + s[2] * y + s[5] * y * y) + (s[1] * x + s[3] * x * x) + s[4] * y * x
