@@ -13,13 +13,13 @@ from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField
 from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, Lighting, PlateSums, measured
 from ssrl_core.datasets.cells.nuclei import measure_diameter
 from ssrl_core.datasets.cells.settings import CellSettings
+from ssrl_core.datasets.conditions import is_untreated_name
 from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.progress import Report
 
 Array = np.ndarray[Any, Any]
 _FIELDS_A_PLATE = 24
 _FIELDS_FOR_SIZE = 12
-_CONTROLS = ("dmso", "untreated", "control", "negative", "negcon", "mock", "vehicle")
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _by_plate(fields: Sequence[FieldRow]) -> dict[str, list[FieldRow]]:
 
 def _controls_first(rows: list[FieldRow], stretch: bool) -> list[FieldRow]:
     """Grey values are stretched by untreated cells, where a column says which they are."""
-    controls = [row for row in rows if str(row.columns.get("compound", "")).strip().lower() in _CONTROLS]
+    controls = [row for row in rows if is_untreated_name(row.columns.get("compound", ""))]
     return controls if stretch and controls else rows
 
 
