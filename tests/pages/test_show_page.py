@@ -1,0 +1,181 @@
+"""The Show page: no word of machine learning before one asks, true numbers, its choices in its address."""
+
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import show_pictures, show_scene
+from pages.ui.cluster_scene import load_scene, stamp_of
+from pages.ui.show_parts import dose_of
+from pages.ui.show_pictures import SAFE, Look
+from ssrl_core import stores
+from ssrl_core.analysis.doses import DoseCurve
+from ssrl_core.datasets import store
+from ssrl_core.exports.paragraph import paragraph
+from ssrl_core.runs.folder import RunFolder
+from tests.kit import ROOT, make_imageset, make_run
+from tests.screen_kit import make_screen, make_screen_run
+
+JARGON = re.compile(
+    r"embedding|cluster|k-means|centroid|AMI|silhouette|kNN|projection|backbone|augmentation", re.IGNORECASE
+)
+
+
+def page(**query) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run().switch_page("pages/8_Show.py")
+    for name, value in query.items():
+        test.query_params[name] = value
+    test = test.run()
+    assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def html_of(blocks) -> str:
+    return " ".join(re.sub(r"<style>.*?</style>", "", str(b.proto.body), flags=re.DOTALL) for b in blocks)
+
+
+@pytest.fixture
+def scene():
+    folder = make_screen_run()
+    return load_scene(folder.name, stamp_of(folder.name))
+
+
+def test_without_runs_the_page_says_what_to_do():
+    assert "No finished runs yet." in html_of(page().get("html"))
+
+
+def test_no_word_of_machine_learning_before_one_asks():
+    make_screen_run()
+    test = page()
+    folded = {str(b.proto.body) for e in test.expander for b in e.get("html")}
+    shown = [b for b in test.main.get("html") if str(b.proto.body) not in folded]
+    assert folded
+    words = re.sub(r"<[^>]+>|base64,[A-Za-z0-9+/=]+", " ", html_of(shown))
+    assert not JARGON.search(words), JARGON.search(words)
+    assert "groups of cells that look alike" in words
+    assert "k-means" in html_of([b for e in test.expander for b in e.get("html")])
+
+
+def test_groups_carry_the_names_that_were_given_and_those_set_aside_are_gone(scene):
+    stores.write_json(
+        RunFolder(scene.run_id).path / "annotations.json",
+        {
+            "version": 1,
+            "revision": 1,
+            "clusters": {
+                "clusters_kmeans_k2_s0": {
+                    "0": {"name": "Round cells", "colour": "#112233", "note": "healthy"},
+                    "1": {"excluded": True},
+                }
+            },
+            "tags": [],
+        },
+    )
+    told = show_scene.told(scene, 2, compounds=[], doses=None)
+    assert [(g.name, g.colour, g.note, g.share) for g in told.groups] == [("Round cells", "#112233", "healthy", 1.0)]
+    assert "Round cells" in html_of(page().get("html"))
+
+
+def test_compounds_and_doses_narrow_the_cells_but_keep_the_untreated(scene):
+    told = show_scene.told(scene, 2, compounds=["idle"], doses=(0.1, 3.0))
+    kept = scene.table[told.kept]
+    assert set(kept["compound"]) == {"DMSO", "idle"}
+    assert kept.loc[kept["compound"] == "idle", "dose"].min() == 0.1
+    assert sum(len(g.rows) for g in told.groups) == len(kept)
+
+
+def test_the_most_typical_cells_come_first(scene):
+    told = show_scene.told(scene, 2, compounds=[], doses=None)
+    for group in told.groups:
+        away = np.linalg.norm(scene.x[group.rows] - told.clustering.centroids[group.number], axis=1)
+        assert np.all(np.diff(away) >= 0)
+
+
+def test_the_active_compound_has_an_ec50_and_the_idle_one_has_none(scene):
+    told = show_scene.told(scene, 2, compounds=[], doses=None)
+    flat = max(told.groups, key=lambda g: (scene.table["kind"].iloc[g.rows] == "flat").mean())
+    _, summary, curve = dose_of(told, "active", flat)
+    assert isinstance(curve, DoseCurve)
+    assert curve.ec50_low < 0.2 < curve.ec50_high
+    assert summary["dose"].min() == 0.0
+    assert isinstance(dose_of(told, "idle", flat)[2], str)
+
+
+def test_the_address_holds_every_choice():
+    make_screen_run()
+    test = page(groups="3", compounds="active", colours=SAFE, cells="8", stains=["DNA", "tubulin"], well="B03")
+    assert test.selectbox(key="choose-groups").value == "3"
+    assert test.multiselect(key="show-compounds").value == ["active"]
+    assert test.multiselect(key="show-stains").value == ["DNA", "tubulin"]
+    text = html_of(test.get("html"))
+    assert "into 3 groups" in text
+    assert "actin" not in re.sub(r"base64,[^)]+", "", text.split("Brightness")[1].split("percentiles")[0])
+    assert "active, 0.01 µM" in text  # the well of the address is shown
+
+
+def test_a_scale_bar_stands_only_where_the_pixel_size_is_known():
+    look = Look(("DNA", "actin", "tubulin"))
+    known, unknown = make_screen("known"), make_screen("unknown", pixel_um=None)
+    assert "5 µm" in show_pictures.wall(known, [0, 1], look, ["a", "b"])
+    assert "µm" not in show_pictures.wall(unknown, [0, 1], look, ["a", "b"])
+    assert [show_pictures.bar_um(w) for w in (10, 62, 200)] == [2, 20, 50]
+
+
+def test_contrast_is_the_same_in_all_pictures_and_channels_can_be_off():
+    made = make_screen("kit", channels=5, dtype="uint16")
+    look = Look(("actin",), low=0.0, high=100.0)
+    rgb = show_pictures.rgb_of(made, [0, 1, 2], look)
+    alone = show_pictures.rgb_of(made, [1], look)
+    assert np.array_equal(rgb[1:2], alone), "a picture does not depend on those beside it"
+    limits = show_pictures.limits_of(made, look)
+    assert limits[:, 0].min() >= made.pixels.min()
+    assert "actin" in show_pictures.limits_words(made, look)
+    assert "DNA" not in show_pictures.limits_words(made, look)
+    safe = show_pictures.rgb_of(made, [0], Look(("DNA", "mito"), colours=SAFE))
+    assert safe.max() > 50
+
+
+def test_galleries_go_home_as_png_with_the_bar_burnt_in():
+    look = Look(("DNA",))
+    with_bar = Image.open(io.BytesIO(show_pictures.gallery_png(make_screen("known"), [0, 1], look)))
+    without = Image.open(io.BytesIO(show_pictures.gallery_png(make_screen("unknown", pixel_um=None), [0, 1], look)))
+    assert with_bar.size == without.size
+    assert (np.asarray(with_bar) == 255).all(-1).sum() > (np.asarray(without) == 255).all(-1).sum()
+
+
+def test_the_table_has_every_cell_with_its_group(scene):
+    told = show_scene.told(scene, 2, compounds=["active"], doses=None)
+    table = show_scene.table_of(told)
+    assert len(table) == len(scene.ids)
+    assert {"image_id", "compound", "dose", "plate", "well", "group"} <= set(table.columns)
+    assert set(table["group"]) == {"Group 1", "Group 2"}
+    assert pd.read_csv(io.StringIO(table.to_csv(index=False))).shape == table.shape
+
+
+def test_the_methods_are_those_of_the_spec(scene):
+    text, sources = paragraph(RunFolder(scene.run_id), 2)
+    for words in (
+        "864 crops of 20 × 20 px (26 × 26 µm)",
+        "DNA, actin, tubulin",
+        "SimCLR",
+        "2 epochs",
+        "2 groups",
+        scene.run_id,
+    ):
+        assert words in text, words
+    assert any("arXiv:2002.05709" in source for source in sources)
+
+
+def test_images_that_know_no_compound_are_shown_all_the_same():
+    make_imageset(100, classes=3)
+    make_run(n=20)
+    text = html_of(page().get("html"))
+    assert "groups of cells that look alike" in text
+    assert "What does the dose do?" not in text
+    assert "Two compounds" not in text
+    assert store.is_ready("kit")
