@@ -116,8 +116,8 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
 
 def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     """Every statistic as plain data, each table as a list of rows."""
-    from ssrl_core.analysis.bias.rule import Rule
     from ssrl_core.analysis.bias.full_report import statistics
+    from ssrl_core.analysis.bias.rule import Rule
 
     x = args.x or _only_parameter(rows)
     if args.draws < 0:
