@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -78,6 +79,17 @@ def known_sweeps() -> list[dict[str, Any]]:
     """The sweeps of this store, newest first: [{id, name, created_at}]."""
     rows = [{key: row[key] for key in ("id", "name", "created_at")} for row in adopt.sweep_rows()]
     return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
+
+
+def sweep_mapping(sweep: str) -> dict[str, Any]:
+    """The sweep as plain data, as it was queued.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    sweeps.members(sweep)
+    row = next(row for row in adopt.sweep_rows() if row["id"] == sweep)
+    return dict(json.loads(row["spec"]))
 
 
 def sweep_progress(sweep: str) -> dict[str, int]:

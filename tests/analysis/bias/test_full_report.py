@@ -10,7 +10,11 @@ from ssrl_core.analysis.bias import most_opposed, opposition, read_classes, stat
 from ssrl_core.errors import DataError, SpecError
 from tests.analysis.bias.tables import HUE, classes_table
 
-CURVES = {"up": lambda x: 0.5 + 0.3 * x, "down": lambda x: 0.8 - 0.3 * x, "flat": lambda x: 0.6 + 0.05 * np.sin(4 * np.pi * x)}
+CURVES = {
+    "up": lambda x: 0.5 + 0.3 * x,
+    "down": lambda x: 0.8 - 0.3 * x,
+    "flat": lambda x: 0.6 + 0.05 * np.sin(4 * np.pi * x),
+}
 
 
 def planted(**settings) -> pd.DataFrame:
