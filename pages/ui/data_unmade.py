@@ -24,7 +24,7 @@ def offer(name: str) -> None:
     told = f"{number(row.count)} images of {row.shape[2]} × {row.shape[1]} px, " + (
         f"fetched once. Without a network, lay the official files in {stores.downloads_root()}."
         if row.fetched
-        else "made in a few seconds."
+        else f"made in {'a few seconds' if row.seconds < 20 else 'about a minute'}."
     )
     st.html(f'<p class="vl-quiet" style="text-align:center">{html.escape(told)}</p>')
     if asked:

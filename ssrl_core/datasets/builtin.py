@@ -30,6 +30,7 @@ class BuiltIn:
     Attributes:
         module: the file in this room whose `make(report)` creates it.
         fetched: whether making it needs the network, or files laid by hand.
+        seconds: about how long making it takes.
     """
 
     name: str
@@ -43,6 +44,7 @@ class BuiltIn:
     fetched: bool = False
     label: str = "digit"
     dtype: str = "uint8"
+    seconds: int = 5
 
     def make(self, report: Report | None = None) -> None:
         """Create it in the store."""
@@ -71,6 +73,19 @@ BUILT_IN: dict[str, BuiltIn] = {
             (1, 8, 8),
             _DIGITS,
             (1259, 179, 359),
+        ),
+        BuiltIn(
+            "simulated-cells",
+            "Simulated cells",
+            "Drawn cells, untreated and under three compounds at eight doses, with the truth of each: response, "
+            "nuclear shape, neighbours.",
+            "simulated_cells",
+            2_000,
+            (3, 96, 96),
+            ("DMSO", "sim-nocodazole", "sim-cytochalasin-b", "sim-taxol"),
+            (1_400, 200, 400),
+            label="compound",
+            seconds=60,
         ),
         BuiltIn(
             "mnist",

@@ -15,6 +15,7 @@ from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS, MethodRow
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
+from ssrl_core.specs.recipes import with_recipe
 
 _KEYS = {f.name for f in dataclasses.fields(r.RunSpec)}
 _DEVICE = re.compile(r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
@@ -31,7 +32,8 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
             where=where, field="spec", rule="a mapping", value=data, remedy="Start with dataset, method and terms."
         )
     stores.check_version(dict(data), where, r.VERSION)
-    refuse_unknown(data, _KEYS, where, "a key of a spec")
+    refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
+    data = with_recipe(data, where)
     method, row = _method(data.get("method"), where)
     plain = check_settings(
         r.RUN_SETTINGS[:-2], {k: data[k] for k in _names(r.RUN_SETTINGS[:-2]) if k in data}, where, "a spec"

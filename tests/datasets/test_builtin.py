@@ -171,7 +171,7 @@ def test_two_who_need_a_set_at_once_make_it_once(monkeypatch):
 
 def test_names_list_the_built_in_ones_first_and_all_can_be_summed_up():
     assert store.names() == list(builtin.BUILT_IN)
-    assert store.names()[:5] == ["strokes", "digits", "mnist", "cifar10", "cifar100"]
+    assert store.names()[:6] == ["strokes", "digits", "simulated-cells", "mnist", "cifar10", "cifar100"]
     for name in store.names():
         item = store.summary(name)
         assert set(item) == {"name", "title", "count", "shape", "dtype", "classes", "splits", "label", "fingerprint"}

@@ -1,0 +1,195 @@
+"""How the share of each group of cells moves with the dose: replicates, intervals, and a curve where one fits."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ssrl_core.analysis.classes import wilson
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+FEWEST_DOSES = 4
+SIGNIFICANT = 0.01
+_COLUMNS = ["dose", "replicate", "group", "cells", "count", "share"]
+_WIDEST = 1.5  # decades: an EC50 known no better than this is not told
+
+
+def dose_shares(groups: ArrayLike, doses: ArrayLike, replicates: ArrayLike, k: int) -> pd.DataFrame:
+    """Share of every group in every replicate of every dose.
+
+    Args:
+        groups: (n,) group of each cell, 0..k-1; cells in none (-1) are left out.
+        doses: (n,) dose of each cell, 0 for untreated; NaN rows are left out.
+        replicates: (n,) the plate or replicate that each cell is from.
+        k: number of groups.
+
+    Returns:
+        dose, replicate, group, cells (in that replicate), count (in the group), share; doses ascending.
+
+    Raises:
+        DataError: the three are not of one length.
+    """
+    ids, dose = np.asarray(groups, np.int64), np.asarray(doses, float)
+    if not len(ids) == len(dose) == len(np.asarray(replicates)):
+        raise DataError(
+            where="Doses",
+            field="groups, doses and replicates",
+            rule="of one length",
+            value=(len(ids), len(dose), len(np.asarray(replicates))),
+        )
+    table = pd.DataFrame({"group": ids, "dose": dose, "replicate": np.asarray(replicates).astype(str)})
+    table = table[(table["group"] >= 0) & np.isfinite(dose)]
+    rows = []
+    for (dose_of, replicate), own in table.groupby(["dose", "replicate"], sort=True):
+        counts = np.bincount(own["group"], minlength=k)
+        rows += [(dose_of, replicate, g, len(own), int(counts[g]), counts[g] / len(own)) for g in range(k)]
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def dose_summary(shares: pd.DataFrame) -> pd.DataFrame:
+    """Mean share of the replicates of every dose and group, with a 95 % interval.
+
+    Args:
+        shares: as `dose_shares` gives it.
+
+    Returns:
+        dose, group, replicates, cells, share, low, high. With two replicates or more: their mean and the interval of
+        Student's t over them, cut to 0..1; with one: its share and Wilson's interval over its cells.
+    """
+    rows = []
+    for (dose, group), own in shares.groupby(["dose", "group"], sort=True):
+        values, cells = own["share"].to_numpy(), int(own["cells"].sum())
+        low, high = (
+            _student(values) if len(values) > 1 else wilson(int(own["count"].iloc[0]), int(own["cells"].iloc[0]))
+        )
+        rows.append((dose, group, len(values), cells, float(values.mean()), low, high))
+    return pd.DataFrame(rows, columns=["dose", "group", "replicates", "cells", "share", "low", "high"])
+
+
+@dataclass(frozen=True)
+class DoseCurve:
+    """share = start + (end - start) / (1 + (ec50 / dose)^hill).
+
+    Attributes:
+        ec50: dose at which half of the change has happened; `ec50_low`, `ec50_high` its 95 % interval.
+        r2: share of the variance between the points that the curve explains.
+        p: how probable so good a fit is where the dose does nothing (F test against a constant).
+    """
+
+    start: float
+    end: float
+    ec50: float
+    hill: float
+    ec50_low: float
+    ec50_high: float
+    r2: float
+    p: float
+
+    def at(self, dose: ArrayLike) -> Array:
+        """The share at doses (0 = untreated)."""
+        return _hill(np.asarray(dose, float), self.start, self.end, np.log10(self.ec50), self.hill)
+
+
+def fit_curve(doses: ArrayLike, shares: ArrayLike, cells: ArrayLike) -> DoseCurve | str:
+    """A curve of four numbers through the replicates of one group, or why there is none.
+
+    Args:
+        doses, shares, cells: (n,) each replicate's dose (0 = untreated), share and number of cells.
+
+    Returns:
+        The curve; or one clause that says why no EC50 can be told.
+
+    Source:
+        Four-parameter logistic (Hill 1910); weights are the binomial ones of each replicate.
+    """
+    dose, share, n = (np.asarray(v, float) for v in (doses, shares, cells))
+    tested = np.unique(dose[dose > 0])
+    if len(tested) < FEWEST_DOSES:
+        return f"fewer than {FEWEST_DOSES} doses"
+    weight = n / ((share * n + 1) / (n + 2) * (1 - (share * n + 1) / (n + 2)))
+    found = _best(dose, share, weight, tested)
+    if found is None:
+        return "no curve fits"
+    values, spread = found
+    residual = float((weight * (share - _hill(dose, *values)) ** 2).sum())
+    mean = float((weight * share).sum() / weight.sum())
+    total = float((weight * (share - mean) ** 2).sum())
+    p = _f_test(total, residual, len(share))
+    if not p < SIGNIFICANT:
+        return "the share does not change with the dose"
+    ec50 = 10 ** values[2]
+    if not tested[0] <= ec50 <= tested[-1] or not spread < _WIDEST:
+        return "half of the change lies outside the doses tested"
+    return DoseCurve(
+        start=float(values[0]),
+        end=float(values[1]),
+        ec50=float(ec50),
+        hill=float(values[3]),
+        ec50_low=float(10 ** (values[2] - spread)),
+        ec50_high=float(10 ** (values[2] + spread)),
+        r2=1 - residual / total,
+        p=p,
+    )
+
+
+def _hill(dose: Array, start: float, end: float, log_ec50: float, hill: float) -> Array:
+    with np.errstate(divide="ignore", over="ignore"):
+        share = 1 / (1 + (10**log_ec50 / dose) ** hill)
+    result: Array = start + (end - start) * np.where(dose > 0, share, 0.0)
+    return result
+
+
+def _best(dose: Array, share: Array, weight: Array, tested: Array) -> tuple[Array, float] | None:
+    """The four numbers of least squared error from several beginnings, and the half width of log10(EC50)'s interval."""
+    from scipy.optimize import OptimizeWarning, curve_fit
+    from scipy.stats import t
+
+    best: tuple[float, Array, Array] | None = None
+    low, high = np.log10(tested[0]), np.log10(tested[-1])
+    bounds = ([0, 0, low - 2, 0.3], [1, 1, high + 2, 5])
+    first, last = share[dose <= tested[0]].mean(), share[dose >= tested[-1]].mean()
+    for middle in np.linspace(low, high, 3):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", OptimizeWarning)
+            try:
+                values, covariance = curve_fit(
+                    _hill,
+                    dose,
+                    share,
+                    p0=[np.clip(first, 0.001, 0.999), np.clip(last, 0.001, 0.999), middle, 1.0],
+                    sigma=1 / np.sqrt(weight),
+                    bounds=bounds,
+                    max_nfev=200,
+                )
+            except RuntimeError:  # it did not come to rest from here
+                continue
+        error = float((weight * (share - _hill(dose, *values)) ** 2).sum())
+        if best is None or error < best[0]:
+            best = error, values, covariance
+    if best is None or len(share) <= 4:
+        return None
+    spread = float(t.ppf(0.975, len(share) - 4) * np.sqrt(best[2][2, 2]))
+    return best[1], spread
+
+
+def _f_test(total: float, residual: float, n: int) -> float:
+    from scipy.stats import f
+
+    if n <= 4 or total <= 0:
+        return 1.0
+    if residual <= 1e-12 * total:
+        return 0.0
+    return float(f.sf((total - residual) / 3 / (residual / (n - 4)), 3, n - 4))
+
+
+def _student(values: Array) -> tuple[float, float]:
+    from scipy.stats import t
+
+    half = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return max(0.0, float(values.mean()) - half), min(1.0, float(values.mean()) + half)

@@ -1,0 +1,166 @@
+"""`data cells`: an image set of the cells in a screen's fields."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from ssrl_core.cli.output import leaf, say
+from ssrl_core.errors import SpecError
+
+
+def register_cells(data: Any) -> None:
+    """Add `data cells` to the actions of `data`."""
+    cells = leaf(
+        data,
+        "cells",
+        run=_cells,
+        show=_show,
+        help="find the nuclei in microscope fields and cut a square around each",
+        description=(
+            "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
+            "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
+            "ImageXpress, Yokogawa, ArrayScan), or OME-TIFF files. "
+            "An import that was stopped goes on when it is run again."
+        ),
+    )
+    cells.add_argument("fields", metavar="FIELDS", help="table of fields, folder, or image file")
+    cells.add_argument(
+        "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
+    )
+    cells.add_argument("--title", help="the name for people")
+    cells.add_argument("--nuclei", metavar="CH", help="the channel that holds the nuclei (default: the first)")
+    cells.add_argument("--channels", metavar="A,B,C", help="which channels, in which order (default: all)")
+    cells.add_argument(
+        "--where", metavar="COLUMN=V,V", action="append", default=[], help="only fields with these values; repeatable"
+    )
+    cells.add_argument("--label", metavar="COLUMN", help="the column that is the truth (default: compound)")
+    cells.add_argument(
+        "--group", metavar="COLUMN", help="no value of this column will be in two splits (well, plate …)"
+    )
+    cells.add_argument(
+        "--seed", type=int, default=5, help="decides the split, and which cells --per-field takes (default: 5)"
+    )
+    cells.add_argument(
+        "--max-value", type=int, help="the pixel value that stands for 1 (default: the bits that are used)"
+    )
+    cells.add_argument("--workers", type=int, help="threads (default: one a core, at most 8)")
+    _add_settings(cells)
+
+
+def _add_settings(cells: argparse.ArgumentParser) -> None:
+    cells.add_argument("--size", type=int, default=196, metavar="S", help="side of the crops, px (default: 196)")
+    cells.add_argument(
+        "--span-um", type=float, metavar="UM", help="side of the crops in µm, brought to --size (needs the pixel size)"
+    )
+    cells.add_argument("--pixel-um", type=float, metavar="UM", help="size of a pixel, where the files do not say it")
+    cells.add_argument("--diameter", type=float, metavar="PX", help="usual diameter of a nucleus (default: measured)")
+    cells.add_argument(
+        "--threshold", default="otsu", help="otsu: one level a field; local: for uneven backgrounds (default: otsu)"
+    )
+    cells.add_argument("--sensitivity", type=float, default=1.0, help="above 1 finds dimmer nuclei (default: 1)")
+    cells.add_argument(
+        "--keep-border", action="store_true", help="keep cells whose crop leaves the field, with 0 outside"
+    )
+    cells.add_argument(
+        "--focus-limit",
+        default="0.33",
+        metavar="X|none",
+        help="widest edge of a sharp nucleus, in diameters (default: 0.33)",
+    )
+    cells.add_argument(
+        "--contrast-limit", default="5", metavar="X|none", help="least height above the noise (default: 5)"
+    )
+    cells.add_argument(
+        "--saturated-limit", default="0.02", metavar="X|none", help="largest share of saturated pixels (default: 0.02)"
+    )
+    cells.add_argument(
+        "--illumination", default="plate", help="plate: divide the lamp out, for each plate and channel; none"
+    )
+    cells.add_argument(
+        "--normalise", default="none", help="plate: stretch each plate's channels to the full range; none"
+    )
+    cells.add_argument("--per-field", type=int, metavar="N", help="at most so many cells of a field")
+
+
+def _cells(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import cells, store
+
+    settings = cells.CellSettings.from_mapping(
+        {
+            "nuclei": {"diameter_px": args.diameter, "threshold": args.threshold, "sensitivity": args.sensitivity},
+            "size": args.size,
+            "span_um": args.span_um,
+            "pixel_um": args.pixel_um,
+            "keep_border": args.keep_border,
+            "focus_limit": _number("--focus-limit", args.focus_limit),
+            "contrast_limit": _number("--contrast-limit", args.contrast_limit),
+            "saturated_limit": _number("--saturated-limit", args.saturated_limit),
+            "illumination": args.illumination,
+            "normalise": args.normalise,
+            "per_field": args.per_field,
+            "seed": args.seed,
+        }
+    )
+    imageset = cells.import_fields(
+        args.fields,
+        args.name,
+        nuclei=args.nuclei,
+        channels=[c.strip() for c in args.channels.split(",")] if args.channels else None,
+        settings=settings,
+        where=_where(args.where),
+        label=args.label,
+        group=args.group,
+        seed=args.seed,
+        title=args.title,
+        max_value=args.max_value,
+        workers=args.workers,
+        report=_Steps(),
+    )
+    report = cells.report_of(imageset.folder)
+    return {**store.describe(args.name), **{key: report[key] for key in ("fields", "dropped", "nuclei", "notes")}}
+
+
+def _show(data: dict[str, Any]) -> str:
+    shape = "×".join(map(str, data["shape"]))
+    lines = [f"{data['name']}: {data['count']:,} cells of {shape} ({data['dtype']}) from {data['fields']:,} fields"]
+    lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))
+    if data["classes"]:
+        lines.append(f"  {data['label']}: {', '.join(data['classes'])}")
+    lines += [f"  dropped {count:,}: {reason}" for reason, count in data["dropped"].items()]
+    lines += [f"  {note}" for note in data["notes"]]
+    lines += [f"  skipped {item['file']}: {item['reason']}" for item in data["skipped"]]
+    return "\n".join(lines)
+
+
+def _number(flag: str, text: str) -> float | None:
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(where="data cells", field=flag, rule="a number or none", value=text) from None
+
+
+def _where(given: list[str]) -> dict[str, list[str]] | None:
+    """`compound=DMSO,taxol` -> {compound: [DMSO, taxol]}."""
+    chosen: dict[str, list[str]] = {}
+    for item in given:
+        column, found, values = item.partition("=")
+        if not found or not column.strip():
+            raise SpecError(where="data cells", field="--where", rule="COLUMN=VALUE,VALUE", value=item)
+        chosen.setdefault(column.strip(), []).extend(v.strip() for v in values.split(","))
+    return chosen or None
+
+
+class _Steps:
+    """Says every tenth of the way, on stderr."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        tenth = 10 * done // total if total else 0
+        if (what, tenth) != self._last:
+            self._last = (what, tenth)
+            say(f"{what}: {done:,} of {total:,}" if total else what)

@@ -1,0 +1,242 @@
+"""What lies in one file of a field: planes of one or several channels, in one or several fields.
+
+OME-TIFF and ImageJ files say which axis is channels, depth or time. Depth is flattened to its maximum. In a plain TIFF
+of 2 to 5 pages the pages are taken for channels, of more pages for depth; both are said in the import's notes.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.readers.tiff import MAX_VALUES, as_pixels, is_tiff
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+MOST_PAGES_AS_CHANNELS = 5
+_LENGTHS = {
+    "µm": 1.0,
+    "um": 1.0,
+    "micron": 1.0,
+    "microns": 1.0,
+    "\\u00b5m": 1.0,
+    "nm": 1e-3,
+    "mm": 1e3,
+    "cm": 1e4,
+    "m": 1e6,
+}
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What a file says of itself.
+
+    Attributes:
+        fields: fields in it (series, time points, positions).
+        channels: channels of each.
+        names: names of the channels, if the file gives them.
+        pixel_um: size of a pixel, if the file says it.
+        depth: planes that are flattened into one (1 = nothing to flatten).
+        guessed: what its pages were taken for, if it does not say ("channels" or "depth"), else "".
+    """
+
+    fields: int
+    channels: int
+    names: tuple[str, ...] | None = None
+    pixel_um: float | None = None
+    depth: int = 1
+    guessed: str = ""
+
+
+def file_facts(path: Path) -> FileFacts:
+    """What a file holds, from its head.
+
+    Raises:
+        DataError: it is no image; the message is the reason, without the file's name.
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        head = file.read(64)
+        if not is_tiff(head):
+            known = images.facts(file)
+            return FileFacts(1, known.channels)
+    with _opened(path) as tiff:
+        layouts = [_layout(series, tiff) for series in tiff.series]
+        first = layouts[0]
+        same = [layout for layout in layouts if layout.channels == first.channels]
+        return FileFacts(
+            fields=sum(layout.fields for layout in same),
+            channels=first.channels,
+            names=_channel_names(tiff, first.channels),
+            pixel_um=_pixel_um(tiff),
+            depth=max(layout.depth for layout in same),
+            guessed=first.guessed,
+        )
+
+
+def read_field_file(path: Path, number: int = 0) -> Array:
+    """One field of a file.
+
+    Args:
+        number: which of the file's fields.
+
+    Returns:
+        (C, H, W) uint8 or uint16; depth is flattened to its maximum.
+
+    Raises:
+        DataError: it cannot be read; the message is the reason, without the file's name.
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        if not is_tiff(file.read(64)):
+            pages = images.decode(file)
+            result: Array = pages[min(number, len(pages) - 1)]
+            return result
+    with _opened(path) as tiff:
+        left = number
+        first = _layout(tiff.series[0], tiff).channels
+        for series in tiff.series:
+            layout = _layout(series, tiff)
+            if layout.channels != first:
+                continue
+            if left < layout.fields:
+                return _ordered(_values(path, tiff, series), layout, left)
+            left -= layout.fields
+    raise DataError(f"it has no field number {number}")
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The axes of a series sorted by what they mean."""
+
+    order: tuple[int, ...]
+    fields: int
+    depth: int
+    channels: int
+    guessed: str
+
+
+def _layout(series: Any, tiff: Any) -> _Layout:
+    axes, shape = series.axes, series.shape
+    if "Y" not in axes or "X" not in axes:
+        raise DataError("there is no image in the TIFF")
+    if math.prod(shape) > MAX_VALUES:
+        raise DataError(f"{'×'.join(map(str, shape))} values are too many for one file; cut it into pieces")
+    meaning, guessed = dict.fromkeys(axes, "field"), ""
+    for axis, size in zip(axes, shape, strict=True):
+        if axis in "YX":
+            meaning[axis] = axis
+        elif axis in "CS":
+            meaning[axis] = "channel"
+        elif axis == "Z":
+            meaning[axis] = "depth"
+        elif axis not in "TPRHVMAW" and not (tiff.is_ome or tiff.is_imagej):  # pages that nobody named
+            meaning[axis] = "channel" if size <= MOST_PAGES_AS_CHANNELS and "C" not in axes else "depth"
+            guessed = "channels" if meaning[axis] == "channel" else "depth"
+    groups = {
+        kind: [i for i, axis in enumerate(axes) if meaning[axis] == kind] for kind in ("field", "depth", "channel")
+    }
+    sizes = {kind: math.prod(shape[i] for i in places) for kind, places in groups.items()}
+    order = (*groups["field"], *groups["depth"], *groups["channel"], axes.index("Y"), axes.index("X"))
+    return _Layout(order, sizes["field"], sizes["depth"], sizes["channel"], guessed)
+
+
+def _ordered(values: Array, layout: _Layout, number: int) -> Array:
+    ordered = np.transpose(values, layout.order)
+    height, width = ordered.shape[-2:]
+    ordered = ordered.reshape(layout.fields, layout.depth, layout.channels, height, width)[number]
+    flat = ordered[0] if layout.depth == 1 else ordered.max(axis=0)
+    return _as_pixels(flat)
+
+
+def _as_pixels(values: Array) -> Array:
+    """uint8 or uint16; floats above 1 that fit are rounded (deconvolved or corrected images)."""
+    if values.dtype.kind == "f":
+        if not np.isfinite(values).all():
+            raise DataError("it holds NaN or infinite values")
+        low, high = float(values.min()), float(values.max())
+        if high > 1 and low >= -0.5 and high <= 65535.49:
+            return np.rint(np.maximum(values, 0)).astype(np.uint16)
+    return as_pixels(values)
+
+
+def _values(path: Path, tiff: Any, series: Any) -> Array:
+    try:
+        values: Array = series.asarray()
+        return values
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+    from PIL import Image, ImageSequence  # LZW and JPEG, which tifffile alone cannot read
+
+    wanted = [page.index for page in series.pages]
+    with Image.open(path, formats=("TIFF",)) as image:
+        pages = {i: np.asarray(page) for i, page in enumerate(ImageSequence.Iterator(image)) if i in set(wanted)}
+    return np.stack([pages[i] for i in wanted]).reshape(series.shape)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The TIFF, with its complaints told once, by us, as a DataError."""
+    import tifffile
+
+    log = logging.getLogger("tifffile")
+    if not any(isinstance(f, _Silence) for f in log.filters):
+        log.addFilter(_Silence())
+    try:
+        with tifffile.TiffFile(path, _multifile=False) as tiff:
+            if not tiff.series:
+                raise DataError("there is no image in the TIFF")
+            yield tiff
+    except (DataError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        raise DataError(f"the image is damaged ({(text[0] if text else type(error).__name__)[:160]})") from error
+
+
+class _Silence(logging.Filter):
+    """Drops tifffile's own lines; a filter, unlike a level, may be set by several threads."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return False
+
+
+def _channel_names(tiff: Any, count: int) -> tuple[str, ...] | None:
+    """Names from OME or ImageJ metadata, if there is a different one for every channel."""
+    names: list[str] = []
+    if tiff.is_ome and tiff.ome_metadata:
+        image = tiff.ome_metadata.split("</Image>", 1)[0]
+        names = [_unescaped(name) for name in re.findall(r"<Channel\b[^>]*?\bName=\"([^\"]+)\"", image)]
+    elif tiff.is_imagej and tiff.imagej_metadata:
+        names = [str(label).strip() for label in tiff.imagej_metadata.get("Labels", [])][:count]
+    return tuple(names) if len(names) == count and len(set(names)) == count else None
+
+
+def _unescaped(text: str) -> str:
+    import html
+
+    return html.unescape(text).strip()
+
+
+def _pixel_um(tiff: Any) -> float | None:
+    if tiff.is_ome and tiff.ome_metadata:
+        size = re.search(r"\bPhysicalSizeX=\"([0-9.eE+-]+)\"", tiff.ome_metadata)
+        unit = re.search(r"\bPhysicalSizeXUnit=\"([^\"]+)\"", tiff.ome_metadata)
+        factor = _LENGTHS.get(_unescaped(unit.group(1)) if unit else "µm")
+        return float(size.group(1)) * factor if size and factor and float(size.group(1)) > 0 else None
+    if tiff.is_imagej and tiff.imagej_metadata:
+        factor = _LENGTHS.get(str(tiff.imagej_metadata.get("unit", "")).strip())
+        tag = tiff.pages[0].tags.get("XResolution")
+        if factor and tag and tag.value[0] > 0:
+            return float(tag.value[1] / tag.value[0] * factor)
+    return None

@@ -1,0 +1,147 @@
+"""Every way in: a table of fields, a folder of a microscope's files, or files that hold whole fields (OME-TIFF)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
+from ssrl_core.datasets.cells.field_names import fields_by_name
+from ssrl_core.datasets.cells.field_tables import channel_names, choose, fields_of_table, narrowed
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.labels import class_names, natural_key
+from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.readers.tables import TABLES
+from ssrl_core.errors import DataError, SpecError
+
+_RGB = ("red", "green", "blue")
+
+
+def list_fields(
+    source: str | Path,
+    *,
+    channels: Sequence[str] | None = None,
+    nuclei: str | None = None,
+    where: Mapping[str, Sequence[Any]] | None = None,
+) -> FieldList:
+    """The fields of a table, a folder or a file.
+
+    Args:
+        channels: which channels, in which order; None = all.
+        nuclei: the channel that holds the nuclei; None = the first.
+        where: column -> values: only these fields.
+
+    Raises:
+        DataError: nothing there, or nothing that can be a field.
+        SpecError: a channel or a column that is not there, or no field that matches `where`.
+    """
+    path = Path(source).expanduser()
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder. Check the path.")
+    if path.is_dir():
+        listed = _of_folder(path, channels, nuclei)
+    elif path.suffix.lower() in TABLES:
+        listed = fields_of_table(path, channels, nuclei)
+    else:
+        listed = _of_files([path], path.parent, str(path), channels, nuclei)
+    if where:
+        listed.fields = _matching(listed, where)
+    return listed
+
+
+def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    every = sorted(
+        (p for p in folder.rglob("*") if p.is_file() and not _hidden(p, folder)), key=lambda p: natural_key(str(p))
+    )
+    tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
+    if len(tables) == 1:
+        return fields_of_table(tables[0], channels, nuclei)
+    pictures = [p for p in every if images.is_image(p.name) or p.suffix.lower() in (".c01", ".flex")]
+    if not pictures:
+        raise DataError(f"{folder}: there are no images in it. Give a folder of TIFF files, or a table of fields.")
+    named = fields_by_name(pictures)
+    if named is None:
+        return _of_files(pictures, folder, str(folder), channels, nuclei)
+    fields, names, skipped, maker = named
+    listed = FieldList(fields, names, 0, str(folder), folder, notes=[f"file names read as {maker}'s"])
+    listed.skipped = [{**item, "file": listed.shown(Path(item["file"]))} for item in skipped]
+    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
+    listed.channels = tuple(names[i] for i in places)
+    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in fields]
+    listed.pixel_um = _said_pixel(listed.fields)
+    return listed
+
+
+def _of_files(
+    paths: Sequence[Path], base: Path, where: str, channels: Sequence[str] | None, nuclei: str | None
+) -> FieldList:
+    """Files each of which holds one field or several, with all its channels."""
+    listed, known = FieldList([], (), 0, where, base), []
+    for path in paths:
+        try:
+            known.append((path, file_facts(path)))
+        except (OSError, DataError) as error:
+            listed.skipped.append({"file": listed.shown(path), "reason": why(error)})
+    if not known:
+        shown = "; ".join(f"{s['file']}: {s['reason']}" for s in listed.skipped[:3])
+        raise DataError(f"{where}: not one image in it can be read ({shown}). Give TIFF files, or a table of fields.")
+    usual = Counter(facts.channels for _, facts in known).most_common(1)[0][0]
+    first = next(facts for _, facts in known if facts.channels == usual)
+    for path, facts in known:
+        if facts.channels != usual:
+            reason = f"it has {facts.channels} channels where the others have {usual}"
+            listed.skipped.append({"file": listed.shown(path), "reason": reason})
+            continue
+        every = tuple(range(usual))
+        listed.fields += [FieldRow(((path,),), every, number, facts.fields) for number in range(facts.fields)]
+    picture = usual == 3 and first.names is None and not first.guessed and first.pixel_um is None
+    listed.channels = _RGB if picture else channel_names(first)
+    listed.pixel_um = first.pixel_um
+    listed.notes += _notes([facts for _, facts in known])
+    return narrowed(listed, channels, nuclei)
+
+
+def _notes(known: Sequence[FileFacts]) -> list[str]:
+    notes = []
+    if any(facts.guessed == "channels" for facts in known):
+        notes.append("pages of plain TIFF files were taken for channels")
+    deep = sum(facts.depth > 1 for facts in known)
+    if deep:
+        notes.append(f"the depth of {deep} files was flattened to its maximum")
+    return notes
+
+
+def _said_pixel(fields: Sequence[FieldRow]) -> float | None:
+    """The pixel size that the first readable file says."""
+    for row in fields[:3]:
+        try:
+            return file_facts(row.files[0][0]).pixel_um
+        except (OSError, DataError):
+            continue
+    return None
+
+
+def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[FieldRow]:
+    known = pd.DataFrame([dict(row.columns) for row in listed.fields])
+    kept = np.ones(len(listed.fields), bool)
+    for column, values in where.items():
+        if column not in known.columns:
+            found = ", ".join(map(str, known.columns)) or "none"
+            raise SpecError(
+                where=listed.where, field="where", rule=f"about a column of the fields ({found})", value=column
+            )
+        wanted = set(class_names(pd.Series(list(values))))
+        kept &= np.array([name in wanted for name in class_names(known[column])])
+    if not kept.any():
+        raise SpecError(where=listed.where, field="where", rule="one that some fields match", value=dict(where))
+    return [row for row, keep in zip(listed.fields, kept, strict=True) if keep]
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or path.name.lower() == "thumbs.db"

@@ -1,0 +1,133 @@
+"""Fields from the names that microscopes give to their files: plate, well, site, channel, depth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssrl_core.datasets.cells.fields import FieldRow
+
+_SUFFIX = r"\.(?:tiff?|png|c01|flex)$"
+_PLATE = r"(?:(?P<plate>.+)_)?"
+_WELL = r"(?P<well>[A-P]\d{1,2})"
+_GUID = r"(?:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?"
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How one maker's software names files."""
+
+    title: str
+    pattern: re.Pattern[str]
+
+
+def _naming(title: str, *pieces: str) -> Naming:
+    return Naming(title, re.compile("^" + "".join(pieces) + _SUFFIX, re.IGNORECASE))
+
+
+NAMINGS = (
+    _naming(
+        "Opera / Operetta (Harmony)",
+        r"r(?P<row>\d+)c(?P<column>\d+)f(?P<site>\d+)p(?P<z>\d+)-ch(?P<channel>\d+)",
+        r"(?:sk(?P<t>\d+))?(?:fk\d+)?(?:fl\d+)?",
+    ),
+    _naming(
+        "ImageXpress (MetaXpress)",
+        _PLATE + _WELL,
+        r"(?:_s(?P<site>\d+))?_w(?P<channel>\d)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
+        _GUID,
+    ),
+    _naming(
+        "Yokogawa (CellVoyager)",
+        _PLATE + _WELL,
+        r"_T(?P<t>\d+)F(?P<site>\d+)L\d+A\d+Z(?P<z>\d+)C(?P<channel>\d+)",
+    ),
+    _naming("Cellomics (ArrayScan)", _PLATE + _WELL, r"f(?P<site>\d+)d(?P<channel>\d+)"),
+)
+
+
+def fields_by_name(paths: Sequence[Path]) -> tuple[list[FieldRow], tuple[str, ...], list[dict[str, str]], str] | None:
+    """Files grouped to fields by their names.
+
+    Args:
+        paths: every image file; thumbnails are left out.
+
+    Returns:
+        Fields (in natural order), the channels' names (`w1`, `ch2` …), what is skipped (path, reason) and the maker's
+        name; None if most names follow no known pattern.
+    """
+    paths = [p for p in paths if "_thumb" not in p.name.lower()]
+    for naming in NAMINGS:
+        known = [(p, m) for p in paths if (m := naming.pattern.match(p.name))]
+        if known and len(known) > len(paths) / 2:
+            skipped = [
+                {"file": str(p), "reason": f"its name does not follow {naming.title}'s pattern"}
+                for p in paths
+                if not naming.pattern.match(p.name)
+            ]
+            fields, channels, missing = _grouped(known)
+            return fields, channels, skipped + missing, naming.title
+    return None
+
+
+def _grouped(
+    known: Sequence[tuple[Path, re.Match[str]]],
+) -> tuple[list[FieldRow], tuple[str, ...], list[dict[str, str]]]:
+    groups: dict[tuple[object, ...], dict[int, list[Path]]] = {}
+    columns: dict[tuple[object, ...], Mapping[str, object]] = {}
+    letters: dict[int, str] = {}
+    for path, match in known:
+        facts = match.groupdict()
+        own = _columns(path, facts)
+        key: tuple[object, ...] = (str(path.parent), own["plate"], own["well"], own["site"], int(facts.get("t") or 0))
+        channel = int(facts["channel"])
+        letters.setdefault(channel, _letter(match))
+        groups.setdefault(key, {}).setdefault(channel, []).append(path)
+        columns[key] = own
+    names = {channel: f"{letters[channel]}{channel}" for channel in sorted(letters)}
+    fields, skipped = [], []
+    for key in sorted(groups, key=lambda k: tuple(map(_natural, k))):
+        files = groups[key]
+        absent = [names[c] for c in names if c not in files]
+        if absent:
+            first = next(iter(files.values()))[0]
+            skipped.append({"file": str(first), "reason": f"its field has no file for channel {', '.join(absent)}"})
+            continue
+        fields.append(FieldRow(tuple(tuple(sorted(files[c])) for c in names), columns=columns[key]))
+    return fields, tuple(names.values()), skipped
+
+
+def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
+    well = facts.get("well")
+    if well is None:
+        well = f"{chr(64 + int(facts['row'] or 1))}{int(facts['column'] or 1):02d}"
+    else:
+        well = f"{well[0].upper()}{int(well[1:]):02d}"
+    folder = path.parent
+    if folder.name.lower() in ("images", "timepoint_1") and folder.parent.name:
+        folder = folder.parent
+    columns: dict[str, object] = {
+        "plate": facts.get("plate") or folder.name,
+        "well": well,
+        "site": int(facts.get("site") or 1),
+    }
+    if facts.get("t"):
+        columns["time_point"] = int(facts["t"] or 0)
+    return columns
+
+
+def _letter(match: re.Match[str]) -> str:
+    """What stands before the channel's number: `w`, `ch`, `d`, `C`."""
+    before = match.string[: match.start("channel")]
+    found = re.search(r"([A-Za-z]+)$", before)
+    return (
+        found.group(1)[-2:]
+        if found and found.group(1).lower().endswith("ch")
+        else (found.group(1)[-1] if found else "c")
+    )
+
+
+def _natural(value: object) -> tuple[int, float, str]:
+    return (0, float(value), "") if isinstance(value, int) else (1, 0.0, str(value))

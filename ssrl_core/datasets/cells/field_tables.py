@@ -1,0 +1,212 @@
+"""Fields from a table: one row a field, columns that name image files are its channels.
+
+Also CellProfiler's columns (`FileName_X` with `PathName_X`, or `URL_X`; with `Image_` before them as in BBBC021's own
+table).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import pandas as pd
+
+from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.known_columns import renamed
+from ssrl_core.datasets.readers import images
+from ssrl_core.errors import DataError, SpecError
+
+_SUFFIXES = (*images.SUFFIXES, ".flex", ".c01")
+_NAMED = re.compile(r"^(?:image_)?filename_(.+)$", re.IGNORECASE)
+_URLS = re.compile(r"^(?:image_)?url_(.+)$", re.IGNORECASE)
+
+
+def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """The fields that a table names, in its order.
+
+    Args:
+        path: CSV, TSV or Parquet; file names are relative to its folder.
+        channels: which channels, in which order; None = all, in the table's order.
+        nuclei: the channel that holds the nuclei; None = the first.
+
+    Raises:
+        DataError: no table, no rows, or no column of image files.
+        SpecError: a channel that is not there.
+    """
+    table = _read(path)
+    found = _file_columns(table)
+    if not found:
+        raise DataError(
+            where=str(path),
+            field="at least one column",
+            rule=f"of names of image files ({', '.join(images.SUFFIXES)}), or FileName_X with PathName_X",
+            value=[str(c) for c in table.columns],
+            remedy="Add a column for each channel with file names relative to the table's folder.",
+        )
+    if len(table) == 0:
+        raise DataError(f"{path}: the table has no rows. Add one row for each field.")
+    used = {c for pair in found.values() for c in pair if c}
+    folder_columns = {c for c in map(str, table.columns) if re.match(r"^(image_)?pathname_", c, re.IGNORECASE)}
+    rest = [c for c in table.columns if str(c) not in used | folder_columns]
+    names = renamed([str(c) for c in rest])
+    known = table[rest].rename(columns=str).rename(columns=names)
+    if "dose" in known and "dose_unit" not in known and any(c.lower() == "image_metadata_concentration" for c in names):
+        known = known.assign(dose_unit="µM")  # BBBC021's own table
+    listed = FieldList([], tuple(found), 0, str(path), path.parent)
+    _add_rows(listed, table, known, found)
+    return _with_channels(listed, channels, nuclei)
+
+
+def choose(
+    names: Sequence[str], wanted: Sequence[str] | None, nuclei: str | None, where: str
+) -> tuple[tuple[int, ...], int]:
+    """Places of the wanted channels among those there are, and the place of the nuclei among the wanted.
+
+    Raises:
+        SpecError: one that is not there, or one twice; or the nuclei's channel is not among the wanted.
+    """
+    asked = list(wanted) if wanted else list(names)
+    if len(set(asked)) != len(asked) or any(name not in names for name in asked):
+        raise SpecError(where=where, field="--channels", rule=f"some of {', '.join(names)}, each once", value=asked)
+    if nuclei is not None and nuclei not in asked:
+        raise SpecError(where=where, field="--nuclei", rule=f"one of {', '.join(asked)}", value=nuclei)
+    return tuple(names.index(name) for name in asked), asked.index(nuclei) if nuclei is not None else 0
+
+
+def _with_channels(listed: FieldList, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    if len(listed.channels) == 1 and listed.fields:
+        several = _inside_one_file(listed)
+        if several is not None:
+            return narrowed(several, channels, nuclei)
+    places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
+    listed.channels = tuple(listed.channels[i] for i in places)
+    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in listed.fields]
+    return listed
+
+
+def narrowed(listed: FieldList, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """A list of files that hold all channels, told which of them are wanted."""
+    places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
+    listed.channels = tuple(listed.channels[i] for i in places)
+    listed.fields = [FieldRow(row.files, places, row.number, row.of, row.columns) for row in listed.fields]
+    return listed
+
+
+def _inside_one_file(listed: FieldList) -> FieldList | None:
+    """The table's one column names files that hold several channels, or several fields; None if they are plain."""
+    known: list[tuple[FieldRow, FileFacts]] = []
+    unreadable: list[dict[str, str]] = []
+    for row in listed.fields:
+        try:
+            known.append((row, file_facts(row.files[0][0])))
+        except (OSError, DataError) as error:
+            unreadable.append({"file": listed.shown(row.files[0][0]), "reason": why(error)})
+    if not any(facts.channels > 1 or facts.fields > 1 for _, facts in known):
+        return None
+    column = listed.channels[0]
+    first = next(facts for _, facts in known)
+    listed.skipped += unreadable
+    listed.pixel_um = first.pixel_um
+    listed.channels = channel_names(first, column)
+    listed.fields = [
+        FieldRow(row.files, tuple(range(first.channels)), number, facts.fields, row.columns)
+        for row, facts in known
+        for number in range(facts.fields)
+    ]
+    return listed
+
+
+def channel_names(facts: FileFacts, stem: str = "channel") -> tuple[str, ...]:
+    """Names of a file's channels: its own, red, green, blue for a picture, else numbered."""
+    if facts.names:
+        return facts.names
+    if facts.channels == 1:
+        return (stem,)
+    return tuple(f"{stem}-{i + 1}" for i in range(facts.channels))
+
+
+def _add_rows(
+    listed: FieldList, table: pd.DataFrame, known: pd.DataFrame, found: Mapping[str, tuple[str, str | None]]
+) -> None:
+    rows, columns = table.to_dict("records"), known.to_dict("records")
+    for number, (row, own) in enumerate(zip(rows, columns, strict=True)):
+        files: list[tuple[Path, ...]] = []
+        for channel, (column, folder) in found.items():
+            path = _path(listed.base, row[column], row[folder] if folder else None)
+            if path is None:
+                listed.skipped.append(
+                    {"file": f"row {number + 1}", "reason": f"no file is named for channel {channel}"}
+                )
+                break
+            files.append((path,))
+        else:
+            listed.fields.append(FieldRow(tuple(files), columns={str(k): v for k, v in own.items()}))
+
+
+def _path(base: Path, name: Any, folder: Any) -> Path | None:
+    """Where the file lies: as given, else below the table's folder (tables travel, absolute paths do not)."""
+    if not isinstance(name, str) or not name.strip():
+        return None
+    text = name.strip()
+    if text.lower().startswith("file:"):
+        text = unquote(urlparse(text).path)
+        text = text[1:] if re.match(r"^/[A-Za-z]:", text) else text
+    given = _slashed(text)
+    if isinstance(folder, str) and folder.strip():
+        given = _slashed(folder) / given
+    tries = [given] if given.is_absolute() else []
+    parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]
+    tries += [base.joinpath(*parts[i:]) for i in range(len(parts))]
+    return next((path for path in tries if path.is_file()), base / given)
+
+
+def _slashed(text: str) -> Path:
+    """A path written on Windows or elsewhere."""
+    text = text.strip()
+    return Path(*PureWindowsPath(text).parts) if "\\" in text else Path(text)
+
+
+def _file_columns(table: pd.DataFrame) -> dict[str, tuple[str, str | None]]:
+    """channel -> (column of names, column of folders or None)."""
+    columns = [str(c) for c in table.columns]
+    for pattern in (_NAMED, _URLS):
+        named = {
+            m.group(1): c
+            for c in columns
+            if (m := pattern.match(c)) and _names_files(table[c], any_text=pattern is _URLS)
+        }
+        if named:
+            return {name: (column, _folder_column(columns, name)) for name, column in named.items()}
+    return {c: (c, None) for c in columns if _names_files(table[c])}
+
+
+def _folder_column(columns: Sequence[str], name: str) -> str | None:
+    wanted = re.compile(rf"^(?:image_)?pathname_{re.escape(name)}$", re.IGNORECASE)
+    return next((c for c in columns if wanted.match(c)), None)
+
+
+def _names_files(values: pd.Series[Any], *, any_text: bool = False) -> bool:
+    known = [v for v in values.dropna().tolist() if isinstance(v, str) and v.strip()]
+    return bool(known) and (any_text or sum(v.strip().lower().endswith(_SUFFIXES) for v in known) > len(known) / 2)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        data = path.read_bytes()
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("cp1252", "replace")  # what Excel writes
+        import io
+
+        first = text.split("\n", 1)[0]
+        separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+        return pd.read_csv(io.StringIO(text), sep=separator)
+    except (OSError, ValueError, pd.errors.ParserError) as error:
+        raise DataError(f"{path}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error

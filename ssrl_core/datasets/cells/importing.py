@@ -1,0 +1,189 @@
+"""From microscope fields to an image set of cells: streaming, by several threads, resumable, memory flat in the fields.
+
+Fields are processed in the order of their table; each leaves a shard (`shards.py`). When all are done the shards become
+the image set. A field that cannot be read is skipped with its reason; a cell that is not wanted is counted with its
+reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssrl_core import stores
+from ssrl_core.datasets.cells.assembly import Assembly
+from ssrl_core.datasets.cells.cutting import cut
+from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
+from ssrl_core.datasets.cells.illumination import corrected
+from ssrl_core.datasets.cells.nuclei import detect
+from ssrl_core.datasets.cells.planning import Plan, plan_import, plate_of
+from ssrl_core.datasets.cells.settings import CellSettings
+from ssrl_core.datasets.cells.shards import Shard, Shards
+from ssrl_core.datasets.creation import check_free, create
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.locking import held
+from ssrl_core.datasets.ordered import in_order
+from ssrl_core.datasets.progress import Report, told
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+_VERSION = 1  # raised when the same fields and settings would give other cells
+
+
+def import_fields(
+    source: str | Path,
+    name: str,
+    *,
+    nuclei: str | None = None,
+    channels: Sequence[str] | None = None,
+    size: int | None = None,
+    settings: CellSettings | None = None,
+    where: Mapping[str, Sequence[Any]] | None = None,
+    label: str | None = None,
+    group: str | None = None,
+    seed: int = 5,
+    title: str | None = None,
+    max_value: int | None = None,
+    workers: int | None = None,
+    stop: threading.Event | None = None,
+    report: Report | None = None,
+) -> ImageSet:
+    """Cut the cells out of every field and make an image set of them.
+
+    Run again after an interruption, with the same fields and settings, it goes on where it was. Beside the image set's
+    own files it leaves `cells.json` (settings, counts of what was dropped, notes) and `dropped.npz` (some of what was
+    dropped, by reason).
+
+    Args:
+        source: a table of fields, a folder, or a file (see `list_fields`).
+        name: the image set's name, a slug.
+        nuclei: the channel that holds the nuclei; None = the first.
+        channels: which channels, in which order; None = all.
+        size: side of the crops, px; None = that of the settings (196).
+        where: column -> values: only these fields.
+        label: the column that is the truth; None = `compound` if the fields have it.
+        group: a column no value of which may be in two splits (`well`, `plate`).
+        seed: decides order and split.
+        max_value: the pixel value that stands for 1; None = the bits that the cells use (8, 10, 12, 14 or 16).
+        workers: threads; None = one a core, at most 8.
+        stop: set by another thread to stop after the fields in work; what is done is kept for the next time.
+        report: told how it goes.
+
+    Raises:
+        SpecError: a name that is taken, a channel, column or setting that is not there.
+        DataError: nothing that can be read, or not one cell; nothing is left in the store.
+        Stopped: `stop` was set.
+    """
+    stores.check_slug(name, where="data cells")
+    check_free(name)
+    asked = settings or CellSettings()
+    asked = (asked if size is None else replace(asked, size=size)).checked()
+    listed = list_fields(source, channels=channels, nuclei=nuclei, where=where)
+    if not listed.fields:
+        raise DataError(_nothing(listed, listed.skipped))
+    asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
+    say = told(report)
+    with held(name):
+        shards = Shards(name, _key(listed, asked))
+        with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
+            kept = shards.begin()
+            plan = Plan.from_json(kept) if kept else plan_import(listed, asked, pool, say)
+            if not kept:
+                shards.keep_plan(plan.as_json())
+            _cut_all(listed, plan, shards, pool, stop, say)
+        assembly = Assembly(listed, plan, shards, label)
+        if not assembly.count:
+            shards.remove()
+            raise DataError(_nothing(listed, assembly.skipped, assembly.dropped))
+        imageset = create(
+            name,
+            assembly.chunks(say),
+            assembly.table,
+            title=title or name,
+            label=assembly.label,
+            max_value=max_value or assembly.max_value,
+            channels=listed.channels,
+            pixel_size_um=assembly.pixel_size_um,
+            seed=seed,
+            group=group,
+            source=assembly.source,
+            skipped=assembly.skipped,
+        )
+        assembly.write_report(imageset.folder)
+        shards.remove()
+    return imageset
+
+
+def _cut_all(
+    listed: FieldList, plan: Plan, shards: Shards, pool: ThreadPoolExecutor, stop: threading.Event | None, say: Report
+) -> None:
+    """Every field that is not done yet."""
+    finished = shards.done()
+    missing = (i for i in range(len(listed.fields)) if i not in finished)
+
+    def work(number: int) -> None:
+        _process(listed, plan, shards, number)
+
+    for done, _ in enumerate(
+        in_order(pool, work, _until(stop, missing), ahead=2 * (os.cpu_count() or 1)), start=len(finished) + 1
+    ):
+        say(done, len(listed.fields), "cutting cells out of fields")
+    if stop is not None and stop.is_set():
+        from ssrl_core.errors import Stopped
+
+        raise Stopped(
+            f"The import was stopped after {len(shards.done())} of {len(listed.fields)} fields. Run it again to go on."
+        )
+
+
+def _until(stop: threading.Event | None, numbers: Iterator[int]) -> Iterator[int]:
+    for number in numbers:
+        if stop is not None and stop.is_set():
+            return
+        yield number
+
+
+def _process(listed: FieldList, plan: Plan, shards: Shards, number: int) -> None:
+    """One field: read, even out, find nuclei, cut, keep."""
+    row = listed.fields[number]
+    try:
+        image = read_field(row)
+    except UnreadableField as error:
+        skipped = {"file": listed.shown(error.path), "reason": error.reason}
+        shards.write(number, Shard(0, {}, {}, skipped), None, None, {})
+        return
+    settings = plan.settings
+    even = corrected(image, plan.lightings.get(plate_of(row)))
+    labels = detect(even[listed.nuclei], settings.nuclei)
+    crops = cut(even, labels, settings, dna=listed.nuclei, salt=number, saturated_in=image)
+    highest = int(crops.pixels.max(initial=0))
+    shard = Shard(len(crops.pixels), {}, crops.dropped, None, image.dtype.name, highest)
+    shards.write(number, shard, crops.pixels, crops.table, crops.examples)
+
+
+def _key(listed: FieldList, settings: CellSettings) -> str:
+    """A digest of everything that decides the cells."""
+    digest = hashlib.sha256(json.dumps([_VERSION, settings.to_mapping(), listed.channels, listed.nuclei]).encode())
+    for row in listed.fields:
+        digest.update(repr((row.files, row.planes, row.number, sorted(map(str, row.columns.items())))).encode())
+    return digest.hexdigest()
+
+
+def _nothing(listed: FieldList, skipped: Sequence[Mapping[str, str]], dropped: Mapping[str, int] | None = None) -> str:
+    reasons = [f"{item['file']}: {item['reason']}" for item in list(skipped)[:3]]
+    reasons += [f"{count} nuclei dropped ({reason})" for reason, count in (dropped or {}).items()]
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    remedy = "Look at the nuclei channel, and give the usual diameter of a nucleus."
+    if dropped and max(dropped, key=lambda reason: dropped[reason]) == "border":
+        remedy = "Give a smaller size, or keep the cells at the border."
+    return f"{listed.where}: not one cell was found in {len(listed.fields)} fields{why}. {remedy}"

@@ -1,0 +1,190 @@
+"""Nuclei found in a DNA image: smoothing, threshold, distance transform, watershed, outlines at about half height."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.datasets.cells.foreground import binned, foreground, raised
+from ssrl_core.datasets.cells.settings import NucleusSettings
+from ssrl_core.datasets.cells.splitting import renumbered, split
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+_WORKING_PX = 16  # nuclei are sought in an image where they are about this wide
+_EDGE_LEVEL = 0.42  # share of a nucleus's brightness at which its outline lies
+
+
+def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
+    """Nuclei of a field.
+
+    Args:
+        dna: (H, W) numbers, DNA bright on dark.
+        settings: see NucleusSettings; its diameter is measured from this image if it is not given.
+
+    Returns:
+        (H, W) int32 label map: 0 = background, 1..n = nuclei in reading order.
+
+    Raises:
+        DataError: not a picture of one channel.
+        SpecError: settings out of their range.
+    """
+    if dna.ndim != 2 or min(dna.shape) < 2:
+        raise DataError(where="cells", field="the DNA image", rule="(H, W)", value=dna.shape)
+    s = (settings or NucleusSettings()).checked()
+    diameter = s.diameter_px or measure_diameter([dna], s)
+    if diameter is None:
+        return np.zeros(dna.shape, np.int32)
+    times = max(1, int(diameter // _WORKING_PX))
+    small, d = binned(dna, times), diameter / times
+    image = raised(small, d)
+    smooth = _blurred(image.signal, max(0.6, s.smoothing * d))
+    mask = _tidied(foreground(image, smooth, d, method=s.threshold, sensitivity=s.sensitivity), d)
+    regions = mask.astype(np.int32)
+    for _ in range(2):  # haze between nuclei is in the first mask; the second is of their own outlines
+        regions = _outlined(split(regions > 0, d, s.splitting), smooth, image.noise)
+    area = np.bincount(regions.ravel()) / (np.pi / 4 * d**2)
+    area[0] = 0
+    regions = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
+    return renumbered(_enlarged(regions, times, dna, smooth, s.smoothing * diameter))
+
+
+def measure_diameter(fields: list[Array], settings: NucleusSettings | None = None) -> float | None:
+    """The usual diameter of nuclei in px, from some fields; None if there are none.
+
+    The half width of everything that stands out, where it is widest; nuclei count by their area, so that specks do not
+    matter.
+    """
+    s = settings or NucleusSettings()
+    widths: list[Array] = []
+    for dna in fields:
+        widths.append(_widths(dna, s))
+    every = np.sort(np.concatenate(widths)) if widths else np.zeros(0)
+    if not len(every):
+        return None
+    weight = np.cumsum(every**2)
+    return float(every[np.searchsorted(weight, 0.5 * weight[-1])])
+
+
+def _widths(dna: Array, s: NucleusSettings) -> Array:
+    """Diameters where the foreground is widest, first with a guess of the scale, then with what was found."""
+    from scipy.ndimage import distance_transform_edt, maximum_filter
+
+    guess, found = max(8.0, min(dna.shape) / 20), np.zeros(0)
+    for _ in range(2):
+        times = max(1, int(guess // _WORKING_PX))
+        small, d = binned(dna, times), guess / times
+        image = raised(small, d)
+        smooth = _blurred(image.signal, max(0.7, 0.05 * d))
+        mask = foreground(image, smooth, d, method=s.threshold, sensitivity=s.sensitivity)
+        depth = distance_transform_edt(_tidied(mask, d))
+        gap = 2 * max(1, int(0.2 * d)) + 1
+        peaks = (depth > 1) & (depth == maximum_filter(depth, gap))
+        found = 2.15 * depth[peaks] * times  # the widest disc inside an oval is narrower than the oval
+        if not len(found):
+            result: Array = found
+            return result
+        weight = np.cumsum(np.sort(found) ** 2)
+        guess = float(np.clip(np.sort(found)[np.searchsorted(weight, 0.5 * weight[-1])], 4, min(dna.shape)))
+    return found
+
+
+def _tidied(mask: Array, d: float) -> Array:
+    """Holes filled, single specks gone."""
+    from scipy.ndimage import binary_opening, label
+
+    mask = binary_opening(mask, iterations=1) if d >= 8 else mask
+    holes, count = label(~mask)
+    if count:
+        size = np.bincount(holes.ravel())
+        size[0] = 0
+        touching = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
+        small = size < 0.4 * d**2
+        small[touching] = False
+        mask = mask | (small[holes] & (holes > 0))
+    filled: Array = mask
+    return filled
+
+
+def _outlined(regions: Array, smooth: Array, noise: float) -> Array:
+    """Each region cut at a share of its own brightness, so that bright and dim nuclei are outlined alike."""
+    level = _EDGE_LEVEL * _brightness(regions, smooth)
+    return np.where(smooth >= np.maximum(level, 2 * noise)[regions], regions, 0)
+
+
+def _enlarged(regions: Array, times: int, dna: Array, smooth: Array, sd_px: float) -> Array:
+    """The regions at the image's own size, their outlines found anew in its own pixels."""
+    if times == 1:
+        return _largest_pieces(regions)
+    level = _EDGE_LEVEL * _brightness(regions, smooth)
+    base = _local_floor(regions, binned(dna, times) - smooth)
+    height, width = dna.shape
+    rough = _widened(regions).repeat(times, axis=0).repeat(times, axis=1)[:height, :width]
+    fine = _blurred(dna.astype(np.float32), max(0.7, sd_px))
+    return _largest_pieces(np.where(fine >= (level + base)[rough], rough, 0))
+
+
+def _local_floor(regions: Array, background: Array) -> Array:
+    """Mean background under each region."""
+    count = np.maximum(np.bincount(regions.ravel()), 1)
+    floor: Array = np.bincount(regions.ravel(), background.ravel()) / count
+    return floor.astype(np.float32)
+
+
+def _brightness(regions: Array, smooth: Array) -> Array:
+    """Of each region: mean of its pixels weighted by themselves, so that a dim rim hardly counts."""
+    flat, values = regions.ravel(), np.maximum(smooth.ravel(), 0)
+    total = np.bincount(flat, values)
+    return (np.bincount(flat, values * values) / np.maximum(total, 1e-9)).astype(np.float32)
+
+
+def _widened(regions: Array) -> Array:
+    """The regions one pixel wider where nothing else is."""
+    from scipy.ndimage import maximum_filter
+
+    return np.where(regions > 0, regions, maximum_filter(regions, 3, mode="nearest"))
+
+
+def _largest_pieces(regions: Array) -> Array:
+    """Crumbs that the new outline left beside a region go; holes in it are filled."""
+    from skimage.measure import label
+
+    pieces = label(regions, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+    size = np.bincount(pieces.ravel())
+    owner = np.zeros(len(size), np.int64)
+    owner[pieces.ravel()] = regions.ravel()
+    largest = np.zeros(int(regions.max()) + 1, np.int64)
+    np.maximum.at(largest, owner[1:], size[1:])
+    kept = size >= 0.2 * largest[owner]
+    kept[0] = False
+    return _filled(np.where(kept[pieces], regions, 0).astype(np.int32))
+
+
+def _filled(regions: Array) -> Array:
+    """Holes that lie within one region belong to it."""
+    from skimage.measure import label
+
+    gaps = label(regions == 0, background=0, connectivity=1)  # type: ignore[no-untyped-call]
+    outer = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
+    hole = np.bincount(gaps.ravel()) > 0
+    hole[outer], hole[0] = False, False
+    rows, columns = np.nonzero(hole[gaps])
+    if not len(rows):
+        return regions
+    least, most = np.full(len(hole), np.iinfo(np.int32).max), np.zeros(len(hole), np.int32)
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = regions[rows + down, columns + right]
+        real, gap = beside > 0, gaps[rows, columns]
+        np.minimum.at(least, gap[real], beside[real])
+        np.maximum.at(most, gap[real], beside[real])
+    gap = gaps[rows, columns]
+    regions[rows, columns] = np.where(least[gap] == most[gap], most[gap], 0)
+    return regions
+
+
+def _blurred(image: Array, sd_px: float) -> Array:
+    from scipy.ndimage import gaussian_filter
+
+    blurred: Array = gaussian_filter(image, sd_px, mode="nearest", truncate=3)
+    return blurred

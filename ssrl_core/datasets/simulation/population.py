@@ -1,0 +1,121 @@
+"""Cells as numbers: size, shape, brightness and nuclear pieces of each, before anything is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.datasets.simulation.chance import Chance
+from ssrl_core.datasets.simulation.lobes import Lobes, draw_lobes
+from ssrl_core.datasets.simulation.responses import traits_of
+
+Array = np.ndarray[Any, Any]
+HARMONICS = (2, 3, 4, 5)
+TEETH = (9, 11, 13, 16)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """One row a cell; lengths in µm, angles in radians.
+
+    Attributes:
+        scene: (n,) the picture that the cell lies in.
+        x_um, y_um: (n,) middle of the nucleus, from the picture's top left corner.
+        response, strength: (n,) index into `RESPONSE_NAMES`, and how far it went.
+        waves, wave_phases: (n, 4) irregularity of the outline; `tooth_phases` (n, 4).
+        heart_x_um, heart_y_um: (n,) middle of the cell's body, from the middle of its nucleus.
+        dna, actin, tubulin: (n,) brightness factors.
+        texture: (n, 6) where in the tiles of texture the cell's own lie, 0..1.
+    """
+
+    scene: Array
+    x_um: Array
+    y_um: Array
+    response: Array
+    strength: Array
+    traits: dict[str, Array]
+    nuclear_radius_um: Array
+    cell_radius_um: Array
+    cell_ratio: Array
+    cell_angle: Array
+    waves: Array
+    wave_phases: Array
+    tooth_phases: Array
+    heart_x_um: Array
+    heart_y_um: Array
+    lobes: Lobes
+    dna: Array
+    actin: Array
+    tubulin: Array
+    fibre_angle: Array
+    texture: Array
+
+    def __len__(self) -> int:
+        return len(self.scene)
+
+    def take(self, rows: Array | slice) -> Cells:
+        """Some of the cells."""
+        kept = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name not in ("traits", "lobes")}
+        return replace(self, **kept, traits={k: v[rows] for k, v in self.traits.items()}, lobes=self.lobes.take(rows))
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Cells of which only what matters for finding them room is drawn: response, growth and size of the nucleus."""
+
+    scene: Array
+    response: Array
+    strength: Array
+    growth: Array
+    nuclear_radius_um: Array
+
+    def take(self, rows: Array) -> Seeds:
+        """Some of them."""
+        return Seeds(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+def draw_seeds(chance: Chance, scene: Array, response: Array, strength: Array, *, variety: float = 1.0) -> Seeds:
+    """Candidates for cells of some responses.
+
+    Args:
+        variety: how different cells of one condition are; 1 = as in real screens.
+    """
+    growth = chance.uniform(shape=len(scene))  # through the cell cycle: twice the DNA, a larger nucleus
+    area = traits_of(response, strength)["nuclear_area"] * (1 + 0.5 * growth)
+    return Seeds(scene, response, strength, growth, 5.6 * np.sqrt(area) * chance.factor(0.1 * variety, len(scene)))
+
+
+def grown(chance: Chance, seeds: Seeds, x_um: Array, y_um: Array, *, variety: float = 1.0) -> Cells:
+    """The cells that became of seeds at these places, each with its own shape and brightness."""
+    n = len(seeds.scene)
+    traits = traits_of(seeds.response, seeds.strength)
+    spread = 1 - traits["roundness"]
+    nuclear = seeds.nuclear_radius_um
+    body = 13.0 * np.sqrt(traits["cell_area"]) * chance.factor(0.16 * variety, n)
+    shift = 0.35 * nuclear * spread
+    stain = chance.factor(0.12 * variety, n)
+    return Cells(
+        scene=seeds.scene,
+        x_um=x_um,
+        y_um=y_um,
+        response=seeds.response,
+        strength=seeds.strength,
+        traits=traits,
+        nuclear_radius_um=nuclear,
+        cell_radius_um=np.maximum(body, 1.25 * nuclear),
+        cell_ratio=1 - spread * chance.uniform(0.05, 0.5, shape=n),
+        cell_angle=chance.uniform(0, np.pi, shape=n),
+        waves=(0.02 + 0.075 * spread)[:, None] * chance.normal(n, len(HARMONICS)),
+        wave_phases=chance.uniform(0, 2 * np.pi, shape=(n, len(HARMONICS))),
+        tooth_phases=chance.uniform(0, 2 * np.pi, shape=(n, len(TEETH))),
+        heart_x_um=shift * chance.normal(n),
+        heart_y_um=shift * chance.normal(n),
+        lobes=draw_lobes(chance, nuclear, traits, variety),
+        dna=traits["dna"] * (1 + 0.45 * seeds.growth) * stain / traits["nuclear_area"] ** 0.25,
+        actin=traits["actin"] * chance.factor(0.25 * variety, n),
+        tubulin=traits["tubulin"] * chance.factor(0.32 * variety, n),
+        fibre_angle=chance.uniform(0, np.pi, shape=n),
+        texture=chance.uniform(shape=(n, 6)),
+    )

@@ -1,0 +1,102 @@
+"""A run to other people's tools, one file a format. `EXPORTS` is the table; a format's module is imported when used.
+
+A new format is its row here and one file of the same name with `write(run, out) -> dict`, which writes the file `out`
+whole or not at all and returns what is worth telling (rows, keys …), JSON-able.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.runs.folder import RunFolder
+
+
+@dataclass(frozen=True)
+class ExportRow:
+    """A format.
+
+    Attributes:
+        title, sentence: what it is, for people.
+        suffix: of the file, with its dot.
+        needs: packages that are no requirement of Viewloom; asked for when they are missing.
+    """
+
+    title: str
+    suffix: str
+    sentence: str
+    needs: tuple[str, ...] = ()
+
+
+EXPORTS: dict[str, ExportRow] = {
+    "safetensors": ExportRow(
+        "Encoder, safetensors",
+        ".safetensors",
+        "The network's weights under torchvision's key names, with the spec in the file's metadata.",
+    ),
+    "torchvision": ExportRow(
+        "Encoder, torchvision",
+        ".pth",
+        "The weights as a state dict that torchvision's own network of that name loads.",
+    ),
+    "onnx": ExportRow(
+        "Encoder, ONNX",
+        ".onnx",
+        "The network with its normalisation, from images in 0..1 to embeddings, for any ONNX runtime.",
+        ("onnx", "onnxscript"),
+    ),
+    "card": ExportRow(
+        "Model card",
+        ".md",
+        "What was trained on what, under which transformations, what it reaches, for whom it fails, how to load it.",
+    ),
+}
+
+
+def export(run_id: str, to: str, out: Path) -> dict[str, Any]:
+    """Write a run in another format.
+
+    Args:
+        run_id: the run.
+        to: a row of `EXPORTS`.
+        out: the file to write; one that is there is replaced.
+
+    Returns:
+        {run, to, out, bytes} and what the format tells.
+
+    Raises:
+        SpecError: no such format, run or folder, or a package that is not installed.
+        RunError: the run has not what the format needs yet.
+    """
+    if to not in EXPORTS:
+        raise SpecError(
+            where="Export", field="to", rule="one of " + ", ".join(EXPORTS), value=to, remedy="Choose one of them."
+        )
+    _check_place(out)
+    missing = [name for name in EXPORTS[to].needs if importlib.util.find_spec(name) is None]
+    if missing:
+        raise SpecError(
+            where="Export",
+            field="to",
+            rule="a format whose packages are installed",
+            value=to,
+            remedy=f"Run: pip install {' '.join(missing)}.",
+        )
+    run = RunFolder(run_id).require()
+    told: dict[str, Any] = importlib.import_module(f"{__name__}.{to}").write(run, out)
+    return {"run": run.id, "to": to, "out": str(out), "bytes": out.stat().st_size, **told}
+
+
+def _check_place(out: Path) -> None:
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise SpecError(
+            where="Export",
+            field="out",
+            rule="a file in a folder that is there",
+            value=str(out),
+            remedy="Name a file." if out.is_dir() else "Make the folder first.",
+        )

@@ -1,0 +1,116 @@
+"""The lines of Python that load an exported encoder without Viewloom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+
+_TINY = """def block(inputs, outputs, kernel, stride):
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+network = nn.Sequential(OrderedDict(
+    features=nn.Sequential(
+        block({channels}, 32, 5, {stride}), block(32, 64, 3, 2), block(64, 128, 3, 2), block(128, 128, 3, 1)
+    ),
+    pool=nn.AdaptiveAvgPool2d(1),
+    flat=nn.Flatten(),
+))"""
+
+
+def torchvision_name(backbone: str, keys: Collection[str]) -> str | None:
+    """Name of the network in torchvision, None where it has none; VGG has batch norm where its weights have it."""
+    if backbone == "tiny_cnn" or "/" in backbone:
+        return None
+    if backbone.startswith("vgg") and any(key.endswith("running_mean") for key in keys):
+        return f"{backbone}_bn"
+    return backbone
+
+
+def loading_code(metadata: Mapping[str, str], keys: Collection[str], file: str) -> str:
+    """Python that makes `network` from a file and `embed(images)` from it.
+
+    Args:
+        metadata: of `encoder.safetensors`.
+        keys: names of its tensors.
+        file: name of the exported file; `.pth` is read weights-only.
+    """
+    network = _network(metadata, keys)
+    reading = "load_file" if file.endswith(".safetensors") else "torch.load"
+    weights = f'load_file("{file}")' if reading == "load_file" else f'torch.load("{file}", weights_only=True)'
+    imports = ["from collections import OrderedDict\n"] if "OrderedDict" in network else []
+    imports += ["import torch"]
+    imports += ["import torchvision"] if "torchvision." in network else []
+    imports += ["from safetensors.torch import load_file"] if reading == "load_file" else []
+    imports += ["from torch import nn"]
+    mean, sd = (json.loads(metadata[name]) for name in ("mean", "sd"))
+    return "\n".join(
+        [
+            *imports,
+            "",
+            network,
+            f"network.load_state_dict({weights})",
+            "network.eval()",
+            f"mean, sd = (torch.tensor(v).view(1, -1, 1, 1) for v in ({mean}, {sd}))",
+            "",
+            "@torch.inference_mode()",
+            "def embed(images):",
+            f'    """(B, {metadata["channels"]}, {metadata["side_px"]}, {metadata["side_px"]}) in 0..1 '
+            f'to (B, {metadata["dim"]})."""',
+            *_enlarging(metadata),
+            f"    return network({_input(metadata)})",
+        ]
+    )
+
+
+def _network(metadata: Mapping[str, str], keys: Collection[str]) -> str:
+    backbone, channels, small = metadata["backbone"], metadata["channels"], metadata["stem"] == "small"
+    name = torchvision_name(backbone, keys)
+    if backbone == "tiny_cnn":
+        return _TINY.format(channels=channels, stride=2 if small else 4)
+    if backbone.startswith("timm/"):
+        return f'import timm\nnetwork = timm.create_model("{backbone[5:]}", num_classes=0, in_chans={channels})'
+    if backbone.startswith("vgg"):
+        lines = [
+            f"network = torchvision.models.{name}()",
+            f"network.features[0] = nn.Conv2d({channels}, 64, 3, padding=1)",
+            "network.avgpool = nn.AdaptiveAvgPool2d(1)",
+            "network.classifier = nn.Identity()",
+        ]
+    elif backbone.startswith("convnext"):
+        patch = 2 if small else 4
+        lines = [
+            f"network = torchvision.models.{name}(stochastic_depth_prob=0.0)",
+            f"network.features[0][0] = nn.Conv2d({channels}, 96, {patch}, stride={patch})",
+            "network.classifier = nn.Sequential(network.classifier[0], nn.Flatten(1))",
+        ]
+    else:
+        first = "3, padding=1" if small else "7, stride=2, padding=3"
+        lines = [
+            f"network = torchvision.models.{name}()",
+            f"network.conv1 = nn.Conv2d({channels}, 64, {first}, bias=False)",
+            *(["network.maxpool = nn.Identity()"] if small else []),
+            "network.fc = nn.Identity()",
+        ]
+    return "\n".join(lines)
+
+
+def _input(metadata: Mapping[str, str]) -> str:
+    return "images" if _smallest(metadata) else "(images - mean) / sd"
+
+
+def _enlarging(metadata: Mapping[str, str]) -> list[str]:
+    """VGG and ConvNeXt halve the side five times (small ConvNeXt four): smaller images are enlarged first."""
+    side = _smallest(metadata)
+    if not side:
+        return []
+    return [
+        f"    images = nn.functional.interpolate((images - mean) / sd, size=({side}, {side}), mode='bilinear')",
+    ]
+
+
+def _smallest(metadata: Mapping[str, str]) -> int:
+    """The side that images are enlarged to, 0 where they are large enough."""
+    backbone, small = metadata["backbone"], metadata["stem"] == "small"
+    least = {"vgg": 32, "tin": 8, "con": 16 if small else 32}.get(backbone[:3], 1)
+    return least if int(metadata["side_px"]) < least else 0

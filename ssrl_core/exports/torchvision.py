@@ -1,0 +1,37 @@
+"""The encoder as a state dict for torchvision's network of the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
+from ssrl_core.exports.loading import loading_code, torchvision_name
+from ssrl_core.runs.folder import RunFolder
+
+
+def write(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells the network's name in torchvision and the lines of Python that load the file.
+
+    Raises:
+        SpecError: a backbone that torchvision has not.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = encoder_path(run)
+    metadata, keys = metadata_and_keys(path)
+    name = torchvision_name(metadata["backbone"], keys)
+    if name is None:
+        raise SpecError(
+            where=f"Run {run.id}",
+            field="backbone",
+            rule="one that torchvision has",
+            value=metadata["backbone"],
+            remedy="Export to safetensors or onnx; the model card has the lines that load it.",
+        )
+    state = load_file(path)
+    stores.replace(out, lambda file: torch.save(state, file))
+    return {"network": name, "code": loading_code(metadata, keys, out.name)}
