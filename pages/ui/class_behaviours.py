@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import class_table, frame
 from pages.ui.class_choice import POINTS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis.bias.behaviour import BEHAVIOURS
@@ -34,4 +34,4 @@ def view(scene: Scene) -> None:
         frame.quiet(f"No class has a slope: {rows['reason'].dropna().iloc[0]}.")
     with st.expander("As a table", icon=":material/table_rows:"):
         columns = ["class", "superclass", "n", "slope", "low", "high", "change", "r2", "p", "q", "behaviour", "reason"]
-        st.dataframe(rows[columns].round(4), hide_index=True)
+        class_table.show(rows[columns])

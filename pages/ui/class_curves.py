@@ -7,7 +7,7 @@ import html
 import pandas as pd
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import class_table, frame
 from pages.ui.class_numbers import Scene, settings_of
 from ssrl_core.analysis import bias
 from ssrl_core.figures.bias import class_curves
@@ -44,7 +44,7 @@ def view(scene: Scene) -> None:
             "Range: highest minus lowest mean over seeds. Change: last minus first value, with 95 % interval. "
             "p: does accuracy differ between values more than between seeds (one-way analysis of variance)?"
         )
-        st.dataframe(_table(scene.movers()), hide_index=True)
+        class_table.show(_table(scene.movers()))
 
 
 def _how() -> str:
@@ -99,4 +99,4 @@ def _finding(overall: pd.DataFrame, moved: pd.DataFrame) -> str:
 def _table(moved: pd.DataFrame) -> pd.DataFrame:
     columns = ["method", "backbone", "class", "superclass", "range", "lowest_at", "highest_at", "change", "low", "high"]
     columns += ["p", "eta2", "n"]
-    return moved[columns].astype({"lowest_at": str, "highest_at": str}).round(4)
+    return moved[columns]

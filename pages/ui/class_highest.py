@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
-from pages.ui import class_groups, frame
+from pages.ui import class_groups, class_table, frame
 from pages.ui.class_choice import LEVELS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis import bias
@@ -44,8 +42,7 @@ def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
     prices = choose_setting(found.prices, "prices", "for")
     st.plotly_chart(price_matrix(prices, title=_price(prices)), key="prices", config=_PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
-        shown = found.highest.assign(alike=found.highest["alike"].map(lambda values: ", ".join(map(_short, values))))
-        st.dataframe(shown.astype({"x": str, "reference": str}).round(4), hide_index=True)
+        class_table.show(found.highest)
 
 
 def _finding(highest: pd.DataFrame) -> str:
@@ -59,7 +56,3 @@ def _price(prices: pd.DataFrame) -> str:
     others = prices[prices["for"] != prices["class"]]
     loses, gains = int((others["verdict"] == "loses").sum()), int((others["verdict"] == "gains").sum())
     return f"Choosing for one: {gains} of {len(others)} others gain, {loses} lose, the rest cannot be told"
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import class_table, frame
 from pages.ui.class_numbers import Scene
 from ssrl_core.analysis import bias
 from ssrl_core.figures.bias import method_spread
@@ -20,4 +20,4 @@ def view(scene: Scene) -> None:
     st.plotly_chart(method_spread(rows, title=title), key="methods", config=_PLAIN)
     frame.quiet("sd_seeds: what seeds alone do; an sd of the means of about sd_seeds / √seeds is noise.")
     columns = ["dataset", "backbone", "method", "mean", "sd", "lowest", "highest", "values", "of", "seeds_low"]
-    st.dataframe(rows[[*columns, "sd_seeds", "reason"]].round(4), hide_index=True)
+    class_table.show(rows[[*columns, "sd_seeds", "reason"]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import class_table, frame
 from pages.ui.class_choice import CORRECTION, POINTS, pick
 from pages.ui.class_numbers import Scene, choose_setting, same_setting
 from ssrl_core.analysis import bias
@@ -82,14 +82,14 @@ def _opposed(pairs: pd.DataFrame) -> None:
         return
     frame.section("Most opposed", "Ordered by covariance: large only where both classes move.")
     columns = ["first", "second", "n", "pearson", "pearson_p", "kendall", "kendall_p", "spearman", "spearman_p"]
-    st.dataframe(rows[[*columns, "opposite_corrected"]].round(4), hide_index=True)
+    class_table.show(rows[[*columns, "opposite_corrected"]])
 
 
 def _all_pairs(scene: Scene, pairs: pd.DataFrame) -> None:
     with st.expander(f"All {len(pairs)} pairs of this setting", icon=":material/table_rows:"):
         frame.quiet("n: points that both classes have. p: two-sided. q: p adjusted over all pairs and coefficients.")
         shown = pairs.iloc[:, pairs.columns.get_loc("first") :]
-        st.dataframe(shown, hide_index=True)
+        class_table.show(shown)
         st.download_button(
             "Pairs", pairs.to_csv(index=False).encode(), f"{scene.name}-pairs.csv", "text/csv", on_click="ignore",
             icon=":material/download:",

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import choose, frame
+from pages.ui import choose, class_table, frame
 from pages.ui.class_choice import POINTS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis.properties import against_behaviour
@@ -27,7 +27,7 @@ _WORDS = """
 - **Feature covariance**: effective rank (Roy and Vetterli 2007), decay of the eigenvalues (Stringer et al. 2019), share
   of the first.
 - **Tests**: one-way analysis of variance with eta² (share of the variance between the groups); for a property of
-  several numbers multivariate, Pillai's trace with partial eta². The paper names neither the estimator nor the statistic.
+  several numbers multivariate, Pillai's trace with partial eta². The paper names neither estimator nor statistic.
 """
 
 
@@ -105,9 +105,9 @@ def _against(scene: Scene, points: str, table: pd.DataFrame) -> None:
     of_setting = _same(behaviours, rows)
     st.plotly_chart(property_groups(table, of_setting, rows, title=_finding(rows)), key="properties", config=_PLAIN)
     columns = ["property", "column", "test", "statistic", "df1", "df2", "p", "effect", "n", "groups", "reason"]
-    st.dataframe(rows[columns].round(4), hide_index=True)
+    class_table.show(rows[columns])
     with st.expander("Properties of each class", icon=":material/table_rows:"):
-        st.dataframe(table.round(4), hide_index=True)
+        class_table.show(table)
 
 
 def _same(behaviours: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import class_table, frame
 from pages.ui.class_choice import CORRECTION, POINTS, pick
 from pages.ui.class_numbers import Scene
 from ssrl_core.analysis import bias
@@ -29,7 +29,7 @@ def view(scene: Scene) -> None:
     else:
         frame.section("Shared by methods", "Classes with an opposite partner under several methods (table 6).")
         st.plotly_chart(shared_bars(shared), key="shared", config=_PLAIN)
-        st.dataframe(shared.assign(names=shared["names"].map(", ".join)).round(3), hide_index=True)
+        class_table.show(shared)
     frame.section("Linear evaluation against fine-tuning", "Does the bias go when the encoder may move (table 7)?")
     _probes(scene, points)
 
@@ -52,9 +52,9 @@ def _probes(scene: Scene, points: str) -> None:
         except SSRLError as error:
             frame.show_error(error)
             continue
-        st.dataframe(_shown(rows), hide_index=True)
+        class_table.show(_shown(rows))
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     columns = ["dataset", "backbone", "method", "first", "second", "opposite_first", "opposite_second", "opposite_both"]
-    return rows[[*columns, "compared", "same", "match", "match_by_chance", "reason"]].round(3)
+    return rows[[*columns, "compared", "same", "match", "match_by_chance", "reason"]]

@@ -17,6 +17,7 @@ from pages.ui import (
     class_opposites,
     class_properties,
     class_shared,
+    class_table,
     class_trade,
     frame,
 )
@@ -122,4 +123,4 @@ def _reasons(scene: Scene) -> None:
     if told.empty:
         return
     with st.expander(f"Missing or undefined ({len(told)})", icon=":material/info:"):
-        st.dataframe(told[["method", "class", "value", "reason"]].astype({"value": str}), hide_index=True)
+        class_table.show(told[["method", "class", "value", "reason"]])
