@@ -1,46 +1,15 @@
-"""Classes: which classes does this run tell apart, and which does another win or lose?"""
+"""Classes: which classes win and which lose: in one run, in another, as a transformation's parameter moves?"""
 
-import streamlit as st
-
-from pages.ui import choose, class_views, frame
-from pages.ui.class_scene import choose_beside, choose_probe, load
+from pages.ui import class_look, class_run, class_sweep, class_views, frame
 
 place = frame.open_page(
     "Classes",
-    "Which classes does this run tell apart, and which ones does another run win or lose?",
+    "Which classes win and which lose when a transformation changes?",
     icon="bar_chart",
-    css=class_views.CSS,
+    css=class_views.CSS + class_sweep.CSS,
 )
-columns = st.columns([4, 4, 2], vertical_alignment="bottom")
-with columns[0]:
-    run_id = choose.choose_run()
-with columns[1]:
-    other = choose_beside(run_id)
-with frame.guard():
-    first = load(run_id)
-    second = load(other) if other else None
-    with columns[2]:
-        probe = choose_probe([first, second] if second else [first])
-    if second is None:
-        class_views.tops(first)
-    else:
-        for run, column in zip((first, second), st.columns(2, gap="large"), strict=True):
-            with column:
-                class_views.tops(run, named=True)
-    if probe is None:
-        without = next(run for run in (first, second) if run and not (run.probe("linear") or run.probe("knn")))
-        frame.empty(f"No accuracy of classes: {without.why('linear')}.", icon="photo_library")
-    if second is not None:
-        class_views.beside(first, second, probe)
-    else:
-        class_views.alone(first, probe)
-    with place:
-        st.download_button(
-            "Table",
-            class_views.table_of(first, second, probe).to_csv(index=False).encode(),
-            f"{run_id}-classes-{probe}.csv",
-            "text/csv",
-            icon=":material/download:",
-            type="primary",
-            on_click="ignore",
-        )
+look = class_look.choose_look()
+if look == "run":
+    class_run.page(place)
+else:
+    class_sweep.page(place, look)

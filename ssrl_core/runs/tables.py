@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
+from ssrl_core.datasets.superclasses import superclasses_of
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs import registry, sweeps
+from ssrl_core.runs import adopt, registry, sweeps
 from ssrl_core.runs.folder import RunFolder
 
 
@@ -51,19 +53,54 @@ def classes_table(sweep: str) -> pd.DataFrame:
     rows = []
     for head, vary, _, results in _runs(sweep):
         named = {name: value for name, value in head.items() if name != "sweep"} | vary
-        for probe, found in _probes(results or {}):
-            for name, entry in (found.get("classes") or {}).items():
-                counted = {key: entry[key] for key in ("n", "correct", "accuracy")}
-                rows.append({**named, "probe": probe, "class": name, "superclass": None, **counted})
+        rows += class_rows(named, results or {})
     return pd.DataFrame(rows)
 
 
-def _probes(results: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, probe) of those that were measured: linear, knn, finetune-<share>."""
-    for name in ("linear", "knn"):
-        yield name, results.get(name) or {}
-    for share, found in (results.get("finetune") or {}).items():
-        yield f"finetune-{share}", found or {}
+def class_rows(head: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each class and probe of a run.
+
+    Args:
+        head: what stands before `probe` in each row; its `dataset` gives the superclasses.
+        results: `results.json` (C8). A fine-tuning on a share of the labels is the probe `finetune-SHARE`.
+    """
+    groups = superclasses_of(str(head["dataset"]))
+    probes = {name: results.get(name) for name in ("linear", "knn")}
+    probes |= {f"finetune-{share}": found for share, found in (results.get("finetune") or {}).items()}
+    return [
+        {**head, "probe": probe, "class": name, "superclass": groups.get(name)}
+        | {key: entry[key] for key in ("n", "correct", "accuracy")}
+        for probe, found in probes.items()
+        for name, entry in ((found or {}).get("classes") or {}).items()
+    ]
+
+
+def known_sweeps() -> list[dict[str, Any]]:
+    """The sweeps of this store, newest first: [{id, name, created_at}]."""
+    rows = [{key: row[key] for key in ("id", "name", "created_at")} for row in adopt.sweep_rows()]
+    return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
+
+
+def sweep_mapping(sweep: str) -> dict[str, Any]:
+    """The sweep as plain data, as it was queued.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    sweeps.members(sweep)
+    row = next(row for row in adopt.sweep_rows() if row["id"] == sweep)
+    return dict(json.loads(row["spec"]))
+
+
+def sweep_progress(sweep: str) -> dict[str, int]:
+    """Runs of a sweep by state, and `gone` for those that were deleted.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    states = {row["id"]: str(row["state"]) for row in registry.list_runs(demo=False)}
+    found = [states.get(member["id"], "gone") for member in sweeps.members(sweep)]
+    return {state: found.count(state) for state in dict.fromkeys(found)}
 
 
 def _runs(sweep: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]]:

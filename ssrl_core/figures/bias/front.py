@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.lines import label_ends, light
+from ssrl_core.figures.bias.lines import add_labels, end_labels, light
 from ssrl_core.figures.bias.panels import axis_name, wrapped
 from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
 from ssrl_core.figures.style import style
@@ -98,7 +98,7 @@ def _lines(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], title:
     )
     moved = changes["change"].dropna().to_numpy(dtype=float)
     if len(moved):
-        label_ends(fig, drawn, {}, (float(moved.min()), float(moved.max())))
+        add_labels(fig, end_labels(fig, drawn, {}, (float(moved.min()), float(moved.max()))))
     style(
         fig,
         title=wrapped(title),

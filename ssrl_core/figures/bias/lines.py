@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 OVERALL = "all classes"
+Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def class_curves(
@@ -42,6 +43,7 @@ def class_curves(
     fig = grid_of_panels([label for label, _ in found], columns)
     shown = classes[classes["class"].isin(list(chosen))]
     span = _span([overall, shown])
+    labels: list[dict[str, Any]] = []
     for number, (_, rows) in enumerate(found):
         at = place(number, len(found), columns)
         mine = _same_setting(shown, rows)
@@ -49,7 +51,8 @@ def class_curves(
         lines += [(name, named[name], mine[mine["class"] == name]) for name in chosen]
         for name, colour, line in lines:
             draw_line(fig, line, name, colour, at, dash="dot" if name == OVERALL else "solid")
-        label_ends(fig, lines, at, span)
+        labels += end_labels(fig, lines, at, span)
+    add_labels(fig, labels)
     note = runs_note(pd.concat([overall, shown]))
     finish(fig, len(found), columns, title=title, x=axis_name(overall) if x is None else x, y="accuracy", note=note)
     return fig.update_yaxes(tickformat=".0%", range=[span[0], span[1]])
@@ -62,12 +65,10 @@ def draw_line(
     if rows.empty:
         return
     accuracy, sd = rows["accuracy"].to_numpy(dtype=float), np.nan_to_num(rows["sd"].to_numpy(dtype=float))
-    for part in _unbroken(accuracy):
-        band = dict(mode="lines", line={"width": 0}, hoverinfo="skip", showlegend=False, **at)
-        fig.add_scatter(x=rows["x"].iloc[part], y=(accuracy - sd)[part], **band)
-        fig.add_scatter(
-            x=rows["x"].iloc[part], y=(accuracy + sd)[part], fill="tonexty", fillcolor=light(colour), **band
-        )
+    x, y = _band(rows["x"].to_list(), accuracy - sd, accuracy + sd)
+    fig.add_scatter(
+        x=x, y=y, mode="lines", line={"width": 0}, fill="toself", fillcolor=light(colour), hoverinfo="skip", **at
+    )
     fig.add_scatter(
         x=rows["x"],
         y=accuracy,
@@ -81,27 +82,35 @@ def draw_line(
     )
 
 
-def label_ends(
+def end_labels(
     fig: Figure, lines: Sequence[tuple[str, str, pd.DataFrame]], at: dict[str, int], span: tuple[float, float]
-) -> None:
-    """The name of each line right of its last point."""
+) -> list[dict[str, Any]]:
+    """Annotations with the name of each line right of its last point, for `add_labels`."""
     ends: list[tuple[str, str, Any, float]] = []
     for name, colour, rows in lines:
         known = rows[rows["accuracy"].notna()]
         if not known.empty:
             ends.append((name, colour, known["x"].iloc[-1], float(known["accuracy"].iloc[-1])))
     heights = apart([end[3] for end in ends], 0.065 * (span[1] - span[0]))
-    for (name, colour, x, _), y in zip(ends, heights, strict=True):
-        fig.add_annotation(
-            x=x,
-            y=y,
-            text=name,
-            showarrow=False,
-            xanchor="left",
-            xshift=6,
-            font={"color": colour, "size": 12},
-            **at,
-        )
+    axes = _axes(fig, at)
+    return [
+        {"x": x, "y": y, "text": name, "showarrow": False, "xanchor": "left", "xshift": 6}
+        | {"font": {"color": colour, "size": 12}, **axes}
+        for (name, colour, x, _), y in zip(ends, heights, strict=True)
+    ]
+
+
+def add_labels(fig: Figure, labels: Sequence[dict[str, Any]]) -> None:
+    """All annotations at once: one by one Plotly copies those before, which takes seconds for a hundred."""
+    fig.update_layout(annotations=[*fig.layout.annotations, *labels])
+
+
+def _axes(fig: Figure, at: dict[str, int]) -> dict[str, str]:
+    """`xref`, `yref` of a panel."""
+    if not at:
+        return {"xref": "x", "yref": "y"}
+    panel = fig.get_subplot(at["row"], at["col"])
+    return {"xref": panel.xaxis.plotly_name.replace("axis", ""), "yref": panel.yaxis.plotly_name.replace("axis", "")}
 
 
 def _same_setting(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -112,7 +121,17 @@ def _same_setting(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     return table[np.logical_and.reduce([(table[c] == first[c]).to_numpy(dtype=bool) for c in columns])]
 
 
-def _unbroken(values: np.ndarray[Any, np.dtype[np.float64]]) -> list[slice]:
+def _band(x: list[Any], low: Floats, high: Floats) -> tuple[list[Any], list[Any]]:
+    """Outlines of the band, one for each stretch without a gap, parted by None."""
+    xs: list[Any] = []
+    ys: list[Any] = []
+    for part in _unbroken(low):
+        xs += [*x[part], *x[part][::-1], None]
+        ys += [*low[part].tolist(), *high[part][::-1].tolist(), None]
+    return xs[:-1], ys[:-1]
+
+
+def _unbroken(values: Floats) -> list[slice]:
     """The stretches without a gap."""
     there = np.concatenate([[False], np.isfinite(values), [False]])
     edges = np.flatnonzero(there[1:] != there[:-1])

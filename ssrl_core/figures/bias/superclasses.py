@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.lines import draw_line, label_ends
+from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels
 from ssrl_core.figures.bias.panels import axis_name, finish, grid_of_panels, panels, place, runs_note
 from ssrl_core.figures.bias.panels import setting_columns as settings_of
 from ssrl_core.figures.colours import NEUTRAL, SIGNED, palette
@@ -28,6 +28,7 @@ def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int 
     lines = panels(curves)
     colours = palette(len(lines)) if len(lines) > 1 else ["#0d9488"]
     fig = grid_of_panels(names, columns, shared_y=False)
+    labels: list[dict[str, Any]] = []
     for number, name in enumerate(names):
         at = place(number, len(names), columns)
         drawn = []
@@ -38,7 +39,8 @@ def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int 
             _ring(fig, mine, highest[highest["for"] == name], colour, at)
         known = pd.concat([mine for _, _, mine in drawn])["accuracy"].dropna()
         if len(lines) > 1 and len(known):
-            label_ends(fig, drawn, at, (float(known.min()), float(known.max())))
+            labels += end_labels(fig, drawn, at, (float(known.min()), float(known.max())))
+    add_labels(fig, labels)
     note = f"ring: its own highest; {runs_note(curves)}; each panel has its own scale"
     finish(fig, len(names), columns, title=title, x=axis_name(curves), y="accuracy", note=note)
     return fig.update_yaxes(tickformat=".0%")

@@ -1,0 +1,58 @@
+"""Figure 3 for any sweep: each superclass (or class) with its own highest value, and the price that the others pay."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui import class_groups, class_table, frame
+from pages.ui.class_choice import LEVELS, pick
+from pages.ui.class_numbers import Scene, choose_setting
+from ssrl_core.analysis import bias
+from ssrl_core.figures.bias import highest_curves, price_matrix
+
+_PLAIN = {"displayModeBar": False}
+_MOST_PANELS = 24
+
+
+def view(scene: Scene) -> None:
+    """Curves with a ring at each own highest, then the matrix of prices of one setting."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        level = pick("Show", LEVELS, "level")
+        class_groups.bring(scene)
+    if level == "superclasses" and not class_groups.has_own(scene) and not class_groups.groups():
+        frame.empty(
+            "These classes have no superclasses. Bring a table with the columns class and superclass.", stop=False
+        )
+        return
+    with frame.guard():
+        _show(scene, level, scene.table if level == "classes" else class_groups.by_superclass(scene))
+
+
+def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
+    key = f"{level} {sorted((class_groups.groups() or {}).items())}"
+    found = scene.numbers(f"highest {key}", lambda: bias.own_highest(table, scene.x))
+    curves = scene.numbers(f"curves {key}", lambda: bias.curves(table, scene.x))
+    names = list(dict.fromkeys(found.highest["for"]))[:_MOST_PANELS]
+    highest = found.highest[found.highest["for"].isin(names)]
+    figure = highest_curves(curves.classes, highest, title=_finding(found.highest))
+    st.plotly_chart(figure, key="highest", config=_PLAIN)
+    if len(set(found.highest["for"])) > _MOST_PANELS:
+        frame.quiet(f"The first {_MOST_PANELS} of {found.highest['for'].nunique()}; the table has all.")
+    prices = choose_setting(found.prices, "prices", "for")
+    st.plotly_chart(price_matrix(prices, title=_price(prices)), key="prices", config=_PLAIN)
+    with st.expander("As a table", icon=":material/table_rows:"):
+        class_table.show(found.highest)
+
+
+def _finding(highest: pd.DataFrame) -> str:
+    """How many different values are somebody's highest."""
+    known = highest[highest["x"].notna()]
+    count, values = known["for"].nunique(), known["x"].nunique()
+    return f"{count} groups have their highest accuracy at {values} different values" if count else "No accuracies"
+
+
+def _price(prices: pd.DataFrame) -> str:
+    others = prices[prices["for"] != prices["class"]]
+    loses, gains = int((others["verdict"] == "loses").sum()), int((others["verdict"] == "gains").sum())
+    return f"Choosing for one: {gains} of {len(others)} others gain, {loses} lose, the rest cannot be told"

@@ -1,0 +1,130 @@
+"""Everything that the statistics say of one classes table, as one document of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ssrl_core.analysis.bias.accuracy_curves import curves
+from ssrl_core.analysis.bias.behaviour import behaviours
+from ssrl_core.analysis.bias.chance_floors import floor_summary, floors
+from ssrl_core.analysis.bias.columns import checked
+from ssrl_core.analysis.bias.grid import XNames
+from ssrl_core.analysis.bias.highest import own_highest
+from ssrl_core.analysis.bias.methods import method_summary
+from ssrl_core.analysis.bias.movement import movers
+from ssrl_core.analysis.bias.opposite_pairs import most_opposed, opposition
+from ssrl_core.analysis.bias.probes import compare_probes
+from ssrl_core.analysis.bias.reasons import reason_table
+from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.sentences import winners_and_losers
+from ssrl_core.analysis.bias.sharing import shared_classes
+from ssrl_core.analysis.bias.superclasses import by_superclass
+from ssrl_core.analysis.bias.trade_off import tradeoff
+
+Document = dict[str, Any]
+
+
+def statistics(
+    table: pd.DataFrame,
+    x: XNames,
+    *,
+    rule: Rule | None = None,
+    draws: int = 200,
+    seed: int = 0,
+    superclasses: Mapping[str, str] | None = None,
+    weights: Mapping[str, float] | None = None,
+    report: Callable[[int, int], None] | None = None,
+) -> Document:
+    """All statistics of section 3.1 of one table.
+
+    Args:
+        table, x, rule: as for `opposition`.
+        draws: permutations of each floor; 0 leaves the floors out.
+        superclasses: class -> superclass; None takes the table's own column, if it has one.
+        weights: class (or superclass) -> weight, for the trade-off; None leaves it out.
+
+    Returns:
+        tables: overall, curves, movers, pairs, opposed (the pairs that move most), classes, ratios, floors,
+        behaviours, methods, shared, shared_corrected, probes, superclasses, prices, trade_off, trade_off_changes,
+        reasons (a part that the table cannot give is empty, and its reason is among these); sentences (winners and
+        losers of each setting, and of the trade-off).
+    """
+    chosen = rule or Rule()
+    curve, found, moved = curves(table, x), opposition(table, x, chosen), movers(table, x)
+    document: Document = {
+        "overall": curve.overall,
+        "curves": curve.classes,
+        "movers": moved,
+        "pairs": found.pairs,
+        "opposed": most_opposed(found.pairs),
+        "classes": found.classes,
+        "ratios": found.ratios,
+        "floors": _floors(table, x, chosen, found.ratios, draws, seed, report),
+        "behaviours": behaviours(table, x, points=chosen.points),
+        "methods": method_summary(table, x),
+        "shared": shared_classes(found.classes),
+        "shared_corrected": shared_classes(found.classes, corrected=True),
+        "sentences": [winners_and_losers(rows) for _, rows in settings_of(moved)],
+    }
+    told = [curve.reasons, found.reasons]
+    document["probes"] = _probes(table, x, chosen, told)
+    document |= _superclasses(table, x, superclasses, told)
+    document |= _trade_off(table, x, weights, superclasses, document["sentences"], told)
+    return document | {"reasons": pd.concat(told, ignore_index=True).drop_duplicates(ignore_index=True)}
+
+
+def settings_of(rows: pd.DataFrame, before: str = "class") -> list[tuple[Any, pd.DataFrame]]:
+    """(setting, rows) of each setting: the columns before the one named say which."""
+    return list(rows.groupby(list(rows.columns[: rows.columns.get_loc(before)]), sort=False, dropna=False))
+
+
+def _floors(
+    table: pd.DataFrame, x: XNames, rule: Rule, ratios: pd.DataFrame, draws: int, seed: int, report: Any
+) -> pd.DataFrame:
+    if draws == 0:
+        return pd.DataFrame()
+    return floor_summary(floors(table, x, rule, draws=draws, seed=seed, report=report), ratios)
+
+
+def _probes(table: pd.DataFrame, x: XNames, rule: Rule, told: list[pd.DataFrame]) -> pd.DataFrame:
+    names = list(checked(table)["probe"].unique())
+    tuned = [name for name in names if str(name).startswith("finetune")]
+    if "linear" not in names or not tuned:
+        text = f"No comparison of probes: the table has {', '.join(names)}; linear and a fine-tuning are needed."
+        told.append(reason_table([{"kind": "one_probe", "class": None, "value": None, "reason": text}]))
+        return pd.DataFrame()
+    return pd.concat([compare_probes(table, x, second=name, rule=rule) for name in tuned], ignore_index=True)
+
+
+def _superclasses(
+    table: pd.DataFrame, x: XNames, superclasses: Mapping[str, str] | None, told: list[pd.DataFrame]
+) -> Document:
+    if superclasses is None and not ("superclass" in table and table["superclass"].notna().any()):
+        text = "No superclasses: the table names none, and none were brought."
+        told.append(reason_table([{"kind": "no_superclasses", "class": None, "value": None, "reason": text}]))
+        return {"superclasses": pd.DataFrame(), "prices": pd.DataFrame()}
+    found = own_highest(by_superclass(table, superclasses), x)
+    told.append(found.reasons)
+    return {"superclasses": found.highest, "prices": found.prices}
+
+
+def _trade_off(
+    table: pd.DataFrame,
+    x: XNames,
+    weights: Mapping[str, float] | None,
+    superclasses: Mapping[str, str] | None,
+    sentences: list[str],
+    told: list[pd.DataFrame],
+) -> Document:
+    if not weights:
+        return {"trade_off": pd.DataFrame(), "trade_off_changes": pd.DataFrame()}
+    own = "superclass" in table and table["superclass"].notna().any()
+    named = bool(set(weights) & set(checked(table)["class"]))
+    rows = table if named or not (superclasses or own) else by_superclass(table, superclasses)
+    found = tradeoff(rows, x, weights)
+    sentences += found.sentences
+    told.append(found.reasons)
+    return {"trade_off": found.values, "trade_off_changes": found.changes}

@@ -1,0 +1,172 @@
+"""The run specs that the paper's experiments start from, at full size and as rehearsals for a CPU; plain data.
+
+Settings: sections 3.1 to 3.4 and appendices A and B. Where the text is silent or in conflict with itself, the item says
+what was read into it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ssrl_core.specs.composition import load
+
+Mapping = dict[str, Any]
+
+SEEDS = [5, 6, 7, 8, 9]
+CIFAR_METHODS = ("barlow_twins", "byol", "moco_v2_plus", "simclr", "vicreg")
+CIFAR_RATES = {  # base rates of solo-learn for CIFAR; the text does not say whether they are scaled by batch / 256
+    "barlow_twins": (0.3, 1e-4),
+    "byol": (1.0, 1e-5),
+    "deepcluster_v2": (0.6, 1e-6),
+    "moco_v2_plus": (0.3, 1e-4),
+    "nnbyol": (1.0, 1e-5),
+    "nnclr": (0.4, 1e-5),
+    "ressl": (0.05, 1e-4),
+    "simclr": (0.4, 1e-5),
+    "simsiam": (0.5, 1e-5),
+    "swav": (0.6, 1e-6),
+    "vibcreg": (0.3, 1e-4),
+    "vicreg": (0.3, 1e-4),
+}
+HUE = "terms.0.composition.steps.color_jitter.hue"
+JITTER_P = "terms.0.composition.steps.color_jitter.p"
+CROP = "terms.0.composition.steps.resized_crop.scale"
+FLIP_P = "terms.0.composition.steps.horizontal_flip.p"
+FIRST, SECOND = "mnist-first-set", "mnist-second-set"
+LEFT, RIGHT = "cells-figure6-left", "cells-figure6-right"
+
+_ADAM = {"name": "adam", "lr": 0.001, "weight_decay": 0.0001}
+_QUICK_ADAM = {"name": "adam", "lr": 0.002, "weight_decay": 0.0001}
+_MOCO = {"name": "moco_v2_plus", "projection_dim": 128, "temperature": 0.07, "queue_size": 1024}
+_SMALL_MOCO = {**_MOCO, "hidden_dim": 256}
+_NO_EXTRAS = {"layouts": [], "online_every_epochs": 0}
+
+
+def mnist(**changes: Any) -> Mapping:
+    """MNIST as in appendix B.2: VGG11, MoCo v2+, 250 epochs of batches of 32, Adam."""
+    base = {
+        "dataset": "mnist",
+        "backbone": "vgg11",
+        "method": _MOCO,
+        "terms": [{"composition": FIRST}],
+        "optimizer": _ADAM,
+        "batch_size": 32,
+        "epochs": 250,
+        "evaluate": {"clusters": [10], "layouts": []},
+        "seeds": SEEDS,
+    }
+    return base | changes
+
+
+def small_mnist(**changes: Any) -> Mapping:
+    """The rehearsal: tiny CNN, 2,000 images, 8 epochs."""
+    small = {
+        "backbone": "tiny_cnn",
+        "method": _SMALL_MOCO,
+        "optimizer": _QUICK_ADAM,
+        "batch_size": 64,
+        "epochs": 8,
+        "limit_train": 2000,
+        "evaluate": {"clusters": [10], **_NO_EXTRAS},
+    }
+    return mnist(**small | changes)
+
+
+def byol_on_mnist() -> Mapping:
+    """Method and optimizer of BYOL in appendix B.2."""
+    method = {"name": "byol", "projection_dim": 256}
+    return {"method": method, "optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 1e-5}}
+
+
+def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any) -> Mapping:
+    """A sweep's base on CIFAR as in appendix B.1: 1,000 epochs of batches of 512 (vicreg 256), SGD."""
+    rate, decay = CIFAR_RATES[method]
+    base = {
+        "dataset": dataset,
+        "backbone": backbone,
+        "method": method,
+        "terms": [{"composition": "cifar-base"}],
+        "optimizer": {"name": "sgd", "lr": rate, "lr_scaling": "batch256", "weight_decay": decay},
+        "batch_size": 256 if method == "vicreg" else 512,
+        "epochs": 1000,
+        "evaluate": {"clusters": [], "layouts": []},
+        "seeds": SEEDS,
+    }
+    return base | changes
+
+
+def small_cifar(method: str = "simclr", **changes: Any) -> Mapping:
+    """The rehearsal on CIFAR-10: tiny CNN, 4 epochs of 4,370 images, seeds 5 to 7."""
+    small = {
+        "backbone": "tiny_cnn",
+        "method": {"name": method, "hidden_dim": 256, "projection_dim": 64} | _predictor(method),
+        "optimizer": _QUICK_ADAM,
+        "batch_size": 128,
+        "epochs": 4,
+        "limit_train": 4370,
+        "evaluate": {"clusters": [], **_NO_EXTRAS},
+        "seeds": [5, 6, 7],
+    }
+    return cifar("cifar10", method) | small | changes
+
+
+def _predictor(method: str) -> Mapping:
+    return {"predictor_dim": 256} if method in ("byol", "nnbyol", "nnclr", "simsiam") else {}
+
+
+def hue_values(count: int) -> Mapping:
+    """`vary` over the maximal hue, [0, 0.5]."""
+    return {HUE: {"from": 0.0, "to": 0.5, "count": count}}
+
+
+def cells(dataset: str, composition: Any, *, backbone: str = "vgg13", **changes: Any) -> Mapping:
+    """Cells as in appendix B.4: MoCo v2+, 400 epochs of batches of 128, Adam."""
+    base = {
+        "dataset": dataset,
+        "backbone": backbone,
+        "method": _MOCO,
+        "terms": composition if isinstance(composition, list) else [{"composition": composition}],
+        "optimizer": _ADAM,
+        "batch_size": 128,
+        "epochs": 400,
+        "evaluate": {"clusters": [2, 4], "layouts": []},
+        "seeds": SEEDS,
+    }
+    return base | changes
+
+
+def simulated(**changes: Any) -> Mapping:
+    """The rehearsal on simulated cells: untreated and the four higher doses of nocodazole, tiny CNN, 48 px views."""
+    where = {"compound": ["DMSO", "sim-nocodazole"], "dose": [0.0, 0.1, 0.3, 1.0, 3.0]}
+    small = {
+        "dataset": {"name": "simulated-cells", "where": where},
+        "backbone": "tiny_cnn",
+        "method": {**_SMALL_MOCO, "queue_size": 256},
+        "optimizer": _QUICK_ADAM,
+        "batch_size": 64,
+        "epochs": 12,
+        "evaluate": {"clusters": [2, 4], **_NO_EXTRAS},
+    }
+    return cells("simulated-cells", at_side("cells-first-set", 48)) | small | changes
+
+
+def mechanism(name: str, **changes: Any) -> Mapping:
+    """The rehearsal on the real crops of BBBC021: untreated and one mechanism of action, tiny CNN, 34 px views."""
+    small = {
+        "dataset": {"name": "bbbc021-crops", "where": {"moa": ["DMSO", name]}},
+        "batch_size": 32,
+        "method": {**_SMALL_MOCO, "queue_size": 64},
+        "epochs": 30,
+        "evaluate": {"split": "all", "clusters": [2], **_NO_EXTRAS},
+    }
+    return simulated(terms=[{"composition": at_side("cells-first-set", 34)}]) | small | changes
+
+
+def at_side(name: str, side_px: int) -> Mapping:
+    """A composition that ships, with views of another side."""
+    return {**load(name).to_mapping(), "name": f"{name}-{side_px}", "size": side_px}
+
+
+def weighted(left: Any = LEFT, right: Any = RIGHT) -> list[Mapping]:
+    """The two terms of table 4 and figure 7: 0.4 × the loss of figure 6 left + 1.0 × that of figure 6 right."""
+    return [{"composition": left, "weight": 0.4}, {"composition": right, "weight": 1.0}]

@@ -1,0 +1,89 @@
+"""`classes`: rows of a sweep, statistics of a sweep and of a file."""
+
+import json
+
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.cli import main
+from ssrl_core.runs import tables
+from tests.kit import make_run, make_sweep_table
+
+
+def answer(capsys, *words: str) -> tuple[int, dict]:
+    code = main([*words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "sweep.csv"
+    make_sweep_table().to_csv(path, index=False)
+    return path
+
+
+def test_a_file_gives_every_statistic_as_one_document(capsys, file):
+    code, found = answer(capsys, "classes", str(file), "--draws", "2", "--weight", "up=2", "--weight", "down=1")
+    data = found["data"]
+    assert code == 0
+    assert data["x"] == "vary.hue"
+    assert {data["opposed"][0]["first"], data["opposed"][0]["second"]} == {"down", "up"}
+    assert {row["class"]: row["behaviour"] for row in data["behaviours"]}["up"] == "ascending"
+    assert {row["floor"] for row in data["floors"]} == {"permuted", "trend_kept"}
+    assert data["trade_off"]
+    assert any(row["kind"] == "one_probe" for row in data["reasons"])
+
+
+def test_the_same_for_people_names_winners_and_pairs(capsys, file):
+    assert main(["classes", str(file), "--draws", "0"]) == 0
+    said = capsys.readouterr().out
+    assert "up +" in said
+    assert "opposed" in said
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["none.csv"],
+        ["{file}", "--x", "crop"],
+        ["{file}", "--draws", "-1"],
+        ["{file}", "--weight", "up=much"],
+        ["{file}", "--points", "seeds"],
+        ["no-such-sweep"],
+    ],
+)
+def test_bad_input_ends_with_2_and_a_remedy(capsys, file, words):
+    code, found = answer(capsys, "classes", *(word.replace("{file}", str(file)) for word in words))
+    assert code == 2
+    assert found["ok"] is False
+    assert found["error"]["message"]
+
+
+def test_rows_of_a_sweep_carry_fine_tuning_and_a_run_that_was_deleted_is_gone(capsys):
+    run = make_run()
+    results = stores.read_json(run / "results.json")
+    stores.write_json(run / "results.json", results | {"finetune": {"0.01": results["linear"]}})
+    member = {"id": run.name, "seed": 5, "values": {"epochs": 2}}
+    sweep = {"version": 1, "id": "kit-1", "name": "kit", "spec": "{}", "created_at": stores.utc_now()}
+    (stores.models_root() / "sweeps").mkdir(exist_ok=True)
+    stores.write_json(
+        stores.models_root() / "sweeps" / "kit-1.json", sweep | {"runs": [member, {**member, "id": "gone"}]}
+    )
+    _, found = answer(capsys, "classes", "kit-1")
+    assert {row["probe"] for row in found["data"]} == {"linear", "knn", "finetune-0.01"}
+    assert tables.sweep_progress("kit-1") == {"done": 1, "gone": 1}
+    assert [row["id"] for row in tables.known_sweeps()] == ["kit-1"]
+    code, told = answer(capsys, "classes", "kit-1", "--x", "epochs", "--draws", "0")
+    assert code == 0
+    assert any(row["kind"] == "nothing_tested" for row in told["data"]["reasons"])
+
+
+def test_cifar100_has_its_own_twenty_superclasses():
+    from ssrl_core.datasets.builtin import BUILT_IN
+    from ssrl_core.datasets.superclasses import superclasses_of
+
+    groups = superclasses_of("cifar100")
+    assert set(groups) == set(BUILT_IN["cifar100"].classes)
+    counts = [list(groups.values()).count(name) for name in set(groups.values())]
+    assert counts == [5] * 20
+    assert superclasses_of("cifar10") == {}
