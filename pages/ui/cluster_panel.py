@@ -10,13 +10,13 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import cluster_state, frame, gallery
-from pages.ui.cluster_scene import CLUSTER, Scene
+from pages.ui.cluster_scene import CLUSTER, Scene, facet
 from pages.ui.cluster_state import Selected
 from pages.ui.cluster_table import csv
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.neighbours import nearest_to
-from ssrl_core.analysis.selection import counts
-from ssrl_core.figures.colours import ACCENT, palette
+from ssrl_core.analysis.selection import counts_of_codes
+from ssrl_core.figures.colours import ACCENT
 from ssrl_core.figures.style import percent, three
 
 PER_PAGE = 60
@@ -41,7 +41,7 @@ CSS = """
 
 def panel(scene: Scene, clustering: Clustering) -> None:
     """The column, whatever is selected."""
-    now = cluster_state.selected(scene.run_id)
+    now = cluster_state.selected(scene.images)
     if now.focus is not None and scene.row_of(now.focus) >= 0:
         _focus(scene, clustering, now.focus)
     if len(now.image_ids):
@@ -64,7 +64,7 @@ def _focus(scene: Scene, clustering: Clustering, image_id: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section(f"Image {image_id}")
         if st.button("Close", icon=":material/close:", type="tertiary", key="focus-close"):
-            cluster_state.focus_on(scene.run_id, None)
+            cluster_state.focus_on(scene.images, None)
             st.rerun()
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=132):
@@ -86,7 +86,7 @@ def _focus(scene: Scene, clustering: Clustering, image_id: int) -> None:
 
 
 def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
-    chosen = np.isin(scene.ids, now.image_ids)
+    chosen = scene.mask(now.image_ids)
     n = int(chosen.sum())
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section(f"{n:,} images".replace(",", " ") if n != 1 else "1 image")
@@ -102,7 +102,7 @@ def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
                 on_click="ignore",
             )
             if st.button("Clear", icon=":material/close:", type="tertiary", key="selection-clear"):
-                cluster_state.clear(scene.run_id)
+                cluster_state.clear(scene.images)
                 st.rerun()
     frame.quiet(f"{now.words}; the most typical of them first")
     _pictures(scene, clustering, np.flatnonzero(chosen), now.focus)
@@ -110,12 +110,12 @@ def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
 
 
 def _pictures(scene: Scene, clustering: Clustering, rows: np.ndarray, focus: int | None) -> None:
-    middle = scene.x[rows].mean(axis=0)
-    away = np.linalg.norm(scene.x[rows] - middle, axis=1)
-    rows = rows[np.lexsort((rows, away))]
     pages = -(-len(rows) // PER_PAGE)
     page = min(int(st.session_state.get("clusters-page", 1)), pages)
-    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
+    away = scene.away_from_middle(rows)
+    upto = min(page * PER_PAGE, len(rows))
+    near = np.argpartition(away, upto - 1)[:upto]
+    shown = rows[near[np.lexsort((near, away[near]))]][(page - 1) * PER_PAGE :]
     gallery.show_grid(
         scene.imageset,
         scene.ids[shown],
@@ -130,28 +130,19 @@ def _pictures(scene: Scene, clustering: Clustering, rows: np.ndarray, focus: int
 
 
 def _counts(scene: Scene, clustering: Clustering, chosen: np.ndarray) -> None:
-    options = [*scene.columns(), CLUSTER]
-    column = st.selectbox("Counts of", options, key="counts-of", persist_state="session")
-    values, colours = _values(scene, clustering, column)
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 20:
-        here, everywhere = values[chosen], values
-        frame.quiet(
-            f"median {three(float(here.median()))} here, {three(float(everywhere.median()))} in all; "
-            f"middle half {three(float(here.quantile(0.25)))} to {three(float(here.quantile(0.75)))}"
-        )
+    column = st.selectbox("Counts of", [*scene.columns(), CLUSTER], key="counts-of", persist_state="session")
+    about = facet(scene, clustering, column)
+    if about.values is not None:
+        here, everywhere = (values[np.isfinite(values)] for values in (about.values[chosen], about.values))
+        if not len(here):
+            frame.quiet("None of them has a value.")
+            return
+        low, middle, high = (three(float(v)) for v in np.percentile(here, [25, 50, 75]))
+        frame.quiet(f"median {middle} here, {three(float(np.median(everywhere)))} in all; middle half {low} to {high}")
         return
-    st.html(_bars(counts(values, chosen), colours))
-
-
-def _values(scene: Scene, clustering: Clustering, column: str) -> tuple[pd.Series, dict[str, str]]:
-    if column == CLUSTER:
-        return pd.Series(clustering.ids), dict(zip(map(str, range(clustering.k)), palette(clustering.k), strict=True))
-    if scene.labels is not None and column == scene.label:
-        names = np.array([*scene.imageset.classes, None], dtype=object)
-        return pd.Series(names[scene.labels]), dict(
-            zip(scene.imageset.classes, palette(len(scene.imageset.classes)), strict=True)
-        )
-    return scene.table[column], {}
+    st.html(
+        _bars(counts_of_codes(about.codes, about.names, chosen), dict(zip(about.names, about.colours, strict=True)))
+    )
 
 
 def _bars(table: pd.DataFrame, colours: dict[str, str]) -> str:

@@ -28,7 +28,7 @@ def strips(scene: Scene, clustering: Clustering) -> None:
         shelves,
         strips=True,
         tile_px=56,
-        picked=cluster_state.selected(scene.run_id).focus,
+        picked=cluster_state.selected(scene.images).focus,
         key="cluster-strips",
         on_pick=lambda event: cluster_state.on_gallery(scene, clustering.ids, event),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pages.ui.cluster_scene import Scene
-from pages.ui.map_wire import Array
+from pages.ui.map_facets import Array
 from ssrl_core.analysis.clusters import Clustering, distances_to_own
 
 
