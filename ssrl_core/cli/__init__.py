@@ -14,7 +14,20 @@ from ssrl_core import __version__, stores
 from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
-COMMANDS = ("data", "compose", "lpips", "train", "sweep", "worker", "runs", "cluster", "layout", "classes")
+COMMANDS = (
+    "data",
+    "descriptors",
+    "compose",
+    "lpips",
+    "train",
+    "sweep",
+    "worker",
+    "runs",
+    "cluster",
+    "layout",
+    "classes",
+    "compare",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
