@@ -27,6 +27,7 @@ COMMANDS = (
     "layout",
     "classes",
     "compare",
+    "bench",
 )
 
 
