@@ -12,9 +12,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.map_facets import Array, Facet, facet_of, groups
-from ssrl_core.analysis.clusters import Clustering, nearest
+from ssrl_core import stores
+from ssrl_core.analysis.clusters import Clustering, borderline, nearest
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.errors import RunError
+from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.colours import palette
 from ssrl_core.runs.clustering import KMEANS
 from ssrl_core.runs.folder import RunFolder
@@ -100,7 +101,17 @@ def stamp_of(run_id: str) -> str:
     """Changes whenever a run's embedding, results or layouts do."""
     run = RunFolder(run_id)
     names = [n for n in run.files() if n in ("embedding.npy", "results.json") or n.startswith("layout_")]
-    return ";".join(f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names)
+    parts = [f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names]
+    return ";".join([*parts, _measured(run)])
+
+
+def _measured(run: RunFolder) -> str:
+    """Changes when the images are measured."""
+    try:
+        path = stores.data_root() / run.spec().dataset.name / "descriptors.parquet"
+        return f"descriptors:{path.stat().st_mtime_ns}"
+    except (SSRLError, OSError):
+        return ""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the embedding")
@@ -136,11 +147,23 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         ids=own,
         x=np.asarray(x[rows], np.float32),
         labels=imageset.label_ids[own] if known else None,
-        table=imageset.table.iloc[own].reset_index(drop=True),
+        table=_table(imageset, own),
         layouts={method: (points[rows], info) for method, (points, info) in run.layouts().items()},
         rows=rows,
         n_rows=len(ids),
     )
+
+
+def _table(imageset: ImageSet, own: Array) -> pd.DataFrame:
+    """What is known of these images, with their descriptors where those were measured."""
+    from ssrl_core.runs import descriptors
+
+    table = imageset.table.iloc[own].reset_index(drop=True)
+    measured = descriptors.read(imageset)
+    if measured is None:
+        return table
+    new = [name for name in measured.columns if name not in table.columns]
+    return pd.concat([table, measured[new].iloc[own].reset_index(drop=True)], axis=1)
 
 
 class _Held:
@@ -173,6 +196,11 @@ def typical(scene: Scene, k: int, method: str, count: int) -> tuple[Array, Array
     return _typical(_Held(scene), k, method, count)
 
 
+def doubtful(scene: Scene, k: int, method: str, count: int) -> tuple[Array, Array]:
+    """`analysis.clusters.borderline` of that clustering."""
+    return _doubtful(_Held(scene), k, method, count)
+
+
 @st.cache_data(max_entries=24, show_spinner="Finding clusters", hash_funcs=_HASH)
 def _clusters(held: _Held, k: int, method: str) -> Clustering:
     from ssrl_core.runs.clustering import own_clusters
@@ -194,6 +222,11 @@ def _typical(held: _Held, k: int, method: str, count: int) -> tuple[Array, Array
     return nearest(held.scene.x, _clusters(held, k, method), count)
 
 
+@st.cache_data(max_entries=24, show_spinner=False, hash_funcs=_HASH)
+def _doubtful(held: _Held, k: int, method: str, count: int) -> tuple[Array, Array]:
+    return borderline(held.scene.x, _clusters(held, k, method), count)
+
+
 def cluster_facet(clustering: Clustering) -> Facet:
     """The clusters as what colours mean; a cluster keeps its colour whatever the others are."""
     return groups(CLUSTER, clustering.ids, [str(i) for i in range(clustering.k)], palette(clustering.k))
@@ -206,10 +239,10 @@ def label_facet(scene: Scene) -> Facet | None:
     return groups(str(scene.label), scene.labels, list(scene.imageset.classes))
 
 
-def facet(scene: Scene, clustering: Clustering, name: str) -> Facet:
-    """What colours mean by its name: `cluster`, the label or another column."""
+def facet(scene: Scene, clustering: Clustering, name: str, named: Facet | None = None) -> Facet:
+    """What colours mean by its name: `cluster` (as `named`, else by number), the label or another column."""
     if name == CLUSTER:
-        return cluster_facet(clustering)
+        return named or cluster_facet(clustering)
     if name not in scene.facets:
         by_label = label_facet(scene) if name == scene.label else None
         scene.facets[name] = by_label or facet_of(name, scene.table[name])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import streamlit as st
 
 from pages.ui.cluster_choice import Choice
 from pages.ui.cluster_scene import CLUSTER, Scene, facet
+from pages.ui.map_facets import Facet
 from pages.ui.map_pictures import MOST_IMAGES, pictures_block, some_pictures
 from pages.ui.map_wire import pack_facet, pack_places
 from ssrl_core.analysis.clusters import Clustering
@@ -14,8 +17,8 @@ from ssrl_core.analysis.clusters import Clustering
 class _Held:
     """What a block is made of, as an argument of a cached function: its name says it all."""
 
-    def __init__(self, scene: Scene, clustering: Clustering | None = None) -> None:
-        self.scene, self.clustering = scene, clustering
+    def __init__(self, scene: Scene, clustering: Clustering | None = None, named: Facet | None = None) -> None:
+        self.scene, self.clustering, self.named = scene, clustering, named
 
 
 _HASH = {_Held: lambda held: ""}
@@ -32,9 +35,12 @@ def told_on(scene: Scene, choice: Choice) -> list[str]:
     return [choice.colour, *others]
 
 
-def facet_name(scene: Scene, choice: Choice, name: str) -> str:
-    """Name of the block of a column."""
-    return f"{scene.run_id}/{scene.stamp}/{name}" + (f"/{choice.k}" if name == CLUSTER else "")
+def facet_name(scene: Scene, choice: Choice, name: str, named: Facet) -> str:
+    """Name of the block of a column; that of the clusters changes with their names and colours."""
+    if name != CLUSTER:
+        return f"{scene.run_id}/{scene.stamp}/{name}"
+    said = hashlib.sha256(repr((named.names, named.colours)).encode()).hexdigest()[:12]
+    return f"{scene.run_id}/{scene.stamp}/{name}/{choice.method}/{choice.k}/{said}"
 
 
 def places(scene: Scene, choice: Choice) -> bytes | None:
@@ -44,11 +50,11 @@ def places(scene: Scene, choice: Choice) -> bytes | None:
     return _places(f"{scene.run_id}/{scene.stamp}/{choice.layout}", choice.layout, _Held(scene))
 
 
-def told_facets(scene: Scene, clustering: Clustering, choice: Choice) -> dict[str, bytes | None]:
+def told_facets(scene: Scene, clustering: Clustering, choice: Choice, named: Facet) -> dict[str, bytes | None]:
     """The columns that the map tells of, by the key of their component."""
     found: dict[str, bytes | None] = {"cluster-colour-0": None, "cluster-colour-1": None, "cluster-colour-2": None}
     for at, name in enumerate(told_on(scene, choice) if choice.layout else ()):
-        block = _facet(facet_name(scene, choice, name), name, _Held(scene, clustering))
+        block = _facet(facet_name(scene, choice, name, named), name, _Held(scene, clustering, named))
         found[f"cluster-colour-{at}"] = block
     return found
 
@@ -73,7 +79,7 @@ def _places(name: str, layout: str, held: _Held) -> bytes:
 @st.cache_data(max_entries=24, show_spinner=False, hash_funcs=_HASH)
 def _facet(name: str, column: str, held: _Held) -> bytes:
     assert held.clustering is not None
-    return pack_facet(facet(held.scene, held.clustering, column), name=name)
+    return pack_facet(facet(held.scene, held.clustering, column, held.named), name=name)
 
 
 @st.cache_data(max_entries=3, show_spinner=False, hash_funcs=_HASH)

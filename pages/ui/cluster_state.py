@@ -72,11 +72,20 @@ def on_map(scene: Scene, points: Array, colour: Facet, event: dict[str, Any]) ->
 def on_gallery(scene: Scene, clustering_ids: Array, event: dict[str, Any]) -> None:
     """Take a click in a row of images into the selection: an image, or a whole cluster by its heading."""
     if event.get("kind") == "image" and scene.row_of(int(event["id"])) >= 0:
-        focus_on(scene.images, int(event["id"]))
+        _one(scene, int(event["id"]), str(event.get("how", "new")))
     elif event.get("kind") == "head":
         cluster = int(event["name"])
         words = f"in cluster {cluster}" if cluster >= 0 else "in no cluster"
         select(scene.images, scene.ids[clustering_ids == cluster], words)
+
+
+def _one(scene: Scene, image_id: int, how: str) -> None:
+    now = selected(scene.images)
+    if how == "new":
+        focus_on(scene.images, image_id)
+        return
+    change = np.union1d if how == "add" else np.setdiff1d
+    select(scene.images, change(now.image_ids, [image_id]), "from several steps")
 
 
 def _take(scene: Scene, found: Array, event: dict[str, Any], words: str) -> None:

@@ -136,3 +136,35 @@ def distances_to_own(x: ArrayLike, clustering: Clustering) -> Floats:
     distances = np.full(len(table), np.nan, dtype=np.float32)
     distances[inside] = np.linalg.norm(table[inside] - clustering.centroids[clustering.ids[inside]], axis=1)
     return distances
+
+
+def borderline(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[np.int64], Floats]:
+    """The members of each cluster that lie almost as near to another centroid, the least certain first.
+
+    Args:
+        x: (n, D) the embedding that was clustered.
+
+    Returns:
+        row numbers (k, count) int64, -1 where a cluster has fewer members, and margins (k, count) float32: distance to
+        the next centroid minus distance to the own one, over their sum; 0 between the two, NaN where there is no row.
+    """
+    table = np.asarray(x, dtype=np.float32)
+    rows = np.full((clustering.k, count), -1, dtype=np.int64)
+    margins = np.full((clustering.k, count), np.nan, dtype=np.float32)
+    there = np.flatnonzero(np.asarray(clustering.sizes) > 0)
+    if len(there) < 2:
+        return rows, margins
+    for cluster in there:
+        members = np.flatnonzero(clustering.ids == cluster)
+        own = np.linalg.norm(table[members] - clustering.centroids[cluster], axis=1)
+        others = clustering.centroids[there[there != cluster]]
+        next_one = np.sqrt(np.maximum(_squares(table[members], others).min(axis=1), 0))
+        margin = (next_one - own) / np.maximum(next_one + own, 1e-12)
+        least = np.lexsort((members, margin))[:count]
+        rows[cluster, : len(least)], margins[cluster, : len(least)] = members[least], margin[least]
+    return rows, margins
+
+
+def _squares(x: Floats, centres: Floats) -> Floats:
+    """(n, m) squared distances."""
+    return np.asarray(np.square(x).sum(axis=1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(axis=1)[None])

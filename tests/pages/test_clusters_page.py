@@ -189,7 +189,7 @@ def test_the_table_has_every_image_its_cluster_and_its_places(scene):
     np.testing.assert_allclose(table["distance_to_centroid"], own, atol=1e-4)
     assert {"pca_x", "pca_y", "plate", "kind", "split", "source"} <= set(table.columns)
     chosen = clustering.ids == 1
-    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen)))) == chosen.sum()
+    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen=chosen)))) == chosen.sum()
 
 
 def test_the_map_can_be_coloured_by_what_tells_images_apart(scene):
