@@ -172,12 +172,10 @@ def _counts(shown: Shown, chosen: np.ndarray) -> None:
         low, middle, high = (three(float(v)) for v in np.percentile(here, [25, 50, 75]))
         frame.quiet(f"median {middle} here, {three(float(np.median(everywhere)))} in all; middle half {low} to {high}")
         return
-    st.html(
-        _bars(counts_of_codes(about.codes, about.names, chosen), dict(zip(about.names, about.colours, strict=True)))
-    )
+    st.html(bars(counts_of_codes(about.codes, about.names, chosen), dict(zip(about.names, about.colours, strict=True))))
 
 
-def _bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
+def bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
     """The commonest values: share of the selection as a bar, share of all images as a tick."""
     there = table[table["selected"] > 0]
     lines = []

@@ -99,11 +99,12 @@ def nearest_of(x: Floats, rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
 def moved(ids: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
     """(n,) bool: images whose cluster in the first is not matched to their cluster in the second.
 
-    Clusters without a partner (that share at least half) have moved as a whole. Images in no cluster have not moved.
+    Clusters are matched one to one, those that share most first, however little that is; one without a partner has
+    moved as a whole. Images in no cluster have not moved.
     """
     a, b = np.asarray(ids), np.asarray(others)
     partner = np.full(max(1, int(a.max(initial=-1)) + 1), -2)
-    for row, (column, _) in matched(contingency(a, b)).items():
+    for row, (column, _) in matched(contingency(a, b), least=1e-9).items():
         partner[row] = column
     both = (a >= 0) & (b >= 0)
     return np.asarray(both & (partner[np.maximum(a, 0)] != b))

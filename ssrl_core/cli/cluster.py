@@ -19,11 +19,12 @@ def register(commands: Any) -> None:
         description="k-means on the evaluated images, in the embedding. Found once for each K and seed, then kept.",
     )
     cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
-    cluster.add_argument("-k", type=int, metavar="K", help="number of clusters; with hdbscan, the fewest images of one")
+    asked = cluster.add_mutually_exclusive_group(required=True)
+    asked.add_argument("-k", type=int, metavar="K", help="number of clusters; with hdbscan, the fewest images of one")
     cluster.add_argument(
         "--method", choices=("kmeans", "hdbscan"), default="kmeans", help="kmeans (default) or hdbscan"
     )
-    cluster.add_argument("--over", metavar="A:B", help="instead: score every k from A to B, and keep the scores")
+    asked.add_argument("--over", metavar="A:B", help="instead: score every k from A to B, and keep the scores")
     cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
 
@@ -41,8 +42,6 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.over is not None:
         return _over(args)
-    if args.k is None:
-        raise SpecError(where="cluster", field="-k", rule="given", value=None, remedy="Name it, or --over A:B.")
     if args.nearest < 0:
         raise SpecError(where="cluster", field="--nearest", rule="at least 0", value=args.nearest)
     run = RunFolder(find(args.run_id))

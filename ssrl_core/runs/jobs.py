@@ -90,7 +90,8 @@ class Reporter:
         self._told = 0.0
 
     def __enter__(self) -> Reporter:
-        self(0.0)
+        if self.path is not None:
+            _write(self.path, "running", 0.0, "", os.getpid())
         return self
 
     def __call__(self, share: float) -> None:
