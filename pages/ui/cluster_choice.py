@@ -6,20 +6,27 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import frame, jobs_view
 from pages.ui.cluster_scene import CLUSTER, Scene
 from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.runs.clustering import HDBSCAN, KMEANS
+from ssrl_core.runs.folder import RunFolder
 
 MOST_CLUSTERS = 30
+_METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the page shows of a run."""
+    """What the page shows of a run.
+
+    `k` is the number of clusters; with `method` hdbscan, the fewest images of one.
+    """
 
     layout: str
     colour: str
     k: int
+    method: str = KMEANS
 
 
 def unfinished(run_id: str | None) -> None:
@@ -47,11 +54,36 @@ def choose_view(scene: Scene, columns: list) -> Choice:
             st.session_state["colour"] = CLUSTER  # the run that was left has columns that this one has not
         colour = st.selectbox("Colour by", options, key="colour", bind="query-params")
     with columns[2]:
-        k = _k(scene)
-    return Choice(layout, colour, k)
+        method = _method(scene)
+    with columns[3]:
+        k = _k(scene) if method == KMEANS else _least(scene)
+    return Choice(layout, colour, k, method)
 
 
 def _layout(scene: Scene) -> str:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        chosen = _stored_layout(scene)
+        _make_layout(scene)
+    return chosen
+
+
+def _make_layout(scene: Scene) -> None:
+    """Maps that this run has not yet, each a job that goes on when the page is left."""
+    lacking = [method for method in METHODS if method not in scene.layouts]
+    if not lacking or RunFolder(scene.run_id).is_demo:
+        return
+    with st.popover("", icon=":material/add:", help="Make another map"):
+        frame.quiet("Made in the background and kept with the run.")
+        for method in lacking:
+            jobs_view.job(
+                f"layout-{method}-{scene.run_id}",
+                ("layout", scene.run_id, "--method", method),
+                button=METHODS[method],
+                icon="scatter_plot",
+            )
+
+
+def _stored_layout(scene: Scene) -> str:
     stored = [method for method in METHODS if method in scene.layouts]
     if not stored:
         st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
@@ -70,6 +102,33 @@ def _layout(scene: Scene) -> str:
     return str(chosen or stored[0])
 
 
+def _method(scene: Scene) -> str:
+    if len(scene.ids) < 4:
+        return KMEANS
+    return str(
+        st.segmented_control(
+            "Clusters",
+            list(_METHODS),
+            key="method",
+            default=KMEANS,
+            format_func=_METHODS.__getitem__,
+            required=True,
+            bind="query-params",
+            help="k-means parts all images into k groups. HDBSCAN finds how many dense groups there are, and leaves "
+            "out what lies between them. Both work in the embedding, never on the map.",
+        )
+        or KMEANS
+    )
+
+
+def _least(scene: Scene) -> int:
+    n = len(scene.ids)
+    sizes = sorted({max(2, round(n * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)})
+    if st.session_state.get("least") not in sizes:
+        st.session_state["least"] = sizes[len(sizes) // 2]
+    return int(st.select_slider("Least size", sizes, key="least", help="The fewest images that make a cluster."))
+
+
 def _k(scene: Scene) -> int:
     most = max(2, min(max(MOST_CLUSTERS, 2 * len(scene.imageset.classes)), 200, len(scene.ids) - 1))
     asked = [int(k) for k in scene.results.get("clusters") or {}]
@@ -80,7 +139,7 @@ def _k(scene: Scene) -> int:
         return 1
     return int(
         st.slider(
-            "Clusters (k)",
+            "k",
             2,
             most,
             key="k",

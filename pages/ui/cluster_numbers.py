@@ -8,10 +8,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame
+from pages.ui import frame, jobs_view
+from pages.ui.cluster_choice import Choice
 from pages.ui.cluster_scene import Scene
 from ssrl_core.figures.score_over_k import score_over_k
 from ssrl_core.figures.style import percent, score, three
+from ssrl_core.runs.clustering import KMEANS
+from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.over_k import MOST_OVER
 
 CSS = """
 .vl-scores { display: flex; flex-wrap: wrap; gap: .5rem 2.4rem; align-items: flex-start; }
@@ -51,8 +55,11 @@ def numbers(scene: Scene, scores: Mapping[str, Any], layout: str) -> None:
     st.html(f'<div class="vl-scores">{"".join(cells)}</div>')
 
 
-def details(scene: Scene, scores: Mapping[str, Any], seen: Mapping[int, Mapping[str, Any]], k: int) -> None:
+def details(scene: Scene, scores: Mapping[str, Any], choice: Choice) -> None:
     """Folded: the other scores, how they change with k, and how to read them."""
+    seen = _over_k(scene)
+    if choice.method == KMEANS:
+        seen[choice.k] = scores
     with st.expander("How to read these numbers, and the other scores"):
         left, right = st.columns(2, gap="large")
         with left:
@@ -62,9 +69,27 @@ def details(scene: Scene, scores: Mapping[str, Any], seen: Mapping[int, Mapping[
             st.html(_others(scores))
         with right:
             if len(seen) > 1:
-                st.plotly_chart(score_over_k(seen, chosen=k), key="score-over-k", config={"displayModeBar": False})
+                chosen = choice.k if choice.method == KMEANS else None
+                st.plotly_chart(score_over_k(seen, chosen=chosen), key="score-over-k", config={"displayModeBar": False})
             else:
-                frame.quiet("Move the slider: the scores of every k that you visit are drawn here.")
+                frame.quiet("The scores of every k that was looked at are drawn here.")
+            if not RunFolder(scene.run_id).is_demo and len(scene.ids) > MOST_OVER:
+                jobs_view.job(
+                    f"over-k-{scene.run_id}",
+                    ("cluster", scene.run_id, "--over", f"2:{MOST_OVER}"),
+                    button=f"Score every k from 2 to {MOST_OVER}",
+                    icon="show_chart",
+                )
+
+
+def _over_k(scene: Scene) -> dict[int, Mapping[str, Any]]:
+    """Scores of all k that are known: from the run's results, the job, and this visit."""
+    from ssrl_core.runs.over_k import read
+
+    return {
+        **read(RunFolder(scene.run_id)),
+        **{int(k): v for k, v in (scene.results.get("clusters") or {}).items() if v},
+    }
 
 
 def _cell(what: str, value: str, beside: str, explained: str) -> str:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cluster_state, frame, gallery
-from pages.ui.cluster_scene import CLUSTER, Scene
+from pages.ui import cluster_state, cluster_tags, frame, gallery
+from pages.ui.cluster_choice import Choice
+from pages.ui.cluster_names import Names, cluster_facet
+from pages.ui.cluster_scene import CLUSTER, Scene, facet
 from pages.ui.cluster_state import Selected
-from pages.ui.cluster_table import csv
+from pages.ui.cluster_table import csv, parquet
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.neighbours import nearest_to
-from ssrl_core.analysis.selection import counts
-from ssrl_core.figures.colours import ACCENT, palette
+from ssrl_core.analysis.selection import counts_of_codes
+from ssrl_core.figures.colours import ACCENT
 from ssrl_core.figures.style import percent, three
 
 PER_PAGE = 60
@@ -39,15 +42,27 @@ CSS = """
 """
 
 
-def panel(scene: Scene, clustering: Clustering) -> None:
+@dataclass(frozen=True)
+class Shown:
+    """What the column speaks of: a run's images, their clusters and what those are called."""
+
+    scene: Scene
+    clustering: Clustering
+    choice: Choice
+    names: Names
+
+
+def panel(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -> None:
     """The column, whatever is selected."""
-    now = cluster_state.selected(scene.run_id)
+    shown = Shown(scene, clustering, choice, names)
+    now = cluster_state.selected(scene.images)
     if now.focus is not None and scene.row_of(now.focus) >= 0:
-        _focus(scene, clustering, now.focus)
+        _focus(shown, now.focus)
     if len(now.image_ids):
-        _selection(scene, clustering, now)
+        _selection(shown, now)
     elif now.focus is None:
         _hint()
+        cluster_tags.kept(scene)
 
 
 def _hint() -> None:
@@ -59,41 +74,43 @@ def _hint() -> None:
         )
 
 
-def _focus(scene: Scene, clustering: Clustering, image_id: int) -> None:
+def _focus(shown: Shown, image_id: int) -> None:
+    scene, clustering = shown.scene, shown.clustering
     row = scene.row_of(image_id)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section(f"Image {image_id}")
         if st.button("Close", icon=":material/close:", type="tertiary", key="focus-close"):
-            cluster_state.focus_on(scene.run_id, None)
+            cluster_state.focus_on(scene.images, None)
             st.rerun()
     with st.container(horizontal=True, gap="medium"):
         with st.container(width=132):
             gallery.show_grid(scene.imageset, [image_id], columns=1, tile_px=128, key="focus-image")
         with st.container(width="stretch"):
-            st.html(_facts(scene, clustering, row))
+            st.html(_facts(shown, row))
     near, away = nearest_to(scene.x, row, _NEIGHBOURS)
     if len(near):
-        frame.quiet("Most like it, by distance in the embedding")
+        frame.quiet(f"Most like it of all {len(scene.ids)} images, by distance in the embedding (exact)")
         gallery.show_grid(
             scene.imageset,
             scene.ids[near],
             columns=5,
             captions=[three(float(d)) for d in away],
-            tips=[_tip(scene, clustering, int(r)) for r in near],
+            tips=[_tip(shown, int(r)) for r in near],
             key="focus-near",
             on_pick=lambda event: cluster_state.on_gallery(scene, clustering.ids, event),
         )
 
 
-def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
-    chosen = np.isin(scene.ids, now.image_ids)
+def _selection(shown: Shown, now: Selected) -> None:
+    scene, clustering = shown.scene, shown.clustering
+    chosen = scene.mask(now.image_ids)
     n = int(chosen.sum())
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section(f"{n:,} images".replace(",", " ") if n != 1 else "1 image")
         with st.container(horizontal=True, width="content", gap="xsmall"):
             st.download_button(
                 "CSV",
-                lambda: csv(scene, clustering, chosen),
+                lambda: csv(scene, clustering, shown.names, chosen),
                 f"{scene.run_id}-selection.csv",
                 "text/csv",
                 icon=":material/download:",
@@ -101,26 +118,40 @@ def _selection(scene: Scene, clustering: Clustering, now: Selected) -> None:
                 key="selection-csv",
                 on_click="ignore",
             )
+            st.download_button(
+                "Parquet",
+                lambda: parquet(scene, clustering, shown.names, chosen),
+                f"{scene.run_id}-selection.parquet",
+                "application/vnd.apache.parquet",
+                type="tertiary",
+                key="selection-parquet",
+                on_click="ignore",
+            )
+            cluster_tags.keep(scene, now)
             if st.button("Clear", icon=":material/close:", type="tertiary", key="selection-clear"):
-                cluster_state.clear(scene.run_id)
+                cluster_state.clear(scene.images)
                 st.rerun()
-    frame.quiet(f"{now.words}; the most typical of them first")
-    _pictures(scene, clustering, np.flatnonzero(chosen), now.focus)
-    _counts(scene, clustering, chosen)
+    elsewhere = len(now.image_ids) - n
+    more = f"; {elsewhere} more are not among this run's evaluated images" if elsewhere else ""
+    frame.quiet(f"{now.words}; the most typical of them first{more}")
+    if n:
+        _pictures(shown, np.flatnonzero(chosen), now.focus)
+        _counts(shown, chosen)
 
 
-def _pictures(scene: Scene, clustering: Clustering, rows: np.ndarray, focus: int | None) -> None:
-    middle = scene.x[rows].mean(axis=0)
-    away = np.linalg.norm(scene.x[rows] - middle, axis=1)
-    rows = rows[np.lexsort((rows, away))]
+def _pictures(shown: Shown, rows: np.ndarray, focus: int | None) -> None:
+    scene, clustering = shown.scene, shown.clustering
     pages = -(-len(rows) // PER_PAGE)
     page = min(int(st.session_state.get("clusters-page", 1)), pages)
-    shown = rows[(page - 1) * PER_PAGE : page * PER_PAGE]
+    away = scene.away_from_middle(rows)
+    upto = min(page * PER_PAGE, len(rows))
+    near = np.argpartition(away, upto - 1)[:upto]
+    page_rows = rows[near[np.lexsort((near, away[near]))]][(page - 1) * PER_PAGE :]
     gallery.show_grid(
         scene.imageset,
-        scene.ids[shown],
+        scene.ids[page_rows],
         tile_px=44,
-        tips=[_tip(scene, clustering, int(row)) for row in shown],
+        tips=[_tip(shown, int(row)) for row in page_rows],
         picked=focus,
         key="selection-grid",
         on_pick=lambda event: cluster_state.on_gallery(scene, clustering.ids, event),
@@ -129,32 +160,22 @@ def _pictures(scene: Scene, clustering: Clustering, rows: np.ndarray, focus: int
         st.pagination(pages, key="clusters-page")
 
 
-def _counts(scene: Scene, clustering: Clustering, chosen: np.ndarray) -> None:
-    options = [*scene.columns(), CLUSTER]
-    column = st.selectbox("Counts of", options, key="counts-of", persist_state="session")
-    values, colours = _values(scene, clustering, column)
-    if pd.api.types.is_numeric_dtype(values) and values.nunique() > 20:
-        here, everywhere = values[chosen], values
-        frame.quiet(
-            f"median {three(float(here.median()))} here, {three(float(everywhere.median()))} in all; "
-            f"middle half {three(float(here.quantile(0.25)))} to {three(float(here.quantile(0.75)))}"
-        )
+def _counts(shown: Shown, chosen: np.ndarray) -> None:
+    scene, clustering = shown.scene, shown.clustering
+    column = st.selectbox("Counts of", [*scene.columns(), CLUSTER], key="counts-of", persist_state="session")
+    about = facet(scene, clustering, column, cluster_facet(clustering, shown.names))
+    if about.values is not None:
+        here, everywhere = (values[np.isfinite(values)] for values in (about.values[chosen], about.values))
+        if not len(here):
+            frame.quiet("None of them has a value.")
+            return
+        low, middle, high = (three(float(v)) for v in np.percentile(here, [25, 50, 75]))
+        frame.quiet(f"median {middle} here, {three(float(np.median(everywhere)))} in all; middle half {low} to {high}")
         return
-    st.html(_bars(counts(values, chosen), colours))
+    st.html(bars(counts_of_codes(about.codes, about.names, chosen), dict(zip(about.names, about.colours, strict=True))))
 
 
-def _values(scene: Scene, clustering: Clustering, column: str) -> tuple[pd.Series, dict[str, str]]:
-    if column == CLUSTER:
-        return pd.Series(clustering.ids), dict(zip(map(str, range(clustering.k)), palette(clustering.k), strict=True))
-    if scene.labels is not None and column == scene.label:
-        names = np.array([*scene.imageset.classes, None], dtype=object)
-        return pd.Series(names[scene.labels]), dict(
-            zip(scene.imageset.classes, palette(len(scene.imageset.classes)), strict=True)
-        )
-    return scene.table[column], {}
-
-
-def _bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
+def bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
     """The commonest values: share of the selection as a bar, share of all images as a tick."""
     there = table[table["selected"] > 0]
     lines = []
@@ -176,9 +197,12 @@ def _bars(table: pd.DataFrame, colours: dict[str, str]) -> str:
     )
 
 
-def _facts(scene: Scene, clustering: Clustering, row: int) -> str:
-    away = float(np.linalg.norm(scene.x[row] - clustering.centroids[clustering.ids[row]]))
-    facts: dict[str, Any] = {CLUSTER: f"{clustering.ids[row]}, {three(away)} from its centroid"}
+def _facts(shown: Shown, row: int) -> str:
+    scene, cluster = shown.scene, int(shown.clustering.ids[row])
+    facts: dict[str, Any] = {CLUSTER: "in none"}
+    if cluster >= 0:
+        away = float(np.linalg.norm(scene.x[row] - shown.clustering.centroids[cluster]))
+        facts[CLUSTER] = f"{shown.names.short(cluster)}, {three(away)} from its centroid"
     if scene.labels is not None:
         code = int(scene.labels[row])
         facts[str(scene.label)] = scene.imageset.classes[code] if code >= 0 else "–"
@@ -191,8 +215,9 @@ def _facts(scene: Scene, clustering: Clustering, row: int) -> str:
     return f'<dl class="vl-facts">{lines}</dl>'
 
 
-def _tip(scene: Scene, clustering: Clustering, row: int) -> str:
+def _tip(shown: Shown, row: int) -> str:
+    scene = shown.scene
     parts = [f"image {scene.ids[row]}"]
     if scene.labels is not None and scene.labels[row] >= 0:
         parts.append(f"{scene.label} {scene.imageset.classes[scene.labels[row]]}")
-    return "\n".join([*parts, f"cluster {clustering.ids[row]}"])
+    return "\n".join([*parts, shown.names.title(int(shown.clustering.ids[row]))])

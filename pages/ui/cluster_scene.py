@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui.map_wire import Array, Facet, facet_of, groups
-from ssrl_core.analysis.clusters import Clustering
+from pages.ui.map_facets import Array, Facet, facet_of, groups
+from ssrl_core import stores
+from ssrl_core.analysis.clusters import Clustering, borderline, nearest
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.errors import RunError
+from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.colours import palette
+from ssrl_core.runs.clustering import KMEANS
 from ssrl_core.runs.folder import RunFolder
 
 _UNTOLD = ("image_id", "source", "split", "order", "label_id")
@@ -30,6 +33,7 @@ class Scene:
         ids: (n,) image ids.  x: (n, D) embedding.  labels: (n,) class ids, -1 missing; None without labels.
         table: (n rows) what is known of the images.
         layouts: {method: (points (n, 2), info)}.
+        rows, n_rows: row numbers of these images in the run's arrays, and how many rows those have.
     """
 
     run_id: str
@@ -42,28 +46,72 @@ class Scene:
     table: pd.DataFrame
     layouts: Mapping[str, tuple[Array, Mapping[str, Any]]]
     rows: Array = field(repr=False, default_factory=lambda: np.empty(0, np.int64))
+    n_rows: int = 0
 
     @property
     def label(self) -> str | None:
         """The column that is the truth."""
         return self.imageset.label if self.labels is not None else None
 
+    @property
+    def images(self) -> str:
+        """What a selection belongs to: the image set, so that one made on a run's map is the same on another's."""
+        return f"{self.imageset.name}-{self.imageset.fingerprint[:8]}"
+
+    @cached_property
+    def squares(self) -> Array:
+        """(n,) float32: squared length of each row of the embedding."""
+        return np.einsum("ij,ij->i", self.x, self.x)
+
+    @cached_property
+    def facets(self) -> dict[str, Facet]:
+        """Columns as what colours mean, by name, as far as they were asked for."""
+        return {}
+
     def row_of(self, image_id: int) -> int:
         """Row of an image, -1 if it is not here."""
         at = int(np.searchsorted(self.ids, image_id))
         return at if at < len(self.ids) and self.ids[at] == image_id else -1
 
-    def columns(self) -> list[str]:
-        """Columns that can colour the map: the label first, then all that tell images apart without naming each one."""
+    def mask(self, image_ids: Array) -> Array:
+        """(n,) bool: which rows are these images (ascending); those that are not here are passed over."""
+        mask = np.zeros(len(self.ids), bool)
+        at = np.searchsorted(self.ids, image_ids)
+        at = at[at < len(self.ids)] if len(at) and at[-1] >= len(self.ids) else at
+        mask[at[self.ids[at] == image_ids[: len(at)]]] = True
+        return mask
+
+    def away_from_middle(self, rows: Array) -> Array:
+        """(m,) distance of rows to their own mean."""
+        own = self.x[rows] if len(rows) < len(self.ids) else self.x
+        middle = own.mean(axis=0)
+        return np.sqrt(np.maximum(self.squares[rows] - 2 * (own @ middle) + middle @ middle, 0))
+
+    @cached_property
+    def _columns(self) -> list[str]:
         others = [c for c in self.table.columns if c not in _UNTOLD and c != self.label and _tells(self.table[c])]
         return ([self.label] if self.label else []) + others
+
+    def columns(self) -> list[str]:
+        """Columns that can colour the map: the label first, then all that tell images apart without naming each one."""
+        return list(self._columns)
 
 
 def stamp_of(run_id: str) -> str:
     """Changes whenever a run's embedding, results or layouts do."""
     run = RunFolder(run_id)
     names = [n for n in run.files() if n in ("embedding.npy", "results.json") or n.startswith("layout_")]
-    return ";".join(f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names)
+    parts = [f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names]
+    return ";".join([*parts, _measured(run)])
+
+
+def _measured(run: RunFolder) -> str:
+    """Changes when the images are measured."""
+    try:
+        path = stores.data_root() / run.spec().dataset.name / "descriptors.parquet"
+        return f"descriptors:{path.stat().st_mtime_ns}"
+    except (SSRLError, OSError):
+        return ""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the embedding")
@@ -99,10 +147,23 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         ids=own,
         x=np.asarray(x[rows], np.float32),
         labels=imageset.label_ids[own] if known else None,
-        table=imageset.table.iloc[own].reset_index(drop=True),
+        table=_table(imageset, own),
         layouts={method: (points[rows], info) for method, (points, info) in run.layouts().items()},
         rows=rows,
+        n_rows=len(ids),
     )
+
+
+def _table(imageset: ImageSet, own: Array) -> pd.DataFrame:
+    """What is known of these images, with their descriptors where those were measured."""
+    from ssrl_core.runs import descriptors
+
+    table = imageset.table.iloc[own].reset_index(drop=True)
+    measured = descriptors.read(imageset)
+    if measured is None:
+        return table
+    new = [name for name in measured.columns if name not in table.columns]
+    return pd.concat([table, measured[new].iloc[own].reset_index(drop=True)], axis=1)
 
 
 class _Held:
@@ -115,33 +176,55 @@ class _Held:
 _HASH = {_Held: lambda held: (held.scene.run_id, held.scene.stamp)}
 
 
-def clusters_of(scene: Scene, k: int) -> Clustering:
-    """k-means of the evaluated images: read from the run folder, or found now and kept there."""
-    return _clusters(_Held(scene), k)
+def clusters_of(scene: Scene, k: int, method: str = KMEANS) -> Clustering:
+    """Clusters of the evaluated images: read from the run folder, or found now and kept there."""
+    return _clusters(_Held(scene), k, method)
 
 
-def scores_of(scene: Scene, k: int) -> dict[str, Any]:
+def scores_of(scene: Scene, k: int, method: str = KMEANS) -> dict[str, Any]:
     """The scores of that clustering (CONTRACTS C8) with `missing`: key -> why it is None."""
-    stored = (scene.results.get("clusters") or {}).get(str(k))
+    stored = (scene.results.get("clusters") or {}).get(str(k)) if method == KMEANS else None
     if stored is None:
-        return _scores(_Held(scene), k)
+        return _scores(_Held(scene), k, method)
     prefix = f"clusters.{k}."
     told = (scene.results.get("missing") or {}).items()
     return {**stored, "missing": {key.removeprefix(prefix): why for key, why in told if key.startswith(prefix)}}
 
 
+def typical(scene: Scene, k: int, method: str, count: int) -> tuple[Array, Array]:
+    """`analysis.clusters.nearest` of that clustering."""
+    return _typical(_Held(scene), k, method, count)
+
+
+def doubtful(scene: Scene, k: int, method: str, count: int) -> tuple[Array, Array]:
+    """`analysis.clusters.borderline` of that clustering."""
+    return _doubtful(_Held(scene), k, method, count)
+
+
 @st.cache_data(max_entries=24, show_spinner="Finding clusters", hash_funcs=_HASH)
-def _clusters(held: _Held, k: int) -> Clustering:
+def _clusters(held: _Held, k: int, method: str) -> Clustering:
+    from ssrl_core.runs.clustering import own_clusters
+
     scene = held.scene
-    found = RunFolder(scene.run_id).clusters(k)
-    return Clustering(found.ids[scene.rows], found.centroids, found.inertia, found.sizes, found.k, found.seed)
+    run = RunFolder(scene.run_id)
+    return own_clusters(run, scene.x, scene.rows, scene.n_rows, k, method=method, inside=True)
 
 
 @st.cache_data(max_entries=64, show_spinner="Scoring clusters", hash_funcs=_HASH)
-def _scores(held: _Held, k: int) -> dict[str, Any]:
+def _scores(held: _Held, k: int, method: str) -> dict[str, Any]:
     from ssrl_core.analysis.scores import cluster_scores
 
-    return cluster_scores(held.scene.x, _clusters(held, k), held.scene.labels)
+    return cluster_scores(held.scene.x, _clusters(held, k, method), held.scene.labels)
+
+
+@st.cache_data(max_entries=24, show_spinner=False, hash_funcs=_HASH)
+def _typical(held: _Held, k: int, method: str, count: int) -> tuple[Array, Array]:
+    return nearest(held.scene.x, _clusters(held, k, method), count)
+
+
+@st.cache_data(max_entries=24, show_spinner=False, hash_funcs=_HASH)
+def _doubtful(held: _Held, k: int, method: str, count: int) -> tuple[Array, Array]:
+    return borderline(held.scene.x, _clusters(held, k, method), count)
 
 
 def cluster_facet(clustering: Clustering) -> Facet:
@@ -156,12 +239,14 @@ def label_facet(scene: Scene) -> Facet | None:
     return groups(str(scene.label), scene.labels, list(scene.imageset.classes))
 
 
-def facet(scene: Scene, clustering: Clustering, name: str) -> Facet:
-    """What colours mean by its name: `cluster`, the label or another column."""
+def facet(scene: Scene, clustering: Clustering, name: str, named: Facet | None = None) -> Facet:
+    """What colours mean by its name: `cluster` (as `named`, else by number), the label or another column."""
     if name == CLUSTER:
-        return cluster_facet(clustering)
-    by_label = label_facet(scene)
-    return by_label if by_label is not None and name == scene.label else facet_of(name, scene.table[name])
+        return named or cluster_facet(clustering)
+    if name not in scene.facets:
+        by_label = label_facet(scene) if name == scene.label else None
+        scene.facets[name] = by_label or facet_of(name, scene.table[name])
+    return scene.facets[name]
 
 
 def _tells(column: pd.Series) -> bool:

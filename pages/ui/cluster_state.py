@@ -9,66 +9,88 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.cluster_scene import Scene
+from pages.ui.map_facets import Array, Facet
 from pages.ui.map_view import combined, enclosed
-from pages.ui.map_wire import Array, Facet
 
 _KEY = "clusters-selected"
 
 
 @dataclass(frozen=True)
 class Selected:
-    """Images of one run, (m,) ascending, how they came together in words, and one image in focus (or None)."""
+    """Images of one image set, (m,) ascending, how they came together in words, and one image in focus (or None).
 
-    run_id: str
+    It belongs to the images and not to a run: what was selected on one run's map is selected on every other's.
+    """
+
+    images: str
     image_ids: Array
     words: str = ""
     focus: int | None = None
 
 
-def selected(run_id: str) -> Selected:
-    """The selection of this run; empty at first, and empty again when another run is chosen."""
+def selected(images: str) -> Selected:
+    """The selection of these images; empty at first, and empty again when another image set is looked at."""
     kept = st.session_state.get(_KEY)
-    return kept if isinstance(kept, Selected) and kept.run_id == run_id else Selected(run_id, np.empty(0, np.int64))
+    return kept if isinstance(kept, Selected) and kept.images == images else Selected(images, np.empty(0, np.int64))
 
 
-def select(run_id: str, image_ids: Array, words: str) -> None:
+def select(images: str, image_ids: Array, words: str) -> None:
     """Select some images; the focus is given up."""
-    st.session_state[_KEY] = Selected(run_id, np.sort(np.asarray(image_ids, np.int64)), words)
+    st.session_state[_KEY] = Selected(images, np.sort(np.asarray(image_ids, np.int64)), words)
     st.session_state.pop("clusters-page", None)
 
 
-def focus_on(run_id: str, image_id: int | None) -> None:
+def focus_on(images: str, image_id: int | None) -> None:
     """Look at one image (None: at none), and leave the selection as it is."""
-    now = selected(run_id)
-    st.session_state[_KEY] = Selected(run_id, now.image_ids, now.words, image_id)
+    now = selected(images)
+    st.session_state[_KEY] = Selected(images, now.image_ids, now.words, image_id)
 
 
-def clear(run_id: str) -> None:
+def clear(images: str) -> None:
     """Select nothing."""
-    st.session_state[_KEY] = Selected(run_id, np.empty(0, np.int64))
+    st.session_state[_KEY] = Selected(images, np.empty(0, np.int64))
 
 
 def on_map(scene: Scene, points: Array, colour: Facet, event: dict[str, Any]) -> None:
     """Take what was done on the map into the selection."""
-    if event.get("kind") == "clear":
-        clear(scene.run_id)
-    elif event.get("kind") == "point":
+    kind = event.get("kind")
+    if kind == "clear":
+        clear(scene.images)
+    elif kind == "point":
         row = int(event.get("row", -1))
         if 0 <= row < len(scene.ids):
-            focus_on(scene.run_id, int(scene.ids[row]))
-    elif event.get("kind") in ("lasso", "box"):
-        before = selected(scene.run_id).image_ids
-        mask = np.isin(scene.ids, before) if len(before) else None
-        found = combined(event, enclosed(event, points, colour.codes), mask)
-        shape = "inside the outline" if event["kind"] == "lasso" else "inside the box"
-        words = shape if event.get("how", "new") == "new" or mask is None else "from several outlines"
-        select(scene.run_id, scene.ids[found], words)
+            focus_on(scene.images, int(scene.ids[row]))
+    elif kind in ("lasso", "box"):
+        shape = "inside the outline" if kind == "lasso" else "inside the box"
+        _take(scene, enclosed(event, points, colour.codes), event, shape)
+    elif kind == "group" and colour.codes is not None:
+        group = int(event.get("group", -1))
+        if 0 <= group < len(colour.names):
+            _take(scene, colour.codes == group, event, f"{colour.title} {colour.names[group]}")
 
 
 def on_gallery(scene: Scene, clustering_ids: Array, event: dict[str, Any]) -> None:
     """Take a click in a row of images into the selection: an image, or a whole cluster by its heading."""
     if event.get("kind") == "image" and scene.row_of(int(event["id"])) >= 0:
-        focus_on(scene.run_id, int(event["id"]))
+        _one(scene, int(event["id"]), str(event.get("how", "new")))
     elif event.get("kind") == "head":
         cluster = int(event["name"])
-        select(scene.run_id, scene.ids[clustering_ids == cluster], f"in cluster {cluster}")
+        words = f"in cluster {cluster}" if cluster >= 0 else "in no cluster"
+        select(scene.images, scene.ids[clustering_ids == cluster], words)
+
+
+def _one(scene: Scene, image_id: int, how: str) -> None:
+    now = selected(scene.images)
+    if how == "new":
+        focus_on(scene.images, image_id)
+        return
+    change = np.union1d if how == "add" else np.setdiff1d
+    select(scene.images, change(now.image_ids, [image_id]), "from several steps")
+
+
+def _take(scene: Scene, found: Array, event: dict[str, Any], words: str) -> None:
+    before = selected(scene.images).image_ids
+    mask = scene.mask(before) if len(before) else None
+    if event.get("how", "new") != "new" and mask is not None:
+        words = "from several steps"
+    select(scene.images, scene.ids[combined(event, found, mask)], words)

@@ -1,5 +1,5 @@
 // Images cut from one picture. Data: 4 bytes length of the header, the header, the image file (map_wire.py).
-// Sends back {kind: image, id} or {kind: head, name}.
+// Sends back {kind: image, id, how}, {kind: head, name}, {kind: rename, name, title} or {kind: edit, name}.
 
 const galleries = new WeakMap();
 
@@ -38,7 +38,11 @@ function tile(state, shelf, at, place) {
   if (sharp) cut.style.imageRendering = "pixelated";
   element.append(cut);
   if (shelf.captions.length) element.append(make("span", "under", shelf.captions[at]));
-  if (able) element.addEventListener("click", () => state.send({ kind: "image", id }));
+  if (able) {
+    element.addEventListener("click", (event) => {
+      state.send({ kind: "image", id, how: event.shiftKey ? "add" : event.altKey ? "remove" : "new" });
+    });
+  }
   return element;
 }
 
@@ -53,9 +57,58 @@ function head(state, shelf) {
   }
   title.append(shelf.title);
   element.append(title, ...shelf.lines.map((line) => make("span", "", line)));
-  element.title = [shelf.title, ...shelf.lines].join("\n");
+  if (shelf.said) element.append(make("span", "said", shelf.said));
+  element.title = [shelf.title, ...shelf.lines, shelf.said].filter(Boolean).join("\n");
   if (able) element.addEventListener("click", () => state.send({ kind: "head", name: shelf.name }));
-  return element;
+  if (!shelf.editable) return element;
+  const box = make("div", "headbox");
+  const acts = make("div", "acts");
+  acts.append(
+    act("Rename", "M4 16l1-4 8-8 3 3-8 8zM11 6l3 3", () => rename(state, shelf, box, element)),
+    act("Colour, note, exclude", "M4 10h.01M10 10h.01M16 10h.01", () => state.send({ kind: "edit", name: shelf.name })),
+  );
+  box.append(element, acts);
+  return box;
+}
+
+function act(title, path, done) {
+  const button = document.createElement("button");
+  button.title = title;
+  button.setAttribute("aria-label", title);
+  const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  icon.setAttribute("viewBox", "0 0 20 20");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  line.setAttribute("d", path);
+  line.setAttribute("stroke-linecap", "round");
+  if (path.includes("h.01")) line.setAttribute("stroke-width", "3");
+  icon.append(line);
+  button.append(icon);
+  button.addEventListener("click", done);
+  return button;
+}
+
+function rename(state, shelf, box, element) {
+  // The title becomes a field: Enter keeps what was written, Escape leaves it as it was.
+  const field = document.createElement("input");
+  field.value = shelf.title;
+  field.maxLength = 80;
+  field.setAttribute("aria-label", `Name of ${shelf.title}`);
+  let over = false;
+  const end = (keep) => {
+    if (over) return;
+    over = true;
+    const title = field.value.trim();
+    field.replaceWith(element);
+    if (keep && title !== shelf.title) state.send({ kind: "rename", name: shelf.name, title });
+  };
+  field.addEventListener("keydown", (event) => {
+    event.stopPropagation();
+    if (event.key === "Enter") end(true);
+    if (event.key === "Escape") end(false);
+  });
+  field.addEventListener("blur", () => end(true));
+  element.replaceWith(field);
+  field.select();
 }
 
 function show(box, state) {
@@ -66,7 +119,7 @@ function show(box, state) {
   box.style.setProperty("--under", header.shelves.some((shelf) => shelf.captions.length) ? "18px" : "2px");
   let place = 0;
   const rows = header.shelves.map((shelf) => {
-    const row = make("div", "shelf");
+    const row = make("div", `shelf${shelf.faded ? " faded" : ""}`);
     if (shelf.title) row.append(head(state, shelf));
     const tiles = make("div", "tiles");
     shelf.ids.forEach((_, at) => tiles.append(tile(state, shelf, at, place + at)));

@@ -23,11 +23,25 @@ _SHARP_SIDE = 48
 _CSS = """
 .gallery { font-family: var(--st-font); color: var(--st-text-color); font-size: 13px; }
 .shelf + .shelf { border-top: 1px solid var(--st-border-color); }
-.strips .shelf { display: grid; grid-template-columns: 184px minmax(0, 1fr); gap: 14px; align-items: center;
+.strips .shelf { display: grid; grid-template-columns: 264px minmax(0, 1fr); gap: 14px; align-items: center;
   padding: 7px 0; }
 .head { all: unset; display: block; min-width: 0; line-height: 1.35; border-radius: 4px; padding: 2px 4px; }
 .head.able { cursor: pointer; }
 .head.able:hover { background: var(--st-secondary-background-color); }
+.headbox { position: relative; min-width: 0; }
+.headbox .head { display: block; width: 100%; box-sizing: border-box; padding-right: 46px; }
+.headbox .acts { position: absolute; right: 0; top: 2px; display: flex; gap: 0; opacity: .45; }
+.headbox:hover .acts, .headbox:focus-within .acts { opacity: 1; }
+.headbox .acts button { all: unset; cursor: pointer; width: 22px; height: 22px; display: grid; place-items: center;
+  border-radius: 4px; }
+.headbox .acts button:hover { background: var(--st-secondary-background-color); }
+.headbox .acts button:focus-visible { box-shadow: 0 0 0 2px var(--st-primary-color); }
+.headbox .acts svg { width: 14px; height: 14px; fill: none; stroke: currentColor; stroke-width: 1.6; }
+.headbox input { font: inherit; font-weight: 600; color: inherit; width: 100%; box-sizing: border-box; padding: 2px 6px;
+  border: 1px solid var(--st-primary-color); border-radius: 4px; background: var(--st-background-color); }
+.head .said { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; white-space: normal;
+  opacity: 1; line-height: 1.35; margin-top: 2px; }
+.shelf.faded { opacity: .45; }
 .head:focus-visible, .tile:focus-visible { box-shadow: 0 0 0 2px var(--st-primary-color); }
 .head b { font-weight: 600; display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .head i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 7px; }
@@ -68,6 +82,9 @@ class Shelf:
         image_ids: (n,) in the order they are shown.
         title, lines, colour: of the heading; `name` comes back when it is clicked.
         captions: under each image; tips: on hover, the image's number when left out.
+        said: a sentence under the lines, which may take three.
+        editable: the title can be changed in place, and a sheet opened.
+        faded: shown in the background.
     """
 
     image_ids: Array
@@ -77,6 +94,9 @@ class Shelf:
     name: str = ""
     captions: tuple[str, ...] = ()
     tips: tuple[str, ...] = field(default=())
+    said: str = ""
+    editable: bool = False
+    faded: bool = False
 
 
 def show_grid(
@@ -98,7 +118,8 @@ def show_grid(
         captions: a short text under each image; none when left out.
         tips: what hover tells of each image.
         picked: image id to mark.
-        on_pick: called before the rerun with {kind: "image", id} after a click; left out, images cannot be clicked.
+        on_pick: called before the rerun with {kind: "image", id, how: new | add | remove} after a click (with Shift,
+            with Alt); left out, images cannot be clicked.
     """
     shelf = Shelf(np.asarray(image_ids, np.int64), captions=tuple(captions or ()), tips=tuple(tips or ()))
     show_shelves(imageset, [shelf], key=key, columns=columns, tile_px=tile_px, picked=picked, on_pick=on_pick)
@@ -119,7 +140,8 @@ def show_shelves(
 
     Args:
         strips: one line a shelf, its heading at the left; else headings stand above grids.
-        on_pick: called with {kind: "image", id} or {kind: "head", name}.
+        on_pick: called with {kind: "image", id, how}, {kind: "head", name}, and of editable shelves {kind: "rename",
+            name, title} or {kind: "edit", name}.
     """
     ids = np.concatenate([np.asarray(shelf.image_ids, np.int64) for shelf in shelves] or [np.empty(0, np.int64)])
     if not len(ids):
@@ -185,5 +207,8 @@ def _told(shelf: Shelf) -> dict[str, Any]:
         "name": shelf.name,
         "ids": ids,
         "captions": list(shelf.captions),
+        "said": shelf.said,
+        "editable": shelf.editable,
+        "faded": shelf.faded,
         "tips": list(shelf.tips) or [f"image {i}" for i in ids],
     }

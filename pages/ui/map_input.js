@@ -147,21 +147,22 @@ function dragTo(map, drag, here) {
 
 function enclose(map, kind, event) {
   const step = Math.ceil(map.outline.length / MOST_CORNERS);
-  const corners = map.outline.filter((_, i) => i % step === 0).map((corner) => toMap(map, corner));
+  const drawn = map.outline.filter((_, i) => i % step === 0);
+  const corners = drawn.map((corner) => toMap(map, corner));
   map.outline = [];
-  const found = insideOutline(map, corners);
+  const found = insideOutline(map, drawn);
   const how = event.shiftKey ? "add" : event.altKey ? "remove" : "new";
   const before = map.selected;
   if (how !== "new" && before) {
     for (let i = 0; i < map.n; i += 1) found[i] = how === "add" ? found[i] | before[i] : before[i] & (1 - found[i]);
   }
-  map.selected = found.some((one) => one) ? found : null;
+  map.selected = found.includes(1) ? found : null;
   redraw(map);
   tell(map, { kind: kind === "box" ? "box" : "lasso", how, outline: corners.map(real(map)), hidden: [...map.hidden] });
 }
 
 function real(map) {
-  const { low, span } = map.header;
+  const { low, span } = map.places.header;
   return ([x, y]) => [low[0] + (x / map.aspect[0]) * span[0], low[1] + (y / map.aspect[1]) * span[1]];
 }
 

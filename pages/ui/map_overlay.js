@@ -3,6 +3,7 @@
 
 const MOST_PICTURES = 260;
 const MOST_NAMES = 40;
+const MOST_SAMPLED = 1000; // points of a group that its middle is sought among
 const COMPACT = 0.62; // of the reach of all points: a group within it has a place of its own
 
 function toScreen(map, i) {
@@ -25,35 +26,56 @@ function paintOverlay(map) {
 
 function visibleRows(map, most) {
   // Rows in sight, or null when there are more than can be shown as pictures.
+  if (map.inSight > most * 2) return null;
   const rows = [];
-  const halfX = map.width / 2 / map.view.scale;
-  const halfY = map.height / 2 / map.view.scale;
+  const [x0, x1, y0, y1] = sight(map, 0);
   for (let at = 0; at < map.order.length; at += 1) {
     const i = map.order[at];
-    if (!map.shown[i] || Math.abs(map.xs[i] - map.view.x) > halfX || Math.abs(map.ys[i] - map.view.y) > halfY) continue;
+    if (!map.shown[i] || map.xs[i] < x0 || map.xs[i] > x1 || map.ys[i] < y0 || map.ys[i] > y1) continue;
     rows.push(i);
     if (rows.length > most) return null;
   }
   return rows;
 }
 
+function pictureOf(map, i) {
+  // Where the thumbnail of a row is: {sheet, place}, or null while it is not here.
+  if (map.sheet) return { sheet: map.sheet, place: i };
+  return shared.parts.get(map.header.pictures)?.get(i) || null;
+}
+
+function askFor(map, rows) {
+  // Thumbnails of a large map are sent when they are looked at: the newest wish counts, once it has lasted a moment.
+  if (map.sheet || !map.header.pictures) return;
+  const lacking = rows.filter((i) => !pictureOf(map, i));
+  if (!lacking.length) return;
+  clearTimeout(map.wish);
+  map.wish = setTimeout(() => shared.ask?.(map.header.pictures, lacking.slice(0, MOST_PICTURES)), 120);
+}
+
 function paintPictures(map, context) {
-  const sheet = map.sheet;
-  const rows = sheet && visibleRows(map, MOST_PICTURES);
+  const rows = visibleRows(map, MOST_PICTURES);
   map.picturesDrawn = Boolean(rows && rows.length);
   if (!map.picturesDrawn) return;
   const room = Math.sqrt((map.width * map.height) / rows.length);
-  const [w, h] = fitted(sheet.side, Math.max(24, Math.min(72, 0.7 * room)));
-  context.imageSmoothingEnabled = !sheet.sharp;
   const taken = new Set(); // a picture stands only where none is yet; the others stay points
+  const lacking = [];
   for (const i of rows) {
     if (map.selected && !map.selected[i]) continue;
+    const found = pictureOf(map, i);
+    if (!found) {
+      lacking.push(i);
+      continue;
+    }
+    const [w, h] = fitted(found.sheet.side, Math.max(24, Math.min(72, 0.7 * room)));
     const [x, y] = toScreen(map, i);
     if (!claim(taken, x, y, w, h)) continue;
+    context.imageSmoothingEnabled = !found.sheet.sharp;
     context.fillStyle = colourOf(map, i);
     context.fillRect(x - w / 2 - 1.5, y - h / 2 - 1.5, w + 3, h + 3);
-    drawTile(context, sheet, i, x - w / 2, y - h / 2, w, h);
+    drawTile(context, found, x - w / 2, y - h / 2, w, h);
   }
+  askFor(map, lacking);
 }
 
 function claim(taken, x, y, w, h) {
@@ -70,9 +92,10 @@ function fitted([w, h], size) {
   return [w * scale, h * scale];
 }
 
-function drawTile(context, sheet, i, x, y, w, h) {
+function drawTile(context, { sheet, place }, x, y, w, h) {
   const [tw, th] = sheet.side;
-  context.drawImage(sheet.bitmap, (i % sheet.columns) * tw, Math.floor(i / sheet.columns) * th, tw, th, x, y, w, h);
+  const [column, row] = [place % sheet.columns, Math.floor(place / sheet.columns)];
+  context.drawImage(sheet.bitmap, column * tw, row * th, tw, th, x, y, w, h);
 }
 
 function colourOf(map, i) {
@@ -82,17 +105,22 @@ function colourOf(map, i) {
 
 function middles(map) {
   // The middle of each group: of its points the one nearest to their median, so that a name lies on its group. A group
-  // that is strewn over the whole map gets no name there.
-  const facet = map.header.facets[0];
+  // that is strewn over the whole map gets no name there. Of large groups a sample tells.
+  const facet = map.facets[0];
   if (facet.kind !== "groups" || facet.names.length > MOST_NAMES) return [];
   const lists = facet.names.map(() => []);
-  const all = [];
+  const steps = facet.counts.map((count) => Math.max(1, Math.floor(count / MOST_SAMPLED)));
+  const seen = new Uint32Array(lists.length);
   for (let i = 0; i < map.n; i += 1) {
-    if (!map.placed[i] || map.codes[i] >= lists.length) continue;
-    lists[map.codes[i]].push(i);
-    all.push(i);
+    const group = map.codes[i];
+    if (group >= lists.length || !map.placed[i]) continue;
+    if (seen[group] % steps[group] === 0) lists[group].push(i);
+    seen[group] += 1;
   }
-  const everywhere = spreadOf(map, all).reach;
+  const every = Math.max(1, Math.floor(map.n / (4 * MOST_SAMPLED)));
+  const all = [];
+  for (let i = 0; i < map.n; i += every) if (map.placed[i] && map.codes[i] < lists.length) all.push(i);
+  const everywhere = all.length ? spreadOf(map, all).reach : 0;
   return lists.map((rows, group) => {
     if (!rows.length) return null;
     const { x, y, reach } = spreadOf(map, rows);
@@ -101,7 +129,7 @@ function middles(map) {
     for (const i of rows) {
       if ((map.xs[i] - x) ** 2 + (map.ys[i] - y) ** 2 < (map.xs[best] - x) ** 2 + (map.ys[best] - y) ** 2) best = i;
     }
-    return { group, row: best, size: rows.length };
+    return { group, row: best, size: facet.counts[group] };
   });
 }
 
@@ -113,7 +141,7 @@ function spreadOf(map, rows) {
 }
 
 function paintNames(map, context) {
-  const facet = map.header.facets[0];
+  const facet = map.facets[0];
   context.font = `600 13px ${map.theme.font}`;
   context.textAlign = "center";
   context.textBaseline = "middle";
@@ -163,21 +191,21 @@ function paintCard(map) {
   map.card.hidden = i < 0;
   if (i < 0) return;
   const picture = map.card.querySelector("canvas");
-  picture.hidden = !map.sheet;
-  if (map.sheet) {
-    const [w, h] = fitted(map.sheet.side, 112);
+  const found = pictureOf(map, i);
+  picture.hidden = !found;
+  if (found) {
+    const [w, h] = fitted(found.sheet.side, 112);
     picture.width = Math.round(w * map.ratio);
     picture.height = Math.round(h * map.ratio);
     picture.style.width = `${w}px`;
     picture.style.height = `${h}px`;
     const context = picture.getContext("2d");
-    context.imageSmoothingEnabled = !map.sheet.sharp;
-    drawTile(context, map.sheet, i, 0, 0, picture.width, picture.height);
-  }
-  const lines = map.header.facets.map((facet, at) => said(map, facet, at, i)).filter(Boolean);
+    context.imageSmoothingEnabled = !found.sheet.sharp;
+    drawTile(context, found, 0, 0, picture.width, picture.height);
+  } else askFor(map, [i]);
   const words = map.card.querySelector(".words");
   words.replaceChildren();
-  for (const [title, value, colour] of [...lines, ["image", String(map.ids[i]), null]]) {
+  for (const [title, value, colour] of [...map.facets.map((facet, at) => said(map, facet, at, i)), ["image", String(map.ids[i]), null]]) {
     const line = document.createElement("div");
     const mark = document.createElement("i");
     mark.style.background = colour || "transparent";
@@ -194,10 +222,10 @@ function paintCard(map) {
 
 function said(map, facet, at, i) {
   if (facet.kind === "scale") {
-    const value = map.parts[`facet${at}-values`][i];
+    const value = facet.parts.values[i];
     return [facet.title, Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "–", at ? null : colourOf(map, i)];
   }
-  const code = map.parts[facet.section][i];
+  const code = facet.parts.codes[i];
   const known = code < facet.names.length;
   return [facet.title, known ? facet.names[code] : "–", known ? facet.colours[code] : null];
 }

@@ -53,13 +53,22 @@ def pictures_block(imageset: ImageSet, image_ids: Array, name: str) -> bytes | N
     count = len(image_ids)
     if not count or count > MOST_IMAGES:
         return None
+    return _block(imageset, image_ids, name, None)
+
+
+def some_pictures(imageset: ImageSet, image_ids: Array, name: str, rows: list[int]) -> bytes | None:
+    """The thumbnails of some rows of a map; rows that are none are left out."""
+    there = [row for row in rows if 0 <= row < len(image_ids)]
+    return _block(imageset, np.asarray(image_ids)[there], name, there) if there else None
+
+
+def _block(imageset: ImageSet, image_ids: Array, name: str, rows: list[int] | None) -> bytes:
     height, width = imageset.shape[1:]
-    side = sheet_side(count, height, width)
-    columns = max(1, math.isqrt(count * side[0] // side[1]) or 1)
-    sheet = as_sheet(thumbnails(imageset, image_ids, side), columns)
-    file, mime = encode(sheet)
+    side = sheet_side(len(image_ids), height, width)
+    columns = max(1, math.isqrt(len(image_ids) * side[0] // side[1]) or 1)
+    file, mime = encode(as_sheet(thumbnails(imageset, image_ids, side), columns))
     sharp = max(height, width) <= _SHARP_SIDE
-    return map_wire.pack_pictures(file, mime=mime, name=name, side=side[::-1], columns=columns, sharp=sharp)
+    return map_wire.pack_pictures(file, mime=mime, name=name, side=side[::-1], columns=columns, sharp=sharp, rows=rows)
 
 
 def as_sheet(pictures: Array, columns: int) -> Array:

@@ -1,17 +1,36 @@
-// Receives the thumbnails of a map and hands them to it. They come apart from the points, so that the map is there first
-// and a new colour does not send the pictures again.
+// Receives places, colours and thumbnails and hands them to the maps of the page. They come apart from the map itself, so
+// that a new colour does not send the places again, and a selection sends neither.
 
-export default async function ({ data }) {
-  const shared = (window.viewloomPictures ??= { sheets: new Map(), listeners: new Set() });
+function asked({ parentElement, setTriggerValue }) {
+  if (!parentElement.querySelector("[data-asks]")) return;
+  shared.ask = (name, rows) => setTriggerValue("ask", { name, rows });
+}
+
+export default async function (component) {
+  asked(component);
+  const { data } = component;
   if (!data) return;
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  if (shared.sheets.has(header.name)) return;
-  const [start, size] = header.sections.file;
-  const from = 4 + length + start;
-  const bitmap = await createImageBitmap(new Blob([bytes.slice(from, from + size)], { type: header.mime }));
-  if (shared.sheets.size >= 3) shared.sheets.delete(shared.sheets.keys().next().value);
-  shared.sheets.set(header.name, { bitmap, side: header.side, columns: header.columns, sharp: header.sharp });
-  shared.listeners.forEach((redrawn) => redrawn());
+  const { header, read } = unpack(data);
+  const { kind, name } = header;
+  if (kind === "pictures") await takePictures(header, read);
+  else {
+    if (shared.blocks.has(name)) return;
+    const parts = Object.fromEntries(Object.keys(header.sections).map((section) => [section, read(section)]));
+    keep(shared.blocks, name, { header, parts }, KEPT.places + KEPT.groups);
+  }
+  shared.listeners.forEach((told) => told(kind, name));
+}
+
+async function takePictures(header, read) {
+  const { mime, name, rows, side, columns, sharp } = header;
+  if (rows ? rows.every((row) => shared.parts.get(name)?.has(row)) : shared.sheets.has(name)) return;
+  const sheet = { bitmap: await createImageBitmap(new Blob([read("file")], { type: mime })), side, columns, sharp };
+  if (!rows) {
+    keep(shared.sheets, name, sheet, KEPT.pictures);
+    return;
+  }
+  if (!shared.parts.has(name)) keep(shared.parts, name, new Map(), KEPT.pictures);
+  const known = shared.parts.get(name);
+  if (known.size > 4000) known.clear();
+  rows.forEach((row, place) => known.set(row, { sheet, place }));
 }

@@ -1,51 +1,92 @@
-// The map of an embedding. Its data is one block of bytes (map_wire.py); it sends back what was done, never the points:
-// {kind: lasso | box, outline, how, hidden} | {kind: point, row} | {kind: clear}.
+// The map of an embedding. Its data is one small block of bytes that names the blocks it shows (map_wire.py); it sends
+// back what was done, never the points: {kind: lasso | box, outline, how, hidden} | {kind: point, row} |
+// {kind: group, group, how, hidden} | {kind: clear}.
 
 const maps = new WeakMap();
-const shared = (window.viewloomPictures ??= { sheets: new Map(), listeners: new Set() });
-const TYPES = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
-
-function unpack(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const parts = {};
-  for (const [name, [start, size, kind]] of Object.entries(header.sections)) {
-    const block = bytes.slice(4 + length + start, 4 + length + start + size);
-    parts[name] = TYPES[kind] ? new TYPES[kind](block.buffer) : block;
-  }
-  return { header, parts };
-}
 
 function take(map, data) {
-  const { header, parts } = unpack(data);
-  const fresh = header.layout !== map.header?.layout;
-  const recoloured = fresh || header.facets[0].title !== map.header?.facets[0].title;
-  Object.assign(map, { header, parts, n: header.n, ids: parts.ids, focus: header.focus });
-  map.placed = parts.placed || new Uint8Array(map.n).fill(1);
-  map.selected = parts.selected || null;
-  const longest = Math.max(...header.span);
-  map.aspect = header.span.map((s) => s / longest);
-  map.xs = new Float32Array(map.n);
-  map.ys = new Float32Array(map.n);
-  for (let i = 0; i < map.n; i += 1) {
-    map.xs[i] = (parts.places[2 * i] / 65535) * map.aspect[0];
-    map.ys[i] = (parts.places[2 * i + 1] / 65535) * map.aspect[1];
-  }
-  if (fresh) map.order = drawOrder(map.n);
-  if (recoloured) map.hidden = new Set();
-  map.codes = parts[header.facets[0].section];
-  map.middles = middles(map);
+  const { header, read } = unpack(data);
+  map.asked = { header, selected: header.sections.selected ? read("selected") : null };
+  settle(map);
+}
+
+function settle(map) {
+  // Shows what was asked for as soon as every block it names has come.
+  if (!map.asked) return;
+  const { header, selected } = map.asked;
+  const [places, ...facets] = [header.places, ...header.facets].map((name) => shared.blocks.get(name));
+  if (!places || facets.some((facet) => !facet)) return;
+  map.asked = null;
+  const fresh = header.places !== map.header?.places;
+  const recoloured = fresh || header.facets[0] !== map.header?.facets[0];
+  map.header = header;
+  map.focus = header.focus;
+  map.facets = facets.map(({ header: told, parts }) => ({ ...told, parts }));
+  if (fresh) arrange(map, places);
+  map.selected = selected && spread(selected, map.n);
   map.sheet = shared.sheets.get(header.pictures) || null;
-  map.hover = -1;
+  if (recoloured) recolour(map);
+  if (fresh) map.hover = -1;
   paintCard(map);
-  colourTable(map);
-  legend(map);
   measure(map, fresh);
 }
 
+function arrange(map, places) {
+  const { header, parts } = places;
+  const n = header.n;
+  const longest = Math.max(...header.span);
+  const aspect = header.span.map((s) => s / longest);
+  const [xs, ys] = [new Float32Array(n), new Float32Array(n)];
+  for (let i = 0; i < n; i += 1) {
+    xs[i] = (parts.places[2 * i] / 65535) * aspect[0];
+    ys[i] = (parts.places[2 * i + 1] / 65535) * aspect[1];
+  }
+  Object.assign(map, { places, n, xs, ys, aspect });
+  map.placed = parts.placed || new Uint8Array(n).fill(1);
+  map.ids = parts.ids instanceof Uint32Array ? parts.ids : summed(parts.ids);
+  map.order = drawOrder(n);
+}
+
+function summed(steps) {
+  const ids = new Uint32Array(steps.length);
+  let id = 0;
+  for (let i = 0; i < ids.length; i += 1) {
+    id += steps[i];
+    ids[i] = id;
+  }
+  return ids;
+}
+
+function spread(bits, n) {
+  const bytes = new Uint8Array(n);
+  for (let i = 0; i < n; i += 1) bytes[i] = (bits[i >> 3] >> (i & 7)) & 1;
+  return bytes;
+}
+
+function recolour(map) {
+  const facet = map.facets[0];
+  if (map.coloured !== facet.title) map.hidden = new Set();
+  map.coloured = facet.title;
+  map.codes = facet.kind === "scale" ? shades(facet) : facet.parts.codes;
+  if (facet.kind === "groups") [...map.hidden].forEach((group) => group >= facet.names.length && map.hidden.delete(group));
+  map.middles = middles(map);
+  colourTable(map);
+  legend(map);
+}
+
+function shades({ parts, low, high }) {
+  // 0..254 from low to high, 255 for a missing value.
+  const codes = new Uint8Array(parts.values.length);
+  const span = Math.max(high - low, 1e-30);
+  for (let i = 0; i < codes.length; i += 1) {
+    const share = (parts.values[i] - low) / span;
+    codes[i] = Number.isFinite(share) ? Math.max(0, Math.min(254, Math.round(254 * share))) : 255;
+  }
+  return codes;
+}
+
 function colourTable(map) {
-  const facet = map.header.facets[0];
+  const facet = map.facets[0];
   if (facet.kind === "scale") {
     map.table = rampOf(facet.ramp);
     map.table.set(map.theme.missing, 255 * 3);
@@ -110,12 +151,13 @@ function redraw(map) {
     paintPoints(map);
     paintOverlay(map);
     if (map.hover >= 0) paintCard(map);
-    map.box.dataset.ready = map.header.layout;
+    map.box.dataset.ready = map.header.places;
+    map.box.dataset.drawn = map.dense ? "density" : "points";
   });
 }
 
 function legend(map) {
-  const facet = map.header.facets[0];
+  const facet = map.facets[0];
   const place = map.legend;
   place.replaceChildren();
   const title = document.createElement("span");
@@ -133,21 +175,29 @@ function legend(map) {
   place.style.maxHeight = facet.names.length > 24 ? "112px" : "86px";
   facet.names.forEach((name, group) => {
     const chip = document.createElement("button");
-    chip.title = `${name}: ${facet.counts[group]} images. Click to hide or show, double-click for this one alone.`;
+    chip.title = `${name}: ${grouped(facet.counts[group])} images. Click hides or shows, double-click leaves this one alone, Shift-click selects its images.`;
     const dot = document.createElement("i");
     dot.style.background = facet.colours[group];
     const count = document.createElement("small");
-    count.textContent = facet.counts[group];
+    count.textContent = grouped(facet.counts[group]);
     chip.append(dot, name, count);
     chip.setAttribute("aria-pressed", String(!map.hidden.has(group)));
-    chip.addEventListener("click", () => hide(map, group, false));
+    chip.addEventListener("click", (event) => (event.shiftKey ? selectGroup(map, group, event) : hide(map, group, false)));
     chip.addEventListener("dblclick", () => hide(map, group, true));
     place.append(chip);
   });
 }
 
+function grouped(count) {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+}
+
+function selectGroup(map, group, event) {
+  map.send({ kind: "group", group, how: event.altKey ? "remove" : event.ctrlKey || event.metaKey ? "add" : "new", hidden: [] });
+}
+
 function hide(map, group, others) {
-  const count = map.header.facets[0].names.length;
+  const count = map.facets[0].names.length;
   if (others) {
     const alone = map.hidden.size === count - 1 && !map.hidden.has(group);
     map.hidden = new Set(alone ? [] : [...Array(count).keys()].filter((other) => other !== group));
@@ -202,11 +252,15 @@ function build(parent, box) {
   for (const target of [document.documentElement, document.body, parent.host || box]) {
     map.themed.observe(target, { attributes: true, attributeFilter: ["class", "style", "data-theme"] });
   }
-  map.pictured = () => {
+  map.told = (kind) => {
+    if (kind !== "pictures") {
+      settle(map);
+      return;
+    }
     map.sheet = (map.header && shared.sheets.get(map.header.pictures)) || null;
     redraw(map);
   };
-  shared.listeners.add(map.pictured);
+  shared.listeners.add(map.told);
   return map;
 }
 
@@ -225,7 +279,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     map.seen.disconnect();
     map.themed.disconnect();
-    shared.listeners.delete(map.pictured);
+    shared.listeners.delete(map.told);
     maps.delete(box);
   };
 }

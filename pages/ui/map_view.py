@@ -95,21 +95,22 @@ _map = st.components.v2.component(
     css=_CSS,
     js="\n".join(
         (_HERE / f"{name}.js").read_text(encoding="utf-8")
-        for name in ("map_raster", "map_overlay", "map_input", "map_view")
+        for name in ("map_blocks", "map_raster", "map_overlay", "map_input", "map_view")
     ),
 )
-_sheet = st.components.v2.component(
-    "viewloom_map_sheet", html="<i hidden></i>", js=(_HERE / "map_sheet.js").read_text(encoding="utf-8")
-)
+_SHEET_JS = "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("map_blocks", "map_sheet"))
+_sheet = st.components.v2.component("viewloom_map_sheet", html="<i hidden></i>", js=_SHEET_JS)
+_asks = st.components.v2.component("viewloom_map_asks", html="<i hidden data-asks></i>", js=_SHEET_JS)
 
 
 def show_map(block: bytes, *, key: str, on_done: Callable[[dict[str, Any]], None]) -> None:
     """Draw a map.
 
     Args:
-        block: of `map_wire.pack_points`.
+        block: of `map_wire.pack_map`; the blocks that it names are sent by `send_blocks`, before or after.
         on_done: called before the rerun with what was done on it: {kind: lasso | box, outline [[x, y]…] in the units of
-            the points, how: new | add | remove, hidden: [groups]}, {kind: point, row} or {kind: clear}.
+            the points, how: new | add | remove, hidden: [groups]}, {kind: point, row}, {kind: group, group, how} (a
+            group of the legend) or {kind: clear}.
     """
 
     def done() -> None:
@@ -120,10 +121,33 @@ def show_map(block: bytes, *, key: str, on_done: Callable[[dict[str, Any]], None
     _map(key=key, data=block, on_done_change=done)
 
 
-def send_pictures(block: bytes | None, *, key: str) -> None:
-    """Send the thumbnails (`map_pictures.pictures_block`) to the maps of this page; takes no room."""
+def send_blocks(blocks: dict[str, bytes | None]) -> None:
+    """Send places, colours and thumbnails (`map_wire`, `map_pictures`) to the maps of this page; takes no room.
+
+    Args:
+        blocks: by key; what was sent before under any key is not sent again.
+    """
+    with st.container(key=f"{next(iter(blocks), 'map')}-unseen", height=1, border=False, gap=None):
+        for key, block in blocks.items():
+            _sheet(key=key, data=block)
+
+
+@st.fragment
+def answer_asks(answer: Callable[[str, list[int]], bytes | None], *, key: str) -> None:
+    """Send the thumbnails that a map asks for, where all of them are too many for one file; takes no room.
+
+    Args:
+        answer: the block of some rows (`map_pictures.some_pictures`), given the name of the thumbnails and the rows.
+    """
+    wanted = st.session_state.get(f"{key}-wanted")
+
+    def asked() -> None:
+        event = st.session_state[key].get("ask")
+        if event:
+            st.session_state[f"{key}-wanted"] = str(event["name"]), [int(row) for row in event["rows"]]
+
     with st.container(key=f"{key}-unseen", height=1, border=False):
-        _sheet(key=key, data=block)
+        _asks(key=key, data=answer(*wanted) if wanted else None, on_ask_change=asked)
 
 
 def enclosed(event: dict[str, Any], points: Array, codes: Array | None) -> Array:

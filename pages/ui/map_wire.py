@@ -1,69 +1,26 @@
-"""What the map in the browser is sent: one block of bytes, because a component takes bytes only as a whole.
+"""What the map in the browser is sent: blocks of bytes, because a component takes bytes only as a whole.
 
-Four bytes length of the header (little endian), the header as JSON, then the sections, each on a multiple of four.
+A block: four bytes length of the header (little endian), the header as JSON, then the sections, each on a multiple of
+four. Places, colours and thumbnails are blocks of their own with names, sent once; the map itself is sent only the
+names and what is selected, so that a selection among a million points costs a tenth of a megabyte.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from ssrl_core.figures.colours import VIRIDIS, palette
+from pages.ui.map_facets import Array, Facet
+from pages.ui.map_facets import facet_of as facet_of
+from pages.ui.map_facets import groups as groups
+from ssrl_core.figures.colours import VIRIDIS
 
-Array = np.ndarray[Any, Any]
-
-MOST_CATEGORIES = 200
-_FEW_NUMBERS = 12  # a column of numbers with more different values is a scale, not a set of groups
 _GRID = 65535
-_MISSING_SHARE = 255
-
-
-@dataclass(frozen=True)
-class Facet:
-    """What each point is in one respect: a group, or a value on a scale.
-
-    Attributes:
-        title: the respect, e.g. "cluster".
-        codes: (n,) int32 place in `names`, -1 for none; None for a scale.
-        names, colours: of the groups.
-        values: (n,) float32, NaN for none; None for groups.
-    """
-
-    title: str
-    codes: Array | None = None
-    names: tuple[str, ...] = ()
-    colours: tuple[str, ...] = ()
-    values: Array | None = None
-
-
-def groups(title: str, codes: Array, names: list[str], colours: list[str] | None = None) -> Facet:
-    """A facet of groups that are numbered already."""
-    return Facet(title, np.asarray(codes, np.int32), tuple(names), tuple(colours or palette(len(names))))
-
-
-def facet_of(title: str, column: pd.Series) -> Facet:
-    """A column as a facet: numbers with many values are a scale, everything else is groups.
-
-    More than 200 groups keep the 199 largest; the others are one group, "other".
-    """
-    present = column.dropna()
-    numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    if numeric and present.nunique() > _FEW_NUMBERS:
-        return Facet(title, values=column.to_numpy(dtype=np.float32, na_value=np.nan))
-    counts = present.astype(str).value_counts() if not numeric else present.value_counts()
-    kept = list(counts.index[: MOST_CATEGORIES - 1]) if len(counts) > MOST_CATEGORIES else list(counts.index)
-    kept.sort()
-    place = {value: i for i, value in enumerate(kept)}
-    keys = column if numeric else column.where(column.isna(), column.astype(str))
-    codes = np.array([-1 if pd.isna(v) else place.get(v, len(kept)) for v in keys], np.int32)
-    names = [f"{v:g}" if numeric else str(v) for v in kept] + (["other"] if len(counts) > len(kept) else [])
-    return groups(title, codes, names)
+_MISSING = 65535
 
 
 def pack(header: Mapping[str, Any], sections: Mapping[str, Array | bytes]) -> bytes:
@@ -91,29 +48,13 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Array | bytes]]:
     return header, found
 
 
-def pack_points(
-    points: Array,
-    colour: Facet,
-    *,
-    image_ids: Array,
-    also: tuple[Facet, ...] = (),
-    selected: Array | None = None,
-    focus: int = -1,
-    layout: str,
-    pictures: str,
-    height: int = 560,
-) -> bytes:
-    """The map's points.
+def pack_places(points: Array, *, image_ids: Array, name: str) -> bytes:
+    """Where the points are: four bytes a point, and mostly one for its image.
 
     Args:
         points: (n, 2) float; rows that are not finite are not drawn.
-        colour: what the colours mean.
-        image_ids: (n,) shown on hover.
-        also: what else hover tells.
-        selected: (n,) bool, None for no selection.
-        focus: row with a ring around it, -1 for none.
-        layout: name of this arrangement; the view (pan and zoom) is kept while it stays the same.
-        pictures: name of the thumbnails that belong to these rows.
+        image_ids: (n,) told on hover.
+        name: of this arrangement; the view (pan and zoom) is kept while it stays the same.
     """
     flat = np.asarray(points, np.float64)
     placed = np.isfinite(flat).all(axis=1)
@@ -121,60 +62,98 @@ def pack_points(
     span = np.maximum(high - low, 1e-9)
     grid = np.zeros(flat.shape, np.uint16)
     grid[placed] = np.rint((flat[placed] - low) / span * _GRID)
-    facets = (colour, *also)
-    sections: dict[str, Array | bytes] = {"places": grid, "ids": np.asarray(image_ids, np.uint32)}
+    sections: dict[str, Array | bytes] = {"places": grid, "ids": _steps(np.asarray(image_ids, np.int64))}
     if not placed.all():
         sections["placed"] = placed.astype(np.uint8)
-    if selected is not None:
-        sections["selected"] = np.asarray(selected, bool).astype(np.uint8)
+    header = {"kind": "places", "name": name, "n": len(flat), "low": low.tolist(), "span": span.tolist()}
+    return pack(header, sections)
+
+
+def pack_facet(facet: Facet, *, name: str) -> bytes:
+    """What each point is in one respect; one byte a point up to 254 groups, else two."""
+    if facet.values is not None:
+        return _scale(facet, name)
+    codes = np.asarray(facet.codes if facet.codes is not None else np.empty(0), np.int64)
+    small = len(facet.names) < 255
+    section = np.where(codes < 0, 255 if small else _MISSING, codes).astype(np.uint8 if small else np.uint16)
     header = {
-        "n": len(flat),
-        "low": low.tolist(),
-        "span": span.tolist(),
-        "layout": layout,
+        "kind": "groups",
+        "name": name,
+        "title": facet.title,
+        "names": list(facet.names),
+        "colours": list(facet.colours),
+        "counts": np.bincount(codes[codes >= 0], minlength=len(facet.names)).tolist(),
+    }
+    return pack(header, {"codes": section})
+
+
+def pack_map(
+    *,
+    places: str,
+    facets: Sequence[str],
+    pictures: str,
+    selected: Array | None = None,
+    focus: int = -1,
+    height: int = 560,
+) -> bytes:
+    """What a map shows, by the names of blocks that were sent.
+
+    Args:
+        facets: the first gives the colours, the others are told on hover.
+        selected: (n,) bool, None for no selection.
+        focus: row with a ring around it, -1 for none.
+        pictures: name of the thumbnails that belong to these rows.
+    """
+    sections: dict[str, Array | bytes] = {}
+    if selected is not None:
+        sections["selected"] = np.packbits(np.asarray(selected, bool), bitorder="little")
+    header = {
+        "places": places,
+        "facets": list(facets),
         "pictures": pictures,
         "focus": int(focus),
         "height": height,
-        "facets": [_facet(f"facet{i}", facet, placed, sections) for i, facet in enumerate(facets)],
     }
     return pack(header, sections)
 
 
-def pack_pictures(file: bytes, *, mime: str, name: str, side: tuple[int, int], columns: int, sharp: bool) -> bytes:
-    """Thumbnails of all rows as one image file, row by row."""
-    header = {"name": name, "mime": mime, "side": list(side), "columns": columns, "sharp": sharp}
-    return pack(header, {"file": file})
+def pack_pictures(
+    file: bytes,
+    *,
+    mime: str,
+    name: str,
+    side: tuple[int, int],
+    columns: int,
+    sharp: bool,
+    rows: Sequence[int] | None = None,
+) -> bytes:
+    """Thumbnails as one image file, row by row: of all rows of the map, or of some."""
+    header = {"kind": "pictures", "name": name, "mime": mime, "side": list(side), "columns": columns, "sharp": sharp}
+    return pack({**header, "rows": None if rows is None else list(rows)}, {"file": file})
 
 
-def _facet(name: str, facet: Facet, placed: Array, sections: dict[str, Array | bytes]) -> dict[str, Any]:
-    if facet.values is not None:
-        return _scale(name, facet, sections)
-    codes = np.asarray(facet.codes if facet.codes is not None else np.full(len(placed), -1))
-    small = len(facet.names) < 255
-    sections[name] = np.where(codes < 0, 255 if small else 65535, codes).astype(np.uint8 if small else np.uint16)
-    counts = np.bincount(codes[placed & (codes >= 0)], minlength=len(facet.names))
-    return {
-        "kind": "groups",
-        "title": facet.title,
-        "section": name,
-        "names": list(facet.names),
-        "colours": list(facet.colours),
-        "counts": counts.tolist(),
-    }
+def _steps(ids: Array) -> Array:
+    """Ascending ids as the steps between them, in the smallest type that holds them; else the ids as they are."""
+    steps = np.diff(ids, prepend=0)
+    if len(ids) and steps.min() < 0:
+        return ids.astype(np.uint32)
+    top = int(steps[1:].max()) if len(ids) > 1 else 0
+    first = int(ids[0]) if len(ids) else 0
+    kind = np.uint8 if max(top, first) < 256 else np.uint16
+    return steps.astype(kind) if max(top, first) <= _MISSING else ids.astype(np.uint32)
 
 
-def _scale(name: str, facet: Facet, sections: dict[str, Array | bytes]) -> dict[str, Any]:
+def _scale(facet: Facet, name: str) -> bytes:
     values = np.asarray(facet.values, np.float32)
     known = values[np.isfinite(values)]
     low, high = (float(v) for v in np.percentile(known, [1, 99])) if len(known) else (0.0, 1.0)
-    share = np.clip((values - low) / max(high - low, 1e-30), 0, 1)
-    sections[name] = np.where(np.isfinite(values), np.nan_to_num(share) * 254, _MISSING_SHARE).astype(np.uint8)
-    sections[f"{name}-values"] = values
-    return {
+    header = {
         "kind": "scale",
+        "name": name,
         "title": facet.title,
-        "section": name,
         "low": low,
         "high": high,
+        "missing": len(values) - len(known),
         "ramp": list(VIRIDIS),
     }
+    return pack(header, {"values": values})

@@ -13,6 +13,8 @@ from ssrl_core.errors import SpecError
 
 STARTS, FEW_STARTS = 10, 4
 _MANY = 200_000  # rows times clusters, above which ten starts would take too long
+MOST_FULL = 100_000  # rows; above, k-means sees a seeded piece of 4,096 of them at a time (mini-batch)
+_PIECE = 4096
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Clustering:
 def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:
     """k-means in the embedding: several starts by k-means++ (ten, four for large tables), the one of smallest inertia.
 
+    Above 100,000 rows it is mini-batch k-means (Sculley 2010): centroids from seeded pieces, every row to its nearest.
+
     Args:
         x: (n, D) embedding.
         k: clusters, 1 <= k <= n.
@@ -51,16 +55,24 @@ def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:
         raise SpecError(
             where="Clusters", field="k", rule=f"in 1..{len(table)}", value=k, remedy="Ask for fewer clusters."
         )
-    from sklearn.cluster import KMeans
+    from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
+    ways = {"n_init": starts(len(table), int(k)), "random_state": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters: seen in the sizes
-        found = KMeans(int(k), n_init=starts(len(table), int(k)), random_state=seed).fit(table)
-    sizes = np.bincount(found.labels_, minlength=k)
-    order = np.lexsort((np.arange(k), -sizes))
-    renumber = np.argsort(order)
-    return from_ids(table, renumber[found.labels_].astype(np.int32), int(k), seed=seed)
+        if len(table) <= MOST_FULL:
+            found = KMeans(int(k), **ways).fit(table)
+        else:
+            found = MiniBatchKMeans(int(k), batch_size=_PIECE, **ways).fit(table)
+    return from_ids(table, by_size(found.labels_, int(k)), int(k), seed=seed)
+
+
+def by_size(ids: NDArray[np.integer], k: int) -> NDArray[np.int32]:
+    """The same clusters numbered by falling size; -1 (in none) stays."""
+    sizes = np.bincount(ids[ids >= 0], minlength=k)
+    renumber = np.argsort(np.lexsort((np.arange(k), -sizes)))
+    return np.asarray(np.where(ids >= 0, renumber[np.maximum(ids, 0)], -1), dtype=np.int32)
 
 
 def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> Clustering:
@@ -76,10 +88,16 @@ def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> 
     rows = np.flatnonzero(ids >= 0)
     own = ids[rows]
     sizes = np.bincount(own, minlength=k)
+    order = rows[np.argsort(own, kind="stable")]
+    ends = np.cumsum(sizes)
     sums = np.zeros((k, table.shape[1]))
-    np.add.at(sums, own, table[rows])
+    for cluster in np.flatnonzero(sizes):  # members one after another: np.add.at takes ten times as long
+        sums[cluster] = table[order[ends[cluster] - sizes[cluster] : ends[cluster]]].sum(axis=0, dtype=np.float64)
     centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
-    inertia = float(np.square(table[rows] - centroids[own], dtype=np.float64).sum())
+    inertia = sum(
+        float(np.square(table[piece] - centroids[ids[piece]], dtype=np.float64).sum())
+        for piece in np.array_split(rows, max(1, len(rows) // 65536))
+    )
     return Clustering(ids.astype(np.int32), centroids, inertia, tuple(int(s) for s in sizes), k, seed)
 
 
@@ -118,3 +136,35 @@ def distances_to_own(x: ArrayLike, clustering: Clustering) -> Floats:
     distances = np.full(len(table), np.nan, dtype=np.float32)
     distances[inside] = np.linalg.norm(table[inside] - clustering.centroids[clustering.ids[inside]], axis=1)
     return distances
+
+
+def borderline(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[np.int64], Floats]:
+    """The members of each cluster that lie almost as near to another centroid, the least certain first.
+
+    Args:
+        x: (n, D) the embedding that was clustered.
+
+    Returns:
+        row numbers (k, count) int64, -1 where a cluster has fewer members, and margins (k, count) float32: distance to
+        the next centroid minus distance to the own one, over their sum; 0 between the two, NaN where there is no row.
+    """
+    table = np.asarray(x, dtype=np.float32)
+    rows = np.full((clustering.k, count), -1, dtype=np.int64)
+    margins = np.full((clustering.k, count), np.nan, dtype=np.float32)
+    there = np.flatnonzero(np.asarray(clustering.sizes) > 0)
+    if len(there) < 2:
+        return rows, margins
+    for cluster in there:
+        members = np.flatnonzero(clustering.ids == cluster)
+        own = np.linalg.norm(table[members] - clustering.centroids[cluster], axis=1)
+        others = clustering.centroids[there[there != cluster]]
+        next_one = np.sqrt(np.maximum(_squares(table[members], others).min(axis=1), 0))
+        margin = (next_one - own) / np.maximum(next_one + own, 1e-12)
+        least = np.lexsort((members, margin))[:count]
+        rows[cluster, : len(least)], margins[cluster, : len(least)] = members[least], margin[least]
+    return rows, margins
+
+
+def _squares(x: Floats, centres: Floats) -> Floats:
+    """(n, m) squared distances."""
+    return np.asarray(np.square(x).sum(axis=1)[:, None] - 2 * x @ centres.T + np.square(centres).sum(axis=1)[None])

@@ -12,7 +12,8 @@ from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.matrix import Floats, all_equal, checked
 
 SILHOUETTE_ROWS = 10_000
-SHUFFLES = 20
+SHUFFLES, FEW_SHUFFLES = 20, 5
+_MANY = 100_000  # rows, above which chance varies so little that five shuffles tell it
 _BY_LABEL = ("ami", "ami_arithmetic", "ami_shuffled", "nmi", "ari", "homogeneity")
 
 
@@ -91,9 +92,12 @@ def ami(truth: ArrayLike, found: ArrayLike, *, average: str = "max") -> float:
         return float(adjusted_mutual_info_score(truth, found, average_method=average))
 
 
-def shuffled_ami(truth: NDArray[Any], found: NDArray[Any], *, seed: int = 0, count: int = SHUFFLES) -> dict[str, Any]:
-    """The AMI that is left when the labels are dealt out anew: the floor under every AMI."""
+def shuffled_ami(
+    truth: NDArray[Any], found: NDArray[Any], *, seed: int = 0, count: int | None = None
+) -> dict[str, Any]:
+    """The AMI that is left when the labels are dealt out anew (20 times, 5 above 100,000 rows): the floor of an AMI."""
     rng = np.random.default_rng(seed)
+    count = count or (SHUFFLES if len(truth) <= _MANY else FEW_SHUFFLES)
     values = [ami(rng.permutation(truth), found) for _ in range(count)]
     return {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1)), "n": count}
 

@@ -30,6 +30,7 @@ def inside(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
         return result
     low, high = corners.min(axis=0), corners.max(axis=0)
     near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
+    near = near[np.argsort(flat[near, 1], kind="stable")]  # by height: an edge concerns one stretch of them
     x, y = flat[near, 0], flat[near, 1]
     odd = np.zeros(len(near), dtype=bool)
     for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
@@ -37,8 +38,9 @@ def inside(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
             continue
         if y1 > y2:  # always upwards: an edge cuts the same for both polygons that share it
             x1, y1, x2, y2 = x2, y2, x1, y1
-        rows = np.flatnonzero((y1 <= y) & (y < y2))
-        odd[rows] ^= x[rows] < x1 + (y[rows] - y1) * (x2 - x1) / (y2 - y1)
+        first, last = np.searchsorted(y, (y1, y2))
+        at = slice(first, last)
+        odd[at] ^= x[at] < x1 + (y[at] - y1) * (x2 - x1) / (y2 - y1)
     result[near] = odd
     return result
 
@@ -63,16 +65,26 @@ def counts(values: Sequence[Any] | pd.Series, chosen: NDArray[np.bool_]) -> pd.D
         `attrs["left_out"]` counts the others.
     """
     column = pd.Series(np.asarray(values, dtype=object))
-    column = column.where(column.notna(), None)
-    keys, uniques = pd.factorize(column, use_na_sentinel=False)
-    everywhere = np.bincount(keys, minlength=len(uniques))
-    here = np.bincount(keys[chosen], minlength=len(uniques))
+    keys, uniques = pd.factorize(column.where(column.notna(), None), use_na_sentinel=True)
+    return counts_of_codes(keys, list(uniques), chosen)
+
+
+def counts_of_codes(codes: NDArray[Any], names: Sequence[Any], chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    """The same of a column that is numbered already: a million rows in a few milliseconds.
+
+    Args:
+        codes: (n,) int, place in `names`; below 0 is a missing value.
+    """
+    values, keys = [*names, None], np.where(codes < 0, len(names), codes)
+    everywhere = np.bincount(keys, minlength=len(values))
+    here = np.bincount(keys[chosen], minlength=len(values))
     total, n = int(here.sum()), len(keys)
-    order = np.lexsort((np.arange(len(uniques)), -everywhere, -here))
-    rows = [_count(uniques[i], int(here[i]), int(everywhere[i]), total, n) for i in order[:MOST_VALUES]]
+    order = np.lexsort((np.arange(len(values)), -everywhere, -here))
+    order = order[everywhere[order] > 0]
+    rows = [_count(values[i], int(here[i]), int(everywhere[i]), total, n) for i in order[:MOST_VALUES]]
     frame = pd.DataFrame(rows, columns=["value", "selected", "all", "share", "low", "high", "share_all", "times"])
     frame["value"] = frame["value"].astype(object).where(frame["value"].notna(), None)
-    frame.attrs["left_out"] = max(0, len(uniques) - MOST_VALUES)
+    frame.attrs["left_out"] = max(0, len(order) - MOST_VALUES)
     return frame
 
 

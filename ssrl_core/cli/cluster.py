@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf
+from ssrl_core.cli.output import leaf, table
 
 
 def register(commands: Any) -> None:
@@ -19,7 +19,12 @@ def register(commands: Any) -> None:
         description="k-means on the evaluated images, in the embedding. Found once for each K and seed, then kept.",
     )
     cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
-    cluster.add_argument("-k", type=int, required=True, metavar="K", help="number of clusters")
+    asked = cluster.add_mutually_exclusive_group(required=True)
+    asked.add_argument("-k", type=int, metavar="K", help="number of clusters; with hdbscan, the fewest images of one")
+    cluster.add_argument(
+        "--method", choices=("kmeans", "hdbscan"), default="kmeans", help="kmeans (default) or hdbscan"
+    )
+    asked.add_argument("--over", metavar="A:B", help="instead: score every k from A to B, and keep the scores")
     cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
 
@@ -27,31 +32,34 @@ def register(commands: Any) -> None:
 def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
-    from ssrl_core.analysis.clusters import Clustering, nearest
+    from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.arrays import clusters_file
+    from ssrl_core.runs.clustering import file_of, own_clusters
     from ssrl_core.runs.folder import RunFolder
     from ssrl_core.runs.rows import imageset_of
 
+    if args.over is not None:
+        return _over(args)
     if args.nearest < 0:
         raise SpecError(where="cluster", field="--nearest", rule="at least 0", value=args.nearest)
     run = RunFolder(find(args.run_id))
-    found = run.clusters(args.k, args.seed)
-    x, ids = run.embedding()
+    whole, images = run.embedding()
     rows = np.flatnonzero(run.evaluated())
-    x, ids = x[rows], ids[rows]
-    own = Clustering(found.ids[rows], found.centroids, found.inertia, found.sizes, found.k, found.seed)
+    x, ids = whole[rows], images[rows]
+    own = own_clusters(run, x, rows, len(whole), args.k, args.seed, method=args.method, inside=True)
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)
     near, away = nearest(x, own, args.nearest)
-    file = clusters_file(args.k, args.seed)
+    file = file_of(args.method, args.k, args.seed)
     return {
         "run": run.id,
         "k": own.k,
         "file": file if (run.path / file).is_file() else None,
+        "method": args.method,
+        "in_none": int((own.ids < 0).sum()),
         "sizes": list(own.sizes),
         "silhouette": scores["silhouette"],
         "ami": scores["ami"],
@@ -64,7 +72,25 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _over(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.cli.runs import find
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs import over_k
+    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.jobs import Reporter
+
+    first, _, last = str(args.over).partition(":")
+    if not (first.isdigit() and last.isdigit()):
+        raise SpecError(where="cluster", field="--over", rule="A:B, two whole numbers", value=args.over)
+    with Reporter() as report:
+        run = RunFolder(find(args.run_id))
+        found = over_k.make(run, int(first), int(last), seed=args.seed, report=report)
+    return {"run": run.id, "over": [{"k": k, **scores} for k, scores in found.items()]}
+
+
 def _show(data: dict[str, Any]) -> str:
+    if "over" in data:
+        return table(data["over"], ["k", "silhouette", "ami"])
     floor = data["ami_shuffled"]
     beside = f" (shuffled labels {floor['mean']:.3f} ± {floor['sd']:.3f})" if floor else ""
     told = [

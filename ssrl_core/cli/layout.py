@@ -10,6 +10,7 @@ from ssrl_core.cli.output import leaf, say
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.jobs import Reporter
 
 
 def register(commands: Any) -> None:
@@ -31,10 +32,12 @@ def register(commands: Any) -> None:
 def _layout(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.jobs import Reporter
 
-    run = RunFolder(find(args.run_id))
-    stored = None if args.again or args.seed else _stored(run, args.method)
-    file, info = stored or _make(run, args.method, args.seed)
+    with Reporter() as report:
+        run = RunFolder(find(args.run_id))
+        stored = None if args.again or args.seed else _stored(run, args.method)
+        file, info = stored or _make(run, args.method, args.seed, report)
     return {
         "run": run.id,
         "method": args.method,
@@ -56,7 +59,7 @@ def _stored(run: RunFolder, method: str) -> tuple[str, dict[str, Any]] | None:
     return files[-1].name, stores.read_json(beside) if beside.is_file() else {}
 
 
-def _make(run: RunFolder, method: str, seed: int) -> tuple[str, dict[str, Any]]:
+def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str, dict[str, Any]]:
     """Compute a layout of the evaluated images and write it into the run folder.
 
     Raises:
@@ -77,7 +80,7 @@ def _make(run: RunFolder, method: str, seed: int) -> tuple[str, dict[str, Any]]:
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
-    made = layout(x[rows], method, seed=seed, labels=labels, report=_Progress(METHODS[method]))
+    made = layout(x[rows], method, seed=seed, labels=labels, report=_Progress(METHODS[method], report))
     params = {**made.params, "fitted_n": len(rows)}
     file = layout_file(method, params)
     info = {
@@ -94,10 +97,11 @@ def _make(run: RunFolder, method: str, seed: int) -> tuple[str, dict[str, Any]]:
 class _Progress:
     """Says every tenth of the work once, on stderr."""
 
-    def __init__(self, name: str) -> None:
-        self.name, self.told = name, 0
+    def __init__(self, name: str, report: Reporter) -> None:
+        self.name, self.told, self.report = name, 0, report
 
     def __call__(self, share: float) -> None:
+        self.report(share)
         if int(10 * share) > self.told:
             self.told = int(10 * share)
             say(f"{self.name} {10 * self.told} %")

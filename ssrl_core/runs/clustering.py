@@ -1,9 +1,9 @@
-"""k-means of a run, kept in its folder: made once for each K and seed, by the child or by whoever asks first."""
+"""Clusters of a run, kept in its folder: made once for each K and seed, by the child or by whoever asks first."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,11 @@ from ssrl_core.runs.arrays import clusters_file, save_array, spread
 from ssrl_core.runs.folder import RunFolder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ssrl_core.analysis.clusters import Clustering
+
+KMEANS, HDBSCAN = "kmeans", "hdbscan"
 
 
 def stored_clusters(run: RunFolder, k: int, seed: int) -> Clustering:
@@ -20,50 +24,99 @@ def stored_clusters(run: RunFolder, k: int, seed: int) -> Clustering:
     return clusters_of(run, x, run.evaluated(), k, seed)
 
 
+def file_of(method: str, k: int, seed: int) -> str:
+    """Name of a clustering's file: `k` is the number of clusters, of HDBSCAN the least size of one."""
+    if method == KMEANS:
+        return clusters_file(k, seed)
+    return f"clusters_{method}_m{k}.npy"
+
+
 def clusters_of(
-    run: RunFolder, x: np.ndarray, fitted: np.ndarray, k: int, seed: int, *, keep: bool = True
+    run: RunFolder,
+    x: np.ndarray,
+    fitted: np.ndarray,
+    k: int,
+    seed: int,
+    *,
+    keep: bool = True,
+    method: str = KMEANS,
 ) -> Clustering:
     """The clustering of some rows of an embedding, read or made.
 
     Args:
-        x: (n, D) embedding.  fitted: (n,) bool, the rows that k-means is fitted on.
+        x: (n, D) embedding.  fitted: (n,) bool, the rows that clusters are sought in.
+        k: number of clusters; with `method="hdbscan"`, the fewest images of one.
         keep: write the file; a demo run is never written into.
 
     Returns:
-        Clustering with `ids` (n,) int32, -1 outside the fitted rows.
+        Clustering with `ids` (n,) int32, -1 outside the fitted rows and (HDBSCAN) where there is no cluster.
 
     Raises:
         SpecError: k outside 1..number of fitted rows.
     """
-    path = run.path / clusters_file(k, seed)
+    return own_clusters(run, x[fitted], np.flatnonzero(fitted), len(x), k, seed, keep=keep, method=method)
+
+
+def own_clusters(
+    run: RunFolder,
+    own: np.ndarray,
+    rows: np.ndarray,
+    n: int,
+    k: int,
+    seed: int = 0,
+    *,
+    keep: bool = True,
+    method: str = KMEANS,
+    inside: bool = False,
+) -> Clustering:
+    """The same, of rows that were taken out already: nothing is read or copied twice.
+
+    Args:
+        own: (m, D) the embedding of the fitted rows.  rows: (m,) their row numbers.  n: rows in all.
+        inside: give `ids` of the fitted rows alone, (m,), instead of all.
+    """
+    path = run.path / file_of(method, k, seed)
     if path.is_file():
-        return _read(np.load(path, allow_pickle=False), x, k, seed)
-    from ssrl_core.analysis.clusters import Clustering, kmeans
+        from ssrl_core.analysis.clusters import from_ids
+
+        ids = np.load(path, allow_pickle=False)[rows]
+        found = from_ids(own, ids, _number(ids, k, method), seed=seed)
+    else:
+        found = _make(path, own, rows, n, k, seed, method, keep=keep and not run.is_demo)
+    if inside:
+        return found
+    return type(found)(
+        spread(found.ids, rows, n, empty=-1), found.centroids, found.inertia, found.sizes, found.k, found.seed
+    )
+
+
+def _make(
+    path: Path, own: np.ndarray, rows: np.ndarray, n: int, k: int, seed: int, method: str, *, keep: bool
+) -> Clustering:
+    from ssrl_core.analysis.clusters import MOST_FULL, kmeans
+    from ssrl_core.analysis.density_clusters import density_clusters, fitted_rows
 
     started = time.perf_counter()
-    found = kmeans(x[fitted], k, seed=seed)
-    ids = spread(found.ids, np.flatnonzero(fitted), len(x), empty=-1)
-    if keep and not run.is_demo:
+    more: dict[str, Any]
+    if method == KMEANS:
+        found = kmeans(own, k, seed=seed)
+        more = {"parameters": {"k": k, "seed": seed}, "mini_batch": len(own) > MOST_FULL}
+    else:
+        found = density_clusters(own, k, seed=seed)
+        more = {"parameters": {"min_cluster_size": k, "seed": seed}, "sought_among": len(fitted_rows(len(own), seed))}
+    if keep:
         info = {
-            "method": "kmeans",
-            "parameters": {"k": k, "seed": seed},
+            "method": method,
+            **more,
             "seconds": round(time.perf_counter() - started, 3),
-            "fitted_n": int(fitted.sum()),
+            "fitted_n": len(own),
             "inertia": found.inertia,
             "sizes": list(found.sizes),
         }
-        save_array(path, ids, info)
-    return Clustering(ids, found.centroids, found.inertia, found.sizes, k, seed)
+        save_array(path, spread(found.ids, rows, n, empty=-1), info)
+    return found
 
 
-def _read(ids: np.ndarray, x: np.ndarray, k: int, seed: int) -> Clustering:
-    """A stored clustering; centroids and inertia follow from ids and embedding."""
-    from ssrl_core.analysis.clusters import Clustering
-
-    sizes = np.bincount(ids[ids >= 0], minlength=k)
-    sums = np.zeros((k, x.shape[1]), dtype=np.float64)
-    np.add.at(sums, ids[ids >= 0], x[ids >= 0])
-    centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
-    inside = np.flatnonzero(ids >= 0)
-    inertia = float(np.square(x[inside] - centroids[ids[inside]], dtype=np.float64).sum())
-    return Clustering(ids.astype(np.int32), centroids, inertia, tuple(int(s) for s in sizes), k, seed)
+def _number(ids: np.ndarray, k: int, method: str) -> int:
+    """How many clusters a stored assignment has."""
+    return k if method == KMEANS else int(ids.max(initial=-1)) + 1

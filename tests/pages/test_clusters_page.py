@@ -120,7 +120,7 @@ def scene():
 
 def test_selected_images_are_counted(scene):
     chosen = scene.ids[:7]
-    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.run_id, chosen, "inside the outline")}))
+    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.images, chosen, "inside the outline")}))
     assert "7 images" in text
     assert "inside the outline" in text
     assert "Tick: share of all images" in text
@@ -129,7 +129,7 @@ def test_selected_images_are_counted(scene):
 def test_an_image_in_focus_is_shown_with_what_is_known_of_it(scene):
     image = int(scene.ids[3])
     none = np.empty(0, np.int64)
-    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.run_id, none, "", image)}))
+    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.images, none, "", image)}))
     assert f"Image {image}" in text
     assert f"kit#{image}" in text
     assert "from its centroid" in text
@@ -144,29 +144,33 @@ def test_what_is_done_on_the_map_becomes_the_selection(scene, monkeypatch):
     around = [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
     outline = {"kind": "lasso", "outline": around, "how": "new", "hidden": []}
     cluster_state.on_map(scene, points, colour, outline)
-    np.testing.assert_array_equal(cluster_state.selected(scene.run_id).image_ids, scene.ids)
+    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids)
     cluster_state.on_map(scene, points, colour, outline | {"hidden": [0], "kind": "box"})
-    now = cluster_state.selected(scene.run_id)
+    now = cluster_state.selected(scene.images)
     assert now.words == "inside the box"
     assert len(now.image_ids) == (clusters_of(scene, 3).ids != 0).sum()
     cluster_state.on_map(scene, points, colour, {"kind": "point", "row": 2})
-    now = cluster_state.selected(scene.run_id)
+    now = cluster_state.selected(scene.images)
     assert now.focus == scene.ids[2]
     assert len(now.image_ids)
     assert not len(cluster_state.selected("another run").image_ids)
+    cluster_state.on_map(scene, points, colour, {"kind": "group", "group": 1, "how": "new"})
+    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[colour.codes == 1])
+    cluster_state.on_map(scene, points, colour, {"kind": "group", "group": 2, "how": "add"})
+    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[colour.codes >= 1])
     cluster_state.on_map(scene, points, colour, {"kind": "clear"})
-    assert not len(cluster_state.selected(scene.run_id).image_ids)
+    assert not len(cluster_state.selected(scene.images).image_ids)
 
 
 def test_a_click_on_a_strip_picks_an_image_or_a_whole_cluster(scene, monkeypatch):
     monkeypatch.setattr(cluster_state.st, "session_state", {})
     ids = clusters_of(scene, 3).ids
     cluster_state.on_gallery(scene, ids, {"kind": "head", "name": "1"})
-    np.testing.assert_array_equal(cluster_state.selected(scene.run_id).image_ids, scene.ids[ids == 1])
+    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[ids == 1])
     cluster_state.on_gallery(scene, ids, {"kind": "image", "id": int(scene.ids[0])})
-    assert cluster_state.selected(scene.run_id).focus == scene.ids[0]
+    assert cluster_state.selected(scene.images).focus == scene.ids[0]
     cluster_state.on_gallery(scene, ids, {"kind": "image", "id": 10**6})
-    assert cluster_state.selected(scene.run_id).focus == scene.ids[0]
+    assert cluster_state.selected(scene.images).focus == scene.ids[0]
 
 
 def test_scores_of_a_k_that_was_not_evaluated_are_computed(scene):
@@ -185,7 +189,7 @@ def test_the_table_has_every_image_its_cluster_and_its_places(scene):
     np.testing.assert_allclose(table["distance_to_centroid"], own, atol=1e-4)
     assert {"pca_x", "pca_y", "plate", "kind", "split", "source"} <= set(table.columns)
     chosen = clustering.ids == 1
-    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen)))) == chosen.sum()
+    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen=chosen)))) == chosen.sum()
 
 
 def test_the_map_can_be_coloured_by_what_tells_images_apart(scene):

@@ -15,31 +15,33 @@ from ssrl_core.figures.colours import palette
 from tests.kit import make_imageset
 
 
-def block(points, colour, **more):
-    n = len(points)
-    more = {"image_ids": np.arange(n), "layout": "l", "pictures": "p"} | more
-    return map_wire.unpack(map_wire.pack_points(np.asarray(points, float), colour, **more))
+def block(points, image_ids=None):
+    ids = np.arange(len(points)) if image_ids is None else image_ids
+    return map_wire.unpack(map_wire.pack_places(np.asarray(points, float), image_ids=ids, name="l"))
+
+
+def told(facet):
+    return map_wire.unpack(map_wire.pack_facet(facet, name="f"))
 
 
 def test_places_come_back_within_one_step_of_the_grid():
     rng = np.random.default_rng(0)
     points = rng.normal(size=(500, 2)) * [30, 2] + 7
-    header, parts = block(points, map_wire.groups("g", np.zeros(500), ["a"]))
+    header, parts = block(points)
     back = parts["places"].reshape(-1, 2) / 65535 * header["span"] + header["low"]
     assert np.abs(back - points).max() <= max(header["span"]) / 65535
 
 
 def test_rows_without_a_place_are_said_to_have_none():
     points = np.array([[0, 0], [np.nan, np.nan], [1, 1]])
-    header, parts = block(points, map_wire.groups("g", [0, 0, 1], ["a", "b"]))
+    header, parts = block(points)
     assert parts["placed"].tolist() == [1, 0, 1]
-    assert header["facets"][0]["counts"] == [1, 1]
     assert header["low"] == [0, 0]
 
 
 @pytest.mark.parametrize("points", [np.zeros((0, 2)), np.full((3, 2), np.nan), np.ones((4, 2))])
 def test_no_points_lost_points_and_equal_points_are_packed(points):
-    header, _ = block(points, map_wire.groups("g", np.zeros(len(points)), ["a"]))
+    header, _ = block(points)
     assert header["n"] == len(points)
     assert all(span > 0 for span in header["span"])
 
@@ -47,10 +49,36 @@ def test_no_points_lost_points_and_equal_points_are_packed(points):
 @pytest.mark.parametrize(("names", "kind"), [(10, "uint8"), (254, "uint8"), (255, "uint16"), (400, "uint16")])
 def test_groups_take_one_byte_while_they_can(names, kind):
     codes = np.arange(-1, names)
-    header, parts = block(np.zeros((names + 1, 2)), map_wire.groups("g", codes, [str(i) for i in range(names)]))
-    assert header["sections"]["facet0"][2] == kind
-    assert parts["facet0"][0] == np.iinfo(kind).max
-    assert parts["facet0"][1:].tolist() == list(range(names))
+    header, parts = told(map_wire.groups("g", codes, [str(i) for i in range(names)]))
+    assert header["sections"]["codes"][2] == kind
+    assert parts["codes"][0] == np.iinfo(kind).max
+    assert parts["codes"][1:].tolist() == list(range(names))
+    assert header["counts"] == [1] * names
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind"),
+    [
+        ([3, 4, 200, 300], "uint8"),
+        ([9000, 9001, 70000], "uint16"),
+        ([5, 4], "uint32"),
+        ([70000, 70001], "uint32"),
+        ([], "uint8"),
+    ],
+)
+def test_ids_take_as_few_bytes_as_they_can(ids, kind):
+    header, parts = block(np.zeros((len(ids), 2)), np.array(ids, np.int64))
+    assert header["sections"]["ids"][2] == kind
+    back = parts["ids"] if kind == "uint32" else np.cumsum(parts["ids"], dtype=np.int64)
+    assert back.tolist() == ids
+
+
+def test_a_selection_among_a_million_points_is_small():
+    chosen = np.arange(1_000_000) % 3 == 0
+    data = map_wire.pack_map(places="p", facets=["f"], pictures="", selected=chosen)
+    assert len(data) < 126_000
+    _, parts = map_wire.unpack(data)
+    assert (np.unpackbits(parts["selected"], bitorder="little")[:1_000_000] == chosen).all()
 
 
 def test_every_section_starts_on_a_multiple_of_four():
@@ -62,15 +90,13 @@ def test_every_section_starts_on_a_multiple_of_four():
     assert parts["z"].tolist() == [0, 1]
 
 
-def test_ten_thousand_points_are_small():
-    data = map_wire.pack_points(
-        np.random.default_rng(0).normal(size=(10_000, 2)),
-        map_wire.groups("g", np.zeros(10_000), ["a"]),
-        image_ids=np.arange(10_000),
-        layout="l",
-        pictures="p",
-    )
-    assert len(data) < 100_000
+def test_a_million_points_with_cluster_label_and_a_scale_take_less_than_twelve_megabytes():
+    n = 1_000_000
+    rng = np.random.default_rng(0)
+    places = map_wire.pack_places(rng.normal(size=(n, 2)), image_ids=np.arange(n), name="l")
+    group = map_wire.pack_facet(map_wire.groups("g", np.zeros(n), ["a"]), name="g")
+    scale = map_wire.pack_facet(map_wire.Facet("v", values=rng.normal(size=n)), name="v")
+    assert len(places) + 2 * len(group) + len(scale) < 12e6
 
 
 def test_columns_become_groups_or_a_scale():
@@ -97,12 +123,11 @@ def test_more_than_two_hundred_groups_keep_the_largest():
 
 def test_a_scale_leaves_out_its_outliers_and_marks_what_is_missing():
     values = np.concatenate([np.linspace(0, 1, 200), [1e6, np.nan]]).astype(np.float32)
-    header, parts = block(np.zeros((202, 2)), map_wire.Facet("v", values=values))
-    facet = header["facets"][0]
-    assert facet["high"] < 2
-    assert parts["facet0"][-1] == 255
-    assert parts["facet0"][-2] == 254
-    assert np.isnan(parts["facet0-values"][-1])
+    header, parts = told(map_wire.Facet("v", values=values))
+    assert header["high"] < 2
+    assert header["missing"] == 1
+    assert parts["values"][-2] == np.float32(1e6)
+    assert np.isnan(parts["values"][-1])
     json.dumps(header, allow_nan=False)
 
 
@@ -144,6 +169,16 @@ def test_all_thumbnails_fit_into_one_image_a_browser_can_hold(count, shape):
     assert height * width * count < 20_000_000
     assert height <= shape[0]
     assert abs(height / width - shape[0] / shape[1]) < 0.1 * shape[0] / shape[1] or min(height, width) == 1
+
+
+def test_some_thumbnails_are_sent_with_their_rows():
+    imageset = make_imageset(30)
+    header, parts = map_wire.unpack(map_pictures.some_pictures(imageset, np.arange(10, 20), "n", [3, 9, 44, -1]))
+    assert header["rows"] == [3, 9]
+    sheet = np.asarray(Image.open(io.BytesIO(parts["file"])).convert("RGB")).astype(int)
+    expected = map_pictures.thumbnails(imageset, np.array([13, 19]), (16, 16)).astype(int)
+    assert np.abs(sheet[:16, :16] - expected[0]).mean() < 4
+    assert map_pictures.some_pictures(imageset, np.arange(10), "n", [99]) is None
 
 
 def test_too_many_images_are_not_sent(monkeypatch):

@@ -1,0 +1,151 @@
+"""How fast the map is in a real browser: until it is drawn, a lasso of two fifths of the points, bytes on the wire.
+
+python bench/map.py [--n 3500 100000 1000000] [--shots FOLDER]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+
+def measure(n: int, address: str, shots: Path | None) -> dict[str, Any]:
+    """One size: seconds until the map is drawn (cold and warm), megabytes down, seconds and kilobytes of a lasso."""
+    from playwright.sync_api import sync_playwright
+
+    from bench.synthetic import synthetic_run
+
+    run = synthetic_run(n)
+    found: dict[str, Any] = {"n": n}
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET.split())
+        for visit in ("cold", "warm"):
+            tab = browser.new_page(viewport={"width": 1440, "height": 1000})
+            tab.set_default_timeout(180_000)
+            wire = _Wire(tab)
+            tab.goto(f"{address}/Train")
+            tab.get_by_role("heading", name="Train").first.wait_for()
+            wire.down = 0
+            started = time.perf_counter()
+            tab.goto(f"{address}/Clusters?run={run}")
+            tab.locator(".map[data-ready]").wait_for()
+            found[f"ready_{visit}_s"] = round(time.perf_counter() - started, 2)
+            tab.wait_for_load_state("networkidle")
+            tab.wait_for_timeout(2500 if n > 200_000 else 1200)
+            found["down_mb"] = round(wire.down / 1e6, 2)
+            if shots:
+                tab.screenshot(path=str(shots / f"map-{n}.png"))
+            if visit == "warm":
+                found |= _lasso(tab, wire, n)
+                if shots:
+                    tab.screenshot(path=str(shots / f"map-{n}-lasso.png"))
+            tab.close()
+        browser.close()
+    return found
+
+
+def _lasso(tab: Any, wire: _Wire, n: int) -> dict[str, Any]:
+    import math
+
+    box = tab.locator("canvas.over").bounding_box()
+    x, y = box["x"] + box["width"] / 2 + 20, box["y"] + box["height"] / 2
+    reach = 62 if n >= 1e6 else 90  # px: about two fifths of the points
+    corners = [(x - 20 + reach * math.cos(a * math.pi / 40), y + reach * math.sin(a * math.pi / 40)) for a in range(80)]
+    tab.mouse.move(*corners[0])
+    tab.mouse.down()
+    for corner in corners[1:]:
+        tab.mouse.move(*corner)
+    wire.up = wire.down = 0
+    started = time.perf_counter()
+    tab.mouse.up()
+    tab.get_by_text("inside the outline").wait_for()
+    tab.locator(".st-key-selection-grid .tile, .gallery .tile").first.wait_for()
+    tab.locator(".vl-counts").first.wait_for()
+    took = time.perf_counter() - started
+    told = tab.locator("h3", has_text="images").first.inner_text()
+    tab.wait_for_timeout(800)
+    return {
+        "lasso_s": round(took, 2),
+        "lasso_up_kb": round(wire.up / 1e3, 2),
+        "lasso_down_kb": round(wire.down / 1e3, 1),
+        "told": told,
+    }
+
+
+class _Wire:
+    """Bytes over the page's WebSocket."""
+
+    def __init__(self, tab: Any) -> None:
+        self.down = self.up = 0
+        tab.on("websocket", self._listen)
+
+    def _listen(self, socket: Any) -> None:
+        socket.on("framereceived", self._received)
+        socket.on("framesent", self._sent)
+
+    def _received(self, payload: Any) -> None:
+        self.down += len(payload)
+
+    def _sent(self, payload: Any) -> None:
+        self.up += len(payload)
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The app on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
+    server = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(200):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def main() -> None:
+    """Measure the sizes that are asked for and print one JSON line each."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--n", type=int, nargs="+", default=[3500, 100_000, 1_000_000])
+    asked.add_argument("--shots", type=Path, help="folder for pictures of the page")
+    args = asked.parse_args()
+    store = Path(os.environ.get("BENCH_STORE") or tempfile.mkdtemp(prefix="viewloom-map-"))
+    os.environ |= {"SSRL_DATA": str(store / "data"), "SSRL_MODELS": str(store / "models")}
+    if args.shots:
+        args.shots.mkdir(parents=True, exist_ok=True)
+    from bench.synthetic import synthetic_run
+
+    for n in args.n:
+        synthetic_run(n)
+    with served() as address:
+        for n in args.n:
+            print(json.dumps(measure(n, address, args.shots)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

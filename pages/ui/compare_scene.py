@@ -1,0 +1,192 @@
+"""What the Compare page looks at: two sides that show the same images: runs, a run under another k, a baseline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui import choose, frame, jobs_view
+from pages.ui.cluster_names import Names, names_of
+from pages.ui.cluster_scene import Scene, clusters_of, load_scene, stamp_of
+from pages.ui.map_facets import Array
+from ssrl_core.analysis.clusters import Clustering, kmeans
+from ssrl_core.analysis.layouts import METHODS, layout
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs import baseline
+from ssrl_core.runs.beside import common
+from ssrl_core.runs.folder import RunFolder
+
+SAME = "same"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: its scene, its clusters and their names, the map that is shown ("" for none)."""
+
+    letter: str
+    title: str
+    scene: Scene
+    clustering: Clustering
+    names: Names
+    k: int
+    method: str
+
+    @property
+    def place(self) -> str:
+        """Name of its points for the map."""
+        return f"{self.scene.run_id}/{self.scene.stamp}/{self.method}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides and the rows of the images they share: `rows_a`, `rows_b` (c,)."""
+
+    a: Side
+    b: Side
+    rows_a: Array
+    rows_b: Array
+
+    @property
+    def ids(self) -> Array:
+        """(c,) the images."""
+        return self.a.scene.ids[self.rows_a]
+
+    @property
+    def clusters(self) -> tuple[Array, Array]:
+        """(c,), (c,) their clusters on both sides."""
+        return self.a.clustering.ids[self.rows_a], self.b.clustering.ids[self.rows_b]
+
+
+def choose_second(first: str) -> str:
+    """What is set beside the first run: another run, a baseline, or the same run under another k. In the address."""
+    rows = {str(row["id"]): row for row in frame.known_runs() if row.get("state") == "done"}
+    own = rows[first].get("dataset")
+    runs = [run for run in rows if run != first and rows[run].get("dataset") == own]
+    options = [*runs, SAME, *baseline.BASELINES]
+    return choose.from_address(
+        "Beside",
+        options,
+        key="beside",
+        default=options[0],
+        shown=lambda name: _words(name, rows),
+        help="Runs on the same image set, what raw pixels or ImageNet's labels give, or the same run under another k.",
+    )
+
+
+def open_pair(first: str, second: str, ks: tuple[int, int]) -> Pair | None:
+    """Both sides; None where a baseline must first be made, which the page then offers.
+
+    Raises:
+        SSRLError: a damaged run, no shared images.
+    """
+    a = load_scene(first, stamp_of(first))
+    if second in baseline.BASELINES:
+        b = _baseline_scene(a, second)
+        if b is None:
+            return None
+        clustering = _baseline_clusters(b.run_id, ks[1], _Held(b))
+        right = Side("B", baseline.BASELINES[second], b, clustering, Names({}, "", 0, ks[1]), ks[1], _map(b))
+    else:
+        run = first if second == SAME else second
+        right = _side("B", load_scene(run, stamp_of(run)), ks[1])
+    left = _side("A", a, ks[0])
+    rows_a, rows_b = common(a.ids, right.scene.ids, first, second)
+    return Pair(left, right, rows_a, rows_b)
+
+
+def choose_ks(first: str, second: str) -> tuple[int, int]:
+    """Sliders for the two numbers of clusters; both in the address."""
+    asked = [int(k) for k in (RunFolder(first).results() or {}).get("clusters") or {}]
+    start = min(40, max(2, asked[0] if asked else 10))
+    ks = []
+    for key, label, default in (("ka", "k of A", start), ("kb", "k of B", min(40, start + (second == SAME) * 2))):
+        if key not in st.session_state and key not in st.query_params:
+            st.session_state[key] = default
+        ks.append(int(st.slider(label, 2, 40, key=key, bind="query-params")))
+    return ks[0], ks[1]
+
+
+class _Held:
+    """A scene as an argument of a cached function whose name says it all."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+
+
+_HASH = {_Held: lambda held: ""}
+
+
+def _side(letter: str, scene: Scene, k: int) -> Side:
+    k = min(k, len(scene.ids))
+    clustering = clusters_of(scene, k)
+    row: dict[str, Any] = next((row for row in frame.known_runs() if row["id"] == scene.run_id), {"id": scene.run_id})
+    return Side(letter, frame.run_words(row), scene, clustering, names_of(scene, clustering, k), k, _map(scene))
+
+
+def _map(scene: Scene) -> str:
+    stored = [method for method in METHODS if method in scene.layouts]
+    wanted = st.session_state.get("compare-map")
+    return wanted if wanted in stored else (stored[0] if stored else "")
+
+
+def _baseline_scene(beside: Scene, kind: str) -> Scene | None:
+    run = RunFolder(beside.run_id)
+    x = baseline.read(run, kind)
+    if x is None:
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            jobs_view.job(
+                f"baseline-{kind}-{beside.run_id}",
+                ("compare", beside.run_id, kind),
+                button=f"Embed the images by {baseline.BASELINES[kind]}",
+                icon="play_arrow",
+                help="In the background, once. ImageNet weights are taken from models/weights, or fetched.",
+            )
+        return None
+    return _scene_of(f"{beside.images}/{kind}/{baseline.path_of(run, kind).name}", _Held(beside), x)
+
+
+@st.cache_resource(
+    max_entries=4, show_spinner="Laying the baseline out", hash_funcs={**_HASH, np.ndarray: lambda x: ""}
+)
+def _scene_of(name: str, held: _Held, x: Array) -> Scene:
+    beside = held.scene
+    plane = layout(x, "pca", labels=beside.labels)
+    return Scene(
+        run_id=name,
+        stamp="baseline",
+        results={},
+        imageset=beside.imageset,
+        ids=beside.ids,
+        x=np.asarray(x, np.float32),
+        labels=beside.labels,
+        table=beside.table,
+        layouts={
+            "pca": (plane.points, {"trustworthiness": plane.trustworthiness, "neighbour_hit": plane.neighbour_hit})
+        },
+        rows=np.arange(len(beside.ids)),
+        n_rows=len(beside.ids),
+    )
+
+
+@st.cache_data(max_entries=12, show_spinner="Finding clusters", hash_funcs=_HASH)
+def _baseline_clusters(name: str, k: int, held: _Held) -> Clustering:
+    return kmeans(held.scene.x, min(k, len(held.scene.x)))
+
+
+def _words(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    if name == SAME:
+        return "the same run, another k"
+    return baseline.BASELINES.get(name) or frame.run_words(rows[name])
+
+
+def seeds(side: Side) -> list[RunFolder]:
+    """The side's run and those that differ from it by their seed alone; nothing for a baseline."""
+    from ssrl_core.runs.beside import seeds_of
+
+    try:
+        return seeds_of(RunFolder(side.scene.run_id).require())
+    except SSRLError:
+        return []

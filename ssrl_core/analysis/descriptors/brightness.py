@@ -1,0 +1,12 @@
+"""How bright an image is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssrl_core.analysis.descriptors.look import Array, Look
+
+
+def brightness(look: Look) -> Array:
+    """(B,) mean of all pixels and channels, 0 black to 1 full."""
+    return np.asarray(look.grey.mean(axis=(1, 2)))

@@ -1,0 +1,78 @@
+"""The descriptors of an image set, made once as a job and kept beside its pixels: they know nothing of any run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ssrl_core.datasets.imageset import ImageSet
+
+_PIXELS = 4_000_000  # of a batch
+
+
+def path_of(imageset: ImageSet) -> Path:
+    """`descriptors.parquet` in the image set's folder; row i = image i."""
+    return imageset.folder / "descriptors.parquet"
+
+
+def read(imageset: ImageSet) -> pd.DataFrame | None:
+    """The descriptors of an image set, one column each; None while they are not made, or are of other images."""
+    import pandas as pd
+
+    path = path_of(imageset)
+    try:
+        about = stores.read_json(path.with_suffix(".json"))
+        if about.get("fingerprint") != imageset.fingerprint or not path.is_file():
+            return None
+        return pd.read_parquet(path)
+    except (DataError, OSError, ValueError):
+        return None  # not made yet, or damaged: make them again
+
+
+def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> pd.DataFrame:
+    """Measure every descriptor of every image and keep them.
+
+    Args:
+        report: told the share done, 0..1; what it raises ends the work, and nothing is kept.
+
+    Returns:
+        N rows, one column a descriptor.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from ssrl_core.analysis.descriptors.table import DESCRIPTORS, describe
+
+    started = time.perf_counter()
+    count, step = len(imageset.table), max(1, _PIXELS // int(np.prod(imageset.shape)))
+    values = {name: np.empty(count, np.float32) for name in DESCRIPTORS}
+    for start in range(0, count, step):
+        batch = np.asarray(imageset.pixels[start : start + step])
+        for name, found in describe(batch, max_value=imageset.max_value).items():
+            values[name][start : start + step] = found
+        if report is not None:
+            report(min(1.0, (start + step) / count))
+    table = pd.DataFrame(values)
+    _keep(imageset, table, time.perf_counter() - started)
+    return table
+
+
+def _keep(imageset: ImageSet, table: pd.DataFrame, seconds: float) -> None:
+    path = path_of(imageset)
+    stores.replace(path, lambda file: table.to_parquet(file, index=False))
+    about: dict[str, Any] = {
+        "version": 1,
+        "fingerprint": imageset.fingerprint,
+        "count": len(table),
+        "names": list(table.columns),
+        "seconds": round(seconds, 2),
+    }
+    stores.write_json(path.with_suffix(".json"), about)

@@ -1,0 +1,148 @@
+"""The Compare page: two runs, one run under two k, a baseline; what is clicked in the matrix is selected."""
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import compare_matrix, compare_recipes, compare_scene
+from pages.ui.cluster_state import Selected, selected
+from pages.ui.compare_maps import MOVED, OF_A, colours, told
+from pages.ui.compare_numbers import compared
+from ssrl_core.runs import baseline, marks
+from ssrl_core.runs.folder import RunFolder
+from tests.kit import ROOT, make_imageset, make_run
+
+FLIPPED = {"name": "flipped", "steps": [{"transform": "horizontal_flip"}, {"transform": "rotation", "degrees": 20}]}
+
+
+def page(first=None, second=None, **session) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    if first is not None:
+        test.query_params["run"] = first
+    if second is not None:
+        test.query_params["beside"] = second
+    test = test.run().switch_page("pages/6_Compare.py")
+    for name, value in session.items():
+        test.session_state[name] = value
+    test = test.run()
+    assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    blocks = [str(block.proto.body) for block in test.get("html")]
+    return " ".join([*blocks, *(m.value for m in test.main if hasattr(m, "value") and isinstance(m.value, str))])
+
+
+@pytest.fixture
+def runs():
+    return (
+        make_run(n=60).name,
+        make_run(n=60, spec={"terms": [{"composition": FLIPPED, "weight": 1.0}], "epochs": 5}, seed=3).name,
+    )
+
+
+@pytest.fixture
+def pair(runs):
+    return compare_scene.open_pair(*runs, (3, 4))
+
+
+def test_without_runs_the_page_says_so():
+    assert "No finished runs yet." in text_of(page())
+
+
+def test_two_runs_are_shown_with_what_differs(runs):
+    text = text_of(page(*runs))
+    for words in ("AMI between their clusters", "CKA of the embeddings", "60 shared images", "Images that moved"):
+        assert words in text
+    assert '<li class="own">mirrored' in text or 'class="own"' in text
+    assert "epochs 2, 5" in text
+
+
+def test_one_run_under_two_k_is_compared(runs):
+    text = text_of(page(runs[0], "same", ka=3, kb=5))
+    assert "k = 3 and 5" in text
+    assert ">1.000<" in text  # the same embedding
+
+
+def test_raw_pixels_are_a_side_once_they_are_made(runs):
+    test = page(runs[0], "pixels")
+    assert any("raw pixels" in button.label for button in test.button)
+    baseline.make(RunFolder(runs[0]), "pixels")
+    assert "it was not trained here" in text_of(page(runs[0], "pixels"))
+
+
+def test_runs_on_other_images_are_not_offered(runs):
+    make_imageset(60, name="others")
+    stranger = make_run(n=10, spec={"dataset": "others"}).name
+    test = page(runs[0])
+    assert stranger not in test.selectbox(key="choose-beside").options
+
+
+def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
+    from pages.ui import cluster_state
+
+    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    a, b = pair.clusters
+    for event, chosen in (
+        ({"kind": "cell", "row": 1, "column": 2}, (a == 1) & (b == 2)),
+        ({"kind": "row", "row": 0}, a == 0),
+        ({"kind": "column", "column": 3}, b == 3),
+    ):
+        compare_matrix.on_matrix(pair, event)
+        np.testing.assert_array_equal(selected(pair.a.scene.images).image_ids, pair.ids[chosen])
+
+
+def test_matched_clusters_lie_on_the_diagonal():
+    table = np.array([[0, 9, 1], [8, 0, 0], [1, 1, 7]])
+    order = compare_matrix.order_of(table)
+    assert np.trace(table[:, order]) == 24
+
+
+def test_the_matrix_has_every_cluster_even_an_empty_one(pair):
+    assert compare_matrix.contingency_of(pair).shape == (3, 4)
+    assert compare_matrix.contingency_of(pair).sum() == 60
+
+
+def test_clusters_of_one_side_colour_the_other(pair):
+    first = told(pair, pair.b, OF_A)[0]
+    np.testing.assert_array_equal(first.codes[pair.rows_b], pair.clusters[0])
+    assert told(pair, pair.b, MOVED)[0].names == ("stayed", "moved")
+    assert {"kind", "plate"} <= set(colours(pair))
+
+
+def test_the_numbers_are_those_of_the_shared_images(pair):
+    found = compared(pair)
+    assert found["n"] == 60
+    assert 0 <= found["neighbour_overlap"] <= 1
+    assert np.sum(found["contingency"]) == 60
+
+
+def test_names_given_in_one_run_are_there_in_the_other(runs):
+    first = RunFolder(runs[0])
+    marks.mark(first, 0, "clusters_kmeans_k3_s0", 0, name="diagonals")
+    pair = compare_scene.open_pair(*runs, (3, 3))
+    assert pair.a.names.title(0) == "diagonals"
+    assert "diagonals" in [pair.b.names.title(c) for c in range(3)]
+
+
+def test_differences_of_two_specs_are_listed(runs):
+    first, second = (RunFolder(run).spec() for run in runs)
+    assert compare_recipes.differences(first, second) == ["epochs 2, 5"]
+
+
+def test_a_selection_is_seen_from_both_sides(runs, pair):
+    chosen = Selected(pair.a.scene.images, pair.ids[:5], "inside the outline")
+    text = text_of(page(*runs, **{"clusters-selected": chosen}))
+    assert "Clusters of A that they are in" in text
+    assert "Clusters of B that they are in" in text
+
+
+def test_seeds_give_mean_and_sd():
+    first, second, third = (make_run(n=60, spec={"seed": s}, seed=s).name for s in (1, 2, 3))
+    test = page(first, second)
+    table = test.dataframe[0].value
+    assert table["what"].tolist() == ["two seeds of A"]
+    assert table["pairs"].tolist() == [3]
+    assert "±" in table["CKA"][0]
+    assert third in [run.id for run in compare_scene.seeds(compare_scene.open_pair(first, second, (3, 3)).a)]
