@@ -6,40 +6,20 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs import adopt, coordinator, registry, wishes
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.laying import never_needed
 from ssrl_core.runs.locks import Lock, is_held
+from ssrl_core.runs.wanted import Wanted, identify, kept_text, spec_of_text
 from ssrl_core.specs.run import RunSpec, dump_run
 
 OVER = ("done", "failed", "stopped")
 _POLL_S = 0.3
 _STOP_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A run that somebody asks for: the resolved spec with its identity."""
-
-    spec: RunSpec
-    id: str
-    spec_hash: str
-
-
-def identify(spec: RunSpec) -> Wanted:
-    """The run that a spec means; makes or fetches a built-in image set on first use.
-
-    Raises:
-        SpecError: no such image set, channel or column.
-    """
-    from ssrl_core.runs.rows import imageset_of
-
-    fingerprint = imageset_of(spec).fingerprint
-    return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
 
 
 def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool = True) -> dict[str, Any]:
@@ -70,20 +50,28 @@ def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool
 def submit_all(
     wanted: Iterable[Wanted], *, sweep_id: str | None = None, priority: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Queue many runs in one transaction.
+    """Queue many runs in one transaction. Those of a sweep (`identify_all`) get their folders when they start.
 
     Returns:
         Ids that were made, ids that were there already.
     """
     runs = list({run.id: run for run in wanted}.values())
+    there = _folders()
 
-    def work(connection: sqlite3.Connection) -> list[bool]:
-        return [enqueue(connection, run, priority=priority, sweep_id=sweep_id) for run in runs]
+    def work(connection: sqlite3.Connection) -> list[str]:
+        known = {row["id"]: row for row in connection.execute("SELECT id, state, attempt, sweep_id, spec FROM runs")}
+        now = stores.utc_now()
+        new, made = [], []
+        for run in runs:
+            if run.text and run.id not in known and run.id not in there:
+                new.append(adopt.waiting_row(run, sweep_id, now) | {"priority": priority})
+            elif enqueue(connection, run, priority=priority, sweep_id=sweep_id):
+                made.append(run.id)
+        registry.insert(connection, new)
+        return made + [row["id"] for row in new]
 
-    made = registry.transact(work)
-    return [r.id for r, new in zip(runs, made, strict=True) if new], [
-        r.id for r, new in zip(runs, made, strict=True) if not new
-    ]
+    made = set(registry.transact(work))
+    return [run.id for run in runs if run.id in made], [run.id for run in runs if run.id not in made]
 
 
 def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0, sweep_id: str | None = None) -> bool:
@@ -92,37 +80,32 @@ def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0
     The folder is written while the transaction holds the registry, so nobody meets a folder without its row.
     """
     run = RunFolder.own(wanted.id)
-    row = connection.execute("SELECT state, wanted FROM runs WHERE id = ?", [wanted.id]).fetchone()
-    if row is not None and run.exists:
-        _ask_again(connection, run, wanted.spec, str(row["state"]))
+    row = connection.execute("SELECT state, attempt, sweep_id, spec FROM runs WHERE id = ?", [wanted.id]).fetchone()
+    if row is not None and (run.exists or never_needed(dict(row))):
+        _ask_again(connection, run, wanted.spec, dict(row))
         return False
-    now = stores.utc_now()
     text = dump_run(wanted.spec)
     stores.replace(stores.runs_root() / wanted.id / "spec.yaml", text)
     connection.execute("DELETE FROM runs WHERE id = ?", [wanted.id])  # its folder was deleted by hand: it starts anew
-    columns = adopt.spec_columns(wanted.spec) | {
-        "id": wanted.id,
-        "spec_hash": wanted.spec_hash,
-        "sweep_id": sweep_id,
-        "spec": text,
-        "priority": priority,
-        "created_at": now,
-        "queued_at": now,
-        "progress": 0.0,
-    }
+    columns = adopt.waiting_row(wanted, sweep_id, stores.utc_now()) | {"spec": text, "priority": priority}
     return registry.insert(connection, [columns]) == 1
 
 
-def _ask_again(connection: sqlite3.Connection, run: RunFolder, spec: RunSpec, state: str) -> None:
+def _ask_again(connection: sqlite3.Connection, run: RunFolder, spec: RunSpec, row: dict[str, Any]) -> None:
     """A run that is there is asked for again: queue it if something of it is missing."""
-    asked = wishes.merged(run.spec(), spec)
-    text = dump_run(asked)
-    if text != (run.path / "spec.yaml").read_text(encoding="utf-8"):
+    asked = wishes.merged(run.spec() if run.exists else spec_of_text(row["spec"]), spec)
+    text = dump_run(asked) if run.exists else kept_text(asked)
+    if run.exists and text != (run.path / "spec.yaml").read_text(encoding="utf-8"):
         stores.replace(run.path / "spec.yaml", text)
     columns: dict[str, Any] = {"spec": text, **adopt.spec_columns(asked)}
-    if state in ("failed", "stopped") or (state == "done" and is_incomplete(run, asked)):
+    if row["state"] in ("failed", "stopped") or (row["state"] == "done" and is_incomplete(run, asked)):
         columns |= _queued()
     registry.change_in(connection, run.id, **columns)
+
+
+def _folders() -> set[str]:
+    """Names of the run folders that are there."""
+    return {entry.name for entry in stores.runs_root().iterdir()}
 
 
 def is_incomplete(run: RunFolder, spec: RunSpec) -> bool:
