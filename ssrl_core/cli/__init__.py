@@ -14,7 +14,7 @@ from ssrl_core import __version__, stores
 from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
-COMMANDS = ("data", "compose", "lpips", "train", "sweep", "worker", "runs", "cluster", "layout", "classes")
+COMMANDS = ("data", "compose", "lpips", "train", "sweep", "worker", "runs", "cluster", "layout", "classes", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
