@@ -62,12 +62,23 @@ def depend(connection: sqlite3.Connection, run_id: str, on: Iterable[str]) -> No
     Raises:
         SpecError: there is no such run, or they would wait for each other.
     """
-    for other in on:
-        if connection.execute("SELECT 1 FROM runs WHERE id = ?", [other]).fetchone() is None:
-            raise _bad(run_id, other, "a run of this store", "`runs list` shows those that are there.")
+    others = list(on)
+    check_known(connection, run_id, others)
+    for other in others:
         if other == run_id or run_id in _before(connection, other):
             raise _bad(run_id, other, "a run that does not wait for this one", "Name another one.")
         connection.execute("INSERT OR IGNORE INTO depends (run_id, on_id) VALUES (?, ?)", [run_id, other])
+
+
+def check_known(connection: sqlite3.Connection, run_id: str, others: Iterable[str]) -> None:
+    """Refuse to wait for a run that is not there.
+
+    Raises:
+        SpecError: naming it.
+    """
+    for other in others:
+        if connection.execute("SELECT 1 FROM runs WHERE id = ?", [other]).fetchone() is None:
+            raise _bad(run_id, other, "a run of this store", "`runs list` shows those that are there.")
 
 
 def blocked() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import adopt, coordinator, registry, wishes
+from ssrl_core.runs import adopt, coordinator, ordering, registry, sweep_files, wishes
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.laying import never_needed
 from ssrl_core.runs.locks import Lock, is_held
@@ -22,12 +22,15 @@ _POLL_S = 0.3
 _STOP_TIMEOUT_S = 60.0
 
 
-def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool = True) -> dict[str, Any]:
+def submit(
+    spec: RunSpec, *, again: bool = False, priority: int = 0, after: Iterable[str] = (), start: bool = True
+) -> dict[str, Any]:
     """Queue a run. The same spec is the same run: one that is done is queued only for what `evaluate` adds to it.
 
     Args:
         again: train it once more beside the first, as `<id>-2`.
         priority: higher goes first.
+        after: ids of runs that must be done before it starts.
         start: start a coordinator, detached, when none is alive.
 
     Returns:
@@ -36,7 +39,7 @@ def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool
     wanted = identify(spec)
     if again:
         wanted = Wanted(wanted.spec, free_id(wanted.id), wanted.spec_hash)
-    created = registry.transact(lambda connection: enqueue(connection, wanted, priority=priority))
+    created = registry.transact(lambda connection: _enqueue_after(connection, wanted, priority, list(after)))
     if start:
         coordinator.start_detached()
     return {
@@ -45,6 +48,14 @@ def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool
         "state": registry.require(wanted.id)["state"],
         "created": created,
     }
+
+
+def _enqueue_after(connection: sqlite3.Connection, wanted: Wanted, priority: int, after: list[str]) -> bool:
+    if after:
+        ordering.check_known(connection, wanted.id, after)
+    created = enqueue(connection, wanted, priority=priority)
+    ordering.depend(connection, wanted.id, after)
+    return created
 
 
 def submit_all(
@@ -123,13 +134,14 @@ def stop(run_id: str) -> str:
         SpecError: no such run, or a demo run.
     """
     row = _own(run_id)
-    ended = (
-        "done" if RunFolder(run_id).state()["state"] == "done" else "stopped"
-    )  # it may have waited for an addition only
-    if registry.change(
-        run_id, only_if=["queued"], state=ended, wanted="stop", finished_at=stores.utc_now(), reason=None
-    ):
-        stores.replace(RunFolder(run_id).path / "STOP", "")
+    run = RunFolder.own(run_id)
+    ended = "done" if run.state()["state"] == "done" else "stopped"  # it may have waited for an addition only
+    now = stores.utc_now()
+    if registry.change(run_id, only_if=["queued"], state=ended, wanted="stop", finished_at=now, reason=None):
+        if run.exists:
+            stores.replace(run.path / "STOP", "")
+        elif row["sweep_id"]:
+            sweep_files.take_out([run_id], "stopped", {run_id: row["sweep_id"]})
         return ended
     if row["state"] in OVER:
         return str(row["state"])
@@ -142,11 +154,13 @@ def stop(run_id: str) -> str:
 def resume(run_id: str, *, start: bool = True) -> str:
     """Queue a stopped or failed run again; it goes on from its checkpoint. The state afterwards."""
     row = _own(run_id)
-    if not RunFolder(run_id).exists:
+    if not RunFolder.own(run_id).exists and not never_needed(row):
         raise SpecError(f"Run {run_id}: {adopt.GONE}", where=run_id, remedy="Train it again.")
     if row["state"] in registry.ACTIVE:
         registry.change(run_id, only_if=registry.ACTIVE, wanted="run")
     else:
+        if row["sweep_id"]:
+            sweep_files.take_out([run_id], None, {run_id: row["sweep_id"]})
         registry.change(run_id, only_if=["failed", "stopped"], **_queued())
     if start:
         coordinator.start_detached()
@@ -160,7 +174,7 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
         SpecError: no such run, or a demo run (read-only).
         RunError: it did not stop in time.
     """
-    _own(run_id)
+    sweep = _own(run_id)["sweep_id"]
     stop(run_id)
     folder = stores.runs_root() / run_id
     lock = Lock(folder / "lock")
@@ -182,6 +196,8 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
             shutil.rmtree(gone, ignore_errors=True)
             folder.replace(gone)  # out of sight at once, whatever happens to the deletion of its files
 
+    if sweep:
+        sweep_files.take_out([run_id], "deleted", {run_id: sweep})
     registry.transact(work)
     shutil.rmtree(gone, ignore_errors=True)
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs import registry, sweeps
+from ssrl_core.runs import adopt, registry, sweeps
 from ssrl_core.runs.folder import RunFolder
+
+PROBES = ("linear", "knn")
+_CONFUSION = re.compile(r'"confusion": \[\[[-0-9., \[\]]*\]\]')  # most of the text, and none of these tables want it
+
+Run = tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]
 
 
 def results_table(sweep: str) -> pd.DataFrame:
@@ -24,18 +32,14 @@ def results_table(sweep: str) -> pd.DataFrame:
     """
     rows = []
     for head, vary, state, results in _runs(sweep):
-        clusters: dict[str, Any] = next(iter((results or {}).get("clusters", {}).values()), {})
-        rows.append(
-            {
-                **head,
-                "state": state,
-                **vary,
-                "top1": _top1(results, "linear"),
-                "knn_top1": _top1(results, "knn"),
-                "ami": clusters.get("ami"),
-                "silhouette": clusters.get("silhouette"),
-            }
-        )
+        clusters: dict[str, Any] = next(iter((results or {}).get("clusters", {}).values()), {}) or {}
+        scores = {
+            "top1": _top1(results, "linear"),
+            "knn_top1": _top1(results, "knn"),
+            "ami": clusters.get("ami"),
+            "silhouette": clusters.get("silhouette"),
+        }
+        rows.append({**head, "state": state, **vary, **scores})
     return pd.DataFrame(rows)
 
 
@@ -48,30 +52,62 @@ def classes_table(sweep: str) -> pd.DataFrame:
     Raises:
         SpecError: there is no such sweep.
     """
-    rows = []
+    heads: list[dict[str, Any]] = []
+    probes: list[str] = []
+    lengths: list[int] = []
+    columns: dict[str, list[Any]] = {"class": [], "n": [], "correct": [], "accuracy": []}
     for head, vary, _, results in _runs(sweep):
         named = {name: value for name, value in head.items() if name != "sweep"} | vary
-        for probe in ("linear", "knn"):
-            for name, entry in (((results or {}).get(probe) or {}).get("classes") or {}).items():
-                counted = {key: entry[key] for key in ("n", "correct", "accuracy")}
-                rows.append({**named, "probe": probe, "class": name, "superclass": None, **counted})
-    return pd.DataFrame(rows)
+        for probe in PROBES:
+            classes = ((results or {}).get(probe) or {}).get("classes") or {}
+            if not classes:
+                continue
+            heads.append(named)
+            probes.append(probe)
+            lengths.append(len(classes))
+            columns["class"] += classes
+            for key in ("n", "correct", "accuracy"):
+                columns[key] += [entry[key] for entry in classes.values()]
+    if not heads:
+        return pd.DataFrame()
+    repeated = pd.DataFrame(heads).assign(probe=probes).loc[np.repeat(np.arange(len(heads)), lengths)]
+    table = repeated.reset_index(drop=True)
+    return table.assign(
+        **{"class": columns["class"]},
+        superclass=None,
+        **{key: columns[key] for key in ("n", "correct", "accuracy")},
+    )
 
 
-def _runs(sweep: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]]:
+def _runs(sweep: str) -> Iterator[Run]:
     """(head columns, vary columns, state, results) of each run of a sweep that still exists."""
-    known = {row["id"]: row for row in registry.list_runs(demo=False)}
-    for member in sweeps.members(sweep):
+    members = sweeps.members(sweep)
+    adopt.reconcile()
+    wanted = json.dumps([member["id"] for member in members])
+    known = {
+        row["id"]: row
+        for row in registry.query(
+            "SELECT id, dataset, backbone, method, seed, state, attempt, alive_at, results FROM runs "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            [wanted],
+        )
+    }
+    for member in members:
         row = known.get(member["id"])
-        if row is None:
-            continue
-        head = {"run": row["id"], "sweep": sweep} | {n: row[n] for n in ("dataset", "backbone", "method", "seed")}
-        vary = {f"vary.{path}": value for path, value in member["values"].items()}
-        try:
-            results = RunFolder(row["id"]).results()
-        except SSRLError:
-            results = None
-        yield head, vary, row["state"], results
+        if row is not None:
+            head = {"run": row["id"], "sweep": sweep} | {n: row[n] for n in ("dataset", "backbone", "method", "seed")}
+            vary = {f"vary.{path}": value for path, value in member["values"].items()}
+            yield head, vary, row["state"], _results(row)
+
+
+def _results(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
+    try:
+        if row["results"]:
+            return dict(json.loads(_CONFUSION.sub('"confusion": null', row["results"])))
+        return RunFolder.own(row["id"]).results() if row["attempt"] else None
+    except (SSRLError, ValueError):
+        return None
 
 
 def _top1(results: dict[str, Any] | None, probe: str) -> float | None:

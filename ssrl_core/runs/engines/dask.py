@@ -151,17 +151,24 @@ class DaskEngine:
     Args:
         place: where the scheduler is.
         warm: whether a child takes several runs, one at a time.
+        command: what to start instead of the training, without the folder (tests start something smaller).
     """
 
-    def __init__(self, place: Place, *, warm: bool = True, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        place: Place,
+        *,
+        warm: bool = True,
+        command: list[str] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = place.words
         self.outlives = place.outlives
         self.trouble = f"{place.words} has not answered yet."
-        self._place, self._warm, self._clock = place, warm, clock
+        self._place, self._warm, self._command, self._clock = place, warm, command, clock
         self._client: Any = None
         self._asked_at = self._tended_at = -1e9
         self._jobs: list[DaskJob] = []
-        self._first = True
 
     @property
     def slots(self) -> int:
@@ -175,7 +182,7 @@ class DaskEngine:
         key = f"{folder.name}-{time.time_ns():x}"
         threads = max(self._threads().values(), default=1)
         future = self._client.submit(
-            execute.execute, str(folder), _stores(), threads, self._warm, key=key, pure=False, retries=0
+            execute.execute, str(folder), _stores(), threads, self._warm, self._command, key=key, pure=False, retries=0
         )
         job = DaskJob(self, future, folder)
         self._jobs = [*(one for one in self._jobs if one.poll() is None), job]
@@ -229,7 +236,6 @@ class DaskEngine:
         self._asked_at = now
         try:
             self._client = self._place.connect()
-            self._first = False
         except SpecError as error:
             self.trouble = error.message
         except Exception as error:  # noqa: BLE001 (time-outs and refusals come in many kinds)

@@ -20,19 +20,25 @@ _children: dict[bool, Children] = {}
 _jobs: dict[str, ChildJob] = {}
 
 
-def execute(folder: str, stores: dict[str, str], slots: int, warm: bool) -> dict[str, Any]:
+def execute(
+    folder: str, stores: dict[str, str], slots: int, warm: bool, command: list[str] | None = None
+) -> dict[str, Any]:
     """Train the run in a folder; returns when its child has ended.
 
     Args:
         stores: SSRL_DATA and SSRL_MODELS as the coordinator sees them.
         slots: runs at the same time on this worker, which share its cores.
+        command: what to start instead of the training, without the folder (tests start something smaller).
 
     Returns:
         {code, words}: the child's exit code (C6) and the error that it told.
     """
     os.environ.update(stores)
     with _guard:
-        children = _children.setdefault(warm, Children("dask", warm=warm))
+        if warm not in _children:
+            own = None if command is None else lambda path: [*command, str(path), "--lifeline"]
+            _children[warm] = Children("dask", warm=warm, command=own)
+        children = _children[warm]
         job = _jobs[folder] = children.start(Path(folder), child_environment(slots))
     try:
         while True:
