@@ -94,7 +94,7 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
 
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder import RunFolder
-    from ssrl_core.runs.tables import class_rows
+    from ssrl_core.runs.tables import class_frame
 
     try:
         run = RunFolder(find(text))
@@ -111,7 +111,7 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
         "method": spec.method.name,
         "seed": spec.seed,
     }
-    return pd.DataFrame(class_rows(head, results))
+    return class_frame([(head, results)])
 
 
 def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:

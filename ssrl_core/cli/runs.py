@@ -1,10 +1,11 @@
-"""`runs list | show | stop | resume | delete`."""
+"""`runs list | show | log | stop | resume | delete`, and the order of the queue: `first | priority | pause | go`."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from ssrl_core.cli import sweep_tables
 from ssrl_core.cli.output import leaf, say, table
 
 _LISTED = (
@@ -12,30 +13,53 @@ _LISTED = (
     *("knn_top1", "ami"),
 )
 _SHOWN = ["id", "state", "phase", "progress", "dataset", "method", "backbone", "seed", "knn_top1", "ami"]
+_STATES = ("queued", "submitted", "running", "done", "failed", "stopped")
 
 
 def register(commands: Any) -> None:
     """Add the commands."""
-    runs = commands.add_parser("runs", help="list, show, stop, resume, delete runs")
+    runs = commands.add_parser("runs", help="list, show, stop, resume, delete runs; order the queue")
     actions = runs.add_subparsers(required=True, metavar="ACTION")
-    leaf(
+    many = "; with --sweep: of all its runs"
+    listing = leaf(
         actions, "list", run=_list, show=lambda rows: table(rows, _SHOWN), help="all runs, newest first, then demo runs"
     )
+    listing.add_argument("--sweep", metavar="SWEEP", help="only those of a sweep")
+    listing.add_argument("--state", choices=_STATES, help="only those in this state")
     show = leaf(actions, "show", run=_show, show=_show_one, help="state, spec, results and files of a run")
-    stop = leaf(actions, "stop", run=_stop, show=_show_state, help="stop a run after a checkpoint")
-    resume = leaf(actions, "resume", run=_resume, show=_show_state, help="go on with a stopped or failed run")
-    resume.add_argument("--no-start", action="store_true", help="only queue it; start no coordinator")
-    delete = leaf(actions, "delete", run=_delete, show=_show_state, help="delete a run and its folder")
-    for parser in (show, stop, resume, delete):
-        parser.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    log = leaf(actions, "log", run=_log, show=lambda data: "\n".join(data["lines"]), help="what a run said")
+    log.add_argument("--search", metavar="TEXT", default="", help="only lines that hold this text")
+    stop = leaf(actions, "stop", run=_stop, show=_show_state, help=f"stop a run after a checkpoint{many}")
     stop.add_argument("--wait", action="store_true", help="wait until it has stopped")
+    resume = leaf(actions, "resume", run=_resume, show=_show_state, help=f"go on with a stopped or failed run{many}")
+    resume.add_argument("--failed", action="store_true", help="with --sweep: only those that failed")
+    resume.add_argument("--no-start", action="store_true", help="only queue it; start no coordinator")
+    delete = leaf(actions, "delete", run=_delete, show=_show_state, help=f"delete a run and its folder{many}")
+    first = leaf(actions, "first", run=_first, show=_show_count, help=f"put a waiting run before all others{many}")
+    priority = leaf(actions, "priority", run=_priority, show=_show_count, help="give waiting runs another priority")
+    priority.add_argument("priority", type=int, metavar="N", help="higher goes first (0 is usual)")
+    for parser in (show, log):
+        parser.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    for parser in (stop, resume, delete, first, priority):
+        parser.add_argument("run_id", metavar="RUN", nargs="?", help="id of a run, or the beginning of one")
+        parser.add_argument("--sweep", metavar="SWEEP", help="all runs of this sweep instead")
+    sweep_tables.register(actions)
+    leaf(actions, "pause", run=_pause, show=_show_paused, help="start no more runs; what runs goes on")
+    go = leaf(actions, "go", run=_go, show=_show_paused, help="go on starting runs")
+    go.add_argument("--no-start", action="store_true", help="start no coordinator")
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs import registry
+    from ssrl_core.runs import bulk, registry
 
-    rows = registry.list_runs()
-    return [{name: row[name] for name in _LISTED} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
+    rows = registry.list_runs(demo=not args.sweep)
+    if args.sweep:
+        members = set(bulk.of_sweep(args.sweep))
+        rows = [row for row in rows if row["id"] in members]
+    if args.state:
+        rows = [row for row in rows if row["state"] == args.state]
+    more = {"sweep": "sweep_id", "lost": "lost", "priority": "priority", "waits_for": "waits_for", "worker": "worker"}
+    return [{name: row[name] for name in _LISTED} | {name: row[key] for name, key in more.items()} for row in rows]
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
@@ -45,28 +69,106 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
     return {"state": state_of(run.id), "spec": run.spec().to_mapping(), "results": run.results(), "files": run.files()}
 
 
-def _stop(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import queue
+def _log(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs.folder import RunFolder
 
-    run_id = find(args.run_id)
+    run = RunFolder(find(args.run_id))
+    said = run.log_tail(100_000).splitlines()
+    wanted = args.search.casefold()
+    return {"id": run.id, "lines": [line for line in said if wanted in line.casefold()]}
+
+
+def _stop(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import bulk, queue
+
+    if args.sweep:
+        members = _members(args)
+        count = bulk.stop_all(members)
+        for run_id in members if args.wait else []:
+            queue.wait(run_id)
+        return {"sweep": args.sweep, "state": "stopped", "count": count}
+    run_id = _one(args)
     state = queue.stop(run_id)
     return {"id": run_id, "state": queue.wait(run_id) if args.wait else state}
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import queue
+    from ssrl_core.runs import bulk, queue
 
-    run_id = find(args.run_id)
+    if args.sweep:
+        count = bulk.resume_all(_members(args), failed_only=args.failed, start=not args.no_start)
+        return {"sweep": args.sweep, "state": "queued", "count": count}
+    run_id = _one(args)
     return {"id": run_id, "state": queue.resume(run_id, start=not args.no_start)}
 
 
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import queue
+    from ssrl_core.errors import RunError
+    from ssrl_core.runs import bulk, queue
 
-    run_id = find(args.run_id)
+    if args.sweep:
+        _members(args)
+        count, troubles = bulk.delete_sweep(args.sweep)
+        if troubles:
+            raise RunError(f"{count} runs were deleted, {len(troubles)} were not: {troubles[0]}", where=args.sweep)
+        return {"sweep": args.sweep, "state": "deleted", "count": count}
+    run_id = _one(args)
     say(f"deleting {run_id} …")
     queue.delete(run_id)
     return {"id": run_id, "state": "deleted"}
+
+
+def _first(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import ordering
+
+    return {"count": ordering.to_the_front(_members(args) if args.sweep else [_one(args)])}
+
+
+def _priority(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import ordering
+
+    ids = _members(args) if args.sweep else [_one(args)]
+    return {"count": ordering.set_priority(ids, args.priority)}
+
+
+def _pause(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import ordering
+
+    ordering.pause()
+    return {"paused": True}
+
+
+def _go(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import coordinator, ordering, registry
+
+    ordering.unpause()
+    if not args.no_start and registry.counts().get("queued"):
+        coordinator.start_detached()
+    return {"paused": False}
+
+
+def _one(args: argparse.Namespace) -> str:
+    """The run that is named.
+
+    Raises:
+        SpecError: neither a run nor a sweep is named.
+    """
+    from ssrl_core.errors import SpecError
+
+    if not args.run_id:
+        raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
+    return find(args.run_id)
+
+
+def _members(args: argparse.Namespace) -> list[str]:
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs import bulk
+
+    if args.run_id:
+        raise SpecError(
+            where="runs", field="RUN", rule="left out with --sweep", value=args.run_id, remedy="Name one of the two."
+        )
+    return bulk.of_sweep(args.sweep)
 
 
 def state_of(run_id: str) -> dict[str, Any]:
@@ -99,7 +201,17 @@ def find(text: str) -> str:
 
 
 def _show_state(data: dict[str, Any]) -> str:
-    return f"{data['id']}: {data['state']}"
+    return (
+        f"{data['id']}: {data['state']}" if "id" in data else f"{data['sweep']}: {data['count']} runs {data['state']}"
+    )
+
+
+def _show_count(data: dict[str, Any]) -> str:
+    return f"{data['count']} waiting run{'' if data['count'] == 1 else 's'} moved"
+
+
+def _show_paused(data: dict[str, Any]) -> str:
+    return "the queue is paused" if data["paused"] else "the queue goes on"
 
 
 def _show_one(data: dict[str, Any]) -> str:

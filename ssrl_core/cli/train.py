@@ -23,6 +23,7 @@ def register(commands: Any) -> None:
     )
     train.add_argument("spec", metavar="SPEC.yaml", help="a run spec")
     add_queue_options(train)
+    train.add_argument("--after", metavar="RUN", action="append", default=[], help="wait until this run is done")
     train.add_argument("--again", action="store_true", help="train the same spec once more beside the first")
 
 
@@ -34,10 +35,12 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.cli.runs import find
     from ssrl_core.runs import queue
     from ssrl_core.specs.run import load_run
 
-    asked = queue.submit(load_run(args.spec), again=args.again, priority=args.priority, start=not args.no_start)
+    spec, after = load_run(args.spec), [find(text) for text in args.after]
+    asked = queue.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked
     say(f"run {asked['id']}")

@@ -10,7 +10,9 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs import sweep_files
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.laying import never_needed
 
 GONE = "Its folder was deleted by hand; nothing of it is left. Delete the run here too, or train it again."
 
@@ -23,10 +25,14 @@ def reconcile() -> None:
     """
     from ssrl_core.runs import registry
 
-    known = {row["id"]: row for row in registry.query("SELECT id, reason FROM runs")}
+    known = {row["id"]: row for row in registry.query("SELECT id, reason, sweep_id, attempt, state FROM runs")}
     there = set(_folder_names())
-    new = [row for name in sorted(there - known.keys()) if (row := row_of(name))]
-    gone = [name for name in known if name not in there and known[name]["reason"] != GONE]
+    unknown = sorted(there - known.keys())
+    sweeps = sweep_files.sweep_of_runs() if unknown else {}
+    new = [row for name in unknown if (row := row_of(name, sweeps))]
+    gone = [
+        name for name, row in known.items() if name not in there and row["reason"] != GONE and not never_needed(row)
+    ]
     back = [name for name in known if name in there and known[name]["reason"] == GONE]
     if new or gone or back:
         registry.transact(lambda connection: _reconcile(connection, new, gone, back))
@@ -47,11 +53,16 @@ def _reconcile(connection: Any, new: list[dict[str, Any]], gone: list[str], back
 
 def rows_of_folders() -> list[dict[str, Any]]:
     """One row for each run folder whose spec can be read."""
-    return [row for name in _folder_names() if (row := row_of(name))]
+    sweeps = sweep_files.sweep_of_runs()
+    return [row for name in _folder_names() if (row := row_of(name, sweeps))]
 
 
-def row_of(run_id: str) -> dict[str, Any] | None:
-    """The registry's row of a folder, or None where there is no spec to read."""
+def row_of(run_id: str, sweeps: dict[str, str]) -> dict[str, Any] | None:
+    """The registry's row of a folder, or None where there is no spec to read.
+
+    Args:
+        sweeps: run id -> id of its sweep.
+    """
     run = RunFolder(run_id)
     try:
         spec = run.spec()
@@ -61,7 +72,7 @@ def row_of(run_id: str) -> dict[str, Any] | None:
     made = stores_time(run.path / "spec.yaml")
     return spec_columns(spec) | {
         "id": run_id,
-        "sweep_id": _sweep_of(run_id),
+        "sweep_id": sweeps.get(run_id),
         "spec": text,
         "spec_hash": _hash_of(run),
         "created_at": made,
@@ -131,7 +142,7 @@ def demo_rows() -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=64)
 def _demo_row(name: str, changed: int) -> dict[str, Any] | None:
-    row = row_of(name)
+    row = row_of(name, {})
     if row is None:
         return None
     results = json.loads(row.pop("results") or "null") or {}
@@ -148,14 +159,47 @@ def _demo_row(name: str, changed: int) -> dict[str, Any] | None:
 
 def sweep_rows() -> list[dict[str, Any]]:
     """Rows of the sweeps whose files are in `models/sweeps`."""
-    rows = []
-    for file in sorted((stores.models_root() / "sweeps").glob("*.json")):
-        try:
-            data = stores.read_json(file)
-        except SSRLError:
-            continue
-        rows.append({"id": file.stem} | {key: data.get(key) for key in ("name", "spec", "created_at")})
-    return rows
+    return [{key: data.get(key) for key in ("id", "name", "spec", "created_at")} for data in sweep_files.each()]
+
+
+def unlaid_rows() -> list[dict[str, Any]]:
+    """Rows of the runs of sweeps that have no folder yet, from the sweeps' own files."""
+    there = set(_folder_names())
+    rows: dict[str, dict[str, Any]] = {}
+    for data in sweep_files.each():
+        out = data.get("out") or {}
+        left = {entry["id"] for entry in data.get("runs", []) if entry["id"] not in there}
+        for row in _unlaid_of(data) if left else []:
+            how = out.get(row["id"])
+            if row["id"] in left and how != "deleted":
+                rows.setdefault(row["id"], row | ({"state": "stopped", "wanted": "stop"} if how else {}))
+    return list(rows.values())
+
+
+def _unlaid_of(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of all runs of a sweep, as they were queued; none where its images are no longer here."""
+    from ssrl_core.runs.wanted import identify_all
+    from ssrl_core.specs.sweep import SweepSpec
+
+    try:
+        sweep = SweepSpec.from_mapping(json.loads(data["spec"]))
+        runs = identify_all(run.spec for run in sweep.runs())
+    except (SSRLError, ValueError, KeyError):
+        return []
+    return [waiting_row(run, data["id"], str(data.get("created_at"))) for run in runs]
+
+
+def waiting_row(run: Any, sweep_id: str | None, at: str) -> dict[str, Any]:
+    """The registry's row of a run (`Wanted`) that waits since `at`."""
+    return spec_columns(run.spec) | {
+        "id": run.id,
+        "spec_hash": run.spec_hash,
+        "sweep_id": sweep_id,
+        "spec": run.text,
+        "created_at": at,
+        "queued_at": at,
+        "progress": 0.0,
+    }
 
 
 def stores_time(file: Path) -> str:
@@ -191,14 +235,4 @@ def _hash_of(run: RunFolder) -> str | None:
             return str(spec.spec_hash(image_sets.load(spec.dataset.name).fingerprint))
     except SSRLError:
         pass
-    return None
-
-
-def _sweep_of(run_id: str) -> str | None:
-    for file in sorted((stores.models_root() / "sweeps").glob("*.json")):
-        try:
-            if any(entry["id"] == run_id for entry in stores.read_json(file).get("runs", [])):
-                return file.stem
-        except (SSRLError, KeyError, TypeError):
-            continue
     return None

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED = range(6)
+WORKER_LOST = -1000  # no exit code: the engine lost the place where the child was
 MAX_CRASHES = 3
+MAX_LOST = 20  # a lost node is not the run's fault
+_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -19,12 +22,16 @@ class Verdict:
 
     Attributes:
         crash: the child ended without saying why; counted by `Crashes`.
+        lost: it ended with the place where it was (a node, a worker).
+        pause_s: seconds before it may start again.
     """
 
     state: str
     reason: str | None = None
     waits_for: str | None = None
     crash: bool = False
+    lost: bool = False
+    pause_s: float = 0.0
 
 
 def judge(code: int, *, wanted: str, message: str | None) -> Verdict:
@@ -47,6 +54,8 @@ def judge(code: int, *, wanted: str, message: str | None) -> Verdict:
         return Verdict("queued", waits_for="Another process is at work in its folder.")
     if code == PRE_EMPTED:
         return Verdict("queued", "It was asked to make room; it goes on from its checkpoint.")
+    if code == WORKER_LOST:
+        return Verdict("queued", "Its worker was lost. It goes on from its checkpoint.", crash=True, lost=True)
     return Verdict("queued", f"{ended(code)} It goes on from its checkpoint.", crash=True)
 
 
@@ -64,32 +73,45 @@ def ended(code: int) -> str:
 
 @dataclass(frozen=True)
 class Crashes:
-    """Crashes in a row without progress; kept in the registry's `params` so that a new coordinator goes on counting."""
+    """Crashes in a row without progress; kept in the registry's `params` so that a new coordinator goes on counting.
+
+    Attributes:
+        count: crashes of the training itself.  lost: times that its worker was lost.
+        mark: how far it had got (`progress_mark`).
+    """
 
     count: int = 0
     mark: str = ""
+    lost: int = 0
 
     @classmethod
     def of(cls, params: str | None) -> Crashes:
         """From the registry's text."""
         try:
             data = json.loads(params or "{}")
-            return cls(int(data.get("crashes", 0)), str(data.get("mark", "")))
+            return cls(int(data.get("crashes", 0)), str(data.get("mark", "")), int(data.get("lost", 0)))
         except (ValueError, AttributeError, TypeError):
             return cls()
 
-    def with_one_more(self, mark: str) -> Crashes:
+    def with_one_more(self, mark: str, *, lost: bool = False) -> Crashes:
         """After another crash; progress since the last one starts the count anew."""
-        return Crashes(self.count + 1 if mark == self.mark else 1, mark)
+        before = self if mark == self.mark else Crashes()
+        return Crashes(before.count + (not lost), mark, before.lost + lost)
 
     @property
     def too_many(self) -> bool:
         """Whether to give up."""
-        return self.count >= MAX_CRASHES
+        return self.count >= MAX_CRASHES or self.lost >= MAX_LOST
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds before the next attempt: none after the first crash, then longer each time."""
+        again = self.count + self.lost - 1
+        return min(_LONGEST_PAUSE_S, _PAUSE_S * 2.0 ** (again - 1)) if again > 0 else 0.0
 
     def text(self) -> str:
         """For the registry."""
-        return json.dumps({"crashes": self.count, "mark": self.mark})
+        return json.dumps({"crashes": self.count, "lost": self.lost, "mark": self.mark})
 
 
 def progress_mark(folder: Path) -> str:

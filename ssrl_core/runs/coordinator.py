@@ -25,14 +25,16 @@ from typing import Any
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.runs import registry
-from ssrl_core.runs.engines.local import LocalEngine, child_environment, source_folder
+from ssrl_core.runs.engines.local import child_environment, source_folder
 from ssrl_core.runs.engines.protocol import Engine
+from ssrl_core.runs.engines.settings import EngineSettings, load_settings, open_engine
 from ssrl_core.runs.locks import Lock, is_held, require_working_locks
 from ssrl_core.runs.watch import Watch
 
 LOG = logging.getLogger("viewloom.coordinator")
 IDLE_S = 15 * 60.0
-_NAP_S = 0.25
+_NAP_S, _LONG_NAP_S = 0.1, 0.25
+_COUNT_S = 1.0
 _START_S = 20.0
 _LOG_BYTES = 1_000_000
 
@@ -88,36 +90,44 @@ def start_detached(wait_s: float = _START_S) -> bool:
 
 
 def main(
-    engine: str = "local", *, slots: int = 1, idle_s: float = IDLE_S, once: bool = False, echo: bool = False
+    settings: EngineSettings | None = None, *, idle_s: float = IDLE_S, once: bool = False, echo: bool = False
 ) -> int:
     """Be the coordinator of this store until it is idle for long, told to end, or its lock file is gone.
 
     Args:
-        engine: `local`; clusters follow.
-        slots: runs at the same time.
+        settings: where runs are trained; left out, the store's own (`models/engine.yaml`).
         once: end as soon as nothing is queued or running.
         echo: say on stderr what is written to `models/coordinator.log`.
 
     Raises:
-        SpecError: an unknown engine.
+        SpecError: settings that cannot be used; the runs that wait show why.
         RunError: another coordinator is alive, or the file system has no working locks.
     """
-    if engine != "local":
-        raise SpecError(
-            where="worker", field="engine", rule="local", value=engine, remedy="Other engines are not built in yet."
-        )
     require_working_locks(stores.models_root())
     lock = Lock(lock_path())
     if not lock.take(timeout_s=2.0):
         raise _second()
     handler = _log_to_file(echo)
     try:
-        _announce(engine, slots)
-        return Coordinator(LocalEngine(slots), lock, idle_s=0.0 if once else idle_s).loop()
+        engine = _engine(settings)
+        _announce(engine)
+        return Coordinator(engine, lock, idle_s=0.0 if once else idle_s).loop()
     finally:
         LOG.removeHandler(handler)
         handler.close()
         lock.give_back()
+
+
+def _engine(settings: EngineSettings | None) -> Engine:
+    """The engine; where it cannot be had, the runs that wait say why."""
+    try:
+        return open_engine(settings or load_settings())
+    except SpecError as error:
+        LOG.error("%s", error.message)
+        said = "UPDATE runs SET waits_for = ? WHERE state = 'queued'"
+        values = [error.message]
+        registry.transact(lambda connection: connection.execute(said, values))
+        raise
 
 
 class Coordinator:
@@ -142,6 +152,7 @@ class Coordinator:
         self._engine, self._lock, self._idle_s, self._clock = engine, lock, idle_s, clock
         self._ending: str | None = None
         self._busy_at = clock()
+        self._counted_at, self._counted = -1e9, 0
 
     def loop(self) -> int:
         """Tick until there is a reason to end; children are stopped in order then."""
@@ -151,7 +162,7 @@ class Coordinator:
         )
         self.tick()
         while self.reason_to_end() is None:
-            time.sleep(_NAP_S)
+            time.sleep(_NAP_S if self.watch.flights else _LONG_NAP_S)
             self.tick()
         LOG.info("ends: %s", self.reason_to_end())
         self.watch.end_all()
@@ -163,9 +174,11 @@ class Coordinator:
         moment = self._clock() if now is None else now
         try:
             self.watch.look(moment)
+            waiting = self._waiting(moment)
+            self._engine.tend(waiting)
             if self._ending is None and self._owns_the_store():
                 self.watch.feed(moment)
-            if self.watch.flights or self.watch.waiting():
+            if self.watch.flights or waiting:
                 self._busy_at = moment
             self.watch.trouble = ""
         except (SSRLError, OSError) as error:
@@ -173,6 +186,12 @@ class Coordinator:
                 LOG.error("%s", error)
             self.watch.trouble = str(error)
             self._busy_at = moment
+
+    def _waiting(self, now: float) -> int:
+        """Runs that could start; asked every tick while there is a free slot, else once a second."""
+        if self._engine.slots > len(self.watch.flights) or now - self._counted_at >= _COUNT_S:
+            self._counted_at, self._counted = now, self.watch.waiting()
+        return self._counted
 
     def reason_to_end(self) -> str | None:
         """Why the loop should end now, or None."""
@@ -195,15 +214,15 @@ class Coordinator:
         self._ending = f"told to end ({signal.Signals(number).name})"
 
 
-def _announce(engine: str, slots: int) -> None:
+def _announce(engine: Engine) -> None:
     stores.write_json(
         stores.models_root() / "coordinator.json",
         {
             "version": 1,
             "pid": os.getpid(),
             "host": socket.gethostname(),
-            "engine": engine,
-            "slots": slots,
+            "engine": engine.name,
+            "slots": engine.slots,
             "started_at": stores.utc_now(),
         },
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.runs.laying import lay_if_wanted
 from ssrl_core.runs.state import empty_state
 
 if TYPE_CHECKING:
@@ -59,12 +60,12 @@ class RunFolder:
         return self.path.parent == stores.demo_root()
 
     def require(self) -> RunFolder:
-        """Itself.
+        """Itself; a run of a sweep that waits gets its folder now.
 
         Raises:
             SpecError: no such run; names those that are there.
         """
-        if self.exists:
+        if self.exists or (self.at is None and lay_if_wanted(self.id)):
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
         words = (

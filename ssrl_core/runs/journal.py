@@ -25,7 +25,9 @@ class Journal:
 
     def __init__(self, folder: Path, *, echo: bool) -> None:
         self._starter = os.dup(1)
-        self._screen = os.dup(2) if echo else None
+        self._error = os.dup(2)
+        self._screen = self._error if echo else None
+        self._streams = sys.stdout, sys.stderr
         with open(folder / "log.txt", "ab", buffering=0) as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
@@ -39,6 +41,13 @@ class Journal:
         if self._screen is not None:
             with contextlib.suppress(OSError):
                 os.write(self._screen, f"{text}\n".encode())
+
+    def close(self) -> None:
+        """Give standard output and error back to whoever started the process."""
+        sys.stdout, sys.stderr = self._streams
+        for number, kept in ((1, self._starter), (2, self._error)):
+            os.dup2(kept, number)
+            os.close(kept)
 
     def last_words(self, error: dict[str, Any]) -> None:
         """Tell the starter the error; the disk may be too full to write it down."""

@@ -50,6 +50,7 @@ class Wishes:
         self._give_up = give_up
         self._signal = False
         self._since: float | None = None
+        self._over = threading.Event()
         self.patient = False  # True while the training loop runs, which writes a checkpoint first
         threading.Thread(target=self._watch, name="wishes", daemon=True).start()
 
@@ -58,6 +59,13 @@ class Wishes:
         signal.signal(signal.SIGTERM, self._on_signal)
         if hasattr(signal, "SIGUSR1"):
             signal.signal(signal.SIGUSR1, self._on_signal)
+
+    def close(self) -> None:
+        """The attempt is over: watch no more, and let signals end the process again."""
+        self._over.set()
+        for name in ("SIGTERM", "SIGUSR1"):
+            if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
+                signal.signal(getattr(signal, name), signal.SIG_DFL)
 
     def wanted(self) -> bool:
         """True once the run should stop."""
@@ -71,8 +79,7 @@ class Wishes:
         self._signal = True
 
     def _watch(self) -> None:
-        while True:
-            time.sleep(_LOOK_S)
+        while not self._over.wait(_LOOK_S):
             if self.patient or not self.wanted():
                 self._since = None
                 continue

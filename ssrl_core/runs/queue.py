@@ -6,14 +6,15 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import adopt, coordinator, registry, wishes
+from ssrl_core.runs import adopt, coordinator, ordering, registry, sweep_files, wishes
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.laying import never_needed
 from ssrl_core.runs.locks import Lock, is_held
+from ssrl_core.runs.wanted import Wanted, identify, kept_text, spec_of_text
 from ssrl_core.specs.run import RunSpec, dump_run
 
 OVER = ("done", "failed", "stopped")
@@ -21,36 +22,15 @@ _POLL_S = 0.3
 _STOP_TIMEOUT_S = 60.0
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """A run that somebody asks for: the resolved spec with its identity."""
-
-    spec: RunSpec
-    id: str
-    spec_hash: str
-
-
-def identify(spec: RunSpec) -> Wanted:
-    """The run that a spec means; makes or fetches a built-in image set on first use.
-
-    Raises:
-        SpecError: no such image set, channel or column; a spec that cannot train on these images.
-    """
-    from ssrl_core.runs.rows import bank_ids, imageset_of
-    from ssrl_core.specs.run_fit import check_fit
-
-    imageset = imageset_of(spec)
-    check_fit(spec, len(bank_ids(spec, imageset)), imageset.shape)
-    fingerprint = imageset.fingerprint
-    return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
-
-
-def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool = True) -> dict[str, Any]:
+def submit(
+    spec: RunSpec, *, again: bool = False, priority: int = 0, after: Iterable[str] = (), start: bool = True
+) -> dict[str, Any]:
     """Queue a run. The same spec is the same run: one that is done is queued only for what `evaluate` adds to it.
 
     Args:
         again: train it once more beside the first, as `<id>-2`.
         priority: higher goes first.
+        after: ids of runs that must be done before it starts.
         start: start a coordinator, detached, when none is alive.
 
     Returns:
@@ -59,7 +39,7 @@ def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool
     wanted = identify(spec)
     if again:
         wanted = Wanted(wanted.spec, free_id(wanted.id), wanted.spec_hash)
-    created = registry.transact(lambda connection: enqueue(connection, wanted, priority=priority))
+    created = registry.transact(lambda connection: _enqueue_after(connection, wanted, priority, list(after)))
     if start:
         coordinator.start_detached()
     return {
@@ -70,23 +50,39 @@ def submit(spec: RunSpec, *, again: bool = False, priority: int = 0, start: bool
     }
 
 
+def _enqueue_after(connection: sqlite3.Connection, wanted: Wanted, priority: int, after: list[str]) -> bool:
+    if after:
+        ordering.check_known(connection, wanted.id, after)
+    created = enqueue(connection, wanted, priority=priority)
+    ordering.depend(connection, wanted.id, after)
+    return created
+
+
 def submit_all(
     wanted: Iterable[Wanted], *, sweep_id: str | None = None, priority: int = 0
 ) -> tuple[list[str], list[str]]:
-    """Queue many runs in one transaction.
+    """Queue many runs in one transaction. Those of a sweep (`identify_all`) get their folders when they start.
 
     Returns:
         Ids that were made, ids that were there already.
     """
     runs = list({run.id: run for run in wanted}.values())
+    there = _folders()
 
-    def work(connection: sqlite3.Connection) -> list[bool]:
-        return [enqueue(connection, run, priority=priority, sweep_id=sweep_id) for run in runs]
+    def work(connection: sqlite3.Connection) -> list[str]:
+        known = {row["id"]: row for row in connection.execute("SELECT id, state, attempt, sweep_id, spec FROM runs")}
+        now = stores.utc_now()
+        new, made = [], []
+        for run in runs:
+            if run.text and run.id not in known and run.id not in there:
+                new.append(adopt.waiting_row(run, sweep_id, now) | {"priority": priority})
+            elif enqueue(connection, run, priority=priority, sweep_id=sweep_id):
+                made.append(run.id)
+        registry.insert(connection, new)
+        return made + [row["id"] for row in new]
 
-    made = registry.transact(work)
-    return [r.id for r, new in zip(runs, made, strict=True) if new], [
-        r.id for r, new in zip(runs, made, strict=True) if not new
-    ]
+    made = set(registry.transact(work))
+    return [run.id for run in runs if run.id in made], [run.id for run in runs if run.id not in made]
 
 
 def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0, sweep_id: str | None = None) -> bool:
@@ -95,37 +91,32 @@ def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0
     The folder is written while the transaction holds the registry, so nobody meets a folder without its row.
     """
     run = RunFolder.own(wanted.id)
-    row = connection.execute("SELECT state, wanted FROM runs WHERE id = ?", [wanted.id]).fetchone()
-    if row is not None and run.exists:
-        _ask_again(connection, run, wanted.spec, str(row["state"]))
+    row = connection.execute("SELECT state, attempt, sweep_id, spec FROM runs WHERE id = ?", [wanted.id]).fetchone()
+    if row is not None and (run.exists or never_needed(dict(row))):
+        _ask_again(connection, run, wanted.spec, dict(row))
         return False
-    now = stores.utc_now()
     text = dump_run(wanted.spec)
     stores.replace(stores.runs_root() / wanted.id / "spec.yaml", text)
     connection.execute("DELETE FROM runs WHERE id = ?", [wanted.id])  # its folder was deleted by hand: it starts anew
-    columns = adopt.spec_columns(wanted.spec) | {
-        "id": wanted.id,
-        "spec_hash": wanted.spec_hash,
-        "sweep_id": sweep_id,
-        "spec": text,
-        "priority": priority,
-        "created_at": now,
-        "queued_at": now,
-        "progress": 0.0,
-    }
+    columns = adopt.waiting_row(wanted, sweep_id, stores.utc_now()) | {"spec": text, "priority": priority}
     return registry.insert(connection, [columns]) == 1
 
 
-def _ask_again(connection: sqlite3.Connection, run: RunFolder, spec: RunSpec, state: str) -> None:
+def _ask_again(connection: sqlite3.Connection, run: RunFolder, spec: RunSpec, row: dict[str, Any]) -> None:
     """A run that is there is asked for again: queue it if something of it is missing."""
-    asked = wishes.merged(run.spec(), spec)
-    text = dump_run(asked)
-    if text != (run.path / "spec.yaml").read_text(encoding="utf-8"):
+    asked = wishes.merged(run.spec() if run.exists else spec_of_text(row["spec"]), spec)
+    text = dump_run(asked) if run.exists else kept_text(asked)
+    if run.exists and text != (run.path / "spec.yaml").read_text(encoding="utf-8"):
         stores.replace(run.path / "spec.yaml", text)
     columns: dict[str, Any] = {"spec": text, **adopt.spec_columns(asked)}
-    if state in ("failed", "stopped") or (state == "done" and is_incomplete(run, asked)):
+    if row["state"] in ("failed", "stopped") or (row["state"] == "done" and is_incomplete(run, asked)):
         columns |= _queued()
     registry.change_in(connection, run.id, **columns)
+
+
+def _folders() -> set[str]:
+    """Names of the run folders that are there."""
+    return {entry.name for entry in stores.runs_root().iterdir()}
 
 
 def is_incomplete(run: RunFolder, spec: RunSpec) -> bool:
@@ -143,13 +134,14 @@ def stop(run_id: str) -> str:
         SpecError: no such run, or a demo run.
     """
     row = _own(run_id)
-    ended = (
-        "done" if RunFolder(run_id).state()["state"] == "done" else "stopped"
-    )  # it may have waited for an addition only
-    if registry.change(
-        run_id, only_if=["queued"], state=ended, wanted="stop", finished_at=stores.utc_now(), reason=None
-    ):
-        stores.replace(RunFolder(run_id).path / "STOP", "")
+    run = RunFolder.own(run_id)
+    ended = "done" if run.state()["state"] == "done" else "stopped"  # it may have waited for an addition only
+    now = stores.utc_now()
+    if registry.change(run_id, only_if=["queued"], state=ended, wanted="stop", finished_at=now, reason=None):
+        if run.exists:
+            stores.replace(run.path / "STOP", "")
+        elif row["sweep_id"]:
+            sweep_files.take_out([run_id], "stopped", {run_id: row["sweep_id"]})
         return ended
     if row["state"] in OVER:
         return str(row["state"])
@@ -162,11 +154,13 @@ def stop(run_id: str) -> str:
 def resume(run_id: str, *, start: bool = True) -> str:
     """Queue a stopped or failed run again; it goes on from its checkpoint. The state afterwards."""
     row = _own(run_id)
-    if not RunFolder(run_id).exists:
+    if not RunFolder.own(run_id).exists and not never_needed(row):
         raise SpecError(f"Run {run_id}: {adopt.GONE}", where=run_id, remedy="Train it again.")
     if row["state"] in registry.ACTIVE:
         registry.change(run_id, only_if=registry.ACTIVE, wanted="run")
     else:
+        if row["sweep_id"]:
+            sweep_files.take_out([run_id], None, {run_id: row["sweep_id"]})
         registry.change(run_id, only_if=["failed", "stopped"], **_queued())
     if start:
         coordinator.start_detached()
@@ -180,7 +174,7 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
         SpecError: no such run, or a demo run (read-only).
         RunError: it did not stop in time.
     """
-    _own(run_id)
+    sweep = _own(run_id)["sweep_id"]
     stop(run_id)
     folder = stores.runs_root() / run_id
     lock = Lock(folder / "lock")
@@ -202,6 +196,8 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
             shutil.rmtree(gone, ignore_errors=True)
             folder.replace(gone)  # out of sight at once, whatever happens to the deletion of its files
 
+    if sweep:
+        sweep_files.take_out([run_id], "deleted", {run_id: sweep})
     registry.transact(work)
     shutil.rmtree(gone, ignore_errors=True)
 

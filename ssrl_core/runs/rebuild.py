@@ -33,10 +33,10 @@ def make(path: Path, why: str) -> None:
         if _is_fine(path):
             return  # somebody else was faster
         aside = _lay_aside(path)
-        rows = adopt.rows_of_folders()
-        _write(path, rows, adopt.sweep_rows())
-        if rows or aside:
-            _say(path, why, len(rows), aside)
+        rows, waiting = adopt.rows_of_folders(), adopt.unlaid_rows()
+        _write(path, [*rows, *waiting], adopt.sweep_rows())
+        if rows or waiting or aside:
+            _say(path, why, len(rows), len(waiting), aside)
     finally:
         lock.give_back()
 
@@ -87,8 +87,9 @@ def _write(path: Path, rows: list[dict[str, object]], sweeps: list[dict[str, obj
     stores.sync_folder(path.parent)
 
 
-def _say(path: Path, why: str, count: int, aside: Path | None) -> None:
+def _say(path: Path, why: str, count: int, waiting: int, aside: Path | None) -> None:
+    others = f" and {waiting} runs of sweeps that had not begun" if waiting else ""
     kept = f" The old file is kept as {aside.name}." if aside else ""
-    message = f"The registry of runs {why}: made again from {count} run folders.{kept}"
+    message = f"The registry of runs {why}: made again from {count} run folders{others}.{kept}"
     LOG.warning("%s: %s", path, message)
     stores.write_json(path.with_name("registry_note.json"), {"version": 1, "at": stores.utc_now(), "message": message})

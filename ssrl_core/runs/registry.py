@@ -62,7 +62,6 @@ PRAGMA user_version = {VERSION};
 """
 ACTIVE = ("submitted", "running")
 _BUSY_S = 30.0
-_LISTED = [name for name in COLUMNS if name not in ("spec", "results")]
 
 T = TypeVar("T")
 
@@ -161,15 +160,9 @@ def list_runs(*, demo: bool = True) -> list[dict[str, Any]]:
         The C6 columns without `spec` and `results`, and `lost`, `demo` (bool), `knn_top1`, `ami` (float or None).
         What runs is read from its folder, so that it is true even while no coordinator looks after it.
     """
-    from ssrl_core.runs import adopt
+    from ssrl_core.runs import adopt, listing
 
-    adopt.reconcile()
-    rows = query(
-        f"SELECT {', '.join(_LISTED)}, json_extract(results, '$.knn.top1') AS knn_top1, "
-        "(SELECT max(json_extract(value, '$.ami')) FROM json_each(results, '$.clusters')) AS ami "
-        "FROM runs ORDER BY coalesce(queued_at, created_at) DESC, id"
-    )
-    own = [_with_lost(adopt.overlaid(row)) | {"demo": False} for row in rows]
+    own = [_with_lost(adopt.overlaid(row)) | {"demo": False} for row in listing.own_rows()]
     return own + (adopt.demo_rows() if demo else [])
 
 

@@ -98,6 +98,10 @@ class StateWriter:
                 self.fields |= {"progress": 1.0, "phase": None}
         return self._try_write()
 
+    def close(self) -> None:
+        """No more signs of life; what was written last stays."""
+        self._over.set()
+
     def _beat(self) -> None:
         while not self._over.wait(BEAT_S):
             with self._guard:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.errors import SpecError
-from ssrl_core.runs import coordinator, queue, registry
+from ssrl_core.runs import coordinator, queue, registry, sweep_files, wanted
 
 if TYPE_CHECKING:
-    from ssrl_core.specs.sweep import SweepSpec
+    from ssrl_core.specs.sweep import SweepSpec, Varied
 
 
 def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[str, Any]:
     """Queue every run of a sweep in one transaction.
+
+    The same sweep again, or one that shares runs with it, queues only what is missing: runs that are new, that failed
+    or were stopped, and what `evaluate` asks for beyond what they have.
 
     Returns:
         {id, runs: [ids in the sweep's order], created: number made, existing: number that was there already}.
@@ -25,13 +26,13 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
         SpecError: a value of the sweep makes a spec that is not valid; nothing is queued then.
     """
     varied = sweep.runs()
-    wanted = [queue.identify(run.spec) for run in varied]
+    runs = wanted.identify_all(run.spec for run in varied)
     sweep_id = id_of(sweep)
-    made, there = queue.submit_all(wanted, sweep_id=sweep_id, priority=priority)
-    _keep(sweep_id, sweep, [(w.id, w.spec.seed, run.values) for w, run in zip(wanted, varied, strict=True)])
+    keep(sweep_id, sweep, runs, varied)
+    made, there = queue.submit_all(runs, sweep_id=sweep_id, priority=priority)
     if start:
         coordinator.start_detached()
-    return {"id": sweep_id, "runs": [run.id for run in wanted], "created": len(made), "existing": len(there)}
+    return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
 
 
 def id_of(sweep: SweepSpec) -> str:
@@ -47,33 +48,45 @@ def members(sweep_id: str) -> list[dict[str, Any]]:
     Raises:
         SpecError: there is no such sweep; names those there are.
     """
-    path = _path(sweep_id)
-    if not path.is_file():
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))[-8:]) or "none yet"
-        raise SpecError(
-            where="Sweep", field="id", rule="a sweep of this store", value=sweep_id, remedy=f"Sweeps here: {known}."
-        )
-    return list(stores.read_json(path)["runs"])
+    return list(sweep_files.read(sweep_id)["runs"])
 
 
-def _keep(sweep_id: str, sweep: SweepSpec, runs: list[tuple[str, int, dict[str, Any]]]) -> None:
-    """Write the sweep's own file (the registry can be rebuilt from it) and its row."""
-    data = {
-        "version": 1,
-        "id": sweep_id,
-        "name": sweep.name,
-        "spec": json.dumps(sweep.to_mapping(), ensure_ascii=False),
-        "created_at": stores.utc_now(),
-        "runs": [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs],
+def spec_of(sweep_id: str) -> SweepSpec:
+    """What a sweep varies.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    from ssrl_core.specs.sweep import SweepSpec
+
+    return SweepSpec.from_mapping(json.loads(sweep_files.read(sweep_id)["spec"]), f"Sweep {sweep_id}")
+
+
+def list_sweeps() -> list[dict[str, Any]]:
+    """All sweeps, newest first: [{id, name, created_at, runs, done, running, queued, failed, stopped}]."""
+    counted = registry.query(
+        "SELECT sweep_id, state, count(*) AS n FROM runs WHERE sweep_id IS NOT NULL GROUP BY sweep_id, state"
+    )
+    found = {
+        row["id"]: dict(row, runs=0, done=0, running=0, queued=0, failed=0, stopped=0)
+        for row in registry.query("SELECT id, name, created_at FROM sweeps ORDER BY created_at DESC, id")
     }
-    stores.write_json(_path(sweep_id), data)
+    for row in counted:
+        if row["sweep_id"] in found:
+            state = "running" if row["state"] == "submitted" else row["state"]
+            found[row["sweep_id"]][state] += row["n"]
+            found[row["sweep_id"]]["runs"] += row["n"]
+    return list(found.values())
+
+
+def keep(sweep_id: str, sweep: SweepSpec, runs: list[wanted.Wanted], varied: list[Varied]) -> None:
+    """Write the sweep's own file (the registry can be rebuilt from it) and its row, before its runs are queued."""
+    registry.counts()  # made now if it is missing: else it would be made from the file below, and the runs be there
+    entries = ((run.id, run.spec.seed, item.values) for run, item in zip(runs, varied, strict=True))
+    data = sweep_files.write(sweep_id, sweep, entries)
     registry.transact(
         lambda connection: connection.execute(
             "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)",
             {name: data[name] for name in ("id", "name", "spec", "created_at")},
         )
     )
-
-
-def _path(sweep_id: str) -> Path:
-    return stores.models_root() / "sweeps" / f"{sweep_id}.json"

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.superclasses import superclasses_of
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs import adopt, registry, sweeps
 from ssrl_core.runs.folder import RunFolder
+
+PROBES = ("linear", "knn")
+_CONFUSION = re.compile(r'"confusion": \[\[[-0-9., \[\]]*\]\]')  # most of the text, and none of these tables want it
+
+Run = tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]
 
 
 def results_table(sweep: str) -> pd.DataFrame:
@@ -26,18 +33,14 @@ def results_table(sweep: str) -> pd.DataFrame:
     """
     rows = []
     for head, vary, state, results in _runs(sweep):
-        clusters: dict[str, Any] = next(iter((results or {}).get("clusters", {}).values()), {})
-        rows.append(
-            {
-                **head,
-                "state": state,
-                **vary,
-                "top1": _top1(results, "linear"),
-                "knn_top1": _top1(results, "knn"),
-                "ami": clusters.get("ami"),
-                "silhouette": clusters.get("silhouette"),
-            }
-        )
+        clusters: dict[str, Any] = next(iter((results or {}).get("clusters", {}).values()), {}) or {}
+        scores = {
+            "top1": _top1(results, "linear"),
+            "knn_top1": _top1(results, "knn"),
+            "ami": clusters.get("ami"),
+            "silhouette": clusters.get("silhouette"),
+        }
+        rows.append({**head, "state": state, **vary, **scores})
     return pd.DataFrame(rows)
 
 
@@ -50,29 +53,47 @@ def classes_table(sweep: str) -> pd.DataFrame:
     Raises:
         SpecError: there is no such sweep.
     """
-    rows = []
-    for head, vary, _, results in _runs(sweep):
-        named = {name: value for name, value in head.items() if name != "sweep"} | vary
-        rows += class_rows(named, results or {})
-    return pd.DataFrame(rows)
+    return class_frame(
+        ({name: value for name, value in head.items() if name != "sweep"} | vary, results or {})
+        for head, vary, _, results in _runs(sweep)
+    )
 
 
-def class_rows(head: Mapping[str, Any], results: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each class and probe of a run.
+def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
+    """One row for each class and probe of some runs.
 
     Args:
-        head: what stands before `probe` in each row; its `dataset` gives the superclasses.
-        results: `results.json` (C8). A fine-tuning on a share of the labels is the probe `finetune-SHARE`.
+        runs: for each run what stands before `probe` in its rows (its `dataset` gives the superclasses), and its
+            `results.json` (C8). A fine-tuning on a share of the labels is the probe `finetune-SHARE`.
+
+    Returns:
+        The columns of `classes_table`; no columns where nothing was measured.
     """
-    groups = superclasses_of(str(head["dataset"]))
-    probes = {name: results.get(name) for name in ("linear", "knn")}
-    probes |= {f"finetune-{share}": found for share, found in (results.get("finetune") or {}).items()}
-    return [
-        {**head, "probe": probe, "class": name, "superclass": groups.get(name)}
-        | {key: entry[key] for key in ("n", "correct", "accuracy")}
-        for probe, found in probes.items()
-        for name, entry in ((found or {}).get("classes") or {}).items()
-    ]
+    heads: list[dict[str, Any]] = []
+    lengths: list[int] = []
+    columns: dict[str, list[Any]] = {"class": [], "superclass": [], "n": [], "correct": [], "accuracy": []}
+    for head, results in runs:
+        groups = superclasses_of(str(head["dataset"]))
+        for probe, found in _probes(results):
+            classes = found.get("classes") or {}
+            heads.append({**head, "probe": probe})
+            lengths.append(len(classes))
+            columns["class"] += classes
+            columns["superclass"] += [groups.get(name) for name in classes]
+            for key in ("n", "correct", "accuracy"):
+                columns[key] += [entry[key] for entry in classes.values()]
+    if not columns["class"]:
+        return pd.DataFrame()
+    repeated = pd.DataFrame(heads).loc[np.repeat(np.arange(len(heads)), lengths)]
+    return repeated.reset_index(drop=True).assign(**columns)
+
+
+def _probes(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, probe) of those that were measured: linear, knn, finetune-<share>."""
+    for name in PROBES:
+        yield name, results.get(name) or {}
+    for share, found in (results.get("finetune") or {}).items():
+        yield f"finetune-{share}", found or {}
 
 
 def known_sweeps() -> list[dict[str, Any]]:
@@ -103,20 +124,35 @@ def sweep_progress(sweep: str) -> dict[str, int]:
     return {state: found.count(state) for state in dict.fromkeys(found)}
 
 
-def _runs(sweep: str) -> Iterator[tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]]:
+def _runs(sweep: str) -> Iterator[Run]:
     """(head columns, vary columns, state, results) of each run of a sweep that still exists."""
-    known = {row["id"]: row for row in registry.list_runs(demo=False)}
-    for member in sweeps.members(sweep):
+    members = sweeps.members(sweep)
+    adopt.reconcile()
+    wanted = json.dumps([member["id"] for member in members])
+    known = {
+        row["id"]: row
+        for row in registry.query(
+            "SELECT id, dataset, backbone, method, seed, state, attempt, alive_at, results FROM runs "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            [wanted],
+        )
+    }
+    for member in members:
         row = known.get(member["id"])
-        if row is None:
-            continue
-        head = {"run": row["id"], "sweep": sweep} | {n: row[n] for n in ("dataset", "backbone", "method", "seed")}
-        vary = {f"vary.{path}": value for path, value in member["values"].items()}
-        try:
-            results = RunFolder(row["id"]).results()
-        except SSRLError:
-            results = None
-        yield head, vary, row["state"], results
+        if row is not None:
+            head = {"run": row["id"], "sweep": sweep} | {n: row[n] for n in ("dataset", "backbone", "method", "seed")}
+            vary = {f"vary.{path}": value for path, value in member["values"].items()}
+            yield head, vary, row["state"], _results(row)
+
+
+def _results(row: dict[str, Any]) -> dict[str, Any] | None:
+    """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
+    try:
+        if row["results"]:
+            return dict(json.loads(_CONFUSION.sub('"confusion": null', row["results"])))
+        return RunFolder.own(row["id"]).results() if row["attempt"] else None
+    except (SSRLError, ValueError):
+        return None
 
 
 def _top1(results: dict[str, Any] | None, probe: str) -> float | None:

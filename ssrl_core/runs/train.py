@@ -44,9 +44,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.lifeline:
         lifeline.hold_on()
         lifeline.ignore_interrupts()
+    prepare()
+    return attempt(folder, by_hand=not args.lifeline)
+
+
+def prepare() -> None:
+    """What a process needs before it imports anything large."""
     stores.prepare_caches()
     # Threads that spin while they wait make a busy machine crawl (one linear probe: 94 s; with sleeping ones 2 s).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def attempt(folder: Path, *, by_hand: bool) -> int:
+    """One attempt at the run in a folder; what it takes (lock, log, threads, signals) it gives back.
+
+    Args:
+        by_hand: a person started it and looks on; a coordinator would have removed an old STOP file.
+
+    Returns:
+        The exit code (C6).
+    """
+    if not (folder / "spec.yaml").is_file():
+        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+        return BAD_SPEC
     lock = Lock(folder / "lock")
     try:
         taken = lock.take()
@@ -56,11 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not taken:
         print(f"{folder}: another process is at work on this run. Wait for it, or stop it.", file=sys.stderr)
         return LOCKED
-    if not args.lifeline:
-        (folder / "STOP").unlink(
-            missing_ok=True
-        )  # of an earlier stop; a coordinator removes it before it starts a child
-    return Child(folder, Journal(folder, echo=not args.lifeline)).go()
+    if by_hand:
+        (folder / "STOP").unlink(missing_ok=True)
+    journal = Journal(folder, echo=by_hand)
+    child = Child(folder, journal)
+    try:
+        return child.go()
+    finally:
+        child.close()
+        journal.close()
+        lock.give_back()
 
 
 class Child:
@@ -88,6 +113,11 @@ class Child:
         self.journal.say("done")
         self.state.end("done")
         return DONE
+
+    def close(self) -> None:
+        """End the threads of this attempt."""
+        self.state.close()
+        self.wishes.close()
 
     def _stopped(self, kind: str, message: str) -> int:
         self.journal.say(f"{kind}: {message}")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs import adopt, registry
-from ssrl_core.runs.attempts import Crashes, Verdict, judge, progress_mark
-from ssrl_core.runs.engines.protocol import Engine, Job
+from ssrl_core.runs.attempts import PRE_EMPTED, Crashes, Verdict, judge, progress_mark
+from ssrl_core.runs.engines.protocol import Engine
+from ssrl_core.runs.feeding import ASK_AGAIN_S, Feeder
+from ssrl_core.runs.flights import Flight, over
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.locks import Lock, is_held
 
@@ -22,33 +25,6 @@ STOP_S = 120.0  # a checkpoint of a large network on a slow disk, then patience 
 _COPY_S = 1.0
 _STRAYS_S = 5.0
 _HANG_UP_S = 30.0
-
-
-@dataclass
-class Flight:
-    """A run that a child is working on.
-
-    Attributes:
-        sign: the last `alive_at` that was seen; `seen_at` when it was new, by our own clock (clocks of hosts differ,
-            and a laptop sleeps).
-    """
-
-    id: str
-    job: Job
-    spec: str
-    seen_at: float
-    sign: str | None
-    attempt: int
-    spoke: bool = False
-    stop_since: float | None = None
-    killed: str | None = None
-    copied_at: float = -1e9
-    copied: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> RunFolder:
-        """Its run folder."""
-        return RunFolder(self.id)
 
 
 class Watch:
@@ -62,9 +38,10 @@ class Watch:
     def __init__(self, engine: Engine) -> None:
         self.flights: dict[str, Flight] = {}
         self.trouble = ""
+        self.feeder = Feeder(engine, self.flights)
         self._engine = engine
         self._strays_at = -1e9
-        self._not_before: dict[str, float] = {}
+        self._strangers: dict[str, tuple[str | None, float]] = {}
 
     def look(self, now: float) -> None:
         """Settle children that ended, watch those that run, take up runs that nobody works on."""
@@ -75,7 +52,7 @@ class Watch:
             adopt.reconcile()
             for row in registry.query("SELECT * FROM runs WHERE state IN ('submitted', 'running')"):
                 if row["id"] not in self.flights:
-                    self._take_up(row)
+                    self._take_up(row, now)
 
     def _look_at(self, flight: Flight, now: float) -> None:
         """One run; a bug that one run brings to light must not stop the others."""
@@ -90,29 +67,25 @@ class Watch:
         except Exception as bug:
             LOG.exception("%s: a bug", flight.id)
             flight.job.kill()
-            registry.change(flight.id, **_over("failed", f"Viewloom failed here: {bug!r}. See models/coordinator.log."))
+            registry.change(flight.id, **over("failed", f"Viewloom failed here: {bug!r}. See models/coordinator.log."))
         del self.flights[flight.id]
 
     def feed(self, now: float) -> None:
-        """Start queued runs while slots are free: highest priority first, then the oldest."""
-        free = self._engine.slots - len(self.flights)
-        if free <= 0:
-            return
-        for row in registry.query(
-            "SELECT * FROM runs WHERE state = 'queued' AND wanted = 'run' "
-            "ORDER BY priority DESC, queued_at, id LIMIT ?",
-            [free + len(self._not_before) + 8],
-        ):
-            if free > 0 and now >= self._not_before.get(row["id"], -1e9):
-                self._not_before.pop(row["id"], None)
-                free -= self._start(row, now)
+        """Start queued runs while slots are free."""
+        self.feeder.feed(now)
 
-    def waiting(self) -> bool:
-        """Whether any run is queued."""
-        return bool(registry.query("SELECT 1 FROM runs WHERE state = 'queued' AND wanted = 'run' LIMIT 1"))
+    def waiting(self) -> int:
+        """Number of runs that could start."""
+        return self.feeder.waiting()
 
     def end_all(self) -> None:
-        """Have every child write a checkpoint and end; their runs stay queued for the next coordinator."""
+        """Have every child write a checkpoint and end; their runs stay queued for the next coordinator.
+
+        On an engine that outlives us they go on: the next coordinator finds them at work.
+        """
+        if self._engine.outlives:
+            self.flights.clear()
+            return
         for flight in self.flights.values():
             flight.job.ask_to_end()
         deadline = time.monotonic() + _HANG_UP_S
@@ -121,45 +94,11 @@ class Watch:
         for flight in self.flights.values():
             flight.job.kill()
             try:
-                self._settle(flight, flight.job.poll() or 0, time.monotonic())
+                code = flight.job.poll()
+                self._settle(flight, PRE_EMPTED if code is None else code, time.monotonic())
             except (SSRLError, OSError) as error:
                 LOG.error("%s: %s", flight.id, error)  # the store may be gone; the folder is the truth
         self.flights.clear()
-
-    def _start(self, row: dict[str, Any], now: float) -> int:
-        """Start one queued run; 1 if it took a slot."""
-        run = RunFolder(row["id"])
-        refusal = _refusal(run, row)
-        if refusal is not None:
-            LOG.warning("%s: refused: %s", run.id, refusal)
-            registry.change(run.id, only_if=["queued"], **_over("failed", refusal))
-            return 0
-        if is_held(run.path / "lock"):
-            self._not_before[run.id] = now + _STRAYS_S
-            registry.change(run.id, only_if=["queued"], waits_for="Another process is at work in its folder.")
-            return 0
-        (run.path / "STOP").unlink(missing_ok=True)
-        before = run.state()
-        attempt = max(int(before["attempt"]), int(row["attempt"] or 0)) + 1
-        claim = {
-            "state": "submitted",
-            "reason": None,
-            "waits_for": None,
-            "attempt": attempt,
-            "alive_at": stores.utc_now(),
-        }
-        if not registry.change(run.id, only_if=["queued"], **claim):
-            return 0
-        try:
-            job = self._engine.start(run.path)
-        except OSError as error:
-            self._not_before[run.id] = now + _STRAYS_S
-            registry.change(run.id, state="queued", waits_for=f"The engine could not start it: {error}.")
-            return 0
-        LOG.info("%s: started, attempt %d (%s)", run.id, attempt, job.worker)
-        self.flights[run.id] = Flight(run.id, job, str(row["spec"]), now, before["alive_at"], attempt)
-        registry.change(run.id, worker=job.worker)
-        return 1
 
     def _watch(self, flight: Flight, now: float) -> None:
         """One look at a child that runs: is it still wanted, is its folder there, does it give signs of life?"""
@@ -205,7 +144,7 @@ class Watch:
         """Write down how a child ended, in the registry and, where the child could not, in the folder."""
         row = registry.get(flight.id)
         if row is None or not flight.folder.path.is_dir():
-            registry.change(flight.id, only_if=registry.ACTIVE, **_over("failed", adopt.GONE))
+            registry.change(flight.id, only_if=registry.ACTIVE, **over("failed", adopt.GONE))
             return
         words = flight.job.last_words() or flight.folder.state()["error"] or {}
         verdict = judge(code, wanted=row["wanted"], message=words.get("message"))
@@ -221,20 +160,25 @@ class Watch:
             verdict.state,
             f": {verdict.reason}" if verdict.reason else "",
         )
-        if verdict.waits_for:
-            self._not_before[flight.id] = now + _STRAYS_S
+        if verdict.state == "queued":
+            pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
+            if pause:
+                self.feeder.not_before[flight.id] = now + pause
         settle(flight.folder, verdict, words, **columns)
 
-    def _take_up(self, row: dict[str, Any]) -> None:
+    def _take_up(self, row: dict[str, Any], now: float) -> None:
         """A run that the registry calls active, though no child of ours works on it."""
-        run = RunFolder(row["id"])
-        if is_held(run.path / "lock"):
-            state = run.state()  # started by hand, or a child of a killed coordinator that is just ending
+        run = RunFolder.own(row["id"])
+        state = run.state()
+        if is_held(run.path / "lock") or self._lives_elsewhere(run.id, state, now):
+            # started by hand, or by a coordinator that was killed (its child is just ending, or trains on elsewhere)
             registry.change(
                 run.id, only_if=registry.ACTIVE, **{n: state[n] for n in ("phase", "alive_at", "progress", "eta_s")}
             )
+            if row["wanted"] == "stop" and not (run.path / "STOP").exists():
+                stores.replace(run.path / "STOP", "")
             return
-        state = run.state()
+        self._strangers.pop(run.id, None)
         if state["state"] in ("done", "failed", "stopped") and state["attempt"] >= (row["attempt"] or 0):
             registry.change(run.id, only_if=registry.ACTIVE, **adopt.state_columns(run))
         elif row["wanted"] == "stop":
@@ -242,6 +186,19 @@ class Watch:
         else:
             LOG.info("%s: nobody works on it any more; queued again", run.id)
             settle(run, Verdict("queued", "Its worker is gone; it goes on from its checkpoint."), {})
+
+    def _lives_elsewhere(self, run_id: str, state: dict[str, Any], now: float) -> bool:
+        """Whether a child on another host gives signs of life; locks do not reach there on every file system.
+
+        Its clock is another one, so what counts is that the sign changes, by our own clock.
+        """
+        if state["state"] != "running" or state["host"] in (None, socket.gethostname()):
+            return False
+        sign, since = self._strangers.get(run_id, (None, now))
+        if sign != state["alive_at"]:
+            self._strangers[run_id] = (state["alive_at"], now)
+            return True
+        return now - since < SILENT_S
 
 
 def settle(run: RunFolder, verdict: Verdict, words: dict[str, Any], **columns: Any) -> None:
@@ -257,7 +214,7 @@ def settle(run: RunFolder, verdict: Verdict, words: dict[str, Any], **columns: A
             "worker": None,
         }
     else:
-        columns |= adopt.state_columns(run) | _over(verdict.state, verdict.reason) | {"wanted": "run"}
+        columns |= adopt.state_columns(run) | over(verdict.state, verdict.reason) | {"wanted": "run"}
         if verdict.state == "stopped":
             columns["wanted"] = "stop"
     registry.change(run.id, only_if=registry.ACTIVE, **columns)
@@ -290,46 +247,11 @@ def _counted(flight: Flight, row: dict[str, Any], verdict: Verdict) -> tuple[dic
     """Count a crash; after too many without progress the run has failed. Returns registry columns and the verdict."""
     if not verdict.crash:
         return ({"params": None} if verdict.state != "queued" else {}), verdict
-    crashes = Crashes.of(row["params"]).with_one_more(progress_mark(flight.folder.path))
+    mark = progress_mark(flight.folder.path)
+    crashes = Crashes.of(row["params"]).with_one_more(mark, lost=verdict.lost)
     if not crashes.too_many:
-        return {"params": crashes.text()}, verdict
+        return {"params": crashes.text()}, replace(verdict, pause_s=crashes.pause_s)
     why = (verdict.reason or "").removesuffix(" It goes on from its checkpoint.")
     return {"params": None}, Verdict(
         "failed", f"{why} That was the {crashes.count}th time without progress. See its log, then resume it."
     )
-
-
-def _refusal(run: RunFolder, row: dict[str, Any]) -> str | None:
-    """Why a queued run must not be started: its folder is gone, or its spec is no longer what was queued."""
-    from ssrl_core.specs.run import load_run
-    from ssrl_core.specs.yaml_files import parse_yaml
-
-    if not run.path.is_dir():
-        return adopt.GONE
-    try:
-        text = (run.path / "spec.yaml").read_text(encoding="utf-8")
-        if text == row["spec"]:
-            return None
-        now = load_run(run.path / "spec.yaml")
-        queued = load_run(parse_yaml(row["spec"], "registry"))
-    except (SSRLError, OSError, UnicodeDecodeError) as error:
-        return f"spec.yaml cannot be used: {error} Delete the run and queue it again."
-    if now.canonical("") != queued.canonical(""):
-        return (
-            "spec.yaml was edited by hand while the run waited, so it is another run now. "
-            "Delete this one and queue the new spec."
-        )
-    row["spec"] = text  # another name or note: the same run
-    registry.change(run.id, spec=text)
-    return None
-
-
-def _over(state: str, reason: str | None) -> dict[str, Any]:
-    return {
-        "state": state,
-        "reason": reason,
-        "waits_for": None,
-        "phase": None,
-        "eta_s": None,
-        "finished_at": stores.utc_now(),
-    }

@@ -261,8 +261,11 @@ class RunSpec:
 
     def run_id(self, fingerprint: str) -> str:
         """`<dataset>-<method>-<backbone>-s<seed>-<hash8>`: the same spec is the same run."""
-        digest = self.spec_hash(fingerprint)[:8]
-        return f"{self.dataset.name[:24]}-{self.method.name}-{self.backbone.name}-s{self.seed}-{digest}"
+        return self.id_of_hash(self.spec_hash(fingerprint))
+
+    def id_of_hash(self, spec_hash: str) -> str:
+        """The run's id where its hash is known already."""
+        return f"{self.dataset.name[:24]}-{self.method.name}-{self.backbone.name}-s{self.seed}-{spec_hash[:8]}"
 
 
 def load_run(source: str | Path | Mapping[str, Any]) -> RunSpec:

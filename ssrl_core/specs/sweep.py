@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 import math
 import random
@@ -98,11 +99,11 @@ class SweepSpec:
         """
         runs = []
         for values in self._points():
-            data = copy.deepcopy(dict(self.base))
+            data = dict(self.base)
             for path, value in values.items():
-                _assign(data, path, value, self.where)
-            for seed in self.seeds:
-                runs.append(Varied(RunSpec.from_mapping({**data, "seed": seed}, _place(self.where, values)), values))
+                data = _assigned(data, path, value, self.where)
+            spec = RunSpec.from_mapping({**data, "seed": self.seeds[0]}, _place(self.where, values))
+            runs += [Varied(dataclasses.replace(spec, seed=seed), values) for seed in self.seeds]  # seeds were checked
         return runs
 
     def _points(self) -> list[dict[str, Any]]:
@@ -204,9 +205,13 @@ def _sampler(value: Any, where: str) -> dict[str, Any]:
     )
 
 
-def _assign(data: dict[str, Any], path: str, value: Any, where: str) -> None:
-    """Set one value in plain spec data; list items by index, steps also by the name of their transform if unique."""
-    node: Any = data
+def _assigned(data: dict[str, Any], path: str, value: Any, where: str) -> dict[str, Any]:
+    """Plain spec data with one value changed; only what lies on the way to it is copied.
+
+    List items go by index, steps also by the name of their transform if that is unique.
+    """
+    changed = dict(data)
+    node: Any = changed
     keys = path.split(".")
     for depth, key in enumerate(keys):
         last = depth == len(keys) - 1
@@ -220,7 +225,9 @@ def _assign(data: dict[str, Any], path: str, value: Any, where: str) -> None:
         if last:
             node[place] = value
         else:
+            node[place] = copy.copy(node[place])
             node = node[place]
+    return changed
 
 
 def _index(items: list[Any], key: str, path: str, where: str) -> int:

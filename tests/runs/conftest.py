@@ -83,6 +83,8 @@ class FakeJob:
 
 class FakeEngine:
     name = "fake"
+    trouble = ""
+    outlives = False
 
     def __init__(self, slots: int = 1) -> None:
         self.slots, self.jobs = slots, []
@@ -90,6 +92,9 @@ class FakeEngine:
     def start(self, folder: Path) -> FakeJob:
         self.jobs.append(FakeJob(folder))
         return self.jobs[-1]
+
+    def tend(self, waiting: int) -> None:
+        pass
 
     def close(self) -> None:
         pass

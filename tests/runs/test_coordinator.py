@@ -89,10 +89,14 @@ def test_failed_run_does_not_stop_the_next(queued, coordinator, engine):
 
 def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, engine, clock):
     run = queued()
-    for _ in range(3):
+    for number in range(3):
         coordinator.tick()
+        assert len(engine.jobs) == number + 1
         engine.jobs[-1].code = -9
-        clock.now += 1
+        coordinator.tick()
+        if number == 1:
+            assert len(engine.jobs) == 2  # the second crash in a row: it waits a little
+            clock.now += 5
     coordinator.tick()
     assert len(engine.jobs) == 3
     assert row(run)["state"] == "failed"

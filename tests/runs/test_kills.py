@@ -27,7 +27,7 @@ sys.path.insert(0, {root!r})
 from ssrl_core.runs import coordinator
 from ssrl_core.runs.engines.local import LocalEngine
 command = lambda folder: [sys.executable, {child!r}, str(folder), "--lifeline"]
-coordinator.LocalEngine = lambda slots: LocalEngine(slots, command)
+coordinator.open_engine = lambda settings: LocalEngine(1, command)
 sys.exit(coordinator.main(once={once}))
 """
 

@@ -27,16 +27,34 @@ class Job(Protocol):
 
 
 class Engine(Protocol):
-    """A place with a number of slots."""
+    """A place with a number of slots.
+
+    Attributes:
+        trouble: why nothing can be started now (a scheduler does not answer), "" when all is well. Runs that wait show
+            it as the reason.
+        outlives: its jobs go on when the coordinator ends (a scheduler that is somebody else's).
+    """
 
     name: str
-    slots: int
+    trouble: str
+    outlives: bool
+
+    @property
+    def slots(self) -> int:
+        """Runs at the same time; may change while nodes come and go."""
 
     def start(self, folder: Path) -> Job:
         """Start the training child on a run folder.
 
         Raises:
             OSError: no process can be started now.
+        """
+
+    def tend(self, waiting: int) -> None:
+        """Called at every tick: ask for nodes, give idle ones back, connect again.
+
+        Args:
+            waiting: runs that could start (at most 1000 are counted).
         """
 
     def close(self) -> None:

@@ -1,0 +1,84 @@
+"""`runs table SWEEP`, `runs sweeps`, `runs diff A B`: what came out of a sweep, as one table or file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.cli.output import leaf, table
+
+
+def register(actions: Any) -> None:
+    """Add the actions to `runs`."""
+    tabled = leaf(
+        actions, "table", run=_table, show=_show_table, help="results of all runs of a sweep, as a table or file"
+    )
+    tabled.add_argument("sweep", metavar="SWEEP", help="id of a sweep (`runs sweeps`)")
+    tabled.add_argument("--where", action="append", default=[], metavar="COLUMN=VALUE", help="only these rows")
+    tabled.add_argument("--mean", action="store_true", help="mean, sd and n over the seeds")
+    tabled.add_argument("--by", action="append", metavar="COLUMN", help="with --mean: what tells the rows apart")
+    tabled.add_argument("--classes", action="store_true", help="a row for each class, probe and run")
+    tabled.add_argument("--out", type=Path, metavar="FILE", help="write them there (.csv or .parquet)")
+    leaf(actions, "sweeps", run=_sweeps, show=_show_sweeps, help="all sweeps, newest first, with their runs counted")
+    diff = leaf(actions, "diff", run=_diff, show=_show_diff, help="where the specs of two runs differ")
+    diff.add_argument("first", metavar="RUN")
+    diff.add_argument("second", metavar="RUN")
+
+
+def _table(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs import summaries, tables
+
+    found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
+    found = summaries.chosen(found, dict(_pair(text) for text in args.where))
+    if args.mean and not args.classes:
+        found = summaries.mean_over_seeds(found, args.by)
+    if args.out is not None:
+        summaries.save(found, args.out)
+        return {"sweep": args.sweep, "rows": len(found), "out": str(args.out)}
+    return {"sweep": args.sweep, "rows": _plain(found)}
+
+
+def _plain(found: Any) -> list[dict[str, Any]]:
+    """Rows as JSON has them: no NaN."""
+    return [
+        {str(key): None if value != value else value for key, value in row.items()}
+        for row in found.astype(object).to_dict("records")
+    ]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    from ssrl_core.errors import SpecError
+
+    name, sign, value = text.partition("=")
+    if not sign or not name:
+        raise SpecError(where="runs table", field="--where", rule="COLUMN=VALUE", value=text, remedy="Write seed=5.")
+    return name, value
+
+
+def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from ssrl_core.runs import sweeps
+
+    return sweeps.list_sweeps()
+
+
+def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from ssrl_core.cli.runs import find
+    from ssrl_core.runs import summaries
+
+    return summaries.differences(find(args.first), find(args.second))
+
+
+def _show_table(data: dict[str, Any]) -> str:
+    if "out" in data:
+        return f"{data['out']}: {data['rows']} rows"
+    rows = data["rows"]
+    return table(rows, list(rows[0]) if rows else [])
+
+
+def _show_sweeps(rows: list[dict[str, Any]]) -> str:
+    return table(rows, ["id", "runs", "done", "running", "queued", "failed", "stopped", "created_at"])
+
+
+def _show_diff(rows: list[dict[str, Any]]) -> str:
+    return table(rows, ["path", "first", "second"]) if rows else "the same"

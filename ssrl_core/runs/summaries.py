@@ -1,0 +1,132 @@
+"""What people make of a sweep's results: rows chosen, mean ± sd over seeds, what differs between two runs, one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.runs.folder import RunFolder
+
+SCORES = ("top1", "knn_top1", "ami", "silhouette")
+FORMATS = (".csv", ".parquet")
+
+
+def chosen(table: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
+    """Rows whose columns have these values; `hue` is short for the one column that ends with it.
+
+    Raises:
+        SpecError: no such column, or several that end with it; names those there are.
+    """
+    for name, value in where.items():
+        column = column_of(table, name)
+        table = table[table[column].map(lambda found, value=value: _is(found, value))]
+    return table
+
+
+def mean_over_seeds(table: pd.DataFrame, by: list[str] | None = None) -> pd.DataFrame:
+    """Mean and sd (n - 1) of the scores over the seeds.
+
+    Args:
+        table: of `results_table`.
+        by: columns that tell the rows apart; left out: data set, backbone, method and all that varies.
+
+    Returns:
+        those columns, `n` (runs with results), and `<score>`, `<score>_sd` (None for a single run).
+    """
+    if table.empty:
+        return table
+    columns = [column_of(table, name) for name in by] if by else _told_apart(table)
+    groups = table.groupby(columns, sort=False, dropna=False)
+    numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in SCORES}).groupby(
+        columns, sort=False, dropna=False
+    )
+    answer = groups["top1"].size().to_frame("runs")
+    answer["n"] = numbers[list(SCORES)].count().max(axis=1)
+    for name in SCORES:
+        answer[name], answer[f"{name}_sd"] = numbers[name].mean(), numbers[name].std(ddof=1)
+    return answer.reset_index()
+
+
+def differences(first: str, second: str) -> list[dict[str, Any]]:
+    """Where the specs of two runs differ: [{path, first, second}], in the spec's order.
+
+    Raises:
+        SpecError: there is no such run.
+    """
+    one, other = (flat(RunFolder(run_id).spec().to_mapping()) for run_id in (first, second))
+    paths = list(dict.fromkeys([*one, *other]))
+    return [
+        {"path": path, "first": one.get(path), "second": other.get(path)}
+        for path in paths
+        if one.get(path) != other.get(path)
+    ]
+
+
+def save(table: pd.DataFrame, out: Path) -> None:
+    """Write a table as CSV or Parquet, by the name's ending; whole or not at all.
+
+    Raises:
+        SpecError: another ending, or the file cannot be written.
+    """
+    if out.suffix.lower() not in FORMATS:
+        raise SpecError(
+            where="table", field="out", rule=f"a name that ends with {' or '.join(FORMATS)}", value=str(out), remedy=""
+        )
+    plain = table.convert_dtypes()
+    try:
+        if out.suffix.lower() == ".csv":
+            stores.replace(out, plain.to_csv(index=False, lineterminator="\n"))
+        else:
+            stores.replace(out, lambda file: plain.to_parquet(file, index=False))
+    except OSError as error:
+        raise SpecError(
+            where="table", field="out", rule="a file that can be written", value=str(out), remedy=str(error)
+        ) from error
+
+
+def column_of(table: pd.DataFrame, name: str) -> str:
+    """The column of this name, or the only one whose name ends with `.name`.
+
+    Raises:
+        SpecError: none or several.
+    """
+    if name in table.columns:
+        return name
+    ends = [str(column) for column in table.columns if str(column).endswith(f".{name}")]
+    if len(ends) == 1:
+        return ends[0]
+    raise SpecError(
+        where="table",
+        field="column",
+        rule="one of " + ", ".join(map(str, table.columns)),
+        value=name,
+        remedy=f"It may be {' or '.join(ends)}." if ends else "Choose one of these.",
+    )
+
+
+def flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Plain nested data as {dotted path: value}; empty lists and mappings are values."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    found: dict[str, Any] = {}
+    for key, value in items:
+        found |= flat(value, f"{prefix}{key}.")
+    return found or ({prefix.removesuffix("."): data} if prefix else {})
+
+
+def _told_apart(table: pd.DataFrame) -> list[str]:
+    varied = [str(column) for column in table.columns if str(column).startswith("vary.")]
+    return [*("dataset", "backbone", "method"), *varied]
+
+
+def _is(found: Any, value: str) -> bool:
+    if isinstance(found, bool | str) or found is None:
+        return str(found).casefold() == value.casefold()
+    try:
+        return float(found) == float(value)
+    except (TypeError, ValueError):
+        return str(found) == value

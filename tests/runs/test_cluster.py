@@ -1,0 +1,195 @@
+"""The same queue on the real thing: a Dask scheduler with workers in other processes, and a one-node SLURM."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import psutil
+import pytest
+
+from ssrl_core.errors import SpecError
+from ssrl_core.runs import ordering, registry
+from ssrl_core.runs.coordinator import Coordinator
+from ssrl_core.runs.engines.dask import DaskEngine, OwnWorkers, Scheduler
+from ssrl_core.runs.engines.settings import EngineSettings, Slurm, open_engine
+from ssrl_core.runs.engines.slurm import SlurmPlace
+from tests.kit import ROOT, make_imageset
+from tests.runs.cluster import DaskCluster, SlurmCluster, free_port
+from tests.runs.conftest import FAKE_CHILD
+from tests.runs.test_kills import children_of, until, value_after
+from tests.runs.test_train import CHILD as REAL_CHILD
+from tests.runs.test_train import submit
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX")]
+CHILD = [sys.executable, str(FAKE_CHILD)]
+LONG = 240.0
+
+
+def state(run):
+    return registry.require(run.id)["state"]
+
+
+def finished(*runs):
+    return lambda: all(state(run) == "done" for run in runs)
+
+
+@pytest.fixture(scope="module")
+def dask(tmp_path_factory):
+    cluster = DaskCluster(tmp_path_factory.mktemp("dask"))
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
+    before = os.environ.get("SLURM_CONF")
+    os.environ["SLURM_CONF"] = str(cluster.conf)
+    yield cluster
+    os.environ.pop("SLURM_CONF") if before is None else os.environ.update(SLURM_CONF=before)
+    cluster.close()
+
+
+@pytest.fixture
+def on():
+    """A coordinator on a place; its engine is closed at the end."""
+    made = []
+
+    def coordinator(place):
+        made.append(DaskEngine(place, warm=False, command=CHILD))
+        return Coordinator(made[-1])
+
+    yield coordinator
+    for engine in made:
+        engine.close()
+
+
+def test_runs_go_through_a_scheduler_and_every_part_may_be_killed(queued, on, dask):
+    place = Scheduler(EngineSettings(engine=dask.address))
+    first = on(place)
+    runs = [queued(seed=seed, behave={"steps": 40, "step_s": 0.05}) for seed in range(3)]
+    until(lambda: len(first.watch.flights) == 2, each=first.tick, seconds=LONG)
+    assert {registry.require(run.id)["state"] for run in runs} <= {"submitted", "running", "queued"}
+
+    child = until(lambda: next(iter(children_of(runs[0])), None), each=first.tick, seconds=LONG)
+    until(lambda: (runs[0].path / "checkpoint.pt").exists(), each=first.tick, seconds=LONG)
+    child.kill()  # the training
+    until(lambda: runs[0].state()["attempt"] == 2, each=first.tick, seconds=LONG)
+
+    child = until(lambda: next(iter(children_of(runs[0])), None), each=first.tick, seconds=LONG)
+    worker = child.parent().pid
+    os.kill(worker, signal.SIGKILL)  # the worker; the child goes with it
+    until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, seconds=20.0)
+    dask.workers.append(dask.worker())
+    until(finished(*runs), each=first.tick, seconds=LONG)
+    for run in runs:
+        assert (run.path / "encoder.safetensors").read_text() == value_after(40)
+
+
+def test_killed_coordinator_leaves_the_training_alone_and_the_next_one_finds_it(queued, on, dask):
+    place = Scheduler(EngineSettings(engine=dask.address))
+    first = on(place)
+    run = queued(behave={"steps": 60, "step_s": 0.1})
+    until(lambda: (run.path / "checkpoint.pt").exists(), each=first.tick, seconds=LONG)
+    first.watch.end_all()
+    first._engine.close()
+    assert children_of(run)
+    second = on(place)
+    second.tick()
+    assert state(run) == "running"
+    until(finished(run), each=second.tick, seconds=LONG)
+    assert run.state()["attempt"] == 1
+
+
+def test_run_is_stopped_on_a_worker(queued, on, dask):
+    coordinator = on(Scheduler(EngineSettings(engine=dask.address)))
+    run = queued(behave={"steps": 400, "step_s": 0.1})
+    until(lambda: run.state()["step"] > 1, each=coordinator.tick, seconds=LONG)
+    registry.change(run.id, wanted="stop")
+    until(lambda: state(run) == "stopped", each=coordinator.tick, seconds=LONG)
+    assert run.state()["state"] == "stopped"
+
+
+def test_scheduler_that_does_not_answer_lets_runs_wait_with_the_reason_until_it_does(queued, on, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssrl_core.runs.engines.dask._ANSWER_S", 1.0)
+    monkeypatch.setattr("ssrl_core.runs.engines.dask._ASK_AGAIN_S", 1.0)
+    monkeypatch.setattr("ssrl_core.runs.feeding.ASK_AGAIN_S", 0.1)
+    port = free_port()
+    coordinator = on(Scheduler(EngineSettings(engine=f"tcp://127.0.0.1:{port}")))
+    run = queued(behave={"steps": 2, "step_s": 0.0})
+    until(
+        lambda: "does not answer" in (registry.require(run.id)["waits_for"] or ""), each=coordinator.tick, seconds=LONG
+    )
+    assert coordinator.reason_to_end() is None
+    cluster = DaskCluster(tmp_path, workers=0, port=port)
+    try:
+        until(
+            lambda: "no workers yet" in (registry.require(run.id)["waits_for"] or ""),
+            each=coordinator.tick,
+            seconds=LONG,
+        )
+        cluster.worker()
+        until(finished(run), each=coordinator.tick, seconds=LONG)
+        assert registry.require(run.id)["waits_for"] is None
+    finally:
+        cluster.close()
+
+
+def test_embedded_workers_take_runs_and_end_with_the_coordinator(queued, on):
+    coordinator = on(OwnWorkers(EngineSettings(engine="dask", slots=2)))
+    runs = [queued(seed=seed, behave={"steps": 10, "step_s": 0.05}) for seed in range(3)]
+    until(finished(*runs), each=coordinator.tick, seconds=LONG)
+    coordinator._engine.close()
+    left = [one for one in psutil.Process().children(recursive=True) if "nanny" in " ".join(one.cmdline())]
+    assert not left
+
+
+def test_runs_go_through_slurm_and_a_killed_node_only_delays_them(queued, on, slurm):
+    coordinator = on(SlurmPlace(EngineSettings(engine="slurm", slots=1, slurm=Slurm(cores=1, memory="500MB"))))
+    ordering.pause()
+    runs = [queued(seed=seed, behave={"steps": 40, "step_s": 0.05}) for seed in range(2)]
+    coordinator.tick()
+    assert "viewloom" not in slurm.said("squeue", "--noheader", "--format=%j")  # nothing is asked for while paused
+    ordering.unpause()
+    until(lambda: (runs[0].path / "checkpoint.pt").exists(), each=coordinator.tick, seconds=LONG)
+    assert "viewloom" in slurm.said("squeue", "--noheader", "--format=%j")
+    child = children_of(runs[0])[0]
+    os.kill(child.parent().pid, signal.SIGKILL)
+    until(finished(*runs), each=coordinator.tick, seconds=LONG)
+    for run in runs:
+        assert (run.path / "encoder.safetensors").read_text() == value_after(40)
+    coordinator._engine.close()
+    slurm.until(lambda: "viewloom" not in slurm.said("squeue", "--noheader", "--format=%j"), "jobs are left over")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({"partition": "nowhere"}, "partition must be a partition of this cluster, got 'nowhere'. There is: debug"),
+        ({"gpus": 2}, "gpus must be what a node of the partition has, got 2"),
+        ({"cores": 512}, "SLURM refuses such a job"),
+    ],
+)
+def test_what_slurm_would_refuse_is_said_before_anything_is_queued(slurm, asked, words):
+    with pytest.raises(SpecError) as refused:
+        open_engine(EngineSettings(engine="slurm", slurm=Slurm(**{"memory": "100MB", "cores": 1, **asked})))
+    assert words in refused.value.message
+
+
+def test_training_command_needs_no_engine_and_a_warning_of_slurm_writes_a_checkpoint_first(slurm, tmp_path):
+    make_imageset()
+    run = submit({"step_s": 0.1}, epochs=400)
+    script = tmp_path / "job.sh"
+    script.write_text(
+        "#!/bin/bash\n#SBATCH --cpus-per-task=1 --mem=2G\n"
+        f"export PYTHONPATH={ROOT}\nexec {sys.executable} {REAL_CHILD} {run.path}\n"
+    )
+    job = slurm.said("sbatch", "--parsable", f"--output={tmp_path}/out.txt", str(script)).strip()
+    until(lambda: run.state()["step"] > 2, seconds=LONG)
+    slurm.said("scancel", "--signal=USR1", "--batch", job)
+    slurm.until(lambda: not slurm.said("squeue", "--noheader", "-j", job).strip(), "the job goes on")
+    assert (run.path / "checkpoint.pt").exists()
+    assert run.state()["state"] == "running"  # pre-empted: it goes on where it is started next
+    assert "pre-empted" in run.log_tail()

@@ -1,0 +1,153 @@
+"""Warm children, GPUs dealt out, and the settings of engines."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from ssrl_core.errors import SpecError
+from ssrl_core.runs import registry
+from ssrl_core.runs.coordinator import Coordinator
+from ssrl_core.runs.engines import children, settings
+from ssrl_core.runs.engines.local import LocalEngine, gpus_here
+from tests.runs.conftest import fake_command
+from tests.runs.test_kills import until
+from tests.runs.test_train import lines, submit
+
+posix = pytest.mark.skipif(os.name == "nt", reason="warm children are POSIX processes")
+
+
+def state(run):
+    return registry.require(run.id)["state"]
+
+
+@pytest.fixture
+def warm():
+    engine = LocalEngine(warm=True)
+    made = Coordinator(engine)
+    yield made
+    for flight in made.watch.flights.values():
+        flight.job.kill()
+    engine.close()
+
+
+@posix
+@pytest.mark.slow
+def test_warm_child_takes_several_runs_and_ends_with_the_same_bytes_as_a_cold_one(kit_images, warm):
+    first, second, bad = (submit(seed=seed) for seed in (5, 6, 7))
+    (bad.path / "behave.json").unlink()
+    until(lambda: all(state(run) == "done" for run in (first, second, bad)), each=warm.tick, seconds=240)
+    processes = {run.state()["pid"] for run in (first, second, bad)}
+    assert len(processes) == 1
+    assert "attempt 1" in second.log_tail()
+    assert "attempt 1" not in first.log_tail().split("done")[-1]  # nothing of the second run is in the first one's log
+    again = submit(seed=6, again=True)
+    cold = Coordinator(LocalEngine(warm=False))
+    until(lambda: state(again) == "done", each=cold.tick, seconds=240)
+    assert again.state()["pid"] not in processes
+    assert (again.path / "encoder.safetensors").read_bytes() == (second.path / "encoder.safetensors").read_bytes()
+    assert lines(again) == lines(second)
+    assert again.results()["knn"] == second.results()["knn"]
+
+
+@posix
+@pytest.mark.slow
+def test_warm_child_is_replaced_after_a_stop_and_after_a_kill(kit_images, warm):
+    stopped, killed, last = (submit(seed=seed, epochs=400 if seed < 7 else 1) for seed in (5, 6, 7))
+    until(lambda: stopped.state()["step"] > 2, each=warm.tick, seconds=120)
+    registry.change(stopped.id, wanted="stop")
+    until(lambda: state(stopped) == "stopped", each=warm.tick, seconds=60)
+    until(lambda: killed.state()["step"] > 2, each=warm.tick, seconds=120)
+    first = killed.state()["pid"]
+    assert first != stopped.state()["pid"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: (killed.state()["attempt"], killed.state()["step"] > 2) == (2, True), each=warm.tick, seconds=120)
+    assert killed.state()["pid"] != first
+    registry.change(killed.id, wanted="stop")
+    until(lambda: state(last) == "done", each=warm.tick, seconds=120)
+
+
+@posix
+@pytest.mark.slow
+def test_free_warm_child_is_let_go_when_idle_and_with_its_engine(kit_images, warm):
+    run = submit()
+    until(lambda: state(run) == "done", each=warm.tick, seconds=120)
+    child = run.state()["pid"]
+    os.kill(child, 0)
+    warm.watch._engine._children.tend(idle_s=-1.0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child, 0)
+
+
+@posix
+@pytest.mark.slow
+def test_every_run_has_a_process_of_its_own_where_that_is_wished(queued):
+    engine = LocalEngine(command=fake_command)
+    coordinator = Coordinator(engine)
+    runs = [queued(seed=seed, behave={"steps": 2, "step_s": 0.0}) for seed in range(3)]
+    until(lambda: all(state(run) == "done" for run in runs), each=coordinator.tick)
+    assert len({run.state()["pid"] for run in runs}) == 3
+
+
+def test_child_that_grew_is_replaced():
+    assert not children.grown(1_500_000_000, 900_000_000)
+    assert children.grown(3_000_000_000, 900_000_000)
+
+
+def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
+    assert gpus_here() == ("2", "5")
+    engine = LocalEngine(3, gpus=gpus_here())
+    assert [engine._environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["2", "5", "2"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert gpus_here() == ()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho 'GPU 1: B (UUID: y)'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert gpus_here() == ("0", "1")
+    assert settings.open_engine(settings.EngineSettings(per_gpu=2)).slots == 4
+
+
+def test_settings_are_kept_for_every_worker_of_the_store():
+    assert settings.load_settings().engine == "local"
+    kept = settings.load_settings({"engine": "slurm", "slurm": {"partition": "gpu", "gpus": 2, "prologue": ["ml x"]}})
+    settings.save_settings(kept)
+    assert settings.load_settings() == kept
+    changed = settings.load_settings({"slurm": {"gpus": 1}})
+    assert (changed.slurm.gpus, changed.slurm.partition) == (1, "gpu")
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [
+        ({"engine": "sulrm"}, "engine must be local, dask, slurm"),
+        ({"engine": "tcp://somewhere"}, "engine must be"),
+        ({"engine": "tls://host:8786"}, "tls must be"),
+        ({"slots": 0}, "slots must be"),
+        ({"warm": "yes"}, "warm must be"),
+        ({"slurm": {"walltime": "long"}}, "walltime must be"),
+        ({"slurm": {"memory": "16"}}, "memory must be"),
+        ({"slurm": {"partition": "a; rm -rf"}}, "partition must be"),
+        ({"slurm": {"queue": "gpu"}}, "queue"),
+        ({"tls": {"ca": "nowhere.pem", "cert": "x", "key": "y"}}, "ca must be"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_bad_settings_are_refused_in_words(bad, words):
+    with pytest.raises(SpecError, match=words):
+        settings.load_settings(bad)
+
+
+def test_slurm_where_there_is_none_is_refused_and_the_runs_that_wait_say_so(queued, monkeypatch):
+    from ssrl_core.runs import coordinator
+
+    run = queued()
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SpecError, match="no command `sbatch` here"):
+        coordinator.main(settings.EngineSettings(engine="slurm"), once=True)
+    assert "sbatch" in registry.require(run.id)["waits_for"]
+    assert not coordinator.is_alive()

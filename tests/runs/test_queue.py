@@ -1,0 +1,259 @@
+"""The queue by itself: sweeps of many runs, order, pause, dependencies, stopping and resuming many at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.cli import main
+from ssrl_core.errors import SpecError
+from ssrl_core.runs import bulk, ordering, queue, registry, sweep_files, sweeps, wanted
+from ssrl_core.runs.folder import RunFolder
+from ssrl_core.specs.sweep import SweepSpec
+from tests.runs.conftest import spec
+from tests.runs.test_coordinator import says
+
+
+def sweep(seeds=3, lrs=(0.1, 0.2), **changes):
+    base = spec().to_mapping() | changes
+    return SweepSpec.from_mapping({**base, "seeds": list(range(seeds)), "vary": {"optimizer.lr": list(lrs)}})
+
+
+@pytest.fixture
+def swept(kit_images):
+    return sweeps.submit(sweep(), start=False)
+
+
+def states():
+    return registry.counts()
+
+
+def folders():
+    return sorted(entry.name for entry in stores.runs_root().iterdir())
+
+
+def test_runs_of_a_sweep_are_identified_as_each_by_itself_would_be(kit_images):
+    specs = [item.spec for item in sweep(notes='a "seed":1,"terms": in a text').runs()]
+    together = wanted.identify_all(specs)
+    for one, spec_ in zip(together, specs, strict=True):
+        alone = queue.identify(spec_)
+        assert (one.id, one.spec_hash, one.spec) == (alone.id, alone.spec_hash, alone.spec)
+        assert wanted.spec_of_text(one.text) == spec_
+        assert one.text == wanted.kept_text(spec_)
+
+
+def test_runs_of_a_sweep_get_their_folders_when_they_start(swept, coordinator, engine):
+    assert (swept["created"], states(), folders()) == (6, {"queued": 6}, [])
+    registry.list_runs()  # a folder that never was is not one that was deleted
+    coordinator.tick()
+    assert folders() == [swept["runs"][0]]  # in the sweep's own order
+    assert (stores.runs_root() / swept["runs"][0] / "spec.yaml").is_file()
+    assert engine.jobs[0].folder.name == swept["runs"][0]
+
+
+def test_same_sweep_again_and_a_longer_one_add_only_what_is_new(swept):
+    assert sweeps.submit(sweep(), start=False)["created"] == 0
+    longer = sweeps.submit(sweep(seeds=4), start=False)
+    assert (longer["created"], longer["existing"]) == (2, 6)
+    assert states() == {"queued": 8}
+
+
+def test_waiting_run_that_somebody_looks_into_gets_its_folder(swept):
+    run = RunFolder(swept["runs"][2])
+    assert not run.exists
+    assert run.spec().seed == 2
+    assert run.exists
+    assert registry.require(run.id)["state"] == "queued"
+
+
+def test_lost_registry_brings_back_waiting_runs_but_not_what_was_stopped_or_deleted(swept, coordinator, engine):
+    coordinator.tick()
+    engine.jobs[0].code = 1
+    coordinator.watch.look(1e9)
+    queue.stop(swept["runs"][3])
+    queue.delete(swept["runs"][4])
+    for name in ("runs.db", "runs.db-wal", "runs.db-shm"):
+        (stores.models_root() / name).unlink(missing_ok=True)
+    assert states() == {"queued": 3, "failed": 1, "stopped": 1}
+    assert registry.get(swept["runs"][4]) is None
+    assert registry.require(swept["runs"][5])["sweep_id"] == swept["id"]
+    assert "3 runs" not in registry.last_note()["message"]
+    assert "runs of sweeps that had not begun" in registry.last_note()["message"]
+    queue.resume(swept["runs"][3], start=False)
+    assert sweep_files.read(swept["id"])["out"] == {swept["runs"][4]: "deleted"}
+
+
+def test_whole_sweep_is_stopped_resumed_and_deleted_at_once(swept, coordinator, engine, clock):
+    coordinator.tick()
+    running = RunFolder(swept["runs"][0])
+    says(running)
+    clock.now += 2
+    coordinator.tick()
+    ids = bulk.of_sweep(swept["id"])
+    assert bulk.stop_all(ids) == 6
+    assert states()["stopped"] >= 5
+    assert bulk.resume_all(ids, failed_only=True, start=False) == 0
+    assert bulk.resume_all(ids, start=False) >= 5
+    coordinator.watch.flights.clear()
+    engine.jobs.clear()
+    count, troubles = bulk.delete_sweep(swept["id"])
+    assert (count, troubles, states(), folders()) == (6, [], {}, [])
+    assert not sweep_files.path_of(swept["id"]).exists()
+
+
+def test_runs_that_two_sweeps_share_stay_when_one_is_deleted(swept):
+    longer = sweeps.submit(sweep(seeds=4), start=False)
+    assert bulk.delete_sweep(longer["id"])[0] == 2
+    assert states() == {"queued": 6}
+
+
+def test_paused_queue_starts_nothing_and_goes_on(queued, coordinator, engine, clock):
+    queued()
+    ordering.pause()
+    coordinator.tick()
+    assert not engine.jobs
+    clock.now += 10_000
+    assert coordinator.reason_to_end()  # nothing to do: it need not stay for a paused queue
+    ordering.unpause()
+    coordinator.tick()
+    assert len(engine.jobs) == 1
+
+
+def test_run_put_first_goes_first(queued, coordinator, engine):
+    queued(seed=1), queued(seed=2)
+    last = queued(seed=3)
+    assert ordering.to_the_front([last.id]) == 1
+    coordinator.tick()
+    assert engine.jobs[0].folder.name == last.id
+    assert ordering.set_priority([last.id], 3) == 0  # it waits no more
+
+
+def test_run_waits_for_others_and_says_so(queued, kit_images, coordinator, engine, clock):
+    first = queued()
+    second = queue.submit(spec(seed=6), after=[first.id], start=False)["id"]
+    engine.slots = 2
+    coordinator.tick()
+    assert [job.folder.name for job in engine.jobs] == [first.id]
+    assert registry.require(second)["waits_for"] == f"Waits until {first.id} is done."
+    engine.jobs[0].code = 1
+    for _ in range(2):
+        clock.now += 10
+        coordinator.tick()
+    assert "has failed" in registry.require(second)["waits_for"]
+    queue.resume(first.id, start=False)
+    coordinator.tick()
+    says(first, state="done", attempt=2)
+    engine.jobs[1].code = 0
+    coordinator.tick()
+    assert engine.jobs[-1].folder.name == second
+
+
+def test_runs_that_would_wait_for_each_other_are_refused(queued, kit_images):
+    first = queued()
+    second = queue.submit(spec(seed=6), after=[first.id], start=False)["id"]
+    with pytest.raises(SpecError, match="does not wait for this one"):
+        queue.submit(spec(), after=[second], start=False)
+    with pytest.raises(SpecError, match="a run of this store"):
+        queue.submit(spec(seed=7), after=["nothing"], start=False)
+    assert registry.get(queue.identify(spec(seed=7)).id) is None
+
+
+def test_list_is_kept_until_something_changes(swept, monkeypatch):
+    from ssrl_core.runs import listing
+
+    monkeypatch.setattr(listing, "_SETTLED_NS", -1)
+    first = registry.list_runs()
+    first[0]["state"] = "spoilt by a caller"
+    assert registry.list_runs()[0]["state"] == "queued"
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, "_read", lambda: pytest.fail("nothing has changed"))
+        registry.list_runs()
+    queue.stop(swept["runs"][0])
+    assert {row["state"] for row in registry.list_runs()} == {"queued", "stopped"}
+
+
+def command(capsys, *words):
+    code = main(["runs", *words, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_commands_order_the_queue(swept, capsys):
+    one = swept["runs"][3]
+    assert command(capsys, "pause")[1]["data"] == {"paused": True}
+    assert command(capsys, "first", one)[1]["data"] == {"count": 1}
+    assert command(capsys, "priority", "7", "--sweep", swept["id"])[1]["data"] == {"count": 6}
+    assert command(capsys, "stop", "--sweep", swept["id"])[1]["data"]["count"] == 6
+    rows = command(capsys, "list", "--sweep", swept["id"], "--state", "stopped")[1]["data"]
+    assert len(rows) == 6
+    assert rows[0]["priority"] == 7
+    assert command(capsys, "resume", "--sweep", swept["id"], "--no-start")[1]["data"]["count"] == 6
+    assert command(capsys, "go", "--no-start")[1]["data"] == {"paused": False}
+    assert command(capsys, "delete", "--sweep", swept["id"])[1]["data"]["count"] == 6
+    assert command(capsys, "stop")[0] == 2
+    assert command(capsys, "stop", "--sweep", "nothing")[0] == 2
+
+
+def test_log_is_searched(queued, capsys):
+    run = queued()
+    (run.path / "log.txt").write_text("epoch 1  loss 0.5\ncheckpoint\nepoch 2  LOSS 0.4\n")
+    assert command(capsys, "log", run.id, "--search", "loss")[1]["data"]["lines"] == [
+        "epoch 1  loss 0.5",
+        "epoch 2  LOSS 0.4",
+    ]
+
+
+def test_another_spec_object_with_equal_fields_is_no_neighbour(kit_images):
+    first = spec()
+    other = dataclasses.replace(spec(epochs=3), seed=9)
+    ids = [run.id for run in wanted.identify_all([first, other])]
+    assert ids == [queue.identify(first).id, queue.identify(other).id]
+
+
+def finish(run_id, top1, classes=3):
+    """Results of a run as its child would leave them, copied by the registry."""
+    RunFolder(run_id).require()
+    counted = {"n": 10, "low": 0.0, "high": 1.0}
+    entries = {f"class {k}": {**counted, "correct": k, "accuracy": k / 10} for k in range(classes)}
+    linear = {"top1": top1, "mode": "cached", "epochs": 1, "classes": entries, "confusion": [[1, 2], [3.5, 4]]}
+    clusters = {"3": {"ami": 0.5, "silhouette": 0.1}}
+    results = {"clusters": clusters, "knn": {"top1": top1, "classes": {}}, "linear": linear}
+    registry.change(run_id, state="done", results=json.dumps(results))
+
+
+def test_table_of_a_sweep_is_filtered_summed_up_and_written(swept, capsys, tmp_path):
+    for number, run_id in enumerate(swept["runs"][:5]):
+        finish(run_id, 0.1 * number)
+    rows = command(capsys, "table", swept["id"])[1]["data"]["rows"]
+    assert [row["top1"] for row in rows] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4, None], nan_ok=True)
+    means = command(capsys, "table", swept["id"], "--mean")[1]["data"]["rows"]
+    assert [(row["vary.optimizer.lr"], row["n"], row["runs"]) for row in means] == [(0.1, 3, 3), (0.2, 2, 3)]
+    assert means[0]["top1"] == pytest.approx(0.1)
+    assert means[0]["top1_sd"] == pytest.approx(0.1)
+    chosen = command(capsys, "table", swept["id"], "--where", "lr=0.2")[1]["data"]["rows"]
+    assert [row["seed"] for row in chosen] == [0, 1, 2]
+    classes = command(capsys, "table", swept["id"], "--classes")[1]["data"]["rows"]
+    assert len(classes) == 15
+    assert list(classes[0]) == [
+        *("run", "dataset", "backbone", "method", "seed", "vary.optimizer.lr"),
+        *("probe", "class", "superclass", "n", "correct", "accuracy"),
+    ]
+    assert classes[4]["accuracy"] == 0.1
+    for name in ("t.csv", "t.parquet"):
+        assert command(capsys, "table", swept["id"], "--out", str(tmp_path / name))[1]["data"]["rows"] == 6
+    read = [pd.read_csv(tmp_path / "t.csv"), pd.read_parquet(tmp_path / "t.parquet")]
+    assert read[0]["top1"].tolist()[:5] == pytest.approx(read[1]["top1"].tolist()[:5])
+    assert command(capsys, "table", swept["id"], "--out", str(tmp_path / "t.xlsx"))[0] == 2
+    assert command(capsys, "table", swept["id"], "--where", "colour=red")[0] == 2
+    assert command(capsys, "sweeps")[1]["data"][0]["done"] == 5
+
+
+def test_difference_of_two_specs_is_told_field_by_field(swept, capsys):
+    rows = command(capsys, "diff", swept["runs"][0], swept["runs"][4])[1]["data"]
+    assert rows == [
+        {"path": "optimizer.lr", "first": 0.1, "second": 0.2},
+        {"path": "seed", "first": 0, "second": 1},
+    ]
