@@ -90,7 +90,6 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
         SpecError: neither a sweep nor a run.
         RunError: the run has no results yet.
     """
-    import pandas as pd
 
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder import RunFolder

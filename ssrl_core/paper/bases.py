@@ -81,7 +81,7 @@ def byol_on_mnist() -> Mapping:
 def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any) -> Mapping:
     """A sweep's base on CIFAR as in appendix B.1: 1,000 epochs of batches of 512 (vicreg 256), SGD."""
     rate, decay = CIFAR_RATES[method]
-    base = {
+    base: dict[str, Any] = {
         "dataset": dataset,
         "backbone": backbone,
         "method": method,

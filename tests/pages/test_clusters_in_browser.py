@@ -1,69 +1,25 @@
 """The map in a real Chromium: hover shows the image, a click picks it, a lasso selects, the legend hides."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-
 import numpy as np
 import pytest
 
 from ssrl_core.analysis.selection import inside
-from tests.kit import ROOT, chromium, make_imageset, make_run, missing
+from tests.browsing import served, tab
+from tests.kit import make_imageset, make_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 
 
 @pytest.fixture
 def address():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = [
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        "app.py",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-    server = subprocess.Popen(words, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(20)
+    with served() as found:
+        yield found
 
 
 @pytest.fixture
 def page():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        missing("Playwright", "pip install playwright")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium(), args=QUIET.split())
-        tab = browser.new_page(viewport={"width": 1440, "height": 1000})
-        tab.set_default_timeout(60_000)
-        yield tab
-        browser.close()
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"{url} did not answer")
+    with tab() as found:
+        yield found
 
 
 def open_map(page, address, folder):
