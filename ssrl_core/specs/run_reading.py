@@ -32,6 +32,7 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
             where=where, field="spec", rule="a mapping", value=data, remedy="Start with dataset, method and terms."
         )
     stores.check_version(dict(data), where, r.VERSION)
+    _refuse_sweep(data, where)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
     data = with_recipe(data, where)
     method, row = _method(data.get("method"), where)
@@ -111,6 +112,18 @@ def _tags(value: Any, where: str) -> Frozen:
                 remedy="Shorten it to one word.",
             )
     return Frozen(tags)
+
+
+def _refuse_sweep(data: Mapping[Any, Any], where: str) -> None:
+    for key in ("vary", "seeds", "sampler"):
+        if key in data:
+            raise SpecError(
+                where=where,
+                field="spec",
+                rule="of one run",
+                value=f"{key}, which many runs have",
+                remedy="Queue it with the command sweep, or take that line out.",
+            )
 
 
 def _dataset(value: Any, where: str) -> r.DatasetChoice:

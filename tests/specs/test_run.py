@@ -70,6 +70,7 @@ def test_the_same_experiment_is_the_same_run_whatever_it_is_called():
     [
         ({"epochs": 0}, "epochs must be a whole number"),
         ({"epoch": 3}, "Did you mean 'epochs'"),
+        ({"seeds": [5, 6]}, "with the command sweep"),
         ({"batch_size": 1}, "batch_size"),
         ({"method": {"name": "simclr", "queue_size": 3}}, "queue_size must be a setting of method simclr"),
         ({"method": {"name": "moco_v2_plus", "queue_size": 1000}}, "multiple of batch_size 256"),
