@@ -71,7 +71,7 @@ SAY: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "gaussian_noise": lambda s: f"noise of {_span(s['sigma'], percent=True)} of full brightness",
     "poisson_noise": lambda s: f"shot noise of {_span(s['photons'])} photons",
     "channel_gain": _say_gain,
-    "channel_drop": lambda s: "one channel dropped",
+    "channel_drop": lambda s: "one channel taken away",
     "gamma": lambda s: f"gamma of {_span(s['gamma'])}",
     "defocus": lambda s: f"out of focus by {_span(s['radius'], ' px')}",
 }

@@ -170,7 +170,7 @@ def _entry(group: ViewGroup, size: int | None, where: str) -> dict[str, Any]:
             field="size",
             rule="given: solo-learn names it crop_size",
             value=None,
-            remedy="Set the size of the views, or export with --size PX.",
+            remedy="Set the size of the views (on the command line --size PX serves too).",
         )
     found: dict[str, Step] = {}
     for number, step in enumerate(group.steps, 1):
