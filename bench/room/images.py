@@ -21,7 +21,7 @@ class Pictures:
 
 def cifar_32(count: int = 512) -> Pictures:
     """Real CIFAR-10, else simulated noise of its size."""
-    file = _shared("data/cifar10/cifar10_small.npz")
+    file = shared("data/cifar10/cifar10_small.npz")
     if file is None:
         return _strokes(count, 32)
     with np.load(file) as archive:
@@ -31,7 +31,7 @@ def cifar_32(count: int = 512) -> Pictures:
 
 def cells_196(count: int = 64) -> Pictures:
     """Real three-channel cells of 68 px, enlarged to 196 px and taken to 8 bit."""
-    file = _shared("data/bbbc021/cells.npz")
+    file = shared("data/bbbc021/cells.npz")
     if file is None:
         return _strokes(count, 196)
     from PIL import Image
@@ -56,6 +56,7 @@ def _strokes(count: int, side: int) -> Pictures:
     return Pictures(np.ascontiguousarray(pixels), f"strokes (shipped, three equal channels), enlarged to {side} px")
 
 
-def _shared(name: str) -> Path | None:
+def shared(name: str) -> Path | None:
+    """A file of `SSRL_SHARED`, or None."""
     file = Path(os.environ.get("SSRL_SHARED", "../shared")) / name
     return file if file.is_file() else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import streamlit as st
@@ -10,8 +9,10 @@ import streamlit as st
 from pages.ui import compose_draft as drafts
 from pages.ui import compose_state as state
 from pages.ui import frame
+from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.specs.composition import Composition, dump, load, parse, preset_names, save, saved_names
+from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
+from ssrl_core.specs.exchange import FORMATS, export, read
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 NAME_KEY = "compose-save-name"
@@ -20,11 +21,14 @@ _LARGEST_MB = 1
 
 def as_json(composition: Composition) -> str:
     """The composition as JSON text; reading it and writing it again gives the same bytes."""
-    return json.dumps(composition.to_mapping(), indent=2, ensure_ascii=False) + "\n"
+    return export(composition, "json")
 
 
-def read_file(content: bytes) -> tuple[Composition, str]:
-    """A composition from an uploaded file.
+def read_file(content: bytes, name: str = "opened") -> tuple[Composition, str]:
+    """A composition from an uploaded file, ours or solo-learn's.
+
+    Args:
+        name: for a file that names none.
 
     Returns:
         The composition, and what the reader should know ("" if the file is exactly what we would write).
@@ -38,9 +42,8 @@ def read_file(content: bytes) -> tuple[Composition, str]:
         raise SpecError(
             where="File", field="encoding", rule="UTF-8 text", value="other bytes", remedy="Save it as a text file."
         ) from error
-    composition = parse(text, "File")
-    ours = text in (dump(composition), as_json(composition))
-    return composition, "" if ours else "Comments and layout of the file are not kept; defaults are written out."
+    found = read(text, "File", name)
+    return found.composition, " ".join(found.notes)
 
 
 def save_popover() -> None:
@@ -102,14 +105,28 @@ def file_popover(draft: drafts.Draft) -> None:
         with st.container(horizontal=True):
             _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
             _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
+        for target in ("torchvision", "solo-learn"):
+            _other(draft.composition, target)
         st.file_uploader(
-            "Open a YAML or JSON file",
+            "Open a YAML or JSON file, or solo-learn's augmentations",
             type=["yaml", "yml", "json"],
             key="compose-upload",
             max_upload_size=_LARGEST_MB,
             on_change=_open_upload,
         )
         _said("upload")
+
+
+def _other(composition: Composition, target: str) -> None:
+    """Another tool's format, or the step that it cannot say."""
+    row = FORMATS[target]
+    try:
+        text = export(composition, target)
+    except SpecError as error:
+        st.button(row.title, disabled=True, key=f"vl-down-{target}", icon=":material/download:", help=error.message)
+        frame.quiet(error.message)
+        return
+    _download(row.title, text, f"{composition.name}{row.suffix}", "text/plain")
 
 
 def suggest_name(origin: str) -> str:
@@ -143,7 +160,7 @@ def _open_upload() -> None:
     if file is None or draft is None:
         return
     try:
-        composition, note = read_file(file.getvalue())
+        composition, note = read_file(file.getvalue(), stores.as_slug(file.name.rsplit(".", 1)[0]))
     except SSRLError as error:
         _say("upload", error)
         return

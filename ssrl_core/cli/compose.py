@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssrl_core.cli import compose_files, compose_lpips
 from ssrl_core.cli.output import leaf, say, table
 from ssrl_core.errors import SpecError
 
@@ -21,7 +22,7 @@ _VIEWS = 8
 
 
 def register(commands: Any) -> None:
-    """Add `compose list | show | preview | save`."""
+    """Add `compose list | show | preview | save | export | import | lpips`."""
     compose = commands.add_parser("compose", help="compositions and their views")
     compose = compose.add_subparsers(required=True, metavar="ACTION")
     leaf(compose, "list", run=_list, show=_show_list, help="the compositions that ship and the saved ones")
@@ -31,6 +32,8 @@ def register(commands: Any) -> None:
     keep = leaf(compose, "save", run=_save, show=lambda data: data["path"], help="keep a composition under a name")
     keep.add_argument("composition", metavar="C", help="a file, a preset or a saved name")
     keep.add_argument("--name", help="its name in the store (default: the name it has)")
+    compose_files.register(compose)
+    compose_lpips.register(compose)
 
 
 def _register_preview(compose: Any) -> None:

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-_CPU_VALUES = 1 << 19
+_CPU_VALUES = 1 << 18
 _DEVICE_VALUES = 1 << 26
 _lock = threading.Lock()
 _pools: dict[int, ThreadPoolExecutor] = {}

@@ -24,7 +24,7 @@ import numpy as np
 
 from ssrl_core.compositions import laws, transforms
 from ssrl_core.compositions.laws import Array
-from ssrl_core.compositions.philox import WORD, philox
+from ssrl_core.compositions.philox import WORD
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, ViewGroup
 
@@ -137,13 +137,13 @@ def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, ter
 
 
 def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:
-    view = np.arange(views.start, views.stop, dtype=np.int64)[None, :, None]
+    from ssrl_core.compositions.kernels.words import words as fill
 
     def words(step: int, first: int, count: int) -> Array:
         """(count, V, B, 4) words of `count` blocks from parameter `first` on."""
-        block = BLOCKS_PER_STEP * step + first + np.arange(count, dtype=np.int64)[:, None, None]
-        four = philox((ids[None, None, :], epoch, view, block), key)
-        return np.stack(np.broadcast_arrays(*four), axis=-1)
+        out = np.empty((count, len(views), len(ids), 4), np.int64)
+        fill(ids, epoch, views.start, BLOCKS_PER_STEP * step + first, key[0], key[1], out)
+        return out
 
     return words
 

@@ -28,6 +28,8 @@ FILES = {
 """Our file of the features (keys `features.*`), and torchvision's own."""
 NAMES = {"alex": "AlexNet", "vgg": "VGG16"}
 SMALLEST_PX = 64
+LEAST_PX = 32
+"""Sides that both networks can take; 64 unless one asks for another."""
 
 _lock = threading.Lock()
 _loaded: dict[tuple[str, str], tuple[tuple[str, int], Network]] = {}
@@ -42,19 +44,22 @@ class Network:
     scale: Tensor
     weights: tuple[Tensor, ...]
 
-    def features(self, images: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def features(self, images: Tensor, *, half: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """Stage by stage: unit-length features (N, C, h, w), and the weights (C, 1, 1) of their squared differences.
 
         Args:
-            images: (N, 3, H, W) in 0..1, sides of at least 64 px.
+            images: (N, 3, H, W) in 0..1, sides of at least 32 px.
+            half: whether convolutions run in bfloat16 (on a GPU); lengths are float32 all the same.
 
         Source: Zhang et al. 2018, arXiv:1801.03924, equation 1; `lpips` 0.1.4 (`normalize_tensor`, `ScalingLayer`).
         """
         x = ((2.0 * images - 1.0) - self.shift) / self.scale
         for stage, weight in zip(self.stages, self.weights, strict=True):
-            x = stage(x)
-            length = x.square().sum(1, keepdim=True).sqrt_()
-            yield x / (length + 1e-10), weight
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                x = stage(x)
+            exact = x.float()
+            length = exact.square().sum(1, keepdim=True).sqrt_()
+            yield exact / (length + 1e-10), weight
 
 
 def missing(net: str) -> str | None:
@@ -94,11 +99,11 @@ def coloured(images: Tensor) -> Tensor:
     return (images if images.shape[1] == 1 else images.mean(1, keepdim=True)).expand(-1, 3, -1, -1)
 
 
-def prepared(images: Tensor) -> Tensor:
-    """Images as the network takes them: three channels, sides under 64 px enlarged to 64 (bilinear)."""
+def prepared(images: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
+    """Images as the network takes them: three channels, sides under `smallest_px` enlarged to it (bilinear)."""
     images = coloured(images)
     height, width = images.shape[2:]
-    size = (max(height, SMALLEST_PX), max(width, SMALLEST_PX))
+    size = (max(height, smallest_px), max(width, smallest_px))
     if size != (height, width):
         images = nn.functional.interpolate(images, size, mode="bilinear", align_corners=False)
     return images

@@ -62,9 +62,9 @@ def missing(net: str = "alex") -> str | None:
     return lpips_network.missing(net)
 
 
-def size_px(side: int) -> int:
+def size_px(side: int, smallest_px: int = lpips_network.SMALLEST_PX) -> int:
     """Side at which views of a side are compared."""
-    return max(side, lpips_network.SMALLEST_PX)
+    return max(side, smallest_px)
 
 
 @torch.inference_mode()
@@ -92,7 +92,14 @@ def distance(a: Tensor, b: Tensor, *, net: str = "alex") -> Tensor:
 
 
 @torch.inference_mode()
-def pairwise(views: Tensor, *, net: str = "alex", report: Report | None = None) -> Tensor:
+def pairwise(
+    views: Tensor,
+    *,
+    net: str = "alex",
+    smallest_px: int = lpips_network.SMALLEST_PX,
+    half: bool | None = None,
+    report: Report | None = None,
+) -> Tensor:
     """Mean LPIPS over all pairs of views of each image, with one pass of each view through the network.
 
     The sum of w (f_i - f_j)² over the pairs i < j is V times the sum of w (f_i - mean)² over the views, so pairs need
@@ -100,6 +107,8 @@ def pairwise(views: Tensor, *, net: str = "alex", report: Report | None = None) 
 
     Args:
         views: (V, B, C, S, S) in 0..1, V >= 2.
+        smallest_px: smaller views are enlarged to this side, at least 32.
+        half: bfloat16 inside the network; None is on a GPU only (there to about 1e-2, elsewhere to 1e-5).
         report: told how many images are done.
 
     Returns:
@@ -116,14 +125,18 @@ def pairwise(views: Tensor, *, net: str = "alex", report: Report | None = None) 
             value=tuple(views.shape),
             remedy="Raise the count of views.",
         )
+    _check_smallest(smallest_px)
     network = lpips_network.network(net, views.device)
     count, images = views.shape[:2]
-    pixels = size_px(views.shape[3]) * size_px(views.shape[4])
+    pixels = size_px(views.shape[3], smallest_px) * size_px(views.shape[4], smallest_px)
+    half = views.is_cuda if half is None else half
     step = max(1, _VALUES_AT_ONCE // (count * pixels * _VALUES_PER_PIXEL[net]))
     out = torch.zeros(images, device=views.device)
     for start in range(0, images, step):
         part = views[:, start : start + step]
-        for features, weight in network.features(lpips_network.prepared(part.flatten(0, 1).float())):
+        for features, weight in network.features(
+            lpips_network.prepared(part.flatten(0, 1).float(), smallest_px), half=half
+        ):
             apart = features.view(count, -1, *features.shape[1:])
             apart = (apart - apart.mean(0)).square_().sum(0)
             out[start : start + step] += (apart * weight).sum(1).mean((1, 2)) * (2.0 / (count - 1))
@@ -139,6 +152,7 @@ def measure(
     seed: int,
     epoch: int = 0,
     net: str = "alex",
+    smallest_px: int = lpips_network.SMALLEST_PX,
     device: str | None = None,
     report: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -150,6 +164,7 @@ def measure(
 
     Args:
         image_ids: (n,) rows of the image set.
+        smallest_px: smaller views are enlarged to this side, at least 32.
         device: where it is computed; None is the first GPU if there is one.
         report: told (done, total, what) after every few images.
         should_stop: asked then; True ends it.
@@ -170,6 +185,7 @@ def measure(
             remedy="Raise the count of views.",
         )
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check_smallest(smallest_px)
     lpips_network.network(net, place)  # what is missing is said before the first image
     step = max(1, _VIEWS_AT_ONCE // composition.view_count)
     values, side = [], 0
@@ -182,10 +198,21 @@ def measure(
             pixels, draw(composition, some, seed=seed, epoch=epoch), composition, max_value=imageset.max_value
         )
         views = _compared(made, composition)
-        side = size_px(views.shape[-1])
-        values.append(pairwise(views, net=net).cpu().numpy().astype(np.float64))
+        side = size_px(views.shape[-1], smallest_px)
+        values.append(pairwise(views, net=net, smallest_px=smallest_px).cpu().numpy().astype(np.float64))
         told(report)(min(start + step, len(ids)), len(ids), "LPIPS")
     return _summed_up(np.concatenate(values), net, side, ids)
+
+
+def _check_smallest(side: int) -> None:
+    if not lpips_network.LEAST_PX <= side <= 4096:
+        raise SpecError(
+            where="LPIPS",
+            field="size",
+            rule=f"in {lpips_network.LEAST_PX}..4096 px",
+            value=side,
+            remedy="The networks take no smaller image; 64 is usual.",
+        )
 
 
 def _summed_up(values: Array, net: str, side: int, ids: Array) -> Lpips:

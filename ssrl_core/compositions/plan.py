@@ -131,7 +131,8 @@ def _check_channels(step: Step, channels: int, where: str) -> None:
     module = transforms.load(step.transform)
     if TRANSFORMS[step.transform].channels is None or module.accepts(step, channels):
         return
-    raise SpecError(where=where, field="channels", rule="3 (red, green, blue)", value=channels, remedy=module.REMEDY)
+    rule = getattr(module, "RULE", "3 (red, green, blue)")
+    raise SpecError(where=where, field="channels", rule=rule, value=channels, remedy=module.REMEDY)
 
 
 def _check_values(count: int, frame: Frame, where: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssrl_core.compositions import chunks, colour
+from ssrl_core.compositions import chunks, colour, program
 from ssrl_core.compositions.chain import render
 from ssrl_core.compositions.draws import Draws, GroupDraws
-from ssrl_core.compositions.pixels import Pixels, checked, send
+from ssrl_core.compositions.pixels import HUGE, Pixels, checked, send
 from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, make_plan, view_side
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, ViewGroup
@@ -93,8 +94,14 @@ def _one(
     last = stages[-1] if stages else None
     if not finish and isinstance(last, Run):
         stages[-1:] = [replace(last, end=last.middle)] if last.steps else []
+    plan = replace(plan, stages=tuple(stages))
+    if _compiles(source):
+        made = program.build(plan, member, (source.shape[2], source.shape[3]))
+        out = torch.empty((1, source.shape[1], *made.end))
+        made.run(source, np.zeros(1, np.int64), range(1), out.numpy())
+        return out[0]
     rows = torch.zeros(1, dtype=torch.int64, device=source.device)
-    return _carry_out(source, rows, replace(plan, stages=tuple(stages)), member)[0]
+    return carry_out(source, rows, plan, member)[0]
 
 
 def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, where: str) -> Tensor:
@@ -104,17 +111,38 @@ def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, where: str)
     out = torch.empty((drawn.count, count, channels, plan.side, plan.side), device=source.device)
     flat = out.view(-1, *out.shape[2:])
 
-    def work(part: range) -> None:
-        members = np.arange(part.start, part.stop)
-        rows = send(members % count, source.device, torch.int64)
-        flat[part.start : part.stop] = _carry_out(source, rows, plan, members)
-
+    work = _fast(source, plan, flat) if _compiles(source) else _slow(source, plan, flat)
     chunks.each(work, list(chunks.pieces(len(flat), plan.largest, source.device)), source.device)
     return out
 
 
-def _carry_out(source: Pixels, rows: Tensor, plan: Plan, members: Any) -> Tensor:
-    """Some of the views: `rows` are their images, `members` their numbers among all V·B."""
+def _compiles(source: Pixels) -> bool:
+    """Whether kernels make the views: on the CPU, unless an image is so large that it is only read where needed."""
+    return source.device.type == "cpu" and int(np.prod(source.shape[1:])) <= HUGE
+
+
+def _fast(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
+    members = np.arange(len(flat))
+    rows = members % max(1, source.shape[0])
+    made = program.build(plan, members, (source.shape[2], source.shape[3]))
+    out = flat.numpy()
+    return lambda part: made.run(source, rows, part, out[part.start : part.stop])
+
+
+def _slow(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
+    def work(part: range) -> None:
+        members = np.arange(part.start, part.stop)
+        rows = send(members % source.shape[0], source.device, torch.int64)
+        flat[part.start : part.stop] = carry_out(source, rows, plan, members)
+
+    return work
+
+
+def carry_out(source: Pixels, rows: Tensor, plan: Plan, members: Any) -> Tensor:
+    """Some of the views with torch: `rows` are their images, `members` their numbers among all V·B.
+
+    This is the way on a GPU, and the slow twin of `program` on the CPU.
+    """
     images: Tensor | None = None
     for stage in plan.stages:
         if isinstance(stage, Run):

@@ -32,9 +32,8 @@ def resample(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor
 
     Args, returns: as `separable.resample`.
     """
-    reduction = _reduction(geometry.whole(chain))
     shape = (len(rows), source.shape[1], *chain[-1].new)
-    groups = list(_alike(reduction))
+    groups = list(_alike(geometry.whole(chain)))
     if len(groups) == 1:
         return _render(source, rows, chain, *groups[0][1])
     out = torch.empty(shape, device=source.device)
@@ -53,10 +52,17 @@ def _reduction(matrix: Array) -> Array:
     return largest
 
 
-def _alike(reduction: Array) -> Iterator[tuple[Array, tuple[int, int]]]:
-    """Images that are treated alike: how much the source is shrunk first, and how many points a side are averaged."""
+def density(matrix: Array) -> tuple[Array, Array]:
+    """How much the source is shrunk first (n,), and how many points a side are averaged for each pixel (n,)."""
+    reduction = _reduction(matrix)
     shrink = np.where(reduction > _SHRINK_FROM, np.floor(reduction / 2), 1).astype(int)
     points = np.maximum(1, np.ceil(reduction / shrink - (_TOLERATED - 1))).astype(int)
+    return shrink, points
+
+
+def _alike(matrix: Array) -> Iterator[tuple[Array, tuple[int, int]]]:
+    """Images that are treated alike, with the two numbers of `density`."""
+    shrink, points = density(matrix)
     for pair in sorted(set(zip(shrink.tolist(), points.tolist(), strict=True))):
         yield np.flatnonzero((shrink == pair[0]) & (points == pair[1])), pair
 

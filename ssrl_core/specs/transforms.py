@@ -1,42 +1,20 @@
 """The table of transforms: names, settings, ranges, units, and a sentence for someone who never trained a network.
 
 The law behind each setting is CONTRACTS C3 (docs/transforms.md is made from this table). A new transform is a row here
-and a file in `compositions/transforms/`.
+(or in `transforms_microscopy`) and a file in `compositions/transforms/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from ssrl_core.specs.parameters import Parameter
+from ssrl_core.specs.transform import Transform
+from ssrl_core.specs.transform_sentences import SAY
+from ssrl_core.specs.transforms_microscopy import MICROSCOPY
 
-
-@dataclass(frozen=True)
-class Transform:
-    """One named operation.
-
-    Attributes:
-        kind: geometry moves pixels, colour changes values one by one, pixel mixes or hides them.
-        icon: Material symbol.
-        sentence: what it does to an image and what a network then learns to ignore.
-        channels: 3 if parts of it mean something on red, green and blue only, else None.
-        source: where the definition is from.
-    """
-
-    name: str
-    title: str
-    icon: str
-    kind: Literal["geometry", "colour", "pixel"]
-    sentence: str
-    source: str
-    parameters: tuple[Parameter, ...] = ()
-    channels: int | None = None
-
-    def parameter(self, name: str) -> Parameter:
-        """The row of one setting."""
-        return next(parameter for parameter in self.parameters if parameter.name == name)
+__all__ = ["TRANSFORMS", "Transform", "sentence"]
 
 
 _TV = "torchvision.transforms.v2"
@@ -318,67 +296,10 @@ _ROWS = (
     ),
 )
 
-TRANSFORMS: dict[str, Transform] = {row.name: row for row in _ROWS}
+TRANSFORMS: dict[str, Transform] = {row.name: row for row in (*_ROWS, *MICROSCOPY)}
 
 
 def sentence(name: str, settings: Mapping[str, Any]) -> str:
     """The parameters of a step in words, without its probability: "rotation up to 180°"."""
-    say = _SAY.get(name)
+    say = SAY.get(name)
     return say(settings) if say else TRANSFORMS[name].title.lower()
-
-
-def _span(value: Any, unit: str = "", *, percent: bool = False) -> str:
-    scale, digits = (100.0, ".3g") if percent else (1.0, ".3g")
-    suffix = " %" if percent else unit
-    if isinstance(value, tuple):
-        low, high = value[0] * scale, value[1] * scale
-        text = f"{low:{digits}}" if low == high else f"{low:{digits}} to {high:{digits}}"
-        return text + suffix
-    return f"{value * scale:{digits}}{suffix}"
-
-
-def _up_to(value: Any, unit: str, *, percent: bool = False) -> str:
-    text = _span(value, unit, percent=percent)
-    return f"from {text}" if isinstance(value, tuple) else f"up to {text}"
-
-
-def _say_affine(s: Mapping[str, Any]) -> str:
-    parts = []
-    if s["degrees"]:
-        parts.append(f"turn {_up_to(s['degrees'], '°')}")
-    if s["translate"]:
-        parts.append(f"shift {_up_to(s['translate'], '', percent=True)}")
-    if s["shear"]:
-        parts.append(f"slant {_up_to(s['shear'], '°')}")
-    if s["scale"] != (1.0, 1.0):
-        parts.append(f"size × {_span(s['scale'])}")
-    return "affine: " + (", ".join(parts) or "nothing changes")
-
-
-def _say_jitter(s: Mapping[str, Any]) -> str:
-    names = ("brightness", "contrast", "saturation")
-    parts = [
-        f"{n} {'× ' if isinstance(s[n], tuple) else '± '}{_span(s[n])}"
-        for n in names
-        if s[n] or isinstance(s[n], tuple)
-    ]
-    if s["hue"]:
-        parts.append(f"hue {'' if isinstance(s['hue'], tuple) else '± '}{_span(s['hue'])}")
-    return "colour jitter: " + (", ".join(parts) or "nothing changes")
-
-
-_SAY: dict[str, Callable[[Mapping[str, Any]], str]] = {
-    "resized_crop": lambda s: (
-        f"crop to {_span(s['scale'], percent=True)} of the area"
-        + (", over the edge too" if s["overflow"] == "pad" else "")
-    ),
-    "center_crop": lambda s: f"centre crop to {_span(s['side'], percent=True)} of the side",
-    "pad": lambda s: f"margin of {_span(s['fraction'], percent=True)} on each side",
-    "rotation": lambda s: f"rotation {_up_to(s['degrees'], '°')}",
-    "affine": _say_affine,
-    "color_jitter": _say_jitter,
-    "hue_jitter": lambda s: f"hue {'' if isinstance(s['hue'], tuple) else '± '}{_span(s['hue'])}",
-    "gaussian_blur": lambda s: f"blur of {_span(s['sigma'], ' px')}",
-    "solarize": lambda s: f"solarize from {_span(s['threshold'])}",
-    "random_erasing": lambda s: f"erasing {_span(s['scale'], percent=True)} of the area",
-}

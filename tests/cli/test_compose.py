@@ -9,7 +9,7 @@ from PIL import Image
 
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.specs.composition import preset_names
+from ssrl_core.specs.composition import load, preset_names
 from tests.kit import make_imageset, shared
 
 
@@ -163,3 +163,52 @@ def test_lpips_refuses_other_sizes_and_what_is_no_image(capsys, tmp_path):
         code, answer = run(capsys, "lpips", str(small), str(bad))
         assert code == 2
         assert words in answer["error"]["message"]
+
+
+def test_exported_and_imported_again(capsys, tmp_path):
+    out = tmp_path / "symmetric.yaml"
+    code, answer = run(capsys, "compose", "export", "sololearn-symmetric", "--to", "solo-learn", "--out", str(out))
+    assert code == 0
+    assert out.read_text() == answer["data"]["text"]
+    code, answer = run(capsys, "compose", "import", str(out))
+    assert code == 0
+    assert answer["data"]["name"] == "symmetric"
+    assert load("symmetric").steps == load("sololearn-symmetric").steps
+    assert any("bicubic" in note for note in answer["data"]["notes"])
+    code, answer = run(capsys, "compose", "export", "cifar-base", "--to", "torchvision")
+    assert code == 0
+    compile(answer["data"]["text"], "exported", "exec")
+
+
+def test_export_refuses_by_step_and_import_by_place(capsys, tmp_path):
+    code, answer = run(capsys, "compose", "export", "cells-first-set", "--to", "solo-learn", "--size", "96")
+    assert code == 2
+    assert "step 1 affine" in answer["error"]["where"]
+    code, answer = run(capsys, "compose", "export", "identity", "--to", "keras")
+    assert (code, answer["error"]["field"]) == (2, "format")
+    code, answer = run(capsys, "compose", "import", str(tmp_path / "none.yaml"))
+    assert (code, answer["error"]["field"]) == (2, "file")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("- grayscale: {prob: 3}\n")
+    code, answer = run(capsys, "compose", "import", str(bad))
+    assert (code, answer["error"]["field"]) == (2, "prob")
+    assert "pipeline 1, grayscale" in answer["error"]["where"]
+
+
+def test_lpips_by_class_and_by_step(capsys):
+    lay_weights()
+    make_imageset(n=12, c=3, side=32, classes=3, name="bars")
+    words = ["compose", "lpips", "cifar-base", "--dataset", "bars", "--images", "8", "--by", "class", "--by", "step"]
+    code, answer = run(capsys, *words)
+    assert code == 0
+    data = answer["data"]
+    assert data["low"] <= data["mean"] <= data["high"]
+    assert (data["n"], data["size_px"]) == (8, 64)
+    assert sum(mean["n"] for mean in data["classes"].values()) == 8
+    steps = load("cifar-base").steps
+    assert [step["transform"] for step in data["steps"]] == [step.transform for step in steps]
+    for step in data["steps"]:
+        assert step["drop"]["mean"] == pytest.approx(data["mean"] - step["without"]["mean"], abs=1e-9)
+    assert max(step["drop"]["mean"] for step in data["steps"]) > 0
+    code, answer = run(capsys, "compose", "lpips", "cifar-base", "--dataset", "bars", "--size", "8")
+    assert (code, answer["error"]["field"]) == (2, "size")

@@ -60,6 +60,9 @@ RANGES = [
     ("gaussian_blur", {"sigma": [0.1, 2.0]}, "sigma", 0.1, 2.0),
     ("solarize", {"threshold": [0.2, 0.7]}, "threshold", 0.2, 0.7),
     ("random_erasing", {"scale": [0.02, 0.3]}, "area", 0.02, 0.3),
+    ("gaussian_noise", {"sigma": [0.01, 0.2]}, "sigma", 0.01, 0.2),
+    ("defocus", {"radius": [0.5, 3.0]}, "radius", 0.5, 3.0),
+    ("channel_drop", {}, "channel", 0.0, 1.0),
 ]
 
 
@@ -76,9 +79,17 @@ def test_every_range_is_uniform_within_its_bounds(name, settings, value, low, hi
     assert np.abs(tenths - 0.1).max() < 4 * np.sqrt(0.09 / len(MANY))
 
 
-@pytest.mark.parametrize(("name", "low", "high"), [("resized_crop", 0.75, 4 / 3), ("random_erasing", 0.3, 3.3)])
-def test_ratios_are_log_uniform_within_their_bounds(name, low, high):
-    drawn = values(draw(composition(step(name), count=1), MANY, seed=5, epoch=0))["ratio"][..., 0]
+@pytest.mark.parametrize(
+    ("name", "value", "low", "high"),
+    [
+        ("resized_crop", "ratio", 0.75, 4 / 3),
+        ("random_erasing", "ratio", 0.3, 3.3),
+        ("gamma", "gamma", 0.5, 2.0),
+        ("poisson_noise", "photons", 50.0, 500.0),
+    ],
+)
+def test_ratios_are_log_uniform_within_their_bounds(name, value, low, high):
+    drawn = values(draw(composition(step(name), count=1), MANY, seed=5, epoch=0))[value].reshape(len(MANY), -1)[:, 0]
     assert low <= drawn.min() <= drawn.max() <= high
     share = np.log(drawn / low) / np.log(high / low)
     assert abs(share.mean() - 1 / 2) < 4 * np.sqrt(1 / 12 / len(MANY))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ssrl_core import stores
-from ssrl_core.compositions import lpips_network, perceptual
+from ssrl_core.compositions import lpips_network, perceptual, perceptual_parts
 from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition, ViewGroup, load
 from tests.compositions.workbench import composition, noise, photographs, step
@@ -192,3 +192,24 @@ def test_asking_what_is_missing_needs_neither_torch_hub_nor_network():
         "import sys; assert 'lpips' not in sys.modules and 'torchvision' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.usefixtures("weights")
+def test_the_side_at_which_small_images_are_compared_is_a_setting():
+    small = noise(2, 3, 28)
+    large = torch.nn.functional.interpolate(small, (96, 96), mode="bilinear", align_corners=False)
+    at_96 = perceptual.pairwise(small[:, None], smallest_px=96)
+    assert float(at_96) == pytest.approx(float(package("alex")(large[:1], large[1:])), abs=1e-5)
+    assert float(at_96) != pytest.approx(float(perceptual.pairwise(small[:, None])), abs=1e-3)
+    with pytest.raises(SpecError, match=r"size must be in 32\.\.4096 px"):
+        perceptual.pairwise(small[:, None], smallest_px=16)
+
+
+def test_bootstrap_intervals_cover_the_mean_as_often_as_they_say():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(200):
+        found = perceptual_parts.summary(rng.normal(1.0, 0.5, 40), seed=trial)
+        hits += found.low <= 1.0 <= found.high
+    assert 0.87 <= hits / 200 <= 0.99
+    assert perceptual_parts.summary(np.array([0.3])) == perceptual_parts.Mean(0.3, 0.0, 0.3, 0.3, 1)

@@ -131,6 +131,8 @@ def test_pixels_that_were_given_are_left_alone():
 def test_every_transform_takes_any_size_and_number_of_channels(name, shape, channels):
     if TRANSFORMS[name].channels == 3 and channels not in ((1, 3) if name == "grayscale" else (3,)):
         return
+    if TRANSFORMS[name].channels == 2 and channels == 1:
+        return
     for images in (noise(2, channels, *shape), torch.full((2, channels, *shape), 0.5)):
         for size in (None, 5):
             views, _ = view(images, step(name, **EVERYTHING[name]), size=size)

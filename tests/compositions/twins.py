@@ -98,6 +98,29 @@ def blurred(image: Any, sigma: float) -> Any:
     return out / sum(weights) ** 2
 
 
+def spread(image: Any, radius: float) -> Any:
+    """(H, W) averaged over a disk whose edge falls over one pixel, edges mirrored at the middle of the edge pixel."""
+    height, width = image.shape
+    reach = math.ceil(radius) + 1
+
+    def mirrored(place: int, side: int) -> int:
+        while not 0 <= place < side:
+            place = -place if place < 0 else 2 * (side - 1) - place
+        return place
+
+    out = np.zeros((height, width))
+    for j in range(height):
+        for i in range(width):
+            total = 0.0
+            for dj in range(-reach, reach + 1):
+                for di in range(-reach, reach + 1):
+                    weight = min(max(radius + 0.5 - math.hypot(di, dj), 0.0), 1.0)
+                    total += weight
+                    out[j, i] += weight * image[mirrored(j + dj, height), mirrored(i + di, width)]
+            out[j, i] /= total
+    return out
+
+
 def equalized(channel: Any) -> Any:
     """(H, W) in 0..1 through the table that torchvision's `equalize` defines."""
     bins = np.floor(channel * 255.999).astype(int)

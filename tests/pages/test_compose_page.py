@@ -103,7 +103,7 @@ def test_every_transform_can_be_added_and_edited_from_its_table(page, name):
     for row in TRANSFORMS[name].parameters if name in TRANSFORMS else ():
         _edit(page, uid, row)
         assert not page.exception
-    assert not page.warning or TRANSFORMS[name].channels == 3
+    assert not page.warning or TRANSFORMS[name].channels is not None
 
 
 def _edit(page: AppTest, uid: int, row) -> None:

@@ -12,7 +12,10 @@ A transform of the kind `geometry` has
 
 one of the kind `colour` or `pixel` has
     apply(images, step, values) -> Tensor             (n, C, H, W) float32 in 0..1 -> the same shape; may work in place
-    accepts(step, channels) -> bool, REMEDY: str      only where the table says that it may need three channels
+    compiled(step, values, applied) -> Change         the same with kernels on the CPU, for all N views;
+                                                      optional: without it the CPU takes `apply`
+    accepts(step, channels) -> bool, REMEDY: str      only where the table says that it may need some channels (and RULE
+                                                      where these are not red, green, blue)
 
 A module that is imported here must not import torch at its top: drawing works without it.
 """

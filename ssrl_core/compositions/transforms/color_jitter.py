@@ -13,6 +13,8 @@ from ssrl_core.specs.composition import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ssrl_core.compositions.program import Change
+
 SLOTS = 5
 REMEDY = "Set saturation and hue to 0: brightness and contrast work for any number of channels."
 _CHANGES = ("brightness", "contrast", "saturation", "hue")
@@ -41,6 +43,16 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
             chosen = (values["order"][:, turn] == number) & (values[name] != _NEUTRAL[name])
             images = colour.only_where(images, chosen, _change(name, values[name]))
     return images
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """One kernel for the four changes."""
+    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels.compiling import plain
+
+    order = plain(values["order"], np.int64)
+    amounts = plain(np.stack([values[name] for name in _CHANGES], axis=1), np.float32)
+    return lambda images, first: colours.jitter(images.reshape(*images.shape[:2], -1), first, applied, order, amounts)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from ssrl_core.specs.composition import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ssrl_core.compositions.program import Change
+
 SLOTS = 1
 
 
@@ -46,6 +48,28 @@ def kernel(sigma: Array, radius: int) -> Array:
     for place in range(1, radius + 1):
         total += 2 * weights[:, place]
     return weights / total[:, None]
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same, a channel at a time."""
+    from ssrl_core.compositions.kernels import neighbours
+
+    sigma = values["sigma"]
+    radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
+    most = max(0, int(radius.max(initial=0)))
+    weights = np.zeros((len(sigma), most + 1), np.float32)
+    for size in np.unique(radius[radius > 0]):
+        weights[radius == size, : size + 1] = kernel(sigma[radius == size], int(size))
+
+    def change(images: Array, first: int) -> None:
+        if most == 0:
+            return
+        height, width = images.shape[2:]
+        down, across = mirrored(height, most), mirrored(width, most)
+        room = np.empty((height, width), np.float32), np.empty(width + 2 * most, np.float32)
+        neighbours.blur(images, first, radius, weights, down, across, *room)
+
+    return change
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from ssrl_core.specs.composition import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ssrl_core.compositions.program import Change
+
 SLOTS = 0
 REMEDY = "Leave it out, or choose three channels of the image set."
 
@@ -25,6 +27,17 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     if images.shape[1] == 1:
         return images
     return colour.grey(images).clamp_(0.0, 1.0).expand_as(images).contiguous()
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same in one pass."""
+    from ssrl_core.compositions.kernels import colours
+
+    def change(images: Array, first: int) -> None:
+        if images.shape[1] == 3:
+            colours.take_colour(images.reshape(*images.shape[:2], -1), first, applied)
+
+    return change
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ssrl_core.compositions import colour, laws
 from ssrl_core.compositions.laws import Array
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ssrl_core.compositions.program import Change
 
 SLOTS = 1
 REMEDY = "Use color_jitter with brightness and contrast instead."
@@ -29,6 +33,20 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """As torchvision.transforms.functional.adjust_hue on float images."""
     turn = values["hue"]
     return colour.only_where(images, turn != 0, lambda some, members: colour.hue(some, turn[members]))
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same in one pass."""
+    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels.compiling import plain
+
+    turn = plain(values["hue"], np.float32)
+
+    def change(images: Array, first: int) -> None:
+        if images.shape[1] == 3:
+            colours.hue_only(images.reshape(*images.shape[:2], -1), first, applied, turn)
+
+    return change
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

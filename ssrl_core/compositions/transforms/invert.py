@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ssrl_core.compositions.laws import Array
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ssrl_core.compositions.program import Change
 
 SLOTS = 0
 
@@ -16,6 +20,14 @@ SLOTS = 0
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """1 - x."""
     return images.neg_().add_(1.0)
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same in one pass: solarize from 0 on."""
+    from ssrl_core.compositions.kernels import colours
+
+    threshold = np.zeros(len(applied), np.float32)
+    return lambda images, first: colours.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

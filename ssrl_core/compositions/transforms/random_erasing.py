@@ -14,6 +14,8 @@ from ssrl_core.specs.composition import Step
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ssrl_core.compositions.program import Change
+
 TRIES = 10
 SLOTS = TRIES + 1  # one block a try: area, ratio, row, column; one for the seed of the noise
 
@@ -63,6 +65,23 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     else:
         cover = images.new_full((), float(step["value"]))
     return cover.where(inside, images)
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same; nothing is done outside the rectangle."""
+    from ssrl_core.compositions.kernels import noise
+    from ssrl_core.compositions.kernels.compiling import plain
+
+    kind = {"mean": 1, "noise": 2}.get(step["value"], 0)
+    value = np.float32(0.0 if kind else step["value"])
+    seeds = plain(values["noise"], np.int64)
+
+    def change(images: Array, first: int) -> None:
+        some = {name: value[first : first + len(images)] for name, value in values.items()}
+        found = plain(np.stack(boxes(some, (images.shape[2], images.shape[3])), axis=1), np.int64)
+        noise.erase(images, first, applied, found, kind, value, seeds)
+
+    return change
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ssrl_core.compositions import colour, laws
 from ssrl_core.compositions.laws import Array
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from ssrl_core.compositions.program import Change
 
 SLOTS = 1
 
@@ -22,6 +26,15 @@ def draw(step: Step, words: Array) -> dict[str, Array]:
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """x >= threshold becomes 1 - x, as torchvision.transforms.functional.solarize."""
     return images.where(images < colour.column(values["threshold"], images), 1.0 - images)
+
+
+def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
+    """The same in one pass."""
+    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels.compiling import plain
+
+    threshold = plain(values["threshold"], np.float32)
+    return lambda images, first: colours.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

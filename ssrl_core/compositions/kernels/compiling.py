@@ -1,0 +1,45 @@
+"""How kernels are compiled: without the GIL, one thread, kept in the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from ssrl_core import stores
+
+stores.prepare_caches()  # before numba is imported: it would write beside the sources, or fail
+
+import numba  # noqa: E402
+import numpy as np  # noqa: E402
+from numba import config  # noqa: E402
+
+from ssrl_core.compositions.laws import Array  # noqa: E402
+
+config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]  # another package may have imported numba before
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ZERO, ONE, HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+"""float32 numbers: a literal in a kernel would be float64, and half as fast."""
+
+
+def kernel(function: F) -> F:
+    """A compiled function whose sums keep their order (a multiplication and an addition may become one)."""
+    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})(function))
+
+
+def part(function: F) -> F:
+    """A compiled function that only kernels call; it is kept on disk within them."""
+    return cast(F, numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function))
+
+
+def summing(function: F) -> F:
+    """A compiled function whose sums are taken in several lanes; the same for an image wherever it stands."""
+    flags = {"contract", "reassoc", "nsz"}
+    return cast(F, numba.njit(nogil=True, error_model="numpy", fastmath=flags)(function))
+
+
+def plain(values: Any, dtype: Any) -> Array:
+    """A writeable array in C order: kernels are compiled for this kind only."""
+    return np.array(values, dtype=dtype, order="C", copy=True)

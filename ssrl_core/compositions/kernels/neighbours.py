@@ -1,0 +1,84 @@
+"""Changes that mix neighbouring pixels: blur by a Gaussian, blur by a disk."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel
+from ssrl_core.compositions.laws import Array
+
+
+@kernel
+def blur(
+    images: Array, first: int, radius: Array, weights: Array, down: Array, across: Array, plane: Array, line: Array
+) -> None:
+    """Rows, then columns, edges mirrored; (n, C, H, W) in place.
+
+    Args:
+        radius: (N,) int64; 0 is left alone.
+        weights: (N, R + 1) float32 of the middle and of each distance, R the largest radius.
+        down, across: (H + 2R,), (W + 2R,) int64: mirrored places.
+        plane, line: (H, W), (W + 2R,) float32, working space.
+    """
+    height, width = images.shape[2:]
+    most = weights.shape[1] - 1
+    for i in range(images.shape[0]):
+        reach, weight = radius[first + i], weights[first + i]
+        if reach == 0:
+            continue
+        for c in range(images.shape[1]):
+            for y in range(height):
+                for x in range(width):
+                    plane[y, x] = weight[0] * images[i, c, y, x]
+                for d in range(1, reach + 1):
+                    above, below = down[y + most - d], down[y + most + d]
+                    for x in range(width):
+                        plane[y, x] += weight[d] * (
+                            images[i, c, np.uint32(above), x] + images[i, c, np.uint32(below), x]
+                        )
+            for y in range(height):
+                for x in range(width + 2 * most):
+                    line[x] = plane[y, np.uint32(across[x])]
+                for x in range(width):
+                    images[i, c, y, x] = weight[0] * line[np.uint32(x + most)]
+                for d in range(1, reach + 1):
+                    for x in range(width):
+                        pair = line[np.uint32(x + most - d)] + line[np.uint32(x + most + d)]
+                        images[i, c, y, x] += weight[d] * pair
+                for x in range(width):
+                    value = images[i, c, y, x] if images[i, c, y, x] > ZERO else ZERO
+                    images[i, c, y, x] = value if value < ONE else ONE
+
+
+@kernel
+def disk(images: Array, first: int, reach: Array, weights: Array, down: Array, across: Array, plane: Array) -> None:
+    """Weighted by a disk, edges mirrored; (n, C, H, W) in place.
+
+    Args:
+        reach: (N,) int64, pixels to each side; 0 is left alone.
+        weights: (N, 2R + 1, 2R + 1) float32, R the largest reach.
+        down, across: (H + 2R,), (W + 2R,) int64: mirrored places.
+        plane: (H + 2R, W + 2R) float32, working space.
+    """
+    height, width = images.shape[2:]
+    most = weights.shape[1] // 2
+    for i in range(images.shape[0]):
+        r = reach[first + i]
+        if r == 0:
+            continue
+        for c in range(images.shape[1]):
+            for y in range(height + 2 * most):
+                for x in range(width + 2 * most):
+                    plane[y, x] = images[i, c, np.uint32(down[y]), np.uint32(across[x])]
+            for y in range(height):
+                for x in range(width):
+                    images[i, c, y, x] = ZERO
+                for dy in range(most - r, most + r + 1):
+                    for dx in range(most - r, most + r + 1):
+                        weight = weights[first + i, dy, dx]
+                        if weight != ZERO:
+                            for x in range(width):
+                                images[i, c, y, x] += weight * plane[np.uint32(y + dy), np.uint32(x + dx)]
+                for x in range(width):
+                    value = images[i, c, y, x]
+                    images[i, c, y, x] = value if value < ONE else ONE
