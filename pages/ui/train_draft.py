@@ -10,6 +10,7 @@ from typing import Any
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import RunSpec
 
 Draft = dict[str, Any]
@@ -98,6 +99,39 @@ def remove_term(draft: Draft, term: int) -> Draft:
     return new
 
 
+def apply_recipe(draft: Draft, name: str) -> Draft:
+    """A draft with the settings of a recipe: method, optimizer, schedule and batch size; the rest stays.
+
+    Raises:
+        SpecError: the method has no such recipe.
+    """
+    dropped = ("seeds", "optimizer", "schedule", "batch_size")
+    plain = {key: value for key, value in draft.items() if key not in dropped}
+    given = {**plain, "seed": draft["seeds"][0], "method": {"name": draft["method"]["name"]}, "recipe": name}
+    default = {} if RECIPES[name].of[draft["method"]["name"]].batch_size else {"batch_size": draft["batch_size"]}
+    return _with_fitting_queue(RunSpec.from_mapping(_fitting({**given, **default})).to_mapping()) | {
+        "seeds": draft["seeds"]
+    }
+
+
+def recipe_name(draft: Draft) -> str | None:
+    """The recipe whose settings the draft has, or None."""
+    keys = ("method", "optimizer", "schedule", "batch_size")
+    for name in recipes_for(draft):
+        try:
+            same = apply_recipe(draft, name)
+        except SpecError:
+            continue
+        if all(same[key] == draft[key] for key in keys):
+            return name
+    return None
+
+
+def recipes_for(draft: Draft) -> list[str]:
+    """Recipes of the draft's method."""
+    return [name for name, row in RECIPES.items() if draft["method"]["name"] in row.of]
+
+
 def composition_name(draft: Draft, term: int) -> tuple[str, bool]:
     """Name of a term's composition, and whether that name stands for it in the store."""
     mapping = draft["terms"][term]["composition"]
@@ -144,6 +178,16 @@ def _with_method(draft: Draft, name: str) -> Draft:
     if _is_own(draft["schedule"], old.schedule):
         draft["schedule"] = {"final_lr": 0.0} | dict(row.schedule)
     return _with_fitting_queue(draft)
+
+
+def _fitting(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as plain data whose queue fits the batch that it keeps (a recipe may leave the batch as it is)."""
+    batch, row = given.get("batch_size"), METHODS[given["method"]["name"]]
+    sized = any(setting.name == "queue_size" for setting in row.settings)
+    if batch is None or not sized or not row.queue_multiple:
+        return dict(given)
+    queue = row.setting("queue_size").default
+    return {**given, "method": {**given["method"], "queue_size": max(1, round(queue / batch)) * batch}}
 
 
 def _with_fitting_queue(draft: Draft) -> Draft:

@@ -10,7 +10,9 @@ from pages.ui import train_draft, train_state
 from ssrl_core.analysis.layouts import METHODS as LAYOUTS
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.parameters import Parameter
+from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
+    HEADS,
     KEEP_SETTINGS,
     KNN_SETTINGS,
     LINEAR_SETTINGS,
@@ -27,9 +29,11 @@ _WORDS = {
     "final_lr": "final learning rate",
     "name": "kind",
     "mode": "linear evaluation",
+    "heads": "projectors of the terms",
     "k": "kNN neighbours",
 }
 _MOST_K = 30
+_OWN = "own"
 _SHARES = (0.01, 0.1, 0.5, 1.0)
 
 
@@ -38,6 +42,7 @@ def settings(draft: train_draft.Draft) -> None:
     with st.expander("All settings", icon=":material/tune:"):
         name = draft["method"]["name"]
         st.html(f'<p class="vl-quiet">{METHODS[name].title}. {METHODS[name].sentence} {METHODS[name].paper}</p>')
+        _recipe(draft)
         _grid("method", list(METHODS[name].settings), draft["method"])
         st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
         _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
@@ -47,6 +52,27 @@ def settings(draft: train_draft.Draft) -> None:
         _evaluation(draft)
         st.html('<div class="vl-group" style="margin-left:0">Machine and name</div>')
         _machine(draft)
+
+
+def _recipe(draft: train_draft.Draft) -> None:
+    """Whole sets of settings; with several terms, whether they share their heads."""
+    first, second, *_ = st.columns(4)
+    with first:
+        chosen = train_draft.recipe_name(draft) or _OWN
+        options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
+        key = train_state.show("train-recipe", chosen)
+        st.selectbox(
+            "Settings",
+            options,
+            key=key,
+            format_func=lambda name: RECIPES[name].title if name in RECIPES else "Own",
+            help=" ".join(f"{row.title}: {row.sentence}" for row in RECIPES.values()),
+            on_change=train_state.take_recipe,
+            args=(key,),
+        )
+    if len(draft["terms"]) > 1:
+        with second:
+            widget("heads", HEADS, draft["heads"])
 
 
 def _grid(group: str, rows: list[Parameter], values: dict[str, Any]) -> None:
