@@ -73,8 +73,8 @@ def _plates(told: Told) -> None:
     if found is not None:
         frame.quiet(
             f"From which of the {found.plates} plates a cell is, its neighbours in other wells name in "
-            f"{percent(found.accuracy)} of {found.n:,} cells; by chance it would be {percent(found.chance)}. Where it is much "
-            "more, groups may be plates."
+            f"{percent(found.accuracy)} of {found.n:,} cells; by chance it would be {percent(found.chance)}. Where "
+            "it is much more, groups may be plates."
         )
 
 

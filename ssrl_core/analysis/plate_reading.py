@@ -16,7 +16,7 @@ class PlateReading:
 
     Attributes:
         accuracy: 0..1, over cells whose neighbours lie in other wells.
-        chance: what naming the commonest plate would reach.
+        chance: what an embedding that knows nothing of plates reaches.
         n, plates: cells and plates.
     """
 
@@ -29,7 +29,8 @@ class PlateReading:
 def plate_reading(x: ArrayLike, plates: ArrayLike, wells: ArrayLike, *, k: int = 15) -> PlateReading | None:
     """Nearest neighbours of other wells vote for the plate, among cells of any condition.
 
-    Neighbours of the same well do not vote: they are of one plate because they are of one well.
+    Neighbours of the same well do not vote: they are of one plate because they are of one well. Votes are counted by how
+    many cells of each plate could have voted, since a cell's own plate has fewer.
 
     Args:
         x: (n, D) embedding.  plates, wells: (n,) of each cell.
@@ -50,12 +51,17 @@ def plate_reading(x: ArrayLike, plates: ArrayLike, wells: ArrayLike, *, k: int =
     if len(names) < 2 or len(table) < 2 * k:
         return None
     unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
-    right = 0
+    size, in_well, right = np.bincount(own), np.bincount(place), 0
     for start in range(0, len(unit), 512):
         near = unit[start : start + 512] @ unit.T
         near[place[start : start + 512][:, None] == place[None]] = -np.inf
         voters = np.argpartition(-near, k, axis=1)[:, :k]
         votes = np.zeros((len(near), len(names)))
         np.add.at(votes, (np.arange(len(near))[:, None], own[voters]), 1)
+        mine = place[start : start + 512]
+        there = size[None] - np.where(
+            np.arange(len(names)) == own[start : start + 512, None], in_well[mine][:, None], 0
+        )
+        votes /= np.maximum(there, 1)
         right += int((votes.argmax(axis=1) == own[start : start + 512]).sum())
-    return PlateReading(right / len(own), float(np.bincount(own).max() / len(own)), len(own), len(names))
+    return PlateReading(right / len(own), 1 / len(names), len(own), len(names))
