@@ -29,8 +29,8 @@ class PlateReading:
 def plate_reading(x: ArrayLike, plates: ArrayLike, wells: ArrayLike, *, k: int = 15) -> PlateReading | None:
     """Nearest neighbours of other wells vote for the plate, among cells of any condition.
 
-    Neighbours of the same well do not vote: they are of one plate because they are of one well. Votes are counted by how
-    many cells of each plate could have voted, since a cell's own plate has fewer.
+    Neighbours of the same well do not vote: they are of one plate because they are of one well. Votes are counted by
+    how many cells of each plate could have voted, since a cell's own plate has fewer.
 
     Args:
         x: (n, D) embedding.  plates, wells: (n,) of each cell.
@@ -58,10 +58,8 @@ def plate_reading(x: ArrayLike, plates: ArrayLike, wells: ArrayLike, *, k: int =
         voters = np.argpartition(-near, k, axis=1)[:, :k]
         votes = np.zeros((len(near), len(names)))
         np.add.at(votes, (np.arange(len(near))[:, None], own[voters]), 1)
-        mine = place[start : start + 512]
-        there = size[None] - np.where(
-            np.arange(len(names)) == own[start : start + 512, None], in_well[mine][:, None], 0
-        )
+        here, mine = own[start : start + 512, None], in_well[place[start : start + 512]][:, None]
+        there = size[None] - np.where(np.arange(len(names)) == here, mine, 0)
         votes /= np.maximum(there, 1)
         right += int((votes.argmax(axis=1) == own[start : start + 512]).sum())
     return PlateReading(right / len(own), 1 / len(names), len(own), len(names))
