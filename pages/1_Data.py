@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from pages.ui import choose, data_facts, data_import, data_samples, data_unmade, frame
+from pages.ui import choose, data_cell_pictures, data_cells, data_facts, data_import, data_samples, data_unmade, frame
 from ssrl_core.datasets import store as image_sets
 
 CSS = data_samples.CSS + data_facts.CSS
 
 place = frame.open_page("Data", "Which images are there to learn from?", icon="photo_library", css=CSS)
-with place:
+with place, st.container(horizontal=True, horizontal_alignment="right"):
+    data_cells.button()
     data_import.button()
 
 with st.container(key="vl-choices"):
@@ -35,4 +36,5 @@ with frame.guard():
         data_samples.samples(imageset, split_name, which, shown)
     with facts:
         data_facts.panel(imageset)
+    data_cell_pictures.dropped(imageset)
     data_facts.details(imageset)

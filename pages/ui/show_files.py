@@ -11,8 +11,10 @@ from pages.ui import frame
 from pages.ui.show_pictures import Look, gallery_png
 from pages.ui.show_scene import Told, table_of
 from ssrl_core import stores
+from ssrl_core.analysis.plate_reading import plate_reading
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
+from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder import RunFolder
 
 
@@ -63,6 +65,19 @@ def table_file(told: Told) -> None:
     )
 
 
+def _plates(told: Told) -> None:
+    """Whether the plate can be read from what the network sees: then groups may be plates."""
+    if told.plates is None or told.wells is None:
+        return
+    found = plate_reading(told.scene.x, told.plates, told.wells)
+    if found is not None:
+        frame.quiet(
+            f"From which of the {found.plates} plates a cell is, its neighbours in other wells name in "
+            f"{percent(found.accuracy)} of {found.n:,} cells; by chance it would be {percent(found.chance)}. Where "
+            "it is much more, groups may be plates."
+        )
+
+
 def methods(told: Told) -> None:
     """How it was made, folded: the paragraph for a paper, its sources, and the words that were avoided above."""
     with st.expander("How this was made (methods)", icon=":material/history_edu:"):
@@ -73,6 +88,7 @@ def methods(told: Told) -> None:
             "A group is a cluster found by k-means in the network's embedding; the most typical cells are those "
             "nearest to its centroid. Groups are named on the Clusters page."
         )
+        _plates(told)
         st.download_button(
             "Methods (text)",
             "\n\n".join([text, *sources]),

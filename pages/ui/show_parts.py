@@ -113,19 +113,25 @@ def plate(told: Told, look: Look, count: int) -> None:
         rows = np.flatnonzero((told.plates == name) & (told.ids >= 0))
         wells = plate_shares(told.wells[rows], told.ids[rows], group.number)
         wells["what"] = [_what(told, name, well) for well in wells["well"]]
-        picked = str(st.query_params.get("well", ""))
+        picked = _picked()
         size = plate_format(told.wells)
         fig = plate_figure(wells, FORMATS[size], title=f"{group.name} on {name}", picked=picked)
-        event = st.plotly_chart(
+        st.plotly_chart(
             fig, key="show-plate", on_select="rerun", selection_mode="points", config={"displayModeBar": False}
         )
-        points = event["selection"]["points"] if event else []
-        if points and points[0].get("customdata"):
-            st.query_params["well"] = picked = str(points[0]["customdata"][0])
         caption = f"Share of {group.name} in each well of {name} ({size} wells); empty squares have no cells here."
         show_files.figure_files(fig, f"plate-{name}", caption)
     with right:
         _well(told, name, picked, look, count)
+
+
+def _picked() -> str:
+    """The well that was clicked, else that of the address; "" if there is none."""
+    event = st.session_state.get("show-plate")
+    points = event["selection"]["points"] if event else []
+    if points and points[0].get("customdata"):
+        st.query_params["well"] = str(points[0]["customdata"][0])
+    return str(st.query_params.get("well", ""))
 
 
 def compare(told: Told) -> None:
@@ -224,8 +230,8 @@ def _choose_group(told: Told, label: str, *, key: str) -> Group:
 
 def _dose_title(compound: str, group: Group, curve: DoseCurve | str, unit: str) -> str:
     if isinstance(curve, DoseCurve):
-        return f"{compound}: half of the change at {three(curve.ec50)} {unit}"
-    return f"{compound}: {curve}"
+        return f"{compound}<br>half of the change at {three(curve.ec50)} {unit}"
+    return f"{compound}<br>{curve}"
 
 
 def dose_caption(told: Told, compound: str, group: Group, shares: pd.DataFrame, curve: DoseCurve | str) -> str:

@@ -54,6 +54,32 @@ EXPORTS: dict[str, ExportRow] = {
         ".md",
         "What was trained on what, under which transformations, what it reaches, for whom it fails, how to load it.",
     ),
+    "h5ad": ExportRow(
+        "AnnData",
+        ".h5ad",
+        "For scanpy: embedding in X, layouts in obsm, groups and all that is known in obs.",
+        ("anndata",),
+    ),
+    "profiles": ExportRow(
+        "Profiles of cells",
+        ".csv",
+        "For pycytominer: Metadata_ columns, then the embedding, one row a cell (a name in .parquet gives Parquet).",
+    ),
+    "wells": ExportRow(
+        "Profiles of wells",
+        ".csv",
+        "The same, one row a well: medians, number of cells, share of each group.",
+    ),
+    "parquet": ExportRow("Table with embedding", ".parquet", "Everything of every cell in one Parquet table."),
+    "csv": ExportRow("Table", ".csv", "What is known of every cell, its groups and its places on the maps."),
+    "positions": ExportRow(
+        "Positions",
+        ".csv",
+        "Where each cell lies in its field, as CellProfiler names it (ObjectNumber, Location_Center_X …).",
+    ),
+    "paragraph": ExportRow(
+        "Methods paragraph", ".md", "What one copies into a paper: how it was made, with versions and sources."
+    ),
 }
 
 

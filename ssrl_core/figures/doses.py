@@ -71,6 +71,7 @@ def dose_figure(
         hovertemplate="%{text}<extra></extra>",
     )
     style(fig, title=title, x=f"dose ({unit}), logarithmic", y="share of cells", height=height, theme=theme)
+    fig.update_layout(margin_t=64 if "<br>" in title else 44)
     labels = ["0", *(f"{dose:g}" for dose in tested)]
     fig.update_xaxes(type="log", tickvals=[nought, *tested], ticktext=labels)
     fig.update_yaxes(tickformat=".0%", rangemode="tozero")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 DPI = 300
 _INK, _QUIET, _LINE = "#14181f", "#5b6470", "#e2e6eb"
-_SYMBOLS = {"diamond": "D", "square": "s", "square-open": "s", "circle": "o"}
+_SYMBOLS = {"diamond": "D", "square": "s", "circle": "o"}
 _DASHES = {"dot": ":", "dash": "--", "dashdot": "-."}
 
 
@@ -75,11 +75,12 @@ def _draw(axes: Any, sheet: Any, fig: Figure) -> None:
     for trace in fig.data:
         if trace.type == "bar":
             _bar(axes, trace)
+        elif trace.type == "heatmap":
+            _heatmap(axes, sheet, trace)
         else:
             _scatter(axes, sheet, trace)
     for shape in layout.shapes:
-        if shape.type == "line" and shape.x0 == shape.x1:
-            axes.axvline(shape.x0, color=_QUIET, lw=0.7, ls=_DASHES.get(shape.line.dash, "-"))
+        _shape(axes, shape)
     _axis(axes.xaxis, layout.xaxis, axes.set_xlim, axes.set_xlabel)
     _axis(axes.yaxis, layout.yaxis, axes.set_ylim, axes.set_ylabel)
     if layout.xaxis.side == "top":
@@ -102,6 +103,8 @@ def _scatter(axes: Any, sheet: Any, trace: Any) -> None:
     if "markers" not in mode:
         return
     marker, size = trace.marker, trace.marker.size or 6
+    if marker.opacity == 0:
+        return
     if trace.error_y.array is not None:
         low = trace.error_y.arrayminus if trace.error_y.arrayminus is not None else trace.error_y.array
         axes.errorbar(
@@ -109,20 +112,30 @@ def _scatter(axes: Any, sheet: Any, trace: Any) -> None:
         )
     shape = _SYMBOLS.get(marker.symbol or "circle", "o")
     area = (0.62 * size) ** 2
-    if marker.colorscale is not None:
-        from matplotlib.colors import LinearSegmentedColormap
+    colour = marker.color or _QUIET
+    axes.scatter(x, y, marker=shape, s=area, alpha=marker.opacity or 1.0, lw=0.6, zorder=3, color=colour)
 
-        scale = LinearSegmentedColormap.from_list("scale", [tuple(stop) for stop in marker.colorscale])
-        drawn = axes.scatter(
-            x, y, c=list(marker.color), cmap=scale, vmin=marker.cmin, vmax=marker.cmax, marker=shape, s=area * 0.4
-        )
-        sheet.colorbar(drawn, ax=axes, format=_percent, shrink=0.8)
-        return
-    hollow = "open" in (marker.symbol or "")
-    colours = {"facecolors": "none", "edgecolors": _LINE} if hollow else {"color": marker.color or _QUIET}
-    axes.scatter(
-        x, y, marker=shape, s=area * (0.4 if hollow else 1), alpha=marker.opacity or 1.0, lw=0.6, zorder=3, **colours
-    )
+
+def _heatmap(axes: Any, sheet: Any, trace: Any) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scale = LinearSegmentedColormap.from_list("scale", [tuple(stop) for stop in trace.colorscale])
+    values = [[math.nan if v is None else float(v) for v in row] for row in trace.z]
+    edges = [[i - 0.5 for i in range(n + 1)] for n in (len(values[0]), len(values))]
+    drawn = axes.pcolormesh(*edges, values, cmap=scale, vmin=trace.zmin, vmax=trace.zmax, edgecolors="white", lw=0.8)
+    axes.set_facecolor("#f0f2f4")
+    sheet.colorbar(drawn, ax=axes, format=_percent, shrink=0.8)
+
+
+def _shape(axes: Any, shape: Any) -> None:
+    """A line across the chart, or a box."""
+    from matplotlib.patches import Rectangle
+
+    if shape.type == "line" and shape.x0 == shape.x1:
+        axes.axvline(shape.x0, color=_QUIET, lw=0.7, ls=_DASHES.get(shape.line.dash, "-"))
+    elif shape.type == "rect":
+        size = shape.x1 - shape.x0, shape.y1 - shape.y0
+        axes.add_patch(Rectangle((shape.x0, shape.y0), *size, fill=False, ec=shape.line.color, lw=1.2, zorder=4))
 
 
 def _bar(axes: Any, trace: Any) -> None:

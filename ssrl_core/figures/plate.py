@@ -31,38 +31,42 @@ def plate_figure(
     import plotly.graph_objects as go
 
     rows, columns = shape
-    cell = (width - 90) / columns
-    every = [(r, c) for r in range(rows) for c in range(columns)]
+    grid: list[list[float | None]] = [[None] * columns for _ in range(rows)]
+    for well in wells.to_dict("records"):
+        grid[well["row"]][well["column"]] = float(well["share"])
     fig = go.Figure()
-    fig.add_scatter(
-        x=[c for _, c in every],
-        y=[r for r, _ in every],
-        mode="markers",
-        marker={"symbol": "square-open", "size": 0.86 * cell, "color": "rgba(128,138,150,0.35)"},
+    fig.add_heatmap(
+        z=grid,
+        zmin=0,
+        zmax=max(0.05, float(wells["share"].max()) if len(wells) else 0.05),
+        xgap=2,
+        ygap=2,
+        colorscale=[[i / (len(VIRIDIS) - 1), colour] for i, colour in enumerate(VIRIDIS)],
+        colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
         hoverinfo="skip",
     )
     what = wells["what"] if "what" in wells else [""] * len(wells)
-    fig.add_scatter(
+    fig.add_scatter(  # a heat map knows no click: unseen points over its squares do
         x=wells["column"],
         y=wells["row"],
         mode="markers",
-        marker={
-            "symbol": "square",
-            "size": 0.86 * cell,
-            "color": wells["share"],
-            "cmin": 0,
-            "cmax": max(0.05, float(wells["share"].max()) if len(wells) else 0.05),
-            "colorscale": [[i / (len(VIRIDIS) - 1), colour] for i, colour in enumerate(VIRIDIS)],
-            "colorbar": {"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
-            "line": {"color": "#d55e00", "width": [3 if well == picked else 0 for well in wells["well"]]},
-        },
+        marker={"symbol": "square", "size": 18, "opacity": 0},
         customdata=[[w, n, k] for w, n, k in zip(wells["well"], wells["cells"], wells["count"], strict=True)],
         text=list(what),
         hovertemplate="%{customdata[0]}: %{customdata[2]} of %{customdata[1]} cells<br>%{text}<extra></extra>",
-        selected={"marker": {"opacity": 1}},
-        unselected={"marker": {"opacity": 1}},
+        selected={"marker": {"opacity": 0}},
+        unselected={"marker": {"opacity": 0}},
     )
-    style(fig, title=title, height=int(cell * rows + 110), theme=theme)
+    for well in wells[wells["well"] == picked].to_dict("records"):
+        fig.add_shape(
+            type="rect",
+            x0=well["column"] - 0.5,
+            x1=well["column"] + 0.5,
+            y0=well["row"] - 0.5,
+            y1=well["row"] + 0.5,
+            line={"color": "#d55e00", "width": 3},
+        )
+    style(fig, title=title, height=int((width - 90) / columns * rows + 110), theme=theme)
     fig.update_layout(margin_t=76)
     letters = [chr(65 + r) if r < 26 else "A" + chr(65 + r - 26) for r in range(rows)]
     fig.update_xaxes(

@@ -50,7 +50,8 @@ def test_a_plate_is_drawn_with_its_scale():
     wells = plate_shares(["A01", "A01", "H12"], [1, 0, 1], 1)
     fig = plate_figure(wells, (8, 12), title="Plate 1", picked="A01")
     assert [row[0] for row in fig.data[1].customdata] == ["A01", "H12"]
-    assert list(fig.data[1].marker.line.width) == [3, 0]
+    assert (fig.data[0].z[0][0], fig.data[0].z[7][11], fig.data[0].z[3][3]) == (0.5, 1.0, None)
+    assert [(shape.x0, shape.y0) for shape in fig.layout.shapes] == [(-0.5, -0.5)], "the picked well is marked"
     with Image.open(io.BytesIO(figure_file(fig, "png"))) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int).reshape(-1, 3)
     assert (np.abs(pixels - [0xFD, 0xE7, 0x25]).max(axis=1) < 10).any(), "a well full of the group is yellow"

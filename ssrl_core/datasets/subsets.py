@@ -1,0 +1,228 @@
+"""Part of a screen as an image set of its own: some compounds and doses, and as many untreated cells of their plates.
+
+As in the paper (appendix A): one compound at its highest doses against the same number of untreated cells. The cells
+are copied, so that the subset has splits, statistics and a fingerprint of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.datasets.conditions import doses_of, is_untreated_name, untreated
+from ssrl_core.datasets.confounding import confounded_words
+from ssrl_core.datasets.creation import OWN_COLUMNS, check_free, create
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.splits import seeded_order
+from ssrl_core.errors import DataError, SpecError
+
+Array = np.ndarray[Any, Any]
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class SubsetChoice:
+    """What a subset holds.
+
+    Attributes:
+        compounds: names as the image set has them (capitals, hyphens and a `sim-` before them do not matter).
+        highest: only the so many highest doses of each; None = all doses.
+        doses: only these; None = all.
+        cells: cells of each compound, and untreated ones; fewer where there are fewer. None = as many as there are of
+            the rarer side.
+        group: a column no value of which may be in two splits (`well`, `plate`); None = cell by cell.
+        seed: decides which cells, and the split.
+    """
+
+    compounds: tuple[str, ...]
+    highest: int | None = None
+    doses: tuple[float, ...] | None = None
+    cells: int | None = None
+    group: str | None = None
+    seed: int = 5
+
+
+@dataclass(frozen=True)
+class PresetRow:
+    """A subset of the paper."""
+
+    title: str
+    sentence: str
+    choice: SubsetChoice
+
+
+PRESETS: dict[str, PresetRow] = {
+    "nocodazole": PresetRow(
+        "Nocodazole",
+        "Its four highest concentrations, 1,750 cells, and 1,750 untreated (tables 3 and 4, figures 6 to 8).",
+        SubsetChoice(("nocodazole",), highest=4, cells=1750),
+    ),
+    "taxol": PresetRow(
+        "Taxol",
+        "950 cells and 950 untreated; that it takes the four highest concentrations, too, is an assumption.",
+        SubsetChoice(("taxol",), highest=4, cells=950),
+    ),
+    "cytochalasin-b": PresetRow(
+        "Cytochalasin B",
+        "1,150 cells and 1,150 untreated; that it takes the four highest concentrations, too, is an assumption.",
+        SubsetChoice(("cytochalasin B",), highest=4, cells=1150),
+    ),
+    "nocodazole-every-dose": PresetRow(
+        "Nocodazole, every concentration",
+        "All its cells and as many untreated, for figures 9 and 10.",
+        SubsetChoice(("nocodazole",)),
+    ),
+}
+
+
+@dataclass
+class Chosen:
+    """Cells of a subset.
+
+    Attributes:
+        ids: image ids of the whole set, ascending.
+        notes: what fell short or is confounded, in sentences.
+    """
+
+    ids: Array
+    notes: list[str] = field(default_factory=list)
+
+
+def make_subset(
+    source: ImageSet, name: str, choice: SubsetChoice, *, title: str | None = None, report: Report | None = None
+) -> ImageSet:
+    """Copy the chosen cells into an image set of their own, labelled by compound.
+
+    Raises:
+        SpecError: a name that is taken, a compound, dose or column that is not there.
+        DataError: no untreated cells in the plates of the compound.
+    """
+    check_free(name)
+    if choice.group is not None and choice.group not in source.table.columns:
+        known = ", ".join(c for c in ("well", "plate") if c in source.table.columns) or "none here"
+        raise SpecError(where=f"subset {name!r}", field="group", rule=f"a column ({known})", value=choice.group)
+    chosen = choose_cells(source.table, choice, where=f"subset {name!r}")
+    table = source.table.iloc[chosen.ids].reset_index(drop=True)
+    kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
+    kept["image_of_whole"] = chosen.ids
+    return create(
+        name,
+        _pieces(source, chosen.ids, told(report)),
+        kept,
+        title=title or f"{source.title}: {', '.join(choice.compounds)}",
+        label="compound",
+        max_value=source.max_value,
+        channels=source.channels,
+        pixel_size_um=source.pixel_size_um,
+        seed=choice.seed,
+        group=choice.group,
+        source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
+        licence=source.meta.get("licence"),
+        citation=source.meta.get("citation"),
+    )
+
+
+def choose_cells(table: pd.DataFrame, choice: SubsetChoice, *, where: str = "subset") -> Chosen:
+    """The cells, without copying them.
+
+    Args:
+        table: an image set's table, with the column `compound`.
+
+    Raises:
+        SpecError, DataError: as `make_subset`.
+    """
+    if "compound" not in table:
+        raise SpecError(
+            where=where, field="the image set", rule="one with a column compound", value=[str(c) for c in table.columns]
+        )
+    names = _compounds(table, choice.compounds, where)
+    treated = {name: _treated(table, name, choice, where) for name in names}
+    order = seeded_order(len(table), choice.seed)
+    most = max(len(rows) for rows in treated.values())
+    notes = []
+    taken = {name: _first(rows, order, choice.cells or most) for name, rows in treated.items()}
+    every = np.concatenate(list(taken.values()))
+    wanted = max(len(rows) for rows in taken.values())
+    control = _controls(table, every, order, wanted, where)
+    if choice.cells is None and len(control) < wanted:  # both sides alike, as many as the rarer one has
+        taken = {name: _first(rows, order, len(control)) for name, rows in taken.items()}
+    for name, rows in {**taken, "untreated": control}.items():
+        if choice.cells is not None and len(rows) < choice.cells:
+            notes.append(f"only {len(rows):,} of {choice.cells:,} {name} cells are there")
+    ids = np.sort(np.concatenate([*taken.values(), control]))
+    return Chosen(ids, [*notes, *confounded_words(table.iloc[ids])])
+
+
+def _compounds(table: pd.DataFrame, wanted: Sequence[str], where: str) -> list[str]:
+    """The table's own spelling of each wanted compound."""
+    known: Mapping[str, str] = {
+        _bare(name): str(name) for name in table["compound"].dropna().unique() if not is_untreated_name(name)
+    }
+    found = []
+    for name in wanted:
+        if _bare(name) not in known:
+            raise SpecError(
+                where=where, field="compound", rule=f"one of {', '.join(sorted(known.values()))}", value=name
+            )
+        found.append(known[_bare(name)])
+    if not found:
+        raise SpecError(where=where, field="compound", rule="at least one", value=list(wanted))
+    return list(dict.fromkeys(found))
+
+
+def _treated(table: pd.DataFrame, name: str, choice: SubsetChoice, where: str) -> Array:
+    """Rows of one compound at the doses that are wanted."""
+    mine, doses = (table["compound"].astype(str) == name).to_numpy(), doses_of(table)
+    tested = np.unique(doses[mine & np.isfinite(doses)])
+    if choice.doses is not None:
+        absent = [dose for dose in choice.doses if not np.isclose(tested, dose).any()]
+        if absent:
+            rule = f"among the doses of {name} ({', '.join(f'{d:g}' for d in tested)})"
+            raise SpecError(where=where, field="dose", rule=rule, value=absent[0])
+        mine &= np.isclose(doses[:, None], np.array(choice.doses)[None]).any(axis=1)
+    if choice.highest is not None:
+        if choice.highest < 1:
+            raise SpecError(where=where, field="highest", rule="a whole number from 1 on", value=choice.highest)
+        mine &= np.isin(doses, tested[-choice.highest :])
+    return np.flatnonzero(mine)
+
+
+def _controls(table: pd.DataFrame, treated: Array, order: Array, wanted: int, where: str) -> Array:
+    """Untreated cells of the same plates, shared out as the treated ones are; what a plate lacks others give."""
+    free = untreated(table)
+    plates = table["plate"].astype(str).to_numpy() if "plate" in table else np.full(len(table), "")
+    own, counts = np.unique(plates[treated], return_counts=True)
+    rows = {plate: np.flatnonzero(free & (plates == plate)) for plate in own}
+    if not sum(map(len, rows.values())):
+        raise DataError(
+            f"{where}: there are no untreated cells on the plates of these compounds ({', '.join(own[:5])}). "
+            "Choose other compounds, or import those plates' untreated fields."
+        )
+    quota = np.floor(wanted * counts / counts.sum()).astype(int)
+    quota[np.argsort(-(wanted * counts / counts.sum() - quota), kind="stable")[: wanted - quota.sum()]] += 1
+    first = [_first(rows[plate], order, n) for plate, n in zip(own, quota, strict=True)]
+    taken = np.concatenate(first)
+    rest = np.setdiff1d(np.concatenate(list(rows.values())), taken)
+    return np.concatenate([taken, _first(rest, order, wanted - len(taken))])
+
+
+def _first(rows: Array, order: Array, count: int) -> Array:
+    """The rows that come first in the seeded order."""
+    return rows[np.argsort(order[rows], kind="stable")[: max(0, count)]]
+
+
+def _pieces(source: ImageSet, ids: Array, say: Report) -> Iterator[Array]:
+    for start in range(0, len(ids), _CHUNK):
+        say(start, len(ids), "copying cells")
+        yield np.asarray(source.pixels[ids[start : start + _CHUNK]])
+
+
+def _bare(name: object) -> str:
+    text = re.sub(r"[^a-z0-9]", "", str(name).lower())
+    return text.removeprefix("sim")

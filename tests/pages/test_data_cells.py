@@ -1,0 +1,90 @@
+"""Cutting cells out of fields in the browser: found, looked at, cut, and what was dropped shown."""
+
+import numpy as np
+import pytest
+import tifffile
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.data_cell_pictures import overlay_html
+from ssrl_core.datasets import store
+from ssrl_core.datasets.simulation.camera import Camera
+from ssrl_core.datasets.simulation.fields import FieldSettings, write_fields
+from tests.kit import ROOT
+
+
+def _form() -> None:
+    from pages.ui import data_cells
+
+    data_cells.form()
+
+
+@pytest.fixture
+def fields(tmp_path):
+    return write_fields(tmp_path / "in", 2, FieldSettings(shape=(200, 240), camera=Camera(pixel_um=0.65)))
+
+
+def opened(**keys) -> AppTest:
+    test = AppTest.from_function(_form, default_timeout=90)
+    for key, value in keys.items():
+        test.session_state[key] = value
+    test.run()
+    assert not test.exception, test.exception[0].value
+    return test
+
+
+def text_of(test: AppTest) -> str:
+    return " ".join(str(block.proto.body) for block in test.get("html"))
+
+
+def test_fields_are_found_and_their_nuclei_outlined(fields):
+    test = opened(**{"cells-path": str(fields), "cells-size": 40})
+    text = text_of(test)
+    assert "2 fields, channels DNA, actin, tubulin" in text
+    assert "with the outlines of its nuclei" in text
+    assert "cells kept; dropped:" in text
+    fewer = text_of(test.selectbox(key="cells-nuclei").select("tubulin").run())
+    assert fewer != text
+
+
+def test_settings_are_live(fields):
+    test = opened(**{"cells-path": str(fields), "cells-size": 40})
+    before = text_of(test)
+    all_kept = text_of(test.checkbox(key="cells-border").check().run())
+    assert "border" in before.split("dropped:")[1].split("<")[0]
+    assert "border" not in all_kept.split("cells kept")[1].split("<")[0]
+
+
+def test_cells_are_cut_and_what_was_dropped_is_shown(fields):
+    test = opened(**{"cells-path": str(fields), "cells-size": 40, "cells-name": "mine"})
+    test.button(key="cells-now").click().run()
+    made = store.load("mine")
+    assert made.shape == (3, 40, 40)
+    assert made.label == "compound"
+    page = AppTest.from_file(str(ROOT / "pages" / "1_Data.py"), default_timeout=60)
+    page.query_params["dataset"] = "mine"
+    page.run()
+    assert not page.exception
+    assert any("Cut out of 2 fields" in e.label for e in page.expander)
+    assert "the crop would leave" not in text_of(page)
+    assert "<b>border</b>" in text_of(page)
+
+
+def test_a_wrong_path_and_a_damaged_field_are_said(tmp_path):
+    assert any("no such file" in w.value for w in opened(**{"cells-path": str(tmp_path / "nothing")}).warning)
+    (tmp_path / "bad").mkdir()
+    tifffile.imwrite(tmp_path / "bad" / "a.tif", np.zeros((60, 60), np.uint8))
+    (tmp_path / "bad" / "b.tif").write_bytes(b"II*\0nothing")
+    test = opened(**{"cells-path": str(tmp_path / "bad"), "cells-name": "none"})
+    assert "1 fields" in text_of(test)
+    assert any("Skipped" in e.label for e in test.expander)
+    test.button(key="cells-now").click().run()
+    assert any("not one cell was found" in w.value for w in test.warning)
+    assert not store.is_ready("none")
+
+
+def test_kept_and_dropped_nuclei_have_lines_of_their_own():
+    labels = np.zeros((40, 40), np.int32)
+    labels[5:15, 5:15], labels[22:32, 22:32] = 1, 2
+    both = overlay_html(np.arange(1600.0).reshape(40, 40), labels, {1, 2})
+    one = overlay_html(np.arange(1600.0).reshape(40, 40), labels, {1})
+    assert both != one
