@@ -15,8 +15,8 @@ from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = (
-    *("data", "compose", "lpips", "train", "sweep", "worker", "runs", "cluster", "layout", "classes", "export"),
-    "bench",
+    *("data", "compose", "lpips", "train", "sweep", "worker", "runs", "cluster", "layout", "classes"),
+    *("export", "paper", "bench"),
 )
 
 

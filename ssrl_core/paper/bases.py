@@ -81,7 +81,7 @@ def byol_on_mnist() -> Mapping:
 def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any) -> Mapping:
     """A sweep's base on CIFAR as in appendix B.1: 1,000 epochs of batches of 512 (vicreg 256), SGD."""
     rate, decay = CIFAR_RATES[method]
-    base = {
+    base: Mapping = {
         "dataset": dataset,
         "backbone": backbone,
         "method": method,
@@ -121,7 +121,7 @@ def hue_values(count: int) -> Mapping:
 
 def cells(dataset: str, composition: Any, *, backbone: str = "vgg13", **changes: Any) -> Mapping:
     """Cells as in appendix B.4: MoCo v2+, 400 epochs of batches of 128, Adam."""
-    base = {
+    base: Mapping = {
         "dataset": dataset,
         "backbone": backbone,
         "method": _MOCO,
@@ -157,7 +157,7 @@ def mechanism(name: str, **changes: Any) -> Mapping:
         "batch_size": 32,
         "method": {**_SMALL_MOCO, "queue_size": 64},
         "epochs": 30,
-        "evaluate": {"split": "all", "clusters": [2], **_NO_EXTRAS},
+        "evaluate": {"split": "train", "clusters": [2], **_NO_EXTRAS},
     }
     return simulated(terms=[{"composition": at_side("cells-first-set", 34)}]) | small | changes
 
