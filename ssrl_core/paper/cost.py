@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper.evidence import Evidence, first_run, run_count
 from ssrl_core.paper.needs import NEEDED
 from ssrl_core.runs import estimate as estimates
 from ssrl_core.specs.backbones import BACKBONES
@@ -43,8 +43,8 @@ class Cost:
 
 def cost(evidence: Evidence) -> Cost:
     """The cost of all sweeps of a plan, finished ones too."""
-    specs = evidence.specs().values()
-    runs = [len(spec.runs()) for spec in specs]
+    specs = evidence.specs.values()
+    runs = [run_count(spec) for spec in specs]
     seconds = sum(count * _seconds(spec) for count, spec in zip(runs, specs, strict=True))
     hours, card = seconds / 3600, estimates.has_gpu()
     return Cost(sum(runs), hours, hours if card else hours / GPU_TIMES, not card)
@@ -54,7 +54,7 @@ def _seconds(sweep: SweepSpec) -> float:
     """Seconds of one run of a sweep: of its first, as its siblings differ in values that change little of it."""
     from ssrl_core.datasets import store as image_sets
 
-    spec = sweep.runs()[0].spec
+    spec = first_run(sweep)
     name = spec.dataset.name
     if name in image_sets.names() and image_sets.is_ready(name):
         from ssrl_core.runs.rows import imageset_of

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -11,6 +13,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.paper import measures
 from ssrl_core.paper.item import Plan, Scale
 from ssrl_core.runs import sweeps, tables
+from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
 
@@ -21,6 +24,7 @@ class Evidence:
     plan: Plan
     scale: Scale
 
+    @cached_property
     def specs(self) -> dict[str, SweepSpec]:
         """name -> sweep."""
         return {name: sweep_spec(name, data) for name, data in self.plan.sweeps().items()}
@@ -28,11 +32,11 @@ class Evidence:
     def progress(self) -> dict[str, dict[str, int]]:
         """name -> runs by state; `not queued` for a sweep that this store does not have."""
         found = {}
-        for name, spec in self.specs().items():
+        for name, spec in self.specs.items():
             try:
                 found[name] = tables.sweep_progress(sweeps.id_of(spec))
             except SpecError:
-                found[name] = {"not queued": len(spec.runs())}
+                found[name] = {"not queued": run_count(spec)}
         return found
 
     def results(self, name: str) -> pd.DataFrame:
@@ -49,10 +53,10 @@ class Evidence:
         return measures.found(kind, parameters)
 
     def _table(self, name: str, make: Any) -> pd.DataFrame:
-        if name not in self.plan.sweeps():
+        if name not in self.specs:
             return pd.DataFrame()
         try:
-            table: pd.DataFrame = make(sweeps.id_of(self.specs()[name]))
+            table: pd.DataFrame = make(sweeps.id_of(self.specs[name]))
         except SpecError:
             return pd.DataFrame()
         if table.empty:
@@ -65,6 +69,17 @@ class Evidence:
 def sweep_spec(name: str, data: Any) -> SweepSpec:
     """A sweep from plain data, under its name."""
     return SweepSpec.from_mapping({**data, "name": name}, f"Sweep {name}")
+
+
+def run_count(spec: SweepSpec) -> int:
+    """How many runs a grid has, without making each."""
+    return len(spec.seeds) * math.prod(len(values) for values in spec.vary.values())
+
+
+def first_run(spec: SweepSpec) -> RunSpec:
+    """The first run of a grid, without making the others."""
+    vary = {path: values[:1] for path, values in spec.vary.items()}
+    return replace(spec, seeds=spec.seeds[:1], vary=vary).runs()[0].spec
 
 
 def column(table: pd.DataFrame, label: str, name: str) -> list[float]:

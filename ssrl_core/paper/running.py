@@ -85,7 +85,7 @@ def queue(found: Evidence, *, start: bool = True) -> list[dict[str, Any]]:
     """Queue the sweeps of a plan; those that are there already are not made again."""
     from ssrl_core.runs import sweeps
 
-    return [sweeps.submit(spec, start=start) for spec in found.specs().values()]
+    return [sweeps.submit(spec, start=start) for spec in found.specs.values()]
 
 
 def require(found: Evidence, name: str) -> None:

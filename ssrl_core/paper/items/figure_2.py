@@ -23,7 +23,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 def compare(evidence: Evidence) -> Outcome:
     """The ratio of every sweep with results, beside both floors of chance."""
     rows, contrasts = [], []
-    for name in evidence.plan.sweeps():
+    for name in evidence.specs:
         table = hue_claims.linear(evidence.classes(name))
         if table.empty:
             continue

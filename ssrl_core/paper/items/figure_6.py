@@ -10,7 +10,7 @@ from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
 from ssrl_core.paper.verdict import contrast, mean_sd, stated
 
-SIDE = 48
+SIDE = bases.CELLS_PX
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
@@ -25,12 +25,12 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def compare(evidence: Evidence) -> Outcome:
     """On simulated cells, whose truth is known: neighbours explained on the left, response found on the right."""
-    name = next(iter(evidence.plan.sweeps()))
+    name = next(iter(evidence.specs))
     if evidence.scale == "full":
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
         return Outcome(note=told, contrasts=[stated("four clusters by phenotype", None, reason=told)])
     table = evidence.results(name)
-    left, right = f"{bases.LEFT}-{SIDE}", f"{bases.RIGHT}-{SIDE}"
+    left, right = bases.LEFT, bases.RIGHT
     neighbours = {label: phenotypes.explained(table, label, 4, "neighbours") for label in (left, right)}
     response = {label: phenotypes.explained(table, label, 4, "response") for label in (left, right)}
     rows = [Row(label, "neighbours explained (eta²)", None, *mean_sd(v)) for label, v in neighbours.items()]

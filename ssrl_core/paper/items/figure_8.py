@@ -11,7 +11,7 @@ from ssrl_core.paper.item import Item, Outcome, Plan
 from ssrl_core.paper.verdict import contrast
 from ssrl_core.specs.composition import load
 
-SIDE = 48
+SIDE = bases.CELLS_PX
 GROWN_RIGHT = ("jitter", "jitter-flips", "jitter-flips-rotation", "jitter-flips-rotation-centre")
 GROWN_LEFT = ("left-jitter", "left-jitter-flips", "left-jitter-flips-rotation", "left-affine", "left-crop")
 _RIGHT_STEPS, _LEFT_STEPS = (1, 3, 4, 5), (1, 3, 4, 5, 6)

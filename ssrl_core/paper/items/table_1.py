@@ -33,7 +33,7 @@ def compare(evidence: Evidence) -> Outcome:
     from ssrl_core.runs import properties
 
     rows, contrasts, note = [], [], ""
-    for name in evidence.plan.sweeps():
+    for name in evidence.specs:
         table = hue_claims.linear(evidence.classes(name))
         if table.empty:
             continue

@@ -12,7 +12,7 @@ from ssrl_core.paper.published import nested_rows, pretrained_rows
 from ssrl_core.paper.verdict import Contrast
 
 FIRST, SECOND = "cells-first-set", "cells-second-set"
-SIDE, CROP_SIDE = 48, 34
+SIDE = bases.CELLS_PX
 SIMULATED = "simulated nocodazole"
 _SIMULATED = bases.simulated()["dataset"]["where"]
 
@@ -23,10 +23,9 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 def _small() -> dict[str, Mapping[str, Any]]:
     pair = [bases.at_side(FIRST, SIDE), bases.at_side(SECOND, SIDE)]
-    crops = [bases.at_side(FIRST, CROP_SIDE), bases.at_side(SECOND, CROP_SIDE)]
     simulated: dict[str, Mapping[str, Any]] = {"table-3 small": bases.simulated(vary={cells.COMPOSITION: pair})}
     return simulated | {
-        f"table-3 small {name}": bases.mechanism(mechanism, vary={cells.COMPOSITION: crops}, seeds=[5, 6, 7])
+        f"table-3 small {name}": bases.mechanism(mechanism, vary={cells.COMPOSITION: pair}, seeds=[5, 6, 7])
         for name, mechanism in cells.MECHANISMS.items()
     }
 
@@ -48,15 +47,14 @@ def compare(evidence: Evidence) -> Outcome:
     """AMI of the second set above that of the first, for each compound, method and backbone."""
     if evidence.scale == "full":
         rows = cells.full_rows(evidence, {FIRST: "first_set", SECOND: "second_set"})
-        found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.plan.sweeps()]
+        found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.specs]
     else:
-        labels = [f"{FIRST}-{SIDE}", f"{SECOND}-{SIDE}"]
-        crops = [f"{FIRST}-{CROP_SIDE}", f"{SECOND}-{CROP_SIDE}"]
+        labels = [FIRST, SECOND]
         rows = cells.rows_of(evidence, "table-3 small", "simulated nocodazole", labels)
         found = [_claim(evidence, "table-3 small", "simulated nocodazole", *labels)]
         for name, said in cells.MECHANISMS.items():
-            rows += cells.rows_of(evidence, f"table-3 small {name}", f"BBBC021 {said}", crops)
-            found.append(_claim(evidence, f"table-3 small {name}", f"BBBC021 crops, {said}", *crops))
+            rows += cells.rows_of(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
+            found.append(_claim(evidence, f"table-3 small {name}", f"BBBC021 crops, {said}", *labels))
     return Outcome([*rows, *baseline_rows(evidence)], found)
 
 
@@ -88,7 +86,7 @@ ITEM = Item(
                      "Settings of BYOL and VICReg on cells are not given: solo-learn's. That taxol and cytochalasin B "
                      "also take the four highest doses is an assumption."),
         "small": Plan(_small, _baselines("small"), ("simulated-cells", "bbbc021-crops"),
-                      "Rehearsal: tiny CNN; simulated cells (untreated and four doses of nocodazole, 48 px, 12 epochs, "
+                      "Rehearsal: tiny CNN; simulated cells (untreated and four doses of nocodazole, 32 px, 25 epochs, "
                       "five seeds, test split) and real 68 px crops of BBBC021 by mechanism of action (34 px, 30 "
                       "epochs, "
                       "three seeds, AMI over the train images, as the test split has only some dozens)."),

@@ -12,9 +12,9 @@ from ssrl_core.paper.items import table_3
 from ssrl_core.paper.published import pretrained_rows, published
 from ssrl_core.paper.verdict import Contrast
 
-SIDE = 48
-SUM = f"{bases.LEFT}-{SIDE} + {bases.RIGHT}-{SIDE}"
-LEFT, RIGHT = f"{bases.LEFT}-{SIDE}", f"{bases.RIGHT}-{SIDE}"
+SIDE = bases.CELLS_PX
+LEFT, RIGHT = bases.LEFT, bases.RIGHT
+SUM = f"{LEFT} + {RIGHT}"
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
@@ -66,7 +66,7 @@ ITEM = Item(
                      "report "
                      "the test split once."),
         "small": Plan(_small, table_3._baselines("small"), ("simulated-cells",),
-                      "Rehearsal: tiny CNN, simulated nocodazole, 48 px, 12 epochs, the paper's weights, no search."),
+                      "Rehearsal: tiny CNN, simulated nocodazole, 32 px, 25 epochs, the paper's weights, no search."),
     },
     compare,
     _published,

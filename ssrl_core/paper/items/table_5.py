@@ -43,7 +43,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def compare(evidence: Evidence) -> Outcome:
     """Mean and sd over values of the means over seeds."""
-    tables = [t for name in evidence.plan.sweeps() if not (t := hue_claims.linear(evidence.classes(name))).empty]
+    tables = [t for name in evidence.specs if not (t := hue_claims.linear(evidence.classes(name))).empty]
     if not tables:
         return Outcome([], [stated(_CLAIM, None)])
     rows = hue_claims.overall_rows(pd.concat(tables, ignore_index=True))

@@ -32,9 +32,7 @@ def compare(evidence: Evidence) -> Outcome:
     """Counts of shared classes, for each transformation, beside what independent methods would share."""
     rows, contrasts = [], []
     for name, column in _COLUMNS.items():
-        mine = [
-            n for n in evidence.plan.sweeps() if n.startswith(name) or (evidence.scale == "small" and name == "hue")
-        ]
+        mine = [n for n in evidence.specs if n.startswith(name) or (evidence.scale == "small" and name == "hue")]
         tables = [t for n in mine if not (t := hue_claims.linear(evidence.classes(n))).empty]
         if not tables:
             continue

@@ -32,7 +32,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 def compare(evidence: Evidence) -> Outcome:
     """Counts of both probes, and the share of classes with the same behaviour."""
     rows, contrasts = [], []
-    for name in evidence.plan.sweeps():
+    for name in evidence.specs:
         table = evidence.classes(name)
         if table.empty:
             continue
