@@ -18,7 +18,7 @@ CSS = f"""
 [class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .4rem; gap: .05rem; }}
 [class*="st-key-paper-row-"] button {{ min-height: 1.5rem; padding: 0; text-align: left; }}
 [class*="st-key-paper-row-"] button p {{ text-align: left; }}
-.st-key-paper-open button p {{ font-weight: 600; }}
+.st-key-paper-row-open button p {{ font-weight: 600; color: {ACCENT}; }}
 .paper-under {{ color: {QUIET}; font-size: .84rem; line-height: 1.4; }}
 .paper-verdict {{ font-weight: 600; }}
 """
@@ -31,8 +31,7 @@ def choose() -> str:
         chosen = "table-2"
         st.query_params["item"] = chosen
     for name, item in ITEMS.items():
-        key = "paper-open" if name == chosen else f"paper-row-{name}"
-        with st.container(key=f"{key}-box" if name == chosen else key):
+        with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
             st.button(
                 f"{spoken(name)} · {item.title}", key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,)
             )

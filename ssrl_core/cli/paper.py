@@ -26,6 +26,7 @@ def register(commands: Any) -> None:
     )
     compare.add_argument("item", metavar="T", help="table-1 … table-8, figure-1 … figure-12")
     compare.add_argument("--scale", default="small", help="small (default) or full")
+    compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -58,9 +59,14 @@ def _show_run(data: dict[str, Any]) -> str:
 
 
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.paper.running import compare
+    from pathlib import Path
 
-    return compare(args.item, args.scale)
+    from ssrl_core.paper import report, running
+
+    found = running.compare(args.item, args.scale)
+    if args.out:
+        found["files"] = report.write(args.item, args.scale, Path(args.out))
+    return found
 
 
 def _show_compare(data: dict[str, Any]) -> str:

@@ -82,8 +82,15 @@ def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[st
     return {"ami": scores, "mean": float(np.mean(scores)), "shuffled": shuffled, "n": len(ids)}
 
 
+def _readings(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+    from ssrl_core.paper.lpips_readings import readings
+
+    return readings(parameters, report)
+
+
 KINDS: dict[str, Callable[[Mapping[str, Any], Report | None], dict[str, Any]]] = {
     "lpips": _lpips,
+    "lpips_readings": _readings,
     "pretrained": _pretrained,
 }
 

@@ -34,8 +34,7 @@ def evidence(name: str, scale: Scale) -> Evidence:
         SpecError: no such item or scale, or none of this item.
     """
     chosen = item(name)
-    if scale not in SCALES:
-        raise SpecError(where=f"Paper {name}", field="scale", rule="small or full", value=scale)
+    _check_scale(name, scale)
     if scale not in chosen.plans:
         raise SpecError(
             where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans) or 'none'}", value=scale,
@@ -107,12 +106,18 @@ def require(found: Evidence, name: str) -> None:
 def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
     """Published beside ours, the verdict of each claim, and what is missing."""
     chosen = item(name)
+    _check_scale(name, scale)
     if scale not in chosen.plans:
         return _document(chosen, scale, Outcome(chosen.published()), {}, [])
     found = evidence(name, scale)
     outcome = chosen.compare(found)
     missing = [needs.check(needed) for needed in found.plan.needs]
     return _document(chosen, scale, outcome, found.progress(), [row for row in missing if not row["ready"]])
+
+
+def _check_scale(name: str, scale: str) -> None:
+    if scale not in SCALES:
+        raise SpecError(where=f"Paper {name}", field="scale", rule="small or full", value=scale)
 
 
 def _document(

@@ -22,6 +22,8 @@ SETS = {
 }
 ORDER = ("mnist-rotation-crop", "mnist-rotation-crop-padding", "mnist-rotation-crop-flips", bases.FIRST, bases.SECOND)
 LPIPS = ("lpips", {"dataset": "mnist", "compositions": {name: name for name in SETS}, "n": 1000, "seed": 5})
+READINGS = ("lpips_readings", {"dataset": "mnist", "n": 200, "seed": 5})
+MEASURES = {"lpips": LPIPS, "lpips readings": READINGS}
 _OTHERS = [name for name in SETS if name not in (bases.FIRST, bases.SECOND)]
 
 
@@ -48,7 +50,25 @@ def compare(evidence: Evidence) -> Outcome:
             rows.append(Row(name, what, None, mean, sd, n))
         found = lpips.get(label)
         rows.append(Row(name, "lpips", None, *((found["mean"], found["sd"], found["n"]) if found else (None, None, 0))))
-    return Outcome(rows, [*_contrasts(table), _order(lpips)])
+    readings = (evidence.measure("lpips readings") or {}).get("readings", [])
+    return Outcome(rows, [*_contrasts(table), _order(lpips)], _nearest(readings))
+
+
+def _nearest(readings: list[dict[str, Any]]) -> str:
+    """Which reading of the text fits the published LPIPS best, in words."""
+    if not readings:
+        return ""
+    first, ordered = readings[0], [row for row in readings if row["in_order"]]
+    values = ", ".join(f"{value:.2f}" for value in first["values"].values())
+    many = f"{len(ordered)} of {len(readings)} readings have the published order"
+    return (
+        f"LPIPS, nearest reading of {len(readings)}: {_reading(first)}: {values} (mean difference "
+        f"{first['distance']:.3f}). {many}" + (f", nearest {_reading(ordered[0])}." if ordered else ".")
+    )
+
+
+def _reading(row: Mapping[str, Any]) -> str:
+    return f"{row['size_px']} px, numbers {row['range']}, {row['pairs']}"
 
 
 def _contrasts(table: pd.DataFrame) -> list[Any]:
@@ -68,7 +88,7 @@ def _order(lpips: Mapping[str, Any]) -> Any:
     if not lpips:
         return stated(claim, None)
     means = [lpips[name]["mean"] for name in ORDER]
-    said = " < ".join(f"{SETS[name].split(':')[0]} {value:.3f}" for name, value in zip(ORDER, means, strict=True))
+    said = ", ".join(f"{SETS[name].split(':')[0]} {value:.3f}" for name, value in zip(ORDER, means, strict=True))
     return stated(claim, means == sorted(means), int(lpips[bases.FIRST]["n"]), reason=said)
 
 
@@ -78,9 +98,9 @@ ITEM = Item(
     "Padding and inversion help a representation of digits; flips, strong rotation and erasing destroy it, while the "
     "silhouette falls only a little. LPIPS between views is highest for the second set.",
     {
-        "full": Plan(_full, {"lpips": LPIPS}, ("mnist",), "VGG11, MoCo v2+, 250 epochs. Silent: order, fill value, the "
+        "full": Plan(_full, MEASURES, ("mnist",), "VGG11, MoCo v2+, 250 epochs. Silent: order, fill value, the "
                      "probability of inversion (0.5), whether a crop's scale is area (it is) or side."),
-        "small": Plan(_small, {"lpips": LPIPS}, ("mnist",), "Rehearsal: tiny CNN, views of 16 px, 4,000 images, 30 "
+        "small": Plan(_small, MEASURES, ("mnist",), "Rehearsal: tiny CNN, views of 16 px, 4,000 images, 30 "
         "epochs; "
                       "five seeds for both sets, two for the rows between them."),
     },
