@@ -16,8 +16,7 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = (
     *("data", "descriptors", "compose", "lpips", "train", "sweep", "worker", "runs"),
-    *("cluster", "layout", "classes", "compare", "export"),
-    "bench",
+    *("cluster", "layout", "classes", "compare", "export", "paper", "bench"),
 )
 
 

@@ -1,0 +1,64 @@
+"""What figures 9 and 10 share: AMI of ImageNet networks of several sizes at every concentration of nocodazole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper.item import Outcome, Row
+from ssrl_core.paper.verdict import Contrast, stated
+
+DOSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+HIGHEST = DOSES[-4:]
+
+
+def measures_of(networks: tuple[str, ...], dataset: str, compound: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """`network dose` -> k-means, K = 2, on as many untreated as there are (the data set's own)."""
+    return {
+        f"{network} {dose:g}": (
+            "pretrained",
+            {
+                "dataset": dataset,
+                "where": {"compound": ["DMSO", compound], "dose": [0.0, dose]},
+                "backbone": network,
+                "k": 2,
+                "split": "all",
+                "seeds": [0],
+            },
+        )
+        for network in networks
+        for dose in DOSES
+    }
+
+
+def outcome(evidence: Evidence, networks: tuple[str, ...], best: str) -> Outcome:
+    """AMI of each network and dose; the paper's best on the four highest; about 0 with shuffled labels."""
+    found = {name: made for name in evidence.plan.measures if (made := evidence.measure(name)) is not None}
+    rows = [Row(name.split()[0], f"{name.split()[1]} µM", None, made["mean"], None, 1) for name, made in found.items()]
+    rows += [
+        Row(f"{name.split()[0]}, shuffled labels", f"{name.split()[1]} µM", None, made["shuffled"]["mean"], None, 1)
+        for name, made in found.items()
+    ]
+    return Outcome(rows, [_best(found, networks, best), _shuffled(found)])
+
+
+def _best(found: Mapping[str, Any], networks: tuple[str, ...], best: str) -> Contrast:
+    claim = f"{best} has the highest AMI on the four highest concentrations"
+    means = {
+        network: sum(found[f"{network} {dose:g}"]["mean"] for dose in HIGHEST) / len(HIGHEST)
+        for network in networks
+        if all(f"{network} {dose:g}" in found for dose in HIGHEST)
+    }
+    if len(means) < 2:
+        return stated(claim, None, reason="at least two sizes are needed")
+    told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
+    return stated(claim, max(means, key=means.__getitem__) == best, len(means), reason=told)
+
+
+def _shuffled(found: Mapping[str, Any]) -> Contrast:
+    claim = "with shuffled labels AMI is about 0 (below 0.01)"
+    if not found:
+        return stated(claim, None)
+    worst = max(abs(made["shuffled"]["mean"]) for made in found.values())
+    return stated(claim, worst < 0.01, len(found), reason=f"largest {worst:.4f}")

@@ -1,0 +1,169 @@
+"""Listing, running and comparing items; runs go through the queue and are never made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ssrl_core.errors import SpecError
+from ssrl_core.paper import measures, needs
+from ssrl_core.paper.cost import cost
+from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale
+from ssrl_core.paper.items import ITEMS
+from ssrl_core.paper.verdict import overall
+
+
+def item(name: str) -> Item:
+    """An item by its id.
+
+    Raises:
+        SpecError: there is none.
+    """
+    if name in ITEMS:
+        return ITEMS[name]
+    raise SpecError(
+        where="Paper", field="id", rule=f"one of {', '.join(ITEMS)}", value=name, remedy="See `paper list`."
+    )
+
+
+def evidence(name: str, scale: Scale) -> Evidence:
+    """What there is of an item at a scale.
+
+    Raises:
+        SpecError: no such item or scale, or none of this item.
+    """
+    chosen = item(name)
+    _check_scale(name, scale)
+    if scale not in chosen.plans:
+        raise SpecError(
+            where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans) or 'none'}", value=scale,
+            remedy="It shows example images and measures nothing." if not chosen.plans else "Use the other one.",
+        )  # fmt: skip
+    return Evidence(chosen.plans[scale], scale)
+
+
+def listing() -> list[dict[str, Any]]:
+    """One row an item: id, title, runs and gpu_hours of the full experiment, state of both scales (CONTRACTS C11)."""
+    rows = []
+    for name, chosen in ITEMS.items():
+        scales = {scale: _about(Evidence(chosen.plans[scale], scale)) for scale in SCALES if scale in chosen.plans}
+        full: dict[str, Any] = scales.get("full", {"runs": 0, "gpu_hours": 0.0, "state": "nothing to run"})
+        head = {"id": name, "title": chosen.title, "runs": full["runs"], "gpu_hours": full["gpu_hours"]}
+        rows.append({**head, "state": full["state"], "scales": scales})
+    return rows
+
+
+def run(name: str, scale: Scale, *, start: bool = True, report: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Queue every run of an item that is not there yet, and make its measurements.
+
+    Returns:
+        {id, scale, sweeps: [{id, runs, created, existing}], measures: [names]}.
+
+    Raises:
+        SpecError: an image set is missing; says how to obtain it.
+    """
+    found = evidence(name, scale)
+    require(found, name)
+    asked = queue(found, start=start)
+    return measure(name, scale, report=report) | {"sweeps": asked}
+
+
+def measure(name: str, scale: Scale, *, report: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Make the measurements of an item that need no training; as `run` without its sweeps."""
+    found = evidence(name, scale)
+    require(found, name)
+    for label, (kind, parameters) in found.plan.measures.items():
+        if report:
+            report(f"measuring {label}")
+        measures.make(kind, parameters)
+    return {"id": name, "scale": scale, "sweeps": [], "measures": list(found.plan.measures)}
+
+
+def queue(found: Evidence, *, start: bool = True) -> list[dict[str, Any]]:
+    """Queue the sweeps of a plan; those that are there already are not made again."""
+    from ssrl_core.runs import sweeps
+
+    return [sweeps.submit(spec, start=start) for spec in found.specs.values()]
+
+
+def require(found: Evidence, name: str) -> None:
+    """Every image set that is needed is here.
+
+    Raises:
+        SpecError: one is not.
+    """
+    for needed in found.plan.needs:
+        state = needs.check(needed)
+        fetched = state["problem"] == "It is not here." and needed in ("mnist", "cifar10", "cifar100")
+        if not state["ready"] and not fetched:  # these are fetched when the queue first names them
+            raise SpecError(
+                f"Paper {name}: {state['title']} is needed. {state['problem']} {state['how']}",
+                where=f"Paper {name}", field="image set", value=needed, remedy=state["how"],
+            )  # fmt: skip
+
+
+def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
+    """Published beside ours, the verdict of each claim, and what is missing."""
+    chosen = item(name)
+    _check_scale(name, scale)
+    if scale not in chosen.plans:
+        return _document(chosen, scale, Outcome(chosen.published()), {}, [])
+    found = evidence(name, scale)
+    outcome = chosen.compare(found)
+    missing = [needs.check(needed) for needed in found.plan.needs]
+    return _document(chosen, scale, outcome, found.progress(), [row for row in missing if not row["ready"]])
+
+
+def _check_scale(name: str, scale: str) -> None:
+    if scale not in SCALES:
+        raise SpecError(where=f"Paper {name}", field="scale", rule="small or full", value=scale)
+
+
+def _document(
+    chosen: Item, scale: str, outcome: Outcome, progress: dict[str, Any], missing: list[dict[str, Any]]
+) -> dict[str, Any]:
+    plan = chosen.plans.get(scale)  # type: ignore[call-overload]
+    return {
+        "id": chosen.id,
+        "scale": scale,
+        "title": chosen.title,
+        "claim": chosen.claim,
+        "verdict": overall(outcome.contrasts),
+        "contrasts": [c.as_dict() for c in outcome.contrasts],
+        "rows": [vars(row) for row in _merged(chosen.published(), outcome.rows)],
+        "says": plan.says if plan else "",
+        "note": outcome.note,
+        "conflicts": chosen.conflicts,
+        "progress": progress,
+        "missing": missing,
+    }
+
+
+def _merged(published: Any, ours: Any) -> list[Row]:
+    """Published rows with ours laid in, then ours that were not published."""
+    own = {(row.row, row.column): row for row in ours}
+    rows = []
+    for row in published:
+        mine = own.pop((row.row, row.column), None)
+        rows.append(Row(row.row, row.column, row.published, mine.ours, mine.sd, mine.n) if mine else row)
+    return [*rows, *own.values()]
+
+
+def _about(found: Evidence) -> dict[str, Any]:
+    price = cost(found).as_dict()
+    counts: dict[str, int] = {}
+    for states in found.progress().values():
+        for state, n in states.items():
+            counts[state] = counts.get(state, 0) + n
+    unmade = [name for name in found.plan.measures if found.measure(name) is None]
+    return price | {"state": _state(counts, unmade), "progress": counts}
+
+
+def _state(counts: dict[str, int], unmade: list[str]) -> str:
+    total, done = sum(counts.values()), counts.get("done", 0)
+    if counts.get("not queued", 0) == total and (unmade or total):
+        return "not run"
+    if done == total and not unmade:
+        return "done"
+    return f"{done} of {total} runs done" + (", measurements to do" if unmade else "")
