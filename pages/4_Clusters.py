@@ -8,6 +8,7 @@ from pages.ui import (
     cluster_files,
     cluster_numbers,
     cluster_panel,
+    cluster_rows,
     cluster_state,
     cluster_strips,
     frame,
@@ -99,6 +100,7 @@ with frame.guard():
     with scored:
         cluster_numbers.numbers(scene, scores, choice.layout)
     cluster_strips.strips(scene, clustering, choice, names)
+    cluster_rows.rows(scene, clustering, names)
     cluster_apart.table(scene, clustering, names, choice.k, choice.method)
     cluster_numbers.details(scene, scores, choice)
     send_blocks({"cluster-pictures": pictures(scene)})
