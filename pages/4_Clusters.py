@@ -2,7 +2,17 @@
 
 import streamlit as st
 
-from pages.ui import choose, cluster_apart, cluster_numbers, cluster_panel, cluster_state, cluster_strips, frame
+from pages.ui import (
+    choose,
+    cluster_apart,
+    cluster_files,
+    cluster_numbers,
+    cluster_panel,
+    cluster_rows,
+    cluster_state,
+    cluster_strips,
+    frame,
+)
 from pages.ui.cluster_choice import Choice, choose_view, unfinished
 from pages.ui.cluster_names import Names, cluster_facet, names_of
 from pages.ui.cluster_scene import (
@@ -67,8 +77,9 @@ with frame.guard():
     choice = choose_view(scene, columns[1:])
     clustering = clusters_of(scene, choice.k, choice.method)
     names = names_of(scene, clustering, choice.k, choice.method)
-    scores = scores_of(scene, choice.k, choice.method)
+    scored = st.container(key="cluster-scores")  # filled once the map is there: scores of a new k take seconds
     with place:
+        cluster_files.figures(scene, clustering, choice, names)
         st.download_button(
             "Table of all images",
             lambda: csv(scene, clustering, names),
@@ -78,7 +89,6 @@ with frame.guard():
             type="primary",
             on_click="ignore",
         )
-    cluster_numbers.numbers(scene, scores, choice.layout)
     send_blocks(
         {
             "cluster-places": places(scene, choice),
@@ -86,7 +96,11 @@ with frame.guard():
         }
     )
     look(scene, clustering, choice, names)
+    scores = scores_of(scene, choice.k, choice.method)
+    with scored:
+        cluster_numbers.numbers(scene, scores, choice.layout)
     cluster_strips.strips(scene, clustering, choice, names)
+    cluster_rows.rows(scene, clustering, names)
     cluster_apart.table(scene, clustering, names, choice.k, choice.method)
     cluster_numbers.details(scene, scores, choice)
     send_blocks({"cluster-pictures": pictures(scene)})

@@ -6,6 +6,7 @@ from pages.ui import (
     choose,
     cluster_numbers,
     cluster_panel,
+    compare_files,
     compare_maps,
     compare_matrix,
     compare_moved,
@@ -51,12 +52,14 @@ with frame.guard():
         st.stop()
     with columns[2]:
         options = compare_maps.colours(pair)
-        if st.session_state.get("compare-colour") not in options:
-            st.session_state["compare-colour"] = options[0]
-        colour = st.selectbox("Colour both by", options, key="compare-colour", persist_state="session")
+        if st.session_state.get("both") not in options:
+            st.session_state["both"] = options[0]
+        colour = st.selectbox("Colour both by", options, key="both", bind="query-params")
     compare_recipes.recipes(pair)
     found = compare_numbers.compared(pair)
     compare_numbers.numbers(pair, found)
+    with place:
+        compare_files.figures(pair)
     compare_maps.send(pair, colour)
     look(pair, colour)
     frame.section("Over seeds")

@@ -18,6 +18,7 @@ from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.over_k import MOST_OVER
 
 CSS = """
+.st-key-cluster-scores { min-height: 68px; }
 .vl-scores { display: flex; flex-wrap: wrap; gap: .5rem 2.4rem; align-items: flex-start; }
 .vl-scores > div { min-width: 150px; }
 .vl-scores .what { font-size: .8rem; color: light-dark(#5b6470, #9aa4b1); }

@@ -89,6 +89,33 @@ def test_the_map_answers_hover_click_lasso_box_and_legend(address, page):
     assert errors == []
 
 
+def test_a_name_given_in_place_is_on_the_map_and_stays_under_another_k(address, page):
+    make_imageset(600, side=16)
+    folder = make_run(n=90)
+    page.goto(f"{address}/Clusters?run={folder.name}&k=3")
+    page.locator(".strips .shelf").first.wait_for()
+    page.locator(".headbox button[title=Rename]").first.click()
+    page.locator(".headbox input").fill("upright bars")
+    page.keyboard.press("Enter")
+    page.locator(".legend button", has_text="upright bars").wait_for()
+    page.goto(f"{address}/Clusters?run={folder.name}&k=4")
+    page.locator(".legend button", has_text="upright bars").wait_for()
+    page.get_by_text("named in k = 3").first.wait_for()
+
+
+def test_a_cell_of_the_matrix_selects_on_both_maps(address, page):
+    make_imageset(600, side=16)
+    first, second = make_run(n=60), make_run(n=60, spec={"seed": 8}, seed=2)
+    page.goto(f"{address}/Compare?run={first.name}&beside={second.name}&ka=3&kb=3")
+    page.locator(".map[data-ready]").nth(1).wait_for()
+    cell = page.locator(".matrix .cell:not(.none)").first
+    cell.wait_for()
+    count = cell.inner_text()
+    cell.click()
+    page.get_by_role("heading", name=f"{count} images").wait_for()
+    page.get_by_text("Clusters of B that they are in").wait_for()
+
+
 def test_the_keyboard_goes_from_point_to_point(address, page):
     make_imageset(300, side=16)
     folder = make_run(n=60)

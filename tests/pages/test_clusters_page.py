@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cluster_state
+from pages.ui import cluster_files, cluster_names, cluster_state
+from pages.ui.cluster_choice import Choice
+from pages.ui.cluster_names import cluster_facet, names_of
 from pages.ui.cluster_scene import clusters_of, facet, load_scene, scores_of, stamp_of
 from pages.ui.cluster_state import Selected
-from pages.ui.cluster_table import csv
+from pages.ui.cluster_table import csv, parquet
 from ssrl_core import stores
 from tests.kit import ROOT, make_imageset, make_run
 
@@ -197,3 +199,102 @@ def test_the_map_can_be_coloured_by_what_tells_images_apart(scene):
     by_class = facet(scene, clusters_of(scene, 3), "kind")
     assert by_class.names == scene.imageset.classes
     np.testing.assert_array_equal(by_class.codes, scene.labels)
+
+
+def test_two_hundred_classes_are_shown_in_colours_of_their_own():
+    make_imageset(2100, side=8, classes=200)
+    folder = make_run(n=400, classes=200)
+    scene = load_scene(folder.name, stamp_of(folder.name))
+    by_class = facet(scene, clusters_of(scene, 5), "kind")
+    assert len(set(by_class.colours)) == 200
+    assert "Clusters" in text_of(page(folder.name, colour="kind", k=5))
+
+
+def test_hdbscan_is_a_choice_and_says_what_is_in_no_cluster():
+    folder = make_run(n=60, separation=20.0)
+    text = text_of(page(folder.name, method="hdbscan", least=6))
+    assert (folder / "clusters_hdbscan_m6.npy").is_file()
+    assert "Cluster" in text
+
+
+def test_hdbscan_that_finds_nothing_leaves_the_page_standing():
+    folder = make_run(n=60)
+    x = np.random.default_rng(0).uniform(size=(60, 8)).astype(np.float32)
+    np.save(folder / "embedding.npy", x)
+    np.save(folder / "clusters_hdbscan_m3.npy", np.full(60, -1, np.int32))
+    test = page(folder.name, method="hdbscan", least=3)
+    assert "60 images" in text_of(test)
+    assert "are in no cluster" in text_of(test)
+
+
+def test_an_empty_embedding_is_said():
+    folder = make_run(n=60)
+    np.save(folder / "embedding.npy", np.zeros((0, 8), np.float32))
+    np.save(folder / "embedding_ids.npy", np.zeros(0, np.int64))
+    assert page(folder.name).error
+
+
+def test_a_named_cluster_is_named_everywhere(scene):
+    from ssrl_core.runs import marks
+    from ssrl_core.runs.folder import RunFolder
+
+    run = RunFolder(scene.run_id)
+    marks.mark(run, 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
+    clustering = clusters_of(scene, 3)
+    names = names_of(scene, clustering, 3)
+    assert names.title(1) == "rings"
+    assert names.excluded == [1]
+    table = pd.read_csv(io.BytesIO(csv(scene, clustering, names)))
+    assert set(table.loc[table["cluster_k3"] == 1, "cluster_name"]) == {"rings"}
+    assert table["excluded"].sum() == 20
+    back = pd.read_parquet(io.BytesIO(parquet(scene, clustering, names, clustering.ids == 1)))
+    assert len(back) == 20
+    named = facet(scene, clustering, "cluster", cluster_facet(clustering, names))
+    assert named.names == ("0", "rings", "2")
+
+
+def test_a_rename_can_be_undone(scene, monkeypatch):
+    from ssrl_core.runs import marks
+    from ssrl_core.runs.folder import RunFolder
+
+    monkeypatch.setattr(cluster_names.st, "session_state", {})
+    clustering = clusters_of(scene, 3)
+    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="first")
+    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="second")
+    assert names_of(scene, clustering, 3).title(0) == "second"
+    steps = cluster_names.st.session_state["cluster-names-undo"]
+    marks.restore(RunFolder(scene.run_id), steps[-1][2], steps[-1][1])
+    assert names_of(scene, clustering, 3).title(0) == "first"
+    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="x" * 200)
+    assert "cluster-names-error" in cluster_names.st.session_state
+
+
+def test_tagged_images_can_be_selected_again(scene):
+    from ssrl_core.runs import marks
+    from ssrl_core.runs.folder import RunFolder
+
+    marks.tag(RunFolder(scene.run_id), 0, "odd ones", [int(i) for i in scene.ids[:4]])
+    test = page(scene.run_id)
+    button = next(b for b in test.button if b.label.startswith("odd ones"))
+    assert "4 images" in text_of(button.click().run())
+
+
+def test_measured_images_colour_the_map_and_tell_clusters_apart():
+    from ssrl_core.datasets import store
+    from ssrl_core.runs import descriptors
+
+    folder = make_run(n=60)
+    test = page(folder.name)
+    assert any(button.label == "Measure the images" for button in test.button)
+    descriptors.make(store.load("kit"))
+    test = page(folder.name)
+    assert not any(button.label == "Measure the images" for button in test.button)
+    assert {"brightness", "area"} <= set(test.selectbox(key="colour").options)
+
+
+def test_the_figures_of_a_run_have_captions_that_say_what_they_show(scene):
+    clustering = clusters_of(scene, 3)
+    choice, names = Choice("pca", "cluster", 3), names_of(scene, clustering, 3)
+    assert "found in the embedding and not on the map" in cluster_files.map_caption(scene, clustering, choice, {})
+    assert cluster_files.map_of(scene, clustering, choice, names, "svg").startswith(b"<?xml")
+    assert cluster_files.galleries_of(scene, clustering, choice, names, "pdf").startswith(b"%PDF")

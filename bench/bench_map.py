@@ -5,8 +5,6 @@ python bench/map.py [--n 3500 100000 1000000] [--shots FOLDER]
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import socket
@@ -20,16 +18,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.room.items import Item, Options, item
+from bench.room.synthetic import synthetic_run
+
+TITLE = "The map in Chromium: seconds until it is drawn, seconds of a lasso, bytes over the wire."
+SIZES = (3_500, 100_000, 1_000_000)
+METRICS = {
+    "ready_cold_s": "s",
+    "ready_warm_s": "s",
+    "down_mb": "MB",
+    "lasso_s": "s",
+    "lasso_up_kb": "kB",
+    "lasso_down_kb": "kB",
+}
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 
 
-def measure(n: int, address: str, shots: Path | None) -> dict[str, Any]:
+def one_size(n: int, address: str, shots: Path | None) -> dict[str, Any]:
     """One size: seconds until the map is drawn (cold and warm), megabytes down, seconds and kilobytes of a lasso."""
     from playwright.sync_api import sync_playwright
-
-    from bench.synthetic import synthetic_run
 
     run = synthetic_run(n)
     found: dict[str, Any] = {"n": n}
@@ -128,24 +136,25 @@ def served() -> Iterator[str]:
         server.wait(20)
 
 
-def main() -> None:
-    """Measure the sizes that are asked for and print one JSON line each."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--n", type=int, nargs="+", default=[3500, 100_000, 1_000_000])
-    asked.add_argument("--shots", type=Path, help="folder for pictures of the page")
-    args = asked.parse_args()
-    store = Path(os.environ.get("BENCH_STORE") or tempfile.mkdtemp(prefix="viewloom-map-"))
-    os.environ |= {"SSRL_DATA": str(store / "data"), "SSRL_MODELS": str(store / "models")}
-    if args.shots:
-        args.shots.mkdir(parents=True, exist_ok=True)
-    from bench.synthetic import synthetic_run
+def measure(options: Options) -> Iterator[Item]:
+    """Every size that was asked for; pictures of the page go into the folder that `MAP_SHOTS` names.
 
-    for n in args.n:
+    The store is a folder of its own (`MAP_STORE` keeps one), so that nobody's runs are touched.
+    """
+    shots = Path(os.environ["MAP_SHOTS"]) if os.environ.get("MAP_SHOTS") else None
+    store = Path(os.environ.get("MAP_STORE") or tempfile.mkdtemp(prefix="viewloom-map-"))
+    os.environ |= {"SSRL_DATA": str(store / "data"), "SSRL_MODELS": str(store / "models")}
+    sizes = [n for n in SIZES if options.wanted(f"map-{n}")]
+    for n in sizes:
         synthetic_run(n)
     with served() as address:
-        for n in args.n:
-            print(json.dumps(measure(n, address, args.shots)), flush=True)
+        for n in sizes:
+            found = one_size(n, address, shots)
+            for metric, unit in METRICS.items():
+                yield item("map", f"map-{n}", metric, unit, found[metric], images=found["told"])
 
 
 if __name__ == "__main__":
-    main()
+    from bench.room.command import main
+
+    sys.exit(main("map"))
