@@ -22,7 +22,14 @@ from tests.runs.test_kills import children_of, until, value_after
 from tests.runs.test_train import CHILD as REAL_CHILD
 from tests.runs.test_train import submit
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="POSIX"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Dask's own sockets
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:distributed"),
+]
 CHILD = [sys.executable, str(FAKE_CHILD)]
 LONG = 240.0
 
