@@ -37,11 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", metavar="RUN_DIR", help="a run folder with spec.yaml")
     parser.add_argument("--lifeline", action="store_true", help="end when standard input closes (for coordinators)")
     args = parser.parse_args(argv)
+    folder = Path(args.folder).absolute()
+    if _has_no_spec(folder):
+        return BAD_SPEC
     if args.lifeline:
         lifeline.hold_on()
         lifeline.ignore_interrupts()
     prepare()
-    return attempt(Path(args.folder).absolute(), by_hand=not args.lifeline)
+    return attempt(folder, by_hand=not args.lifeline)
 
 
 def prepare() -> None:
@@ -60,8 +63,7 @@ def attempt(folder: Path, *, by_hand: bool) -> int:
     Returns:
         The exit code (C6).
     """
-    if not (folder / "spec.yaml").is_file():
-        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+    if _has_no_spec(folder):
         return BAD_SPEC
     lock = Lock(folder / "lock")
     try:
@@ -82,6 +84,13 @@ def attempt(folder: Path, *, by_hand: bool) -> int:
         child.close()
         journal.close()
         lock.give_back()
+
+
+def _has_no_spec(folder: Path) -> bool:
+    if (folder / "spec.yaml").is_file():
+        return False
+    print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+    return True
 
 
 class Child:
