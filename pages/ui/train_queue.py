@@ -9,12 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions
+from pages.ui import choose, frame, sweep_scene, train_actions
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from ssrl_core.runs import ordering
 
 LIVE_S = 2.0
 _ENDED_SHOWN = 8
-_MOST_WAITING = 12
+_MOST_WAITING = 8
+_MOST_SWEEPS = 5
 _UP_AFTER_S = 15.0  # a worker that was just started takes a moment
 _DOTS = {"running": ACCENT, "done": ACCENT, "failed": DANGER, "lost": WARNING}
 
@@ -42,15 +44,57 @@ def queue() -> None:
     for row in active:
         _item(row)
     if waiting:
-        _heading(f"Waits ({len(waiting)})")
-        for row in waiting[:_MOST_WAITING]:
-            _item(row)
-        if len(waiting) > _MOST_WAITING:
-            frame.quiet(f"and {len(waiting) - _MOST_WAITING} more")
+        _waiting(rows, waiting)
+    _sweeps(rows)
     if ended:
         _heading("Ended")
         for row in ended:
             _item(row)
+
+
+def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
+    """The next ones, how many more and for how long, and the switch that pauses them all."""
+    paused = ordering.is_paused()
+    left = sweep_scene.time_left_s(rows)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        _heading(f"{'Paused' if paused else 'Waits'} ({len(waiting):,})")
+        st.button(
+            "Go on" if paused else "Pause",
+            icon=":material/play_arrow:" if paused else ":material/pause:",
+            type="tertiary",
+            key="train-pause",
+            help="Start waiting runs again" if paused else "Start no more runs; what runs goes on",
+            on_click=train_actions.go if paused else train_actions.pause,
+        )
+    if left:
+        frame.quiet(f"About {frame.duration(left)} until all are done.")
+    for row in waiting[:_MOST_WAITING]:
+        _item(row)
+    if len(waiting) > _MOST_WAITING:
+        frame.quiet(f"and {len(waiting) - _MOST_WAITING:,} more")
+
+
+def _sweeps(rows: list[dict[str, Any]]) -> None:
+    """Sweeps with runs under way, then the newest; a click opens one."""
+    of_sweep: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("sweep_id"):
+            of_sweep.setdefault(str(row["sweep_id"]), []).append(row)
+    if not of_sweep:
+        return
+    _heading("Sweeps")
+    for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
+        with st.container(key=f"train-item-sweep-{sweep_id}"):
+            st.button(
+                sweep_id,
+                key=f"train-open-sweep-{sweep_id}",
+                type="tertiary",
+                on_click=train_actions.open_sweep,
+                args=(sweep_id,),
+            )
+            share = sum(row["state"] == "done" for row in members) / len(members)
+            words = html.escape(sweep_scene.standing(members))
+            st.html(f'{frame.progress_bar(share)}<div class="train-under">{words}</div>')
 
 
 def under_html(row: dict[str, Any], *, brief: bool = False) -> str:
@@ -99,6 +143,16 @@ def _item(row: dict[str, Any]) -> None:
                 on_click=train_actions.open_run,
                 args=(run_id,),
             )
+            if state == "queued":
+                st.button(
+                    "",
+                    icon=":material/vertical_align_top:",
+                    key=f"train-first-{run_id}",
+                    type="tertiary",
+                    help="Put it first",
+                    on_click=train_actions.first,
+                    args=([run_id],),
+                )
             if state in ("queued", "running", "submitted"):
                 st.button(
                     "",

@@ -29,6 +29,7 @@ from ssrl_core.runs.engines.local import child_environment, source_folder
 from ssrl_core.runs.engines.protocol import Engine
 from ssrl_core.runs.engines.settings import EngineSettings, load_settings, open_engine
 from ssrl_core.runs.locks import Lock, is_held, require_working_locks
+from ssrl_core.runs.tuning import Tuner
 from ssrl_core.runs.watch import Watch
 
 LOG = logging.getLogger("viewloom.coordinator")
@@ -148,7 +149,7 @@ class Coordinator:
         idle_s: float = IDLE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.watch = Watch(engine)
+        self.watch, self.tuner = Watch(engine), Tuner()
         self._engine, self._lock, self._idle_s, self._clock = engine, lock, idle_s, clock
         self._ending: str | None = None
         self._busy_at = clock()
@@ -174,7 +175,7 @@ class Coordinator:
         moment = self._clock() if now is None else now
         try:
             self.watch.look(moment)
-            waiting = self._waiting(moment)
+            waiting = self._waiting(moment) + self.tuner.tick(moment, self._engine.slots)
             self._engine.tend(waiting)
             if self._ending is None and self._owns_the_store():
                 self.watch.feed(moment)

@@ -149,7 +149,7 @@ def test_embedded_workers_take_runs_and_end_with_the_coordinator(queued, on):
     runs = [queued(seed=seed, behave={"steps": 10, "step_s": 0.05}) for seed in range(3)]
     until(finished(*runs), each=coordinator.tick, seconds=LONG)
     coordinator._engine.close()
-    left = [one for one in psutil.Process().children(recursive=True) if "nanny" in " ".join(one.cmdline())]
+    left = [one for one in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
     assert not left
 
 
