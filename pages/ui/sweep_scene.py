@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,17 +134,14 @@ def results(sweep_id: str, text: str = "", *, every: bool = True, by: list[str] 
     from ssrl_core.runs import summaries, tables
 
     table = summaries.chosen(tables.results_table(sweep_id), filters(text))
-    return table if every else summaries.mean_over_seeds(table, by or None)
+    return summaries.plain(table) if every else summaries.mean_over_seeds(table, by or None)
 
 
 def file_of(sweep_id: str, kind: str) -> bytes:
     """All results as a CSV or Parquet file."""
-    table = results(sweep_id).convert_dtypes()
-    if kind == "csv":
-        return table.to_csv(index=False).encode()
-    file = io.BytesIO()
-    table.to_parquet(file, index=False)
-    return file.getvalue()
+    from ssrl_core.runs.summaries import content
+
+    return content(results(sweep_id), f".{kind}")
 
 
 def filters(text: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, sweep_scene, train_actions
+from pages.ui import choose, frame, sweep_scene, train_actions, train_engine
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
 from ssrl_core.runs import ordering
 
@@ -40,6 +40,7 @@ def queue() -> None:
         frame.quiet("Nothing was trained here yet. What you queue shows up here, and goes on when this page is closed.")
         return
     _nobody_works(active + waiting)
+    train_engine.engine()
     _note()
     for row in active:
         _item(row)
@@ -143,38 +144,43 @@ def _item(row: dict[str, Any]) -> None:
                 on_click=train_actions.open_run,
                 args=(run_id,),
             )
-            if state == "queued":
-                st.button(
-                    "",
-                    icon=":material/vertical_align_top:",
-                    key=f"train-first-{run_id}",
-                    type="tertiary",
-                    help="Put it first",
-                    on_click=train_actions.first,
-                    args=([run_id],),
-                )
-            if state in ("queued", "running", "submitted"):
-                st.button(
-                    "",
-                    icon=":material/stop_circle:",
-                    key=f"train-stop-{run_id}",
-                    type="tertiary",
-                    help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
-                    disabled=row.get("wanted") == "stop",
-                    on_click=train_actions.stop,
-                    args=(run_id,),
-                )
-            elif state in ("stopped", "failed"):
-                st.button(
-                    "",
-                    icon=":material/resume:",
-                    key=f"train-resume-{run_id}",
-                    type="tertiary",
-                    help="Go on from its checkpoint",
-                    on_click=train_actions.resume,
-                    args=(run_id,),
-                )
+            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+                _item_buttons(row, run_id, str(state))
         st.html(under_html(row))
+
+
+def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
+    if state == "queued":
+        st.button(
+            "",
+            icon=":material/vertical_align_top:",
+            key=f"train-first-{run_id}",
+            type="tertiary",
+            help="Put it first",
+            on_click=train_actions.first,
+            args=([run_id],),
+        )
+    if state in ("queued", "running", "submitted"):
+        st.button(
+            "",
+            icon=":material/stop_circle:",
+            key=f"train-stop-{run_id}",
+            type="tertiary",
+            help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
+            disabled=row.get("wanted") == "stop",
+            on_click=train_actions.stop,
+            args=(run_id,),
+        )
+    elif state in ("stopped", "failed"):
+        st.button(
+            "",
+            icon=":material/resume:",
+            key=f"train-resume-{run_id}",
+            type="tertiary",
+            help="Go on from its checkpoint",
+            on_click=train_actions.resume,
+            args=(run_id,),
+        )
 
 
 def _nobody_works(pending: list[dict[str, Any]]) -> None:
@@ -198,8 +204,9 @@ def _note() -> None:
         frame.quiet(str(note["message"]))
 
 
-def _turn(row: dict[str, Any]) -> tuple[int, str, str]:
-    return -int(row.get("priority") or 0), str(row.get("queued_at")), str(row["id"])
+def _turn(row: dict[str, Any]) -> tuple[int, str]:
+    """Runs that were queued together keep their order."""
+    return -int(row.get("priority") or 0), str(row.get("queued_at"))
 
 
 def _heading(text: str) -> None:

@@ -37,6 +37,7 @@ IDLE_S = 15 * 60.0
 _NAP_S, _LONG_NAP_S = 0.1, 0.25
 _COUNT_S = 1.0
 _START_S = 20.0
+_END_S = 40.0
 _LOG_BYTES = 1_000_000
 
 
@@ -59,6 +60,21 @@ def about() -> dict[str, Any] | None:
         return stores.read_json(path)
     except SSRLError:
         return None
+
+
+def ask_to_end() -> bool:
+    """Ask the coordinator that is alive on this host to end in order: its children write checkpoints. True if asked."""
+    known = about()
+    if known is None or known["host"] != socket.gethostname() or known["pid"] == os.getpid():
+        return False
+    try:
+        os.kill(int(known["pid"]), signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    deadline = time.monotonic() + _END_S
+    while is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return True
 
 
 def start_detached(wait_s: float = _START_S) -> bool:

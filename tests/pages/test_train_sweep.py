@@ -157,3 +157,34 @@ def test_band_is_mean_and_sd_over_the_epochs_that_all_reached():
     lines = pd.concat([run.assign(run=str(i), group="a", knn_top1=None) for i, run in enumerate(runs)])
     assert list(sweep_curves(lines)) == ["loss"]
     assert sweep_curves(pd.DataFrame()) == {}
+
+
+def test_where_runs_go_is_kept_from_the_page_and_bad_settings_are_said(swept, started):  # noqa: F811
+    from ssrl_core.runs.engines.settings import load_settings
+
+    test = kit_page()
+    test.session_state["train-where"] = True
+    test.run()
+    test.selectbox(key="train-where-engine").set_value("slurm").run()
+    test.text_input(key="train-where-partition").set_value("gpu; rm")
+    test.button(key="train-where-save").click().run()
+    assert "partition must be a name of SLURM" in text_of(test)
+    assert load_settings().engine == "local"
+    test.text_input(key="train-where-partition").set_value("gpu")
+    test.number_input(key="train-where-gpus").set_value(2)
+    test.text_area(key="train-where-prologue").set_value("module load cuda\n\n")
+    test.button(key="train-where-save").click().run()
+    assert not test.exception
+    kept = load_settings()
+    assert (kept.engine, kept.slurm.partition, kept.slurm.gpus) == ("slurm", "gpu", 2)
+    assert kept.slurm.prologue == ("module load cuda",)
+
+
+def test_table_of_values_that_are_lists_is_grouped_too():
+    make_imageset()
+    plain = spec(terms="cells-first-set").to_mapping()
+    plain |= {"seeds": [5, 6], "vary": {"terms.0.composition": ["identity", "mnist-first-set"], "batch_size": [8, 16]}}
+    asked = sweeps.submit(SweepSpec.from_mapping(plain), start=False)
+    assert len(sweep_scene.results(asked["id"], every=False)) == 4
+    assert sweep_scene.file_of(asked["id"], "parquet")[:4] == b"PAR1"
+    assert train_sweep.matrix_html(sweep_scene.scene(asked["id"])).count("sweep-queued") == 8
