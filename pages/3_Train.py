@@ -11,19 +11,21 @@ from pages.ui import (
     train_sheet,
     train_start,
     train_state,
+    train_sweep,
+    train_vary,
     train_views,
 )
 
-CSS = train_form.CSS + train_queue.CSS + train_sheet.CSS + train_views.CSS
+CSS = train_form.CSS + train_queue.CSS + train_sheet.CSS + train_sweep.CSS + train_views.CSS
 QUESTION = "What shall a network learn, on which images and under which transformations?"
 
 place = frame.open_page("Train", QUESTION, icon="model_training", css=CSS)
-opened = st.query_params.get("run")
+opened, swept = st.query_params.get("run"), st.query_params.get("sweep")
 draft = train_state.current()
 work, queue = st.columns([1.9, 1], gap="large")
 
 with place:
-    if opened:
+    if opened or swept:
         st.button("New run", icon=":material/add:", type="primary", key="train-new", on_click=train_actions.close_run)
     else:
         train_start.launch_button(draft)
@@ -31,11 +33,14 @@ with place:
 with work:
     if opened:
         train_sheet.sheet(opened)
+    elif swept:
+        train_sweep.sheet(swept)
     else:
         with st.container(horizontal=True, gap="small"):
             train_start.presets_popover()
             train_start.file_popover(draft)
         train_form.sentence(draft)
+        train_vary.vary(draft)
         train_start.cost(draft)
         train_settings.settings(draft)
         pictures = st.container()
@@ -44,6 +49,6 @@ with queue:
     frame.section("Queue")
     train_queue.queue()
 
-if not opened:
+if not opened and not swept:
     with pictures:  # last: the first views take the time to load what makes them
         train_views.strip(draft)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
-from pages.ui import train_state
+from pages.ui import frame, train_draft, train_state
 from ssrl_core.errors import SSRLError
 
 
 def open_run(run_id: str) -> None:
     """Show the sheet of a run; it is in the address then."""
+    st.query_params.pop("sweep", None)
     st.query_params["run"] = run_id
 
 
 def close_run() -> None:
     """Back to the sentence."""
     st.query_params.pop("run", None)
+    st.query_params.pop("sweep", None)
 
 
 def stop(run_id: str) -> None:
@@ -51,6 +55,78 @@ def delete(run_id: str) -> None:
         train_state.say("sheet", error if isinstance(error, SSRLError) else f"It could not be deleted: {error}.")
         return
     close_run()
+
+
+def open_sweep(sweep_id: str) -> None:
+    """Show the sheet of a sweep; it is in the address then."""
+    st.query_params.pop("run", None)
+    st.query_params["sweep"] = sweep_id
+
+
+def stop_sweep(sweep_id: str) -> None:
+    """Stop all runs of a sweep."""
+    from ssrl_core.runs import bulk
+
+    _try(lambda: bulk.stop_all(bulk.of_sweep(sweep_id)))
+
+
+def resume_sweep(sweep_id: str) -> None:
+    """Queue again what failed or was stopped, and see that a worker is alive."""
+    from ssrl_core.runs import bulk
+
+    start_worker()
+    _try(lambda: bulk.resume_all(bulk.of_sweep(sweep_id), start=False))
+
+
+def delete_sweep(sweep_id: str) -> None:
+    """Delete a sweep with its runs."""
+    from ssrl_core.runs import bulk
+
+    def work() -> None:
+        _, troubles = bulk.delete_sweep(sweep_id)
+        if troubles:
+            raise frame.RunError(troubles[0])
+        close_run()
+
+    _try(work)
+
+
+def begin_from_sweep(sweep_id: str) -> None:
+    """Write a new sweep that starts from this one."""
+    from ssrl_core.runs import sweeps
+
+    train_state.edit("launch", lambda draft: train_draft.fresh(sweeps.spec_of(sweep_id).to_mapping()))
+    close_run()
+
+
+def first(ids: list[str]) -> None:
+    """Put waiting runs before all others."""
+    from ssrl_core.runs import ordering
+
+    _try(lambda: ordering.to_the_front(ids))
+
+
+def pause() -> None:
+    """Start no more runs."""
+    from ssrl_core.runs import ordering
+
+    _try(ordering.pause)
+
+
+def go() -> None:
+    """Go on starting runs, and see that a worker is alive."""
+    from ssrl_core.runs import ordering
+
+    _try(ordering.unpause)
+    start_worker()
+
+
+def _try(work: Callable[[], Any]) -> None:
+    """Do it; what goes wrong is said on the sheet."""
+    try:
+        work()
+    except (SSRLError, OSError) as error:
+        train_state.say("sheet", error if isinstance(error, SSRLError) else f"That could not be done: {error}.")
 
 
 def start_worker() -> None:

@@ -12,9 +12,11 @@ from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import RunSpec
+from ssrl_core.specs.sweep import SweepSpec
 
 Draft = dict[str, Any]
 _MOST_SEEDS = 100
+_OF_SWEEP = ("seeds", "vary", "sampler")
 
 
 def fresh(spec: Any) -> Draft:
@@ -24,20 +26,15 @@ def fresh(spec: Any) -> Draft:
         SpecError: if it is not a valid spec.
     """
     data = dict(spec) if isinstance(spec, Mapping) else spec
-    seeds = None
+    seeds, vary, sampler = None, {}, {"name": "grid"}
     if isinstance(data, dict):
-        seeds = data.pop("seeds", None)
-        if data.pop("vary", None):
-            raise SpecError(
-                where="Spec",
-                field="vary",
-                rule="left out here",
-                value="a sweep",
-                remedy="Queue a sweep with `python -m ssrl_core sweep FILE`.",
-            )
-        data.pop("sampler", None)
+        seeds, vary = data.pop("seeds", None), data.pop("vary", None) or {}
+        sampler = data.pop("sampler", None) or sampler
     draft = RunSpec.from_mapping(data).to_mapping()
     draft["seeds"] = read_seeds(", ".join(map(str, seeds))) if isinstance(seeds, list) and seeds else [draft["seed"]]
+    if vary:
+        swept = SweepSpec.from_mapping({**draft, "vary": vary, "sampler": sampler})
+        draft |= {"vary": dict(swept.vary), "sampler": dict(swept.sampler)}
     return draft
 
 
@@ -47,13 +44,30 @@ def spec_of(draft: Draft) -> RunSpec:
     Raises:
         SpecError: what is wrong, as a spec file would say it.
     """
-    plain = {key: value for key, value in draft.items() if key != "seeds"}
+    plain = {key: value for key, value in draft.items() if key not in _OF_SWEEP}
     return RunSpec.from_mapping({**plain, "seed": draft["seeds"][0]}, "Run")
 
 
+def is_sweep(draft: Draft) -> bool:
+    """Whether the draft is more than one run: several seeds, or something varies."""
+    return len(draft["seeds"]) > 1 or bool(draft.get("vary"))
+
+
 def sweep_of(draft: Draft) -> dict[str, Any]:
-    """The draft as a sweep over its seeds: plain data."""
-    return {**spec_of(draft).to_mapping(), "seeds": list(draft["seeds"]), "vary": {}}
+    """The draft as a sweep over its seeds and what varies: plain data."""
+    more = {"vary": dict(draft.get("vary") or {})}
+    if draft.get("vary") and draft.get("sampler", {"name": "grid"}) != {"name": "grid"}:
+        more["sampler"] = dict(draft["sampler"])
+    return {**spec_of(draft).to_mapping(), "seeds": list(draft["seeds"]), **more}
+
+
+def run_count(draft: Draft) -> int:
+    """Number of runs that the draft is.
+
+    Raises:
+        SpecError: something that varies cannot.
+    """
+    return SweepSpec.from_mapping(sweep_of(draft)).count if is_sweep(draft) else 1
 
 
 def put(draft: Draft, path: str, value: Any) -> Draft:
@@ -210,3 +224,11 @@ def _bad_seeds(text: str) -> SpecError:
         value=text,
         remedy="Start with 5.",
     )
+
+
+def value_at(draft: Draft, path: str) -> Any:
+    """The value at a path, e.g. `terms.0.composition.steps.1.hue`."""
+    node: Any = draft
+    for key in path.split("."):
+        node = node[int(key)] if isinstance(node, list) else node[key]
+    return node

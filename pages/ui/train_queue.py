@@ -9,12 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions
+from pages.ui import choose, frame, sweep_scene, train_actions, train_engine
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from ssrl_core.runs import ordering
 
 LIVE_S = 2.0
 _ENDED_SHOWN = 8
-_MOST_WAITING = 12
+_MOST_WAITING = 8
+_MOST_SWEEPS = 5
 _UP_AFTER_S = 15.0  # a worker that was just started takes a moment
 _DOTS = {"running": ACCENT, "done": ACCENT, "failed": DANGER, "lost": WARNING}
 
@@ -38,19 +40,62 @@ def queue() -> None:
         frame.quiet("Nothing was trained here yet. What you queue shows up here, and goes on when this page is closed.")
         return
     _nobody_works(active + waiting)
+    train_engine.engine()
     _note()
     for row in active:
         _item(row)
     if waiting:
-        _heading(f"Waits ({len(waiting)})")
-        for row in waiting[:_MOST_WAITING]:
-            _item(row)
-        if len(waiting) > _MOST_WAITING:
-            frame.quiet(f"and {len(waiting) - _MOST_WAITING} more")
+        _waiting(rows, waiting)
+    _sweeps(rows)
     if ended:
         _heading("Ended")
         for row in ended:
             _item(row)
+
+
+def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
+    """The next ones, how many more and for how long, and the switch that pauses them all."""
+    paused = ordering.is_paused()
+    left = sweep_scene.time_left_s(rows)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        _heading(f"{'Paused' if paused else 'Waits'} ({len(waiting):,})")
+        st.button(
+            "Go on" if paused else "Pause",
+            icon=":material/play_arrow:" if paused else ":material/pause:",
+            type="tertiary",
+            key="train-pause",
+            help="Start waiting runs again" if paused else "Start no more runs; what runs goes on",
+            on_click=train_actions.go if paused else train_actions.pause,
+        )
+    if left:
+        frame.quiet(f"About {frame.duration(left)} until all are done.")
+    for row in waiting[:_MOST_WAITING]:
+        _item(row)
+    if len(waiting) > _MOST_WAITING:
+        frame.quiet(f"and {len(waiting) - _MOST_WAITING:,} more")
+
+
+def _sweeps(rows: list[dict[str, Any]]) -> None:
+    """Sweeps with runs under way, then the newest; a click opens one."""
+    of_sweep: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("sweep_id"):
+            of_sweep.setdefault(str(row["sweep_id"]), []).append(row)
+    if not of_sweep:
+        return
+    _heading("Sweeps")
+    for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
+        with st.container(key=f"train-item-sweep-{sweep_id}"):
+            st.button(
+                sweep_id,
+                key=f"train-open-sweep-{sweep_id}",
+                type="tertiary",
+                on_click=train_actions.open_sweep,
+                args=(sweep_id,),
+            )
+            share = sum(row["state"] == "done" for row in members) / len(members)
+            words = html.escape(sweep_scene.standing(members))
+            st.html(f'{frame.progress_bar(share)}<div class="train-under">{words}</div>')
 
 
 def under_html(row: dict[str, Any], *, brief: bool = False) -> str:
@@ -99,28 +144,43 @@ def _item(row: dict[str, Any]) -> None:
                 on_click=train_actions.open_run,
                 args=(run_id,),
             )
-            if state in ("queued", "running", "submitted"):
-                st.button(
-                    "",
-                    icon=":material/stop_circle:",
-                    key=f"train-stop-{run_id}",
-                    type="tertiary",
-                    help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
-                    disabled=row.get("wanted") == "stop",
-                    on_click=train_actions.stop,
-                    args=(run_id,),
-                )
-            elif state in ("stopped", "failed"):
-                st.button(
-                    "",
-                    icon=":material/resume:",
-                    key=f"train-resume-{run_id}",
-                    type="tertiary",
-                    help="Go on from its checkpoint",
-                    on_click=train_actions.resume,
-                    args=(run_id,),
-                )
+            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+                _item_buttons(row, run_id, str(state))
         st.html(under_html(row))
+
+
+def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
+    if state == "queued":
+        st.button(
+            "",
+            icon=":material/vertical_align_top:",
+            key=f"train-first-{run_id}",
+            type="tertiary",
+            help="Put it first",
+            on_click=train_actions.first,
+            args=([run_id],),
+        )
+    if state in ("queued", "running", "submitted"):
+        st.button(
+            "",
+            icon=":material/stop_circle:",
+            key=f"train-stop-{run_id}",
+            type="tertiary",
+            help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
+            disabled=row.get("wanted") == "stop",
+            on_click=train_actions.stop,
+            args=(run_id,),
+        )
+    elif state in ("stopped", "failed"):
+        st.button(
+            "",
+            icon=":material/resume:",
+            key=f"train-resume-{run_id}",
+            type="tertiary",
+            help="Go on from its checkpoint",
+            on_click=train_actions.resume,
+            args=(run_id,),
+        )
 
 
 def _nobody_works(pending: list[dict[str, Any]]) -> None:
@@ -144,8 +204,9 @@ def _note() -> None:
         frame.quiet(str(note["message"]))
 
 
-def _turn(row: dict[str, Any]) -> tuple[int, str, str]:
-    return -int(row.get("priority") or 0), str(row.get("queued_at")), str(row["id"])
+def _turn(row: dict[str, Any]) -> tuple[int, str]:
+    """Runs that were queued together keep their order."""
+    return -int(row.get("priority") or 0), str(row.get("queued_at"))
 
 
 def _heading(text: str) -> None:

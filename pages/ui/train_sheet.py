@@ -15,7 +15,7 @@ from ssrl_core.runs.folder import RunFolder
 
 LIVE_S = 2.0
 _ACTIVE = ("queued", "submitted", "running")
-_LOG_LINES = 200
+_LOG_LINES, _SEARCHED_LINES = 200, 20_000
 
 CSS = f"""
 .train-facts {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin: .2rem 0; }}
@@ -94,11 +94,29 @@ def _facts(row: dict[str, Any], state: dict[str, Any], metrics: Any) -> str:
         ("step", f"{state['step']:,} of {steps:,}" if steps else None),
         ("epoch", f"{state['epoch']:.1f} of {state['epochs']}" if steps and state["epochs"] else None),
         ("effective rank", f"{ranks.iloc[-1]:.1f}" if len(ranks) else None),
+        ("memory", memory_of(state) if row["state"] == "running" else None),
+        ("where", row.get("worker") if row["state"] == "running" else None),
         ("started", _clock(row.get("started_at"))),
         ("attempt", row["attempt"] if (row.get("attempt") or 0) > 1 else None),
     ]
     items = [f"<div><small>{name}</small>{html.escape(str(value))}</div>" for name, value in facts if value is not None]
     return f'<div class="train-facts">{"".join(items)}</div>'
+
+
+def memory_of(state: dict[str, Any]) -> str | None:
+    """Memory of a run's process, where it runs on this machine."""
+    import socket
+
+    import psutil
+
+    from ssrl_core.runs.estimate import size
+
+    if not state["pid"] or state["host"] != socket.gethostname():
+        return None
+    try:
+        return size(psutil.Process(state["pid"]).memory_info().rss)
+    except psutil.Error:
+        return None
 
 
 def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
@@ -180,7 +198,10 @@ def results_html(results: dict[str, Any]) -> str:
 
 def _folded(run: RunFolder) -> None:
     with st.expander("Log", icon=":material/receipt_long:"):
-        st.code(run.log_tail(_LOG_LINES) or "Nothing was said yet.", language=None, height=260)
+        wanted = st.text_input("Search the log", key="train-log-search", placeholder="loss, error …").casefold()
+        said = run.log_tail(_SEARCHED_LINES if wanted else _LOG_LINES)
+        found = "\n".join(line for line in said.splitlines() if wanted in line.casefold())
+        st.code(found or ("No line holds that." if said else "Nothing was said yet."), language=None, height=260)
     with st.expander("Spec", icon=":material/description:"):
         text = (run.path / "spec.yaml").read_text(encoding="utf-8")
         st.download_button(

@@ -58,17 +58,20 @@ def file_popover(draft: train_draft.Draft) -> None:
 
 
 def spec_text(draft: train_draft.Draft) -> str:
-    """The draft as the YAML of a run, or of a sweep over its seeds."""
-    if len(draft["seeds"]) == 1:
+    """The draft as the YAML of a run, or of a sweep."""
+    if not train_draft.is_sweep(draft):
         return dump_run(train_draft.spec_of(draft))
     return dump_yaml(train_draft.sweep_of(draft))
 
 
 def launch_button(draft: train_draft.Draft) -> None:
     """The primary action. It queues the run and starts a worker; both outlive this page."""
-    several = len(draft["seeds"])
+    try:
+        several = train_draft.run_count(draft)
+    except SSRLError:
+        several = len(draft["seeds"])  # said where the draft is launched, and at its place
     st.button(
-        "Train" if several == 1 else f"Train {several} runs",
+        "Train" if several == 1 else f"Train {several:,} runs",
         icon=":material/play_arrow:",
         type="primary",
         key="train-launch",
@@ -103,7 +106,7 @@ def _fetch(name: str) -> None:
 
 def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
-    from ssrl_core.runs.estimate import estimate
+    from ssrl_core.runs.estimate import estimate, free_bytes, size, slots
     from ssrl_core.runs.queue import identify
     from ssrl_core.runs.rows import imageset_of
 
@@ -111,11 +114,14 @@ def _cost_words(draft: train_draft.Draft) -> str:
     identify(spec)  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
-    each = "" if len(draft["seeds"]) == 1 else f" each, {frame.duration(found.seconds * len(draft['seeds']))} in all"
-    long = " Come back later: it goes on without this page." if found.seconds > _LONG_S else ""
+    runs = train_draft.run_count(draft)
+    whole = found.seconds * runs / slots()
+    each = "" if runs == 1 else f" each, {frame.duration(whole)} for all {runs:,}"
+    long = " Come back later: it goes on without this page." if whole > _LONG_S else ""
     return (
         f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
-        f"({basis}), then {frame.duration(found.rest_s)} of evaluation.{long}"
+        f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
+        f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
     )
 
 
@@ -130,14 +136,14 @@ def _launch() -> None:
     from ssrl_core.runs import queue, sweeps
     from ssrl_core.specs.sweep import SweepSpec
 
-    draft = train_state.current()
+    draft, sweep_id = train_state.current(), None
     try:
-        if len(draft["seeds"]) == 1:
+        if not train_draft.is_sweep(draft):
             asked = queue.submit(train_draft.spec_of(draft), start=False)
             runs, new = [asked["id"]], int(asked["created"])
         else:
             swept = sweeps.submit(SweepSpec.from_mapping(train_draft.sweep_of(draft)), start=False)
-            runs, new = swept["runs"], swept["created"]
+            runs, new, sweep_id = swept["runs"], swept["created"], swept["id"]
     except SSRLError as error:
         train_state.say("launch", error)
         return
@@ -149,7 +155,10 @@ def _launch() -> None:
     if there:
         words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
         train_state.say("sheet", f"{words}: the same settings and seed are the same run.")
-    st.query_params["run"] = runs[0]
+    if sweep_id:
+        st.query_params["sweep"] = sweep_id
+    else:
+        st.query_params["run"] = runs[0]
 
 
 def _begin(name: str) -> None:

@@ -29,6 +29,7 @@ from ssrl_core.runs.engines.local import child_environment, source_folder
 from ssrl_core.runs.engines.protocol import Engine
 from ssrl_core.runs.engines.settings import EngineSettings, load_settings, open_engine
 from ssrl_core.runs.locks import Lock, is_held, require_working_locks
+from ssrl_core.runs.tuning import Tuner
 from ssrl_core.runs.watch import Watch
 
 LOG = logging.getLogger("viewloom.coordinator")
@@ -36,6 +37,7 @@ IDLE_S = 15 * 60.0
 _NAP_S, _LONG_NAP_S = 0.1, 0.25
 _COUNT_S = 1.0
 _START_S = 20.0
+_END_S = 40.0
 _LOG_BYTES = 1_000_000
 
 
@@ -58,6 +60,21 @@ def about() -> dict[str, Any] | None:
         return stores.read_json(path)
     except SSRLError:
         return None
+
+
+def ask_to_end() -> bool:
+    """Ask the coordinator that is alive on this host to end in order: its children write checkpoints. True if asked."""
+    known = about()
+    if known is None or known["host"] != socket.gethostname() or known["pid"] == os.getpid():
+        return False
+    try:
+        os.kill(int(known["pid"]), signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    deadline = time.monotonic() + _END_S
+    while is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return True
 
 
 def start_detached(wait_s: float = _START_S) -> bool:
@@ -148,7 +165,7 @@ class Coordinator:
         idle_s: float = IDLE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.watch = Watch(engine)
+        self.watch, self.tuner = Watch(engine), Tuner()
         self._engine, self._lock, self._idle_s, self._clock = engine, lock, idle_s, clock
         self._ending: str | None = None
         self._busy_at = clock()
@@ -174,7 +191,7 @@ class Coordinator:
         moment = self._clock() if now is None else now
         try:
             self.watch.look(moment)
-            waiting = self._waiting(moment)
+            waiting = self._waiting(moment) + self.tuner.tick(moment, self._engine.slots)
             self._engine.tend(waiting)
             if self._ending is None and self._owns_the_store():
                 self.watch.feed(moment)

@@ -8,6 +8,7 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ssrl_core import stores
 from ssrl_core.runs import registry
 from ssrl_core.runs.engines.local import cores
 from ssrl_core.runs.folder import RunFolder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 40  # newest runs that are asked for their speed
 _TABLE_SIDE, _TABLE_CORES = 32, 2
+_SMALL_FILES = 400_000  # log, metrics, results
 _GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
 
 
@@ -32,6 +34,7 @@ class Estimate:
         images_per_s: speed (an image = all its views).
         measured: id of the run that the speed was measured in, None for a first estimate from the table.
         train_s, rest_s: seconds of training, of everything after it.
+        disk_bytes: what stays on disk when the run is done.
     """
 
     images: int
@@ -40,6 +43,7 @@ class Estimate:
     measured: str | None
     train_s: float
     rest_s: float
+    disk_bytes: int = 0
 
     @property
     def seconds(self) -> float:
@@ -62,7 +66,31 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     steps = images // spec.batch_size * spec.epochs
     rows = len(evaluated_ids(spec, imageset))
     after = Pace(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
-    return Estimate(images, steps, speed, measured, steps * spec.batch_size / speed, after)
+    kept = len(kept_ids(spec, imageset)) if spec.keep.embedding != "none" else 0
+    row = BACKBONES[spec.backbone.name]
+    disk = kept * (row.dim * 4 + 8) + row.parameters_m * 4e6 + _SMALL_FILES
+    return Estimate(images, steps, speed, measured, steps * spec.batch_size / speed, after, round(disk))
+
+
+def slots() -> int:
+    """Runs that the worker does at the same time: of the one that is alive, else as it would start."""
+    from ssrl_core.runs import coordinator
+
+    return max(1, int((coordinator.about() or {}).get("slots") or 1))
+
+
+def free_bytes() -> int:
+    """Room on the disk of the store."""
+    return shutil.disk_usage(stores.models_root()).free
+
+
+def size(count: float) -> str:
+    """Bytes in words: `3 MB`, `1.2 GB`."""
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} TB"
 
 
 def has_gpu() -> bool:

@@ -50,7 +50,7 @@ def _read() -> list[dict[str, Any]]:
     return registry.query(
         f"SELECT {listed}, json_extract(results, '$.knn.top1') AS knn_top1, "
         "(SELECT max(json_extract(value, '$.ami')) FROM json_each(results, '$.clusters')) AS ami "
-        "FROM runs ORDER BY coalesce(queued_at, created_at) DESC, id"
+        "FROM runs ORDER BY coalesce(queued_at, created_at) DESC, rowid"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str] | None = None) -> pd.Data
     if table.empty:
         return table
     columns = [column_of(table, name) for name in by] if by else _told_apart(table)
+    table = table.assign(**{name: table[name].map(_as_text) for name in columns})
     groups = table.groupby(columns, sort=False, dropna=False)
     numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in SCORES}).groupby(
         columns, sort=False, dropna=False
@@ -77,16 +79,27 @@ def save(table: pd.DataFrame, out: Path) -> None:
         raise SpecError(
             where="table", field="out", rule=f"a name that ends with {' or '.join(FORMATS)}", value=str(out), remedy=""
         )
-    plain = table.convert_dtypes()
     try:
-        if out.suffix.lower() == ".csv":
-            stores.replace(out, plain.to_csv(index=False, lineterminator="\n"))
-        else:
-            stores.replace(out, lambda file: plain.to_parquet(file, index=False))
+        stores.replace(out, content(table, out.suffix.lower()))
     except OSError as error:
         raise SpecError(
             where="table", field="out", rule="a file that can be written", value=str(out), remedy=str(error)
         ) from error
+
+
+def plain(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with lists and mappings as text, so that every column has one type."""
+    return table.map(_as_text)
+
+
+def content(table: pd.DataFrame, ending: str) -> bytes:
+    """A table as the bytes of a `.csv` or `.parquet` file."""
+    typed = plain(table).convert_dtypes()
+    if ending == ".csv":
+        return str(typed.to_csv(index=False, lineterminator="\n")).encode()
+    file = io.BytesIO()
+    typed.to_parquet(file, index=False)
+    return file.getvalue()
 
 
 def column_of(table: pd.DataFrame, name: str) -> str:
@@ -121,6 +134,13 @@ def flat(data: Any, prefix: str = "") -> dict[str, Any]:
 def _told_apart(table: pd.DataFrame) -> list[str]:
     varied = [str(column) for column in table.columns if str(column).startswith("vary.")]
     return [*("dataset", "backbone", "method"), *varied]
+
+
+def _as_text(value: Any) -> Any:
+    """Lists and mappings (a range of scales, a composition) as text, so that rows can be grouped by them."""
+    if isinstance(value, Mapping):
+        return str(value.get("name") or dict(value))
+    return str(list(value)) if isinstance(value, list | tuple) else value
 
 
 def _is(found: Any, value: str) -> bool:

@@ -56,6 +56,13 @@ def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, 
     return data
 
 
+def extend(sweep_id: str, runs: Iterable[Member]) -> None:
+    """Add runs to a sweep whose points follow from results."""
+    data = read(sweep_id)
+    data["runs"] += [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
+    _save(sweep_id, data)
+
+
 def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
     """Note that unlaid runs were stopped or deleted, or (None) are wanted again.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core import stores
 from ssrl_core.runs import coordinator, queue, registry, sweep_files, wanted
 
+_FIRST_POINTS = 2
+
 if TYPE_CHECKING:
     from ssrl_core.specs.sweep import SweepSpec, Varied
 
@@ -25,6 +27,8 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
     Raises:
         SpecError: a value of the sweep makes a spec that is not valid; nothing is queued then.
     """
+    if sweep.sampler["name"] == "optuna":
+        return _submit_tuned(sweep, priority, start)
     varied = sweep.runs()
     runs = wanted.identify_all(run.spec for run in varied)
     sweep_id = id_of(sweep)
@@ -33,6 +37,23 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
     if start:
         coordinator.start_detached()
     return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
+
+
+def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any]:
+    """Queue the first points of a sweep whose others follow from results; one that is there goes on."""
+    from ssrl_core.runs import bulk, tuning
+
+    tuning.require_optuna()
+    sweep_id, before = id_of(sweep), []
+    if sweep_files.path_of(sweep_id).is_file():
+        before = bulk.of_sweep(sweep_id)
+        bulk.resume_all(before, start=False)
+    else:
+        keep(sweep_id, sweep, [], [])
+    new = tuning.ask(sweep_id, _FIRST_POINTS, priority=priority)
+    if start:
+        coordinator.start_detached()
+    return {"id": sweep_id, "runs": [*before, *new], "created": len(new), "existing": len(before)}
 
 
 def id_of(sweep: SweepSpec) -> str:

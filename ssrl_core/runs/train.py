@@ -38,8 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lifeline", action="store_true", help="end when standard input closes (for coordinators)")
     args = parser.parse_args(argv)
     folder = Path(args.folder).absolute()
-    if not (folder / "spec.yaml").is_file():
-        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+    if _has_no_spec(folder):
         return BAD_SPEC
     if args.lifeline:
         lifeline.hold_on()
@@ -64,8 +63,7 @@ def attempt(folder: Path, *, by_hand: bool) -> int:
     Returns:
         The exit code (C6).
     """
-    if not (folder / "spec.yaml").is_file():
-        print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+    if _has_no_spec(folder):
         return BAD_SPEC
     lock = Lock(folder / "lock")
     try:
@@ -86,6 +84,13 @@ def attempt(folder: Path, *, by_hand: bool) -> int:
         child.close()
         journal.close()
         lock.give_back()
+
+
+def _has_no_spec(folder: Path) -> bool:
+    if (folder / "spec.yaml").is_file():
+        return False
+    print(f"{folder}: there is no spec.yaml. Name a run folder, or queue a spec with `train`.", file=sys.stderr)
+    return True
 
 
 class Child:

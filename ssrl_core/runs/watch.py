@@ -172,9 +172,10 @@ class Watch:
         state = run.state()
         if is_held(run.path / "lock") or self._lives_elsewhere(run.id, state, now):
             # started by hand, or by a coordinator that was killed (its child is just ending, or trains on elsewhere)
-            registry.change(
-                run.id, only_if=registry.ACTIVE, **{n: state[n] for n in ("phase", "alive_at", "progress", "eta_s")}
-            )
+            live = {name: state[name] for name in ("phase", "device", "alive_at", "progress", "eta_s")}
+            if state["state"] == "running":
+                live["state"] = "running"
+            registry.change(run.id, only_if=registry.ACTIVE, **live)
             if row["wanted"] == "stop" and not (run.path / "STOP").exists():
                 stores.replace(run.path / "STOP", "")
             return

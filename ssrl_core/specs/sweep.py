@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.errors import SpecError
-from ssrl_core.specs.parameters import refuse_unknown
 from ssrl_core.specs.run import RUN_SETTINGS, RunSpec, read_mapping
+from ssrl_core.specs.sweep_values import drawn_points, read_sampler, read_values
 
 MAX_RUNS = 100_000
 _SEED = next(row for row in RUN_SETTINGS if row.name == "seed")
@@ -34,13 +34,14 @@ class SweepSpec:
 
     Attributes:
         base: the run spec as plain data, compositions inlined.
-        vary: path -> values, in file order; `"*"` holds values that vary together.
-        sampler: {name: grid} or {name: random, count, seed}.
+        vary: path -> values, in file order; `"*"` holds values that vary together. With a sampler that draws, a range
+            {from, to, log} may take the place of values.
+        sampler: {name: grid}, {name: random, count, seed} or {name: optuna, count, goal, direction, seed}.
     """
 
     base: Mapping[str, Any]
     seeds: tuple[int, ...]
-    vary: Mapping[str, list[Any]]
+    vary: Mapping[str, Any]
     sampler: Mapping[str, Any]
     name: str | None = None
     where: str = "Sweep"
@@ -72,41 +73,54 @@ class SweepSpec:
                 value=vary,
                 remedy="Write vary: {epochs: [1, 2]}.",
             )
+        sampler = read_sampler(data.get("sampler", {"name": "grid"}), where)
         sweep = cls(
             spec.to_mapping(),
             _seeds(data.get("seeds", [spec.seed]), where),
-            {path: _values(v, path, where) for path, v in vary.items()},
-            _sampler(data.get("sampler", {"name": "grid"}), where),
+            {path: read_values(v, path, where, draws=sampler["name"] != "grid") for path, v in vary.items()},
+            sampler,
             spec.name,
             where,
         )
-        count = len(sweep.seeds) * _count(sweep)
-        if count > MAX_RUNS:
+        if sweep.count > MAX_RUNS:
             raise SpecError(
-                where=where, field="vary", rule=f"at most {MAX_RUNS} runs", value=count, remedy="Vary less at once."
+                where=where, field="vary", rule=f"at most {MAX_RUNS} runs", value=sweep.count, remedy="Vary less."
             )
         return sweep
+
+    @property
+    def count(self) -> int:
+        """Number of runs."""
+        return len(self.seeds) * _count(self)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data."""
         return {**self.base, "seeds": list(self.seeds), "vary": dict(self.vary), "sampler": dict(self.sampler)}
 
     def runs(self) -> list[Varied]:
-        """Every run, in file order, seeds innermost.
+        """Every run, in file order, seeds innermost; none with optuna, whose points follow from results.
 
         Raises:
             SpecError: if a value makes a spec that is not valid.
         """
-        runs = []
-        for values in self._points():
-            data = dict(self.base)
-            for path, value in values.items():
-                data = _assigned(data, path, value, self.where)
-            spec = RunSpec.from_mapping({**data, "seed": self.seeds[0]}, _place(self.where, values))
-            runs += [Varied(dataclasses.replace(spec, seed=seed), values) for seed in self.seeds]  # seeds were checked
-        return runs
+        points = [] if self.sampler["name"] == "optuna" else self._points()
+        return [run for values in points for run in self.at(values)]
+
+    def at(self, values: dict[str, Any]) -> list[Varied]:
+        """The runs of one point, one a seed.
+
+        Args:
+            values: path -> value.
+        """
+        data = dict(self.base)
+        for path, value in values.items():
+            data = _assigned(data, path, value, self.where)
+        spec = RunSpec.from_mapping({**data, "seed": self.seeds[0]}, _place(self.where, values))
+        return [Varied(dataclasses.replace(spec, seed=seed), values) for seed in self.seeds]  # seeds were checked
 
     def _points(self) -> list[dict[str, Any]]:
+        if any(isinstance(values, Mapping) for values in self.vary.values()):
+            return drawn_points(self.vary, self.sampler["count"], self.sampler["seed"])
         axes = [[value if path == "*" else {path: value} for value in values] for path, values in self.vary.items()]
         points = [
             dict(itertools.chain.from_iterable(part.items() for part in combo)) for combo in itertools.product(*axes)
@@ -130,6 +144,8 @@ def _place(where: str, values: Mapping[str, Any]) -> str:
 
 
 def _count(sweep: SweepSpec) -> int:
+    if sweep.sampler["name"] == "optuna" or any(isinstance(values, Mapping) for values in sweep.vary.values()):
+        return int(sweep.sampler["count"])
     grid = math.prod(len(values) for values in sweep.vary.values())
     return min(grid, sweep.sampler["count"]) if sweep.sampler["name"] == "random" else grid
 
@@ -145,64 +161,6 @@ def _seeds(value: Any, where: str) -> tuple[int, ...]:
             where=where, field="seeds", rule="different from each other", value=list(seeds), remedy="Name each once."
         )
     return seeds
-
-
-def _values(value: Any, path: str, where: str) -> list[Any]:
-    place = f"{where}, vary {path!r}"
-    if isinstance(value, Mapping):
-        return _spread(value, place)
-    if not isinstance(value, list | tuple) or not value:
-        raise SpecError(
-            where=place, field="values", rule="a list, or {from, to, count}", value=value, remedy="Write [0.1, 0.2]."
-        )
-    if path == "*" and not all(isinstance(item, Mapping) for item in value):
-        raise SpecError(
-            where=place, field="values", rule="a list of {path: value}", value=value, remedy="Name each path."
-        )
-    return list(value)
-
-
-def _spread(value: Mapping[str, Any], where: str) -> list[float]:
-    refuse_unknown(value, {"from", "to", "count", "log"}, where, "a key of a range")
-    first: Any = value.get("from")
-    last: Any = value.get("to")
-    count, log = value.get("count"), value.get("log", False)
-    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in (first, last))
-    if not numbers or not isinstance(count, int) or isinstance(count, bool) or count < 1 or not isinstance(log, bool):
-        raise SpecError(
-            where=where,
-            field="range",
-            rule="{from: number, to: number, count: whole number}",
-            value=dict(value),
-            remedy="Give all three.",
-        )
-    if log and (first <= 0 or last <= 0):
-        raise SpecError(
-            where=where, field="from, to", rule="above 0 with log", value=[first, last], remedy="Leave log out."
-        )
-    if count == 1:
-        return [float(first)]
-    steps = [i / (count - 1) for i in range(count)]
-    inner = [first * (last / first) ** t if log else first + (last - first) * t for t in steps]
-    return [float(first), *(round(x, 12) for x in inner[1:-1]), float(last)]
-
-
-def _sampler(value: Any, where: str) -> dict[str, Any]:
-    given = {"name": value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else {}
-    name = given.get("name")
-    if name == "grid" and set(given) == {"name"}:
-        return {"name": "grid"}
-    if name == "random" and set(given) <= {"name", "count", "seed"}:
-        count, seed = given.get("count"), given.get("seed", 0)
-        if isinstance(count, int) and not isinstance(count, bool) and count >= 1 and isinstance(seed, int):
-            return {"name": "random", "count": count, "seed": seed}
-    raise SpecError(
-        where=where,
-        field="sampler",
-        rule="{name: grid} or {name: random, count, seed}",
-        value=value,
-        remedy="Leave it out for grid.",
-    )
 
 
 def _assigned(data: dict[str, Any], path: str, value: Any, where: str) -> dict[str, Any]:

@@ -22,7 +22,14 @@ from tests.runs.test_kills import children_of, until, value_after
 from tests.runs.test_train import CHILD as REAL_CHILD
 from tests.runs.test_train import submit
 
-pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.skipif(os.name == "nt", reason="POSIX")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="POSIX"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # Dask's own sockets
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:distributed"),
+]
 CHILD = [sys.executable, str(FAKE_CHILD)]
 LONG = 240.0
 
@@ -142,7 +149,7 @@ def test_embedded_workers_take_runs_and_end_with_the_coordinator(queued, on):
     runs = [queued(seed=seed, behave={"steps": 10, "step_s": 0.05}) for seed in range(3)]
     until(finished(*runs), each=coordinator.tick, seconds=LONG)
     coordinator._engine.close()
-    left = [one for one in psutil.Process().children(recursive=True) if "nanny" in " ".join(one.cmdline())]
+    left = [one for one in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
     assert not left
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -257,3 +258,83 @@ def test_difference_of_two_specs_is_told_field_by_field(swept, capsys):
         {"path": "optimizer.lr", "first": 0.1, "second": 0.2},
         {"path": "seed", "first": 0, "second": 1},
     ]
+
+
+def tuned(count=6, **sampler):
+    base = spec().to_mapping()
+    vary = {"optimizer.lr": {"from": 1e-4, "to": 1e-1, "log": True}, "optimizer.name": ["sgd", "adam"]}
+    chosen = {"name": "optuna", "count": count, "goal": "knn.top1", **sampler}
+    return SweepSpec.from_mapping({**base, "seeds": [1, 2], "vary": vary, "sampler": chosen})
+
+
+def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_images):
+    from ssrl_core.runs import tuning
+
+    asked = sweeps.submit(tuned(count=24), start=False)
+    assert (len(asked["runs"]), states()) == (4, {"queued": 4})
+    assert tuning.unfinished() == [(asked["id"], 2)]
+    while tuning.unfinished():
+        for member in sweeps.members(asked["id"]):
+            lr = member["values"]["optimizer.lr"]
+            if registry.require(member["id"])["state"] != "done":
+                finish(member["id"], 1.0 - abs(np.log10(lr) + 2) / 3)  # best at 0.01
+        tuning.ask(asked["id"], 2)
+    members = sweeps.members(asked["id"])
+    assert len(members) == 48
+    far = [abs(np.log10(member["values"]["optimizer.lr"]) + 2) for member in members[::2]]
+    assert np.mean(far[-8:]) < np.mean(far[:8])
+    assert sweeps.submit(tuned(count=24), start=False)["created"] == 0
+    assert tuning.ask(asked["id"], 2) == []
+
+
+def test_coordinator_asks_for_points_in_a_process_of_its_own(kit_images, monkeypatch):
+    from ssrl_core.runs import tuning
+
+    asked = sweeps.submit(tuned(), start=False)
+    for run_id in asked["runs"]:
+        finish(run_id, 0.5)
+    tuner = tuning.Tuner()
+    assert tuner.tick(100.0, 2) == 1
+    (process,) = tuner._processes.values()
+    assert process.wait(timeout=120) == 0
+    assert states() == {"done": 4, "queued": 4}
+    bulk.stop_all(bulk.of_sweep(asked["id"]))
+    assert tuner.tick(200.0, 2) == 0  # somebody stopped it: no more points
+
+
+def test_optuna_that_is_not_installed_is_said(kit_images, monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SpecError, match="pip install optuna"):
+        sweeps.submit(tuned(), start=False)
+    assert states() == {}
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [
+        {"name": "optuna"},
+        {"name": "optuna", "count": 3, "direction": "up"},
+        {"name": "optuna", "count": 0},
+        {"name": "tpe", "count": 3},
+        {"name": "random", "count": 3, "goal": "knn.top1"},
+    ],
+)
+def test_bad_samplers_are_refused(sampler):
+    with pytest.raises(SpecError, match="sampler must be"):
+        SweepSpec.from_mapping({**spec().to_mapping(), "sampler": sampler})
+
+
+def test_random_sampler_draws_from_ranges_within_their_ends():
+    vary = {"optimizer.lr": {"from": 1e-4, "to": 1e-1, "log": True}, "terms.0.weight": {"from": 0.2, "to": 0.4}}
+    plain = {**spec().to_mapping(), "vary": vary, "sampler": {"name": "random", "count": 40, "seed": 3}}
+    runs = SweepSpec.from_mapping(plain).runs()
+    assert len(runs) == SweepSpec.from_mapping(plain).count == 40
+    assert runs == SweepSpec.from_mapping(plain).runs()
+    lrs = np.array([run.values["optimizer.lr"] for run in runs])
+    assert lrs.min() >= 1e-4
+    assert lrs.max() <= 1e-1
+    assert 0.2 < np.mean(lrs < 10**-2.5) < 0.8  # uniform in the logarithm
+    with pytest.raises(SpecError, match="count"):
+        SweepSpec.from_mapping({**plain, "sampler": {"name": "grid"}})

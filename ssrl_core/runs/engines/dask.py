@@ -123,7 +123,8 @@ class OwnWorkers(Place):
         """See `Place.connect`."""
         from distributed import Nanny, Scheduler, SpecCluster
 
-        host = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": None}
+        self.close()
+        host = {"host": "127.0.0.1", "dashboard": False, "dashboard_address": "127.0.0.1:0"}
         self._cluster = SpecCluster(
             scheduler={"cls": Scheduler, "options": {**host, "port": 0}},
             workers={n: {"cls": Nanny, "options": self._worker(n)} for n in range(self._count)},
@@ -143,6 +144,7 @@ class OwnWorkers(Place):
         """See `Place.close`."""
         if self._cluster is not None:
             self._cluster.close(timeout=10)
+        self._cluster = None
 
 
 class DaskEngine:

@@ -49,12 +49,13 @@ class SlurmPlace(Place):
         from dask_jobqueue import SLURMCluster
         from distributed.security import Security
 
+        self.close()
         shared = stores.models_root() / "cache" / "tls"
         shared.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._cluster = SLURMCluster(
             security=Security.temporary(),  # whoever reaches a scheduler can run code there
             shared_temp_directory=str(shared),
-            scheduler_options={"dashboard": False, "dashboard_address": None, "port": 0},
+            scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0", "port": 0},
             silence_logs=logging.ERROR,
             **self._asked(),
         )
@@ -83,6 +84,7 @@ class SlurmPlace(Place):
         """See `Place.close`."""
         if self._cluster is not None:
             self._cluster.close(timeout=10)
+        self._cluster, self._jobs = None, 0
 
     def _asked(self) -> dict[str, Any]:
         """A job, as dask-jobqueue is told."""

@@ -1,0 +1,183 @@
+"""The queue at scale: ten thousand runs queued and listed, a coordinator at rest, the table of a large sweep, and short
+runs a second through warm children and through a process for each.
+
+There is no peer for the first ones; short runs are measured beside a fresh process a run. Wall time and processor time
+are both given, because the machine may be busy with something else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.room.items import Item, Options, item
+from ssrl_core.runs import ordering, queue, registry, sweeps, tables
+from ssrl_core.runs.coordinator import Coordinator
+from ssrl_core.runs.engines.local import LocalEngine, cores
+from ssrl_core.specs.sweep import SweepSpec
+
+TITLE = "Ten thousand runs queued and listed, a coordinator at rest, a large table, short runs a second."
+NAME = "queue"
+RUNS, CLASSES, SWEEP_RUNS, SHORT = 10_000, 100, 2_000, 24
+_REST_S = 20.0
+
+Case = Callable[[], Iterator[tuple[str, str, float]]]
+
+
+def measure(options: Options) -> Iterator[Item]:
+    """An item for each case and metric; every case in a store of its own."""
+    for name, case in CASES.items():
+        if not options.wanted(name):
+            continue
+        with _own_stores():
+            for metric, unit, value in case():
+                yield item(NAME, name, metric, unit, round(value, 3), images="digits (scikit-learn)")
+
+
+def _enqueue() -> Iterator[tuple[str, str, float]]:
+    """A sweep of 2,000 values and five seeds: read, expanded, checked, identified, queued."""
+    wall, busy, _ = _timed(lambda: sweeps.submit(_sweep(RUNS // 5, 5), start=False))
+    yield "wall", "s", wall
+    yield "processor", "s", busy
+
+
+def _enqueue_distinct() -> Iterator[tuple[str, str, float]]:
+    """Ten thousand different values, one seed."""
+    wall, busy, _ = _timed(lambda: sweeps.submit(_sweep(RUNS, 1), start=False))
+    yield "wall", "s", wall
+    yield "processor", "s", busy
+
+
+def _list() -> Iterator[tuple[str, str, float]]:
+    sweeps.submit(_sweep(RUNS // 5, 5), start=False)
+    wall, busy, _ = _timed(registry.list_runs)
+    yield "wall", "s", wall
+    yield "processor", "s", busy
+    time.sleep(0.3)
+    registry.list_runs()
+    yield "wall, nothing changed", "s", _timed(registry.list_runs)[0]
+
+
+def _at_rest() -> Iterator[tuple[str, str, float]]:
+    """A real coordinator whose queue of ten thousand runs is paused."""
+    sweeps.submit(_sweep(RUNS // 5, 5), start=False)
+    ordering.pause()
+    process = subprocess.Popen([sys.executable, "-m", "ssrl_core", "worker"], stderr=subprocess.DEVNULL)
+    try:
+        seen = psutil.Process(process.pid)
+        time.sleep(5.0)
+        before = sum(seen.cpu_times()[:2])
+        time.sleep(_REST_S)
+        yield "share of a core", "%", 100 * (sum(seen.cpu_times()[:2]) - before) / _REST_S
+        yield "memory", "MB", seen.memory_info().rss / 1e6
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _table() -> Iterator[tuple[str, str, float]]:
+    """Results of 2,000 runs, two probes with 100 classes and a confusion table each."""
+    sweep = _sweep(SWEEP_RUNS // 5, 5)
+    asked = sweeps.submit(sweep, start=False)
+    text = json.dumps(_results())
+    registry.transact(lambda connection: connection.execute("UPDATE runs SET results = ?", [text]))
+    wall, busy, table = _timed(lambda: tables.classes_table(asked["id"]))
+    assert len(table) == SWEEP_RUNS * CLASSES * 2
+    yield "wall", "s", wall
+    yield "processor", "s", busy
+
+
+def _short_runs() -> Iterator[tuple[str, str, float]]:
+    for name, warm, count in (("warm children", True, SHORT), ("a process a run", False, 4)):
+        with _own_stores():
+            yield name, "runs/s", _per_second(warm, count)
+
+
+def _per_second(warm: bool, count: int) -> float:
+    """Short runs a second: the first ones, which pay the imports, are left out where children are warm."""
+    spec = {**_SPEC, "epochs": 1, "limit_train": 64, "evaluate": {"linear": None, "layouts": [], "clusters": [10]}}
+    slots = cores()
+    sweeps.submit(SweepSpec.from_mapping({**spec, "seeds": list(range(count + slots)), "vary": {}}), start=False)
+    engine = LocalEngine(slots, warm=warm)
+    coordinator = Coordinator(engine)
+    started, left_out = time.monotonic(), 0
+    while (done := registry.counts().get("done", 0)) < count + slots:
+        coordinator.tick()
+        time.sleep(0.02)
+        if warm and not left_out and done >= slots:
+            started, left_out = time.monotonic(), done
+    engine.close()
+    return (done - left_out) / (time.monotonic() - started)
+
+
+CASES: dict[str, Case] = {
+    "enqueue-10000": _enqueue,
+    "enqueue-10000-distinct": _enqueue_distinct,
+    "list-10000": _list,
+    "coordinator-at-rest": _at_rest,
+    "table-2000x100": _table,
+    "short-runs": _short_runs,
+}
+_SPEC: dict[str, Any] = {
+    "dataset": "digits",
+    "backbone": "tiny_cnn",
+    "method": "simclr",
+    "terms": "mnist-first-set",
+    "batch_size": 16,
+    "epochs": 2,
+}
+
+
+def _sweep(values: int, seeds: int) -> SweepSpec:
+    lr = {"from": 1e-4, "to": 1e-2, "count": values, "log": True}
+    return SweepSpec.from_mapping({**_SPEC, "seeds": list(range(seeds)), "vary": {"optimizer.lr": lr}})
+
+
+def _results() -> dict[str, Any]:
+    entry = {"n": 100, "correct": 71, "accuracy": 0.71, "low": 0.61, "high": 0.79}
+    classes = {f"class {number}": entry for number in range(CLASSES)}
+    confusion = [[1] * CLASSES for _ in range(CLASSES)]
+    linear = {"top1": 0.71, "mode": "cached", "epochs": 100, "classes": classes, "confusion": confusion}
+    return {
+        "clusters": {"10": {"ami": 0.4, "silhouette": 0.1}},
+        "knn": {"top1": 0.7, "classes": classes},
+        "linear": linear,
+    }
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
+    """Wall seconds, processor seconds, and what came back."""
+    wall, busy = time.perf_counter(), time.process_time()
+    answer = work()
+    return time.perf_counter() - wall, time.process_time() - busy, answer
+
+
+@contextlib.contextmanager
+def _own_stores() -> Iterator[None]:
+    """Stores that are empty but for the images, and gone afterwards."""
+    before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
+        queue.identify(_sweep(1, 1).runs()[0].spec)  # the images are made, modules are loaded
+        registry.counts()
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+if __name__ == "__main__":
+    from bench.room.command import main
+
+    sys.exit(main(NAME))
