@@ -6,19 +6,18 @@ Matplotlib, from the same figure.
 
 from __future__ import annotations
 
-import io
+import html
 import math
-import textwrap
+import re
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.errors import SpecError
+from ssrl_core.figures.sheets import KINDS, QUIET, plain, sheet
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
-DPI = 300
-_INK, _QUIET, _LINE = "#14181f", "#5b6470", "#e2e6eb"
+__all__ = ["KINDS", "figure_file"]
+_LINE = "#e2e6eb"
 _SYMBOLS = {"diamond": "D", "square": "s", "circle": "o"}
 _DASHES = {"dot": ":", "dash": "--", "dashdot": "-."}
 
@@ -33,41 +32,13 @@ def figure_file(fig: Figure, kind: str, *, caption: str = "", width_mm: float = 
     Raises:
         SpecError: another kind, or Matplotlib is not installed.
     """
-    if kind not in KINDS:
-        raise SpecError(where="Figure", field="kind", rule=f"one of {', '.join(KINDS)}", value=kind)
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure as Sheet
-    except ImportError:
-        raise SpecError(
-            where="Figure", field="kind", rule="drawn by Matplotlib", value=kind, remedy="Run: pip install matplotlib."
-        ) from None
-    look: Any = {
-        "font.size": 8,
-        "svg.fonttype": "path",
-        "pdf.fonttype": 42,
-        "text.color": _INK,
-        "axes.edgecolor": _QUIET,
-        "xtick.color": _QUIET,
-        "ytick.color": _QUIET,
-        "axes.labelcolor": _QUIET,
-        "svg.hashsalt": "viewloom",
-    }
-    with rc_context(look):
-        lines = textwrap.wrap(caption, int(width_mm * 0.86)) if caption else []
-        tall = height_mm + 3.6 * len(lines)
-        sheet = Sheet(figsize=(width_mm / 25.4, tall / 25.4), dpi=DPI)
-        axes = sheet.add_axes((0.14, (0.16 * height_mm + 3.6 * len(lines)) / tall, 0.81, 0.68 * height_mm / tall))
-        _draw(axes, sheet, fig)
-        if lines:
-            sheet.text(0.02, 0.015, "\n".join(lines), fontsize=6.5, color=_QUIET, va="bottom")
-        out = io.BytesIO()
-        metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]
-        sheet.savefig(out, format=kind, metadata=metadata, facecolor="white")
-    return out.getvalue()
+    title = _plain(fig.layout.title.text or "")
+    box = (0.14, 0.16, 0.81, 0.78)
+    size = {"width_mm": width_mm, "height_mm": height_mm}
+    return sheet(lambda axes, page: _draw(axes, page, fig), kind, title=title, caption=caption, box=box, **size)
 
 
-def _draw(axes: Any, sheet: Any, fig: Figure) -> None:
+def _draw(axes: Any, page: Any, fig: Figure) -> None:
     layout = fig.layout
     if layout.xaxis.type == "log":
         axes.set_xscale("log")
@@ -76,9 +47,9 @@ def _draw(axes: Any, sheet: Any, fig: Figure) -> None:
         if trace.type == "bar":
             _bar(axes, trace)
         elif trace.type == "heatmap":
-            _heatmap(axes, sheet, trace)
+            _heatmap(axes, page, trace)
         else:
-            _scatter(axes, sheet, trace)
+            _scatter(axes, trace)
     for shape in layout.shapes:
         _shape(axes, shape)
     _axis(axes.xaxis, layout.xaxis, axes.set_xlim, axes.set_xlabel)
@@ -87,19 +58,17 @@ def _draw(axes: Any, sheet: Any, fig: Figure) -> None:
         axes.xaxis.tick_top()
     if layout.yaxis.rangemode == "tozero":
         axes.set_ylim(bottom=0)
-    if layout.title.text:
-        sheet.text(0.02, 0.985, _plain(layout.title.text), fontsize=9, fontweight="bold", va="top")
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     if layout.yaxis.showgrid:
         axes.grid(axis="y", color=_LINE, lw=0.5)
 
 
-def _scatter(axes: Any, sheet: Any, trace: Any) -> None:
+def _scatter(axes: Any, trace: Any) -> None:
     x, y = list(trace.x), list(trace.y)
     mode = trace.mode or "lines"
     if "lines" in mode:
-        axes.plot(x, y, color=trace.line.color or _QUIET, lw=1.2, ls=_DASHES.get(trace.line.dash, "-"), zorder=2)
+        axes.plot(x, y, color=trace.line.color or QUIET, lw=1.2, ls=_DASHES.get(trace.line.dash, "-"), zorder=2)
     if "markers" not in mode:
         return
     marker, size = trace.marker, trace.marker.size or 6
@@ -112,11 +81,11 @@ def _scatter(axes: Any, sheet: Any, trace: Any) -> None:
         )
     shape = _SYMBOLS.get(marker.symbol or "circle", "o")
     area = (0.62 * size) ** 2
-    colour = marker.color or _QUIET
+    colour = marker.color or QUIET
     axes.scatter(x, y, marker=shape, s=area, alpha=marker.opacity or 1.0, lw=0.6, zorder=3, color=colour)
 
 
-def _heatmap(axes: Any, sheet: Any, trace: Any) -> None:
+def _heatmap(axes: Any, page: Any, trace: Any) -> None:
     from matplotlib.colors import LinearSegmentedColormap
 
     scale = LinearSegmentedColormap.from_list("scale", [tuple(stop) for stop in trace.colorscale])
@@ -124,7 +93,7 @@ def _heatmap(axes: Any, sheet: Any, trace: Any) -> None:
     edges = [[i - 0.5 for i in range(n + 1)] for n in (len(values[0]), len(values))]
     drawn = axes.pcolormesh(*edges, values, cmap=scale, vmin=trace.zmin, vmax=trace.zmax, edgecolors="white", lw=0.8)
     axes.set_facecolor("#f0f2f4")
-    sheet.colorbar(drawn, ax=axes, format=_percent, shrink=0.8)
+    page.colorbar(drawn, ax=axes, format=_percent, shrink=0.8)
 
 
 def _shape(axes: Any, shape: Any) -> None:
@@ -132,7 +101,7 @@ def _shape(axes: Any, shape: Any) -> None:
     from matplotlib.patches import Rectangle
 
     if shape.type == "line" and shape.x0 == shape.x1:
-        axes.axvline(shape.x0, color=_QUIET, lw=0.7, ls=_DASHES.get(shape.line.dash, "-"))
+        axes.axvline(shape.x0, color=QUIET, lw=0.7, ls=_DASHES.get(shape.line.dash, "-"))
     elif shape.type == "rect":
         size = shape.x1 - shape.x0, shape.y1 - shape.y0
         axes.add_patch(Rectangle((shape.x0, shape.y0), *size, fill=False, ec=shape.line.color, lw=1.2, zorder=4))
@@ -142,7 +111,7 @@ def _bar(axes: Any, trace: Any) -> None:
     lying = trace.orientation == "h"
     place, length = (list(trace.y), list(trace.x)) if lying else (list(trace.x), list(trace.y))
     draw = axes.barh if lying else axes.bar
-    draw(place, length, color=trace.marker.color or _QUIET, label=trace.name)
+    draw(place, length, color=trace.marker.color or QUIET, label=trace.name)
 
 
 def _axis(axis: Any, told: Any, limit: Any, label: Any) -> None:
@@ -153,7 +122,7 @@ def _axis(axis: Any, told: Any, limit: Any, label: Any) -> None:
     if told.range is not None:
         limit(*(10**v if told.type == "log" else v for v in told.range))
     if told.title.text:
-        label(_plain(told.title.text))
+        label(plain(_plain(told.title.text)))
 
 
 def _percent(value: float, _place: object = None) -> str:
@@ -161,10 +130,5 @@ def _percent(value: float, _place: object = None) -> str:
 
 
 def _plain(text: str) -> str:
-    """Without Plotly's few tags of HTML, and with nothing that Matplotlib would take for mathematics."""
-    import html
-    import re
-
-    return html.unescape(re.sub(r"<br\s*/?>", "\n", re.sub(r"</?(?:b|i|span|sub|sup)[^>]*>", "", text))).replace(
-        "$", r"\$"
-    )
+    """Without Plotly's few tags of HTML."""
+    return html.unescape(re.sub(r"<br\s*/?>", "\n", re.sub(r"</?(?:b|i|span|sub|sup)[^>]*>", "", text)))
