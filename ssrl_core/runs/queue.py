@@ -40,6 +40,10 @@ def identify(spec: RunSpec) -> Wanted:
     from ssrl_core.specs.run_fit import check_fit
 
     imageset = imageset_of(spec)
+    if spec.backbone.name.startswith("timm/"):
+        from ssrl_core.learning.backbones.timm_models import check_name
+
+        check_name(spec.backbone.name)
     check_fit(spec, len(bank_ids(spec, imageset)), imageset.shape)
     fingerprint = imageset.fingerprint
     return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
