@@ -118,8 +118,8 @@ RECIPES: dict[str, RecipeRow] = {
     ),
     "small": RecipeRow(
         "Small runs",
-        "Narrow heads, short queues and Adam: each method learns in minutes on a processor, with a small network.",
-        "chosen here, with the learning curves of docs/results/learning.md",
+        "Narrow heads, short queues and Adam, for a small network on a processor.",
+        "chosen here with bench/learning.py (docs/log.md)",
         _SMALL,
     ),
 }
