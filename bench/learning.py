@@ -1,6 +1,6 @@
 """Learning curves of the thirteen methods: a small network on real images, minutes each, beside what nothing learnt.
 
-    python -m bench.learning --dataset mnist --composition mnist-first-set --epochs 15 --limit-train 4096
+    python -m bench.learning --composition mnist-rotation-crop-padding --epochs 30 --limit-train 6000
     python -m bench.learning --table docs/results/learning.md
 
 The first trains every method with `recipe: small` (one that is there already is not trained again) and prints its

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import METHODS, method_row
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
@@ -17,6 +17,7 @@ from ssrl_core.specs.sweep import SweepSpec
 Draft = dict[str, Any]
 _MOST_SEEDS = 100
 _OF_SWEEP = ("seeds", "vary", "sampler")
+_EPOCHS = 100  # where a network that was not trained is to be trained after all
 
 
 def fresh(spec: Any) -> Draft:
@@ -83,7 +84,7 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     *way, last = path.split(".")
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
-    node[last] = value
+    node[last] = None if path == "backbone.weights" and not value else value
     return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
 
 
@@ -185,7 +186,8 @@ def seeds_text(seeds: list[int]) -> str:
 
 def _with_method(draft: Draft, name: str) -> Draft:
     """Another method with its own settings; optimizer and schedule change with it where they were the old one's own."""
-    old, row = METHODS[draft["method"]["name"]], METHODS[name]
+    old, row = method_row(draft["method"]["name"]), method_row(name)
+    draft["epochs"] = draft["epochs"] or _EPOCHS
     draft["method"] = {"name": name} | {setting.name: setting.default for setting in row.settings}
     if _is_own(draft["optimizer"], old.optimizer):
         draft["optimizer"] = draft["optimizer"] | {"momentum": 0.9} | dict(row.optimizer)
@@ -207,7 +209,7 @@ def _fitting(given: Mapping[str, Any]) -> dict[str, Any]:
 def _with_fitting_queue(draft: Draft) -> Draft:
     """The queue as a multiple of the batch, where the method needs that."""
     queue, batch = draft["method"].get("queue_size"), draft["batch_size"]
-    if queue and batch and METHODS[draft["method"]["name"]].queue_multiple and queue % batch:
+    if queue and batch and method_row(draft["method"]["name"]).queue_multiple and queue % batch:
         draft["method"]["queue_size"] = max(1, round(queue / batch)) * batch
     return draft
 

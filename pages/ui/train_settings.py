@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui import train_draft, train_state
 from ssrl_core.analysis.layouts import METHODS as LAYOUTS
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
@@ -41,9 +41,13 @@ def settings(draft: train_draft.Draft) -> None:
     """The folded settings."""
     with st.expander("All settings", icon=":material/tune:"):
         name = draft["method"]["name"]
-        st.html(f'<p class="vl-quiet">{METHODS[name].title}. {METHODS[name].sentence} {METHODS[name].paper}</p>')
-        _recipe(draft)
-        _grid("method", list(METHODS[name].settings), draft["method"])
+        row = method_row(name)
+        st.html(f'<p class="vl-quiet">{row.title[0].upper()}{row.title[1:]}. {row.sentence} {row.paper}</p>')
+        if row is not PRETRAINED:
+            _recipe(draft)
+        _grid("method", list(row.settings), draft["method"])
+        st.html('<div class="vl-group" style="margin-left:0">Network</div>')
+        _network(draft)
         st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
         _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
         st.html('<div class="vl-group" style="margin-left:0">Learning rate over the run</div>')
@@ -52,6 +56,23 @@ def settings(draft: train_draft.Draft) -> None:
         _evaluation(draft)
         st.html('<div class="vl-group" style="margin-left:0">Machine and name</div>')
         _machine(draft)
+
+
+def _network(draft: train_draft.Draft) -> None:
+    """Stem and weights to start from."""
+    first, second, *_ = st.columns([1, 3])
+    with first:
+        _choose("backbone.stem", "Stem", ["auto", "small", "standard"], draft["backbone"]["stem"])
+    with second:
+        key = train_state.show("train-backbone.weights", draft["backbone"]["weights"] or "")
+        st.text_input(
+            "Weights to start from",
+            key=key,
+            placeholder="none",
+            help="Empty for a new network; imagenet; or the path of a .safetensors file or a .pth (read weights-only).",
+            on_change=train_state.take,
+            args=("backbone.weights", key),
+        )
 
 
 def _recipe(draft: train_draft.Draft) -> None:

@@ -113,6 +113,8 @@ def _cost_words(draft: train_draft.Draft) -> str:
     spec = train_draft.spec_of(draft)
     identify(spec)  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
+    if not spec.is_trained:
+        return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
     runs = train_draft.run_count(draft)
     whole = found.seconds * runs / slots()

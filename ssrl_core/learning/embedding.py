@@ -140,6 +140,8 @@ def fresh_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
 
 def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
     """The reference beside a trained encoder: the same network before its first step, in evaluation mode."""
+    if not spec.is_trained:  # else the reference would be the network itself
+        spec = replace(spec, backbone=replace(spec.backbone, weights=None))
     return fresh_encoder(spec, imageset).eval()
 
 

@@ -60,6 +60,10 @@ def identify_all(specs: Iterable[RunSpec]) -> list[Wanted]:
 def _checked(spec: RunSpec) -> str:
     """Fingerprint of a spec's image set, once it is clear that the spec can train on it."""
     imageset = imageset_of(spec)
+    if spec.backbone.name.startswith("timm/"):
+        from ssrl_core.learning.backbones.timm_models import check_name
+
+        check_name(spec.backbone.name)
     check_fit(spec, len(bank_ids(spec, imageset)), imageset.shape)
     return imageset.fingerprint
 

@@ -11,8 +11,10 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.methods import PRETRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+from ssrl_core.stores import as_slug
 
 VERSION = 1
 OPTIMIZERS = ("sgd", "lars", "adam", "adamw")
@@ -203,6 +205,11 @@ class RunSpec:
         return read_run(data, where, base)
 
     @property
+    def is_trained(self) -> bool:
+        """False for a network that is taken as it comes (`method: pretrained`)."""
+        return self.method.name != PRETRAINED.name
+
+    @property
     def warmup_epochs(self) -> int:
         """Epochs of warm-up that are really used: at most a tenth of all."""
         return min(self.schedule.warmup_epochs, self.epochs // 10)
@@ -265,7 +272,8 @@ class RunSpec:
 
     def id_of_hash(self, spec_hash: str) -> str:
         """The run's id where its hash is known already."""
-        return f"{self.dataset.name[:24]}-{self.method.name}-{self.backbone.name}-s{self.seed}-{spec_hash[:8]}"
+        backbone = as_slug(self.backbone.name)
+        return f"{self.dataset.name[:24]}-{self.method.name}-{backbone}-s{self.seed}-{spec_hash[:8]}"
 
 
 def load_run(source: str | Path | Mapping[str, Any]) -> RunSpec:

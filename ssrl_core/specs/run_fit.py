@@ -21,6 +21,8 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
     Raises:
         SpecError: fewer images than a batch, more prototypes than images, views of sizes that the method cannot take.
     """
+    if not spec.is_trained:
+        return
     where = f"Run on {spec.dataset.name!r}"
     if images < max(2, spec.batch_size):
         raise SpecError(

@@ -1,0 +1,95 @@
+"""All thirteen methods, killed with -9 at random moments, end with the bits of a run that nobody disturbed.
+
+One process imports torch once and forks a child for each attempt; it watches the child's metrics and kills it when they
+have grown by a random number of bytes: in the middle of a step, of a line or of a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.run import dump_run
+from tests.learning.test_resume import _assert_same_run
+from tests.learning.tiny_runs import events, small_images, small_spec
+
+_FORKING = """
+import json, os, random, signal, sys, time
+from pathlib import Path
+import torch
+from ssrl_core.datasets import store
+from ssrl_core.learning import loop
+from ssrl_core.specs.run import load_run
+
+loop.CHECKPOINT_EVERY_S = loop._EPOCH_CHECKPOINT_AFTER_S = 0.0
+loop._CHECKPOINT_SHARE = 1e9
+images, root = store.load("kit"), Path(sys.argv[1])
+
+
+def attempt(spec, folder):
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            loop.fit(spec, images, folder)
+            code = 0
+        finally:
+            os._exit(code)
+    return child
+
+
+def grown(folder):
+    file = folder / "metrics.jsonl"
+    return file.stat().st_size if file.exists() else 0
+
+
+def disturb(spec, folder, more):
+    start, child, end = grown(folder), attempt(spec, folder), time.monotonic() + 60
+    while grown(folder) < start + more and time.monotonic() < end:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return False
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+killed = {}
+for file in sorted(root.glob("*.yaml")):
+    spec, rng = load_run(file), random.Random(file.stem)
+    killed[file.stem] = sum(disturb(spec, root / f"{file.stem}-broken", rng.randrange(200, 2500)) for _ in range(2))
+    for name in ("whole", "broken"):
+        assert os.waitpid(attempt(spec, root / f"{file.stem}-{name}"), 0)[1] == 0, (file.stem, name)
+print(json.dumps(killed))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_every_method_killed_at_random_moments_ends_with_the_same_bits(tmp_path: Path) -> None:
+    small_images(40)
+    root = tmp_path / "runs"
+    root.mkdir()
+    for method in METHODS:
+        (root / f"{method}.yaml").write_text(dump_run(small_spec(method, epochs=4)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _FORKING, str(root)],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    killed = json.loads(done.stdout)
+    assert sum(killed.values()) >= len(METHODS)
+    for method, times in killed.items():
+        broken = root / f"{method}-broken"
+        _assert_same_run(root / f"{method}-whole", broken)
+        assert len(events(broken, "resume")) <= times
