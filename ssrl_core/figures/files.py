@@ -42,7 +42,7 @@ def figure_file(fig: Figure, kind: str, *, caption: str = "", width_mm: float = 
         raise SpecError(
             where="Figure", field="kind", rule="drawn by Matplotlib", value=kind, remedy="Run: pip install matplotlib."
         ) from None
-    look = {
+    look: Any = {
         "font.size": 8,
         "svg.fonttype": "path",
         "pdf.fonttype": 42,
