@@ -1,4 +1,4 @@
-"""Every table and figure: its specs are valid, its published numbers are the file's, its verdicts follow from results."""
+"""Every table and figure: valid specs, the published numbers, verdicts that follow from results."""
 
 import json
 
