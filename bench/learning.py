@@ -43,6 +43,7 @@ def spec_of(method: str, args: argparse.Namespace) -> RunSpec:
             "seed": args.seed,
             "limit_train": args.limit_train,
             "device": args.device,
+            "precision": args.precision,
             "evaluate": {"clusters": [10], "linear": None, "layouts": [], "online_every_epochs": args.online_every},
             "keep": {"embedding": "test"},
             "tags": {TAG: True},
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--limit-train", type=int, default=None)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--online-every", type=int, default=3)
     parser.add_argument("--table", type=Path, help="write the table of all runs made so far, and train nothing")
     args = parser.parse_args()

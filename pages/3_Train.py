@@ -14,7 +14,7 @@ from pages.ui import (
     train_views,
 )
 
-CSS = train_form.CSS + train_queue.CSS + train_sheet.CSS
+CSS = train_form.CSS + train_queue.CSS + train_sheet.CSS + train_views.CSS
 QUESTION = "What shall a network learn, on which images and under which transformations?"
 
 place = frame.open_page("Train", QUESTION, icon="model_training", css=CSS)

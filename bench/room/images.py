@@ -29,6 +29,15 @@ def cifar_32(count: int = 512) -> Pictures:
     return Pictures(np.ascontiguousarray(pixels.transpose(0, 3, 1, 2)), "real CIFAR-10 (shared), 32 px")
 
 
+def cifar_32_labels(count: int = 512) -> npt.NDArray[Any]:
+    """Labels of the same images, else chance (the speed is the same)."""
+    file = _shared("data/cifar10/cifar10_small.npz")
+    if file is None:
+        return np.random.default_rng(0).integers(0, 10, count)
+    with np.load(file) as archive:
+        return archive["y_train"][:count]
+
+
 def cells_196(count: int = 64) -> Pictures:
     """Real three-channel cells of 68 px, enlarged to 196 px and taken to 8 bit."""
     file = _shared("data/bbbc021/cells.npz")

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-SHOWN = ("viewloom", "torch", "torchvision", "numba", "numpy", "kornia", "pillow", "lpips")
+SHOWN = ("viewloom", "torch", "torchvision", "numba", "numpy", "kornia", "pillow", "lpips", "lightly")
 
 
 @dataclass(frozen=True)

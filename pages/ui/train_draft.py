@@ -9,11 +9,13 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import METHODS, method_row
+from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import RunSpec
 
 Draft = dict[str, Any]
 _MOST_SEEDS = 100
+_EPOCHS = 100  # where a network that was not trained is to be trained after all
 
 
 def fresh(spec: Any) -> Draft:
@@ -68,7 +70,7 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     *way, last = path.split(".")
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
-    node[last] = value
+    node[last] = None if path == "backbone.weights" and not value else value
     return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
 
 
@@ -96,6 +98,39 @@ def remove_term(draft: Draft, term: int) -> Draft:
     if len(new["terms"]) > 1:
         del new["terms"][term]
     return new
+
+
+def apply_recipe(draft: Draft, name: str) -> Draft:
+    """A draft with the settings of a recipe: method, optimizer, schedule and batch size; the rest stays.
+
+    Raises:
+        SpecError: the method has no such recipe.
+    """
+    dropped = ("seeds", "optimizer", "schedule", "batch_size")
+    plain = {key: value for key, value in draft.items() if key not in dropped}
+    given = {**plain, "seed": draft["seeds"][0], "method": {"name": draft["method"]["name"]}, "recipe": name}
+    default = {} if RECIPES[name].of[draft["method"]["name"]].batch_size else {"batch_size": draft["batch_size"]}
+    return _with_fitting_queue(RunSpec.from_mapping(_fitting({**given, **default})).to_mapping()) | {
+        "seeds": draft["seeds"]
+    }
+
+
+def recipe_name(draft: Draft) -> str | None:
+    """The recipe whose settings the draft has, or None."""
+    keys = ("method", "optimizer", "schedule", "batch_size")
+    for name in recipes_for(draft):
+        try:
+            same = apply_recipe(draft, name)
+        except SpecError:
+            continue
+        if all(same[key] == draft[key] for key in keys):
+            return name
+    return None
+
+
+def recipes_for(draft: Draft) -> list[str]:
+    """Recipes of the draft's method."""
+    return [name for name, row in RECIPES.items() if draft["method"]["name"] in row.of]
 
 
 def composition_name(draft: Draft, term: int) -> tuple[str, bool]:
@@ -137,7 +172,8 @@ def seeds_text(seeds: list[int]) -> str:
 
 def _with_method(draft: Draft, name: str) -> Draft:
     """Another method with its own settings; optimizer and schedule change with it where they were the old one's own."""
-    old, row = METHODS[draft["method"]["name"]], METHODS[name]
+    old, row = method_row(draft["method"]["name"]), method_row(name)
+    draft["epochs"] = draft["epochs"] or _EPOCHS
     draft["method"] = {"name": name} | {setting.name: setting.default for setting in row.settings}
     if _is_own(draft["optimizer"], old.optimizer):
         draft["optimizer"] = draft["optimizer"] | {"momentum": 0.9} | dict(row.optimizer)
@@ -146,10 +182,20 @@ def _with_method(draft: Draft, name: str) -> Draft:
     return _with_fitting_queue(draft)
 
 
+def _fitting(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as plain data whose queue fits the batch that it keeps (a recipe may leave the batch as it is)."""
+    batch, row = given.get("batch_size"), METHODS[given["method"]["name"]]
+    sized = any(setting.name == "queue_size" for setting in row.settings)
+    if batch is None or not sized or not row.queue_multiple:
+        return dict(given)
+    queue = row.setting("queue_size").default
+    return {**given, "method": {**given["method"], "queue_size": max(1, round(queue / batch)) * batch}}
+
+
 def _with_fitting_queue(draft: Draft) -> Draft:
     """The queue as a multiple of the batch, where the method needs that."""
     queue, batch = draft["method"].get("queue_size"), draft["batch_size"]
-    if queue and batch and METHODS[draft["method"]["name"]].queue_multiple and queue % batch:
+    if queue and batch and method_row(draft["method"]["name"]).queue_multiple and queue % batch:
         draft["method"]["queue_size"] = max(1, round(queue / batch)) * batch
     return draft
 

@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui import frame, train_draft, train_state
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import preset_names, saved_names
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
 
 CSS = """
 [class*="st-key-train-line"] { row-gap: .55rem; column-gap: .5rem; }
@@ -26,25 +26,36 @@ def sentence(draft: train_draft.Draft) -> None:
     """The sentence, three lines: what learns, on what, under which transformations."""
     with _line("what"):
         st.markdown("Train")
-        _select("backbone.name", list(BACKBONES), 172, draft["backbone"]["name"], lambda name: BACKBONES[name].title)
+        network = draft["backbone"]["name"]
+        _select("backbone.name", list(dict.fromkeys([*BACKBONES, network])), 172, network, _network_title)
         st.markdown("with")
-        _select("method.name", list(METHODS), 172, draft["method"]["name"], lambda name: METHODS[name].title)
+        methods = [*METHODS, PRETRAINED.name]
+        _select("method.name", methods, 172, draft["method"]["name"], lambda name: method_row(name).title)
         st.markdown("on")
         _dataset(draft)
     _terms(draft)
+    trained = draft["method"]["name"] != PRETRAINED.name
     with _line("how"):
-        st.markdown("for")
-        _number("epochs", draft["epochs"], 92, low=1)
-        st.markdown("epochs of")
+        st.markdown("for" if trained else "measured with")
+        if trained:
+            _number("epochs", draft["epochs"], 92, low=1)
+            st.markdown("epochs of")
         _number("limit_train", draft["limit_train"], 104, low=2, empty="all", help="Train images; empty takes all.")
-        st.markdown("images, in batches of")
-        _number("batch_size", draft["batch_size"], 92, low=2)
+        if trained:
+            st.markdown("images, in batches of")
+            _number("batch_size", draft["batch_size"], 92, low=2)
+        else:
+            st.markdown("labelled images")
         st.markdown("with seeds")
         _seeds(draft)
     for place in ("terms", "seeds", "address"):
         words = train_state.said(place)
         if words is not None and not isinstance(words, str):
             frame.show_error(words)
+
+
+def _network_title(name: str) -> str:
+    return BACKBONES[name].title if name in BACKBONES else name
 
 
 def _terms(draft: train_draft.Draft) -> None:

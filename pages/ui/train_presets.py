@@ -70,6 +70,18 @@ STARTS: dict[str, Start] = {
         "6,000 handwritten digits and a tiny network: about ten minutes on two cores.",
         {**_TINY, "dataset": "mnist", "terms": "mnist-first-set", "epochs": 12, "limit_train": 6000},
     ),
+    "as-it-comes": Start(
+        "A network as it comes",
+        "On any machine",
+        "No training: measure and explore VGG16 with ImageNet weights, or with a file of yours, on your images.",
+        {
+            "dataset": "mnist",
+            "backbone": {"name": "vgg16", "weights": "imagenet"},
+            "method": "pretrained",
+            "limit_train": 2000,
+            "evaluate": {"layouts": ["umap"]},
+        },
+    ),
     "paper-mnist-first": Start(
         "MNIST, first set",
         "The paper",

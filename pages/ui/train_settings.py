@@ -8,9 +8,18 @@ import streamlit as st
 
 from pages.ui import train_draft, train_state
 from ssrl_core.analysis.layouts import METHODS as LAYOUTS
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
-from ssrl_core.specs.run import KEEP_SETTINGS, KNN_SETTINGS, OPTIMIZER_SETTINGS, RUN_SETTINGS, SCHEDULE_SETTINGS
+from ssrl_core.specs.recipes import RECIPES
+from ssrl_core.specs.run import (
+    HEADS,
+    KEEP_SETTINGS,
+    KNN_SETTINGS,
+    LINEAR_SETTINGS,
+    OPTIMIZER_SETTINGS,
+    RUN_SETTINGS,
+    SCHEDULE_SETTINGS,
+)
 
 _WORDS = {
     "lr": "learning rate",
@@ -19,17 +28,26 @@ _WORDS = {
     "warmup_epochs": "warm-up epochs",
     "final_lr": "final learning rate",
     "name": "kind",
+    "mode": "linear evaluation",
+    "heads": "projectors of the terms",
     "k": "kNN neighbours",
 }
 _MOST_K = 30
+_OWN = "own"
+_SHARES = (0.01, 0.1, 0.5, 1.0)
 
 
 def settings(draft: train_draft.Draft) -> None:
     """The folded settings."""
     with st.expander("All settings", icon=":material/tune:"):
         name = draft["method"]["name"]
-        st.html(f'<p class="vl-quiet">{METHODS[name].title}. {METHODS[name].sentence} {METHODS[name].paper}</p>')
-        _grid("method", list(METHODS[name].settings), draft["method"])
+        row = method_row(name)
+        st.html(f'<p class="vl-quiet">{row.title[0].upper()}{row.title[1:]}. {row.sentence} {row.paper}</p>')
+        if row is not PRETRAINED:
+            _recipe(draft)
+        _grid("method", list(row.settings), draft["method"])
+        st.html('<div class="vl-group" style="margin-left:0">Network</div>')
+        _network(draft)
         st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
         _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
         st.html('<div class="vl-group" style="margin-left:0">Learning rate over the run</div>')
@@ -38,6 +56,44 @@ def settings(draft: train_draft.Draft) -> None:
         _evaluation(draft)
         st.html('<div class="vl-group" style="margin-left:0">Machine and name</div>')
         _machine(draft)
+
+
+def _network(draft: train_draft.Draft) -> None:
+    """Stem and weights to start from."""
+    first, second, *_ = st.columns([1, 3])
+    with first:
+        _choose("backbone.stem", "Stem", ["auto", "small", "standard"], draft["backbone"]["stem"])
+    with second:
+        key = train_state.show("train-backbone.weights", draft["backbone"]["weights"] or "")
+        st.text_input(
+            "Weights to start from",
+            key=key,
+            placeholder="none",
+            help="Empty for a new network; imagenet; or the path of a .safetensors file or a .pth (read weights-only).",
+            on_change=train_state.take,
+            args=("backbone.weights", key),
+        )
+
+
+def _recipe(draft: train_draft.Draft) -> None:
+    """Whole sets of settings; with several terms, whether they share their heads."""
+    first, second, *_ = st.columns(4)
+    with first:
+        chosen = train_draft.recipe_name(draft) or _OWN
+        options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
+        key = train_state.show("train-recipe", chosen)
+        st.selectbox(
+            "Settings",
+            options,
+            key=key,
+            format_func=lambda name: RECIPES[name].title if name in RECIPES else "Own",
+            help=" ".join(f"{row.title}: {row.sentence}" for row in RECIPES.values()),
+            on_change=train_state.take_recipe,
+            args=(key,),
+        )
+    if len(draft["terms"]) > 1:
+        with second:
+            widget("heads", HEADS, draft["heads"])
 
 
 def _grid(group: str, rows: list[Parameter], values: dict[str, Any]) -> None:
@@ -82,6 +138,15 @@ def _evaluation(draft: train_draft.Draft) -> None:
         _several("evaluate.layouts", "Maps", list(LAYOUTS), key, LAYOUTS.__getitem__)
     with fourth:
         widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
+    first, second, *_ = st.columns(4)
+    with first:
+        shares = [float(share) for share in asked["finetune"]]
+        key = train_state.show("train-evaluate.finetune", shares)
+        known = sorted({*_SHARES, *shares})
+        _several("evaluate.finetune", "Fine-tuned with labels", known, key, lambda s: f"{100 * s:g} %")
+    with second:
+        if asked["linear"] is not None:
+            widget("evaluate.linear.mode", LINEAR_SETTINGS[0], asked["linear"]["mode"])
 
 
 def _machine(draft: train_draft.Draft) -> None:

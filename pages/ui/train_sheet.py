@@ -81,6 +81,8 @@ def _recipe(run: RunFolder) -> str:
         f"{f'{term.weight:g} × ' if several else ''}{term.composition.name} ({term.composition.sentence()})"
         for term in spec.terms
     ]
+    if not spec.is_trained:
+        return f"The network as it comes, with weights: {spec.backbone.weights or 'none'}; nothing is trained."
     images = f"{spec.limit_train:,} images" if spec.limit_train else "all train images"
     return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}."
 
@@ -171,6 +173,10 @@ def results_html(results: dict[str, Any]) -> str:
     told = {why for key, why in results["missing"].items() if not key.endswith("silhouette_projection")}
     said = f"{under}. Not measured: {html.escape('; '.join(sorted(told)))}." if told else f"{under}."
     table = f'<table class="train-results"><tr>{head}</tr>{"".join(rows)}</table>'
+    tuned = {100 * float(share): one["top1"] for share, one in results["finetune"].items() if one}
+    if tuned:
+        told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())
+        said += f" Fine-tuned with {told_of}."
     return f'{table}<p class="vl-quiet" style="margin:0">{said}</p>'
 
 

@@ -104,12 +104,14 @@ def _fetch(name: str) -> None:
 def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
     from ssrl_core.runs.estimate import estimate
+    from ssrl_core.runs.queue import identify
     from ssrl_core.runs.rows import imageset_of
 
     spec = train_draft.spec_of(draft)
+    identify(spec)  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
-    if not found.steps:
-        return f"A batch of {spec.batch_size} is more than the {found.images} train images. Take smaller batches."
+    if not spec.is_trained:
+        return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
     each = "" if len(draft["seeds"]) == 1 else f" each, {frame.duration(found.seconds * len(draft['seeds']))} in all"
     long = " Come back later: it goes on without this page." if found.seconds > _LONG_S else ""

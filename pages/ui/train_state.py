@@ -10,6 +10,7 @@ import streamlit as st
 from pages.ui import train_draft as drafts
 from pages.ui.train_presets import FIRST, STARTS
 from ssrl_core.errors import SSRLError
+from ssrl_core.specs.recipes import RECIPES
 
 _DRAFT, _ERRORS, _ARRIVED = "train-draft", "train-errors", "train-arrived"
 
@@ -51,6 +52,12 @@ def take_seeds(key: str) -> None:
 def take_composition(term: int, key: str) -> None:
     """Callback of a composition's select box."""
     edit("terms", drafts.set_composition, term, st.session_state[key])
+
+
+def take_recipe(key: str) -> None:
+    """Callback of the recipes' select box."""
+    if st.session_state[key] in RECIPES:
+        edit("recipe", drafts.apply_recipe, st.session_state[key])
 
 
 def say(at: str, words: SSRLError | str) -> None:

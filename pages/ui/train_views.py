@@ -1,21 +1,30 @@
-"""A look at what the network will see: some images, and two views of each under every term's composition."""
+"""What the network will see: the same images under every term's composition, side by side, and the steps that fight."""
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from pages.ui import frame, train_draft
+from pages.ui import frame, theme, train_draft
 from ssrl_core.specs.composition import dump, parse
+from ssrl_core.specs.fights import Fight, fights
+from ssrl_core.specs.run import Term
+from ssrl_core.specs.transforms import TRANSFORMS
 
-_IMAGES = 10
+CSS = f"""
+.train-term {{ font-weight: 600; margin: .2rem 0 0; }}
+.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
+.train-fight {{ color: {theme.WARNING}; font-size: .9rem; margin: .1rem 0; }}
+"""
+_IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
 _LARGEST = 96
 
 
 def strip(draft: train_draft.Draft) -> None:
-    """One picture: the images in the first row, then a row for each view."""
+    """For each term one picture: the images in the first row, then a row for each view."""
     from ssrl_core.datasets import store as image_sets
 
     if not image_sets.is_ready(draft["dataset"]["name"]):
@@ -25,32 +34,57 @@ def strip(draft: train_draft.Draft) -> None:
         from ssrl_core.runs.rows import imageset_of
 
         imageset = imageset_of(spec)
-        texts = tuple(dump(term.composition) for term in spec.terms)
-        picture = _picture(imageset, imageset.name, imageset.fingerprint, texts, spec.seed)
-        st.image(picture, width="stretch", alt="Images and their views")
-        said = [f"{term.composition.name}: {term.composition.sentence()}" for term in spec.terms]
-        frame.quiet(
-            f"First row: images as they are. Below: two views of each, as the training draws them. {'. '.join(said)}."
-        )
+        count = len(spec.terms)
+        for number, (column, term) in enumerate(zip(st.columns(count), spec.terms, strict=True)):
+            with column:
+                if count > 1:
+                    st.html(_heading(term))
+                images = _IMAGES.get(count, 3)
+                text = dump(term.composition)
+                picture = _picture(imageset, imageset.name, imageset.fingerprint, text, number, spec.seed, images)
+                alt = f"Images and their views under {term.composition.name}"
+                st.image(picture, width="stretch", alt=alt)
+                frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
+        if found := fights([term.composition for term in spec.terms]):
+            st.html(fights_html(found, count))
+        frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
+
+
+def fights_html(found: list[Fight], terms: int) -> str:
+    """A line for each pair of steps that fight, with the terms they stand in; nothing where none does."""
+    return "".join(
+        f'<p class="train-fight">{html.escape(f"{_named(one.first, terms)} against {_named(one.second, terms)}: ")}'
+        f"{html.escape(one.sentence)}</p>"
+        for one in found
+    )
+
+
+def _named(place: tuple[int, str], terms: int) -> str:
+    title = TRANSFORMS[place[1]].title
+    return title if terms == 1 else f"{title} (term {place[0] + 1})"
+
+
+def _heading(term: Term) -> str:
+    name = html.escape(term.composition.name)
+    return f'<p class="train-term">{name} <small>weight {term.weight:g}</small></p>'
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _picture(_imageset: Any, name: str, fingerprint: str, texts: tuple[str, ...], seed: int) -> bytes:
+def _picture(_imageset: Any, name: str, fingerprint: str, text: str, term: int, seed: int, images: int) -> bytes:
     import torch
 
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
     from ssrl_core.datasets.pictures import montage, png, to_rgb
 
-    chosen = np.sort(np.random.default_rng(0).permutation(_imageset.split_ids("all"))[:_IMAGES])
+    chosen = np.sort(np.random.default_rng(0).permutation(_imageset.split_ids("all"))[:images])
     pixels, channels = np.array(_imageset.pixels[chosen]), _imageset.channels
     side = min(max(_imageset.shape[1:]), _LARGEST)
     rows = [_fitted(torch.from_numpy(pixels.astype(np.float32) / _imageset.max_value), side)]
-    for number, text in enumerate(texts):
-        composition = parse(text)
-        drawn = draw(composition, chosen, seed=seed, epoch=0, term=number)
-        first = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)[0]
-        rows += [_fitted(views, side) for views in first[:2]]
+    composition = parse(text)
+    drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
+    groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)
+    rows += [_fitted(view, side) for group in groups for view in group][:2]
     tiles = np.concatenate([to_rgb(row, channels, max_value=1) for row in rows])
     return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
 

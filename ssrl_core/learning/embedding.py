@@ -140,6 +140,8 @@ def fresh_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
 
 def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
     """The reference beside a trained encoder: the same network before its first step, in evaluation mode."""
+    if not spec.is_trained:  # else the reference would be the network itself
+        spec = replace(spec, backbone=replace(spec.backbone, weights=None))
     return fresh_encoder(spec, imageset).eval()
 
 
@@ -153,12 +155,17 @@ def as_float(pixels: Tensor, max_value: int) -> Tensor:
     return pixels.to(_WIDE.get(pixels.dtype, pixels.dtype)).float() / max_value
 
 
+def sized(encoder: Encoder, images: Tensor) -> Tensor:
+    """Images (B,C,H,W) at the side that the encoder was built for (bilinear, antialiased)."""
+    size = (encoder.side, encoder.side)
+    if tuple(images.shape[-2:]) == size:
+        return images
+    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
 @torch.inference_mode()
 def _forward(encoder: Encoder, images: Tensor) -> NDArray[np.float32]:
-    if images.shape[-1] != encoder.side or images.shape[-2] != encoder.side:
-        size = (encoder.side, encoder.side)
-        images = functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
-    embedding: Tensor = encoder(images)
+    embedding: Tensor = encoder(sized(encoder, images))
     return embedding.float().cpu().numpy()
 
 

@@ -77,13 +77,15 @@ def _scaled(group: dict[str, Any], params: list[Tensor]) -> list[Tensor]:
         return []
     decay, gradients = group["weight_decay"], [_gradient(p) for p in params]
     lengths, steepness = torch._foreach_norm(params), torch._foreach_norm(gradients)
-    scales = []
+    scales, decays = [], []
     for length, steep in zip(lengths, steepness, strict=True):
         scale = group["eta"] * length / (steep + decay * length + _EPS)
         if group["clip"]:
             scale = (scale / group["lr"]).clamp(max=1.0) if group["lr"] > 0 else torch.ones_like(scale)
-        scales.append(torch.where((length > 0) & (steep > 0), scale, torch.ones_like(scale)))
-    return list(torch._foreach_mul(torch._foreach_add(gradients, params, alpha=decay), scales))
+        known = (length > 0) & (steep > 0)  # else the gradient stays as it is, without weight decay
+        scales.append(torch.where(known, scale, torch.ones_like(scale)))
+        decays.append(known * decay)
+    return list(torch._foreach_mul(torch._foreach_add(gradients, torch._foreach_mul(params, decays)), scales))
 
 
 def _gradient(parameter: Tensor) -> Tensor:

@@ -15,6 +15,8 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.checkpoint import read_checkpoint, write_checkpoint
+from ssrl_core.learning.devices import pick_device
+from ssrl_core.learning.embedding import fresh_encoder
 from ssrl_core.learning.encoders import save_encoder
 from ssrl_core.learning.memory import lacks_memory, out_of_memory
 from ssrl_core.learning.metrics import MetricsFile, effective_rank, line_stride, spread
@@ -70,6 +72,8 @@ def fit(
         Stopped: should_stop said so; a checkpoint is written.
         RunError: the loss is no number any more; the memory does not suffice; the disk is full.
     """
+    if not spec.is_trained:
+        return _as_it_comes(spec, imageset, folder)
     training = Training(spec, imageset)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(training, folder, report)
@@ -85,6 +89,15 @@ def fit(
     encoder = training.method.encoder.eval()
     save_encoder(folder / "encoder.safetensors", encoder, encoder_metadata(spec, imageset))
     return encoder
+
+
+def _as_it_comes(spec: RunSpec, imageset: ImageSet, folder: Path) -> Encoder:
+    """The encoder of `method: pretrained`: weights from elsewhere, no step taken."""
+    encoder = fresh_encoder(spec, imageset).eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    MetricsFile(folder / "metrics.jsonl", 0).close()
+    save_encoder(folder / "encoder.safetensors", encoder, encoder_metadata(spec, imageset))
+    return encoder.to(pick_device(spec.device))
 
 
 def encoder_metadata(spec: RunSpec, imageset: ImageSet) -> dict[str, str]:

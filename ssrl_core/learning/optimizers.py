@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.lars import LARS
-from ssrl_core.learning.methods.base import Method
+from ssrl_core.learning.methods.base import Method, base_name
 
 _CONSTANT = "constant_lr"
 
@@ -47,7 +47,7 @@ def parameter_groups(method: Method) -> list[dict[str, Any]]:
     moving: list[nn.Parameter] = list(method.encoder.parameters())
     constant: list[nn.Parameter] = []
     for name, head in method.heads.items():
-        (constant if name in method.constant_lr else moving).extend(head.parameters())
+        (constant if base_name(name) in method.constant_lr else moving).extend(head.parameters())
     groups: list[dict[str, Any]] = [{"params": moving, _CONSTANT: False}]
     if constant:
         groups.append({"params": constant, _CONSTANT: True})

@@ -23,6 +23,7 @@ from ssrl_core.learning.optimizers import build_optimizer, set_lr
 from ssrl_core.learning.schedules import Schedule
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec
+from ssrl_core.specs.run_fit import check_fit
 
 Rows = NDArray[np.int64]
 
@@ -50,7 +51,7 @@ class Training:
     def __init__(self, spec: RunSpec, imageset: ImageSet) -> None:
         self.spec, self.imageset = spec, imageset
         self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
-        _check(spec, len(self.image_ids))
+        check_fit(spec, len(self.image_ids), imageset.shape)
         self.device = pick_device(spec.device)
         self.steps_per_epoch = len(self.image_ids) // spec.batch_size
         self.steps = self.steps_per_epoch * spec.epochs
@@ -77,8 +78,8 @@ class Training:
         for rows in np.split(self._rows(step), self.spec.accumulate):
             total, parts, seen = self._forward(rows, epoch)
             torch.autograd.backward(total / self.spec.accumulate)
-            self.method.after_backward()
             losses += parts / self.spec.accumulate
+        self.method.after_backward()
         self.method.before_step()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -89,6 +90,7 @@ class Training:
         """Forward and backward for so many images of the first batch; takes no step."""
         total, _, _ = self._forward(self._rows(0)[:images], 0)
         torch.autograd.backward(total)
+        self.method.forget()
         self.optimizer.zero_grad(set_to_none=True)
 
     def begin_epoch(self, epoch: int) -> None:
@@ -98,6 +100,7 @@ class Training:
             for step in range(self.steps_per_epoch):
                 for rows in np.split(self._rows(step), self.spec.accumulate):
                     for term, views in enumerate(self._views(rows, 0)):
+                        self.method.term = term
                         self.method.remember(term, views, self._places(rows))
         self.method.begin_epoch()
 
@@ -127,6 +130,7 @@ class Training:
         losses: list[Tensor] = []
         first: TermLoss | None = None
         for term, views in enumerate(self._views(rows, epoch)):
+            self.method.term = term
             found = self.method.term_loss(term, views, self._places(rows))
             first = first or found
             losses.append(found.loss)
@@ -159,6 +163,7 @@ class Training:
             batch_size=spec.batch_size // spec.accumulate,
             images=len(self.image_ids),
             terms=len(spec.terms),
+            own_heads=spec.heads == "per_term",
             seed=spec.seed,
             precision=training_precision(spec.precision, self.device),
             device_type=self.device.type,
@@ -186,25 +191,6 @@ def _arranged(composition: Composition, groups: list[Tensor], device: torch.devi
         kept = views.whole if group.role == "global" else views.local
         kept.extend(view.contiguous(memory_format=torch.channels_last) for view in tensor)
     return views
-
-
-def _check(spec: RunSpec, images: int) -> None:
-    if images < spec.batch_size:
-        raise SpecError(
-            where="Run",
-            field="batch_size",
-            rule=f"at most {images}, the train images of {spec.dataset.name!r} that the run takes",
-            value=spec.batch_size,
-            remedy="Lower batch_size, or take more images (limit_train, where).",
-        )
-    if spec.batch_size % spec.accumulate:
-        raise SpecError(
-            where="Run",
-            field="accumulate",
-            rule=f"a divisor of batch_size ({spec.batch_size})",
-            value=spec.accumulate,
-            remedy="Choose a divisor, such as 1, 2 or 4.",
-        )
 
 
 def _check_views(method: Method, name: str, composition: Composition) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _LOOKED_AT = 40  # newest runs that are asked for their speed
 _TABLE_SIDE, _TABLE_CORES = 32, 2
+_UNKNOWN_IMAGES_PER_S = 5.0  # a network of timm
 _GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
 
 
@@ -90,7 +91,8 @@ def _measured(spec: RunSpec, side: int) -> tuple[float | None, str | None]:
 
 def _from_table(spec: RunSpec, side: int) -> float:
     """First estimate: the table's speed on two cores at 32 px, scaled."""
-    speed = BACKBONES[spec.backbone.name].cpu_images_per_s * (_TABLE_SIDE / side) ** 2 * 2 / _views(spec)
+    row = BACKBONES.get(spec.backbone.name)
+    speed = (row.cpu_images_per_s if row else _UNKNOWN_IMAGES_PER_S) * (_TABLE_SIDE / side) ** 2 * 2 / _views(spec)
     if has_gpu() and spec.device != "cpu":
         return speed * _GPU_TIMES
     return speed * max(1, cores()) / _TABLE_CORES

@@ -66,7 +66,8 @@ def make(part: str, subject: Subject) -> None:
         probe = measure.linear(subject.bank, subject.asked, subject.ground, subject.encoder, subject.device)
         subject.put("linear", probe)
     elif name == "finetune":
-        subject.put(which, (None, {"": "fine-tuning is not built in yet"}), under="finetune")
+        tuned = measure.finetune(float(which), subject.ground, subject.encoder, subject.device, subject.progress)
+        subject.put(which, tuned, under="finetune")
     elif name == "references":
         subject.put("references", _references(subject))
     elif name == "view":

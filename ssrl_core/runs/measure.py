@@ -5,6 +5,7 @@ Each function measures one part of `results.json` (C8) and returns it with the r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Answer = tuple[Any, dict[str, str]]
 
 NO_LABELS = "the image set has no labels"
+FINETUNE_EPOCHS = 20
 _WIDE, _FIRST = 512, 64  # raw pixels: k-means on the first 64 components finds the same clusters ten times as fast
 
 
@@ -110,4 +112,32 @@ def linear(bank: Rows, asked: Rows, ground: Ground, encoder: Encoder, device: An
         return None, {"": error.message}
     scored = class_accuracy(labels[ground.asked], predicted, images.classes)
     head = {"top1": scored["top1"], "mode": choice["mode"], "epochs": epochs}
+    return {**head, "classes": scored["classes"], "confusion": scored["confusion"]}, {}
+
+
+def finetune(share: float, ground: Ground, encoder: Encoder, device: Any, progress: Callable[[float], None]) -> Answer:
+    """One item of `finetune`: a copy of the network trained on with a share of the labels, as `linear` otherwise."""
+    from ssrl_core.analysis.classes import class_accuracy
+    from ssrl_core.learning.probes.finetune import fine_tune, labelled_share
+
+    labels, images = ground.labels, ground.imageset
+    if labels is None:
+        return None, {"": NO_LABELS}
+    try:
+        predicted = fine_tune(
+            encoder,
+            images,
+            ground.bank,
+            ground.asked,
+            share=share,
+            epochs=FINETUNE_EPOCHS,
+            seed=ground.spec.seed,
+            device=device,
+            report=progress,
+        )
+    except SpecError as error:
+        return None, {"": error.message}
+    scored = class_accuracy(labels[ground.asked], predicted, images.classes)
+    used = len(labelled_share(images, ground.bank, share))
+    head = {"top1": scored["top1"], "mode": "finetune", "epochs": FINETUNE_EPOCHS, "labels": used}
     return {**head, "classes": scored["classes"], "confusion": scored["confusion"]}, {}

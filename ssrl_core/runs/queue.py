@@ -34,11 +34,18 @@ def identify(spec: RunSpec) -> Wanted:
     """The run that a spec means; makes or fetches a built-in image set on first use.
 
     Raises:
-        SpecError: no such image set, channel or column.
+        SpecError: no such image set, channel or column; a spec that cannot train on these images.
     """
-    from ssrl_core.runs.rows import imageset_of
+    from ssrl_core.runs.rows import bank_ids, imageset_of
+    from ssrl_core.specs.run_fit import check_fit
 
-    fingerprint = imageset_of(spec).fingerprint
+    imageset = imageset_of(spec)
+    if spec.backbone.name.startswith("timm/"):
+        from ssrl_core.learning.backbones.timm_models import check_name
+
+        check_name(spec.backbone.name)
+    check_fit(spec, len(bank_ids(spec, imageset)), imageset.shape)
+    fingerprint = imageset.fingerprint
     return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
 
 

@@ -267,3 +267,20 @@ _ROWS = (
 )
 
 METHODS: dict[str, MethodRow] = {row.name: row for row in _ROWS}
+
+PRETRAINED = MethodRow(
+    "pretrained",
+    "no training",
+    "Takes the network as it comes: with weights from ImageNet or from a file of yours, or none.",
+    "",
+    (),
+    _own("sgd", 0.1, 0.0),
+    views="any",
+    queue_multiple=False,
+)
+"""Not a method: an encoder from elsewhere that is evaluated and explored like one's own. Its runs have 0 epochs."""
+
+
+def method_row(name: str) -> MethodRow:
+    """The row of a method, or `PRETRAINED`."""
+    return PRETRAINED if name == PRETRAINED.name else METHODS[name]

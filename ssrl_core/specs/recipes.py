@@ -72,30 +72,29 @@ _PAPER_IMAGENET100 = {
     "simclr": _paper(0.4, 1e-5, 128),
     "byol": _paper(0.45, 1e-5, 128),
 }
-_ADAM = {"name": "adam", "lr": 0.002, "weight_decay": 1e-4}
 _NARROW = {"hidden_dim": 256, "projection_dim": 64}
 _WIDE = {"hidden_dim": 256, "projection_dim": 256}
-_FOLLOWS = {"momentum_start": 0.97, "momentum_end": 1.0}
+_FOLLOWS = {"momentum_start": 0.95, "momentum_end": 1.0}
 
 
-def _small(settings: Mapping[str, Any]) -> Recipe:
-    return Recipe(settings, _ADAM, None, 128)
+def _small(settings: Mapping[str, Any], lr: float = 0.001) -> Recipe:
+    return Recipe(settings, {"name": "adam", "lr": lr, "weight_decay": 1e-4}, None, 64)
 
 
 _SMALL = {
-    "barlow_twins": _small(_WIDE),
+    "barlow_twins": _small(_WIDE, 0.002),
     "byol": _small({**_NARROW, **_FOLLOWS, "predictor_dim": 256}),
     "deepcluster_v2": _small({**_NARROW, "prototypes": 100}),
-    "dino": _small({**_NARROW, **_FOLLOWS, "prototypes": 256}),
-    "moco_v2_plus": _small({**_NARROW, "queue_size": 1024}),
+    "dino": _small({**_NARROW, **_FOLLOWS, "prototypes": 256, "teacher_temperature": 0.04}),
+    "moco_v2_plus": _small({**_NARROW, "temperature": 0.1, "queue_size": 256}),
     "nnbyol": _small({**_NARROW, **_FOLLOWS, "predictor_dim": 256, "queue_size": 1024}),
     "nnclr": _small({**_NARROW, "predictor_dim": 256, "queue_size": 1024}),
-    "ressl": _small({**_NARROW, "queue_size": 1024}),
-    "simclr": _small(_NARROW),
+    "ressl": _small({**_NARROW, "queue_size": 256}),
+    "simclr": _small(_NARROW, 0.002),
     "simsiam": _small({**_WIDE, "predictor_dim": 64}),
     "swav": _small({**_NARROW, "prototypes": 100, "queue_size": 512, "freeze_prototypes_epochs": 1}),
-    "vibcreg": _small({**_WIDE, "whitening_groups": 8}),
-    "vicreg": _small(_WIDE),
+    "vibcreg": _small({**_WIDE, "whitening_groups": 8}, 0.002),
+    "vicreg": _small(_WIDE, 0.002),
 }
 
 RECIPES: dict[str, RecipeRow] = {

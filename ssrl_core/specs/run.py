@@ -11,8 +11,10 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.methods import PRETRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+from ssrl_core.stores import as_slug
 
 VERSION = 1
 OPTIMIZERS = ("sgd", "lars", "adam", "adamw")
@@ -63,6 +65,12 @@ KEEP_SETTINGS = (
     _word(
         "checkpoint", "until_done", ("always", "until_done"), "Whether the last checkpoint stays when the run is done."
     ),
+)
+HEADS = _word(
+    "heads",
+    "shared",
+    ("shared", "per_term"),
+    "Whether several terms share projector and predictor or have their own; queues are always each term's own.",
 )
 RUN_SETTINGS = (
     _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
@@ -173,6 +181,7 @@ class RunSpec:
     seed: int = 5
     limit_train: int | None = None
     precision: str = "auto"
+    heads: str = "shared"
     device: str = "auto"
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
@@ -194,6 +203,11 @@ class RunSpec:
         from ssrl_core.specs.run_reading import read_run
 
         return read_run(data, where, base)
+
+    @property
+    def is_trained(self) -> bool:
+        """False for a network that is taken as it comes (`method: pretrained`)."""
+        return self.method.name != PRETRAINED.name
 
     @property
     def warmup_epochs(self) -> int:
@@ -218,6 +232,7 @@ class RunSpec:
             "optimizer": _plain(self.optimizer),
             "schedule": _plain(self.schedule),
             **{row.name: getattr(self, row.name) for row in RUN_SETTINGS},
+            "heads": self.heads,
             "device": self.device,
             "evaluate": {
                 "split": self.evaluate.split,
@@ -241,6 +256,8 @@ class RunSpec:
         for key in _NOT_HASHED:
             data.pop(key)
         data["dataset"]["name"] = fingerprint
+        if self.heads == HEADS.default or len(self.terms) == 1:
+            data.pop("heads")  # so that runs made before there was a choice keep their identity
         for term in data["terms"]:
             term["composition"].pop("name")
         return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -252,7 +269,8 @@ class RunSpec:
     def run_id(self, fingerprint: str) -> str:
         """`<dataset>-<method>-<backbone>-s<seed>-<hash8>`: the same spec is the same run."""
         digest = self.spec_hash(fingerprint)[:8]
-        return f"{self.dataset.name[:24]}-{self.method.name}-{self.backbone.name}-s{self.seed}-{digest}"
+        backbone = as_slug(self.backbone.name)
+        return f"{self.dataset.name[:24]}-{self.method.name}-{backbone}-s{self.seed}-{digest}"
 
 
 def load_run(source: str | Path | Mapping[str, Any]) -> RunSpec:

@@ -13,11 +13,12 @@ from ssrl_core.errors import SpecError
 from ssrl_core.specs import run as r
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS, MethodRow
+from ssrl_core.specs.methods import METHODS, PRETRAINED, MethodRow, method_row
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
 from ssrl_core.specs.recipes import with_recipe
 
 _KEYS = {f.name for f in dataclasses.fields(r.RunSpec)}
+_TIMM = re.compile(r"^timm/[a-zA-Z0-9_.]{1,80}$")
 _DEVICE = re.compile(r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
 _WEIGHT = Parameter("weight", "number", 1.0, "Weight of the loss.", 0.0, 1e6)
 _K = Parameter("clusters", "integer", 10, "Number of clusters.", 2, 10_000)
@@ -33,8 +34,8 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
         )
     stores.check_version(dict(data), where, r.VERSION)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
-    data = with_recipe(data, where)
-    method, row = _method(data.get("method"), where)
+    method, row = _method(with_recipe(data, where).get("method"), where)
+    data = with_recipe(data, where) if row is not PRETRAINED else _as_it_comes(data)
     plain = check_settings(
         r.RUN_SETTINGS[:-2], {k: data[k] for k in _names(r.RUN_SETTINGS[:-2]) if k in data}, where, "a spec"
     )
@@ -48,6 +49,7 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
         **plain,
         limit_train=_limit(data.get("limit_train"), where),
         precision=r.RUN_SETTINGS[-1].check(data.get("precision", "auto"), where),
+        heads=r.HEADS.check(data.get("heads", r.HEADS.default), where),
         device=_device(data.get("device", "auto"), where),
         evaluate=_evaluate(data.get("evaluate"), where),
         keep=r.KeepChoice(
@@ -57,8 +59,16 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
         notes=_text(data.get("notes"), where, "notes"),
         tags=_tags(data.get("tags"), where),
     )
+    if row is PRETRAINED:
+        return dataclasses.replace(spec, epochs=0)
     _check_together(spec, row, where)
     return spec
+
+
+def _as_it_comes(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a network that is not trained has no use for is left out, so that the same network is the same run."""
+    unused = ("epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe")
+    return {"terms": "identity", **{key: value for key, value in data.items() if key not in unused}}
 
 
 def _names(rows: tuple[Parameter, ...]) -> list[str]:
@@ -147,7 +157,8 @@ def _backbone(value: Any, where: str) -> r.BackboneChoice:
     given = _named(value, where, "backbone", "resnet18")
     place = f"{where}, backbone"
     refuse_unknown(given, {"name", "stem", "weights"}, place, "a key of backbone")
-    _one_of(given["name"], tuple(BACKBONES), place, "name")
+    if not _TIMM.match(given["name"]):
+        _one_of(given["name"], tuple(BACKBONES), place, "name")
     stem = given.get("stem", "auto")
     _one_of(stem, ("auto", "small", "standard"), place, "stem")
     weights = given.get("weights")
@@ -159,7 +170,8 @@ def _backbone(value: Any, where: str) -> r.BackboneChoice:
             value=weights,
             remedy="Leave it out for a new network.",
         )
-    if weights == "imagenet" and not BACKBONES[given["name"]].imagenet:
+    row = BACKBONES.get(given["name"])
+    if weights == "imagenet" and row is not None and not row.imagenet:
         raise SpecError(
             where=place,
             field="weights",
@@ -177,8 +189,8 @@ def _method(value: Any, where: str) -> tuple[r.MethodChoice, MethodRow]:
         )
     given = _named(value, where, "method", "simclr")
     name = given.pop("name")
-    _one_of(name, tuple(METHODS), f"{where}, method", "name")
-    row = METHODS[name]
+    _one_of(name, (*METHODS, PRETRAINED.name), f"{where}, method", "name")
+    row = method_row(name)
     settings = check_settings(row.settings, given, f"{where}, method {name}", f"method {name}")
     return r.MethodChoice(name, Frozen(settings)), row
 

@@ -128,9 +128,10 @@ def test_linear_probe_leaves_rows_without_label_out() -> None:
         linear_probe(x, np.zeros(len(x), dtype=int), x)
 
 
-def test_cached_and_paper_protocol_agree() -> None:
+@pytest.mark.parametrize("terms", ["identity", "mnist-first-set"])
+def test_cached_and_paper_protocol_agree(terms: str) -> None:
     images = small_images(120)
-    encoder = untrained_encoder(small_spec(), images)
+    encoder = untrained_encoder(small_spec(terms=terms), images)  # the second one's views have another side
     train, test = images.split_ids("train"), images.split_ids("test")
     through = linear_probe_through(encoder, images, train, test, epochs=20, device="cpu")
     embedded = [embed(encoder, images.pixels, ids, max_value=255, device="cpu") for ids in (train, test)]

@@ -183,7 +183,46 @@ def test_the_cost_is_shown_and_a_batch_that_is_too_large_is_said():
     test.number_input(key="train-batch_size").set_value(8).run()
     assert "images/s" in text_of(test)
     test.number_input(key="train-batch_size").set_value(512).run()
-    assert "Take smaller batches" in text_of(test)
+    assert "to 32 or less, or take more images" in text_of(test)
+
+
+def test_what_cannot_train_is_said_before_and_never_queued(started):
+    test = kit_page()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    test.selectbox(key="train-method.name").set_value("deepcluster_v2").run()
+    assert "Set prototypes to" in text_of(test)
+    test.button(key="train-launch").click().run()
+    assert registry.list_runs() == []
+    assert started == []
+    test.selectbox(key="train-recipe").set_value("small").run()
+    assert not test.exception
+    assert test.number_input(key="train-method.prototypes").value == 100
+
+
+def test_terms_are_seen_side_by_side_with_the_steps_that_fight():
+    make_imageset(c=3)
+    test = kit_page()
+    test.selectbox(key="train-term-0").set_value("cells-figure6-right").run()
+    assert "against" not in text_of(test)
+    test.button(key="train-add-term").click().run()
+    test.selectbox(key="train-term-1").set_value("cells-figure6-left").run()
+    assert not test.exception
+    said = text_of(test)
+    assert "Crop and resize (term 2) against Centre crop (term 1)" in said
+    assert test.selectbox(key="train-heads").value == "shared"
+
+
+@pytest.mark.parametrize("method", ["simclr", "moco_v2_plus", "byol", "swav"])
+def test_a_recipe_sets_method_optimizer_and_batch_and_is_recognised(method):
+    draft = drafts.fresh(
+        {"dataset": "kit", "method": method, "terms": "identity", "batch_size": 128, "recipe": "small"}
+    )
+    for name in drafts.recipes_for(draft):
+        changed = drafts.apply_recipe(draft, name)
+        drafts.spec_of(changed)
+        assert drafts.apply_recipe(draft, drafts.recipe_name(changed))["method"] == changed["method"]  # two may agree
+        assert changed["terms"] == draft["terms"]
+    assert drafts.recipe_name(drafts.put(draft, "method.hidden_dim", 77)) is None
 
 
 def test_a_bad_setting_is_said_where_it_was_made(started):

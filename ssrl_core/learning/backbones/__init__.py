@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.backbones.weights import lay_in, pretrained_state
+from ssrl_core.learning.backbones.weights import lay_in, made_for_small, pretrained_state, stem_in_file
 
 SMALL_BELOW_PX = 64
 _NOT_FAMILIES = {"encoder", "weights"}
@@ -55,7 +55,7 @@ def build(
         name: a row of `specs.backbones.BACKBONES`.
         channels, side: of the views, side in px.
         stem: "small" keeps the resolution of small images; "auto" takes it below 64 px, unless pretrained weights
-            (made with the standard stem) are asked for.
+            are asked for: then the one that these were made with.
         weights: None, "imagenet", or a file (.safetensors, or .pth read weights-only) with torchvision's key names.
         mean, sd: (channels,) of the train split, in 0..1.
         seed: of the initial weights; the global random state is left alone.
@@ -65,8 +65,9 @@ def build(
         SpecError: unknown name or stem, weights that are missing or do not fit.
     """
     family = _family(name)
-    small = _is_small(stem, side, weights, name)
     state = None if weights is None else pretrained_state(weights, name)
+    stem = stem_in_file(weights) or stem if stem == "auto" else stem
+    small = _is_small(stem, side, state, name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         body = family.body(name, channels, small, keys if state is None else state.keys())
@@ -86,17 +87,19 @@ def build(
     return encoder
 
 
-def _is_small(stem: str, side: int, weights: str | None, name: str) -> bool:
+def _is_small(stem: str, side: int, state: Mapping[str, Tensor] | None, name: str) -> bool:
     if stem not in ("auto", "small", "standard"):
         raise SpecError(
             where=f"Backbone {name}", field="stem", rule="auto, small or standard", value=stem, remedy="Use auto."
         )
-    if weights is not None and stem == "auto":
-        return False
+    if state is not None and stem == "auto":
+        return made_for_small(state)
     return stem == "small" or (stem == "auto" and side < SMALL_BELOW_PX)
 
 
 def _family(name: str) -> ModuleType:
+    if name.startswith("timm/"):
+        return importlib.import_module(f"{__name__}.timm_models")
     for family in _families():
         if name in family.NAMES:
             return family

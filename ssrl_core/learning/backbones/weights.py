@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -17,6 +18,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 
 _DOWNLOAD_TIMEOUT_S = 20.0
+_COPIES = ("momentum", "encoder_k", "teacher")
 
 
 def pretrained_state(weights: str, name: str) -> dict[str, Tensor]:
@@ -38,6 +40,7 @@ def lay_in(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
         SpecError: keys or shapes do not fit.
     """
     own = encoder.body.state_dict()
+    weights = stripped(weights, own)
     state = {key: value.float() if value.is_floating_point() else value for key, value in weights.items() if key in own}
     first = next(iter(own))
     if first in state and state[first].shape[1] != encoder.channels:
@@ -57,6 +60,44 @@ def lay_in(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
     encoder.body.load_state_dict(state, strict=False)
 
 
+def stripped(weights: Mapping[str, Tensor], own: Collection[str]) -> Mapping[str, Tensor]:
+    """Weights without what other code puts before each key (`module.`, `backbone.`, `module.encoder_q.` …).
+
+    Where a file holds several networks of this kind, the one that was trained is taken before its momentum copy.
+    """
+    first = next(iter(own))
+    prefixes = {key.removesuffix(first) for key in weights if key.endswith(first)}
+    prefixes = {prefix for prefix in prefixes if not prefix or prefix.endswith(".")}
+    if not prefixes or "" in prefixes:
+        return weights
+    known = {prefix: sum(prefix + key in weights for key in own) for prefix in prefixes}
+    best = max(prefixes, key=lambda prefix: (known[prefix], not any(w in prefix for w in _COPIES), prefix))
+    return {key.removeprefix(best): value for key, value in weights.items() if key.startswith(best)}
+
+
+def stem_in_file(weights: str | None) -> str | None:
+    """The stem that an encoder of ours was built with, None for any other file."""
+    if weights is None or not weights.endswith(".safetensors"):
+        return None
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(weights, framework="pt") as file:
+            return (file.metadata() or {}).get("stem")
+    except (OSError, SafetensorError):
+        return None  # reading the weights says what is wrong with it
+
+
+def made_for_small(weights: Mapping[str, Tensor]) -> bool:
+    """Whether a first convolution `conv1` of 3x3 (ResNet) or patches of 2 px (ConvNeXt) says so."""
+    for key, value in weights.items():
+        if key.endswith("features.0.0.weight") and value.ndim == 4:
+            return bool(value.shape[-1] == 2)
+        if key == "conv1.weight" or (key.endswith(".conv1.weight") and "layer" not in key and value.ndim == 4):
+            return bool(value.shape[-1] == 3)
+    return False
+
+
 def imagenet_state(name: str) -> dict[str, Tensor]:
     """ImageNet weights of a backbone: from `models/weights`, the torch cache, or the network.
 
@@ -65,6 +106,8 @@ def imagenet_state(name: str) -> dict[str, Tensor]:
     """
     from torchvision import models
 
+    if name.startswith("timm/"):
+        return _timm_state(name)
     if name not in models.list_models():
         raise SpecError(
             where=f"Backbone {name}",
@@ -92,12 +135,39 @@ def read_state(path: Path, name: str) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return dict(load_file(path))
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(state.get("state_dict", state))
+        return _tensors(torch.load(path, map_location="cpu", weights_only=True))
     except FileNotFoundError as error:
         raise _missing(name, str(path), f"Lay the file at {path}.") from error
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         raise _missing(name, str(path), f"The file cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def _tensors(loaded: Any) -> dict[str, Tensor]:
+    """The tensors of a checkpoint, wherever it keeps them."""
+    for key in ("state_dict", "model", "teacher", "student"):
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
+            loaded = loaded[key]
+            break
+    found = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    if not found:
+        raise ValueError("there are no tensors in it")
+    return found
+
+
+def _timm_state(name: str) -> dict[str, Tensor]:
+    from ssrl_core.learning.backbones.timm_models import pretrained
+
+    official = f"{name.replace('/', '_')}.safetensors"
+    if (stores.weights_root() / official).is_file():
+        return read_state(stores.weights_root() / official, name)
+    try:
+        with _timeout(_DOWNLOAD_TIMEOUT_S):
+            return pretrained(name)
+    except SpecError:
+        raise
+    except Exception as error:  # its hub raises many kinds without a network
+        remedy = f"They could not be fetched ({error}). Lay {official} into {stores.weights_root()}."
+        raise _missing(name, "imagenet", remedy) from error
 
 
 def _download(url: str, official: str, name: str) -> dict[str, Tensor]:

@@ -11,14 +11,20 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.queues import Queue
+
+
+class Pushed(Protocol):
+    """What moves on with each batch: a queue, a centre."""
+
+    def push(self, rows: Tensor) -> None:
+        """Take a batch in."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class Setup:
         batch_size: images of one forward pass (the run's batch divided by `accumulate`).
         images: train images.
         terms: weighted terms; each has a state of its own.
+        own_heads: each term has heads of its own; else all share them.
         seed: of heads and queues.
         precision: type of the forward passes on `device_type`, None for float32.
     """
@@ -36,6 +43,7 @@ class Setup:
     batch_size: int
     images: int
     terms: int = 1
+    own_heads: bool = False
     seed: int = 5
     precision: torch.dtype | None = None
     device_type: str = "cpu"
@@ -68,10 +76,12 @@ class Method(nn.Module):
 
     Attributes:
         encoder: what is kept.
-        heads: projector, predictor, prototypes: shared by all terms, trained.
+        heads: projector, predictor, prototypes: shared by all terms (or `projector_1` … for the others), trained.
         teacher: slowly following copies, or empty.
         states: one module a term (queues, centre, memory), only buffers, saved with the checkpoint.
         epoch: set by the loop before each epoch, after a resume too.
+        term: number of the term at work, set before `term_loss` and `remember`: where each term has heads of its own,
+            `head` and `taught` take its own.
         first_pass: wants `remember` for every batch before the first step (deepcluster_v2).
         lars_clips: LARS is clipped (False for vibcreg).
         constant_lr: heads whose learning rate stays (simsiam's predictor).
@@ -88,7 +98,8 @@ class Method(nn.Module):
         self.settings = settings
         self.setup = setup
         self.epoch = 0
-        self._waiting: list[tuple[Queue, Tensor]] = []
+        self.term = 0
+        self._waiting: dict[int, tuple[Pushed, int, list[Tensor]]] = {}
         self.heads = nn.ModuleDict()
         self.teacher = nn.ModuleDict()
         self.states = nn.ModuleList()
@@ -126,9 +137,16 @@ class Method(nn.Module):
         """Called for each batch before the first step, where `first_pass` is true."""
 
     def after_backward(self) -> None:
-        """Called after each backward pass: now the queues may change."""
-        for queue, rows in self._waiting:
-            queue.push(rows)
+        """Called once all parts of a batch had their backward pass: now queues and centres may change.
+
+        A batch in parts changes them as the whole batch would have: every part met them as they were before.
+        """
+        for state, dim, rows in self._waiting.values():
+            state.push(torch.cat(rows, dim=dim))
+        self._waiting.clear()
+
+    def forget(self) -> None:
+        """Drop what waits to be pushed: the batch is not taken."""
         self._waiting.clear()
 
     def before_step(self) -> None:
@@ -147,9 +165,14 @@ class Method(nn.Module):
             source = self.encoder if name == "encoder" else self.heads[name]
             follow(list(copied.parameters()), list(source.parameters()), tau)
 
-    def enqueue(self, queue: Queue, rows: Tensor) -> None:
-        """Queue rows of unit length once the gradients are there: the backward pass still needs the queue as it was."""
-        self._waiting.append((queue, rows.detach()))
+    def push_later(self, state: Pushed, rows: Tensor, *, dim: int = 0) -> None:
+        """Push rows once all gradients are there: until then everything needs the state as it was.
+
+        Args:
+            state: a queue, or a centre.
+            rows: a part of the batch; parts are joined along `dim`.
+        """
+        self._waiting.setdefault(id(state), (state, dim, []))[2].append(rows.detach())
 
     def state(self, term: int) -> Any:
         """The module that keeps a term's queue, centre or memory."""
@@ -169,7 +192,16 @@ class Method(nn.Module):
     def head(self, name: str, x: Tensor) -> Tensor:
         """A head's output as float32 (float64 stays)."""
         with self.mixed():
-            return _plain(self.heads[name](x))
+            return _plain(self.heads[self.own(name)](x))
+
+    def own(self, name: str) -> str:
+        """The key of a head for the term at work: the shared one, or the term's own."""
+        key = own_key(name, self.term)
+        return key if key in self.heads else name
+
+    def every(self, name: str) -> list[nn.Module]:
+        """A head of all terms: one where it is shared."""
+        return [head for key, head in self.heads.items() if base_name(key) == name]
 
     def projected(self, views: Views) -> tuple[Tensor, Tensor, Tensor]:
         """The first view's embedding (B,D), and the projections (B,P) of the two whole views."""
@@ -180,13 +212,23 @@ class Method(nn.Module):
     def taught(self, view: Tensor, head: str = "projector") -> Tensor:
         """The teacher's projection of a view, without gradients."""
         with self.mixed():
-            return _plain(self.teacher[head](self.teacher["encoder"](view)))
+            return _plain(self.teacher[self.own(head)](self.teacher["encoder"](view)))
 
     def mixed(self) -> AbstractContextManager[Any]:
         """Autocast where the run has a precision below float32; losses are computed outside of it."""
         if self.setup.precision is None:
             return nullcontext()
         return torch.autocast(self.setup.device_type, dtype=self.setup.precision)
+
+
+def own_key(name: str, term: int) -> str:
+    """Key of a term's own head: the first term has the plain name."""
+    return name if term == 0 else f"{name}_{term}"
+
+
+def base_name(key: str) -> str:
+    """`projector` of `projector_1`."""
+    return key.partition("_")[0]
 
 
 def momentum_at(step: int, steps: int, start: float, end: float) -> float:

@@ -67,9 +67,15 @@ class Center(nn.Module):
 
     value: Tensor
 
-    def __init__(self, prototypes: int) -> None:
+    def __init__(self, prototypes: int, momentum: float) -> None:
         super().__init__()
+        self.momentum = momentum
         self.register_buffer("value", torch.zeros(1, prototypes))
+
+    @torch.no_grad()
+    def push(self, rows: Tensor) -> None:
+        """Move on by the answers (N,K) to all views of a batch."""
+        self.value.copy_(moved_center(self.value, [rows], momentum=self.momentum))
 
 
 class Dino(Method):
@@ -83,10 +89,10 @@ class Dino(Method):
         self.heads["projector"] = DinoHead(encoder.dim, *widths)
         self.add_teacher("projector")
         for _ in range(setup.terms):
-            self.states.append(Center(settings["prototypes"]))
+            self.states.append(Center(settings["prototypes"], settings["center_momentum"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
-        """Every student view against the other views of the teacher; the centre moves on."""
+        """Every student view against the other views of the teacher; then the centre moves on."""
         embeddings = [self.embed(view) for view in views.all]
         student = [self.head("projector", h) for h in embeddings]
         teacher = [self.taught(view) for view in views.whole]
@@ -98,14 +104,14 @@ class Dino(Method):
             temperature=self.settings["temperature"],
             teacher_temperature=self.settings["teacher_temperature"],
         )
-        with torch.no_grad():
-            center.copy_(moved_center(center, teacher, momentum=self.settings["center_momentum"]))
+        self.push_later(self.state(term), torch.cat(teacher))
         return TermLoss(loss, embeddings[0].detach(), student[0].detach())
 
     def before_step(self) -> None:
         """The prototypes stay as they are in the first epochs."""
         if self.epoch < self.settings["freeze_prototypes_epochs"]:
-            self.heads["projector"].prototypes.grad = None
+            for head in self.every("projector"):
+                head.prototypes.grad = None  # type: ignore[union-attr,assignment]
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

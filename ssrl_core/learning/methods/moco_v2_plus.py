@@ -59,8 +59,8 @@ class MoCoV2Plus(Method):
         temperature = self.settings["temperature"]
         loss1 = moco_loss(q1, k2, queue2.items, temperature=temperature)
         loss2 = moco_loss(q2, k1, queue1.items, temperature=temperature)
-        self.enqueue(queue1, k1)
-        self.enqueue(queue2, k2)
+        self.push_later(queue1, k1)
+        self.push_later(queue2, k2)
         return TermLoss((loss1 + loss2) / 2, h1.detach(), q1.detach())
 
 

@@ -51,7 +51,7 @@ class NNBYOL(BYOL):
         taught1, taught2 = self.taught(view1), self.taught(view2)
         queue = self.state(term)
         loss = nnbyol_loss(p1, p2, taught1, taught2, queue.items)
-        self.enqueue(queue, functional.normalize(taught1, dim=1))
+        self.push_later(queue, functional.normalize(taught1, dim=1))
         return TermLoss(loss, h1.detach(), z1.detach())
 
 

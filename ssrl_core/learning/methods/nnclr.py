@@ -54,7 +54,7 @@ class NNCLR(Method):
         queue, temperature = self.state(term), self.settings["temperature"]
         loss1 = nnclr_loss(nearest(unit1, queue.items), p2, temperature=temperature)
         loss2 = nnclr_loss(nearest(unit2, queue.items), p1, temperature=temperature)
-        self.enqueue(queue, unit1)
+        self.push_later(queue, unit1)
         return TermLoss((loss1 + loss2) / 2, h1.detach(), z1.detach())
 
 

@@ -63,7 +63,7 @@ class ReSSL(Method):
             temperature=self.settings["temperature"],
             teacher_temperature=self.settings["teacher_temperature"],
         )
-        self.enqueue(queue, functional.normalize(k, dim=1))
+        self.push_later(queue, functional.normalize(k, dim=1))
         return TermLoss(loss, h.detach(), q.detach())
 
 

@@ -63,7 +63,7 @@ class ShiftQueue(nn.Module):
 
 
 class SwAV(Method):
-    """Prototypes are unit vectors without bias, shared by the terms; each term has its own queue."""
+    """Prototypes are unit vectors without bias; each term has its own queue."""
 
     local_views = True
 
@@ -80,23 +80,25 @@ class SwAV(Method):
         """Every view predicts the assignments of the other whole views."""
         embeddings = [self.embed(view) for view in views.all]
         projections = [functional.normalize(self.head("projector", h), dim=1) for h in embeddings]
-        weight = self.heads["prototypes"].get_parameter("weight")
+        weight = self.heads[self.own("prototypes")].get_parameter("weight")
         logits = [z @ weight.T for z in projections]
         whole = len(views.whole)
         assignments = [self._assign(term, view, logits[view].detach(), weight.detach()) for view in range(whole)]
         loss = swav_loss(logits, assignments, temperature=self.settings["temperature"])
-        self.state(term).push(torch.stack([z.detach() for z in projections[:2]]))
+        self.push_later(self.state(term), torch.stack(projections[:2]), dim=1)
         return TermLoss(loss, embeddings[0].detach(), projections[0].detach())
 
     def before_step(self) -> None:
         """The prototypes stay as they are in the first epochs."""
         if self.epoch < self.settings["freeze_prototypes_epochs"]:
-            self.heads["prototypes"].weight.grad = None
+            for head in self.every("prototypes"):
+                head.get_parameter("weight").grad = None
 
     def after_step(self, tau: float) -> None:
         """The prototypes go back to length 1."""
         super().after_step(tau)
-        unit_rows(self.heads["prototypes"])
+        for head in self.every("prototypes"):
+            unit_rows(head)
 
     def _assign(self, term: int, view: int, logits: Tensor, weight: Tensor) -> Tensor:
         count = len(logits)

@@ -70,7 +70,7 @@ class VIbCReg(Method):
         """Invariance, variance and correlation of the two whitened views."""
         h1, *projections = self.projected(views)
         # whitening multiplies matrices many times over: it stays in float32
-        z1, z2 = (self.heads["whitening"](z) for z in projections)
+        z1, z2 = (self.heads[self.own("whitening")](z) for z in projections)
         return TermLoss(vibcreg_loss(z1, z2, **weights(self.settings)), h1.detach(), z1.detach())
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.batches import PixelBank, epoch_order
 from ssrl_core.learning.devices import pick_device
-from ssrl_core.learning.embedding import as_float, embed
+from ssrl_core.learning.embedding import as_float, embed, sized
 from ssrl_core.learning.schedules import Schedule
 
 Array = NDArray[Any]
@@ -92,12 +92,28 @@ def linear_probe_through(
 
     @torch.inference_mode()
     def features(rows: NDArray[np.int64]) -> Tensor:
-        embedding: Tensor = encoder(as_float(bank.batch(rows), imageset.max_value))
+        embedding: Tensor = encoder(sized(encoder, as_float(bank.batch(rows), imageset.max_value)))
         return (embedding - mean) / scale
 
     classifier = _fit(features, torch.from_numpy(y).to(place), encoder.dim, count, epochs, seed)
     asked = embed(encoder, imageset.pixels, query_ids, max_value=imageset.max_value, device=place)
     return classifier.predict((torch.from_numpy(asked).to(place) - mean) / scale)
+
+
+def linear_classifier(
+    train: Array, train_labels: Array, *, classes: int, epochs: int = 100, seed: int = 5
+) -> nn.Linear:
+    """The classifier of `linear_probe` as one layer on plain embeddings (M,D): (N,D) to (N,classes) scores."""
+    x, y, count = _labelled(np.asarray(train), np.asarray(train_labels), classes)
+    mean, scale = _standard(torch.from_numpy(x).float())
+    features = (torch.from_numpy(x).float() - mean) / scale
+    fitted = _fit(lambda rows: features[torch.from_numpy(rows)], torch.from_numpy(y), len(mean), count, epochs, seed)
+    layer = nn.Linear(len(mean), count)
+    with torch.no_grad():
+        weight = fitted.weight[:-1] / scale[:, None]
+        layer.weight.copy_(weight.T)
+        layer.bias.copy_(fitted.weight[-1] - mean @ weight)
+    return layer
 
 
 class _Classifier:
