@@ -75,6 +75,16 @@ def test_the_opposite_pair_stands_in_its_table_with_n_and_p():
     assert "by chance" in text_of(test)
 
 
+def test_several_transformations_stand_side_by_side():
+    crop = sweep_table().rename(columns={HUE: "vary.terms.0.composition.steps.resized_crop.scale"})
+    both = pd.concat([sweep_table(), crop], ignore_index=True)
+    test = with_table(both, "opposites")
+    test.session_state["classes-several"] = "all"
+    test = ran(test)
+    settings = next(box for box in test.selectbox if box.label == "Setting")
+    assert settings.options == ["color jitter hue", "resized crop scale"]
+
+
 def test_behaviours_are_counted_in_the_title():
     flat = {"caterpillar": 0.2, "crocodile": -0.2}
     assert "1 ascending, 1 descending, 0 random (n = 8 points)" in text_of(
