@@ -17,3 +17,4 @@ with left:
     chosen = paper_list.choose()
 with right, frame.guard():
     paper_item.show(chosen)
+paper_list.follow(paper_list.now())

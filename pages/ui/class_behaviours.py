@@ -28,8 +28,8 @@ def view(scene: Scene) -> None:
     untold = int(rows["behaviour"].isna().sum())
     rest = f"; {untold} cannot be told" if untold else ""
     if rows["change"].notna().any():
-        figure = behaviour_slopes(rows, title=f"{told}{rest} (n = {n} points)")
-        st.plotly_chart(figure, key="slopes", config=_PLAIN)
+        class_table.finding(f"{told}{rest} (n = {n} points)")
+        st.plotly_chart(behaviour_slopes(rows), key="slopes", config=_PLAIN)
     else:
         frame.quiet(f"No class has a slope: {rows['reason'].dropna().iloc[0]}.")
     with st.expander("As a table", icon=":material/table_rows:"):

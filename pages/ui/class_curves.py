@@ -37,7 +37,8 @@ def view(scene: Scene) -> None:
     with right:
         chosen = _chosen(scene, how)
     curves = scene.curves()
-    figure = class_curves(curves.overall, curves.classes, chosen, title=_finding(curves.overall, scene.movers()))
+    class_table.finding(_finding(curves.overall, scene.movers()))
+    figure = class_curves(curves.overall, curves.classes, chosen)
     st.plotly_chart(figure, key="class-curves", config=_PLAIN)
     with st.expander("Every class: how much it moves", icon=":material/table_rows:"):
         frame.quiet(

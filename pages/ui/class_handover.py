@@ -18,7 +18,7 @@ _PATH = re.compile(r"terms\.(\d+)\.composition\.(.+)")
 
 def offer(scene: Scene, values: list[Any], whom: str) -> None:
     """A choice of a value on the front, and the link that takes it to Compose; or why it cannot be taken there."""
-    path = scene.x.removeprefix("vary.")
+    path = str(scene.x).removeprefix("vary.")
     if _PATH.fullmatch(path) is None:
         frame.quiet(f"{path} is no setting of a composition: take it to Train by hand.")
         return
@@ -66,7 +66,7 @@ def _origin(scene: Scene) -> str | None:
     if scene.sweep is not None:
         frame.quiet("Into the composition of the sweep.")
         return None
-    path = scene.x.removeprefix("vary.")
+    path = str(scene.x).removeprefix("vary.")
     fitting = [name for name in [*saved_names(), *preset_names()] if _has(name, path)]
     if not fitting:
         raise SpecError(

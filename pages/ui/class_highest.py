@@ -35,12 +35,14 @@ def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
     curves = scene.numbers(f"curves {key}", lambda: bias.curves(table, scene.x))
     names = list(dict.fromkeys(found.highest["for"]))[:_MOST_PANELS]
     highest = found.highest[found.highest["for"].isin(names)]
-    figure = highest_curves(curves.classes, highest, title=_finding(found.highest))
+    class_table.finding(_finding(found.highest))
+    figure = highest_curves(curves.classes, highest)
     st.plotly_chart(figure, key="highest", config=_PLAIN)
     if len(set(found.highest["for"])) > _MOST_PANELS:
         frame.quiet(f"The first {_MOST_PANELS} of {found.highest['for'].nunique()}; the table has all.")
     prices = choose_setting(found.prices, "prices", "for")
-    st.plotly_chart(price_matrix(prices, title=_price(prices)), key="prices", config=_PLAIN)
+    class_table.finding(_price(prices))
+    st.plotly_chart(price_matrix(prices), key="prices", config=_PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
         class_table.show(found.highest)
 

@@ -17,7 +17,8 @@ def view(scene: Scene) -> None:
     rows = scene.numbers("methods", lambda: bias.method_summary(scene.table, scene.x))
     widest = rows["sd"].max()
     title = f"The mean over seeds moves by sd {100 * widest:.2f} points at most" if widest == widest else "One value"
-    st.plotly_chart(method_spread(rows, title=title), key="methods", config=_PLAIN)
+    class_table.finding(title)
+    st.plotly_chart(method_spread(rows), key="methods", config=_PLAIN)
     frame.quiet("sd_seeds: what seeds alone do; an sd of the means of about sd_seeds / √seeds is noise.")
     columns = ["dataset", "backbone", "method", "mean", "sd", "lowest", "highest", "values", "of", "seeds_low"]
     class_table.show(rows[[*columns, "sd_seeds", "reason"]])

@@ -21,13 +21,13 @@ class Scene:
 
     Attributes:
         table: rows of the chosen probe, `whole` of all probes.
-        x: the column that varies. key: changes with everything here.
+        x: the column that varies, or several. key: changes with everything here.
         sweep: its id, None for a table that was brought.
     """
 
     table: pd.DataFrame
     whole: pd.DataFrame
-    x: str
+    x: str | list[str]
     key: str
     name: str
     sweep: str | None

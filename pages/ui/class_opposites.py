@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -24,6 +26,7 @@ _RULE = (
 def view(scene: Scene) -> None:
     """Ratios beside both floors, then one setting: its draws, its matrix, its pairs."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        scene = _parameters(scene)
         points = pick("Points", POINTS, "points")
         corrected = pick("Test", CORRECTION, "correction") == "fdr"
         draws = _draws()
@@ -33,8 +36,8 @@ def view(scene: Scene) -> None:
     found = scene.opposition(points)
     drawn = _floors(scene, points, draws)
     summary = scene.numbers(f"summary {points} {draws}", lambda: bias.floor_summary(drawn, found.ratios))
-    title = _finding(found.ratios, summary, corrected)
-    st.plotly_chart(floor_ratios(found.ratios, summary, corrected=corrected, title=title), key="ratios", config=_PLAIN)
+    class_table.finding(_finding(found.ratios, summary, corrected))
+    st.plotly_chart(floor_ratios(found.ratios, summary, corrected=corrected), key="ratios", config=_PLAIN)
     pairs = choose_setting(found.pairs, "pairs", "first")
     mine = same_setting(found.ratios, pairs, "first")
     left, right = st.columns(2, gap="large")
@@ -51,6 +54,14 @@ def view(scene: Scene) -> None:
         title = f"{int(mine['pairs_opposite'].iloc[0])} of {int(mine['pairs'].iloc[0])} pairs are opposite"
         st.plotly_chart(pair_matrix(pairs, title=title), key="matrix", config=_PLAIN)
     _all_pairs(scene, pairs)
+
+
+def _parameters(scene: Scene) -> Scene:
+    """The scene with every parameter that varies, where there are several and the user wants them side by side."""
+    names = bias.parameters(scene.table)
+    if len(names) < 2 or pick("Transformations", {"one": "This one", "all": f"All {len(names)}"}, "several") == "one":
+        return scene
+    return replace(scene, x=names, key=f"{scene.key} all")
 
 
 def _floors(scene: Scene, points: str, draws: int) -> pd.DataFrame:

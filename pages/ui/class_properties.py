@@ -103,7 +103,8 @@ def _against(scene: Scene, points: str, table: pd.DataFrame) -> None:
     tests = against_behaviour(table, behaviours)
     rows = choose_setting(tests, "properties", "property")
     of_setting = _same(behaviours, rows)
-    st.plotly_chart(property_groups(table, of_setting, rows, title=_finding(rows)), key="properties", config=_PLAIN)
+    class_table.finding(_finding(rows))
+    st.plotly_chart(property_groups(table, of_setting, rows), key="properties", config=_PLAIN)
     columns = ["property", "column", "test", "statistic", "df1", "df2", "p", "effect", "n", "groups", "reason"]
     class_table.show(rows[columns])
     with st.expander("Properties of each class", icon=":material/table_rows:"):

@@ -115,6 +115,17 @@ def _progress(source: class_look.Source) -> None:
     done = states.get("done", 0)
     words = html.escape(f"{done} of {total} runs are done ({rest}); what follows rests on these.")
     st.html(f'<div class="vl-progress">{frame.progress_bar(done / total)}{words}</div>')
+    if source.sweep is not None:
+        _follow(source.sweep, states)
+
+
+@st.fragment(run_every=5.0)
+def _follow(sweep: str, shown: dict[str, int]) -> None:
+    """Draw the page again as soon as a run of the sweep has ended or started."""
+    from ssrl_core.runs import tables
+
+    if tables.sweep_progress(sweep) != shown:
+        st.rerun()
 
 
 def _reasons(scene: Scene) -> None:

@@ -1,9 +1,17 @@
-"""Tables of numbers on the Classes page: three significant digits, so that a small p is not shown as 0."""
+"""Tables and findings on the Classes page: three significant digits, titles that wrap on a narrow screen."""
 
 from __future__ import annotations
 
+import html
+
 import pandas as pd
 import streamlit as st
+
+
+def finding(sentence: str) -> None:
+    """The finding of the figure below: outside of it, as a title in a figure does not wrap."""
+    if sentence:
+        st.html(f'<p class="vl-finding"><b>{html.escape(sentence)}</b></p>')
 
 
 def show(rows: pd.DataFrame, *, height: int | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import class_groups, class_handover, class_words, frame
+from pages.ui import class_groups, class_handover, class_table, class_words, frame
 from pages.ui.class_choice import LEVELS, pick
 from pages.ui.class_numbers import Scene, choose_setting, same_setting
 from ssrl_core.analysis import bias
@@ -36,7 +36,8 @@ def view(scene: Scene) -> None:
         changes = same_setting(found.changes, values, "x")
         sentence = _sentence(found, values)
         reference = same_setting(found.reference, values, "x")["reference"].iloc[0]
-        st.plotly_chart(trade_off(values, changes, title=sentence), key="trade-off", config=_PLAIN)
+        class_table.finding(sentence)
+        st.plotly_chart(trade_off(values, changes), key="trade-off", config=_PLAIN)
         front = values[values["on_front"]].sort_values("score", ascending=False, kind="stable")
         if front.empty:
             return

@@ -51,7 +51,14 @@ def verdict_html(verdict: str) -> str:
 
 def compared(name: str, scale: str) -> dict[str, Any]:
     """`running.compare`, kept while no run changes."""
-    return _compared(name, scale, _now())
+    return _compared(name, scale, now())
+
+
+@st.fragment(run_every=5.0)
+def follow(shown: str) -> None:
+    """Draw the page again when a run has ended or a measurement was made."""
+    if now() != shown:
+        st.rerun()
 
 
 def export() -> None:
@@ -78,8 +85,8 @@ def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
     return running.compare(name, scale)  # type: ignore[arg-type]
 
 
-def _now() -> str:
-    """Changes when a run ends or is queued, or a measurement is made."""
+def now() -> str:
+    """A text that changes when a run ends or is queued, or a measurement is made."""
     from ssrl_core import stores
 
     made = len(list((stores.models_root() / "paper").glob("*.json")))

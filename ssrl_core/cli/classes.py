@@ -21,6 +21,7 @@ _SUMMARY = {
     "shared": ["at_least", "of", "classes", "tested", "expected"],
     "probes": ["method", "opposite_first", "opposite_second", "opposite_both", "match", "match_by_chance"],
     "superclasses": ["method", "for", "x", "gain", "low", "high", "winners", "losers", "worst", "worst_change"],
+    "properties": ["method", "property", "column", "test", "statistic", "p", "effect", "n", "groups"],
     "trade_off": ["method", "x", "score", "change", "low", "high", "on_front", "front_share"],
     "reasons": ["kind", "class", "value", "reason"],
 }
@@ -48,6 +49,12 @@ def register(commands: Any) -> None:
     )
     classes.add_argument("--superclasses", metavar="FILE", help="a table with the columns class and superclass")
     classes.add_argument(
+        "--properties", metavar="IMAGESET", help="test properties of the classes of an image set against behaviour"
+    )
+    classes.add_argument(
+        "--features", metavar="F", help="features of the properties: a run, vgg16, resnet18 (default: none)"
+    )
+    classes.add_argument(
         "--weight",
         action="append",
         default=[],
@@ -59,7 +66,7 @@ def register(commands: Any) -> None:
 def _classes(args: argparse.Namespace) -> Any:
     from ssrl_core.analysis.bias.table_file import SUFFIXES
 
-    asked = args.statistics or args.x or args.weight or args.superclasses
+    asked = args.statistics or args.x or args.weight or args.superclasses or args.properties
     if Path(args.of).suffix.lower() in SUFFIXES:
         return _statistics(args, _of_file(Path(args.of)))
     found = _of_store(args.of)
@@ -130,8 +137,21 @@ def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
         weights=_weights(args.weight),
         report=_report,
     )
+    found["properties"] = _properties(args, found["behaviours"])
     tables = {name: part if isinstance(part, list) else _records(part) for name, part in found.items()}
     return {"of": args.of, "x": x, "points": args.points, "draws": args.draws, "rows": len(rows), **tables}
+
+
+def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> pd.DataFrame:
+    """Tests of the properties of the classes against their behaviour, empty where not asked for."""
+    import pandas as pd
+
+    if not args.properties:
+        return pd.DataFrame()
+    from ssrl_core.analysis.properties import against_behaviour
+    from ssrl_core.runs import properties
+
+    return against_behaviour(properties.measure(args.properties, args.features), behaviours)
 
 
 def _only_parameter(rows: pd.DataFrame) -> str:

@@ -88,9 +88,22 @@ def _readings(parameters: Mapping[str, Any], report: Report | None) -> dict[str,
     return readings(parameters, report)
 
 
+def _properties(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+    """Properties of the classes of an image set; the table itself is kept by `runs.properties`.
+
+    Parameters:
+        dataset, features (a backbone with ImageNet weights).
+    """
+    from ssrl_core.runs import properties
+
+    table = properties.measure(parameters["dataset"], parameters["features"], report=report)
+    return {"classes": len(table), "features": parameters["features"]}
+
+
 KINDS: dict[str, Callable[[Mapping[str, Any], Report | None], dict[str, Any]]] = {
     "lpips": _lpips,
     "lpips_readings": _readings,
+    "properties": _properties,
     "pretrained": _pretrained,
 }
 

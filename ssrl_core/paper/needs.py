@@ -47,22 +47,34 @@ NEEDED: dict[str, Needed] = {
             "image-net.org, as one folder a class, then: data import FOLDER --name imagenet100 --size 224.",
         ),
         Needed(
-            "bbbc021-nocodazole", "BBBC021, nocodazole", 2450, 196, 2,
+            "bbbc021-nocodazole",
+            "BBBC021, nocodazole",
+            2450,
+            196,
+            2,
             _CELLS.format("nocodazole", "bbbc021-nocodazole"),
         ),
         Needed("bbbc021-taxol", "BBBC021, taxol", 1330, 196, 2, _CELLS.format("taxol", "bbbc021-taxol")),
         Needed(
-            "bbbc021-cytochalasin-b", "BBBC021, cytochalasin B", 1610, 196, 2,
+            "bbbc021-cytochalasin-b",
+            "BBBC021, cytochalasin B",
+            1610,
+            196,
+            2,
             _CELLS.format("cytochalasin B", "bbbc021-cytochalasin-b"),
         ),
         Needed(
-            "bbbc021-crops", "BBBC021 crops of 68 px", 1397, 68, 2,
+            "bbbc021-crops",
+            "BBBC021 crops of 68 px",
+            1397,
+            68,
+            2,
             "Single-cell crops of BBBC021 with the column moa, imported with --label moa.",
         ),
         Needed("simulated-cells", "Simulated cells", 1400, 96, 2, "Made on first use."),
         Needed("strokes", "Strokes", 7000, 28, 10, "Made on first use."),
     )
-}  # fmt: skip
+}
 
 
 def check(name: str) -> dict[str, Any]:

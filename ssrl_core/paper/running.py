@@ -74,10 +74,13 @@ def measure(name: str, scale: Scale, *, report: Callable[[str], None] | None = N
     found = evidence(name, scale)
     require(found, name)
     for label, (kind, parameters) in found.plan.measures.items():
-        if report:
-            report(f"measuring {label}")
-        measures.make(kind, parameters)
+        measures.make(kind, parameters, _step(label, report))
     return {"id": name, "scale": scale, "sweeps": [], "measures": list(found.plan.measures)}
+
+
+def _step(label: str, report: Callable[[str], None] | None) -> Callable[[int, int], None] | None:
+    """Says how far a measurement is."""
+    return None if report is None else lambda done, total: report(f"{label} {done}/{total}")
 
 
 def queue(found: Evidence, *, start: bool = True) -> list[dict[str, Any]]:

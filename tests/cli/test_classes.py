@@ -7,7 +7,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.runs import tables
-from tests.kit import make_run, make_sweep_table
+from tests.kit import make_imageset, make_run, make_sweep_table
 
 
 def answer(capsys, *words: str) -> tuple[int, dict]:
@@ -76,6 +76,19 @@ def test_rows_of_a_sweep_carry_fine_tuning_and_a_run_that_was_deleted_is_gone(ca
     code, told = answer(capsys, "classes", "kit-1", "--x", "epochs", "--draws", "0")
     assert code == 0
     assert any(row["kind"] == "nothing_tested" for row in told["data"]["reasons"])
+
+
+def test_properties_of_an_image_set_are_tested_against_behaviour(capsys, tmp_path):
+    make_imageset(n=300, classes=6, side=16)
+    slopes = {f"class {k}": slope for k, slope in enumerate((0.2, 0.2, -0.2, -0.2, 0.0, 0.2))}
+    path = tmp_path / "kit.csv"
+    make_sweep_table(slopes, values=8, seeds=3).to_csv(path, index=False)
+    code, found = answer(capsys, "classes", str(path), "--draws", "0", "--properties", "kit")
+    assert code == 0
+    rows = {row["column"] or row["property"]: row for row in found["data"]["properties"]}
+    assert rows["contrast"]["test"] == "anova"
+    assert 0 <= rows["contrast"]["effect"] <= 1
+    assert "ascending 3" in rows["contrast"]["groups"]
 
 
 def test_cifar100_has_its_own_twenty_superclasses():

@@ -1,4 +1,4 @@
-"""Every table and figure: valid specs, the published numbers of the file, verdicts that follow from results."""
+"""Every table and figure: valid specs, the published numbers, verdicts that follow from results."""
 
 import json
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _COLOURS = {"ascending": GAIN, "descending": LOSS, "random": NEUTRAL}
-_ROW_PX, _THIN_ROW_PX, _MANY, _AROUND_PX = 22, 13, 40, 110
+_ROW_PX, _THIN_ROW_PX, _MANY, _AROUND_PX, _TOP_PX = 22, 13, 40, 140, 76
 
 
 def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
@@ -55,6 +55,7 @@ def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
     rows_px = _ROW_PX if len(known) <= _MANY else _THIN_ROW_PX
     x += f" ({left} classes without a slope)" if left else ""
     style(fig, title=title, x=x, height=_AROUND_PX + rows_px * len(known))
+    fig.update_layout(margin={"t": _TOP_PX if title else _TOP_PX // 2})
     fig.update_layout(showlegend=True, legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": ""})
     fig.update_xaxes(tickformat="+.0%", showgrid=True)
     return fig.update_yaxes(
@@ -62,6 +63,7 @@ def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
         categoryorder="array",
         categoryarray=list(known["class"])[::-1],
         showgrid=False,
+        range=[-0.8, len(known) - 0.2],
         dtick=1,
         tickfont={"size": 12 if len(known) <= _MANY else 9},
     )

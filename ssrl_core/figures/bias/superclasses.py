@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
+_LABEL_ROOM = 2.0  # bands make each axis about twice as long as its lines, and labels must not overlap
+
+
 def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int = 4, title: str = "") -> Figure:
     """A panel a superclass (or class), a line a setting, a ring at its own highest value.
 
@@ -39,7 +42,8 @@ def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int 
             _ring(fig, mine, highest[highest["for"] == name], colour, at)
         known = pd.concat([mine for _, _, mine in drawn])["accuracy"].dropna()
         if len(lines) > 1 and len(known):
-            labels += end_labels(fig, drawn, at, (float(known.min()), float(known.max())))
+            low, high = float(known.min()), float(known.max())
+            labels += end_labels(fig, drawn, at, (low, low + _LABEL_ROOM * (high - low)))
     add_labels(fig, labels)
     note = f"ring: its own highest; {runs_note(curves)}; each panel has its own scale"
     finish(fig, len(names), columns, title=title, x=axis_name(curves), y="accuracy", note=note)

@@ -40,9 +40,13 @@ ITEM = Item(
     "backbones.",
     {
         "full": Plan(_full, needs=("cifar10", "cifar100"), says=figure_1.SAYS),
-        "small": Plan(figure_1.small, needs=("cifar10",), says=figure_1.SMALL_SAYS + " With five values only "
-                      "coefficients below about −0.88 (Pearson) reach p < 0.05."),
+        "small": Plan(
+            figure_1.small,
+            needs=("cifar10",),
+            says=figure_1.SMALL_SAYS + " With five values only "
+            "coefficients below about −0.88 (Pearson) reach p < 0.05.",
+        ),
     },
     compare,
     conflicts="The paper has no floor: with 99 possible partners most classes have an opposite one by chance.",
-)  # fmt: skip
+)

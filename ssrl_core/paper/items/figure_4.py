@@ -77,12 +77,19 @@ ITEM = Item(
     "MNIST: clusters of digits, or of handwriting",
     "The first set clusters by digit; the second by handwriting and line thickness.",
     {
-        "full": Plan(_full, needs=("mnist",), says="As table 2, with a t-SNE of the test split. Handwriting is "
-        "measured "
-                     "by ink, the mean brightness of an image."),
-        "small": Plan(_small, needs=("mnist",), says="Rehearsal: the runs of table 2. Handwriting is measured by ink, "
-                      "the mean brightness of an image."),
+        "full": Plan(
+            _full,
+            needs=("mnist",),
+            says="As table 2, with a t-SNE of the test split. Handwriting is "
+            "measured "
+            "by ink, the mean brightness of an image.",
+        ),
+        "small": Plan(
+            _small,
+            needs=("mnist",),
+            says="Rehearsal: the runs of table 2. Handwriting is measured by ink, the mean brightness of an image.",
+        ),
     },
     compare,
     conflicts="The caption of figure 4 leaves erasing and the horizontal flip out of the second set.",
-)  # fmt: skip
+)

@@ -51,9 +51,13 @@ ITEM = Item(
     "phenotype, finding two of three and splitting the untreated.",
     {
         "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
-        "small": Plan(_small, needs=("simulated-cells",), says="Rehearsal on simulated cells, whose response and "
-        "number of "
-                      "neighbours are known (68 px crops of real cells hold too few neighbours)."),
+        "small": Plan(
+            _small,
+            needs=("simulated-cells",),
+            says="Rehearsal on simulated cells, whose response and "
+            "number of "
+            "neighbours are known (68 px crops of real cells hold too few neighbours).",
+        ),
     },
     compare,
-)  # fmt: skip
+)

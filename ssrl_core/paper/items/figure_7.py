@@ -42,10 +42,14 @@ ITEM = Item(
     "Cells: phenotypes under the weighted sum",
     "With the sum of both losses every phenotype of each compound has a cluster of its own.",
     {
-        "full": Plan(_full, needs=tuple(cells.SUBSETS.values()), says="K = 4 for nocodazole and taxol, 2 for "
-                     "cytochalasin B."),
-        "small": Plan(table_4._small, needs=("simulated-cells",), says="Rehearsal: the runs of table 4; AMI with the "
-                      "known response of simulated cells."),
+        "full": Plan(
+            _full, needs=tuple(cells.SUBSETS.values()), says="K = 4 for nocodazole and taxol, 2 for cytochalasin B."
+        ),
+        "small": Plan(
+            table_4._small,
+            needs=("simulated-cells",),
+            says="Rehearsal: the runs of table 4; AMI with the known response of simulated cells.",
+        ),
     },
     compare,
-)  # fmt: skip
+)

@@ -78,9 +78,11 @@ ITEM = Item(
     "(second fixed) does not improve step by step.",
     {
         "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, nocodazole."),
-        "small": Plan(_small, needs=("simulated-cells",), says="Rehearsal: tiny CNN, simulated nocodazole, three "
-        "seeds, "
-                      "the second composition only."),
+        "small": Plan(
+            _small,
+            needs=("simulated-cells",),
+            says="Rehearsal: tiny CNN, simulated nocodazole, three seeds, the second composition only.",
+        ),
     },
     compare,
-)  # fmt: skip
+)

@@ -28,6 +28,10 @@ def _full() -> dict[str, Mapping[str, Any]]:
     return figure_1.sweeps_of("cifar100", tuple(_COLUMNS))
 
 
+def _features(dataset: str, backbone: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    return {f"properties by {backbone}": ("properties", {"dataset": dataset, "features": backbone})}
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Statistics of each property, one observation a class, its behaviour shared by most methods."""
     from ssrl_core.runs import properties
@@ -74,12 +78,23 @@ ITEM = Item(
     "crops; the "
     "covariance of features with none.",
     {
-        "full": Plan(_full, needs=("cifar100",), says="Features of an ImageNet ResNet18 (the paper names no size); one "
-                     "observation a class. The paper pools methods and names neither estimators nor the statistic."),
-        "small": Plan(figure_1.small, needs=("cifar10",), says=figure_1.SMALL_SAYS + " Ten classes in three groups can "
-                      "tell very little; features by VGG16 where ResNet18 cannot be had."),
+        "full": Plan(
+            _full,
+            _features("cifar100", "resnet18"),
+            needs=("cifar100",),
+            says="Features of an ImageNet "
+            "ResNet18 (the paper names no size); one "
+            "observation a class. The paper pools methods and names neither estimators nor the statistic.",
+        ),
+        "small": Plan(
+            figure_1.small,
+            _features("cifar10", "vgg16"),
+            needs=("cifar10",),
+            says=figure_1.SMALL_SAYS + " Ten classes in three groups can "
+            "tell very little; features by an ImageNet VGG16.",
+        ),
     },
     compare,
     lambda: rows_of("table_1_class_properties", tuple(FAMILIES.values())),
     "The text says a statistic well above 1 is a notable difference, while its own 1.27 is called minimal.",
-)  # fmt: skip
+)

@@ -98,14 +98,24 @@ ITEM = Item(
     "Padding and inversion help a representation of digits; flips, strong rotation and erasing destroy it, while the "
     "silhouette falls only a little. LPIPS between views is highest for the second set.",
     {
-        "full": Plan(_full, MEASURES, ("mnist",), "VGG11, MoCo v2+, 250 epochs. Silent: order, fill value, the "
-                     "probability of inversion (0.5), whether a crop's scale is area (it is) or side."),
-        "small": Plan(_small, MEASURES, ("mnist",), "Rehearsal: tiny CNN, views of 16 px, 4,000 images, 30 "
-        "epochs; "
-                      "five seeds for both sets, two for the rows between them."),
+        "full": Plan(
+            _full,
+            MEASURES,
+            ("mnist",),
+            "VGG11, MoCo v2+, 250 epochs. Silent: order, fill value, the "
+            "probability of inversion (0.5), whether a crop's scale is area (it is) or side.",
+        ),
+        "small": Plan(
+            _small,
+            MEASURES,
+            ("mnist",),
+            "Rehearsal: tiny CNN, views of 16 px, 4,000 images, 30 "
+            "epochs; "
+            "five seeds for both sets, two for the rows between them.",
+        ),
     },
     compare,
     lambda: rows_of("table_2_mnist", tuple(SETS.values())),
     "The caption calls the method MoCo v2, appendix B.2 MoCo v2+. Figure 4's caption leaves erasing and the horizontal "
     "flip out of the second set.",
-)  # fmt: skip
+)

@@ -82,19 +82,30 @@ ITEM = Item(
     "Strong rotations instead of slight crops let a network tell treated from untreated cells far better, close to an "
     "ImageNet network.",
     {
-        "full": Plan(_full, _baselines("full"), tuple(cells.SUBSETS.values()),
-                     "Settings of BYOL and VICReg on cells are not given: solo-learn's. That taxol and cytochalasin B "
-                     "also take the four highest doses is an assumption."),
-        "small": Plan(_small, _baselines("small"), ("simulated-cells", "bbbc021-crops"),
-                      "Rehearsal: tiny CNN; simulated cells (untreated and four doses of nocodazole, 32 px, 25 epochs, "
-                      "five seeds, test split) and real 68 px crops of BBBC021 by mechanism of action (34 px, 30 "
-                      "epochs, "
-                      "three seeds, AMI over the train images, as the test split has only some dozens)."),
+        "full": Plan(
+            _full,
+            _baselines("full"),
+            tuple(cells.SUBSETS.values()),
+            "Settings of BYOL and VICReg on cells are not given: solo-learn's. That taxol and cytochalasin B "
+            "also take the four highest doses is an assumption.",
+        ),
+        "small": Plan(
+            _small,
+            _baselines("small"),
+            ("simulated-cells", "bbbc021-crops"),
+            "Rehearsal: tiny CNN; simulated cells (untreated and four doses of nocodazole, 32 px, 25 epochs, "
+            "five seeds, test split) and real 68 px crops of BBBC021 by mechanism of action (34 px, 30 "
+            "epochs, "
+            "three seeds, AMI over the train images, as the test split has only some dozens).",
+        ),
     },
     compare,
-    lambda: [*nested_rows("table_3_cells_ami", "first_set"), *nested_rows("table_3_cells_ami", "second_set"),
-             *pretrained_rows("table_3_cells_ami")],
+    lambda: [
+        *nested_rows("table_3_cells_ami", "first_set"),
+        *nested_rows("table_3_cells_ami", "second_set"),
+        *pretrained_rows("table_3_cells_ami"),
+    ],
     "The caption adds flips to both sets, appendix B.4 does not (presets with -flips). The caption says random "
     "rotations "
     "are in both; B.4 has them at 360° in the second only.",
-)  # fmt: skip
+)

@@ -61,16 +61,24 @@ ITEM = Item(
     "A sum of two losses with a composition each (0.4 for the surroundings, 1.0 for the centre) separates treated from "
     "untreated cells better than either alone, and better than ImageNet networks.",
     {
-        "full": Plan(_full, table_3._baselines("full"), tuple(cells.SUBSETS.values()),
-                     "The weights were found by a grid search on the AMI itself: search on the validation split, "
-                     "report "
-                     "the test split once."),
-        "small": Plan(_small, table_3._baselines("small"), ("simulated-cells",),
-                      "Rehearsal: tiny CNN, simulated nocodazole, 32 px, 25 epochs, the paper's weights, no search."),
+        "full": Plan(
+            _full,
+            table_3._baselines("full"),
+            tuple(cells.SUBSETS.values()),
+            "The weights were found by a grid search on the AMI itself: search on the validation split, "
+            "report "
+            "the test split once.",
+        ),
+        "small": Plan(
+            _small,
+            table_3._baselines("small"),
+            ("simulated-cells",),
+            "Rehearsal: tiny CNN, simulated nocodazole, 32 px, 25 epochs, the paper's weights, no search.",
+        ),
     },
     compare,
     _published,
     "Section 3.4 says a random centre crop and adds an affine transformation to the second term; appendix B.4 a "
     "fixed one "
     "without (presets cells-figure6-right-random and cells-figure6-right).",
-)  # fmt: skip
+)

@@ -73,11 +73,15 @@ ITEM = Item(
     "Twelve methods over the probability of hue",
     "Despite the probability of hue, the overall accuracy of every method stays, with a small sd.",
     {
-        "full": Plan(_full, needs=("cifar10",), says="Hue apart from the rest of the jitter, maximum 0.5, its own "
-                     "probability varied; the rest at 0.8. Mean and sd over values of the means over seeds."),
+        "full": Plan(
+            _full,
+            needs=("cifar10",),
+            says="Hue apart from the rest of the jitter, maximum 0.5, its own "
+            "probability varied; the rest at 0.8. Mean and sd over values of the means over seeds.",
+        ),
         "small": Plan(_small, needs=("cifar10",), says="Rehearsal: two methods, three values, two seeds, tiny CNN."),
     },
     compare,
     _published,
     "Twelve methods are trained, the caption cites eleven.",
-)  # fmt: skip
+)

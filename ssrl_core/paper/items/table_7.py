@@ -63,11 +63,17 @@ ITEM = Item(
     "Linear evaluation against fine-tuning",
     "Fine-tuning keeps about as many classes with negative correlations; about half of the classes behave the same.",
     {
-        "full": Plan(_full, needs=("cifar100",), says="CIFAR-100 is not said in the caption (read from section 3.1). "
-                     "Fine-tuning on all labels."),
-        "small": Plan(_small, needs=("cifar10",), says="Rehearsal: the hue sweep of figure 1, fine-tuned on a tenth of "
-                      "the labels."),
+        "full": Plan(
+            _full,
+            needs=("cifar100",),
+            says="CIFAR-100 is not said in the caption (read from section 3.1). Fine-tuning on all labels.",
+        ),
+        "small": Plan(
+            _small,
+            needs=("cifar10",),
+            says="Rehearsal: the hue sweep of figure 1, fine-tuned on a tenth of the labels.",
+        ),
     },
     compare,
     _published,
-)  # fmt: skip
+)

@@ -67,12 +67,13 @@ ITEM = Item(
     {
         "full": Plan(_full, needs=("mnist",), says="The first set is trained beside it, to have something to compare."),
         "small": Plan(
-            _small, needs=("mnist",),
+            _small,
+            needs=("mnist",),
             says="Rehearsal: tiny CNN; the runs of MoCo v2+ are those of table 2, BYOL has three seeds and the "
-                 "learning "
+            "learning "
             "rate of the other rehearsals (its own, 0.01, is for 250 epochs).",
         ),
     },
     compare,
     _published,
-)  # fmt: skip
+)
