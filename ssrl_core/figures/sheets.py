@@ -13,7 +13,13 @@ KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 DPI = 300
 INK, QUIET = "#14181f", "#5b6470"
 _LINE_MM = 3.6
-_LOOK = {"font.size": 8, "svg.fonttype": "path", "pdf.fonttype": 42, "text.color": INK, "svg.hashsalt": "viewloom"}
+_LOOK: dict[Any, Any] = {
+    "font.size": 8,
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+    "text.color": INK,
+    "svg.hashsalt": "viewloom",
+}
 
 
 def sheet(
