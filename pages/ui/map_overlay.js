@@ -44,13 +44,16 @@ function pictureOf(map, i) {
   return shared.parts.get(map.header.pictures)?.get(i) || null;
 }
 
-function askFor(map, rows) {
-  // Thumbnails of a large map are sent when they are looked at: the newest wish counts, once it has lasted a moment.
+function askFor(map, who, rows) {
+  // Thumbnails of a large map are sent when they are looked at, by the card or in the view: the newest wish of each
+  // counts, once it has lasted a moment.
   if (map.sheet || !map.header.pictures) return;
-  const lacking = rows.filter((i) => !pictureOf(map, i));
-  if (!lacking.length) return;
+  map.wishes = { ...map.wishes, [who]: rows };
   clearTimeout(map.wish);
-  map.wish = setTimeout(() => shared.ask?.(map.header.pictures, lacking.slice(0, MOST_PICTURES)), 120);
+  map.wish = setTimeout(() => {
+    const lacking = [...new Set(Object.values(map.wishes).flat())].filter((i) => !pictureOf(map, i));
+    if (lacking.length) shared.ask?.(map.header.pictures, lacking.slice(0, MOST_PICTURES));
+  }, 120);
 }
 
 function paintPictures(map, context) {
@@ -75,7 +78,7 @@ function paintPictures(map, context) {
     context.fillRect(x - w / 2 - 1.5, y - h / 2 - 1.5, w + 3, h + 3);
     drawTile(context, found, x - w / 2, y - h / 2, w, h);
   }
-  askFor(map, lacking);
+  askFor(map, "view", lacking);
 }
 
 function claim(taken, x, y, w, h) {
@@ -202,7 +205,7 @@ function paintCard(map) {
     const context = picture.getContext("2d");
     context.imageSmoothingEnabled = !found.sheet.sharp;
     drawTile(context, found, 0, 0, picture.width, picture.height);
-  } else askFor(map, [i]);
+  } else askFor(map, "card", [i]);
   const words = map.card.querySelector(".words");
   words.replaceChildren();
   for (const [title, value, colour] of [...map.facets.map((facet, at) => said(map, facet, at, i)), ["image", String(map.ids[i]), null]]) {

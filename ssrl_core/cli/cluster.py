@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, table
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ssrl_core.runs.folder import RunFolder
 
 
 def register(commands: Any) -> None:
@@ -25,6 +30,9 @@ def register(commands: Any) -> None:
         "--method", choices=("kmeans", "hdbscan"), default="kmeans", help="kmeans (default) or hdbscan"
     )
     asked.add_argument("--over", metavar="A:B", help="instead: score every k from A to B, and keep the scores")
+    cluster.add_argument(
+        "--name", action="append", default=[], metavar="C=NAME", help="name a cluster; kept with the run (repeatable)"
+    )
     cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
 
@@ -54,11 +62,13 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     scores = cluster_scores(x, own, labels, seed=args.seed)
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
+    names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)
     return {
         "run": run.id,
         "k": own.k,
         "file": file if (run.path / file).is_file() else None,
         "method": args.method,
+        "names": names,
         "in_none": int((own.ids < 0).sum()),
         "sizes": list(own.sizes),
         "silhouette": scores["silhouette"],
@@ -70,6 +80,27 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
             for pair in zip(near, away, strict=True)
         ],
     }
+
+
+def _named(
+    run: RunFolder, stem: str, image_ids: np.ndarray, ids: np.ndarray, k: int, said: list[str]
+) -> dict[str, str]:
+    """{cluster: name} after naming what was asked for; names given under another k or in another run are carried over.
+
+    Raises:
+        SpecError: not C=NAME, or no such cluster.
+    """
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs import marks
+    from ssrl_core.runs.naming import Clusters, marks_of
+
+    for text in said:
+        number, _, name = text.partition("=")
+        if not (number.isdigit() and int(number) < k and "=" in text):
+            raise SpecError(where="cluster", field="--name", rule=f"C=NAME with C in 0..{k - 1}", value=text)
+        marks.mark(run, marks.read(run)["revision"], stem, int(number), name=name)
+    found = marks_of(Clusters(run, stem, image_ids, ids), [])
+    return {str(c): mark.name for c, mark in sorted(found.items()) if mark.name}
 
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:
@@ -102,6 +133,7 @@ def _show(data: dict[str, Any]) -> str:
     head = f"{data['run']}: {data['k']} clusters, {told[0]}{beside}, {told[1]}"
     lines = [
         f"{cluster:>4}  {size:>7} images  nearest {', '.join(str(entry['image_id']) for entry in near)}"
+        f"{'  ' + data['names'][str(cluster)] if str(cluster) in data['names'] else ''}"
         for cluster, (size, near) in enumerate(zip(data["sizes"], data["nearest"], strict=True))
     ]
     return "\n".join([head, *lines])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.analysis.layouts import METHODS
@@ -26,6 +27,7 @@ def register(commands: Any) -> None:
     layout.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
     layout.add_argument("--method", choices=sorted(METHODS), default="tsne", help="tsne (default), umap or pca")
     layout.add_argument("--again", action="store_true", help="make it again, with --seed, even if there is one")
+    layout.add_argument("--out", metavar="FILE", help="also draw it, coloured by the label: .svg, .pdf or .png")
     layout.add_argument("--seed", type=int, default=0, help="of what is drawn by chance (0)")
 
 
@@ -38,6 +40,8 @@ def _layout(args: argparse.Namespace) -> dict[str, Any]:
         run = RunFolder(find(args.run_id))
         stored = None if args.again or args.seed else _stored(run, args.method)
         file, info = stored or _make(run, args.method, args.seed, report)
+    if args.out is not None:
+        _draw(run, args.method, file, info, Path(args.out))
     return {
         "run": run.id,
         "method": args.method,
@@ -92,6 +96,43 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     }
     save_array(run.path / file, spread(made.points, rows, len(ids), empty=np.nan), info)
     return file, info
+
+
+def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Path) -> None:
+    """Draw a layout into a file, coloured by the label.
+
+    Raises:
+        SpecError: another kind of file, or a folder that is not there.
+    """
+    import numpy as np
+
+    from ssrl_core import stores
+    from ssrl_core.errors import SpecError
+    from ssrl_core.figures.colours import palette
+    from ssrl_core.figures.map_file import map_file
+    from ssrl_core.runs.rows import imageset_of
+
+    if not out.parent.is_dir():
+        raise SpecError(where="layout", field="--out", rule="in a folder that exists", value=str(out))
+    rows = np.flatnonzero(run.evaluated())
+    imageset = imageset_of(run.spec())
+    labelled = imageset.label is not None
+    codes = imageset.label_ids[run.embedding_ids()[rows]] if labelled else np.zeros(len(rows), int)
+    names = list(imageset.classes) if labelled else ["images"]
+    trust = info.get("trustworthiness")
+    judged = "" if trust is None else f" Trustworthiness {trust:.3f} (10 neighbours)."
+    found = map_file(
+        np.load(run.path / file, allow_pickle=False)[rows].astype(float),
+        out.suffix.removeprefix("."),
+        codes=codes,
+        names=names,
+        colours=palette(len(names)),
+        what=str(imageset.label or ""),
+        title=f"{METHODS[method]} of the embedding",
+        caption=f"{METHODS[method]} of the embeddings of {len(rows)} images.{judged} Image set {imageset.title}, "
+        f"run {run.id}.",
+    )
+    stores.replace(out, found)
 
 
 class _Progress:

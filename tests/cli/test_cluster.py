@@ -150,3 +150,20 @@ def test_people_get_text(words, capsys):
     make_run(n=60)
     assert main(list(words)) == 0
     assert "kit-simclr-tiny_cnn" in capsys.readouterr().out
+
+
+def test_a_cluster_is_named_and_the_name_follows_another_k(ask):
+    run = make_run(n=60).name
+    code, document = ask("cluster", run, "-k", "3", "--name", "1=rings")
+    assert code == 0
+    assert document["data"]["names"] == {"1": "rings"}
+    assert ask("cluster", run, "-k", "4")[1]["data"]["names"] != {}
+    assert ask("cluster", run, "-k", "3", "--name", "7=x")[0] == 2
+
+
+@pytest.mark.parametrize(("name", "head"), [("map.svg", b"<?xml"), ("map.pdf", b"%PDF"), ("map.png", b"\x89PNG")])
+def test_a_layout_is_drawn_into_a_file(ask, tmp_path, name, head):
+    run = make_run(n=60).name
+    assert ask("layout", run, "--method", "pca", "--out", str(tmp_path / name))[0] == 0
+    assert (tmp_path / name).read_bytes().startswith(head)
+    assert ask("layout", run, "--method", "pca", "--out", str(tmp_path / "map.gif"))[0] == 2
