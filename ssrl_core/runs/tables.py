@@ -72,11 +72,9 @@ def classes_table(sweep: str) -> pd.DataFrame:
         return pd.DataFrame()
     repeated = pd.DataFrame(heads).assign(probe=probes).loc[np.repeat(np.arange(len(heads)), lengths)]
     table = repeated.reset_index(drop=True)
-    return table.assign(
-        **{"class": columns["class"]},
-        superclass=None,
-        **{key: columns[key] for key in ("n", "correct", "accuracy")},
-    )
+    counted = {key: np.array(columns[key], dtype=np.int64) for key in ("n", "correct")}
+    names, accuracy = np.array(columns["class"], dtype=object), np.array(columns["accuracy"], dtype=float)
+    return table.assign(**{"class": names}, superclass=None, **counted, accuracy=accuracy)
 
 
 def _runs(sweep: str) -> Iterator[Run]:
@@ -87,7 +85,7 @@ def _runs(sweep: str) -> Iterator[Run]:
     known = {
         row["id"]: row
         for row in registry.query(
-            "SELECT id, dataset, backbone, method, seed, state, attempt, alive_at, results FROM runs "
+            "SELECT id, dataset, backbone, method, seed, state, results FROM runs "
             "WHERE id IN (SELECT value FROM json_each(?))",
             [wanted],
         )
@@ -103,9 +101,9 @@ def _runs(sweep: str) -> Iterator[Run]:
 def _results(row: dict[str, Any]) -> dict[str, Any] | None:
     """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
     try:
-        if row["results"]:
+        if row["results"] and row["state"] == "done":
             return dict(json.loads(_CONFUSION.sub('"confusion": null', row["results"])))
-        return RunFolder.own(row["id"]).results() if row["attempt"] else None
+        return RunFolder.own(row["id"]).results()
     except (SSRLError, ValueError):
         return None
 

@@ -1,0 +1,1 @@
+"""Taking runs to other people's tools."""
