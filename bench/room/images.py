@@ -31,7 +31,7 @@ def cifar_32(count: int = 512) -> Pictures:
 
 def cifar_32_labels(count: int = 512) -> npt.NDArray[Any]:
     """Labels of the same images, else chance (the speed is the same)."""
-    file = _shared("data/cifar10/cifar10_small.npz")
+    file = shared("data/cifar10/cifar10_small.npz")
     if file is None:
         return np.random.default_rng(0).integers(0, 10, count)
     with np.load(file) as archive:

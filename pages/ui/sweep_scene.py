@@ -161,6 +161,13 @@ def filters(text: str) -> dict[str, str]:
     return found
 
 
+def column_label(name: str) -> str:
+    """A column as one reads it: `vary.terms.0.composition.steps.resized_crop.scale` is `resized_crop scale`."""
+    if not name.startswith("vary."):
+        return name.replace("_sd", " ± sd").replace("_", " ")
+    return words_of({name.removeprefix("vary."): ""}).strip()
+
+
 def words_of(values: dict[str, Any]) -> str:
     """`color_jitter hue 0.2, lr 0.001`: the last two names of each path, with its value."""
     parts = []

@@ -104,7 +104,8 @@ def _table(sweep_id: str) -> None:
             text = st.text_input("Filter", key="sweep-filter", placeholder="lr=0.1, state=done", width=260)
             by = st.multiselect("Group by", sweep_scene.columns(sweep_id), key="sweep-by", disabled=every, width=320)
         table = sweep_scene.results(sweep_id, text, every=every, by=by)
-        st.dataframe(table, hide_index=True, key=f"sweep-table-{sweep_id}")
+        labels = {name: sweep_scene.column_label(name) for name in map(str, table.columns)}
+        st.dataframe(table, hide_index=True, key=f"sweep-table-{sweep_id}", column_config=labels)
         with st.container(horizontal=True):
             for kind in ("csv", "parquet"):
                 st.download_button(

@@ -58,8 +58,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         rows = [row for row in rows if row["id"] in members]
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
-    more = {"sweep": "sweep_id", "lost": "lost", "priority": "priority", "waits_for": "waits_for", "worker": "worker"}
-    return [{name: row[name] for name in _LISTED} | {name: row[key] for name, key in more.items()} for row in rows]
+    return [{name: row[name] for name in _LISTED} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
@@ -177,7 +176,7 @@ def state_of(run_id: str) -> dict[str, Any]:
     from ssrl_core.runs.folder import RunFolder
 
     row = next((row for row in registry.list_runs() if row["id"] == run_id), {})
-    names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "created_at", "finished_at")
+    names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
     return RunFolder(run_id).state() | {name: row[name] for name in names if name in row}
 
 

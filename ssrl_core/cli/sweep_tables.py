@@ -1,4 +1,4 @@
-"""`runs table SWEEP`, `runs sweeps`, `runs diff A B`: what came out of a sweep, as one table or file."""
+"""`runs table SWEEP`, `runs sweeps`, `runs diff A B`, `runs track RUN`: what came out, for tables and tools."""
 
 from __future__ import annotations
 
@@ -24,6 +24,28 @@ def register(actions: Any) -> None:
     diff = leaf(actions, "diff", run=_diff, show=_show_diff, help="where the specs of two runs differ")
     diff.add_argument("first", metavar="RUN")
     diff.add_argument("second", metavar="RUN")
+    _register_track(actions)
+
+
+def _register_track(actions: Any) -> None:
+    from ssrl_core.exports.tracking import TRACKERS
+
+    track = leaf(actions, "track", run=_track, show=_show_track, help="a run for TensorBoard or MLflow, if installed")
+    track.add_argument("run_id", metavar="RUN")
+    track.add_argument("--to", choices=TRACKERS, required=True, help="for which of them")
+    track.add_argument("--out", type=Path, required=True, metavar="DIR", help="their folder")
+
+
+def _track(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.cli.runs import find
+    from ssrl_core.exports import tracking
+    from ssrl_core.runs.folder import RunFolder
+
+    return tracking.track(RunFolder(find(args.run_id)), args.to, args.out)
+
+
+def _show_track(data: dict[str, Any]) -> str:
+    return f"{data['out']}: {data['points']} values of {data['run']}"
 
 
 def _table(args: argparse.Namespace) -> dict[str, Any]:

@@ -63,6 +63,15 @@ def extend(sweep_id: str, runs: Iterable[Member]) -> None:
     _save(sweep_id, data)
 
 
+def put_in_place(sweep_id: str, old: str, new: str) -> None:
+    """Let another run stand for a member of a sweep."""
+    if not path_of(sweep_id).is_file():
+        return
+    data = stores.read_json(path_of(sweep_id))
+    data["runs"] = [entry | ({"id": new} if entry["id"] == old else {}) for entry in data["runs"]]
+    _save(sweep_id, data)
+
+
 def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
     """Note that unlaid runs were stopped or deleted, or (None) are wanted again.
 

@@ -85,7 +85,9 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> 
     if not columns["class"]:
         return pd.DataFrame()
     repeated = pd.DataFrame(heads).loc[np.repeat(np.arange(len(heads)), lengths)]
-    return repeated.reset_index(drop=True).assign(**columns)
+    types = {"class": object, "superclass": object, "n": np.int64, "correct": np.int64, "accuracy": float}
+    arrays = {name: np.array(values, dtype=types[name]) for name, values in columns.items()}
+    return repeated.reset_index(drop=True).assign(**arrays)
 
 
 def _probes(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -132,7 +134,7 @@ def _runs(sweep: str) -> Iterator[Run]:
     known = {
         row["id"]: row
         for row in registry.query(
-            "SELECT id, dataset, backbone, method, seed, state, attempt, alive_at, results FROM runs "
+            "SELECT id, dataset, backbone, method, seed, state, results FROM runs "
             "WHERE id IN (SELECT value FROM json_each(?))",
             [wanted],
         )
@@ -148,9 +150,9 @@ def _runs(sweep: str) -> Iterator[Run]:
 def _results(row: dict[str, Any]) -> dict[str, Any] | None:
     """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
     try:
-        if row["results"]:
+        if row["results"] and row["state"] == "done":
             return dict(json.loads(_CONFUSION.sub('"confusion": null', row["results"])))
-        return RunFolder.own(row["id"]).results() if row["attempt"] else None
+        return RunFolder.own(row["id"]).results()
     except (SSRLError, ValueError):
         return None
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs import adopt, registry
+from ssrl_core.runs import adopt, registry, second_try
 from ssrl_core.runs.attempts import PRE_EMPTED, Crashes, Verdict, judge, progress_mark
 from ssrl_core.runs.engines.protocol import Engine
 from ssrl_core.runs.feeding import ASK_AGAIN_S, Feeder
@@ -160,6 +160,8 @@ class Watch:
             verdict.state,
             f": {verdict.reason}" if verdict.reason else "",
         )
+        if verdict.state == "failed" and (more := second_try.after_failure(row, verdict.reason or "")):
+            verdict = replace(verdict, reason=f"{verdict.reason} {more}")
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
             if pause:

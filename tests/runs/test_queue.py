@@ -190,7 +190,7 @@ def test_commands_order_the_queue(swept, capsys):
     assert command(capsys, "stop", "--sweep", swept["id"])[1]["data"]["count"] == 6
     rows = command(capsys, "list", "--sweep", swept["id"], "--state", "stopped")[1]["data"]
     assert len(rows) == 6
-    assert rows[0]["priority"] == 7
+    assert {registry.require(row["id"])["priority"] for row in rows} == {7}
     assert command(capsys, "resume", "--sweep", swept["id"], "--no-start")[1]["data"]["count"] == 6
     assert command(capsys, "go", "--no-start")[1]["data"] == {"paused": False}
     assert command(capsys, "delete", "--sweep", swept["id"])[1]["data"]["count"] == 6
@@ -338,3 +338,24 @@ def test_random_sampler_draws_from_ranges_within_their_ends():
     assert 0.2 < np.mean(lrs < 10**-2.5) < 0.8  # uniform in the logarithm
     with pytest.raises(SpecError, match="count"):
         SweepSpec.from_mapping({**plain, "sampler": {"name": "grid"}})
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_run_without_memory_goes_on_in_smaller_parts_only_where_that_is_allowed(
+    kit_images, coordinator, engine, allowed
+):
+    tags = {"on_memory": "accumulate"} if allowed else {}
+    asked = sweeps.submit(sweep(seeds=1, lrs=(0.1,), tags=tags), start=False)
+    coordinator.tick()
+    engine.jobs[0].words = {"message": "batch_size must be small. 4 at a time fit: set accumulate to 2, or batch_size."}
+    engine.jobs[0].code = 1
+    coordinator.tick()
+    assert registry.require(asked["runs"][0])["state"] == "failed"
+    if not allowed:
+        assert len(engine.jobs) == 1
+        return
+    smaller = engine.jobs[1].folder.name
+    assert smaller in registry.require(asked["runs"][0])["reason"]
+    assert RunFolder(smaller).spec().accumulate == 2
+    assert [member["id"] for member in sweeps.members(asked["id"])] == [smaller]
+    assert registry.require(smaller)["sweep_id"] == asked["id"]
