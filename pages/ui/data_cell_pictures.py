@@ -37,8 +37,9 @@ def overlay_html(dna: Array, labels: Array, kept: set[int]) -> str:
     sheet = base64.b64encode(pictures.png(rgb)).decode()
     words = '<span style="color:#2dd4bf">―</span> kept &nbsp; <span style="color:#e69f00">┄</span> dropped'
     return (
-        f'<img alt="a field with the outlines of its nuclei" style="width:100%;background:{theme.IMAGE_GROUND};'
-        f'border-radius:6px" src="data:image/png;base64,{sheet}"><div class="vl-quiet">{words}</div>'
+        f'<img alt="a field with the outlines of its nuclei" style="max-width:100%;max-height:60vh;'
+        f'background:{theme.IMAGE_GROUND};border-radius:6px" src="data:image/png;base64,{sheet}">'
+        f'<div class="vl-quiet">{words}</div>'
     )
 
 
