@@ -63,7 +63,7 @@ class Move:
         if self.upright[span].any():
             from ssrl_core.compositions.kernels import upright
 
-            room = upright.room(self.lines[:, span], self.stages, source.shape[2:], out.shape[2:])
+            room = upright.room(source.shape[1], self.lines[:, span], self.stages, source.shape[2:], out.shape[2:])
             upright.resample(source, out, first, self.upright, self.lines, self.stages, room)
         if self.points[span].any():
             from ssrl_core.compositions.kernels import turning
@@ -142,8 +142,9 @@ def _move(run: Run, members: Array) -> Move:
 
 
 def _axes(chain: Sequence[Placement]) -> tuple[Array, Array]:
-    """The numbers of `kernels.upright`: for y, then x."""
-    axes = [axis_of(chain, 1), axis_of(chain, 0)]
+    """The numbers of `kernels.upright`: for y, then x; without meaning for members that turn."""
+    with np.errstate(invalid="ignore"):  # no bound (±inf) under a quarter turn, which has no scale along the axis
+        axes = [axis_of(chain, 1), axis_of(chain, 0)]
     lines = np.stack([np.stack([axis.scale, axis.offset], -1) for axis in axes])
     n = len(chain[0].lost)
     stages = np.stack(

@@ -43,21 +43,30 @@ def resample(
             for x in range(out.shape[3]):
                 low = low if low < index[1, k, x] else index[1, k, x]
                 high = high if high > index[1, k, x] else index[1, k, x]
-        for c in range(channels):
-            for y in range(out.shape[2]):
+        for y in range(out.shape[2]):
+            for c in range(channels):
                 for x in range(low, high + 1):
-                    row[x] = weights[0, 0, y] * source[i, c, np.uint32(index[0, 0, y]), x]
+                    row[c, x] = weights[0, 0, y] * source[i, c, np.uint32(index[0, 0, y]), x]
                 for k in range(1, down):
                     weight = weights[0, k, y]
                     if weight != ZERO:
                         for x in range(low, high + 1):
-                            row[x] += weight * source[i, c, np.uint32(index[0, k, y]), x]
-                for x in range(out.shape[3]):
-                    value = weights[1, 0, x] * row[np.uint32(index[1, 0, x])]
-                    out[i, c, y, x] = value + weights[1, 1, x] * row[np.uint32(index[1, 1, x])]
-                for k in range(2, across):
+                            row[c, x] += weight * source[i, c, np.uint32(index[0, k, y]), x]
+            for x in range(out.shape[3]):
+                one, two = np.uint32(index[1, 0, x]), np.uint32(index[1, 1, x])
+                near, far = weights[1, 0, x], weights[1, 1, x]
+                if channels == 3:  # written out: a loop of three costs as much as what it does
+                    red, green = near * row[0, one] + far * row[0, two], near * row[1, one] + far * row[1, two]
+                    out[i, 0, y, x], out[i, 1, y, x] = red, green
+                    out[i, 2, y, x] = near * row[2, one] + far * row[2, two]
+                else:
+                    for c in range(channels):
+                        out[i, c, y, x] = near * row[c, one] + far * row[c, two]
+            for k in range(2, across):
+                for c in range(channels):
                     for x in range(out.shape[3]):
-                        out[i, c, y, x] += weights[1, k, x] * row[np.uint32(index[1, k, x])]
+                        out[i, c, y, x] += weights[1, k, x] * row[c, np.uint32(index[1, k, x])]
+            for c in range(channels):
                 for s in range(stages.shape[1]):
                     if stages[0, s, m, 5] != 0.0:
                         for x in range(out.shape[3]):
@@ -146,7 +155,7 @@ def cover(place: int, low: float, high: float) -> float:
     return share if share > 0.0 else 0.0
 
 
-def room(lines: Array, stages: Array, old: tuple[int, int], new: tuple[int, int]) -> tuple[Array, ...]:
+def room(channels: int, lines: Array, stages: Array, old: tuple[int, int], new: tuple[int, int]) -> tuple[Array, ...]:
     """Working space for `resample`."""
     taps_most = max(2, int(np.ceil(2 * np.abs(lines[..., 0]).max())))
     side = max(*new)
@@ -155,5 +164,5 @@ def room(lines: Array, stages: Array, old: tuple[int, int], new: tuple[int, int]
         np.empty((2, taps_most, side), np.float32),
         np.empty((2, stages.shape[1], 2, side)),
         np.empty(taps_most),
-        np.empty(old[1], np.float32),
+        np.empty((channels, old[1]), np.float32),
     )
