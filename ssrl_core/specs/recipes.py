@@ -83,12 +83,12 @@ def _small(settings: Mapping[str, Any], lr: float = 0.001) -> Recipe:
 
 _SMALL = {
     "barlow_twins": _small(_WIDE, 0.002),
-    "byol": _small({**_NARROW, **_FOLLOWS, "predictor_dim": 256}),
+    "byol": _small({**_NARROW, "predictor_dim": 256}),
     "deepcluster_v2": _small({**_NARROW, "prototypes": 100}),
     "dino": _small({**_NARROW, **_FOLLOWS, "prototypes": 256, "teacher_temperature": 0.04}),
     "moco_v2_plus": _small({**_NARROW, "temperature": 0.1, "queue_size": 256}),
-    "nnbyol": _small({**_NARROW, **_FOLLOWS, "predictor_dim": 256, "queue_size": 1024}),
-    "nnclr": _small({**_NARROW, "predictor_dim": 256, "queue_size": 1024}),
+    "nnbyol": _small({**_NARROW, "predictor_dim": 256, "queue_size": 256}),
+    "nnclr": _small({**_NARROW, "predictor_dim": 256, "queue_size": 256}),
     "ressl": _small({**_NARROW, "queue_size": 256}),
     "simclr": _small(_NARROW, 0.002),
     "simsiam": _small({**_WIDE, "predictor_dim": 64}),
