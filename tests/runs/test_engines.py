@@ -38,14 +38,14 @@ def warm():
 def test_warm_child_takes_several_runs_and_ends_with_the_same_bytes_as_a_cold_one(kit_images, warm):
     first, second, bad = (submit(seed=seed) for seed in (5, 6, 7))
     (bad.path / "behave.json").unlink()
-    until(lambda: all(state(run) == "done" for run in (first, second, bad)), each=warm.tick, seconds=240)
+    until(lambda: all(state(run) == "done" for run in (first, second, bad)), each=warm.tick, seconds=400)
     processes = {run.state()["pid"] for run in (first, second, bad)}
     assert len(processes) == 1
     assert "attempt 1" in second.log_tail()
     assert "attempt 1" not in first.log_tail().split("done")[-1]  # nothing of the second run is in the first one's log
     again = submit(seed=6, again=True)
     cold = Coordinator(LocalEngine(warm=False))
-    until(lambda: state(again) == "done", each=cold.tick, seconds=240)
+    until(lambda: state(again) == "done", each=cold.tick, seconds=400)
     assert again.state()["pid"] not in processes
     assert (again.path / "encoder.safetensors").read_bytes() == (second.path / "encoder.safetensors").read_bytes()
     assert lines(again) == lines(second)
@@ -56,24 +56,24 @@ def test_warm_child_takes_several_runs_and_ends_with_the_same_bytes_as_a_cold_on
 @pytest.mark.slow
 def test_warm_child_is_replaced_after_a_stop_and_after_a_kill(kit_images, warm):
     stopped, killed, last = (submit(seed=seed, epochs=400 if seed < 7 else 1) for seed in (5, 6, 7))
-    until(lambda: stopped.state()["step"] > 2, each=warm.tick, seconds=120)
+    until(lambda: stopped.state()["step"] > 2, each=warm.tick, seconds=300)
     registry.change(stopped.id, wanted="stop")
     until(lambda: state(stopped) == "stopped", each=warm.tick, seconds=60)
-    until(lambda: killed.state()["step"] > 2, each=warm.tick, seconds=120)
+    until(lambda: killed.state()["step"] > 2, each=warm.tick, seconds=300)
     first = killed.state()["pid"]
     assert first != stopped.state()["pid"]
     os.kill(first, signal.SIGKILL)
-    until(lambda: (killed.state()["attempt"], killed.state()["step"] > 2) == (2, True), each=warm.tick, seconds=120)
+    until(lambda: (killed.state()["attempt"], killed.state()["step"] > 2) == (2, True), each=warm.tick, seconds=300)
     assert killed.state()["pid"] != first
     registry.change(killed.id, wanted="stop")
-    until(lambda: state(last) == "done", each=warm.tick, seconds=120)
+    until(lambda: state(last) == "done", each=warm.tick, seconds=300)
 
 
 @posix
 @pytest.mark.slow
 def test_free_warm_child_is_let_go_when_idle_and_with_its_engine(kit_images, warm):
     run = submit()
-    until(lambda: state(run) == "done", each=warm.tick, seconds=120)
+    until(lambda: state(run) == "done", each=warm.tick, seconds=300)
     child = run.state()["pid"]
     os.kill(child, 0)
     warm.watch._engine._children.tend(idle_s=-1.0)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.engines.dask import Place, client_of, local_folder, worker_environment
+from ssrl_core.runs.engines.dask_places import Place, client_of, local_folder, worker_environment
 from ssrl_core.runs.engines.settings import EngineSettings
 
 _IDLE_S = 60.0
