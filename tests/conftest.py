@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before numba is imported: kernels are compiled once for all tests and their children, and again when they change.
+os.environ.setdefault("NUMBA_CACHE_DIR", os.path.join(tempfile.gettempdir(), "viewloom-numba"))
 os.environ.setdefault(
     "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(os.environ.get("TMPDIR", "/tmp"), "viewloom-hypothesis")
 )
@@ -27,5 +30,5 @@ def own_stores(tmp_path, monkeypatch, cache_home):
     """Stores in a temporary folder."""
     monkeypatch.setenv("SSRL_DATA", str(tmp_path / "store" / "data"))
     monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "store" / "models"))
-    for variable in ("TORCH_HOME", "NUMBA_CACHE_DIR", "MPLCONFIGDIR"):
+    for variable in ("TORCH_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(variable, str(cache_home / variable.lower()))

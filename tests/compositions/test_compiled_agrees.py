@@ -10,17 +10,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba import config
 
 from ssrl_core.compositions import views as making
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.kernels import words
+from ssrl_core.compositions.kernels.colours import turn_round
 from ssrl_core.compositions.philox import philox
 from ssrl_core.compositions.views import make_views
 from ssrl_core.specs.composition import load, preset_names
 from tests.compositions.test_any_composition import any_composition
 from tests.compositions.test_views import EVERYTHING, mixed
 from tests.compositions.workbench import cells, composition, noise, photographs, step, view
+from tests.kit import ROOT
 
 
 @pytest.fixture
@@ -78,4 +79,6 @@ def test_words_are_those_of_the_slow_generator():
 def test_compiled_code_is_kept_in_the_store():
     """Another process finds it there; nothing is written beside the sources."""
     view(noise(), step("invert"))
-    assert list(Path(config.CACHE_DIR).rglob("colours.turn_round*.nbi"))
+    kept = Path(turn_round.stats.cache_path)
+    assert list(kept.glob("colours.turn_round*.nbi"))
+    assert ROOT / "ssrl_core" not in kept.parents
