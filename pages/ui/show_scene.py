@@ -58,6 +58,11 @@ class Told:
     groups: tuple[Group, ...]
 
     @property
+    def things(self) -> str:
+        """What the images show, in the plural: cells where compounds or the size of a pixel are known."""
+        return "cells" if self.compounds is not None or self.scene.imageset.pixel_size_um else "images"
+
+    @property
     def control(self) -> Array:
         """(n,) bool: untreated cells."""
         return self.doses == 0 if self.doses is not None else np.zeros(len(self.ids), bool)
