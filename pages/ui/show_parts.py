@@ -35,16 +35,16 @@ CSS = f"""
 
 def galleries(told: Told, look: Look, count: int) -> None:
     """One wall for each group, the most typical cells first."""
-    shown = int((told.kept & (told.ids >= 0)).sum())
+    shown, things = int((told.kept & (told.ids >= 0)).sum()), told.things
     st.html(
-        f'<p class="vl-lead">{shown:,} {told.things}, sorted by a computer into {len(told.groups)} groups of {told.things} that '
-        f"look alike. Each gallery begins with the most typical {told.things} of its group.</p>"
+        f'<p class="vl-lead">{shown:,} {things}, sorted by a computer into {len(told.groups)} groups of {things} that '
+        f"look alike. Each gallery begins with the most typical {things} of its group.</p>"
     )
     for group in told.groups:
         note = f" · {html.escape(group.note)}" if group.note else ""
         st.html(
             f'<div class="vl-name"><i style="background:{group.colour}"></i>{html.escape(group.name)} '
-            f"<small>{percent(group.share)} of the {told.things} (n = {len(group.rows):,}){note}</small></div>"
+            f"<small>{percent(group.share)} of the {things} (n = {len(group.rows):,}){note}</small></div>"
             + wall(told.scene.imageset, told.scene.ids[group.rows[:count]], look, _tips(told, group.rows[:count]))
         )
     frame.quiet(limits_words(told.scene.imageset, look))

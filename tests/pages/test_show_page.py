@@ -175,7 +175,7 @@ def test_images_that_know_no_compound_are_shown_all_the_same():
     make_imageset(100, classes=3)
     make_run(n=20)
     text = html_of(page().get("html"))
-    assert "groups of cells that look alike" in text
+    assert "groups of images that look alike" in text
     assert "What does the dose do?" not in text
     assert "Two compounds" not in text
     assert store.is_ready("kit")
