@@ -91,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from ssrl_core.runs import coordinator
 
         coordinator.start_detached()
+    warming = [sys.executable, "-m", "ssrl_core.compositions.warming"]  # so that the first views do not wait for it
+    subprocess.Popen(warming, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
     command += ["--server.headless", "true" if args.no_browser else "false"]
     try:
