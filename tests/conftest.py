@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,6 +24,14 @@ settings.load_profile("viewloom")
 def cache_home(tmp_path_factory):
     """One place for compiled code and weights' caches, shared by all tests of a run."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """A page that ran in a test leaves itself behind as `__main__`, and a spawned process would run it again."""
+    before = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = before
 
 
 @pytest.fixture(autouse=True)
