@@ -7,6 +7,7 @@ so that nobody else's pickle is ever read.
 from __future__ import annotations
 
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,12 +107,29 @@ def _unpacked(kind: Any, archive: Archive, top: Path, report: Report | None) -> 
         )
     _official(archive.folder, archive, path, report)
     told(report)(0, 0, f"unpacking {archive.file}")
-    shutil.unpack_archive(path, top, filter="data")
+    _take_out(kind, path, top)
     if not _complete(kind, top):
         raise DataError(f"{path}: files are missing in it. Fetch {archive.url} again.")
 
 
+def _take_out(kind: Any, path: Path, top: Path) -> None:
+    """Copy the expected files out of the archive, and nothing else that may be in it."""
+    (top / kind.base_folder).mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path) as archive:
+        present = set(archive.getnames())
+        for file, _ in _files(kind):
+            name = f"{kind.base_folder}/{file}"
+            content = archive.extractfile(name) if name in present else None
+            if content is not None:
+                with content, open(top / name, "wb") as out:
+                    shutil.copyfileobj(content, out)
+
+
 def _complete(kind: Any, top: Path) -> bool:
-    files = [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
-    paths = [(top / kind.base_folder / file, md5) for file, md5 in files]
+    paths = [(top / kind.base_folder / file, md5) for file, md5 in _files(kind)]
     return all(path.is_file() and has_md5(path, md5) for path, md5 in paths)
+
+
+def _files(kind: Any) -> list[tuple[str, str]]:
+    """(name, MD5) of the official files."""
+    return [*kind.train_list, *kind.test_list, (kind.meta["filename"], kind.meta["md5"])]
