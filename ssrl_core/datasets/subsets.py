@@ -178,7 +178,7 @@ def _compounds(table: pd.DataFrame, wanted: Sequence[str], where: str) -> list[s
 
 def _treated(table: pd.DataFrame, name: str, choice: SubsetChoice, where: str) -> Array:
     """Rows of one compound at the doses that are wanted."""
-    mine, doses = (table["compound"].astype(str) == name).to_numpy(), doses_of(table)
+    mine, doses = (table["compound"].astype(str) == name).to_numpy(copy=True), doses_of(table)
     tested = np.unique(doses[mine & np.isfinite(doses)])
     if choice.doses is not None:
         absent = [dose for dose in choice.doses if not np.isclose(tested, dose).any()]
