@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ class Results:
     def begin(self, **head: Any) -> None:
         """State whose results these are: id, spec_hash, split, n, dim."""
         seconds = {"train": None, "embed": None, "evaluate": None, "layout": None}
-        self.data = {"version": 1, **head, **_START, "seconds": seconds, "missing": {}} | self.data | head
+        start = copy.deepcopy(_START)  # a warm child makes the results of many runs
+        self.data = {"version": 1, **head, **start, "seconds": seconds, "missing": {}} | self.data | head
         self.save()
 
     def put(self, key: str, value: Any, missing: dict[str, str] | None = None, *, under: str | None = None) -> None:

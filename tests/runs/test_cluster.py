@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -33,6 +34,13 @@ pytestmark = [
 ]
 CHILD = [sys.executable, str(FAKE_CHILD)]
 LONG = 240.0
+
+
+@pytest.fixture(autouse=True)
+def swept():
+    """What Dask leaves open is collected here, where that is no error, and not in a later test."""
+    yield
+    gc.collect()
 
 
 def state(run):

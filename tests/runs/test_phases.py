@@ -14,6 +14,7 @@ from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs import queue, registry
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.parts import missing_parts
+from ssrl_core.runs.results import Results
 from ssrl_core.runs.rows import imageset_of
 from tests.kit import make_imageset
 from tests.runs.conftest import spec
@@ -135,6 +136,15 @@ def test_clusters_of_another_k_are_made_once_and_kept(done):
     assert again.inertia == pytest.approx(first.inertia, rel=1e-3)
     with pytest.raises(SpecError, match="k must be in"):
         done.clusters(1000)
+
+
+def test_results_of_one_run_leave_nothing_in_those_of_the_next(tmp_path):
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        results = Results(tmp_path / name)
+        results.begin(id=name)
+        assert results.data["clusters"] == results.data["layouts"] == results.data["finetune"] == {}
+        results.put("3", {"ami": 0.5}, under="clusters")
 
 
 def test_finished_run_has_nothing_left_to_do(done):
