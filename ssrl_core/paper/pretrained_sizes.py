@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssrl_core.paper import cells
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Outcome, Row
+from ssrl_core.paper.item import Outcome, Plan, Row
 from ssrl_core.paper.verdict import Contrast, stated
 
 DOSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -62,3 +63,20 @@ def _shuffled(found: Mapping[str, Any]) -> Contrast:
         return stated(claim, None)
     worst = max(abs(made["shuffled"]["mean"]) for made in found.values())
     return stated(claim, worst < 0.01, len(found), reason=f"largest {worst:.4f}")
+
+
+def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[str, Plan]:
+    """The full plan of a figure over sizes, and its rehearsal with few of them on simulated cells."""
+    return {
+        "full": Plan(
+            measures=measures_of(networks, cells.SUBSETS["nocodazole"], "nocodazole"),
+            needs=(cells.SUBSETS["nocodazole"],),
+            says="Needs every concentration (not the four highest only) and the ImageNet weights of each size.",
+        ),
+        "small": Plan(
+            measures=measures_of(small, "simulated-cells", "sim-nocodazole"),
+            needs=("simulated-cells",),
+            says="Rehearsal on simulated cells with one size, whose weights must be in models/weights; sizes cannot be "
+            "compared with one.",
+        ),
+    }
