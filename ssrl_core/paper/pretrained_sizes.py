@@ -7,7 +7,7 @@ from typing import Any
 
 from ssrl_core.paper import cells
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Outcome, Plan, Row
+from ssrl_core.paper.item import Outcome, Plan, Row, Scale
 from ssrl_core.paper.verdict import Contrast, stated
 
 DOSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
@@ -65,7 +65,7 @@ def _shuffled(found: Mapping[str, Any]) -> Contrast:
     return stated(claim, worst < 0.01, len(found), reason=f"largest {worst:.4f}")
 
 
-def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[str, Plan]:
+def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[Scale, Plan]:
     """The full plan of a figure over sizes, and its rehearsal with few of them on simulated cells."""
     return {
         "full": Plan(
