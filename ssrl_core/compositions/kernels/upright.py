@@ -13,6 +13,8 @@ from ssrl_core.compositions.laws import Array
 
 _TINY = 1e-12
 _FAR = 1e9
+_Y, _X = np.int64(0), np.int64(1)
+"""Not plain numbers: a function is compiled once for each number that is written in its call."""
 
 
 @kernel
@@ -36,22 +38,25 @@ def resample(
         m = first + i
         if not mine[m]:
             continue
-        down = taps(0, m, lines, stages, source.shape[2], out.shape[2], scratch)
-        across = taps(1, m, lines, stages, source.shape[3], out.shape[3], scratch)
+        down = taps(_Y, m, lines, stages, source.shape[2], out.shape[2], scratch)
+        across = taps(_X, m, lines, stages, source.shape[3], out.shape[3], scratch)
         low, high = source.shape[3], 0
         for k in range(across):
             for x in range(out.shape[3]):
                 low = low if low < index[1, k, x] else index[1, k, x]
                 high = high if high > index[1, k, x] else index[1, k, x]
         for y in range(out.shape[2]):
+            one, two = np.uint32(index[0, 0, y]), np.uint32(index[0, 1, y])
+            near, far = weights[0, 0, y], weights[0, 1, y]
             for c in range(channels):
                 for x in range(low, high + 1):
-                    row[c, x] = weights[0, 0, y] * source[i, c, np.uint32(index[0, 0, y]), x]
-                for k in range(1, down):
-                    weight = weights[0, k, y]
-                    if weight != ZERO:
-                        for x in range(low, high + 1):
-                            row[c, x] += weight * source[i, c, np.uint32(index[0, k, y]), x]
+                    p = np.uint64(x)  # never below zero, which would count from the end
+                    row[c, p] = near * source[i, c, one, p] + far * source[i, c, two, p]
+                for k in range(2, down):
+                    more, weight = np.uint32(index[0, k, y]), weights[0, k, y]
+                    for x in range(low, high + 1):
+                        p = np.uint64(x)
+                        row[c, p] += weight * source[i, c, more, p]
             for x in range(out.shape[3]):
                 one, two = np.uint32(index[1, 0, x]), np.uint32(index[1, 1, x])
                 near, far = weights[1, 0, x], weights[1, 1, x]
