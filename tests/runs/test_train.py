@@ -96,7 +96,7 @@ def test_killed_run_resumes_bit_for_bit(local):
             flight.job.kill()
             kills += 1
         time.sleep(0.05)
-    until(lambda: {state(calm), state(killed)} <= {"done", "failed"}, seconds=240.0, each=local.tick)
+    until(lambda: {state(calm), state(killed)} <= {"done", "failed"}, seconds=480.0, each=local.tick)
     assert (state(calm), state(killed), registry.require(killed.id)["attempt"]) == ("done", "done", kills + 1)
     assert any("goes on from step" in str(message) for message in killed.metrics()["message"])
     for name in ("encoder.safetensors", "embedding.npy", "embedding_ids.npy", "clusters_kmeans_k3_s0.npy"):
