@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from bench.room import images
+from bench.room.cores import two_processes
 from bench.room.items import Item, Options, installed, item
 from bench.room.timing import rate, side_by_side
 from bench.room.views_peers import MEAN, PEERS, SD
@@ -84,7 +85,7 @@ def measure(options: Options) -> Iterator[Item]:
             yield from _beside_peers(case, pictures(), recipe, options)
     for case, (pictures, recipe) in CASES.items():
         if options.wanted(f"{case}-two-threads"):
-            yield _scaling(f"{case}-two-threads", pictures(), recipe, options)
+            yield from _scaling(case, pictures(), recipe, options)
     if options.wanted("cells-196-preview-8-images-8-views"):
         yield _preview(options)
     if options.wanted("cifar-32-first-call"):
@@ -123,8 +124,14 @@ def _peers(pixels: Any, recipe: str) -> Mapping[str, Callable[[], int]]:
     return works
 
 
-def _scaling(case: str, pictures: images.Pictures, recipe: str, options: Options) -> Item:
-    """Two threads beside one."""
+def work_of(case: str) -> Callable[[], int]:
+    """The work of one of two processes that are measured beside two threads."""
+    pictures, recipe = CASES[case]
+    return ours(pictures().pixels, recipe, normalise=False)
+
+
+def _scaling(case: str, pictures: images.Pictures, recipe: str, options: Options) -> Iterator[Item]:
+    """Two threads beside one, and beside two processes of one thread each, which is all that the machine can do."""
     work = ours(pictures.pixels, recipe, normalise=False)
 
     def threaded(count: int) -> Callable[[], int]:
@@ -134,9 +141,12 @@ def _scaling(case: str, pictures: images.Pictures, recipe: str, options: Options
 
         return run
 
-    found = side_by_side(threaded(2), {"one": threaded(1)}, rounds=options.rounds, seconds=options.seconds)["one"]
-    more = {"peer": found.peer, "peer_name": "one-thread", "ratio": found.ratio, "threads": 2}
-    return item(NAME, case, "speed", "views/s", found.ours, images=pictures.what, **more)
+    with two_processes("bench.bench_views", case) as processes:
+        peers = {"one-thread": threaded(1), "two-processes": processes}
+        found = side_by_side(threaded(2), peers, rounds=options.rounds, seconds=options.seconds)
+    for name, compared in found.items():
+        more = {"peer": compared.peer, "peer_name": name, "ratio": compared.ratio, "threads": 2}
+        yield item(NAME, f"{case}-two-threads", "speed", "views/s", compared.ours, images=pictures.what, **more)
 
 
 def _preview(options: Options) -> Item:

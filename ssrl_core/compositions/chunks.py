@@ -22,11 +22,17 @@ _pools: dict[int, ThreadPoolExecutor] = {}
 def pieces(count: int, values_each: int, device: torch.device) -> Iterator[range]:
     """0..count-1 cut so that a piece holds about as many values as the device's cache (or memory) likes.
 
+    On the CPU every thread gets as many pieces of one size, so that none waits for the last one.
+
     Args:
         values_each: values of one item at its largest.
     """
     limit = _CPU_VALUES if device.type == "cpu" else _DEVICE_VALUES
     size = max(1, limit // max(1, values_each))
+    if device.type == "cpu" and count > size:
+        threads = torch.get_num_threads()
+        turns = -(-count // (size * threads))
+        size = -(-count // (turns * threads))
     for start in range(0, count, size):
         yield range(start, min(count, start + size))
 
