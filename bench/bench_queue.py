@@ -8,7 +8,6 @@ are both given, because the machine may be busy with something else.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -90,7 +89,7 @@ def _table() -> Iterator[tuple[str, str, float]]:
     """Results of 2,000 runs, two probes with 100 classes and a confusion table each."""
     sweep = _sweep(SWEEP_RUNS // 5, 5)
     asked = sweeps.submit(sweep, start=False)
-    text = json.dumps(_results())
+    text = registry.results_text(_results())
     sql = "UPDATE runs SET results = ?, state = 'done'"
     for run_id in asked["runs"]:
         (stores.runs_root() / run_id).mkdir()  # a run that is done has a folder
