@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import frame, run_list, sweep_scene, train_actions, train_compare, train_head
+from ssrl_core.runs import finding
 
 LIVE_S = 4.0
 _DRAWN, _CHOSEN, _NUMBER, _FIND = "train-list-drawn", "train-list-chosen", "train-list-number", "train-list-find"
@@ -31,7 +32,7 @@ def _body() -> None:
     rows = run_list.with_values(frame.known_runs(), sweep_scene.values_by_run())
     with st.container(horizontal=True, vertical_alignment="center"):
         text, states = _text(), _states()
-    shown = run_list.chosen(rows, text, states)
+    shown = finding.chosen(rows, text, states)
     _choice(rows)
     if not shown:
         frame.quiet("No run is like that. Take words or states out of the search.")

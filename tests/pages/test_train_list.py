@@ -13,37 +13,7 @@ from tests.kit import make_imageset, make_run
 from tests.pages.test_train_page import page, started, text_of  # noqa: F401 (a fixture)
 from tests.pages.test_train_sweep import swept  # noqa: F401 (a fixture)
 from tests.runs.conftest import spec
-
-
-def row(**changes):
-    plain = {"id": "a", "state": "done", "dataset": "kit", "method": "simclr", "backbone": "tiny_cnn", "seed": 5}
-    return plain | changes
-
-
-ROWS = [
-    row(id="one", knn_top1=0.5, queued_at="2026-01-01T00:00:00Z"),
-    row(id="two", state="failed", reason="The loss is not a number.", seed=6),
-    row(id="three", state="running", lost=True, method="byol", tags='{"kind": "try"}'),
-    row(id="four", state="submitted", sweep_id="lr-1234", values="lr 0.1", seed=15),
-]
-
-
-@pytest.mark.parametrize(
-    ("text", "states", "found"),
-    [
-        ("", (), ["one", "two", "three", "four"]),
-        ("SimCLR", (), ["one", "two", "four"]),
-        ("simclr number", (), ["two"]),
-        ("seed:5", (), ["one", "three"]),
-        ("lr-1234", (), ["four"]),
-        ("lr 0.1", (), ["four"]),
-        ("kind", (), ["three"]),
-        ("", ("lost", "running"), ["three", "four"]),
-        ("byol", ("done",), []),
-    ],
-)
-def test_every_word_of_a_search_must_be_there(text, states, found):
-    assert [one["id"] for one in run_list.chosen(ROWS, text, states)] == found
+from tests.runs.test_finding import ROWS, row
 
 
 def test_the_table_has_a_row_a_run_and_no_empty_column():
