@@ -7,6 +7,7 @@ that is missing or damaged is made again from them, and that is said (`last_note
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -111,12 +112,11 @@ def query(sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
 
 def insert(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> int:
     """Add rows whose id is new; the number added."""
-    names = list(COLUMNS)
-    marks = ", ".join("?" for _ in names)
-    defaults = {"kind": "train", "priority": 0, "state": "queued", "wanted": "run", "attempt": 0}
-    values = [[(defaults | row).get(name) for name in names] for row in rows]
     before = connection.total_changes
-    connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", values)
+    for given, alike in itertools.groupby(rows, key=tuple):  # what a row leaves out is the column's default
+        names = [name for name in given if name in COLUMNS]
+        marks = ", ".join(f":{name}" for name in names)
+        connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
     return connection.total_changes - before
 
 
