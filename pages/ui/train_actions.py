@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui import frame, train_draft, train_state
 from ssrl_core.errors import SSRLError
 
+CHOSEN = "train-list-chosen"  # ids of the runs that are ticked in the list
 _VIEWS = ("run", "sweep", "list", "compare", "find")
 
 
@@ -32,7 +33,8 @@ def _open(name: str, value: str) -> None:
 
 
 def open_list() -> None:
-    """Show the list of all runs."""
+    """Show the list of all runs, none of them chosen yet."""
+    st.session_state[CHOSEN] = []
     _open("list", "all")
 
 

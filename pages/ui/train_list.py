@@ -10,7 +10,8 @@ from pages.ui import frame, run_list, sweep_scene, train_actions, train_compare,
 from ssrl_core.runs import finding
 
 LIVE_S = 4.0
-_DRAWN, _CHOSEN, _NUMBER, _FIND = "train-list-drawn", "train-list-chosen", "train-list-number", "train-list-find"
+_DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
+_CHOSEN = train_actions.CHOSEN
 _HEIGHT = 620
 
 
@@ -62,6 +63,7 @@ def _text() -> str:
     text = st.text_input(
         "Search",
         key=_FIND,
+        on_change=_forget,
         placeholder="Search: simclr resnet18 seed:5",
         label_visibility="collapsed",
         width=420,
@@ -83,6 +85,7 @@ def _states() -> list[str]:
             list(run_list.STATES),
             selection_mode="multi",
             key="train-list-states",
+            on_change=_forget,
             label_visibility="collapsed",
             format_func=run_list.STATES.__getitem__,
         )
@@ -129,6 +132,11 @@ def _number(shown: list[dict[str, Any]]) -> None:
 
 def _widget() -> str:
     return f"train-list-table-{st.session_state[_NUMBER]}"
+
+
+def _forget() -> None:
+    """Another search shows another table, without ticks."""
+    st.session_state[_CHOSEN] = []
 
 
 def _take() -> None:

@@ -123,7 +123,7 @@ def test_ticked_rows_are_the_runs_that_are_compared():
     """The table is drawn on a canvas: only a browser shows that a tick means the run that stands there."""
     ids = [make_run(spec={"seed": seed}).name for seed in range(5, 11)]
     registry.list_runs()
-    with served() as address, tab() as browser:
+    with served() as address, tab(timeout_s=180) as browser:
         browser.goto(f"{address}/Train?list=all")
         table = browser.locator('[data-testid="stDataFrame"]')
         table.wait_for()
