@@ -20,6 +20,7 @@ if frame.known_runs():
         st.switch_page(TRAIN)
     frame.section("Newest runs")
     home_runs.newest()
+    home_runs.more()
 else:
     frame.empty("No runs yet. Three steps lead to the first clusters.", drawing="loom", stop=False)
     home_runs.first_steps()

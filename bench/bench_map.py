@@ -6,18 +6,14 @@ There is no peer: a Plotly scatter in the same kind of page loses its connection
 from __future__ import annotations
 
 import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.room.browser import chromium, served
 from bench.room.items import Item, Options, item
 from bench.room.synthetic import synthetic_run
 
@@ -31,18 +27,13 @@ METRICS = {
     "lasso_up_kb": "kB",
     "lasso_down_kb": "kB",
 }
-ROOT = Path(__file__).resolve().parent.parent
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 
 
 def one_size(n: int, address: str, shots: Path | None) -> dict[str, Any]:
     """One size: seconds until the map is drawn (cold and warm), megabytes down, seconds and kilobytes of a lasso."""
-    from playwright.sync_api import sync_playwright
-
     run = synthetic_run(n)
     found: dict[str, Any] = {"n": n}
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=QUIET.split())
+    with chromium() as browser:
         for visit in ("cold", "warm"):
             tab = browser.new_page(viewport={"width": 1440, "height": 1000})
             tab.set_default_timeout(180_000)
@@ -64,7 +55,6 @@ def one_size(n: int, address: str, shots: Path | None) -> dict[str, Any]:
                 if shots:
                     tab.screenshot(path=str(shots / f"map-{n}-lasso.png"))
             tab.close()
-        browser.close()
     return found
 
 
@@ -112,28 +102,6 @@ class _Wire:
 
     def _sent(self, payload: Any) -> None:
         self.up += len(payload)
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The app on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    server = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 def measure(options: Options) -> Iterator[Item]:

@@ -8,11 +8,11 @@ are both given, because the machine may be busy with something else.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,11 +20,13 @@ from typing import Any
 
 import psutil
 
+from bench.room import run_pages
 from bench.room.items import Item, Options, item
 from ssrl_core import stores
 from ssrl_core.runs import ordering, queue, registry, sweeps, tables
 from ssrl_core.runs.coordinator import Coordinator
 from ssrl_core.runs.engines.local import LocalEngine, cores
+from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
 TITLE = "Ten thousand runs queued and listed, a coordinator at rest, a large table, short runs a second."
@@ -69,6 +71,53 @@ def _list() -> Iterator[tuple[str, str, float]]:
     yield "wall, nothing changed", "s", _timed(registry.list_runs)[0]
 
 
+def _list_done() -> Iterator[tuple[str, str, float]]:
+    """The same with results in all of them, when something has changed."""
+    _many_done()
+    wall, busy, _ = _timed(registry.list_runs)
+    yield "wall", "s", wall
+    yield "processor", "s", busy
+
+
+def _pages() -> Iterator[tuple[str, str, float]]:
+    """Home, the Train page and its list of all runs in Chromium."""
+    _many_done()
+    yield from run_pages.many_runs()
+
+
+def _live_curve() -> Iterator[tuple[str, str, float]]:
+    """A real run on two slots' worth of processor, watched in Chromium."""
+    spec = {**_SPEC, "epochs": 1000, "evaluate": {"linear": None, "layouts": [], "clusters": []}}
+    coordinator = Coordinator(LocalEngine(1, warm=True))
+    asked = queue.submit(RunSpec.from_mapping(spec), start=False)
+    over = threading.Event()
+    worker = threading.Thread(target=_tick, args=(coordinator, over), daemon=True)
+    worker.start()
+    try:
+        yield from run_pages.live_curve(asked["id"])
+    finally:
+        over.set()
+        worker.join()
+        coordinator.watch.end_all()
+
+
+def _tick(coordinator: Coordinator, over: threading.Event) -> None:
+    while not over.wait(0.05):
+        coordinator.tick()
+
+
+def _many_done() -> None:
+    """Ten thousand runs, six thousand of them done, with results and folders."""
+    asked = sweeps.submit(_sweep(RUNS // 5, 5), start=False)
+    ordering.pause()
+    text, done = registry.results_text(_results()), asked["runs"][:6000]
+    for run_id in done:
+        (stores.runs_root() / run_id).mkdir()
+    now = stores.utc_now()
+    sql = "UPDATE runs SET results = ?, state = 'done', started_at = ?, finished_at = ? WHERE id = ?"
+    registry.transact(lambda connection: connection.executemany(sql, [(text, now, now, run_id) for run_id in done]))
+
+
 def _at_rest() -> Iterator[tuple[str, str, float]]:
     """A real coordinator whose queue of ten thousand runs is paused."""
     sweeps.submit(_sweep(RUNS // 5, 5), start=False)
@@ -90,7 +139,7 @@ def _table() -> Iterator[tuple[str, str, float]]:
     """Results of 2,000 runs, two probes with 100 classes and a confusion table each."""
     sweep = _sweep(SWEEP_RUNS // 5, 5)
     asked = sweeps.submit(sweep, start=False)
-    text = json.dumps(_results())
+    text = registry.results_text(_results())
     sql = "UPDATE runs SET results = ?, state = 'done'"
     for run_id in asked["runs"]:
         (stores.runs_root() / run_id).mkdir()  # a run that is done has a folder
@@ -128,6 +177,9 @@ CASES: dict[str, Case] = {
     "enqueue-10000": _enqueue,
     "enqueue-10000-distinct": _enqueue_distinct,
     "list-10000": _list,
+    "list-10000-done": _list_done,
+    "pages-10000": _pages,
+    "live-curve": _live_curve,
     "coordinator-at-rest": _at_rest,
     "table-2000x100": _table,
     "short-runs": _short_runs,

@@ -62,6 +62,13 @@ def _cards() -> None:
                 _card(run)
 
 
+def more() -> None:
+    """The way to the list of all runs, where there are more than the cards show."""
+    count = len(frame.known_runs())
+    if count > NEWEST:
+        frame.link("pages/3_Train.py", f"All runs ({count:,})", icon="list", list="all")
+
+
 def first_steps() -> None:
     """What to do first, as three steps with links."""
     present = [step for step in STEPS if frame.page_exists(step[0])]

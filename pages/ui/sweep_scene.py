@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import streamlit as st
 
 from pages.ui import frame
-from ssrl_core.errors import SpecError
+from ssrl_core import stores
+from ssrl_core.errors import SpecError, SSRLError
 
 _LIVE = ("queued", "submitted", "running")
 _MOST_CURVES = 60
@@ -177,6 +180,26 @@ def words_of(values: dict[str, Any]) -> str:
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         parts.append(" ".join([*(name for name in names[:-1] if name not in skipped), names[-1], shown]))
     return ", ".join(parts)
+
+
+def values_by_run() -> dict[str, str]:
+    """For every run of every sweep what makes it different from its siblings, in words."""
+    from ssrl_core.runs import sweep_files
+
+    files = sorted(sweep_files.path_of("any").parent.glob("*.json"))
+    found: dict[str, str] = {}
+    for file in files:
+        found |= _values_of(str(file), file.stat().st_mtime_ns)
+    return found
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _values_of(file: str, changed: int) -> dict[str, str]:
+    try:
+        runs = stores.read_json(Path(file)).get("runs", [])
+    except SSRLError:
+        return {}  # its sheet says what is wrong with it
+    return {entry["id"]: words_of(entry["values"]) for entry in runs}
 
 
 def _took(row: dict[str, Any]) -> float | None:

@@ -11,17 +11,63 @@ import streamlit as st
 from pages.ui import frame, train_draft, train_state
 from ssrl_core.errors import SSRLError
 
+CHOSEN = "train-list-chosen"  # ids of the runs that are ticked in the list
+_VIEWS = ("run", "sweep", "list", "compare", "find")
+
 
 def open_run(run_id: str) -> None:
     """Show the sheet of a run; it is in the address then."""
-    st.query_params.pop("sweep", None)
-    st.query_params["run"] = run_id
+    _open("run", run_id)
 
 
 def close_run() -> None:
     """Back to the sentence."""
-    st.query_params.pop("run", None)
-    st.query_params.pop("sweep", None)
+    for name in _VIEWS:
+        st.query_params.pop(name, None)
+    train_state.move()
+
+
+def _open(name: str, value: str) -> None:
+    close_run()
+    st.query_params[name] = value
+
+
+def open_list() -> None:
+    """Show the list of all runs, none of them chosen yet."""
+    st.session_state[CHOSEN] = []
+    _open("list", "all")
+
+
+def compare(ids: list[str]) -> None:
+    """Show runs beside each other."""
+    _open("compare", ",".join(ids))
+
+
+def stop_all(ids: list[str]) -> None:
+    """Stop many runs; those that wait at once, those that run after a checkpoint."""
+    from ssrl_core.runs import bulk
+
+    _try(lambda: bulk.stop_all(ids))
+
+
+def resume_all(ids: list[str]) -> None:
+    """Queue again those of many runs that failed or were stopped, and see that a worker is alive."""
+    from ssrl_core.runs import bulk
+
+    start_worker()
+    _try(lambda: bulk.resume_all(ids, start=False))
+
+
+def delete_all(ids: list[str]) -> None:
+    """Delete many runs."""
+    from ssrl_core.runs import bulk
+
+    def work() -> None:
+        count, troubles = bulk.delete_all(ids)
+        if troubles:
+            raise frame.RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+
+    _try(work)
 
 
 def stop(run_id: str) -> None:
@@ -59,8 +105,7 @@ def delete(run_id: str) -> None:
 
 def open_sweep(sweep_id: str) -> None:
     """Show the sheet of a sweep; it is in the address then."""
-    st.query_params.pop("run", None)
-    st.query_params["sweep"] = sweep_id
+    _open("sweep", sweep_id)
 
 
 def stop_sweep(sweep_id: str) -> None:

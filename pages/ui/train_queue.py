@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, sweep_scene, train_actions, train_engine
+from pages.ui import choose, frame, sweep_scene, train_actions, train_engine, train_state
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
 from ssrl_core.runs import ordering
 
@@ -32,6 +32,7 @@ CSS = f"""
 @st.fragment(run_every=LIVE_S)
 def queue() -> None:
     """Everything under way, then what ended last; follows by itself."""
+    train_state.follow()
     rows = [row for row in frame.known_runs() if not row.get("demo")]
     active = [row for row in rows if row["state"] in ("running", "submitted")]
     waiting = sorted((row for row in rows if row["state"] == "queued"), key=_turn)
@@ -51,6 +52,14 @@ def queue() -> None:
         _heading("Ended")
         for row in ended:
             _item(row)
+    _all_runs(len(rows))
+
+
+def _all_runs(count: int) -> None:
+    """The way to the list of them all."""
+    words = f"All runs ({count:,})"
+    icon = ":material/list:"
+    st.button(words, icon=icon, type="tertiary", key="train-all-runs", on_click=train_actions.open_list)
 
 
 def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:

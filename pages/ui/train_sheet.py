@@ -7,9 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions, train_start, train_state
+from pages.ui import choose, frame, train_actions, train_head, train_start
 from pages.ui.theme import QUIET, WARNING
-from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import RunFolder
 
@@ -38,16 +37,9 @@ def sheet(run_id: str) -> None:
     if row is None:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(choose.run_words(row), anchor=False)
-        _buttons(row)
-    words = train_state.said("sheet")
-    if isinstance(words, SSRLError):
-        frame.show_error(words)
-    elif words:
-        st.info(words, icon=":material/info:")
     live = row["state"] in _ACTIVE
-    st.fragment(run_every=LIVE_S if live else None)(_body)(run_id, live)
+    every_s = LIVE_S if live else None
+    train_head.opened(choose.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
@@ -97,6 +89,7 @@ def _facts(row: dict[str, Any], state: dict[str, Any], metrics: Any) -> str:
         ("epoch", f"{state['epoch']:.1f} of {state['epochs']}" if steps and state["epochs"] else None),
         ("effective rank", f"{ranks.iloc[-1]:.1f}" if len(ranks) else None),
         ("memory", memory_of(state) if row["state"] == "running" else None),
+        ("GPU memory", _size(state["device_memory_bytes"]) if row["state"] == "running" else None),
         ("where", row.get("worker") if row["state"] == "running" else None),
         ("started", _clock(row.get("started_at"))),
         ("attempt", row["attempt"] if (row.get("attempt") or 0) > 1 else None),
@@ -111,14 +104,18 @@ def memory_of(state: dict[str, Any]) -> str | None:
 
     import psutil
 
-    from ssrl_core.runs.estimate import size
-
     if not state["pid"] or state["host"] != socket.gethostname():
         return None
     try:
-        return size(psutil.Process(state["pid"]).memory_info().rss)
+        return _size(psutil.Process(state["pid"]).memory_info().rss)
     except psutil.Error:
         return None
+
+
+def _size(count: int | None) -> str | None:
+    from ssrl_core.runs.estimate import size
+
+    return None if count is None else size(count)
 
 
 def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pages.ui.train_presets import FIRST, STARTS
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.recipes import RECIPES
 
-_DRAFT, _ERRORS, _ARRIVED = "train-draft", "train-errors", "train-arrived"
+_DRAFT, _ERRORS, _ARRIVED, _MOVED = "train-draft", "train-errors", "train-arrived", "train-moved"
 
 
 def current() -> drafts.Draft:
@@ -68,6 +68,22 @@ def say(at: str, words: SSRLError | str) -> None:
 def said(at: str) -> SSRLError | str | None:
     """What is to be said there."""
     return st.session_state.get(_ERRORS, {}).get(at)
+
+
+def move() -> None:
+    """Note that the address means another view now."""
+    st.session_state[_MOVED] = True
+
+
+def follow() -> None:
+    """For what is drawn by itself (a fragment): draw the whole page anew if a click in it led to another view."""
+    if st.session_state.get(_MOVED):
+        st.rerun()
+
+
+def arrived() -> None:
+    """For the page: it is being drawn as a whole."""
+    st.session_state[_MOVED] = False
 
 
 def show(key: str, value: Any) -> str:

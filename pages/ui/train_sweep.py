@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame, sweep_scene, train_actions, train_state
+from pages.ui import frame, sweep_scene, train_actions, train_head
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
 from ssrl_core.errors import SSRLError
 
@@ -41,15 +41,8 @@ def sheet(sweep_id: str) -> None:
     except SSRLError as error:
         frame.show_error(error)
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(scene.title, anchor=False)
-        _buttons(scene)
-    words = train_state.said("sheet")
-    if isinstance(words, SSRLError):
-        frame.show_error(words)
-    elif words:
-        st.info(words, icon=":material/info:")
-    st.fragment(run_every=LIVE_S if scene.is_live else None)(_body)(sweep_id, scene.is_live)
+    every_s = LIVE_S if scene.is_live else None
+    train_head.opened(scene.title, lambda: _buttons(scene), _body, sweep_id, scene.is_live, every_s=every_s)
 
 
 def _body(sweep_id: str, live: bool) -> None:

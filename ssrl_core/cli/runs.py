@@ -26,6 +26,9 @@ def register(commands: Any) -> None:
     )
     listing.add_argument("--sweep", metavar="SWEEP", help="only those of a sweep")
     listing.add_argument("--state", choices=_STATES, help="only those in this state")
+    listing.add_argument(
+        "--search", metavar="TEXT", default="", help="only those that hold every word; seed:5 is that very seed"
+    )
     show = leaf(actions, "show", run=_show, show=_show_one, help="state, spec, results and files of a run")
     log = leaf(actions, "log", run=_log, show=lambda data: "\n".join(data["lines"]), help="what a run said")
     log.add_argument("--search", metavar="TEXT", default="", help="only lines that hold this text")
@@ -50,9 +53,9 @@ def register(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs import bulk, registry
+    from ssrl_core.runs import bulk, finding, registry
 
-    rows = registry.list_runs(demo=not args.sweep)
+    rows = finding.chosen(registry.list_runs(demo=not args.sweep), args.search)
     if args.sweep:
         members = set(bulk.of_sweep(args.sweep))
         rows = [row for row in rows if row["id"] in members]

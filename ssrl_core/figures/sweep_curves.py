@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 HEIGHT = 280
 _POINTS = 120
 _LABELLED = 8
-_NAMES = {"loss": "Loss by value", "knn_top1": "kNN of validation images by value"}
+_NAMES = {"loss": "Loss", "knn_top1": "kNN of validation images"}
 
 
-def sweep_curves(lines: pd.DataFrame, *, height: int = HEIGHT) -> dict[str, Figure]:
-    """The curves of a sweep.
+def sweep_curves(lines: pd.DataFrame, *, by: str = "value", height: int = HEIGHT) -> dict[str, Figure]:
+    """The curves of a sweep, or of some runs beside each other.
 
     Args:
         lines: columns run, group (the value in words), epoch, loss, knn_top1; rows of all runs one after another.
+        by: what tells the groups apart, for the title.
 
     Returns:
         `loss` and `knn_top1`, each where there is something to show.
@@ -34,7 +35,7 @@ def sweep_curves(lines: pd.DataFrame, *, height: int = HEIGHT) -> dict[str, Figu
     for name, title in _NAMES.items():
         known = lines.dropna(subset=["epoch", name])
         if not known.empty:
-            figures[name] = _curves(known, name, title, height)
+            figures[name] = _curves(known, name, f"{title} by {by}", height)
     return figures
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs import sweep_files
+from ssrl_core.runs import after, sweep_files
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.laying import never_needed
 
@@ -42,6 +42,7 @@ def _reconcile(connection: Any, new: list[dict[str, Any]], gone: list[str], back
     from ssrl_core.runs import registry
 
     registry.insert(connection, new)
+    after.restore(connection, [row["id"] for row in new])
     for name in gone:
         if not (stores.runs_root() / name).is_dir():  # asked again: now nobody else can be making or deleting it
             registry.change_in(

@@ -96,7 +96,7 @@ def delete_all(ids: Iterable[str]) -> tuple[int, list[str]]:
 
     def work(connection: sqlite3.Connection) -> None:
         _each(connection, "DELETE FROM runs WHERE id = :id", gone)
-        _each(connection, "DELETE FROM depends WHERE run_id = :id OR on_id = :id", gone)
+        _each(connection, "DELETE FROM depends WHERE run_id = :id", gone)
 
     registry.transact(work)
     troubles = []

@@ -48,9 +48,8 @@ def _read() -> list[dict[str, Any]]:
 
     listed = ", ".join(name for name in registry.COLUMNS if name not in ("spec", "results"))
     return registry.query(
-        f"SELECT {listed}, json_extract(results, '$.knn.top1') AS knn_top1, "
-        "(SELECT max(json_extract(value, '$.ami')) FROM json_each(results, '$.clusters')) AS ami "
-        "FROM runs ORDER BY coalesce(queued_at, created_at) DESC, rowid"
+        f"SELECT {listed}, knn_top1, ami FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
+        "ORDER BY coalesce(queued_at, created_at) DESC, runs.rowid"
     )
 
 

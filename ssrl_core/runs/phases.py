@@ -45,6 +45,7 @@ class Phases:
         self.state, self.wishes, self.journal = state, wishes, journal
         self.said_at = 0.0
         self.encoder: Encoder | None = None
+        self.looked_at: tuple[Any, ...] = ()
 
     def go(self) -> None:
         """All that is missing; asked again at the end, because somebody may have asked for more meanwhile.
@@ -70,7 +71,7 @@ class Phases:
         """Spec, images, device."""
         self.spec = self.run.spec()
         self.state.update(phase="load", epochs=self.spec.epochs, now=True)
-        self.imageset = imageset_of(self.spec)
+        self._look_at_images()
         self.spec_hash = self.spec.spec_hash(self.imageset.fingerprint)
         found = _HASH_IN_ID.search(self.run.id)
         if found and found[1] != self.spec_hash[:8]:
@@ -88,6 +89,13 @@ class Phases:
         self.ground = Ground(self.spec, self.imageset)
         images = len(np.union1d(self.ground.bank, self.ground.kept))
         self.pace = Pace(images, len(self.ground.asked), self.spec.evaluate.layouts)
+
+    def _look_at_images(self) -> None:
+        """The images of the spec; what was read of them stays read while they are the same."""
+        found = imageset_of(self.spec)
+        now = (self.spec.dataset, found.fingerprint, found.folder)
+        if now != self.looked_at:
+            self.imageset, self.looked_at = found, now
 
     def _do(self, parts: list[str]) -> None:
         self.results = Results(self.run.path)
@@ -122,7 +130,9 @@ class Phases:
         share = progress.step / max(1, progress.steps)
         self.pace.training(share, progress.eta_s)
         named = ("step", "steps", "epoch", "epochs", "images_per_s")
-        self.state.update(**{name: getattr(progress, name) for name in named}, **self.pace.fields(share))
+        held = device_memory_bytes(self.device)
+        told = {name: getattr(progress, name) for name in named}
+        self.state.update(**told, **self.pace.fields(share), device_memory_bytes=held)
         if time.monotonic() - self.said_at > _SAY_EVERY_S:
             self.said_at = time.monotonic()
             loss = "–" if progress.loss is None else f"{progress.loss:.4f}"
@@ -219,3 +229,12 @@ def _device_name(device: Any) -> str:
     import torch
 
     return f"{device} {torch.cuda.get_device_name(device)}"
+
+
+def device_memory_bytes(device: Any) -> int | None:
+    """What torch holds of a card's memory, by its own books: no step waits for the card. None without a card."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.memory_reserved(device))

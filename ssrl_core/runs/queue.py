@@ -10,9 +10,9 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import adopt, coordinator, ordering, registry, sweep_files, wishes
+from ssrl_core.runs import adopt, after, coordinator, ordering, registry, sweep_files, wishes
 from ssrl_core.runs.folder import RunFolder
-from ssrl_core.runs.laying import never_needed
+from ssrl_core.runs.laying import lay_if_wanted, never_needed
 from ssrl_core.runs.locks import Lock, is_held
 from ssrl_core.runs.wanted import Wanted, identify, kept_text, spec_of_text
 from ssrl_core.specs.run import RunSpec, dump_run
@@ -37,9 +37,12 @@ def submit(
         {id, spec_hash, state, created}; `created` is False for a run that was there already.
     """
     wanted = identify(spec)
+    others = list(after)
+    if others:
+        lay_if_wanted(wanted.id)  # a run of a sweep: what it waits for is kept in its folder
     if again:
         wanted = Wanted(wanted.spec, free_id(wanted.id), wanted.spec_hash)
-    created = registry.transact(lambda connection: _enqueue_after(connection, wanted, priority, list(after)))
+    created = registry.transact(lambda connection: _enqueue_after(connection, wanted, priority, others))
     if start:
         coordinator.start_detached()
     return {
@@ -50,11 +53,13 @@ def submit(
     }
 
 
-def _enqueue_after(connection: sqlite3.Connection, wanted: Wanted, priority: int, after: list[str]) -> bool:
-    if after:
-        ordering.check_known(connection, wanted.id, after)
+def _enqueue_after(connection: sqlite3.Connection, wanted: Wanted, priority: int, others: list[str]) -> bool:
+    if others:
+        ordering.check_known(connection, wanted.id, others)
     created = enqueue(connection, wanted, priority=priority)
-    ordering.depend(connection, wanted.id, after)
+    ordering.depend(connection, wanted.id, others)
+    if others:
+        after.keep(wanted.id, others)
     return created
 
 
@@ -98,6 +103,7 @@ def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0
     text = dump_run(wanted.spec)
     stores.replace(stores.runs_root() / wanted.id / "spec.yaml", text)
     connection.execute("DELETE FROM runs WHERE id = ?", [wanted.id])  # its folder was deleted by hand: it starts anew
+    connection.execute("DELETE FROM depends WHERE run_id = ?", [wanted.id])
     columns = adopt.waiting_row(wanted, sweep_id, stores.utc_now()) | {"spec": text, "priority": priority}
     return registry.insert(connection, [columns]) == 1
 
@@ -190,7 +196,7 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
 
     def work(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM runs WHERE id = ?", [run_id])
-        connection.execute("DELETE FROM depends WHERE run_id = ? OR on_id = ?", [run_id, run_id])
+        connection.execute("DELETE FROM depends WHERE run_id = ?", [run_id])
         if folder.is_dir():
             lock.give_back()  # Windows renames no folder with an open file in it
             shutil.rmtree(gone, ignore_errors=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError
-from ssrl_core.runs import adopt
+from ssrl_core.runs import adopt, after
 from ssrl_core.runs.locks import Lock
 
 LOG = logging.getLogger("viewloom.registry")
@@ -74,6 +74,7 @@ def _write(path: Path, rows: list[dict[str, object]], sweeps: list[dict[str, obj
             connection.executescript(registry.SCHEMA)
             connection.execute("BEGIN")
             registry.insert(connection, rows)
+            after.restore(connection, [str(row["id"]) for row in rows])
             connection.executemany(
                 "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)",
                 sweeps,

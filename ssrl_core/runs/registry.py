@@ -7,6 +7,7 @@ that is missing or damaged is made again from them, and that is said (`last_note
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.runs import scores
 from ssrl_core.runs.state import LOST_AFTER_S
 
 VERSION = 1
@@ -58,10 +60,13 @@ CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT)
 CREATE TABLE depends (run_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (run_id, on_id));
 CREATE INDEX runs_by_state ON runs (state, priority DESC, queued_at);
 CREATE INDEX runs_by_sweep ON runs (sweep_id);
+{scores.SCHEMA}
 PRAGMA user_version = {VERSION};
 """
 ACTIVE = ("submitted", "running")
 _BUSY_S = 30.0
+
+_scored: set[Path] = set()  # registries that are known to have their table of scores
 
 T = TypeVar("T")
 
@@ -107,12 +112,11 @@ def query(sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
 
 def insert(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> int:
     """Add rows whose id is new; the number added."""
-    names = list(COLUMNS)
-    marks = ", ".join("?" for _ in names)
-    defaults = {"kind": "train", "priority": 0, "state": "queued", "wanted": "run", "attempt": 0}
-    values = [[(defaults | row).get(name) for name in names] for row in rows]
     before = connection.total_changes
-    connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", values)
+    for given, alike in itertools.groupby(rows, key=tuple):  # what a row leaves out is the column's default
+        names = [name for name in given if name in COLUMNS]
+        marks = ", ".join(f":{name}" for name in names)
+        connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
     return connection.total_changes - before
 
 
@@ -190,8 +194,17 @@ def last_note() -> dict[str, Any] | None:
 
 
 def results_text(results: dict[str, Any] | None) -> str | None:
-    """Results as the registry keeps them."""
-    return None if results is None else json.dumps(results, ensure_ascii=False, allow_nan=False)
+    """Results as the registry keeps them: without confusion tables, which are most of them and stay in the folder."""
+    if results is None:
+        return None
+    finetune = {share: _without_confusion(found) for share, found in (results.get("finetune") or {}).items()}
+    lean = results | {name: _without_confusion(results[name]) for name in ("linear", "knn") if name in results}
+    lean |= {"finetune": finetune} if finetune else {}
+    return json.dumps(lean, ensure_ascii=False, allow_nan=False)
+
+
+def _without_confusion(probe: Any) -> Any:
+    return probe | {"confusion": None} if isinstance(probe, dict) and "confusion" in probe else probe
 
 
 def _with_lost(row: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +231,9 @@ def _open() -> sqlite3.Connection:
         if found < 1:
             raise sqlite3.DatabaseError("not a registry")
         connection.execute("PRAGMA synchronous = NORMAL")
+        if file not in _scored:
+            scores.ensure(connection)
+            _scored.add(file)
     except BaseException:
         connection.close()
         raise

@@ -39,6 +39,7 @@ def empty_state(run_id: str) -> dict[str, Any]:
         "updated_at": None,
         "alive_at": None,
         "device": None,
+        "device_memory_bytes": None,
         "host": None,
         "pid": None,
         "attempt": 0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,20 @@ def differences(first: str, second: str) -> list[dict[str, Any]]:
     Raises:
         SpecError: there is no such run.
     """
-    one, other = (flat(RunFolder(run_id).spec().to_mapping()) for run_id in (first, second))
-    paths = list(dict.fromkeys([*one, *other]))
-    return [
-        {"path": path, "first": one.get(path), "second": other.get(path)}
-        for path in paths
-        if one.get(path) != other.get(path)
-    ]
+    differ = spec_differences([first, second])
+    return [{"path": path, "first": one, "second": other} for path, (one, other) in differ.items()]
+
+
+def spec_differences(run_ids: Sequence[str]) -> dict[str, list[Any]]:
+    """Where the specs of runs differ: path -> its value in each, None where a spec has no such path; in their order.
+
+    Raises:
+        SpecError: there is no such run.
+    """
+    specs = [flat(RunFolder(run_id).spec().to_mapping()) for run_id in run_ids]
+    paths = dict.fromkeys(path for spec in specs for path in spec)
+    found = {path: [spec.get(path) for spec in specs] for path in paths}
+    return {path: values for path, values in found.items() if any(value != values[0] for value in values[1:])}
 
 
 def save(table: pd.DataFrame, out: Path) -> None:

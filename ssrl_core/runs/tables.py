@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,7 @@ from ssrl_core.runs import adopt, registry, sweeps
 from ssrl_core.runs.folder import RunFolder
 
 PROBES = ("linear", "knn")
-_CONFUSION = re.compile(r'"confusion": \[\[[-0-9., \[\]]*\]\]')  # most of the text, and none of these tables want it
-
+_CONFUSION = '"confusion": [['  # most of the text, and none of these tables want it
 Run = tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]
 
 
@@ -70,24 +69,30 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> 
         The columns of `classes_table`; no columns where nothing was measured.
     """
     heads: list[dict[str, Any]] = []
-    lengths: list[int] = []
-    columns: dict[str, list[Any]] = {"class": [], "superclass": [], "n": [], "correct": [], "accuracy": []}
+    names: list[tuple[np.ndarray, np.ndarray]] = []
+    numbers: dict[str, list[Any]] = {"n": [], "correct": [], "accuracy": []}
     for head, results in runs:
-        groups = superclasses_of(str(head["dataset"]))
         for probe, found in _probes(results):
-            classes = found.get("classes") or {}
+            entries = found.get("classes") or {}
             heads.append({**head, "probe": probe})
-            lengths.append(len(classes))
-            columns["class"] += classes
-            columns["superclass"] += [groups.get(name) for name in classes]
-            for key in ("n", "correct", "accuracy"):
-                columns[key] += [entry[key] for entry in classes.values()]
-    if not columns["class"]:
+            names.append(_names(str(head["dataset"]), tuple(entries)))
+            for key, column in numbers.items():
+                column += [entry[key] for entry in entries.values()]
+    if not numbers["n"]:
         return pd.DataFrame()
-    repeated = pd.DataFrame(heads).loc[np.repeat(np.arange(len(heads)), lengths)]
-    types = {"class": object, "superclass": object, "n": np.int64, "correct": np.int64, "accuracy": float}
-    arrays = {name: np.array(values, dtype=types[name]) for name, values in columns.items()}
-    return repeated.reset_index(drop=True).assign(**arrays)
+    rows = np.repeat(np.arange(len(heads)), [len(own) for own, _ in names])
+    repeated = {name: column.array.take(rows) for name, column in pd.DataFrame(heads).items()}
+    classes, groups = (np.concatenate([pair[side] for pair in names]) for side in (0, 1))
+    types = {"n": np.int64, "correct": np.int64, "accuracy": float}
+    measured = {name: np.array(values, dtype=types[name]) for name, values in numbers.items()}
+    return pd.DataFrame({**repeated, "class": classes, "superclass": groups, **measured}, copy=False)
+
+
+@lru_cache(maxsize=64)
+def _names(dataset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(c,), (c,) object: classes and their superclasses, the same for every run on these images."""
+    groups = superclasses_of(dataset)
+    return np.array(classes, dtype=object), np.array([groups.get(name) for name in classes], dtype=object)
 
 
 def _probes(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -151,10 +156,19 @@ def _results(row: dict[str, Any]) -> dict[str, Any] | None:
     """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
     try:
         if row["results"] and row["state"] == "done":
-            return dict(json.loads(_CONFUSION.sub('"confusion": null', row["results"])))
+            return dict(json.loads(_without_confusion(row["results"])))
         return RunFolder.own(row["id"]).results()
     except (SSRLError, ValueError):
         return None
+
+
+def _without_confusion(text: str) -> str:
+    """Results as text with null in the place of the tables of numbers (a quotation mark in a name is escaped)."""
+    parts, at = [], 0
+    while (start := text.find(_CONFUSION, at)) >= 0 and (end := text.find("]]", start)) >= 0:
+        parts += [text[at:start], '"confusion": null']
+        at = end + 2
+    return "".join([*parts, text[at:]])
 
 
 def _top1(results: dict[str, Any] | None, probe: str) -> float | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.rows import bank_ids, imageset_of
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.run_fit import check_fit
+from ssrl_core.specs.run_writing import PARTS, hashed, hashed_keys, kept
 from ssrl_core.specs.yaml_files import parse_yaml
-
-_NOT_SEED = [field.name for field in fields(RunSpec) if field.name != "seed"]
 
 
 @dataclass(frozen=True)
@@ -36,41 +36,51 @@ def identify(spec: RunSpec) -> Wanted:
     Raises:
         SpecError: no such image set, channel or column; a spec that cannot train on these images.
     """
-    fingerprint = _checked(spec)
+    fingerprint = _Ground().checked(spec)
     return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
 
 
 def identify_all(specs: Iterable[RunSpec]) -> list[Wanted]:
     """`identify` for many specs, with the text that the registry keeps.
 
-    Neighbours that differ in their seed only share the work: writing a spec out as text costs more than all the rest.
+    What specs share (images, parts that are the same object) is looked up and written out once.
 
     Raises:
         SpecError: as `identify`.
     """
-    found: list[Wanted] = []
-    group: _Group | None = None
-    for spec in specs:
-        if group is None or not group.holds(spec):
-            group = _Group(spec, _checked(spec))
-        found.append(group.wanted(spec))
-    return found
+    ground, texts = _Ground(), _Texts()
+    return [texts.wanted(spec, ground.checked(spec)) for spec in specs]
 
 
-def _checked(spec: RunSpec) -> str:
-    """Fingerprint of a spec's image set, once it is clear that the spec can train on it."""
-    imageset = imageset_of(spec)
-    if spec.backbone.name.startswith("timm/"):
-        from ssrl_core.learning.backbones.timm_models import check_name
+class _Ground:
+    """The images of specs: which they are and how many are learned from, looked up once for all that agree on them."""
 
-        check_name(spec.backbone.name)
-    check_fit(spec, len(bank_ids(spec, imageset)), imageset.shape)
-    return imageset.fingerprint
+    def __init__(self) -> None:
+        self._found: dict[Any, tuple[str, int, tuple[int, int, int]]] = {}
+        self._backbones: set[str] = set()
+
+    def checked(self, spec: RunSpec) -> str:
+        """Fingerprint of a spec's image set, once it is clear that the spec can train on it."""
+        key = (spec.dataset, spec.limit_train)
+        if key not in self._found:
+            imageset = imageset_of(spec)
+            self._found[key] = (imageset.fingerprint, len(bank_ids(spec, imageset)), imageset.shape)
+        fingerprint, images, shape = self._found[key]
+        self._check_backbone(spec.backbone.name)
+        check_fit(spec, images, shape)
+        return fingerprint
+
+    def _check_backbone(self, name: str) -> None:
+        if name.startswith("timm/") and name not in self._backbones:
+            from ssrl_core.learning.backbones.timm_models import check_name
+
+            check_name(name)
+            self._backbones.add(name)
 
 
 def kept_text(spec: RunSpec) -> str:
     """A spec as the registry keeps it while there is no folder: JSON on one line, read again by `spec_of_text`."""
-    return json.dumps(spec.to_mapping(), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _Parts(kept).joined(spec, PARTS)
 
 
 def spec_of_text(text: str) -> RunSpec:
@@ -91,27 +101,37 @@ def yaml_of_text(text: str) -> str:
     return dump_run(spec_of_text(text)) if text.startswith("{") else text
 
 
-class _Group:
-    """Specs that differ in nothing but their seed."""
+class _Parts:
+    """The text of each part of a spec, written once for all specs that share it.
 
-    def __init__(self, spec: RunSpec, fingerprint: str) -> None:
-        self._first = spec
-        self._canonical = _around(spec.canonical(fingerprint), spec.seed, "terms")
-        self._text = _around(kept_text(spec), spec.seed, "limit_train")
+    A part is known by its object, which is held here, so that no other can take its place in memory.
+    """
 
-    def holds(self, spec: RunSpec) -> bool:
-        return all(getattr(spec, name) is getattr(self._first, name) for name in _NOT_SEED)
+    def __init__(self, write: Callable[[str, Any], str]) -> None:
+        self._write = write
+        self._known: dict[tuple[str, int], tuple[str, Any]] = {}
 
-    def wanted(self, spec: RunSpec) -> Wanted:
-        digest = hashlib.sha256(_with_seed(self._canonical, spec.seed).encode()).hexdigest()[:12]
-        return Wanted(spec, spec.id_of_hash(digest), digest, _with_seed(self._text, spec.seed))
+    def joined(self, spec: RunSpec, keys: Iterable[str]) -> str:
+        """One JSON object of these parts, in this order."""
+        return "{" + ",".join([self._text(key, getattr(spec, key)) for key in keys]) + "}"
+
+    def _text(self, key: str, part: Any) -> str:
+        known = self._known.get((key, id(part)))
+        if known is None:
+            known = self._known[key, id(part)] = (f'"{key}":{self._write(key, part)}', part)
+        return known[0]
 
 
-def _around(text: str, seed: int, following: str) -> tuple[str, str]:
-    """JSON before and after the seed; a quotation mark inside a text would be escaped, so the mark is unique."""
-    before, after = text.split(f'"seed":{seed},"{following}":')
-    return f'{before}"seed":', f',"{following}":{after}'
+class _Texts:
+    """The two texts of a spec: the one that is hashed, and the one that the registry keeps."""
 
+    def __init__(self) -> None:
+        self._hashed: dict[str, _Parts] = {}
+        self._kept = _Parts(kept)
 
-def _with_seed(around: tuple[str, str], seed: int) -> str:
-    return f"{around[0]}{seed}{around[1]}"
+    def wanted(self, spec: RunSpec, fingerprint: str) -> Wanted:
+        if fingerprint not in self._hashed:
+            self._hashed[fingerprint] = _Parts(lambda key, part: hashed(key, part, fingerprint))
+        canonical = self._hashed[fingerprint].joined(spec, hashed_keys(spec))
+        digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, PARTS))

@@ -107,7 +107,7 @@ class Watch:
             flight.sign, flight.seen_at, flight.spoke = state["alive_at"], now, True
         if not flight.folder.path.is_dir():
             self._kill(flight, adopt.GONE)
-        elif now - flight.seen_at > (SILENT_S if flight.spoke else FIRST_SIGN_S):
+        elif now - flight.seen_at > _patience_s(flight, state):
             self._kill(flight, f"No sign of life for {now - flight.seen_at:.0f} s.")
         elif now - flight.copied_at >= _COPY_S:
             flight.copied_at = now
@@ -202,6 +202,11 @@ class Watch:
             self._strangers[run_id] = (state["alive_at"], now)
             return True
         return now - since < SILENT_S
+
+
+def _patience_s(flight: Flight, state: dict[str, Any]) -> float:
+    """How long a child may be silent; while it loads libraries no other thread of it gets a word in."""
+    return SILENT_S if flight.spoke and state["phase"] != "load" else FIRST_SIGN_S
 
 
 def settle(run: RunFolder, verdict: Verdict, words: dict[str, Any], **columns: Any) -> None:

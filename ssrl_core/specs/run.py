@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from ssrl_core.stores import as_slug
 VERSION = 1
 OPTIMIZERS = ("sgd", "lars", "adam", "adamw")
 LAYOUTS = ("tsne", "umap", "pca")
-_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "evaluate")
 
 
 def _whole(name: str, default: int | None, low: float, high: float, sentence: str) -> Parameter:
@@ -216,35 +214,9 @@ class RunSpec:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data with every default written out, in the order of CONTRACTS C5."""
-        return {
-            "version": self.version,
-            "name": self.name,
-            "notes": self.notes,
-            "tags": dict(self.tags),
-            "dataset": {
-                "name": self.dataset.name,
-                "channels": None if self.dataset.channels is None else list(self.dataset.channels),
-                "where": {key: list(values) for key, values in self.dataset.where.items()},
-            },
-            "backbone": _plain(self.backbone),
-            "method": {"name": self.method.name, **self.method.settings},
-            "terms": [{"weight": t.weight, "composition": t.composition.to_mapping()} for t in self.terms],
-            "optimizer": _plain(self.optimizer),
-            "schedule": _plain(self.schedule),
-            **{row.name: getattr(self, row.name) for row in RUN_SETTINGS},
-            "heads": self.heads,
-            "device": self.device,
-            "evaluate": {
-                "split": self.evaluate.split,
-                "clusters": list(self.evaluate.clusters),
-                "knn": dict(self.evaluate.knn),
-                "linear": None if self.evaluate.linear is None else dict(self.evaluate.linear),
-                "finetune": list(self.evaluate.finetune),
-                "layouts": list(self.evaluate.layouts),
-                "online_every_epochs": self.evaluate.online_every_epochs,
-            },
-            "keep": _plain(self.keep),
-        }
+        from ssrl_core.specs.run_writing import to_mapping
+
+        return to_mapping(self)
 
     def canonical(self, fingerprint: str) -> str:
         """The JSON text that is hashed: what changes the result, and nothing else.
@@ -252,15 +224,9 @@ class RunSpec:
         Args:
             fingerprint: of the image set, in the place of its name.
         """
-        data = self.to_mapping()
-        for key in _NOT_HASHED:
-            data.pop(key)
-        data["dataset"]["name"] = fingerprint
-        if self.heads == HEADS.default or len(self.terms) == 1:
-            data.pop("heads")  # so that runs made before there was a choice keep their identity
-        for term in data["terms"]:
-            term["composition"].pop("name")
-        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        from ssrl_core.specs.run_writing import canonical
+
+        return canonical(self, fingerprint)
 
     def spec_hash(self, fingerprint: str) -> str:
         """First 12 hex digits of the sha256 of `canonical`."""
@@ -314,7 +280,3 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
 def dump_run(spec: RunSpec) -> str:
     """The canonical YAML text of the resolved spec."""
     return dump_yaml(spec.to_mapping())
-
-
-def _plain(choice: Any) -> dict[str, Any]:
-    return {f.name: getattr(choice, f.name) for f in fields(choice)}

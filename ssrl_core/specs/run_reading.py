@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,9 @@ _SHARE = Parameter("finetune", "number", 0.1, "Share of the labels used.", 0.000
 _EVERY = Parameter("online_every_epochs", "integer", 5, "Epochs between two looks at kNN.", 0, 1_000_000)
 
 
+Reader = Callable[[Mapping[str, Any], MethodRow, str, Path | None], Any]
+
+
 def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     """See `RunSpec.from_mapping`."""
     if not isinstance(data, Mapping):
@@ -35,34 +38,12 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     stores.check_version(dict(data), where, r.VERSION)
     _refuse_sweep(data, where)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
-    method, row = _method(with_recipe(data, where).get("method"), where)
+    _, row = _method(with_recipe(data, where).get("method"), where)
     data = with_recipe(data, where) if row is not PRETRAINED else _as_it_comes(data)
-    plain = check_settings(
-        r.RUN_SETTINGS[:-2], {k: data[k] for k in _names(r.RUN_SETTINGS[:-2]) if k in data}, where, "a spec"
-    )
-    spec = r.RunSpec(
-        dataset=_dataset(data.get("dataset"), where),
-        backbone=_backbone(data.get("backbone", "vgg11"), where),
-        method=method,
-        terms=_terms(data.get("terms"), where, base),
-        optimizer=_optimizer(data.get("optimizer"), row, where),
-        schedule=_schedule(data.get("schedule"), row, where),
-        **plain,
-        limit_train=_limit(data.get("limit_train"), where),
-        precision=r.RUN_SETTINGS[-1].check(data.get("precision", "auto"), where),
-        heads=r.HEADS.check(data.get("heads", r.HEADS.default), where),
-        device=_device(data.get("device", "auto"), where),
-        evaluate=_evaluate(data.get("evaluate"), where),
-        keep=r.KeepChoice(
-            **check_settings(r.KEEP_SETTINGS, _mapping(data.get("keep"), where, "keep"), f"{where}, keep", "keep")
-        ),
-        name=_text(data.get("name"), where, "name"),
-        notes=_text(data.get("notes"), where, "notes"),
-        tags=_tags(data.get("tags"), where),
-    )
+    spec = r.RunSpec(**{key: read(data, row, where, base) for key, read in READERS.items()})
     if row is PRETRAINED:
         return dataclasses.replace(spec, epochs=0)
-    _check_together(spec, row, where)
+    check_together(spec, row, where)
     return spec
 
 
@@ -70,10 +51,6 @@ def _as_it_comes(data: Mapping[str, Any]) -> dict[str, Any]:
     """What a network that is not trained has no use for is left out, so that the same network is the same run."""
     unused = ("epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe")
     return {"terms": "identity", **{key: value for key, value in data.items() if key not in unused}}
-
-
-def _names(rows: tuple[Parameter, ...]) -> list[str]:
-    return [row.name for row in rows]
 
 
 def _mapping(value: Any, where: str, field: str) -> Mapping[str, Any]:
@@ -280,11 +257,6 @@ def _schedule(value: Any, row: MethodRow, where: str) -> r.ScheduleChoice:
     return r.ScheduleChoice(**check_settings(r.SCHEDULE_SETTINGS, given, f"{where}, schedule", "schedule"))
 
 
-def _limit(value: Any, where: str) -> int | None:
-    row = r.RUN_SETTINGS[-2]
-    return None if value is None else int(row.check(value, where))
-
-
 def _device(value: Any, where: str) -> str:
     if not isinstance(value, str) or not _DEVICE.match(value):
         raise SpecError(
@@ -323,6 +295,11 @@ def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
     )
 
 
+def _keep(value: Any, where: str) -> r.KeepChoice:
+    given = _mapping(value, where, "keep")
+    return r.KeepChoice(**check_settings(r.KEEP_SETTINGS, given, f"{where}, keep", "keep"))
+
+
 def _list(value: Any, where: str, field: str) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise SpecError(where=where, field=field, rule="a list", value=value, remedy=f"Write {field}: [{value}].")
@@ -338,7 +315,7 @@ def _one_of(value: Any, options: tuple[str, ...], where: str, field: str) -> Non
         raise SpecError(where=where, field=field, rule="one of those there are", value=value, remedy=remedy)
 
 
-def _check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
+def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
     """What is right alone and wrong together."""
     if spec.batch_size % spec.accumulate or spec.batch_size // spec.accumulate < 2:
         raise SpecError(
@@ -389,3 +366,30 @@ def _check_views(term: r.Term, row: MethodRow, where: str) -> None:
             value=f"{global_views} global",
             remedy="Change the counts.",
         )
+
+
+def _setting(row: Parameter) -> Reader:
+    """A setting of one number or word; null where null is the default."""
+
+    def read(data: Mapping[str, Any], method: MethodRow, where: str, base: Path | None) -> Any:
+        value = data.get(row.name, row.default)
+        return None if value is None and row.default is None else row.check(value, where)
+
+    return read
+
+
+READERS: dict[str, Reader] = {
+    "dataset": lambda data, row, where, base: _dataset(data.get("dataset"), where),
+    "backbone": lambda data, row, where, base: _backbone(data.get("backbone", "vgg11"), where),
+    "method": lambda data, row, where, base: _method(data.get("method"), where)[0],
+    "terms": lambda data, row, where, base: _terms(data.get("terms"), where, base),
+    "optimizer": lambda data, row, where, base: _optimizer(data.get("optimizer"), row, where),
+    "schedule": lambda data, row, where, base: _schedule(data.get("schedule"), row, where),
+    **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS)},
+    "device": lambda data, row, where, base: _device(data.get("device", "auto"), where),
+    "evaluate": lambda data, row, where, base: _evaluate(data.get("evaluate"), where),
+    "keep": lambda data, row, where, base: _keep(data.get("keep"), where),
+    "name": lambda data, row, where, base: _text(data.get("name"), where, "name"),
+    "notes": lambda data, row, where, base: _text(data.get("notes"), where, "notes"),
+    "tags": lambda data, row, where, base: _tags(data.get("tags"), where),
+}

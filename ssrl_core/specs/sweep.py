@@ -9,11 +9,13 @@ import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.run import RUN_SETTINGS, RunSpec, read_mapping
+from ssrl_core.specs.run_changing import read_changed
 from ssrl_core.specs.sweep_values import drawn_points, read_sampler, read_values
 
 MAX_RUNS = 100_000
@@ -112,11 +114,21 @@ class SweepSpec:
         Args:
             values: path -> value.
         """
-        data = dict(self.base)
+        data = dict(self._plain)
         for path, value in values.items():
             data = _assigned(data, path, value, self.where)
-        spec = RunSpec.from_mapping({**data, "seed": self.seeds[0]}, _place(self.where, values))
+        data["seed"] = self.seeds[0]
+        spec = read_changed(self._first, self._plain, data, _place(self.where, values))
         return [Varied(dataclasses.replace(spec, seed=seed), values) for seed in self.seeds]  # seeds were checked
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """The spec of the first seed, nothing varied, as plain data."""
+        return {**self.base, "seed": self.seeds[0]}
+
+    @cached_property
+    def _first(self) -> RunSpec:
+        return RunSpec.from_mapping(self._plain, self.where)
 
     def _points(self) -> list[dict[str, Any]]:
         if any(isinstance(values, Mapping) for values in self.vary.values()):

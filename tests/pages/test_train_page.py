@@ -324,3 +324,18 @@ def test_registry_note_is_not_lost_on_the_page():
     registry.list_runs()
     registry.path().write_bytes(b"garbage")
     assert "made again" in text_of(kit_page())
+
+
+def test_memory_of_the_card_is_shown_while_a_run_is_on_it(monkeypatch):
+    import pandas as pd
+    import torch
+
+    from ssrl_core.runs.phases import device_memory_bytes
+    from ssrl_core.runs.state import empty_state
+
+    assert device_memory_bytes(torch.device("cpu")) is None
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3_200_000_000)
+    held = device_memory_bytes(torch.device("cuda:0"))
+    state, metrics = empty_state("a") | {"device_memory_bytes": held}, pd.DataFrame({"effective_rank": []})
+    for name, shown in (("running", True), ("done", False)):
+        assert ("3.2 GB" in train_sheet._facts({"state": name}, state, metrics)) is shown

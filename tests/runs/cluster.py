@@ -56,18 +56,24 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class DaskCluster:
-    """A scheduler in a process of its own, and workers in others."""
+    """A scheduler in a process of its own, and workers in others; with the files of `certificates.make` under TLS."""
 
-    def __init__(self, folder: Path, workers: int = 2, *, port: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, workers: int = 2, *, port: int | None = None, tls: dict[str, str] | None = None
+    ) -> None:
         self.port = port or free_port()
         self._folder = folder
+        self._scheme = "tls" if tls else "tcp"
+        names = {"ca": "--tls-ca-file", "cert": "--tls-cert", "key": "--tls-key"}
+        self._tls = [word for name, file in (tls or {}).items() for word in (names[name], file)]
         self.processes: list[subprocess.Popen] = []
-        self.scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard")
+        where = ["--host", f"{self._scheme}://127.0.0.1", "--port", str(self.port)]
+        self.scheduler = self._start("scheduler", *where, "--no-dashboard")
         self.workers = [self.worker() for _ in range(workers)]
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def worker(self) -> subprocess.Popen:
         folder = str(self._folder / f"worker-{len(self.processes)}")
@@ -81,7 +87,7 @@ class DaskCluster:
 
     def _start(self, *words: str) -> subprocess.Popen:
         log = open(self._folder / f"dask-{len(self.processes)}.log", "wb")  # noqa: SIM115
-        command = [sys.executable, "-m", "dask", *words]
+        command = [sys.executable, "-m", "dask", *words, *self._tls]
         with log:
             process = subprocess.Popen(command, env=environment(), stdout=log, stderr=log, cwd=ROOT)
         self.processes.append(process)

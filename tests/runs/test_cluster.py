@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from functools import partial
 
 import psutil
 import pytest
@@ -18,6 +19,7 @@ from ssrl_core.runs.engines.dask_places import OwnWorkers, Scheduler
 from ssrl_core.runs.engines.settings import EngineSettings, Slurm, open_engine
 from ssrl_core.runs.engines.slurm import SlurmPlace
 from tests.kit import ROOT, make_imageset
+from tests.runs import certificates
 from tests.runs.cluster import DaskCluster, SlurmCluster, free_port
 from tests.runs.conftest import FAKE_CHILD
 from tests.runs.test_kills import children_of, until, value_after
@@ -151,6 +153,34 @@ def test_scheduler_that_does_not_answer_lets_runs_wait_with_the_reason_until_it_
         assert registry.require(run.id)["waits_for"] is None
     finally:
         cluster.close()
+
+
+def test_scheduler_with_tls_takes_runs_and_turns_strangers_away(queued, on, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssrl_core.runs.engines.dask_places.ANSWER_S", 3.0)
+    monkeypatch.setattr("ssrl_core.runs.engines.dask._ASK_AGAIN_S", 1.0)
+    monkeypatch.setattr("ssrl_core.runs.feeding.ASK_AGAIN_S", 0.1)
+    ours, theirs = certificates.make(tmp_path / "ours"), certificates.make(tmp_path / "theirs")
+    cluster = DaskCluster(tmp_path, workers=1, tls=ours)
+    try:
+        run = queued(behave={"steps": 2, "step_s": 0.0})
+        for stranger in (
+            EngineSettings.from_mapping({"engine": cluster.address, "tls": theirs}),
+            EngineSettings(engine=cluster.address.replace("tls", "tcp")),
+        ):
+            registry.change(run.id, waits_for=None)
+            coordinator = on(Scheduler(stranger))
+            told = partial(_waits_for, run, "does not answer")
+            until(told, each=coordinator.tick, seconds=LONG)
+            coordinator._engine.close()
+        assert state(run) == "queued"
+        friend = on(open_engine(EngineSettings.from_mapping({"engine": cluster.address, "tls": ours}))._place)
+        until(finished(run), each=friend.tick, seconds=LONG)
+    finally:
+        cluster.close()
+
+
+def _waits_for(run, words):
+    return words in (registry.require(run.id)["waits_for"] or "")
 
 
 def test_embedded_workers_take_runs_and_end_with_the_coordinator(queued, on):

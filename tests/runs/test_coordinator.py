@@ -133,6 +133,19 @@ def test_child_that_says_nothing_is_killed_and_its_run_queued_again(queued, coor
     assert "No sign of life" in (row(run)["reason"] or "No sign of life")
 
 
+def test_child_that_loads_libraries_may_be_silent_longer(queued, coordinator, engine, clock):
+    run = queued()
+    coordinator.tick()
+    says(run, phase="load")
+    coordinator.tick()
+    clock.now += 60
+    coordinator.tick()
+    assert engine.jobs[0].code is None
+    clock.now += 60
+    coordinator.tick()
+    assert engine.jobs[0].code == -9
+
+
 def test_child_that_gives_signs_of_life_is_left_alone(queued, coordinator, engine, clock):
     run = queued()
     coordinator.tick()

@@ -1,0 +1,123 @@
+"""The Train page and Home in Chromium: with ten thousand runs in the store, and beside a run that learns."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.room.browser import served, tab
+from ssrl_core.runs.folder import RunFolder
+
+_LOOKS = 25
+_LOOK_S = 0.1
+_GAP_JS = """async () => {
+    let last = performance.now(), worst = 0;
+    const until = last + 1500;
+    while (last < until) {
+        await new Promise(requestAnimationFrame);
+        const now = performance.now();
+        worst = Math.max(worst, now - last);
+        last = now;
+    }
+    return worst;
+}"""
+_LAST_EPOCH_JS = """() => {
+    const plots = [...document.querySelectorAll('.js-plotly-plot')];
+    const ends = plots.flatMap(plot => (plot.data || []).map(line => line.x && line.x[line.x.length - 1]));
+    return Math.max(-1, ...ends.filter(Number.isFinite));
+}"""
+
+Found = Iterator[tuple[str, str, float]]
+
+
+def many_runs() -> Found:
+    """Seconds until the pages show what they show, the app and its modules being warm; the store is the caller's."""
+    with served() as address, tab() as page:
+        table = page.locator('[data-testid="stDataFrame"]')
+        for _ in ("cold", "warm"):
+            opened = {
+                "Home open": _seconds(page, f"{address}/", lambda: page.get_by_text("All runs (").wait_for()),
+                "Train open": _seconds(page, f"{address}/Train", lambda: page.get_by_text("All runs (").wait_for()),
+                "list open": _seconds(page, f"{address}/Train?list=all", lambda: _drawn(page, table)),
+            }
+        for name, seconds in opened.items():
+            yield name, "s", seconds
+        box = page.get_by_placeholder("Search", exact=False)
+        started = time.perf_counter()
+        box.fill("seed:3")
+        box.press("Enter")
+        page.get_by_text("2,000 runs:").wait_for()
+        yield "list searched", "s", time.perf_counter() - started
+        table.hover()
+        page.mouse.wheel(0, 40_000)
+        yield "worst frame of a scroll", "s", page.evaluate(_GAP_JS) / 1000
+
+
+def live_curve(run_id: str) -> Found:
+    """Seconds between a line in a run's metrics and its point in the curve, the run being under way."""
+    written: dict[float, float] = {}
+    over = threading.Event()
+    reader = threading.Thread(target=_follow, args=(run_id, written, over), daemon=True)
+    reader.start()
+    try:
+        with served() as address, tab() as page:
+            page.goto(f"{address}/Train?run={run_id}")
+            page.locator(".js-plotly-plot").first.wait_for()
+            lags = list(_lags(page, written))
+    finally:
+        over.set()
+        reader.join()
+    yield "mean lag", "s", sum(lags) / len(lags)
+    yield "longest lag", "s", max(lags)
+
+
+def _lags(page: Any, written: dict[float, float]) -> Iterator[float]:
+    """How old the first line is that the curve does not show yet: its lag, seen many times a second."""
+    seen = 0
+    while seen < _LOOKS / _LOOK_S * 0.8:
+        shown = page.evaluate(_LAST_EPOCH_JS)
+        now = time.monotonic()
+        newer = [at for epoch, at in list(written.items()) if epoch > shown + 1e-9]
+        yield max(0.0, now - min(newer)) if newer else 0.0
+        seen += 1
+        time.sleep(_LOOK_S)
+
+
+def _follow(run_id: str, written: dict[float, float], over: threading.Event) -> None:
+    """When each epoch was first there in the metrics file."""
+    path = RunFolder.own(run_id).path / "metrics.jsonl"
+    at = 0
+    while not over.wait(0.02):
+        at = _read_on(path, at, written)
+
+
+def _read_on(path: Path, at: int, written: dict[float, float]) -> int:
+    if not path.is_file():
+        return at
+    with path.open("rb") as file:
+        file.seek(at)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            at += len(line)
+            entry = json.loads(line)
+            if entry["kind"] == "step":
+                written.setdefault(float(entry["epoch"]), time.monotonic())
+    return at
+
+
+def _seconds(page: Any, address: str, seen: Callable[[], None]) -> float:
+    page.goto("about:blank")
+    started = time.perf_counter()
+    page.goto(address)
+    seen()
+    return time.perf_counter() - started
+
+
+def _drawn(page: Any, table: Any) -> None:
+    table.wait_for()
+    page.get_by_text("10,000 runs:").wait_for()

@@ -1,0 +1,73 @@
+"""Two numbers of each run's results are kept beside the registry's rows, whoever writes them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+
+from ssrl_core.runs import registry, scores
+
+RESULTS = {
+    "knn": {"top1": 0.7, "classes": {}},
+    "clusters": {"5": {"ami": 0.2}, "10": {"ami": 0.4}, "20": {"ami": None}},
+    "linear": {"top1": 0.6, "classes": {"a": {"n": 1, "correct": 1, "accuracy": 1.0}}, "confusion": [[1, 0], [0, 1]]},
+    "finetune": {"0.1": {"top1": 0.5, "confusion": [[1, 0], [0, 1]]}},
+}
+
+
+def listed(run_id):
+    """What the list says, and what its results say when they are read again (the slow twin)."""
+    shown = next((row["knn_top1"], row["ami"]) for row in registry.list_runs() if row["id"] == run_id)
+    results = json.loads(registry.require(run_id)["results"] or "{}")
+    amis = [entry["ami"] for entry in results.get("clusters", {}).values() if entry["ami"] is not None]
+    return shown, ((results.get("knn") or {}).get("top1"), max(amis, default=None))
+
+
+def write(run_id, results):
+    registry.change(run_id, results=registry.results_text(results))
+
+
+def test_scores_in_the_list_follow_the_results(queued):
+    run = queued()
+    assert listed(run.id) == ((None, None), (None, None))
+    for results, shown in (
+        (RESULTS, (0.7, 0.4)),
+        (RESULTS | {"knn": {"top1": 0.9}, "clusters": {}}, (0.9, None)),
+        ({"knn": None, "clusters": {"3": {"ami": 0.0}}}, (None, 0.0)),
+    ):
+        write(run.id, results)
+        assert listed(run.id) == (shown, shown)
+
+
+def test_a_run_that_is_deleted_takes_its_scores_along(queued):
+    run = queued()
+    write(run.id, RESULTS)
+    registry.transact(lambda connection: connection.execute("DELETE FROM runs"))
+    assert registry.query("SELECT * FROM scores") == []
+
+
+def test_a_registry_from_before_gets_its_scores(queued):
+    run = queued()
+    write(run.id, RESULTS)
+    with closing(sqlite3.connect(registry.path())) as connection:
+        for name in ("scores_new", "scores_changed", "scores_gone"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("DROP TABLE scores")
+        connection.commit()
+    with closing(sqlite3.connect(registry.path(), isolation_level=None)) as connection:
+        scores.ensure(connection)
+        scores.ensure(connection)
+    assert listed(run.id) == ((0.7, 0.4), (0.7, 0.4))
+    write(run.id, RESULTS | {"knn": {"top1": 0.8}})
+    assert listed(run.id)[0] == (0.8, 0.4)
+
+
+def test_the_registry_keeps_results_without_confusion_tables(queued):
+    run = queued()
+    write(run.id, RESULTS)
+    kept = json.loads(registry.require(run.id)["results"])
+    assert kept["linear"] == RESULTS["linear"] | {"confusion": None}
+    assert kept["finetune"] == {"0.1": {"top1": 0.5, "confusion": None}}
+    assert RESULTS["linear"]["confusion"] == [[1, 0], [0, 1]]
+    assert registry.results_text({"knn": None}) == '{"knn": null}'
