@@ -22,7 +22,7 @@ def register_cells(data: Any) -> None:
         description=(
             "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
             "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
-            "ImageXpress, Yokogawa, ArrayScan), or OME-TIFF files. "
+            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, or OME-Zarr (pip install zarr). "
             "An import that was stopped goes on when it is run again."
         ),
     )
