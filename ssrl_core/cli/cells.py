@@ -58,6 +58,11 @@ def _add_settings(cells: argparse.ArgumentParser) -> None:
     cells.add_argument("--pixel-um", type=float, metavar="UM", help="size of a pixel, where the files do not say it")
     cells.add_argument("--diameter", type=float, metavar="PX", help="usual diameter of a nucleus (default: measured)")
     cells.add_argument(
+        "--detector",
+        default="threshold",
+        help="threshold, or cellpose or stardist where they are installed (default: threshold)",
+    )
+    cells.add_argument(
         "--threshold", default="otsu", help="otsu: one level a field; local: for uneven backgrounds (default: otsu)"
     )
     cells.add_argument("--sensitivity", type=float, default=1.0, help="above 1 finds dimmer nuclei (default: 1)")
@@ -90,7 +95,12 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = cells.CellSettings.from_mapping(
         {
-            "nuclei": {"diameter_px": args.diameter, "threshold": args.threshold, "sensitivity": args.sensitivity},
+            "nuclei": {
+                "diameter_px": args.diameter,
+                "detector": args.detector,
+                "threshold": args.threshold,
+                "sensitivity": args.sensitivity,
+            },
             "size": args.size,
             "span_um": args.span_um,
             "pixel_um": args.pixel_um,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.detectors import found_by
 from ssrl_core.datasets.cells.foreground import binned, foreground, raised
 from ssrl_core.datasets.cells.settings import NucleusSettings
 from ssrl_core.datasets.cells.splitting import renumbered, split
@@ -27,8 +28,8 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
         (H, W) int32 label map: 0 = background, 1..n = nuclei in reading order.
 
     Raises:
-        DataError: not a picture of one channel.
-        SpecError: settings out of their range.
+        DataError: not a picture of one channel, or another package's detector failed.
+        SpecError: settings out of their range, or a detector that is not installed.
     """
     if dna.ndim != 2 or min(dna.shape) < 2:
         raise DataError(where="cells", field="the DNA image", rule="(H, W)", value=dna.shape)
@@ -36,6 +37,12 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
     diameter = s.diameter_px or measure_diameter([dna], s)
     if diameter is None:
         return np.zeros(dna.shape, np.int32)
+    if s.detector != "threshold":
+        return renumbered(_sized(found_by(s.detector, dna, diameter), diameter, s))
+    return _by_threshold(dna, diameter, s)
+
+
+def _by_threshold(dna: Array, diameter: float, s: NucleusSettings) -> Array:
     times = max(1, int(diameter // _WORKING_PX))
     small, d = binned(dna, times), diameter / times
     image = raised(small, d)
@@ -44,10 +51,16 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
     regions = mask.astype(np.int32)
     for _ in range(2):  # haze between nuclei is in the first mask; the second is of their own outlines
         regions = _outlined(split(regions > 0, d, s.splitting), smooth, image.noise)
-    area = np.bincount(regions.ravel()) / (np.pi / 4 * d**2)
-    area[0] = 0
-    regions = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
+    regions = _sized(regions, d, s)
     return renumbered(_enlarged(regions, times, dna, smooth, s.smoothing * diameter))
+
+
+def _sized(regions: Array, diameter: float, s: NucleusSettings) -> Array:
+    """Without regions that are too small or too large for a nucleus."""
+    area = np.bincount(regions.ravel()) / (np.pi / 4 * diameter**2)
+    area[0] = 0
+    kept: Array = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
+    return kept
 
 
 def measure_diameter(fields: list[Array], settings: NucleusSettings | None = None) -> float | None:
