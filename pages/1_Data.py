@@ -2,13 +2,24 @@
 
 import streamlit as st
 
-from pages.ui import choose, data_cell_pictures, data_cells, data_facts, data_import, data_samples, data_unmade, frame
+from pages.ui import (
+    choose,
+    data_cell_pictures,
+    data_cells,
+    data_facts,
+    data_import,
+    data_samples,
+    data_subset,
+    data_unmade,
+    frame,
+)
 from ssrl_core.datasets import store as image_sets
 
 CSS = data_samples.CSS + data_facts.CSS
 
 place = frame.open_page("Data", "Which images are there to learn from?", icon="photo_library", css=CSS)
 with place, st.container(horizontal=True, horizontal_alignment="right"):
+    part = st.container(width="content")
     data_cells.button()
     data_import.button()
 
@@ -25,6 +36,8 @@ if not image_sets.is_ready(name):
 
 with frame.guard():
     imageset = image_sets.load(name)
+    with part:
+        data_subset.button(imageset)
     with split:
         split_name = data_samples.choose_split()
     with images:

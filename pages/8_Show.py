@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui import frame, show_choice, show_files, show_parts, show_pictures, show_scene
+from pages.ui import frame, show_choice, show_files, show_parts, show_pictures, show_plate, show_scene
 from pages.ui.cluster_scene import load_scene, stamp_of
 
 place = frame.open_page(
@@ -24,6 +24,6 @@ with frame.guard():
         show_files.table_file(told)
     show_parts.galleries(told, choice.look, choice.count)
     show_parts.doses(told)
-    show_parts.plate(told, choice.look, choice.count)
+    show_plate.plate(told, choice.look, choice.count)
     show_parts.compare(told)
     show_files.methods(told)

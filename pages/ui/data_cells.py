@@ -12,8 +12,10 @@ import streamlit as st
 
 from pages.ui import frame
 from pages.ui.data_cell_pictures import overlay_html
-from pages.ui.data_import import KINDS, _written, suggested_name
+from pages.ui.data_import import KINDS, _written, free_name
+from pages.ui.data_progress import told_on
 from ssrl_core import stores
+from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
@@ -59,7 +61,7 @@ def _source() -> str | None:
         "Folder, table or image on the machine that runs Viewloom",
         key="cells-path",
         placeholder="/data/screen/fields.csv",
-        help="A table with one row a field, a folder of a microscope's files, or OME-TIFF",
+        help="A table with one row a field, a folder of a microscope's files, OME-TIFF or OME-Zarr",
     ).strip()
     if path:
         return path
@@ -126,7 +128,13 @@ def _settings(listed: FieldList) -> CellSettings | None:
     with st.expander("Splitting, quality, lighting", icon=":material/tune:"):
         more = _more(listed)
     try:
-        nuclei = NucleusSettings(diameter, threshold, float(sensitivity), splitting=more.pop("splitting"))
+        nuclei = NucleusSettings(
+            diameter,
+            threshold,
+            float(sensitivity),
+            splitting=more.pop("splitting"),
+            detector=more.pop("detector"),
+        )
         return CellSettings(nuclei=nuclei, size=int(size), pixel_um=listed.pixel_um, **more).checked()
     except SSRLError as error:
         frame.show_error(error)
@@ -144,8 +152,12 @@ def _more(listed: FieldList) -> dict[str, Any]:
     span = one.number_input(
         "Side in µm", 1.0, 10_000.0, None, key="cells-span", placeholder="not fixed", disabled=not listed.pixel_um
     )
+    detector = two.selectbox(
+        "Nuclei found by", DETECTORS, key="cells-detector", help="cellpose and stardist must be installed for it"
+    )
     return {
         "splitting": float(splitting),
+        "detector": detector,
         "focus_limit": float(focus),
         "contrast_limit": float(contrast),
         "keep_border": border,
@@ -166,6 +178,9 @@ def _live(listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> 
         found = _look(_Field(listed.source(row), row), settings, listed.channels.index(chosen["nuclei"]))
     except UnreadableField as error:
         st.warning(f"{listed.shown(error.path)}: {error.reason}", icon=":material/info:")
+        return
+    except SSRLError as error:  # a detector that is not installed, or fails
+        frame.show_error(error)
         return
     st.html(found[0])
     frame.quiet(found[1])
@@ -202,13 +217,8 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
     from ssrl_core.datasets.cells import import_fields
 
     bar = st.progress(0.0, "Starting …")
-
-    def report(done: int, total: int, what: str) -> None:
-        share = min(done / total, 1.0) if total else 0.0
-        bar.progress(share, f"{what}: {done:,} of {total:,}" if total else f"{what} …")
-
     try:
-        import_fields(source, name, settings=settings, report=report, **chosen)
+        import_fields(source, name, settings=settings, report=told_on(bar), **chosen)
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)
@@ -220,7 +230,5 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
 
 def _suggested(source: str) -> str:
-    class Named:
-        name = Path(source).stem if not Path(source).name.startswith(".upload-") else "cells"
-
-    return suggested_name([Named])
+    path = Path(source)
+    return free_name("cells" if path.name.startswith(".upload-") else path.stem)

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import frame
+from pages.ui.data_progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.peeking import label_columns
@@ -58,7 +59,7 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> dict[str, Any]:
     """What `import_source` is told."""
     left, right = st.columns(2)
     name = left.text_input(
-        "Name", value=suggested_name(files), key="data-name", help="Lower-case letters, digits, - and _"
+        "Name", value=free_name(Path(files[0].name).stem), key="data-name", help="Lower-case letters, digits, - and _"
     )
     found = [AS_FOUND, *columns]
     usual = next((column for column in ("y", "label", "class") if column in columns), "none")
@@ -97,9 +98,9 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def suggested_name(files: Sequence[Any]) -> str:
-    """A name from the first file's, free in the store."""
-    stem = stores.as_slug(Path(files[0].name).stem, fallback="images")
+def free_name(text: str) -> str:
+    """A name for an image set from a text, free in the store."""
+    stem = stores.as_slug(text, fallback="images")
     name, n = stem, 2
     while (stores.data_root() / name).exists():
         name, n = f"{stem[:76]}-{n}", n + 1
@@ -120,14 +121,10 @@ def _columns(files: Sequence[Any]) -> tuple[list[str], SSRLError | None]:
 def _bring_in(files: Sequence[Any], options: dict[str, Any]) -> None:
     """Write the uploaded files beside the image sets, import them, forget them."""
     bar = st.progress(0.0, "Starting …")
-
-    def report(done: int, total: int, what: str) -> None:
-        bar.progress(min(done / total, 1.0) if total else 0.0, f"{what} …")
-
     try:
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root()) as folder:
             paths = [_written(file, Path(folder)) for file in files]
-            import_source(paths[0] if len(paths) == 1 else paths, report=report, **options)
+            import_source(paths[0] if len(paths) == 1 else paths, report=told_on(bar), **options)
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)

@@ -10,13 +10,11 @@ import streamlit as st
 
 from pages.ui import choose, frame, show_files, theme
 from pages.ui.show_pictures import Look, limits_words, wall
-from pages.ui.show_scene import UNTREATED, Group, Told, replicates
+from pages.ui.show_scene import UNTREATED, Group, Told, replicates, tips
 from ssrl_core.analysis.conditions import compare_shares
 from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_curve
-from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares
 from ssrl_core.datasets.conditions import doses_of
 from ssrl_core.figures.doses import dose_figure
-from ssrl_core.figures.plate import plate_figure
 from ssrl_core.figures.style import percent, three
 
 CSS = f"""
@@ -45,7 +43,7 @@ def galleries(told: Told, look: Look, count: int) -> None:
         st.html(
             f'<div class="vl-name"><i style="background:{group.colour}"></i>{html.escape(group.name)} '
             f"<small>{percent(group.share)} of the {things} (n = {len(group.rows):,}){note}</small></div>"
-            + wall(told.scene.imageset, told.scene.ids[group.rows[:count]], look, _tips(told, group.rows[:count]))
+            + wall(told.scene.imageset, told.scene.ids[group.rows[:count]], look, tips(told, group.rows[:count]))
         )
     frame.quiet(limits_words(told.scene.imageset, look))
     if not told.scene.imageset.pixel_size_um:
@@ -58,8 +56,8 @@ def doses(told: Told) -> None:
     known = [c for c in _present(told) if c != UNTREATED]
     if told.doses is None or not known:
         return
-    _heading("What does the dose do?")
-    group = _choose_group(told, "Group", key="dose-group")
+    heading("What does the dose do?")
+    group = choose_group(told, "Group", key="dose-group")
     chosen = known[:6]
     columns = st.columns(min(3, len(chosen)))
     for i, compound in enumerate(chosen):
@@ -97,49 +95,12 @@ def dose_of(told: Told, compound: str, group: Group) -> tuple[pd.DataFrame, pd.D
     return shares, summary, fit_curve(shares["dose"], shares["share"], shares["cells"])
 
 
-def plate(told: Told, look: Look, count: int) -> None:
-    """The plate from above; a click on a well shows its cells."""
-    if told.plates is None or told.wells is None:
-        return
-    _heading("Where on the plate?")
-    names = sorted(set(told.plates.tolist()))
-    left, right = st.columns([3, 2], gap="large")
-    with left:
-        one, two = st.columns(2)
-        with one:
-            name = choose.from_address("Plate", names, key="plate")
-        with two:
-            group = _choose_group(told, "Share of", key="plate-group")
-        rows = np.flatnonzero((told.plates == name) & (told.ids >= 0))
-        wells = plate_shares(told.wells[rows], told.ids[rows], group.number)
-        wells["what"] = [_what(told, name, well) for well in wells["well"]]
-        picked = _picked()
-        size = plate_format(told.wells)
-        fig = plate_figure(wells, FORMATS[size], title=f"{group.name} on {name}", picked=picked)
-        st.plotly_chart(
-            fig, key="show-plate", on_select="rerun", selection_mode="points", config={"displayModeBar": False}
-        )
-        caption = f"Share of {group.name} in each well of {name} ({size} wells); empty squares have no cells here."
-        show_files.figure_files(fig, f"plate-{name}", caption)
-    with right:
-        _well(told, name, picked, look, count)
-
-
-def _picked() -> str:
-    """The well that was clicked, else that of the address; "" if there is none."""
-    event = st.session_state.get("show-plate")
-    points = event["selection"]["points"] if event else []
-    if points and points[0].get("customdata"):
-        st.query_params["well"] = str(points[0]["customdata"][0])
-    return str(st.query_params.get("well", ""))
-
-
 def compare(told: Told) -> None:
     """Two compounds: which has more of which group."""
     names = _present(told)
     if len(names) < 2:
         return
-    _heading("Two compounds beside each other")
+    heading("Two compounds beside each other")
     one, two = st.columns(2)
     with one:
         first = choose.from_address("First", names, key="first", default=UNTREATED)
@@ -171,58 +132,14 @@ def _compared(told: Told, found: pd.DataFrame, first: str, second: str) -> str:
     return f'<table class="vl-two">{head}{"".join(lines)}</table>'
 
 
-def _well(told: Told, plate_name: str, well: str, look: Look, count: int) -> None:
-    from ssrl_core.analysis.plates import well_name, well_place
-
-    if not well:
-        frame.quiet("Click a well to see its cells.")
-        return
-    same = np.array([_tidy(w, well_place, well_name) == well for w in told.wells])  # type: ignore[union-attr]
-    rows = np.flatnonzero(same & (told.plates == plate_name) & (told.ids >= 0))
-    st.html(f'<div class="vl-name">{html.escape(well)} <small>{html.escape(_what(told, plate_name, well))}, '
-            f"{len(rows)} cells</small></div>")  # fmt: skip
-    st.html(wall(told.scene.imageset, told.scene.ids[rows[:count]], look, _tips(told, rows[:count]), cell_px=92))
-
-
-def _tidy(name: str, place_of: object, name_of: object) -> str:
-    place = place_of(name)  # type: ignore[operator]
-    return name_of(*place) if place else name  # type: ignore[operator]
-
-
-def _what(told: Told, plate_name: str, well: str) -> str:
-    """What is in a well: compound and dose."""
-    from ssrl_core.analysis.plates import well_name, well_place
-
-    if told.compounds is None:
-        return ""
-    for i in np.flatnonzero(told.plates == plate_name):
-        if _tidy(str(told.wells[i]), well_place, well_name) == well:  # type: ignore[index]
-            dose = told.doses[i] if told.doses is not None else np.nan
-            return str(told.compounds[i]) + (f", {dose:g} {told.unit}" if dose > 0 else "")
-    return ""
-
-
-def _tips(told: Told, rows: np.ndarray) -> list[str]:
-    tips = []
-    for row in rows:
-        parts = [f"cell {told.scene.ids[row]}"]
-        if told.compounds is not None:
-            parts.append(str(told.compounds[row]))
-        if told.doses is not None and told.doses[row] > 0:
-            parts.append(f"{told.doses[row]:g} {told.unit}")
-        if told.plates is not None and told.wells is not None:
-            parts.append(f"{told.plates[row]} {told.wells[row]}")
-        tips.append(" · ".join(parts))
-    return tips
-
-
 def _present(told: Told) -> list[str]:
     if told.compounds is None:
         return []
     return [str(name) for name in pd.Series(told.compounds[told.kept]).value_counts().index]
 
 
-def _choose_group(told: Told, label: str, *, key: str) -> Group:
+def choose_group(told: Told, label: str, *, key: str) -> Group:
+    """One of the groups, by its name; kept in the address."""
     by = {str(group.number): group for group in told.groups}
     chosen = choose.from_address(label, list(by), key=key, shown=lambda number: by[number].name)
     return by[chosen]
@@ -249,5 +166,6 @@ def dose_caption(told: Told, compound: str, group: Group, shares: pd.DataFrame, 
     )
 
 
-def _heading(text: str) -> None:
+def heading(text: str) -> None:
+    """The question that a part answers."""
     st.html(f'<div class="vl-shown"><h2>{text}</h2></div>')

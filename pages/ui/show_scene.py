@@ -133,6 +133,21 @@ def table_of(told: Told) -> pd.DataFrame:
     return table
 
 
+def tips(told: Told, rows: Array) -> list[str]:
+    """What hovering over a cell says: its number, compound, dose, plate and well."""
+    found = []
+    for row in rows:
+        parts = [f"cell {told.scene.ids[row]}"]
+        if told.compounds is not None:
+            parts.append(str(told.compounds[row]))
+        if told.doses is not None and told.doses[row] > 0:
+            parts.append(f"{told.doses[row]:g} {told.unit}")
+        if told.plates is not None and told.wells is not None:
+            parts.append(f"{told.plates[row]} {told.wells[row]}")
+        found.append(" · ".join(parts))
+    return found
+
+
 def _groups(
     scene: Scene,
     clustering: Clustering,

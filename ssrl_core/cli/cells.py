@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import leaf
+from ssrl_core.cli.pairs import several
+from ssrl_core.cli.steps import Steps
 from ssrl_core.errors import SpecError
 
 
@@ -20,7 +22,7 @@ def register_cells(data: Any) -> None:
         description=(
             "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
             "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
-            "ImageXpress, Yokogawa, ArrayScan), or OME-TIFF files. "
+            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, or OME-Zarr (pip install zarr). "
             "An import that was stopped goes on when it is run again."
         ),
     )
@@ -56,6 +58,11 @@ def _add_settings(cells: argparse.ArgumentParser) -> None:
     cells.add_argument("--pixel-um", type=float, metavar="UM", help="size of a pixel, where the files do not say it")
     cells.add_argument("--diameter", type=float, metavar="PX", help="usual diameter of a nucleus (default: measured)")
     cells.add_argument(
+        "--detector",
+        default="threshold",
+        help="threshold, or cellpose or stardist where they are installed (default: threshold)",
+    )
+    cells.add_argument(
         "--threshold", default="otsu", help="otsu: one level a field; local: for uneven backgrounds (default: otsu)"
     )
     cells.add_argument("--sensitivity", type=float, default=1.0, help="above 1 finds dimmer nuclei (default: 1)")
@@ -88,7 +95,12 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
 
     settings = cells.CellSettings.from_mapping(
         {
-            "nuclei": {"diameter_px": args.diameter, "threshold": args.threshold, "sensitivity": args.sensitivity},
+            "nuclei": {
+                "diameter_px": args.diameter,
+                "detector": args.detector,
+                "threshold": args.threshold,
+                "sensitivity": args.sensitivity,
+            },
             "size": args.size,
             "span_um": args.span_um,
             "pixel_um": args.pixel_um,
@@ -108,14 +120,14 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         nuclei=args.nuclei,
         channels=[c.strip() for c in args.channels.split(",")] if args.channels else None,
         settings=settings,
-        where=_where(args.where),
+        where=several(args.where, where="data cells"),
         label=args.label,
         group=args.group,
         seed=args.seed,
         title=args.title,
         max_value=args.max_value,
         workers=args.workers,
-        report=_Steps(),
+        report=Steps(),
     )
     report = cells.report_of(imageset.folder)
     return {**store.describe(args.name), **{key: report[key] for key in ("fields", "dropped", "nuclei", "notes")}}
@@ -140,27 +152,3 @@ def _number(flag: str, text: str) -> float | None:
         return float(text)
     except ValueError:
         raise SpecError(where="data cells", field=flag, rule="a number or none", value=text) from None
-
-
-def _where(given: list[str]) -> dict[str, list[str]] | None:
-    """`compound=DMSO,taxol` -> {compound: [DMSO, taxol]}."""
-    chosen: dict[str, list[str]] = {}
-    for item in given:
-        column, found, values = item.partition("=")
-        if not found or not column.strip():
-            raise SpecError(where="data cells", field="--where", rule="COLUMN=VALUE,VALUE", value=item)
-        chosen.setdefault(column.strip(), []).extend(v.strip() for v in values.split(","))
-    return chosen or None
-
-
-class _Steps:
-    """Says every tenth of the way, on stderr."""
-
-    def __init__(self) -> None:
-        self._last = ("", -1)
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        tenth = 10 * done // total if total else 0
-        if (what, tenth) != self._last:
-            self._last = (what, tenth)
-            say(f"{what}: {done:,} of {total:,}" if total else what)

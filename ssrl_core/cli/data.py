@@ -8,6 +8,7 @@ from typing import Any
 from ssrl_core.cli.cells import register_cells
 from ssrl_core.cli.output import leaf, say, table
 from ssrl_core.cli.simulate import register_simulate
+from ssrl_core.cli.steps import Steps
 from ssrl_core.cli.subset import register_subset
 from ssrl_core.errors import SSRLError
 
@@ -95,7 +96,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
 def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
 
-    return store.describe(args.name, report=_Steps())
+    return store.describe(args.name, report=Steps())
 
 
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
@@ -109,19 +110,6 @@ def _say_notes(done: int, total: int, what: str) -> None:
     """Decisions are said; counting files is not."""
     if total == 0:
         say(what)
-
-
-class _Steps:
-    """Says every tenth of the way."""
-
-    def __init__(self) -> None:
-        self.last = ("", -1)
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        tenth = 10 * done // total if total else 0
-        if (what, tenth) != self.last:
-            self.last = (what, tenth)
-            say(f"{what} {10 * tenth} %" if total else what)
 
 
 def _show_list(items: list[dict[str, Any]]) -> str:

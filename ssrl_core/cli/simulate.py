@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import leaf
+from ssrl_core.cli.steps import Steps
 from ssrl_core.errors import SpecError
 
 
@@ -45,7 +46,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
 
     check_free(args.name)
     make_simulated(
-        args.name, args.count, side=args.side, seed=args.seed, bits=args.bits, title=args.name, report=_Steps()
+        args.name, args.count, side=args.side, seed=args.seed, bits=args.bits, title=args.name, report=Steps()
     )
     return store.describe(args.name)
 
@@ -67,16 +68,3 @@ def _show(data: dict[str, Any]) -> str:
     if "table" in data:
         return f"{data['fields']:,} fields, listed in {data['table']}"
     return f"{data['name']}: {data['count']:,} cells, {data['dtype']}, {', '.join(data['classes'])}"
-
-
-class _Steps:
-    """Says every tenth of the way."""
-
-    def __init__(self) -> None:
-        self._last = -1
-
-    def __call__(self, done: int, total: int, what: str) -> None:
-        tenth = 10 * done // total if total else 0
-        if tenth != self._last:
-            self._last = tenth
-            say(f"{what}: {done:,} of {total:,}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.pairs import pair
 
 
 def register(actions: Any) -> None:
@@ -52,7 +53,8 @@ def _table(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs import summaries, tables
 
     found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
-    found = summaries.chosen(found, dict(_pair(text) for text in args.where))
+    asked = [pair(text, where="runs table", remedy="Write seed=5.") for text in args.where]
+    found = summaries.chosen(found, dict(asked))
     if args.mean and not args.classes:
         found = summaries.mean_over_seeds(found, args.by)
     if args.out is not None:
@@ -67,15 +69,6 @@ def _plain(found: Any) -> list[dict[str, Any]]:
         {str(key): None if value != value else value for key, value in row.items()}
         for row in found.astype(object).to_dict("records")
     ]
-
-
-def _pair(text: str) -> tuple[str, str]:
-    from ssrl_core.errors import SpecError
-
-    name, sign, value = text.partition("=")
-    if not sign or not name:
-        raise SpecError(where="runs table", field="--where", rule="COLUMN=VALUE", value=text, remedy="Write seed=5.")
-    return name, value
 
 
 def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:

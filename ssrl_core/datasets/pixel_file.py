@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -38,6 +39,7 @@ class PixelFile:
         self.dtype: str = ""
         self.digest = hashlib.sha256()
         self._file: BinaryIO | None = None
+        self._beside = ThreadPoolExecutor(1)
 
     def __enter__(self) -> PixelFile:
         self._file = open(self.path, "wb")
@@ -71,13 +73,15 @@ class PixelFile:
         if self._file is None:
             raise ValueError("the pixel file is not open")
         data = np.ascontiguousarray(chunk, dtype=chunk.dtype.newbyteorder("<")).data
+        digested = self._beside.submit(self.digest.update, data)  # both release the interpreter: one beside the other
         self._file.write(data)
-        self.digest.update(data)
+        digested.result()
         self.count += len(chunk)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._beside.shutdown()
         if self._file is None:
             return
         if kind is None:

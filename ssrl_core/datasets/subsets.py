@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,44 @@ class Chosen:
     notes: list[str] = field(default_factory=list)
 
 
+def fitting_presets(table: pd.DataFrame) -> dict[str, SubsetChoice]:
+    """The presets whose compounds an image set has, with its own spelling of their names."""
+    found = {}
+    for key, row in PRESETS.items():
+        try:
+            names = _compounds(table, row.choice.compounds, "subset") if "compound" in table else []
+        except SpecError:
+            continue
+        if names:
+            found[key] = replace(row.choice, compounds=tuple(names))
+    return found
+
+
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """What a choice of cells comes to.
+
+    Args:
+        table: rows of an image set's table, with `compound`.
+
+    Returns:
+        One row a compound, the untreated last: compound, cells, doses (from lowest to highest, "" if untreated),
+        plates, wells (None where the table does not know them).
+    """
+    doses, free = doses_of(table), untreated(table)
+    rows = []
+    for name in sorted(table["compound"].astype(str).unique(), key=lambda n: (is_untreated_name(n), n)):
+        own = (table["compound"].astype(str) == name).to_numpy()
+        rows.append(
+            {
+                "compound": name,
+                "cells": int(own.sum()),
+                "doses": ", ".join(f"{d:g}" for d in np.unique(doses[own & ~free & np.isfinite(doses)])),
+                **{f"{c}s": table.loc[own, c].nunique() if c in table else None for c in ("plate", "well")},
+            }
+        )
+    return pd.DataFrame(rows)
+
+
 def make_subset(
     source: ImageSet, name: str, choice: SubsetChoice, *, title: str | None = None, report: Report | None = None
 ) -> ImageSet:
@@ -145,16 +183,16 @@ def choose_cells(table: pd.DataFrame, choice: SubsetChoice, *, where: str = "sub
     treated = {name: _treated(table, name, choice, where) for name in names}
     order = seeded_order(len(table), choice.seed)
     most = max(len(rows) for rows in treated.values())
-    notes = []
     taken = {name: _first(rows, order, choice.cells or most) for name, rows in treated.items()}
     every = np.concatenate(list(taken.values()))
     wanted = max(len(rows) for rows in taken.values())
     control = _controls(table, every, order, wanted, where)
     if choice.cells is None and len(control) < wanted:  # both sides alike, as many as the rarer one has
         taken = {name: _first(rows, order, len(control)) for name, rows in taken.items()}
-    for name, rows in {**taken, "untreated": control}.items():
-        if choice.cells is not None and len(rows) < choice.cells:
-            notes.append(f"only {len(rows):,} of {choice.cells:,} {name} cells are there")
+    short = {name: rows for name, rows in taken.items() if choice.cells is not None and len(rows) < choice.cells}
+    if choice.cells is not None and len(control) < wanted:
+        short["untreated"] = control
+    notes = [f"only {len(rows):,} of {choice.cells:,} {name} cells are there" for name, rows in short.items()]
     ids = np.sort(np.concatenate([*taken.values(), control]))
     return Chosen(ids, [*notes, *confounded_words(table.iloc[ids])])
 

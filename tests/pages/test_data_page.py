@@ -183,12 +183,9 @@ def test_a_set_is_deleted_after_it_is_asked_again(page):
 
 
 def test_suggested_names_are_free():
-    class File:
-        name = "My Cells.zip"
-
-    assert data_import.suggested_name([File]) == "my-cells"
+    assert data_import.free_name("My Cells") == "my-cells"
     store.create("my-cells", np.zeros((1, 1, 4, 4), np.uint8), pd.DataFrame(index=range(1)))
-    assert data_import.suggested_name([File]) == "my-cells-2"
+    assert data_import.free_name("My Cells") == "my-cells-2"
 
 
 def test_label_columns_are_found_without_reading_pixels(tmp_path):

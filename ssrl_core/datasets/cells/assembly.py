@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ssrl_core import stores
 from ssrl_core.datasets.cells.fields import FieldList
 from ssrl_core.datasets.cells.planning import Plan
 from ssrl_core.datasets.cells.shards import Shard, Shards
+from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.progress import Report
 
 Array = np.ndarray[Any, Any]
@@ -89,13 +91,14 @@ class Assembly:
 
     def chunks(self, report: Report) -> Iterator[Array]:
         """The cells' pixels, field by field, in pieces of about 16 MB."""
-        block: list[Array] = []
-        for done, (number, _) in enumerate(self._kept):
-            report(done, len(self._kept), "writing cells")
-            block.append(self._shards.pixels(number))
-            if sum(part.nbytes for part in block) >= _CHUNK_BYTES:
-                yield np.concatenate(block)
-                block = []
+        numbers, block = [number for number, _ in self._kept], list[Array]()
+        with ThreadPoolExecutor(1) as pool:  # the next is read while the last is written
+            for done, pixels in enumerate(in_order(pool, self._shards.pixels, numbers, ahead=2)):
+                report(done, len(numbers), "writing cells")
+                block.append(pixels)
+                if sum(part.nbytes for part in block) >= _CHUNK_BYTES:
+                    yield np.concatenate(block) if len(block) > 1 else block[0]
+                    block = []
         if block:
             yield np.concatenate(block)
 

@@ -122,8 +122,9 @@ def _reasons(image: Array, s: CellSettings, left: Array, top: Array, side: int, 
     reason = np.full(len(left), "", dtype=object)
     outside = (left < 0) | (top < 0) | (left + side > image.shape[2]) | (top + side > image.shape[1])
     if s.saturated_limit is not None:
-        full: Array = np.any(image >= full_scale(image), axis=0)
-        if full.any():
+        full_at = full_scale(image)
+        if image.max(initial=0) >= full_at:
+            full: Array = np.any(image >= full_at, axis=0)
             reason[_share(full, left, top, side) > s.saturated_limit] = "saturated"
     if s.focus_limit is not None:
         reason[edge > s.focus_limit] = "out of focus"

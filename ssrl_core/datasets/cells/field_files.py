@@ -1,7 +1,8 @@
 """What lies in one file of a field: planes of one or several channels, in one or several fields.
 
-OME-TIFF and ImageJ files say which axis is channels, depth or time. Depth is flattened to its maximum. In a plain TIFF
-of 2 to 5 pages the pages are taken for channels, of more pages for depth; both are said in the import's notes.
+An OME-Zarr folder counts as a file. OME-TIFF and ImageJ files say which axis is channels, depth or time. Depth is
+flattened to its maximum. In a plain TIFF of 2 to 5 pages the pages are taken for channels, of more pages for depth;
+both are said in the import's notes.
 """
 
 from __future__ import annotations
@@ -17,23 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.lengths import in_um
+from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tiff import MAX_VALUES, as_pixels, is_tiff
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 MOST_PAGES_AS_CHANNELS = 5
-_LENGTHS = {
-    "µm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "microns": 1.0,
-    "\\u00b5m": 1.0,
-    "nm": 1e-3,
-    "mm": 1e3,
-    "cm": 1e4,
-    "m": 1e6,
-}
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,9 @@ def file_facts(path: Path) -> FileFacts:
         DataError: it is no image; the message is the reason, without the file's name.
         OSError: it cannot be opened.
     """
+    if path.is_dir():
+        told = zarr_facts(path)
+        return FileFacts(told.fields, told.channels, told.names, told.pixel_um, told.depth)
     with open(path, "rb") as file:
         head = file.read(64)
         if not is_tiff(head):
@@ -96,6 +91,8 @@ def read_field_file(path: Path, number: int = 0) -> Array:
         DataError: it cannot be read; the message is the reason, without the file's name.
         OSError: it cannot be opened.
     """
+    if path.is_dir():
+        return read_zarr(path, number)
     with open(path, "rb") as file:
         if not is_tiff(file.read(64)):
             pages = images.decode(file)
@@ -232,11 +229,9 @@ def _pixel_um(tiff: Any) -> float | None:
     if tiff.is_ome and tiff.ome_metadata:
         size = re.search(r"\bPhysicalSizeX=\"([0-9.eE+-]+)\"", tiff.ome_metadata)
         unit = re.search(r"\bPhysicalSizeXUnit=\"([^\"]+)\"", tiff.ome_metadata)
-        factor = _LENGTHS.get(_unescaped(unit.group(1)) if unit else "µm")
-        return float(size.group(1)) * factor if size and factor and float(size.group(1)) > 0 else None
+        return in_um(float(size.group(1)), _unescaped(unit.group(1)) if unit else "µm") if size else None
     if tiff.is_imagej and tiff.imagej_metadata:
-        factor = _LENGTHS.get(str(tiff.imagej_metadata.get("unit", "")).strip())
         tag = tiff.pages[0].tags.get("XResolution")
-        if factor and tag and tag.value[0] > 0:
-            return float(tag.value[1] / tag.value[0] * factor)
+        if tag and tag.value[0] > 0:
+            return in_um(tag.value[1] / tag.value[0], str(tiff.imagej_metadata.get("unit", "")))
     return None

@@ -1,4 +1,4 @@
-"""Every way in: a table of fields, a folder of a microscope's files, or files that hold whole fields (OME-TIFF)."""
+"""Every way in: a table of fields, a folder of a microscope's files, files of whole fields (OME-TIFF, OME-Zarr)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
+from ssrl_core.datasets.cells.field_folders import entries
 from ssrl_core.datasets.cells.field_names import fields_by_name
 from ssrl_core.datasets.cells.field_tables import channel_names, choose, fields_of_table, narrowed
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tables import TABLES
@@ -55,13 +57,14 @@ def list_fields(
 
 
 def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
-    every = sorted(
-        (p for p in folder.rglob("*") if p.is_file() and not _hidden(p, folder)), key=lambda p: natural_key(str(p))
-    )
+    every = sorted(entries(folder), key=lambda p: natural_key(str(p)))
     tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
     if len(tables) == 1:
         return fields_of_table(tables[0], channels, nuclei)
+    zarrs = [p for p in every if is_zarr(p)]
     pictures = [p for p in every if images.is_image(p.name) or p.suffix.lower() in (".c01", ".flex")]
+    if zarrs:
+        return _of_zarrs(zarrs, pictures, folder, channels, nuclei)
     if not pictures:
         raise DataError(f"{folder}: there are no images in it. Give a folder of TIFF files, or a table of fields.")
     named = fields_by_name(pictures)
@@ -77,11 +80,39 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
     return listed
 
 
-def _of_files(
-    paths: Sequence[Path], base: Path, where: str, channels: Sequence[str] | None, nuclei: str | None
+def _of_zarrs(
+    folders: Sequence[Path],
+    pictures: Sequence[Path],
+    base: Path,
+    channels: Sequence[str] | None,
+    nuclei: str | None,
 ) -> FieldList:
-    """Files each of which holds one field or several, with all its channels."""
-    listed, known = FieldList([], (), 0, where, base), []
+    """OME-Zarr folders: plates, collections, single images; and files that hold whole fields beside them."""
+    found: list[ZarrImage] = []
+    skipped = []
+    for folder in folders:
+        try:
+            found += images_in(folder)
+        except DataError as error:
+            skipped.append({"file": folder.name, "reason": str(error)})
+    columns = {image.path: image.columns for image in found}
+    where = str(folders[0] if list(folders) == [base] else base)
+    base = base.parent if list(folders) == [base] else base
+    return _of_files([*columns, *pictures], base, where, channels, nuclei, columns=columns, skipped=skipped)
+
+
+def _of_files(
+    paths: Sequence[Path],
+    base: Path,
+    where: str,
+    channels: Sequence[str] | None,
+    nuclei: str | None,
+    *,
+    columns: Mapping[Path, Mapping[str, Any]] | None = None,
+    skipped: Sequence[dict[str, str]] = (),
+) -> FieldList:
+    """Files each of which holds one field or several, with all its channels, and what is known of them."""
+    listed, known = FieldList([], (), 0, where, base, skipped=list(skipped)), []
     for path in paths:
         try:
             known.append((path, file_facts(path)))
@@ -98,7 +129,8 @@ def _of_files(
             listed.skipped.append({"file": listed.shown(path), "reason": reason})
             continue
         every = tuple(range(usual))
-        listed.fields += [FieldRow(((path,),), every, number, facts.fields) for number in range(facts.fields)]
+        own = (columns or {}).get(path, {})
+        listed.fields += [FieldRow(((path,),), every, number, facts.fields, own) for number in range(facts.fields)]
     picture = usual == 3 and first.names is None and not first.guessed and first.pixel_um is None
     listed.channels = _RGB if picture else channel_names(first)
     listed.pixel_um = first.pixel_um
@@ -140,8 +172,3 @@ def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[Fie
     if not kept.any():
         raise SpecError(where=listed.where, field="where", rule="one that some fields match", value=dict(where))
     return [row for row, keep in zip(listed.fields, kept, strict=True) if keep]
-
-
-def _hidden(path: Path, folder: Path) -> bool:
-    parts = path.relative_to(folder).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts) or path.name.lower() == "thumbs.db"

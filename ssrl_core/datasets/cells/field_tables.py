@@ -20,7 +20,7 @@ from ssrl_core.datasets.cells.known_columns import renamed
 from ssrl_core.datasets.readers import images
 from ssrl_core.errors import DataError, SpecError
 
-_SUFFIXES = (*images.SUFFIXES, ".flex", ".c01")
+_SUFFIXES = (*images.SUFFIXES, ".flex", ".c01", ".zarr")
 _NAMED = re.compile(r"^(?:image_)?filename_(.+)$", re.IGNORECASE)
 _URLS = re.compile(r"^(?:image_)?url_(.+)$", re.IGNORECASE)
 
@@ -161,7 +161,7 @@ def _path(base: Path, name: Any, folder: Any) -> Path | None:
     tries = [given] if given.is_absolute() else []
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]
     tries += [base.joinpath(*parts[i:]) for i in range(len(parts))]
-    return next((path for path in tries if path.is_file()), base / given)
+    return next((path for path in tries if path.exists()), base / given)
 
 
 def _slashed(text: str) -> Path:

@@ -29,9 +29,13 @@ def binned(image: Array, times: int) -> Array:
     if times == 1:
         return image.astype(np.float32)
     height, width = image.shape
-    padded = np.pad(image, ((0, -height % times), (0, -width % times)), mode="edge")
-    blocks = padded.reshape(padded.shape[0] // times, times, padded.shape[1] // times, times)
-    means: Array = blocks.mean(axis=(1, 3), dtype=np.float32)
+    short = (-height % times, -width % times)
+    padded = np.pad(image, ((0, short[0]), (0, short[1])), mode="edge") if any(short) else image
+    total = np.zeros((padded.shape[0] // times, padded.shape[1] // times), np.float32)
+    for i in range(times):  # a sum of slices is several times as fast as a mean over two axes of blocks
+        for j in range(times):
+            total += padded[i::times, j::times]
+    means: Array = total / np.float32(times * times)
     return means
 
 
@@ -100,11 +104,16 @@ def _tile_percentiles(image: Array, tile: int) -> Array:
     columns = max(1, round(image.shape[1] / tile))
     ys = np.linspace(0, image.shape[0], rows + 1).astype(int)
     xs = np.linspace(0, image.shape[1], columns + 1).astype(int)
-    grid = np.empty((rows, columns), np.float32)
+    step = max(1, tile // 32)
+    blocks: dict[tuple[int, ...], list[tuple[int, int, Array]]] = {}
     for i in range(rows):
         for j in range(columns):
-            block = image[ys[i] : ys[i + 1], xs[j] : xs[j + 1]]
-            grid[i, j] = np.percentile(block[:: max(1, tile // 32), :: max(1, tile // 32)], 10)
+            block = image[ys[i] : ys[i + 1] : step, xs[j] : xs[j + 1] : step]
+            blocks.setdefault(block.shape, []).append((i, j, block.ravel()))
+    grid = np.empty((rows, columns), np.float32)
+    for same in blocks.values():  # blocks of one size at once: a call for each costs more than its work
+        i_s, j_s, values = zip(*same, strict=True)
+        grid[list(i_s), list(j_s)] = np.percentile(np.stack(values), 10, axis=1)
     return grid
 
 

@@ -19,6 +19,39 @@ Array = np.ndarray[Any, Any]
 FEWEST_FIELDS = 8
 _GRID = 32  # blocks along the shorter side
 _DARKEST = 0.2
+_ROWS = 64
+
+
+@dataclass(frozen=True)
+class FieldLight:
+    """What one field tells of its plate's lighting, one item a channel.
+
+    Attributes:
+        shape: rows and columns of the field.
+        blocks: (C, h, w) the field reduced to blocks, the brightest cut off.
+        dark: (C,) first percentile.
+        counts: (C, 65536 or 256) histogram of grey values, None if it is not asked for.
+        depth: grey values that its type has.
+    """
+
+    shape: tuple[int, int]
+    blocks: Array
+    dark: Array
+    counts: Array | None
+    depth: int
+
+    @classmethod
+    def of(cls, image: Array, *, range_too: bool) -> FieldLight:
+        """Of a field (C, H, W) uint8 or uint16."""
+        reduced = _reduced(image)
+        dark = np.percentile(image[:, ::4, ::4].reshape(len(image), -1), 1, axis=1)
+        # A few very bright cells would tell more about themselves than about the lamp.
+        top = np.percentile(reduced.reshape(len(image), -1), 97, axis=1)[:, None, None]
+        depth = int(np.iinfo(image.dtype).max) + 1
+        counts = None
+        if range_too:
+            counts = np.stack([np.bincount(channel[::2, ::2].ravel(), minlength=depth) for channel in image])
+        return cls((int(image.shape[1]), int(image.shape[2])), np.minimum(reduced, top), dark, counts, depth)
 
 
 @dataclass
@@ -38,25 +71,20 @@ class PlateSums:
     lowest: Array = field(default_factory=lambda: np.zeros(0))
     counts: Array = field(default_factory=lambda: np.zeros(0))
 
-    def add(self, image: Array, *, range_too: bool) -> None:
-        """Take a field (C, H, W) in; one of another size than the first is left out."""
-        reduced = _reduced(image)
+    def add(self, one: FieldLight) -> None:
+        """Take a field in; one of another size than the first is left out."""
         if self.shape is None:
-            self.shape = (int(image.shape[1]), int(image.shape[2]))
-            self.total = np.zeros(reduced.shape)
-            self.lowest = np.full(len(image), np.inf)
-            self.counts = np.zeros((len(image), int(np.iinfo(image.dtype).max) + 1), np.int64)
-        if reduced.shape != self.total.shape or self.counts.shape[1] != int(np.iinfo(image.dtype).max) + 1:
+            self.shape = one.shape
+            self.total = np.zeros(one.blocks.shape)
+            self.lowest = np.full(len(one.blocks), np.inf)
+            self.counts = np.zeros((len(one.blocks), one.depth), np.int64)
+        if one.blocks.shape != self.total.shape or self.counts.shape[1] != one.depth:
             return
         self.count += 1
-        dark = np.percentile(image[:, ::4, ::4].reshape(len(image), -1), 1, axis=1)
-        self.lowest = np.minimum(self.lowest, dark)
-        # A few very bright cells would tell more about themselves than about the lamp.
-        top = np.percentile(reduced.reshape(len(image), -1), 97, axis=1)[:, None, None]
-        self.total += np.minimum(reduced, top)
-        if range_too:
-            for c, channel in enumerate(image):
-                self.counts[c] += np.bincount(channel[::2, ::2].ravel(), minlength=self.counts.shape[1])
+        self.lowest = np.minimum(self.lowest, one.dark)
+        self.total += one.blocks
+        if one.counts is not None:
+            self.counts += one.counts
 
 
 @dataclass(frozen=True)
@@ -113,22 +141,31 @@ def corrected(image: Array, lighting: Lighting | None) -> Array:
     """
     if lighting is None:
         return image
-    top = np.iinfo(image.dtype).max
     out = np.empty_like(image)
-    for c, channel in enumerate(image):
-        values = channel.astype(np.float32)
+    for c in range(len(image)):
+        light = None
         if lighting.surface is not None:
-            dark = np.float32(lighting.dark[c])
-            values -= dark
-            values /= _evaluated(tuple(lighting.surface[c].tolist()), image.shape[1:])
-            values += dark
-        if lighting.limits is not None:
-            low, high = lighting.limits[c]
-            values -= np.float32(low)
-            values *= np.float32(top / max(high - low, 1.0))
-        np.rint(values, out=values)
-        out[c] = np.clip(values, 0, top, out=values)
+            light = _evaluated(tuple(lighting.surface[c].tolist()), image.shape[1:])
+        for start in range(0, image.shape[1], _ROWS):  # a strip of rows stays in the cache
+            rows = slice(start, start + _ROWS)
+            out[c, rows] = _evened(image[c, rows], lighting, c, None if light is None else light[rows])
     return out
+
+
+def _evened(rows: Array, lighting: Lighting, channel: int, light: Array | None) -> Array:
+    """Some rows of a channel under even light, as float32 whole numbers within the range of their type."""
+    top, values = np.iinfo(rows.dtype).max, rows.astype(np.float32)
+    if light is not None:
+        dark = np.float32(lighting.dark[channel])
+        values -= dark
+        values /= light
+        values += dark
+    if lighting.limits is not None:
+        low, high = lighting.limits[channel]
+        values -= np.float32(low)
+        values *= np.float32(top / max(high - low, 1.0))
+    np.rint(values, out=values)
+    return np.clip(values, 0, top, out=values)
 
 
 def _reduced(image: Array) -> Array:

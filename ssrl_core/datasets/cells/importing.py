@@ -22,6 +22,7 @@ import numpy as np
 from ssrl_core import stores
 from ssrl_core.datasets.cells.assembly import Assembly
 from ssrl_core.datasets.cells.cutting import cut
+from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.illumination import corrected
@@ -88,6 +89,7 @@ def import_fields(
     check_free(name)
     asked = settings or CellSettings()
     asked = (asked if size is None else replace(asked, size=size)).checked()
+    require(asked.nuclei.detector)
     listed = list_fields(source, channels=channels, nuclei=nuclei, where=where)
     if not listed.fields:
         raise DataError(_nothing(listed, listed.skipped))

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.detectors import found_by
 from ssrl_core.datasets.cells.foreground import binned, foreground, raised
+from ssrl_core.datasets.cells.outlines import TRUNCATE, outlined_anew, tidied
 from ssrl_core.datasets.cells.settings import NucleusSettings
-from ssrl_core.datasets.cells.splitting import renumbered, split
+from ssrl_core.datasets.cells.splitting import depths, pieces_of, split
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -27,8 +29,8 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
         (H, W) int32 label map: 0 = background, 1..n = nuclei in reading order.
 
     Raises:
-        DataError: not a picture of one channel.
-        SpecError: settings out of their range.
+        DataError: not a picture of one channel, or another package's detector failed.
+        SpecError: settings out of their range, or a detector that is not installed.
     """
     if dna.ndim != 2 or min(dna.shape) < 2:
         raise DataError(where="cells", field="the DNA image", rule="(H, W)", value=dna.shape)
@@ -36,6 +38,12 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
     diameter = s.diameter_px or measure_diameter([dna], s)
     if diameter is None:
         return np.zeros(dna.shape, np.int32)
+    if s.detector != "threshold":
+        return tidied(_sized(found_by(s.detector, dna, diameter), diameter, s))
+    return _by_threshold(dna, diameter, s)
+
+
+def _by_threshold(dna: Array, diameter: float, s: NucleusSettings) -> Array:
     times = max(1, int(diameter // _WORKING_PX))
     small, d = binned(dna, times), diameter / times
     image = raised(small, d)
@@ -44,10 +52,16 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
     regions = mask.astype(np.int32)
     for _ in range(2):  # haze between nuclei is in the first mask; the second is of their own outlines
         regions = _outlined(split(regions > 0, d, s.splitting), smooth, image.noise)
-    area = np.bincount(regions.ravel()) / (np.pi / 4 * d**2)
+    regions = _sized(regions, d, s)
+    return _enlarged(regions, times, dna, smooth, s.smoothing * diameter)
+
+
+def _sized(regions: Array, diameter: float, s: NucleusSettings) -> Array:
+    """Without regions that are too small or too large for a nucleus."""
+    area = np.bincount(regions.ravel()) / (np.pi / 4 * diameter**2)
     area[0] = 0
-    regions = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
-    return renumbered(_enlarged(regions, times, dna, smooth, s.smoothing * diameter))
+    kept: Array = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
+    return kept
 
 
 def measure_diameter(fields: list[Array], settings: NucleusSettings | None = None) -> float | None:
@@ -57,19 +71,24 @@ def measure_diameter(fields: list[Array], settings: NucleusSettings | None = Non
     matter.
     """
     s = settings or NucleusSettings()
-    widths: list[Array] = []
-    for dna in fields:
-        widths.append(_widths(dna, s))
-    every = np.sort(np.concatenate(widths)) if widths else np.zeros(0)
-    if not len(every):
-        return None
-    weight = np.cumsum(every**2)
-    return float(every[np.searchsorted(weight, 0.5 * weight[-1])])
+    return usual_diameter([widths(dna, s) for dna in fields])
 
 
-def _widths(dna: Array, s: NucleusSettings) -> Array:
-    """Diameters where the foreground is widest, first with a guess of the scale, then with what was found."""
-    from scipy.ndimage import distance_transform_edt, maximum_filter
+def usual_diameter(found: list[Array]) -> float | None:
+    """What the `widths` of some fields come to; None if there are none."""
+    every = np.sort(np.concatenate(found)) if found else np.zeros(0)
+    return _middle(every) if len(every) else None
+
+
+def _middle(ascending: Array) -> float:
+    """The width that halves the area of all."""
+    weight = np.cumsum(ascending**2)
+    return float(ascending[np.searchsorted(weight, 0.5 * weight[-1])])
+
+
+def widths(dna: Array, s: NucleusSettings) -> Array:
+    """Diameters, px, where the foreground is widest, first with a guess of the scale, then with what was found."""
+    from scipy.ndimage import maximum_filter
 
     guess, found = max(8.0, min(dna.shape) / 20), np.zeros(0)
     for _ in range(2):
@@ -78,15 +97,13 @@ def _widths(dna: Array, s: NucleusSettings) -> Array:
         image = raised(small, d)
         smooth = _blurred(image.signal, max(0.7, 0.05 * d))
         mask = foreground(image, smooth, d, method=s.threshold, sensitivity=s.sensitivity)
-        depth = distance_transform_edt(_tidied(mask, d))
+        depth = depths(*pieces_of(_tidied(mask, d)))
         gap = 2 * max(1, int(0.2 * d)) + 1
         peaks = (depth > 1) & (depth == maximum_filter(depth, gap))
         found = 2.15 * depth[peaks] * times  # the widest disc inside an oval is narrower than the oval
         if not len(found):
-            result: Array = found
-            return result
-        weight = np.cumsum(np.sort(found) ** 2)
-        guess = float(np.clip(np.sort(found)[np.searchsorted(weight, 0.5 * weight[-1])], 4, min(dna.shape)))
+            break
+        guess = float(np.clip(_middle(np.sort(found)), 4, min(dna.shape)))
     return found
 
 
@@ -114,29 +131,33 @@ def _outlined(regions: Array, smooth: Array, noise: float) -> Array:
 
 
 def _enlarged(regions: Array, times: int, dna: Array, smooth: Array, sd_px: float) -> Array:
-    """The regions at the image's own size, their outlines found anew in its own pixels."""
+    """The regions at the image's own size, their outlines found anew in its own pixels, numbered in reading order."""
     if times == 1:
-        return _largest_pieces(regions)
-    level = _EDGE_LEVEL * _brightness(regions, smooth)
-    base = _local_floor(regions, binned(dna, times) - smooth)
-    height, width = dna.shape
-    rough = _widened(regions).repeat(times, axis=0).repeat(times, axis=1)[:height, :width]
-    fine = _blurred(dna.astype(np.float32), max(0.7, sd_px))
-    return _largest_pieces(np.where(fine >= (level + base)[rough], rough, 0))
+        return tidied(regions)
+    level = _EDGE_LEVEL * _brightness(regions, smooth) + _local_floor(regions, binned(dna, times) - smooth)
+    return outlined_anew(_widened(regions), times, dna, level, max(0.7, sd_px))
 
 
 def _local_floor(regions: Array, background: Array) -> Array:
     """Mean background under each region."""
-    count = np.maximum(np.bincount(regions.ravel()), 1)
-    floor: Array = np.bincount(regions.ravel(), background.ravel()) / count
+    flat, places = _inside(regions)
+    count = np.maximum(np.bincount(flat, minlength=1), 1)
+    floor: Array = np.bincount(flat, background.ravel()[places], minlength=1) / count
     return floor.astype(np.float32)
 
 
 def _brightness(regions: Array, smooth: Array) -> Array:
     """Of each region: mean of its pixels weighted by themselves, so that a dim rim hardly counts."""
-    flat, values = regions.ravel(), np.maximum(smooth.ravel(), 0)
-    total = np.bincount(flat, values)
-    return (np.bincount(flat, values * values) / np.maximum(total, 1e-9)).astype(np.float32)
+    flat, places = _inside(regions)
+    values = np.maximum(smooth.ravel()[places], 0)
+    total = np.bincount(flat, values, minlength=1)
+    return (np.bincount(flat, values * values, minlength=1) / np.maximum(total, 1e-9)).astype(np.float32)
+
+
+def _inside(regions: Array) -> tuple[Array, Array]:
+    """The region of each pixel that is in one, and the pixels' places: most of a field is background."""
+    places = np.flatnonzero(regions)
+    return regions.ravel()[places], places
 
 
 def _widened(regions: Array) -> Array:
@@ -146,45 +167,8 @@ def _widened(regions: Array) -> Array:
     return np.where(regions > 0, regions, maximum_filter(regions, 3, mode="nearest"))
 
 
-def _largest_pieces(regions: Array) -> Array:
-    """Crumbs that the new outline left beside a region go; holes in it are filled."""
-    from skimage.measure import label
-
-    pieces = label(regions, background=0, connectivity=1)  # type: ignore[no-untyped-call]
-    size = np.bincount(pieces.ravel())
-    owner = np.zeros(len(size), np.int64)
-    owner[pieces.ravel()] = regions.ravel()
-    largest = np.zeros(int(regions.max()) + 1, np.int64)
-    np.maximum.at(largest, owner[1:], size[1:])
-    kept = size >= 0.2 * largest[owner]
-    kept[0] = False
-    return _filled(np.where(kept[pieces], regions, 0).astype(np.int32))
-
-
-def _filled(regions: Array) -> Array:
-    """Holes that lie within one region belong to it."""
-    from skimage.measure import label
-
-    gaps = label(regions == 0, background=0, connectivity=1)  # type: ignore[no-untyped-call]
-    outer = np.unique(np.concatenate([gaps[0], gaps[-1], gaps[:, 0], gaps[:, -1]]))
-    hole = np.bincount(gaps.ravel()) > 0
-    hole[outer], hole[0] = False, False
-    rows, columns = np.nonzero(hole[gaps])
-    if not len(rows):
-        return regions
-    least, most = np.full(len(hole), np.iinfo(np.int32).max), np.zeros(len(hole), np.int32)
-    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        beside = regions[rows + down, columns + right]
-        real, gap = beside > 0, gaps[rows, columns]
-        np.minimum.at(least, gap[real], beside[real])
-        np.maximum.at(most, gap[real], beside[real])
-    gap = gaps[rows, columns]
-    regions[rows, columns] = np.where(least[gap] == most[gap], most[gap], 0)
-    return regions
-
-
 def _blurred(image: Array, sd_px: float) -> Array:
     from scipy.ndimage import gaussian_filter
 
-    blurred: Array = gaussian_filter(image, sd_px, mode="nearest", truncate=3)
+    blurred: Array = gaussian_filter(image, sd_px, mode="nearest", truncate=TRUNCATE)
     return blurred

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field
-from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, Lighting, PlateSums, measured
-from ssrl_core.datasets.cells.nuclei import measure_diameter
+from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, FieldLight, Lighting, PlateSums, measured
+from ssrl_core.datasets.cells.nuclei import usual_diameter, widths
 from ssrl_core.datasets.cells.settings import CellSettings
 from ssrl_core.datasets.conditions import is_untreated_name
 from ssrl_core.datasets.ordered import in_order
@@ -50,31 +50,73 @@ class Plan:
 
 def plan_import(listed: FieldList, settings: CellSettings, pool: ThreadPoolExecutor, report: Report) -> Plan:
     """Look at some fields of every plate, evenly chosen; what cannot be read is left for the import to tell."""
-    plan = Plan(settings)
-    plates = _by_plate(listed.fields)
     correct, stretch = settings.illumination == "plate", settings.normalise == "plate"
+    plates = _by_plate(listed.fields)
     wanted = {plate: _spread(_controls_first(rows, stretch), _FIELDS_A_PLATE) for plate, rows in plates.items()}
     size_from = _spread([i for rows in wanted.values() for i in rows], _FIELDS_FOR_SIZE)
-    if settings.nuclei.diameter_px is None:
-        diameter = measure_diameter(_dna_of(listed, size_from, pool), settings.nuclei)
-        plan.settings = replace(settings, nuclei=replace(settings.nuclei, diameter_px=diameter))
-        if diameter is not None:
-            plan.notes.append(f"nuclei are about {diameter:.0f} px wide (measured on {len(size_from)} fields)")
-    if correct or stretch:
-        few = []
-        for done, (plate, rows) in enumerate(wanted.items()):
-            report(done, len(wanted), "measuring the lighting")
-            sums = _sums(listed, rows, stretch, pool)
-            found = measured(sums, correct=correct, stretch=stretch)
-            if found is not None:
-                plan.lightings[plate] = found
-            if correct and sums.count < FEWEST_FIELDS:
-                few.append(plate)
-        if few:
-            plan.notes.append(
-                f"lighting was not corrected on {len(few)} of {len(wanted)} plates (fewer than {FEWEST_FIELDS} fields)"
-            )
+    if settings.nuclei.diameter_px is not None:
+        size_from = []
+    if not (correct or stretch):
+        wanted = {"": size_from}
+    measured_on, plan = {id(row) for row in size_from}, Plan(settings)
+
+    def look(row: FieldRow) -> _Look:
+        return _looked_at(listed, row, plan.settings, light=correct or stretch, size=id(row) in measured_on)
+
+    found: list[Array] = []
+    few = 0
+    for done, (plate, rows) in enumerate(wanted.items()):
+        report(done, len(wanted), "measuring the lighting and the size of nuclei")
+        sums = _summed(in_order(pool, look, rows), found)
+        lighting = measured(sums, correct=correct, stretch=stretch)
+        if lighting is not None:
+            plan.lightings[plate] = lighting
+        few += correct and sums.count < FEWEST_FIELDS
+    if size_from:
+        _with_diameter(plan, found, len(size_from))
+    if few:
+        plan.notes.append(
+            f"lighting was not corrected on {few} of {len(wanted)} plates (fewer than {FEWEST_FIELDS} fields)"
+        )
     return plan
+
+
+def _summed(looks: Iterable[_Look], widths_found: list[Array]) -> PlateSums:
+    """The lighting of a plate's fields; the widths of their nuclei go into the list."""
+    sums = PlateSums()
+    for one in looks:
+        if one.widths is not None:
+            widths_found.append(one.widths)
+        if one.light is not None:
+            sums.add(one.light)
+    return sums
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a field tells before the import; None = not asked, or not readable."""
+
+    light: FieldLight | None = None
+    widths: Array | None = None
+
+
+def _looked_at(listed: FieldList, row: FieldRow, settings: CellSettings, *, light: bool, size: bool) -> _Look:
+    try:
+        image = read_field(row)
+    except UnreadableField:
+        return _Look()
+    dna = image[listed.nuclei]
+    return _Look(
+        FieldLight.of(image, range_too=settings.normalise == "plate") if light else None,
+        widths(dna, settings.nuclei) if size and min(dna.shape) > 1 else None,
+    )
+
+
+def _with_diameter(plan: Plan, found: list[Array], fields: int) -> None:
+    diameter = usual_diameter(found)
+    plan.settings = replace(plan.settings, nuclei=replace(plan.settings.nuclei, diameter_px=diameter))
+    if diameter is not None:
+        plan.notes.append(f"nuclei are about {diameter:.0f} px wide (measured on {fields} fields)")
 
 
 def plate_of(row: FieldRow) -> str:
@@ -101,28 +143,3 @@ def _spread(rows: list[FieldRow], count: int) -> list[FieldRow]:
     if len(rows) <= count:
         return rows
     return [rows[i] for i in np.linspace(0, len(rows) - 1, count).round().astype(int)]
-
-
-def _dna_of(listed: FieldList, rows: list[FieldRow], pool: ThreadPoolExecutor) -> list[Array]:
-    def dna(row: FieldRow) -> Array | None:
-        try:
-            result: Array | None = read_field(row)[listed.nuclei]
-            return result
-        except UnreadableField:
-            return None
-
-    return [image for image in in_order(pool, dna, rows) if image is not None and min(image.shape) > 1]
-
-
-def _sums(listed: FieldList, rows: list[FieldRow], stretch: bool, pool: ThreadPoolExecutor) -> PlateSums:
-    def image(row: FieldRow) -> Array | None:
-        try:
-            return read_field(row)
-        except UnreadableField:
-            return None
-
-    sums = PlateSums()
-    for field_image in in_order(pool, image, rows):
-        if field_image is not None:
-            sums.add(field_image, range_too=stretch)
-    return sums

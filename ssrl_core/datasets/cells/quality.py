@@ -38,12 +38,13 @@ def edge_width(dna: Array, labels: Array, diameter: float) -> tuple[Array, Array
     sd = _SMOOTHING * diameter / times
     smooth = gaussian_filter(image.signal, sd, mode="nearest")
     dy, dx = np.gradient(smooth)
-    slope = np.hypot(dy, dx).ravel()
+    rim, inside = np.flatnonzero(_rim(regions)), np.flatnonzero(regions)
+    slope = np.hypot(dy.ravel()[rim], dx.ravel()[rim])
     # The slope's own noise would make an empty region look sharp.
     slope = np.sqrt(np.maximum(slope**2 - (image.noise / sd**2) ** 2 / (4 * np.pi), 0))
     count, flat = int(labels.max()) + 1, regions.ravel()
-    steep = _self_weighted(np.where(_rim(regions).ravel(), flat, 0), slope, count)
-    height = _self_weighted(flat, np.maximum(smooth.ravel(), 0), count)
+    steep = _self_weighted(flat[rim], slope, count)
+    height = _self_weighted(flat[inside], np.maximum(smooth.ravel()[inside], 0), count)
     edge = np.where(steep > 0, height / np.maximum(steep, 1e-9) / (diameter / times), 10.0)
     return np.minimum(edge, 10.0)[1:], (height / image.noise)[1:]
 
@@ -65,8 +66,9 @@ def shapes(labels: Array) -> tuple[Array, Array, Array, Array]:
         line.
     """
     count = int(labels.max()) + 1
-    rows, columns = np.nonzero(labels)
-    own = labels[rows, columns]
+    places = np.flatnonzero(labels)
+    rows, columns = np.divmod(places, labels.shape[1])
+    own = labels.ravel()[places]
     area = np.bincount(own, minlength=count).astype(float)
     n = np.maximum(area, 1)
     x, y = np.bincount(own, columns, minlength=count) / n, np.bincount(own, rows, minlength=count) / n

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from ssrl_core.datasets.cells.detectors import NAMES
 from ssrl_core.errors import SpecError
 
 
@@ -15,6 +16,8 @@ class NucleusSettings:
 
     Attributes:
         diameter_px: usual diameter of a nucleus; None = measured from the images.
+        detector: threshold = as below | cellpose, stardist = that package, if it is installed; of the settings below
+            `smallest` and `largest` hold for them, too.
         threshold: otsu = one level for the field (on the logarithm, so that bright mitotic cells do not hide the
             others) | local = a level for each neighbourhood, for fields whose background is uneven.
         sensitivity: above 1 finds dimmer nuclei, below 1 only clear ones.
@@ -31,6 +34,7 @@ class NucleusSettings:
     splitting: float = 0.73
     smallest: float = 0.15
     largest: float = 6.0
+    detector: str = "threshold"
 
     def checked(self) -> NucleusSettings:
         """Itself.
@@ -39,6 +43,8 @@ class NucleusSettings:
             SpecError: a value out of its range.
         """
         _check("diameter_px", "a number of 3 to 2,000 px", self.diameter_px, 3, 2000, none=True)
+        if self.detector not in NAMES:
+            raise SpecError(where="cells", field="detector", rule=f"one of {', '.join(NAMES)}", value=self.detector)
         if self.threshold not in ("otsu", "local"):
             raise SpecError(where="cells", field="threshold", rule="otsu or local", value=self.threshold)
         _check("sensitivity", "in 0.1..10", self.sensitivity, 0.1, 10)

@@ -23,38 +23,87 @@ def split(mask: Array, diameter: float, splitting: float) -> Array:
     Returns:
         (H, W) int32: 0 = background, 1..n.
     """
-    from scipy.ndimage import distance_transform_edt, gaussian_filter
+    from scipy.ndimage import gaussian_filter
     from skimage.feature import peak_local_max
-    from skimage.segmentation import watershed
 
-    depth = distance_transform_edt(mask).astype(np.float32)
+    pieces, boxes = pieces_of(mask)
+    depth = depths(pieces, boxes)
     smooth = gaussian_filter(depth, max(0.5, 0.05 * diameter))
     gap = max(1, round(_SEED_GAP * diameter))
     peaks = peak_local_max(  # type: ignore[no-untyped-call]
         smooth, min_distance=gap, threshold_abs=0.5, exclude_border=False, labels=mask.astype(np.int8)
     )
-    seeds = np.zeros(mask.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    regions: Array = watershed(-smooth, seeds, mask=mask).astype(np.int32)  # type: ignore[no-untyped-call]
+    regions = flooded(smooth, peaks, pieces, boxes)
     regions = _joined(regions, depth, splitting)
     return _without_crumbs(regions, _CRUMB * np.pi / 4 * diameter**2)
 
 
-def renumbered(labels: Array) -> Array:
-    """The same regions, numbered 1..n without gaps, in reading order of their first pixel."""
-    places = np.flatnonzero(labels)[::-1]
-    first = np.full(int(labels.max()) + 1, -1, np.int64)
-    first[labels.ravel()[places]] = places  # the last one written is the first pixel
-    kinds = np.flatnonzero(first >= 0)
-    rank = np.zeros(len(first), np.int32)
-    rank[kinds[np.argsort(first[kinds])]] = np.arange(1, len(kinds) + 1)
-    return rank[labels]
+def pieces_of(mask: Array) -> tuple[Array, list[tuple[slice, slice]]]:
+    """The 4-connected pieces of a mask, 1..m, and the box of each."""
+    from scipy.ndimage import find_objects, label
+
+    pieces, _ = label(mask)
+    return pieces, find_objects(pieces)
+
+
+def depths(pieces: Array, boxes: list[tuple[slice, slice]]) -> Array:
+    """Distance of each pixel of a mask to the nearest one outside it.
+
+    Piece by piece: the nearest pixel outside touches the piece, so a box one pixel wider than the piece holds it.
+
+    Args:
+        pieces: (H, W) the mask's 4-connected pieces, 1..m; 0 = outside.
+        boxes: of the pieces.
+
+    Returns:
+        (H, W) float32, 0 outside.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    depth = np.zeros(pieces.shape, np.float32)
+    for number, (rows, columns) in enumerate(boxes, start=1):
+        wide = (slice(max(0, rows.start - 1), rows.stop + 1), slice(max(0, columns.start - 1), columns.stop + 1))
+        part = pieces[wide]
+        own = part == number
+        depth[wide][own] = distance_transform_edt(part > 0)[own]
+    return depth
+
+
+def flooded(height: Array, peaks: Array, pieces: Array, boxes: list[tuple[slice, slice]]) -> Array:
+    """Watershed from the peaks downwards; a piece with one peak is its region as it is.
+
+    Args:
+        height: (H, W) numbers.
+        peaks: (n, 2) seeds: row, column; the first gives region 1.
+        pieces: (H, W) the mask's 4-connected pieces, 1..m.
+        boxes: of the pieces.
+
+    Returns:
+        (H, W) int32 regions, 0 where there is no seed.
+    """
+    from skimage.segmentation import watershed
+
+    seeds = np.zeros(pieces.shape, np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    of_piece = pieces[tuple(peaks.T)]
+    count = np.bincount(of_piece, minlength=len(boxes) + 1)
+    alone = np.zeros(len(boxes) + 1, np.int32)
+    alone[of_piece] = np.arange(1, len(peaks) + 1)
+    alone[count != 1] = 0
+    regions: Array = alone[pieces]
+    for piece in np.flatnonzero(count[1:] > 1) + 1:
+        box = boxes[piece - 1]
+        own = pieces[box] == piece
+        parts = watershed(-height[box], seeds[box] * own, mask=own)  # type: ignore[no-untyped-call]
+        regions[box][own] = parts[own]
+    return regions
 
 
 def _joined(regions: Array, depth: Array, splitting: float) -> Array:
     """Regions between which there is no waist become one, the widest waist first."""
+    places = np.flatnonzero(regions)
     widest = np.zeros(regions.max() + 1, np.float32)
-    np.maximum.at(widest, regions.ravel(), depth.ravel())
+    np.maximum.at(widest, regions.ravel()[places], depth.ravel()[places])
     pairs, waist, _ = _contacts(regions, depth)
     parent = np.arange(len(widest))
     for i in np.argsort(-waist):

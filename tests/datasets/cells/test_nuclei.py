@@ -5,7 +5,7 @@ import pytest
 import tifffile
 
 from ssrl_core.datasets.cells import NucleusSettings, agreement, cut, detect, measure_diameter
-from ssrl_core.datasets.cells.illumination import PlateSums, corrected, measured
+from ssrl_core.datasets.cells.illumination import FieldLight, PlateSums, corrected, measured
 from ssrl_core.datasets.cells.settings import CellSettings
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
@@ -142,7 +142,7 @@ def test_uneven_light_is_divided_out():
     for _ in range(40):
         cells = 100 + 900 * (rng.random((20, 26)) < 0.4).repeat(10, 0).repeat(10, 1)
         sharp.append((50 + cells * lamp).astype(np.uint16)[None])
-        sums.add(sharp[-1], range_too=False)
+        sums.add(FieldLight.of(sharp[-1], range_too=False))
     even = np.mean([corrected(image, measured(sums, correct=True, stretch=False))[0] for image in sharp], axis=0)
     before = np.mean(sharp, axis=0)[0]
     assert _unevenness(before) > 0.12
@@ -159,7 +159,7 @@ def test_plates_are_stretched_between_their_percentiles():
     rng = np.random.default_rng(0)
     sums, image = PlateSums(), rng.integers(300, 1300, (2, 100, 100)).astype(np.uint16)
     for _ in range(3):
-        sums.add(image, range_too=True)
+        sums.add(FieldLight.of(image, range_too=True))
     out = corrected(image, measured(sums, correct=False, stretch=True))
     assert out.min() == 0
     assert out.max() == 65535

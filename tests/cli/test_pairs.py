@@ -1,0 +1,26 @@
+"""COLUMN=VALUE on the command line."""
+
+import pytest
+
+from ssrl_core.cli.pairs import pair, several
+from ssrl_core.errors import SpecError
+
+
+def test_the_first_sign_parts_column_and_value():
+    assert pair(" note = a=b ", where="x") == ("note", "a=b")
+    assert pair("note=", where="x") == ("note", "")
+
+
+def test_a_column_named_twice_gets_all_its_values():
+    assert several(["compound=DMSO, taxol", "plate=1", "compound=aphidicolin"], where="x") == {
+        "compound": ["DMSO", "taxol", "aphidicolin"],
+        "plate": ["1"],
+    }
+    assert several([], where="x") is None
+
+
+@pytest.mark.parametrize("text", ["plate", "=1", " =1"])
+def test_what_is_no_pair_is_refused_with_what_was_written(text):
+    with pytest.raises(SpecError) as caught:
+        several([text], where="data cells")
+    assert (caught.value.where, caught.value.field, caught.value.value) == ("data cells", "--where", text)
