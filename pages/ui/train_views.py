@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import frame, theme, train_draft
+from pages.ui import fights_view, frame, theme, train_draft
 from ssrl_core.specs.composition import dump, parse
-from ssrl_core.specs.fights import Fight, fights
 from ssrl_core.specs.run import Term
-from ssrl_core.specs.transforms import TRANSFORMS
 
-CSS = f"""
+CSS = (
+    fights_view.CSS
+    + f"""
 .train-term {{ font-weight: 600; margin: .2rem 0 0; }}
 .train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
-.train-fight {{ color: {theme.WARNING}; font-size: .9rem; margin: .1rem 0; }}
 """
+)
 _IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
 _LARGEST = 96
 
@@ -45,23 +45,8 @@ def strip(draft: train_draft.Draft) -> None:
                 alt = f"Images and their views under {term.composition.name}"
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
-        if found := fights([term.composition for term in spec.terms]):
-            st.html(fights_html(found, count))
+        fights_view.show([term.composition for term in spec.terms])
         frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
-
-
-def fights_html(found: list[Fight], terms: int) -> str:
-    """A line for each pair of steps that fight, with the terms they stand in; nothing where none does."""
-    return "".join(
-        f'<p class="train-fight">{html.escape(f"{_named(one.first, terms)} against {_named(one.second, terms)}: ")}'
-        f"{html.escape(one.sentence)}</p>"
-        for one in found
-    )
-
-
-def _named(place: tuple[int, str], terms: int) -> str:
-    title = TRANSFORMS[place[1]].title
-    return title if terms == 1 else f"{title} (term {place[0] + 1})"
 
 
 def _heading(term: Term) -> str:
