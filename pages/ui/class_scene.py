@@ -11,6 +11,7 @@ from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.tables import PROBES, probes_of
 
 NONE = "none"
+_FLAT = 3
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def choose_probe(runs: Sequence[Run]) -> str | None:
     both = [probe for probe in probes_in(runs) if all(run.probe(probe) for run in runs)]
     if not both:
         return None
-    return choose.from_address("Probe", both, key="probe", shown=class_words.probe, help=class_words.PROBES, flat=True)
+    few = len(both) <= _FLAT
+    return choose.from_address("Probe", both, key="probe", shown=class_words.probe, help=class_words.PROBES, flat=few)
 
 
 def why_no_probe(runs: Sequence[Run]) -> str:

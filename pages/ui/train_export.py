@@ -24,7 +24,8 @@ def popover(run: RunFolder) -> None:
     menu = st.popover("Take the network home", icon=":material/download:", key=f"train-export-{run.id}")
     with menu, st.container(key="train-export-menu"):
         for to in AT_ONCE + IN_BACKGROUND:
-            _entry(run, to)
+            with st.container(gap="xxsmall"):
+                _entry(run, to)
         _how_to_load(run)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import fights_view, frame, theme, train_draft
+from pages.ui.compose_pictures import shown_limits
 from ssrl_core.specs.composition import dump, parse
 from ssrl_core.specs.run import Term
 
@@ -70,7 +71,8 @@ def _picture(_imageset: Any, name: str, fingerprint: str, text: str, term: int, 
     drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
     groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)
     rows += [_fitted(view, side) for group in groups for view in group][:2]
-    tiles = np.concatenate([to_rgb(row, channels, max_value=1) for row in rows])
+    limits = shown_limits(pixels, _imageset.max_value)  # of the images, for their views too
+    tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
     return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
 
 
