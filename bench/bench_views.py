@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.room import images
+from bench.room import images, memory
 from bench.room.cores import two_processes
 from bench.room.items import Item, Options, installed, item
 from bench.room.timing import rate, side_by_side
@@ -60,6 +60,15 @@ CASES = {
 }
 
 
+MEMORY = {"cifar-32-memory": ("full", 2048), "cells-196-memory": ("cells", 128)}
+"""Recipe and number of images; so many that what a process needs anyhow does not count."""
+
+
+def pictures_of(recipe: str) -> images.Pictures:
+    """The pictures that a recipe is measured on."""
+    return images.cells_196() if recipe == "cells" else images.cifar_32()
+
+
 def ours(pixels: Any, recipe: str, *, normalise: bool = True) -> Callable[[], int]:
     """Makes one view of every image, with new draws each time."""
     composition, epoch = _recipe(recipe), 0
@@ -78,7 +87,7 @@ def ours(pixels: Any, recipe: str, *, normalise: bool = True) -> Callable[[], in
 
 
 def measure(options: Options) -> Iterator[Item]:
-    """The cases beside each peer, then what has no peer: both cores, a preview, the first call."""
+    """The cases beside each peer, then both cores, a preview, memory beside each peer, and the first call."""
     threads = torch.get_num_threads()
     for case, (pictures, recipe) in CASES.items():
         if options.wanted(case):
@@ -88,6 +97,9 @@ def measure(options: Options) -> Iterator[Item]:
             yield from _scaling(case, pictures(), recipe, options)
     if options.wanted("cells-196-preview-8-images-8-views"):
         yield _preview(options)
+    for case in MEMORY:
+        if options.wanted(case):
+            yield from _memory(case)
     if options.wanted("cifar-32-first-call"):
         yield from _first_call()
     torch.set_num_threads(threads)
@@ -164,6 +176,20 @@ def _preview(options: Options) -> Item:
     times = sorted(1000 / rate(once, options.seconds / 4) for _ in range(4 * options.rounds))
     case = "cells-196-preview-8-images-8-views"
     return item(NAME, case, "time", "ms", times[len(times) // 2], images=pictures.what, threads=2)
+
+
+def _memory(case: str) -> Iterator[Item]:
+    """The highest memory while one view of each image is made, in sizes of a view, the finished view counted."""
+    if not memory.can_measure():
+        print(f"{case} is left out: this system does not tell it", file=sys.stderr)
+        return
+    recipe, count = MEMORY[case]
+    what, own = pictures_of(recipe).what, memory.of_views("ours", recipe, count)
+    for name, (_, package) in PEERS.items():
+        if installed(package) is not None:
+            peer = memory.of_views(name, recipe, count)
+            more = {"peer": peer, "peer_name": name, "peer_version": installed(package), "ratio": peer / own}
+            yield item(NAME, case, "memory", "views", own, images=what, **more)
 
 
 _FIRST = """

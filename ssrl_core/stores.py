@@ -66,6 +66,11 @@ def compositions_root() -> Path:
     return _made(models_root() / "compositions")
 
 
+def exports_root() -> Path:
+    """`models/exports`, files that were made for other people's tools and can be made again."""
+    return _made(models_root() / "exports")
+
+
 def run_folder(run_id: str) -> Path:
     """Folder of a run: one's own, else the demo run of that name, else where it would be."""
     own = runs_root() / run_id

@@ -1,7 +1,8 @@
 """The peers of the view engine: the same recipe in PIL, in kornia and in torchvision v2.
 
-Each maker takes images (N, 3, S, S) uint8 and a recipe's name and returns a function that makes one view of a batch,
-normalised, and says how many. Data loading and batching beyond a list of images is nobody's task here.
+Each maker takes images (N, 3, S, S) uint8, a recipe's name, and how many of the images are used at the most. It returns
+a function that makes one view of a batch, normalised, and says how many. Data loading and batching beyond a list of
+images is nobody's task here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ MEAN, SD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
 JITTER = {"basic": (0.8, 0.8, 0.8, 0.2), "full": (0.8, 0.8, 0.8, 0.2), "cells": (0.4, 0.4, 0.4, 0.125)}
 
 
-def pil(pixels: Array, recipe: str) -> Callable[[], int]:
+def pil(pixels: Array, recipe: str, most: int = 128) -> Callable[[], int]:
     """solo-learn's pipeline (`solo/data/pretrain_dataloader.py`), written with torchvision on PIL images.
 
     Crops are bicubic as solo-learn's, its blur and solarization are PIL's own; one image after the other, as in a
@@ -51,7 +52,7 @@ def pil(pixels: Array, recipe: str) -> Callable[[], int]:
             steps += [T.RandomApply([T.Lambda(blur)], 0.5), T.RandomApply([T.Lambda(ImageOps.solarize)], 0.2)]
         steps += [T.RandomHorizontalFlip(0.5)]
     whole = T.Compose(steps + end)
-    images = [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels[:128]]
+    images = [Image.fromarray(image.transpose(1, 2, 0)) for image in pixels[:most]]
 
     def work() -> int:
         torch.stack([whole(image) for image in images])
@@ -60,7 +61,7 @@ def pil(pixels: Array, recipe: str) -> Callable[[], int]:
     return work
 
 
-def torchvision_v2(pixels: Array, recipe: str) -> Callable[[], int]:
+def torchvision_v2(pixels: Array, recipe: str, most: int = 128) -> Callable[[], int]:
     """torchvision's v2 transforms on uint8 tensors, image by image (they draw once for a whole batch)."""
     from torchvision.transforms import v2
 
@@ -83,7 +84,7 @@ def torchvision_v2(pixels: Array, recipe: str) -> Callable[[], int]:
             steps += [v2.RandomApply([v2.GaussianBlur(13, (0.1, 2.0))], 0.5), v2.RandomSolarize(128, 0.2)]
         steps += [v2.RandomHorizontalFlip(0.5)]
     whole = v2.Compose([*steps, v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, SD)])
-    images = list(torch.from_numpy(pixels[:128]))
+    images = list(torch.from_numpy(pixels[:most]))
 
     def work() -> int:
         torch.stack([whole(image) for image in images])
@@ -92,7 +93,7 @@ def torchvision_v2(pixels: Array, recipe: str) -> Callable[[], int]:
     return work
 
 
-def kornia(pixels: Array, recipe: str) -> Callable[[], int]:
+def kornia(pixels: Array, recipe: str, most: int | None = None) -> Callable[[], int]:
     """kornia's batched augmentations, each image with parameters of its own."""
     import kornia.augmentation as K
 
@@ -114,7 +115,7 @@ def kornia(pixels: Array, recipe: str) -> Callable[[], int]:
             steps += [K.RandomGaussianBlur((13, 13), (0.1, 2.0), p=0.5), K.RandomSolarize(0.0, 0.0, p=0.2)]
         steps += [K.RandomHorizontalFlip(p=0.5)]
     whole = K.AugmentationSequential(*steps, K.Normalize(torch.tensor(MEAN), torch.tensor(SD)), data_keys=["input"])
-    images = torch.from_numpy(pixels[: 128 if side < 100 else 16])
+    images = torch.from_numpy(pixels[: most or (128 if side < 100 else 16)])
 
     @torch.no_grad()
     def work() -> int:

@@ -7,6 +7,7 @@ stays true when a title changes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -25,14 +26,16 @@ def from_address(
     default: str | None = None,
     help: str | None = None,
     label_visibility: Any = "visible",
+    flat: bool = False,
 ) -> str:
-    """A select box whose value is in the address and survives a visit to another page.
+    """A choice whose value is in the address and survives a visit to another page.
 
     Args:
         options: names or ids, at least one; they are what the address holds.
         key: name in the address and, with `choose-` before it, in the session state.
         shown: an option as the user reads it.
         default: first choice where neither address nor session knows better.
+        flat: all options side by side, for a few short ones; else a list that unfolds.
 
     Returns:
         The chosen option. An address that names something unknown gets the default and a line that says so.
@@ -44,7 +47,8 @@ def from_address(
     known = st.session_state.get(widget)
     if known not in options:
         st.session_state[widget] = default if default in options else options[0]
-    chosen = st.selectbox(
+    draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
+    chosen = draw(
         label,
         options,
         format_func=shown,

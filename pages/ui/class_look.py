@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from pages.ui import choose, frame
+from pages.ui import choose, class_words, frame
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError
 
@@ -118,7 +118,7 @@ def choose_parameter(source: Source) -> str:
 def choose_probe(table: pd.DataFrame) -> str:
     """The probe whose accuracies are shown."""
     names = list(dict.fromkeys(table["probe"].fillna("linear").astype(str))) if "probe" in table else ["linear"]
-    return choose.from_address("Probe", names, key="probe")
+    return choose.from_address("Probe", names, key="probe", shown=class_words.probe, help=class_words.PROBES)
 
 
 @st.cache_data(max_entries=4, show_spinner="Reading the results")

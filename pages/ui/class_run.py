@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import choose, class_views, frame
-from pages.ui.class_scene import choose_beside, choose_probe, load
+from pages.ui.class_scene import choose_beside, choose_probe, load, why_no_probe
 
 
 def page(place: Any) -> None:
@@ -16,7 +16,7 @@ def page(place: Any) -> None:
     Args:
         place: where the page's primary action stands.
     """
-    columns = st.columns([4, 4, 2], vertical_alignment="bottom")
+    columns = st.columns([4, 4, 3], vertical_alignment="bottom")
     with columns[0]:
         run_id = choose.choose_run()
     with columns[1]:
@@ -33,8 +33,7 @@ def page(place: Any) -> None:
                 with column:
                     class_views.tops(run, named=True)
         if probe is None:
-            without = next(run for run in (first, second) if run and not (run.probe("linear") or run.probe("knn")))
-            frame.empty(f"No accuracy of classes: {without.why('linear')}.", icon="photo_library")
+            frame.empty(why_no_probe([first, second] if second else [first]), icon="photo_library")
         if second is not None:
             class_views.beside(first, second, probe)
         else:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
-
-from pages.ui import choose, frame
+from pages.ui import choose, class_words, frame
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.tables import PROBES, probes_of
 
-PROBES = {"linear": "Linear", "knn": "kNN"}
 NONE = "none"
+_FLAT = 3
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,13 @@ class Run:
 
     def probe(self, probe: str) -> Mapping[str, Any] | None:
         """A probe's result, None where there is none."""
-        found = self.results.get(probe)
-        return found if isinstance(found, Mapping) and found.get("classes") else None
+        found = probes_of(self.results).get(probe)
+        return found if found and found.get("classes") else None
 
     def why(self, probe: str) -> str:
         """Why a probe has no result."""
         told = self.results.get("missing") or {}
-        return str(told.get(probe) or "it was not evaluated")
+        return str(told.get(probe.replace("-", ".", 1)) or "it was not evaluated")
 
 
 def load(run_id: str) -> Run:
@@ -60,20 +59,24 @@ def choose_beside(first: str) -> str | None:
     return None if chosen == NONE else chosen
 
 
-def choose_probe(runs: list[Run]) -> str | None:
+def probes_in(runs: Sequence[Run]) -> list[str]:
+    """The probes that were asked of any of these runs: linear and kNN always, then fine-tuning, fewest labels first."""
+    tuned = {probe for run in runs for probe in probes_of(run.results)} - set(PROBES)
+    return [*PROBES, *sorted(tuned, key=lambda probe: float(probe.partition("-")[2]))]
+
+
+def choose_probe(runs: Sequence[Run]) -> str | None:
     """The probe, of those that every run has; None where there is none in common."""
-    both = [probe for probe in PROBES if all(run.probe(probe) for run in runs)]
+    both = [probe for probe in probes_in(runs) if all(run.probe(probe) for run in runs)]
     if not both:
         return None
-    if st.session_state.get("probe") not in both:
-        st.session_state["probe"] = both[0]
-    chosen = st.segmented_control(
-        "Probe",
-        both,
-        key="probe",
-        format_func=lambda probe: PROBES[probe],
-        required=True,
-        bind="query-params",
-        help="Linear: a logistic regression on the frozen embedding. kNN: a vote of the nearest training images.",
-    )
-    return str(chosen or both[0])
+    few = len(both) <= _FLAT
+    return choose.from_address("Probe", both, key="probe", shown=class_words.probe, help=class_words.PROBES, flat=few)
+
+
+def why_no_probe(runs: Sequence[Run]) -> str:
+    """Why no probe is there for every one of these runs."""
+    without = next((run for run in runs if not any(run.probe(probe) for probe in probes_in([run]))), None)
+    if without is None:
+        return "These two runs have no probe in common. Ask for one more in evaluate and queue the run again."
+    return f"No accuracy of classes: {without.why('linear')}."

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui import class_words, frame
-from pages.ui.class_scene import PROBES, Run
+from pages.ui.class_scene import Run, probes_in
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.class_bars import class_bars, class_differences, class_pairs
 from ssrl_core.figures.confusion import confusion_matrix
@@ -35,12 +35,12 @@ def tops(run: Run, *, named: bool = False) -> None:
         if (value := (references.get(key) or {}).get("knn")) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
-    for probe, word in PROBES.items():
+    for probe in probes_in([run]):
         found = run.probe(probe)
         beside = " · ".join(floors) if probe == "knn" and found else "" if found else run.why(probe)
         value = percent(found["top1"]) if found else "–"
         cells.append(
-            f'<div><div class="what">{word} probe, top-1</div><div class="value">{value}</div>'
+            f'<div><div class="what">{_of_labels(probe)}, top-1</div><div class="value">{value}</div>'
             f'<div class="beside">{html.escape(beside)}</div></div>'
         )
     n, split = run.results.get("n"), run.results.get("split")
@@ -48,6 +48,11 @@ def tops(run: Run, *, named: bool = False) -> None:
         f'<div><div class="what">Images</div><div class="value">{n}</div><div class="beside">{split} split</div></div>'
     )
     st.html(f'<div class="vl-tops">{"".join(cells)}</div>')
+
+
+def _of_labels(probe: str) -> str:
+    """`Linear probe`, `Fine-tuned, 1 % of labels`."""
+    return f"{class_words.probe(probe)} {'of the labels' if probe.startswith('finetune') else 'probe'}"
 
 
 def alone(run: Run, probe: str) -> None:
@@ -117,7 +122,7 @@ def _confusion(run: Run, found: Any, names: list[str]) -> None:
     _heading("Confusion", "Rows: the truth. Each row adds up to 100 %; the numbers are images.")
     matrix = found.get("confusion")
     if matrix is None:
-        frame.quiet("Kept for the linear probe only.")
+        frame.quiet("Not kept for the kNN probe.")
         return
     st.markdown(class_words.mistakes(confused_pairs(matrix, names, 3)))
     st.plotly_chart(confusion_matrix(matrix, names), key="confusion", config=_PLAIN)

@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+PROBES = (
+    "Linear: a logistic regression on the frozen embedding. kNN: a vote of the nearest training images. "
+    "Fine-tuned: the whole network was trained on with so many of the labels, to see whether the bias goes."
+)
 _NAMED = 3
+
+
+def probe(name: str) -> str:
+    """A probe as one reads it: `Linear`, `kNN`, `Fine-tuned, 1 %`; another table's own name stays."""
+    kind, _, share = name.partition("-")
+    if kind == "finetune" and share:
+        try:
+            return f"Fine-tuned, {100 * float(share):.3g} %"
+        except ValueError:
+            return name
+    return {"linear": "Linear", "knn": "kNN"}.get(name, name)
 
 
 def winners_and_losers(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import frame, jobs_view
+from pages.ui import choose, frame, jobs_view
 from pages.ui.cluster_scene import CLUSTER, Scene
 from ssrl_core.analysis.layouts import METHODS
 from ssrl_core.runs.clustering import HDBSCAN, KMEANS
@@ -88,18 +88,14 @@ def _stored_layout(scene: Scene) -> str:
     if not stored:
         st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
         return ""
-    if st.session_state.get("map") not in stored:
-        st.session_state["map"] = stored[0]
-    chosen = st.segmented_control(
+    return choose.from_address(
         "Map",
         stored,
         key="map",
-        format_func=lambda method: METHODS[method],
-        required=True,
-        bind="query-params",
+        shown=METHODS.__getitem__,
         help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little.",
+        flat=True,
     )
-    return str(chosen or stored[0])
 
 
 def _method(scene: Scene) -> str:

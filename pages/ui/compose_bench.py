@@ -7,7 +7,17 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, compose_files, compose_grid, compose_meaning, compose_preview, compose_scene, frame, theme
+from pages.ui import (
+    choose,
+    compose_files,
+    compose_grid,
+    compose_meaning,
+    compose_preview,
+    compose_scene,
+    fights_view,
+    frame,
+    theme,
+)
 from pages.ui import compose_draft as drafts
 from pages.ui import compose_recipe as recipes
 from pages.ui import compose_state as state
@@ -19,7 +29,9 @@ from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 DEFAULT = "mnist-first-set"
 
-CSS = f"""
+CSS = (
+    fights_view.CSS
+    + f"""
 .vl-sentence {{ font-size: 1.02rem; line-height: 1.4; height: 2.8em; margin: .2rem 0 0; overflow: hidden;
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }}
 .vl-silent {{ color: {theme.QUIET}; font-size: .86rem; line-height: 1.4; min-height: 1.4em; }}
@@ -38,6 +50,7 @@ CSS = f"""
   .st-key-vl-scene [data-testid="stColumn"] {{ min-width: 0; width: auto; }}
 }}
 """
+)
 
 
 @st.fragment
@@ -67,7 +80,7 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
     _roll_unless_locked(shown)
     with st.container(horizontal=True, wrap=False, gap="medium", key="vl-bench"):
         with st.container(width=320, key="vl-recipe"):
-            _recipe(draft, refused)
+            _recipe(draft, refused, min(imageset.shape[1:]))
         with st.container(width="stretch", key="vl-views"):
             scene = _scene(imageset, which, views)
             _views(scene, shown)
@@ -145,17 +158,18 @@ def _reads_as(draft: Draft, saved: bool) -> None:
     st.html(f'<p class="vl-sentence" title="{text}">{text}.</p><div class="vl-silent">{about}</div>')
 
 
-def _recipe(draft: Draft, refused: dict[int, SSRLError]) -> None:
+def _recipe(draft: Draft, refused: dict[int, SSRLError], side: int) -> None:
     recipes.tools(draft)
     groups = draft.composition.views
     if len(groups) == 1:
-        recipes.recipe(draft, 0, refused)
+        recipes.recipe(draft, 0, refused, side=side)
     else:
         names = [f"{group.name} × {group.count}" for group in groups]
         for number, tab in enumerate(st.tabs(names, key="compose-group", on_change="rerun")):
             if tab.open:
                 with tab:
-                    recipes.recipe(draft, number, refused)
+                    recipes.recipe(draft, number, refused, side=side)
+    fights_view.show([draft.composition])
 
 
 def _scene(imageset: Any, which: str, views: int) -> Scene:

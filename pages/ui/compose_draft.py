@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ssrl_core.errors import SpecError
-from ssrl_core.specs.composition import Branch, Composition, Step
+from ssrl_core.specs.composition import Composition, Step
 
 HISTORY = 200
 _LARGEST_TOKEN = 256 * 1024
@@ -130,12 +130,59 @@ def change(draft: Draft, uid: int, edit: Callable[[Step], Step]) -> Draft:
     return _with(draft, group, (*steps[:at], new, *steps[at + 1 :]), draft.uids[group])
 
 
-def change_group(draft: Draft, group: int, *, count: int, size: int | None) -> Draft:
-    """A view group with another number or size of views."""
+def change_group(draft: Draft, group: int, **changes: object) -> Draft:
+    """A view group with another name, count, size or role.
+
+    Raises:
+        SpecError: if that breaks a rule; the draft stays as it was.
+    """
     views = list(draft.composition.views)
-    views[group] = replace(views[group], count=count, size=size)
+    views[group] = replace(views[group], **changes)
     new = replace(draft.composition, views=tuple(views))
     return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
+
+
+def add_group(draft: Draft, like: int, **changes: object) -> Draft:
+    """Another kind of views after the others, with the steps of one that is there.
+
+    Args:
+        like: the group whose steps it begins with.
+        changes: name, count, size, role and steps of the new one, where they differ.
+    """
+    views = draft.composition.views
+    taken = {view.name for view in views}
+    wanted = str(changes.pop("name", views[like].name))
+    candidates = itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2)))
+    name = next(candidate for candidate in candidates if candidate not in taken)
+    new = replace(views[like], name=name, **changes)
+    uids = (*draft.uids, tuple(next(_numbers) for _ in new.steps))
+    return _remember(draft, replace(draft.composition, views=(*views, new)), uids, draft.origin)
+
+
+def split_group(draft: Draft, group: int) -> Draft:
+    """A group of several views as two groups with the same steps: a pipeline for each, to be changed apart.
+
+    Raises:
+        SpecError: the group has one view only.
+    """
+    view = draft.composition.views[group]
+    if view.count < 2:
+        raise SpecError(
+            where=f"View group {view.name!r}", field="count", rule="2 or more to be parted", value=view.count,
+            remedy="Raise its count first.",
+        )  # fmt: skip
+    halved = change_group(draft, group, name=f"{view.name}-1", count=view.count - view.count // 2)
+    parted = add_group(halved, group, name=f"{view.name}-2", count=view.count // 2)
+    return replace(parted, past=(*draft.past, (draft.composition, draft.uids, draft.origin))[-HISTORY:])
+
+
+def remove_group(draft: Draft, group: int) -> Draft:
+    """Without one kind of views; the last one stays."""
+    views = draft.composition.views
+    if len(views) == 1:
+        return draft
+    new = replace(draft.composition, views=views[:group] + views[group + 1 :])
+    return _remember(draft, new, draft.uids[:group] + draft.uids[group + 1 :], draft.origin)
 
 
 def set_value(step: Step, name: str, value: object) -> Step:
@@ -143,11 +190,17 @@ def set_value(step: Step, name: str, value: object) -> Step:
     return replace(step, settings={**step.settings, name: value})
 
 
-def set_branch(step: Step, number: int, branch: Branch) -> Step:
-    """A choice step with one branch changed."""
+def set_branch(step: Step, number: int, **changes: object) -> Step:
+    """A choice step with another weight or other steps in one branch."""
     branches = list(step.branches)
-    branches[number] = branch
+    branches[number] = replace(branches[number], **changes)
     return replace(step, branches=tuple(branches))
+
+
+def set_inner(step: Step, number: int, place: int, edit: Callable[[Step], tuple[Step, ...]]) -> Step:
+    """A choice step with one step of a branch replaced by those that `edit` gives for it, none to take it out."""
+    steps = step.branches[number].steps
+    return set_branch(step, number, steps=(*steps[:place], *edit(steps[place]), *steps[place + 1 :]))
 
 
 def to_token(composition: Composition) -> str:

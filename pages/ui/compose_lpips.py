@@ -1,7 +1,7 @@
 """LPIPS beside the editor: one thread works through what the open pages ask, a few images at a time.
 
 The newest question of a session replaces its older ones; between two chunks the thread lets a waiting preview go first.
-Answers are kept by what they depend on: composition, images, seed, network.
+Answers are kept by what they depend on: composition, images, seed, network, size.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ class Question:
     image_ids: tuple[int, ...]
     seed: int
     net: str = "alex"
+    smallest_px: int = 64
 
     @property
     def key(self) -> tuple[Any, ...]:
         """The same for compositions that differ in nothing but their name."""
         text = dump(self.composition.renamed("any"))
-        return (text, self.dataset, self.fingerprint, self.image_ids, self.seed, self.net)
+        return (text, self.dataset, self.fingerprint, self.image_ids, self.seed, self.net, self.smallest_px)
 
 
 @dataclass
@@ -167,7 +168,14 @@ def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> N
     start = len(answer.values)
     ids = np.asarray(question.image_ids[start : start + chunk], dtype=np.int64)
     try:
-        part = perceptual.measure(imageset, question.composition, ids, seed=question.seed, net=question.net)
+        part = perceptual.measure(
+            imageset,
+            question.composition,
+            ids,
+            seed=question.seed,
+            net=question.net,
+            smallest_px=question.smallest_px,
+        )
     except SSRLError as error:
         answer.error = error.message
     except Exception as error:  # noqa: BLE001 - a bug must show on the page, not die silently in a thread

@@ -10,12 +10,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import compose_draft as drafts
-from pages.ui import compose_files, frame
+from pages.ui import compose_files, compose_groups, frame
 from pages.ui import compose_state as state
-from pages.ui.compose_controls import control
 from pages.ui.compose_draft import Draft
+from pages.ui.compose_step import card_label, edit_step, new_step
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Branch, Step
+from ssrl_core.specs.composition import Step
 from ssrl_core.specs.transforms import TRANSFORMS, Transform
 from ssrl_core.specs.yaml_files import parse_yaml
 
@@ -40,11 +40,12 @@ CSS = """
 """
 
 
-def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError]) -> None:
+def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side: int) -> None:
     """All cards of one view group.
 
     Args:
         refusals: by step number, what these images cannot take (a colour step on one channel), shown on its card.
+        side: of the images in px.
     """
     numbers = draft.uids[group]
     if not numbers:
@@ -53,31 +54,7 @@ def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError]) -> None:
         _card(draft.step(uid), uid, first=position == 0, last=position == len(numbers) - 1, refusal=refusals.get(uid))
     with st.container(horizontal=True, gap="xsmall"):
         _add_menu(group)
-        _group_popover(draft, group)
-
-
-def _group_popover(draft: Draft, group: int) -> None:
-    """How many views training makes, and how large."""
-    view = draft.composition.views[group]
-    menu = st.popover("Views", icon=":material/burst_mode:", key=f"vl-views-of-{group}", on_change="rerun")
-    if not menu.open:
-        return
-    count_key, size_key = f"vl-count-{group}", f"vl-size-{group}"
-    state.sync(count_key, view.count)
-    state.sync(size_key, view.size or 0)
-
-    def take() -> None:
-        count, size = int(st.session_state[count_key]), int(st.session_state[size_key]) or None
-        state.edit(drafts.change_group, group, count=count, size=size, at=("group", group))
-
-    with menu:
-        st.number_input("Views of each image in training", 1, 64, key=count_key, on_change=take)
-        st.number_input(
-            "Side in px", 0, 4096, key=size_key, on_change=take, help="0 leaves the views as large as the images."
-        )
-        error = state.error_at(("group", group))
-        if error is not None:
-            frame.show_error(error)
+        compose_groups.views_popover(draft, group, side)
 
 
 def tools(draft: Draft) -> None:
@@ -91,18 +68,6 @@ def tools(draft: Draft) -> None:
         ):
             symbol, key = f":material/{icon}:", f"vl-{icon}"
             st.button("", key=key, icon=symbol, help=verb, disabled=not any_there, on_click=state.edit, args=(change,))
-
-
-def card_label(step: Step) -> str:
-    """A card in one line: icon, name, and the sentence of its parameters without the name said twice."""
-    row = TRANSFORMS.get(step.transform)
-    title, icon = (row.title, row.icon) if row else ("One of", "alt_route")
-    sentence = step.sentence()
-    for opening in (f"{title.lower()}: ", f"{title.lower()}, ", f"{title.lower()} "):
-        if sentence.lower().startswith(opening):
-            sentence = sentence[len(opening) :]
-            break
-    return f":material/{icon}: **{title}**&ensp;:gray[{sentence}]"
 
 
 def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError | None) -> None:
@@ -137,7 +102,7 @@ def _switch(uid: int, key: str) -> None:
 def _opened(step: Step, uid: int, *, first: bool, last: bool) -> None:
     row = TRANSFORMS.get(step.transform)
     frame.quiet(row.sentence if row else _CHOICE_SENTENCE)
-    _edit_step(step, f"vl-set-{uid}", lambda edit: state.edit(drafts.change, uid, edit, at=uid))
+    edit_step(step, f"vl-set-{uid}", lambda edit: state.edit(drafts.change, uid, edit, at=uid))
     _as_text(step, uid)
     with st.container(horizontal=True, gap="xsmall"):
         _act("arrow_upward", "Earlier", uid, "up", drafts.move, uid, -1, disabled=first)
@@ -152,66 +117,6 @@ def _act(
     key = f"vl-{verb}-{uid}"
     symbol = f":material/{icon}:"
     st.button("", key=key, icon=symbol, help=words, disabled=disabled, on_click=state.edit, args=(change, *args))
-
-
-def _edit_step(step: Step, key: str, apply: Callable[[Callable[[Step], Step]], None]) -> None:
-    """Probability and settings of a step; `apply` takes the function that edits it."""
-    p_key = f"{key}-p"
-    state.sync(p_key, step.p)
-    st.slider(
-        "How often",
-        0.0,
-        1.0,
-        step=0.05,
-        format="percent",
-        key=p_key,
-        help="The probability p that the step is applied to a view.",
-        on_change=lambda: apply(lambda old: replace(old, p=st.session_state[p_key])),
-    )
-    row = TRANSFORMS.get(step.transform)
-    if row is None:
-        _edit_branches(step, key, apply)
-        return
-    for parameter in row.parameters:
-        name = parameter.name
-        control(
-            parameter,
-            step[name],
-            key=f"{key}-{name}",
-            apply=lambda value, name=name: apply(lambda old: drafts.set_value(old, name, value)),
-        )
-
-
-def _edit_branches(step: Step, key: str, apply: Callable[[Callable[[Step], Step]], None]) -> None:
-    """The alternatives of a choice, each with its weight and its steps."""
-    total = sum(branch.weight for branch in step.branches) or 1.0
-    for number, branch in enumerate(step.branches):
-        weight_key = f"{key}-{number}-weight"
-        state.sync(weight_key, float(branch.weight))
-        st.number_input(
-            f"Alternative {number + 1}: weight ({100 * branch.weight / total:.0f} %)",
-            min_value=0.0,
-            step=0.1,
-            key=weight_key,
-            on_change=lambda n=number, k=weight_key: apply(lambda old: _with_weight(old, n, st.session_state[k])),
-        )
-        for place, inner in enumerate(branch.steps):
-            st.markdown(card_label(inner))
-            _edit_step(
-                inner,
-                f"{key}-{number}-{place}",
-                lambda edit, n=number, at=place: apply(lambda old: _with_inner(old, n, at, edit)),
-            )
-
-
-def _with_weight(step: Step, number: int, weight: float) -> Step:
-    return drafts.set_branch(step, number, Branch(weight, step.branches[number].steps))
-
-
-def _with_inner(step: Step, number: int, place: int, edit: Callable[[Step], Step]) -> Step:
-    branch = step.branches[number]
-    steps = (*branch.steps[:place], edit(branch.steps[place]), *branch.steps[place + 1 :])
-    return drafts.set_branch(step, number, Branch(branch.weight, steps))
 
 
 def _as_text(step: Step, uid: int) -> None:
@@ -257,12 +162,3 @@ def _add(name: str, group: int) -> None:
     if draft is not None:
         state.open_only(draft.uids[group][-1])
     state.close_menu("vl-add")
-
-
-def new_step(name: str) -> Step:
-    """A step with the table's defaults, and something to see where these change nothing."""
-    if name == "choice":
-        flips = (Branch(1.0, (Step("horizontal_flip"),)), Branch(1.0, (Step("vertical_flip"),)))
-        return Step("choice", branches=flips)
-    p = 1.0 if TRANSFORMS[name].parameters else 0.5
-    return Step(name, p=p)

@@ -36,5 +36,6 @@ def _watch(name: str, button: str) -> None:
     if now is None or now["state"] != "running":
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(min(1.0, max(0.0, float(now["progress"]))), f"{button}: {100 * now['progress']:.0f} %")
+        share = min(1.0, max(0.0, float(now["progress"])))
+        st.progress(share, f"{button}: {100 * share:.0f} %" if share else f"{button} …")  # some cannot tell how far
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions, train_head, train_start
+from pages.ui import choose, frame, train_actions, train_export, train_head, train_start
 from pages.ui.theme import QUIET, WARNING
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import RunFolder
@@ -153,6 +153,7 @@ def _results(run: RunFolder) -> None:
     with st.container(horizontal=True, gap="medium"):
         frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
+        train_export.popover(run)
 
 
 def results_html(results: dict[str, Any]) -> str:

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import frame, theme, train_draft
+from pages.ui import fights_view, frame, theme, train_draft
+from pages.ui.compose_pictures import shown_limits
 from ssrl_core.specs.composition import dump, parse
-from ssrl_core.specs.fights import Fight, fights
 from ssrl_core.specs.run import Term
-from ssrl_core.specs.transforms import TRANSFORMS
 
-CSS = f"""
+CSS = (
+    fights_view.CSS
+    + f"""
 .train-term {{ font-weight: 600; margin: .2rem 0 0; }}
 .train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
-.train-fight {{ color: {theme.WARNING}; font-size: .9rem; margin: .1rem 0; }}
 """
+)
 _IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
 _LARGEST = 96
 
@@ -45,23 +46,8 @@ def strip(draft: train_draft.Draft) -> None:
                 alt = f"Images and their views under {term.composition.name}"
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
-        if found := fights([term.composition for term in spec.terms]):
-            st.html(fights_html(found, count))
+        fights_view.show([term.composition for term in spec.terms])
         frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
-
-
-def fights_html(found: list[Fight], terms: int) -> str:
-    """A line for each pair of steps that fight, with the terms they stand in; nothing where none does."""
-    return "".join(
-        f'<p class="train-fight">{html.escape(f"{_named(one.first, terms)} against {_named(one.second, terms)}: ")}'
-        f"{html.escape(one.sentence)}</p>"
-        for one in found
-    )
-
-
-def _named(place: tuple[int, str], terms: int) -> str:
-    title = TRANSFORMS[place[1]].title
-    return title if terms == 1 else f"{title} (term {place[0] + 1})"
 
 
 def _heading(term: Term) -> str:
@@ -85,7 +71,8 @@ def _picture(_imageset: Any, name: str, fingerprint: str, text: str, term: int, 
     drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
     groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)
     rows += [_fitted(view, side) for group in groups for view in group][:2]
-    tiles = np.concatenate([to_rgb(row, channels, max_value=1) for row in rows])
+    limits = shown_limits(pixels, _imageset.max_value)  # of the images, for their views too
+    tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
     return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
 
 

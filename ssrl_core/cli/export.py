@@ -29,8 +29,10 @@ def register(commands: Any) -> None:
 def _export(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.exports import export
+    from ssrl_core.runs.jobs import Reporter
 
-    return export(find(args.run_id), args.to, args.out)
+    with Reporter():
+        return export(find(args.run_id), args.to, args.out)
 
 
 def _show(data: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssrl_core.compositions.laws import Array
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.steps import Step
 
 if TYPE_CHECKING:
     from ssrl_core.compositions.perceptual import Lpips
@@ -34,6 +35,22 @@ class Mean:
     low: float
     high: float
     n: int
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A composition without one step.
+
+    Attributes:
+        group: name of the view group; place: number of the step in it, from 1.
+        step: the one that is left out.
+        composition: all else, as it was.
+    """
+
+    group: str
+    place: int
+    step: Step
+    composition: Composition
 
 
 @dataclass(frozen=True)
@@ -76,6 +93,20 @@ def by_class(lpips: Lpips, labels: Any) -> dict[str, Mean]:
     return {str(name): summary(lpips.values[names == name]) for name in dict.fromkeys(names)}
 
 
+def left_out(composition: Composition) -> list[LeftOut]:
+    """The composition without each of its steps in turn; steps that never happen are passed over.
+
+    The step is switched off rather than taken away, so that all other steps keep their draws.
+    """
+    found = []
+    for number, group in enumerate(composition.views):
+        for place, step in enumerate(group.steps):
+            if step.enabled and step.p > 0:
+                steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
+                found.append(LeftOut(group.name, place + 1, step, composition.with_steps(steps, number)))
+    return found
+
+
 def by_step(composition: Composition, measure: Callable[[Composition], Lpips]) -> tuple[Lpips, list[Dropped]]:
     """LPIPS of a composition, and how much it drops without each of its steps that are on.
 
@@ -84,12 +115,8 @@ def by_step(composition: Composition, measure: Callable[[Composition], Lpips]) -
     """
     whole = measure(composition)
     found = []
-    for number, group in enumerate(composition.views):
-        for place, step in enumerate(group.steps):
-            if not step.enabled or step.p == 0:
-                continue
-            steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
-            values = measure(composition.with_steps(steps, number)).values
-            drop = summary(whole.values - values)
-            found.append(Dropped(group.name, place + 1, step.transform, step.sentence(), summary(values), drop))
+    for one in left_out(composition):
+        values = measure(one.composition).values
+        drop = summary(whole.values - values)
+        found.append(Dropped(one.group, one.place, one.step.transform, one.step.sentence(), summary(values), drop))
     return whole, found

@@ -1,18 +1,21 @@
 """A run to other people's tools, one file a format. `EXPORTS` is the table; a format's module is imported when used.
 
 A new format is its row here and one file of the same name with `write(run, out) -> dict`, which writes the file `out`
-whole or not at all and returns what is worth telling (rows, keys …), JSON-able.
+whole or not at all and returns what is worth telling (rows, keys …), JSON-able. It may have `check(run)`, which raises
+what `write` would, as far as that can be told quickly.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.errors import SpecError
+from ssrl_core import stores
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder import RunFolder
 
 
@@ -98,11 +101,47 @@ def export(run_id: str, to: str, out: Path) -> dict[str, Any]:
         SpecError: no such format, run or folder, or a package that is not installed.
         RunError: the run has not what the format needs yet.
     """
+    _check_format(to)
+    _check_place(out)
+    run = RunFolder(run_id).require()
+    told: dict[str, Any] = _module(to).write(run, out)
+    return {"run": run.id, "to": to, "out": str(out), "bytes": out.stat().st_size, **told}
+
+
+def content(run_id: str, to: str) -> bytes:
+    """A run in another format, as the bytes of the file.
+
+    Raises:
+        SpecError, RunError: as `export`.
+    """
+    with tempfile.TemporaryDirectory(dir=stores.exports_root()) as folder:
+        out = Path(folder) / f"{run_id}{EXPORTS[to].suffix}"
+        export(run_id, to, out)
+        return out.read_bytes()
+
+
+def refusal(run_id: str, to: str) -> SSRLError | None:
+    """Why a run cannot be written in a format, asked without writing it; None where nothing is known against it."""
+    try:
+        _check_format(to)
+        run = RunFolder(run_id).require()
+        check = getattr(_module(to), "check", None)
+        if check is not None:
+            check(run)
+    except SSRLError as error:
+        return error
+    return None
+
+
+def _module(to: str) -> Any:
+    return importlib.import_module(f"{__name__}.{to}")
+
+
+def _check_format(to: str) -> None:
     if to not in EXPORTS:
         raise SpecError(
             where="Export", field="to", rule="one of " + ", ".join(EXPORTS), value=to, remedy="Choose one of them."
         )
-    _check_place(out)
     missing = [name for name in EXPORTS[to].needs if importlib.util.find_spec(name) is None]
     if missing:
         raise SpecError(
@@ -112,9 +151,6 @@ def export(run_id: str, to: str, out: Path) -> dict[str, Any]:
             value=to,
             remedy=f"Run: pip install {' '.join(missing)}.",
         )
-    run = RunFolder(run_id).require()
-    told: dict[str, Any] = importlib.import_module(f"{__name__}.{to}").write(run, out)
-    return {"run": run.id, "to": to, "out": str(out), "bytes": out.stat().st_size, **told}
 
 
 def _check_place(out: Path) -> None:

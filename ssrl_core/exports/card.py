@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
+from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder import RunFolder

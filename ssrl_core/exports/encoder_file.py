@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.errors import RunError
+from ssrl_core.errors import DataError, RunError
 from ssrl_core.runs.folder import RunFolder
 
 
@@ -22,10 +22,28 @@ def encoder_path(run: RunFolder) -> Path:
     return path
 
 
-def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
-    """Metadata and names of the tensors, without reading the weights."""
-    from safetensors import safe_open
+def check(run: RunFolder) -> None:
+    """Raise what is known against an encoder, without reading its weights.
 
-    with safe_open(path, framework="numpy") as file:
-        opened: Any = file
-        return dict(opened.metadata() or {}), list(opened.keys())
+    Raises:
+        RunError: there is none yet. DataError: its file is damaged.
+    """
+    metadata_and_keys(encoder_path(run))
+
+
+def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Metadata and names of the tensors, without reading the weights.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            opened: Any = file
+            return dict(opened.metadata() or {}), list(opened.keys())
+    except (SafetensorError, OSError) as error:
+        raise DataError(
+            where=str(path), field="weights", rule="a safetensors file", value=str(error), remedy="Train the run again."
+        ) from error

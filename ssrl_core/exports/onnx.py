@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
+from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path
 from ssrl_core.runs.folder import RunFolder
 

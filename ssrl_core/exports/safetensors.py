@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
+from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.runs.folder import RunFolder
 

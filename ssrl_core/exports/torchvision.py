@@ -21,8 +21,24 @@ def write(run: RunFolder, out: Path) -> dict[str, Any]:
     import torch
     from safetensors.torch import load_file
 
-    path = encoder_path(run)
-    metadata, keys = metadata_and_keys(path)
+    name, metadata, keys = _named(run)
+    state = load_file(encoder_path(run))
+    stores.replace(out, lambda file: torch.save(state, file))
+    return {"network": name, "code": loading_code(metadata, keys, out.name)}
+
+
+def check(run: RunFolder) -> None:
+    """Raise what `write` would, without reading the weights."""
+    _named(run)
+
+
+def _named(run: RunFolder) -> tuple[str, dict[str, str], list[str]]:
+    """The network's name in torchvision, metadata and keys of the encoder.
+
+    Raises:
+        SpecError: a backbone that torchvision has not.
+    """
+    metadata, keys = metadata_and_keys(encoder_path(run))
     name = torchvision_name(metadata["backbone"], keys)
     if name is None:
         raise SpecError(
@@ -32,6 +48,4 @@ def write(run: RunFolder, out: Path) -> dict[str, Any]:
             value=metadata["backbone"],
             remedy="Export to safetensors or onnx; the model card has the lines that load it.",
         )
-    state = load_file(path)
-    stores.replace(out, lambda file: torch.save(state, file))
-    return {"network": name, "code": loading_code(metadata, keys, out.name)}
+    return name, metadata, keys

@@ -1,8 +1,9 @@
-"""How different the views of an image are: LPIPS as distributions, one composition beside others, or by class."""
+"""How different the views of an image are: LPIPS as distributions, beside others, by class, or by step."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,11 +85,53 @@ def lpips_by_class(
     )
 
 
+def lpips_by_step(
+    drops: Sequence[tuple[str, float, float, float]],
+    *,
+    title: str | None = None,
+    height: int | None = None,
+    theme: str | None = None,
+) -> Figure:
+    """One row a step, in the order of the recipe: how much lower LPIPS is without it, with its interval.
+
+    Args:
+        drops: (sentence, drop, low, high) of each step; negative where views are more alike with the step.
+        title: left out, the step that adds most.
+    """
+    import plotly.graph_objects as go
+
+    fig = go.Figure()
+    for place, (sentence, drop, low, high) in enumerate(reversed(drops)):
+        colour = ACCENT if low > 0 else NEUTRAL
+        fig.add_scatter(
+            x=[drop],
+            y=[place],
+            mode="markers",
+            marker={"size": 9, "color": colour},
+            error_x={"array": [high - drop], "arrayminus": [drop - low], "color": colour, "thickness": 1.5, "width": 0},
+            hovertemplate=f"{sentence}<br>{three(drop)} ({three(low)} to {three(high)})<extra></extra>",
+        )
+    if title is None:
+        most = max(drops, key=lambda row: row[1], default=None)
+        title = f"Adds most: {most[0]}" if most and most[2] > 0 else "No step adds to LPIPS by itself"
+    style(fig, title=title, x="LPIPS that goes with the step", height=height or 96 + 30 * len(drops), theme=theme)
+    fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
+    fig.update_xaxes(rangemode="tozero", showgrid=True)
+    ticks = [_wrapped(row[0]) for row in reversed(drops)]
+    return fig.update_yaxes(tickvals=list(range(len(drops))), ticktext=ticks, showgrid=False, title_text="")
+
+
 def summary(values: ArrayLike) -> str:
     """`LPIPS 0.312 ± 0.0841, n = 64` (sd over images)."""
     v = _finite(values)
     spread = f" ± {three(float(v.std(ddof=1)))}" if len(v) > 1 else ""
     return f"LPIPS {three(float(v.mean()))}{spread}, n = {len(v)}" if len(v) else "No LPIPS yet"
+
+
+def _wrapped(sentence: str, width: int = 26) -> str:
+    """A sentence in at most two lines, so that the plot keeps its room."""
+    lines = wrap(sentence, width)
+    return "<br>".join(lines if len(lines) < 3 else [lines[0], f"{lines[1]} …"])
 
 
 def _finite(values: ArrayLike) -> NDArray[np.float64]:

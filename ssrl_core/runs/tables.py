@@ -72,7 +72,7 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> 
     names: list[tuple[np.ndarray, np.ndarray]] = []
     numbers: dict[str, list[Any]] = {"n": [], "correct": [], "accuracy": []}
     for head, results in runs:
-        for probe, found in _probes(results):
+        for probe, found in probes_of(results).items():
             entries = found.get("classes") or {}
             heads.append({**head, "probe": probe})
             names.append(_names(str(head["dataset"]), tuple(entries)))
@@ -95,12 +95,14 @@ def _names(dataset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
     return np.array(classes, dtype=object), np.array([groups.get(name) for name in classes], dtype=object)
 
 
-def _probes(results: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, probe) of those that were measured: linear, knn, finetune-<share>."""
-    for name in PROBES:
-        yield name, results.get(name) or {}
-    for share, found in (results.get("finetune") or {}).items():
-        yield f"finetune-{share}", found or {}
+def probes_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What each probe measured, {} where it could not: linear, knn, and finetune-SHARE for each share of the labels.
+
+    Args:
+        results: of a run (`results.json`, C8).
+    """
+    found = {name: results.get(name) or {} for name in PROBES}
+    return found | {f"finetune-{share}": one or {} for share, one in (results.get("finetune") or {}).items()}
 
 
 def known_sweeps() -> list[dict[str, Any]]:

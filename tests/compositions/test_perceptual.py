@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 
 from ssrl_core import stores
 from ssrl_core.compositions import lpips_network, perceptual, perceptual_parts
+from ssrl_core.compositions.draws import draw
 from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition, ViewGroup, load
 from tests.compositions.workbench import composition, noise, photographs, step
@@ -213,3 +215,20 @@ def test_bootstrap_intervals_cover_the_mean_as_often_as_they_say():
         hits += found.low <= 1.0 <= found.high
     assert 0.87 <= hits / 200 <= 0.99
     assert perceptual_parts.summary(np.array([0.3])) == perceptual_parts.Mean(0.3, 0.0, 0.3, 0.3, 1)
+
+
+def test_a_step_is_left_out_without_moving_the_draws_of_the_others():
+    whole = load("sololearn-asymmetric")
+    left = perceptual_parts.left_out(whole)
+    assert [one.group for one in left] == ["first"] * 4 + ["second"] * 5
+    assert [one.step.transform for one in left[:4]] == [one.transform for one in whole.views[0].steps]
+    drawn = draw(whole, np.arange(3), seed=5, epoch=0)
+    for one in left:
+        without = draw(one.composition, np.arange(3), seed=5, epoch=0)
+        for group, other in zip(drawn.groups, without.groups, strict=True):
+            for one_step, same in zip(group.steps, other.steps, strict=True):
+                assert one_step.transform == same.transform
+                for name, values in one_step.values.items():
+                    np.testing.assert_array_equal(values, same.values[name])
+    steps = [replace(one, p=0.0) for one in whole.views[0].steps]
+    assert len(perceptual_parts.left_out(whole.with_steps(steps, 0))) == 5

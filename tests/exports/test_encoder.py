@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
+from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.errors import RunError, SpecError
-from ssrl_core.exports import EXPORTS, export
+from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.exports import EXPORTS, content, export, refusal
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.backbones.encoder import Encoder
@@ -144,6 +147,27 @@ def test_what_cannot_be_exported_is_said(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(EXPORTS, "onnx", type(EXPORTS["onnx"])("", ".onnx", "", ("no_such_package",)))
     with pytest.raises(SpecError, match="pip install no_such_package"):
         export(run.id, "onnx", tmp_path / "e.onnx")
+
+
+def test_a_refusal_is_known_before_anything_is_written() -> None:
+    run = _learnt()
+    assert [to for to in ("safetensors", "torchvision", "onnx", "card") if refusal(run.id, to)] == ["torchvision"]
+    assert "Export to safetensors" in str(refusal(run.id, "torchvision"))
+    assert isinstance(refusal(make_run(spec={"seed": 8}).name, "card"), RunError)  # no encoder
+    assert isinstance(refusal("nothing-here", "card"), SpecError)
+    (run.path / "encoder.safetensors").write_bytes(b"not weights")
+    for to in ("safetensors", "torchvision", "onnx", "card"):
+        assert isinstance(refusal(run.id, to), DataError)
+
+
+def test_content_is_the_file_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = _learnt("resnet18")
+    for to in ("safetensors", "card"):
+        export(run.id, to, tmp_path / "out")
+        assert content(run.id, to) == (tmp_path / "out").read_bytes()
+    state = torch.load(io.BytesIO(content(run.id, "torchvision")), weights_only=True)
+    assert set(state) == set(load_file(run.path / "encoder.safetensors"))
+    assert list(stores.exports_root().iterdir()) == []
 
 
 def test_every_row_has_its_file() -> None:

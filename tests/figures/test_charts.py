@@ -10,7 +10,7 @@ from ssrl_core.analysis.classes import class_accuracy, compare_classes
 from ssrl_core.figures.class_bars import class_bars, class_differences, class_pairs
 from ssrl_core.figures.confusion import confusion_matrix
 from ssrl_core.figures.curves import training_curves
-from ssrl_core.figures.lpips import lpips_by_class, lpips_histogram, summary
+from ssrl_core.figures.lpips import lpips_by_class, lpips_by_step, lpips_histogram, summary
 from ssrl_core.figures.score_over_k import score_over_k
 from ssrl_core.figures.style import percent, style, three
 
@@ -112,6 +112,22 @@ def test_lpips_histogram_shows_shares_of_each_composition():
 def test_lpips_by_class_puts_the_largest_on_top():
     figure = lpips_by_class([0.1, 0.2, 0.8, 0.9], ["low", "low", "high", "high"])
     assert list(figure.layout.yaxis.ticktext) == ["low", "high"]
+
+
+def test_lpips_by_step_keeps_the_recipes_order_and_names_what_adds_most():
+    rows = [
+        ("flip, always", 0.0, -0.01, 0.01),
+        ("crop, always", 0.2, 0.15, 0.25),
+        ("blur, in 50 %", -0.1, -0.12, -0.08),
+    ]
+    figure = lpips_by_step(rows)
+    assert [text.partition(",")[0] for text in figure.layout.yaxis.ticktext] == ["blur", "crop", "flip"]
+    assert figure.layout.title.text == "Adds most: crop, always"
+    middle = figure.data[1]
+    assert (middle.x[0] - middle.error_x.arrayminus[0], middle.x[0] + middle.error_x.array[0]) == pytest.approx(
+        (0.15, 0.25)
+    )
+    assert lpips_by_step(rows[:1]).layout.title.text == "No step adds to LPIPS by itself"
 
 
 def test_numbers_are_written_with_three_digits():

@@ -88,7 +88,35 @@ def test_a_probe_that_only_one_run_has_is_not_offered():
     results["linear"] = None
     stores.write_json(folder / "results.json", results)
     test = page(first, beside=folder.name)
-    assert test.session_state["probe"] == "knn"
+    assert test.session_state["choose-probe"] == "knn"
+
+
+def test_a_fine_tuned_network_is_a_probe_like_the_others():
+    run = run_with({"class 0": 0.9, "class 1": 0.5, "class 2": 0.8}, 1)
+    file = stores.runs_root() / run / "results.json"
+    results = stores.read_json(file)
+    truth = np.repeat(np.arange(3), 200)
+    found = np.where(np.arange(600) % 4 == 0, (truth + 1) % 3, truth)
+    tuned = {"mode": "finetune", "epochs": 1, "labels": 6, **class_accuracy(truth, found, results["linear"]["classes"])}
+    results["finetune"] = {"1": None, "0.01": tuned}
+    results["missing"] = {"finetune.1": "no images of class 2"}
+    stores.write_json(file, results)
+    test = page(run, probe="finetune-0.01")
+    text = text_of(test)
+    assert test.session_state["choose-probe"] == "finetune-0.01"
+    assert "Fine-tuned, 1 % of the labels, top-1" in text
+    assert "75 %" in text
+    assert "no images of class 2" in text  # a share that could not be had says why, and is not offered
+    assert class_views.table_of(load(run), None, "finetune-0.01")["correct"].tolist() == [150, 150, 150]
+
+
+def test_two_runs_without_a_probe_in_common_say_so():
+    first, second = run_with({"class 0": 0.9, "class 1": 0.5, "class 2": 0.8}, 1), make_run(spec={"seed": 2})
+    for folder, probe in ((stores.runs_root() / first, "knn"), (second, "linear")):
+        results = stores.read_json(folder / "results.json")
+        results[probe] = None
+        stores.write_json(folder / "results.json", results)
+    assert "no probe in common" in text_of(page(first, beside=second.name))
 
 
 def test_the_table_has_a_row_a_class():

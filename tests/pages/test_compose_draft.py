@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pages.ui import compose_controls, compose_draft, compose_files
-from pages.ui.compose_recipe import card_label, new_step
+from pages.ui.compose_step import card_label, new_step
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, dump, load, preset_names
 from ssrl_core.specs.transforms import TRANSFORMS

@@ -239,6 +239,81 @@ def test_training_can_take_more_and_smaller_views(page):
     assert draft_of(page).composition.size is None
 
 
+def test_each_view_gets_a_pipeline_of_its_own_and_undo_takes_it_back(page):
+    before = draft_of(page).composition
+    page.session_state["vl-views-of-0"] = True
+    page.run()
+    click(page, "vl-split-0")
+    groups = draft_of(page).composition.views
+    assert [(group.name, group.count) for group in groups] == [("view-1", 1), ("view-2", 1)]
+    assert groups[0].steps == groups[1].steps == before.steps
+    first, second = (numbers[0] for numbers in draft_of(page).uids)
+    assert first != second
+    page.toggle(key=f"vl-on-{first}").set_value(False).run()
+    groups = draft_of(page).composition.views
+    assert (groups[0].steps[0].enabled, groups[1].steps[0].enabled) == (False, True)
+    click(click(page, "vl-undo"), "vl-undo")
+    assert draft_of(page).composition == before
+
+
+def test_local_views_are_small_crops_that_the_teacher_does_not_see(page):
+    page.session_state["vl-views-of-0"] = True
+    page.run()
+    click(page, "vl-local-0")
+    local = draft_of(page).composition.views[1]
+    assert (local.name, local.count, local.size, local.role) == ("local", 6, 16, "local")  # half of 32 px
+    crop = next(step for step in local.steps if step.transform == "resized_crop")
+    assert crop["scale"] == (0.05, 0.25)
+    assert page.get("bidi_component")  # the grid shows eight views
+    page.session_state["vl-views-of-0"] = True
+    page.run()
+    page.text_input(key="vl-name-0").set_value("local").run()
+    assert "groups of different names" in page.warning[0].value
+    assert draft_of(page).composition.views[0].name == "view"
+    page.text_input(key="vl-name-0").set_value("large").run()
+    click(page, "vl-drop-0")
+    assert [group.name for group in draft_of(page).composition.views] == ["local"]
+
+
+def test_alternatives_of_a_choice_are_added_filled_and_taken_away(page):
+    page.session_state["vl-add-0"] = True
+    page.run()
+    click(page, "vl-add-button-choice")
+    uid = draft_of(page).uids[0][-1]
+    key = f"vl-set-{uid}"
+
+    def inside() -> list[list[str]]:
+        return [[step.transform for step in branch.steps] for branch in draft_of(page).step(uid).branches]
+
+    click(page, f"{key}-more")
+    assert inside() == [["horizontal_flip"], ["vertical_flip"], []]
+    page.selectbox(key=f"{key}-2-add").set_value("rotation").run()
+    page.selectbox(key=f"{key}-2-add").set_value("gaussian_blur").run()
+    assert inside()[2] == ["rotation", "gaussian_blur"]
+    page.slider(key=f"{key}-2-0-degrees").set_value(90.0).run()
+    assert draft_of(page).step(uid).branches[2].steps[0]["degrees"] == 90.0
+    click(page, f"{key}-2-1-remove")
+    click(page, f"{key}-0-remove")
+    assert inside() == [["vertical_flip"], ["rotation"]]
+    page.number_input(key=f"{key}-0-weight").set_value(3.0).run()
+    assert page.number_input(key=f"{key}-0-weight").label == "Alternative 1: weight (75 %)"
+    page.number_input(key=f"{key}-1-weight").set_value(0.0).run()
+    page.number_input(key=f"{key}-0-weight").set_value(0.0).run()
+    assert "above 0 for one branch at least" in page.warning[0].value
+    click(page, f"{key}-1-remove")
+    assert inside() == [["vertical_flip"]]
+    assert page.button(key=f"{key}-0-remove").disabled
+
+
+def test_steps_that_fight_are_said_beside_the_recipe(page):
+    page.selectbox(key="choose-composition").set_value("cells-figure6-right").run()
+    assert "against" not in text_of(page)
+    page.session_state["vl-add-0"] = True
+    page.run()
+    click(page, "vl-add-button-resized_crop")
+    assert "Crop and resize against Centre crop" in text_of(page)
+
+
 def test_the_menu_loads_presets_with_what_their_source_leaves_open(page):
     page.session_state["vl-presets-0"] = True
     page.run()

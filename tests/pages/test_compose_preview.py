@@ -112,7 +112,7 @@ def test_a_sheet_lays_pictures_row_by_row_and_the_packet_opens():
 def test_the_desk_answers_in_the_background_and_remembers(monkeypatch):
     calls = []
 
-    def measure(imageset, composition, image_ids, *, seed, net):
+    def measure(imageset, composition, image_ids, *, seed, net, smallest_px):
         calls.append(len(image_ids))
         return SimpleNamespace(values=np.full(len(image_ids), 0.25), size_px=64)
 
@@ -127,7 +127,7 @@ def test_the_desk_answers_in_the_background_and_remembers(monkeypatch):
 
 
 def test_what_goes_wrong_becomes_the_answer_and_the_desk_lives_on(monkeypatch):
-    def measure(imageset, composition, image_ids, *, seed, net):
+    def measure(imageset, composition, image_ids, *, seed, net, smallest_px):
         if composition.steps:
             raise SpecError("these views cannot be compared")
         raise ZeroDivisionError("a bug")

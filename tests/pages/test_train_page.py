@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 
+import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui import train_draft as drafts
-from pages.ui import train_presets, train_queue, train_sheet, train_start
+from pages.ui import train_presets, train_queue, train_sheet, train_start, train_views
 from ssrl_core import stores
+from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
 from ssrl_core.runs import coordinator, registry
+from ssrl_core.specs.composition import dump, load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
 
@@ -210,6 +215,14 @@ def test_terms_are_seen_side_by_side_with_the_steps_that_fight():
     said = text_of(test)
     assert "Crop and resize (term 2) against Centre crop (term 1)" in said
     assert test.selectbox(key="train-heads").value == "shared"
+
+
+def test_dim_16_bit_images_are_seen_as_bright_under_the_terms_as_on_the_other_pages():
+    images = make_imageset(c=1, dtype="uint16")
+    dim = create("dim", np.asarray(images.pixels) // 40, images.table.drop(columns=["image_id", "label_id"]))
+    text = dump(load("identity"))
+    picture = Image.open(io.BytesIO(train_views._picture.__wrapped__(dim, "dim", dim.fingerprint, text, 0, 5, 4)))
+    assert np.asarray(picture).max() > 200
 
 
 @pytest.mark.parametrize("method", ["simclr", "moco_v2_plus", "byol", "swav"])
