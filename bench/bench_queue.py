@@ -86,9 +86,10 @@ def _pages() -> Iterator[tuple[str, str, float]]:
 
 
 def _live_curve() -> Iterator[tuple[str, str, float]]:
-    """A real run on two slots' worth of processor, watched in Chromium."""
+    """A real run in a child of its own, watched in Chromium."""
     spec = {**_SPEC, "epochs": 1000, "evaluate": {"linear": None, "layouts": [], "clusters": []}}
-    coordinator = Coordinator(LocalEngine(1, warm=True))
+    engine = LocalEngine(1, warm=True)
+    coordinator = Coordinator(engine)
     asked = queue.submit(RunSpec.from_mapping(spec), start=False)
     over = threading.Event()
     worker = threading.Thread(target=_tick, args=(coordinator, over), daemon=True)
@@ -99,6 +100,7 @@ def _live_curve() -> Iterator[tuple[str, str, float]]:
         over.set()
         worker.join()
         coordinator.watch.end_all()
+        engine.close()
 
 
 def _tick(coordinator: Coordinator, over: threading.Event) -> None:

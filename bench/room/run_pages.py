@@ -27,7 +27,7 @@ _GAP_JS = """async () => {
 }"""
 _LAST_EPOCH_JS = """() => {
     const plots = [...document.querySelectorAll('.js-plotly-plot')];
-    const ends = plots.flatMap(plot => (plot.data || []).map(line => line.x && line.x[line.x.length - 1]));
+    const ends = plots.flatMap(plot => (plot._fullData || []).map(line => line.x && line.x[line.x.length - 1]));
     return Math.max(-1, ...ends.filter(Number.isFinite));
 }"""
 
