@@ -33,6 +33,11 @@ def register(commands: Any) -> None:
     cluster.add_argument(
         "--name", action="append", default=[], metavar="C=NAME", help="name a cluster; kept with the run (repeatable)"
     )
+    cluster.add_argument(
+        "--apart",
+        action="store_true",
+        help="tell what sets each cluster apart: descriptors, columns, compounds and doses",
+    )
     cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
 
@@ -42,6 +47,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
+    from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.clustering import file_of, own_clusters
@@ -63,6 +69,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
     names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)
+    apart = set_apart_of(imageset, ids, own) if args.apart else {}
     return {
         "run": run.id,
         "k": own.k,
@@ -79,6 +86,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
             [{"image_id": int(ids[row]), "distance": float(d)} for row, d in zip(*pair, strict=True) if row >= 0]
             for pair in zip(near, away, strict=True)
         ],
+        **apart,
     }
 
 
@@ -136,4 +144,7 @@ def _show(data: dict[str, Any]) -> str:
         f"{'  ' + data['names'][str(cluster)] if str(cluster) in data['names'] else ''}"
         for cluster, (size, near) in enumerate(zip(data["sizes"], data["nearest"], strict=True))
     ]
+    if "apart" in data:
+        lines += ["", *(f"{c:>4}  {told['words'] or 'nothing clear'}" for c, told in enumerate(data["apart"]))]
+        lines.append(data["apart_rests_on"])
     return "\n".join([head, *lines])
