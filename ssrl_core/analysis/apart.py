@@ -198,8 +198,19 @@ def effect_of(
     """
     effect, low, high = (float(numbers[cluster]) for numbers in found)
     unsure = units.few or not (np.isfinite(low) and np.isfinite(high))
-    interval = (None, None) if unsure else (low, high)
-    return Effect(column, value, float(levels[0]), float(levels[1]), effect, *interval, *counts)
+    n, n_all, seen_in = counts
+    return Effect(
+        column=column,
+        value=value,
+        here=float(levels[0]),
+        rest=float(levels[1]),
+        effect=effect,
+        low=None if unsure else low,
+        high=None if unsure else high,
+        n=n,
+        n_all=n_all,
+        seen_in=seen_in,
+    )
 
 
 def _interval(found: Numbers) -> tuple[Numbers, Numbers]:

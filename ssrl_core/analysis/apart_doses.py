@@ -36,7 +36,8 @@ def treated(table: pd.DataFrame, doses: NDArray[np.float64]) -> Treated:
     Args:
         doses: (n,) dose of each row (`datasets.conditions.doses_of`).
     """
-    codes, names = pd.factorize(table["compound"].astype("string"), sort=True)
+    given = table["compound"]
+    codes, names = pd.factorize(given.where(given.isna(), given.astype(str)), sort=True)
     units = table["dose_unit"].dropna().unique() if "dose_unit" in table else ()
     unit = str(units[0]) if len(units) == 1 else ""
     return Treated(codes.astype(np.int64), tuple(str(name) for name in names), np.asarray(doses, float), unit)
@@ -59,8 +60,8 @@ def dose_effects(given: Treated, ids: NDArray[np.int32], k: int, units: Units) -
     known = given.compounds >= 0
     chosen: dict[tuple[int, float], list[int]] = {}
     for c, starts in enumerate(_best_starts(given, known, ids, k)):
-        for start in starts:
-            chosen.setdefault(start, []).append(c)
+        for best in starts:
+            chosen.setdefault(best, []).append(c)
     found: list[list[Effect]] = [[] for _ in range(k)]
     for (code, start), clusters in chosen.items():
         is_it = (given.compounds == code) & (np.isneginf(start) | (given.doses >= start))
@@ -108,8 +109,5 @@ def _levels(doses: NDArray[np.float64]) -> NDArray[np.float64]:
 def _words(given: Treated, code: int, start: float) -> str:
     if np.isneginf(start):
         return given.names[code]
-    return (
-        f"{given.names[code]} ≥ {start:g} {given.unit}".rstrip()
-        if given.unit
-        else (f"{given.names[code]} at dose ≥ {start:g}")
-    )
+    amount = f"≥ {start:g} {given.unit}" if given.unit else f"at dose ≥ {start:g}"
+    return f"{given.names[code]} {amount}"

@@ -21,7 +21,8 @@ def register(commands: Any) -> None:
         run=_cluster,
         show=_show,
         help="k-means in a run's embedding, with scores",
-        description="k-means on the evaluated images, in the embedding. Found once for each K and seed, then kept.",
+        description="k-means on the evaluated images, in the embedding; above 100,000 images mini-batch k-means. Found "
+        "once for each K and seed, then kept.",
     )
     cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
     asked = cluster.add_mutually_exclusive_group(required=True)
@@ -50,7 +51,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.clustering import file_of, own_clusters
+    from ssrl_core.runs.clustering import file_of, own_clusters, way_of
     from ssrl_core.runs.folder import RunFolder
     from ssrl_core.runs.rows import imageset_of
 
@@ -75,6 +76,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
         "k": own.k,
         "file": file if (run.path / file).is_file() else None,
         "method": args.method,
+        "way": way_of(args.method, args.k, len(ids)),
         "names": names,
         "in_none": int((own.ids < 0).sum()),
         "sizes": list(own.sizes),
@@ -138,7 +140,7 @@ def _show(data: dict[str, Any]) -> str:
         else f"no {name}: {data['missing'][name]}"
         for name in ("ami", "silhouette")
     ]
-    head = f"{data['run']}: {data['k']} clusters, {told[0]}{beside}, {told[1]}"
+    head = f"{data['run']}: {data['k']} clusters by {data['way']}, {told[0]}{beside}, {told[1]}"
     lines = [
         f"{cluster:>4}  {size:>7} images  nearest {', '.join(str(entry['image_id']) for entry in near)}"
         f"{'  ' + data['names'][str(cluster)] if str(cluster) in data['names'] else ''}"

@@ -29,6 +29,7 @@ def test_cluster_tells_sizes_scores_and_the_nearest_images(ask):
     assert code == 0
     data = document["data"]
     assert {"run", "k", "file", "sizes", "silhouette", "ami", "nearest"} <= data.keys()
+    assert data["way"] == "k-means (10 starts by k-means++)"
     assert sum(data["sizes"]) == 60
     assert [len(near) for near in data["nearest"]] == [4, 4, 4]
     x, ids = RunFolder(folder.name).embedding()
