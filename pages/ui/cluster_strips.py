@@ -15,6 +15,7 @@ from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
 from ssrl_core.analysis.scores import purity
 from ssrl_core.figures.style import percent, three
+from ssrl_core.runs.clustering import way_of
 
 _FEW, _MANY = 24, 12
 _MANY_CLUSTERS = 40
@@ -33,17 +34,19 @@ def strips(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -
                 [_TYPICAL, _BORDERLINE],
                 default=_TYPICAL,
                 key="strips-show",
+                bind="query-params",
                 label_visibility="collapsed",
             )
     cluster_names.show_trouble()
     border = shown == _BORDERLINE
-    frame.quiet(
+    about = (
         "The images that lie almost as near to another centroid, with their margin: 0 is just between the two."
         if border
         else "The images nearest to each centroid in the embedding, with their distances. The pencil names a cluster; "
         "its name stays with its images when k, seed or run change. In brackets: the share elsewhere, and the 95 % "
         "interval of the difference in points; a strip's head tells all numbers on hover."
     )
+    frame.quiet(f"By {way_of(choice.method, choice.k, len(scene.ids))}, in the embedding, never on the map. {about}")
     _measure(scene)
     _shelves(scene, clustering, choice, names, border)
     empty = sum(size == 0 for size in clustering.sizes)
