@@ -37,8 +37,10 @@ def treated(table: pd.DataFrame, doses: NDArray[np.float64]) -> Treated:
         doses: (n,) dose of each row (`datasets.conditions.doses_of`).
     """
     given = table["compound"]
-    codes, names = pd.factorize(given.where(given.isna(), given.astype(str)), sort=True)
-    units = table["dose_unit"].dropna().unique() if "dose_unit" in table else ()
+    text = np.where(given.isna(), "", given.astype(str)).astype(str)
+    names, codes = np.unique(text, return_inverse=True)
+    codes = np.where(given.isna(), -1, codes)
+    units = list(table["dose_unit"].dropna().unique()) if "dose_unit" in table else []
     unit = str(units[0]) if len(units) == 1 else ""
     return Treated(codes.astype(np.int64), tuple(str(name) for name in names), np.asarray(doses, float), unit)
 

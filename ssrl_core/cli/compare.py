@@ -25,7 +25,7 @@ def register(commands: Any) -> None:
         "the images that both evaluated.",
     )
     compare.add_argument("first", metavar="R1", help="id of a run, or the beginning of one that fits no other")
-    compare.add_argument("second", metavar="R2", help="another run, or pixels, imagenet-vgg16, imagenet-alexnet")
+    compare.add_argument("second", metavar="R2", help="another run, or pixels, imagenet-vgg16, imagenet-resnet18")
     compare.add_argument("-k", type=int, default=10, metavar="K", help="number of clusters (10)")
     compare.add_argument("--k2", type=int, metavar="K", help="number of clusters of the second (as -k)")
     compare.add_argument("--seed", type=int, default=0, help="of k-means (0)")

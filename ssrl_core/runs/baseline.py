@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
 
 PIXELS = "pixels"
-BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-alexnet": "ImageNet AlexNet"}
+BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-resnet18": "ImageNet ResNet18"}
 COMPONENTS = 50
 _PIECE = 2048
 
