@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import (
     choose,
+    cluster_address,
     cluster_apart,
     cluster_files,
     cluster_numbers,
@@ -25,6 +26,7 @@ from pages.ui.cluster_scene import (
 )
 from pages.ui.cluster_sent import answer, facet_name, pictures, pictures_name, places, told_facets, told_on
 from pages.ui.cluster_table import csv
+from pages.ui.map_address import keep_views, view_of
 from pages.ui.map_view import answer_asks, send_blocks, show_map
 from pages.ui.map_wire import pack_map
 from ssrl_core.analysis.clusters import Clustering
@@ -35,6 +37,7 @@ MAP_HEIGHT = 580
 @st.fragment
 def look(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -> None:
     """The map and, at its right, what one selected on it."""
+    cluster_address.keep(scene)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         draw_map(scene, clustering, choice, names)
@@ -51,6 +54,7 @@ def draw_map(scene: Scene, clustering: Clustering, choice: Choice, names: Names)
     named = cluster_facet(clustering, names)
     colour = facet(scene, clustering, choice.colour, named)
     now = cluster_state.selected(scene.images)
+    view = view_of("", colour, map_of=f"{scene.run_id}/{choice.layout}")
     block = pack_map(
         places=f"{scene.run_id}/{scene.stamp}/{choice.layout}",
         facets=[facet_name(scene, choice, name, named) for name in told_on(scene, choice)],
@@ -58,6 +62,8 @@ def draw_map(scene: Scene, clustering: Clustering, choice: Choice, names: Names)
         selected=scene.mask(now.image_ids) if len(now.image_ids) else None,
         focus=-1 if now.focus is None else scene.row_of(now.focus),
         height=MAP_HEIGHT,
+        at=view.at,
+        hidden=view.hidden,
     )
     show_map(block, key="cluster-map", on_done=lambda event: cluster_state.on_map(scene, points, colour, event))
 
@@ -95,6 +101,7 @@ with frame.guard():
             **told_facets(scene, clustering, choice, cluster_facet(clustering, names)),
         }
     )
+    cluster_address.restore(scene)
     look(scene, clustering, choice, names)
     scores = scores_of(scene, choice.k, choice.method)
     with scored:
@@ -104,4 +111,6 @@ with frame.guard():
     cluster_apart.table(scene, clustering, names, choice.k, choice.method)
     cluster_numbers.details(scene, scores, choice)
     send_blocks({"cluster-pictures": pictures(scene)})
+    named = cluster_facet(clustering, names)
+    keep_views({"": facet(scene, clustering, choice.colour, named)}, key="cluster-views")
     answer_asks(lambda name, rows: answer(scene, name, rows), key="cluster-asks")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui import (
     choose,
+    cluster_address,
     cluster_numbers,
     cluster_panel,
     compare_files,
@@ -12,14 +13,16 @@ from pages.ui import (
     compare_moved,
     compare_numbers,
     compare_recipes,
+    compare_splits,
     frame,
 )
-from pages.ui.compare_scene import Pair, choose_ks, choose_second, open_pair
+from pages.ui.compare_scene import Pair, choose_colour, choose_ks, choose_maps, choose_second, open_pair
 
 
 @st.fragment
 def look(pair: Pair, colour: str) -> None:
     """Both maps with one selection; below, the matrix that makes selections, and what is selected."""
+    cluster_address.keep(pair.a.scene)
     compare_maps.maps(pair, colour)
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -28,6 +31,7 @@ def look(pair: Pair, colour: str) -> None:
             "Rows: clusters of A, columns: of B, by matches. Shade: share of the row. A click selects the images."
         )
         compare_matrix.matrix(pair)
+        compare_splits.separated(pair)
         compare_moved.moved_images(pair)
     with right, st.container(gap="xsmall"), frame.guard():
         compare_moved.selection(pair)
@@ -39,28 +43,31 @@ place = frame.open_page(
     icon="compare",
     css=cluster_panel.CSS + cluster_numbers.CSS + compare_recipes.CSS,
 )
-columns = st.columns([3.2, 3.2, 1.8, 2.6], vertical_alignment="bottom")
+columns = st.columns([3.2, 3.2, 1.9, 1.9], gap="medium", vertical_alignment="bottom")
 with columns[0]:
     first = choose.choose_run("A")
 with columns[1]:
     second = choose_second(first)
-with columns[3], st.container(horizontal=True, gap="medium"):
-    ks = choose_ks(first, second)
+ks = choose_ks(first, second, columns[2:])
+head = st.container()
+looks = st.container(horizontal=True, vertical_alignment="bottom", gap="large")
 with frame.guard():
-    pair = open_pair(first, second, ks)
+    with looks:
+        shown = choose_maps(first, second)
+    with head:
+        pair = open_pair(first, second, ks, shown)
     if pair is None:
         st.stop()
-    with columns[2]:
-        options = compare_maps.colours(pair)
-        if st.session_state.get("both") not in options:
-            st.session_state["both"] = options[0]
-        colour = st.selectbox("Colour both by", options, key="both", bind="query-params")
-    compare_recipes.recipes(pair)
-    found = compare_numbers.compared(pair)
-    compare_numbers.numbers(pair, found)
+    with looks:
+        colour = choose_colour(compare_maps.colours(pair))
+    with head:
+        compare_recipes.recipes(pair)
+        found = compare_numbers.compared(pair)
+        compare_numbers.numbers(pair, found)
     with place:
-        compare_files.figures(pair)
+        compare_files.figures(pair, colour)
     compare_maps.send(pair, colour)
+    cluster_address.restore(pair.a.scene)
     look(pair, colour)
     frame.section("Over seeds")
     compare_numbers.over_seeds(pair)

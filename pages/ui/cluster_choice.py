@@ -8,6 +8,8 @@ import streamlit as st
 
 from pages.ui import choose, frame, jobs_view
 from pages.ui.cluster_scene import CLUSTER, Scene
+from ssrl_core.analysis.clusters import MOST_FULL
+from ssrl_core.analysis.density_clusters import MOST_ROWS
 from ssrl_core.analysis.layouts import METHODS
 from ssrl_core.runs.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder import RunFolder
@@ -110,11 +112,18 @@ def _method(scene: Scene) -> str:
             format_func=_METHODS.__getitem__,
             required=True,
             bind="query-params",
-            help="k-means parts all images into k groups. HDBSCAN finds how many dense groups there are, and leaves "
-            "out what lies between them. Both work in the embedding, never on the map.",
+            help="k-means parts all images into k groups; above "
+            f"{_in_words(MOST_FULL)} images it is mini-batch k-means, which sees some of them at a time. HDBSCAN finds "
+            "how many dense groups there are, and leaves out what lies between them; above "
+            f"{_in_words(MOST_ROWS)} images it seeks among as many of them. Both work in the embedding, never on the "
+            "map.",
         )
         or KMEANS
     )
+
+
+def _in_words(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 def _least(scene: Scene) -> int:
@@ -122,7 +131,11 @@ def _least(scene: Scene) -> int:
     sizes = sorted({max(2, round(n * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)})
     if st.session_state.get("least") not in sizes:
         st.session_state["least"] = sizes[len(sizes) // 2]
-    return int(st.select_slider("Least size", sizes, key="least", help="The fewest images that make a cluster."))
+    return int(
+        st.select_slider(
+            "Least size", sizes, key="least", bind="query-params", help="The fewest images that make a cluster."
+        )
+    )
 
 
 def _k(scene: Scene) -> int:

@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame, jobs_view
+from pages.ui import cluster_files, frame, jobs_view
 from pages.ui.cluster_choice import Choice
 from pages.ui.cluster_scene import Scene
-from ssrl_core.figures.score_over_k import score_over_k
+from ssrl_core.figures.score_over_k import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three
 from ssrl_core.runs.clustering import KMEANS
 from ssrl_core.runs.folder import RunFolder
@@ -72,6 +72,12 @@ def details(scene: Scene, scores: Mapping[str, Any], choice: Choice) -> None:
             if len(seen) > 1:
                 chosen = choice.k if choice.method == KMEANS else None
                 st.plotly_chart(score_over_k(seen, chosen=chosen), key="score-over-k", config={"displayModeBar": False})
+                cluster_files.row(
+                    "Scores",
+                    f"{scene.run_id}-scores",
+                    lambda kind: cluster_files.scores_of(scene, seen, chosen, kind),
+                    table=lambda: over_k_table(seen),
+                )
             else:
                 frame.quiet("The scores of every k that was looked at are drawn here.")
             if not RunFolder(scene.run_id).is_demo and len(scene.ids) > MOST_OVER:

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui import cluster_state, cluster_tags, frame, gallery
+from pages.ui import cluster_selection_files, cluster_state, cluster_tags, frame, gallery
 from pages.ui.cluster_choice import Choice
 from pages.ui.cluster_names import Names, cluster_facet
 from pages.ui.cluster_scene import CLUSTER, Scene, facet
 from pages.ui.cluster_state import Selected
-from pages.ui.cluster_table import csv, parquet
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.neighbours import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
@@ -108,25 +107,7 @@ def _selection(shown: Shown, now: Selected) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section(f"{n:,} images".replace(",", " ") if n != 1 else "1 image")
         with st.container(horizontal=True, width="content", gap="xsmall"):
-            st.download_button(
-                "CSV",
-                lambda: csv(scene, clustering, shown.names, chosen),
-                f"{scene.run_id}-selection.csv",
-                "text/csv",
-                icon=":material/download:",
-                type="tertiary",
-                key="selection-csv",
-                on_click="ignore",
-            )
-            st.download_button(
-                "Parquet",
-                lambda: parquet(scene, clustering, shown.names, chosen),
-                f"{scene.run_id}-selection.parquet",
-                "application/vnd.apache.parquet",
-                type="tertiary",
-                key="selection-parquet",
-                on_click="ignore",
-            )
+            cluster_selection_files.buttons(scene, clustering, shown.names, chosen, now.words)
             cluster_tags.keep(scene, now)
             if st.button("Clear", icon=":material/close:", type="tertiary", key="selection-clear"):
                 cluster_state.clear(scene.images)

@@ -15,12 +15,12 @@ from pages.ui.map_facets import Array, Facet, facet_of, groups
 from ssrl_core import stores
 from ssrl_core.analysis.clusters import Clustering, borderline, nearest
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.telling import telling_columns
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.colours import palette
 from ssrl_core.runs.clustering import KMEANS
 from ssrl_core.runs.folder import RunFolder
 
-_UNTOLD = ("image_id", "source", "split", "order", "label_id")
 CLUSTER = "cluster"
 
 
@@ -89,8 +89,7 @@ class Scene:
 
     @cached_property
     def _columns(self) -> list[str]:
-        others = [c for c in self.table.columns if c not in _UNTOLD and c != self.label and _tells(self.table[c])]
-        return ([self.label] if self.label else []) + others
+        return telling_columns(self.table, self.label)
 
     def columns(self) -> list[str]:
         """Columns that can colour the map: the label first, then all that tell images apart without naming each one."""
@@ -122,6 +121,7 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         RunError: there is no embedding (yet, or it was not kept).
         SSRLError: the image set is gone or damaged.
     """
+    from ssrl_core.runs.descriptors import known
     from ssrl_core.runs.rows import imageset_of
 
     run = RunFolder(run_id)
@@ -138,7 +138,7 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         )
     imageset = imageset_of(run.spec())
     own = ids[rows]
-    known = imageset.label is not None and bool((imageset.label_ids[own] >= 0).any())
+    labelled = imageset.label is not None and bool((imageset.label_ids[own] >= 0).any())
     return Scene(
         run_id=run_id,
         stamp=stamp,
@@ -146,24 +146,12 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         imageset=imageset,
         ids=own,
         x=np.asarray(x[rows], np.float32),
-        labels=imageset.label_ids[own] if known else None,
-        table=_table(imageset, own),
+        labels=imageset.label_ids[own] if labelled else None,
+        table=known(imageset, own),
         layouts={method: (points[rows], info) for method, (points, info) in run.layouts().items()},
         rows=rows,
         n_rows=len(ids),
     )
-
-
-def _table(imageset: ImageSet, own: Array) -> pd.DataFrame:
-    """What is known of these images, with their descriptors where those were measured."""
-    from ssrl_core.runs import descriptors
-
-    table = imageset.table.iloc[own].reset_index(drop=True)
-    measured = descriptors.read(imageset)
-    if measured is None:
-        return table
-    new = [name for name in measured.columns if name not in table.columns]
-    return pd.concat([table, measured[new].iloc[own].reset_index(drop=True)], axis=1)
 
 
 class _Held:
@@ -247,9 +235,3 @@ def facet(scene: Scene, clustering: Clustering, name: str, named: Facet | None =
         by_label = label_facet(scene) if name == scene.label else None
         scene.facets[name] = by_label or facet_of(name, scene.table[name])
     return scene.facets[name]
-
-
-def _tells(column: pd.Series) -> bool:
-    count = column.nunique(dropna=True)
-    numeric = pd.api.types.is_numeric_dtype(column)
-    return count > 1 and (numeric or count <= max(2, len(column) // 2))

@@ -31,7 +31,18 @@ class Selected:
 def selected(images: str) -> Selected:
     """The selection of these images; empty at first, and empty again when another image set is looked at."""
     kept = st.session_state.get(_KEY)
-    return kept if isinstance(kept, Selected) and kept.images == images else Selected(images, np.empty(0, np.int64))
+    return kept if isinstance(kept, Selected) and kept.images == images else Selected(images, nothing())
+
+
+def nothing() -> Array:
+    """No images."""
+    return np.empty(0, np.int64)
+
+
+def take(images: str, image_ids: Array, words: str, focus: int | None) -> None:
+    """Select images (ascending) and look at one of them, or at none, at once."""
+    st.session_state[_KEY] = Selected(images, np.asarray(image_ids, np.int64), words, focus)
+    st.session_state.pop("clusters-page", None)
 
 
 def select(images: str, image_ids: Array, words: str) -> None:
@@ -48,7 +59,7 @@ def focus_on(images: str, image_id: int | None) -> None:
 
 def clear(images: str) -> None:
     """Select nothing."""
-    st.session_state[_KEY] = Selected(images, np.empty(0, np.int64))
+    st.session_state[_KEY] = Selected(images, nothing())
 
 
 def on_map(scene: Scene, points: Array, colour: Facet, event: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
 from ssrl_core.analysis.scores import purity
 from ssrl_core.figures.style import percent, three
+from ssrl_core.runs.clustering import way_of
 
 _FEW, _MANY = 24, 12
 _MANY_CLUSTERS = 40
@@ -33,16 +34,19 @@ def strips(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -
                 [_TYPICAL, _BORDERLINE],
                 default=_TYPICAL,
                 key="strips-show",
+                bind="query-params",
                 label_visibility="collapsed",
             )
     cluster_names.show_trouble()
     border = shown == _BORDERLINE
-    frame.quiet(
+    about = (
         "The images that lie almost as near to another centroid, with their margin: 0 is just between the two."
         if border
         else "The images nearest to each centroid in the embedding, with their distances. The pencil names a cluster; "
-        "its name stays with its images when k, seed or run change."
+        "its name stays with its images when k, seed or run change. In brackets: the share elsewhere, and the 95 % "
+        "interval of the difference in points; a strip's head tells all numbers on hover."
     )
+    frame.quiet(f"By {way_of(choice.method, choice.k, len(scene.ids))}, in the embedding, never on the map. {about}")
     _measure(scene)
     _shelves(scene, clustering, choice, names, border)
     empty = sum(size == 0 for size in clustering.sizes)
@@ -79,12 +83,12 @@ def _shelves(scene: Scene, clustering: Clustering, choice: Choice, names: Names,
     rows, numbers = (doubtful if border else typical)(scene, choice.k, choice.method, count)
     there = [c for c in range(clustering.k) if clustering.sizes[c]]
     there.sort(key=lambda c: names.mark(c).excluded)
-    effects, _ = cluster_apart.effects_of(scene, clustering, choice.k, choice.method)
+    found = cluster_apart.effects_of(scene, clustering, choice.k, choice.method)
     shares = purity(scene.labels, clustering.ids, clustering.k) if scene.labels is not None else None
     shelves = []
     for c in there:
         lines = _lines(scene, clustering, names, c, shares[c] if shares else None)
-        said = cluster_apart.words(effects[c]) if effects else ""
+        said = cluster_apart.words(found, c, scene.label)
         shelves.append(_shelf(scene, names, c, lines, said, rows[c], numbers[c], border))
     gallery.show_shelves(
         scene.imageset,
@@ -131,7 +135,7 @@ def _shelf(
     names: Names,
     cluster: int,
     lines: tuple[str, ...],
-    said: str,
+    said: tuple[str, list[str]],
     rows: np.ndarray,
     numbers: np.ndarray,
     border: bool,
@@ -146,7 +150,8 @@ def _shelf(
         name=str(cluster),
         captions=tuple(three(float(d)) for d in numbers[: len(kept)]),
         tips=tuple(_tip(scene, int(row), float(d), what) for row, d in zip(kept, numbers, strict=False)),
-        said=said,
+        said=said[0],
+        evidence=tuple(said[1]),
         editable=True,
         faded=names.mark(cluster).excluded,
     )

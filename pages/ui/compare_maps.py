@@ -13,11 +13,13 @@ from pages.ui import cluster_state, frame
 from pages.ui.cluster_names import cluster_facet
 from pages.ui.cluster_scene import Scene, facet
 from pages.ui.compare_scene import Pair, Side
+from pages.ui.map_address import keep_views, view_of
 from pages.ui.map_facets import Array, Facet, groups
 from pages.ui.map_pictures import MOST_IMAGES, pictures_block, some_pictures
 from pages.ui.map_view import answer_asks, send_blocks, show_map
 from pages.ui.map_wire import pack_facet, pack_map, pack_places
 from ssrl_core.analysis.comparison import moved
+from ssrl_core.analysis.layouts import METHODS
 
 OWN, OF_A, OF_B, MOVED = "own clusters", "clusters of A", "clusters of B", "what moved"
 MAP_HEIGHT = 440
@@ -39,6 +41,7 @@ def send(pair: Pair, colour: str) -> None:
             blocks[f"facet-{side.letter}{at}"] = _facet(_name(side, about), _Held(side.scene, None, about))
         blocks[f"pictures-{side.letter}"] = _pictures(_pictures_name(side.scene), _Held(side.scene, None, None))
     send_blocks(blocks)
+    keep_views({_letter(side): told(pair, side, colour)[0] for side in (pair.a, pair.b)}, key="compare-views")
     answer_asks(lambda name, rows: _answer(pair, name, rows), key="compare-asks")
 
 
@@ -46,7 +49,8 @@ def maps(pair: Pair, colour: str) -> None:
     """Both maps."""
     for side, column in zip((pair.a, pair.b), st.columns(2, gap="medium"), strict=True):
         with column:
-            st.html(f"<b>{side.letter}</b> · {html.escape(side.title)} · k = {side.clustering.k}")
+            drawn = f" · {METHODS[side.method]}" if side.method else ""
+            st.html(f"<b>{side.letter}</b> · {html.escape(side.title)} · k = {side.clustering.k}{drawn}")
             _map(pair, side, colour)
 
 
@@ -69,6 +73,7 @@ def _map(pair: Pair, side: Side, colour: str) -> None:
     points = scene.layouts[side.method][0]
     facets = told(pair, side, colour)
     now = cluster_state.selected(scene.images)
+    view = view_of(_letter(side), facets[0], map_of=f"{scene.run_id}/{side.method}")
     block = pack_map(
         places=side.place,
         facets=[_name(side, about) for about in facets],
@@ -76,12 +81,20 @@ def _map(pair: Pair, side: Side, colour: str) -> None:
         selected=scene.mask(now.image_ids) if len(now.image_ids) else None,
         focus=-1 if now.focus is None else scene.row_of(now.focus),
         height=MAP_HEIGHT,
+        name=_letter(side),
+        at=view.at,
+        hidden=view.hidden,
     )
 
     def done(event: dict[str, Any]) -> None:
         cluster_state.on_map(scene, points, facets[0], event)
 
     show_map(block, key=f"compare-map-{side.letter}", on_done=done)
+
+
+def _letter(side: Side) -> str:
+    """Name of a side's map, as the address has it."""
+    return side.letter.lower()
 
 
 def _of(pair: Pair, of: Side, on: Side) -> Facet:

@@ -31,19 +31,25 @@ def moved_images(pair: Pair) -> None:
     frame.quiet(
         "Their cluster in A is not the match of their cluster in B; the most typical of their cluster in A first."
     )
-    away = distances_to_own(pair.a.scene.x, pair.a.clustering)[pair.rows_a[gone]]
-    shown = gone[np.argsort(away, kind="stable")[:_SHOWN]]
+    shown, _ = typical_of_moved(pair)
     names_a, names_b = pair.a.names, pair.b.names
     gallery.show_grid(
         pair.a.scene.imageset,
         pair.ids[shown],
         tile_px=64,
-        captions=[f"{names_a.short(int(a[i]))} → {names_b.short(int(b[i]))}" for i in shown],
+        captions=[f"{pair.a.said(int(a[i]))} → {pair.b.said(int(b[i]))}" for i in shown],
         tips=[f"image {pair.ids[i]}\n{names_a.title(int(a[i]))} of A, {names_b.title(int(b[i]))} of B" for i in shown],
         picked=cluster_state.selected(pair.a.scene.images).focus,
         key="moved-grid",
         on_pick=lambda event: cluster_state.on_gallery(pair.a.scene, pair.a.clustering.ids, event),
     )
+
+
+def typical_of_moved(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """(at most 48,), (m,): places among the shared images of those to show and of all that moved."""
+    gone = np.flatnonzero(moved(*pair.clusters))
+    away = distances_to_own(pair.a.scene.x, pair.a.clustering)[pair.rows_a[gone]]
+    return gone[np.argsort(away, kind="stable")[:_SHOWN]], gone
 
 
 def selection(pair: Pair) -> None:

@@ -15,9 +15,9 @@ from ssrl_core.runs.folder import RunFolder
 from ssrl_core.specs.run import RunSpec
 
 CSS = """
-.vl-recipe { font-size: .88rem; line-height: 1.5; margin: 0; padding: 0; list-style: none; }
-.vl-recipe li { padding: 1px 8px; border-left: 3px solid transparent; color: light-dark(#5b6470, #9aa4b1); }
-.vl-recipe li.own { border-left-color: light-dark(#0f766e, #2dd4bf); color: light-dark(#14181f, #e8ebef);
+.vl-recipe { font-size: .88rem; line-height: 1.5; }
+.vl-recipe p { margin: 0; padding: 1px 8px; border-left: 3px solid transparent; color: light-dark(#5b6470, #9aa4b1); }
+.vl-recipe p.own { border-left-color: light-dark(#0f766e, #2dd4bf); color: light-dark(#14181f, #e8ebef);
   background: light-dark(#eef7f5, #12241f); }
 .vl-recipe .term { font-weight: 600; color: light-dark(#14181f, #e8ebef); margin-top: 4px; }
 """
@@ -38,11 +38,11 @@ def recipes(pair: Pair) -> None:
                 frame.quiet(f"{side.letter} is {side.title}: it was not trained here.")
                 continue
             rows = "".join(
-                f'<li class="{"own" if at in marked else ""}{" term" if line.startswith("term ") else ""}">'
-                f"{html.escape(line)}</li>"
+                f'<p class="{"own" if at in marked else ""}{" term" if line.startswith("term ") else ""}">'
+                f"{html.escape(line)}</p>"
                 for at, line in enumerate(text)
             )
-            st.html(f'<ul class="vl-recipe">{rows}</ul>')
+            st.html(f'<div class="vl-recipe">{rows}</div>')
     if specs[0] and specs[1]:
         found = differences(specs[0], specs[1])
         same = "Otherwise the two runs are the same." if pair.a.scene.run_id != pair.b.scene.run_id else ""

@@ -34,6 +34,10 @@ class Side:
     k: int
     method: str
 
+    def said(self, cluster: int) -> str:
+        """Its name, else its number with the side that counts so: cluster 2 of A is not cluster 2 of B."""
+        return self.names.mark(cluster).name or f"{self.letter}{cluster}"
+
     @property
     def place(self) -> str:
         """Name of its points for the map."""
@@ -76,8 +80,10 @@ def choose_second(first: str) -> str:
     )
 
 
-def open_pair(first: str, second: str, ks: tuple[int, int]) -> Pair | None:
-    """Both sides; None where a baseline must first be made, which the page then offers.
+def open_pair(first: str, second: str, ks: tuple[int, int], shown: str = "") -> Pair | None:
+    """Both sides, with the map `shown` where they have it.
+
+    None where a baseline must first be made, which the page then offers.
 
     Raises:
         SSRLError: a damaged run, no shared images.
@@ -88,24 +94,33 @@ def open_pair(first: str, second: str, ks: tuple[int, int]) -> Pair | None:
         if b is None:
             return None
         clustering = _baseline_clusters(b.run_id, ks[1], _Held(b))
-        right = Side("B", baseline.BASELINES[second], b, clustering, Names({}, "", 0, ks[1]), ks[1], _map(b))
+        right = Side("B", baseline.BASELINES[second], b, clustering, Names({}, "", 0, ks[1]), ks[1], _map(b, shown))
     else:
         run = first if second == SAME else second
-        right = _side("B", load_scene(run, stamp_of(run)), ks[1])
-    left = _side("A", a, ks[0])
+        right = _side("B", load_scene(run, stamp_of(run)), ks[1], shown)
+    left = _side("A", a, ks[0], shown)
     rows_a, rows_b = common(a.ids, right.scene.ids, first, second)
     return Pair(left, right, rows_a, rows_b)
 
 
-def choose_ks(first: str, second: str) -> tuple[int, int]:
-    """Sliders for the two numbers of clusters; both in the address."""
+def choose_colour(options: list[str]) -> str:
+    """What both maps are coloured by; in the address."""
+    if st.session_state.get("both") not in options:
+        st.session_state["both"] = options[0]
+    return st.selectbox("Colour both by", options, key="both", bind="query-params", width=240)
+
+
+def choose_ks(first: str, second: str, columns: list[Any]) -> tuple[int, int]:
+    """Sliders for the two numbers of clusters, in two columns; both in the address."""
     asked = [int(k) for k in (RunFolder(first).results() or {}).get("clusters") or {}]
     start = min(40, max(2, asked[0] if asked else 10))
     ks = []
-    for key, label, default in (("ka", "k of A", start), ("kb", "k of B", min(40, start + (second == SAME) * 2))):
+    defaults = (start, min(40, start + (second == SAME) * 2))
+    for key, label, default, column in zip(("ka", "kb"), ("k of A", "k of B"), defaults, columns, strict=True):
         if key not in st.session_state and key not in st.query_params:
             st.session_state[key] = default
-        ks.append(int(st.slider(label, 2, 40, key=key, bind="query-params")))
+        with column:
+            ks.append(int(st.slider(label, 2, 40, key=key, bind="query-params")))
     return ks[0], ks[1]
 
 
@@ -119,16 +134,40 @@ class _Held:
 _HASH = {_Held: lambda held: ""}
 
 
-def _side(letter: str, scene: Scene, k: int) -> Side:
+def _side(letter: str, scene: Scene, k: int, shown: str) -> Side:
     k = min(k, len(scene.ids))
     clustering = clusters_of(scene, k)
     row: dict[str, Any] = next((row for row in frame.known_runs() if row["id"] == scene.run_id), {"id": scene.run_id})
-    return Side(letter, frame.run_words(row), scene, clustering, names_of(scene, clustering, k), k, _map(scene))
+    return Side(letter, frame.run_words(row), scene, clustering, names_of(scene, clustering, k), k, _map(scene, shown))
 
 
-def _map(scene: Scene) -> str:
+def choose_maps(first: str, second: str) -> str:
+    """Which map both sides show, where they have it; "" where neither has any. In the address.
+
+    Raises:
+        SSRLError: a damaged run.
+    """
+    runs = [first, *([second] if second != SAME and second not in baseline.BASELINES else [])]
+    stored = {method for run in runs for method in load_scene(run, stamp_of(run)).layouts}
+    options = [method for method in METHODS if method in stored or (method == "pca" and second in baseline.BASELINES)]
+    if not options:
+        return ""
+    if st.session_state.get("maps") not in options:
+        st.session_state["maps"] = options[0]
+    chosen = st.segmented_control(
+        "Maps",
+        options,
+        key="maps",
+        format_func=METHODS.__getitem__,
+        required=True,
+        bind="query-params",
+        help="A side without this map shows another one; the Clusters page makes those that are not there yet.",
+    )
+    return str(chosen or options[0])
+
+
+def _map(scene: Scene, wanted: str) -> str:
     stored = [method for method in METHODS if method in scene.layouts]
-    wanted = st.session_state.get("compare-map")
     return wanted if wanted in stored else (stored[0] if stored else "")
 
 

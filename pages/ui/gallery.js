@@ -58,7 +58,7 @@ function head(state, shelf) {
   title.append(shelf.title);
   element.append(title, ...shelf.lines.map((line) => make("span", "", line)));
   if (shelf.said) element.append(make("span", "said", shelf.said));
-  element.title = [shelf.title, ...shelf.lines, shelf.said].filter(Boolean).join("\n");
+  element.title = [shelf.title, ...shelf.lines, shelf.said, ...shelf.evidence].filter(Boolean).join("\n");
   if (able) element.addEventListener("click", () => state.send({ kind: "head", name: shelf.name }));
   if (!shelf.editable) return element;
   const box = make("div", "headbox");

@@ -82,7 +82,7 @@ class Shelf:
         image_ids: (n,) in the order they are shown.
         title, lines, colour: of the heading; `name` comes back when it is clicked.
         captions: under each image; tips: on hover, the image's number when left out.
-        said: a sentence under the lines, which may take three.
+        said: a sentence under the lines, which may take three; evidence: what it rests on, told on hover.
         editable: the title can be changed in place, and a sheet opened.
         faded: shown in the background.
     """
@@ -95,6 +95,7 @@ class Shelf:
     captions: tuple[str, ...] = ()
     tips: tuple[str, ...] = field(default=())
     said: str = ""
+    evidence: tuple[str, ...] = ()
     editable: bool = False
     faded: bool = False
 
@@ -208,6 +209,7 @@ def _told(shelf: Shelf) -> dict[str, Any]:
         "ids": ids,
         "captions": list(shelf.captions),
         "said": shelf.said,
+        "evidence": list(shelf.evidence),
         "editable": shelf.editable,
         "faded": shelf.faded,
         "tips": list(shelf.tips) or [f"image {i}" for i in ids],

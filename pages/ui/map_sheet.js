@@ -1,13 +1,13 @@
 // Receives places, colours and thumbnails and hands them to the maps of the page. They come apart from the map itself, so
 // that a new colour does not send the places again, and a selection sends neither.
 
-function asked({ parentElement, setTriggerValue }) {
-  if (!parentElement.querySelector("[data-asks]")) return;
-  shared.ask = (name, rows) => setTriggerValue("ask", { name, rows });
+function heard({ parentElement, setTriggerValue }) {
+  if (parentElement.querySelector("[data-asks]")) shared.ask = (name, rows) => setTriggerValue("ask", { name, rows });
+  if (parentElement.querySelector("[data-views]")) shared.look = (view) => setTriggerValue("view", view);
 }
 
 export default async function (component) {
-  asked(component);
+  heard(component);
   const { data } = component;
   if (!data) return;
   const { header, read } = unpack(data);

@@ -65,7 +65,7 @@ function spread(bits, n) {
 
 function recolour(map) {
   const facet = map.facets[0];
-  if (map.coloured !== facet.title) map.hidden = new Set();
+  if (map.coloured !== facet.title) map.hidden = new Set(facet.kind === "groups" ? map.header.hidden : []);
   map.coloured = facet.title;
   map.codes = facet.kind === "scale" ? shades(facet) : facet.parts.codes;
   if (facet.kind === "groups") [...map.hidden].forEach((group) => group >= facet.names.length && map.hidden.delete(group));
@@ -140,7 +140,32 @@ function measure(map, fresh) {
   const atHome = !map.fit || (map.view.scale === map.fit.scale && map.view.x === map.fit.x && map.view.y === map.fit.y);
   if (fresh || atHome || !map.view) map.view = { ...home };
   map.fit = home;
+  if (fresh && map.header.at) lookAt(map, map.header.at);
   redraw(map);
+}
+
+function lookAt(map, [x, y, zoom]) {
+  map.view = { scale: map.fit.scale * zoom, x: x * map.aspect[0], y: y * map.aspect[1] };
+}
+
+function whereItLooks(map) {
+  // As the address says it (map_address.py); null while all is in sight.
+  const { view, fit, aspect } = map;
+  if (view.scale === fit.scale && view.x === fit.x && view.y === fit.y) return null;
+  return [view.x / aspect[0], view.y / aspect[1], view.scale / fit.scale].map((v) => Number(v.toPrecision(5))).join(",");
+}
+
+function tellView(map) {
+  // Once it has been still for a moment, so that the address follows.
+  clearTimeout(map.telling);
+  map.telling = setTimeout(() => {
+    if (!map.header || !map.view) return;
+    const view = { map: map.header.map, at: whereItLooks(map), hidden: [...map.hidden].sort((a, b) => a - b) };
+    const text = JSON.stringify(view);
+    const before = map.toldView ?? JSON.stringify({ ...view, at: map.header.at?.join(",") ?? null, hidden: map.header.hidden });
+    map.toldView = text;
+    if (text !== before) shared.look?.(view);
+  }, 500);
 }
 
 function redraw(map) {
@@ -153,6 +178,7 @@ function redraw(map) {
     if (map.hover >= 0) paintCard(map);
     map.box.dataset.ready = map.header.places;
     map.box.dataset.drawn = map.dense ? "density" : "points";
+    tellView(map);
   });
 }
 

@@ -100,6 +100,7 @@ _map = st.components.v2.component(
 )
 _SHEET_JS = "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("map_blocks", "map_sheet"))
 _sheet = st.components.v2.component("viewloom_map_sheet", html="<i hidden></i>", js=_SHEET_JS)
+_views = st.components.v2.component("viewloom_map_views", html="<i hidden data-views></i>", js=_SHEET_JS)
 _asks = st.components.v2.component("viewloom_map_asks", html="<i hidden data-asks></i>", js=_SHEET_JS)
 
 
@@ -148,6 +149,23 @@ def answer_asks(answer: Callable[[str, list[int]], bytes | None], *, key: str) -
 
     with st.container(key=f"{key}-unseen", height=1, border=False):
         _asks(key=key, data=answer(*wanted) if wanted else None, on_ask_change=asked)
+
+
+@st.fragment
+def hear_views(seen: Callable[[dict[str, Any]], None], *, key: str) -> None:
+    """Hear where the maps of this page look; takes no room, and nothing else runs again.
+
+    Args:
+        seen: called with {map: its name, at: "x,y,zoom" or None for all of it, hidden: [codes]} after a map was moved.
+    """
+
+    def told() -> None:
+        event = st.session_state[key].get("view")
+        if event:
+            seen(dict(event))
+
+    with st.container(key=f"{key}-unseen", height=1, border=False):
+        _views(key=key, on_view_change=told)
 
 
 def enclosed(event: dict[str, Any], points: Array, codes: Array | None) -> Array:

@@ -95,6 +95,9 @@ def pack_map(
     selected: Array | None = None,
     focus: int = -1,
     height: int = 560,
+    name: str = "",
+    at: tuple[float, float, float] | None = None,
+    hidden: Sequence[int] = (),
 ) -> bytes:
     """What a map shows, by the names of blocks that were sent.
 
@@ -103,6 +106,8 @@ def pack_map(
         selected: (n,) bool, None for no selection.
         focus: row with a ring around it, -1 for none.
         pictures: name of the thumbnails that belong to these rows.
+        name: of the map among those of its page.
+        at, hidden: where it looks and which groups it hides when it is first drawn (`map_address`).
     """
     sections: dict[str, Array | bytes] = {}
     if selected is not None:
@@ -113,6 +118,9 @@ def pack_map(
         "pictures": pictures,
         "focus": int(focus),
         "height": height,
+        "map": name,
+        "at": None if at is None else list(at),
+        "hidden": list(hidden),
     }
     return pack(header, sections)
 

@@ -7,6 +7,7 @@ much that would vary had other wells been seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -47,6 +48,7 @@ class Effect:
         effect: Cliff's delta of the numbers (-1: all smaller, 1: all larger), or difference of the shares.
         low, high: its 95 % interval, None where the units are too few.
         n, n_all: images of the cluster, and in all, that have a value.
+        seen_in: units of the cluster that the number or value was seen in.
     """
 
     column: str
@@ -58,6 +60,7 @@ class Effect:
     high: float | None
     n: int
     n_all: int
+    seen_in: int = 0
 
     @property
     def clear(self) -> bool:
@@ -97,15 +100,15 @@ def number_effects(
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
     ranks[known] = pd.Series(values[known]).rank().to_numpy() / max(1, int(known.sum()))
-    effects, low, high = _differences(ranks, known, ids, k, units, scale=2.0)
-    counts = np.bincount(ids[known & (ids >= 0)], minlength=k)
-    total = int(known.sum())
-    found = []
+    found = differences(ranks, known, ids, k, units, scale=2.0)
+    seen = units_seen(known, ids, k, units)
+    effects = []
     for c in range(k):
         inside = known & (ids == c)
         here, rest = (float(np.median(values[m])) if m.any() else np.nan for m in (inside, known & ~inside))
-        found.append(_effect(column, None, here, rest, effects[c], low[c], high[c], int(counts[c]), total, units))
-    return found
+        counts = int(inside.sum()), int(known.sum()), int(seen[c])
+        effects.append(effect_of(column, None, (here, rest), found, c, counts, units))
+    return effects
 
 
 def value_effects(
@@ -116,27 +119,43 @@ def value_effects(
     Returns:
         for each value k effects: the difference of the shares, among images that have a value.
     """
-    known = codes >= 0
-    found = []
-    total = int(known.sum())
-    counts = np.bincount(ids[known & (ids >= 0)], minlength=k)
-    for code, name in enumerate(names):
-        is_it = (codes == code).astype(np.float64)
-        effects, low, high = _differences(is_it, known, ids, k, units, scale=1.0)
-        mine = np.bincount(ids[(codes == code) & (ids >= 0)], minlength=k)
-        row = []
-        for c in range(k):
-            here = mine[c] / counts[c] if counts[c] else np.nan
-            others = total - counts[c]
-            rest = (is_it.sum() - mine[c]) / others if others else np.nan
-            row.append(_effect(column, name, here, rest, effects[c], low[c], high[c], int(counts[c]), total, units))
-        found.append(row)
-    return found
+    return [share_effects(codes == code, codes >= 0, column, name, ids, k, units) for code, name in enumerate(names)]
 
 
-def _differences(
+def share_effects(
+    is_it: NDArray[np.bool_],
+    known: NDArray[np.bool_],
+    column: str,
+    value: str,
+    ids: NDArray[np.int32],
+    k: int,
+    units: Units,
+) -> list[Effect]:
+    """How the share of the images that are something differs in each cluster from the rest.
+
+    Args:
+        is_it: (n,) whether they are.  known: (n,) whether that is known.
+
+    Returns:
+        k effects: the difference of the shares among images of which it is known, with an interval as above.
+    """
+    found = differences(is_it.astype(np.float64), known, ids, k, units, scale=1.0)
+    seen = units_seen(is_it & known, ids, k, units)
+    here, sizes = (np.bincount(ids[mask & (ids >= 0)], minlength=k) for mask in (is_it & known, known))
+    total, every = int(known.sum()), int((is_it & known).sum())
+    effects = []
+    for c in range(k):
+        shares = _share(here[c], sizes[c]), _share(every - here[c], total - sizes[c])
+        effects.append(effect_of(column, value, shares, found, c, (int(sizes[c]), total, int(seen[c])), units))
+    return effects
+
+
+Differences = tuple[Numbers, Numbers, Numbers]
+
+
+def differences(
     values: Numbers, known: NDArray[np.bool_], ids: NDArray[np.int32], k: int, units: Units, *, scale: float
-) -> tuple[Numbers, Numbers, Numbers]:
+) -> Differences:
     """(k,), (k,), (k,): mean inside minus mean outside times `scale`, and its interval over draws of units."""
     rows = np.flatnonzero(known)
     unit, own, v = units.codes[rows], ids[rows], values[rows]
@@ -156,6 +175,44 @@ def _differences(
     return np.nan_to_num(found[0]), low, high
 
 
+def units_seen(what: NDArray[np.bool_], ids: NDArray[np.int32], k: int, units: Units) -> NDArray[np.int64]:
+    """(k,) how many units each cluster has images of that are so."""
+    rows = np.flatnonzero(what & (ids >= 0))
+    place = np.unique(units.codes[rows] * k + ids[rows])
+    return np.bincount(place % k, minlength=k) if k else np.zeros(0, np.int64)
+
+
+def effect_of(
+    column: str,
+    value: str | None,
+    levels: tuple[float, float],
+    found: Differences,
+    cluster: int,
+    counts: tuple[int, int, int],
+    units: Units,
+) -> Effect:
+    """One cluster's effect.
+
+    Args:
+        levels: here, elsewhere.  counts: images of the cluster, images in all, units.
+    """
+    effect, low, high = (float(numbers[cluster]) for numbers in found)
+    unsure = units.few or not (np.isfinite(low) and np.isfinite(high))
+    n, n_all, seen_in = counts
+    return Effect(
+        column=column,
+        value=value,
+        here=float(levels[0]),
+        rest=float(levels[1]),
+        effect=effect,
+        low=None if unsure else low,
+        high=None if unsure else high,
+        n=n,
+        n_all=n_all,
+        seen_in=seen_in,
+    )
+
+
 def _interval(found: Numbers) -> tuple[Numbers, Numbers]:
     """Percentiles of the draws in which a cluster has images and is not all; NaN where they are fewer than half."""
     low, high = np.full(found.shape[1], np.nan), np.full(found.shape[1], np.nan)
@@ -166,33 +223,12 @@ def _interval(found: Numbers) -> tuple[Numbers, Numbers]:
     return low, high
 
 
+@lru_cache(maxsize=4)
 def _draws(count: int) -> Numbers:
     """(DRAWS, count): how often each unit is drawn."""
     rng = np.random.default_rng(0)
     return rng.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
 
 
-def _effect(
-    column: str,
-    value: str | None,
-    here: float,
-    rest: float,
-    effect: float,
-    low: float,
-    high: float,
-    n: int,
-    n_all: int,
-    units: Units,
-) -> Effect:
-    unsure = units.few or not (np.isfinite(low) and np.isfinite(high))
-    return Effect(
-        column,
-        value,
-        float(here),
-        float(rest),
-        float(effect),
-        None if unsure else float(low),
-        None if unsure else float(high),
-        n,
-        n_all,
-    )
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else float("nan")

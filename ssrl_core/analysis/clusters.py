@@ -106,6 +106,13 @@ def starts(n: int, k: int) -> int:
     return STARTS if n * k <= _MANY else FEW_STARTS
 
 
+def way(n: int, k: int) -> str:
+    """How k-means goes about `n` rows, in words."""
+    if n > MOST_FULL:
+        return f"mini-batch k-means ({_PIECE} images at a time, {starts(n, k)} starts by k-means++)"
+    return f"k-means ({starts(n, k)} starts by k-means++)"
+
+
 def nearest(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[np.int64], Floats]:
     """The members nearest to each centroid, the most typical first.
 

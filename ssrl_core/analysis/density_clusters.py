@@ -53,6 +53,16 @@ def density_clusters(x: ArrayLike, least: int, *, seed: int = 0) -> Clustering:
     return from_ids(table, by_size(ids, k), k, seed=seed)
 
 
+def way(n: int, least: int) -> str:
+    """How HDBSCAN goes about `n` rows, in words."""
+    among = (
+        f", sought among {MOST_ROWS} images drawn by chance; every other one has the cluster of the nearest of them"
+        if n > MOST_ROWS
+        else ""
+    )
+    return f"HDBSCAN (at least {least} images a cluster{among})"
+
+
 def fitted_rows(n: int, seed: int) -> NDArray[np.int64]:
     """The rows that clusters are sought among: all, or 10,000 of them."""
     if n <= MOST_ROWS:

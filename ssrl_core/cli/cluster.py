@@ -21,7 +21,8 @@ def register(commands: Any) -> None:
         run=_cluster,
         show=_show,
         help="k-means in a run's embedding, with scores",
-        description="k-means on the evaluated images, in the embedding. Found once for each K and seed, then kept.",
+        description="k-means on the evaluated images, in the embedding; above 100,000 images mini-batch k-means. Found "
+        "once for each K and seed, then kept.",
     )
     cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
     asked = cluster.add_mutually_exclusive_group(required=True)
@@ -33,6 +34,11 @@ def register(commands: Any) -> None:
     cluster.add_argument(
         "--name", action="append", default=[], metavar="C=NAME", help="name a cluster; kept with the run (repeatable)"
     )
+    cluster.add_argument(
+        "--apart",
+        action="store_true",
+        help="tell what sets each cluster apart: descriptors, columns, compounds and doses",
+    )
     cluster.add_argument("--seed", type=int, default=0, help="of the starts (0)")
     cluster.add_argument("--nearest", type=int, default=10, metavar="N", help="images told of each cluster (10)")
 
@@ -42,9 +48,10 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
+    from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.clustering import file_of, own_clusters
+    from ssrl_core.runs.clustering import file_of, own_clusters, way_of
     from ssrl_core.runs.folder import RunFolder
     from ssrl_core.runs.rows import imageset_of
 
@@ -63,11 +70,13 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
     names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)
+    apart = set_apart_of(imageset, ids, own) if args.apart else {}
     return {
         "run": run.id,
         "k": own.k,
         "file": file if (run.path / file).is_file() else None,
         "method": args.method,
+        "way": way_of(args.method, args.k, len(ids)),
         "names": names,
         "in_none": int((own.ids < 0).sum()),
         "sizes": list(own.sizes),
@@ -79,6 +88,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
             [{"image_id": int(ids[row]), "distance": float(d)} for row, d in zip(*pair, strict=True) if row >= 0]
             for pair in zip(near, away, strict=True)
         ],
+        **apart,
     }
 
 
@@ -130,10 +140,13 @@ def _show(data: dict[str, Any]) -> str:
         else f"no {name}: {data['missing'][name]}"
         for name in ("ami", "silhouette")
     ]
-    head = f"{data['run']}: {data['k']} clusters, {told[0]}{beside}, {told[1]}"
+    head = f"{data['run']}: {data['k']} clusters by {data['way']}, {told[0]}{beside}, {told[1]}"
     lines = [
         f"{cluster:>4}  {size:>7} images  nearest {', '.join(str(entry['image_id']) for entry in near)}"
         f"{'  ' + data['names'][str(cluster)] if str(cluster) in data['names'] else ''}"
         for cluster, (size, near) in enumerate(zip(data["sizes"], data["nearest"], strict=True))
     ]
+    if "apart" in data:
+        lines += ["", *(f"{c:>4}  {told['words'] or 'nothing clear'}" for c, told in enumerate(data["apart"]))]
+        lines.append(data["apart_rests_on"])
     return "\n".join([head, *lines])

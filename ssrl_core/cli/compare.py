@@ -25,13 +25,15 @@ def register(commands: Any) -> None:
         "the images that both evaluated.",
     )
     compare.add_argument("first", metavar="R1", help="id of a run, or the beginning of one that fits no other")
-    compare.add_argument("second", metavar="R2", help="another run, or pixels, imagenet-vgg16, imagenet-alexnet")
+    compare.add_argument("second", metavar="R2", help="another run, or pixels, imagenet-vgg16, imagenet-resnet18")
     compare.add_argument("-k", type=int, default=10, metavar="K", help="number of clusters (10)")
     compare.add_argument("--k2", type=int, metavar="K", help="number of clusters of the second (as -k)")
     compare.add_argument("--seed", type=int, default=0, help="of k-means (0)")
 
 
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
+    import numpy as np
+
     from ssrl_core.analysis.comparison import compare
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.beside import common
@@ -44,7 +46,21 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         name, other_ids, y, others = _second(first, args.second, args.k2 or args.k, args.seed, report)
         rows, other_rows = common(ids, other_ids, first.id, name)
         found = compare(x[rows], y[other_rows], clusters[rows], others[other_rows], seed=args.seed)
-    return {"first": first.id, "second": name, "k": args.k, "k2": args.k2 or args.k, **found}
+    separated = _separated(np.asarray(found["contingency"], np.int64).reshape(len(found["contingency"]), -1))
+    return {"first": first.id, "second": name, "k": args.k, "k2": args.k2 or args.k, **found, "separated": separated}
+
+
+def _separated(table: np.ndarray) -> dict[str, list[dict[str, Any]]]:
+    """What each of the two separates and the other does not."""
+    from ssrl_core.analysis.splits import splits
+
+    return {
+        side: [
+            {"cluster": split.whole, "n": split.n, "parts": [{"cluster": c, "n": n} for c, n in split.parts]}
+            for split in splits(counts)
+        ]
+        for side, counts in (("first", table), ("second", table.T))
+    }
 
 
 def _first(run: RunFolder, k: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,4 +103,13 @@ def _show(data: dict[str, Any]) -> str:
     ]
     columns = [str(c) for c in range(len(data["contingency"][0]) if data["contingency"] else 0)]
     rows = [{"": str(i), **dict(zip(columns, row, strict=True))} for i, row in enumerate(data["contingency"])]
-    return "\n".join([*head, table(rows, ["", *columns])])
+    return "\n".join([*head, table(rows, ["", *columns]), *_said(data)])
+
+
+def _said(data: dict[str, Any]) -> list[str]:
+    lines = []
+    for side, other in (("first", "second"), ("second", "first")):
+        for split in data["separated"][side]:
+            parts = " + ".join(f"{part['cluster']} ({part['n']})" for part in split["parts"])
+            lines.append(f"the {side} separates cluster {split['cluster']} of the {other} into its {parts}")
+    return lines

@@ -33,7 +33,8 @@ def figure_file(fig: Figure, kind: str, *, caption: str = "", width_mm: float = 
         SpecError: another kind, or Matplotlib is not installed.
     """
     title = _plain(fig.layout.title.text or "")
-    box = (0.14, 0.16, 0.81, 0.78)
+    beside = any(_stands_at_a_point(note) and note.xanchor == "left" for note in fig.layout.annotations)
+    box = (0.14, 0.16, 0.68 if beside else 0.81, 0.78)
     size = {"width_mm": width_mm, "height_mm": height_mm}
     return sheet(lambda axes, page: _draw(axes, page, fig), kind, title=title, caption=caption, box=box, **size)
 
@@ -52,6 +53,8 @@ def _draw(axes: Any, page: Any, fig: Figure) -> None:
             _scatter(axes, trace)
     for shape in layout.shapes:
         _shape(axes, shape)
+    for note in layout.annotations:
+        _note(axes, note)
     _axis(axes.xaxis, layout.xaxis, axes.set_xlim, axes.set_xlabel)
     _axis(axes.yaxis, layout.yaxis, axes.set_ylim, axes.set_ylabel)
     if layout.xaxis.side == "top":
@@ -81,7 +84,7 @@ def _scatter(axes: Any, trace: Any) -> None:
         )
     shape = _SYMBOLS.get(marker.symbol or "circle", "o")
     area = (0.62 * size) ** 2
-    colour = marker.color or QUIET
+    colour = marker.color or trace.line.color or QUIET
     axes.scatter(x, y, marker=shape, s=area, alpha=marker.opacity or 1.0, lw=0.6, zorder=3, color=colour)
 
 
@@ -107,6 +110,20 @@ def _shape(axes: Any, shape: Any) -> None:
         axes.add_patch(Rectangle((shape.x0, shape.y0), *size, fill=False, ec=shape.line.color, lw=1.2, zorder=4))
 
 
+def _note(axes: Any, note: Any) -> None:
+    """A text beside a point, as the names at the ends of lines; arrows and texts outside the axes are left out."""
+    if not _stands_at_a_point(note):
+        return
+    side = {"left": "left", "right": "right"}.get(note.xanchor or "", "center")
+    shift = (0.75 * (note.xshift or 0), 0.75 * (note.yshift or 0))  # from px to points
+    style = {"ha": side, "va": "center", "fontsize": 7, "color": note.font.color or QUIET, "annotation_clip": False}
+    axes.annotate(plain(_plain(note.text)), (note.x, note.y), shift, textcoords="offset points", **style)
+
+
+def _stands_at_a_point(note: Any) -> bool:
+    return note.showarrow is False and (note.xref or "x") == "x" and (note.yref or "y") == "y"
+
+
 def _bar(axes: Any, trace: Any) -> None:
     lying = trace.orientation == "h"
     place, length = (list(trace.y), list(trace.x)) if lying else (list(trace.x), list(trace.y))
@@ -119,6 +136,8 @@ def _axis(axis: Any, told: Any, limit: Any, label: Any) -> None:
         axis.set_ticks(list(told.tickvals), [str(text) for text in (told.ticktext or told.tickvals)])
     elif told.tickformat and told.tickformat.endswith("%"):
         axis.set_major_formatter(_percent)
+    elif told.tickformat == "d":
+        axis.get_major_locator().set_params(integer=True)
     if told.range is not None:
         limit(*(10**v if told.type == "log" else v for v in told.range))
     if told.title.text:

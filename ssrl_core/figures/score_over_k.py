@@ -9,6 +9,7 @@ from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
 from ssrl_core.figures.style import score, style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from plotly.graph_objects import Figure
 
 
@@ -42,8 +43,30 @@ def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None 
             x=x[-1], y=y[-1], text=word, showarrow=False, xanchor="left", xshift=8, font={"color": colours[key]}
         )
         top = max(known, key=lambda pair: pair[1])
-        best.append(f"{word} is largest at k = {top[0]} ({score(top[1])})")
+        best.append(f"{word} {'' if best else 'is largest '}at k = {top[0]} ({score(top[1])})")
     if chosen is not None:
         fig.add_vline(x=chosen, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
-    style(fig, title="; ".join(best), x="number of clusters k", height=height)
+    _keep_apart(fig)
+    style(fig, title="; ".join(best), x="number of clusters k", y="score", height=height)
+    fig.update_xaxes(tickformat="d")
     return fig.update_layout(margin_r=76)
+
+
+def _keep_apart(fig: Figure) -> None:
+    """Move the two names apart where their lines end at nearly the same height."""
+    if len(fig.layout.annotations) < 2:
+        return
+    low, high = sorted(fig.layout.annotations, key=lambda note: note.y)
+    values = [y for trace in fig.data for y in trace.y]
+    if high.y - low.y < 0.08 * (max(values) - min(values)):
+        low.yshift, high.yshift = -7, 7
+
+
+def over_k_table(scores: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    """What the figure draws, a row for each k; what is not known is left empty."""
+    import pandas as pd
+
+    keys = ("silhouette", "silhouette_n", "ami", "inertia")
+    shuffled = [(scores[k].get("ami_shuffled") or {}) for k in sorted(scores)]
+    table = pd.DataFrame([{"k": k, **{key: scores[k].get(key) for key in keys}} for k in sorted(scores)])
+    return table.assign(ami_shuffled=[s.get("mean") for s in shuffled], ami_shuffled_sd=[s.get("sd") for s in shuffled])

@@ -12,7 +12,7 @@ from ssrl_core.errors import SpecError
 KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 DPI = 300
 INK, QUIET = "#14181f", "#5b6470"
-_LINE_MM = 3.6
+_LINE_MM, _HEAD_MM = 3.6, 4.0
 _LOOK: Any = {
     "font.size": 8,
     "svg.fonttype": "path",
@@ -53,14 +53,15 @@ def sheet(
         raise SpecError(where="Figure", field="kind", rule="drawn by Matplotlib", value=kind, remedy=remedy) from None
     with rc_context(_LOOK):
         lines = textwrap.wrap(plain(caption), int(width_mm * 0.76))
-        below, above = _LINE_MM * len(lines) + 2, 7.0 if title else 1.0
+        heads = textwrap.wrap(plain(title), int(width_mm * 0.5))
+        below, above = _LINE_MM * len(lines) + 2, 3.0 + _HEAD_MM * len(heads) if heads else 1.0
         tall = height_mm + below + above
         page = Figure(figsize=(width_mm / 25.4, tall / 25.4), dpi=DPI)
         left, bottom, width, height = box
         axes = page.add_axes((left, (below + bottom * height_mm) / tall, width, height * height_mm / tall))
         draw(axes, page)
-        if title:
-            page.text(0.02, 1 - 2 / tall, plain(title), fontsize=9, fontweight="bold", va="top")
+        if heads:
+            page.text(0.02, 1 - 2 / tall, "\n".join(heads), fontsize=9, fontweight="bold", va="top")
         page.text(0.02, 1.5 / tall, "\n".join(lines), fontsize=6.5, color=QUIET, va="bottom")
         out = io.BytesIO()
         metadata: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}[kind]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
 
 PIXELS = "pixels"
-BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-alexnet": "ImageNet AlexNet"}
+BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-resnet18": "ImageNet ResNet18"}
 COMPONENTS = 50
 _PIECE = 2048
 
@@ -56,7 +56,7 @@ def make(run: RunFolder, kind: str, report: Callable[[float], None] | None = Non
     path = path_of(run, kind)
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
-    made = _pixels(imageset, ids) if kind == PIXELS else _imagenet(run, imageset, ids, kind, report)
+    made = _pixels(imageset, ids) if kind == PIXELS else _imagenet(imageset, ids, kind, report)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_array(path, made, {"kind": kind, "n": len(ids), "dim": int(made.shape[1])})
     return made
@@ -75,14 +75,8 @@ def _pixels(imageset: ImageSet, ids: np.ndarray) -> np.ndarray:
     return np.asarray(PCA(count, svd_solver="randomized", random_state=0).fit_transform(x), np.float32)
 
 
-def _imagenet(
-    run: RunFolder, imageset: ImageSet, ids: np.ndarray, kind: str, report: Callable[[float], None] | None
-) -> np.ndarray:
-    from ssrl_core.learning.embedding import embed, untrained_encoder
-    from ssrl_core.specs.run import RunSpec
+def _imagenet(imageset: ImageSet, ids: np.ndarray, kind: str, report: Callable[[float], None] | None) -> np.ndarray:
+    from ssrl_core.runs.pretrained import imagenet_embedding
 
-    spec = run.spec().to_mapping()
-    backbone = {"name": kind.removeprefix("imagenet-"), "stem": "standard", "weights": "imagenet"}
-    encoder = untrained_encoder(RunSpec.from_mapping({**spec, "backbone": backbone}), imageset)
     told = None if report is None else lambda done, count: report(done / max(1, count))
-    return embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device="cpu", batch_size=64, report=told)
+    return imagenet_embedding(imageset, ids, kind.removeprefix("imagenet-"), told)

@@ -31,6 +31,13 @@ def file_of(method: str, k: int, seed: int) -> str:
     return f"clusters_{method}_m{k}.npy"
 
 
+def way_of(method: str, k: int, n: int) -> str:
+    """How `n` images were put into clusters, in words: "mini-batch k-means (4096 images at a time, …)"."""
+    from ssrl_core.analysis import clusters, density_clusters
+
+    return clusters.way(n, k) if method == KMEANS else density_clusters.way(n, k)
+
+
 def clusters_of(
     run: RunFolder,
     x: np.ndarray,

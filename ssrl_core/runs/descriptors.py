@@ -11,6 +11,7 @@ from ssrl_core import stores
 from ssrl_core.errors import DataError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from ssrl_core.datasets.imageset import ImageSet
@@ -35,6 +36,18 @@ def read(imageset: ImageSet) -> pd.DataFrame | None:
         return pd.read_parquet(path)
     except (DataError, OSError, ValueError):
         return None  # not made yet, or damaged: make them again
+
+
+def known(imageset: ImageSet, image_ids: np.ndarray) -> pd.DataFrame:
+    """What is known of some images, a row each: the image set's columns, and descriptors where they are made."""
+    import pandas as pd
+
+    table = imageset.table.iloc[image_ids].reset_index(drop=True)
+    measured = read(imageset)
+    if measured is None:
+        return table
+    new = [name for name in measured.columns if name not in table.columns]
+    return pd.concat([table, measured[new].iloc[image_ids].reset_index(drop=True)], axis=1)
 
 
 def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ssrl_core.analysis import clusters
 from ssrl_core.analysis.clusters import distances_to_own, kmeans, nearest
 from ssrl_core.errors import DataError, SpecError
 
@@ -54,6 +55,18 @@ def test_equal_points_leave_clusters_empty_without_a_warning():
     found = kmeans(np.ones((20, 3)), 4)
     assert found.sizes == (20, 0, 0, 0)
     assert (nearest(np.ones((20, 3)), found, 2)[0][1:] == -1).all()
+
+
+def test_large_tables_are_clustered_by_mini_batches_nearly_as_well(planted, monkeypatch):
+    rng = np.random.default_rng(0)
+    x = (rng.normal(size=(6, 8))[rng.integers(0, 6, 3000)] * 4 + rng.normal(size=(3000, 8))).astype(np.float32)
+    whole = kmeans(x, 6)
+    assert clusters.way(3000, 6) == "k-means (10 starts by k-means++)"
+    monkeypatch.setattr(clusters, "MOST_FULL", 2999)
+    found = kmeans(x, 6)
+    assert clusters.way(3000, 6).startswith("mini-batch k-means (4096 images at a time")
+    assert found.inertia < 1.1 * whole.inertia
+    assert sum(found.sizes) == 3000
 
 
 @pytest.mark.parametrize("k", [0, 6, True, 2.0])

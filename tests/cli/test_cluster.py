@@ -29,6 +29,7 @@ def test_cluster_tells_sizes_scores_and_the_nearest_images(ask):
     assert code == 0
     data = document["data"]
     assert {"run", "k", "file", "sizes", "silhouette", "ami", "nearest"} <= data.keys()
+    assert data["way"] == "k-means (10 starts by k-means++)"
     assert sum(data["sizes"]) == 60
     assert [len(near) for near in data["nearest"]] == [4, 4, 4]
     x, ids = RunFolder(folder.name).embedding()
@@ -47,6 +48,16 @@ def test_cluster_is_found_once_and_kept(ask):
     before = os.stat(folder / first["file"]).st_mtime_ns
     assert ask("cluster", folder.name, "-k", 6)[1]["data"] == first
     assert os.stat(folder / first["file"]).st_mtime_ns == before
+
+
+def test_what_sets_clusters_apart_is_told_in_words_and_numbers(ask, capsys):
+    folder = make_run(n=60, separation=20.0)
+    data = ask("cluster", folder.name, "-k", 3, "--apart")[1]["data"]
+    assert [len(own["effects"]) > 0 for own in data["apart"]] == [True] * 3
+    assert any("% " in own["words"] for own in data["apart"])
+    assert "plates" in data["apart_rests_on"] or "images" in data["apart_rests_on"]
+    assert main(["cluster", folder.name, "-k", "3", "--apart"]) == 0
+    assert data["apart_rests_on"] in capsys.readouterr().out
 
 
 def test_images_without_labels_have_no_ami_and_say_why(ask):

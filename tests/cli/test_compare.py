@@ -33,6 +33,18 @@ def test_two_runs_are_compared(ask):
     assert same["neighbour_overlap"] == 1
 
 
+def test_what_one_separates_and_the_other_does_not_is_told(ask, capsys):
+    run = make_run(n=60).name
+    data = ask("compare", run, run, "-k", "3", "--k2", "6")[1]["data"]
+    assert data["separated"]["first"] == []
+    whole = data["separated"]["second"][0]
+    assert len(whole["parts"]) >= 2
+    for part in whole["parts"]:
+        assert data["contingency"][whole["cluster"]][part["cluster"]] == part["n"]
+    assert main(["compare", run, run, "-k", "3", "--k2", "6"]) == 0
+    assert f"the second separates cluster {whole['cluster']} of the first" in capsys.readouterr().out
+
+
 def test_a_run_is_compared_with_raw_pixels(ask, capsys):
     run = make_run(n=60).name
     code, document = ask("compare", run, "pixels", "-k", "3", "--k2", "4")

@@ -12,6 +12,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.figures.doses import dose_figure
 from ssrl_core.figures.files import figure_file
 from ssrl_core.figures.plate import plate_figure
+from ssrl_core.figures.score_over_k import over_k_table, score_over_k
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,19 @@ def test_a_plate_is_drawn_with_its_scale():
 def test_untreated_cells_stand_left_of_the_lowest_dose(figure):
     assert min(figure.data[1].x) < 0.01
     assert figure.layout.xaxis.ticktext[0] == "0"
+
+
+def test_scores_over_k_are_drawn_with_the_names_of_their_lines_and_as_a_table():
+    scores = {k: {"ami": 0.1 * k, "silhouette": 0.5 - 0.05 * k, "inertia": 9.0} for k in (2, 4, 3)}
+    scores[4]["ami"] = None
+    fig = score_over_k(scores, chosen=3)
+    assert [note.text for note in fig.layout.annotations] == ["AMI", "silhouette"]
+    named = figure_file(fig, "png")
+    fig.layout.annotations = ()
+    assert named != figure_file(fig, "png")
+    table = over_k_table(scores)
+    assert table["k"].tolist() == [2, 3, 4]
+    assert table["ami"].isna().tolist() == [False, False, True]
 
 
 def test_another_kind_is_refused(figure):

@@ -1,9 +1,14 @@
 """Figures for a paper: three kinds, captions, many points, nothing to draw."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.errors import SpecError
+from ssrl_core.figures.counts_file import counts_file
 from ssrl_core.figures.gallery_file import gallery_file
 from ssrl_core.figures.map_file import map_file
 from ssrl_core.figures.matrix_file import matrix_file
@@ -47,6 +52,19 @@ def test_galleries_and_matrices_are_files(kind):
     rows = [("ring", "4 images", "#0072b2", images), ("Cluster 1", "1 image", "#e69f00", images[:1])]
     assert gallery_file(rows, kind, title="t", caption="c").startswith(HEADS[kind])
     assert matrix_file(np.array([[3, 0], [1, 9]]), ["a", "b"], ["c", "d"], kind).startswith(HEADS[kind])
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_what_a_selection_is_made_of_is_a_file(kind):
+    counts = counts_of_codes(np.array([0, 0, 1, 2, -1]), ["taxol", "DMSO", "costs $5"], np.array([1, 1, 1, 0, 1], bool))
+    assert counts_file(counts, kind, colours={"taxol": "#0072b2"}, caption="c").startswith(HEADS[kind])
+
+
+def test_images_without_names_are_a_grid():
+    images = np.random.default_rng(0).integers(0, 255, (12, 9, 9, 3)).astype(np.uint8)
+    named = gallery_file([("ring", "", "#0072b2", images)], "png")
+    grid = gallery_file([("", "", "", images), ("", "", "", images[:3])], "png")
+    assert Image.open(io.BytesIO(grid)).size[0] < Image.open(io.BytesIO(named)).size[0]
 
 
 def test_another_kind_is_refused():

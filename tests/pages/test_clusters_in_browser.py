@@ -39,6 +39,12 @@ def open_map(page, address, folder):
     return points, screen
 
 
+def around(points):
+    """An outline around the middle of the points."""
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    return points.mean(0) + 0.3 * np.ptp(points, axis=0) * np.column_stack([np.cos(angles), np.sin(angles)])
+
+
 def drag(page, corners):
     page.mouse.move(*corners[0])
     page.mouse.down()
@@ -64,9 +70,7 @@ def test_the_map_answers_hover_click_lasso_box_and_legend(address, page):
     page.get_by_role("heading", name=f"Image {ids[lonely]}").wait_for()
     page.get_by_text("Most like it").wait_for()
 
-    middle, reach = points.mean(0), 0.3 * np.ptp(points, axis=0)
-    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    outline = middle + reach * np.column_stack([np.cos(angles), np.sin(angles)])
+    outline = around(points)
     drag(page, [screen(corner) for corner in outline])
     page.get_by_text("inside the outline").wait_for()
     expected = int(inside(points, outline).sum())
@@ -114,6 +118,30 @@ def test_a_cell_of_the_matrix_selects_on_both_maps(address, page):
     cell.click()
     page.get_by_role("heading", name=f"{count} images").wait_for()
     page.get_by_text("Clusters of B that they are in").wait_for()
+
+
+def test_a_copied_address_shows_the_same_view_in_another_browser(address, page):
+    make_imageset(600, side=16)
+    folder = make_run(n=120)
+    points, screen = open_map(page, address, folder)
+    drag(page, [screen(corner) for corner in around(points)])
+    page.get_by_text("inside the outline").wait_for()
+    page.locator(".map .legend button").first.click()
+    page.mouse.move(*screen(points.mean(0)))
+    page.mouse.wheel(0, -300)
+    page.wait_for_url("**at=**")
+    page.wait_for_url("**hide=**")
+    link = page.url
+    told = page.get_by_role("heading", name="images").inner_text()
+    other = page.context.browser.new_page(viewport=page.viewport_size)
+    other.goto(link)
+    other.locator(".map[data-ready]").wait_for()
+    other.get_by_role("heading", name=told).wait_for()
+    assert other.locator(".map .legend button").first.get_attribute("aria-pressed") == "false"
+    other.wait_for_timeout(1500)
+    assert other.url == link
+    drawn = [p.evaluate("document.querySelector('canvas.points').toDataURL()") for p in (page, other)]
+    assert drawn[0] == drawn[1]
 
 
 def test_the_keyboard_goes_from_point_to_point(address, page):

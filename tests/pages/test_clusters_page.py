@@ -7,31 +7,20 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cluster_files, cluster_names, cluster_state
+from pages.ui import cluster_files, cluster_names, cluster_selection_files, cluster_state
 from pages.ui.cluster_choice import Choice
 from pages.ui.cluster_names import cluster_facet, names_of
 from pages.ui.cluster_scene import clusters_of, facet, load_scene, scores_of, stamp_of
 from pages.ui.cluster_state import Selected
 from pages.ui.cluster_table import csv, parquet
 from ssrl_core import stores
-from tests.kit import ROOT, make_imageset, make_run
+from ssrl_core.runs import selections
+from tests.kit import make_imageset, make_run
+from tests.paging import opened, text_of
 
 
-def page(run=None, **session) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90)
-    if run is not None:
-        test.query_params["run"] = run
-    test = test.run().switch_page("pages/4_Clusters.py")
-    for name, value in session.items():
-        test.session_state[name] = value
-    test = test.run()
-    assert not test.exception, test.exception[0].value if test.exception else ""
-    return test
-
-
-def text_of(test: AppTest) -> str:
-    blocks = [str(block.proto.body) for block in test.get("html")]
-    return " ".join([*blocks, *(m.value for m in test.main if hasattr(m, "value") and isinstance(m.value, str))])
+def page(run=None, address=None, **session) -> AppTest:
+    return opened("pages/4_Clusters.py", {"run": run, **(address or {})}, **session)
 
 
 def test_without_runs_the_page_says_so_and_offers_to_train():
@@ -91,6 +80,15 @@ def test_the_slider_finds_other_clusters_and_keeps_them():
     assert test.query_params["k"] in ("5", ["5"])
 
 
+def test_the_page_says_when_it_takes_mini_batches(monkeypatch):
+    from ssrl_core.analysis import clusters
+
+    folder = make_run(n=60)
+    assert "By k-means (10 starts by k-means++), in the embedding" in text_of(page(folder.name, k=5))
+    monkeypatch.setattr(clusters, "MOST_FULL", 50)
+    assert "By mini-batch k-means" in text_of(page(folder.name, k=6))
+
+
 def test_a_collapsed_embedding_and_one_class_are_answered():
     folder = make_run(n=30)
     np.save(folder / "embedding.npy", np.ones((30, 8), np.float32))
@@ -126,6 +124,38 @@ def test_selected_images_are_counted(scene):
     assert "7 images" in text
     assert "inside the outline" in text
     assert "Tick: share of all images" in text
+
+
+def test_a_link_selects_what_it_names(scene):
+    first, last = int(scene.ids[0]), int(scene.ids[4])
+    test = page(scene.run_id, {"sel": f"{first}.{last}", "focus": str(last)})
+    assert "2 images" in text_of(test)
+    assert f"Image {last}" in text_of(test)
+    test.button(key="selection-clear").click().run()
+    assert "sel" not in test.query_params
+    assert "Clear" not in [button.label for button in test.button]
+
+
+def test_a_link_sets_the_method_and_its_size(scene):
+    test = page(scene.run_id, {"method": "HDBSCAN", "least": "6"})
+    assert test.select_slider(key="least").value == 6
+    assert "By HDBSCAN (at least 6 images a cluster)" in text_of(test)
+
+
+def test_what_is_selected_is_in_the_address(scene):
+    chosen = scene.ids[:3]
+    test = page(scene.run_id, **{"clusters-selected": Selected(scene.images, chosen, "inside the outline")})
+    named = test.query_params["sel"]
+    named = named if isinstance(named, str) else named[-1]
+    assert named == selections.name_of(chosen)
+    assert "3 images" in text_of(page(scene.run_id, {"sel": named}))
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"sel": "all"}, "sel must be"), ({"focus": "99999"}, "focus must be")])
+def test_a_link_that_names_no_images_is_answered(scene, wrong, said):
+    test = page(scene.run_id, wrong)
+    assert said in test.warning[0].value
+    assert "Nothing is selected." in text_of(test)
 
 
 def test_an_image_in_focus_is_shown_with_what_is_known_of_it(scene):
@@ -298,3 +328,14 @@ def test_the_figures_of_a_run_have_captions_that_say_what_they_show(scene):
     assert "found in the embedding and not on the map" in cluster_files.map_caption(scene, clustering, choice, {})
     assert cluster_files.map_of(scene, clustering, choice, names, "svg").startswith(b"<?xml")
     assert cluster_files.galleries_of(scene, clustering, choice, names, "pdf").startswith(b"%PDF")
+    scores = {k: scores_of(scene, k) for k in (3, 4)}
+    assert cluster_files.scores_of(scene, scores, 3, "svg").startswith(b"<?xml")
+
+
+def test_a_selection_is_taken_home_as_figures(scene):
+    chosen = np.arange(60) < 7
+    names = names_of(scene, clusters_of(scene, 3), 3)
+    assert cluster_selection_files.images_of(scene, chosen, "inside the box", "pdf").startswith(b"%PDF")
+    of = (scene, clusters_of(scene, 3), names, chosen, "inside the box", "kind")
+    assert cluster_selection_files.counts_of(*of, "svg").startswith(b"<?xml")
+    assert cluster_selection_files.table_of(*of)["selected"].sum() == 7

@@ -4,34 +4,20 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import compare_matrix, compare_recipes, compare_scene
+from pages.ui import compare_files, compare_matrix, compare_recipes, compare_scene, compare_splits
 from pages.ui.cluster_state import Selected, selected
 from pages.ui.compare_maps import MOVED, OF_A, colours, told
 from pages.ui.compare_numbers import compared
 from ssrl_core.runs import baseline, marks
 from ssrl_core.runs.folder import RunFolder
-from tests.kit import ROOT, make_imageset, make_run
+from tests.kit import make_imageset, make_run
+from tests.paging import opened, text_of
 
 FLIPPED = {"name": "flipped", "steps": [{"transform": "horizontal_flip"}, {"transform": "rotation", "degrees": 20}]}
 
 
 def page(first=None, second=None, **session) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
-    if first is not None:
-        test.query_params["run"] = first
-    if second is not None:
-        test.query_params["beside"] = second
-    test = test.run().switch_page("pages/6_Compare.py")
-    for name, value in session.items():
-        test.session_state[name] = value
-    test = test.run()
-    assert not test.exception, test.exception[0].value if test.exception else ""
-    return test
-
-
-def text_of(test: AppTest) -> str:
-    blocks = [str(block.proto.body) for block in test.get("html")]
-    return " ".join([*blocks, *(m.value for m in test.main if hasattr(m, "value") and isinstance(m.value, str))])
+    return opened("pages/6_Compare.py", {"run": first, "beside": second}, **session)
 
 
 @pytest.fixture
@@ -55,7 +41,7 @@ def test_two_runs_are_shown_with_what_differs(runs):
     text = text_of(page(*runs))
     for words in ("AMI between their clusters", "CKA of the embeddings", "60 shared images", "Images that moved"):
         assert words in text
-    assert '<li class="own">mirrored' in text or 'class="own"' in text
+    assert '<p class="own">' in text
     assert "epochs 2, 5" in text
 
 
@@ -91,6 +77,18 @@ def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
     ):
         compare_matrix.on_matrix(pair, event)
         np.testing.assert_array_equal(selected(pair.a.scene.images).image_ids, pair.ids[chosen])
+
+
+def test_every_figure_is_taken_home_with_its_caption(runs, pair):
+    for draw in (
+        lambda kind: compare_files.map_of(pair, pair.b, OF_A, kind),
+        lambda kind: compare_files.matrix_of(pair, kind),
+        lambda kind: compare_files.moved_of(pair, kind),
+    ):
+        assert draw("svg").startswith(b"<?xml")
+    table = compare_files.contingency_table(pair)
+    assert table.shape == (3, 5)
+    assert table.drop(columns="cluster").to_numpy().sum() == 60
 
 
 def test_matched_clusters_lie_on_the_diagonal():
@@ -146,3 +144,49 @@ def test_seeds_give_mean_and_sd():
     assert table["pairs"].tolist() == [3]
     assert "±" in table["CKA"][0]
     assert third in [run.id for run in compare_scene.seeds(compare_scene.open_pair(first, second, (3, 3)).a)]
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.full((60, 8), np.nan, np.float32), "diverged"),
+        (np.zeros((0, 8), np.float32), "embedding"),
+        (np.ones((12, 8), np.float32), "12 rows"),
+    ],
+)
+def test_a_side_that_cannot_be_looked_at_is_said(runs, x, said):
+    folder = RunFolder(runs[1]).path
+    np.save(folder / "embedding.npy", x)
+    (folder / "clusters_kmeans_k3_s0.npy").unlink()
+    test = page(*runs)
+    assert any(said in box.value for box in [*test.warning, *test.error])
+
+
+def test_a_collapsed_side_is_compared():
+    first, second = make_run(n=60).name, make_run(n=60, spec={"seed": 9}, seed=9)
+    np.save(second / "embedding.npy", np.ones((60, 8), np.float32))
+    text = text_of(page(first, second.name, ka=4, kb=4))
+    assert "CKA of the embeddings" in text
+    assert "60 shared images" in text
+
+
+def test_a_link_selects_on_both_maps(runs, pair):
+    ids = pair.ids[:3]
+    link = {"run": runs[0], "beside": runs[1], "sel": ".".join(str(i) for i in ids)}
+    test = opened("pages/6_Compare.py", link)
+    assert "3 images" in text_of(test)
+    assert "Clusters of B that they are in" in text_of(test)
+
+
+def test_what_one_separates_and_the_other_does_not_is_shown_and_selected(runs, monkeypatch):
+    from pages.ui import cluster_state
+
+    text = text_of(page(runs[0], "same", ka=3, kb=6))
+    assert "B separates what A puts together." in text
+    pair = compare_scene.open_pair(runs[0], "same", (3, 6))
+    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    a, b = pair.clusters
+    part = int(np.bincount(b[a == 0]).argmax())
+    compare_splits._picked(pair, pair.b, {"kind": "head", "name": f"0:{part}"})
+    chosen = selected(pair.a.scene.images)
+    np.testing.assert_array_equal(chosen.image_ids, pair.ids[(a == 0) & (b == part)])

@@ -1,0 +1,103 @@
+"""Selections of images that an address names: few images are written out in it, many are kept under a short name.
+
+"3-7.12.40"     images 3 to 7, 12 and 40
+"@9f2c41d07ab3" kept in `models/selections/`, by the hash of its content
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError, SpecError
+
+Ids = NDArray[np.int64]
+
+LONGEST = 600  # characters that an address takes; longer selections are kept
+MOST_KEPT = 500
+_FOLDER = "selections"
+_WRITTEN = re.compile(r"\d{1,12}(-\d{1,12})?(\.\d{1,12}(-\d{1,12})?)*")
+
+
+def written(image_ids: Ids) -> str:
+    """Images as text, the runs among them from-to.
+
+    Args:
+        image_ids: (m,) ascending.
+    """
+    ids = np.asarray(image_ids, np.int64)
+    if not len(ids):
+        return ""
+    ends = np.flatnonzero(np.diff(ids) != 1)
+    firsts, lasts = ids[np.r_[0, ends + 1]], ids[np.r_[ends, len(ids) - 1]]
+    return ".".join(f"{a}" if a == b else f"{a}-{b}" for a, b in zip(firsts, lasts, strict=True))
+
+
+def name_of(image_ids: Ids) -> str:
+    """What an address says for a selection: the images themselves, or the name that it is kept under from now on."""
+    ids = np.asarray(image_ids, np.int64)
+    ends = int((np.diff(ids) != 1).sum()) + 1 if len(ids) else 0
+    if ends <= LONGEST:
+        text = written(ids)
+        if len(text) <= LONGEST:
+            return text
+    return "@" + _keep(ids)
+
+
+def read(name: str, most: int) -> Ids:
+    """The images of an address, ascending.
+
+    Args:
+        most: images that there are; those beyond are left out.
+
+    Raises:
+        SpecError: it names none.
+        DataError: the kept selection is not here, or damaged.
+    """
+    if name.startswith("@"):
+        return _kept(name[1:], most)
+    if not _WRITTEN.fullmatch(name):
+        rule = "images as in 3-7.12, or @ and the name of a kept selection"
+        raise SpecError(where="Address", field="sel", rule=rule, value=name[:80])
+    chosen = np.zeros(most, bool)
+    for part in name.split("."):
+        first, _, last = part.partition("-")
+        chosen[int(first) : int(last or first) + 1] = True
+    return np.flatnonzero(chosen).astype(np.int64)
+
+
+def _keep(ids: Ids) -> str:
+    """Write it down, once; the oldest go when there are more than 500."""
+    chosen = np.zeros(int(ids[-1]) + 1, bool)
+    chosen[ids] = True
+    bits = np.packbits(chosen, bitorder="little")
+    name = hashlib.sha256(bits.tobytes()).hexdigest()[:12]
+    folder = stores.models_root() / _FOLDER
+    path = folder / f"{name}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        stores.replace(path, lambda file: np.save(file, bits, allow_pickle=False))
+        for old in sorted(folder.glob("*.npy"), key=lambda p: p.stat().st_mtime)[:-MOST_KEPT]:
+            old.unlink(missing_ok=True)
+    return name
+
+
+def _kept(name: str, most: int) -> Ids:
+    path = stores.models_root() / _FOLDER / f"{name}.npy"
+    if not re.fullmatch(r"[0-9a-f]{12}", name) or not path.is_file():
+        raise DataError(
+            where="Address",
+            field="sel",
+            rule="a selection that is kept in this store",
+            value=f"@{name[:40]}",
+            remedy="An address of many images holds in the store it was made in; a tag keeps them with their run.",
+        )
+    try:
+        bits = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(where=str(path), field="selection", rule="readable", value=str(error)) from error
+    return np.flatnonzero(np.unpackbits(bits, bitorder="little")[:most]).astype(np.int64)

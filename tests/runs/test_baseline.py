@@ -1,0 +1,41 @@
+"""What a run is set beside without a second run."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.runs import baseline
+from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.pretrained import imagenet_embedding
+from ssrl_core.runs.rows import imageset_of
+from ssrl_core.specs.backbones import BACKBONES
+from tests.kit import make_run, shared
+
+FOREIGN = {"method": "pretrained", "backbone": {"name": "tiny_cnn"}}
+
+
+@pytest.mark.parametrize("spec", [{}, FOREIGN])
+def test_the_imagenet_network_is_the_same_beside_every_run(spec):
+    name = "vgg16_features.safetensors"
+    shutil.copy(shared(f"data/weights/{name}"), stores.weights_root() / name)
+    run = RunFolder(make_run(n=20, spec=spec).name)
+    made = baseline.make(run, "imagenet-vgg16")
+    ids = run.embedding_ids()[run.evaluated()]
+    np.testing.assert_allclose(made, imagenet_embedding(imageset_of(run.spec()), ids, "vgg16"), rtol=1e-4, atol=1e-4)
+    assert made.std(axis=0).max() > 0
+    np.testing.assert_array_equal(baseline.read(run, "imagenet-vgg16"), made)
+
+
+def test_weights_that_are_not_here_and_unknown_baselines_are_said():
+    run = RunFolder(make_run(n=20).name)
+    with pytest.raises(SpecError, match="one of pixels"):
+        baseline.make(run, "imagenet-lenet")
+    assert baseline.read(run, "imagenet-vgg16") is None
+
+
+def test_every_baseline_that_is_offered_is_a_backbone():
+    networks = {kind.removeprefix("imagenet-") for kind in baseline.BASELINES if kind != baseline.PIXELS}
+    assert networks <= set(BACKBONES)

@@ -1,0 +1,58 @@
+"""Selections that an address names."""
+
+import numpy as np
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError, SpecError
+from ssrl_core.runs import selections
+
+
+@pytest.mark.parametrize(
+    ("ids", "text"), [([], ""), ([7], "7"), ([3, 4, 5, 9], "3-5.9"), ([0, 2, 3], "0.2-3"), ([1, 3, 5], "1.3.5")]
+)
+def test_few_images_are_written_out(ids, text):
+    assert selections.name_of(np.array(ids, np.int64)) == text
+    if ids:
+        assert selections.read(text, 100).tolist() == ids
+
+
+def test_many_images_are_kept_once_and_come_back_exactly():
+    ids = np.flatnonzero(np.random.default_rng(0).random(50_000) < 0.3)
+    name = selections.name_of(ids)
+    assert name.startswith("@")
+    assert len(name) == 13
+    assert selections.name_of(ids) == name
+    np.testing.assert_array_equal(selections.read(name, 50_000), ids)
+    assert len(list((stores.models_root() / "selections").glob("*.npy"))) == 1
+
+
+def test_a_long_run_of_images_needs_no_keeping():
+    assert selections.name_of(np.arange(400_000)) == "0-399999"
+    assert len(selections.read("0-399999", 300_000)) == 300_000
+
+
+@pytest.mark.parametrize("name", ["x", "1-", "-1", "1..2", "3;4", "1.2.", "9" * 20])
+def test_what_names_no_images_is_refused(name):
+    with pytest.raises(SpecError, match="sel must be"):
+        selections.read(name, 10)
+
+
+@pytest.mark.parametrize("name", ["@", "@abc", "@0123456789ab", "@../../../x"])
+def test_a_selection_that_is_not_here_is_said(name):
+    with pytest.raises(DataError, match="kept in this store"):
+        selections.read(name, 10)
+
+
+def test_a_damaged_selection_is_said():
+    name = selections.name_of(np.arange(0, 9000, 2))
+    (stores.models_root() / "selections" / f"{name[1:]}.npy").write_bytes(b"no array")
+    with pytest.raises(DataError, match="selection must be readable"):
+        selections.read(name, 9000)
+
+
+def test_the_oldest_selections_go(monkeypatch):
+    monkeypatch.setattr(selections, "MOST_KEPT", 3)
+    for start in range(6):
+        selections.name_of(np.arange(start, 9000, 3 + start))
+    assert len(list((stores.models_root() / "selections").glob("*.npy"))) == 3
