@@ -35,8 +35,9 @@ class Side:
     method: str
 
     def said(self, cluster: int) -> str:
-        """Its name, else its number with the side that counts so: cluster 2 of A is not cluster 2 of B."""
-        return self.names.mark(cluster).name or f"{self.letter}{cluster}"
+        """Its name or number with the side that means it: cluster 2 of A is not cluster 2 of B."""
+        name = self.names.mark(cluster).name
+        return f"{name} ({self.letter})" if name else f"{self.letter}{cluster}"
 
     @property
     def place(self) -> str:
