@@ -24,23 +24,24 @@ ZERO, ONE, HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
 """float32 numbers: a literal in a kernel would be float64, and half as fast."""
 
 
+_jit = cast(Any, numba.njit)  # its stubs do not know every option
 _ALWAYS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}  # nobody calls them from C
 
 
 def kernel(function: F) -> F:
     """A compiled function whose sums keep their order (a multiplication and an addition may become one)."""
-    return cast(F, numba.njit(cache=True, fastmath={"contract"}, **_ALWAYS)(function))
+    return cast(F, _jit(cache=True, fastmath={"contract"}, **_ALWAYS)(function))
 
 
 def part(function: F) -> F:
     """A compiled function that only kernels call, never Python; it is kept on disk within them."""
-    return cast(F, numba.njit(fastmath={"contract"}, no_cpython_wrapper=True, **_ALWAYS)(function))
+    return cast(F, _jit(fastmath={"contract"}, no_cpython_wrapper=True, **_ALWAYS)(function))
 
 
 def summing(function: F) -> F:
     """A part whose sums are taken in several lanes; the same for an image wherever it stands."""
     flags = {"contract", "reassoc", "nsz"}
-    return cast(F, numba.njit(fastmath=flags, no_cpython_wrapper=True, **_ALWAYS)(function))
+    return cast(F, _jit(fastmath=flags, no_cpython_wrapper=True, **_ALWAYS)(function))
 
 
 def plain(values: Any, dtype: Any) -> Array:

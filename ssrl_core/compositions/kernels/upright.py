@@ -84,7 +84,7 @@ def resample(
 
 
 @part
-def taps(axis: int, m: int, lines: Array, stages: Array, old: int, new: int, scratch: tuple[Array, ...]) -> int:
+def taps(axis: np.int64, m: int, lines: Array, stages: Array, old: int, new: int, scratch: tuple[Array, ...]) -> int:
     """Which places each output place is a weighted sum of; returns how many."""
     index, weights, seen, line = scratch[0], scratch[1], scratch[2], scratch[3]
     scale, offset = lines[axis, m, 0], lines[axis, m, 1]
