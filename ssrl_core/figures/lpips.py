@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -113,8 +114,9 @@ def lpips_by_step(
         )
     if title is None:
         most = max(drops, key=lambda row: row[1], default=None)
-        title = f"Adds most: {most[0]}" if most and most[2] > 0 else "No step adds to LPIPS by itself"
-    style(fig, title=title, x="LPIPS that goes with the step", height=height or 96 + 30 * len(drops), theme=theme)
+        name = re.split("[:,]", most[0])[0] if most and most[2] > 0 else ""
+        title = f"Adds most: {name}" if name else "No step adds to LPIPS by itself"
+    style(fig, title=title, x="drop of LPIPS", height=height or 96 + 30 * len(drops), theme=theme)
     fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     fig.update_xaxes(rangemode="tozero", showgrid=True)
     ticks = [_wrapped(row[0]) for row in reversed(drops)]

@@ -122,7 +122,7 @@ def test_lpips_by_step_keeps_the_recipes_order_and_names_what_adds_most():
     ]
     figure = lpips_by_step(rows)
     assert [text.partition(",")[0] for text in figure.layout.yaxis.ticktext] == ["blur", "crop", "flip"]
-    assert figure.layout.title.text == "Adds most: crop, always"
+    assert figure.layout.title.text == "Adds most: crop"
     middle = figure.data[1]
     assert (middle.x[0] - middle.error_x.arrayminus[0], middle.x[0] + middle.error_x.array[0]) == pytest.approx(
         (0.15, 0.25)
