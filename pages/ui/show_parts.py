@@ -27,7 +27,13 @@ CSS = f"""
 .vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {theme.LINE}; }}
 .vl-two th {{ color: {theme.QUIET}; font-weight: 400; border: 0; }}
 .vl-two td:first-child, .vl-two th:first-child {{ text-align: left; padding-left: 0; }}
-@media print {{ .st-key-show-choices, .stDownloadButton, [data-testid="stExpander"] {{ display: none; }} }}
+@media print {{
+  .st-key-show-choices, .stDownloadButton, [data-testid="stSidebar"], [data-testid="stHeader"] {{ display: none; }}
+  [data-testid="stExpander"]:not(:has(details[open])) {{ display: none; }}
+  .vl-wall, .vl-two, .stPlotlyChart {{ break-inside: avoid; }}
+  .vl-wall {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
+  .vl-name, .vl-shown {{ break-after: avoid; }}
+}}
 """
 
 
@@ -122,8 +128,7 @@ def _compared(told: Told, found: pd.DataFrame, first: str, second: str) -> str:
         if not row["cells_1"] or not row["cells_2"]:
             continue
         sure = row["low"] > 0 or row["high"] < 0
-        change = f"{100 * row['difference']:+.0f} points ({100 * row['low']:+.0f} to {100 * row['high']:+.0f})"
-        change = change.replace("-", "−")
+        change = f"{_points(row['difference'])} points ({_points(row['low'])} to {_points(row['high'])})"
         lines.append(
             f'<tr><td><span style="color:{group.colour}">●</span> {html.escape(group.name)}</td>'
             f"<td>{percent(row['share_1'])} of {row['cells_1']:.0f}</td><td>{percent(row['share_2'])} of "
@@ -136,6 +141,12 @@ def _present(told: Told) -> list[str]:
     if told.compounds is None:
         return []
     return [str(name) for name in pd.Series(told.compounds[told.kept]).value_counts().index]
+
+
+def _points(share: float) -> str:
+    """Percentage points with their sign, and 0 without one."""
+    whole = round(100 * share)
+    return f"{whole:+d}".replace("-", "−") if whole else "0"
 
 
 def choose_group(told: Told, label: str, *, key: str) -> Group:

@@ -23,7 +23,9 @@ _SAMPLE = 400
 
 CSS = f"""
 .vl-wall {{ background: {theme.IMAGE_GROUND}; border-radius: 6px; padding: 6px; display: grid; gap: 4px;
-  grid-template-columns: repeat(auto-fill, minmax(var(--cell), 1fr)); }}
+  grid-template-columns: repeat(8, 1fr); }}
+.vl-wall.few {{ grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); }}
+@media (max-width: 700px) {{ .vl-wall:not(.few) {{ grid-template-columns: repeat(4, 1fr); }} }}
 .vl-wall i {{ display: block; aspect-ratio: var(--ratio); background-image: var(--sheet); background-repeat: no-repeat;
   background-size: calc(100% * var(--across)) auto; border-radius: 2px; position: relative; }}
 .vl-wall .bar {{ position: absolute; right: 6%; bottom: 9%; height: 3px; background: #fff; }}
@@ -84,8 +86,12 @@ def bar_um(width_um: float) -> float:
     return float(min(_BARS_UM, key=lambda um: abs(np.log(um / (width_um / 4)))))
 
 
-def wall(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, tips: Sequence[str], *, cell_px: int = 112) -> str:
-    """Cells side by side; the first carries the scale bar, if the size of a pixel is known."""
+def wall(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, tips: Sequence[str], *, few: bool = False) -> str:
+    """Cells side by side; the first carries the scale bar, if the size of a pixel is known.
+
+    Args:
+        few: as many a row as fit, for a narrow place; else eight, and four on a phone, so that rows are full.
+    """
     ids = tuple(int(i) for i in ids)
     if not ids:
         return '<p class="vl-quiet">No such cells among those chosen.</p>'
@@ -100,8 +106,8 @@ def wall(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, tips: Seque
         said = html.escape(tip)
         cells.append(f'<i style="background-position:{x:.3f}% {y:.3f}%" title="{said}">{inside}</i>')
     _, height, width = imageset.shape
-    style = f"--sheet:url(data:image/png;base64,{sheet});--across:{across};--cell:{cell_px}px;--ratio:{width}/{height}"
-    return f'<div class="vl-wall" style="{style}">{"".join(cells)}</div>'
+    style = f"--sheet:url(data:image/png;base64,{sheet});--across:{across};--ratio:{width}/{height}"
+    return f'<div class="vl-wall{" few" if few else ""}" style="{style}">{"".join(cells)}</div>'
 
 
 def gallery_png(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, *, columns: int = 8) -> bytes:

@@ -59,7 +59,7 @@ def _well(told: Told, well: str, rows: Array, what: str, look: Look, count: int)
         return
     words = f"{html.escape(what)}, {len(rows)} cells" if what else f"{len(rows)} cells"
     st.html(f'<div class="vl-name">{html.escape(well)} <small>{words}</small></div>')
-    st.html(wall(told.scene.imageset, told.scene.ids[rows[:count]], look, tips(told, rows[:count]), cell_px=92))
+    st.html(wall(told.scene.imageset, told.scene.ids[rows[:count]], look, tips(told, rows[:count]), few=True))
 
 
 def _tidied(wells: Array) -> Array:

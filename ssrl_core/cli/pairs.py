@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ssrl_core.errors import SpecError
 
 
-def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str | None = None) -> tuple[str, str]:
+def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str = "") -> tuple[str, str]:
     """`seed=5` -> (seed, 5); the first `=` parts them.
 
     Raises:

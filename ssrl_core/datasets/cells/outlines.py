@@ -63,7 +63,7 @@ def _tidied_parts(parts: list[tuple[int, Box, Array]], shape: tuple[int, ...]) -
 
 def _first_pixel(box: Box, own: Array, width: int) -> int:
     row, column = divmod(int(np.argmax(own)), own.shape[1])
-    return (box[0].start + row) * width + box[1].start + column
+    return int((box[0].start + row) * width + box[1].start + column)
 
 
 def _boxes(regions: Array) -> Iterator[tuple[int, Box]]:

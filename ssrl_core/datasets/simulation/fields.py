@@ -107,11 +107,11 @@ def draw_field(settings: FieldSettings | None = None, *, seed: int = 0, number: 
     return Field(pixels, *_seen(drawing.nuclei[0], table))
 
 
-def draw_screen(
+def screen_settings(
     settings: FieldSettings | None = None, *, seed: int = 0, replicates: int = 3
-) -> Iterator[tuple[dict[str, Any], Field]]:
-    """Every field of a screen (`screen.screen`), well by well: what is known of the field, and the field."""
-    base, number = settings or FieldSettings(), 0
+) -> Iterator[tuple[dict[str, Any], FieldSettings]]:
+    """What every field of a screen (`screen.screen`) is drawn with, well by well: what is known of it, its settings."""
+    base = settings or FieldSettings()
     for well in screen(Chance(seed, 0), replicates).to_dict("records"):
         own = replace(
             base,
@@ -124,8 +124,15 @@ def draw_screen(
         )
         for site in range(1, SITES + 1):
             known = {k: well[k] for k in ("plate", "well", "replicate", "compound", "dose", "dose_unit")}
-            yield {**known, "site": site}, draw_field(own, seed=seed, number=number)
-            number += 1
+            yield {**known, "site": site}, own
+
+
+def draw_screen(
+    settings: FieldSettings | None = None, *, seed: int = 0, replicates: int = 3
+) -> Iterator[tuple[dict[str, Any], Field]]:
+    """Every field of a screen: what is known of the field, and the field."""
+    for number, (known, own) in enumerate(screen_settings(settings, seed=seed, replicates=replicates)):
+        yield known, draw_field(own, seed=seed, number=number)
 
 
 def write_fields(
