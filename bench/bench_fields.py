@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -45,7 +45,9 @@ def measure(options: Options) -> Iterator[Item]:
             yield _import(table, drawn, options)
         if FIELD in wanted:
             yield _one_field(drawn, options)
-        if MEMORY in wanted:
+        if MEMORY in wanted and find_spec("resource") is None:
+            print(f"{MEMORY} is left out: this system does not tell it", file=sys.stderr)
+        elif MEMORY in wanted:
             yield _memory(table, drawn)
         if QUALITY in wanted:
             yield _quality(drawn)
@@ -98,6 +100,8 @@ def _memory(table: Path, drawn: Drawn) -> Item:
 
 def _peak_mb(table: str) -> float:
     """What this process held at most while it imported."""
+    import resource  # not on Windows
+
     import_fields(table, "bench-memory", settings=CellSettings(size=_SIZE))
     delete("bench-memory")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere

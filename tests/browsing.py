@@ -58,6 +58,12 @@ def tab(*, width: int = 1440, height: int = 1000, timeout_s: float = 60.0) -> It
             browser.close()
 
 
+def settled(page: Any) -> None:
+    """Wait until the server has drawn the page: a click before that may be overtaken by what is still on its way."""
+    page.wait_for_timeout(400)  # until it says that it works
+    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
+
+
 def _wait_for(url: str) -> None:
     for _ in range(300):
         try:

@@ -6,8 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from bench.room.timing import Work
+
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextmanager
@@ -18,7 +21,9 @@ def two_processes(module: str, case: str) -> Iterator[Work]:
         module: has `work_of(case)`, the work of one process.
     """
     command = [sys.executable, "-m", "bench.room.cores", module, case]
-    children = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) for _ in range(2)
+    ]
 
     def both() -> int:
         for child in children:

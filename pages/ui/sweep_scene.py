@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,7 +190,8 @@ def values_by_run() -> dict[str, str]:
     files = sorted(sweep_files.path_of("any").parent.glob("*.json"))
     found: dict[str, str] = {}
     for file in files:
-        found |= _values_of(str(file), file.stat().st_mtime_ns)
+        with contextlib.suppress(FileNotFoundError):  # the sweep was deleted just now
+            found |= _values_of(str(file), file.stat().st_mtime_ns)
     return found
 
 

@@ -167,7 +167,8 @@ def go() -> None:
 
 
 def _try(work: Callable[[], Any]) -> None:
-    """Do it; what goes wrong is said on the sheet."""
+    """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
+    train_state.move()
     try:
         work()
     except (SSRLError, OSError) as error:

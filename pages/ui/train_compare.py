@@ -49,6 +49,8 @@ def _buttons() -> None:
 
 def _body(ids: list[str]) -> None:
     found = runs_compared.compared(ids, MOST)
+    if len(found.rows) < 2:
+        st.rerun()  # one of them was deleted meanwhile
     with frame.guard():
         st.html(who_html(found))
         _curves(found)

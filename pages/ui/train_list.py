@@ -34,11 +34,11 @@ def _body() -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         text, states = _text(), _states()
     shown = finding.chosen(rows, text, states)
+    _number(shown)
     _choice(rows)
     if not shown:
         frame.quiet("No run is like that. Take words or states out of the search.")
         return
-    _number(shown)
     st.dataframe(
         run_list.table(shown),
         hide_index=True,
@@ -123,9 +123,14 @@ def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> Non
 
 
 def _number(shown: list[dict[str, Any]]) -> None:
-    """A table of other runs is another table: ticks count rows, and must never come to mean other runs."""
+    """A table of other runs is another table: ticks count rows, and must never come to mean other runs.
+
+    What was ticked in the table before is chosen no more, so that nothing is deleted that shows no tick.
+    """
     ids = [str(row["id"]) for row in shown]
     if ids != st.session_state.get(_DRAWN):
+        if _DRAWN in st.session_state:
+            st.session_state[_CHOSEN] = []
         st.session_state[_DRAWN] = ids
         st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
 
@@ -135,8 +140,9 @@ def _widget() -> str:
 
 
 def _forget() -> None:
-    """Another search shows another table, without ticks."""
+    """Another search shows another table, without ticks, even if the same runs are in it."""
     st.session_state[_CHOSEN] = []
+    st.session_state[_DRAWN] = None
 
 
 def _take() -> None:

@@ -39,6 +39,7 @@ def submit(
     wanted = identify(spec)
     others = list(after)
     if others:
+        registry.counts()  # one that was lost is made again first: it says whether the run has its folder yet
         lay_if_wanted(wanted.id)  # a run of a sweep: what it waits for is kept in its folder
     if again:
         wanted = Wanted(wanted.spec, free_id(wanted.id), wanted.spec_hash)

@@ -66,7 +66,7 @@ PRAGMA user_version = {VERSION};
 ACTIVE = ("submitted", "running")
 _BUSY_S = 30.0
 
-_scored: set[Path] = set()  # registries that are known to have their table of scores
+_scored: set[tuple[Path, int]] = set()  # registries (file and inode) that are known to have their table of scores
 
 T = TypeVar("T")
 
@@ -112,12 +112,13 @@ def query(sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
 
 def insert(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> int:
     """Add rows whose id is new; the number added."""
-    before = connection.total_changes
+    added = 0
     for given, alike in itertools.groupby(rows, key=tuple):  # what a row leaves out is the column's default
         names = [name for name in given if name in COLUMNS]
         marks = ", ".join(f":{name}" for name in names)
-        connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
-    return connection.total_changes - before
+        done = connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
+        added += done.rowcount
+    return added
 
 
 def change(run_id: str, *, only_if: Sequence[str] = (), **columns: Any) -> bool:
@@ -231,9 +232,10 @@ def _open() -> sqlite3.Connection:
         if found < 1:
             raise sqlite3.DatabaseError("not a registry")
         connection.execute("PRAGMA synchronous = NORMAL")
-        if file not in _scored:
+        known = (file, file.stat().st_ino)  # another file may have been put in its place
+        if known not in _scored:
             scores.ensure(connection)
-            _scored.add(file)
+            _scored.add(known)
     except BaseException:
         connection.close()
         raise

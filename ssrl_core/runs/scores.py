@@ -11,12 +11,13 @@ import sqlite3
 _SCORED = """
     DELETE FROM scores WHERE run_id = new.id;
     INSERT INTO scores SELECT new.id, json_extract(new.results, '$.knn.top1'),
-        (SELECT max(json_extract(value, '$.ami')) FROM json_each(new.results, '$.clusters'));
+        (SELECT max(json_extract(value, '$.ami')) FROM json_each(new.results, '$.clusters'))
+        WHERE json_valid(new.results);
 """
 SCHEMA = f"""
 CREATE TABLE scores (run_id TEXT PRIMARY KEY, knn_top1 REAL, ami REAL) WITHOUT ROWID;
-CREATE TRIGGER scores_new AFTER INSERT ON runs WHEN json_valid(new.results) BEGIN {_SCORED} END;
-CREATE TRIGGER scores_changed AFTER UPDATE OF results ON runs WHEN json_valid(new.results) BEGIN {_SCORED} END;
+CREATE TRIGGER scores_new AFTER INSERT ON runs BEGIN {_SCORED} END;
+CREATE TRIGGER scores_changed AFTER UPDATE OF results ON runs BEGIN {_SCORED} END;
 CREATE TRIGGER scores_gone AFTER DELETE ON runs BEGIN DELETE FROM scores WHERE run_id = old.id; END;
 """
 

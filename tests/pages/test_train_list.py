@@ -8,7 +8,7 @@ import pytest
 from pages.ui import run_list, runs_compared, train_compare
 from ssrl_core.errors import SpecError
 from ssrl_core.runs import queue, registry, summaries
-from tests.browsing import served, tab
+from tests.browsing import served, settled, tab
 from tests.kit import make_imageset, make_run
 from tests.pages.test_train_page import page, started, text_of  # noqa: F401 (a fixture)
 from tests.pages.test_train_sweep import swept  # noqa: F401 (a fixture)
@@ -52,6 +52,17 @@ def test_a_search_is_in_the_address_and_what_is_not_found_is_said(swept):  # noq
     test.text_input(key="train-list-find").set_value("").run()
     assert "find" not in test.query_params
     assert "6 runs: waits 6." in text_of(test)
+
+
+def test_ticks_of_a_table_that_is_gone_choose_nothing(swept):  # noqa: F811
+    test = page(list="all")
+    test.session_state["train-list-chosen"] = swept["runs"][:2]
+    test.run()
+    assert "2 chosen" in text_of(test)
+    queue.submit(spec(seed=77), start=False)
+    test.run()
+    assert "0 chosen" in text_of(test)
+    assert test.button(key="train-list-stop").disabled
 
 
 def test_many_runs_are_stopped_resumed_put_first_and_deleted_at_once(swept, started):  # noqa: F811
@@ -130,6 +141,7 @@ def test_ticked_rows_are_the_runs_that_are_compared():
         browser.get_by_text("0 chosen").wait_for()
         box = table.bounding_box()
         listed = [one["id"] for one in registry.list_runs() if one["id"] in ids]
+        settled(browser)
         for number in (1, 3):
             browser.mouse.click(box["x"] + 22, box["y"] + 36 * (number + 1) + 15)
             browser.get_by_text(f"{1 + number // 2} chosen").wait_for()
@@ -137,8 +149,10 @@ def test_ticked_rows_are_the_runs_that_are_compared():
         browser.get_by_text("2 runs compared").wait_for()
         browser.locator(".train-beside").first.wait_for()
         assert browser.locator(".train-who small").all_inner_texts() == [listed[1], listed[3]]
+        settled(browser)
         browser.get_by_role("button", name="New run").click()
         browser.get_by_role("button", name="All runs (6)").wait_for()
+        settled(browser)
         browser.locator(f".st-key-train-open-{listed[0]} button").click()  # in the queue, which draws itself
         browser.get_by_role("button", name="Start from this").wait_for()
         assert f"run={listed[0]}" in browser.url

@@ -38,6 +38,10 @@ def test_scores_in_the_list_follow_the_results(queued):
     ):
         write(run.id, results)
         assert listed(run.id) == (shown, shown)
+    for lost in (None, "{broken"):
+        write(run.id, RESULTS)
+        registry.change(run.id, results=lost)
+        assert registry.query("SELECT * FROM scores") == []
 
 
 def test_a_run_that_is_deleted_takes_its_scores_along(queued):
