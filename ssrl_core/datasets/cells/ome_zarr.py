@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
-from ssrl_core.datasets.readers.tiff import MAX_VALUES, as_pixels
+from ssrl_core.datasets.readers.tiff import MAX_VALUES
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -111,7 +112,7 @@ def read_zarr(path: Path, number: int = 0) -> Array:
     if "z" in left:
         values = values.max(axis=left.index("z"))
     planes = values if "c" in left else values[None]
-    return as_pixels(planes)
+    return field_pixels(planes)
 
 
 def _of_plate(path: Path, plate: Mapping[str, Any]) -> Iterator[ZarrImage]:

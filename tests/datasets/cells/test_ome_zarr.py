@@ -142,6 +142,17 @@ def test_tiffs_beside_them_are_fields_too(tmp_path, field):
     assert [path.name for row in listed.fields for path in row.files[0]] == ["a.zarr", "b.tif"]
 
 
+def test_deconvolved_floats_are_the_same_pixels_as_in_a_tiff(tmp_path):
+    import tifffile
+
+    values = np.random.default_rng(0).uniform(-0.2, 4000, (2, 20, 30)).astype(np.float32)
+    write_image(tmp_path / "a.zarr", values, "cyx", layout=3)
+    tifffile.imwrite(tmp_path / "b.tif", values, ome=True, metadata={"axes": "CYX"}, photometric="minisblack")
+    ours, theirs = (read_field(row) for row in list_fields(tmp_path).fields)
+    assert ours.dtype == np.uint16
+    assert np.array_equal(ours, theirs)
+
+
 BROKEN = {
     "no image": (lambda p: set_attributes(p, {"labels": []}, layout=2), "without the attributes of OME-Zarr"),
     "strange axes": (lambda p: write_image(p, np.zeros((2, 9, 9), "u1"), "qyx", layout=2), "axes are q, y, x"),
