@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from pages.ui import cluster_state, frame
@@ -54,6 +56,6 @@ def _here() -> tuple[str, str]:
 def _image(text: str, count: int) -> int | None:
     if not text:
         return None
-    if not text.isdigit() or int(text) >= count:
+    if not re.fullmatch(r"\d{1,12}", text, re.ASCII) or int(text) >= count:
         raise SpecError(where="Address", field=_FOCUS, rule=f"an image, 0..{count - 1}", value=text[:40])
     return int(text)

@@ -8,7 +8,6 @@ import numpy as np
 
 from pages.ui import cluster_state, compare_matrix, frame, gallery
 from pages.ui.compare_scene import Pair, Side
-from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.analysis.splits import Split, splits
 
 _MOST = 4  # on each side
@@ -55,7 +54,7 @@ def _words(split: Split, fine: Side, coarse: Side) -> str:
 def _shelf(pair: Pair, fine: Side, coarse: Side, split: Split, part: int) -> gallery.Shelf:
     ids, others, rows = (*pair.clusters, pair.rows_a) if fine is pair.a else (*pair.clusters[::-1], pair.rows_b)
     chosen = np.flatnonzero((ids == part) & (others == split.whole))
-    away = distances_to_own(fine.scene.x, fine.clustering)[rows[chosen]]
+    away = np.linalg.norm(fine.scene.x[rows[chosen]] - fine.clustering.centroids[part], axis=1)
     shown = chosen[np.argsort(away, kind="stable")[:_IMAGES]]
     cell = (part, split.whole) if fine is pair.a else (split.whole, part)
     return gallery.Shelf(

@@ -26,6 +26,7 @@ from ssrl_core.errors import SSRLError
 
 OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
 CELL_BY_CELL = "none"
+_HIGHEST = 4  # doses, as in the paper
 
 
 def button(imageset: ImageSet) -> None:
@@ -95,7 +96,7 @@ def _filled(presets: dict[str, SubsetChoice]) -> None:
     if wanted is not None:
         st.session_state["part-compounds"] = list(wanted.compounds)
         st.session_state["part-doses"] = ALL if wanted.highest is None else HIGHEST
-        st.session_state["part-highest"] = wanted.highest or 4
+        st.session_state["part-highest"] = wanted.highest or _HIGHEST
         st.session_state["part-cells"] = wanted.cells
 
 
@@ -112,7 +113,8 @@ def _doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> tuple[int | None,
     left, right = st.columns(2)
     how = left.selectbox("Doses", (ALL, HIGHEST, SOME), key="part-doses")
     if how == HIGHEST:
-        return int(right.number_input("How many of the highest", 1, 99, 4, key="part-highest")), None
+        st.session_state.setdefault("part-highest", _HIGHEST)
+        return int(right.number_input("How many of the highest", 1, 99, key="part-highest")), None
     if how == SOME:
         words = {f"{dose:g}": dose for dose in known}
         said = right.multiselect("Which", list(words), key="part-which", placeholder="all of them")

@@ -46,9 +46,10 @@ class Effect:
         column: what differs; `value` the value that is more frequent, None for a number.
         here, rest: median of the numbers, or share of the value, in the cluster and outside.
         effect: Cliff's delta of the numbers (-1: all smaller, 1: all larger), or difference of the shares.
-        low, high: its 95 % interval, None where the units are too few.
+        low, high: its 95 % interval, None where the units are too few, or the cluster or the rest lies in one of them.
         n, n_all: images of the cluster, and in all, that have a value.
         seen_in: units of the cluster that the number or value was seen in.
+        lone: no interval though the units are many: another well was hardly ever drawn that could speak against it.
     """
 
     column: str
@@ -61,12 +62,13 @@ class Effect:
     n: int
     n_all: int
     seen_in: int = 0
+    lone: bool = False
 
     @property
     def clear(self) -> bool:
-        """Whether the interval leaves out 0; without an interval, whether the effect is large (0.33)."""
+        """Whether the interval leaves out 0; without one, whether the effect is large (0.33) in several units."""
         if self.low is None or self.high is None:
-            return abs(self.effect) >= 0.33
+            return abs(self.effect) >= 0.33 and self.seen_in != 1 and not self.lone
         return self.low > 0 or self.high < 0
 
 
@@ -156,7 +158,10 @@ Differences = tuple[Numbers, Numbers, Numbers]
 def differences(
     values: Numbers, known: NDArray[np.bool_], ids: NDArray[np.int32], k: int, units: Units, *, scale: float
 ) -> Differences:
-    """(k,), (k,), (k,): mean inside minus mean outside times `scale`, and its interval over draws of units."""
+    """(k,), (k,), (k,): mean inside minus mean outside times `scale`, and its interval over draws of units.
+
+    NaN for an interval where either side lies in one unit: no draw varies it, however much other wells would have.
+    """
     rows = np.flatnonzero(known)
     unit, own, v = units.codes[rows], ids[rows], values[rows]
     inside = own >= 0
@@ -172,6 +177,9 @@ def differences(
         rest = ((weights @ all_sums)[:, None] - s) / ((weights @ all_counts)[:, None] - n)
         found = scale * (s / n - rest)
         low, high = _interval(found[1:])
+    others = all_counts[:, None] - counts
+    lone = np.minimum((counts > 0).sum(axis=0), (others > 0).sum(axis=0)) < 2
+    low[lone] = high[lone] = np.nan
     return np.nan_to_num(found[0]), low, high
 
 
@@ -210,6 +218,7 @@ def effect_of(
         n=n,
         n_all=n_all,
         seen_in=seen_in,
+        lone=unsure and not units.few,
     )
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ssrl_core.analysis.apart import Effect, Units, share_effects
 
 COLUMN = "compound, dose"
+UNTREATED = "untreated"
 _MOST = 6  # compounds of a cluster that are looked at closely: those of the largest differences
 
 
@@ -33,11 +34,15 @@ class Treated:
 def treated(table: pd.DataFrame, doses: NDArray[np.float64]) -> Treated:
     """The treatments of a table with a column `compound`, and `dose_unit` where it is known.
 
+    Cells at dose 0 of a compound that others got more of are untreated, not the compound's.
+
     Args:
         doses: (n,) dose of each row (`datasets.conditions.doses_of`).
     """
     given = table["compound"]
     text = np.where(given.isna(), "", given.astype(str)).astype(str)
+    given_at_all = pd.Series(np.asarray(doses, float) > 0).groupby(text).transform("any").to_numpy()
+    text = np.where((doses == 0) & given_at_all & ~given.isna(), UNTREATED, text)
     names, codes = np.unique(text, return_inverse=True)
     codes = np.where(given.isna(), -1, codes)
     units = list(table["dose_unit"].dropna().unique()) if "dose_unit" in table else []
@@ -82,7 +87,7 @@ def _best_starts(
     best: list[list[tuple[float, int, float]]] = [[] for _ in range(k)]
     for code in range(len(given.names)):
         rows = np.flatnonzero(given.compounds == code)
-        starts = np.concatenate([[-np.inf], _levels(given.doses[rows])[1:]])
+        starts = _starts(given.doses[rows])
         here, every = _at_or_above(given.doses[rows], ids[rows], starts, k)
         with np.errstate(divide="ignore", invalid="ignore"):
             differs = here / sizes - (every[:, None] - here) / (total - sizes)
@@ -101,6 +106,13 @@ def _at_or_above(
     counts = np.bincount(level[inside] * k + ids[inside], minlength=len(starts) * k).reshape(len(starts), k)
     every = np.bincount(level, minlength=len(starts))
     return np.cumsum(counts[::-1], axis=0)[::-1].astype(float), np.cumsum(every[::-1])[::-1].astype(float)
+
+
+def _starts(doses: NDArray[np.float64]) -> NDArray[np.float64]:
+    """-inf for all, then each dose from which on fewer are counted."""
+    levels = _levels(doses)
+    every = bool(len(levels) and (doses >= levels[0]).all())
+    return np.concatenate([[-np.inf], levels[1:] if every else levels])
 
 
 def _levels(doses: NDArray[np.float64]) -> NDArray[np.float64]:

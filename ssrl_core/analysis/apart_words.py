@@ -46,7 +46,8 @@ def evidence(effects: Sequence[Effect], *, units: str = "images", most: int = 6)
 
 
 def _doubtful(effect: Effect, units: str) -> bool:
-    return units != "images" and effect.low is not None and not effect.clear and effect.effect >= _LARGE_SHARE
+    told = effect.low is not None or effect.seen_in == 1
+    return units != "images" and told and not effect.clear and effect.effect >= _LARGE_SHARE
 
 
 def _value(effect: Effect, units: str) -> str:

@@ -115,7 +115,7 @@ def counted(table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         One row a compound, the untreated last: compound, cells, doses (from lowest to highest, "" if untreated),
-        plates, wells (None where the table does not know them).
+        plates, wells (None where the table does not know them; B02 of two plates is two wells).
     """
     doses, free = doses_of(table), untreated(table)
     rows = []
@@ -126,10 +126,17 @@ def counted(table: pd.DataFrame) -> pd.DataFrame:
                 "compound": name,
                 "cells": int(own.sum()),
                 "doses": ", ".join(f"{d:g}" for d in np.unique(doses[own & ~free & np.isfinite(doses)])),
-                **{f"{c}s": table.loc[own, c].nunique() if c in table else None for c in ("plate", "well")},
+                "plates": table.loc[own, "plate"].nunique() if "plate" in table else None,
+                "wells": _wells(table.loc[own]) if "well" in table else None,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _wells(table: pd.DataFrame) -> int:
+    """How many wells of how many plates there are."""
+    known = table.dropna(subset="well")
+    return len(known[["plate", "well"] if "plate" in table else ["well"]].drop_duplicates())
 
 
 def make_subset(

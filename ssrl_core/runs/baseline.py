@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 PIXELS = "pixels"
 BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-resnet18": "ImageNet ResNet18"}
 COMPONENTS = 50
+_NETWORKS_MADE = "-v2"  # in the file's name: what an earlier way of embedding made, partly without weights, is not read
 _PIECE = 2048
 
 
@@ -35,7 +36,8 @@ def path_of(run: RunFolder, kind: str) -> Path:
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
     rows = hashlib.sha256(np.ascontiguousarray(ids).tobytes() + imageset.fingerprint.encode()).hexdigest()[:12]
-    return stores.models_root() / "baselines" / f"{stores.as_slug(imageset.name)}-{rows}-{kind}.npy"
+    made = "" if kind == PIXELS else _NETWORKS_MADE
+    return stores.models_root() / "baselines" / f"{stores.as_slug(imageset.name)}-{rows}-{kind}{made}.npy"
 
 
 def read(run: RunFolder, kind: str) -> np.ndarray | None:

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +41,21 @@ def written(image_ids: Ids) -> str:
 
 
 def name_of(image_ids: Ids) -> str:
-    """What an address says for a selection: the images themselves, or the name that it is kept under from now on."""
+    """What an address says for a selection: the images themselves, or the name that it is kept under from now on.
+
+    Returns:
+        "" where it is too long for an address and cannot be kept (a full disk, a store that is read only).
+    """
     ids = np.asarray(image_ids, np.int64)
     ends = int((np.diff(ids) != 1).sum()) + 1 if len(ids) else 0
     if ends <= LONGEST:
         text = written(ids)
         if len(text) <= LONGEST:
             return text
-    return "@" + _keep(ids)
+    try:
+        return "@" + _keep(ids)
+    except OSError:
+        return ""
 
 
 def read(name: str, most: int) -> Ids:
@@ -71,19 +81,30 @@ def read(name: str, most: int) -> Ids:
 
 
 def _keep(ids: Ids) -> str:
-    """Write it down, once; the oldest go when there are more than 500."""
+    """Write it down, once; those that were not named for longest go when there are more than 500."""
     chosen = np.zeros(int(ids[-1]) + 1, bool)
     chosen[ids] = True
     bits = np.packbits(chosen, bitorder="little")
     name = hashlib.sha256(bits.tobytes()).hexdigest()[:12]
     folder = stores.models_root() / _FOLDER
     path = folder / f"{name}.npy"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        stores.replace(path, lambda file: np.save(file, bits, allow_pickle=False))
-        for old in sorted(folder.glob("*.npy"), key=lambda p: p.stat().st_mtime)[:-MOST_KEPT]:
-            old.unlink(missing_ok=True)
+    if path.is_file():
+        with suppress(OSError):
+            os.utime(path)
+        return name
+    stores.replace(path, lambda file: np.save(file, bits, allow_pickle=False))
+    for old in sorted(folder.glob("*.npy"), key=_named_last)[:-MOST_KEPT]:
+        with suppress(OSError):
+            old.unlink()
     return name
+
+
+def _named_last(path: Path) -> float:
+    """When it was named last; one that somebody else took away meanwhile counts as the oldest."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _kept(name: str, most: int) -> Ids:
@@ -98,6 +119,8 @@ def _kept(name: str, most: int) -> Ids:
         )
     try:
         bits = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        if bits.dtype != np.uint8 or bits.ndim != 1:
+            raise ValueError(f"{bits.dtype} numbers of shape {bits.shape}")
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(where=str(path), field="selection", rule="readable", value=str(error)) from error
     return np.flatnonzero(np.unpackbits(bits, bitorder="little")[:most]).astype(np.int64)

@@ -91,3 +91,20 @@ def test_one_cluster_and_an_empty_one_do_no_harm():
     assert found[0].low is None
     assert found[1].n == 0
     assert sentence([found[0]]) == ""
+
+
+def test_a_cluster_that_lies_in_one_well_has_no_interval_and_is_not_sure():
+    rng = np.random.default_rng(4)
+    wells = np.repeat(np.arange(12), 50)
+    values = (rng.normal(0, 2, 12)[wells] + rng.normal(0, 0.1, 600)).astype(np.float32)
+    at = int(np.argmax([values[wells == w].mean() for w in range(12)]))
+    ids = np.where(wells == at, 1, 0).astype(np.int32)
+    units = Units(wells, 12, "wells")
+    for effect in number_effects(values, "area", ids, 2, units):
+        assert abs(effect.effect) > 0.9
+        assert (effect.low, effect.high, effect.clear) == (None, None, False)
+        assert sentence([effect], units="wells") == ""
+    drug = value_effects(ids, ("DMSO", "nocodazole"), "compound", ids, 2, units)[1][1]
+    assert drug.low is None
+    assert not drug.clear
+    assert sentence([drug], units="wells") == "100 % nocodazole (0 % elsewhere; seen in 1 well only)"

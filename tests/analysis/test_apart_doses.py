@@ -114,3 +114,27 @@ def test_a_sentence_is_clear_about_numbers_true_and_false_and_missing_values():
     ids = np.tile([0, 0, 1, 1], 50).astype(np.int32)
     values = {e.value for e in set_apart(table, ["passage", "treated"], ids, 2).effects[0]}
     assert values == {"passage 3", "passage 4", "treated", "not treated"}
+
+
+def test_cells_at_dose_0_are_untreated_and_the_lowest_dose_can_be_said():
+    rows = [(c, d) for c in ("nocodazole", "taxol") for d in (0.0, 1.0, 10.0)] * 6
+    table = pd.DataFrame(rows, columns=["compound", "dose"]).assign(well=[f"W{i:03}" for i in range(len(rows))])
+    table = table.loc[table.index.repeat(10)].reset_index(drop=True).assign(plate="1", dose_unit="µM")
+    answers = (table["compound"] == "nocodazole") & (table["dose"] > 0)
+    ids = np.where(answers, 0, np.where(table["dose"] == 0, 1, 2)).astype(np.int32)
+    found = set_apart(table, ["compound", "dose"], ids, 3).effects
+    assert (found[0][0].value, found[0][0].here, found[0][0].rest) == ("nocodazole", 1.0, 0.0)
+    assert (found[1][0].value, found[1][0].here) == ("untreated", 1.0)
+
+
+def test_a_control_by_its_own_name_keeps_it():
+    table = pd.DataFrame({"compound": ["Medium", "taxol", "taxol"], "dose": [0.0, 0.0, 1.0]})
+    assert treated(table, doses_of(table)).names == ("Medium", "taxol", "untreated")
+
+
+def test_the_lowest_dose_is_said_where_some_doses_are_not_known():
+    table, _ = screen(np.random.default_rng(8))
+    unknown = (table["compound"] == "taxol") & (np.arange(len(table)) % 2 == 0)
+    table.loc[unknown, "dose"] = np.nan
+    ids = np.where((table["compound"] == "taxol") & ~unknown, 0, 1).astype(np.int32)
+    assert set_apart(table, ["compound", "dose"], ids, 2).effects[0][0].value == "taxol ≥ 0.01 µM"

@@ -151,7 +151,10 @@ def test_what_is_selected_is_in_the_address(scene):
     assert "3 images" in text_of(page(scene.run_id, {"sel": named}))
 
 
-@pytest.mark.parametrize(("wrong", "said"), [({"sel": "all"}, "sel must be"), ({"focus": "99999"}, "focus must be")])
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"sel": "all"}, "sel must be"), ({"focus": "99999"}, "focus must be"), ({"focus": "²"}, "focus must be")],
+)
 def test_a_link_that_names_no_images_is_answered(scene, wrong, said):
     test = page(scene.run_id, wrong)
     assert said in test.warning[0].value

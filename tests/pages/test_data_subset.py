@@ -143,6 +143,26 @@ def test_counts_stand_without_plates_and_doses():
     assert table["plates"].isna().all()
 
 
+def test_wells_of_two_plates_are_two_wells():
+    wells = pd.DataFrame({"compound": "a", "plate": ["p", "p", "q", "q"], "well": ["B02", "B02", "B02", None]})
+    assert counted(wells)["wells"].tolist() == [2]
+    assert counted(wells.drop(columns="plate"))["wells"].tolist() == [1]
+
+
+def test_how_many_doses_is_filled_in_by_one_hand_alone(monkeypatch):
+    from streamlit.elements.lib import policies
+
+    warned = []
+    monkeypatch.setattr(policies, "_shown_default_value_warning", False)
+    monkeypatch.setattr(policies._LOGGER, "warning", lambda *args, **keys: warned.append(args))
+    of_paper()
+    test = opened(**{"part-compounds": ["sim-taxol"], "part-doses": "the highest"})
+    assert test.number_input(key="part-highest").value == 4
+    test.selectbox(key="part-preset").select("taxol").run()
+    assert test.number_input(key="part-highest").value == 4
+    assert warned == []
+
+
 @pytest.mark.parametrize("compounds", [[], None])
 def test_nothing_chosen_is_asked_for(compounds):
     make_screen()

@@ -29,6 +29,16 @@ def test_the_imagenet_network_is_the_same_beside_every_run(spec):
     np.testing.assert_array_equal(baseline.read(run, "imagenet-vgg16"), made)
 
 
+def test_what_an_earlier_way_of_embedding_made_is_not_read():
+    run = RunFolder(make_run(n=20).name)
+    for kind in baseline.BASELINES:
+        path = baseline.path_of(run, kind)
+        before = path.with_name(f"{path.stem.partition(kind)[0]}{kind}.npy")
+        before.parent.mkdir(parents=True, exist_ok=True)
+        np.save(before, np.zeros((20, 3), np.float32))
+        assert (baseline.read(run, kind) is not None) == (kind == baseline.PIXELS)
+
+
 def test_weights_that_are_not_here_and_unknown_baselines_are_said():
     run = RunFolder(make_run(n=20).name)
     with pytest.raises(SpecError, match="one of pixels"):

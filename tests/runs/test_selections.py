@@ -1,5 +1,9 @@
 """Selections that an address names."""
 
+import errno
+import io
+import os
+
 import numpy as np
 import pytest
 
@@ -44,9 +48,16 @@ def test_a_selection_that_is_not_here_is_said(name):
         selections.read(name, 10)
 
 
-def test_a_damaged_selection_is_said():
+def _npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [b"no array", b"", _npy(np.zeros(9)), _npy(np.zeros((3, 3), np.uint8))])
+def test_a_damaged_selection_is_said(content):
     name = selections.name_of(np.arange(0, 9000, 2))
-    (stores.models_root() / "selections" / f"{name[1:]}.npy").write_bytes(b"no array")
+    (stores.models_root() / "selections" / f"{name[1:]}.npy").write_bytes(content)
     with pytest.raises(DataError, match="selection must be readable"):
         selections.read(name, 9000)
 
@@ -56,3 +67,36 @@ def test_the_oldest_selections_go(monkeypatch):
     for start in range(6):
         selections.name_of(np.arange(start, 9000, 3 + start))
     assert len(list((stores.models_root() / "selections").glob("*.npy"))) == 3
+
+
+def test_a_selection_that_is_named_again_is_not_the_oldest(monkeypatch):
+    monkeypatch.setattr(selections, "MOST_KEPT", 2)
+    folder = stores.models_root() / "selections"
+    many = [np.arange(start, 9000, 3) for start in range(3)]
+    names = [selections.name_of(ids) for ids in many[:2]]
+    for age, name in enumerate(names):
+        os.utime(folder / f"{name[1:]}.npy", (1000 + age, 1000 + age))
+    assert selections.name_of(many[0]) == names[0]
+    selections.name_of(many[2])
+    assert selections.read(names[0], 9000).tolist() == many[0].tolist()
+    with pytest.raises(DataError, match="kept in this store"):
+        selections.read(names[1], 9000)
+
+
+def test_a_store_that_cannot_be_written_gives_no_name(monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(stores, "replace", full)
+    assert selections.name_of(np.arange(0, 9000, 2)) == ""
+
+
+def test_old_selections_that_cannot_go_stay(monkeypatch):
+    monkeypatch.setattr(selections, "MOST_KEPT", 1)
+    first = selections.name_of(np.arange(0, 9000, 2))
+    (stores.models_root() / "selections" / "gone.npy").symlink_to("nowhere.npy")
+    (stores.models_root() / "selections" / "folder.npy").mkdir()
+    os.utime(stores.models_root() / "selections" / "folder.npy", (1000, 1000))
+    second = selections.name_of(np.arange(0, 9000, 3))
+    assert selections.read(second, 9000).tolist() == list(range(0, 9000, 3))
+    assert first != second

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.readers import images
-from ssrl_core.datasets.readers.tiff import MAX_VALUES, as_pixels, is_tiff
+from ssrl_core.datasets.readers.tiff import MAX_VALUES, is_tiff
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -152,18 +153,7 @@ def _ordered(values: Array, layout: _Layout, number: int) -> Array:
     height, width = ordered.shape[-2:]
     ordered = ordered.reshape(layout.fields, layout.depth, layout.channels, height, width)[number]
     flat = ordered[0] if layout.depth == 1 else ordered.max(axis=0)
-    return _as_pixels(flat)
-
-
-def _as_pixels(values: Array) -> Array:
-    """uint8 or uint16; floats above 1 that fit are rounded (deconvolved or corrected images)."""
-    if values.dtype.kind == "f":
-        if not np.isfinite(values).all():
-            raise DataError("it holds NaN or infinite values")
-        low, high = float(values.min()), float(values.max())
-        if high > 1 and low >= -0.5 and high <= 65535.49:
-            return np.rint(np.maximum(values, 0)).astype(np.uint16)
-    return as_pixels(values)
+    return field_pixels(flat)
 
 
 def _values(path: Path, tiff: Any, series: Any) -> Array:

@@ -91,10 +91,15 @@ def _of_zarrs(
     found: list[ZarrImage] = []
     skipped = []
     for folder in folders:
+        damaged: list[tuple[Path, str]] = []
         try:
-            found += images_in(folder)
+            found += images_in(folder, damaged)
         except DataError as error:
             skipped.append({"file": folder.name, "reason": str(error)})
+        skipped += [
+            {"file": f"{folder.name}/{well.relative_to(folder).as_posix()}", "reason": reason}
+            for well, reason in damaged
+        ]
     columns = {image.path: image.columns for image in found}
     where = str(folders[0] if list(folders) == [base] else base)
     base = base.parent if list(folders) == [base] else base

@@ -11,14 +11,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
-from ssrl_core.datasets.readers.tiff import MAX_VALUES, as_pixels
+from ssrl_core.datasets.readers.tiff import MAX_VALUES
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -55,8 +57,21 @@ def is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _HEADS)
 
 
-def images_in(path: Path) -> list[ZarrImage]:
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Metadata that are not what they should be raise all sorts where they are used: each is told as a DataError."""
+    try:
+        yield
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError) as error:
+        raise DataError(f"its metadata are not those of OME-Zarr ({type(error).__name__}: {_said(error)})") from error
+
+
+@_understood()
+def images_in(path: Path, damaged: list[tuple[Path, str]] | None = None) -> list[ZarrImage]:
     """Every image of an OME-Zarr folder: of all wells of a plate, of a collection, or the one it is.
+
+    Args:
+        damaged: takes up the wells of a plate that cannot be read, each with its reason; None = the first is raised.
 
     Raises:
         DataError: it says nothing of images; the message is the reason, without the folder's name.
@@ -65,9 +80,9 @@ def images_in(path: Path) -> list[ZarrImage]:
     if "multiscales" in said:
         return [ZarrImage(path)]
     if "plate" in said:
-        return list(_of_plate(path, said["plate"]))
+        return _of_plate(path, said["plate"], damaged)
     if "well" in said:
-        return list(_of_well(path, {}))
+        return _of_well(path, {})
     series = _attributes(path / "OME").get("series") or []
     names = series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
     found = [ZarrImage(path / str(name)) for name in names if "multiscales" in _attributes(path / str(name))]
@@ -76,6 +91,7 @@ def images_in(path: Path) -> list[ZarrImage]:
     return found
 
 
+@_understood()
 def zarr_facts(path: Path) -> ZarrFacts:
     """What an image holds, without reading pixels.
 
@@ -89,6 +105,7 @@ def zarr_facts(path: Path) -> ZarrFacts:
     return ZarrFacts(sizes.get("t", 1), channels, _names(path, channels), _pixel_um(scales), sizes.get("z", 1))
 
 
+@_understood()
 def read_zarr(path: Path, number: int = 0) -> Array:
     """One time point of an image at full resolution.
 
@@ -111,21 +128,32 @@ def read_zarr(path: Path, number: int = 0) -> Array:
     if "z" in left:
         values = values.max(axis=left.index("z"))
     planes = values if "c" in left else values[None]
-    return as_pixels(planes)
+    return field_pixels(planes)
 
 
-def _of_plate(path: Path, plate: Mapping[str, Any]) -> Iterator[ZarrImage]:
+def _of_plate(path: Path, plate: Mapping[str, Any], damaged: list[tuple[Path, str]] | None) -> list[ZarrImage]:
+    found: list[ZarrImage] = []
     name = str(plate.get("name") or path.name.removesuffix(".zarr").removesuffix(".ome"))
     for well in plate.get("wells") or []:
         place = str(well.get("path", "")).strip("/")
-        if place and is_zarr(path / place):
-            yield from _of_well(path / place, {"plate": name, "well": _well_name(place)})
+        if not place or not is_zarr(path / place):
+            continue
+        try:
+            with _understood():
+                found += _of_well(path / place, {"plate": name, "well": _well_name(place)})
+        except DataError as error:
+            if damaged is None:
+                raise DataError(f"well {place}: {error}") from error
+            damaged.append((path / place, str(error)))
+    return found
 
 
-def _of_well(path: Path, columns: Mapping[str, Any]) -> Iterator[ZarrImage]:
+def _of_well(path: Path, columns: Mapping[str, Any]) -> list[ZarrImage]:
     images = (_attributes(path).get("well") or {}).get("images") or []
-    for site, image in enumerate(images, start=1):
-        yield ZarrImage(path / str(image.get("path", "")), {**columns, "site": site})
+    return [
+        ZarrImage(path / str(image.get("path", "")), {**columns, "site": site})
+        for site, image in enumerate(images, start=1)
+    ]
 
 
 def _well_name(place: str) -> str:

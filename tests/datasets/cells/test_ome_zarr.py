@@ -142,12 +142,45 @@ def test_tiffs_beside_them_are_fields_too(tmp_path, field):
     assert [path.name for row in listed.fields for path in row.files[0]] == ["a.zarr", "b.tif"]
 
 
+def test_deconvolved_floats_are_the_same_pixels_as_in_a_tiff(tmp_path):
+    import tifffile
+
+    values = np.random.default_rng(0).uniform(-0.2, 4000, (2, 20, 30)).astype(np.float32)
+    write_image(tmp_path / "a.zarr", values, "cyx", layout=3)
+    tifffile.imwrite(tmp_path / "b.tif", values, ome=True, metadata={"axes": "CYX"}, photometric="minisblack")
+    ours, theirs = (read_field(row) for row in list_fields(tmp_path).fields)
+    assert ours.dtype == np.uint16
+    assert np.array_equal(ours, theirs)
+
+
 BROKEN = {
     "no image": (lambda p: set_attributes(p, {"labels": []}, layout=2), "without the attributes of OME-Zarr"),
     "strange axes": (lambda p: write_image(p, np.zeros((2, 9, 9), "u1"), "qyx", layout=2), "axes are q, y, x"),
     "axes that do not fit": (lambda p: write_image(p, np.zeros((9, 9), "u1"), "cyx", layout=3), "2 axes where 3"),
     "no array": (lambda p: _without_array(p), "cannot be opened"),
     "attributes cut short": (lambda p: _cut_short(p), "cannot be read"),
+}
+
+
+MALFORMED = {
+    "an axis without a name": {"multiscales": [{"axes": [{"type": "space"}], "datasets": [{"path": "0"}]}]},
+    "a resolution without a path": {"multiscales": [{"datasets": [{}]}]},
+    "resolutions that are a word": {"multiscales": [{"datasets": "0"}]},
+    "images that are a mapping": {"multiscales": {"0": {"datasets": []}}},
+    "a scale that is a word": {
+        "multiscales": [
+            {
+                "axes": ["y", {"name": "x", "unit": "micrometer"}],
+                "datasets": [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": ["wide"]}]}],
+            }
+        ]
+    },
+    "channels that are a list of words": {
+        "multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}],
+        "omero": {"channels": ["DNA"]},
+    },
+    "a plate that is a list": {"plate": ["A/1"]},
+    "a list": [],
 }
 
 
@@ -173,6 +206,32 @@ def test_broken_ones_are_named_with_the_reason_and_the_others_go_through(tmp_pat
     assert reason in listed.skipped[0]["reason"]
     with pytest.raises(DataError, match=r"bad\.zarr"):
         list_fields(tmp_path / "bad.zarr")
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_malformed_metadata_are_told_as_such_and_the_others_go_through(tmp_path, case):
+    zarr.create_array(str(tmp_path / "bad.zarr" / "0"), data=np.zeros((9, 9), np.uint8), zarr_format=2)
+    (tmp_path / "bad.zarr" / ".zattrs").write_text(json.dumps(MALFORMED[case]), encoding="utf-8")
+    write_image(tmp_path / "good.zarr", np.zeros((1, 9, 9), np.uint8), "cyx", layout=3)
+    listed = list_fields(tmp_path)
+    assert [row.files[0][0].name for row in listed.fields] == ["good.zarr"]
+    assert [item["file"] for item in listed.skipped] == ["bad.zarr"]
+    assert "metadata are not those of OME-Zarr" in listed.skipped[0]["reason"]
+
+
+@pytest.mark.parametrize("said", ["{", '{"well": {"images": ["0"]}}', '{"well": ["0"]}', "[]"])
+def test_a_damaged_well_is_skipped_and_the_plate_goes_through(tmp_path, said):
+    plate = tmp_path / "plate.zarr"
+    for well in ("A/1", "A/2"):
+        write_image(plate / well / "0", np.zeros((1, 9, 9), np.uint8), "cyx", layout=2)
+        set_attributes(plate / well, {"well": {"images": [{"path": "0"}]}}, layout=2)
+    set_attributes(plate, {"plate": {"name": "P", "wells": [{"path": "A/1"}, {"path": "A/2"}]}}, layout=2)
+    (plate / "A" / "1" / ".zattrs").write_text(said, encoding="utf-8")
+    listed = list_fields(plate)
+    assert [row.columns["well"] for row in listed.fields] == ["A02"]
+    assert [item["file"] for item in listed.skipped] == ["plate.zarr/A/1"]
+    with pytest.raises(DataError, match="well A/1: its "):
+        zarr_facts(plate)
 
 
 def test_a_damaged_chunk_is_a_field_that_is_skipped(tmp_path):
