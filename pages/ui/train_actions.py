@@ -22,14 +22,18 @@ def open_run(run_id: str) -> None:
 
 def close_run() -> None:
     """Back to the sentence."""
-    for name in _VIEWS:
-        st.query_params.pop(name, None)
-    train_state.move()
+    _show({})
 
 
 def _open(name: str, value: str) -> None:
-    close_run()
-    st.query_params[name] = value
+    _show({name: value})
+
+
+def _show(view: dict[str, str]) -> None:
+    """One change of the address: the browser must not ask for a view half-way between two."""
+    kept = {name: value for name, value in st.query_params.to_dict().items() if name not in _VIEWS}
+    st.query_params.from_dict(kept | view)
+    train_state.move()
 
 
 def open_list() -> None:
