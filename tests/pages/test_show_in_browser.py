@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ssrl_core.datasets import store
-from tests.browsing import served, tab
+from tests.browsing import served, settled, tab
 from tests.screen_kit import make_screen_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -36,12 +36,6 @@ def opened(page, address):
     page.get_by_text("How this was made (methods)").wait_for()
     page.locator(".st-key-show-plate .plot-container").wait_for()
     return errors
-
-
-def settled(page):
-    """Streamlit has stopped running."""
-    page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
-    page.wait_for_timeout(300)
 
 
 def test_a_click_on_a_well_shows_its_cells_and_the_address_keeps_it(show):
