@@ -83,8 +83,9 @@ class StateWriter:
         self._thread.start()
 
     def update(self, *, now: bool = False, **fields: Any) -> None:
-        """Take new values of the loop; written at most once a second unless `now`."""
+        """Take new values of the loop; written at most once a second unless `now`, or where the phase is another."""
         with self._guard:
+            now = now or fields.get("phase", self.fields["phase"]) != self.fields["phase"]
             self.fields |= fields | {"updated_at": stores.utc_now()}
         if now or time.monotonic() - self._written_at >= _PROGRESS_S:
             self._try_write()

@@ -183,6 +183,16 @@ def test_state_is_renewed_by_a_thread_while_the_loop_is_silent(tmp_path, monkeyp
     assert stores.read_json(tmp_path / "state.json")["state"] == "done"
 
 
+def test_a_new_phase_is_written_at_once(tmp_path):
+    """A child in the phase `load` may be silent for long: it must not be seen there when it has gone on."""
+    writer = StateWriter(tmp_path, {})
+    writer.update(phase="train", step=1)
+    writer.update(phase="train", step=2)
+    written = stores.read_json(tmp_path / "state.json")
+    assert (written["phase"], written["step"]) == ("train", 1)
+    writer.close()
+
+
 def test_full_disk_does_not_stop_the_signs_of_life(tmp_path, monkeypatch):
     writer = StateWriter(tmp_path, {})
 
