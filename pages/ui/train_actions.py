@@ -78,10 +78,7 @@ def stop(run_id: str) -> None:
     """Stop a run after a checkpoint, or take it out of the queue."""
     from ssrl_core.runs import queue
 
-    try:
-        queue.stop(run_id)
-    except SSRLError as error:
-        train_state.say("sheet", error)
+    _try(lambda: queue.stop(run_id))
 
 
 def resume(run_id: str) -> None:
@@ -89,22 +86,18 @@ def resume(run_id: str) -> None:
     from ssrl_core.runs import queue
 
     start_worker()
-    try:
-        queue.resume(run_id, start=False)
-    except SSRLError as error:
-        train_state.say("sheet", error)
+    _try(lambda: queue.resume(run_id, start=False))
 
 
 def delete(run_id: str) -> None:
     """Delete a run, stopping it first."""
     from ssrl_core.runs import queue
 
-    try:
+    def work() -> None:
         queue.delete(run_id)
-    except (SSRLError, OSError) as error:
-        train_state.say("sheet", error if isinstance(error, SSRLError) else f"It could not be deleted: {error}.")
-        return
-    close_run()
+        close_run()
+
+    _try(work, "It could not be deleted")
 
 
 def open_sweep(sweep_id: str) -> None:
@@ -170,13 +163,13 @@ def go() -> None:
     start_worker()
 
 
-def _try(work: Callable[[], Any]) -> None:
+def _try(work: Callable[[], Any], failed: str = "That could not be done") -> None:
     """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
     train_state.move()
     try:
         work()
     except (SSRLError, OSError) as error:
-        train_state.say("sheet", error if isinstance(error, SSRLError) else f"That could not be done: {error}.")
+        train_state.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
 
 
 def start_worker() -> None:
@@ -184,7 +177,4 @@ def start_worker() -> None:
     from ssrl_core.runs import coordinator
 
     st.session_state["train-worker-started"] = time.monotonic()
-    try:
-        coordinator.start_detached(wait_s=0.0)
-    except (SSRLError, OSError) as error:
-        train_state.say("sheet", error if isinstance(error, SSRLError) else f"No worker could be started: {error}.")
+    _try(lambda: coordinator.start_detached(wait_s=0.0), "No worker could be started")
