@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import pytest
+from bench.room.browser import QUIET, served
+from tests.kit import chromium, missing
 
-from tests.kit import ROOT, chromium, missing
-
-QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
-
-
-@contextmanager
-def served() -> Iterator[str]:
-    """The address of the app, served from the stores of this test."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
-    server = subprocess.Popen(
-        [sys.executable, "-m", *words], cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.kill()  # it waits for its browsers when it is asked politely
-        server.wait(20)
+__all__ = ["served", "settled", "tab"]
 
 
 @contextmanager
@@ -62,13 +38,3 @@ def settled(page: Any) -> None:
     """Wait until the server has drawn the page: a click before that may be overtaken by what is still on its way."""
     page.wait_for_timeout(400)  # until it says that it works
     page.locator("[data-testid=stStatusWidget]").wait_for(state="detached")
-
-
-def _wait_for(url: str) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"{url} did not answer")

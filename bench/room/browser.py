@@ -1,4 +1,4 @@
-"""The app in a real Chromium: a server on a free port, tabs of the system's browser."""
+"""The app in a real Chromium: a server on a free port, tabs of the system's browser. The browser tests use it too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 
 @contextmanager
 def served() -> Iterator[str]:
-    """The app on a free port."""
+    """The address of the app, served on a free port from the stores that the environment names.
+
+    Raises:
+        RuntimeError: it did not answer within a minute.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -27,16 +31,21 @@ def served() -> Iterator[str]:
     server = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.2)
+        _wait_for(f"{address}/_stcore/health")
         yield address
     finally:
-        server.terminate()
+        server.kill()  # it waits for its browsers when it is asked politely
         server.wait(20)
+
+
+def _wait_for(url: str) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError(f"{url} did not answer")
 
 
 @contextmanager
