@@ -52,7 +52,7 @@ def buttons(scene: Scene, clustering: Clustering, names: Names, chosen: np.ndarr
             "Counts",
             f"{scene.run_id}-counts",
             lambda kind: counts_of(*of, kind),
-            table=lambda: table_of(*of),
+            table=lambda: table_of(scene, clustering, names, chosen, column),
             able=facet(scene, clustering, column).codes is not None,
         )
 
@@ -68,9 +68,7 @@ def images_of(scene: Scene, chosen: np.ndarray, words: str, kind: str) -> bytes:
     )
 
 
-def table_of(
-    scene: Scene, clustering: Clustering, names: Names, chosen: np.ndarray, words: str, column: str
-) -> pd.DataFrame:
+def table_of(scene: Scene, clustering: Clustering, names: Names, chosen: np.ndarray, column: str) -> pd.DataFrame:
     """How often each value of a column is among the selected and among all."""
     about = facet(scene, clustering, column, cluster_facet(clustering, names))
     return counts_of_codes(about.codes, about.names, chosen)
@@ -86,7 +84,7 @@ def counts_of(
         f"images taken as independent); ticks: share of all {len(chosen)} images. {cluster_files.source(scene)}"
     )
     return counts_file(
-        table_of(scene, clustering, names, chosen, words, column),
+        counts_of_codes(about.codes, about.names, chosen),
         kind,
         colours=dict(zip(about.names, about.colours, strict=True)),
         title=f"What the selected images are: {column}",
