@@ -1,6 +1,6 @@
 """Pages without a browser: one is opened by its address and what it says is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
@@ -25,6 +25,21 @@ def opened(page: str, address: Mapping[str, str | None], **session: Any) -> AppT
         test.session_state[name] = value
     test = test.run()
     assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def drawn(form: Callable[[], None], **session: Any) -> AppTest:
+    """A part of a page by itself.
+
+    Args:
+        form: draws it; its imports are inside.
+        session: what its widgets hold already.
+    """
+    test = AppTest.from_function(form, default_timeout=90)
+    for name, value in session.items():
+        test.session_state[name] = value
+    test.run()
+    assert not test.exception, test.exception[0].value
     return test
 
 

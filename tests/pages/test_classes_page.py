@@ -8,19 +8,12 @@ from pages.ui import class_views, class_words
 from pages.ui.class_scene import load
 from ssrl_core import stores
 from ssrl_core.analysis.classes import class_accuracy, compare_classes
-from tests.kit import ROOT, make_imageset, make_run
+from tests import paging
+from tests.kit import make_imageset, make_run
 
 
 def page(run=None, **address) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    test = test.run().switch_page("pages/5_Classes.py")
-    for name, value in ({"run": run} if run else {} | address).items():
-        test.query_params[name] = value
-    for name, value in address.items():
-        test.query_params[name] = value
-    test = test.run()
-    assert not test.exception, test.exception[0].value if test.exception else ""
-    return test
+    return paging.opened("pages/5_Classes.py", {"run": run, **address})
 
 
 def text_of(test: AppTest) -> str:

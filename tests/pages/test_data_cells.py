@@ -9,6 +9,7 @@ from pages.ui.data_cell_pictures import overlay_html
 from ssrl_core.datasets import store
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.fields import FieldSettings, write_fields
+from tests import paging
 from tests.kit import ROOT
 
 
@@ -24,12 +25,7 @@ def fields(tmp_path):
 
 
 def opened(**keys) -> AppTest:
-    test = AppTest.from_function(_form, default_timeout=90)
-    for key, value in keys.items():
-        test.session_state[key] = value
-    test.run()
-    assert not test.exception, test.exception[0].value
-    return test
+    return paging.drawn(_form, **keys)
 
 
 def text_of(test: AppTest) -> str:

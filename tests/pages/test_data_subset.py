@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import create
 from ssrl_core.datasets.subsets import counted, fitting_presets
+from tests import paging
 from tests.kit import ROOT, make_imageset
 from tests.screen_kit import make_screen
 
@@ -19,12 +20,7 @@ def _form() -> None:
 
 
 def opened(**keys) -> AppTest:
-    test = AppTest.from_function(_form, default_timeout=60)
-    for key, value in keys.items():
-        test.session_state[key] = value
-    test.run()
-    assert not test.exception, test.exception[0].value
-    return test
+    return paging.drawn(_form, **keys)
 
 
 def page(name) -> AppTest:
