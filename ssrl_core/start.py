@@ -95,6 +95,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     subprocess.Popen(warming, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
     command += ["--server.headless", "true" if args.no_browser else "false"]
+    command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
+    print(f"Viewloom: http://127.0.0.1:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     try:
         return subprocess.run(command, cwd=ROOT, check=False).returncode
     except KeyboardInterrupt:

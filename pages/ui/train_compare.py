@@ -21,6 +21,7 @@ CSS = f"""
 .train-beside th:first-child, .train-beside td:first-child {{ text-align: left; padding-left: 0; }}
 .train-beside td {{ overflow-wrap: anywhere; max-width: 22rem; }}
 .train-who {{ margin: .1rem 0; }}
+.train-who a {{ color: inherit; text-decoration-color: {QUIET}; }}
 .train-who b {{ display: inline-block; min-width: 1.4rem; }}
 .train-who small {{ color: {QUIET}; }}
 """
