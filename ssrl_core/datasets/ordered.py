@@ -1,10 +1,10 @@
-"""Work shared by threads whose results come back in order, with only a few waiting at a time."""
+"""Work shared by threads or processes whose results come back in order, with only a few waiting at a time."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 def in_order(
-    pool: ThreadPoolExecutor, work: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 4
+    pool: Executor, work: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 4
 ) -> Iterator[Result]:
     """`map` that never holds more than `ahead` results, so that memory does not grow with the number of items.
 

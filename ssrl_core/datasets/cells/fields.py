@@ -59,15 +59,17 @@ class FieldList:
 
     def shown(self, path: Path) -> str:
         """A path as it is written in tables and messages: relative to `base` where it lies below it."""
-        try:
-            return path.relative_to(self.base).as_posix()
-        except ValueError:
-            return path.as_posix()
+        return shown_below(self.base, path)
 
     def source(self, row: FieldRow) -> str:
         """`source` of a field's cells: the file of the nuclei, with `#number` where the file holds several fields."""
         files = row.files[0] if row.planes is not None else row.files[self.nuclei]
         return self.shown(files[0]) + (f"#{row.number}" if row.of > 1 else "")
+
+
+def shown_below(base: Path, path: Path) -> str:
+    """A path as it is written in tables and messages: relative to `base` where it lies below it."""
+    return (path.relative_to(base) if path.is_relative_to(base) else path).as_posix()
 
 
 class UnreadableField(Exception):

@@ -1,4 +1,4 @@
-"""From microscope fields to an image set of cells: streaming, by several threads, resumable, memory flat in the fields.
+"""From microscope fields to an image set of cells: streaming, in parallel, resumable, memory flat in the fields.
 
 Fields are processed in the order of their table; each leaves a shard (`shards.py`). When all are done the shards become
 the image set. A field that cannot be read is skipped with its reason; a cell that is not wanted is counted with its
@@ -9,35 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ssrl_core import stores
 from ssrl_core.datasets.cells.assembly import Assembly
-from ssrl_core.datasets.cells.cutting import cut
+from ssrl_core.datasets.cells.cutters import Cutters
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
-from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
-from ssrl_core.datasets.cells.illumination import corrected
-from ssrl_core.datasets.cells.nuclei import detect
-from ssrl_core.datasets.cells.planning import Plan, plan_import, plate_of
+from ssrl_core.datasets.cells.fields import FieldList
+from ssrl_core.datasets.cells.one_field import FieldTask
+from ssrl_core.datasets.cells.planning import Plan, plan_import
 from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.cells.shards import Shard, Shards
+from ssrl_core.datasets.cells.shards import Shards
 from ssrl_core.datasets.creation import check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
-from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.errors import DataError
 
-Array = np.ndarray[Any, Any]
 _VERSION = 1  # raised when the same fields and settings would give other cells
 
 
@@ -76,7 +69,7 @@ def import_fields(
         group: a column no value of which may be in two splits (`well`, `plate`).
         seed: decides order and split.
         max_value: the pixel value that stands for 1; None = the bits that the cells use (8, 10, 12, 14 or 16).
-        workers: threads; None = one a core, at most 8.
+        workers: how many fields at once, many of them in processes (`cutters.py`); None = one a core, at most 8.
         stop: set by another thread to stop after the fields in work; what is done is kept for the next time.
         report: told how it goes.
 
@@ -97,12 +90,12 @@ def import_fields(
     say = told(report)
     with held(name):
         shards = Shards(name, _key(listed, asked))
-        with ThreadPoolExecutor(workers or min(8, os.cpu_count() or 1)) as pool:
-            kept = shards.begin()
-            plan = Plan.from_json(kept) if kept else plan_import(listed, asked, pool, say)
+        kept = shards.begin()
+        with Cutters(shards, asked, len(listed.fields), workers) as cutters:
+            plan = Plan.from_json(kept) if kept else plan_import(listed, asked, cutters.threads, say)
             if not kept:
                 shards.keep_plan(plan.as_json())
-            _cut_all(listed, plan, shards, pool, stop, say)
+            _cut_all(listed, plan, shards, cutters, stop, say)
         assembly = Assembly(listed, plan, shards, label)
         if not assembly.count:
             shards.remove()
@@ -127,18 +120,12 @@ def import_fields(
 
 
 def _cut_all(
-    listed: FieldList, plan: Plan, shards: Shards, pool: ThreadPoolExecutor, stop: threading.Event | None, say: Report
+    listed: FieldList, plan: Plan, shards: Shards, cutters: Cutters, stop: threading.Event | None, say: Report
 ) -> None:
     """Every field that is not done yet."""
     finished = shards.done()
-    missing = (i for i in range(len(listed.fields)) if i not in finished)
-
-    def work(number: int) -> None:
-        _process(listed, plan, shards, number)
-
-    for done, _ in enumerate(
-        in_order(pool, work, _until(stop, missing), ahead=2 * (os.cpu_count() or 1)), start=len(finished) + 1
-    ):
+    tasks = (FieldTask.of(listed, i) for i in range(len(listed.fields)) if i not in finished)
+    for done, _ in enumerate(cutters.cut(_until(stop, tasks), plan), start=len(finished) + 1):
         say(done, len(listed.fields), "cutting cells out of fields")
     if stop is not None and stop.is_set():
         from ssrl_core.errors import Stopped
@@ -148,29 +135,11 @@ def _cut_all(
         )
 
 
-def _until(stop: threading.Event | None, numbers: Iterator[int]) -> Iterator[int]:
-    for number in numbers:
+def _until(stop: threading.Event | None, tasks: Iterator[FieldTask]) -> Iterator[FieldTask]:
+    for task in tasks:
         if stop is not None and stop.is_set():
             return
-        yield number
-
-
-def _process(listed: FieldList, plan: Plan, shards: Shards, number: int) -> None:
-    """One field: read, even out, find nuclei, cut, keep."""
-    row = listed.fields[number]
-    try:
-        image = read_field(row)
-    except UnreadableField as error:
-        skipped = {"file": listed.shown(error.path), "reason": error.reason}
-        shards.write(number, Shard(0, {}, {}, skipped), None, None, {})
-        return
-    settings = plan.settings
-    even = corrected(image, plan.lightings.get(plate_of(row)))
-    labels = detect(even[listed.nuclei], settings.nuclei)
-    crops = cut(even, labels, settings, dna=listed.nuclei, salt=number, saturated_in=image)
-    highest = int(crops.pixels.max(initial=0))
-    shard = Shard(len(crops.pixels), {}, crops.dropped, None, image.dtype.name, highest)
-    shards.write(number, shard, crops.pixels, crops.table, crops.examples)
+        yield task
 
 
 def _key(listed: FieldList, settings: CellSettings) -> str:

@@ -16,6 +16,7 @@ from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
+_PLAN = "plan.json"
 _EXAMPLES_FROM = 400  # fields whose dropped crops are kept to be looked at
 
 
@@ -39,6 +40,16 @@ class Shard:
     highest: int = 0
 
 
+def kept_plan(folder: Path) -> dict[str, Any]:
+    """The plan that an import keeps beside its shards, as plain values.
+
+    Raises:
+        DataError: there is none, or it is damaged.
+    """
+    plan: dict[str, Any] = stores.read_json(folder / _PLAN)["plan"]
+    return plan
+
+
 class Shards:
     """The folder of one import; its key says what it was made of.
 
@@ -57,7 +68,7 @@ class Shards:
             The plan that an import of the same fields and settings left, or None.
         """
         try:
-            found = stores.read_json(self.folder / "plan.json")
+            found = stores.read_json(self.folder / _PLAN)
             if found.get("key") == self._key:
                 plan: dict[str, Any] = found["plan"]
                 return plan
@@ -69,7 +80,7 @@ class Shards:
 
     def keep_plan(self, plan: dict[str, Any]) -> None:
         """Remember the plan."""
-        stores.write_json(self.folder / "plan.json", {"version": 1, "key": self._key, "plan": plan})
+        stores.write_json(self.folder / _PLAN, {"version": 1, "key": self._key, "plan": plan})
 
     def done(self) -> set[int]:
         """Numbers of the fields that are finished."""

@@ -5,12 +5,13 @@ import threading
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import tifffile
 
 from ssrl_core import stores
 from ssrl_core.datasets import cells, store
-from ssrl_core.datasets.cells import importing
+from ssrl_core.datasets.cells import cutters
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError, Stopped
@@ -262,15 +263,15 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
     table = _table(tmp_path / "in", fields)
     whole = cells.import_fields(table, "whole", settings=SETTINGS)
     stop, worked = threading.Event(), []
-    process = importing._process
+    cut_field = cutters.cut_field
 
-    def counted(listed, plan, shards, number):
-        worked.append(number)
+    def counted(task, plan, shards):
+        worked.append(task.number)
         if len(worked) == 2:
             stop.set()
-        process(listed, plan, shards, number)
+        cut_field(task, plan, shards)
 
-    monkeypatch.setattr(importing, "_process", counted)
+    monkeypatch.setattr(cutters, "cut_field", counted)
     with pytest.raises(Stopped):
         cells.import_fields(table, "parts", settings=SETTINGS, workers=1, stop=stop)
     assert not store.is_ready("parts")
@@ -281,6 +282,37 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
     assert before | set(worked) == set(range(5))
     assert parts.fingerprint == whole.fingerprint
     assert _leftovers() == []
+
+
+def test_processes_cut_the_same_cells_as_threads(tmp_path, fields, monkeypatch):
+    table = _table(tmp_path / "in", [*fields, *fields], Metadata_Plate=["p"] * 10)  # enough to even out the lighting
+    threads = cells.import_fields(table, "threads", settings=SETTINGS)
+    monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 10)
+    monkeypatch.setattr(cutters, "cut_field", lambda *_: pytest.fail("a field was cut here"))
+    said = []
+    processes = cells.import_fields(table, "processes", settings=SETTINGS, workers=2, report=lambda *s: said.append(s))
+    assert processes.fingerprint == threads.fingerprint
+    assert processes.table.equals(threads.table)
+    assert (10, 10, "cutting cells out of fields") in said
+    assert _leftovers() == []
+
+
+def test_a_process_that_is_ended_is_told_and_the_import_goes_on_where_it_was(tmp_path, fields, monkeypatch):
+    table = _table(tmp_path / "in", fields)
+    whole = cells.import_fields(table, "whole", settings=SETTINGS)
+    monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 2)
+
+    def end_them(done, total, what):
+        if what.startswith("cutting") and done == 2:
+            for child in psutil.Process().children(recursive=True):
+                if "popen_loky" in " ".join(child.cmdline()):
+                    child.kill()
+
+    with pytest.raises(DataError, match="fewer workers"):
+        cells.import_fields(table, "ended", settings=SETTINGS, workers=2, report=end_them)
+    assert not store.is_ready("ended")
+    again = cells.import_fields(table, "ended", settings=SETTINGS, workers=1)
+    assert again.fingerprint == whole.fingerprint
 
 
 def test_other_settings_begin_anew(tmp_path, fields):
