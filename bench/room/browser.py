@@ -18,8 +18,11 @@ QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 
 
 @contextmanager
-def served() -> Iterator[str]:
+def served(script: str = "app.py") -> Iterator[str]:
     """The address of the app, served on a free port from the stores that the environment names.
+
+    Args:
+        script: what to serve, from the project's folder.
 
     Raises:
         RuntimeError: it did not answer within a minute.
@@ -27,7 +30,7 @@ def served() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = ["-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"]
+    words = ["-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
     server = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:

@@ -35,7 +35,14 @@ Found = Iterator[tuple[str, str, float]]
 
 
 def many_runs() -> Found:
-    """Seconds until the pages show what they show, the app and its modules being warm; the store is the caller's."""
+    """Seconds until the pages show what they show, the app and its modules being warm; the store is the caller's.
+
+    A page of one sentence says how much of it is Streamlit's own start in a browser.
+    """
+    with served("bench/room/one_sentence.py") as address, tab() as page:
+        for _ in ("cold", "warm"):
+            alone = _seconds(page, address, lambda: page.get_by_text("One sentence.").wait_for())
+        yield "a Streamlit page of one sentence", "s", alone
     with served() as address, tab() as page:
         table = page.locator('[data-testid="stDataFrame"]')
         for _ in ("cold", "warm"):
