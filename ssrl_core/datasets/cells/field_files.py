@@ -22,6 +22,7 @@ from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.readers.channel_facts import Said, names_of, of_tiff
 from ssrl_core.datasets.readers.tiff import MAX_VALUES, is_tiff
 from ssrl_core.errors import DataError
 
@@ -36,7 +37,7 @@ class FileFacts:
     Attributes:
         fields: fields in it (series, time points, positions).
         channels: channels of each.
-        names: names of the channels, if the file gives them.
+        said: what the file says of its channels (names, colours, display windows); () = nothing.
         pixel_um: size of a pixel, if the file says it.
         depth: planes that are flattened into one (1 = nothing to flatten).
         guessed: what its pages were taken for, if it does not say ("channels" or "depth"), else "".
@@ -44,10 +45,15 @@ class FileFacts:
 
     fields: int
     channels: int
-    names: tuple[str, ...] | None = None
+    said: Said = ()
     pixel_um: float | None = None
     depth: int = 1
     guessed: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the channels, if the file gives them."""
+        return names_of(self.said)
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -59,7 +65,7 @@ def file_facts(path: Path) -> FileFacts:
     """
     if path.is_dir():
         told = zarr_facts(path)
-        return FileFacts(told.fields, told.channels, told.names, told.pixel_um, told.depth)
+        return FileFacts(told.fields, told.channels, told.said, told.pixel_um, told.depth)
     with open(path, "rb") as file:
         head = file.read(64)
         if not is_tiff(head):
@@ -72,7 +78,7 @@ def file_facts(path: Path) -> FileFacts:
         return FileFacts(
             fields=sum(layout.fields for layout in same),
             channels=first.channels,
-            names=_channel_names(tiff, first.channels),
+            said=of_tiff(tiff, first.channels),
             pixel_um=_pixel_um(tiff),
             depth=max(layout.depth for layout in same),
             guessed=first.guessed,
@@ -196,17 +202,6 @@ class _Silence(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return False
-
-
-def _channel_names(tiff: Any, count: int) -> tuple[str, ...] | None:
-    """Names from OME or ImageJ metadata, if there is a different one for every channel."""
-    names: list[str] = []
-    if tiff.is_ome and tiff.ome_metadata:
-        image = tiff.ome_metadata.split("</Image>", 1)[0]
-        names = [_unescaped(name) for name in re.findall(r"<Channel\b[^>]*?\bName=\"([^\"]+)\"", image)]
-    elif tiff.is_imagej and tiff.imagej_metadata:
-        names = [str(label).strip() for label in tiff.imagej_metadata.get("Labels", [])][:count]
-    return tuple(names) if len(names) == count and len(set(names)) == count else None
 
 
 def _unescaped(text: str) -> str:

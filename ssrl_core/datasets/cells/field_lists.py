@@ -13,7 +13,14 @@ import pandas as pd
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
 from ssrl_core.datasets.cells.field_folders import entries
 from ssrl_core.datasets.cells.field_names import fields_by_name
-from ssrl_core.datasets.cells.field_tables import channel_names, choose, fields_of_table, narrowed
+from ssrl_core.datasets.cells.field_tables import (
+    channel_names,
+    choose,
+    fields_of_table,
+    looks,
+    looks_of_files,
+    narrowed,
+)
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.labels import class_names, natural_key
@@ -77,6 +84,7 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
     listed.channels = tuple(names[i] for i in places)
     listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in fields]
     listed.pixel_um = _said_pixel(listed.fields)
+    listed.looks = looks_of_files(listed)
     return listed
 
 
@@ -136,8 +144,9 @@ def _of_files(
         every = tuple(range(usual))
         own = (columns or {}).get(path, {})
         listed.fields += [FieldRow(((path,),), every, number, facts.fields, own) for number in range(facts.fields)]
-    picture = usual == 3 and first.names is None and not first.guessed and first.pixel_um is None
+    picture = usual == 3 and not first.said and not first.guessed and first.pixel_um is None
     listed.channels = _RGB if picture else channel_names(first)
+    listed.looks = looks(listed.channels, first)
     listed.pixel_um = first.pixel_um
     listed.notes += _notes([facts for _, facts in known])
     return narrowed(listed, channels, nuclei)

@@ -114,7 +114,7 @@ def import_fields(
             title=title or name,
             label=assembly.label,
             max_value=max_value or assembly.max_value,
-            channels=listed.channels,
+            channels=listed.as_channels(windows=asked.normalise == "none"),
             pixel_size_um=assembly.pixel_size_um,
             seed=seed,
             group=group,

@@ -20,6 +20,7 @@ import numpy as np
 
 from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
+from ssrl_core.datasets.readers.channel_facts import Said, of_omero
 from ssrl_core.datasets.readers.tiff import MAX_VALUES
 from ssrl_core.errors import DataError
 
@@ -43,11 +44,11 @@ class ZarrImage:
 
 @dataclass(frozen=True)
 class ZarrFacts:
-    """What an image says of itself: time points, channels and their names, size of a pixel, planes in depth."""
+    """What an image says of itself: time points, channels and what is said of them, pixel size, planes in depth."""
 
     fields: int
     channels: int
-    names: tuple[str, ...] | None
+    said: Said
     pixel_um: float | None
     depth: int
 
@@ -100,9 +101,11 @@ def zarr_facts(path: Path) -> ZarrFacts:
     """
     path = _one_image(path)
     scales = _scales(path)
-    sizes = dict(zip(_axes(scales), _array(path, scales).shape, strict=True))
-    channels = sizes.get("c", 1)
-    return ZarrFacts(sizes.get("t", 1), channels, _names(path, channels), _pixel_um(scales), sizes.get("z", 1))
+    array = _array(path, scales)
+    sizes = dict(zip(_axes(scales), array.shape, strict=True))
+    channels, whole = sizes.get("c", 1), np.dtype(array.dtype).kind in "iu"
+    said = of_omero((_attributes(path).get("omero") or {}).get("channels") or [], channels, whole=whole)
+    return ZarrFacts(sizes.get("t", 1), channels, said, _pixel_um(scales), sizes.get("z", 1))
 
 
 @_understood()
@@ -232,13 +235,6 @@ def _package() -> Any:
             "OME-Zarr is read by the package zarr, which is not installed; run: pip install zarr"
         ) from error
     return zarr
-
-
-def _names(path: Path, count: int) -> tuple[str, ...] | None:
-    """Names of the channels, if there is a different one for each."""
-    channels = (_attributes(path).get("omero") or {}).get("channels") or []
-    names = tuple(str(channel.get("label") or "").strip() for channel in channels)
-    return names if len(names) == count and len(set(names)) == count and all(names) else None
 
 
 def _pixel_um(scales: Mapping[str, Any]) -> float | None:

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ssrl_core.datasets.readers.channel_facts import Said, of_tiff
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -24,20 +25,20 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any]]:
-    """(pages, C, H, W) and the pixel type, without reading pixels.
+def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any], Said]:
+    """(pages, C, H, W), the pixel type, and what is said of the channels, without reading pixels.
 
     Raises:
         DataError: no image in it, or a huge one.
     """
-    with _opened(file) as series:
+    with _opened(file) as (tiff, series):
         shape, axes = series.shape, series.axes
         if math.prod(shape) > MAX_VALUES:
             raise DataError(f"{'×'.join(map(str, shape))} values are too many for one file; cut it into pieces")
         sizes = dict(zip(axes, shape, strict=True))
         channels = _alpha_dropped(sizes, math.prod(n for axis, n in sizes.items() if axis in "CS"))
         pages = math.prod(n for axis, n in sizes.items() if axis not in "CSYX")
-        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype)
+        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype), of_tiff(tiff, channels)
 
 
 def decode(file: BinaryIO) -> Array:
@@ -46,7 +47,7 @@ def decode(file: BinaryIO) -> Array:
     Raises:
         DataError: values that are no pixel values.
     """
-    with _opened(file) as series:
+    with _opened(file) as (_, series):
         try:
             values = series.asarray()
         except ValueError as error:
@@ -98,7 +99,7 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
         with tifffile.TiffFile(file) as opened:
             if not opened.series or "Y" not in opened.series[0].axes or "X" not in opened.series[0].axes:
                 raise DataError("there is no image in the TIFF")
-            yield opened.series[0]
+            yield opened, opened.series[0]
     finally:
         log.setLevel(before)
 
