@@ -1,4 +1,4 @@
-"""Every way in: a table of fields, a folder of a microscope's files, files of whole fields (OME-TIFF, OME-Zarr)."""
+"""Every way in: a table of fields, a folder (or a zip of one) of a microscope's files or of whole fields, one file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
-from ssrl_core.datasets.cells.field_folders import entries
+from ssrl_core.datasets.cells.field_folders import entries, top_of
 from ssrl_core.datasets.cells.field_names import fields_by_name
 from ssrl_core.datasets.cells.field_tables import (
     channel_names,
@@ -26,6 +26,7 @@ from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tables import TABLES
+from ssrl_core.datasets.readers.unpacking import laid_open
 from ssrl_core.errors import DataError, SpecError
 
 _RGB = ("red", "green", "blue")
@@ -38,7 +39,7 @@ def list_fields(
     nuclei: str | None = None,
     where: Mapping[str, Sequence[Any]] | None = None,
 ) -> FieldList:
-    """The fields of a table, a folder or a file.
+    """The fields of a table, a folder, a zip of one (unpacked in the store until `unpacking.forget`), or a file.
 
     Args:
         channels: which channels, in which order; None = all.
@@ -54,12 +55,24 @@ def list_fields(
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
         listed = _of_folder(path, channels, nuclei)
+    elif path.suffix.lower() == ".zip":
+        listed = _of_zip(path, channels, nuclei)
     elif path.suffix.lower() in TABLES:
         listed = fields_of_table(path, channels, nuclei)
     else:
         listed = _of_files([path], path.parent, str(path), channels, nuclei)
     if where:
         listed.fields = _matching(listed, where)
+    return listed
+
+
+def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    folder = laid_open(path)
+    try:
+        listed = _of_folder(top_of(folder), channels, nuclei)
+    except DataError as error:
+        raise DataError(error.message.replace(str(folder), str(path))) from error
+    listed.where = str(path)
     return listed
 
 

@@ -213,7 +213,12 @@ def _folder_column(columns: Sequence[str], name: str) -> str | None:
 
 def _names_files(values: pd.Series[Any], *, any_text: bool = False) -> bool:
     known = [v for v in values.dropna().tolist() if isinstance(v, str) and v.strip()]
-    return bool(known) and (any_text or sum(v.strip().lower().endswith(_SUFFIXES) for v in known) > len(known) / 2)
+    return bool(known) and (any_text or sum(_is_image(v.strip().lower()) for v in known) > len(known) / 2)
+
+
+def _is_image(name: str) -> bool:
+    """A file of a known kind, an OME-Zarr folder, or an image inside one (`plate.zarr/B/3/0`)."""
+    return name.endswith(_SUFFIXES) or re.search(r"\.zarr[/\\]", name) is not None
 
 
 def _read(path: Path) -> pd.DataFrame:

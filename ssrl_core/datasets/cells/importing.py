@@ -35,6 +35,7 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.ordered import in_order
 from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.readers.unpacking import forget
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -66,7 +67,7 @@ def import_fields(
     dropped, by reason).
 
     Args:
-        source: a table of fields, a folder, or a file (see `list_fields`).
+        source: a table of fields, a folder, a zip of one, or a file (see `list_fields`).
         name: the image set's name, a slug.
         nuclei: the channel that holds the nuclei; None = the first.
         channels: which channels, in which order; None = all.
@@ -123,6 +124,7 @@ def import_fields(
         )
         assembly.write_report(imageset.folder)
         shards.remove()
+    forget(Path(source).expanduser())
     return imageset
 
 

@@ -72,7 +72,8 @@ def images_in(path: Path, damaged: list[tuple[Path, str]] | None = None) -> list
     """Every image of an OME-Zarr folder: of all wells of a plate, of a collection, or the one it is.
 
     Args:
-        damaged: takes up the wells of a plate that cannot be read, each with its reason; None = the first is raised.
+        damaged: takes up the wells of a plate, or the images of a collection, that cannot be read, with their reasons;
+            None = the first is raised.
 
     Raises:
         DataError: it says nothing of images; the message is the reason, without the folder's name.
@@ -84,10 +85,8 @@ def images_in(path: Path, damaged: list[tuple[Path, str]] | None = None) -> list
         return _of_plate(path, said["plate"], damaged)
     if "well" in said:
         return _of_well(path, {})
-    series = _attributes(path / "OME").get("series") or []
-    names = series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
-    found = [ZarrImage(path / str(name)) for name in names if "multiscales" in _attributes(path / str(name))]
-    if not found:
+    found = _of_collection(path, damaged)
+    if not found and not damaged:
         raise DataError("it is a Zarr folder without the attributes of OME-Zarr (multiscales, plate or well)")
     return found
 
@@ -148,6 +147,25 @@ def _of_plate(path: Path, plate: Mapping[str, Any], damaged: list[tuple[Path, st
             if damaged is None:
                 raise DataError(f"well {place}: {error}") from error
             damaged.append((path / place, str(error)))
+    return found
+
+
+def _of_collection(path: Path, damaged: list[tuple[Path, str]] | None) -> list[ZarrImage]:
+    """The images that a collection names (`OME/series`), else those in its numbered folders."""
+    series = _attributes(path / "OME").get("series") or []
+    found: list[ZarrImage] = []
+    for name in series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int):
+        place = path / str(name)
+        try:
+            with _understood():
+                if "multiscales" in _attributes(place):
+                    found.append(ZarrImage(place))
+                elif series:
+                    raise DataError("the collection names it, and it is no image of OME-Zarr (no multiscales)")
+        except DataError as error:
+            if damaged is None:
+                raise DataError(f"image {name}: {error}") from error
+            damaged.append((place, str(error)))
     return found
 
 
