@@ -22,6 +22,7 @@ from ssrl_core.datasets.cells.field_tables import (
     narrowed,
 )
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.ome_sets import OmeSets, ome_sets
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
@@ -139,6 +140,9 @@ def _of_files(
 ) -> FieldList:
     """Files each of which holds one field or several, with all its channels, and what is known of them."""
     listed, known = FieldList([], (), 0, where, base, skipped=list(skipped)), []
+    spread = ome_sets(paths)
+    if spread.files:
+        return _of_sets(spread, listed, [p for p in paths if p not in spread.files], channels, nuclei)
     for path in paths:
         try:
             known.append((path, file_facts(path)))
@@ -157,12 +161,37 @@ def _of_files(
         every = tuple(range(usual))
         own = (columns or {}).get(path, {})
         listed.fields += [FieldRow(((path,),), every, number, facts.fields, own) for number in range(facts.fields)]
+        for count in facts.left_out:
+            reason = f"one of its series has {count} channel{'s' * (count > 1)} where the first has {usual}"
+            listed.skipped.append({"file": listed.shown(path), "reason": reason})
     picture = usual == 3 and not first.said and not first.guessed and first.pixel_um is None
     listed.channels = _RGB if picture else channel_names(first)
     listed.looks = looks(listed.channels, first)
     listed.pixel_um = first.pixel_um
     listed.notes += _notes([facts for _, facts in known])
     return narrowed(listed, channels, nuclei)
+
+
+def _of_sets(
+    spread: OmeSets, listed: FieldList, others: Sequence[Path], channels: Sequence[str] | None, nuclei: str | None
+) -> FieldList:
+    """OME-TIFF files that hold a channel each, one of them naming the others."""
+    if not spread.rows:
+        shown = "; ".join(f"{Path(s['file']).name}: {s['reason']}" for s in spread.skipped[:3])
+        raise DataError(f"{listed.where}: not one of its fields is whole ({shown}). Lay the missing files beside them.")
+    facts = FileFacts(len(spread.rows), len(spread.channels), spread.channels)
+    names = channel_names(facts)
+    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
+    listed.channels, listed.looks = tuple(names[i] for i in places), looks(names, facts)
+    listed.fields = [
+        FieldRow(tuple(row.files[i] for i in places), None, row.number, row.of, row.columns) for row in spread.rows
+    ]
+    listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in spread.skipped]
+    reason = "its channels lie in one file where those of the others lie in one file each"
+    listed.skipped += [{"file": listed.shown(path), "reason": reason} for path in others]
+    listed.pixel_um = _said_pixel(listed.fields)
+    listed.notes.append("channels were put together from several OME-TIFF files, as one of them says")
+    return listed
 
 
 def _notes(known: Sequence[FileFacts]) -> list[str]:

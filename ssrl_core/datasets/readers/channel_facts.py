@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from xml.etree import ElementTree
 
 from ssrl_core.datasets.imageset import Channel
+from ssrl_core.datasets.readers.ome_planes import images_of, tag
 
 Said = tuple[Channel, ...]  # one for each channel; "" or None where nothing is said; () = nothing at all
 
@@ -31,16 +31,10 @@ def of_tiff(tiff: Any, count: int) -> Said:
 
 def of_ome_xml(text: str) -> list[Channel]:
     """The channels of the first image of an OME-XML document; none where it cannot be read."""
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        return []  # entities could swell; OME-XML has none
-    try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError):
-        return []
-    image = next((element for element in root.iter() if _tag(element) == "Image"), None)
+    image = next(iter(images_of(text)), None)
     if image is None:
         return []
-    found = [element.attrib for element in image.iter() if _tag(element) == "Channel"]
+    found = [element.attrib for element in image.iter() if tag(element) == "Channel"]
     return [Channel((c.get("Name") or c.get("Fluor") or "").strip(), _of_number(c.get("Color"))) for c in found]
 
 
@@ -117,8 +111,3 @@ def _window(values: Sequence[Any]) -> tuple[float, float] | None:
     if not start < end < float("inf") or whole == [start, end]:
         return None
     return start, end
-
-
-def _tag(element: ElementTree.Element) -> str:
-    """The element's name without its namespace."""
-    return element.tag.rsplit("}", 1)[-1]

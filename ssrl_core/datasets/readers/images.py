@@ -49,7 +49,7 @@ def facts(file: BinaryIO) -> Facts:
     with _explained():
         if tiff.is_tiff(_head(file)):
             shape, dtype, said = tiff.shape_of(file)
-            return Facts(*shape, sixteen=dtype != np.uint8, said=said)
+            return Facts(*shape, sixteen=dtype not in (np.uint8, np.bool_), said=said)
         if png16.is_sixteen_bit_colour(_head(file)):
             width, height, grey = png16.head(_head(file))
             _check_size(width, height)

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ssrl_core.datasets.readers.channel_facts import Said, of_tiff
+from ssrl_core.datasets.readers.tiff_series import SeenSeries
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -48,13 +49,7 @@ def decode(file: BinaryIO) -> Array:
         DataError: values that are no pixel values.
     """
     with _opened(file) as (_, series):
-        try:
-            values = series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return _by_pillow(file)
-        axes = series.axes
+        values, axes = series.asarray(), series.axes
     others = [i for i, axis in enumerate(axes) if axis not in "CSYX"]
     channels = [i for i, axis in enumerate(axes) if axis in "CS"]
     ordered = np.transpose(values, [*others, *channels, axes.index("Y"), axes.index("X")])
@@ -74,6 +69,8 @@ def as_pixels(values: Array) -> Array:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
         return values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{values.dtype} values; save it as 8 or 16 bit")
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(values.astype(np.float64) * 65535).astype(np.uint16)
@@ -99,17 +96,6 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
         with tifffile.TiffFile(file) as opened:
             if not opened.series or "Y" not in opened.series[0].axes or "X" not in opened.series[0].axes:
                 raise DataError("there is no image in the TIFF")
-            yield opened, opened.series[0]
+            yield opened, SeenSeries(opened.series[0], file)
     finally:
         log.setLevel(before)
-
-
-def _by_pillow(file: BinaryIO) -> Array:
-    """Compressions that tifffile alone cannot read (LZW, JPEG): all pages by Pillow."""
-    from PIL import Image, ImageSequence
-
-    file.seek(0)
-    with Image.open(file, formats=("TIFF",)) as image:
-        pages = [np.asarray(page) for page in ImageSequence.Iterator(image)]
-    stacked = as_pixels(np.stack(pages))
-    return stacked[:, None] if stacked.ndim == 3 else np.moveaxis(stacked[..., :3], -1, 1)
