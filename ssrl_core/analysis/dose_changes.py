@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
-from ssrl_core.analysis.conditions import compare_shares
+from ssrl_core.analysis.conditions import compare_counts
 
 Array = np.ndarray[Any, Any]
 
@@ -53,19 +54,33 @@ def changes(
         each_dose: every dose by itself, else all of a compound's together.
     """
     ids, dose = np.asarray(groups, np.int64), np.asarray(doses, float)
-    compound, repeat = np.asarray(compounds).astype(str), np.asarray(replicates).astype(str)
+    of_compound, known = pd.factorize(np.asarray(compounds, object))
+    of_plate, plates = pd.factorize(np.asarray(replicates, object))
+    rows = {str(known[code]): own for code, own in _rows_of(of_compound, dose > 0).items()}
+    untreated = dose == 0
+    controls = np.zeros((len(plates), k), np.int64)  # untreated cells of each plate in each group, counted once
+    np.add.at(controls, (of_plate[untreated & (ids >= 0)], ids[untreated & (ids >= 0)]), 1)
     found = []
     for name in names:
-        own = (compound == name) & (dose > 0)
-        control = (dose == 0) & np.isin(repeat, np.unique(repeat[own]))
+        own = rows.get(name, np.zeros(0, np.int64))
+        control = controls[np.unique(of_plate[own])].sum(axis=0)
         for level in [float(d) for d in np.unique(dose[own])] if each_dose else [None]:
-            treated = own if level is None else own & (dose == level)
-            found += _beside(ids, control, treated, name, level, k)
+            treated = own if level is None else own[dose[own] == level]
+            found += _beside(control, np.bincount(ids[treated][ids[treated] >= 0], minlength=k), name, level)
     return sorted(found, key=lambda change: -change.least)
 
 
-def _beside(ids: Array, control: Array, treated: Array, name: str, dose: float | None, k: int) -> list[Change]:
-    rows = compare_shares(ids, control, treated, k).to_dict("records")
+def _rows_of(codes: Array, wanted: Array) -> dict[int, Array]:
+    """The wanted rows of each code, found by sorting once."""
+    rows = np.flatnonzero(wanted & (codes >= 0))
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    values, starts = np.unique(codes[rows], return_index=True)
+    return {int(value): own for value, own in zip(values, np.split(rows, starts[1:]), strict=True)} if len(rows) else {}
+
+
+def _beside(control: Array, treated: Array, name: str, dose: float | None) -> list[Change]:
+    """Every group; (k,) counts of untreated and of treated cells."""
+    rows = compare_counts(control, treated).to_dict("records")
     return [
         Change(
             group=int(row["group"]),

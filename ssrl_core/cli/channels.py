@@ -39,9 +39,10 @@ def _channels(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.channels import as_json, changed
 
     imageset = store.load(args.name)
-    given = {"names": _parts(args.names), "colours": _parts(args.colours), "windows": _windows(args.windows)}
-    if any(value is not None for value in given.values()):
-        imageset = store.set_channels(args.name, changed(imageset.channels, where=_WHERE, **given))
+    names, colours, windows = _parts(args.names), _parts(args.colours), _windows(args.windows)
+    if any(value is not None for value in (names, colours, windows)):
+        shown = changed(imageset.channels, names=names, colours=colours, windows=windows, where=_WHERE)
+        imageset = store.set_channels(args.name, shown)
     return {"name": imageset.name, "channels": as_json(imageset.channels)}
 
 
