@@ -41,7 +41,7 @@ def _register_import(data: Any) -> None:
         "source",
         metavar="SRC",
         nargs="+",
-        help="folder of class folders, zip of one, .npz, CSV/TSV/Parquet, or image files",
+        help="folder of class folders or of OME-Zarr, zip of one, .npz, CSV/TSV/Parquet, or image files",
     )
     bring.add_argument(
         "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
