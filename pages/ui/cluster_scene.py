@@ -97,7 +97,7 @@ class Scene:
 
 
 def stamp_of(run_id: str) -> str:
-    """Changes whenever a run's embedding, results or layouts do."""
+    """Changes whenever a run's embedding, results or layouts do, or how its images are shown."""
     run = RunFolder(run_id)
     names = [n for n in run.files() if n in ("embedding.npy", "results.json") or n.startswith("layout_")]
     parts = [f"{name}:{(run.path / name).stat().st_mtime_ns}" for name in names]
@@ -105,12 +105,13 @@ def stamp_of(run_id: str) -> str:
 
 
 def _measured(run: RunFolder) -> str:
-    """Changes when the images are measured."""
+    """Changes when the images are measured, or their channels get other names or colours."""
     try:
-        path = stores.data_root() / run.spec().dataset.name / "descriptors.parquet"
-        return f"descriptors:{path.stat().st_mtime_ns}"
-    except (SSRLError, OSError):
+        folder = stores.data_root() / run.spec().dataset.name
+    except SSRLError:
         return ""
+    files = [folder / name for name in ("imageset.json", "descriptors.parquet")]
+    return ";".join(f"{file.name}:{file.stat().st_mtime_ns}" for file in files if file.is_file())
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the embedding")

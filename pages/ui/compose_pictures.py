@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from ssrl_core.datasets.imageset import Channel, ImageSet
 
 Array = np.ndarray[Any, Any]
 _RGB = ("#ff0000", "#00ff00", "#0000ff")
 
 
-def shown_limits(pixels: Array, max_value: int) -> Array:
+def look_of(imageset: ImageSet) -> tuple[Any, ...]:
+    """What pictures of an image set depend on, as a key of a cache: its name, its content, how channels are shown."""
+    return imageset.name, imageset.fingerprint, imageset.channels
+
+
+def shown_limits(pixels: Array, channels: Sequence[Channel], max_value: int) -> Array:
     """(C, 2) in 0..1: what is shown black and full, by `to_rgb`'s rule, the same for the source and all its views.
 
     Args:
         pixels: (B, C, H, W) uint8 or uint16, the source images.
+        channels: C channels; one that has a window of its own is shown in it.
     """
-    from ssrl_core.datasets.pictures import percentile_limits
+    from ssrl_core.datasets.pictures import percentile_limits, with_windows
 
-    if pixels.dtype != np.uint16:
-        return np.tile([0.0, 1.0], (pixels.shape[1], 1))
-    return percentile_limits(pixels) / max_value
+    stretched = pixels.dtype == np.uint16
+    limits = percentile_limits(pixels) / max_value if stretched else np.tile([0.0, 1.0], (pixels.shape[1], 1))
+    return with_windows(limits, channels, max_value=max_value)
 
 
 def pictures(views: Any, channels: Any, limits: Array) -> Array:

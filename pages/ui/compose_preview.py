@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui import compose_grid
 from pages.ui.compose_lpips import desk
-from pages.ui.compose_pictures import fitted, pictures, shown_limits
+from pages.ui.compose_pictures import fitted, look_of, pictures, shown_limits
 from pages.ui.compose_scene import Scene
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, Step, dump, parse
@@ -80,7 +80,7 @@ def grid(scene: Scene, compositions: Sequence[tuple[str, Composition]]) -> Packe
     """
     imageset = scene.imageset
     texts = tuple((mark, dump(previewed(c, scene.views))) for mark, c in compositions)
-    return _grid(imageset, imageset.name, imageset.fingerprint, scene.image_ids, scene.seed, texts)
+    return _grid(imageset, look_of(imageset), scene.image_ids, scene.seed, texts)
 
 
 def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int) -> Packed:
@@ -91,7 +91,7 @@ def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int
     """
     imageset = scene.imageset
     text = dump(previewed(composition, scene.views))
-    return _strip(imageset, imageset.name, imageset.fingerprint, scene.image_ids, image_id, scene.seed, view, text)
+    return _strip(imageset, look_of(imageset), scene.image_ids, image_id, scene.seed, view, text)
 
 
 def row_words(imageset: Any, image_id: int) -> str:
@@ -102,11 +102,9 @@ def row_words(imageset: Any, image_id: int) -> str:
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
-def _grid(
-    _imageset: Any, name: str, fingerprint: str, ids: tuple[int, ...], seed: int, texts: tuple[tuple[str, str], ...]
-) -> Packed:
+def _grid(_imageset: Any, look: Any, ids: tuple[int, ...], seed: int, texts: tuple[tuple[str, str], ...]) -> Packed:
     pixels = np.array(_imageset.pixels[list(ids)])
-    limits, originals = _sources(_imageset, name, fingerprint, ids)
+    limits, originals = _sources(_imageset, look, ids)
     with desk().preview_first():
         blocks = [_block(_imageset, pixels, limits, ids, seed, text) for _, text in texts]
     columns = min(len(block.heads) for block in blocks)
@@ -120,7 +118,7 @@ def _grid(
             marks[len(said)] = mark
             said += [[f"{mark}: {who}" if mark else who], *block.words[row][:columns]]
     heads = ["source", *blocks[0].heads[:columns]]
-    stamp = f"{name}-{seed}-{hash((ids, texts)) & 0xFFFFFFFF:08x}"
+    stamp = f"{_imageset.name}-{seed}-{hash((ids, texts, look)) & 0xFFFFFFFF:08x}"
     return compose_grid.pack(
         np.stack(tiles), columns=columns + 1, heads=heads, said=said, framed=list(marks), marks=marks, stamp=stamp
     )
@@ -154,9 +152,7 @@ def _block(imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed
 
 
 @st.cache_data(max_entries=48, show_spinner=False)
-def _strip(
-    _imageset: Any, name: str, fingerprint: str, ids: tuple[int, ...], image_id: int, seed: int, view: int, text: str
-) -> Packed:
+def _strip(_imageset: Any, look: Any, ids: tuple[int, ...], image_id: int, seed: int, view: int, text: str) -> Packed:
     import torch
 
     from ssrl_core.compositions.draws import draw
@@ -164,7 +160,7 @@ def _strip(
 
     composition = parse(text)
     pixels = np.array(_imageset.pixels[[image_id]])
-    limits, _ = _sources(_imageset, name, fingerprint, ids)  # the grid's, not those of this one image
+    limits, _ = _sources(_imageset, look, ids)  # the grid's, not those of this one image
     draws = draw(composition, np.asarray([image_id]), seed=seed, epoch=0)
     with desk().preview_first():
         stages = strip(torch.from_numpy(pixels), draws, composition, max_value=_imageset.max_value, view=view)
@@ -181,12 +177,14 @@ def _strip(
 
 
 @st.cache_data(max_entries=24, show_spinner=False)
-def _sources(_imageset: Any, name: str, fingerprint: str, ids: tuple[int, ...]) -> tuple[Array, Array]:
+def _sources(_imageset: Any, look: Any, ids: tuple[int, ...]) -> tuple[Array, Array]:
     """What is shown black and full, (C, 2) in 0..1, and the images as they are, (B, H, W, 3) uint8."""
     from ssrl_core.datasets.pictures import to_rgb
 
     pixels = np.asarray(_imageset.pixels[list(ids)])
-    return shown_limits(pixels, _imageset.max_value), to_rgb(pixels, _imageset.channels, max_value=_imageset.max_value)
+    limits = shown_limits(pixels, _imageset.channels, _imageset.max_value)
+    whole = limits * _imageset.max_value
+    return limits, to_rgb(pixels, _imageset.channels, max_value=_imageset.max_value, limits=whole)
 
 
 def _may_refuse(step: Step, channels: int) -> bool:

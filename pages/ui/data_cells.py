@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,9 +18,11 @@ from pages.ui.data_import import KINDS, _written, free_name
 from pages.ui.data_progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
+from ssrl_core.datasets.cells.field_folders import top_of
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
+from ssrl_core.datasets.readers.unpacking import unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 MOST_SHOWN = 6
@@ -38,10 +42,10 @@ def _dialog() -> None:
 
 def form() -> None:
     """Where the fields are, how nuclei are found (live), then the import."""
-    source = _source()
-    if source is None:
-        return
     try:
+        source = _source()
+        if source is None:
+            return
         listed = _listed(source, _stamp(Path(source)))
     except SSRLError as error:
         frame.show_error(error)
@@ -61,25 +65,57 @@ def _source() -> str | None:
         "Folder, table or image on the machine that runs Viewloom",
         key="cells-path",
         placeholder="/data/screen/fields.csv",
-        help="A table with one row a field, a folder of a microscope's files, OME-TIFF or OME-Zarr",
+        help="A table with one row a field, a folder of a microscope's files, OME-TIFF or OME-Zarr, or a zip of it",
     ).strip()
     if path:
         return path
-    files = st.file_uploader("or a few fields from here", type=KINDS, accept_multiple_files=True, key="cells-files")
+    files = st.file_uploader(
+        "or from here: OME-TIFF or other images, a table with them, a zip of a folder or of an OME-Zarr plate",
+        type=KINDS,
+        accept_multiple_files=True,
+        key="cells-files",
+    )
     return _uploaded(files) if files else None
 
 
+class _Upload:
+    """Uploaded files in a folder of the store that goes when nobody holds it any more."""
+
+    def __init__(self, files: Sequence[Any]) -> None:
+        self.key = _names(files)
+        self.folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=stores.data_root()))
+        self.forget = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        try:
+            for file in files:
+                _laid(_written(file, self.folder))
+        except SSRLError:
+            self.forget()
+            raise
+
+
+def _names(files: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+    return tuple((file.name, file.size) for file in files)
+
+
 def _uploaded(files: Sequence[Any]) -> str:
-    """The folder that holds the uploaded files; made once for the same files."""
-    key = tuple((file.name, file.size) for file in files)
+    """The folder that holds the uploaded files (zips unpacked), or the only one; made once for the same files."""
     kept = st.session_state.get("cells-upload")
-    if kept is None or kept[0] != key or not Path(kept[1].name).is_dir():
-        folder = tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root())
-        for file in files:
-            _written(file, Path(folder.name))
-        st.session_state["cells-upload"] = kept = (key, folder)
-    inside = [entry for entry in Path(kept[1].name).iterdir() if not entry.name.startswith(".")]
-    return str(inside[0]) if len(inside) == 1 else kept[1].name
+    if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
+        st.session_state["cells-upload"] = kept = _Upload(files)
+    top = top_of(kept.folder)
+    inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
+    return str(inside[0]) if len(inside) == 1 and inside[0].is_file() else str(top)
+
+
+def _laid(path: Path) -> None:
+    """A zip becomes the folder that it was made of; any other file stays.
+
+    Raises:
+        DataError: a zip that may not be unpacked.
+    """
+    if path.suffix.lower() == ".zip":
+        unpack(path, path.with_suffix(""))
+        path.unlink()
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading the list of fields")

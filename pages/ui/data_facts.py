@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import frame, theme
+from pages.ui import data_channels, frame, theme
 from pages.ui.data_samples import number
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.imageset import ImageSet
@@ -40,9 +40,11 @@ CSS = f"""
 
 
 def panel(imageset: ImageSet) -> None:
-    """Facts, the split, the classes."""
+    """Facts, the channels' names and colours, the split, the classes."""
     st.subheader(imageset.title, anchor=False)
-    st.html(f"{_facts(imageset)}{split_html(imageset)}{classes_html(imageset)}")
+    st.html(_facts(imageset))
+    data_channels.popover(imageset)
+    st.html(f"{split_html(imageset)}{classes_html(imageset)}")
 
 
 def details(imageset: ImageSet) -> None:

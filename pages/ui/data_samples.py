@@ -11,6 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import choose, frame, theme
+from pages.ui.compose_pictures import look_of
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.splits import SPLITS
@@ -156,7 +157,7 @@ def _sprite(imageset: ImageSet, ids: tuple[int, ...], channel: str) -> tuple[str
     """The style that holds the picture, one element for each image, and the class for small images."""
     columns = min(len(ids), 16)
     height, width = cell_size(imageset)
-    sheet = _sheet(imageset.fingerprint, imageset.name, ids, channel, columns, _imageset=imageset)
+    sheet = _sheet(look_of(imageset), ids, channel, columns, _imageset=imageset)
     rows = -(-len(ids) // columns)
     style = (
         f"--sheet:url(data:image/png;base64,{sheet});--cell-w:{width}px;--cell-h:{height}px;"
@@ -170,7 +171,7 @@ def _sprite(imageset: ImageSet, ids: tuple[int, ...], channel: str) -> tuple[str
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _sheet(fingerprint: str, name: str, ids: tuple[int, ...], channel: str, columns: int, _imageset: ImageSet) -> str:
+def _sheet(look: Any, ids: tuple[int, ...], channel: str, columns: int, _imageset: ImageSet) -> str:
     """All samples as one PNG, in base64; larger images are made smaller first."""
     limits = pictures.display_limits(_imageset)
     pixels, channels = np.asarray(_imageset.pixels[np.array(ids)]), list(_imageset.channels)

@@ -185,7 +185,7 @@ class _Images:
 
     def __init__(self, imageset: ImageSet) -> None:
         self.imageset = imageset
-        self.key = (imageset.fingerprint, tuple((c.name, c.colour) for c in imageset.channels))
+        self.key = (imageset.fingerprint, imageset.channels)
 
 
 @st.cache_data(max_entries=64, show_spinner=False, hash_funcs={_Images: lambda images: images.key})

@@ -189,13 +189,15 @@ def _samples_file(dataset: str) -> bytes:
     import numpy as np
 
     from ssrl_core.datasets import store as image_sets
-    from ssrl_core.datasets.pictures import png, to_rgb
+    from ssrl_core.datasets.pictures import display_limits, png, to_rgb
 
     try:
         if image_sets.is_ready(dataset):
             imageset = image_sets.load(dataset)
             ids = np.sort(np.random.default_rng(0).permutation(imageset.count)[:40])
-            return png(home_map.samples(to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value)))
+            limits = display_limits(imageset)
+            shown = to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)
+            return png(home_map.samples(shown))
     except SSRLError:
         pass  # a set that was deleted or damaged: its page says so, a card need not
     return png(np.full((200, 320, 3), home_map.GROUND, np.uint8))

@@ -7,18 +7,29 @@ import html
 import numpy as np
 import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
-from pages.ui import choose, frame, show_files, theme
+from pages.ui import choose, frame, show_files, show_words, theme
+from pages.ui.show_paper import Paper
 from pages.ui.show_pictures import Look, limits_words, wall
-from pages.ui.show_scene import UNTREATED, Group, Told, replicates, tips
+from pages.ui.show_scene import UNTREATED, Group, Told, present, replicates, tips
 from ssrl_core.analysis.conditions import compare_shares
+from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_curve
 from ssrl_core.datasets.conditions import doses_of
 from ssrl_core.figures.doses import dose_figure
 from ssrl_core.figures.style import percent, three
 
+MOST = "most"
+_SMALL = '<span style="font-size:14px;font-weight:400">'
 CSS = f"""
-.vl-lead {{ font-size: 1.15rem; line-height: 1.5; max-width: 80ch; margin: .2rem 0 .6rem; }}
+.vl-lead, .vl-finding {{ font-size: 1.3rem; line-height: 1.5; max-width: 72ch; margin: .2rem 0 .6rem; }}
+.vl-lead b, .vl-finding b {{ font-weight: 600; }}
+.vl-more {{ font-size: 1.05rem; margin: 0 0 .35rem; }}
+.vl-stains {{ font-size: 1.05rem; }}
+.vl-stains span {{ margin-right: 1.2em; white-space: nowrap; }}
+.vl-stains i {{ display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .45em;
+  outline: 1px solid {theme.LINE}; }}
 .vl-shown h2 {{ font-size: 1.5rem; margin: 1.6rem 0 .3rem; }}
 .vl-name {{ font-size: 1.2rem; font-weight: 600; margin: 1rem 0 .1rem; }}
 .vl-name i {{ display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .45em; }}
@@ -27,29 +38,50 @@ CSS = f"""
 .vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {theme.LINE}; }}
 .vl-two th {{ color: {theme.QUIET}; font-weight: 400; border: 0; }}
 .vl-two td:first-child, .vl-two th:first-child {{ text-align: left; padding-left: 0; }}
+.vl-two span {{ white-space: nowrap; }}
+.stPlotlyChart .xtick text {{ font-size: 12px; }}
+@media (min-width: 1800px) {{
+  html {{ font-size: 20px; }}
+  .stPlotlyChart .xtick text {{ font-size: 14px !important; }}
+}}
+@media (max-width: 700px) {{
+  .vl-lead, .vl-finding {{ font-size: 1.15rem; }}
+  .vl-two {{ font-size: .92rem; }}
+  .vl-two td, .vl-two th {{ padding: .3rem .25rem; }}
+}}
 @media print {{
-  .st-key-show-choices, .stDownloadButton, [data-testid="stSidebar"], [data-testid="stHeader"] {{ display: none; }}
+  @page {{ size: A4; margin: 12mm; }}
+  .st-key-show-choices, .stDownloadButton, [data-testid="stSidebar"], [data-testid="stHeader"], .stSelectbox,
+  .vl-screen {{ display: none !important; }}
   [data-testid="stExpander"]:not(:has(details[open])) {{ display: none; }}
-  .vl-wall, .vl-two, .stPlotlyChart {{ break-inside: avoid; }}
+  /* Streamlit lays columns under each other on paper */
+  [data-testid="stHorizontalBlock"]:has(> [data-testid="stColumn"]) {{ display: flex !important;
+    flex-flow: row nowrap !important; gap: .5rem; }}
+  [data-testid="stColumn"] {{ flex: 1 1 0 !important; min-width: 0 !important; width: auto !important; }}
+  .vl-kind, .vl-wall, .vl-two {{ break-inside: avoid; }}
   .vl-wall {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
   .vl-name, .vl-shown {{ break-after: avoid; }}
+  .vl-lead, .vl-finding {{ font-size: 1rem; max-width: none; break-after: avoid; }}
+  .vl-more, .vl-stains, .vl-two {{ font-size: .85rem; }}
+  .vl-shown h2 {{ font-size: 1.2rem; margin: .6rem 0 .2rem; }}
+  .vl-name {{ font-size: 1rem; margin-top: .3rem; }}
 }}
 """
 
 
 def galleries(told: Told, look: Look, count: int) -> None:
     """One wall for each group, the most typical cells first."""
-    shown, things = int((told.kept & (told.ids >= 0)).sum()), told.things
-    st.html(
-        f'<p class="vl-lead">{shown:,} {things}, sorted by a computer into {len(told.groups)} groups of {things} that '
-        f"look alike. Each gallery begins with the most typical {things} of its group.</p>"
-    )
+    things = told.things
+    st.html(f'<p class="vl-lead">{show_words.lead(told)}</p>{show_words.stains(told, look)}')
     for group in told.groups:
         note = f" · {html.escape(group.note)}" if group.note else ""
         st.html(
-            f'<div class="vl-name"><i style="background:{group.colour}"></i>{html.escape(group.name)} '
+            f'<div class="vl-kind"><div class="vl-name"><i style="background:{group.colour}"></i>'
+            f"{html.escape(group.name)} "
             f"<small>{percent(group.share)} of the {things} (n = {len(group.rows):,}){note}</small></div>"
+            f'<div class="vl-more">{show_words.more_under(told, group)}</div>'
             + wall(told.scene.imageset, told.scene.ids[group.rows[:count]], look, tips(told, group.rows[:count]))
+            + "</div>"
         )
     frame.quiet(limits_words(told.scene.imageset, look))
     if not told.scene.imageset.pixel_size_um:
@@ -57,17 +89,20 @@ def galleries(told: Told, look: Look, count: int) -> None:
     show_files.gallery_files(told, look, count)
 
 
-def doses(told: Told) -> None:
+def doses(told: Told, paper: Paper) -> None:
     """The share of one group against the dose, a panel for each compound."""
-    known = [c for c in _present(told) if c != UNTREATED]
+    known = [c for c in present(told) if c != UNTREATED]
     if told.doses is None or not known:
         return
     heading("What does the dose do?")
-    group = choose_group(told, "Group", key="dose-group")
-    chosen = known[:6]
+    first = show_words.most_changed(told)
+    group = _dose_group(told, first)
+    st.html(f'<p class="vl-finding">{show_words.dose_words(told, group, first)}</p>')
+    chosen = sorted(known, key=lambda name: first is not None and name != first.compound)[:6]
+    found = {compound: dose_of(told, compound, group) for compound in chosen}
+    top = max((float(s["high"].max()) for _, s, _ in found.values() if len(s)), default=1.0)
     columns = st.columns(min(3, len(chosen)))
-    for i, compound in enumerate(chosen):
-        shares, summary, curve = dose_of(told, compound, group)
+    for i, (compound, (shares, summary, curve)) in enumerate(found.items()):
         if shares.empty:
             continue
         fig = dose_figure(
@@ -79,13 +114,37 @@ def doses(told: Told) -> None:
             curve=curve,
             height=320,
         )
+        fig.update_yaxes(range=[0, min(1.0, top) * 1.04])  # one scale for all compounds
         with columns[i % len(columns)]:
-            st.plotly_chart(fig, key=f"show-dose-{i}", config={"displayModeBar": False})
+            st.plotly_chart(large(fig), key=f"show-dose-{i}", config={"displayModeBar": False})
+            paper.keep(fig, f"{group.name} under {compound}")
             show_files.figure_files(fig, f"dose-{compound}", dose_caption(told, compound, group, shares, curve))
     frame.quiet(
         "Grey points: plates (repeats). Diamonds: their mean with its 95 % interval. 0: untreated cells of the same "
         "plates. A curve and its dotted line (half of the change, EC50) are drawn only where they fit."
     )
+
+
+def _dose_group(told: Told, first: Change | None) -> Group:
+    """The group that was chosen; until then the one that changes most with a dose."""
+    by = {str(group.number): group for group in told.groups}
+    telling = by.get(str(first.group)) if first else None
+    telling = telling or told.groups[0]
+    words = {MOST: f"{telling.name} ({'changes most' if first else 'no group changes clearly'})"}
+    words |= {number: group.name for number, group in by.items()}
+    chosen = choose.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=MOST)
+    return by.get(chosen, telling)
+
+
+def large(fig: Figure) -> Figure:
+    """The figure as this page shows it: letters that are read from afar (the files keep their own)."""
+    from plotly.graph_objects import Figure as Copy
+
+    shown = Copy(fig)
+    shown.update_layout(font_size=14, title={"font_size": 17, "y": 0.94}, margin_t=76)
+    shown.update_xaxes(tickangle=0, title_font_size=14)
+    shown.update_yaxes(tickfont_size=13, title_font_size=14)
+    return shown
 
 
 def dose_of(told: Told, compound: str, group: Group) -> tuple[pd.DataFrame, pd.DataFrame, DoseCurve | str]:
@@ -103,7 +162,7 @@ def dose_of(told: Told, compound: str, group: Group) -> tuple[pd.DataFrame, pd.D
 
 def compare(told: Told) -> None:
     """Two compounds: which has more of which group."""
-    names = _present(told)
+    names = present(told)
     if len(names) < 2:
         return
     heading("Two compounds beside each other")
@@ -128,19 +187,14 @@ def _compared(told: Told, found: pd.DataFrame, first: str, second: str) -> str:
         if not row["cells_1"] or not row["cells_2"]:
             continue
         sure = row["low"] > 0 or row["high"] < 0
-        change = f"{_points(row['difference'])} points ({_points(row['low'])} to {_points(row['high'])})"
+        span = f"<span>({_points(row['low'])} to {_points(row['high'])})</span>"
+        change = f"<span>{_points(row['difference'])} points</span> {span}"
         lines.append(
-            f'<tr><td><span style="color:{group.colour}">●</span> {html.escape(group.name)}</td>'
-            f"<td>{percent(row['share_1'])} of {row['cells_1']:.0f}</td><td>{percent(row['share_2'])} of "
-            f"{row['cells_2']:.0f}</td><td>{f'<b>{change}</b>' if sure else change}</td></tr>"
+            f'<tr><td><i style="color:{group.colour}">●</i> {html.escape(group.name)}</td>'
+            f"<td>{percent(row['share_1'])} <span>of {row['cells_1']:.0f}</span></td><td>{percent(row['share_2'])} "
+            f"<span>of {row['cells_2']:.0f}</span></td><td>{f'<b>{change}</b>' if sure else change}</td></tr>"
         )
     return f'<table class="vl-two">{head}{"".join(lines)}</table>'
-
-
-def _present(told: Told) -> list[str]:
-    if told.compounds is None:
-        return []
-    return [str(name) for name in pd.Series(told.compounds[told.kept]).value_counts().index]
 
 
 def _points(share: float) -> str:
@@ -158,8 +212,8 @@ def choose_group(told: Told, label: str, *, key: str) -> Group:
 
 def _dose_title(compound: str, group: Group, curve: DoseCurve | str, unit: str) -> str:
     if isinstance(curve, DoseCurve):
-        return f"{compound}<br>half of the change at {three(curve.ec50)} {unit}"
-    return f"{compound}<br>{curve}"
+        return f"{compound}<br>{_SMALL}half of the change at {three(curve.ec50)} {unit} (EC50)</span>"
+    return f"{compound}<br>{_SMALL}no curve: {curve}</span>"
 
 
 def dose_caption(told: Told, compound: str, group: Group, shares: pd.DataFrame, curve: DoseCurve | str) -> str:

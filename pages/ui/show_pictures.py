@@ -133,7 +133,7 @@ class _Key:
 
     def __init__(self, imageset: ImageSet) -> None:
         self.imageset = imageset
-        self.key = (imageset.fingerprint, tuple((c.name, c.colour) for c in imageset.channels))
+        self.key = (imageset.fingerprint, imageset.channels)
 
 
 _HASH = {_Key: lambda held: held.key}

@@ -8,14 +8,15 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import choose, frame, show_files
-from pages.ui.show_parts import choose_group, heading
+from pages.ui.show_paper import Paper
+from pages.ui.show_parts import choose_group, heading, large
 from pages.ui.show_pictures import Look, wall
 from pages.ui.show_scene import Array, Told, tips
 from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_name, well_place
 from ssrl_core.figures.plate import plate_figure
 
 
-def plate(told: Told, look: Look, count: int) -> None:
+def plate(told: Told, look: Look, count: int, paper: Paper) -> None:
     """The plate from above; a click on a well shows its cells."""
     if told.plates is None or told.wells is None:
         return
@@ -36,8 +37,10 @@ def plate(told: Told, look: Look, count: int) -> None:
         size = plate_format(wells)
         fig = plate_figure(shares, FORMATS[size], title=f"{group.name} on {name}", picked=picked)
         st.plotly_chart(
-            fig, key="show-plate", on_select="rerun", selection_mode="points", config={"displayModeBar": False}
+            large(fig), key="show-plate", on_select="rerun", selection_mode="points", config={"displayModeBar": False}
         )
+        paper.keep(fig, f"{group.name} on {name}")
+        frame.quiet(f"The lighter a well, the larger the share of {group.name} among its cells.")
         caption = f"Share of {group.name} in each well of {name} ({size} wells); empty squares have no cells here."
         show_files.figure_files(fig, f"plate-{name}", caption)
     with right:
@@ -55,7 +58,7 @@ def _picked() -> str:
 
 def _well(told: Told, well: str, rows: Array, what: str, look: Look, count: int) -> None:
     if not well:
-        frame.quiet("Click a well to see its cells.")
+        st.html('<div class="vl-quiet vl-screen">Click a well to see its cells.</div>')
         return
     words = f"{html.escape(what)}, {len(rows)} cells" if what else f"{len(rows)} cells"
     st.html(f'<div class="vl-name">{html.escape(well)} <small>{words}</small></div>')

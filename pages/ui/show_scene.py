@@ -116,6 +116,13 @@ def told(scene: Scene, k: int, *, compounds: list[str], doses: tuple[float, floa
     )
 
 
+def present(told: Told) -> list[str]:
+    """Compounds of the cells that are looked at, `UNTREATED` among them; most cells first."""
+    if told.compounds is None:
+        return []
+    return [str(name) for name in pd.Series(told.compounds[told.kept]).value_counts().index]
+
+
 def replicates(told: Told) -> Array:
     """(n,) what a repeat of the experiment is: the plate, else the replicate, else everything is one."""
     if told.plates is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui import fights_view, frame, theme, train_draft
-from pages.ui.compose_pictures import shown_limits
+from pages.ui.compose_pictures import look_of, shown_limits
 from ssrl_core.specs.composition import dump, parse
 from ssrl_core.specs.run import Term
 
@@ -42,7 +42,7 @@ def strip(draft: train_draft.Draft) -> None:
                     st.html(_heading(term))
                 images = _IMAGES.get(count, 3)
                 text = dump(term.composition)
-                picture = _picture(imageset, imageset.name, imageset.fingerprint, text, number, spec.seed, images)
+                picture = _picture(imageset, look_of(imageset), text, number, spec.seed, images)
                 alt = f"Images and their views under {term.composition.name}"
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
@@ -56,7 +56,7 @@ def _heading(term: Term) -> str:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _picture(_imageset: Any, name: str, fingerprint: str, text: str, term: int, seed: int, images: int) -> bytes:
+def _picture(_imageset: Any, shown: Any, text: str, term: int, seed: int, images: int) -> bytes:
     import torch
 
     from ssrl_core.compositions.draws import draw
@@ -71,7 +71,7 @@ def _picture(_imageset: Any, name: str, fingerprint: str, text: str, term: int, 
     drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
     groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)
     rows += [_fitted(view, side) for group in groups for view in group][:2]
-    limits = shown_limits(pixels, _imageset.max_value)  # of the images, for their views too
+    limits = shown_limits(pixels, channels, _imageset.max_value)  # of the images, for their views too
     tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
     return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
 

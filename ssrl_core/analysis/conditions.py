@@ -27,13 +27,22 @@ def compare_shares(groups: ArrayLike, first: ArrayLike, second: ArrayLike, k: in
     """
     ids = np.asarray(groups, np.int64)
     chosen = [ids[np.asarray(mask, bool) & (ids >= 0)] for mask in (first, second)]
-    counts = [np.bincount(own, minlength=k) for own in chosen]
+    return compare_counts(*(np.bincount(own, minlength=k) for own in chosen))
+
+
+def compare_counts(first: ArrayLike, second: ArrayLike) -> pd.DataFrame:
+    """`compare_shares` of cells that are counted already.
+
+    Args:
+        first, second: (k,) cells of each condition in each group.
+    """
+    counts = [np.asarray(given, np.int64) for given in (first, second)]
     rows = []
-    for g in range(k):
+    for g in range(len(counts[0])):
         row: dict[str, float] = {"group": g}
         ends = []
-        for i, own in enumerate(chosen, start=1):
-            count, cells = int(counts[i - 1][g]), len(own)
+        for i, own in enumerate(counts, start=1):
+            count, cells = int(own[g]), int(own.sum())
             share = count / cells if cells else math.nan
             low, high = wilson(count, cells)
             row |= {f"count_{i}": count, f"cells_{i}": cells, f"share_{i}": share, f"low_{i}": low, f"high_{i}": high}

@@ -115,14 +115,14 @@ def fit_curve(doses: ArrayLike, shares: ArrayLike, cells: ArrayLike) -> DoseCurv
     weight = n / ((share * n + 1) / (n + 2) * (1 - (share * n + 1) / (n + 2)))
     found = _best(dose, share, weight, tested)
     if found is None:
-        return "no curve fits"
+        return "none fits"
     values, spread = found
     residual = float((weight * (share - _hill(dose, *values)) ** 2).sum())
     mean = float((weight * share).sum() / weight.sum())
     total = float((weight * (share - mean) ** 2).sum())
     p = _f_test(total, residual, len(share))
     if not p < SIGNIFICANT:
-        return "the share does not change with the dose"
+        return "no clear trend with the dose"
     ec50 = 10 ** values[2]
     if not tested[0] <= ec50 <= tested[-1] or not spread < _WIDEST:
         return "half of the change lies outside the doses tested"

@@ -22,11 +22,11 @@ def register_cells(data: Any) -> None:
         description=(
             "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
             "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
-            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, or OME-Zarr (pip install zarr). "
+            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, OME-Zarr (pip install zarr), or a zip of these. "
             "An import that was stopped goes on when it is run again."
         ),
     )
-    cells.add_argument("fields", metavar="FIELDS", help="table of fields, folder, or image file")
+    cells.add_argument("fields", metavar="FIELDS", help="table of fields, folder, zip of a folder, or image file")
     cells.add_argument(
         "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
     )

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from ssrl_core.cli.cells import register_cells
+from ssrl_core.cli.channels import register_channels
 from ssrl_core.cli.output import leaf, say, table
 from ssrl_core.cli.simulate import register_simulate
 from ssrl_core.cli.steps import Steps
@@ -14,7 +15,7 @@ from ssrl_core.errors import SSRLError
 
 
 def register(commands: Any) -> None:
-    """Add `data list | import | cells | subset | simulate | describe | delete`."""
+    """Add `data list | import | cells | subset | simulate | describe | channels | delete`."""
     data = commands.add_parser("data", help="bring images in").add_subparsers(required=True, metavar="ACTION")
     leaf(data, "list", run=_list, show=_show_list, help="list the image sets, also the built-in ones not made yet")
     _register_import(data)
@@ -23,6 +24,7 @@ def register(commands: Any) -> None:
     register_simulate(data)
     describe = leaf(data, "describe", run=_describe, show=_show_one, help="what is known of an image set")
     describe.add_argument("name", metavar="N", help="its name; a built-in one is made or fetched")
+    register_channels(data)
     delete = leaf(data, "delete", run=_delete, show=_show_delete, help="remove an image set from the store")
     delete.add_argument("name", metavar="N", help="its name")
 
@@ -39,7 +41,7 @@ def _register_import(data: Any) -> None:
         "source",
         metavar="SRC",
         nargs="+",
-        help="folder of class folders, zip of one, .npz, CSV/TSV/Parquet, or image files",
+        help="folder of class folders or of OME-Zarr, zip of one, .npz, CSV/TSV/Parquet, or image files",
     )
     bring.add_argument(
         "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"

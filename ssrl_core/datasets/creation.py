@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets import builtin, splits
-from ssrl_core.datasets.channels import default_channels
+from ssrl_core.datasets.channels import as_json, default_channels
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.labels import class_ids
 from ssrl_core.datasets.locking import held
@@ -98,7 +98,7 @@ def create(
             "shape": list(file.shape),
             "dtype": file.dtype,
             "max_value": top,
-            "channels": [{"name": c.name, "colour": c.colour} for c in shown],
+            "channels": as_json(shown),
             "pixel_size_um": pixel_size_um,
             "label": label,
             "classes": list(done.classes),

@@ -22,10 +22,11 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Channel:
-    """One channel: its name and the colour it is shown in (`#rrggbb`)."""
+    """One channel: its name, the colour it is shown in (`#rrggbb`), and the values shown black and full, if chosen."""
 
     name: str
     colour: str
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from ssrl_core.datasets.readers.npz import read_npz
 from ssrl_core.datasets.readers.outcome import Outcome
 from ssrl_core.datasets.readers.tables import TABLES
 from ssrl_core.datasets.readers.trees import FileTree, FolderTree, Tree, ZipTree
+from ssrl_core.datasets.readers.unpacking import forget
 from ssrl_core.errors import DataError, SpecError
 
 Source = str | Path | Sequence[str | Path]
@@ -43,8 +45,8 @@ def import_source(
     Memory: one image file, or 16 MB of an .npz, at a time, and the table (about 1 kB an image).
 
     Args:
-        src: a folder of class folders, a zip of one, an .npz, a table (CSV, TSV, Parquet) of file names, an image
-            file, or several image files.
+        src: a folder of class folders, a zip of one, a folder or zip of OME-Zarr (each field is an image), an .npz, a
+            table (CSV, TSV, Parquet) of file names, an image file, or several image files.
         name: the image set's name, a slug.
         size: the side that images are fitted to; needed where they have several (224 if it is left out).
         fit: crop (the short side fills, the middle is kept) | pad (the long side fits, 0 around it) | stretch.
@@ -61,7 +63,7 @@ def import_source(
     """
     stores.check_slug(name, where="data import")
     check_free(name)
-    with held(name):
+    with held(name), _unpacked_for_now(src):
         outcome = _read(src, Fit.asked(size, fit), label, layout, report)
         for note in outcome.notes:
             told(report)(0, 0, note)
@@ -81,7 +83,18 @@ def import_source(
         )
 
 
+@contextmanager
+def _unpacked_for_now(src: Source) -> Iterator[None]:
+    """What a zip was unpacked to goes, whatever happens."""
+    try:
+        yield
+    finally:
+        if isinstance(src, str | Path):
+            forget(Path(src).expanduser())
+
+
 def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: Report | None) -> Outcome:
+    from ssrl_core.datasets.cells.whole_fields import holds_zarr, read_whole_fields
     from ssrl_core.datasets.readers.listing import read_tree
     from ssrl_core.datasets.readers.tables import read_table
 
@@ -89,6 +102,8 @@ def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: 
         tree: Tree = FileTree([_existing(path) for path in src])
         return read_tree(tree, fit, label, report)
     path = _existing(src)
+    if holds_zarr(path):
+        return read_whole_fields(path, fit, label, report)
     if path.is_dir():
         return read_tree(FolderTree(path), fit, label, report)
     kind = path.suffix.lower()

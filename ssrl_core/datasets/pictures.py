@@ -49,11 +49,31 @@ def to_rgb(
 def display_limits(imageset: ImageSet, sample: int = 256) -> Array:
     """(C, 2): what to show black and full of an image set, the same wherever it is shown.
 
-    8-bit sets run from 0 to max_value; 16-bit sets, which seldom fill their range, between percentiles of up to
-    `sample` of their images, taken evenly.
+    A channel's own window where it has one; else 8-bit sets run from 0 to max_value, and 16-bit sets, which seldom fill
+    their range, between percentiles of up to `sample` of their images, taken evenly.
     """
     if imageset.dtype == "uint8":
-        return np.tile([0.0, float(imageset.max_value)], (imageset.shape[0], 1))
+        limits = np.tile([0.0, float(imageset.max_value)], (imageset.shape[0], 1))
+    else:
+        limits = _of_sample(imageset, sample)
+    return with_windows(limits, imageset.channels)
+
+
+def with_windows(limits: Array, channels: Sequence[Channel], *, max_value: float = 1.0) -> Array:
+    """(C, 2): the limits, in the place of which stands the window of each channel that has one.
+
+    Args:
+        limits: (C, 2), in pixel values, or as shares of `max_value`.
+        max_value: what windows are divided by.
+    """
+    rows = [
+        low_high if channel.window is None else np.asarray(channel.window) / max_value
+        for low_high, channel in zip(limits, channels, strict=True)
+    ]
+    return np.array(rows, np.float64).reshape(len(rows), 2)
+
+
+def _of_sample(imageset: ImageSet, sample: int) -> Array:
     key = (imageset.fingerprint, tuple(channel.name for channel in imageset.channels), sample)
     if key not in _LIMITS:
         ids = np.unique(np.linspace(0, len(imageset.pixels) - 1, sample).astype(np.int64))

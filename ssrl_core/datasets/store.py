@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.datasets import builtin
+from ssrl_core.datasets.channels import as_json, from_json
 from ssrl_core.datasets.creation import create
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.locking import held
@@ -19,7 +21,7 @@ from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.splits import SPLITS
 from ssrl_core.errors import DataError, SpecError
 
-__all__ = ["create", "delete", "describe", "is_ready", "load", "names", "summary"]
+__all__ = ["create", "delete", "describe", "is_ready", "load", "names", "set_channels", "summary"]
 
 
 def names() -> list[str]:
@@ -95,20 +97,44 @@ def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
     return {**summary(name), "skipped": [dict(item) for item in imageset.skipped]}
 
 
+def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:
+    """Keep other names, colours and display windows of an image set's channels; its pixels and fingerprint stay.
+
+    Raises:
+        SpecError: there is no such set on disk, or it has another number of channels.
+    """
+    _require_ready(name)
+    with held(name):
+        imageset = load(name)
+        if len(channels) != len(imageset.channels):
+            raise SpecError(
+                where=f"image set {name!r}",
+                field="channels",
+                rule=f"{len(imageset.channels)}, as many as its images have",
+                value=[channel.name for channel in channels],
+            )
+        stores.write_json(imageset.folder / "imageset.json", {**imageset.meta, "channels": as_json(channels)})
+    return load(name)
+
+
 def delete(name: str) -> None:
     """Remove an image set from the store (a built-in one is made anew when it is next named).
 
     Raises:
         SpecError: there is none on disk.
     """
-    if not is_ready(name):
-        raise SpecError(
-            where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
-        )
+    _require_ready(name)
     with held(name):
         gone = stores.data_root() / f".gone-{name}-{os.getpid()}"
         os.replace(folder_of(name), gone)  # first out of sight, so that nobody meets half of it
         shutil.rmtree(gone)
+
+
+def _require_ready(name: str) -> None:
+    if not is_ready(name):
+        raise SpecError(
+            where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
+        )
 
 
 def _read(folder: Path) -> ImageSet:
@@ -122,7 +148,7 @@ def _read(folder: Path) -> ImageSet:
             shape=tuple(int(n) for n in meta["shape"]),  # type: ignore[arg-type]
             dtype=str(meta["dtype"]),
             max_value=int(meta["max_value"]),
-            channels=tuple(Channel(item["name"], item["colour"]) for item in meta["channels"]),
+            channels=from_json(meta["channels"]),
             pixel_size_um=meta["pixel_size_um"],
             label=meta["label"],
             classes=tuple(meta["classes"]),

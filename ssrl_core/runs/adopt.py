@@ -10,7 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs import after, sweep_files
+from ssrl_core.runs import after, priorities, sweep_files
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.laying import never_needed
 
@@ -78,6 +78,7 @@ def row_of(run_id: str, sweeps: dict[str, str]) -> dict[str, Any] | None:
         "spec_hash": _hash_of(run),
         "created_at": made,
         "queued_at": made,
+        "priority": priorities.kept(run_id),
         **state_columns(run),
     }
 
@@ -168,12 +169,13 @@ def unlaid_rows() -> list[dict[str, Any]]:
     there = set(_folder_names())
     rows: dict[str, dict[str, Any]] = {}
     for data in sweep_files.each():
-        out = data.get("out") or {}
+        out, first = data.get("out") or {}, priorities.of_sweep(data)
         left = {entry["id"] for entry in data.get("runs", []) if entry["id"] not in there}
         for row in _unlaid_of(data) if left else []:
             how = out.get(row["id"])
             if row["id"] in left and how != "deleted":
-                rows.setdefault(row["id"], row | ({"state": "stopped", "wanted": "stop"} if how else {}))
+                own = {"priority": first.get(row["id"], 0), **({"state": "stopped", "wanted": "stop"} if how else {})}
+                rows.setdefault(row["id"], row | own)
     return list(rows.values())
 
 

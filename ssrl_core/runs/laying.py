@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from ssrl_core import stores
+from ssrl_core.runs import priorities
 from ssrl_core.runs.wanted import yaml_of_text
 
 
@@ -38,6 +39,7 @@ def lay(row: dict[str, Any]) -> str:
     text = yaml_of_text(str(row["spec"]))
     folder = stores.runs_root() / row["id"]
     stores.replace(folder / "spec.yaml", text)
+    priorities.keep(row["id"], int(row["priority"]))
     if row["wanted"] == "stop":
         stores.replace(folder / "STOP", "")
     registry.change(row["id"], spec=text)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import registry
+from ssrl_core.runs import priorities, registry
 
 READY = """
 SELECT * FROM runs WHERE state = 'queued' AND wanted = 'run' AND NOT EXISTS (
@@ -42,18 +42,22 @@ def is_paused() -> bool:
 def set_priority(ids: Iterable[str], priority: int) -> int:
     """Give runs that wait another priority (higher goes first); how many there were."""
     wanted = list(ids)
-    return registry.transact(lambda connection: _set(connection, wanted, priority))
+    rows = registry.transact(lambda connection: _set(connection, wanted, priority))
+    priorities.keep_all(rows, priority)
+    return len(rows)
 
 
 def to_the_front(ids: Iterable[str]) -> int:
     """Put runs that wait before all others, in their own order; how many there were."""
 
-    def work(connection: sqlite3.Connection) -> int:
+    def work(connection: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
         top = connection.execute("SELECT max(priority) FROM runs WHERE state = 'queued'").fetchone()[0]
-        return _set(connection, wanted, int(top or 0) + 1)
+        return _set(connection, wanted, int(top or 0) + 1), int(top or 0) + 1
 
     wanted = list(ids)
-    return registry.transact(work)
+    rows, priority = registry.transact(work)
+    priorities.keep_all(rows, priority)
+    return len(rows)
 
 
 def depend(connection: sqlite3.Connection, run_id: str, on: Iterable[str]) -> None:
@@ -104,12 +108,13 @@ def _before(connection: sqlite3.Connection, run_id: str) -> set[str]:
     return {row[0] for row in connection.execute(sql, [run_id])}
 
 
-def _set(connection: sqlite3.Connection, ids: list[str], priority: int) -> int:
-    before = connection.total_changes
-    connection.executemany(
-        "UPDATE runs SET priority = ? WHERE id = ? AND state = 'queued'", [(priority, run_id) for run_id in ids]
-    )
-    return connection.total_changes - before
+def _set(connection: sqlite3.Connection, ids: list[str], priority: int) -> list[dict[str, Any]]:
+    """Change those that wait; their `id` and `sweep_id`."""
+    asked = set(ids)
+    waiting = connection.execute("SELECT id, sweep_id FROM runs WHERE state = 'queued'")
+    rows = [{"id": row[0], "sweep_id": row[1]} for row in waiting if row[0] in asked]
+    connection.executemany("UPDATE runs SET priority = ? WHERE id = ?", [(priority, row["id"]) for row in rows])
+    return rows
 
 
 def _pause_file() -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import adopt, after, coordinator, ordering, registry, sweep_files, wishes
+from ssrl_core.runs import adopt, after, coordinator, ordering, priorities, registry, sweep_files, wishes
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.laying import lay_if_wanted, never_needed
 from ssrl_core.runs.locks import Lock, is_held
@@ -88,6 +88,8 @@ def submit_all(
         return made + [row["id"] for row in new]
 
     made = set(registry.transact(work))
+    if sweep_id and priority:
+        priorities.keep_all([{"id": run.id, "sweep_id": sweep_id} for run in runs if run.id in made], priority)
     return [run.id for run in runs if run.id in made], [run.id for run in runs if run.id not in made]
 
 
@@ -105,6 +107,7 @@ def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0
     stores.replace(stores.runs_root() / wanted.id / "spec.yaml", text)
     connection.execute("DELETE FROM runs WHERE id = ?", [wanted.id])  # its folder was deleted by hand: it starts anew
     connection.execute("DELETE FROM depends WHERE run_id = ?", [wanted.id])
+    priorities.keep(wanted.id, priority)
     columns = adopt.waiting_row(wanted, sweep_id, stores.utc_now()) | {"spec": text, "priority": priority}
     return registry.insert(connection, [columns]) == 1
 

@@ -1,8 +1,10 @@
 """The file of a sweep, `models/sweeps/<id>.json`: what it varies, which runs it has; the registry can be made from it.
 
-    {version, id, name, spec: text, created_at, runs: [{id, seed, values}], out: {id: stopped | deleted}}
+    {version, id, name, spec: text, created_at, runs: [{id, seed, values}], out: {id: stopped | deleted},
+     priorities: {id: whole number}}
 
-`out` names the runs that somebody stopped or deleted before they had a folder of their own to say it.
+`out` names the runs that somebody stopped or deleted before they had a folder of their own to say it, `priorities` the
+place in the queue of those that have none yet (left out: 0).
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, 
         "created_at": _created_at(sweep_id),
         "runs": [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs],
         "out": {},
+        "priorities": _before(sweep_id).get("priorities") or {},
     }
     _save(sweep_id, data)
     return data
@@ -94,6 +97,19 @@ def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
             _save(sweep_id, data)
 
 
+def prioritise(sweep_id: str, ids: Iterable[str], priority: int) -> None:
+    """Note the priority of runs that have no folder yet; nothing where the sweep has no file."""
+    if not path_of(sweep_id).is_file():
+        return
+    data = stores.read_json(path_of(sweep_id))
+    before = dict(data.get("priorities") or {})
+    members = set(ids)
+    kept = {run_id: number for run_id, number in before.items() if run_id not in members}
+    data["priorities"] = kept | (dict.fromkeys(sorted(members), priority) if priority else {})
+    if data["priorities"] != before:
+        _save(sweep_id, data)
+
+
 def each() -> Iterator[dict[str, Any]]:
     """The files that can be read, in order of their names; `id` is the file's own name."""
     for file in sorted((stores.models_root() / "sweeps").glob("*.json")):
@@ -113,10 +129,15 @@ def sweep_of_runs() -> dict[str, str]:
 
 
 def _created_at(sweep_id: str) -> str:
+    return str(_before(sweep_id).get("created_at") or stores.utc_now())
+
+
+def _before(sweep_id: str) -> dict[str, Any]:
+    """What the file says now; nothing where it is not there or damaged."""
     try:
-        return str(stores.read_json(path_of(sweep_id))["created_at"])
-    except (SSRLError, KeyError):
-        return stores.utc_now()
+        return stores.read_json(path_of(sweep_id))
+    except SSRLError:
+        return {}
 
 
 def _save(sweep_id: str, data: dict[str, Any]) -> None:

@@ -74,6 +74,21 @@ def test_import_describe_delete(run, tmp_path):
     assert not store.is_ready("animals")
 
 
+def test_channels_are_shown_and_changed(run):
+    make_imageset(12, c=3)
+    assert [c["name"] for c in _document(run("data", "channels", "kit", "--json")[1])["data"]["channels"]]
+    words = ("--names", "DNA, actin, ER", "--colours", "#0000FF,#ff0000,#00ff00", "--windows", "5:90,auto,auto")
+    code, out, _ = run("data", "channels", "kit", *words, "--json")
+    assert code == 0
+    assert _document(out)["data"]["channels"][0] == {"name": "DNA", "colour": "#0000ff", "window": [5.0, 90.0]}
+    assert [channel.name for channel in store.load("kit").channels] == ["DNA", "actin", "ER"]
+    assert "5..90" in run("data", "channels", "kit")[1]
+    for bad in (("--names", "a,b"), ("--windows", "5,6,7"), ("--colours", "blue,red,green")):
+        code, out, _ = run("data", "channels", "kit", *bad, "--json")
+        assert (code, _document(out)["ok"]) == (2, False)
+    assert [channel.name for channel in store.load("kit").channels] == ["DNA", "actin", "ER"]
+
+
 def test_options_reach_the_import(run, tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, x=np.zeros((12, 4, 28, 3), np.uint16), kind=np.array(list("ab") * 6), plate=np.arange(12) // 2)

@@ -67,7 +67,7 @@ def test_quick_pictures_are_those_of_to_rgb(channels, dtype):
     imageset = make_imageset(6, c=channels, dtype=dtype)
     pixels = np.array(imageset.pixels[:])
     views = torch.from_numpy(pixels.astype(np.float32) / imageset.max_value)
-    quick = pictures(views, imageset.channels, shown_limits(pixels, imageset.max_value))
+    quick = pictures(views, imageset.channels, shown_limits(pixels, imageset.channels, imageset.max_value))
     slow = to_rgb(pixels, imageset.channels, max_value=imageset.max_value)
     assert np.abs(quick.astype(int) - slow.astype(int)).max() <= 1
 

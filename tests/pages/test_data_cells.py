@@ -1,15 +1,21 @@
 """Cutting cells out of fields in the browser: found, looked at, cut, and what was dropped shown."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 import tifffile
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.data_cell_pictures import overlay_html
+from ssrl_core import stores
 from ssrl_core.datasets import store
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.fields import FieldSettings, write_fields
 from tests import paging
+from tests.datasets.cells.test_packed_fields import plate
+from tests.datasets.files import zipped
 from tests.kit import ROOT
 
 
@@ -63,6 +69,37 @@ def test_cells_are_cut_and_what_was_dropped_is_shown(fields):
     assert any("Cut out of 2 fields" in e.label for e in page.expander)
     assert "the crop would leave" not in text_of(page)
     assert "<b>border</b>" in text_of(page)
+
+
+def upload(test: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    sent = [(name, data, "application/octet-stream") for name, data in files]
+    test.file_uploader(key="cells-files").set_value(sent).run()
+    assert not test.exception
+    return test
+
+
+def test_a_zipped_plate_and_ome_tiffs_are_uploaded(tmp_path):
+    whole = zipped(plate(tmp_path / "p7.zarr"), tmp_path / "plate.zip").read_bytes()
+    test = upload(opened(**{"cells-size": 40, "cells-name": "sent"}), ("plate.zip", whole))
+    assert "2 fields, channels DNA, actin, tubulin" in text_of(test)
+    test.button(key="cells-now").click().run()
+    made = store.load("sent")
+    assert set(made.table["well"]) == {"B03", "C11"}
+    assert made.table["source"].str.startswith("p7.zarr/").all()
+    path = tmp_path / "a.ome.tif"
+    meta = {"axes": "CYX", "Channel": {"Name": ["Hoechst", "ER"]}}
+    tifffile.imwrite(path, np.ones((2, 60, 60), np.uint16), ome=True, photometric="minisblack", metadata=meta)
+    sent = (("a.ome.tif", path.read_bytes()), ("b.ome.tif", path.read_bytes()))
+    assert "2 fields, channels Hoechst, ER" in text_of(upload(opened(), *sent))
+
+
+def test_a_zip_that_may_not_be_unpacked_is_refused_in_the_dialog(tmp_path):
+    evil = io.BytesIO()
+    with zipfile.ZipFile(evil, "w") as opened_zip:
+        opened_zip.writestr("../outside.zarr/.zattrs", "{}")
+    test = upload(opened(), ("evil.zip", evil.getvalue()))
+    assert "a path in the archive must be inside it" in test.warning[0].value + "".join(e.value for e in test.error)
+    assert not list(stores.data_root().parent.rglob("outside.zarr"))
 
 
 def test_a_wrong_path_and_a_damaged_field_are_said(tmp_path):

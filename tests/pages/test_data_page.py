@@ -79,6 +79,28 @@ def test_channels_are_named_and_can_be_seen_one_by_one(page):
     assert text_of(page("kit", channel="channel-2")) != text
 
 
+def test_names_and_colours_of_channels_are_changed_on_the_page(page):
+    make_imageset(12, c=2, side=8)
+    test = page("kit")
+    before = text_of(test)
+    test.text_input(key="data-channel-kit-0-name").set_value("Hoechst")
+    test.color_picker(key="data-channel-kit-0-colour").set_value("#00aaff")
+    test.number_input(key="data-channel-kit-1-full").set_value(50.0)
+    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    assert [(c.name, c.colour, c.window) for c in store.load("kit").channels] == [
+        ("Hoechst", "#00aaff", None),
+        ("channel-2", store.load("kit").channels[1].colour, (0.0, 50.0)),
+    ]
+    after = text_of(test)
+    assert "Hoechst" in after
+    assert before.count("base64,") == after.count("base64,")
+    assert before[before.index("base64,") :][:5000] != after[after.index("base64,") :][:5000]
+    test.text_input(key="data-channel-kit-0-name").set_value("channel-2")
+    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    assert "names must be different for each channel" in test.warning[0].value
+    assert store.load("kit").channels[0].name == "Hoechst"
+
+
 @pytest.mark.parametrize(("n", "classes"), [(1, 1), (2, 1), (2, 0), (5, 1)])
 def test_small_and_unlabelled_sets_open_and_say_which_split_is_empty(page, n, classes):
     make_imageset(n, classes=classes)

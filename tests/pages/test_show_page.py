@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import show_pictures, show_scene
+from pages.ui import show_pictures, show_scene, show_words
 from pages.ui.cluster_scene import load_scene, stamp_of
 from pages.ui.show_parts import dose_of
 from pages.ui.show_pictures import SAFE, Look
@@ -17,6 +17,7 @@ from ssrl_core import stores
 from ssrl_core.analysis.doses import DoseCurve
 from ssrl_core.datasets import store
 from ssrl_core.exports.paragraph import paragraph
+from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder import RunFolder
 from tests.kit import ROOT, make_imageset, make_run
 from tests.screen_kit import make_screen, make_screen_run
@@ -104,6 +105,43 @@ def test_the_active_compound_has_an_ec50_and_the_idle_one_has_none(scene):
     assert curve.ec50_low < 0.2 < curve.ec50_high
     assert summary["dose"].min() == 0.0
     assert isinstance(dose_of(told, "idle", flat)[2], str)
+
+
+def test_the_dose_figure_opens_with_the_group_that_changes_most_and_says_why(scene):
+    told = show_scene.told(scene, 2, compounds=[], doses=None)
+    first = show_words.most_changed(told)
+    assert (first.compound, first.group) == ("active", told.groups[first.group].number)
+    words = show_words.dose_words(told, told.groups[first.group], first)
+    at = (told.compounds == "active") & (told.doses == first.dose)
+    share = np.mean(told.ids[at] == first.group)
+    assert f"changes most under <b>active</b>: from {percent(round(first.untreated, 2))}" in words
+    assert f"to {percent(round(share, 2))} at {first.dose:g} µM ({at.sum()} cells)" in words
+    test = page(run=scene.run_id)
+    assert test.selectbox(key="choose-dose-group").value == "most"
+    assert words in html_of(test.get("html"))
+    other = test.selectbox(key="choose-dose-group").select(str(1 - first.group)).run()
+    assert f"<b>Group {2 - first.group}</b> changes most under <b>active</b>" in html_of(other.get("html"))
+    assert "Of all groups" not in html_of(other.get("html")) or first.least == 0
+
+
+def test_where_no_dose_changes_anything_that_is_said(scene):
+    told = show_scene.told(scene, 2, compounds=["idle"], doses=None)
+    assert show_words.most_changed(told) is None
+    assert "No group's share changes clearly with a dose" in show_words.dose_words(told, told.groups[0], None)
+    assert show_words.more_under(told, told.groups[0]).startswith("About as frequent under every compound")
+
+
+def test_the_lead_says_which_cells_these_are_and_the_stains_their_colours(scene):
+    told = show_scene.told(scene, 2, compounds=[], doses=None)
+    lead = show_words.lead(told)
+    assert lead.startswith(f"{len(told.ids)} cells of <b>kit</b> under active and idle or untreated, sorted by")
+    assert "had not learned from" in lead
+    stains = show_words.stains(told, Look(("DNA", "tubulin")))
+    assert "DNA" in stains
+    assert "actin" not in stains
+    assert show_words.stains(told, Look(("DNA",))) == ""
+    flat = max(told.groups, key=lambda g: float(np.mean(told.compounds[g.rows] == "active")))
+    assert "More frequent under active" in show_words.more_under(told, flat)
 
 
 def test_the_address_holds_every_choice():

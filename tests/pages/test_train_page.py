@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui import train_draft as drafts
 from pages.ui import train_presets, train_queue, train_sheet, train_start, train_views
+from pages.ui.compose_pictures import look_of
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
@@ -221,7 +222,7 @@ def test_dim_16_bit_images_are_seen_as_bright_under_the_terms_as_on_the_other_pa
     images = make_imageset(c=1, dtype="uint16")
     dim = create("dim", np.asarray(images.pixels) // 40, images.table.drop(columns=["image_id", "label_id"]))
     text = dump(load("identity"))
-    picture = Image.open(io.BytesIO(train_views._picture.__wrapped__(dim, "dim", dim.fingerprint, text, 0, 5, 4)))
+    picture = Image.open(io.BytesIO(train_views._picture.__wrapped__(dim, look_of(dim), text, 0, 5, 4)))
     assert np.asarray(picture).max() > 200
 
 

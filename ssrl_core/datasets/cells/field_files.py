@@ -22,7 +22,10 @@ from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.readers.channel_facts import Said, names_of, of_tiff
+from ssrl_core.datasets.readers.ome_planes import axes_of_pages
 from ssrl_core.datasets.readers.tiff import MAX_VALUES, is_tiff
+from ssrl_core.datasets.readers.tiff_series import SeenSeries, seen_series
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -36,18 +39,25 @@ class FileFacts:
     Attributes:
         fields: fields in it (series, time points, positions).
         channels: channels of each.
-        names: names of the channels, if the file gives them.
+        said: what the file says of its channels (names, colours, display windows); () = nothing.
         pixel_um: size of a pixel, if the file says it.
         depth: planes that are flattened into one (1 = nothing to flatten).
         guessed: what its pages were taken for, if it does not say ("channels" or "depth"), else "".
+        left_out: channels of each of its series that has another number than the first, and is not read.
     """
 
     fields: int
     channels: int
-    names: tuple[str, ...] | None = None
+    said: Said = ()
     pixel_um: float | None = None
     depth: int = 1
     guessed: str = ""
+    left_out: tuple[int, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of the channels, if the file gives them."""
+        return names_of(self.said)
 
 
 def file_facts(path: Path) -> FileFacts:
@@ -59,24 +69,39 @@ def file_facts(path: Path) -> FileFacts:
     """
     if path.is_dir():
         told = zarr_facts(path)
-        return FileFacts(told.fields, told.channels, told.names, told.pixel_um, told.depth)
+        return FileFacts(told.fields, told.channels, told.said, told.pixel_um, told.depth)
     with open(path, "rb") as file:
         head = file.read(64)
         if not is_tiff(head):
             known = images.facts(file)
             return FileFacts(1, known.channels)
     with _opened(path) as tiff:
-        layouts = [_layout(series, tiff) for series in tiff.series]
+        layouts = [_layout(series, tiff) for series in _series(tiff, path)]
         first = layouts[0]
         same = [layout for layout in layouts if layout.channels == first.channels]
         return FileFacts(
             fields=sum(layout.fields for layout in same),
             channels=first.channels,
-            names=_channel_names(tiff, first.channels),
+            said=of_tiff(tiff, first.channels),
             pixel_um=_pixel_um(tiff),
             depth=max(layout.depth for layout in same),
             guessed=first.guessed,
+            left_out=tuple(layout.channels for layout in layouts if layout.channels != first.channels),
         )
+
+
+def ome_text(path: Path) -> str:
+    """The OME-XML of a TIFF, or of a companion file; "" where there is none, or the file cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            plain = not is_tiff(file.read(64))
+        if plain:
+            return path.read_text(encoding="utf-8") if path.suffix.lower() in (".ome", ".xml") else ""
+        with _opened(path) as tiff:
+            said = tiff.pages[0].description or ""
+            return said if "<OME" in said[:2000] else ""
+    except (OSError, DataError, UnicodeDecodeError):
+        return ""
 
 
 def read_field_file(path: Path, number: int = 0) -> Array:
@@ -101,13 +126,14 @@ def read_field_file(path: Path, number: int = 0) -> Array:
             return result
     with _opened(path) as tiff:
         left = number
-        first = _layout(tiff.series[0], tiff).channels
-        for series in tiff.series:
+        every = _series(tiff, path)
+        first = _layout(every[0], tiff).channels
+        for series in every:
             layout = _layout(series, tiff)
             if layout.channels != first:
                 continue
             if left < layout.fields:
-                return _ordered(_values(path, tiff, series), layout, left)
+                return _ordered(series.asarray(), layout, left)
             left -= layout.fields
     raise DataError(f"it has no field number {number}")
 
@@ -121,6 +147,16 @@ class _Layout:
     depth: int
     channels: int
     guessed: str
+
+
+def _series(tiff: Any, path: Path) -> list[SeenSeries]:
+    """The series of a file; pages of a set of OME-TIFF files are what its metadata say of them."""
+    found = seen_series(tiff, path)
+    first = found[0]
+    if tiff.is_ome and len(found) == 1 and first.is_generic and len(first.axes) > 2 and first.axes[0] == "I":
+        told = axes_of_pages(tiff.pages[0].description or "", path, first.shape[0])
+        return [first.laid(*told)] if told else found
+    return found
 
 
 def _layout(series: Any, tiff: Any) -> _Layout:
@@ -156,21 +192,6 @@ def _ordered(values: Array, layout: _Layout, number: int) -> Array:
     return field_pixels(flat)
 
 
-def _values(path: Path, tiff: Any, series: Any) -> Array:
-    try:
-        values: Array = series.asarray()
-        return values
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-    from PIL import Image, ImageSequence  # LZW and JPEG, which tifffile alone cannot read
-
-    wanted = [page.index for page in series.pages]
-    with Image.open(path, formats=("TIFF",)) as image:
-        pages = {i: np.asarray(page) for i, page in enumerate(ImageSequence.Iterator(image)) if i in set(wanted)}
-    return np.stack([pages[i] for i in wanted]).reshape(series.shape)
-
-
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """The TIFF, with its complaints told once, by us, as a DataError."""
@@ -196,17 +217,6 @@ class _Silence(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         return False
-
-
-def _channel_names(tiff: Any, count: int) -> tuple[str, ...] | None:
-    """Names from OME or ImageJ metadata, if there is a different one for every channel."""
-    names: list[str] = []
-    if tiff.is_ome and tiff.ome_metadata:
-        image = tiff.ome_metadata.split("</Image>", 1)[0]
-        names = [_unescaped(name) for name in re.findall(r"<Channel\b[^>]*?\bName=\"([^\"]+)\"", image)]
-    elif tiff.is_imagej and tiff.imagej_metadata:
-        names = [str(label).strip() for label in tiff.imagej_metadata.get("Labels", [])][:count]
-    return tuple(names) if len(names) == count and len(set(names)) == count else None
 
 
 def _unescaped(text: str) -> str:

@@ -22,5 +22,15 @@ def entries(folder: Path) -> Iterator[Path]:
         folders[:] = [path.name for path in inner if not is_zarr(path)]
 
 
+def top_of(folder: Path) -> Path:
+    """The folder itself, or, where all it holds is one folder (as in many a zip), the first that holds more."""
+    while not is_zarr(folder):
+        inside = [path for path in folder.iterdir() if not _hidden(path.name)]
+        if len(inside) != 1 or not inside[0].is_dir() or is_zarr(inside[0]):
+            break
+        folder = inside[0]
+    return folder
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"

@@ -1,4 +1,4 @@
-"""Every way in: a table of fields, a folder of a microscope's files, files of whole fields (OME-TIFF, OME-Zarr)."""
+"""Every way in: a table of fields, a folder (or a zip of one) of a microscope's files or of whole fields, one file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,23 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
-from ssrl_core.datasets.cells.field_folders import entries
+from ssrl_core.datasets.cells.field_folders import entries, top_of
 from ssrl_core.datasets.cells.field_names import fields_by_name
-from ssrl_core.datasets.cells.field_tables import channel_names, choose, fields_of_table, narrowed
+from ssrl_core.datasets.cells.field_tables import (
+    channel_names,
+    choose,
+    fields_of_table,
+    looks,
+    looks_of_files,
+    narrowed,
+)
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.ome_sets import OmeSets, ome_sets
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tables import TABLES
+from ssrl_core.datasets.readers.unpacking import laid_open
 from ssrl_core.errors import DataError, SpecError
 
 _RGB = ("red", "green", "blue")
@@ -31,7 +40,7 @@ def list_fields(
     nuclei: str | None = None,
     where: Mapping[str, Sequence[Any]] | None = None,
 ) -> FieldList:
-    """The fields of a table, a folder or a file.
+    """The fields of a table, a folder, a zip of one (unpacked in the store until `unpacking.forget`), or a file.
 
     Args:
         channels: which channels, in which order; None = all.
@@ -47,12 +56,24 @@ def list_fields(
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
         listed = _of_folder(path, channels, nuclei)
+    elif path.suffix.lower() == ".zip":
+        listed = _of_zip(path, channels, nuclei)
     elif path.suffix.lower() in TABLES:
         listed = fields_of_table(path, channels, nuclei)
     else:
         listed = _of_files([path], path.parent, str(path), channels, nuclei)
     if where:
         listed.fields = _matching(listed, where)
+    return listed
+
+
+def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    folder = laid_open(path)
+    try:
+        listed = _of_folder(top_of(folder), channels, nuclei)
+    except DataError as error:
+        raise DataError(error.message.replace(str(folder), str(path))) from error
+    listed.where = str(path)
     return listed
 
 
@@ -77,6 +98,7 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
     listed.channels = tuple(names[i] for i in places)
     listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in fields]
     listed.pixel_um = _said_pixel(listed.fields)
+    listed.looks = looks_of_files(listed)
     return listed
 
 
@@ -118,6 +140,9 @@ def _of_files(
 ) -> FieldList:
     """Files each of which holds one field or several, with all its channels, and what is known of them."""
     listed, known = FieldList([], (), 0, where, base, skipped=list(skipped)), []
+    spread = ome_sets(paths)
+    if spread.files:
+        return _of_sets(spread, listed, [p for p in paths if p not in spread.files], channels, nuclei)
     for path in paths:
         try:
             known.append((path, file_facts(path)))
@@ -136,11 +161,37 @@ def _of_files(
         every = tuple(range(usual))
         own = (columns or {}).get(path, {})
         listed.fields += [FieldRow(((path,),), every, number, facts.fields, own) for number in range(facts.fields)]
-    picture = usual == 3 and first.names is None and not first.guessed and first.pixel_um is None
+        for count in facts.left_out:
+            reason = f"one of its series has {count} channel{'s' * (count > 1)} where the first has {usual}"
+            listed.skipped.append({"file": listed.shown(path), "reason": reason})
+    picture = usual == 3 and not first.said and not first.guessed and first.pixel_um is None
     listed.channels = _RGB if picture else channel_names(first)
+    listed.looks = looks(listed.channels, first)
     listed.pixel_um = first.pixel_um
     listed.notes += _notes([facts for _, facts in known])
     return narrowed(listed, channels, nuclei)
+
+
+def _of_sets(
+    spread: OmeSets, listed: FieldList, others: Sequence[Path], channels: Sequence[str] | None, nuclei: str | None
+) -> FieldList:
+    """OME-TIFF files that hold a channel each, one of them naming the others."""
+    if not spread.rows:
+        shown = "; ".join(f"{Path(s['file']).name}: {s['reason']}" for s in spread.skipped[:3])
+        raise DataError(f"{listed.where}: not one of its fields is whole ({shown}). Lay the missing files beside them.")
+    facts = FileFacts(len(spread.rows), len(spread.channels), spread.channels)
+    names = channel_names(facts)
+    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
+    listed.channels, listed.looks = tuple(names[i] for i in places), looks(names, facts)
+    listed.fields = [
+        FieldRow(tuple(row.files[i] for i in places), None, row.number, row.of, row.columns) for row in spread.rows
+    ]
+    listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in spread.skipped]
+    reason = "its channels lie in one file where those of the others lie in one file each"
+    listed.skipped += [{"file": listed.shown(path), "reason": reason} for path in others]
+    listed.pixel_um = _said_pixel(listed.fields)
+    listed.notes.append("channels were put together from several OME-TIFF files, as one of them says")
+    return listed
 
 
 def _notes(known: Sequence[FileFacts]) -> list[str]:

@@ -12,6 +12,7 @@ from ssrl_core.datasets.cells.fields import FieldRow
 _SUFFIX = r"\.(?:tiff?|png|c01|flex)$"
 _PLATE = r"(?:(?P<plate>.+)_)?"
 _WELL = r"(?P<well>[A-P]\d{1,2})"
+_INNER = re.compile(r"^(?:images|timepoint_(?P<t>\d+)|zstep_\d+)$", re.IGNORECASE)
 _GUID = r"(?:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?"
 
 
@@ -37,6 +38,12 @@ NAMINGS = (
         "ImageXpress (MetaXpress)",
         _PLATE + _WELL,
         r"(?:_s(?P<site>\d+))?_w(?P<channel>\d)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
+        _GUID,
+    ),
+    _naming(
+        "ImageXpress (MetaXpress), of one wavelength",
+        _PLATE + _WELL,
+        r"_s(?P<site>\d+)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
         _GUID,
     ),
     _naming(
@@ -81,9 +88,16 @@ def _grouped(
     for path, match in known:
         facts = match.groupdict()
         own = _columns(path, facts)
-        key: tuple[object, ...] = (str(path.parent), own["plate"], own["well"], own["site"], int(facts.get("t") or 0))
-        channel = int(facts["channel"])
-        letters.setdefault(channel, _letter(match))
+        folder, time = _place(path)
+        key: tuple[object, ...] = (
+            str(folder),
+            own["plate"],
+            own["well"],
+            own["site"],
+            int(facts.get("t") or time or 0),
+        )
+        channel = int(facts.get("channel") or 1)
+        letters.setdefault(channel, _letter(match) if facts.get("channel") else "w")
         groups.setdefault(key, {}).setdefault(channel, []).append(path)
         columns[key] = own
     names = {channel: f"{letters[channel]}{channel}" for channel in sorted(letters)}
@@ -105,17 +119,27 @@ def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
         well = f"{chr(64 + int(facts['row'] or 1))}{int(facts['column'] or 1):02d}"
     else:
         well = f"{well[0].upper()}{int(well[1:]):02d}"
-    folder = path.parent
-    if folder.name.lower() in ("images", "timepoint_1") and folder.parent.name:
-        folder = folder.parent
+    folder, time = _place(path)
     columns: dict[str, object] = {
         "plate": facts.get("plate") or folder.name,
         "well": well,
         "site": int(facts.get("site") or 1),
     }
-    if facts.get("t"):
-        columns["time_point"] = int(facts["t"] or 0)
+    if facts.get("t") or time > 1:
+        columns["time_point"] = int(facts.get("t") or time)
     return columns
+
+
+def _place(path: Path) -> tuple[Path, int]:
+    """The plate's folder, and the time point that a folder below it names (`TimePoint_3`), else 0.
+
+    Planes of a stack may lie in folders of their own (`ZStep_2`): they are one field.
+    """
+    folder, time = path.parent, 0
+    while (inner := _INNER.match(folder.name)) and folder.parent.name:
+        time = int(inner.group("t") or time)
+        folder = folder.parent
+    return folder, time
 
 
 def _letter(match: re.Match[str]) -> str:

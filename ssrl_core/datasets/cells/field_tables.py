@@ -17,6 +17,7 @@ import pandas as pd
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
 from ssrl_core.datasets.cells.known_columns import renamed
+from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.readers import images
 from ssrl_core.errors import DataError, SpecError
 
@@ -85,6 +86,7 @@ def _with_channels(listed: FieldList, channels: Sequence[str] | None, nuclei: st
     places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
     listed.channels = tuple(listed.channels[i] for i in places)
     listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in listed.fields]
+    listed.looks = looks_of_files(listed)
     return listed
 
 
@@ -112,6 +114,7 @@ def _inside_one_file(listed: FieldList) -> FieldList | None:
     listed.skipped += unreadable
     listed.pixel_um = first.pixel_um
     listed.channels = channel_names(first, column)
+    listed.looks = looks(listed.channels, first)
     listed.fields = [
         FieldRow(row.files, tuple(range(first.channels)), number, facts.fields, row.columns)
         for row, facts in known
@@ -129,10 +132,29 @@ def channel_names(facts: FileFacts, stem: str = "channel") -> tuple[str, ...]:
     return tuple(f"{stem}-{i + 1}" for i in range(facts.channels))
 
 
+def looks(names: Sequence[str], facts: FileFacts) -> dict[str, Channel]:
+    """What a file says of its channels, by the names that they have here."""
+    return dict(zip(names, facts.said, strict=True)) if facts.said else {}
+
+
+def looks_of_files(listed: FieldList) -> dict[str, Channel]:
+    """What the files of the first field say, where every channel has a file of its own."""
+    found: dict[str, Channel] = {}
+    for name, files in zip(listed.channels, listed.fields[0].files if listed.fields else (), strict=False):
+        try:
+            facts = file_facts(files[0])
+        except (OSError, DataError):
+            continue  # its field is skipped with the reason when it is read
+        if facts.channels == 1:
+            found |= looks([name], facts)
+    return found
+
+
 def _add_rows(
     listed: FieldList, table: pd.DataFrame, known: pd.DataFrame, found: Mapping[str, tuple[str, str | None]]
 ) -> None:
-    rows, columns = table.to_dict("records"), known.to_dict("records")
+    rows = table.to_dict("records")
+    columns = known.to_dict("records") if len(known.columns) else [{} for _ in rows]
     for number, (row, own) in enumerate(zip(rows, columns, strict=True)):
         files: list[tuple[Path, ...]] = []
         for channel, (column, folder) in found.items():
@@ -191,7 +213,12 @@ def _folder_column(columns: Sequence[str], name: str) -> str | None:
 
 def _names_files(values: pd.Series[Any], *, any_text: bool = False) -> bool:
     known = [v for v in values.dropna().tolist() if isinstance(v, str) and v.strip()]
-    return bool(known) and (any_text or sum(v.strip().lower().endswith(_SUFFIXES) for v in known) > len(known) / 2)
+    return bool(known) and (any_text or sum(_is_image(v.strip().lower()) for v in known) > len(known) / 2)
+
+
+def _is_image(name: str) -> bool:
+    """A file of a known kind, an OME-Zarr folder, or an image inside one (`plate.zarr/B/3/0`)."""
+    return name.endswith(_SUFFIXES) or re.search(r"\.zarr[/\\]", name) is not None
 
 
 def _read(path: Path) -> pd.DataFrame:

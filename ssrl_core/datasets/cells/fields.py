@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssrl_core.datasets.cells.field_files import read_field_file
+from ssrl_core.datasets.imageset import Channel
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +47,7 @@ class FieldList:
         skipped: rows and files that cannot be fields: {file, reason}.
         notes: what was decided, in sentences.
         pixel_um: size of a pixel, if the files say it.
+        looks: colour and display window of a channel, by its name, as far as the files say them.
     """
 
     fields: list[FieldRow]
@@ -56,6 +58,16 @@ class FieldList:
     skipped: list[dict[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     pixel_um: float | None = None
+    looks: dict[str, Channel] = field(default_factory=dict)
+
+    def as_channels(self, *, windows: bool) -> list[Channel]:
+        """The channels with their colours ("" where no file says one).
+
+        Args:
+            windows: whether display windows hold (they do not where values are stretched).
+        """
+        found = [replace(self.looks.get(name, Channel(name, "")), name=name) for name in self.channels]
+        return found if windows else [replace(channel, window=None) for channel in found]
 
     def shown(self, path: Path) -> str:
         """A path as it is written in tables and messages: relative to `base` where it lies below it."""

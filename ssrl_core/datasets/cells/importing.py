@@ -29,6 +29,7 @@ from ssrl_core.datasets.creation import check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.readers.unpacking import forget
 from ssrl_core.errors import DataError
 
 _VERSION = 1  # raised when the same fields and settings would give other cells
@@ -59,7 +60,7 @@ def import_fields(
     dropped, by reason).
 
     Args:
-        source: a table of fields, a folder, or a file (see `list_fields`).
+        source: a table of fields, a folder, a zip of one, or a file (see `list_fields`).
         name: the image set's name, a slug.
         nuclei: the channel that holds the nuclei; None = the first.
         channels: which channels, in which order; None = all.
@@ -107,7 +108,7 @@ def import_fields(
             title=title or name,
             label=assembly.label,
             max_value=max_value or assembly.max_value,
-            channels=listed.channels,
+            channels=listed.as_channels(windows=asked.normalise == "none"),
             pixel_size_um=assembly.pixel_size_um,
             seed=seed,
             group=group,
@@ -116,6 +117,7 @@ def import_fields(
         )
         assembly.write_report(imageset.folder)
         shards.remove()
+    forget(Path(source).expanduser())
     return imageset
 
 

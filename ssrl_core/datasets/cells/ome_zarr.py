@@ -20,6 +20,7 @@ import numpy as np
 
 from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
+from ssrl_core.datasets.readers.channel_facts import Said, of_omero
 from ssrl_core.datasets.readers.tiff import MAX_VALUES
 from ssrl_core.errors import DataError
 
@@ -43,11 +44,11 @@ class ZarrImage:
 
 @dataclass(frozen=True)
 class ZarrFacts:
-    """What an image says of itself: time points, channels and their names, size of a pixel, planes in depth."""
+    """What an image says of itself: time points, channels and what is said of them, pixel size, planes in depth."""
 
     fields: int
     channels: int
-    names: tuple[str, ...] | None
+    said: Said
     pixel_um: float | None
     depth: int
 
@@ -71,7 +72,8 @@ def images_in(path: Path, damaged: list[tuple[Path, str]] | None = None) -> list
     """Every image of an OME-Zarr folder: of all wells of a plate, of a collection, or the one it is.
 
     Args:
-        damaged: takes up the wells of a plate that cannot be read, each with its reason; None = the first is raised.
+        damaged: takes up the wells of a plate, or the images of a collection, that cannot be read, with their reasons;
+            None = the first is raised.
 
     Raises:
         DataError: it says nothing of images; the message is the reason, without the folder's name.
@@ -83,10 +85,8 @@ def images_in(path: Path, damaged: list[tuple[Path, str]] | None = None) -> list
         return _of_plate(path, said["plate"], damaged)
     if "well" in said:
         return _of_well(path, {})
-    series = _attributes(path / "OME").get("series") or []
-    names = series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int)
-    found = [ZarrImage(path / str(name)) for name in names if "multiscales" in _attributes(path / str(name))]
-    if not found:
+    found = _of_collection(path, damaged)
+    if not found and not damaged:
         raise DataError("it is a Zarr folder without the attributes of OME-Zarr (multiscales, plate or well)")
     return found
 
@@ -100,9 +100,11 @@ def zarr_facts(path: Path) -> ZarrFacts:
     """
     path = _one_image(path)
     scales = _scales(path)
-    sizes = dict(zip(_axes(scales), _array(path, scales).shape, strict=True))
-    channels = sizes.get("c", 1)
-    return ZarrFacts(sizes.get("t", 1), channels, _names(path, channels), _pixel_um(scales), sizes.get("z", 1))
+    array = _array(path, scales)
+    sizes = dict(zip(_axes(scales), array.shape, strict=True))
+    channels, whole = sizes.get("c", 1), np.dtype(array.dtype).kind in "iu"
+    said = of_omero((_attributes(path).get("omero") or {}).get("channels") or [], channels, whole=whole)
+    return ZarrFacts(sizes.get("t", 1), channels, said, _pixel_um(scales), sizes.get("z", 1))
 
 
 @_understood()
@@ -145,6 +147,25 @@ def _of_plate(path: Path, plate: Mapping[str, Any], damaged: list[tuple[Path, st
             if damaged is None:
                 raise DataError(f"well {place}: {error}") from error
             damaged.append((path / place, str(error)))
+    return found
+
+
+def _of_collection(path: Path, damaged: list[tuple[Path, str]] | None) -> list[ZarrImage]:
+    """The images that a collection names (`OME/series`), else those in its numbered folders."""
+    series = _attributes(path / "OME").get("series") or []
+    found: list[ZarrImage] = []
+    for name in series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int):
+        place = path / str(name)
+        try:
+            with _understood():
+                if "multiscales" in _attributes(place):
+                    found.append(ZarrImage(place))
+                elif series:
+                    raise DataError("the collection names it, and it is no image of OME-Zarr (no multiscales)")
+        except DataError as error:
+            if damaged is None:
+                raise DataError(f"image {name}: {error}") from error
+            damaged.append((place, str(error)))
     return found
 
 
@@ -232,13 +253,6 @@ def _package() -> Any:
             "OME-Zarr is read by the package zarr, which is not installed; run: pip install zarr"
         ) from error
     return zarr
-
-
-def _names(path: Path, count: int) -> tuple[str, ...] | None:
-    """Names of the channels, if there is a different one for each."""
-    channels = (_attributes(path).get("omero") or {}).get("channels") or []
-    names = tuple(str(channel.get("label") or "").strip() for channel in channels)
-    return names if len(names) == count and len(set(names)) == count and all(names) else None
 
 
 def _pixel_um(scales: Mapping[str, Any]) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ssrl_core.datasets.readers import png16, tiff
+from ssrl_core.datasets.readers.channel_facts import Said
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -24,13 +25,14 @@ _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 @dataclass(frozen=True)
 class Facts:
-    """What the head of an image file says."""
+    """What the head of an image file says; `said` of its channels, () where nothing."""
 
     pages: int
     channels: int
     height: int
     width: int
     sixteen: bool
+    said: Said = ()
 
 
 def is_image(name: str) -> bool:
@@ -46,8 +48,8 @@ def facts(file: BinaryIO) -> Facts:
     """
     with _explained():
         if tiff.is_tiff(_head(file)):
-            shape, dtype = tiff.shape_of(file)
-            return Facts(*shape, sixteen=dtype != np.uint8)
+            shape, dtype, said = tiff.shape_of(file)
+            return Facts(*shape, sixteen=dtype not in (np.uint8, np.bool_), said=said)
         if png16.is_sixteen_bit_colour(_head(file)):
             width, height, grey = png16.head(_head(file))
             _check_size(width, height)

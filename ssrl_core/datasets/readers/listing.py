@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.readers.channel_facts import Said
 from ssrl_core.datasets.readers.fitting import DEFAULT_SIZE, Fit, fitted
 from ssrl_core.datasets.readers.outcome import Outcome
 from ssrl_core.datasets.readers.trees import Tree
@@ -112,6 +113,7 @@ def read_entries(
         source=tree.where.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1],
         skipped=skipped,
         notes=notes,
+        channels=_said([facts for _, facts in known], target),
     )
 
 
@@ -165,6 +167,19 @@ def _target(found: Sequence[images.Facts], fit: Fit) -> tuple[_Target, list[str]
     elif side is not None and set(sizes) != {(side, side)}:
         notes.append(f"fitted to {side} px ({fit.way})")
     return _Target(channels, "uint16" if deep else "uint8", side), notes
+
+
+def _said(found: Sequence[images.Facts], target: _Target) -> Said | None:
+    """What most files with something to say of their channels say; display windows only where values stay as they are.
+
+    Files that name their channels otherwise are taken by position, as all images are.
+    """
+    told = Counter(facts.said for facts in found if facts.said and facts.channels == target.channels)
+    if not told:
+        return None
+    said = told.most_common(1)[0][0]
+    same = len({facts.sixteen for facts in found}) == 1
+    return said if same else tuple(replace(channel, window=None) for channel in said)
 
 
 def _adapted(image: Array, target: _Target, way: str) -> Array:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ssrl_core.datasets.imageset import Channel
 
 
 @dataclass
@@ -19,6 +21,7 @@ class Outcome:
         table: the table of the images that came through; called after the last chunk.
         label: the column that is the truth, or None.
         classes: class names in order, or None for those that occur.
+        channels: their names, or what the files say of them; None = nothing.
         skipped: files that could not be read: {file, reason}.
         notes: what was decided on the way, in sentences.
     """
@@ -27,7 +30,7 @@ class Outcome:
     table: Callable[[], pd.DataFrame]
     label: str | None = None
     classes: list[str] | None = None
-    channels: list[str] | None = None
+    channels: Sequence[Channel | str] | None = None
     max_value: int | None = None
     source: str = ""
     skipped: list[dict[str, str]] = field(default_factory=list)

@@ -13,6 +13,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ssrl_core.datasets.readers.channel_facts import Said, of_tiff
+from ssrl_core.datasets.readers.tiff_series import SeenSeries
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -24,20 +26,20 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any]]:
-    """(pages, C, H, W) and the pixel type, without reading pixels.
+def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any], Said]:
+    """(pages, C, H, W), the pixel type, and what is said of the channels, without reading pixels.
 
     Raises:
         DataError: no image in it, or a huge one.
     """
-    with _opened(file) as series:
+    with _opened(file) as (tiff, series):
         shape, axes = series.shape, series.axes
         if math.prod(shape) > MAX_VALUES:
             raise DataError(f"{'×'.join(map(str, shape))} values are too many for one file; cut it into pieces")
         sizes = dict(zip(axes, shape, strict=True))
         channels = _alpha_dropped(sizes, math.prod(n for axis, n in sizes.items() if axis in "CS"))
         pages = math.prod(n for axis, n in sizes.items() if axis not in "CSYX")
-        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype)
+        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype), of_tiff(tiff, channels)
 
 
 def decode(file: BinaryIO) -> Array:
@@ -46,14 +48,8 @@ def decode(file: BinaryIO) -> Array:
     Raises:
         DataError: values that are no pixel values.
     """
-    with _opened(file) as series:
-        try:
-            values = series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            return _by_pillow(file)
-        axes = series.axes
+    with _opened(file) as (_, series):
+        values, axes = series.asarray(), series.axes
     others = [i for i, axis in enumerate(axes) if axis not in "CSYX"]
     channels = [i for i, axis in enumerate(axes) if axis in "CS"]
     ordered = np.transpose(values, [*others, *channels, axes.index("Y"), axes.index("X")])
@@ -73,6 +69,8 @@ def as_pixels(values: Array) -> Array:
         return values.astype(np.uint8) * np.uint8(255)
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
         return values.astype(values.dtype.newbyteorder("="))
+    if values.dtype.kind not in "iuf":
+        raise DataError(f"{values.dtype} values; save it as 8 or 16 bit")
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
         return np.rint(values.astype(np.float64) * 65535).astype(np.uint16)
@@ -98,17 +96,6 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
         with tifffile.TiffFile(file) as opened:
             if not opened.series or "Y" not in opened.series[0].axes or "X" not in opened.series[0].axes:
                 raise DataError("there is no image in the TIFF")
-            yield opened.series[0]
+            yield opened, SeenSeries(opened.series[0], file)
     finally:
         log.setLevel(before)
-
-
-def _by_pillow(file: BinaryIO) -> Array:
-    """Compressions that tifffile alone cannot read (LZW, JPEG): all pages by Pillow."""
-    from PIL import Image, ImageSequence
-
-    file.seek(0)
-    with Image.open(file, formats=("TIFF",)) as image:
-        pages = [np.asarray(page) for page in ImageSequence.Iterator(image)]
-    stacked = as_pixels(np.stack(pages))
-    return stacked[:, None] if stacked.ndim == 3 else np.moveaxis(stacked[..., :3], -1, 1)

@@ -79,6 +79,10 @@ class ZipTree:
         self._names = {i.filename.replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()}
         self.files = _visible(self._names)
 
+    def names_one_of(self, names: Sequence[str]) -> bool:
+        """Whether a file of one of these names lies anywhere in it, hidden or not."""
+        return any(path.rsplit("/", 1)[-1] in names for path in self._names)
+
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         try:

@@ -1,0 +1,107 @@
+"""OME-TIFF of several files: the metadata of one (or of all, or of a companion file) say which plane lies in which.
+
+Source:
+    OME-TIFF specification, files of a set; BinaryOnly MetadataFile.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssrl_core.datasets.cells.field_files import ome_text
+from ssrl_core.datasets.cells.fields import FieldRow
+from ssrl_core.datasets.imageset import Channel
+from ssrl_core.datasets.readers.channel_facts import Said, of_ome_xml, told
+from ssrl_core.datasets.readers.ome_planes import Planes, images_of, planes_of
+
+_COMPANIONS = (".companion.ome", ".ome.xml")
+
+
+@dataclass
+class OmeSets:
+    """Fields whose channels are spread over files.
+
+    Attributes:
+        rows: the fields; every channel has files of its own.
+        channels: what is said of the channels, one each.
+        files: all that belong to such fields.
+        skipped: fields that lack a file: {file, reason}.
+    """
+
+    rows: list[FieldRow] = field(default_factory=list)
+    channels: tuple[Channel, ...] = ()
+    files: set[Path] = field(default_factory=set)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+
+
+def ome_sets(paths: Sequence[Path]) -> OmeSets:
+    """The fields of several files that some OME-TIFF files, or companion files beside them, describe."""
+    found, settled = OmeSets(), set[Path]()
+    for path in _with_companions(paths):
+        text = ome_text(path) if path not in settled else ""  # what one says, the others it names say too
+        described = images_of(text)
+        for image in described:
+            planes = planes_of(image, path)
+            names = {file for file, _ in planes.values()}
+            if not names & settled and len(names) > 1 and _spread(planes):
+                found.files |= names
+                _take(found, planes, told(of_ome_xml(text), 1 + max(c for c, _, _ in planes)))
+        settled |= {path, *_named(text, path)} if described else set()
+    return found
+
+
+def _take(found: OmeSets, planes: Planes, said: Said) -> None:
+    """Add the fields of one image, one for each time point; one that lacks a file or a channel is skipped."""
+    count = 1 + max(c for c, _, _ in planes)
+    found.channels = found.channels or said or tuple(Channel("", "") for _ in range(count))
+    reason = _trouble(planes, count, len(found.channels))
+    if reason:
+        first = next((file for file, _ in planes.values() if file.is_file()), next(iter(planes.values()))[0])
+        found.skipped.append({"file": str(first), "reason": reason})
+        return
+    for t in sorted({t for _, _, t in planes}):
+        own = {place: where for place, where in planes.items() if place[2] == t}
+        files = tuple(_of_channel(own, c) for c in range(count))
+        times = [at for (c, z, at), (file, _) in sorted(planes.items()) if file == files[0][0] and c == z == 0]
+        found.rows.append(FieldRow(files, None, times.index(t) if t in times else 0, max(1, len(times))))
+
+
+def _trouble(planes: Planes, count: int, usual: int) -> str:
+    """Why an image is no field, or ""."""
+    missing = next((file.name for _, (file, _) in sorted(planes.items()) if not file.is_file()), "")
+    if missing:
+        return f"its planes lie in {missing} too, which is not there"
+    if count != usual:
+        return f"it has {count} channels where the others have {usual}"
+    times = {t for _, _, t in planes}
+    absent = [c for c in range(count) for t in times if not any((c, t) == (at[0], at[2]) for at in planes)]
+    return f"its metadata name no plane of channel {absent[0] + 1}" if absent else ""
+
+
+def _named(text: str, path: Path) -> set[Path]:
+    """All files that a document names."""
+    return {path.parent / Path(name.replace("\\", "/")).name for name in re.findall(r'FileName="([^"]+)"', text)}
+
+
+def _of_channel(planes: Planes, channel: int) -> tuple[Path, ...]:
+    """The files of one channel, in order of depth."""
+    return tuple(dict.fromkeys(file for (c, _, _), (file, _) in sorted(planes.items()) if c == channel))
+
+
+def _spread(planes: Planes) -> bool:
+    """Whether no file holds planes of two channels (else each file is a field by itself)."""
+    channels: dict[Path, set[int]] = {}
+    for (c, _, _), (file, _) in planes.items():
+        channels.setdefault(file, set()).add(c)
+    return all(len(of_file) == 1 for of_file in channels.values())
+
+
+def _with_companions(paths: Sequence[Path]) -> Iterable[Path]:
+    """The OME-TIFF files, and what lies beside them and describes them."""
+    named = [path for path in paths if ".ome." in path.name.lower() and path.is_file()]
+    yield from named
+    for folder in dict.fromkeys(path.parent for path in paths if path.is_file()):
+        yield from sorted(p for p in folder.iterdir() if p.name.lower().endswith(_COMPANIONS))

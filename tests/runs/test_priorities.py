@@ -1,0 +1,85 @@
+"""A run's place in the queue is kept with the run, so that the order is the same when the registry is lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.runs import laying, ordering, priorities, queue, registry, sweep_files, sweeps
+from tests.runs.conftest import spec
+from tests.runs.test_after import lose_the_registry
+from tests.runs.test_queue import sweep
+
+
+def placed():
+    return {row["id"]: row["priority"] for row in registry.query("SELECT id, priority FROM runs")}
+
+
+def test_a_registry_deleted_in_the_middle_of_a_queue_keeps_the_order(queued, coordinator, engine, clock):
+    slow, usual = queued(seed=11), queued(seed=12)
+    urgent = queue.submit(spec(seed=13), priority=5, start=False)["id"]
+    asked = sweeps.submit(sweep(), start=False)["runs"]
+    assert ordering.to_the_front(asked[4:]) == 2
+    assert ordering.set_priority([slow.id], -1) == 1
+    before = placed()
+    assert before == {slow.id: -1, usual.id: 0, urgent: 5, **dict.fromkeys(asked[:4], 0), **dict.fromkeys(asked[4:], 6)}
+    engine.slots = 3
+    coordinator.tick()
+    started = [job.folder.name for job in engine.jobs]
+    assert set(started) == {*asked[4:], urgent}
+    lose_the_registry()
+    assert {run_id: placed()[run_id] for run_id in before if run_id not in started} == {
+        run_id: number for run_id, number in before.items() if run_id not in started
+    }
+    rows = registry.query(ordering.READY, [20])
+    waiting = [row["id"] for row in rows if row["id"] not in started]
+    assert waiting[-1] == slow.id
+    assert set(waiting) == {usual.id, slow.id, *asked[:4]}
+
+
+def test_a_sweep_that_goes_first_still_does(kit_images):
+    runs = sweeps.submit(sweep(), priority=3, start=False)["runs"]
+    lose_the_registry()
+    assert placed() == dict.fromkeys(runs, 3)
+    sweeps.submit(sweep(), start=False)  # asked again: its file is written anew
+    lose_the_registry()
+    assert placed() == dict.fromkeys(runs, 3)
+    assert ordering.set_priority(runs[:2], 0) == 2
+    lose_the_registry()
+    assert sorted(placed().values()) == [0, 0, 3, 3, 3, 3]
+
+
+def test_a_run_that_gets_its_folder_takes_its_place_along(kit_images):
+    asked = sweeps.submit(sweep(), priority=4, start=False)
+    first = asked["runs"][0]
+    assert laying.lay_if_wanted(first)
+    assert priorities.kept(first) == 4
+    assert ordering.set_priority([first], 9) == 1
+    assert priorities.of_sweep(sweep_files.read(asked["id"]))[first] == 4  # the folder's word holds
+    lose_the_registry()
+    assert placed()[first] == 9
+
+
+def test_the_usual_place_leaves_no_file(queued):
+    run = queued()
+    assert not (stores.runs_root() / run.id / priorities.NAME).exists()
+    ordering.set_priority([run.id], 2)
+    ordering.set_priority([run.id], 0)
+    assert not list((stores.runs_root() / run.id).glob("*priority*"))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}'])
+def test_a_damaged_file_stops_nothing(queued, text):
+    run = queued()
+    (stores.runs_root() / run.id / priorities.NAME).write_text(text, encoding="utf-8")
+    lose_the_registry()
+    assert placed() == {run.id: 0}
+
+
+@pytest.mark.parametrize("said", [3, ["x"], {"x": 1.5}])
+def test_damaged_places_in_a_sweeps_file_stop_nothing(kit_images, said):
+    asked = sweeps.submit(sweep(), start=False)
+    data = sweep_files.read(asked["id"]) | {"priorities": said}
+    stores.write_json(sweep_files.path_of(asked["id"]), data)
+    lose_the_registry()
+    assert placed() == dict.fromkeys(asked["runs"], 0)
