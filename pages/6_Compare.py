@@ -13,6 +13,7 @@ from pages.ui import (
     compare_moved,
     compare_numbers,
     compare_recipes,
+    compare_seeds,
     compare_splits,
     frame,
 )
@@ -70,4 +71,4 @@ with frame.guard():
     cluster_address.restore(pair.a.scene)
     look(pair, colour)
     frame.section("Over seeds")
-    compare_numbers.over_seeds(pair)
+    compare_seeds.over_seeds(first, second, (pair.a.k, pair.b.k))

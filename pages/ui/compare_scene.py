@@ -14,7 +14,6 @@ from pages.ui.cluster_scene import Scene, clusters_of, load_scene, stamp_of
 from pages.ui.map_facets import Array
 from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import METHODS, layout
-from ssrl_core.errors import SSRLError
 from ssrl_core.runs import baseline
 from ssrl_core.runs.beside import common
 from ssrl_core.runs.folder import RunFolder
@@ -220,13 +219,3 @@ def _words(name: str, rows: dict[str, dict[str, Any]]) -> str:
     if name == SAME:
         return "the same run, another k"
     return baseline.BASELINES.get(name) or frame.run_words(rows[name])
-
-
-def seeds(side: Side) -> list[RunFolder]:
-    """The side's run and those that differ from it by their seed alone; nothing for a baseline."""
-    from ssrl_core.runs.beside import seeds_of
-
-    try:
-        return seeds_of(RunFolder(side.scene.run_id).require())
-    except SSRLError:
-        return []
