@@ -68,7 +68,7 @@ def _text() -> str:
         label_visibility="collapsed",
         width=420,
         icon=":material/search:",
-        help="Every word must be in the run's name, id, image set, method, network, sweep, tags or reason",
+        help="Every word must be in the run's name, id, image set, method, network, composition, sweep, tags or reason",
     )
     if text:
         st.query_params["find"] = text

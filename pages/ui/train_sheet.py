@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions, train_export, train_head, train_start
+from pages.ui import frame, train_actions, train_export, train_head, train_start
 from pages.ui.theme import QUIET, WARNING
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import RunFolder
@@ -39,7 +39,7 @@ def sheet(run_id: str) -> None:
         return
     live = row["state"] in _ACTIVE
     every_s = LIVE_S if live else None
-    train_head.opened(choose.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+    train_head.opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:

@@ -167,9 +167,9 @@ def differences(
     inside = own >= 0
     place = unit[inside] * k + own[inside]
     size = units.count * k
-    sums = np.bincount(place, weights=v[inside], minlength=size).reshape(units.count, k)
+    sums = np.bincount(place, weights=v[inside], minlength=size).reshape(units.count, k).astype(np.float64)
     counts = np.bincount(place, minlength=size).reshape(units.count, k).astype(np.float64)
-    all_sums = np.bincount(unit, weights=v, minlength=units.count)[:, None]
+    all_sums = np.bincount(unit, weights=v, minlength=units.count).astype(np.float64)[:, None]
     all_counts = np.bincount(unit, minlength=units.count).astype(np.float64)[:, None]
     found, low, high = difference((sums, counts), (all_sums - sums, all_counts - counts), shares=scale == 1)
     return np.nan_to_num(scale * found), np.maximum(scale * low, -1), np.minimum(scale * high, 1)
