@@ -32,17 +32,21 @@ def over_seeds(first: str, second: str, ks: tuple[int, int]) -> None:
     if done:
         st.dataframe(table(found), hide_index=True, key="compare-seeds")
     frame.quiet(
-        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A, {asked.seeds_b} of B. What A and B differ by "
-        "counts only as far as it is more than two seeds of one of them differ by."
+        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A{_of_b(asked)}. What A and B differ by counts only "
+        "as far as it is more than two seeds of one of them differ by."
     )
     if done < total:
         jobs_view.job(
             asked.name,
             ("compare", first, beside, "-k", str(ks[0]), "--k2", str(ks[1]), "--over-seeds"),
-            button=f"Compare {total - done} pairs of seeds",
+            button=f"Compare {total - done} {'pair' if total - done == 1 else 'pairs'} of seeds",
             icon="play_arrow",
             help="In the background; every pair is kept as soon as it was compared.",
         )
+
+
+def _of_b(asked: pairs.Asked) -> str:
+    return f", {asked.seeds_b} of B" if asked.seeds_b else "; B has none"
 
 
 def table(found: list[dict[str, Any]]) -> pd.DataFrame:
