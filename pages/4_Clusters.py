@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui import (
-    choose,
+    choose_run,
     cluster_address,
     cluster_apart,
     cluster_files,
@@ -77,7 +77,7 @@ place = frame.open_page(
 unfinished(st.query_params.get("run"))
 columns = st.columns([3.4, 2.6, 1.9, 2, 2.4], vertical_alignment="bottom")
 with columns[0]:
-    run_id = choose.choose_run()
+    run_id = choose_run.choose_run(usable=choose_run.has_embedding)
 with frame.guard():
     scene = load_scene(run_id, stamp_of(run_id))
     choice = choose_view(scene, columns[1:])

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui import (
-    choose,
+    choose_run,
     cluster_address,
     cluster_numbers,
     cluster_panel,
@@ -13,6 +13,7 @@ from pages.ui import (
     compare_moved,
     compare_numbers,
     compare_recipes,
+    compare_seeds,
     compare_splits,
     frame,
 )
@@ -45,7 +46,7 @@ place = frame.open_page(
 )
 columns = st.columns([3.2, 3.2, 1.9, 1.9], gap="medium", vertical_alignment="bottom")
 with columns[0]:
-    first = choose.choose_run("A")
+    first = choose_run.choose_run("A", usable=choose_run.has_embedding)
 with columns[1]:
     second = choose_second(first)
 ks = choose_ks(first, second, columns[2:])
@@ -70,4 +71,4 @@ with frame.guard():
     cluster_address.restore(pair.a.scene)
     look(pair, colour)
     frame.section("Over seeds")
-    compare_numbers.over_seeds(pair)
+    compare_seeds.over_seeds(first, second, (pair.a.k, pair.b.k))

@@ -14,7 +14,7 @@ place = frame.open_page(
 with st.container(key="show-choices", horizontal=True, horizontal_alignment="right"):
     folded = st.popover("Change what is shown", icon=":material/tune:")
 with folded:
-    run_id = show_choice.choose_run()
+    run_id = show_choice.choose_experiment()
 with frame.guard():
     scene = load_scene(run_id, stamp_of(run_id))
     with folded:

@@ -1,4 +1,4 @@
-"""The Train page and Home in Chromium: with ten thousand runs in the store, and beside a run that learns."""
+"""The Train page, Home and a choice of a run in Chromium, with ten thousand runs in the store; a run that learns."""
 
 from __future__ import annotations
 
@@ -49,6 +49,7 @@ def many_runs() -> Found:
             opened = {
                 "Home open": _seconds(page, f"{address}/", lambda: page.get_by_text("All runs (").wait_for()),
                 "Train open": _seconds(page, f"{address}/Train", lambda: page.get_by_text("All runs (").wait_for()),
+                "Classes open": _seconds(page, f"{address}/Classes", lambda: _chosen(page)),
                 "list open": _seconds(page, f"{address}/Train?list=all", lambda: _drawn(page, table)),
             }
         for name, seconds in opened.items():
@@ -59,9 +60,10 @@ def many_runs() -> Found:
         box.press("Enter")
         page.get_by_text("2,000 runs:").wait_for()
         yield "list searched", "s", time.perf_counter() - started
-        table.hover()
+        table.last.hover()  # the one before may still be there
         page.mouse.wheel(0, 40_000)
         yield "worst frame of a scroll", "s", page.evaluate(_GAP_JS) / 1000
+        yield "Classes, received", "kB", _received(page, f"{address}/Classes") / 1000
 
 
 def live_curve(run_id: str) -> Found:
@@ -117,12 +119,29 @@ def _read_on(path: Path, at: int, written: dict[float, float]) -> int:
     return at
 
 
+def _received(page: Any, address: str) -> int:
+    """Bytes that the server sends until a page stands."""
+    sent = [0]
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: sent.append(len(frame))))
+    page.goto("about:blank")
+    page.goto(address)
+    _chosen(page)
+    page.wait_for_timeout(1500)
+    return sum(sent)
+
+
 def _seconds(page: Any, address: str, seen: Callable[[], None]) -> float:
     page.goto("about:blank")
     started = time.perf_counter()
     page.goto(address)
     seen()
     return time.perf_counter() - started
+
+
+def _chosen(page: Any) -> None:
+    """A run is chosen, and one more can be."""
+    page.get_by_text("Beside").first.wait_for()
+    page.get_by_text("Linear probe, top-1").first.wait_for()
 
 
 def _drawn(page: Any, table: Any) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import streamlit as st
 
 from pages.ui import frame
-from pages.ui.frame import run_words as run_words
 from ssrl_core.errors import SSRLError
 
 
@@ -41,10 +40,9 @@ def from_address(
         The chosen option. An address that names something unknown gets the default and a line that says so.
     """
     widget, written = f"choose-{key}", f"choose-{key}-address"
-    wanted = st.query_params.get(key)
-    if wanted is not None and wanted != st.session_state.get(written):
-        st.session_state[widget] = wanted  # a link or the browser's back button, not our own writing
-    known = st.session_state.get(widget)
+    known = asked(key)
+    if known != st.session_state.get(widget):
+        st.session_state[widget] = known
     if known not in options:
         st.session_state[widget] = default if default in options else options[0]
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
@@ -63,6 +61,15 @@ def from_address(
         st.query_params[key] = chosen
     st.session_state[written] = chosen
     return chosen
+
+
+def asked(key: str) -> str | None:
+    """What a choice's address asks for, else what was chosen before; None at first."""
+    wanted = st.query_params.get(key)
+    if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address"):
+        return str(wanted)  # a link or the browser's back button, not our own writing
+    known: str | None = st.session_state.get(f"choose-{key}")
+    return known
 
 
 def choose_dataset(label: str = "Image set", *, key: str = "dataset", default: str | None = None) -> str:
@@ -102,26 +109,6 @@ def open_imageset(name: str) -> Any:
         place.empty()
     st.rerun()  # once more, now that its title and size are known
     return image_sets.load(name)
-
-
-def choose_run(
-    label: str = "Run", *, state: str | None = "done", key: str = "run", default: str | None = None, **where: str
-) -> str:
-    """Id of the chosen run.
-
-    Args:
-        state: only runs in this state; None takes every state.
-        where: only runs with these columns, e.g. `dataset="mnist"`.
-
-    Without such a run the page shows an empty state and stops.
-    """
-    trained = [run for run in frame.known_runs() if run.get("kind", "train") == "train"]
-    rows = {str(run["id"]): run for run in trained if state is None or run.get("state") == state}
-    rows = {name: run for name, run in rows.items() if all(run.get(column) == value for column, value in where.items())}
-    if not rows:
-        sentence = "No finished runs yet." if state == "done" else "No runs yet."
-        frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
-    return from_address(label, list(rows), key=key, default=default, shown=lambda name: run_words(rows[name]))
 
 
 def choose_composition(label: str = "Composition", *, key: str = "composition", default: str | None = None) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import choose, class_table, frame
+from pages.ui import choose, choose_run, class_table, frame
 from pages.ui.class_choice import POINTS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis.properties import against_behaviour
@@ -62,14 +62,10 @@ def _dataset(scene: Scene) -> str | None:
 
 
 def _features(dataset: str) -> str | None:
-    runs = {
-        str(run["id"]): f"run {choose.run_words(run)}"
-        for run in frame.known_runs()
-        if run.get("state") == "done" and run.get("dataset") == dataset
-    }
-    options = {_NO_FEATURES: "no features: texture and Fourier spectrum only", **_PRETRAINED, **runs}
-    chosen = st.selectbox("Features by", list(options), format_func=options.__getitem__, key="classes-features")
-    return None if chosen == _NO_FEATURES else str(chosen)
+    runs = [run for run in choose_run.trained() if run.get("dataset") == dataset]
+    plain = {_NO_FEATURES: "no features: texture and Fourier spectrum only", **_PRETRAINED}
+    chosen = choose_run.one_of("Features by", runs, key="features", before=plain)
+    return None if chosen == _NO_FEATURES else chosen
 
 
 def _measured(dataset: str, features: str | None) -> pd.DataFrame | None:

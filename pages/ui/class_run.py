@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, class_views, frame
+from pages.ui import choose_run, class_views, frame
 from pages.ui.class_scene import choose_beside, choose_probe, load, why_no_probe
 
 
@@ -18,7 +18,7 @@ def page(place: Any) -> None:
     """
     columns = st.columns([4, 4, 3], vertical_alignment="bottom")
     with columns[0]:
-        run_id = choose.choose_run()
+        run_id = choose_run.choose_run()
     with columns[1]:
         other = choose_beside(run_id)
     with frame.guard():

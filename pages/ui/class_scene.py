@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pages.ui import choose, class_words, frame
+from pages.ui import choose, choose_run, class_words, frame
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.tables import PROBES, probes_of
 
@@ -41,21 +41,16 @@ def load(run_id: str) -> Run:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), {"id": run_id})
-    return Run(run_id, choose.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results() or {})
+    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results() or {})
 
 
 def choose_beside(first: str) -> str | None:
     """The run to set beside the first one; None for none. In the address as `beside`."""
-    rows = {str(run["id"]): run for run in frame.known_runs() if run.get("state") == "done" and run["id"] != first}
-    own = next((run.get("dataset") for run in frame.known_runs() if run["id"] == first), None)
-    order = sorted(rows, key=lambda name: rows[name].get("dataset") != own)  # those on the same images first
-    chosen = choose.from_address(
-        "Beside",
-        [NONE, *order],
-        key="beside",
-        default=NONE,
-        shown=lambda name: "no other run" if name == NONE else choose.run_words(rows[name]),
-    )
+    runs = choose_run.trained()
+    own = next((run.get("dataset") for run in runs if run["id"] == first), None)
+    others = [run for run in runs if run["id"] != first]
+    others.sort(key=lambda run: run.get("dataset") != own)  # those on the same images first
+    chosen = choose_run.one_of("Beside", others, key="beside", before={NONE: "no other run"}, default=NONE)
     return None if chosen == NONE else chosen
 
 

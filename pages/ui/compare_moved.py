@@ -37,7 +37,7 @@ def moved_images(pair: Pair) -> None:
         pair.a.scene.imageset,
         pair.ids[shown],
         tile_px=64,
-        captions=[f"{pair.a.said(int(a[i]))} → {pair.b.said(int(b[i]))}" for i in shown],
+        captions=[f"A{a[i]} → B{b[i]}" for i in shown],  # names are too long for a tile: they are in the tips
         tips=[f"image {pair.ids[i]}\n{names_a.title(int(a[i]))} of A, {names_b.title(int(b[i]))} of B" for i in shown],
         picked=cluster_state.selected(pair.a.scene.images).focus,
         key="moved-grid",

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import choose, frame, jobs_view
+from pages.ui import choose_run, frame, jobs_view
 from pages.ui.cluster_names import Names, names_of
 from pages.ui.cluster_scene import Scene, clusters_of, load_scene, stamp_of
 from pages.ui.map_facets import Array
 from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import METHODS, layout
-from ssrl_core.errors import SSRLError
 from ssrl_core.runs import baseline
 from ssrl_core.runs.beside import common
 from ssrl_core.runs.folder import RunFolder
@@ -67,16 +66,14 @@ class Pair:
 
 def choose_second(first: str) -> str:
     """What is set beside the first run: another run, a baseline, or the same run under another k. In the address."""
-    rows = {str(row["id"]): row for row in frame.known_runs() if row.get("state") == "done"}
-    own = rows[first].get("dataset")
-    runs = [run for run in rows if run != first and rows[run].get("dataset") == own]
-    options = [*runs, SAME, *baseline.BASELINES]
-    return choose.from_address(
+    runs = choose_run.trained()
+    own = next(row.get("dataset") for row in runs if row["id"] == first)
+    return choose_run.one_of(
         "Beside",
-        options,
+        [row for row in runs if row["id"] != first and row.get("dataset") == own],
         key="beside",
-        default=options[0],
-        shown=lambda name: _words(name, rows),
+        after={SAME: "the same run, another k", **baseline.BASELINES},
+        usable=choose_run.has_embedding,
         help="Runs on the same image set, what raw pixels or ImageNet's labels give, or the same run under another k.",
     )
 
@@ -214,19 +211,3 @@ def _scene_of(name: str, held: _Held, x: Array) -> Scene:
 @st.cache_data(max_entries=12, show_spinner="Finding clusters", hash_funcs=_HASH)
 def _baseline_clusters(name: str, k: int, held: _Held) -> Clustering:
     return kmeans(held.scene.x, min(k, len(held.scene.x)))
-
-
-def _words(name: str, rows: dict[str, dict[str, Any]]) -> str:
-    if name == SAME:
-        return "the same run, another k"
-    return baseline.BASELINES.get(name) or frame.run_words(rows[name])
-
-
-def seeds(side: Side) -> list[RunFolder]:
-    """The side's run and those that differ from it by their seed alone; nothing for a baseline."""
-    from ssrl_core.runs.beside import seeds_of
-
-    try:
-        return seeds_of(RunFolder(side.scene.run_id).require())
-    except SSRLError:
-        return []

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, home_map
+from pages.ui import frame, home_map
 from ssrl_core.errors import SSRLError
 
 NEWEST = 6
@@ -87,7 +87,7 @@ def _card(run: dict[str, Any]) -> None:
     picture = _map_file(run_id, str(run.get("finished_at"))) if done else None
     alt = "The run's map, coloured by cluster" if picture else "Images of the run's set"
     st.image(picture or _samples_file(str(run.get("dataset"))), width="stretch", alt=alt)
-    title = html.escape(choose.run_words(run))
+    title = html.escape(frame.run_words(run))
     sentence = html.escape(_sentence(run_id))
     st.html(
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'

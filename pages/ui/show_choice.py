@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from pages.ui import choose, show_scene
+from pages.ui import choose, choose_run, show_scene
 from pages.ui.cluster_scene import Scene
 from pages.ui.show_pictures import SAFE, STANDARD, Look
 
@@ -30,9 +30,9 @@ class Choice:
     look: Look
 
 
-def choose_run() -> str:
+def choose_experiment() -> str:
     """The run, told as what it is of."""
-    return choose.choose_run("Experiment")
+    return choose_run.choose_run("Experiment", usable=choose_run.has_embedding)
 
 
 def choices(scene: Scene) -> Choice:

@@ -9,9 +9,10 @@ import streamlit as st
 
 from pages.ui import frame, runs_compared, train_actions, train_head
 from pages.ui.theme import LINE, QUIET
+from ssrl_core.runs import summaries
 
 LIVE_S = 4.0
-MOST = 8
+MOST = summaries.MOST_COMPARED
 
 CSS = f"""
 .train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
@@ -104,9 +105,7 @@ def _curves(found: runs_compared.Compared) -> None:
 
 
 def _differences(found: runs_compared.Compared) -> None:
-    from ssrl_core.runs.summaries import spec_differences
-
-    differ = spec_differences(found.ids)
+    differ = summaries.spec_differences(found.ids)
     if not differ:
         frame.quiet("In nothing: they are the same spec.")
         return

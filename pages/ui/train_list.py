@@ -13,6 +13,7 @@ LIVE_S = 4.0
 _DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
 _CHOSEN = train_actions.CHOSEN
 _HEIGHT = 620
+_WHOLE = 16  # rows that are shown without scrolling
 
 
 def view() -> None:
@@ -42,7 +43,7 @@ def _body() -> None:
     st.dataframe(
         run_list.table(shown),
         hide_index=True,
-        height=min(_HEIGHT, 36 * (len(shown) + 1) + 2),
+        height="content" if len(shown) <= _WHOLE else _HEIGHT,
         key=_widget(),
         on_select=_take,
         selection_mode="multi-row",
@@ -68,7 +69,7 @@ def _text() -> str:
         label_visibility="collapsed",
         width=420,
         icon=":material/search:",
-        help="Every word must be in the run's name, id, image set, method, network, sweep, tags or reason",
+        help="Every word must be in the run's name, id, image set, method, network, composition, sweep, tags or reason",
     )
     if text:
         st.query_params["find"] = text

@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, sweep_scene, train_actions, train_engine, train_state
+from pages.ui import frame, sweep_scene, train_actions, train_engine, train_state
 from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
 from ssrl_core.runs import ordering
 
@@ -147,7 +147,7 @@ def _item(row: dict[str, Any]) -> None:
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.button(
-                choose.run_words(row),
+                frame.run_words(row),
                 key=f"train-open-{run_id}",
                 type="tertiary",
                 on_click=train_actions.open_run,

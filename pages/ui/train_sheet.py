@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import choose, frame, train_actions, train_export, train_head, train_start
+from pages.ui import frame, train_actions, train_export, train_head, train_start
 from pages.ui.theme import QUIET, WARNING
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import RunFolder
@@ -24,8 +24,9 @@ CSS = f"""
   border-color: #b91c1c; color: #ffffff; }}
 .train-hint {{ color: {WARNING}; font-size: .9rem; margin: 0; }}
 .train-results {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .6rem; }}
-.train-results th {{ font-weight: 500; color: {QUIET}; text-align: right; padding: .15rem 0 .15rem 1.4rem; }}
-.train-results td {{ text-align: right; padding: .15rem 0 .15rem 1.4rem; }}
+.train-results th, .train-results td {{ text-align: right; padding: .15rem 0 .15rem clamp(.6rem, 2vw, 1.4rem); }}
+.train-results th {{ font-weight: 500; color: {QUIET}; vertical-align: bottom; }}
+.train-results td {{ white-space: nowrap; }}
 .train-results th:first-child, .train-results td:first-child {{ text-align: left; padding-left: 0; }}
 .train-results b {{ font-weight: 600; }}
 """
@@ -39,7 +40,7 @@ def sheet(run_id: str) -> None:
         return
     live = row["state"] in _ACTIVE
     every_s = LIVE_S if live else None
-    train_head.opened(choose.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+    train_head.opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
@@ -188,7 +189,7 @@ def results_html(results: dict[str, Any]) -> str:
     under = f"{results['n']:,} {results['split']} images"
     told = {why for key, why in results["missing"].items() if not key.endswith("silhouette_projection")}
     said = f"{under}. Not measured: {html.escape('; '.join(sorted(told)))}." if told else f"{under}."
-    table = f'<table class="train-results"><tr>{head}</tr>{"".join(rows)}</table>'
+    table = f'<div style="overflow-x:auto"><table class="train-results"><tr>{head}</tr>{"".join(rows)}</table></div>'
     tuned = {100 * float(share): one["top1"] for share, one in results["finetune"].items() if one}
     if tuned:
         told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())

@@ -7,18 +7,15 @@ much that would vary had other wells been seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-Numbers = NDArray[np.float64]
+from ssrl_core.analysis.unit_intervals import Numbers, difference
 
-DRAWS = 300
 LEAST_UNITS = 5
-_MOST_UNITS = 500  # images that stand for themselves are drawn in this many bundles
-_LOW, _HIGH = 2.5, 97.5
+_MOST_UNITS = 500  # images that stand for themselves are taken in this many bundles
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Effect:
         low, high: its 95 % interval, None where the units are too few, or the cluster or the rest lies in one of them.
         n, n_all: images of the cluster, and in all, that have a value.
         seen_in: units of the cluster that the number or value was seen in.
-        lone: no interval though the units are many: another well was hardly ever drawn that could speak against it.
+        lone: no interval though the units are many: the cluster, or the rest, lies in one of them.
     """
 
     column: str
@@ -93,11 +90,11 @@ def number_effects(
         values: (n,) NaN for none.  ids: (n,) cluster, -1 for none.  k: clusters.
 
     Returns:
-        k effects: Cliff's delta with the percentile interval of a bootstrap that draws whole units. The ranks stay
-        those of all images.
+        k effects: Cliff's delta with an interval that takes whole units as what varies. The ranks stay those of all
+        images.
 
     Source:
-        Cliff 1993; cluster bootstrap, Davison & Hinkley 1997, section 3.8.
+        Cliff 1993; the interval: `unit_intervals`.
     """
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
@@ -158,29 +155,24 @@ Differences = tuple[Numbers, Numbers, Numbers]
 def differences(
     values: Numbers, known: NDArray[np.bool_], ids: NDArray[np.int32], k: int, units: Units, *, scale: float
 ) -> Differences:
-    """(k,), (k,), (k,): mean inside minus mean outside times `scale`, and its interval over draws of units.
+    """(k,), (k,), (k,): mean inside minus mean outside times `scale`, and its interval over units.
 
-    NaN for an interval where either side lies in one unit: no draw varies it, however much other wells would have.
+    NaN for an interval where either side lies in one unit: nothing says how much other wells would vary.
+
+    Args:
+        scale: 1 for shares (values are 0 or 1), 2 for ranks in 0..1, whose difference then is Cliff's delta.
     """
     rows = np.flatnonzero(known)
     unit, own, v = units.codes[rows], ids[rows], values[rows]
     inside = own >= 0
     place = unit[inside] * k + own[inside]
     size = units.count * k
-    sums = np.bincount(place, weights=v[inside], minlength=size).reshape(units.count, k)
+    sums = np.bincount(place, weights=v[inside], minlength=size).reshape(units.count, k).astype(np.float64)
     counts = np.bincount(place, minlength=size).reshape(units.count, k).astype(np.float64)
-    all_sums = np.bincount(unit, weights=v, minlength=units.count)
-    all_counts = np.bincount(unit, minlength=units.count).astype(np.float64)
-    weights = np.vstack([np.ones(units.count), _draws(units.count)])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        s, n = weights @ sums, weights @ counts
-        rest = ((weights @ all_sums)[:, None] - s) / ((weights @ all_counts)[:, None] - n)
-        found = scale * (s / n - rest)
-        low, high = _interval(found[1:])
-    others = all_counts[:, None] - counts
-    lone = np.minimum((counts > 0).sum(axis=0), (others > 0).sum(axis=0)) < 2
-    low[lone] = high[lone] = np.nan
-    return np.nan_to_num(found[0]), low, high
+    all_sums = np.bincount(unit, weights=v, minlength=units.count).astype(np.float64)[:, None]
+    all_counts = np.bincount(unit, minlength=units.count).astype(np.float64)[:, None]
+    found, low, high = difference((sums, counts), (all_sums - sums, all_counts - counts), shares=scale == 1)
+    return np.nan_to_num(scale * found), np.maximum(scale * low, -1), np.minimum(scale * high, 1)
 
 
 def units_seen(what: NDArray[np.bool_], ids: NDArray[np.int32], k: int, units: Units) -> NDArray[np.int64]:
@@ -220,23 +212,6 @@ def effect_of(
         seen_in=seen_in,
         lone=unsure and not units.few,
     )
-
-
-def _interval(found: Numbers) -> tuple[Numbers, Numbers]:
-    """Percentiles of the draws in which a cluster has images and is not all; NaN where they are fewer than half."""
-    low, high = np.full(found.shape[1], np.nan), np.full(found.shape[1], np.nan)
-    for c in range(found.shape[1]):
-        there = found[np.isfinite(found[:, c]), c]
-        if len(there) >= DRAWS / 2:
-            low[c], high[c] = np.percentile(there, [_LOW, _HIGH])
-    return low, high
-
-
-@lru_cache(maxsize=4)
-def _draws(count: int) -> Numbers:
-    """(DRAWS, count): how often each unit is drawn."""
-    rng = np.random.default_rng(0)
-    return rng.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(np.float64)
 
 
 def _share(part: int, whole: int) -> float:

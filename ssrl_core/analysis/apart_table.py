@@ -21,7 +21,7 @@ UNITS = ("plate", "well", "site", "replicate", "x_px", "y_px", "dose_unit")
 
 @dataclass(frozen=True)
 class Apart:
-    """The effects of each cluster, what their intervals drew, and how many images they were taken on (of `n`)."""
+    """The effects of each cluster, the units that their intervals vary, and how many images (of `n`) were looked at."""
 
     effects: list[list[Effect]]
     units: Units
@@ -35,9 +35,9 @@ class Apart:
         if self.units.few:
             return f"{self.units.count} {self.units.name} are too few for an interval." + sample
         if self.units.name == "images":
-            return "Intervals (95 %) draw images, as no wells or plates are known." + sample
+            return "Intervals (95 %) take images as what varies, as no wells or plates are known." + sample
         return (
-            f"Intervals (95 %) draw whole {self.units.name} ({self.units.count}): cells of one of them are not "
+            f"Intervals (95 %) take whole {self.units.name} ({self.units.count}) as what varies: cells of one are not "
             "replicates." + sample
         )
 
@@ -53,7 +53,7 @@ def set_apart(
     """The effects of every column in every cluster.
 
     Args:
-        table: (n rows) what is known of the images; `plate` and `well` are what intervals draw.
+        table: (n rows) what is known of the images; `plate` and `well` are what intervals take as varying.
         columns: those that are compared; columns that say where an image comes from are passed over. Compound and dose
             are one statement, and the dose alone, which compares amounts of different compounds, is none.
         ids: (n,) cluster, -1 for none.

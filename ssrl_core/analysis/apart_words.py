@@ -26,7 +26,7 @@ def sentence(
     more frequent here, but was seen in too few wells to be sure of, is said with that doubt.
 
     Args:
-        units: what intervals draw, in words ("wells").
+        units: what intervals take as varying, in words ("wells").
         number_words: {column: (more, less)} for columns that are no descriptors.
     """
     numbers = [e for e in effects if e.value is None and e.clear and abs(e.effect) >= SMALL]

@@ -29,6 +29,11 @@ def register(commands: Any) -> None:
     compare.add_argument("-k", type=int, default=10, metavar="K", help="number of clusters (10)")
     compare.add_argument("--k2", type=int, metavar="K", help="number of clusters of the second (as -k)")
     compare.add_argument("--seed", type=int, default=0, help="of k-means (0)")
+    compare.add_argument(
+        "--over-seeds",
+        action="store_true",
+        help="also mean and sd over the runs that differ from these by their seed alone; kept, pair by pair",
+    )
 
 
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
@@ -46,8 +51,29 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         name, other_ids, y, others = _second(first, args.second, args.k2 or args.k, args.seed, report)
         rows, other_rows = common(ids, other_ids, first.id, name)
         found = compare(x[rows], y[other_rows], clusters[rows], others[other_rows], seed=args.seed)
+        seeds = _over_seeds(first, name, args, report) if args.over_seeds else {}
     separated = _separated(np.asarray(found["contingency"], np.int64).reshape(len(found["contingency"]), -1))
-    return {"first": first.id, "second": name, "k": args.k, "k2": args.k2 or args.k, **found, "separated": separated}
+    told = {"first": first.id, "second": name, "k": args.k, "k2": args.k2 or args.k, **found, "separated": separated}
+    return told | seeds
+
+
+def _over_seeds(first: RunFolder, second: str, args: argparse.Namespace, report: Any) -> dict[str, Any]:
+    """{seeds_a, seeds_b, over_seeds: [{what, pairs, of, ami, cka, neighbour_overlap: {mean, sd, n}}]}.
+
+    Raises:
+        SpecError: the seed of k-means is another, which the pairs are not kept for.
+    """
+    from ssrl_core.errors import SpecError
+    from ssrl_core.runs import baseline, over_seeds
+    from ssrl_core.runs.folder import RunFolder
+
+    if args.seed:
+        remedy = "Leave --seed out, or --over-seeds."
+        raise SpecError(where="compare", field="--seed", rule="0 with --over-seeds", value=args.seed, remedy=remedy)
+    other = None if second in baseline.BASELINES else RunFolder(second)
+    asked = over_seeds.ask(first, other, args.k, args.k2 or args.k)
+    rows = over_seeds.make(asked, report)
+    return {"seeds_a": asked.seeds_a, "seeds_b": asked.seeds_b, "over_seeds": rows}
 
 
 def _separated(table: np.ndarray) -> dict[str, list[dict[str, Any]]]:
@@ -103,7 +129,27 @@ def _show(data: dict[str, Any]) -> str:
     ]
     columns = [str(c) for c in range(len(data["contingency"][0]) if data["contingency"] else 0)]
     rows = [{"": str(i), **dict(zip(columns, row, strict=True))} for i, row in enumerate(data["contingency"])]
-    return "\n".join([*head, table(rows, ["", *columns]), *_said(data)])
+    return "\n".join([*head, table(rows, ["", *columns]), *_said(data), *_said_of_seeds(data)])
+
+
+def _said_of_seeds(data: dict[str, Any]) -> list[str]:
+    """Mean ± sd over the pairs of each group, or that there are no seeds."""
+    if "over_seeds" not in data:
+        return []
+    if not data["over_seeds"]:
+        return ["There are no runs that differ from these by their seed alone."]
+    columns = {"ami": "AMI", "cka": "CKA", "neighbour_overlap": "neighbours in common"}
+    rows = [
+        {"": row["what"], "pairs": row["pairs"], **{said: _spread(row[key]) for key, said in columns.items()}}
+        for row in data["over_seeds"]
+    ]
+    return [f"over {data['seeds_a']} seeds of A (the first) and {data['seeds_b']} of B", table(rows, list(rows[0]))]
+
+
+def _spread(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "–"
+    return f"{found['mean']:.3f}" + ("" if found["sd"] is None else f" ± {found['sd']:.3f}")
 
 
 def _said(data: dict[str, Any]) -> list[str]:

@@ -1,8 +1,9 @@
-"""`runs table SWEEP`, `runs sweeps`, `runs diff A B`, `runs track RUN`: what came out, for tables and tools."""
+"""`runs table SWEEP`, `runs sweeps`, `runs diff A B …`, `runs track RUN`: what came out, for tables and tools."""
 
 from __future__ import annotations
 
 import argparse
+import string
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,8 @@ def register(actions: Any) -> None:
     tabled.add_argument("--classes", action="store_true", help="a row for each class, probe and run")
     tabled.add_argument("--out", type=Path, metavar="FILE", help="write them there (.csv or .parquet)")
     leaf(actions, "sweeps", run=_sweeps, show=_show_sweeps, help="all sweeps, newest first, with their runs counted")
-    diff = leaf(actions, "diff", run=_diff, show=_show_diff, help="where the specs of two runs differ")
-    diff.add_argument("first", metavar="RUN")
-    diff.add_argument("second", metavar="RUN")
+    diff = leaf(actions, "diff", run=_diff, show=_show_diff, help="where the specs of two to eight runs differ")
+    diff.add_argument("run_ids", metavar="RUN", nargs="+", help="id of a run, or the beginning of one; two to eight")
     _register_track(actions)
 
 
@@ -81,7 +81,7 @@ def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
     from ssrl_core.cli.runs import find
     from ssrl_core.runs import summaries
 
-    return summaries.differences(find(args.first), find(args.second))
+    return summaries.differences([find(run_id) for run_id in args.run_ids])
 
 
 def _show_table(data: dict[str, Any]) -> str:
@@ -96,4 +96,10 @@ def _show_sweeps(rows: list[dict[str, Any]]) -> str:
 
 
 def _show_diff(rows: list[dict[str, Any]]) -> str:
-    return table(rows, ["path", "first", "second"]) if rows else "the same"
+    if not rows:
+        return "the same"
+    if "values" not in rows[0]:
+        return table(rows, ["path", "first", "second"])
+    letters = string.ascii_uppercase[: len(rows[0]["values"])]
+    told = [{"path": row["path"], **dict(zip(letters, row["values"], strict=True))} for row in rows]
+    return table(told, ["path", *letters])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from ssrl_core.runs import composed
+
 Row = dict[str, Any]
 
 _SEARCHED = (
     *("id", "name", "dataset", "method", "backbone"),
-    *("values", "sweep_id", "reason", "waits_for", "tags"),
+    *("values", "sweep_id", "reason", "waits_for", "tags", "compositions"),
 )
 
 
@@ -25,12 +27,12 @@ def chosen(rows: Sequence[Row], text: str = "", states: Collection[str] = ()) ->
 
     Args:
         rows: of `registry.list_runs`; `values` may say what makes a run different from its siblings in a sweep.
-        text: words are sought in id, names, values, sweep, tags and reasons; `seed:5` means that very seed.
+        text: words are sought in id, names, values, sweep, compositions, tags and reasons; `seed:5` is that seed.
         states: as of `shown_state`.
     """
     words = text.casefold().split()
     kept = [row for row in rows if shown_state(row) in states] if states else list(rows)
-    return [row for row in kept if _holds(row, words)] if words else kept
+    return [row for row in composed.with_names(kept) if _holds(row, words)] if words else kept
 
 
 def _holds(row: Row, words: Sequence[str]) -> bool:

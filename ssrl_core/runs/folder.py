@@ -188,7 +188,7 @@ class RunFolder:
             raise RunError(self._why_missing(name), where=self.id)
         try:
             array: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
             raise RunError(
                 f"{path}: the file is damaged ({error}). Delete it and resume the run.", where=self.id
             ) from error

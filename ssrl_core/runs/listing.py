@@ -32,9 +32,9 @@ def own_rows() -> list[dict[str, Any]]:
 
     path = stores.models_root() / "runs.db"
     kept = _last.get(path)
-    if kept is None or kept.stamp != _stamp(path) or time.monotonic() - kept.at > _FRESH_S:
+    if kept is None or kept.stamp != stamp_of(path) or time.monotonic() - kept.at > _FRESH_S:
         adopt.reconcile()
-        before = _stamp(path)
+        before = stamp_of(path)
         kept = _Snapshot(before, time.monotonic(), _read())
         if _is_settled(before):
             _last[path] = kept
@@ -53,7 +53,7 @@ def _read() -> list[dict[str, Any]]:
     )
 
 
-def _stamp(path: Path) -> Stamp:
+def stamp_of(path: Path) -> Stamp:
     """Changes with every transaction of any process, and with every run folder that comes or goes."""
     return (*_of(path), *_of(path.with_name("runs.db-wal")), *_of(stores.runs_root()))
 

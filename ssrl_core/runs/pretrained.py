@@ -46,8 +46,9 @@ def imagenet_embedding(
     side = max(SMALLEST_PX, *imageset.shape[1:])
     encoder = build(backbone, channels=channels, side=side, weights="imagenet", mean=mean, sd=sd, seed=0)
     device = pick_device("auto")
+    batch = 16 if device.type == "cpu" else 128  # on a processor 128 take half a minute without a sign
     return embed(
-        encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device, batch_size=128, report=report
+        encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device, batch_size=batch, report=report
     )
 
 

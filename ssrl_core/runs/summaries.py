@@ -1,4 +1,4 @@
-"""What people make of a sweep's results: rows chosen, mean ± sd over seeds, what differs between two runs, one file."""
+"""What people make of a sweep's results: rows chosen, mean ± sd over seeds, where runs differ, one file."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ssrl_core.runs.folder import RunFolder
 
 SCORES = ("top1", "knn_top1", "ami", "silhouette")
 FORMATS = (".csv", ".parquet")
+MOST_COMPARED = 8  # runs whose specs are set beside each other
 
 
 def chosen(table: pd.DataFrame, where: Mapping[str, str]) -> pd.DataFrame:
@@ -54,14 +55,25 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str] | None = None) -> pd.Data
     return answer.reset_index()
 
 
-def differences(first: str, second: str) -> list[dict[str, Any]]:
-    """Where the specs of two runs differ: [{path, first, second}], in the spec's order.
+def differences(run_ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Where the specs of runs differ, in the spec's order.
+
+    Args:
+        run_ids: two to `MOST_COMPARED` of them, in the order in which values are told.
+
+    Returns:
+        [{path, first, second}] of two runs, [{path, values}] of more.
 
     Raises:
-        SpecError: there is no such run.
+        SpecError: there is no such run, or they are too few or too many.
     """
-    differ = spec_differences([first, second])
-    return [{"path": path, "first": one, "second": other} for path, (one, other) in differ.items()]
+    if not 2 <= len(run_ids) <= MOST_COMPARED:
+        rule = f"two to {MOST_COMPARED} runs"
+        raise SpecError(where="runs diff", field="RUN", rule=rule, value=len(run_ids), remedy="Name other runs.")
+    differ = spec_differences(run_ids)
+    if len(run_ids) == 2:
+        return [{"path": path, "first": one, "second": other} for path, (one, other) in differ.items()]
+    return [{"path": path, "values": values} for path, values in differ.items()]
 
 
 def spec_differences(run_ids: Sequence[str]) -> dict[str, list[Any]]:

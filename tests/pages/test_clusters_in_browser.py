@@ -2,12 +2,15 @@
 
 import base64
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ssrl_core.analysis.selection import inside
+from ssrl_core.datasets import store
+from ssrl_core.runs.folder import RunFolder
 from tests.browsing import served, tab
 from tests.kit import make_imageset, make_run
 
@@ -116,6 +119,49 @@ def test_a_name_given_in_place_is_on_the_map_and_stays_under_another_k(address, 
     page.goto(f"{address}/Clusters?run={folder.name}&k=4")
     page.locator(".legend button", has_text="upright bars").wait_for()
     page.get_by_text("named in k = 3").first.wait_for()
+
+
+def digits_run():
+    """A run on the digits that ship; its embedding is their pixels."""
+    imageset = store.load("digits")
+    folder = make_run(n=150, spec={"dataset": "digits"})
+    ids = np.load(folder / "embedding_ids.npy")
+    np.save(folder / "embedding.npy", np.asarray(imageset.pixels[ids], np.float32).reshape(len(ids), -1))
+    for file in folder.glob("clusters_*"):
+        file.unlink()
+    return folder
+
+
+def test_three_named_clusters_keep_their_names_over_a_reload_and_other_k(address, page):
+    folder = digits_run()
+    page.goto(f"{address}/Clusters?run={folder.name}&k=8")
+    page.locator(".strips .shelf").first.wait_for()
+    names = ("round ones", "thin ones", "the rest")
+    for number, name in enumerate(names):
+        page.locator(".headbox button[title=Rename]").nth(number).click()
+        page.locator(".headbox input").fill(name)
+        page.keyboard.press("Enter")
+        page.locator(".legend button", has_text=name).wait_for()
+    named = [set(np.flatnonzero(RunFolder(folder.name).clusters(8).ids == c).tolist()) for c in range(3)]
+    page.reload()
+    for name in names:
+        page.locator(".legend button", has_text=name).wait_for()
+    page.get_by_role("slider").first.press("ArrowRight")
+    page.wait_for_url("**k=9*")
+    page.get_by_text("named in k = 8").nth(2).wait_for()
+    titles = page.locator(".headbox").all_inner_texts()
+    ids = RunFolder(folder.name).clusters(9).ids
+    for name, members in zip(names, named, strict=True):
+        told = next(text for text in titles if text.startswith(name))
+        cluster = int(re.search(r"cluster (\d+)", told)[1])
+        assert members & set(np.flatnonzero(ids == cluster).tolist())
+        assert max(range(9), key=lambda c: _alike(members, ids, c)) == cluster
+
+
+def _alike(members, ids, cluster):
+    """Members in common, as a share of all of both."""
+    others = set(np.flatnonzero(ids == cluster).tolist())
+    return len(members & others) / len(members | others)
 
 
 def test_a_cell_of_the_matrix_selects_on_both_maps(address, page):

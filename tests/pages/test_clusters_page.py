@@ -104,6 +104,8 @@ def test_a_diverged_embedding_and_a_damaged_folder_are_said():
     (folder / "clusters_kmeans_k3_s0.npy").unlink()
     (folder / "results.json").unlink()
     assert "12 rows" in page(folder.name).error[0].value
+    (folder / "embedding.npy").write_bytes(b"")
+    assert "the file is damaged" in page(folder.name).error[0].value
 
 
 def test_two_images_are_shown():

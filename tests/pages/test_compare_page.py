@@ -8,7 +8,9 @@ from pages.ui import compare_files, compare_matrix, compare_recipes, compare_sce
 from pages.ui.cluster_state import Selected, selected
 from pages.ui.compare_maps import MOVED, OF_A, colours, told
 from pages.ui.compare_numbers import compared
-from ssrl_core.runs import baseline, marks
+from ssrl_core import stores
+from ssrl_core.cli import main
+from ssrl_core.runs import baseline, marks, over_seeds
 from ssrl_core.runs.folder import RunFolder
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
@@ -136,14 +138,22 @@ def test_a_selection_is_seen_from_both_sides(runs, pair):
     assert "Clusters of B that they are in" in text
 
 
-def test_seeds_give_mean_and_sd():
-    first, second, third = (make_run(n=60, spec={"seed": s}, seed=s).name for s in (1, 2, 3))
-    test = page(first, second)
+def test_seeds_give_mean_and_sd_once_their_job_has_compared_them():
+    first, second, _ = (make_run(n=60, spec={"seed": s}, seed=s).name for s in (1, 2, 3))
+    test = page(first, second, ka=3, kb=3)
+    assert not test.dataframe
+    assert "Compare 3 pairs of seeds" in [button.label for button in test.button]
+    asked = over_seeds.ask(RunFolder(first), RunFolder(second), 3, 3)
+    stores.write_json(asked.pairs[0].path, over_seeds._compared(asked.pairs[0], over_seeds._side))
+    test = page(first, second, ka=3, kb=3)
+    assert test.dataframe[0].value["pairs"].tolist() == ["1 of 3"]
+    assert main(["compare", first, second, "-k", "3", "--over-seeds"]) == 0
+    test = page(first, second, ka=3, kb=3)
     table = test.dataframe[0].value
     assert table["what"].tolist() == ["two seeds of A"]
-    assert table["pairs"].tolist() == [3]
+    assert table["pairs"].tolist() == ["3"]
     assert "±" in table["CKA"][0]
-    assert third in [run.id for run in compare_scene.seeds(compare_scene.open_pair(first, second, (3, 3)).a)]
+    assert not [button for button in test.button if "pairs of seeds" in button.label]
 
 
 @pytest.mark.parametrize(

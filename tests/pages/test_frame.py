@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import choose, frame
+from pages.ui import frame
 from ssrl_core.errors import RunError, SpecError
 from tests.kit import ROOT, make_imageset, make_run
 
@@ -144,9 +144,9 @@ def test_choose_run_offers_finished_runs_and_shows_an_empty_state_without():
     def script():
         import streamlit as st
 
-        from pages.ui import choose
+        from pages.ui import choose_run
 
-        st.caption(choose.choose_run())
+        st.caption(choose_run.choose_run())
 
     assert "No finished runs yet." in text_of(run_script(script))
     done = make_run()
@@ -158,8 +158,8 @@ def test_choose_run_offers_finished_runs_and_shows_an_empty_state_without():
 
 def test_a_run_reads_as_what_it_is():
     run = {"id": "x", "name": None, "dataset": "mnist", "method": "byol", "backbone": "vgg11", "seed": 5}
-    assert choose.run_words(run) == "mnist · byol · vgg11 · seed 5"
-    assert choose.run_words(run | {"name": "Mine"}) == "Mine · seed 5"
+    assert frame.run_words(run) == "mnist · byol · vgg11 · seed 5"
+    assert frame.run_words(run | {"name": "Mine"}) == "Mine · seed 5"
 
 
 def test_the_theme_is_the_one_of_the_design():

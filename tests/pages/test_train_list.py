@@ -123,7 +123,7 @@ def test_differences_of_specs_are_those_between_any_two():
     ids = [queue.submit(spec(**more), start=False)["id"] for more in ({}, {"seed": 6}, {"seed": 6, "epochs": 3})]
     assert summaries.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
     assert summaries.spec_differences(ids[:1]) == {}
-    assert summaries.differences(*ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
+    assert summaries.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
     with pytest.raises(SpecError, match="a run of this store"):
         summaries.spec_differences(["nothing"])
 

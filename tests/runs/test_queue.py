@@ -258,6 +258,16 @@ def test_difference_of_two_specs_is_told_field_by_field(swept, capsys):
         {"path": "optimizer.lr", "first": 0.1, "second": 0.2},
         {"path": "seed", "first": 0, "second": 1},
     ]
+    three = command(capsys, "diff", *swept["runs"][:2], swept["runs"][4])[1]["data"]
+    assert three == [
+        {"path": "optimizer.lr", "values": [0.1, 0.1, 0.2]},
+        {"path": "seed", "values": [0, 1, 1]},
+    ]
+    assert main(["runs", "diff", *swept["runs"][:2], swept["runs"][4]]) == 0
+    assert capsys.readouterr().out.split()[:4] == ["path", "A", "B", "C"]
+    code, document = command(capsys, "diff", swept["runs"][0])
+    assert (code, document["error"]["rule"]) == (2, "two to 8 runs")
+    assert command(capsys, "diff", *swept["runs"], *swept["runs"])[0] == 2
 
 
 def tuned(count=6, **sampler):

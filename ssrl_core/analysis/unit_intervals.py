@@ -1,0 +1,120 @@
+"""Intervals of a difference between two groups of images that come in units (wells, plates): units vary, images repeat.
+
+A bootstrap over two or three wells is far too narrow: it covers the truth 65 to 85 % of the time where it says 95. Here
+the variance is that of the units' means, put right for how few they are, and the quantile is Student's with the degrees
+of freedom that such a variance has. Two wells against many then give an interval that says little, as they should.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Numbers = NDArray[np.float64]
+
+_QUANTILE = 0.975
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Side:
+    """One group of each of k comparisons.
+
+    Attributes:
+        mean: (k,) over images.
+        errors: (units, k) what each unit moves the mean by, put right so that their squares sum to its variance.
+        weights: (units, k) share of the images.
+        scale: (units, k) what a unit's distance to the mean is an error by.
+        spread: (k,) sum of the squared weights: 1 / spread is how many units they count for.
+        units: (k,) how many have an image.
+        whole: (k,) whether the values of every unit are all 0 or all 1.
+    """
+
+    mean: Numbers
+    errors: Numbers
+    weights: Numbers
+    scale: Numbers
+    spread: Numbers
+    units: NDArray[np.int64]
+    whole: NDArray[np.bool_]
+
+
+def difference(
+    inside: tuple[Numbers, Numbers], outside: tuple[Numbers, Numbers], *, shares: bool = False
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Mean inside minus mean outside, and its 95 % interval.
+
+    Args:
+        inside, outside: (units, k) sums of the values and (units, k) numbers of images of each unit on either side; a
+            unit may be on both.
+        shares: the values are 0 or 1. Where they are a matter of the unit (a well has one compound), the few units are
+            draws of 0 and 1, and all alike does not mean without spread: it is at least that with one more of each.
+
+    Returns:
+        (k,), (k,), (k,): NaN for an interval where a side lies in fewer than two units.
+
+    Source:
+        Variance and degrees of freedom of a mean of clustered data under equal variances of the units: Bell & McCaffrey
+        2002, Survey Methodology 28, 169; put together for two groups as Welch 1947 and Satterthwaite 1946; one more of
+        each kind: Agresti & Coull 1998.
+    """
+    from scipy.special import stdtrit
+
+    a, b = side(*inside), side(*outside)
+    variance = np.square(a.errors - b.errors).sum(axis=0)
+    if shares:
+        variance += _left_out(a) + _left_out(b)
+    half = stdtrit(freedom(a, b), _QUANTILE) * np.sqrt(variance)
+    half[np.minimum(a.units, b.units) < 2] = np.nan
+    found = a.mean - b.mean
+    return found, found - half, found + half
+
+
+def side(sums: Numbers, counts: Numbers) -> Side:
+    """One side of the comparisons, of sums and numbers of images (units, k)."""
+    there = counts > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.where(there, counts / counts.sum(axis=0), 0.0)
+        mean = sums.sum(axis=0) / counts.sum(axis=0)
+        away = np.where(there, sums / counts - mean, 0.0)
+    spread = np.square(weights).sum(axis=0)
+    kept = 1 - 2 * weights + spread  # the share of a unit's own variance that is left in its distance to the mean
+    usable = there & (kept > _TINY)
+    scale = np.where(usable, weights / np.sqrt(np.where(usable, kept, 1.0)), 0.0)
+    whole = ((sums == 0) | (sums == counts)).all(axis=0)
+    return Side(mean, scale * away, weights, scale, spread, there.sum(axis=0), whole)
+
+
+def freedom(a: Side, b: Side) -> Numbers:
+    """(k,) degrees of freedom of the variance of a difference, at least 1.
+
+    Twice its squared mean over its own variance, where units are normal with one variance, and what they have inside is
+    independent of what they have outside.
+    """
+    squares = _moment(a, a) + _moment(b, b) + 2 * _moment(a, b)
+    mean = a.spread + b.spread
+    return np.asarray(np.maximum(1.0, np.where(squares > 0, mean**2 / np.where(squares > 0, squares, 1.0), 1.0)))
+
+
+def _moment(a: Side, b: Side) -> Numbers:
+    """(k,) the sum over units u, v of c_u c_v A_uv B_uv, with c the product of both scales.
+
+    A_uv = 1 on the diagonal, plus a.spread - a.weights_u - a.weights_v, is what two distances to the mean have in
+    common; B likewise. The double sum is written out, so that thousands of units cost no square of them.
+    """
+    c = a.scale * b.scale
+    none, first, second, both = (np.sum(c * by, axis=0) for by in (1.0, a.weights, b.weights, a.weights * b.weights))
+    off = a.spread * b.spread * none**2 - 2 * none * (a.spread * second + b.spread * first - both) + 2 * first * second
+    more = 1 + (a.spread - 2 * a.weights) + (b.spread - 2 * b.weights)
+    return np.asarray(off + np.sum(c**2 * more, axis=0))
+
+
+def _left_out(one: Side) -> Numbers:
+    """(k,) what the variance of shares falls short of that of units drawn as 0 or 1, one more of each among them."""
+    counted = one.whole & (one.units > 1)
+    units = 1 / np.where(counted, one.spread, 1.0)
+    share = (one.mean * units + 1) / (units + 2)
+    least = share * (1 - share) * one.spread
+    return np.where(counted, np.maximum(0.0, least - np.square(one.errors).sum(axis=0)), 0.0)

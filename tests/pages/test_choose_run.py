@@ -1,0 +1,154 @@
+"""Choosing a run: one of three, one of thousands; what is offered, what is found, what the browser is sent."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import choose_run
+from ssrl_core import stores
+from ssrl_core.runs import composed, finding, registry
+from ssrl_core.runs.folder import RunFolder
+from tests.browsing import served, settled, tab
+from tests.kit import make_run
+from tests.paging import text_of
+
+FLIPPED = {"name": "flipped-twice", "steps": [{"transform": "horizontal_flip"}]}
+
+
+def script():
+    import streamlit as st
+
+    from pages.ui import choose_run
+
+    st.caption(choose_run.choose_run(usable=choose_run.has_embedding))
+
+
+def opened(**address) -> AppTest:
+    test = AppTest.from_function(script, default_timeout=90)
+    for name, value in address.items():
+        test.query_params[name] = value
+    test.run()
+    assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def searched(test: AppTest, text: str) -> AppTest:
+    """The search opened, and these words looked for."""
+    test.session_state["search-run"] = True
+    return test.run().text_input(key="find-run").set_value(text).run()
+
+
+def many(count: int) -> list[str]:
+    """Runs of the registry that are done, newest first, with a folder that holds an embedding of nothing."""
+    ids = [f"many-simclr-tiny_cnn-s{n}-{n:08x}" for n in range(count)]
+    rows = [
+        {"id": name, "dataset": "many", "method": "simclr", "backbone": "tiny_cnn", "seed": n % 5, "state": "done"}
+        | {"queued_at": f"2026-01-01T00:{n // 60:02d}:{n % 60:02d}Z", "attempt": 1, "spec": "{}"}
+        for n, name in enumerate(ids)
+    ]
+    for name in ids:
+        (stores.runs_root() / name).mkdir()
+        (stores.runs_root() / name / "embedding.npy").touch()
+    registry.transact(lambda connection: registry.insert(connection, rows))
+    return ids[::-1]
+
+
+def test_of_few_runs_all_are_listed_and_there_is_no_search():
+    names = [make_run(spec={"seed": s}, seed=s).name for s in (1, 2)]
+    test = opened()
+    assert len(test.selectbox(key="choose-run").options) == 2
+    assert not test.text_input
+    assert test.caption[0].value in names
+
+
+def test_of_many_the_newest_are_listed_and_little_is_sent():
+    ids = many(300)
+    test = opened()
+    box = test.selectbox(key="choose-run")
+    assert len(box.options) == choose_run.MOST
+    assert test.caption[0].value == ids[0]
+    assert not test.text_input  # nothing of the search before it is opened
+    assert len(box.proto.SerializeToString()) < 5_000
+    assert len(set(box.options)) == choose_run.MOST  # runs that read the same are told apart
+
+
+def test_any_run_is_found_by_its_words_and_taken():
+    ids = many(300)
+    odd = make_run(spec={"terms": [{"composition": FLIPPED, "weight": 1.0}], "tags": {"plate": "seven"}}).name
+    for words, wanted in (("0000000a", ids[-11]), ("kit flipped", odd), ("seven", odd)):
+        test = searched(opened(), words)
+        test.button(key=f"take-run-{wanted}").click().run()
+        assert not test.exception
+        assert test.caption[0].value == wanted
+        assert test.query_params["run"] == wanted
+        assert len(test.selectbox(key="choose-run").options) <= choose_run.MOST + 1
+        assert not test.text_input  # it is closed
+
+
+def test_a_search_offers_few_and_says_when_there_is_nothing():
+    many(300)
+    test = searched(opened(), "many seed:3")
+    assert len([button for button in test.button if button.key.startswith("take-run-")]) == choose_run._FOUND
+    assert "more words find others" in text_of(test)
+    test = searched(test, "nothing-like-it")
+    assert not [button for button in test.button if button.key.startswith("take-run-")]
+    assert "No run that can be used here is like that." in text_of(test)
+
+
+def test_a_link_opens_a_run_that_is_not_in_the_list():
+    ids = many(300)
+    test = opened(run=ids[-1])
+    assert test.caption[0].value == ids[-1]
+    test.selectbox(key="choose-run").set_value(ids[1]).run()
+    assert test.caption[0].value == ids[1]
+    assert "There is no run" in " ".join(caption.value for caption in opened(run="gone").caption)
+
+
+def test_runs_without_an_embedding_are_offered_only_where_there_are_no_others():
+    bare, kept = (make_run(spec={"seed": s}, seed=s).name for s in (1, 2))
+    (RunFolder(bare).path / "embedding.npy").unlink()
+    assert opened().selectbox(key="choose-run").options == [choose_run.words_of(choose_run.trained())[kept]]
+    assert opened(run=bare).caption[0].value == bare
+    (RunFolder(kept).path / "embedding.npy").unlink()
+    assert opened().caption[0].value in (bare, kept)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "terms:\n  - weight: 1.0\n    composition: {version: 1, name: some-set, size: null, steps: []}\n",
+        "terms:\n  - weight: 1.0\n    composition:\n      version: 1\n      name: some-set\n      size: null\n",
+        '{"terms":[{"weight":1.0,"composition":{"version":1,"name":"some-set","size":32}}]}',
+    ],
+)
+def test_compositions_are_read_from_every_form_of_a_spec(text):
+    assert composed.names_in(text) == "some-set"
+    assert composed.names_in(text.replace("some-set", "null").replace('"null"', "null")) == ""
+
+
+def test_runs_are_found_by_composition_and_forgotten_with_it():
+    run = make_run(spec={"terms": [{"composition": FLIPPED, "weight": 1.0}]})
+    rows = registry.list_runs()
+    assert [row["id"] for row in finding.chosen(rows, "flipped-twice")] == [run.name]
+    registry.change(run.name, spec=RunFolder(run.name).path.joinpath("spec.yaml").read_text().replace("flipped", "f"))
+    assert finding.chosen(rows, "flipped-twice") == []
+
+
+@pytest.mark.browser
+def test_in_a_browser_a_run_is_searched_taken_and_kept_in_the_address():
+    odd = make_run(spec={"terms": [{"composition": FLIPPED, "weight": 1.0}]}).name
+    rows = many(400)
+    registry.change(odd, queued_at="2020-01-01T00:00:00Z")  # the oldest of all
+    with served() as address, tab(timeout_s=20) as page:
+        page.goto(f"{address}/Classes?run={rows[0]}")
+        page.get_by_role("button", name="Search").first.click()
+        box = page.get_by_placeholder("mnist-first-set", exact=False)
+        box.fill("flipped-twice")
+        box.press("Enter")
+        page.get_by_role("button", name="kit · simclr").click()
+        page.wait_for_url(f"**run={odd}*")
+        settled(page)
+        assert not box.is_visible()
+        page.reload()
+        settled(page)
+        assert f"run={odd}" in page.url
+        assert page.get_by_role("combobox").first.input_value().startswith("kit · simclr")
