@@ -11,6 +11,7 @@ from pages.ui import frame, jobs_view
 from pages.ui.compare_scene import SAME
 from ssrl_core.runs import baseline
 from ssrl_core.runs import over_seeds as pairs
+from ssrl_core.runs.beside import MOST_SEEDS
 from ssrl_core.runs.folder import RunFolder
 
 _SHOWN = {"ami": "AMI of clusters", "cka": "CKA", "neighbour_overlap": "neighbours shared"}
@@ -32,8 +33,8 @@ def over_seeds(first: str, second: str, ks: tuple[int, int]) -> None:
     if done:
         st.dataframe(table(found), hide_index=True, key="compare-seeds")
     frame.quiet(
-        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A{_of_b(asked)}. What A and B differ by counts only "
-        "as far as it is more than two seeds of one of them differ by."
+        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A{_of_b(asked)}, at most {MOST_SEEDS} a side. What A "
+        "and B differ by counts only as far as it is more than two seeds of one of them differ by."
     )
     if done < total:
         jobs_view.job(
@@ -46,7 +47,7 @@ def over_seeds(first: str, second: str, ks: tuple[int, int]) -> None:
 
 
 def _of_b(asked: pairs.Asked) -> str:
-    return f", {asked.seeds_b} of B" if asked.seeds_b else "; B has none"
+    return f", {asked.seeds_b} of B" if asked.seeds_b else ", none of B"
 
 
 def table(found: list[dict[str, Any]]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from ssrl_core.runs.folder import RunFolder
 _APART = ("name", "notes", "tags", "seed", "evaluate", "keep", "device")
 _LOOKED_INTO = 100  # specs that are read whole: some milliseconds each
 _SPECS = "SELECT id, spec FROM runs WHERE dataset = ? AND method = ? AND state = 'done'"
+MOST_SEEDS = 5
 
 
 def common(ids: np.ndarray, others: np.ndarray, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +64,7 @@ def _recipe(run: RunFolder, stamp: int) -> str:
     return json.dumps(spec, sort_keys=True)
 
 
-def seeds_of(run: RunFolder, most: int = 5) -> list[RunFolder]:
+def seeds_of(run: RunFolder, most: int = MOST_SEEDS) -> list[RunFolder]:
     """The run and those that differ from it by their seed alone, done, by seed; at most so many.
 
     Of thousands alike, those whose spec reads the same but for seed and names are looked into first, of the others the
