@@ -97,6 +97,10 @@ def all_rows() -> list[Row]:
     return sorted(found, key=lambda row: (row["dataset"], row["composition"], row["method"]))
 
 
+def _budget(row: Row) -> tuple[Any, ...]:
+    return row["dataset"], row["composition"], row["images"], row["epochs"]
+
+
 def as_table(rows: list[Row]) -> str:
     """The rows as a Markdown document."""
     lines = [
@@ -109,12 +113,12 @@ def as_table(rows: list[Row]) -> str:
         "curve is the kNN accuracy of untransformed validation images while training. Seconds depend on the machine,",
         "which was shared; the commands are in `bench/learning.py`.",
     ]
-    for key in dict.fromkeys((row["dataset"], row["composition"]) for row in rows):
-        group = [row for row in rows if (row["dataset"], row["composition"]) == key]
+    for budget in dict.fromkeys(map(_budget, rows)):
+        group = [row for row in rows if _budget(row) == budget]
         first = group[0]
         lines += [
             "",
-            f"## {key[0]}, `{key[1]}`: {first['images']} train images, {first['epochs']} epochs",
+            f"## {first['dataset']}, `{first['composition']}`: {first['images']} train images, {first['epochs']} epochs",
             "",
             f"Raw pixels: view kNN {first['pixels_knn']:.3f}, view AMI {first['pixels_ami']:.3f}. "
             f"Untrained network: {first['untrained_knn']:.3f}, {first['untrained_ami']:.3f}.",
