@@ -118,7 +118,8 @@ def as_table(rows: list[Row]) -> str:
         first = group[0]
         lines += [
             "",
-            f"## {first['dataset']}, `{first['composition']}`: {first['images']} train images, {first['epochs']} epochs",
+            f"## {first['dataset']}, `{first['composition']}`: {first['images']} train images, "
+            f"{first['epochs']} epochs",
             "",
             f"Raw pixels: view kNN {first['pixels_knn']:.3f}, view AMI {first['pixels_ami']:.3f}. "
             f"Untrained network: {first['untrained_knn']:.3f}, {first['untrained_ami']:.3f}.",
