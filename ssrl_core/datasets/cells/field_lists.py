@@ -12,7 +12,7 @@ import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
 from ssrl_core.datasets.cells.field_folders import entries, top_of
-from ssrl_core.datasets.cells.field_names import fields_by_name
+from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
 from ssrl_core.datasets.cells.field_tables import (
     channel_names,
     choose,
@@ -91,15 +91,36 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
     named = fields_by_name(pictures)
     if named is None:
         return _of_files(pictures, folder, str(folder), channels, nuclei)
-    fields, names, skipped, maker = named
-    listed = FieldList(fields, names, 0, str(folder), folder, notes=[f"file names read as {maker}'s"])
-    listed.skipped = [{**item, "file": listed.shown(Path(item["file"]))} for item in skipped]
-    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
-    listed.channels = tuple(names[i] for i in places)
-    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in fields]
+    if not named.naming.says_channel and _hold_more(named.fields):
+        columns = {path: row.columns for row in named.fields for path in row.files[0]}
+        listed = _of_files(list(columns), folder, str(folder), channels, nuclei, columns=columns)
+    else:
+        listed = _of_names(named, folder, channels, nuclei)
+    listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in named.skipped]
+    listed.notes.insert(0, f"file names read as those of {named.naming.title}")
+    return listed
+
+
+def _of_names(named: NamedFields, folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """Fields each of whose channels has files of its own."""
+    listed = FieldList([], (), 0, str(folder), folder)
+    places, listed.nuclei = choose(named.channels, channels, nuclei, listed.where)
+    listed.channels = tuple(named.channels[i] for i in places)
+    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in named.fields]
     listed.pixel_um = _said_pixel(listed.fields)
     listed.looks = looks_of_files(listed)
     return listed
+
+
+def _hold_more(fields: Sequence[FieldRow]) -> bool:
+    """Whether files hold several channels or fields each, as the first that can be read does."""
+    for row in fields:
+        try:
+            facts = file_facts(row.files[0][0])
+        except (OSError, DataError):
+            continue  # its field is skipped with the reason when it is read
+        return facts.channels > 1 or facts.fields > 1
+    return False
 
 
 def _of_zarrs(

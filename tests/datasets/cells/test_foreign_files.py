@@ -268,3 +268,30 @@ def test_folders_and_names_of_microscopes(tmp_path, layout):
     first = read_field(listed.fields[0])
     stacked = count == 1 and len(channels) == 1
     assert np.array_equal(first[0], FIELD[:2].max(axis=0) if stacked else FIELD[0])
+
+
+@pytest.mark.parametrize("axes", ["CYX", "TYX"])
+def test_files_named_without_a_channel_may_hold_several_channels_or_fields(tmp_path, axes):
+    for n in (1, 2):
+        tifffile.imwrite(tmp_path / f"P1_A0{n}_s1.tif", FIELD, imagej=True, metadata={"axes": axes})
+    tifffile.imwrite(tmp_path / "overview.tif", FIELD[0])
+    listed = list_fields(tmp_path)
+    images = [read_field(row) for row in listed.fields]
+    if axes == "CYX":
+        assert all(np.array_equal(image, FIELD) for image in images)
+    else:
+        assert np.array_equal(np.concatenate(images), np.concatenate([FIELD, FIELD]))
+    assert listed.skipped == [
+        {"file": "overview.tif", "reason": "its name does not follow the pattern of ImageXpress (MetaXpress)"}
+    ]
+    known = listed.fields[-1].columns
+    assert (known["plate"], known["well"], known["site"]) == ("P1", "A02", 1)
+    assert listed.notes == ["file names read as those of ImageXpress (MetaXpress)"]
+
+
+def test_a_damaged_first_file_does_not_hide_what_the_others_hold(tmp_path):
+    (tmp_path / "P1_A01_s1.tif").write_bytes(b"II*\0")
+    tifffile.imwrite(tmp_path / "P1_A02_s1.tif", FIELD, imagej=True, metadata={"axes": "CYX"})
+    listed = list_fields(tmp_path)
+    assert [read_field(row).shape for row in listed.fields] == [(3, 40, 50)]
+    assert [item["file"] for item in listed.skipped] == ["P1_A01_s1.tif"]
