@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ssrl_core.datasets.imageset import Channel
@@ -64,6 +65,14 @@ def told(found: Sequence[Channel], count: int) -> Said:
         for c in found
     ]  # fmt: skip
     return tuple(kept) if any(c != Channel("", "") for c in kept) else ()
+
+
+def tinted(said: Said, tint: str, count: int) -> Said:
+    """What is said of an image's channels, with the tint of its palette where it has one channel of no other colour."""
+    if not tint or count != 1:
+        return said
+    only = said[0] if said else Channel("", "")
+    return (replace(only, colour=only.colour or tint),)
 
 
 def names_of(said: Said) -> tuple[str, ...] | None:
