@@ -1,7 +1,7 @@
 """One series of a TIFF with values as the file means them: palette colours, white-is-zero, LZW and JPEG read by Pillow.
 
 tifffile gives palette indices and inverted greys as they are stored, and needs a package of its own for some
-compressions. A palette that runs from black to one colour is how a microscope shows a channel: its index is the intensity.
+compressions. A palette that runs from black to one colour only shows a channel: its index is the intensity.
 """
 
 from __future__ import annotations
