@@ -15,7 +15,7 @@ from ssrl_core.datasets.cells.field_files import ome_text
 from ssrl_core.datasets.cells.fields import FieldRow
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.readers.channel_facts import Said, of_ome_xml, told
-from ssrl_core.datasets.readers.ome_planes import Planes, images_of, planes_of
+from ssrl_core.datasets.readers.ome_planes import Planes, planes_in
 
 _COMPANIONS = (".companion.ome", ".ome.xml")
 
@@ -42,13 +42,13 @@ def ome_sets(paths: Sequence[Path]) -> OmeSets:
     found, settled = OmeSets(), set[Path]()
     for path in _with_companions(paths):
         text = ome_text(path) if path not in settled else ""  # what one says, the others it names say too
-        described = images_of(text)
-        for image in described:
-            planes = planes_of(image, path)
+        said, described = of_ome_xml(text), False
+        for planes in planes_in(text, path):
+            described = True
             names = {file for file, _ in planes.values()}
             if not names & settled and len(names) > 1 and _spread(planes):
                 found.files |= names
-                _take(found, planes, told(of_ome_xml(text), 1 + max(c for c, _, _ in planes)))
+                _take(found, planes, told(said, 1 + max(c for c, _, _ in planes)))
         settled |= {path, *_named(text, path)} if described else set()
     return found
 
