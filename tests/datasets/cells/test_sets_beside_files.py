@@ -1,11 +1,15 @@
 """OME-TIFF sets of several files beside files that hold whole fields: neither hides the other."""
 
+import tracemalloc
+
 import numpy as np
+import pytest
 import tifffile
 
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import read_field
 from ssrl_core.datasets.imageset import Channel
+from ssrl_core.errors import DataError
 from tests.datasets.cells.test_foreign_files import FIELD, spread
 
 
@@ -53,3 +57,26 @@ def test_a_set_that_lacks_a_file_hides_no_file(tmp_path):
     listed = list_fields(folder)
     assert [read_field(row).shape for row in listed.fields] == [(2, 40, 50)] * 2
     assert set(_skipped(listed)) == {"set_c0.ome.tif", "torn.ome.tif"}
+
+
+def test_a_channel_of_a_huge_number_is_named_as_missing_and_takes_no_memory(tmp_path):
+    stacks = {f"c{c}.ome.tif": FIELD[c] for c in range(2)}
+    planes = [(0, 0, 0, "c0.ome.tif", 0), (1_000_000, 0, 0, "c1.ome.tif", 0)]
+    folder = spread(tmp_path / "set", stacks, planes, sizes=(2, 1, 1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match="its metadata name no plane of channel 2"):
+            list_fields(folder)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_broken_set_does_not_say_how_many_channels_the_others_have(tmp_path):
+    for name, files in (("a", 3), ("b", 2)):
+        stacks = {f"{name}_c{c}.ome.tif": FIELD[c] for c in range(files)}
+        spread(tmp_path / "in", stacks, [(c, 0, 0, at, 0) for c, at in enumerate(stacks)], sizes=(files, 1, 1))
+    (tmp_path / "in" / "a_c2.ome.tif").unlink()
+    listed = list_fields(tmp_path / "in")
+    assert np.array_equal(read_field(listed.fields[0]), FIELD[:2])
+    assert list(_skipped(listed)) == ["a_c0.ome.tif"]
