@@ -75,6 +75,27 @@ def test_imagej_gives_names_colours_and_ranges(tmp_path):
     assert display_limits(made).tolist() == [[10, 150], [0, 90]]
 
 
+LABELS = {
+    "slices of a stack": ("ZYX", ["exp.czi - z:1", "exp.czi - z:2", "exp.czi - z:3"], ("grey",)),
+    "one slice": ("YX", ["z:4/9 - exp"], ("grey",)),
+    "a file's name": ("YX", ["exp_w1.TIF"], ("grey",)),
+    "places of channels": ("CYX", ["c:1/2 - exp", "c:2/2 - exp"], ("channel-1", "channel-2")),
+    "another for each slice": ("ZCYX", ["a", "b", "c", "d", "e", "f"], ("channel-1", "channel-2")),
+    "channels of each slice": ("ZCYX", ["DNA", "ER", "DNA", "ER", "DNA", "ER"], ("DNA", "ER")),
+    "channels of the first slice": ("ZCYX", ["DNA", "ER"], ("DNA", "ER")),
+    "a label of two lines": ("YX", ["DNA\nexposure 20 ms"], ("DNA",)),
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_a_label_of_a_slice_names_no_channel(tmp_path, kind):
+    axes, labels, wanted = LABELS[kind]
+    shape = [{"Z": 3, "C": 2}.get(axis, 40) for axis in axes]
+    pixels = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": axes, "Labels": labels})
+    assert tuple(c.name for c in import_source(tmp_path / "a.tif", "j").channels) == wanted
+
+
 def _zarr(path, pixels, channels):
     try:
         import zarr

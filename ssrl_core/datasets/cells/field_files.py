@@ -22,7 +22,7 @@ from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.readers import images
-from ssrl_core.datasets.readers.channel_facts import Said, names_of, of_tiff
+from ssrl_core.datasets.readers.channel_facts import Said, names_of, of_tiff, tinted
 from ssrl_core.datasets.readers.ome_planes import axes_of_pages
 from ssrl_core.datasets.readers.tiff import MAX_VALUES, is_tiff
 from ssrl_core.datasets.readers.tiff_series import SeenSeries, seen_series
@@ -76,13 +76,14 @@ def file_facts(path: Path) -> FileFacts:
             known = images.facts(file)
             return FileFacts(1, known.channels)
     with _opened(path) as tiff:
-        layouts = [_layout(series, tiff) for series in _series(tiff, path)]
+        every = _series(tiff, path)
+        layouts = [_layout(series, tiff) for series in every]
         first = layouts[0]
         same = [layout for layout in layouts if layout.channels == first.channels]
         return FileFacts(
             fields=sum(layout.fields for layout in same),
             channels=first.channels,
-            said=of_tiff(tiff, first.channels),
+            said=tinted(of_tiff(tiff, first.channels), every[0].tint, first.channels),
             pixel_um=_pixel_um(tiff),
             depth=max(layout.depth for layout in same),
             guessed=first.guessed,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,27 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
+from ssrl_core.datasets.cells.field_files import file_facts
 from ssrl_core.datasets.cells.field_folders import entries, top_of
-from ssrl_core.datasets.cells.field_names import fields_by_name
-from ssrl_core.datasets.cells.field_tables import (
-    channel_names,
-    choose,
-    fields_of_table,
-    looks,
-    looks_of_files,
-    narrowed,
-)
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
-from ssrl_core.datasets.cells.ome_sets import OmeSets, ome_sets
+from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
+from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
+from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tables import TABLES
 from ssrl_core.datasets.readers.unpacking import laid_open
 from ssrl_core.errors import DataError, SpecError
-
-_RGB = ("red", "green", "blue")
 
 
 def list_fields(
@@ -61,7 +51,7 @@ def list_fields(
     elif path.suffix.lower() in TABLES:
         listed = fields_of_table(path, channels, nuclei)
     else:
-        listed = _of_files([path], path.parent, str(path), channels, nuclei)
+        listed = fields_of_files([path], path.parent, str(path), channels, nuclei)
     if where:
         listed.fields = _matching(listed, where)
     return listed
@@ -90,16 +80,37 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
         raise DataError(f"{folder}: there are no images in it. Give a folder of TIFF files, or a table of fields.")
     named = fields_by_name(pictures)
     if named is None:
-        return _of_files(pictures, folder, str(folder), channels, nuclei)
-    fields, names, skipped, maker = named
-    listed = FieldList(fields, names, 0, str(folder), folder, notes=[f"file names read as {maker}'s"])
-    listed.skipped = [{**item, "file": listed.shown(Path(item["file"]))} for item in skipped]
-    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
-    listed.channels = tuple(names[i] for i in places)
-    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in fields]
-    listed.pixel_um = _said_pixel(listed.fields)
+        return fields_of_files(pictures, folder, str(folder), channels, nuclei)
+    if not named.naming.says_channel and _hold_more(named.fields):
+        columns = {path: row.columns for row in named.fields for path in row.files[0]}
+        listed = fields_of_files(list(columns), folder, str(folder), channels, nuclei, columns=columns)
+    else:
+        listed = _of_names(named, folder, channels, nuclei)
+    listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in named.skipped]
+    listed.notes.insert(0, f"file names read as those of {named.naming.title}")
+    return listed
+
+
+def _of_names(named: NamedFields, folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """Fields each of whose channels has files of its own."""
+    listed = FieldList([], (), 0, str(folder), folder)
+    places, listed.nuclei = choose(named.channels, channels, nuclei, listed.where)
+    listed.channels = tuple(named.channels[i] for i in places)
+    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in named.fields]
+    listed.pixel_um = said_pixel(listed.fields)
     listed.looks = looks_of_files(listed)
     return listed
+
+
+def _hold_more(fields: Sequence[FieldRow]) -> bool:
+    """Whether files hold several channels or fields each, as the first that can be read does."""
+    for row in fields:
+        try:
+            facts = file_facts(row.files[0][0])
+        except (OSError, DataError):
+            continue  # its field is skipped with the reason when it is read
+        return facts.channels > 1 or facts.fields > 1
+    return False
 
 
 def _of_zarrs(
@@ -125,93 +136,7 @@ def _of_zarrs(
     columns = {image.path: image.columns for image in found}
     where = str(folders[0] if list(folders) == [base] else base)
     base = base.parent if list(folders) == [base] else base
-    return _of_files([*columns, *pictures], base, where, channels, nuclei, columns=columns, skipped=skipped)
-
-
-def _of_files(
-    paths: Sequence[Path],
-    base: Path,
-    where: str,
-    channels: Sequence[str] | None,
-    nuclei: str | None,
-    *,
-    columns: Mapping[Path, Mapping[str, Any]] | None = None,
-    skipped: Sequence[dict[str, str]] = (),
-) -> FieldList:
-    """Files each of which holds one field or several, with all its channels, and what is known of them."""
-    listed, known = FieldList([], (), 0, where, base, skipped=list(skipped)), []
-    spread = ome_sets(paths)
-    if spread.files:
-        return _of_sets(spread, listed, [p for p in paths if p not in spread.files], channels, nuclei)
-    for path in paths:
-        try:
-            known.append((path, file_facts(path)))
-        except (OSError, DataError) as error:
-            listed.skipped.append({"file": listed.shown(path), "reason": why(error)})
-    if not known:
-        shown = "; ".join(f"{s['file']}: {s['reason']}" for s in listed.skipped[:3])
-        raise DataError(f"{where}: not one image in it can be read ({shown}). Give TIFF files, or a table of fields.")
-    usual = Counter(facts.channels for _, facts in known).most_common(1)[0][0]
-    first = next(facts for _, facts in known if facts.channels == usual)
-    for path, facts in known:
-        if facts.channels != usual:
-            reason = f"it has {facts.channels} channels where the others have {usual}"
-            listed.skipped.append({"file": listed.shown(path), "reason": reason})
-            continue
-        every = tuple(range(usual))
-        own = (columns or {}).get(path, {})
-        listed.fields += [FieldRow(((path,),), every, number, facts.fields, own) for number in range(facts.fields)]
-        for count in facts.left_out:
-            reason = f"one of its series has {count} channel{'s' * (count > 1)} where the first has {usual}"
-            listed.skipped.append({"file": listed.shown(path), "reason": reason})
-    picture = usual == 3 and not first.said and not first.guessed and first.pixel_um is None
-    listed.channels = _RGB if picture else channel_names(first)
-    listed.looks = looks(listed.channels, first)
-    listed.pixel_um = first.pixel_um
-    listed.notes += _notes([facts for _, facts in known])
-    return narrowed(listed, channels, nuclei)
-
-
-def _of_sets(
-    spread: OmeSets, listed: FieldList, others: Sequence[Path], channels: Sequence[str] | None, nuclei: str | None
-) -> FieldList:
-    """OME-TIFF files that hold a channel each, one of them naming the others."""
-    if not spread.rows:
-        shown = "; ".join(f"{Path(s['file']).name}: {s['reason']}" for s in spread.skipped[:3])
-        raise DataError(f"{listed.where}: not one of its fields is whole ({shown}). Lay the missing files beside them.")
-    facts = FileFacts(len(spread.rows), len(spread.channels), spread.channels)
-    names = channel_names(facts)
-    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
-    listed.channels, listed.looks = tuple(names[i] for i in places), looks(names, facts)
-    listed.fields = [
-        FieldRow(tuple(row.files[i] for i in places), None, row.number, row.of, row.columns) for row in spread.rows
-    ]
-    listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in spread.skipped]
-    reason = "its channels lie in one file where those of the others lie in one file each"
-    listed.skipped += [{"file": listed.shown(path), "reason": reason} for path in others]
-    listed.pixel_um = _said_pixel(listed.fields)
-    listed.notes.append("channels were put together from several OME-TIFF files, as one of them says")
-    return listed
-
-
-def _notes(known: Sequence[FileFacts]) -> list[str]:
-    notes = []
-    if any(facts.guessed == "channels" for facts in known):
-        notes.append("pages of plain TIFF files were taken for channels")
-    deep = sum(facts.depth > 1 for facts in known)
-    if deep:
-        notes.append(f"the depth of {deep} files was flattened to its maximum")
-    return notes
-
-
-def _said_pixel(fields: Sequence[FieldRow]) -> float | None:
-    """The pixel size that the first readable file says."""
-    for row in fields[:3]:
-        try:
-            return file_facts(row.files[0][0]).pixel_um
-        except (OSError, DataError):
-            continue
-    return None
+    return fields_of_files([*columns, *pictures], base, where, channels, nuclei, columns=columns, skipped=skipped)
 
 
 def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[FieldRow]:

@@ -23,6 +23,28 @@ class Naming:
     title: str
     pattern: re.Pattern[str]
 
+    @property
+    def says_channel(self) -> bool:
+        """Whether a name says which channel the file holds; if not, it may hold them all."""
+        return "channel" in self.pattern.groupindex
+
+
+@dataclass(frozen=True)
+class NamedFields:
+    """What the names of files say.
+
+    Attributes:
+        naming: whose pattern they follow.
+        fields: in natural order.
+        channels: their names (`w1`, `ch2` …).
+        skipped: files that are no part of a whole field: {file, reason}.
+    """
+
+    naming: Naming
+    fields: list[FieldRow]
+    channels: tuple[str, ...]
+    skipped: list[dict[str, str]]
+
 
 def _naming(title: str, *pieces: str) -> Naming:
     return Naming(title, re.compile("^" + "".join(pieces) + _SUFFIX, re.IGNORECASE))
@@ -41,7 +63,7 @@ NAMINGS = (
         _GUID,
     ),
     _naming(
-        "ImageXpress (MetaXpress), of one wavelength",
+        "ImageXpress (MetaXpress)",
         _PLATE + _WELL,
         r"_s(?P<site>\d+)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
         _GUID,
@@ -55,27 +77,23 @@ NAMINGS = (
 )
 
 
-def fields_by_name(paths: Sequence[Path]) -> tuple[list[FieldRow], tuple[str, ...], list[dict[str, str]], str] | None:
-    """Files grouped to fields by their names.
+def fields_by_name(paths: Sequence[Path]) -> NamedFields | None:
+    """Files grouped to fields by their names; None if most names follow no known pattern.
 
     Args:
         paths: every image file; thumbnails are left out.
-
-    Returns:
-        Fields (in natural order), the channels' names (`w1`, `ch2` …), what is skipped (path, reason) and the maker's
-        name; None if most names follow no known pattern.
     """
     paths = [p for p in paths if "_thumb" not in p.name.lower()]
     for naming in NAMINGS:
         known = [(p, m) for p in paths if (m := naming.pattern.match(p.name))]
         if known and len(known) > len(paths) / 2:
             skipped = [
-                {"file": str(p), "reason": f"its name does not follow {naming.title}'s pattern"}
+                {"file": str(p), "reason": f"its name does not follow the pattern of {naming.title}"}
                 for p in paths
                 if not naming.pattern.match(p.name)
             ]
             fields, channels, missing = _grouped(known)
-            return fields, channels, skipped + missing, naming.title
+            return NamedFields(naming, fields, channels, skipped + missing)
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -91,10 +92,13 @@ def _with_channels(listed: FieldList, channels: Sequence[str] | None, nuclei: st
 
 
 def narrowed(listed: FieldList, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
-    """A list of files that hold all channels, told which of them are wanted."""
+    """A list of fields with all their channels, in one file or in one each, told which of them are wanted."""
     places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
     listed.channels = tuple(listed.channels[i] for i in places)
-    listed.fields = [FieldRow(row.files, places, row.number, row.of, row.columns) for row in listed.fields]
+    listed.fields = [
+        replace(row, files=tuple(row.files[i] for i in places)) if row.planes is None else replace(row, planes=places)
+        for row in listed.fields
+    ]
     return listed
 
 

@@ -15,7 +15,7 @@ from ssrl_core.datasets.cells.field_files import ome_text
 from ssrl_core.datasets.cells.fields import FieldRow
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.readers.channel_facts import Said, of_ome_xml, told
-from ssrl_core.datasets.readers.ome_planes import Planes, images_of, planes_of
+from ssrl_core.datasets.readers.ome_planes import Planes, planes_in
 
 _COMPANIONS = (".companion.ome", ".ome.xml")
 
@@ -42,13 +42,13 @@ def ome_sets(paths: Sequence[Path]) -> OmeSets:
     found, settled = OmeSets(), set[Path]()
     for path in _with_companions(paths):
         text = ome_text(path) if path not in settled else ""  # what one says, the others it names say too
-        described = images_of(text)
-        for image in described:
-            planes = planes_of(image, path)
+        said, described = of_ome_xml(text), False
+        for planes in planes_in(text, path):
+            described = True
             names = {file for file, _ in planes.values()}
             if not names & settled and len(names) > 1 and _spread(planes):
                 found.files |= names
-                _take(found, planes, told(of_ome_xml(text), 1 + max(c for c, _, _ in planes)))
+                _take(found, planes, told(said, 1 + max(c for c, _, _ in planes)))
         settled |= {path, *_named(text, path)} if described else set()
     return found
 
@@ -56,17 +56,34 @@ def ome_sets(paths: Sequence[Path]) -> OmeSets:
 def _take(found: OmeSets, planes: Planes, said: Said) -> None:
     """Add the fields of one image, one for each time point; one that lacks a file or a channel is skipped."""
     count = 1 + max(c for c, _, _ in planes)
-    found.channels = found.channels or said or tuple(Channel("", "") for _ in range(count))
-    reason = _trouble(planes, count, len(found.channels))
+    reason = _trouble(planes, count, len(found.channels) or count)
     if reason:
         first = next((file for file, _ in planes.values() if file.is_file()), next(iter(planes.values()))[0])
         found.skipped.append({"file": str(first), "reason": reason})
         return
-    for t in sorted({t for _, _, t in planes}):
-        own = {place: where for place, where in planes.items() if place[2] == t}
+    found.channels = found.channels or said or tuple(Channel("", "") for _ in range(count))
+    times = _times(planes)
+    for t, own in sorted(_by_time(planes).items()):
         files = tuple(_of_channel(own, c) for c in range(count))
-        times = [at for (c, z, at), (file, _) in sorted(planes.items()) if file == files[0][0] and c == z == 0]
-        found.rows.append(FieldRow(files, None, times.index(t) if t in times else 0, max(1, len(times))))
+        held = times.get(files[0][0], {})
+        found.rows.append(FieldRow(files, None, held.get(t, 0), max(1, len(held))))
+
+
+def _by_time(planes: Planes) -> dict[int, Planes]:
+    found: dict[int, Planes] = {}
+    for place, where in planes.items():
+        found.setdefault(place[2], {})[place] = where
+    return found
+
+
+def _times(planes: Planes) -> dict[Path, dict[int, int]]:
+    """For each file of the first channel: its time points, and which of its fields each of them is."""
+    found: dict[Path, dict[int, int]] = {}
+    for (c, z, t), (file, _) in sorted(planes.items()):
+        if c == z == 0:
+            held = found.setdefault(file, {})
+            held[t] = len(held)
+    return found
 
 
 def _trouble(planes: Planes, count: int, usual: int) -> str:
@@ -76,9 +93,9 @@ def _trouble(planes: Planes, count: int, usual: int) -> str:
         return f"its planes lie in {missing} too, which is not there"
     if count != usual:
         return f"it has {count} channels where the others have {usual}"
-    times = {t for _, _, t in planes}
-    absent = [c for c in range(count) for t in times if not any((c, t) == (at[0], at[2]) for at in planes)]
-    return f"its metadata name no plane of channel {absent[0] + 1}" if absent else ""
+    named, times = {(c, t) for c, _, t in planes}, {t for _, _, t in planes}
+    absent = next((c for c in range(count) if any((c, t) not in named for t in times)), None)
+    return "" if absent is None else f"its metadata name no plane of channel {absent + 1}"
 
 
 def _named(text: str, path: Path) -> set[Path]:

@@ -1,7 +1,7 @@
 """What files say of their channels: names, colours and display windows, from OME-XML, ImageJ and OME-Zarr.
 
 A colour that all channels share, or black, tells nothing apart and counts as not said; so does a window that is the
-whole range, and a name that two channels share.
+whole range, a name that two channels share, and ImageJ's label of a slice.
 
 Source:
     OME data model, Channel Name/Fluor/Color (32 bit, red first); NGFF `omero.channels` (label, color, window); the
@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.readers.ome_planes import images_of, tag
 
 Said = tuple[Channel, ...]  # one for each channel; "" or None where nothing is said; () = nothing at all
+_SLICE = re.compile(r"\b[czt]:\d|\.(?:tiff?|czi|nd2|lif|lsm|oi[bf]|stk|dv|png|jpe?g)\b", re.IGNORECASE)
 
 
 def of_tiff(tiff: Any, count: int) -> Said:
@@ -66,6 +68,14 @@ def told(found: Sequence[Channel], count: int) -> Said:
     return tuple(kept) if any(c != Channel("", "") for c in kept) else ()
 
 
+def tinted(said: Said, tint: str, count: int) -> Said:
+    """What is said of an image's channels, with the tint of its palette where it has one channel of no other colour."""
+    if not tint or count != 1:
+        return said
+    only = said[0] if said else Channel("", "")
+    return (replace(only, colour=only.colour or tint),)
+
+
 def names_of(said: Said) -> tuple[str, ...] | None:
     """The names, if every channel has one."""
     return tuple(c.name for c in said) if said and all(c.name for c in said) else None
@@ -86,7 +96,7 @@ def _of_number(text: str | None) -> str:
 
 
 def _of_imagej(said: Mapping[str, Any], count: int) -> list[Channel]:
-    labels = [str(label).strip() for label in said.get("Labels") or []][:count]
+    labels = _names_in(said.get("Labels") or [], count)
     ranges, tables = list(said.get("Ranges") or []), said.get("LUTs") or []
     found = []
     for i in range(count):
@@ -95,6 +105,18 @@ def _of_imagej(said: Mapping[str, Any], count: int) -> list[Channel]:
         window = _window(ranges[2 * i : 2 * i + 2]) if len(ranges) == 2 * count else None
         found.append(Channel(name, colour, window))
     return found
+
+
+def _names_in(labels: str | Sequence[Any], count: int) -> list[str]:
+    """The channels' names in ImageJ's labels of planes, channels fastest; [] where they name slices or files.
+
+    A label is a channel's where all its planes have it.
+    """
+    lines = [str(label).split("\n", 1)[0].strip() for label in ([labels] if isinstance(labels, str) else labels)]
+    names = lines[:count]
+    if len(names) < count or any(line != names[i % count] for i, line in enumerate(lines)):
+        return []
+    return [] if any(map(_SLICE.search, names)) else names
 
 
 def _last_of(table: Any) -> str:

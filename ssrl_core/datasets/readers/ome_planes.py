@@ -1,5 +1,7 @@
 """Where OME-XML says that each plane lies: in which file, on which page.
 
+A short document may claim any number of planes; only as many are followed as a plate may have.
+
 Source:
     OME-TIFF specification: TiffData (IFD, PlaneCount, FirstC, FirstZ, FirstT), UUID FileName, Pixels DimensionOrder.
 """
@@ -7,12 +9,14 @@ Source:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
 Place = tuple[int, int, int]  # channel, depth, time
 Planes = dict[Place, tuple[Path, int]]  # place -> file, page
+MOST_OF_AN_IMAGE, MOST_PLANES = 100_000, 1_000_000  # that are followed of an image, and of a document
 _LETTERS = "CZT"
 
 
@@ -26,12 +30,21 @@ def images_of(text: str) -> list[ElementTree.Element]:
         return []
 
 
-def planes_of(image: ElementTree.Element, path: Path) -> Planes:
-    """The planes of an image whose file is named; those of no name are left out.
+def planes_in(text: str, path: Path) -> Iterator[Planes]:
+    """The planes of each image of a document whose file is named; those of no name are left out.
 
     Args:
         path: the file that the document lies in.
     """
+    left = MOST_PLANES
+    for image in images_of(text):
+        planes = _planes_of(image, path, min(left, MOST_OF_AN_IMAGE))
+        left -= len(planes)
+        yield planes
+
+
+def _planes_of(image: ElementTree.Element, path: Path, most: int) -> Planes:
+    """The planes of an image, `most` at most; one that is named twice lies where it was named first."""
     found: Planes = {}
     pixels = next((element for element in image.iter() if tag(element) == "Pixels"), image)
     order = [letter for letter in pixels.get("DimensionOrder", "XYCZT")[2:] if letter in _LETTERS] or list(_LETTERS)
@@ -42,8 +55,12 @@ def planes_of(image: ElementTree.Element, path: Path) -> Planes:
             continue
         file = path.parent / Path(name.replace("\\", "/")).name
         place = {letter: number(element, f"First{letter}") for letter in _LETTERS}
-        for step in range(min(max(1, number(element, "PlaneCount")), 100_000)):
-            found[place["C"], place["Z"], place["T"]] = (file, number(element, "IFD") + step)
+        page = number(element, "IFD")
+        for step in range(max(1, number(element, "PlaneCount"))):
+            at = (place["C"], place["Z"], place["T"])
+            if at in found or len(found) >= most:
+                break
+            found[at] = (file, page + step)
             _advance(place, order, sizes)
     return found
 
@@ -54,8 +71,10 @@ def axes_of_pages(text: str, path: Path, pages: int) -> tuple[str, tuple[int, ..
     None where the metadata do not say it of all its pages, or these are in no such order.
     """
     own: list[tuple[int, tuple[int, int, int, int]]] = []
-    for n, image in enumerate(images_of(text)):
-        own += [(page, (n, *place)) for place, (file, page) in planes_of(image, path).items() if file.name == path.name]
+    for n, planes in enumerate(planes_in(text, path)):
+        own += [(page, (n, *place)) for place, (file, page) in planes.items() if file.name == path.name]
+        if len(own) > pages:
+            return None
     own.sort()
     if [page for page, _ in own] != list(range(pages)):
         return None
@@ -64,6 +83,8 @@ def axes_of_pages(text: str, path: Path, pages: int) -> tuple[str, tuple[int, ..
 
 def _nested(places: Sequence[tuple[int, int, int, int]]) -> tuple[str, tuple[int, ...]] | None:
     values = [sorted({place[axis] for place in places}) for axis in range(4)]
+    if math.prod(map(len, values)) != len(places):  # before they are laid out: scattered ones would be many
+        return None
     for order in itertools.permutations(range(4)):
         walked = [dict(zip(order, at, strict=True)) for at in itertools.product(*(values[axis] for axis in order))]
         if [tuple(at[axis] for axis in range(4)) for at in walked] == list(places):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ssrl_core.datasets.readers.channel_facts import Said, of_tiff
+from ssrl_core.datasets.readers.channel_facts import Said, of_tiff, tinted
 from ssrl_core.datasets.readers.tiff_series import SeenSeries
 from ssrl_core.errors import DataError
 
@@ -39,7 +39,8 @@ def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any], 
         sizes = dict(zip(axes, shape, strict=True))
         channels = _alpha_dropped(sizes, math.prod(n for axis, n in sizes.items() if axis in "CS"))
         pages = math.prod(n for axis, n in sizes.items() if axis not in "CSYX")
-        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype), of_tiff(tiff, channels)
+        said = tinted(of_tiff(tiff, channels), series.tint, channels)
+        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype), said
 
 
 def decode(file: BinaryIO) -> Array:

@@ -1,7 +1,7 @@
 """One series of a TIFF with values as the file means them: palette colours, white-is-zero, LZW and JPEG read by Pillow.
 
 tifffile gives palette indices and inverted greys as they are stored, and needs a package of its own for some
-compressions.
+compressions. A palette that runs from black to one colour only shows a channel: its index is the intensity.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ class SeenSeries:
         is_generic: whether its axes are tifffile's guess, and no metadata's.
         axes, shape, dtype: of what `asarray` gives; colours of a palette are a last axis S.
         pages: of the file.
+        tint: `#rrggbb` of the brightest value where a palette only tints intensities, else "".
     """
 
     def __init__(self, series: Any, source: BinaryIO | Path) -> None:
         self._series, self._source, self._key = series, source, series.keyframe
-        self._table = _table(self._key)
+        colours = _palette(self._key)
+        self.tint = "" if colours is None else _tint(colours)
+        self._table = None if colours is None or self.tint else _table(colours)
         coloured = self._table is not None and self._table.ndim == 2
         self.axes: str = series.axes + ("S" if coloured else "")
         self.shape: tuple[int, ...] = (*series.shape, 3) if coloured else tuple(series.shape)
@@ -73,12 +76,29 @@ def seen_series(tiff: Any, source: BinaryIO | Path) -> list[SeenSeries]:
     return [SeenSeries(series, source) for series in whole]
 
 
-def _table(page: Any) -> Array | None:
-    """(n, 3) uint8 colours of a palette, (n,) where they are greys, None without one."""
+def _palette(page: Any) -> Array | None:
+    """(n, 3) uint8 colours of a palette, None without one."""
     if int(page.photometric) != _PALETTE or page.colormap is None:
         return None
-    table = (np.asarray(page.colormap).T >> 8).astype(np.uint8)
-    return table[:, 0] if (table == table[:, :1]).all() else table
+    colours = np.asarray(page.colormap).T
+    return (colours if colours.max() < 256 else colours >> 8).astype(np.uint8)  # some write 8 bit where 16 are asked
+
+
+def _tint(colours: Array) -> str:
+    """`#rrggbb` of the last colour if all are shades of it, rising from black; "" for greys and for real palettes."""
+    full = colours[-1].astype(float)
+    if len(set(full)) == 1:
+        return ""
+    ramp = colours[:, full.argmax()].astype(float)
+    shades = ramp[:, None] * full / full.max()
+    rising = ramp[0] <= 1 and bool((np.diff(ramp) >= 0).all())
+    close = float(np.abs(shades - colours).max()) < 1.5  # shades are rounded
+    return "#" + bytes(colours[-1].tolist()).hex() if rising and close else ""
+
+
+def _table(colours: Array) -> Array:
+    """What each index of a palette stands for: colours (n, 3), or greys (n,) where all of them are."""
+    return colours[:, 0] if (colours == colours[:, :1]).all() else colours
 
 
 def _turned(values: Array, page: Any) -> Array:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
+from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.errors import DataError, SpecError
 
@@ -268,3 +269,85 @@ def test_folders_and_names_of_microscopes(tmp_path, layout):
     first = read_field(listed.fields[0])
     stacked = count == 1 and len(channels) == 1
     assert np.array_equal(first[0], FIELD[:2].max(axis=0) if stacked else FIELD[0])
+
+
+@pytest.mark.parametrize("axes", ["CYX", "TYX"])
+def test_files_named_without_a_channel_may_hold_several_channels_or_fields(tmp_path, axes):
+    for n in (1, 2):
+        tifffile.imwrite(tmp_path / f"P1_A0{n}_s1.tif", FIELD, imagej=True, metadata={"axes": axes})
+    tifffile.imwrite(tmp_path / "overview.tif", FIELD[0])
+    listed = list_fields(tmp_path)
+    images = [read_field(row) for row in listed.fields]
+    if axes == "CYX":
+        assert all(np.array_equal(image, FIELD) for image in images)
+    else:
+        assert np.array_equal(np.concatenate(images), np.concatenate([FIELD, FIELD]))
+    assert listed.skipped == [
+        {"file": "overview.tif", "reason": "its name does not follow the pattern of ImageXpress (MetaXpress)"}
+    ]
+    known = listed.fields[-1].columns
+    assert (known["plate"], known["well"], known["site"]) == ("P1", "A02", 1)
+    assert listed.notes == ["file names read as those of ImageXpress (MetaXpress)"]
+
+
+def test_a_damaged_first_file_does_not_hide_what_the_others_hold(tmp_path):
+    (tmp_path / "P1_A01_s1.tif").write_bytes(b"II*\0")
+    tifffile.imwrite(tmp_path / "P1_A02_s1.tif", FIELD, imagej=True, metadata={"axes": "CYX"})
+    listed = list_fields(tmp_path)
+    assert [read_field(row).shape for row in listed.fields] == [(3, 40, 50)]
+    assert [item["file"] for item in listed.skipped] == ["P1_A01_s1.tif"]
+
+
+RAMP = np.arange(256)
+
+
+def tinted(path, colour, values=BYTES[0]):
+    """A picture of one channel whose palette runs from black to a colour."""
+    table = np.stack([np.rint(RAMP * part / 255 * 257) for part in colour]).astype(np.uint16)
+    tifffile.imwrite(path, values, photometric="palette", colormap=table)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("colour", "said"), [((0, 0, 255), "#0000ff"), ((0, 255, 255), "#00ffff"), ((255, 128, 7), "#ff8007")]
+)
+def test_a_palette_of_one_colour_is_a_channel_and_its_colour(tmp_path, colour, said):
+    path = tinted(tmp_path / "a.tif", colour)
+    listed = list_fields(path)
+    assert np.array_equal(read_field(listed.fields[0]), BYTES[:1])
+    assert [c.colour for c in listed.as_channels(windows=True)] == [said]
+    made = import_source(path, "one")
+    assert np.array_equal(made.pixels[0], BYTES[:1])
+    assert made.channels == (Channel("grey", said),)
+
+
+def test_a_file_for_each_channel_may_be_coloured(tmp_path):
+    for n, colour in enumerate([(0, 0, 255), (0, 255, 0)]):
+        tinted(tmp_path / f"P_A01_s1_w{n + 1}.tif", colour, BYTES[n])
+    listed = list_fields(tmp_path)
+    assert np.array_equal(read_field(listed.fields[0]), BYTES[:2])
+    assert listed.as_channels(windows=True) == [Channel("w1", "#0000ff"), Channel("w2", "#00ff00")]
+
+
+@pytest.mark.parametrize("tint", [(0, 0, 1), (1, 1, 1)])
+def test_palettes_written_in_8_bit_are_not_black(tmp_path, tint):
+    table = (RAMP * np.array(tint)[:, None]).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", BYTES[0], photometric="palette", colormap=table)
+    assert np.array_equal(read_field(list_fields(tmp_path / "a.tif").fields[0]), BYTES[:1])
+
+
+def test_coloured_pages_are_a_channel_each(tmp_path):
+    listed = list_fields(tinted(tmp_path / "a.tif", (255, 0, 0), BYTES))
+    assert np.array_equal(read_field(listed.fields[0]), BYTES)
+
+
+FALLING, STEP, FIRE = RAMP[::-1], np.minimum(RAMP * 3, 255), np.maximum(RAMP * 3 - 255, 0).clip(0, 255)
+
+
+@pytest.mark.parametrize("table", [[FALLING, 0 * RAMP, 0 * RAMP], [STEP, FIRE, 0 * RAMP], [RAMP, FALLING, 0 * RAMP]])
+def test_a_palette_of_several_colours_stays_colours(tmp_path, table):
+    tifffile.imwrite(
+        tmp_path / "a.tif", BYTES[0], photometric="palette", colormap=np.stack(table).astype(np.uint16) * 257
+    )
+    expected = np.stack(table).astype(np.uint8)[:, BYTES[0]]
+    assert np.array_equal(read_field(list_fields(tmp_path / "a.tif").fields[0]), expected)
