@@ -19,7 +19,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError
-from ssrl_core.runs.beside import common, seeds_of
+from ssrl_core.runs.beside import common, recipe, seeds_of
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.results import clean
 
@@ -88,12 +88,13 @@ def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> Asked:
         k, k2: number of clusters of the first and of the second.
 
     Returns:
-        groups without those that have no pair; none at all while there are no seeds.
+        groups without those that have no pair; none at all while there are no seeds. Two seeds of one recipe are one
+        side: only pairs of its seeds.
     """
     a = seeds_of(first)
     b = seeds_of(second) if second is not None else []
     sets = {"two seeds of A": [Two(x, y, k, k) for x, y in combinations(a, 2)]}
-    if len(a) + len(b) > 2 and b and {run.id for run in a} != {run.id for run in b}:
+    if second is not None and len(a) + len(b) > 2 and recipe(first) != recipe(second):
         across = [Two(x, y, k, k2) for x, y in product(a, b)]
         within = [Two(x, y, k2, k2) for x, y in combinations(b, 2)]
         sets = {"A beside B": across, **sets, "two seeds of B": within}

@@ -102,6 +102,14 @@ def test_a_run_without_seeds_has_nothing_to_compare():
     assert over_seeds.ask(first, second, 3, 3).groups == ()
 
 
+def test_siblings_with_more_seeds_than_are_compared_are_never_compared_with_themselves():
+    runs = seeds(range(1, 8))
+    asked = over_seeds.ask(runs[0], runs[6], 3, 3)
+    assert [group.what for group in asked.groups] == ["two seeds of A"]
+    assert all(pair.a.id != pair.b.id for pair in asked.pairs)
+    assert len(asked.pairs) == 10
+
+
 def test_among_thousands_alike_siblings_are_found_by_text(sides, monkeypatch):
     registry.list_runs()
     monkeypatch.setattr(beside, "_LOOKED_INTO", 3)
