@@ -147,17 +147,24 @@ def mean_sd(values: Sequence[float | None]) -> dict[str, Any] | None:
 
 
 def content_of(run: RunFolder) -> str:
-    """What an embedding is known by: its size, its images and pieces of its numbers all along the file.
+    """What the evaluated rows of an embedding are known by: the split, its size, its images, pieces of its numbers.
 
     Raises:
         DataError: it cannot be read.
+        SpecError: its spec cannot be read.
     """
     path = run.path / "embedding.npy"
     try:
         stamps = [(file.stat().st_mtime_ns, file.stat().st_size) for file in (path, path.with_name(_IDS))]
-        return run.id + _content(path, *stamps)
+        split = _split(RunFolder(run.id, run.path), (run.path / "spec.yaml").stat().st_mtime_ns)
+        return f"{run.id} {split} {_content(path, *stamps)}"
     except OSError as error:
         raise DataError(f"{path}: it cannot be read ({error}). Resume the run.", where=str(path)) from error
+
+
+@lru_cache(maxsize=512)
+def _split(run: RunFolder, stamp: int) -> str:
+    return run.spec().evaluate.split
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,6 @@
 """Two runs over their seeds: every pair, kept by what the embeddings hold, and a slow twin."""
 
+import dataclasses
 import json
 import statistics
 
@@ -13,6 +14,7 @@ from ssrl_core.errors import Stopped
 from ssrl_core.runs import beside, over_seeds, registry
 from ssrl_core.runs.beside import seeds_of
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.specs.run import dump_run
 from tests.kit import make_run
 
 FLIPPED = {"name": "flipped", "steps": [{"transform": "horizontal_flip"}]}
@@ -87,6 +89,16 @@ def test_one_more_seed_and_another_embedding_cost_their_own_pairs(sides):
     fresh = over_seeds.ask(first, first, 3, 3)
     assert sum(pair.read() is None for pair in fresh.pairs) == 3
     assert fresh.name != asked.name
+
+
+def test_another_evaluated_split_is_another_comparison(sides):
+    first = sides[0][0]
+    over_seeds.make(over_seeds.ask(first, None, 3, 3))
+    spec = RunFolder(first.id).spec()
+    split = dataclasses.replace(spec, evaluate=dataclasses.replace(spec.evaluate, split="val"))
+    (first.path / "spec.yaml").write_text(dump_run(split), encoding="utf-8")
+    asked = over_seeds.ask(RunFolder(first.id), None, 3, 3)
+    assert [pair.read() is None for pair in asked.pairs] == [True, True, False]
 
 
 def test_a_damaged_pair_is_made_again(sides):
