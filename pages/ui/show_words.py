@@ -98,9 +98,7 @@ class _Held:
 
     def __init__(self, told: Told) -> None:
         self.told = told
-        kept = tuple(present(told))
-        self.key = (told.scene.run_id, told.scene.stamp, told.clustering.k, kept, int(told.kept.sum()),
-                    tuple(g.number for g in told.groups))  # fmt: skip
+        self.key = (told.scene.run_id, told.scene.stamp, told.clustering.k, told.looked_at)
 
 
 def _changes(told: Told, *, each_dose: bool) -> list[Change]:
