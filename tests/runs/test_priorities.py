@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from ssrl_core import stores
@@ -68,7 +70,9 @@ def test_the_usual_place_leaves_no_file(queued):
     assert not list((stores.runs_root() / run.id).glob("*priority*"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}']
+)
 def test_a_damaged_file_stops_nothing(queued, text):
     run = queued()
     (stores.runs_root() / run.id / priorities.NAME).write_text(text, encoding="utf-8")
@@ -83,3 +87,36 @@ def test_damaged_places_in_a_sweeps_file_stop_nothing(kit_images, said):
     stores.write_json(sweep_files.path_of(asked["id"]), data)
     lose_the_registry()
     assert placed() == dict.fromkeys(asked["runs"], 0)
+
+
+CHANGES = {
+    "prioritise": lambda sweep_id, run_id: sweep_files.prioritise(sweep_id, [run_id], 7),
+    "take out": lambda sweep_id, run_id: sweep_files.take_out([run_id], "stopped", {run_id: sweep_id}),
+    "put in place": lambda sweep_id, run_id: sweep_files.put_in_place(sweep_id, run_id, "another"),
+    "write": lambda sweep_id, run_id: sweep_files.write(sweep_id, sweep(), []),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_run_added_while_the_sweeps_file_is_changed_is_there_afterwards(kit_images, monkeypatch, how):
+    asked = sweeps.submit(sweep(), start=False)
+    save, others = sweep_files._save, []
+
+    def slowly(sweep_id, data):
+        if not others:
+            others.append(threading.Thread(target=sweep_files.extend, args=(sweep_id, [("new", 1, {})])))
+            others[0].start()
+            others[0].join(timeout=1.0)
+        save(sweep_id, data)
+
+    monkeypatch.setattr(sweep_files, "_save", slowly)
+    CHANGES[how](asked["id"], asked["runs"][0])
+    others[0].join()
+    data = sweep_files.read(asked["id"])
+    assert data["runs"][-1]["id"] == "new"
+    assert {
+        "prioritise": data["priorities"].get(asked["runs"][0]) == 7,
+        "take out": data["out"] == {asked["runs"][0]: "stopped"},
+        "put in place": data["runs"][0]["id"] == "another",
+        "write": len(data["runs"]) == 1,
+    }[how]
