@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssrl_core import stores
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.runs.beside import common, recipe, seeds_of
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.results import clean
@@ -48,8 +48,8 @@ class Two:
         """{ami, cka, neighbour_overlap, …}; None while it was not made."""
         try:
             return stores.read_json(self.path) if self.path.is_file() else None
-        except DataError:
-            return None  # a damaged file is made again
+        except SSRLError:
+            return None  # a damaged file, or one of a newer version, is made again
 
 
 @dataclass(frozen=True)

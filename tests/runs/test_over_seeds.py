@@ -101,10 +101,11 @@ def test_another_evaluated_split_is_another_comparison(sides):
     assert [pair.read() is None for pair in asked.pairs] == [True, True, False]
 
 
-def test_a_damaged_pair_is_made_again(sides):
+@pytest.mark.parametrize("text", ["{", '{"version": 2}'])
+def test_a_pair_that_cannot_be_read_is_made_again(sides, text):
     asked = over_seeds.ask(sides[0][0], None, 3, 3)
     over_seeds.make(asked)
-    asked.pairs[0].path.write_text("{")
+    asked.pairs[0].path.write_text(text)
     assert over_seeds.read(asked)[0]["pairs"] == 2
     assert over_seeds.make(asked)[0]["pairs"] == 3
 

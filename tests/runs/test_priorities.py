@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import laying, ordering, priorities, queue, registry, sweep_files, sweeps
+from ssrl_core.runs import bulk, laying, ordering, priorities, queue, registry, sweep_files, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_after import lose_the_registry
 from tests.runs.test_queue import sweep
@@ -71,7 +73,7 @@ def test_the_usual_place_leaves_no_file(queued):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}']
+    "text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}', '{"version": 2}']
 )
 def test_a_damaged_file_stops_nothing(queued, text):
     run = queued()
@@ -120,3 +122,44 @@ def test_a_run_added_while_the_sweeps_file_is_changed_is_there_afterwards(kit_im
         "put in place": data["runs"][0]["id"] == "another",
         "write": len(data["runs"]) == 1,
     }[how]
+
+
+def test_a_sweep_that_is_deleted_and_asked_for_again_has_the_usual_place(kit_images):
+    asked = sweeps.submit(sweep(), priority=3, start=False)["runs"]
+    bulk.delete_all(asked)
+    sweeps.submit(sweep(), start=False)
+    before = placed()
+    assert before == dict.fromkeys(asked, 0)
+    lose_the_registry()
+    assert placed() == before
+
+
+def test_two_sessions_of_one_page_may_place_a_run_at_once(queued, monkeypatch):
+    run, put, others = queued(), os.replace, []
+
+    def while_another_does(source, target):
+        if not others:
+            others.append(threading.Thread(target=priorities.keep, args=(run.id, 2)))
+            others[0].start()
+            others[0].join()
+        put(source, target)
+
+    monkeypatch.setattr(os, "replace", while_another_does)
+    priorities.keep(run.id, 7)
+    assert priorities.kept(run.id) == 7
+    assert not list(run.path.glob("*.tmp"))
+
+
+def test_a_full_disk_leaves_the_place_that_was_there_and_nothing_beside_it(queued, monkeypatch):
+    run = queued()
+    priorities.keep(run.id, 2)
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="full"):
+            priorities.keep(run.id, 7)
+    assert priorities.kept(run.id) == 2
+    assert not list(run.path.glob(".priority*"))
