@@ -114,12 +114,13 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> None:
+def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None], *, synced: bool = True) -> None:
     """Write a file whole or not at all: temporary name beside it, fsync, rename, fsync of the folder.
 
     Args:
         path: the file; its folder is created.
         content: bytes, text (UTF-8, LF) or a function that writes into an open binary file.
+        synced: without, nothing waits for the disk: a power cut may cost what was written.
 
     Raises:
         OSError: a full disk, a missing right; the file that was there is untouched and nothing is left beside it.
@@ -134,13 +135,15 @@ def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None]) -> No
             else:
                 file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_UMASK)
         _rename(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if synced:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,6 +68,11 @@ class Told:
     def control(self) -> Array:
         """(n,) bool: untreated cells."""
         return self.doses == 0 if self.doses is not None else np.zeros(len(self.ids), bool)
+
+    @cached_property
+    def looked_at(self) -> str:
+        """A digest of the cells that are looked at and of their groups, to keep what is told of them by."""
+        return hashlib.sha256(np.where(self.kept, self.ids, -1).astype(np.int32).tobytes()).hexdigest()
 
 
 def compounds_of(scene: Scene) -> list[str]:

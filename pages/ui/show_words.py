@@ -14,6 +14,7 @@ from ssrl_core.figures.style import percent
 
 _MOST_NAMED = 3
 _CLEARLY = 0.01  # a change that may be smaller than a point is not told
+_ABOUT = 0.05  # the largest change that "about as frequent" may hide
 
 
 def lead(told: Told) -> str:
@@ -50,12 +51,17 @@ def more_under(told: Told, group: Group) -> str:
     if not found:
         return ""
     if not sure:
-        return "About as frequent under every compound as among untreated cells."
+        known = max(change.most for change in found) <= _ABOUT
+        return (
+            f"As frequent under every compound as among untreated cells, within {percent(_ABOUT)[:-1].strip()} points."
+            if known
+            else "No clear difference between any compound and untreated cells."
+        )
     more = _under("more", [c for c in sure if c.share > c.untreated])
     less = _under("less", [c for c in sure if c.share < c.untreated])
     said = "; ".join(filter(None, [more, less]))
-    untreated = percent(round(sure[0].untreated, 2))
-    return f"{said[0].upper()}{said[1:]} than among untreated cells ({untreated})."
+    ends = dict.fromkeys(percent(round(end([c.untreated for c in sure]), 2)) for end in (min, max))
+    return f"{said[0].upper()}{said[1:]} than among untreated cells of the same plates ({' to '.join(ends)})."
 
 
 def _under(word: str, some: list[Change]) -> str:
@@ -98,9 +104,7 @@ class _Held:
 
     def __init__(self, told: Told) -> None:
         self.told = told
-        kept = tuple(present(told))
-        self.key = (told.scene.run_id, told.scene.stamp, told.clustering.k, kept, int(told.kept.sum()),
-                    tuple(g.number for g in told.groups))  # fmt: skip
+        self.key = (told.scene.run_id, told.scene.stamp, told.clustering.k, told.looked_at)
 
 
 def _changes(told: Told, *, each_dose: bool) -> list[Change]:
@@ -117,8 +121,15 @@ def _found(held: _Held, each_dose: bool) -> list[Change]:
     rows = told.kept & (told.ids >= 0)
     names = [name for name in present(told) if name != UNTREATED]
     find = partial(changes, each_dose=each_dose)
+    wells = None if told.wells is None else told.wells[rows]
     return find(
-        told.ids[rows], told.compounds[rows], told.doses[rows], replicates(told)[rows], names, told.clustering.k
+        told.ids[rows],
+        told.compounds[rows],
+        told.doses[rows],
+        replicates(told)[rows],
+        names,
+        told.clustering.k,
+        wells=wells,
     )
 
 

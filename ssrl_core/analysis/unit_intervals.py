@@ -62,14 +62,29 @@ def difference(
     """
     from scipy.special import stdtrit
 
+    found, error, free = estimate(inside, outside, shares=shares)
+    half = stdtrit(free, _QUANTILE) * error
+    return found, found - half, found + half
+
+
+def estimate(
+    inside: tuple[Numbers, Numbers], outside: tuple[Numbers, Numbers], *, shares: bool = False
+) -> tuple[Numbers, Numbers, Numbers]:
+    """What the interval of `difference` is made of: the difference, its standard error, its degrees of freedom.
+
+    Args:
+        inside, outside, shares: as for `difference`.
+
+    Returns:
+        (k,), (k,), (k,): NaN for the error where a side lies in fewer than two units.
+    """
     a, b = side(*inside), side(*outside)
     variance = np.square(a.errors - b.errors).sum(axis=0)
     if shares:
         variance += _left_out(a) + _left_out(b)
-    half = stdtrit(freedom(a, b), _QUANTILE) * np.sqrt(variance)
-    half[np.minimum(a.units, b.units) < 2] = np.nan
-    found = a.mean - b.mean
-    return found, found - half, found + half
+    error = np.sqrt(variance)
+    error[np.minimum(a.units, b.units) < 2] = np.nan
+    return a.mean - b.mean, error, freedom(a, b)
 
 
 def side(sums: Numbers, counts: Numbers) -> Side:

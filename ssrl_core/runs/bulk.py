@@ -118,7 +118,7 @@ def delete_sweep(sweep_id: str) -> tuple[int, list[str]]:
     others = {entry["id"] for data in sweep_files.each() if data["id"] != sweep_id for entry in data.get("runs", [])}
     count, troubles = delete_all(run_id for run_id in of_sweep(sweep_id) if run_id not in others)
     if not troubles:
-        sweep_files.path_of(sweep_id).unlink(missing_ok=True)
+        sweep_files.delete(sweep_id)
         registry.transact(lambda connection: connection.execute("DELETE FROM sweeps WHERE id = ?", [sweep_id]))
     return count, troubles
 

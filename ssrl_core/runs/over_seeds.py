@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from ssrl_core import stores
-from ssrl_core.errors import DataError
-from ssrl_core.runs.beside import common, seeds_of
+from ssrl_core.errors import DataError, SSRLError
+from ssrl_core.runs.beside import common, recipe, seeds_of
 from ssrl_core.runs.folder import RunFolder
 from ssrl_core.runs.results import clean
 
@@ -48,8 +48,8 @@ class Two:
         """{ami, cka, neighbour_overlap, …}; None while it was not made."""
         try:
             return stores.read_json(self.path) if self.path.is_file() else None
-        except DataError:
-            return None  # a damaged file is made again
+        except SSRLError:
+            return None  # a damaged file, or one of a newer version, is made again
 
 
 @dataclass(frozen=True)
@@ -88,12 +88,13 @@ def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> Asked:
         k, k2: number of clusters of the first and of the second.
 
     Returns:
-        groups without those that have no pair; none at all while there are no seeds.
+        groups without those that have no pair; none at all while there are no seeds. Two seeds of one recipe are one
+        side: only pairs of its seeds.
     """
     a = seeds_of(first)
     b = seeds_of(second) if second is not None else []
     sets = {"two seeds of A": [Two(x, y, k, k) for x, y in combinations(a, 2)]}
-    if len(a) + len(b) > 2 and b and {run.id for run in a} != {run.id for run in b}:
+    if second is not None and len(a) + len(b) > 2 and recipe(first) != recipe(second):
         across = [Two(x, y, k, k2) for x, y in product(a, b)]
         within = [Two(x, y, k2, k2) for x, y in combinations(b, 2)]
         sets = {"A beside B": across, **sets, "two seeds of B": within}
@@ -146,17 +147,24 @@ def mean_sd(values: Sequence[float | None]) -> dict[str, Any] | None:
 
 
 def content_of(run: RunFolder) -> str:
-    """What an embedding is known by: its size, its images and pieces of its numbers all along the file.
+    """What the evaluated rows of an embedding are known by: the split, its size, its images, pieces of its numbers.
 
     Raises:
         DataError: it cannot be read.
+        SpecError: its spec cannot be read.
     """
     path = run.path / "embedding.npy"
     try:
         stamps = [(file.stat().st_mtime_ns, file.stat().st_size) for file in (path, path.with_name(_IDS))]
-        return run.id + _content(path, *stamps)
+        split = _split(RunFolder(run.id, run.path), (run.path / "spec.yaml").stat().st_mtime_ns)
+        return f"{run.id} {split} {_content(path, *stamps)}"
     except OSError as error:
         raise DataError(f"{path}: it cannot be read ({error}). Resume the run.", where=str(path)) from error
+
+
+@lru_cache(maxsize=512)
+def _split(run: RunFolder, stamp: int) -> str:
+    return run.spec().evaluate.split
 
 
 @lru_cache(maxsize=64)

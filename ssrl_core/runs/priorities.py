@@ -8,13 +8,12 @@ cost a minute.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.errors import DataError
+from ssrl_core.errors import SSRLError
 from ssrl_core.runs import sweep_files
 
 NAME = "priority.json"
@@ -26,9 +25,7 @@ def keep(run_id: str, priority: int) -> None:
     if not priority:
         path.unlink(missing_ok=True)
     elif path.parent.is_dir():
-        beside = path.with_name(f".{NAME}.{os.getpid()}.tmp")
-        beside.write_text(json.dumps({"version": 1, "priority": priority}) + "\n", encoding="utf-8")
-        os.replace(beside, path)
+        stores.replace(path, json.dumps({"version": 1, "priority": priority}) + "\n", synced=False)
 
 
 def keep_all(rows: Iterable[Mapping[str, Any]], priority: int) -> None:
@@ -48,11 +45,11 @@ def keep_all(rows: Iterable[Mapping[str, Any]], priority: int) -> None:
 
 
 def kept(run_id: str) -> int:
-    """The priority that a run's folder says; 0 where it says none, or the file is damaged."""
+    """The priority that a run's folder says; 0 where it says none, or the file is damaged or of a newer version."""
     path = _path(run_id)
     try:
         found = stores.read_json(path).get("priority") if path.is_file() else 0
-    except DataError:
+    except SSRLError:
         return 0
     return _whole(found)
 

@@ -88,7 +88,7 @@ def submit_all(
         return made + [row["id"] for row in new]
 
     made = set(registry.transact(work))
-    if sweep_id and priority:
+    if sweep_id and made:
         priorities.keep_all([{"id": run.id, "sweep_id": sweep_id} for run in runs if run.id in made], priority)
     return [run.id for run in runs if run.id in made], [run.id for run in runs if run.id not in made]
 

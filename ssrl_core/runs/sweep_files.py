@@ -4,23 +4,27 @@
      priorities: {id: whole number}}
 
 `out` names the runs that somebody stopped or deleted before they had a folder of their own to say it, `priorities` the
-place in the queue of those that have none yet (left out: 0).
+place in the queue of those that have none yet (left out: 0). Several processes write (pages, commands, Optuna, the
+coordinator): whoever reads to change holds `sweeps/.lock` until it is written.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.runs.locks import Lock
 
 if TYPE_CHECKING:
     from ssrl_core.specs.sweep import SweepSpec
 
 Member = tuple[str, int, dict[str, Any]]
+_WAIT_S = 30.0
 
 
 def path_of(sweep_id: str) -> Path:
@@ -45,34 +49,36 @@ def read(sweep_id: str) -> dict[str, Any]:
 
 def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, Any]:
     """Write the file of a sweep; what it says comes back. Runs that were taken out are in again."""
-    data = {
-        "version": 1,
-        "id": sweep_id,
-        "name": sweep.name,
-        "spec": json.dumps(sweep.to_mapping(), ensure_ascii=False),
-        "created_at": _created_at(sweep_id),
-        "runs": [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs],
-        "out": {},
-        "priorities": _before(sweep_id).get("priorities") or {},
-    }
-    _save(sweep_id, data)
+    members = [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
+    with _alone():
+        before = _before(sweep_id)
+        data = {
+            "version": 1,
+            "id": sweep_id,
+            "name": sweep.name,
+            "spec": json.dumps(sweep.to_mapping(), ensure_ascii=False),
+            "created_at": str(before.get("created_at") or stores.utc_now()),
+            "runs": members,
+            "out": {},
+            "priorities": before.get("priorities") or {},
+        }
+        _save(sweep_id, data)
     return data
 
 
 def extend(sweep_id: str, runs: Iterable[Member]) -> None:
     """Add runs to a sweep whose points follow from results."""
-    data = read(sweep_id)
-    data["runs"] += [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
-    _save(sweep_id, data)
+    members = [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
+    with _alone():
+        data = read(sweep_id)
+        data["runs"] += members
+        _save(sweep_id, data)
 
 
 def put_in_place(sweep_id: str, old: str, new: str) -> None:
     """Let another run stand for a member of a sweep."""
-    if not path_of(sweep_id).is_file():
-        return
-    data = stores.read_json(path_of(sweep_id))
-    data["runs"] = [entry | ({"id": new} if entry["id"] == old else {}) for entry in data["runs"]]
-    _save(sweep_id, data)
+    with _changed(sweep_id) as data:
+        data["runs"] = [entry | ({"id": new} if entry["id"] == old else {}) for entry in data.get("runs", [])]
 
 
 def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
@@ -87,27 +93,20 @@ def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
         if run_id in rows:
             of_sweep.setdefault(rows[run_id], []).append(run_id)
     for sweep_id, members in of_sweep.items():
-        if not path_of(sweep_id).is_file():
-            continue
-        data = stores.read_json(path_of(sweep_id))
-        before = dict(data.get("out") or {})
-        out = {run_id: why for run_id, why in before.items() if run_id not in set(members)}
-        data["out"] = out | (dict.fromkeys(members, how) if how else {})
-        if data["out"] != before:
-            _save(sweep_id, data)
+        with _changed(sweep_id) as data:
+            data["out"] = _said_again(data.get("out"), members, how)
 
 
 def prioritise(sweep_id: str, ids: Iterable[str], priority: int) -> None:
     """Note the priority of runs that have no folder yet; nothing where the sweep has no file."""
-    if not path_of(sweep_id).is_file():
-        return
-    data = stores.read_json(path_of(sweep_id))
-    before = dict(data.get("priorities") or {})
-    members = set(ids)
-    kept = {run_id: number for run_id, number in before.items() if run_id not in members}
-    data["priorities"] = kept | (dict.fromkeys(sorted(members), priority) if priority else {})
-    if data["priorities"] != before:
-        _save(sweep_id, data)
+    with _changed(sweep_id) as data:
+        data["priorities"] = _said_again(data.get("priorities"), sorted(ids), priority)
+
+
+def delete(sweep_id: str) -> None:
+    """Remove the file of a sweep, if there is one; nobody who is changing it puts it back."""
+    with _alone():
+        path_of(sweep_id).unlink(missing_ok=True)
 
 
 def each() -> Iterator[dict[str, Any]]:
@@ -128,8 +127,42 @@ def sweep_of_runs() -> dict[str, str]:
     return found
 
 
-def _created_at(sweep_id: str) -> str:
-    return str(_before(sweep_id).get("created_at") or stores.utc_now())
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Nobody else changes the file of a sweep meanwhile.
+
+    Raises:
+        RunError: somebody has been changing one for `_WAIT_S`; or there are no working locks.
+    """
+    folder = stores.models_root() / "sweeps"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = Lock(folder / ".lock")
+    if not lock.take(timeout_s=_WAIT_S):
+        raise RunError(f"{folder}: another process is writing there. Try again in a minute.", where=str(folder))
+    try:
+        yield
+    finally:
+        lock.give_back()
+
+
+@contextmanager
+def _changed(sweep_id: str) -> Iterator[dict[str, Any]]:
+    """What the file says, to be changed in place; written if it was. Where there is no file, nothing is."""
+    with _alone():
+        there = path_of(sweep_id).is_file()
+        data = stores.read_json(path_of(sweep_id)) if there else {}
+        before = dict(data)
+        yield data
+        if there and data != before:
+            _save(sweep_id, data)
+
+
+def _said_again(before: Any, members: Iterable[str], now: Any) -> dict[str, Any]:
+    """What is said of each run, with `now` said of some; nothing is said of those where it is None or 0."""
+    said = dict.fromkeys(members, now)
+    old = before if isinstance(before, dict) else {}
+    others = {run_id: what for run_id, what in old.items() if run_id not in said}
+    return others | (said if now else {})
 
 
 def _before(sweep_id: str) -> dict[str, Any]:

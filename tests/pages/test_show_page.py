@@ -1,5 +1,6 @@
 """The Show page: no word of machine learning before one asks, true numbers, its choices in its address."""
 
+import dataclasses
 import io
 import re
 
@@ -128,7 +129,24 @@ def test_where_no_dose_changes_anything_that_is_said(scene):
     told = show_scene.told(scene, 2, compounds=["idle"], doses=None)
     assert show_words.most_changed(told) is None
     assert "No group's share changes clearly with a dose" in show_words.dose_words(told, told.groups[0], None)
-    assert show_words.more_under(told, told.groups[0]).startswith("About as frequent under every compound")
+    assert show_words.more_under(told, told.groups[0]) == (
+        "No clear difference between any compound and untreated cells."
+    )
+
+
+def test_two_dose_ranges_with_as_many_cells_each_have_their_own_sentence(scene):
+    whole = show_scene.told(scene, 2, compounds=["active"], doses=None)
+    by_dose = np.argsort(np.where(whole.compounds == "active", whole.doses, np.nan), kind="stable")
+    by_dose = by_dose[: int((whole.compounds == "active").sum())]
+    one, other = (
+        dataclasses.replace(whole, kept=whole.control | np.isin(np.arange(len(whole.ids)), own))
+        for own in (by_dose[:12], by_dose[-12:])
+    )
+    assert one.kept.sum() == other.kept.sum()
+    for told in (one, other, one):
+        first = show_words._changes(told, each_dose=False)[0]
+        own = told.kept & (told.compounds == first.compound)
+        assert first.share == pytest.approx(np.mean(told.ids[own] == first.group))
 
 
 def test_the_lead_says_which_cells_these_are_and_the_stains_their_colours(scene):

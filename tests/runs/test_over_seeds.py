@@ -1,5 +1,6 @@
 """Two runs over their seeds: every pair, kept by what the embeddings hold, and a slow twin."""
 
+import dataclasses
 import json
 import statistics
 
@@ -13,6 +14,7 @@ from ssrl_core.errors import Stopped
 from ssrl_core.runs import beside, over_seeds, registry
 from ssrl_core.runs.beside import seeds_of
 from ssrl_core.runs.folder import RunFolder
+from ssrl_core.specs.run import dump_run
 from tests.kit import make_run
 
 FLIPPED = {"name": "flipped", "steps": [{"transform": "horizontal_flip"}]}
@@ -89,10 +91,21 @@ def test_one_more_seed_and_another_embedding_cost_their_own_pairs(sides):
     assert fresh.name != asked.name
 
 
-def test_a_damaged_pair_is_made_again(sides):
+def test_another_evaluated_split_is_another_comparison(sides):
+    first = sides[0][0]
+    over_seeds.make(over_seeds.ask(first, None, 3, 3))
+    spec = RunFolder(first.id).spec()
+    split = dataclasses.replace(spec, evaluate=dataclasses.replace(spec.evaluate, split="val"))
+    (first.path / "spec.yaml").write_text(dump_run(split), encoding="utf-8")
+    asked = over_seeds.ask(RunFolder(first.id), None, 3, 3)
+    assert [pair.read() is None for pair in asked.pairs] == [True, True, False]
+
+
+@pytest.mark.parametrize("text", ["{", '{"version": 2}'])
+def test_a_pair_that_cannot_be_read_is_made_again(sides, text):
     asked = over_seeds.ask(sides[0][0], None, 3, 3)
     over_seeds.make(asked)
-    asked.pairs[0].path.write_text("{")
+    asked.pairs[0].path.write_text(text)
     assert over_seeds.read(asked)[0]["pairs"] == 2
     assert over_seeds.make(asked)[0]["pairs"] == 3
 
@@ -100,6 +113,14 @@ def test_a_damaged_pair_is_made_again(sides):
 def test_a_run_without_seeds_has_nothing_to_compare():
     first, second = seeds((1,))[0], seeds((2,), epochs=7)[0]
     assert over_seeds.ask(first, second, 3, 3).groups == ()
+
+
+def test_siblings_with_more_seeds_than_are_compared_are_never_compared_with_themselves():
+    runs = seeds(range(1, 8))
+    asked = over_seeds.ask(runs[0], runs[6], 3, 3)
+    assert [group.what for group in asked.groups] == ["two seeds of A"]
+    assert all(pair.a.id != pair.b.id for pair in asked.pairs)
+    assert len(asked.pairs) == 10
 
 
 def test_among_thousands_alike_siblings_are_found_by_text(sides, monkeypatch):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import threading
+
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import laying, ordering, priorities, queue, registry, sweep_files, sweeps
+from ssrl_core.runs import bulk, laying, ordering, priorities, queue, registry, sweep_files, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_after import lose_the_registry
 from tests.runs.test_queue import sweep
@@ -68,7 +72,9 @@ def test_the_usual_place_leaves_no_file(queued):
     assert not list((stores.runs_root() / run.id).glob("*priority*"))
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}', '{"version": 2}']
+)
 def test_a_damaged_file_stops_nothing(queued, text):
     run = queued()
     (stores.runs_root() / run.id / priorities.NAME).write_text(text, encoding="utf-8")
@@ -83,3 +89,77 @@ def test_damaged_places_in_a_sweeps_file_stop_nothing(kit_images, said):
     stores.write_json(sweep_files.path_of(asked["id"]), data)
     lose_the_registry()
     assert placed() == dict.fromkeys(asked["runs"], 0)
+
+
+CHANGES = {
+    "prioritise": lambda sweep_id, run_id: sweep_files.prioritise(sweep_id, [run_id], 7),
+    "take out": lambda sweep_id, run_id: sweep_files.take_out([run_id], "stopped", {run_id: sweep_id}),
+    "put in place": lambda sweep_id, run_id: sweep_files.put_in_place(sweep_id, run_id, "another"),
+    "write": lambda sweep_id, run_id: sweep_files.write(sweep_id, sweep(), []),
+}
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_run_added_while_the_sweeps_file_is_changed_is_there_afterwards(kit_images, monkeypatch, how):
+    asked = sweeps.submit(sweep(), start=False)
+    save, others = sweep_files._save, []
+
+    def slowly(sweep_id, data):
+        if not others:
+            others.append(threading.Thread(target=sweep_files.extend, args=(sweep_id, [("new", 1, {})])))
+            others[0].start()
+            others[0].join(timeout=1.0)
+        save(sweep_id, data)
+
+    monkeypatch.setattr(sweep_files, "_save", slowly)
+    CHANGES[how](asked["id"], asked["runs"][0])
+    others[0].join()
+    data = sweep_files.read(asked["id"])
+    assert data["runs"][-1]["id"] == "new"
+    assert {
+        "prioritise": data["priorities"].get(asked["runs"][0]) == 7,
+        "take out": data["out"] == {asked["runs"][0]: "stopped"},
+        "put in place": data["runs"][0]["id"] == "another",
+        "write": len(data["runs"]) == 1,
+    }[how]
+
+
+def test_a_sweep_that_is_deleted_and_asked_for_again_has_the_usual_place(kit_images):
+    asked = sweeps.submit(sweep(), priority=3, start=False)["runs"]
+    bulk.delete_all(asked)
+    sweeps.submit(sweep(), start=False)
+    before = placed()
+    assert before == dict.fromkeys(asked, 0)
+    lose_the_registry()
+    assert placed() == before
+
+
+def test_two_sessions_of_one_page_may_place_a_run_at_once(queued, monkeypatch):
+    run, put, others = queued(), os.replace, []
+
+    def while_another_does(source, target):
+        if not others:
+            others.append(threading.Thread(target=priorities.keep, args=(run.id, 2)))
+            others[0].start()
+            others[0].join()
+        put(source, target)
+
+    monkeypatch.setattr(os, "replace", while_another_does)
+    priorities.keep(run.id, 7)
+    assert priorities.kept(run.id) == 7
+    assert not list(run.path.glob("*.tmp"))
+
+
+def test_a_full_disk_leaves_the_place_that_was_there_and_nothing_beside_it(queued, monkeypatch):
+    run = queued()
+    priorities.keep(run.id, 2)
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(OSError, match="full"):
+            priorities.keep(run.id, 7)
+    assert priorities.kept(run.id) == 2
+    assert not list(run.path.glob(".priority*"))
