@@ -94,7 +94,6 @@ def _unpacked_for_now(src: Source) -> Iterator[None]:
 
 
 def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: Report | None) -> Outcome:
-    from ssrl_core.datasets.cells.whole_fields import holds_zarr, read_whole_fields
     from ssrl_core.datasets.readers.listing import read_tree
     from ssrl_core.datasets.readers.tables import read_table
 
@@ -102,10 +101,8 @@ def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: 
         tree: Tree = FileTree([_existing(path) for path in src])
         return read_tree(tree, fit, label, report)
     path = _existing(src)
-    if holds_zarr(path):
-        return read_whole_fields(path, fit, label, report)
     if path.is_dir():
-        return read_tree(FolderTree(path), fit, label, report)
+        return _of_tree(FolderTree(path), path, fit, label, report)
     kind = path.suffix.lower()
     if kind == ".npz":
         outcome = read_npz(path, layout=layout, label=label, report=report)
@@ -113,10 +110,23 @@ def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: 
     if layout is not None:
         raise SpecError(where="data import", field="--layout", rule="given for an .npz only", value=layout)
     if kind == ".zip":
-        return read_tree(ZipTree(path), fit, label, report)
+        return _of_tree(ZipTree(path), path, fit, label, report)
     if kind in TABLES:
         return read_table(FolderTree(path.parent), path.name, fit, label, report)
     return read_tree(FileTree([path]), fit, label, report)
+
+
+def _of_tree(tree: FolderTree | ZipTree, path: Path, fit: Fit, label: str | None, report: Report | None) -> Outcome:
+    """The image files of a folder or a zip; where there are none, but OME-Zarr, its fields."""
+    from ssrl_core.datasets.cells.whole_fields import read_whole_fields
+    from ssrl_core.datasets.readers.images import is_image
+    from ssrl_core.datasets.readers.listing import read_tree
+
+    if not tree.zarrs or any(is_image(file) for file in tree.files):
+        return read_tree(tree, fit, label, report)
+    if isinstance(tree, ZipTree):
+        tree.close()
+    return read_whole_fields(path, fit, label, report)
 
 
 def _renamed(table: pd.DataFrame) -> pd.DataFrame:

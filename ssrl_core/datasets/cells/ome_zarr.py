@@ -22,10 +22,10 @@ from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.readers.channel_facts import Said, of_omero
 from ssrl_core.datasets.readers.tiff import MAX_VALUES
+from ssrl_core.datasets.readers.trees import ZARR_HEADS
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-_HEADS = ("zarr.json", ".zattrs", ".zgroup")
 _OLD_AXES = ("t", "c", "z", "y", "x")  # of versions that do not name them
 
 
@@ -55,7 +55,7 @@ class ZarrFacts:
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr group or array."""
-    return path.is_dir() and any((path / name).is_file() for name in _HEADS)
+    return path.is_dir() and any((path / name).is_file() for name in ZARR_HEADS)
 
 
 @contextmanager
