@@ -102,8 +102,8 @@ def zarr_facts(path: Path) -> ZarrFacts:
     scales = _scales(path)
     array = _array(path, scales)
     sizes = dict(zip(_axes(scales), array.shape, strict=True))
-    channels, whole = sizes.get("c", 1), np.dtype(array.dtype).kind in "iu"
-    said = of_omero((_attributes(path).get("omero") or {}).get("channels") or [], channels, whole=whole)
+    channels, omero = sizes.get("c", 1), _attributes(path).get("omero") or {}
+    said = of_omero(omero.get("channels") or [], channels, np.dtype(array.dtype))
     return ZarrFacts(sizes.get("t", 1), channels, said, _pixel_um(scales), sizes.get("z", 1))
 
 
