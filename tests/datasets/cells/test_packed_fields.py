@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import threading
 import time
 import zipfile
@@ -158,3 +159,40 @@ def test_a_collection_of_which_nothing_can_be_read_says_why(tmp_path):
     (root / "0" / ".zattrs").write_text(json.dumps(["no"]), encoding="utf-8")
     with pytest.raises(DataError, match=r"many\.zarr/0: its metadata are not those of OME-Zarr"):
         list_fields(root)
+
+
+def _names_outside(root, by, secret, way):
+    """A plate, or a collection, whose second image is named by a path that leads out of it."""
+
+    def place(below):
+        return str(secret) if way == "absolute" else os.path.relpath(secret, below)
+
+    first = root / "B" / "1" / "0" if by in ("wells", "images") else root / "0"
+    write_image(first, np.full((1, 9, 9), 1, np.uint8), "cyx", layout=2)
+    if by in ("wells", "images"):
+        set_attributes(root / "B" / "1", {"well": {"images": [{"path": "0"}]}}, layout=2)
+        set_attributes(root / "A" / "1", {"well": {"images": [{"path": place(root / "A" / "1")}]}}, layout=2)
+        wells = [{"path": "B/1"}, {"path": place(root) if by == "wells" else "A/1"}]
+        set_attributes(root, {"plate": {"wells": wells}}, layout=2)
+        return
+    scales = {"axes": [{"name": axis} for axis in "cyx"], "datasets": [{"path": f"{place(root / '1')}/0"}]}
+    set_attributes(root / "1", {"multiscales": [scales]}, layout=2)
+    set_attributes(root / "OME", {"series": ["0", place(root) if by == "series" else "1"]}, layout=2)
+    set_attributes(root, {"bioformats2raw.layout": 3}, layout=2)
+
+
+@pytest.mark.parametrize(
+    ("by", "way"),
+    [(by, way) for by in ("series", "wells", "images", "datasets") for way in ("absolute", "..")
+     if (by, way) != ("wells", "absolute")],  # the slash before a well's path is taken away
+)  # fmt: skip
+def test_what_is_named_outside_the_folder_is_not_read(tmp_path, by, way):
+    """A file that was sent must not show what else lies on the machine that reads it."""
+    secret, root = tmp_path / "secret.zarr", tmp_path / "in" / "sent.zarr"
+    write_image(secret, np.full((1, 9, 9), 200, np.uint8), "cyx", layout=2)
+    set_attributes(secret, {"well": {"images": [{"path": ""}]}}, layout=2)
+    _names_outside(root, by, secret, way)
+    listed = list_fields(root)
+    assert [int(read_field(row).max()) for row in listed.fields] == [1]
+    (skipped,) = listed.skipped
+    assert re.fullmatch(r"it names '.*secret\.zarr(/0)?', which lies outside it", skipped["reason"])
