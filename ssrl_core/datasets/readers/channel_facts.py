@@ -102,7 +102,7 @@ def _of_imagej(said: Mapping[str, Any], count: int, dtype: np.dtype[Any]) -> lis
     for i in range(count):
         name = labels[i] if len(labels) == count else ""
         colour = _last_of(tables[i]) if len(tables) == count else ""
-        window = _window(*ranges[2 * i : 2 * i + 2], dtype) if len(ranges) == 2 * count else None
+        window = _window(ranges[2 * i], ranges[2 * i + 1], dtype) if len(ranges) == 2 * count else None
         found.append(Channel(name, colour, window))
     return found
 
