@@ -13,7 +13,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ssrl_core import stores
@@ -109,8 +109,9 @@ def sweep() -> None:
     """Remove what imports and uploads left that were never finished, a week later."""
     for kind in (".unpacked-*", ".upload-*"):
         for folder in stores.data_root().glob(kind):
-            if time.time() - folder.stat().st_mtime > _KEPT_S:
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(FileNotFoundError):  # another process cleared it away
+                if time.time() - folder.stat().st_mtime > _KEPT_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _unpack_whole(archive: Path, folder: Path) -> None:
