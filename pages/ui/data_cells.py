@@ -22,7 +22,7 @@ from ssrl_core.datasets.cells.field_folders import top_of
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
-from ssrl_core.datasets.readers.unpacking import unpack
+from ssrl_core.datasets.readers.unpacking import is_zip, unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 MOST_SHOWN = 6
@@ -46,7 +46,7 @@ def form() -> None:
         source = _source()
         if source is None:
             return
-        listed = _listed(source, _stamp(Path(source)))
+        listed = _fields(source)
     except SSRLError as error:
         frame.show_error(error)
         return
@@ -118,7 +118,24 @@ def _laid(path: Path) -> None:
         path.unlink()
 
 
-@st.cache_data(max_entries=8, show_spinner="Reading the list of fields")
+def _fields(source: str) -> FieldList:
+    """The fields; read again where an import has taken away what a zip was unpacked to."""
+    path = Path(source)
+    with st.spinner(_waiting(path)):
+        listed = _listed(source, _stamp(path))
+        if not listed.base.is_dir():
+            _listed.clear()
+            listed = _listed(source, _stamp(path))
+    return listed
+
+
+def _waiting(path: Path) -> str:
+    if not is_zip(path):
+        return "Reading the list of fields"
+    return f"Unpacking {path.name}, {max(1, path.stat().st_size // 1_000_000):,} MB, and reading its list of fields"
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
 def _listed(source: str, stamp: float) -> FieldList:
     return list_fields(source)
 

@@ -39,11 +39,11 @@ def _row(imageset: ImageSet, place: int, channel: Channel) -> Channel:
         new_colour = st.color_picker("Colour", channel.colour, key=f"{key}-colour", disabled=not many)
     with black:
         new_low = st.number_input(
-            "Black", 0.0, None, said[0], key=f"{key}-black", placeholder=f"{low:.4g}", format="%g"
+            "Black", None, None, said[0], key=f"{key}-black", placeholder=f"{low:.4g}", format="%g"
         )
     with full:
         new_high = st.number_input(
-            "Full", 0.0, None, said[1], key=f"{key}-full", placeholder=f"{high:.4g}", format="%g"
+            "Full", None, None, said[1], key=f"{key}-full", placeholder=f"{high:.4g}", format="%g"
         )
     return Channel(new_name, new_colour, _window(new_low, new_high, top))
 

@@ -16,6 +16,7 @@ from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.peeking import label_columns
 from ssrl_core.datasets.readers.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
 from ssrl_core.datasets.readers.images import SUFFIXES
+from ssrl_core.datasets.readers.unpacking import sweep
 from ssrl_core.errors import SSRLError
 
 KINDS = ["zip", "npz", "csv", "tsv", "parquet", *(suffix[1:] for suffix in SUFFIXES)]
@@ -27,8 +28,15 @@ _BLOCK = 1 << 22
 
 def button() -> None:
     """The page's one primary action."""
+    _swept()
     if st.button("Import images", icon=":material/add_photo_alternate:", type="primary", key="data-import"):
         _dialog()
+
+
+@st.cache_resource(show_spinner=False)
+def _swept() -> None:
+    """Once a server: what was left by one that was killed."""
+    sweep()
 
 
 @st.dialog("Import images", width="large")

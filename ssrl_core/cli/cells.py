@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ssrl_core.cli.name_lists import names_in
 from ssrl_core.cli.output import leaf
 from ssrl_core.cli.pairs import several
 from ssrl_core.cli.steps import Steps
@@ -32,7 +33,9 @@ def register_cells(data: Any) -> None:
     )
     cells.add_argument("--title", help="the name for people")
     cells.add_argument("--nuclei", metavar="CH", help="the channel that holds the nuclei (default: the first)")
-    cells.add_argument("--channels", metavar="A,B,C", help="which channels, in which order (default: all)")
+    cells.add_argument(
+        "--channels", metavar="A,B,C", help="which channels, in which order; one with a comma in quotes (default: all)"
+    )
     cells.add_argument(
         "--where", metavar="COLUMN=V,V", action="append", default=[], help="only fields with these values; repeatable"
     )
@@ -118,7 +121,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         args.fields,
         args.name,
         nuclei=args.nuclei,
-        channels=[c.strip() for c in args.channels.split(",")] if args.channels else None,
+        channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
         settings=settings,
         where=several(args.where, where="data cells"),
         label=args.label,

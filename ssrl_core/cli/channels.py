@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from ssrl_core.cli.name_lists import names_in
 from ssrl_core.cli.output import leaf, table
 from ssrl_core.errors import SpecError
 
@@ -25,7 +26,9 @@ def register_channels(data: Any) -> None:
         ),
     )
     channels.add_argument("name", metavar="N", help="the image set's name")
-    channels.add_argument("--names", metavar="A,B,C", help="a name for each channel, in their order")
+    channels.add_argument(
+        "--names", metavar="A,B,C", help="a name for each channel, in their order; one with a comma in quotes"
+    )
     channels.add_argument("--colours", metavar="#RRGGBB,…", help="a colour for each channel, in their order")
     channels.add_argument(
         "--windows",
@@ -39,7 +42,8 @@ def _channels(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.channels import as_json, changed
 
     imageset = store.load(args.name)
-    names, colours, windows = _parts(args.names), _parts(args.colours), _windows(args.windows)
+    names = names_in(args.names, where=_WHERE, field="--names") if args.names is not None else None
+    colours, windows = _parts(args.colours), _windows(args.windows)
     if any(value is not None for value in (names, colours, windows)):
         shown = changed(imageset.channels, names=names, colours=colours, windows=windows, where=_WHERE)
         imageset = store.set_channels(args.name, shown)

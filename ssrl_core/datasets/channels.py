@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -99,8 +100,9 @@ def _checked_window(window: Sequence[float] | None, where: str) -> tuple[float, 
     if window is None:
         return None
     low, high = (float(v) for v in window) if len(window) == 2 else (0.0, 0.0)
-    if not low < high < float("inf"):
-        raise SpecError(where=where, field="windows", rule="black and full value, black first", value=list(window))
+    if not -math.inf < low < high < math.inf:
+        rule = "two pixel values, that of black below that of full"
+        raise SpecError(where=where, field="windows", rule=rule, value=list(window))
     return low, high
 
 

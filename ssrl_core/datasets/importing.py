@@ -19,7 +19,7 @@ from ssrl_core.datasets.readers.npz import read_npz
 from ssrl_core.datasets.readers.outcome import Outcome
 from ssrl_core.datasets.readers.tables import TABLES
 from ssrl_core.datasets.readers.trees import FileTree, FolderTree, Tree, ZipTree
-from ssrl_core.datasets.readers.unpacking import forget
+from ssrl_core.datasets.readers.unpacking import forget, laid_open
 from ssrl_core.errors import DataError, SpecError
 
 Source = str | Path | Sequence[str | Path]
@@ -63,8 +63,8 @@ def import_source(
     """
     stores.check_slug(name, where="data import")
     check_free(name)
-    with held(name), _unpacked_for_now(src):
-        outcome = _read(src, Fit.asked(size, fit), label, layout, report)
+    with held(name), _unpacked_for_now(src, name):
+        outcome = _read(src, name, Fit.asked(size, fit), label, layout, report)
         for note in outcome.notes:
             told(report)(0, 0, note)
         return create(
@@ -84,17 +84,16 @@ def import_source(
 
 
 @contextmanager
-def _unpacked_for_now(src: Source) -> Iterator[None]:
+def _unpacked_for_now(src: Source, name: str) -> Iterator[None]:
     """What a zip was unpacked to goes, whatever happens."""
     try:
         yield
     finally:
         if isinstance(src, str | Path):
-            forget(Path(src).expanduser())
+            forget(Path(src).expanduser(), name)
 
 
-def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: Report | None) -> Outcome:
-    from ssrl_core.datasets.cells.whole_fields import holds_zarr, read_whole_fields
+def _read(src: Source, name: str, fit: Fit, label: str | None, layout: str | None, report: Report | None) -> Outcome:
     from ssrl_core.datasets.readers.listing import read_tree
     from ssrl_core.datasets.readers.tables import read_table
 
@@ -102,10 +101,8 @@ def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: 
         tree: Tree = FileTree([_existing(path) for path in src])
         return read_tree(tree, fit, label, report)
     path = _existing(src)
-    if holds_zarr(path):
-        return read_whole_fields(path, fit, label, report)
     if path.is_dir():
-        return read_tree(FolderTree(path), fit, label, report)
+        return _of_tree(FolderTree(path), path, name, fit, label, report)
     kind = path.suffix.lower()
     if kind == ".npz":
         outcome = read_npz(path, layout=layout, label=label, report=report)
@@ -113,10 +110,26 @@ def _read(src: Source, fit: Fit, label: str | None, layout: str | None, report: 
     if layout is not None:
         raise SpecError(where="data import", field="--layout", rule="given for an .npz only", value=layout)
     if kind == ".zip":
-        return read_tree(ZipTree(path), fit, label, report)
+        return _of_tree(ZipTree(path), path, name, fit, label, report)
     if kind in TABLES:
         return read_table(FolderTree(path.parent), path.name, fit, label, report)
     return read_tree(FileTree([path]), fit, label, report)
+
+
+def _of_tree(
+    tree: FolderTree | ZipTree, path: Path, name: str, fit: Fit, label: str | None, report: Report | None
+) -> Outcome:
+    """The image files of a folder or a zip; where there are none, but OME-Zarr, its fields."""
+    from ssrl_core.datasets.cells.whole_fields import read_whole_fields
+    from ssrl_core.datasets.readers.images import is_image
+    from ssrl_core.datasets.readers.listing import read_tree
+
+    if not tree.zarrs or any(is_image(file) for file in tree.files):
+        return read_tree(tree, fit, label, report)
+    if isinstance(tree, ZipTree):
+        tree.close()
+        laid_open(path, name)
+    return read_whole_fields(path, fit, label, report)
 
 
 def _renamed(table: pd.DataFrame) -> pd.DataFrame:

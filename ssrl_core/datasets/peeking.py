@@ -45,7 +45,7 @@ class _OneFile:
     """A tree of one file that is open already."""
 
     def __init__(self, name: str, file: BinaryIO) -> None:
-        self.where, self.files, self._file = name, [name], _KeptOpen(file)
+        self.where, self.files, self.zarrs, self._file = name, [name], (), _KeptOpen(file)
 
     def open(self, path: str) -> BinaryIO:
         """See Tree."""

@@ -95,3 +95,14 @@ def test_an_import_that_was_killed_goes_on_where_it_was(tmp_path):
     made = store.load("screen")
     assert made.table["source"].nunique() == 10
     assert not shards.exists()
+
+
+def test_channels_whose_names_have_commas_are_chosen_in_quotes(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 200, (2, 60, 60)).astype(np.uint16)
+    meta = {"axes": "CYX", "Channel": {"Name": ["DAPI, 405", "actin"]}}
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, photometric="minisblack", metadata=meta)
+    words = ("data", "cells", str(tmp_path / "a.ome.tif"), "--name", "none", "--size", "32")
+    code, said = _run(capsys, *words, "--channels", "DAPI, 405,actin")
+    assert (code, said["error"]["field"]) == (2, "--channels")
+    code, said = _run(capsys, *words, "--channels", 'actin,"DAPI, 405"')
+    assert "not one cell was found" in said["error"]["message"]

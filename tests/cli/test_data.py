@@ -83,10 +83,17 @@ def test_channels_are_shown_and_changed(run):
     assert _document(out)["data"]["channels"][0] == {"name": "DNA", "colour": "#0000ff", "window": [5.0, 90.0]}
     assert [channel.name for channel in store.load("kit").channels] == ["DNA", "actin", "ER"]
     assert "5..90" in run("data", "channels", "kit")[1]
-    for bad in (("--names", "a,b"), ("--windows", "5,6,7"), ("--colours", "blue,red,green")):
+    for bad in (
+        ("--names", "a,b"),
+        ("--windows", "5,6,7"),
+        ("--windows=-inf:5,auto,auto",),
+        ("--colours", "blue,red,green"),
+    ):
         code, out, _ = run("data", "channels", "kit", *bad, "--json")
         assert (code, _document(out)["ok"]) == (2, False)
     assert [channel.name for channel in store.load("kit").channels] == ["DNA", "actin", "ER"]
+    assert run("data", "channels", "kit", "--names", '"DAPI, 405",actin,ER')[0] == 0
+    assert [channel.name for channel in store.load("kit").channels] == ["DAPI, 405", "actin", "ER"]
 
 
 def test_options_reach_the_import(run, tmp_path):

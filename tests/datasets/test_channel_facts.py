@@ -148,7 +148,7 @@ def test_a_file_for_each_channel_gives_its_colour(tmp_path):
 
 
 def test_windows_speak_of_whole_numbers_as_they_are_kept(tmp_path):
-    assert of_omero(OMERO, 2, whole=False)[0].window is None
+    assert of_omero(OMERO, 2, np.dtype("float32"))[0].window is None
     deep, flat = tmp_path / "in" / "a.tif", tmp_path / "in" / "b.tif"
     deep.parent.mkdir()
     meta = {"axes": "CYX", "Labels": ["DNA", "ER"], "Ranges": (10.0, 150.0, 0.0, 90.0)}
@@ -165,8 +165,49 @@ def test_damaged_metadata_say_nothing(text):
 
 def test_odd_omero_says_nothing():
     odd = [{"label": None, "color": "blue", "window": {"start": "x"}}, {"label": "b", "color": 7}]
-    assert of_omero(odd, 2, whole=True) == ()
-    assert of_omero(OMERO, 3, whole=True) == ()
+    assert of_omero(odd, 2, np.dtype("uint16")) == ()
+    assert of_omero(OMERO, 3, np.dtype("uint16")) == ()
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        {"min": 0, "max": 65535},
+        {"min": 10, "max": 90},
+        {"start": 0, "end": 65535},
+        {"start": 0, "end": 4095, "min": 0, "max": 4095},
+        {"start": None, "end": 90, "min": 0, "max": 200},
+        {"end": 90, "max": 200},
+        {"start": float("-inf"), "end": 5},
+        {"start": 5, "end": float("inf")},
+        {"start": float("nan"), "end": 5},
+        {"start": [1], "end": 5},
+        {"start": 9, "end": 5},
+        [0, 90],
+        "wide",
+    ],
+)
+def test_a_window_that_says_nothing_of_the_pixels_is_not_taken(tmp_path, window):
+    _zarr(tmp_path / "a.zarr", _pixels(), [{"label": "DNA", "window": window}, OMERO[1]])
+    made = import_source(tmp_path / "a.zarr", "plain")
+    assert [(c.name, c.window) for c in made.channels] == [("DNA", None), ("Mito", None)]
+
+
+def test_a_window_below_zero_and_one_at_the_ends_of_8_bit_are_told_apart():
+    said = [{"label": "a", "window": {"start": -5, "end": 90}}, {"label": "b", "window": {"start": 0, "end": 255}}]
+    assert [c.window for c in of_omero(said, 2, np.dtype("uint16"))] == [(-5, 90), (0, 255)]
+    assert [c.window for c in of_omero(said, 2, np.dtype("uint8"))] == [(-5, 90), None]
+
+
+def test_ranges_of_fractions_do_not_speak_of_the_values_that_are_kept(tmp_path):
+    (tmp_path / "in").mkdir()
+    values = np.random.default_rng(0).uniform(0, 1, (2, 20, 20)).astype(np.float32)
+    meta = {"axes": "CYX", "Labels": ["DNA", "ER"], "Ranges": (0.0, 0.5, 0.0, 0.9)}
+    tifffile.imwrite(tmp_path / "in" / "a.tif", values, imagej=True, metadata=meta)
+    wanted = [Channel("DNA", ""), Channel("ER", "")]
+    assert list_fields(tmp_path / "in").as_channels(windows=True) == wanted
+    made = import_source(tmp_path / "in", "fractions")
+    assert [(c.name, c.window) for c in made.channels] == [("DNA", None), ("ER", None)]
 
 
 def test_channels_are_changed_and_the_pictures_with_them():
@@ -192,6 +233,8 @@ def test_channels_are_changed_and_the_pictures_with_them():
         ({"colours": ["red", "#000000", "#000000"]}, "colours"),
         ({"windows": [(5, 5), None, None]}, "windows"),
         ({"windows": [(5, float("nan")), None, None]}, "windows"),
+        ({"windows": [(float("-inf"), 5), None, None]}, "windows"),
+        ({"windows": [(5, float("inf")), None, None]}, "windows"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_and_nothing_changes(bad, field):

@@ -121,3 +121,15 @@ def test_kept_and_dropped_nuclei_have_lines_of_their_own():
     both = overlay_html(np.arange(1600.0).reshape(40, 40), labels, {1, 2})
     one = overlay_html(np.arange(1600.0).reshape(40, 40), labels, {1})
     assert both != one
+
+
+def test_a_second_import_from_a_zip_sees_its_fields_again(tmp_path):
+    archive = str(zipped(plate(tmp_path / "p7.zarr"), tmp_path / "plate.zip"))
+    test = opened(**{"cells-path": archive, "cells-size": 40, "cells-name": "first"})
+    test.button(key="cells-now").click().run()
+    assert store.is_ready("first")
+    again = opened(**{"cells-path": archive, "cells-size": 40, "cells-name": "second"})
+    assert not again.warning
+    assert "with the outlines of its nuclei" in text_of(again)
+    again.button(key="cells-now").click().run()
+    assert store.load("second").count == store.load("first").count

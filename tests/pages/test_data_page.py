@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui import data_facts, data_import, data_samples
 from ssrl_core import stores
 from ssrl_core.datasets import fetching, peeking, store
+from ssrl_core.datasets.channels import changed
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 from tests.kit import ROOT, make_imageset
@@ -99,6 +100,16 @@ def test_names_and_colours_of_channels_are_changed_on_the_page(page):
     click(test, "FormSubmitter:data-channels-form-kit-Keep")
     assert "names must be different for each channel" in test.warning[0].value
     assert store.load("kit").channels[0].name == "Hoechst"
+
+
+def test_a_display_window_below_zero_is_shown_and_kept(page):
+    made = make_imageset(12, c=2, side=8)
+    store.set_channels("kit", changed(made.channels, windows=[(-5, 100), None], where="t"))
+    test = page("kit")
+    assert test.number_input(key="data-channel-kit-0-black").value == -5
+    test.number_input(key="data-channel-kit-1-black").set_value(-2.5)
+    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    assert [c.window for c in store.load("kit").channels] == [(-5, 100), (-2.5, float(made.max_value))]
 
 
 @pytest.mark.parametrize(("n", "classes"), [(1, 1), (2, 1), (2, 0), (5, 1)])

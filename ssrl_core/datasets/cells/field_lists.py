@@ -20,7 +20,7 @@ from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.readers import images
 from ssrl_core.datasets.readers.tables import TABLES
 from ssrl_core.datasets.readers.unpacking import laid_open
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError, SpecError, SSRLError
 
 
 def list_fields(
@@ -61,10 +61,16 @@ def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> F
     folder = laid_open(path)
     try:
         listed = _of_folder(top_of(folder), channels, nuclei)
-    except DataError as error:
-        raise DataError(error.message.replace(str(folder), str(path))) from error
+    except (DataError, SpecError) as error:
+        raise _elsewhere(error, str(folder), str(path)) from error
     listed.where = str(path)
     return listed
+
+
+def _elsewhere(error: SSRLError, inner: str, known: str) -> SSRLError:
+    """The same error, of the path that the user knows."""
+    said, where = error.message.replace(inner, known), error.where.replace(inner, known)
+    return type(error)(said, where=where, field=error.field, rule=error.rule, value=error.value, remedy=error.remedy)
 
 
 def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:

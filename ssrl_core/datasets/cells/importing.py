@@ -29,7 +29,7 @@ from ssrl_core.datasets.creation import check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report, told
-from ssrl_core.datasets.readers.unpacking import forget
+from ssrl_core.datasets.readers.unpacking import needed
 from ssrl_core.errors import DataError
 
 _VERSION = 1  # raised when the same fields and settings would give other cells
@@ -84,12 +84,12 @@ def import_fields(
     asked = settings or CellSettings()
     asked = (asked if size is None else replace(asked, size=size)).checked()
     require(asked.nuclei.detector)
-    listed = list_fields(source, channels=channels, nuclei=nuclei, where=where)
-    if not listed.fields:
-        raise DataError(_nothing(listed, listed.skipped))
-    asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
-    say = told(report)
-    with held(name):
+    with held(name), needed(Path(source).expanduser(), name):
+        listed = list_fields(source, channels=channels, nuclei=nuclei, where=where)
+        if not listed.fields:
+            raise DataError(_nothing(listed, listed.skipped))
+        asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
+        say = told(report)
         shards = Shards(name, _key(listed, asked))
         kept = shards.begin()
         with Cutters(shards, asked, len(listed.fields), workers) as cutters:
@@ -117,7 +117,6 @@ def import_fields(
         )
         assembly.write_report(imageset.folder)
         shards.remove()
-    forget(Path(source).expanduser())
     return imageset
 
 

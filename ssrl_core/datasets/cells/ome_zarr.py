@@ -21,11 +21,12 @@ import numpy as np
 from ssrl_core.datasets.cells.field_pixels import field_pixels
 from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.readers.channel_facts import Said, of_omero
+from ssrl_core.datasets.readers.limits import leads_out
 from ssrl_core.datasets.readers.tiff import MAX_VALUES
+from ssrl_core.datasets.readers.trees import ZARR_HEADS
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-_HEADS = ("zarr.json", ".zattrs", ".zgroup")
 _OLD_AXES = ("t", "c", "z", "y", "x")  # of versions that do not name them
 
 
@@ -55,7 +56,7 @@ class ZarrFacts:
 
 def is_zarr(path: Path) -> bool:
     """Whether a folder is a Zarr group or array."""
-    return path.is_dir() and any((path / name).is_file() for name in _HEADS)
+    return path.is_dir() and any((path / name).is_file() for name in ZARR_HEADS)
 
 
 @contextmanager
@@ -102,8 +103,8 @@ def zarr_facts(path: Path) -> ZarrFacts:
     scales = _scales(path)
     array = _array(path, scales)
     sizes = dict(zip(_axes(scales), array.shape, strict=True))
-    channels, whole = sizes.get("c", 1), np.dtype(array.dtype).kind in "iu"
-    said = of_omero((_attributes(path).get("omero") or {}).get("channels") or [], channels, whole=whole)
+    channels, omero = sizes.get("c", 1), _attributes(path).get("omero") or {}
+    said = of_omero(omero.get("channels") or [], channels, np.dtype(array.dtype))
     return ZarrFacts(sizes.get("t", 1), channels, said, _pixel_um(scales), sizes.get("z", 1))
 
 
@@ -138,9 +139,9 @@ def _of_plate(path: Path, plate: Mapping[str, Any], damaged: list[tuple[Path, st
     name = str(plate.get("name") or path.name.removesuffix(".zarr").removesuffix(".ome"))
     for well in plate.get("wells") or []:
         place = str(well.get("path", "")).strip("/")
-        if not place or not is_zarr(path / place):
-            continue
         try:
+            if not place or not is_zarr(_below(path, place)):
+                continue
             with _understood():
                 found += _of_well(path / place, {"plate": name, "well": _well_name(place)})
         except DataError as error:
@@ -155,9 +156,10 @@ def _of_collection(path: Path, damaged: list[tuple[Path, str]] | None) -> list[Z
     series = _attributes(path / "OME").get("series") or []
     found: list[ZarrImage] = []
     for name in series or sorted((p.name for p in path.iterdir() if p.name.isdigit()), key=int):
-        place = path / str(name)
+        place = path / "OME"  # where a bad name stands
         try:
             with _understood():
+                place = _below(path, name)
                 if "multiscales" in _attributes(place):
                     found.append(ZarrImage(place))
                 elif series:
@@ -172,9 +174,16 @@ def _of_collection(path: Path, damaged: list[tuple[Path, str]] | None) -> list[Z
 def _of_well(path: Path, columns: Mapping[str, Any]) -> list[ZarrImage]:
     images = (_attributes(path).get("well") or {}).get("images") or []
     return [
-        ZarrImage(path / str(image.get("path", "")), {**columns, "site": site})
+        ZarrImage(_below(path, image.get("path", "")), {**columns, "site": site})
         for site, image in enumerate(images, start=1)
     ]
+
+
+def _below(path: Path, name: Any) -> Path:
+    """What a folder's metadata name in it; they may come from anywhere, and name nothing else."""
+    if leads_out(str(name)):
+        raise DataError(f"it names {str(name)!r}, which lies outside it")
+    return path / str(name)
 
 
 def _well_name(place: str) -> str:
@@ -227,7 +236,7 @@ def _axes(scales: Mapping[str, Any]) -> tuple[str, ...]:
 def _array(path: Path, scales: Mapping[str, Any]) -> Any:
     """The array of full resolution."""
     zarr = _package()
-    place = path / str(scales["datasets"][0]["path"])
+    place = _below(path, scales["datasets"][0]["path"])
     try:
         array = zarr.open_array(str(place), mode="r")
     except Exception as error:  # zarr raises its own, ValueError, KeyError, OSError on what is no array

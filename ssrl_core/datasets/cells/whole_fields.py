@@ -10,29 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.field_folders import entries
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
-from ssrl_core.datasets.cells.ome_zarr import is_zarr
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.readers.fitting import DEFAULT_SIZE, Fit, fitted
 from ssrl_core.datasets.readers.outcome import Outcome
-from ssrl_core.datasets.readers.trees import ZipTree
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-_HEADS = ("zarr.json", ".zattrs", ".zgroup")
-
-
-def holds_zarr(path: Path) -> bool:
-    """Whether a folder, or a zip of one, holds an OME-Zarr folder.
-
-    Raises:
-        DataError: a zip that may not be read.
-    """
-    if path.is_dir():
-        return any(is_zarr(entry) for entry in entries(path))
-    return path.suffix.lower() == ".zip" and ZipTree(path).names_one_of(_HEADS)
 
 
 def read_whole_fields(path: Path, fit: Fit, label: str | None, report: Report | None) -> Outcome:

@@ -1,7 +1,8 @@
 """What files say of their channels: names, colours and display windows, from OME-XML, ImageJ and OME-Zarr.
 
 A colour that all channels share, or black, tells nothing apart and counts as not said; so does a window that is the
-whole range, a name that two channels share, and ImageJ's label of a slice.
+whole range, a name that two channels share, and ImageJ's label of a slice. Windows of fractions do not hold: pixels
+are kept as whole numbers.
 
 Source:
     OME data model, Channel Name/Fluor/Color (32 bit, red first); NGFF `omero.channels` (label, color, window); the
@@ -10,14 +11,18 @@ Source:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.readers.ome_planes import images_of, tag
 
+_MOST_KEPT = 65535  # of whatever type, pixels are kept as 8 or 16 bit
 Said = tuple[Channel, ...]  # one for each channel; "" or None where nothing is said; () = nothing at all
 _SLICE = re.compile(r"\b[czt]:\d|\.(?:tiff?|czi|nd2|lif|lsm|oi[bf]|stk|dv|png|jpe?g)\b", re.IGNORECASE)
 
@@ -27,7 +32,7 @@ def of_tiff(tiff: Any, count: int) -> Said:
     if tiff.is_ome and tiff.ome_metadata:
         return told(of_ome_xml(tiff.ome_metadata), count)
     if tiff.is_imagej and tiff.imagej_metadata:
-        return told(_of_imagej(tiff.imagej_metadata, count), count)
+        return told(_of_imagej(tiff.imagej_metadata, count, np.dtype(tiff.series[0].dtype)), count)
     return ()
 
 
@@ -40,18 +45,24 @@ def of_ome_xml(text: str) -> list[Channel]:
     return [Channel((c.get("Name") or c.get("Fluor") or "").strip(), _of_number(c.get("Color"))) for c in found]
 
 
-def of_omero(channels: Iterable[Mapping[str, Any]], count: int, *, whole: bool) -> Said:
+def of_omero(channels: Iterable[Mapping[str, Any]], count: int, dtype: np.dtype[Any]) -> Said:
     """The channels of `omero` in an OME-Zarr group.
 
     Args:
-        whole: whether the pixels are whole numbers, so that a window speaks of the values as they are kept.
+        dtype: of the pixels in the file.
     """
     named = []
     for channel in channels:
-        window = channel.get("window") or {}
-        shown = _window([window.get(k) for k in ("start", "end", "min", "max")]) if whole else None
+        window = channel.get("window")
+        shown = _shown(window, dtype) if isinstance(window, Mapping) else None
         named.append(Channel(str(channel.get("label") or "").strip(), hexadecimal(channel.get("color")), shown))
     return told(named, count)
+
+
+def _shown(window: Mapping[str, Any], dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """(start, end), where they are not all that the channel may hold (min, max)."""
+    start, end = window.get("start"), window.get("end")
+    return None if (start, end) == (window.get("min"), window.get("max")) else _window(start, end, dtype)
 
 
 def told(found: Sequence[Channel], count: int) -> Said:
@@ -95,14 +106,14 @@ def _of_number(text: str | None) -> str:
         return ""
 
 
-def _of_imagej(said: Mapping[str, Any], count: int) -> list[Channel]:
+def _of_imagej(said: Mapping[str, Any], count: int, dtype: np.dtype[Any]) -> list[Channel]:
     labels = _names_in(said.get("Labels") or [], count)
     ranges, tables = list(said.get("Ranges") or []), said.get("LUTs") or []
     found = []
     for i in range(count):
         name = labels[i] if len(labels) == count else ""
         colour = _last_of(tables[i]) if len(tables) == count else ""
-        window = _window(ranges[2 * i : 2 * i + 2]) if len(ranges) == 2 * count else None
+        window = _window(ranges[2 * i], ranges[2 * i + 1], dtype) if len(ranges) == 2 * count else None
         found.append(Channel(name, colour, window))
     return found
 
@@ -124,12 +135,12 @@ def _last_of(table: Any) -> str:
     return hexadecimal("".join(f"{int(part[-1]):02x}" for part in table))
 
 
-def _window(values: Sequence[Any]) -> tuple[float, float] | None:
-    """(black, full) of [start, end], or of [start, end, min, max] where that is not the whole range."""
+def _window(start: Any, end: Any, dtype: np.dtype[Any]) -> tuple[float, float] | None:
+    """(black, full), if they are numbers, in this order, of whole pixel values, and not their whole range."""
     try:
-        start, end, *whole = [float(v) for v in values if v is not None]
+        low, high = float(start), float(end)
     except (TypeError, ValueError):
         return None
-    if not start < end < float("inf") or whole == [start, end]:
+    if dtype.kind not in "iu" or not -math.inf < low < high < math.inf:
         return None
-    return start, end
+    return None if low <= 0 and high >= min(np.iinfo(dtype).max, _MOST_KEPT) else (low, high)

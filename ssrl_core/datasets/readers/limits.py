@@ -37,11 +37,15 @@ def check_archive(archive: zipfile.ZipFile, where: str) -> None:
     _check_total(infos, where)
 
 
+def leads_out(name: str) -> bool:
+    """Whether a path that should lie in a folder leaves it, on any system: absolute, on a drive, or by `..`."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return ".." in parts or name.startswith(("/", "\\")) or bool(PureWindowsPath(name).drive)
+
+
 def _check_name(info: zipfile.ZipInfo, where: str) -> None:
     name = info.filename
-    parts = PurePosixPath(name.replace("\\", "/")).parts
-    outside = ".." in parts or name.startswith(("/", "\\")) or PureWindowsPath(name).drive
-    if outside:
+    if leads_out(name):
         raise DataError(
             where=where, field="a path in the archive", rule="inside it", value=name, remedy="Pack the folder again."
         )

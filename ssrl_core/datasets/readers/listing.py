@@ -22,6 +22,7 @@ from ssrl_core.errors import DataError
 Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 16_000_000
 _MIXABLE = {1, 3}
+_ZARR_BESIDE = "a Zarr folder beside image files; import it by itself"
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ def read_tree(tree: Tree, fit: Fit, label: str | None, report: Report | None) ->
     if table is not None:
         return read_table(tree, table, fit, label, report)
     skipped = [{"file": path, "reason": "not an image file"} for path in tree.files if not images.is_image(path)]
+    skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
     entries = by_folders([path for path in tree.files if images.is_image(path)])
     classed = any(entry.columns.get("label") for entry in entries)
     return read_entries(tree, entries, fit, label or ("label" if classed else None), skipped, report)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -15,16 +18,22 @@ from ssrl_core.datasets.readers.limits import check_archive
 from ssrl_core.errors import DataError
 
 MAX_FILE_BYTES = 2_000_000_000
+ZARR_HEADS = ("zarr.json", ".zattrs", ".zgroup")  # one of these lies in every folder that is a Zarr group
 
 
 class Tree(Protocol):
-    """Files by their paths relative to the top (`/` between, in natural order)."""
+    """Files by their paths below the top (`/` between, in natural order); a Zarr folder is one thing, no files."""
 
     where: str
 
     @property
     def files(self) -> Sequence[str]:
-        """Paths of all visible files."""
+        """Paths of all visible files outside Zarr folders."""
+        ...
+
+    @property
+    def zarrs(self) -> Sequence[str]:
+        """Paths of the outermost visible Zarr folders; "" is the top itself."""
         ...
 
     def open(self, path: str) -> BinaryIO:
@@ -37,20 +46,34 @@ class FolderTree:
 
     def __init__(self, folder: Path) -> None:
         self.where, self._folder = str(folder), folder
-        self._files: list[str] | None = None
 
     @property
     def files(self) -> Sequence[str]:
-        """Paths of all visible files, listed on first use."""
-        if self._files is None:
-            self._files = _visible(self._walk())
-        return self._files
+        """Paths of all visible files outside Zarr folders, listed on first use."""
+        return self._listed[0]
+
+    @property
+    def zarrs(self) -> Sequence[str]:
+        """See Tree."""
+        return self._listed[1]
+
+    @cached_property
+    def _listed(self) -> tuple[list[str], list[str]]:
+        files: list[str] = []
+        zarrs: list[str] = []
+        for folder, inside in self._walk():
+            if any(name in ZARR_HEADS for name in inside):
+                zarrs.append(folder)
+            else:
+                files += [posixpath.join(folder, name) for name in inside]
+        return _visible(files), _visible(zarrs)
 
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._folder / path, "rb")
 
-    def _walk(self) -> Iterable[str]:
+    def _walk(self) -> Iterable[tuple[str, list[str]]]:
+        """Each folder and its files; nothing below a Zarr folder, which may hold a million."""
         seen: set[str] = set()
         for folder, folders, files in os.walk(self._folder, followlinks=True):
             real = os.path.realpath(folder)
@@ -58,8 +81,10 @@ class FolderTree:
                 folders.clear()
                 continue
             seen.add(real)
-            for name in files:
-                yield Path(folder, name).relative_to(self._folder).as_posix()
+            if any(name in ZARR_HEADS for name in files):
+                folders.clear()
+            place = Path(folder).relative_to(self._folder)
+            yield "" if place == Path() else place.as_posix(), files
 
 
 class ZipTree:
@@ -77,11 +102,11 @@ class ZipTree:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
         self._names = {i.filename.replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()}
-        self.files = _visible(self._names)
+        self.files, self.zarrs = map(_visible, _apart(self._names))
 
-    def names_one_of(self, names: Sequence[str]) -> bool:
-        """Whether a file of one of these names lies anywhere in it, hidden or not."""
-        return any(path.rsplit("/", 1)[-1] in names for path in self._names)
+    def close(self) -> None:
+        """Let go of the file."""
+        self._archive.close()
 
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
@@ -105,11 +130,25 @@ class FileTree:
             while name in self._paths:
                 name, n = f"{path.stem} ({n}){path.suffix}", n + 1
             self._paths[name] = path
-        self.files = list(self._paths)
+        self.files, self.zarrs = list(self._paths), ()
 
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._paths[path], "rb")
+
+
+def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Files outside Zarr folders, and the outermost of those."""
+    every = list(paths)
+    groups = {posixpath.dirname(path) for path in every if posixpath.basename(path) in ZARR_HEADS}
+    if not groups:
+        return every, []
+    return [path for path in every if not _below(path, groups)], [path for path in groups if not _below(path, groups)]
+
+
+def _below(path: str, groups: set[str]) -> bool:
+    """Whether one of the folders that a path lies in is among these."""
+    return bool(path) and any(folder in groups for folder in ("", *accumulate(path.split("/")[:-1], "{}/{}".format)))
 
 
 def _visible(paths: Iterable[str]) -> list[str]:

@@ -12,14 +12,18 @@ import shutil
 import time
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ssrl_core import stores
+from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.readers.limits import check_archive
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, SpecError
 
 _BLOCK = 1 << 20
 _WHOLE = ".whole"
+_NEEDED = ".needed-by-"
 _KEPT_S = 7 * 24 * 3600.0
 _LEFT_BY_SYSTEMS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
@@ -31,7 +35,8 @@ def unpack(archive: Path, folder: Path) -> None:
     it would be a chunk of zeros in a Zarr image.
 
     Raises:
-        DataError: no zip, or one that `check_archive` refuses; nothing is written then.
+        DataError: no zip, or one that `check_archive` refuses (nothing is written then), or a file that this disk does
+            not take.
     """
     try:
         opened = zipfile.ZipFile(archive)
@@ -42,34 +47,89 @@ def unpack(archive: Path, folder: Path) -> None:
         for info in opened.infolist():
             name = info.filename.replace("\\", "/")
             if not info.is_dir() and not any(part in _LEFT_BY_SYSTEMS for part in name.split("/")):
-                _lay(opened, info, folder / name)
+                try:
+                    _lay(opened, info, folder / name)
+                except (OSError, ValueError) as error:
+                    raise DataError(_not_laid(archive, name, error)) from error
 
 
-def laid_open(archive: Path) -> Path:
+def laid_open(archive: Path, by: str | None = None) -> Path:
     """The folder of the store that a zip's files lie in; unpacked once, until `forget` or a week has passed.
+
+    Args:
+        by: who needs it until they `forget` it; None = a glance, after which it may go.
 
     Raises:
         DataError: see `unpack`.
     """
+    sweep()
     folder = _folder(archive)
-    if not (folder / _WHOLE).is_file():
-        _sweep()
-        shutil.rmtree(folder, ignore_errors=True)
-        inside = folder / archive.stem
-        inside.mkdir(parents=True)
-        try:
-            unpack(archive, inside)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        (folder / _WHOLE).touch()
+    with held(folder.name):
+        if not (folder / _WHOLE).is_file():
+            _unpack_whole(archive, folder)
+        if by is not None:
+            (folder / f"{_NEEDED}{by}").touch()
     return folder / archive.stem
 
 
-def forget(archive: Path) -> None:
-    """Remove what `laid_open` made of a zip; nothing for any other file."""
-    if archive.suffix.lower() == ".zip" and archive.is_file():
-        shutil.rmtree(_folder(archive), ignore_errors=True)
+def forget(archive: Path, by: str) -> None:
+    """Remove what `laid_open` made of a zip, if nobody else needs it; nothing for any other file."""
+    if not is_zip(archive):
+        return
+    folder = _folder(archive)
+    with held(folder.name):
+        (folder / f"{_NEEDED}{by}").unlink(missing_ok=True)
+        if not any(folder.glob(f"{_NEEDED}*")):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def needed(archive: Path, by: str) -> Iterator[None]:
+    """A zip's files lie open meanwhile, and longer if the work may go on later (a stop, a kill). Other files: nothing.
+
+    Raises:
+        DataError: see `unpack`.
+    """
+    if is_zip(archive):
+        laid_open(archive, by)
+    try:
+        yield
+    except (SpecError, DataError):
+        forget(archive, by)
+        raise
+    forget(archive, by)
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a path is a zip by its name, and there."""
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
+def sweep() -> None:
+    """Remove what imports and uploads left that were never finished, a week later."""
+    for kind in (".unpacked-*", ".upload-*"):
+        for folder in stores.data_root().glob(kind):
+            with suppress(FileNotFoundError):  # another process cleared it away
+                if time.time() - folder.stat().st_mtime > _KEPT_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpack_whole(archive: Path, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    inside = folder / archive.stem
+    inside.mkdir(parents=True)
+    try:
+        unpack(archive, inside)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    (folder / _WHOLE).touch()
+
+
+def _not_laid(archive: Path, name: str, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    shown = name if len(name) <= 80 else f"{name[:79]}…"
+    return f"{archive.name}: {shown} cannot be laid on the disk ({reason}). Make room, or pack the folder again."
 
 
 def _lay(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
@@ -86,10 +146,3 @@ def _folder(archive: Path) -> Path:
     known = archive.stat()
     text = f"{archive.resolve()} {known.st_size} {known.st_mtime_ns}"
     return stores.data_root() / f".unpacked-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-
-
-def _sweep() -> None:
-    """Remove what imports left that were never finished."""
-    for folder in stores.data_root().glob(".unpacked-*"):
-        if time.time() - folder.stat().st_mtime > _KEPT_S:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import threading
 import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from ssrl_core.datasets.cells.fields import UnreadableField, read_field
 from ssrl_core.datasets.readers import unpacking
 from ssrl_core.datasets.simulation.camera import Camera
 from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
-from ssrl_core.errors import DataError, Stopped
+from ssrl_core.errors import DataError, SpecError, Stopped
 from tests.datasets.cells.test_ome_zarr import set_attributes, write_image
 from tests.datasets.files import zipped
 from tests.kit import missing
@@ -158,3 +160,100 @@ def test_a_collection_of_which_nothing_can_be_read_says_why(tmp_path):
     (root / "0" / ".zattrs").write_text(json.dumps(["no"]), encoding="utf-8")
     with pytest.raises(DataError, match=r"many\.zarr/0: its metadata are not those of OME-Zarr"):
         list_fields(root)
+
+
+def _names_outside(root, by, secret, way):
+    """A plate, or a collection, whose second image is named by a path that leads out of it."""
+
+    def place(below):
+        return str(secret) if way == "absolute" else os.path.relpath(secret, below)
+
+    first = root / "B" / "1" / "0" if by in ("wells", "images") else root / "0"
+    write_image(first, np.full((1, 9, 9), 1, np.uint8), "cyx", layout=2)
+    if by in ("wells", "images"):
+        set_attributes(root / "B" / "1", {"well": {"images": [{"path": "0"}]}}, layout=2)
+        set_attributes(root / "A" / "1", {"well": {"images": [{"path": place(root / "A" / "1")}]}}, layout=2)
+        wells = [{"path": "B/1"}, {"path": place(root) if by == "wells" else "A/1"}]
+        set_attributes(root, {"plate": {"wells": wells}}, layout=2)
+        return
+    scales = {"axes": [{"name": axis} for axis in "cyx"], "datasets": [{"path": f"{place(root / '1')}/0"}]}
+    set_attributes(root / "1", {"multiscales": [scales]}, layout=2)
+    set_attributes(root / "OME", {"series": ["0", place(root) if by == "series" else "1"]}, layout=2)
+    set_attributes(root, {"bioformats2raw.layout": 3}, layout=2)
+
+
+@pytest.mark.parametrize(
+    ("by", "way"),
+    [(by, way) for by in ("series", "wells", "images", "datasets") for way in ("absolute", "..")
+     if (by, way) != ("wells", "absolute")],  # the slash before a well's path is taken away
+)  # fmt: skip
+def test_what_is_named_outside_the_folder_is_not_read(tmp_path, by, way):
+    """A file that was sent must not show what else lies on the machine that reads it."""
+    secret, root = tmp_path / "secret.zarr", tmp_path / "in" / "sent.zarr"
+    write_image(secret, np.full((1, 9, 9), 200, np.uint8), "cyx", layout=2)
+    set_attributes(secret, {"well": {"images": [{"path": ""}]}}, layout=2)
+    _names_outside(root, by, secret, way)
+    listed = list_fields(root)
+    assert [int(read_field(row).max()) for row in listed.fields] == [1]
+    (skipped,) = listed.skipped
+    assert re.fullmatch(r"it names '.*secret\.zarr(/0)?', which lies outside it", skipped["reason"])
+
+
+@pytest.mark.parametrize("names", [("a", "a/b.tif"), ("x" * 300 + ".tif",)])
+def test_a_zip_whose_names_this_disk_does_not_take_is_named(tmp_path, names):
+    archive = tmp_path / "odd.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for name in names:
+            opened.writestr(name, b"x")
+    with pytest.raises(DataError, match=r"odd\.zip: .* cannot be laid on the disk"):
+        list_fields(archive)
+    assert _left() == []
+
+
+def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
+    archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
+    begun, real, calls = threading.Event(), unpacking.unpack, []
+
+    def slowly(source, folder):
+        calls.append(folder)
+        begun.set()
+        time.sleep(0.3)
+        real(source, folder)
+
+    monkeypatch.setattr(unpacking, "unpack", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(list_fields, archive)
+        begun.wait(10)
+        second = pool.submit(list_fields, archive)
+        both = [first.result(), second.result()]
+    assert len(calls) == 1
+    assert all(read_field(listed.fields[0]).any() for listed in both)
+
+
+def test_a_zip_that_two_imports_read_goes_with_the_last(tmp_path):
+    archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
+    folder = unpacking.laid_open(archive, "slow")
+    cells.import_fields(archive, "quick", settings=cells.CellSettings(size=40))
+    assert read_field(list_fields(archive).fields[0]).any()
+    unpacking.forget(archive, "slow")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"channels": ["DNA", "nope"]}, {"where": {"nope": ["1"]}}, {"nuclei": "nope"}])
+def test_a_wrong_choice_names_the_zip_and_leaves_nothing(tmp_path, wrong):
+    archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
+    with pytest.raises(SpecError, match="nope") as caught:
+        cells.import_fields(archive, "cells", **wrong)
+    assert str(archive) in caught.value.message
+    assert ".unpacked" not in caught.value.message + caught.value.where
+    assert _left() == []
+
+
+def test_what_a_killed_server_left_of_an_upload_goes_after_a_week():
+    old, new = stores.data_root() / ".upload-0123", stores.data_root() / ".upload-4567"
+    old.mkdir()
+    new.mkdir()
+    week_ago = time.time() - 8 * 24 * 3600
+    os.utime(old, (week_ago, week_ago))
+    unpacking.sweep()
+    assert (old.exists(), new.exists()) == (False, True)
