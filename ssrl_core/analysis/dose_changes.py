@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from ssrl_core.analysis.bias.significance import discovery_threshold
 from ssrl_core.analysis.unit_intervals import estimate
 
 Array = np.ndarray[Any, Any]
@@ -223,7 +224,7 @@ def _halves(found: list[_Found]) -> list[Array]:
     known = np.isfinite(error)
     chance = np.sort(2 * stdtr(free[known], -np.abs(moved[known]) / np.maximum(error[known], _TINY)))
     count = max(1, len(chance))
-    clear = np.flatnonzero(chance <= _RATE * np.arange(1, len(chance) + 1) / count)
-    rate = _RATE * (int(clear[-1]) + 1 if len(clear) else 1) / count
+    clear = int(np.sum(chance <= discovery_threshold(chance, count, _RATE)))
+    rate = _RATE * max(1, clear) / count
     half = np.where(known, stdtrit(free, 1 - rate / 2) * error, np.inf)
     return np.split(half, np.cumsum([len(one.moved) for one in found])[:-1])

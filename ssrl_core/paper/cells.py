@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssrl_core.analysis.spread import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Row
-from ssrl_core.paper.verdict import Contrast, contrast, mean_sd
+from ssrl_core.paper.verdict import Contrast, contrast
 
 SUBSETS = {
     "nocodazole": "bbbc021-nocodazole",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,14 +96,6 @@ def overall(contrasts: Sequence[Contrast]) -> str:
     if found == {SHOWN}:
         return SHOWN
     return REVERSED if REVERSED in found and SHOWN not in found else NOT_SHOWN
-
-
-def mean_sd(values: Iterable[float | None]) -> tuple[float | None, float | None, int]:
-    """(mean, sd with n - 1, n) of what is there."""
-    known = _finite([v for v in values if v is not None])
-    if not len(known):
-        return None, None, 0
-    return float(known.mean()), float(known.std(ddof=1)) if len(known) > 1 else None, len(known)
 
 
 def _half_width(a: np.ndarray, b: np.ndarray) -> float:

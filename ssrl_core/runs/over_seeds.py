@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssrl_core import stores
+from ssrl_core.analysis.spread import mean_sd
 from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.runs.beside import common, recipe, seeds_of
 from ssrl_core.runs.folder import RunFolder
@@ -111,7 +112,7 @@ def read(asked: Asked) -> list[dict[str, Any]]:
     rows = []
     for group in asked.groups:
         found = [made for pair in group.pairs if (made := pair.read()) is not None]
-        spread = {name: mean_sd([made.get(name) for made in found]) for name in MEASURES}
+        spread = {name: _spread([made.get(name) for made in found]) for name in MEASURES}
         rows.append({"what": group.what, "pairs": len(found), "of": len(group.pairs), **spread})
     return rows
 
@@ -137,13 +138,10 @@ def make(asked: Asked, report: Callable[[float], None] | None = None) -> list[di
     return read(asked)
 
 
-def mean_sd(values: Sequence[float | None]) -> dict[str, Any] | None:
-    """{mean, sd (n - 1 in its denominator; None for one), n} of the values that are there; None without any."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    sd = float(np.std(known, ddof=1)) if len(known) > 1 else None
-    return {"mean": float(np.mean(known)), "sd": sd, "n": len(known)}
+def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:
+    """{mean, sd, n} of the values that are there; None without any."""
+    mean, sd, n = mean_sd(values)
+    return {"mean": mean, "sd": sd, "n": n} if n else None
 
 
 def content_of(run: RunFolder) -> str:

@@ -1,9 +1,9 @@
 """Fields cut several at a time.
 
 Finding and cutting the cells of a field is thousands of small calls, and one interpreter makes them one at a time: two
-threads are hardly faster than one, two processes nearly twice. A process takes a second or two to start, so a few
-fields are left to threads. Processes are joblib's (loky), which start without running the program's own script again,
-a page of the app for example.
+threads are hardly faster than one, two processes half as fast again as those. A process takes a second or two to start,
+so a few fields are left to threads. Processes are joblib's (loky), which start without running the program's own script
+again, a page of the app for example.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from types import TracebackType
 
 from ssrl_core.datasets.cells.one_field import FieldTask, cut_field, cut_field_by_plan
@@ -65,21 +66,17 @@ class Cutters:
             DataError: a process was ended from outside.
         """
         if self._processes is None:
-            yield from in_order(
-                self.threads, lambda task: cut_field(task, plan, self._shards), tasks, ahead=self._ahead
-            )
+            here = partial(cut_field, plan=plan, shards=self._shards)
+            yield from in_order(self.threads, here, tasks, ahead=self._ahead)
             return
+        elsewhere = partial(cut_field_by_plan, shards=self._shards)
         try:
-            yield from in_order(self._processes, _by_plan, ((task, self._shards) for task in tasks), ahead=self._ahead)
+            yield from in_order(self._processes, elsewhere, tasks, ahead=self._ahead)
         except BrokenProcessPool as error:
             raise DataError(
                 "A process that cut fields was ended, as happens where memory is short. Run the import again to go on "
                 "where it was; with fewer workers it takes less memory."
             ) from error
-
-
-def _by_plan(given: tuple[FieldTask, Shards]) -> None:
-    cut_field_by_plan(*given)
 
 
 def _started(count: int) -> Executor:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.analysis.spread import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.verdict import contrast, mean_sd
+from ssrl_core.paper.verdict import contrast
 from ssrl_core.runs.folder import RunFolder
 
 _VARY, _SMALL_VARY = bases.over_sets(), bases.over_sets(side_px=bases.MNIST_PX)

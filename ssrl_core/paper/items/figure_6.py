@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssrl_core.analysis.spread import mean_sd
 from ssrl_core.paper import bases, cells, phenotypes
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.verdict import contrast, mean_sd, stated
+from ssrl_core.paper.verdict import contrast, stated
 
 SIDE = bases.CELLS_PX
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ssrl_core.analysis.spread import mean_sd
 from ssrl_core.paper import bases, cells, phenotypes
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
 from ssrl_core.paper.items import table_4
-from ssrl_core.paper.verdict import contrast, mean_sd, stated
+from ssrl_core.paper.verdict import contrast, stated
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
