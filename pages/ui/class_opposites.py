@@ -102,8 +102,8 @@ def _all_pairs(scene: Scene, pairs: pd.DataFrame) -> None:
         shown = pairs.iloc[:, pairs.columns.get_loc("first") :]
         class_table.show(shown)
         st.download_button(
-            "Pairs", pairs.to_csv(index=False).encode(), f"{scene.name}-pairs.csv", "text/csv", on_click="ignore",
-            icon=":material/download:",
+            "Pairs", lambda: pairs.to_csv(index=False).encode(), f"{scene.name}-pairs.csv", "text/csv",
+            on_click="ignore", icon=":material/download:",
         )  # fmt: skip
 
 

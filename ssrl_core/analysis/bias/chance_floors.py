@@ -10,7 +10,9 @@ Two floors, each made many times from the same accuracies:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from zlib import crc32
 
@@ -23,11 +25,13 @@ from ssrl_core.analysis.bias.axis import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import coefficients
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
 from ssrl_core.analysis.bias.rule import Rule, judge_draws
+from ssrl_core.datasets.ordered import in_order
 from ssrl_core.errors import SpecError
 
 KINDS = ("permuted", "trend_kept")
 CHUNK_NUMBERS = 2_000_000
-"""Differences between points that are held at once; bounds the memory at some 50 MB."""
+"""Differences between points that a thread holds at once; bounds its memory at some 50 MB."""
+THREADS = 4
 
 
 def floors(
@@ -56,18 +60,26 @@ def floors(
         raise SpecError(where="Floors", field="draws", rule="at least 1", value=draws)
     chosen, found = rule or Rule(), grids(table, x)
     parts, done, total = [], 0, draws * len(KINDS) * len(found)
-    for grid in found:
-        y = _testable(grid.points(chosen.points))
-        for kind in KINDS:
-            rng = np.random.default_rng([seed, crc32(repr((grid.setting, kind)).encode())])
-            for size in _chunks(draws, y.shape):
-                parts.append(_rows(grid, kind, *_ratios(_draw(y, kind, size, rng), chosen)))
-                done += size
-                if report:
-                    report(done, total)
+    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+        drawn = _drawn(found, chosen, draws, seed)
+        for grid, kind, ratios in in_order(pool, lambda one: (*one[:2], _ratios(one[2], chosen)), drawn):
+            parts.append(_rows(grid, kind, *ratios))
+            done += len(ratios[0])
+            if report:
+                report(done, total)
     rows = pd.concat(parts, ignore_index=True)
     rows["draw"] = np.tile(np.arange(draws), len(KINDS) * len(found))
     return rows
+
+
+def _drawn(found: list[Grid], rule: Rule, draws: int, seed: int) -> Iterator[tuple[Grid, str, Floats]]:
+    """Some draws at a time; each floor of each setting has a stream of its own."""
+    for grid in found:
+        y = _testable(grid.points(rule.points))
+        for kind in KINDS:
+            rng = np.random.default_rng([seed, crc32(repr((grid.setting, kind)).encode())])
+            for size in _chunks(draws, y.shape):
+                yield grid, kind, _draw(y, kind, size, rng)
 
 
 def floor_summary(drawn: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
