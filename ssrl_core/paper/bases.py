@@ -76,6 +76,12 @@ def small_mnist(**changes: Any) -> Mapping:
     return mnist(**small | changes)
 
 
+def small_byol(**changes: Any) -> Mapping:
+    """The rehearsal with BYOL, which learns more slowly: 60 epochs, seeds 5 to 7."""
+    byol = {"name": "byol", "hidden_dim": 256, "projection_dim": 256, "predictor_dim": 256}
+    return small_mnist(method=byol, epochs=60, seeds=[5, 6, 7], **changes)
+
+
 def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Mapping:
     """`vary` over compositions, with views of another side for the rehearsals."""
     return {"terms.0.composition": [name if side_px is None else at_side(name, side_px) for name in names]}
@@ -105,7 +111,7 @@ def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any)
 
 
 def small_cifar(method: str = "simclr", **changes: Any) -> Mapping:
-    """The rehearsal on CIFAR-10: tiny CNN, views of 16 px, 12 epochs of 4,370 images, seeds 5 to 7."""
+    """The rehearsal on CIFAR-10: tiny CNN, views of 16 px, 12 epochs of 4,370 images, the paper's five seeds."""
     small = {
         "terms": [{"composition": at_side("cifar-base", CIFAR_PX)}],
         "backbone": "tiny_cnn",
@@ -115,13 +121,17 @@ def small_cifar(method: str = "simclr", **changes: Any) -> Mapping:
         "epochs": 12,
         "limit_train": 4370,
         "evaluate": {"clusters": [], **_NO_EXTRAS},
-        "seeds": [5, 6, 7],
     }
     return cifar("cifar10", method) | small | changes
 
 
 def _predictor(method: str) -> Mapping:
     return {"predictor_dim": 256} if method in ("byol", "nnbyol", "nnclr", "simsiam") else {}
+
+
+def small_hue(method: str) -> Mapping:
+    """The rehearsals' sweep over hue: the paper's ten values and five seeds, fine-tuned on a tenth of the labels."""
+    return small_cifar(method, vary=hue_values(10), evaluate={"clusters": [], "finetune": [0.1], **_NO_EXTRAS})
 
 
 def hue_values(count: int) -> Mapping:

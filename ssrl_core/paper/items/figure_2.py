@@ -43,8 +43,7 @@ ITEM = Item(
         "small": Plan(
             figure_1.small,
             needs=("cifar10",),
-            says=figure_1.SMALL_SAYS + " With five values only "
-            "coefficients below about −0.88 (Pearson) reach p < 0.05.",
+            says=figure_1.SMALL_SAYS + " With ten values coefficients below about −0.63 (Pearson) reach p < 0.05.",
         ),
     },
     compare,

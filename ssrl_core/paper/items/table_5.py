@@ -34,9 +34,9 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
-    vary = {_P: [0.0, 0.5, 1.0]}
+    vary = {_P: {"from": 0.0, "to": 1.0, "count": 5}}
     return {
-        f"table-5 small {method}": bases.small_cifar(method, terms=_TERMS, vary=vary, seeds=[5, 6])
+        f"table-5 small {method}": bases.small_cifar(method, terms=_TERMS, vary=vary, seeds=[5, 6, 7])
         for method in ("simclr", "byol")
     }
 
@@ -79,7 +79,7 @@ ITEM = Item(
             says="Hue apart from the rest of the jitter, maximum 0.5, its own "
             "probability varied; the rest at 0.8. Mean and sd over values of the means over seeds.",
         ),
-        "small": Plan(_small, needs=("cifar10",), says="Rehearsal: two methods, three values, two seeds, tiny CNN."),
+        "small": Plan(_small, needs=("cifar10",), says="Rehearsal: two methods, five values, three seeds, tiny CNN."),
     },
     compare,
     _published,

@@ -24,8 +24,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
-    byol = bases.small_cifar("byol", vary=bases.hue_values(5))
-    return figure_1.small() | {"table-6 small byol": byol}
+    return figure_1.small() | {"table-6 small byol": bases.small_hue("byol")}
 
 
 def compare(evidence: Evidence) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SSRLError
-from ssrl_core.paper import bases, hue_claims
+from ssrl_core.paper import hue_claims
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
 from ssrl_core.paper.items import figure_1
@@ -25,8 +25,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
-    data = bases.small_cifar(vary=bases.hue_values(5))
-    return {figure_1.SMALL + ", fine-tuned": {**data, "evaluate": {**data["evaluate"], "finetune": [0.1]}}}
+    return figure_1.small()
 
 
 def compare(evidence: Evidence) -> Outcome:
