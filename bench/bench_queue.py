@@ -7,21 +7,18 @@ are both given, because the machine may be busy with something else.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
 
 from bench.room import run_pages
 from bench.room.items import Item, Options, item
+from bench.room.own_stores import own_stores
 from ssrl_core import stores
 from ssrl_core.runs import ordering, queue, registry, sweeps, tables
 from ssrl_core.runs.coordinator import Coordinator
@@ -42,7 +39,7 @@ def measure(options: Options) -> Iterator[Item]:
     for name, case in CASES.items():
         if not options.wanted(name):
             continue
-        with _own_stores():
+        with own_stores():
             for metric, unit, value in case():
                 yield item(NAME, name, metric, unit, round(value, 3), images="digits (scikit-learn)")
 
@@ -154,7 +151,7 @@ def _table() -> Iterator[tuple[str, str, float]]:
 
 def _short_runs() -> Iterator[tuple[str, str, float]]:
     for name, warm, count in (("warm children", True, SHORT), ("a process a run", False, 4)):
-        with _own_stores():
+        with own_stores():
             yield name, "runs/s", _per_second(warm, count)
 
 
@@ -218,21 +215,6 @@ def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
     wall, busy = time.perf_counter(), time.process_time()
     answer = work()
     return time.perf_counter() - wall, time.process_time() - busy, answer
-
-
-@contextlib.contextmanager
-def _own_stores() -> Iterator[None]:
-    """Stores that are empty but for the images, and gone afterwards."""
-    before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
-        queue.identify(_sweep(1, 1).runs()[0].spec)  # the images are made, modules are loaded
-        registry.counts()
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 if __name__ == "__main__":

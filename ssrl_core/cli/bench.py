@@ -75,9 +75,9 @@ def known(root: Path) -> list[str]:
 
 def _line(item: dict[str, Any]) -> str:
     ratio = f"{item['ratio']:.1f} × {item['peer_name']}" if item["ratio"] is not None else ""
-    return f"{item['case']}: {item['ours']:.4g} {item['unit']} {ratio}".rstrip()
+    return f"{item['case']}, {item['metric']}: {item['ours']:.4g} {item['unit']} {ratio}".rstrip()
 
 
 def _show(data: list[dict[str, Any]]) -> str:
-    columns = ["case", "ours", "unit", "peer", "peer_name", "peer_version", "ratio", "threads"]
+    columns = ["case", "metric", "ours", "unit", "peer", "peer_name", "peer_version", "ratio", "threads"]
     return table(data, columns) if data else "no case has that name"

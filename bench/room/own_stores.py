@@ -1,0 +1,29 @@
+"""Stores that are made for one measurement and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ssrl_core.runs import queue, registry
+from ssrl_core.specs.run import RunSpec
+
+_TINY = {"dataset": "digits", "backbone": "tiny_cnn", "method": "simclr", "terms": "mnist-first-set"}
+
+
+@contextmanager
+def own_stores() -> Iterator[None]:
+    """Stores that are empty but for the images, with every module loaded."""
+    before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
+        queue.identify(RunSpec.from_mapping({**_TINY, "batch_size": 16, "epochs": 2}))
+        registry.counts()
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
