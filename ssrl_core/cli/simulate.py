@@ -29,6 +29,9 @@ def register_simulate(data: Any) -> None:
     simulate.add_argument("--side", type=int, default=96, metavar="PX", help="24 to 512; a crop spans 62 µm always")
     simulate.add_argument("--bits", type=int, default=8, help="8, or 9 to 16 for uint16 (default: 8)")
     simulate.add_argument("--seed", type=int, default=5, help="other cells (default: 5)")
+    simulate.add_argument(
+        "--only", metavar="COMPOUND", help="one compound at its four higher doses, and as many untreated cells"
+    )
     simulate.add_argument("--fields", type=Path, metavar="FOLDER", help="write fields of 1280 × 1024 px there instead")
     simulate.add_argument("--field-count", type=int, default=24, metavar="K", help="how many fields (default: 24)")
 
@@ -46,7 +49,14 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
 
     check_free(args.name)
     make_simulated(
-        args.name, args.count, side=args.side, seed=args.seed, bits=args.bits, title=args.name, report=Steps()
+        args.name,
+        args.count,
+        side=args.side,
+        seed=args.seed,
+        bits=args.bits,
+        only=args.only,
+        title=args.name,
+        report=Steps(),
     )
     return store.describe(args.name)
 

@@ -122,6 +122,19 @@ BUILT_IN: dict[str, BuiltIn] = {
             fetched=True,
             label="label",
         ),
+        BuiltIn(
+            "simulated-nocodazole",
+            "Simulated nocodazole",
+            "Drawn cells, half untreated, half under the four higher doses of one compound: as many as the paper took "
+            "of BBBC021.",
+            "simulated_cells",
+            3_500,
+            (3, 64, 64),
+            ("DMSO", "sim-nocodazole"),
+            (2_450, 350, 700),
+            label="compound",
+            seconds=60,
+        ),
     )
 }
 

@@ -33,14 +33,23 @@ SPAN_UM = 62.4
 SEED = 5
 CONTROL_SHARE = 0.325
 LOW_DOSE_SHARE = 0.2 / 0.9  # the four lower doses of a compound together; the paper asks about the four higher ones
+HIGH_DOSES = 4
 CHANNELS = (Channel("DNA", "#3d7dff"), Channel("actin", "#ff3dd0"), Channel("tubulin", "#3ddc5a"))
 _CHUNK = 64
 
 
 def make(row: BuiltIn, report: Report | None = None) -> None:
-    """Create `simulated-cells` in the store (less than a minute)."""
+    """Create `simulated-cells` or `simulated-nocodazole` in the store (less than a minute)."""
+    only = None if set(row.classes) == set(CLASSES) else row.classes[1]
     make_simulated(
-        row.name, row.count, side=row.shape[1], seed=SEED, title=row.title, source=source_of(row.name), report=report
+        row.name,
+        row.count,
+        side=row.shape[1],
+        seed=SEED,
+        only=only,
+        title=row.title,
+        source=source_of(row.name),
+        report=report,
     )
 
 
@@ -51,6 +60,7 @@ def make_simulated(
     side: int = SIDE,
     seed: int = SEED,
     bits: int = 8,
+    only: str | None = None,
     title: str | None = None,
     source: str = "",
     report: Report | None = None,
@@ -61,15 +71,16 @@ def make_simulated(
         count: images; about a third untreated, the rest shared by three compounds at eight doses.
         side: px; the crop spans 62 µm whatever its side.
         bits: 8 gives uint8, 9 to 16 uint16.
+        only: one compound at its four higher doses and as many untreated cells, as in the paper's subsets.
 
     Raises:
-        SpecError: a count below 1, a side outside 24..512, or bits outside 8..16.
+        SpecError: a count below 1, a side outside 24..512, bits outside 8..16, or no such compound.
     """
     camera = camera_for(side, bits)
     tables: list[pd.DataFrame] = []
 
     def chunks() -> Iterator[Array]:
-        for pixels, table in simulate(count, side=side, seed=seed, camera=camera, report=report):
+        for pixels, table in simulate(count, side=side, seed=seed, camera=camera, only=only, report=report):
             tables.append(table)
             yield pixels
 
@@ -78,7 +89,7 @@ def make_simulated(
         chunks(),
         lambda: pd.concat(tables, ignore_index=True),
         title=title or name,
-        classes=CLASSES,
+        classes=CLASSES if only is None else (CONTROL, only),
         label="compound",
         max_value=camera.top,
         channels=CHANNELS,
@@ -106,7 +117,13 @@ def camera_for(side: int, bits: int = 8) -> Camera:
 
 
 def simulate(
-    count: int, *, side: int = SIDE, seed: int = SEED, camera: Camera | None = None, report: Report | None = None
+    count: int,
+    *,
+    side: int = SIDE,
+    seed: int = SEED,
+    camera: Camera | None = None,
+    only: str | None = None,
+    report: Report | None = None,
 ) -> Iterator[tuple[Array, pd.DataFrame]]:
     """Crops and their truth, some at a time; the same seed gives the same crops.
 
@@ -115,9 +132,11 @@ def simulate(
     """
     if count < 1:
         raise SpecError(where="simulated cells", field="count", rule="at least 1", value=count)
+    if only is not None and only not in COMPOUNDS:
+        raise SpecError(where="simulated cells", field="only", rule=f"one of {', '.join(COMPOUNDS)}", value=only)
     camera = camera or camera_for(side)
     wells = screen(Chance(seed, 0))
-    chosen = wells.iloc[_well_of_each(wells, count)].reset_index(drop=True)
+    chosen = wells.iloc[_well_of_each(wells, count, only)].reset_index(drop=True)
     chosen.insert(3, "site", np.arange(count) % SITES + 1)
 
     def chunk(number: int) -> tuple[Array, pd.DataFrame]:
@@ -131,16 +150,30 @@ def simulate(
     told(report)(count, count, "drawing cells")
 
 
-def _well_of_each(wells: pd.DataFrame, count: int) -> Array:
+def _well_of_each(wells: pd.DataFrame, count: int, only: str | None = None) -> Array:
     """(count,) row of `wells` for every crop, ascending: the share of each well, rounded so that they sum up."""
+    share = _shares(wells) if only is None else _shares_of_one(wells, only)
+    ends = np.rint(np.cumsum(share) / share.sum() * count).astype(np.int64)
+    return np.searchsorted(ends, np.arange(count), side="right")
+
+
+def _shares(wells: pd.DataFrame) -> Array:
+    """(wells,) share of the crops of each well of the whole screen."""
     share = np.zeros(len(wells))
     control = (wells["compound"] == CONTROL).to_numpy()
     share[control] = CONTROL_SHARE / control.sum()
     for compound in COMPOUNDS.values():
         own = (wells["compound"] == compound.name).to_numpy()
-        high = own & (wells["dose"] >= compound.doses_um[4]).to_numpy()
+        high = own & (wells["dose"] >= compound.doses_um[len(compound.doses_um) - HIGH_DOSES]).to_numpy()
         total = (1 - CONTROL_SHARE) / len(COMPOUNDS)
         share[own & ~high] = total * LOW_DOSE_SHARE / (own & ~high).sum()
         share[high] = total * (1 - LOW_DOSE_SHARE) / high.sum()
-    ends = np.rint(np.cumsum(share) / share.sum() * count).astype(np.int64)
-    return np.searchsorted(ends, np.arange(count), side="right")
+    return share
+
+
+def _shares_of_one(wells: pd.DataFrame, compound: str) -> Array:
+    """(wells,) half for the four higher doses of a compound, half for the untreated wells."""
+    control = (wells["compound"] == CONTROL).to_numpy()
+    doses = COMPOUNDS[compound].doses_um
+    treated = ((wells["compound"] == compound) & (wells["dose"] >= doses[len(doses) - HIGH_DOSES])).to_numpy()
+    return np.asarray(control / control.sum() + treated / treated.sum())

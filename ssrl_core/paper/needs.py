@@ -72,6 +72,7 @@ NEEDED: dict[str, Needed] = {
             "Single-cell crops of BBBC021 with the column moa, imported with --label moa.",
         ),
         Needed("simulated-cells", "Simulated cells", 1400, 96, 2, "Made on first use."),
+        Needed("simulated-nocodazole", "Simulated nocodazole", 2450, 64, 2, "Made on first use."),
         Needed("strokes", "Strokes", 7000, 28, 10, "Made on first use."),
     )
 }

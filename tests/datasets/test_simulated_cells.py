@@ -52,10 +52,23 @@ def test_the_built_in_set_is_what_was_promised():
     assert row.count * int(np.prod(row.shape)) <= 60e6, "small enough to be made on first use"
 
 
-def test_its_promised_splits_are_those_of_its_seed():
-    row = builtin.BUILT_IN["simulated-cells"]
+def test_the_subset_that_ships_is_one_compound_at_its_higher_doses_and_as_many_untreated():
+    row = builtin.BUILT_IN["simulated-nocodazole"]
+    simulated_cells.make(dataclasses.replace(row, count=120))
+    made = store.load(row.name)
+    assert (made.shape, made.classes, made.label) == (row.shape, row.classes, row.label)
+    counts = made.table["compound"].value_counts()
+    assert counts["sim-nocodazole"] == counts[CONTROL] == 60
+    treated = made.table.loc[made.table["compound"] != CONTROL, "dose"]
+    assert sorted(treated.unique()) == list(COMPOUNDS["sim-nocodazole"].doses_um[-4:])
+    assert row.count * int(np.prod(row.shape)) <= 60e6, "small enough to be made on first use"
+
+
+@pytest.mark.parametrize(("name", "only"), [("simulated-cells", None), ("simulated-nocodazole", "sim-nocodazole")])
+def test_its_promised_splits_are_those_of_its_seed(name, only):
+    row = builtin.BUILT_IN[name]
     wells = screen(Chance(simulated_cells.SEED, 0))
-    compound = wells["compound"].to_numpy()[simulated_cells._well_of_each(wells, row.count)]
+    compound = wells["compound"].to_numpy()[simulated_cells._well_of_each(wells, row.count, only)]
     labels = np.array([row.classes.index(name) for name in compound])
     split = splits.stratified(labels, splits.seeded_order(row.count, 5))
     assert tuple(int((np.asarray(split) == name).sum()) for name in splits.SPLITS) == row.splits
@@ -182,7 +195,9 @@ def test_sixteen_bit_cells_of_another_side():
     assert made.pixel_size_um == pytest.approx(62.4 / 64)
 
 
-@pytest.mark.parametrize("bad", [{"count": 0}, {"count": 5, "side": 8}, {"count": 5, "bits": 20}])
+@pytest.mark.parametrize(
+    "bad", [{"count": 0}, {"count": 5, "side": 8}, {"count": 5, "bits": 20}, {"count": 5, "only": "aspirin"}]
+)
 def test_impossible_wishes_are_refused(bad):
     with pytest.raises(SpecError, match="simulated cells"):
         simulated_cells.make_simulated("x", **bad)
