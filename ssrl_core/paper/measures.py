@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
@@ -66,7 +67,7 @@ def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[st
     """AMI of k-means on embeddings of a network with ImageNet weights, untrained on these images.
 
     Parameters:
-        dataset, where, backbone, k, split, seeds (of k-means).
+        dataset, where, backbone, k, split, seeds (of k-means), balanced (as many images of each class, drawn at random).
     """
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.analysis.scores import ami, shuffled_ami
@@ -75,11 +76,21 @@ def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[st
 
     imageset = image_sets.load(parameters["dataset"]).select(None, dict(parameters["where"]))
     ids = imageset.split_ids(parameters.get("split", "test"))
+    if parameters.get("balanced"):
+        ids = as_many_of_each(ids, imageset.label_ids[ids])
     labels = imageset.label_ids[ids]
     x = imagenet_embedding(imageset, ids, parameters["backbone"], report)
     scores = [ami(labels, kmeans(x, parameters["k"], seed=seed).ids) for seed in parameters["seeds"]]
     shuffled = shuffled_ami(labels, kmeans(x, parameters["k"], seed=parameters["seeds"][0]).ids)
     return {"ami": scores, "mean": float(np.mean(scores)), "shuffled": shuffled, "n": len(ids)}
+
+
+def as_many_of_each(ids: NDArray[np.intp], labels: NDArray[np.intp], seed: int = 5) -> NDArray[np.intp]:
+    """The ids of an equal number of images of each label that occurs, drawn at random, ascending."""
+    rng = np.random.default_rng(seed)
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    least = min(len(of_label) for of_label in places)
+    return np.sort(np.concatenate([ids[rng.choice(of_label, least, replace=False)] for of_label in places]))
 
 
 def _readings(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:

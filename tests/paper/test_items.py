@@ -195,3 +195,13 @@ def test_the_command_lists_runs_and_compares(capsys, tmp_path):
     for words in (["run", "table-9"], ["compare", "table-2", "--scale", "tiny"], ["run", "figure-5"]):
         code, found = answer(capsys, "paper", *words)
         assert (code, found["ok"]) == (2, False)
+
+
+def test_a_dose_stands_beside_as_many_untreated_cells():
+    labels = np.array([0] * 30 + [1] * 7 + [0] * 5)
+    ids = np.arange(100, 142)
+    kept = measures.as_many_of_each(ids, labels)
+    assert list(np.bincount(labels[kept - 100])) == [7, 7]
+    assert np.array_equal(kept, np.unique(kept))
+    assert set(np.arange(130, 137)) <= set(kept), "all of the rarer class"
+    assert np.array_equal(kept, measures.as_many_of_each(ids, labels))
