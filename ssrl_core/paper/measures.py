@@ -67,7 +67,7 @@ def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[st
     """AMI of k-means on embeddings of a network with ImageNet weights, untrained on these images.
 
     Parameters:
-        dataset, where, backbone, k, split, seeds (of k-means), balanced (as many images of each class, drawn at random).
+        dataset, where, backbone, k, split, seeds (of k-means), balanced (as many images of each class).
     """
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.analysis.scores import ami, shuffled_ami

@@ -161,10 +161,16 @@ def test_nothing_run_is_said_and_what_is_missing_is_named():
 
 
 def test_running_an_item_queues_its_sweeps_once(monkeypatch):
-    make_imageset(name="simulated-cells", side=32, c=3)
+    make_imageset(name="simulated-nocodazole", side=32, c=3)
     item = running.item("figure-6")
     small = item.plans["small"]
-    data = {"dataset": "simulated-cells", "backbone": "tiny_cnn", "method": "simclr", "terms": "identity", "epochs": 2}
+    data = {
+        "dataset": "simulated-nocodazole",
+        "backbone": "tiny_cnn",
+        "method": "simclr",
+        "terms": "identity",
+        "epochs": 2,
+    }
     object.__setattr__(small, "sweeps", lambda: {"kit": {**data, "batch_size": 8, "seeds": [5, 6]}})
     try:
         first = running.run("figure-6", "small", start=False)

@@ -54,7 +54,7 @@ ITEM = Item(
         "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
         "small": Plan(
             _small,
-            needs=("simulated-cells",),
+            needs=("simulated-nocodazole",),
             says="Rehearsal on simulated cells, whose response and "
             "number of "
             "neighbours are known (68 px crops of real cells hold too few neighbours).",

@@ -48,7 +48,7 @@ ITEM = Item(
         ),
         "small": Plan(
             table_4._small,
-            needs=("simulated-cells",),
+            needs=("simulated-nocodazole",),
             says="Rehearsal: the runs of table 4; AMI with the known response of simulated cells.",
         ),
     },

@@ -80,8 +80,9 @@ ITEM = Item(
         "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, nocodazole."),
         "small": Plan(
             _small,
-            needs=("simulated-cells",),
-            says="Rehearsal: tiny CNN, simulated nocodazole, three seeds, the second composition only.",
+            needs=("simulated-nocodazole",),
+            says="Rehearsal: tiny CNN, 3,500 simulated cells, 32 px, 40 epochs, three seeds, the second "
+            "composition only.",
         ),
     },
     compare,

@@ -72,8 +72,8 @@ ITEM = Item(
         "small": Plan(
             _small,
             table_3._baselines("small"),
-            ("simulated-cells",),
-            "Rehearsal: tiny CNN, simulated nocodazole, 32 px, 25 epochs, the paper's weights, no search.",
+            ("simulated-nocodazole",),
+            "Rehearsal: tiny CNN, 3,500 simulated cells, 32 px, 40 epochs, the paper's weights, no search.",
         ),
     },
     compare,
