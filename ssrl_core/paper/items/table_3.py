@@ -49,10 +49,10 @@ def compare(evidence: Evidence) -> Outcome:
         found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.specs]
     else:
         labels = [FIRST, SECOND]
-        rows = cells.rows_of(evidence, "table-3 small", "simulated nocodazole", labels)
+        rows = cells.both_rows(evidence, "table-3 small", "simulated nocodazole", labels)
         found = [_claim(evidence, "table-3 small", "simulated nocodazole", *labels)]
         for name, said in cells.MECHANISMS.items():
-            rows += cells.rows_of(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
+            rows += cells.both_rows(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
             found.append(_claim(evidence, f"table-3 small {name}", f"BBBC021 crops, {said}", *labels))
     return Outcome([*rows, *baseline_rows(evidence)], found)
 

@@ -30,7 +30,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 def compare(evidence: Evidence) -> Outcome:
     """AMI of the sum above that of either of its terms, and (full) above the ImageNet networks."""
     if evidence.scale == "small":
-        rows = cells.rows_of(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
+        rows = cells.both_rows(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
         return Outcome([*rows, *table_3.baseline_rows(evidence)], [_than(evidence, LEFT), _than(evidence, RIGHT)])
     label = " + ".join((bases.LEFT, bases.RIGHT))
     rows = cells.full_rows(evidence, {label: "weighted"})
