@@ -14,9 +14,12 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ssrl_core.errors import DataError, SpecError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,79}$")
 _DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}
@@ -180,6 +183,23 @@ def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:
         raise DataError(f"{path}: a JSON object was expected. Delete the file and make it again.")
     check_version(data, str(path), version)
     return data
+
+
+def read_array(path: Path) -> np.ndarray:
+    """An array file of ours.
+
+    Raises:
+        DataError: missing, empty or damaged.
+    """
+    import numpy as np
+
+    try:
+        found: np.ndarray = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: the file is missing. Make it again, or restore it.") from error
+    except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
+        raise DataError(f"{path}: the file is damaged ({error}). Delete it and make it again.") from error
+    return found
 
 
 def check_version(data: dict[str, Any], where: str, known: int = 1) -> None:

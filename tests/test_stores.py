@@ -52,3 +52,12 @@ def test_a_refused_name_has_a_near_one(name):
 def test_missing_stores_are_created(tmp_path, monkeypatch):
     monkeypatch.setenv("SSRL_DATA", str(tmp_path / "x" / "data"))
     assert stores.data_root().is_dir()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no array", b"\x93NUMPY\x01\x00"])
+def test_an_array_that_is_missing_empty_or_damaged_is_said(tmp_path, content):
+    path = tmp_path / "clusters.npy"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"clusters\.npy: the file is (missing|damaged)"):
+        stores.read_array(path)

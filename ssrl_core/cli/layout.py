@@ -122,7 +122,7 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
     trust = info.get("trustworthiness")
     judged = "" if trust is None else f" Trustworthiness {trust:.3f} (10 neighbours)."
     found = map_file(
-        np.load(run.path / file, allow_pickle=False)[rows].astype(float),
+        stores.read_array(run.path / file)[rows].astype(float),
         out.suffix.removeprefix("."),
         codes=codes,
         names=names,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core import stores
 from ssrl_core.errors import RunError
 from ssrl_core.runs.folder import RunFolder
 
@@ -60,7 +61,7 @@ def cell_table(run: RunFolder) -> CellTable:
     if len(x) != len(ids):
         raise RunError(f"Run {run.id}: embedding.npy and embedding_ids.npy differ in length. Resume it.", where=run.id)
     known = imageset_of(run.spec()).table.iloc[ids].reset_index(drop=True)
-    clusters = {_key(path): np.load(path, allow_pickle=False) for path in sorted(run.path.glob("clusters_*.npy"))}
+    clusters = {_key(path): stores.read_array(path) for path in sorted(run.path.glob("clusters_*.npy"))}
     clusters = {key: values for key, values in clusters.items() if len(values) == len(ids)}
     layouts = {method: points for method, (points, _) in run.layouts().items() if len(points) == len(ids)}
     return CellTable(ids, np.asarray(x, np.float32), known, clusters, _names(run), layouts)

@@ -45,8 +45,7 @@ def read(run: RunFolder, kind: str) -> np.ndarray | None:
     path = path_of(run, kind)
     if not path.is_file():
         return None
-    found: np.ndarray = np.load(path, allow_pickle=False)
-    return found
+    return stores.read_array(path)
 
 
 def make(run: RunFolder, kind: str, report: Callable[[float], None] | None = None) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssrl_core import stores
 from ssrl_core.runs.arrays import clusters_file, save_array, spread
 from ssrl_core.runs.folder import RunFolder
 
@@ -86,7 +87,7 @@ def own_clusters(
     if path.is_file():
         from ssrl_core.analysis.clusters import from_ids
 
-        ids = np.load(path, allow_pickle=False)[rows]
+        ids = stores.read_array(path)[rows]
         found = from_ids(own, ids, _number(ids, k, method), seed=seed)
     else:
         found = _make(path, own, rows, n, k, seed, method, keep=keep and not run.is_demo)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core import stores
 from ssrl_core.analysis.matching import contingency, matched
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs import marks
@@ -86,8 +87,8 @@ def _aligned(run: RunFolder, stem: str, image_ids: np.ndarray) -> np.ndarray | N
     """(n,) cluster of each of these images in another clustering, -1 where it has none; None where it is gone."""
     path = run.path / f"{stem}.npy"
     try:
-        ids, images = np.load(path, allow_pickle=False), run.embedding_ids()
-    except (OSError, ValueError, SSRLError):
+        ids, images = stores.read_array(path), run.embedding_ids()
+    except SSRLError:
         return None
     if len(ids) != len(images) or not len(ids):
         return None

@@ -19,6 +19,14 @@ def test_a_column_named_twice_gets_all_its_values():
     assert several([], where="x") is None
 
 
+def test_a_value_with_a_comma_stands_in_quotes():
+    text = 'compound="5,6-dichloro-benzotriazole", DMSO'
+    assert several([text], where="x") == {"compound": ["5,6-dichloro-benzotriazole", "DMSO"]}
+    assert several(["compound="], where="x") == {"compound": [""]}
+    with pytest.raises(SpecError, match="quotes"):
+        several(['compound="5,6'], where="x")
+
+
 @pytest.mark.parametrize("text", ["plate", "=1", " =1"])
 def test_what_is_no_pair_is_refused_with_what_was_written(text):
     with pytest.raises(SpecError) as caught:
