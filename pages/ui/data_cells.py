@@ -22,7 +22,8 @@ from ssrl_core.datasets.cells.field_folders import top_of
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
-from ssrl_core.datasets.readers.unpacking import is_zip, unpack
+from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.readers.unpacking import is_zip, laid_open, unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 MOST_SHOWN = 6
@@ -81,13 +82,13 @@ def _source() -> str | None:
 class _Upload:
     """Uploaded files in a folder of the store that goes when nobody holds it any more."""
 
-    def __init__(self, files: Sequence[Any]) -> None:
+    def __init__(self, files: Sequence[Any], report: Report) -> None:
         self.key = _names(files)
         self.folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=stores.data_root()))
         self.forget = weakref.finalize(self, shutil.rmtree, self.folder, True)
         try:
             for file in files:
-                _laid(_written(file, self.folder))
+                _laid(_written(file, self.folder), report)
         except SSRLError:
             self.forget()
             raise
@@ -101,27 +102,30 @@ def _uploaded(files: Sequence[Any]) -> str:
     """The folder that holds the uploaded files (zips unpacked), or the only one; made once for the same files."""
     kept = st.session_state.get("cells-upload")
     if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
-        st.session_state["cells-upload"] = kept = _Upload(files)
+        bar = st.empty()
+        st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
+        bar.empty()
     top = top_of(kept.folder)
     inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
     return str(inside[0]) if len(inside) == 1 and inside[0].is_file() else str(top)
 
 
-def _laid(path: Path) -> None:
+def _laid(path: Path, report: Report) -> None:
     """A zip becomes the folder that it was made of; any other file stays.
 
     Raises:
         DataError: a zip that may not be unpacked.
     """
     if path.suffix.lower() == ".zip":
-        unpack(path, path.with_suffix(""))
+        unpack(path, path.with_suffix(""), report)
         path.unlink()
 
 
 def _fields(source: str) -> FieldList:
     """The fields; read again where an import has taken away what a zip was unpacked to."""
     path = Path(source)
-    with st.spinner(_waiting(path)):
+    _lay_open(path)
+    with st.spinner("Reading the list of fields"):
         listed = _listed(source, _stamp(path))
         if not listed.base.is_dir():
             _listed.clear()
@@ -129,10 +133,13 @@ def _fields(source: str) -> FieldList:
     return listed
 
 
-def _waiting(path: Path) -> str:
+def _lay_open(path: Path) -> None:
+    """Unpack a zip with a bar that moves; Stop in the menu of the page ends it, and nothing of it stays."""
     if not is_zip(path):
-        return "Reading the list of fields"
-    return f"Unpacking {path.name}, {max(1, path.stat().st_size // 1_000_000):,} MB, and reading its list of fields"
+        return
+    bar = st.empty()
+    laid_open(path, report=told_on(bar))
+    bar.empty()
 
 
 @st.cache_data(max_entries=8, show_spinner=False)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ssrl_core import stores
 from ssrl_core.datasets.locking import held
+from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.readers.limits import check_archive
 from ssrl_core.errors import DataError, SpecError
 
@@ -28,8 +29,8 @@ _KEPT_S = 7 * 24 * 3600.0
 _LEFT_BY_SYSTEMS = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def unpack(archive: Path, folder: Path) -> None:
-    """Lay all files of a zip below a folder.
+def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
+    """Lay all files of a zip below a folder; `report` is told the megabytes.
 
     A file that is damaged in the zip becomes an empty one, so that it is named as damaged where it is read: left out,
     it would be a chunk of zeros in a Zarr image.
@@ -44,7 +45,10 @@ def unpack(archive: Path, folder: Path) -> None:
         raise DataError(f"{archive.name}: this is not a readable zip ({error}). Pack the folder again.") from error
     with opened:
         check_archive(opened, archive.name)
+        done, total = 0, sum(info.file_size for info in opened.infolist())
         for info in opened.infolist():
+            told(report)(done // _BLOCK, total // _BLOCK, f"Unpacking {archive.name}, MB")
+            done += info.file_size
             name = info.filename.replace("\\", "/")
             if not info.is_dir() and not any(part in _LEFT_BY_SYSTEMS for part in name.split("/")):
                 try:
@@ -53,7 +57,7 @@ def unpack(archive: Path, folder: Path) -> None:
                     raise DataError(_not_laid(archive, name, error)) from error
 
 
-def laid_open(archive: Path, by: str | None = None) -> Path:
+def laid_open(archive: Path, by: str | None = None, report: Report | None = None) -> Path:
     """The folder of the store that a zip's files lie in; unpacked once, until `forget` or a week has passed.
 
     Args:
@@ -66,7 +70,7 @@ def laid_open(archive: Path, by: str | None = None) -> Path:
     folder = _folder(archive)
     with held(folder.name):
         if not (folder / _WHOLE).is_file():
-            _unpack_whole(archive, folder)
+            _unpack_whole(archive, folder, report)
         if by is not None:
             (folder / f"{_NEEDED}{by}").touch()
     return folder / archive.stem
@@ -114,12 +118,12 @@ def sweep() -> None:
                     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _unpack_whole(archive: Path, folder: Path) -> None:
+def _unpack_whole(archive: Path, folder: Path, report: Report | None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     inside = folder / archive.stem
     inside.mkdir(parents=True)
     try:
-        unpack(archive, inside)
+        unpack(archive, inside, report)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

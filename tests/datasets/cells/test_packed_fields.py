@@ -214,11 +214,11 @@ def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
     begun, real, calls = threading.Event(), unpacking.unpack, []
 
-    def slowly(source, folder):
+    def slowly(source, folder, report):
         calls.append(folder)
         begun.set()
         time.sleep(0.3)
-        real(source, folder)
+        real(source, folder, report)
 
     monkeypatch.setattr(unpacking, "unpack", slowly)
     with ThreadPoolExecutor(2) as pool:
@@ -257,3 +257,17 @@ def test_what_a_killed_server_left_of_an_upload_goes_after_a_week():
     os.utime(old, (week_ago, week_ago))
     unpacking.sweep()
     assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_unpacking_says_how_far_it_is(tmp_path):
+    archive = tmp_path / "many.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for number in range(3):
+            packed.writestr(f"{number}.bin", bytes(2 << 20))
+    told = []
+    unpacking.unpack(archive, tmp_path / "out", lambda done, total, what: told.append((done, total, what)))
+    assert told == [
+        (0, 6, "Unpacking many.zip, MB"),
+        (2, 6, "Unpacking many.zip, MB"),
+        (4, 6, "Unpacking many.zip, MB"),
+    ]
