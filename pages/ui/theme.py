@@ -42,7 +42,11 @@ h1 {{ padding: 0 !important; line-height: 1.25 !important; }}
 .st-key-vl-sidebar-links, .st-key-vl-brand {{ gap: .1rem; }}
 .st-key-vl-brand a p {{ font-size: 1.15rem; font-weight: 600; letter-spacing: -.01em; }}
 @media (max-width: 640px) {{ [data-testid="stMainBlockContainer"] {{ padding: 3.4rem 1rem 3rem; }} }}
-@media print {{ [data-testid="stSidebar"], [data-testid="stToolbar"] {{ display: none; }} }}
+@media print {{
+  /* charts keep the width that they have on the screen: a sheet of that width, which printers make smaller */
+  @page {{ size: 400mm 566mm; margin: 12mm; }}
+  [data-testid="stSidebar"], [data-testid="stToolbar"] {{ display: none; }}
+}}
 """
 
 
