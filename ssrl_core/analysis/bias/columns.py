@@ -17,8 +17,8 @@ NEEDED = ("dataset", "backbone", "method", "seed", "class", "accuracy")
 
 
 def vary_columns(table: pd.DataFrame) -> list[str]:
-    """The columns that the sweep varies, in the table's order."""
-    return [column for column in map(str, table.columns) if column.startswith("vary.")]
+    """The columns that the sweep varies, in the table's order; a seed is no parameter."""
+    return [name for name in map(str, table.columns) if name.startswith("vary.") and name != "vary.seed"]
 
 
 def checked(table: pd.DataFrame) -> pd.DataFrame:
@@ -92,6 +92,12 @@ def split_columns(rows: pd.DataFrame, x_codes: NDArray[np.intp], column: str) ->
         elif _count(base, keys) > _count(base):
             along.append(other)
     return apart, along
+
+
+def moves_within(rows: pd.DataFrame, column: str, settings: Sequence[str]) -> bool:
+    """Whether a column has two values somewhere among rows that agree in all of `settings`."""
+    base = [texts(rows[name])[0] for name in settings] or [np.zeros(len(rows), dtype=np.intp)]
+    return _count(*base, texts(rows[column])[0]) > _count(*base)
 
 
 def _count(*codes: NDArray[np.intp]) -> int:

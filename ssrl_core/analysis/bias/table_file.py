@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ssrl_core.analysis.bias.columns import BASE, checked, vary_columns
+from ssrl_core.analysis.bias.columns import BASE, checked, moves_within, vary_columns
 from ssrl_core.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -58,6 +58,14 @@ def read_classes(content: bytes, name: str) -> pd.DataFrame:
 
 
 def parameters(table: pd.DataFrame) -> list[str]:
-    """The columns that may be the parameter: `vary.…`, or where there is none, whatever else is no known column."""
-    named = vary_columns(table)
-    return named or [name for name in map(str, table.columns) if name not in _NO_PARAMETER]
+    """The columns that may be the parameter: `vary.…`, or where there is none, whatever else is no known column.
+
+    One that only repeats the method, the backbone or the data set moves nothing within a setting: it is left out where
+    another one moves something, and comes last where none does.
+    """
+    named = vary_columns(table) or [name for name in map(str, table.columns) if name not in _NO_PARAMETER]
+    if len(named) < 2:
+        return named
+    settings = [name for name in BASE if name in table]
+    moving = [name for name in named if moves_within(table, name, settings)]
+    return moving or sorted(named, key=lambda name: name.removeprefix("vary.").split(".")[0] in BASE)
