@@ -10,8 +10,8 @@ _WATCH_JS = """() => {
     window.__changed = performance.now();
     window.__watch?.disconnect();
     window.__watch = new MutationObserver(() => { window.__changed = performance.now(); });
-    const options = {childList: true, subtree: true, attributes: true, characterData: true};
-    window.__watch.observe(document.body, options);
+    const place = document.querySelector('[data-testid="stMain"]');  // the side bar refreshes itself now and then
+    window.__watch.observe(place, {childList: true, subtree: true, characterData: true});
     return window.__changed;
 }"""
 _STILL_JS = """still => {

@@ -97,7 +97,11 @@ def _opposed(pairs: pd.DataFrame) -> None:
 
 
 def _all_pairs(scene: Scene, pairs: pd.DataFrame) -> None:
-    with st.expander(f"All {len(pairs)} pairs of this setting", icon=":material/table_rows:"):
+    title = f"All {len(pairs):,} pairs of this setting"
+    place = st.expander(title, icon=":material/table_rows:", key="classes-all-pairs", on_change="rerun")
+    if not place.open:  # thousands of rows are sent only to those who want them
+        return
+    with place:
         frame.quiet("n: points that both classes have. p: two-sided. q: p adjusted over all pairs and coefficients.")
         shown = pairs.iloc[:, pairs.columns.get_loc("first") :]
         class_table.show(shown)

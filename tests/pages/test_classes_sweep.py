@@ -75,6 +75,14 @@ def test_the_opposite_pair_stands_in_its_table_with_n_and_p():
     assert "by chance" in text_of(test)
 
 
+def test_all_pairs_are_sent_when_they_are_asked_for():
+    test = with_table(sweep_table(), "opposites")
+    assert not [f for f in test.dataframe if "covariance" in f.value]
+    test.session_state["classes-all-pairs"] = True
+    pairs = next(f.value for f in ran(test).dataframe if "covariance" in f.value)
+    assert len(pairs) == 3
+
+
 def test_several_transformations_stand_side_by_side():
     crop = sweep_table().rename(columns={HUE: "vary.terms.0.composition.steps.resized_crop.scale"})
     both = pd.concat([sweep_table(), crop], ignore_index=True)

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from ssrl_core.analysis.bias.axis import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import coefficients
@@ -32,6 +33,7 @@ KINDS = ("permuted", "trend_kept")
 CHUNK_NUMBERS = 2_000_000
 """Differences between points that a thread holds at once; bounds its memory at some 50 MB."""
 THREADS = 4
+"""The products of matrices are small: several at once on a thread each is quicker than one on several."""
 
 
 def floors(
@@ -60,7 +62,7 @@ def floors(
         raise SpecError(where="Floors", field="draws", rule="at least 1", value=draws)
     chosen, found = rule or Rule(), grids(table, x)
     parts, done, total = [], 0, draws * len(KINDS) * len(found)
-    with ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
         drawn = _drawn(found, chosen, draws, seed)
         for grid, kind, ratios in in_order(pool, lambda one: (*one[:2], _ratios(one[2], chosen)), drawn):
             parts.append(_rows(grid, kind, *ratios))
