@@ -18,6 +18,7 @@ MEANS = {
     "reversed": "the whole interval lies on the other side",
     "not run": "there are no results yet",
 }
+_MOST_WAITING = 4
 CSS = f"""
 .paper-verdict {{ font-weight: 600; white-space: nowrap; }}
 .paper-contrast {{ background: {PANEL}; border-radius: 6px; padding: .5rem .8rem; margin: 0 0 .4rem; line-height: 1.45;
@@ -62,7 +63,14 @@ def show(contrasts: list[dict[str, Any]]) -> None:
     if not contrasts:
         return
     frame.section("Does it show?")
-    st.html("".join(_card(c, _reach(contrasts, c["unit"])) for c in contrasts))
+    waiting = [c for c in contrasts if c["verdict"] == "not run"]
+    folded = waiting if len(waiting) > _MOST_WAITING else []
+    first = [c for c in contrasts if c not in folded]
+    if first:
+        st.html("".join(_card(c, _reach(contrasts, c["unit"])) for c in first))
+    if folded:
+        with st.expander(f"{len(folded)} claims, not run yet", icon=":material/hourglass_empty:"):
+            st.html("".join(_card(c, 1.0) for c in folded))
     if any(c["difference"] is not None for c in contrasts):
         frame.quiet(
             "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of "

@@ -21,18 +21,21 @@ def show(needed: tuple[str, ...]) -> None:
     if here:
         frame.quiet(f"Images, checked: {'; '.join(here)}.")
     lacking = [row for row in states if not row["ready"]]
-    for row in lacking:
-        _obtain(row)
+    for words in dict.fromkeys(row["words"] for row in lacking):
+        _obtain([row for row in lacking if row["words"] == words])
     if lacking:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             frame.link("pages/1_Data.py", "Bring images in", icon="photo_library")
             st.button("Check again", icon=":material/refresh:", key="paper-check", type="tertiary")
 
 
-def _obtain(row: dict[str, Any]) -> None:
+def _obtain(rows: list[dict[str, Any]]) -> None:
+    """Image sets that are obtained in the same way."""
+    commands = list(dict.fromkeys(command for row in rows for command in row["commands"]))
     with st.container(border=True, gap="xsmall"):
-        st.markdown(f":material/download: **{row['title']}** · {row['problem']}")
-        steps = ":" if row["commands"] and not row["fetched"] else "."
-        frame.quiet(f"{row['words'].rstrip('.')}{steps}")
-        if row["commands"]:
-            st.code("\n".join(row["commands"]), language="bash", wrap_lines=True)
+        for row in rows:
+            st.markdown(f":material/download: **{row['title']}** · {row['problem']}")
+        end = ":" if commands and not rows[0]["fetched"] else "."
+        frame.quiet(f"{rows[0]['words'].rstrip('.')}{end}")
+        if commands:
+            st.code("\n".join(commands), language="bash", wrap_lines=True)

@@ -47,7 +47,8 @@ def clusters(name: str, scale: Scale) -> None:
     for start in range(0, len(settings), 2):
         for place, (label, run) in zip(st.columns(2, gap="medium"), settings[start : start + 2], strict=False):
             with place, frame.guard():
-                st.html(f"<b>{html.escape(words.named(label))}</b>{_cluster_rows(run, CLUSTERS[name], paper_list.now())}")
+                rows = _cluster_rows(run, CLUSTERS[name], paper_list.now())
+                st.html(f"<b>{html.escape(words.named(label))}</b>{rows}")
                 frame.link("pages/4_Clusters.py", "Look at this run", icon="bubble_chart", run=run)
 
 

@@ -78,6 +78,7 @@ _IDS = {
     "hue_intensity": "hue",
     "color_jitter_probability": "jitter probability",
     "crop_size": "crop size",
+    "cytochalasin_b": "cytochalasin B",
     "first_set": "first set",
     "second_set": "second set",
 }
