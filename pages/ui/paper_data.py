@@ -29,6 +29,26 @@ def show(needed: tuple[str, ...]) -> None:
             st.button("Check again", icon=":material/refresh:", key="paper-check", type="tertiary")
 
 
+def prepare(needed: tuple[str, ...]) -> None:
+    """Make or fetch what is made or fetched on first use, with its progress.
+
+    Raises:
+        SSRLError: it cannot be fetched, or its files are damaged.
+    """
+    from ssrl_core.datasets import store as image_sets
+
+    for name in needed:
+        if image_sets.is_ready(name):
+            continue
+        title = needs.NEEDED[name].title
+        bar = st.progress(0.0, f"Preparing {title}, once")
+
+        def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
+            bar.progress(min(1.0, done / total) if total else 0.0, f"Preparing {title}, once: {what}")
+
+        image_sets.load(name, report=told)
+
+
 def _obtain(rows: list[dict[str, Any]]) -> None:
     """Image sets that are obtained in the same way."""
     commands = list(dict.fromkeys(command for row in rows for command in row["commands"]))

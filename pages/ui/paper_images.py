@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui import frame, gallery, paper_list
+from pages.ui import frame, gallery, paper_data, paper_list
 from pages.ui.theme import IMAGE_GROUND, QUIET
-from ssrl_core.errors import SSRLError
 from ssrl_core.paper import running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
@@ -128,21 +127,11 @@ def conditions() -> None:
             st.html(_condition_rows(name, column, str(image_sets.load(name).fingerprint)))
         frame.link("pages/1_Data.py", "More of them", icon="photo_library", dataset=name)
     if not any(name == "simulated-cells" for name, _, _ in there):
-        frame.quiet("Simulated cells, of which the true response is known, are made once, in half a minute or less.")
-        st.button("Make simulated cells", icon=":material/science:", key="paper-make-cells", on_click=_make)
-    error = st.session_state.get("paper-make-error")
-    if isinstance(error, SSRLError):
-        frame.show_error(error)
-
-
-def _make() -> None:
-    from ssrl_core.datasets import store as image_sets
-
-    st.session_state.pop("paper-make-error", None)
-    try:
-        image_sets.load("simulated-cells")
-    except SSRLError as error:
-        st.session_state["paper-make-error"] = error
+        frame.quiet("Simulated cells, of which the true response is known, are made once, within a minute or two.")
+        if st.button("Make simulated cells", icon=":material/science:", key="paper-make-cells"):
+            with frame.guard():
+                paper_data.prepare(("simulated-cells",))
+                st.rerun()
 
 
 @st.cache_data(max_entries=8, show_spinner="Drawing cells")

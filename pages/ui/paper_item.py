@@ -46,7 +46,7 @@ def show(name: str) -> None:
     scale = _scale(item)
     data = paper_list.compared(name, scale)
     with st.container(gap="xxsmall"):
-        paper_runs.said(name, scale)
+        paper_runs.act(name, scale)
         paper_runs.standing(name, scale)
         paper_data.show(item.plans[scale].needs)
     _results(name, scale, data)

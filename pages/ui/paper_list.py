@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import paper_claims
+from pages.ui import frame, paper_claims
 from pages.ui.theme import ACCENT, LINE, QUIET
 from ssrl_core.paper import running
 from ssrl_core.paper.items import ITEMS
@@ -90,10 +90,21 @@ def _under(name: str) -> str:
     """`rehearsal: 2 shown, 1 not shown`, and the full experiment where it was run."""
     if not ITEMS[name].plans:
         return "example images; nothing to measure"
-    told = [f"rehearsal: {_verdicts(name, 'small')}"]
-    if compared(name, "full")["verdict"] != "not run":
-        told.append(f"full: {_verdicts(name, 'full')}")
+    told = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
+    if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
+        told.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
     return " · ".join(told)
+
+
+def _under_way(name: str, scale: str) -> str:
+    """`, 3 of 10 runs done` while some wait or run."""
+    counts: dict[str, int] = {}
+    for states in compared(name, scale)["progress"].values():
+        for state, n in states.items():
+            counts[state] = counts.get(state, 0) + n
+    if not set(frame.ACTIVE) & set(counts):
+        return ""
+    return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"
 
 
 def _verdicts(name: str, scale: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import frame, paper_list
+from pages.ui import frame, paper_data, paper_list
 from pages.ui.theme import QUIET
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.paper import cost, running, words
@@ -16,10 +16,10 @@ from ssrl_core.runs import jobs
 
 NAMES: dict[Scale, str] = {"small": "Rehearsal", "full": "Full"}
 _ABOUT = {
-    "small": "minutes on a CPU: a small network, few images, few epochs",
-    "full": "exactly the paper's settings",
+    "small": "Minutes on a CPU: a small network, few images, few epochs",
+    "full": "Exactly the paper's settings",
 }
-_SAID = "paper-said"
+_SAID, _ASKED = "paper-said", "paper-asked"
 _WORDS = {"queued": "wait", "submitted": "wait", "running": "run now", "gone": "deleted"}
 CSS = f"""
 .paper-cost {{ color: {QUIET}; font-size: .88rem; line-height: 1.45; }}
@@ -33,15 +33,22 @@ def buttons(name: str) -> None:
         with column:
             st.button(
                 "Run the rehearsal" if scale == "small" else "Run it in full",
-                icon=":material/play_arrow:", key=f"paper-run-{scale}", on_click=_run, args=(name, scale),
+                icon=":material/play_arrow:", key=f"paper-run-{scale}", on_click=_ask, args=(name, scale),
                 type="primary" if scale == "small" else "secondary", width="stretch",
                 help=f"{_ABOUT[scale]}; what is here already is not run again",
             )  # fmt: skip
             st.html(f'<div class="paper-cost">{_price(name, scale, paper_list.now())}</div>')
 
 
-def said(name: str, scale: str) -> None:
-    """What the last press of a button of this item did, or why it did nothing."""
+def act(name: str, scale: Scale) -> None:
+    """Do what a button has asked for, then say what that was, or why it was nothing."""
+    if st.session_state.get(_ASKED) == (name, scale):
+        del st.session_state[_ASKED]
+        place = st.empty()
+        with place.container():
+            _run(name, scale)
+        place.empty()
+        st.rerun()  # the whole page, as it stands now
     where, what = st.session_state.get(_SAID, (None, None))
     if where != (name, scale):
         return
@@ -83,19 +90,29 @@ def _basis(found: cost.Cost) -> str:
     return "Step times from a table; the first run here replaces them."
 
 
-def _run(name: str, scale: Scale) -> None:
-    """Queue the runs, and measure what needs no training in a process of its own; then look at that scale."""
-    st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
+def _ask(name: str, scale: Scale) -> None:
+    """Look at that scale; the work is done there, where one sees how far it is."""
+    st.session_state[_ASKED] = (name, scale)
+    st.session_state.pop(_SAID, None)
     st.query_params["scale"] = scale
+
+
+def _run(name: str, scale: Scale) -> None:
+    """Queue the runs, and measure what needs no training in a process of its own."""
+    st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
+    evidence = running.evidence(name, scale)
     try:
-        evidence = running.evidence(name, scale)
         running.require(evidence, name)
-        asked = running.queue(evidence)
+        paper_data.prepare(evidence.plan.needs)
+        with st.spinner("Queueing"):
+            before = {row["id"] for row in evidence.runs() if row["state"] in ("failed", "stopped")}
+            asked = running.queue(evidence)
     except SSRLError as error:
         st.session_state[_SAID] = ((name, scale), error)
         return
+    again = sum(row["id"] in before and row["state"] in frame.ACTIVE for row in evidence.runs())
     measuring = _measure(evidence, name, scale)
-    st.session_state[_SAID] = ((name, scale), _answer(asked, measuring))
+    st.session_state[_SAID] = ((name, scale), answer(asked, again, measuring))
 
 
 def _measure(evidence: Evidence, name: str, scale: Scale) -> bool:
@@ -111,14 +128,19 @@ def job_of(name: str, scale: str) -> str:
     return f"paper-{name}-{scale}"
 
 
-def _answer(asked: list[dict[str, Any]], measuring: bool) -> str:
-    """What a press did."""
-    new, there = sum(a["created"] for a in asked), sum(a["existing"] for a in asked)
-    parts = []
-    if new:
-        parts.append(f"{new:,} {'runs were' if new != 1 else 'run was'} queued")
-        parts += [f"{there:,} were here or waiting already"] if there else []
-    elif there:
+def answer(asked: list[dict[str, Any]], again: int, measuring: bool) -> str:
+    """What a press did, as a sentence.
+
+    Args:
+        asked: what `running.queue` gave. again: runs that had failed or were stopped and go on.
+    """
+    new = sum(a["created"] for a in asked)
+    there = sum(a["existing"] for a in asked) - again
+    parts = [f"{new:,} {'runs were' if new != 1 else 'run was'} queued"] if new else []
+    parts += [f"{again:,} that had stopped or failed {'go' if again != 1 else 'goes'} on"] if again else []
+    if parts and there > 0:
+        parts.append(f"{there:,} were here or waiting already")
+    elif there > 0:
         parts.append(f"Nothing was queued: all {there:,} runs are here or waiting already")
     parts += ["measurements are being made" if parts else "Measurements are being made"] if measuring else []
     return f"{'; '.join(parts) or 'Nothing to do: all measurements are made'}."
@@ -141,14 +163,14 @@ def _standing(name: str, scale: Scale) -> None:
     evidence = running.evidence(name, scale)
     rows = evidence.runs()
     if rows:
-        _runs(evidence, rows)
+        _runs((name, scale), evidence, rows)
     _measurements(evidence, name, scale)
 
 
 _watched = st.fragment(run_every=2.0)(_standing)
 
 
-def _runs(evidence: Evidence, rows: list[dict[str, Any]]) -> None:
+def _runs(where: tuple[str, str], evidence: Evidence, rows: list[dict[str, Any]]) -> None:
     done = sum(row["state"] == "done" for row in rows)
     under_way = sum(float(row.get("progress") or 0) for row in rows if row["state"] == "running")
     total = max(len(rows), sum(sum(states.values()) for states in evidence.progress().values()))
@@ -159,8 +181,11 @@ def _runs(evidence: Evidence, rows: list[dict[str, Any]]) -> None:
         if any(row["state"] in frame.ACTIVE for row in rows):
             st.button(
                 "Stop", icon=":material/stop_circle:", key="paper-stop", type="tertiary", on_click=_stop,
-                args=([row["id"] for row in rows],), help="After a checkpoint; the button above goes on from there",
+                args=(where, [row["id"] for row in rows]), help="After a checkpoint; the button goes on from there",
             )  # fmt: skip
+    failed = [row["id"] for row in rows if row["state"] == "failed"]
+    if failed:
+        frame.link("pages/3_Train.py", "See why a run failed", icon="error", run=failed[0])
 
 
 def runs_words(rows: list[dict[str, Any]], total: int) -> str:
@@ -174,15 +199,22 @@ def runs_words(rows: list[dict[str, Any]], total: int) -> str:
     if total > len(rows):
         counts["not queued"] = total - len(rows)
     rest = ", ".join(f"{n:,} {_WORDS.get(state, state)}" for state, n in counts.items())
-    left = max((float(r["eta_s"]) for r in rows if r["state"] == "running" and r.get("eta_s")), default=None)
-    time = f" · {frame.time_left(left)} for those that run" if left is not None else ""
     again = " The button runs these again." if {"failed", "stopped", "gone"} & set(counts) else ""
-    return f"{done:,} of {total:,} runs are done; {rest}{time}.{again}"
+    return f"{done:,} of {total:,} runs are done; {rest}{_left(rows)}.{again}"
 
 
-def _stop(ids: list[str]) -> None:
+def _left(rows: list[dict[str, Any]]) -> str:
+    """How long those that run will take, as HTML; "" where it is not known."""
+    known = [float(row["eta_s"]) for row in rows if row["state"] == "running" and row.get("eta_s")]
+    if not known:
+        return ""
+    return f" · {frame.time_left(max(known))} for {'those that run' if len(known) > 1 else 'the one that runs'}"
+
+
+def _stop(where: tuple[str, str], ids: list[str]) -> None:
     from ssrl_core.runs import bulk
 
+    st.session_state[_SAID] = (where, "Stopping, after a checkpoint each; the button above goes on from there.")
     st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
     bulk.stop_all(ids)
 

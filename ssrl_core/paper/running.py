@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.paper import measures, needs
 from ssrl_core.paper.cost import cost
 from ssrl_core.paper.evidence import Evidence
@@ -150,7 +150,12 @@ def _fetch(found: Evidence) -> None:
     from ssrl_core.datasets import store as image_sets
 
     for needed in found.plan.needs:
-        image_sets.load(needed)
+        try:
+            image_sets.load(needed)
+        except SSRLError as error:
+            raise SpecError(
+                f"Nothing was queued. {error.message}", where="Paper", field="image set", value=needed
+            ) from error
 
 
 def compare(name: str, scale: Scale = "small") -> dict[str, Any]:

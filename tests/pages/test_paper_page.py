@@ -113,6 +113,8 @@ def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alo
     assert "1 run was queued; 9 were here or waiting already" in text_of(test)
     test = test.button(key="paper-stop").click().run()
     assert "10 stopped" in text_of(test)
+    test = test.button(key="paper-run-small").click().run()
+    assert "10 that had stopped or failed go on" in text_of(test)
 
 
 @pytest.mark.parametrize("item", ["table-2", "figure-4", "figure-6"])
