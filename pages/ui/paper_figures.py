@@ -30,6 +30,9 @@ def show(name: str, scale: Scale) -> None:
     if not figures:
         return
     frame.section("Chart")
+    there = len(running.evidence(name, scale).sweep_ids())
+    if there > _MOST_SWEEPS:
+        frame.quiet(f"At most {_MOST_SWEEPS} of the {there} sweeps are drawn; the Classes and Train pages have all.")
     if name not in _SMALL_ONES:
         for number, figure in enumerate(figures):
             st.plotly_chart(figure, key=f"paper-chart-{name}-{scale}-{number}", config=_PLAIN)

@@ -76,13 +76,14 @@ def follow(shown: str) -> None:
 def export() -> None:
     """All comparisons as one document to take home."""
     st.download_button(
-        "Results",
+        "Download results",
         lambda: json.dumps([running.compare(name) for name in ITEMS], indent=1, ensure_ascii=False),
         "viewloom-paper-small.json",
         "application/json",
         icon=":material/download:",
         type="primary",
         on_click="ignore",
+        help="Verdicts, differences and numbers of every rehearsal, as one JSON file",
     )
 
 

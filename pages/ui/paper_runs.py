@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui import frame, paper_data, paper_list
 from pages.ui.theme import QUIET
-from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
@@ -16,7 +16,7 @@ from ssrl_core.runs import jobs
 
 NAMES: dict[Scale, str] = {"small": "Rehearsal", "full": "Full"}
 _ABOUT = {
-    "small": "Minutes on a CPU: a small network, few images, few epochs",
+    "small": "Within minutes or an hour on a CPU: small networks, few images, few epochs",
     "full": "Exactly the paper's settings",
 }
 _SAID, _ASKED = "paper-said", "paper-asked"
@@ -35,7 +35,7 @@ def buttons(name: str) -> None:
                 "Run the rehearsal" if scale == "small" else "Run it in full",
                 icon=":material/play_arrow:", key=f"paper-run-{scale}", on_click=_ask, args=(name, scale),
                 type="primary" if scale == "small" else "secondary", width="stretch",
-                help=f"{_ABOUT[scale]}; what is here already is not run again",
+                help=f"{_ABOUT[scale]}. What is here already is not made again.",
             )  # fmt: skip
             st.html(f'<div class="paper-cost">{_price(name, scale, paper_list.now())}</div>')
 
@@ -53,9 +53,15 @@ def act(name: str, scale: Scale) -> None:
     if where != (name, scale):
         return
     if isinstance(what, SSRLError):
-        frame.show_error(what)
+        frame.show_error(_short(what))
     elif what:
         frame.quiet(str(what))
+
+
+def _short(error: SSRLError) -> SSRLError:
+    """What is missing, without the way to obtain it, which stands below."""
+    missing, queued, _ = error.message.partition("Nothing was queued.")
+    return SpecError(f"{missing}{queued} How to obtain it stands below.") if missing and queued else error
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -133,6 +139,7 @@ def answer(asked: list[dict[str, Any]], again: int, measuring: bool) -> str:
 
     Args:
         asked: what `running.queue` gave. again: runs that had failed or were stopped and go on.
+        measuring: whether measurements are being made, which tell their own progress.
     """
     new = sum(a["created"] for a in asked)
     there = sum(a["existing"] for a in asked) - again
@@ -142,8 +149,9 @@ def answer(asked: list[dict[str, Any]], again: int, measuring: bool) -> str:
         parts.append(f"{there:,} were here or waiting already")
     elif there > 0:
         parts.append(f"Nothing was queued: all {there:,} runs are here or waiting already")
-    parts += ["measurements are being made" if parts else "Measurements are being made"] if measuring else []
-    return f"{'; '.join(parts) or 'Nothing to do: all measurements are made'}."
+    if not parts:
+        return "" if measuring else "Nothing to do: all measurements are made."
+    return f"{'; '.join(parts)}."
 
 
 def standing(name: str, scale: Scale) -> None:

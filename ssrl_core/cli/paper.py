@@ -115,7 +115,7 @@ def _tables(data: dict[str, Any]) -> list[str]:
 
 def _block(item: str, block: Any) -> str:
     """A table: for each column published and ours."""
-    from ssrl_core.paper import words
+    from ssrl_core.paper import beside, words
 
     heads, rows = [""], []
     for name in block.rows:
@@ -123,17 +123,6 @@ def _block(item: str, block: Any) -> str:
         for column, kind in block.kinds():
             head = words.named(column) + (f", {kind}" if block.has_both else "")
             heads += [head] if head not in heads else []
-            told[head] = _number(item, name, column, block.cells.get((name, column)), kind)
+            told[head] = beside.said(item, name, column, block.cells.get((name, column)), kind)
         rows.append(told)
     return table(rows, heads)
-
-
-def _number(item: str, row: str, column: str, cell: Any, kind: str) -> str:
-    from ssrl_core.paper import words
-
-    share = words.is_share(item, row, column)
-    if cell is None or getattr(cell, kind) is None:
-        return ""
-    if kind == "published":
-        return words.published(cell.published, share=share, nearest=cell.nearest)
-    return f"{words.spread(cell.ours, cell.sd, share=share)} ({words.counted(item, column, cell.n)})"

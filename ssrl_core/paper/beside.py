@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssrl_core.paper import words
+
 Key = tuple[str, str]
 
 _CELLS = {
@@ -105,6 +107,20 @@ def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
             if row["ours"] is None and row["published"] is not None
         }
     )
+
+
+def said(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
+    """A cell in words: `≈ 0.37` or `0.407 ± 0.032 (n = 5 seeds)`; "" where there is none.
+
+    Args:
+        kind: published | ours.
+    """
+    share = words.is_share(item, row, column)
+    if cell is None or getattr(cell, kind) is None:
+        return ""
+    if kind == "published":
+        return words.published(float(cell.published or 0), share=share, nearest=cell.nearest)
+    return f"{words.spread(float(cell.ours or 0), cell.sd, share=share)} ({words.counted(item, column, cell.n)})"
 
 
 def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:

@@ -233,9 +233,9 @@ def difference(contrast: dict[str, Any]) -> str:
     span = ""
     if contrast["low"] is not None:
         span = f" (95 % interval {signed(contrast['low'])} to {signed(contrast['high'])})"
-    n = " and ".join(str(n) for n in contrast["n"] if n)
+    n = " and ".join(str(n) for n in contrast["n"] if n) + (" seeds" if sum(contrast["n"]) != 1 else " seed")
     more = f"; {contrast['reason']}" if contrast["reason"] else ""
-    return f"Difference {signed(contrast['difference'])} {unit}{span}, n = {n} seeds{more}"
+    return f"Difference {signed(contrast['difference'])} {unit}{span}, n = {n}{more}"
 
 
 def gpu(hours: float) -> str:

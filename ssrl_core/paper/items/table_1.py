@@ -73,8 +73,8 @@ def _claim(tests: Any, column: str) -> Contrast:
 
 def _why(tests: Any) -> str:
     """Why no test could be made."""
-    reasons = tests["reason"].dropna() if len(tests) else []
-    return f"no test can be made: {reasons.iloc[0]}" if len(reasons) else "no test can be made"
+    reasons = list(tests["reason"].dropna()) if len(tests) else []
+    return ": ".join(["no test can be made", *reasons[:1]])
 
 
 ITEM = Item(
