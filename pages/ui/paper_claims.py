@@ -19,6 +19,11 @@ MEANS = {
     "not run": "there are no results yet",
 }
 _MOST_WAITING = 4
+_HOW = (
+    "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of the bar is "
+    "the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it crosses the bar, or "
+    "there is one seed."
+)
 CSS = f"""
 .paper-verdict {{ font-weight: 600; white-space: nowrap; }}
 .paper-contrast {{ background: {PANEL}; border-radius: 6px; padding: .5rem .8rem; margin: 0 0 .4rem; line-height: 1.45;
@@ -71,12 +76,11 @@ def show(contrasts: list[dict[str, Any]]) -> None:
     if folded:
         with st.expander(f"{len(folded)} claims, not run yet", icon=":material/hourglass_empty:"):
             st.html("".join(_card(c, 1.0) for c in folded))
+    told = words.glossary(f"{c['claim']} {c['unit']}" for c in contrasts)
     if any(c["difference"] is not None for c in contrasts):
-        frame.quiet(
-            "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of "
-            "the bar is the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it "
-            "crosses the bar, or there is one seed."
-        )
+        told.insert(0, _HOW)
+    if told:
+        st.html("".join(f'<div class="vl-quiet">{html.escape(line)}</div>' for line in told))
 
 
 def _reach(contrasts: list[dict[str, Any]], unit: str) -> float:

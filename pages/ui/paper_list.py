@@ -81,7 +81,6 @@ def export() -> None:
         "viewloom-paper-small.json",
         "application/json",
         icon=":material/download:",
-        type="primary",
         on_click="ignore",
         help="Verdicts, differences and numbers of every rehearsal, as one JSON file",
     )

@@ -72,6 +72,9 @@ def run(name: str, scale: Scale, *, start: bool = True, report: Callable[[str], 
     found = evidence(name, scale)
     require(found, name)
     asked = queue(found, start=start)
+    if report and asked and found.plan.measures:  # should a measurement fail, one knows that these were queued
+        new = sum(sweep["created"] for sweep in asked)
+        report(f"queued: {sum(len(sweep['runs']) for sweep in asked)} runs, {new} new")
     return measure(name, scale, report=report) | {"sweeps": asked}
 
 

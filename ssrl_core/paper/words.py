@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from ssrl_core.specs.backbones import BACKBONES
@@ -172,6 +173,12 @@ def said(text: str) -> str:
 def about(column: str) -> str:
     """What a column's number means, for hover; "" where its name says it."""
     return next((told for key, told in ABOUT.items() if key in named(column)), "")
+
+
+def glossary(texts: Iterable[str]) -> list[str]:
+    """`AMI: adjusted mutual …` for each term that these texts use."""
+    whole = " ".join(texts).lower()
+    return [f"{term}: {told[0].lower()}{told[1:]}" for term, told in ABOUT.items() if term.lower() in whole]
 
 
 def is_share(item: str, row: str, column: str) -> bool:
