@@ -20,9 +20,9 @@ MEANS = {
 }
 _MOST_WAITING = 4
 _HOW = (
-    "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of the bar is "
-    "the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it crosses the bar, or "
-    "there is one seed."
+    "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of the bar "
+    "is the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it crosses the bar, "
+    "or there is one seed."
 )
 CSS = f"""
 .paper-verdict {{ font-weight: 600; white-space: nowrap; }}

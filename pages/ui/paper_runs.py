@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -111,14 +112,13 @@ def _run(name: str, scale: Scale) -> None:
         running.require(evidence, name)
         paper_data.prepare(evidence.plan.needs)
         with st.spinner("Queueing"):
-            before = {row["id"] for row in evidence.runs() if row["state"] in ("failed", "stopped")}
-            asked = running.queue(evidence)
+            before = _states(evidence)
+            running.queue(evidence)
     except SSRLError as error:
         st.session_state[_SAID] = ((name, scale), error)
         return
-    again = sum(row["id"] in before and row["state"] in frame.ACTIVE for row in evidence.runs())
     measuring = _measure(evidence, name, scale)
-    st.session_state[_SAID] = ((name, scale), answer(asked, again, measuring))
+    st.session_state[_SAID] = ((name, scale), answer(before, _states(evidence), measuring))
 
 
 def _measure(evidence: Evidence, name: str, scale: Scale) -> bool:
@@ -134,20 +134,25 @@ def job_of(name: str, scale: str) -> str:
     return f"paper-{name}-{scale}"
 
 
-def answer(asked: list[dict[str, Any]], again: int, measuring: bool) -> str:
+def _states(evidence: Evidence) -> dict[str, str]:
+    """State of each run that there is."""
+    return {row["id"]: str(row["state"]) for row in evidence.runs() if row["state"] != "gone"}
+
+
+def answer(before: Mapping[str, str], after: Mapping[str, str], measuring: bool) -> str:
     """What a press did, as a sentence.
 
     Args:
-        asked: what `running.queue` gave. again: runs that had failed or were stopped and go on.
-        measuring: whether measurements are being made, which tell their own progress.
+        before, after: run -> state. measuring: whether measurements are being made, which tell their own progress.
     """
-    new = sum(a["created"] for a in asked)
-    there = sum(a["existing"] for a in asked) - again
+    new = sum(run not in before for run in after)
+    again = sum(before.get(run) in ("failed", "stopped") and state in frame.ACTIVE for run, state in after.items())
+    there = len(after) - new - again
     parts = [f"{new:,} {'runs were' if new != 1 else 'run was'} queued"] if new else []
     parts += [f"{again:,} that had stopped or failed {'go' if again != 1 else 'goes'} on"] if again else []
-    if parts and there > 0:
+    if parts and there:
         parts.append(f"{there:,} were here or waiting already")
-    elif there > 0:
+    elif there:
         parts.append(f"Nothing was queued: all {there:,} runs are here or waiting already")
     if not parts:
         return "" if measuring else "Nothing to do: all measurements are made."

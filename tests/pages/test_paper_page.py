@@ -94,7 +94,7 @@ def test_what_was_measured_stands_first_beside_what_was_published():
 
 
 def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
-    from ssrl_core.runs import coordinator, queue
+    from ssrl_core.runs import coordinator, queue, registry, sweeps
 
     monkeypatch.setattr(coordinator, "start_detached", lambda **_: None)
     make_imageset(300, name="mnist", classes=10)
@@ -105,12 +105,15 @@ def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alo
     test = test.button(key="paper-run-small").click().run()
     assert "Nothing was queued: all 10 runs are here or waiting already" in text_of(test)
     (sweep,) = running.evidence("figure-4", "small").sweep_ids().values()
-    from ssrl_core.runs import sweeps
-
     queue.delete(sweeps.members(sweep)[0]["id"])
     assert "1 deleted" in text_of(test.run())
     test = test.button(key="paper-run-small").click().run()
     assert "1 run was queued; 9 were here or waiting already" in text_of(test)
+    failed = sweeps.members(sweep)[3]["id"]
+    registry.change(failed, state="failed", reason="no memory")
+    assert "0 of 10 runs are done; 9 wait, 1 failed. The button runs these again." in text_of(test.run())
+    test = test.button(key="paper-run-small").click().run()
+    assert "1 that had stopped or failed goes on; 9 were here or waiting already" in text_of(test)
     test = test.button(key="paper-stop").click().run()
     assert "10 stopped" in text_of(test)
     test = test.button(key="paper-run-small").click().run()
