@@ -16,6 +16,7 @@ from pages.ui import (
     paper_images,
     paper_list,
     paper_numbers,
+    paper_readings,
     paper_runs,
     paper_specs,
 )
@@ -51,6 +52,7 @@ def show(name: str) -> None:
         paper_data.show(item.plans[scale].needs)
     _results(name, scale, data)
     _notes(data)
+    paper_readings.show(running.evidence(name, scale))
     paper_specs.links(name, running.evidence(name, scale))
     paper_specs.show(name, scale)
 
