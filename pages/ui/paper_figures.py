@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import frame, paper_list
+from pages.ui import class_table, frame, paper_list
 from ssrl_core.analysis import bias
 from ssrl_core.paper import hue_claims, running, words
 from ssrl_core.paper.evidence import Evidence, column
@@ -33,15 +33,22 @@ def show(name: str, scale: Scale) -> None:
     there = len(running.evidence(name, scale).sweep_ids())
     if there > _MOST_SWEEPS:
         frame.quiet(f"At most {_MOST_SWEEPS} of the {there} sweeps are drawn; the Classes and Train pages have all.")
-    if name not in _SMALL_ONES:
-        for number, figure in enumerate(figures):
-            st.plotly_chart(figure, key=f"paper-chart-{name}-{scale}-{number}", config=_PLAIN)
-        return
-    across = min(2, len(figures))
+    if any(figure.layout.meta for figure in figures):
+        rings = "; ring: published" if name == "table-2" else ""
+        frame.quiet(f"Points: seeds; diamond: their mean with its 95 % interval{rings}.")
+    across = min(2, len(figures)) if name in _SMALL_ONES else 1
     for start in range(0, len(figures), across):
         for number, place in enumerate(st.columns(across), start):
             if number < len(figures):
-                place.plotly_chart(figures[number], key=f"paper-chart-{name}-{scale}-{number}", config=_PLAIN)
+                with place:
+                    _draw(figures[number], f"paper-chart-{name}-{scale}-{number}")
+
+
+def _draw(figure: Figure, key: str) -> None:
+    """A chart, its finding above it: as a title inside it would not wrap."""
+    if figure.layout.meta:
+        class_table.finding(str(figure.layout.meta))
+    st.plotly_chart(figure, key=key, config=_PLAIN)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -170,7 +177,7 @@ def _one(table: pd.DataFrame, quantity: str, of: str, published: dict[str, float
     means = {name: sum(found) / len(found) for name, found in values.items() if found}
     highest = max(means, key=means.__getitem__)
     title = of or f"Highest mean {said}: {highest}, {words.number(means[highest], share=share)}"
-    return replicates(values, x=said, title=title, published=published, percent=share)
+    return replicates(values, x=said, published=published, percent=share).update_layout(meta=title)
 
 
 def _mnist(evidence: Evidence) -> list[Figure]:

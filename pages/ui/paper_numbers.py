@@ -20,7 +20,8 @@ CSS = f"""
 .paper-table thead th {{ color: {QUIET}; font-weight: 500; font-size: .84rem; white-space: normal; }}
 .paper-table thead th.top {{ color: inherit; font-weight: 600; }}
 .paper-table th[scope="row"], .paper-table thead th:first-child {{ text-align: left; font-weight: 400;
-  white-space: normal; min-width: 9rem; padding-right: 1.2rem; }}
+  white-space: normal; min-width: 8rem; padding-right: 1.2rem; position: sticky; left: 0;
+  background: light-dark(#ffffff, #0f1216); }}
 .paper-table td.published {{ color: {QUIET}; }}
 .paper-table td.ours b {{ font-weight: 600; color: {ACCENT}; }}
 .paper-table td small {{ color: {QUIET}; font-size: .78rem; display: block; line-height: 1.2; }}

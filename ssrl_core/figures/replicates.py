@@ -13,7 +13,7 @@ from ssrl_core.figures.style import style
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-_ROW_PX, _AROUND_PX = 34, 100
+_ROW_PX, _AROUND_PX = 34, 60
 
 
 def replicates(
@@ -23,7 +23,6 @@ def replicates(
     title: str = "",
     published: Mapping[str, float] | None = None,
     percent: bool = False,
-    lettered: bool = True,
 ) -> Figure:
     """Rows from top to bottom.
 
@@ -32,7 +31,6 @@ def replicates(
         x: quantity and unit.
         published: setting -> number of the paper.
         percent: numbers are shares.
-        lettered: say under the axis what points, diamond and ring are.
     """
     import plotly.graph_objects as go
 
@@ -66,10 +64,8 @@ def replicates(
             marker={"size": 11, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2}},
             hovertemplate=f"%{{y}}: %{{x:{shown}}}, published<extra></extra>",
         )
-    style(
-        fig, title=title, x=x + (_letters(bool(ringed)) if lettered else ""), height=_AROUND_PX + _ROW_PX * len(names)
-    )
-    fig.update_xaxes(title_standoff=16, showgrid=True, tickformat=".0%" if percent else None)
+    style(fig, title=title, x=x, height=_AROUND_PX + _ROW_PX * len(names))
+    fig.update_xaxes(showgrid=True, tickformat=".0%" if percent else None)
     return fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1], showgrid=False)
 
 
@@ -81,8 +77,3 @@ def half_interval(values: Sequence[float]) -> float:
     from scipy import special
 
     return float(special.stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
-
-
-def _letters(ringed: bool) -> str:
-    ring = ", ring: published" if ringed else ""
-    return f"<br><span style='font-size:11px'>points: seeds, diamond: mean with 95 % interval{ring}</span>"

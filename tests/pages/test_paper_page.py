@@ -88,9 +88,9 @@ def test_what_was_measured_stands_first_beside_what_was_published():
     text = text_of(test)
     assert "Difference +29.6 points (95 % interval" in text
     assert "shown" in text
-    charts = [json.loads(chart.proto.spec) for chart in test.get("plotly_chart")]
-    titles = [chart["layout"]["title"]["text"] for chart in charts]
-    assert any("top-1" in title and "First set" in title for title in titles)
+    assert "Highest mean top-1 of linear evaluation: First set, 90.8 %" in text
+    rings = [trace for chart in test.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
+    assert [0.996, 0.621] in [trace["x"] for trace in rings if "published" in trace["hovertemplate"]]
 
 
 def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
