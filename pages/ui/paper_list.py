@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-import html
 import json
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui import frame, paper_claims
+from pages.ui.theme import ACCENT, LINE, QUIET
 from ssrl_core.paper import running
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs import registry
 
-_COLOURS = {"shown": ACCENT, "reversed": DANGER, "not shown": WARNING, "not run": QUIET}
 CSS = f"""
-[class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .4rem; gap: .05rem; }}
-[class*="st-key-paper-row-"] button {{ min-height: 1.5rem; padding: 0; text-align: left; }}
+.st-key-paper-list {{ gap: 0; }}
+[class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .35rem; gap: 0; }}
+[class*="st-key-paper-row-"] button {{ min-height: 1.4rem; padding: 0; text-align: left; }}
 [class*="st-key-paper-row-"] button p {{ text-align: left; }}
 .st-key-paper-row-open button p {{ font-weight: 600; color: {ACCENT}; }}
 .paper-under {{ color: {QUIET}; font-size: .84rem; line-height: 1.4; }}
-.paper-verdict {{ font-weight: 600; }}
+.st-key-paper-narrow {{ display: none; }}
+@media (max-width: 640px) {{
+  .st-key-paper-list {{ display: none; }}
+  .st-key-paper-narrow {{ display: flex; }}
+}}
 """
 
 
 def choose() -> str:
-    """The id of the item that is open; in the address as `item`."""
+    """The id of the item that is open; in the address as `item`. A list, on a narrow screen one that unfolds."""
     chosen = st.query_params.get("item")
     if chosen not in ITEMS:
+        if chosen is not None:
+            st.caption(f"There is no item “{chosen}” in the paper; this is table 2.")
         chosen = "table-2"
         st.query_params["item"] = chosen
-    for name, item in ITEMS.items():
-        with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
-            st.button(
-                f"{spoken(name)} · {item.title}", key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,)
-            )
-            st.html(f'<div class="paper-under">{_under(name)}</div>')
+    with st.container(key="paper-narrow"):
+        _choose_narrow(chosen)
+    with st.container(key="paper-list"):
+        for name, item in ITEMS.items():
+            with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
+                said = f"{spoken(name)} · {item.title}"
+                st.button(said, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
+                st.html(f'<div class="paper-under">{_under(name)}</div>')
     return chosen
+
+
+def _choose_narrow(chosen: str) -> None:
+    if st.session_state.get("paper-pick") != chosen:
+        st.session_state["paper-pick"] = chosen
+    st.selectbox(
+        "Table or figure", list(ITEMS), key="paper-pick", format_func=lambda n: f"{spoken(n)} · {ITEMS[n].title}",
+        on_change=lambda: _open(st.session_state["paper-pick"]), label_visibility="collapsed",
+    )  # fmt: skip
 
 
 def spoken(name: str) -> str:
     """`table-2` as `Table 2`."""
     return name.replace("-", " ").capitalize()
-
-
-def verdict_html(verdict: str) -> str:
-    """A verdict in its colour and in words."""
-    return f'<span class="paper-verdict" style="color:{_COLOURS[verdict]}">{html.escape(verdict)}</span>'
 
 
 def compared(name: str, scale: str) -> dict[str, Any]:
@@ -64,20 +76,39 @@ def follow(shown: str) -> None:
 def export() -> None:
     """All comparisons as one document to take home."""
     st.download_button(
-        "Results",
+        "Download results",
         lambda: json.dumps([running.compare(name) for name in ITEMS], indent=1, ensure_ascii=False),
         "viewloom-paper-small.json",
         "application/json",
         icon=":material/download:",
-        type="primary",
         on_click="ignore",
+        help="Verdicts, differences and numbers of every rehearsal, as one JSON file",
     )
 
 
 def _under(name: str) -> str:
+    """`rehearsal: 2 shown, 1 not shown`, and the full experiment where it was run."""
     if not ITEMS[name].plans:
         return "example images; nothing to measure"
-    return f"rehearsal: {verdict_html(compared(name, 'small')['verdict'])}"
+    told = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
+    if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
+        told.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
+    return " · ".join(told)
+
+
+def _under_way(name: str, scale: str) -> str:
+    """`, 3 of 10 runs done` while some wait or run."""
+    counts: dict[str, int] = {}
+    for states in compared(name, scale)["progress"].values():
+        for state, n in states.items():
+            counts[state] = counts.get(state, 0) + n
+    if not set(frame.ACTIVE) & set(counts):
+        return ""
+    return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"
+
+
+def _verdicts(name: str, scale: str) -> str:
+    return paper_claims.summary_html([c["verdict"] for c in compared(name, scale)["contrasts"]])
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -86,11 +117,14 @@ def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
 
 
 def now() -> str:
-    """A text that changes when a run ends or is queued, or a measurement is made."""
+    """A text that changes when a run ends or is queued, a measurement is made, or images come or go."""
     from ssrl_core import stores
+    from ssrl_core.datasets import store as image_sets
 
     made = len(list((stores.models_root() / "paper").glob("*.json")))
-    return f"{stores.models_root()} {sorted(registry.counts().items())} {made} {st.session_state.get('paper-turn', 0)}"
+    images = [name for name in image_sets.names() if image_sets.is_ready(name)]
+    turn = st.session_state.get("paper-turn", 0)
+    return f"{stores.models_root()} {sorted(registry.counts().items())} {made} {images} {turn}"
 
 
 def _open(name: str) -> None:

@@ -36,16 +36,30 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _show_list(rows: list[dict[str, Any]]) -> str:
-    small = [row | {"small": (row["scales"].get("small") or {}).get("state", "–")} for row in rows]
-    note = "gpu_hours: of the full experiment; without a card here, guessed from the CPU's step time."
-    return table(small, ["id", "title", "runs", "gpu_hours", "state", "small"]) + "\n" + note
+    from ssrl_core.paper import words
+
+    told = [
+        row
+        | {
+            "gpu hours": words.gpu(row["gpu_hours"]).removesuffix(" GPU hours") if row["runs"] else "–",
+            "rehearsal": (row["scales"].get("small") or {}).get("state", "–"),
+            "full": row["state"],
+        }
+        for row in rows
+    ]
+    note = "runs, gpu hours: of the full experiment, by step times measured here where this network has trained here."
+    guessed = any(scale["gpu_guessed"] for row in rows for scale in row["scales"].values())
+    note += " Without a card on this machine the hours are guessed from the CPU's step time." if guessed else ""
+    return table(told, ["id", "title", "rehearsal", "full", "runs", "gpu hours"]) + "\n" + note
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.paper import running
+    from ssrl_core.runs.jobs import Reporter
 
     if args.measures_only:
-        return running.measure(args.item, args.scale, report=say)
+        with Reporter() as share:
+            return running.measure(args.item, args.scale, report=say, share=share)
     return running.run(args.item, args.scale, start=not args.no_start, report=say)
 
 
@@ -70,20 +84,45 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_compare(data: dict[str, Any]) -> str:
-    parts = [f"{data['id']} ({data['scale']}): {data['title']}", data["claim"], f"verdict: {data['verdict']}"]
+    parts = [f"{data['id']} ({data['scale']}): {data['title']}", f"The paper: {data['claim']}"]
+    parts += [f"verdict: {data['verdict']}"] if data["contrasts"] else []
     parts += [_claim(c) for c in data["contrasts"]]
-    parts.append(table(data["rows"], ["row", "column", "published", "ours", "sd", "n"]))
+    parts += _tables(data)
     parts += [text for text in (data["says"], data["note"], data["conflicts"]) if text]
-    parts += [f"missing: {row['title']}. {row['problem']} {row['how']}" for row in data["missing"]]
+    parts += [f"missing: {row['title']}. {row['problem'] or ''} {row['how']}" for row in data["missing"]]
     return "\n\n".join(parts)
 
 
 def _claim(c: dict[str, Any]) -> str:
-    if c["difference"] is None:
-        told = c["reason"]
-    else:
-        span = (
-            "" if c["low"] is None else f" (95 %: {c['low']:+.3g} to {c['high']:+.3g}), n = {c['n'][0]} and {c['n'][1]}"
-        )
-        told = f"{c['difference']:+.3g} {c['unit']}{span} {c['reason']}".strip()
-    return f"- {c['claim']}: {c['verdict']}. {told}"
+    from ssrl_core.paper import words
+
+    return f"- {c['verdict']}: {words.claim(c['claim'])}. {words.difference(c)}".rstrip()
+
+
+def _tables(data: dict[str, Any]) -> list[str]:
+    """What was measured, published beside ours; then what was published only."""
+    from ssrl_core.paper import beside
+
+    measured = beside.measured(data["id"], data["rows"])
+    rest = beside.published_only(data["rows"])
+    parts = [_block(data["id"], block) for block in measured]
+    if any(block.has_nearest for block in measured):
+        parts.append(f"≈ {beside.NEAREST_SAID[data['id']]}")
+    if rest and measured:
+        parts.append("published, not measured at this scale:")
+    return parts + [_block(data["id"], block) for block in rest]
+
+
+def _block(item: str, block: Any) -> str:
+    """A table: for each column published and ours."""
+    from ssrl_core.paper import beside, words
+
+    heads, rows = [""], []
+    for name in block.rows:
+        told = {"": words.named(name)}
+        for column, kind in block.kinds():
+            head = words.named(column) + (f", {kind}" if block.has_both else "")
+            heads += [head] if head not in heads else []
+            told[head] = beside.said(item, name, column, block.cells.get((name, column)), kind)
+        rows.append(told)
+    return table(rows, heads)

@@ -24,12 +24,15 @@ class Cost:
     Attributes:
         runs: in all, hours: on this machine, of all runs one after another.
         gpu_hours: the same on a card: measured where this machine has one, else guessed (`gpu_guessed`).
+        measured: runs whose step time was measured in an earlier run of that network on this machine; for the others
+            it comes from the table of networks.
     """
 
     runs: int
     hours: float
     gpu_hours: float
     gpu_guessed: bool
+    measured: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""
@@ -38,20 +41,24 @@ class Cost:
             "hours_here": round(self.hours, 3),
             "gpu_hours": round(self.gpu_hours, 3),
             "gpu_guessed": self.gpu_guessed,
+            "measured": self.measured,
         }
 
 
 def cost(evidence: Evidence) -> Cost:
     """The cost of all sweeps of a plan, finished ones too."""
-    specs = evidence.specs.values()
-    runs = [run_count(spec) for spec in specs]
-    seconds = sum(count * _seconds(spec) for count, spec in zip(runs, specs, strict=True))
+    seconds, measured, every = 0.0, 0, 0
+    for spec in evidence.specs.values():
+        runs = run_count(spec)
+        one, known = _seconds(spec)
+        seconds, measured, every = seconds + runs * one, measured + runs * known, every + runs
     hours, card = seconds / 3600, estimates.has_gpu()
-    return Cost(sum(runs), hours, hours if card else hours / GPU_TIMES, not card)
+    return Cost(every, hours, hours if card else hours / GPU_TIMES, not card, measured)
 
 
-def _seconds(sweep: SweepSpec) -> float:
-    """Seconds of one run of a sweep: of its first, as its siblings differ in values that change little of it."""
+def _seconds(sweep: SweepSpec) -> tuple[float, bool]:
+    """Seconds of one run of a sweep (its first, as its siblings differ in values that change little of it), and
+    whether its step time was measured here."""
     from ssrl_core.datasets import store as image_sets
 
     spec = first_run(sweep)
@@ -59,8 +66,9 @@ def _seconds(sweep: SweepSpec) -> float:
     if name in image_sets.names() and image_sets.is_ready(name):
         from ssrl_core.runs.rows import imageset_of
 
-        return estimates.estimate(spec, imageset_of(spec)).seconds
-    return _from_table(spec)
+        found = estimates.estimate(spec, imageset_of(spec))
+        return found.seconds, found.measured is not None
+    return _from_table(spec), False
 
 
 def _from_table(spec: RunSpec) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 from ssrl_core.errors import SpecError
 from ssrl_core.paper import measures
 from ssrl_core.paper.item import Plan, Scale
-from ssrl_core.runs import sweeps, tables
+from ssrl_core.runs import registry, sweeps, tables
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
@@ -38,6 +38,19 @@ class Evidence:
             except SpecError:
                 found[name] = {"not queued": run_count(spec)}
         return found
+
+    def sweep_ids(self) -> dict[str, str]:
+        """name -> id of the sweeps that this store has."""
+        from ssrl_core.runs import sweep_files
+
+        found = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
+        return {name: sweep for name, sweep in found.items() if sweep_files.path_of(sweep).is_file()}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The registry's rows of the runs of all sweeps that are here, each once; one that was deleted is `gone`."""
+        known = {row["id"]: row for row in registry.list_runs(demo=False)}
+        ids = [member["id"] for sweep in self.sweep_ids().values() for member in sweeps.members(sweep)]
+        return [known.get(run, {"id": run, "state": "gone"}) for run in dict.fromkeys(ids)]
 
     def results(self, name: str) -> pd.DataFrame:
         """`runs.results_table` of a sweep, with a column `label`: the names of the values that vary."""

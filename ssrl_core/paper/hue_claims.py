@@ -141,7 +141,8 @@ def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[lis
     other = found.prices[found.prices["for"] != found.prices["class"]]
     costs = int((other["verdict"] == "loses").sum())
     values = found.highest["x"].nunique()
-    told = f"{values} different values; {costs} of {len(other)} choices cost another superclass clearly"
+    different = f"{values} different value{'s' if values != 1 else ''}"
+    told = f"{different}; {costs} of {len(other)} choices cost another superclass clearly"
     return rows, [stated(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
 
 

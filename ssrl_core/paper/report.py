@@ -77,7 +77,7 @@ def _told(c: dict[str, Any]) -> str:
 
 def _table(rows: list[dict[str, Any]]) -> str:
     lines = ["| row | column | published | ours | sd | n |", "|---|---|---|---|---|---|"]
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row["ours"] is None):  # what was measured first
         cells = [_cell(row[name]) for name in ("row", "column", "published", "ours", "sd", "n")]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) if rows else ""

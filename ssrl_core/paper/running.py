@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.paper import measures, needs
 from ssrl_core.paper.cost import cost
 from ssrl_core.paper.evidence import Evidence
@@ -35,10 +35,16 @@ def evidence(name: str, scale: Scale) -> Evidence:
     """
     chosen = item(name)
     _check_scale(name, scale)
+    if not chosen.plans:
+        raise SpecError(
+            f"Paper {name}: it shows example images and measures nothing, so there is nothing to run. See such images "
+            "on the Data page, or with `data describe simulated-cells`.",
+            where=f"Paper {name}", field="id", value=name, remedy="Choose another item: `paper list`.",
+        )  # fmt: skip
     if scale not in chosen.plans:
         raise SpecError(
-            where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans) or 'none'}", value=scale,
-            remedy="It shows example images and measures nothing." if not chosen.plans else "Use the other one.",
+            where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans)}", value=scale,
+            remedy="Use the other one.",
         )  # fmt: skip
     return Evidence(chosen.plans[scale], scale)
 
@@ -66,44 +72,93 @@ def run(name: str, scale: Scale, *, start: bool = True, report: Callable[[str], 
     found = evidence(name, scale)
     require(found, name)
     asked = queue(found, start=start)
+    if report and asked and found.plan.measures:  # should a measurement fail, one knows that these were queued
+        new = sum(sweep["created"] for sweep in asked)
+        report(f"queued: {sum(len(sweep['runs']) for sweep in asked)} runs, {new} new")
     return measure(name, scale, report=report) | {"sweeps": asked}
 
 
-def measure(name: str, scale: Scale, *, report: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Make the measurements of an item that need no training; as `run` without its sweeps."""
+def measure(
+    name: str,
+    scale: Scale,
+    *,
+    report: Callable[[str], None] | None = None,
+    share: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Make the measurements of an item that need no training; as `run` without its sweeps.
+
+    Args:
+        report: told how far each is, in words. share: told how far all are, 0..1.
+    """
     found = evidence(name, scale)
     require(found, name)
-    for label, (kind, parameters) in found.plan.measures.items():
-        measures.make(kind, parameters, _step(label, report))
-    return {"id": name, "scale": scale, "sweeps": [], "measures": list(found.plan.measures)}
+    every = found.plan.measures
+    for number, (label, (kind, parameters)) in enumerate(every.items()):
+        measures.make(kind, parameters, _step(label, number, len(every), report, share))
+        if share:
+            share((number + 1) / len(every))
+    return {"id": name, "scale": scale, "sweeps": [], "measures": list(every)}
 
 
-def _step(label: str, report: Callable[[str], None] | None) -> Callable[[int, int], None] | None:
+def _step(
+    label: str,
+    number: int,
+    of: int,
+    report: Callable[[str], None] | None,
+    share: Callable[[float], None] | None,
+) -> Callable[[int, int], None]:
     """Says how far a measurement is."""
-    return None if report is None else lambda done, total: report(f"{label} {done}/{total}")
+
+    def told(done: int, total: int) -> None:
+        if report:
+            report(f"{label} {done}/{total}")
+        if share:
+            share((number + done / max(1, total)) / of)
+
+    return told
 
 
 def queue(found: Evidence, *, start: bool = True) -> list[dict[str, Any]]:
     """Queue the sweeps of a plan; those that are there already are not made again."""
     from ssrl_core.runs import sweeps
 
+    _fetch(found)
     return [sweeps.submit(spec, start=start) for spec in found.specs.values()]
 
 
 def require(found: Evidence, name: str) -> None:
-    """Every image set that is needed is here.
+    """Every image set that is needed is here, or can be fetched when it is first named.
 
     Raises:
-        SpecError: one is not.
+        SpecError: some are not; names each with the way to obtain it.
     """
+    states = [needs.check(needed) for needed in found.plan.needs]
+    lacking = [row for row in states if not row["ready"] and not _can_be_fetched(row)]
+    if lacking:
+        how = " ".join(f"{row['title']}: {row['problem']} {row['how']}" for row in lacking)
+        raise SpecError(
+            f"Paper {name}: {' and '.join(row['title'] for row in lacking)} "
+            f"{'is' if len(lacking) == 1 else 'are'} needed. Nothing was queued. {how}",
+            where=f"Paper {name}", field="image set", value=", ".join(row["name"] for row in lacking), remedy=how,
+        )  # fmt: skip
+
+
+def _can_be_fetched(state: Mapping[str, Any]) -> bool:
+    """An image set that is not here and that torchvision fetches."""
+    return bool(state["fetched"]) and state["problem"] == needs.NOT_HERE
+
+
+def _fetch(found: Evidence) -> None:
+    """Every image set, made or fetched: one that cannot be is known before the first run is queued."""
+    from ssrl_core.datasets import store as image_sets
+
     for needed in found.plan.needs:
-        state = needs.check(needed)
-        fetched = state["problem"] == "It is not here." and needed in ("mnist", "cifar10", "cifar100")
-        if not state["ready"] and not fetched:  # these are fetched when the queue first names them
+        try:
+            image_sets.load(needed)
+        except SSRLError as error:
             raise SpecError(
-                f"Paper {name}: {state['title']} is needed. {state['problem']} {state['how']}",
-                where=f"Paper {name}", field="image set", value=needed, remedy=state["how"],
-            )  # fmt: skip
+                f"Nothing was queued. {error.message}", where="Paper", field="image set", value=needed
+            ) from error
 
 
 def compare(name: str, scale: Scale = "small") -> dict[str, Any]:

@@ -1,23 +1,38 @@
 """The Paper page: every item, and what it answers where something is missing."""
 
+import json
+import re
+
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from ssrl_core import stores
+from ssrl_core.paper import running
 from ssrl_core.paper.items import IDS, ITEMS
-from tests.kit import ROOT
+from tests.kit import ROOT, make_imageset
+from tests.paper.test_items import planted
 
 
 def opened(item: str, scale: str = "small") -> AppTest:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run().switch_page("pages/7_Paper.py")
     test.query_params["item"] = item
-    test.session_state["paper-scale"] = scale
+    test.query_params["scale"] = scale
     test = test.run()
     assert not test.exception, test.exception[0].value if test.exception else ""
     return test
 
 
+def html_of(test: AppTest) -> str:
+    return " ".join(str(block.proto.body) for block in test.get("html"))
+
+
 def text_of(test: AppTest) -> str:
-    blocks = [str(block.proto.body) for block in test.get("html")]
-    return " ".join([*blocks, *(m.value for m in test.markdown), *(i.value for i in test.info)])
+    parts = [html_of(test), *(m.value for m in test.markdown), *(c.value for c in test.code)]
+    return " ".join(parts).replace("&gt;", ">").replace("&#x27;", "'")
+
+
+def published_cells(test: AppTest) -> list[str]:
+    return re.findall(r'<td class="published">([^<]+)</td>', html_of(test))
 
 
 def test_every_item_opens_with_its_claim_its_cost_and_its_numbers():
@@ -27,13 +42,12 @@ def test_every_item_opens_with_its_claim_its_cost_and_its_numbers():
         test = test.run()
         assert not test.exception, (name, test.exception[0].value if test.exception else "")
         text = text_of(test)
-        assert ITEMS[name].claim[:40] in text.replace("&gt;", ">")
+        assert ITEMS[name].claim[:40] in text
         if ITEMS[name].plans:
             assert "on this machine" in text or "No training" in text
             assert {b.key for b in test.button} >= {"paper-run-small", "paper-run-full"}
-        if ITEMS[name].published():
-            shown = test.dataframe[0].value
-            assert shown["published"].notna().sum() == len(ITEMS[name].published())
+            assert f"python -m ssrl_core paper run {name} --scale small" in text
+        assert len(published_cells(test)) == len(ITEMS[name].published())
 
 
 def test_data_that_is_missing_is_named_with_the_way_to_get_it():
@@ -45,11 +59,99 @@ def test_data_that_is_missing_is_named_with_the_way_to_get_it():
 def test_the_full_button_without_data_says_what_is_missing_and_queues_nothing():
     from ssrl_core.runs import registry
 
-    test = opened("table-3")
+    test = opened("figure-1")
     test = test.button(key="paper-run-full").click().run()
-    assert any("is needed" in w.value for w in test.warning)
+    (said,) = [w.value for w in test.warning]
+    assert "ImageNet100" in said
+    assert "Nothing was queued" in said
+    assert test.query_params["scale"] in ("full", ["full"])
     assert registry.counts() == {}
+    assert not (stores.models_root() / "sweeps").exists()
+    test = test.button(key="paper-go-table-1").click().run()
+    assert not test.warning  # of another item
 
 
 def test_an_unknown_item_in_the_address_opens_a_known_one():
-    assert "Table 2" in next(s.value for s in opened("table-99").subheader)
+    test = opened("table-99")
+    assert "Table 2" in next(s.value for s in test.subheader)
+    assert any("table-99" in caption.value for caption in test.caption)
+
+
+def test_what_was_measured_stands_first_beside_what_was_published():
+    planted({"mnist-first-set": [0.9, 0.91, 0.92, 0.9, 0.91], "mnist-second-set": [0.6, 0.62, 0.61, 0.6, 0.63]})
+    test = opened("table-2")
+    first_row = re.search(r"<tbody><tr>(.*?)</tr>", html_of(test)).group(1)
+    assert "First set" in first_row
+    assert "99.6 %" in first_row
+    assert "90.8 ± 0.8 %" in first_row
+    assert "n = 5 seeds" in first_row
+    text = text_of(test)
+    assert "Difference +29.6 points (95 % interval" in text
+    assert "shown" in text
+    assert "Highest mean top-1 of linear evaluation: First set, 90.8 %" in text
+    rings = [trace for chart in test.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
+    assert [0.996, 0.621] in [trace["x"] for trace in rings if "published" in trace["hovertemplate"]]
+
+
+def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
+    from ssrl_core.runs import coordinator, queue, registry, sweeps
+
+    monkeypatch.setattr(coordinator, "start_detached", lambda **_: None)
+    make_imageset(300, name="mnist", classes=10)
+    test = opened("figure-4")
+    test = test.button(key="paper-run-small").click().run()
+    assert "10 runs were queued" in text_of(test)
+    assert "0 of 10 runs are done; 10 wait" in text_of(test)
+    test = test.button(key="paper-run-small").click().run()
+    assert "Nothing was queued: all 10 runs are here or waiting already" in text_of(test)
+    (sweep,) = running.evidence("figure-4", "small").sweep_ids().values()
+    queue.delete(sweeps.members(sweep)[0]["id"])
+    assert "1 deleted" in text_of(test.run())
+    test = test.button(key="paper-run-small").click().run()
+    assert "1 run was queued; 9 were here or waiting already" in text_of(test)
+    failed = sweeps.members(sweep)[3]["id"]
+    registry.change(failed, state="failed", reason="no memory")
+    assert "0 of 10 runs are done; 9 wait, 1 failed. The button runs these again." in text_of(test.run())
+    test = test.button(key="paper-run-small").click().run()
+    assert "1 that had stopped or failed goes on; 9 were here or waiting already" in text_of(test)
+    test = test.button(key="paper-stop").click().run()
+    assert "10 stopped" in text_of(test)
+    test = test.button(key="paper-run-small").click().run()
+    assert "10 that had stopped or failed go on" in text_of(test)
+
+
+@pytest.mark.parametrize("item", ["table-2", "figure-4", "figure-6"])
+def test_the_spec_that_is_shown_is_a_sweep_that_can_be_run(item):
+    from ssrl_core.runs import sweeps
+    from ssrl_core.specs.sweep import SweepSpec
+    from ssrl_core.specs.yaml_files import parse_yaml
+
+    test = opened(item)
+    (text,) = [c.value for c in test.code if c.value.startswith(("dataset", "backbone"))]
+    spec = SweepSpec.from_mapping(parse_yaml(text, "page"), "page")
+    assert sweeps.id_of(spec) == sweeps.id_of(next(iter(running.evidence(item, "small").specs.values())))
+
+
+def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
+    from pages.ui import paper_figures
+    from ssrl_core.paper.evidence import Evidence
+    from tests.kit import make_sweep_table
+
+    table = make_sweep_table()
+    monkeypatch.setattr(Evidence, "classes", lambda self, name: table)
+    for name in ("table-5", "table-6", "figure-1", "figure-2", "figure-11"):
+        figures = paper_figures._MAKERS[name](running.evidence(name, "full"))
+        assert figures, name
+        assert all(len(figure.data) for figure in figures), name
+
+
+def test_every_reading_of_the_lpips_column_stands_under_the_published_values():
+    from pages.ui.paper_readings import table
+    from ssrl_core.paper.lpips_readings import PUBLISHED
+
+    values = {name: value + 0.01 for name, value in PUBLISHED.items()}
+    row = {"size_px": 64, "range": "0..1", "pairs": "views", "values": values, "distance": 0.01, "in_order": True}
+    shown = table([row])
+    assert shown["First set"].tolist() == [0.33, 0.34]
+    assert shown["pairs"].tolist() == ["published", "two views"]
+    assert shown["mean difference"].tolist()[1] == 0.01

@@ -19,7 +19,7 @@ def compare(evidence: Evidence) -> Outcome:
 ITEM = Item(
     "figure-10",
     "ImageNet VGGs of several sizes, no training",
-    "VGG16 is best.",
+    "Of the VGGs, VGG16 tells treated from untreated cells apart most clearly.",
     pretrained_sizes.plans(NETWORKS, SMALL),
     compare,
 )

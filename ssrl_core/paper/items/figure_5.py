@@ -14,8 +14,7 @@ def compare(evidence: Evidence) -> Outcome:
 ITEM = Item(
     "figure-5",
     "Example images of cells",
-    "Cells differ within a condition: nocodazole gives four morphological responses, one of which looks untreated. The "
-    "figure shows images and measures nothing; the Data page shows such images of any set.",
+    "Cells differ within a condition: nocodazole gives four morphological responses, one of which looks untreated.",
     {},
     compare,
 )

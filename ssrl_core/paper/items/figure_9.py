@@ -19,7 +19,7 @@ def compare(evidence: Evidence) -> Outcome:
 ITEM = Item(
     "figure-9",
     "ImageNet ResNets of several sizes, no training",
-    "ResNet101 is best on the four highest concentrations; with randomised labels AMI is about 0.",
+    "ResNet101 has the highest AMI on the four highest concentrations; with randomised labels AMI is about 0.",
     pretrained_sizes.plans(NETWORKS, SMALL),
     compare,
 )

@@ -66,9 +66,15 @@ def _measured(dataset: str, properties: Any) -> Any:
 def _claim(tests: Any, column: str) -> Contrast:
     p = {family: tests.loc[tests["property"] == family, "p"] for family in ("intrinsic dimension", "texture")}
     known = {family: float(v.iloc[0]) for family, v in p.items() if len(v) and v.iloc[0] == v.iloc[0]}
-    told = f"{column}: " + (", ".join(f"{family} p = {value:.3f}" for family, value in known.items()) or "no test")
+    told = f"{column}: " + (", ".join(f"{family} p = {value:.3f}" for family, value in known.items()) or _why(tests))
     n = int(tests["n"].max()) if len(tests) else 0
     return stated(_CLAIM, len(known) == 2 and max(known.values()) < 0.05, n, reason=told)
+
+
+def _why(tests: Any) -> str:
+    """Why no test could be made."""
+    reasons = list(tests["reason"].dropna()) if len(tests) else []
+    return ": ".join(["no test can be made", *reasons[:1]])
 
 
 ITEM = Item(

@@ -42,8 +42,11 @@ def compare(evidence: Evidence) -> Outcome:
             label = f"in_all_{row['of']}" if every else f"in_at_least_{row['at_least']}"
             rows.append(Row(label, column, None, float(row["classes"]), None, int(row["of"])))
         last = shared.iloc[-1]
+        if int(last["of"]) == 1:
+            contrasts.append(stated(_CLAIM, None, reason=f"{column}: one method has results, two are needed"))
+            continue
         told = f"{column}: {last['classes']} in all {last['of']}, expected {last['expected']:.1f}"
-        holds = int(last["of"]) > 1 and last["classes"] > last["expected"]
+        holds = last["classes"] > last["expected"]
         contrasts.append(stated(_CLAIM, holds, int(last["of"]), reason=told))
     return Outcome(rows, contrasts or [stated(_CLAIM, None)])
 

@@ -1,0 +1,268 @@
+"""What the paper's tables hold, in words: rows, columns, numbers, costs, differences; for page and command line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.methods import METHODS
+
+_NAMES = {
+    **{name: row.title for name, row in METHODS.items()},
+    **{name: row.title for name, row in BACKBONES.items()},
+    "moco_v2": "MoCo v2",
+    "first_set: rotation+crop+padding+color_inversion": "First set (rotation, crop, padding, colour inversion)",
+    "second_set: rotation+crop+flips+random_erasing": "Second set (rotation, crop, flips, random erasing)",
+    "rotation+crop+padding": "Rotation, crop, padding",
+    "rotation+crop+flips": "Rotation, crop, flips",
+    "rotation+crop": "Rotation, crop",
+    "mnist-rotation-crop-padding": "Rotation, crop, padding",
+    "mnist-rotation-crop-flips": "Rotation, crop, flips",
+    "mnist-rotation-crop": "Rotation, crop",
+    "first_set": "First set",
+    "second_set": "Second set",
+    "mnist-first-set": "First set",
+    "mnist-second-set": "Second set",
+    "cells-first-set": "First set (slight crops)",
+    "cells-second-set": "Second set (strong rotations)",
+    "weighted": "Weighted sum",
+    "cells-figure6-left + cells-figure6-right": "Weighted sum of both",
+    "cells-figure6-left + jitter-flips-rotation-centre": "… and the centre crop",
+    "cells-figure6-left + jitter-flips-rotation": "… and rotation",
+    "cells-figure6-left + jitter-flips": "… and flips",
+    "cells-figure6-left + jitter": "Left of figure 6, plus: colour jitter",
+    "left-crop + cells-figure6-right": "… and the crop",
+    "left-affine + cells-figure6-right": "… and affine",
+    "left-jitter-flips-rotation + cells-figure6-right": "… and rotation",
+    "left-jitter-flips + cells-figure6-right": "… and flips",
+    "left-jitter + cells-figure6-right": "Right of figure 6, plus: colour jitter",
+    "cells-figure6-left": "Left of figure 6 (random crops)",
+    "cells-figure6-right": "Right of figure 6 (centre crop)",
+    "intrinsic_dimension": "Intrinsic dimension",
+    "texture_analysis": "Texture",
+    "fourier_transform": "Fourier spectrum",
+    "feature_covariance_spectrum": "Spectrum of the feature covariance",
+    "resnet18_linear_evaluation": "Classes with an opposite partner, linear evaluation",
+    "resnet18_finetuning": "Classes with an opposite partner, fine-tuning",
+    "class_behaviour_match": "Classes that behave the same under both",
+    "ami": "AMI",
+    "ami with digits": "AMI with the digits",
+    "top1": "Top-1",
+    "lpips": "LPIPS",
+    "silhouette": "Silhouette",
+    "hue_intensity": "Hue",
+    "color_jitter_probability": "Jitter probability",
+    "crop_size": "Crop size",
+    "nocodazole": "Nocodazole",
+    "cytochalasin_b": "Cytochalasin B",
+    "taxol": "Taxol",
+    "simulated nocodazole": "Simulated nocodazole",
+    "mean": "Mean over the values",
+    "std": "Sd over the values",
+    "ratio": "Classes with an opposite partner",
+    "ratio_corrected": "… after correction for many tests",
+    "chance, permuted": "By chance: values permuted",
+    "chance, trend_kept": "By chance: common trend kept",
+}
+_TOKEN = re.compile(
+    "|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(_NAMES, key=len, reverse=True))
+)
+_IDS = {
+    **{name: row.title for name, row in METHODS.items()},
+    **{name: row.title for name, row in BACKBONES.items()},
+    "moco_v2": "MoCo v2",
+    "cells-figure6-left": "the left composition of figure 6",
+    "cells-figure6-right": "the right composition of figure 6",
+    "figure-12 small byol": "BYOL with Tiny CNN",
+    "hue_intensity": "hue",
+    "color_jitter_probability": "jitter probability",
+    "crop_size": "crop size",
+    "cytochalasin_b": "cytochalasin B",
+    "first_set": "first set",
+    "second_set": "second set",
+}
+_IDS_TOKEN = re.compile(
+    "|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(_IDS, key=len, reverse=True))
+)
+_SWEEPS = {
+    "table-3 small": "Simulated nocodazole",
+    "table-3 small destabilizers": "Microtubule destabilizers (BBBC021)",
+    "table-3 small actin": "Actin disruptors (BBBC021)",
+    "table-3 small stabilizers": "Microtubule stabilizers (BBBC021)",
+    "table-4 small": "The sum and each of its terms, simulated nocodazole",
+    "figure-4 small": "Both sets",
+    "figure-4 full": "Both sets",
+    "figure-6 small": "Both compositions, simulated nocodazole",
+    "figure-6 full": "Both compositions, nocodazole",
+    "table-2 full": "All five sets",
+    "table-2 small": "Both sets",
+    "table-2 small, other rows": "The rows between them",
+    "figure-1 small": "Hue on CIFAR-10, SimCLR",
+    "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
+    "table-6 small byol": "Hue on CIFAR-10, BYOL",
+}
+_ITEM = re.compile(r"^(table|figure)-\d+ ?(small|full)? ?")
+_SHARED = re.compile(r"in_(all|at_least)_(\d+)")
+_RUN_NAMES = re.compile(r"^figure-12 (small )?(\w+)( \w+)?")
+ABOUT = {
+    "AMI": "Adjusted mutual information of clusters and labels: 1 where they are the same, about 0 by chance.",
+    "Silhouette": "How far clusters lie apart, −1 to 1; knows nothing of labels.",
+    "Top-1": "Share of test images that a linear classifier on the frozen network gets right.",
+    "LPIPS": "Learned perceptual distance between two views of an image: 0 where they look the same.",
+    "eta²": "Share of the variance that lies between clusters: 0 none, 1 all of it.",
+}
+_COUNTED = {
+    "table-1": {"": "classes"},
+    "table-2": {"lpips": "images"},
+    "table-5": {"": "values"},
+    "table-6": {"": "methods"},
+    "table-7": {"": "classes"},
+    "figure-1": {"mean": "values", "std": "values", "change": "runs"},
+    "figure-2": {"ratio": "values", "chance": "draws"},
+    "figure-11": {"mean": "values", "std": "values", "change": "runs"},
+}
+_DAY, _YEAR = 86_400.0, 365.25 * 86_400.0
+_UNITS = ((_YEAR, _YEAR, "years"), (2 * _DAY, _DAY, "days"), (5400.0, 3600.0, "hours"), (90.0, 60.0, "minutes"))
+_SHARES = {
+    "table-2": ("top1",),
+    "table-5": ("mean", "std"),
+    "table-8": ("",),
+    "figure-1": ("mean", "std", "change"),
+    "figure-2": ("ratio", "chance"),
+    "figure-11": ("mean", "std", "change"),
+}
+
+
+def named(text: str) -> str:
+    """A row or a column as one reads it: `first_set · moco_v2 vgg13` as `First set · MoCo v2 VGG13`."""
+    if found := _SHARED.fullmatch(text):
+        return f"Classes in {'all' if found[1] == 'all' else 'at least'} {found[2]} methods"
+    if found := _RUN_NAMES.match(text):
+        backbone = found[3].strip() if found[3] else "tiny_cnn"
+        text = f"{found[2]} {backbone}{text[found.end() :]}"
+    if text.startswith("change, "):
+        return f"Change from the first to the last value ± half its 95 % interval, {named(text[8:])}"
+    if text.startswith("highest at, "):
+        return f"Value of the highest accuracy, {named(text[12:])}"
+    return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], text))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def sweep(name: str) -> str:
+    """A sweep as one reads it: `table-3 small actin` as `Actin disruptors (BBBC021)`."""
+    if name in _SWEEPS:
+        return _SWEEPS[name]
+    return named(_ITEM.sub("", name)) or name
+
+
+def claim(text: str) -> str:
+    """A claim as a sentence: names instead of ids, a capital at its start."""
+    return _capital(said(text))
+
+
+def said(text: str) -> str:
+    """A claim or a reason with names instead of ids, within a sentence."""
+    return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], text)
+
+
+def about(column: str) -> str:
+    """What a column's number means, for hover; "" where its name says it."""
+    return next((told for key, told in ABOUT.items() if key in named(column)), "")
+
+
+def glossary(texts: Iterable[str]) -> list[str]:
+    """`AMI: adjusted mutual …` for each term that these texts use."""
+    whole = " ".join(texts).lower()
+    return [f"{term}: {told[0].lower()}{told[1:]}" for term, told in ABOUT.items() if term.lower() in whole]
+
+
+def is_share(item: str, row: str, column: str) -> bool:
+    """Whether a number is read in percent."""
+    return row == "class_behaviour_match" or any(column.startswith(start) for start in _SHARES.get(item, ()))
+
+
+def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
+    """A number of a table, counts without decimals; `–` where there is none.
+
+    Args:
+        share: in percent. digits: after the point, of numbers below 1.
+    """
+    if value is None or value != value:
+        return "–"
+    if share:
+        return f"{_percent(value)} %"
+    if value == int(value):
+        return f"{value:,.0f}".replace("-", "−")
+    return f"{value:.{digits if abs(value) < 1 else 2}f}".replace("-", "−")
+
+
+def published(value: float, *, share: bool = False, nearest: bool = False) -> str:
+    """A number as the paper prints it; `≈` before one of another network or other images."""
+    return ("≈ " if nearest else "") + number(value, share=share, digits=2)
+
+
+def spread(mean: float, sd: float | None, *, share: bool = False) -> str:
+    """`0.407 ± 0.032`, `94.9 ± 0.5 %`."""
+    if sd is None or sd != sd:
+        return number(mean, share=share)
+    if share:
+        return f"{_percent(mean)} ± {_percent(sd)} %"
+    return f"{number(mean)} ± {number(sd)}"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}".replace("-", "−")
+
+
+def counted(item: str, column: str, n: int) -> str:
+    """`n = 5 seeds`: what a number was counted over."""
+    kinds = _COUNTED.get(item, {})
+    kind = next((said for start, said in kinds.items() if column.startswith(start)), "seeds")
+    return f"n = {n:,} {kind if n != 1 else kind.removesuffix('es') if kind == 'classes' else kind.removesuffix('s')}"
+
+
+def difference(contrast: dict[str, Any]) -> str:
+    """A contrast's difference with its 95 % interval and n, or why there is none."""
+    if contrast["difference"] is None:
+        return claim(str(contrast["reason"]))
+    times, unit = (100, "points") if contrast["unit"] == "top-1" else (1, contrast["unit"])
+    digits = 1 if times == 100 else 3
+
+    def signed(value: float) -> str:
+        text = f"{times * value:+.{digits}f}"
+        return text.replace("-", "−") if float(text) else text.lstrip("+-")
+
+    span = ""
+    if contrast["low"] is not None:
+        span = f" (95 % interval {signed(contrast['low'])} to {signed(contrast['high'])})"
+    n = " and ".join(str(n) for n in contrast["n"] if n) + (" seeds" if sum(contrast["n"]) != 1 else " seed")
+    more = f"; {contrast['reason']}" if contrast["reason"] else ""
+    return f"Difference {signed(contrast['difference'])} {unit}{span}, n = {n}{more}"
+
+
+def gpu(hours: float) -> str:
+    """`19,000 GPU hours`, `12 GPU minutes`, `under a GPU minute`."""
+    if hours < 1 / 60:
+        return "under a GPU minute"
+    if hours < 1:
+        return f"{60 * hours:.0f} GPU minutes"
+    return f"{_two_digits(hours)} GPU hours"
+
+
+def time(seconds: float) -> str:
+    """`13 minutes`, `5 hours`, `63 days`, `7.3 years`: a length that is guessed, in one unit."""
+    for least, length, unit in _UNITS:
+        if seconds >= least:
+            return f"{_two_digits(seconds / length)} {unit}"
+    return f"{max(1, round(seconds))} seconds"
+
+
+def _two_digits(value: float) -> str:
+    if value < 10:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{float(f'{value:.2g}'):,.0f}"
