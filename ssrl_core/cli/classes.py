@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 _SHOWN = ["run", "probe", "class", "n", "correct", "accuracy"]
 _SUMMARY = {
     "methods": ["backbone", "method", "probe", "mean", "sd", "values", "of", "sd_seeds"],
-    "ratios": ["method", "probe", "n", "classes", "opposite", "ratio", "opposite_corrected", "pairs_opposite"],
+    "ratios": [
+        "method",
+        "probe",
+        "n",
+        "classes",
+        "opposite",
+        "ratio",
+        "opposite_corrected",
+        "opposite_bh",
+        "pairs_opposite",
+    ],
     "floors": ["method", "probe", "floor", "ratio", "ratio_mean", "ratio_p", "ratio_corrected", "ratio_corrected_p"],
     "opposed": ["method", "first", "second", "n", "pearson", "pearson_p", "kendall", "spearman", "covariance"],
     "shared": ["at_least", "of", "classes", "tested", "expected"],
@@ -122,6 +132,7 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
 
 def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     """Every statistic as plain data, each table as a list of rows."""
+    from ssrl_core.analysis.bias.definitions import DEFINITIONS
     from ssrl_core.analysis.bias.full_report import statistics
     from ssrl_core.analysis.bias.rule import Rule
 
@@ -139,7 +150,8 @@ def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     )
     found["properties"] = _properties(args, found["behaviours"])
     tables = {name: part if isinstance(part, list) else _records(part) for name, part in found.items()}
-    return {"of": args.of, "x": x, "points": args.points, "draws": args.draws, "rows": len(rows), **tables}
+    head = {"of": args.of, "x": x, "points": args.points, "draws": args.draws, "rows": len(rows)}
+    return {**head, **tables, "definitions": DEFINITIONS}
 
 
 def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> pd.DataFrame:
