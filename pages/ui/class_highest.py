@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import class_groups, class_table, frame
+from pages.ui import class_groups, class_reasons, class_table, frame
 from pages.ui.class_choice import LEVELS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis import bias
@@ -45,6 +45,13 @@ def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
     st.plotly_chart(price_matrix(prices), key="prices", config=_PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
         class_table.show(found.highest)
+        frame.quiet(
+            "Change: from the value with the highest accuracy of all together. From own highest: what each pays at "
+            "the value of another, against the value that it would have chosen itself."
+        )
+        class_table.show(found.prices)
+    left_out = [] if level == "classes" else [class_groups.left_out(scene)]
+    class_reasons.of_view(scene, found.reasons, *left_out)
 
 
 def _finding(highest: pd.DataFrame) -> str:

@@ -19,7 +19,8 @@ DRAWS = (20, 200, 1000)
 _PLAIN = {"displayModeBar": False}
 _RULE = (
     "Opposite: at least one of Pearson, Kendall, Spearman below −0.3 with its own two-sided p below 0.05. "
-    "Corrected: the same with p adjusted (Benjamini and Hochberg) over all pairs and coefficients of a setting."
+    "Corrected: the same with p adjusted (Benjamini and Hochberg) over all pairs and coefficients of a setting, where "
+    "coefficients of 0 or more count with p = 1."
 )
 
 

@@ -75,12 +75,31 @@ def read_axis(column: pd.Series) -> tuple[Axis, Ints]:
     return axis, np.asarray(places[codes], dtype=np.int64)
 
 
+def as_given(column: pd.Series, cell: float | str) -> Any:
+    """The value of the sweep behind one of `Axis.cells`: where a range is shown as a number, the whole range.
+
+    Text of a file is read as what it says (`[0.2, 1.0]` is a list); a cell that no row has is None.
+    """
+    rows = column.dropna()
+    axis, codes = read_axis(rows)
+    cells = axis.cells()
+    if cell not in cells:
+        return None
+    value = rows.iloc[int((codes == cells.index(cell)).argmax())]
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return getattr(value, "tolist", lambda: value)()
+
+
 def _cell(value: Any) -> Cell:
     """A cell as something that can be compared."""
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, int | float | np.integer | np.floating):
-        return float(value)
+        return float(value) if np.isfinite(value) else str(value)
     if isinstance(value, list | tuple | np.ndarray):
         return _sequence(list(value))
     if isinstance(value, dict):

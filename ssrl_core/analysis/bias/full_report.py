@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from ssrl_core.analysis.bias.accuracy_curves import curves
+from ssrl_core.analysis.bias.arrival import checked
 from ssrl_core.analysis.bias.behaviour import behaviours
 from ssrl_core.analysis.bias.chance_floors import floor_summary, floors
-from ssrl_core.analysis.bias.columns import checked
 from ssrl_core.analysis.bias.grid import XNames
 from ssrl_core.analysis.bias.highest import own_highest
 from ssrl_core.analysis.bias.methods import method_summary
@@ -21,7 +21,7 @@ from ssrl_core.analysis.bias.reasons import reason_table
 from ssrl_core.analysis.bias.rule import Rule
 from ssrl_core.analysis.bias.sentences import winners_and_losers
 from ssrl_core.analysis.bias.sharing import shared_classes
-from ssrl_core.analysis.bias.superclasses import by_superclass
+from ssrl_core.analysis.bias.superclasses import by_superclass, no_superclass
 from ssrl_core.analysis.bias.trade_off import tradeoff
 
 Document = dict[str, Any]
@@ -106,8 +106,8 @@ def _superclasses(
         text = "No superclasses: the table names none, and none were brought."
         told.append(reason_table([{"kind": "no_superclasses", "class": None, "value": None, "reason": text}]))
         return {"superclasses": pd.DataFrame(), "prices": pd.DataFrame()}
-    found = own_highest(by_superclass(table, superclasses), x)
-    told.append(found.reasons)
+    found = own_highest(by_superclass(table, superclasses, x), x)
+    told += [found.reasons, no_superclass(table, superclasses)]
     return {"superclasses": found.highest, "prices": found.prices}
 
 
@@ -123,7 +123,7 @@ def _trade_off(
         return {"trade_off": pd.DataFrame(), "trade_off_changes": pd.DataFrame()}
     own = "superclass" in table and table["superclass"].notna().any()
     named = bool(set(weights) & set(checked(table)["class"]))
-    rows = table if named or not (superclasses or own) else by_superclass(table, superclasses)
+    rows = table if named or not (superclasses or own) else by_superclass(table, superclasses, x)
     found = tradeoff(rows, x, weights)
     sentences += found.sentences
     told.append(found.reasons)

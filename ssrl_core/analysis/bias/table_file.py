@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import pandas as pd
 
-from ssrl_core.analysis.bias.columns import BASE, checked, moves_within, vary_columns
+from ssrl_core.analysis.bias.arrival import checked
+from ssrl_core.analysis.bias.columns import BASE, moves_within, vary_columns
 from ssrl_core.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
@@ -16,6 +18,9 @@ _NO_PARAMETER = {*BASE, "run", "sweep", "seed", "class", "superclass", "n", "cor
 
 def read_table(content: bytes, name: str) -> pd.DataFrame:
     """A table from the bytes of a file; the name's ending says which kind.
+
+    Text is split at the commonest of comma, semicolon and tab of its first line. Names of classes stay as they are
+    written (`007`, `NA`, `null`); numbers with a decimal comma are read where the semicolon parts the cells.
 
     Raises:
         DataError: another ending, an empty file, or one that cannot be read.
@@ -26,16 +31,22 @@ def read_table(content: bytes, name: str) -> pd.DataFrame:
     if not content:
         raise DataError(where=name, field="file", rule="a table", value="0 bytes", remedy="Save it again.")
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(io.BytesIO(content))
-        text = content.decode("utf-8-sig")
-        first = text.split("\n", 1)[0]
-        return pd.read_csv(io.StringIO(text), sep="\t" if suffix == ".tsv" else max(",;\t", key=first.count))
+        return pd.read_parquet(io.BytesIO(content)) if suffix == ".parquet" else _from_text(content, suffix)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise DataError(
             f"{name}: this is not a table that can be read ({error}). Save it as CSV in UTF-8, or as Parquet.",
             where=name,
         ) from error
+
+
+def _from_text(content: bytes, suffix: str) -> pd.DataFrame:
+    text = content.decode("utf-8-sig")
+    lines = text.split("\n", 2)
+    mark = "\t" if suffix == ".tsv" else max(",;\t", key=lines[0].count)
+    comma = mark == ";" and len(lines) > 1 and re.search(r"(^|;)-?\d+,\d+\s*(;|$)", lines[1]) is not None
+    head = pd.read_csv(io.StringIO(lines[0]), sep=mark)
+    names = {column: str for column in head.columns if str(column).strip().lower() == "class"}
+    return pd.read_csv(io.StringIO(text), sep=mark, decimal="," if comma else ".", converters=names)
 
 
 def read_classes(content: bytes, name: str) -> pd.DataFrame:
