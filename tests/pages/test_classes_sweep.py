@@ -2,6 +2,7 @@
 
 import io
 import json
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
@@ -155,6 +156,35 @@ def test_a_value_is_handed_to_compose_inside_its_composition():
     rest = [step for step in made.views[0].steps if step.transform != "color_jitter"]
     assert rest == [step for step in load("cifar-base").views[0].steps if step.transform != "color_jitter"]
     assert compose_draft.from_token(compose_draft.to_token(made)) == made
+
+
+def test_a_range_of_the_axis_is_handed_on_whole():
+    crop = "vary.terms.0.composition.steps.resized_crop.scale"
+    table = sweep_table().rename(columns={HUE: crop})
+    table[crop] = [[round(0.2 + value, 3), 1.0] for value in table[crop]]
+    test = with_table(table, "trade-off")
+    (link,) = (link.proto for link in test.get("page_link") if "in Compose" in link.proto.label)
+    shown = float(link.label.split()[1])
+    token = parse_qs(link.query_string)["draft"][0]
+    (step,) = (s for s in compose_draft.from_token(token).views[0].steps if s.transform == "resized_crop")
+    assert step["scale"] == pytest.approx((shown, 1.0), abs=1e-3)
+
+
+def test_a_sweep_over_methods_too_opens_with_what_moves_within_them():
+    parts = [sweep_table().assign(method=name) for name in ("simclr", "byol")]
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "vary.method", table["method"].map(lambda name: json.dumps({"name": name})))
+    test = with_table(table)
+    assert [box.options for box in test.selectbox if box.label == "Parameter"] == [["color jitter hue"]]
+    assert "From 0 to 0.5" in text_of(test)
+
+
+def test_what_is_missing_is_named_without_unfolding_it():
+    lacking = sweep_table().assign(superclass=lambda t: t["class"].map({"lion": "cats", "caterpillar": "insects"}))
+    lacking = lacking.drop(lacking.index[lacking["seed"].eq(6) & lacking[HUE].eq(0.5)])
+    labels = [e.label for e in with_table(lacking, "highest").expander]
+    assert "Missing or undefined (1): missing runs" in labels
+    assert "Missing or undefined here (1): classes without a superclass" in labels
 
 
 def test_without_sweeps_the_page_says_so():

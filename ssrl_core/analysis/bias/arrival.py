@@ -10,6 +10,8 @@ from ssrl_core.errors import DataError
 
 NAMED = ("dataset", "backbone", "method", "class")
 """Columns of names that every row must have."""
+ROUNDING = 1e-6
+"""What single precision does to an accuracy."""
 
 
 def checked(table: pd.DataFrame) -> pd.DataFrame:
@@ -30,8 +32,8 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
     frame = table.reset_index(drop=True)
     n, correct = _numbers(frame, "n"), _numbers(frame, "correct")
     return frame.assign(
-        probe=_names(frame["probe"].fillna("linear")) if "probe" in frame else "linear",
-        superclass=frame.get("superclass"),
+        probe=_names(frame["probe"].astype(object).fillna("linear")) if "probe" in frame else "linear",
+        superclass=frame["superclass"].astype(object) if "superclass" in frame else None,
         n=n,
         correct=correct,
         seed=_seeds(frame["seed"]),
@@ -65,7 +67,7 @@ def _names(column: pd.Series) -> pd.Series:
     missing = np.array([value is None or value is pd.NA or value != value or value == "" for value in values])
     if missing.any():
         raise _refused(column, int(missing[codes].argmax()), "given", "Every row says which it is of.")
-    if all(isinstance(value, str) for value in values):
+    if all(isinstance(value, str) for value in values) and not isinstance(column.dtype, pd.CategoricalDtype):
         return column
     return pd.Series(np.array([str(value) for value in values], dtype=object)[codes], index=column.index)
 
@@ -94,12 +96,14 @@ def _seeds(column: pd.Series) -> pd.Series:
 
 
 def _accuracies(given: pd.Series, n: pd.Series, correct: pd.Series) -> pd.Series:
-    accuracy = given.where(given.notna(), counted(n, correct)).where(~(n <= 0))
-    wrong = (accuracy < 0) | (accuracy > 1)
+    exact = counted(n, correct)
+    rounded = given.isna() | ((given - exact).abs() <= ROUNDING)  # single precision would part what is equal
+    accuracy = given.where(~rounded, exact.where(exact.notna(), given)).where(~(n <= 0))
+    wrong = (accuracy < -ROUNDING) | (accuracy > 1 + ROUNDING)
     if wrong.any():
         at = int(np.flatnonzero(wrong)[0])
         raise _refused(accuracy.rename("accuracy"), at, "in 0..1", "Divide percentages by 100.")
-    return accuracy
+    return accuracy.clip(0, 1)
 
 
 def counted(n: pd.Series, correct: pd.Series) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ def read_axis(column: pd.Series) -> tuple[Axis, Ints]:
         axis, and (n,) int codes into its values.
     """
     codes, raw = coded(column)
-    cells = [_cell(value) for value in raw]
+    cells = _cells(raw)
     numbers, note = _numbers(cells)
     if numbers is None:
         texts = np.array([_text(cell) for cell in cells], dtype=object)
@@ -86,12 +87,30 @@ def as_given(column: pd.Series, cell: float | str) -> Any:
     if cell not in cells:
         return None
     value = rows.iloc[int((codes == cells.index(cell)).argmax())]
-    if isinstance(value, str):
+    if not isinstance(value, str):
+        return getattr(value, "tolist", lambda: value)()
+    read = _from_text(value)
+    return list(read) if isinstance(read, tuple) else _mapping(value) or read
+
+
+def _cells(raw: list[Any]) -> list[Cell]:
+    """The values of a column to compare; mappings go by their names, where these tell them apart."""
+    mappings = [_mapping(value) for value in raw]
+    if all(mappings):
+        names = [str(mapping.get("name")) for mapping in mappings if mapping]
+        if len(set(names)) == len({json.dumps(m, sort_keys=True, default=str) for m in mappings}):
+            return list(names)
+    return [_cell(value if mapping is None else mapping) for value, mapping in zip(raw, mappings, strict=True)]
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    """A mapping, or the one that text in JSON says."""
+    if isinstance(value, str) and value[:1] == "{":
         try:
-            return json.loads(value)
+            value = json.loads(value)
         except ValueError:
-            return value
-    return getattr(value, "tolist", lambda: value)()
+            return None
+    return value if isinstance(value, dict) and value else None
 
 
 def _cell(value: Any) -> Cell:
@@ -103,7 +122,7 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, list | tuple | np.ndarray):
         return _sequence(list(value))
     if isinstance(value, dict):
-        return str(value.get("name") or json.dumps(value, sort_keys=True, default=str))
+        return json.dumps(value, sort_keys=True, default=str)
     return _from_text(str(value))
 
 
@@ -122,7 +141,7 @@ def _from_text(text: str) -> Cell:
     except ValueError:
         pass
     if text[:1] in "([" and text[-1:] in ")]":
-        return _sequence(text[1:-1].split(","))
+        return _sequence(re.split(r"[,\s]+", text[1:-1].strip()))
     return text
 
 

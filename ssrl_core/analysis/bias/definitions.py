@@ -20,7 +20,8 @@ DEFINITIONS = {
     "behaviour": "Slope of the least-squares line through the points: ascending or descending where its two-sided p is "
     "below 0.05, else random. q: p adjusted (Benjamini and Hochberg) over the classes of the setting.",
     "methods": "Mean and sd (n - 1) over the values of the parameter, of the overall means over seeds.",
-    "shared": "Classes with an opposite partner under at least so many methods, of those that every method could test.",
+    "shared": "Classes with an opposite partner under at least so many methods. tested: those that every method could "
+    "test; expected: how many, were the methods independent.",
     "match": "Share of the classes with the same behaviour under both probes, of those whose behaviour both know.",
     "superclasses": "Accuracy of the images of its classes. x: where its mean is highest. Price: change of another at "
     "that x from the reference, the x with the highest overall accuracy; from_own_highest: from its own highest.",

@@ -31,12 +31,19 @@ def read_table(content: bytes, name: str) -> pd.DataFrame:
     if not content:
         raise DataError(where=name, field="file", rule="a table", value="0 bytes", remedy="Save it again.")
     try:
-        return pd.read_parquet(io.BytesIO(content)) if suffix == ".parquet" else _from_text(content, suffix)
+        return _from_parquet(content) if suffix == ".parquet" else _from_text(content, suffix)
     except (ValueError, OSError, pd.errors.ParserError) as error:
         raise DataError(
             f"{name}: this is not a table that can be read ({error}). Save it as CSV in UTF-8, or as Parquet.",
             where=name,
         ) from error
+
+
+def _from_parquet(content: bytes) -> pd.DataFrame:
+    """The table; names that pandas had put into its index are columns again."""
+    table = pd.read_parquet(io.BytesIO(content))
+    named = [name for name in table.index.names if name is not None]
+    return table.reset_index(named) if named else table
 
 
 def _from_text(content: bytes, suffix: str) -> pd.DataFrame:
@@ -72,11 +79,16 @@ def parameters(table: pd.DataFrame) -> list[str]:
     """The columns that may be the parameter: `vary.…`, or where there is none, whatever else is no known column.
 
     One that only repeats the method, the backbone or the data set moves nothing within a setting: it is left out where
-    another one moves something, and comes last where none does.
+    another one moves something. The method as such (its settings may differ) comes last.
     """
-    named = vary_columns(table) or [name for name in map(str, table.columns) if name not in _NO_PARAMETER]
+    named = vary_columns(table) or [name for name in map(str, table.columns) if not _known(name)]
     if len(named) < 2:
         return named
     settings = [name for name in BASE if name in table]
     moving = [name for name in named if moves_within(table, name, settings)]
-    return moving or sorted(named, key=lambda name: name.removeprefix("vary.").split(".")[0] in BASE)
+    return sorted(moving or named, key=lambda name: name.removeprefix("vary.") in BASE)
+
+
+def _known(name: str) -> bool:
+    """A column of CONTRACTS C10, or the number of the row, which pandas writes without a name."""
+    return name in _NO_PARAMETER or name.startswith("Unnamed:")

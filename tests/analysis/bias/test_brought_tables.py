@@ -1,5 +1,8 @@
 """Tables as strangers bring them: odd names, gaps, text for numbers. What cannot be used is refused or said."""
 
+import io
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,7 +157,48 @@ def test_p_of_a_correlation_near_0_keeps_its_digits():
         ([0.1, 0.2], 0.2, 0.2),
         (["low", "high"], "low", "low"),
         ([1, 2], 3.0, None),
+        (["[0.1 0.5]", "[0.3 0.9]"], "[0.3, 0.9]", [0.3, 0.9]),
+        (['{"name": "a"}', '{"name": "b"}'], "b", {"name": "b"}),
     ],
 )
 def test_the_value_that_is_handed_on_is_the_sweeps_own(values, cell, given):
     assert as_given(pd.Series(values), cell) == given
+
+
+def through_parquet(table: pd.DataFrame) -> pd.DataFrame:
+    content = io.BytesIO()
+    table.to_parquet(content)
+    return read_classes(content.getvalue(), "t.parquet")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.astype(dict.fromkeys(["dataset", "method", "probe", "class", "superclass"], "category")),
+        lambda t: t.astype({"accuracy": "float32"}),
+        lambda t: t.astype({"n": "Int64", "correct": "Int64", "seed": "uint8"}),
+        lambda t: t.set_index(["method", "seed"]),
+        lambda t: t.assign(**{HUE: t[HUE].map(lambda v: [v, v])}),
+        lambda t: t.assign(**{HUE: t[HUE].map(lambda v: f"[{v} {v}]")}),
+    ],
+)
+def test_other_types_and_an_index_change_nothing(change):
+    table = planted(seeds=4).assign(superclass="all", probe="finetune-1")
+    ours, theirs = statistics(table, HUE, draws=0), statistics(through_parquet(change(table)), HUE, draws=0)
+    pd.testing.assert_frame_equal(theirs["pairs"], ours["pairs"], check_dtype=False)
+    pd.testing.assert_frame_equal(theirs["superclasses"], ours["superclasses"], check_dtype=False)
+
+
+@pytest.mark.parametrize("written", [dict, json.dumps])
+def test_mappings_go_by_their_names_only_where_these_tell_them_apart(written):
+    named = [{"name": "a", "p": 1}, {"name": "b", "p": 1}, {"name": "c", "p": 1}]
+    alike = [{"name": "a", "p": 1}, {"name": "a", "p": 2}, {"name": "a", "p": 3}]
+    (grid,) = bias.grids(planted(values=[written(value) for value in named]), "hue")
+    assert grid.axis.labels == ("a", "b", "c")
+    (grid,) = bias.grids(planted(values=[written(value) for value in alike]), "hue")
+    assert len(grid.axis.labels) == 3
+
+
+def test_the_number_of_the_row_is_no_parameter():
+    table = planted().rename(columns={HUE: "hue"})
+    assert bias.parameters(read_classes(table.to_csv().encode(), "t.csv")) == ["hue"]
