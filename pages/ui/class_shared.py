@@ -29,7 +29,7 @@ def view(scene: Scene) -> None:
     else:
         frame.section("Shared by methods", "Classes with an opposite partner under several methods (table 6).")
         st.plotly_chart(shared_bars(shared.assign(tested=shared["all_classes"])), key="shared", config=_PLAIN)
-        class_table.show(shared)
+        class_table.show(class_table.differing(shared, "at_least"))
     frame.section("Linear evaluation against fine-tuning", "Does the bias go when the encoder may move (table 7)?")
     _probes(scene, points)
 

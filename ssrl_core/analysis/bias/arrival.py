@@ -29,7 +29,7 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
         raise DataError(
             where="Classes table", field="rows", rule="at least one", value=0, remedy="Wait until a run of it is done."
         )
-    frame = table.reset_index(drop=True)
+    frame = table if table.index.equals(pd.RangeIndex(len(table))) else table.reset_index(drop=True)
     n, correct = _numbers(frame, "n"), _numbers(frame, "correct")
     return frame.assign(
         probe=_names(frame["probe"].astype(object).fillna("linear")) if "probe" in frame else "linear",

@@ -132,7 +132,7 @@ def _with_value(frame: pd.DataFrame, column: str) -> tuple[Axis, pd.DataFrame, I
         raise DataError(where="Classes table", field=column, rule="given in at least one row", value="no value")
     axis, codes = read_axis(frame.loc[given, column])
     if axis.numeric or not empty.any():
-        return axis, frame[given].reset_index(drop=True), codes, frame[empty]
+        return axis, frame if given.all() else frame[given].reset_index(drop=True), codes, frame[empty]
     rows = frame[given | empty].reset_index(drop=True)
     rows = rows.assign(**{column: rows[column].astype(object).where(rows[column].notna(), "none")})
     axis, codes = read_axis(rows[column])

@@ -25,6 +25,8 @@ def without_value(frame: pd.DataFrame, column: str) -> pd.Series:
     """
     given = frame[column].notna()
     explained = pd.Series(False, index=frame.index)
+    if given.all():
+        return explained
     for other in vary_columns(frame):
         there = frame[other].notna()
         if other != column and not (there & given).any():
