@@ -25,7 +25,8 @@ from ssrl_core.specs.transforms import TRANSFORMS
 
 NOTE = "<!-- written by docs/tables.py -->\n"
 BRING = f"""The Classes page (“A table”) and `python -m ssrl_core classes FILE` take a table as CSV, TSV or Parquet with
-one row for each class, probe and run. `python -m ssrl_core classes SWEEP --json` gives such rows of a sweep.
+one row for each class, probe and run. `python -m ssrl_core runs table SWEEP --classes --out FILE` writes that of a
+sweep.
 
 - {", ".join(f"`{name}`" for name in NAMED)}: names, in every row; `seed`: a whole number, in every row.
 - `vary.PATH`: the value of the parameter that the sweep varies, a number, a range `[0.2, 1.0]` or a name; several such

@@ -87,8 +87,8 @@ def bring_file() -> Source | None:
         key="classes-upload",
         max_upload_size=_MOST_MB,
         help="One row for each class of every run: dataset, backbone, method, seed, vary.PARAMETER, probe, class, "
-        "superclass, n, correct, accuracy; see docs/classes.md. `python -m ssrl_core classes SWEEP --json` gives "
-        "such rows.",
+        "superclass, n, correct, accuracy; see docs/classes.md. "
+        "`python -m ssrl_core runs table SWEEP --classes --out FILE` writes that of a sweep.",
     )
     if brought is not None:
         st.session_state[_FILE] = (brought.name, brought.getvalue())

@@ -33,7 +33,7 @@ _SUMMARY = {
     "superclasses": ["method", "for", "x", "gain", "low", "high", "winners", "losers", "worst", "worst_change"],
     "properties": ["method", "property", "column", "test", "statistic", "p", "effect", "n", "groups"],
     "trade_off": ["method", "x", "score", "change", "low", "high", "on_front", "front_share"],
-    "reasons": ["kind", "class", "value", "reason"],
+    "reasons": ["method", "probe", "class", "value", "reason"],
 }
 
 

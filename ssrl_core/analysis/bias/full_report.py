@@ -50,7 +50,7 @@ def statistics(
         tables: overall, curves, movers, pairs, opposed (the pairs that move most), classes, ratios, floors,
         behaviours, methods, shared, shared_corrected, probes, superclasses, prices, trade_off, trade_off_changes,
         reasons (a part that the table cannot give is empty, and its reason is among these); sentences (winners and
-        losers of each setting, and of the trade-off).
+        losers of each setting, which is named where there are several, and of the trade-off).
     """
     chosen = rule or Rule()
     curve, found, moved = curves(table, x), opposition(table, x, chosen), movers(table, x)
@@ -67,7 +67,7 @@ def statistics(
         "methods": method_summary(table, x),
         "shared": shared_classes(found.classes),
         "shared_corrected": shared_classes(found.classes, corrected=True),
-        "sentences": [winners_and_losers(rows) for _, rows in settings_of(moved)],
+        "sentences": [_named(moved, rows) + winners_and_losers(rows) for _, rows in settings_of(moved)],
     }
     told = [curve.reasons, found.reasons]
     document["probes"] = _probes(table, x, chosen, told)
@@ -79,6 +79,13 @@ def statistics(
 def settings_of(rows: pd.DataFrame, before: str = "class") -> list[tuple[Any, pd.DataFrame]]:
     """(setting, rows) of each setting: the columns before the one named say which."""
     return list(rows.groupby(list(rows.columns[: rows.columns.get_loc(before)]), sort=False, dropna=False))
+
+
+def _named(whole: pd.DataFrame, rows: pd.DataFrame, before: str = "class") -> str:
+    """`simclr, linear: ` where there are several settings: what tells this one from the others."""
+    settings = whole.columns[: whole.columns.get_loc(before)]
+    told = [str(rows[name].iloc[0]) for name in settings if whole[name].nunique(dropna=False) > 1]
+    return f"{', '.join(told)}: " if told else ""
 
 
 def _floors(
@@ -125,6 +132,9 @@ def _trade_off(
     named = bool(set(weights) & set(checked(table)["class"]))
     rows = table if named or not (superclasses or own) else by_superclass(table, superclasses, x)
     found = tradeoff(rows, x, weights)
-    sentences += found.sentences
+    parts = settings_of(found.values, "x")
+    sentences += [
+        _named(found.values, part, "x") + said for (_, part), said in zip(parts, found.sentences, strict=True)
+    ]
     told.append(found.reasons)
     return {"trade_off": found.values, "trade_off_changes": found.changes}
