@@ -86,6 +86,16 @@ def test_several_transformations_stand_side_by_side():
     assert settings.options == ["color jitter hue", "resized crop scale"]
 
 
+def test_two_parameters_of_a_grid_stand_side_by_side():
+    grid = pd.concat([sweep_table().assign(**{"vary.epochs": epochs}) for epochs in (1, 2, 3)], ignore_index=True)
+    test = with_table(grid, "opposites")
+    test.session_state["classes-several"] = "all"
+    test = ran(test)
+    settings = next(box for box in test.selectbox if box.label == "Setting")
+    assert len(settings.options) == 3 + 8
+    assert any("epochs 2" in option for option in settings.options)
+
+
 def test_behaviours_are_counted_in_the_title():
     flat = {"caterpillar": 0.2, "crocodile": -0.2}
     assert "1 ascending, 1 descending, 0 random (n = 8 points)" in text_of(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ssrl_core.analysis.bias.axis import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import coefficients
-from ssrl_core.analysis.bias.grid import Grid, XNames, grids
+from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
 from ssrl_core.analysis.bias.rule import Rule, judge_draws
 from ssrl_core.errors import SpecError
 
@@ -59,7 +59,8 @@ def floors(
     for grid in found:
         y = _testable(grid.points(chosen.points))
         for kind in KINDS:
-            rng = np.random.default_rng([seed, crc32(repr((grid.setting, kind)).encode())])
+            own = {key: value for key, value in grid.setting.items() if value != NOT_SET}
+            rng = np.random.default_rng([seed, crc32(repr((own, kind)).encode())])
             for size in _chunks(draws, y.shape):
                 parts.append(_rows(grid, kind, *_ratios(_draw(y, kind, size, rng), chosen)))
                 done += size

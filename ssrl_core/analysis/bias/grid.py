@@ -19,6 +19,8 @@ from ssrl_core.analysis.bias.row_reasons import row_reasons, without_value
 from ssrl_core.errors import DataError
 
 XNames = str | Sequence[str]
+NOT_SET = "varies"
+"""In a setting: the column is the parameter itself, or tells nothing apart there."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,13 @@ def grids(table: pd.DataFrame, x: XNames) -> list[Grid]:
     """
     frame = checked(table)
     names = [x] if isinstance(x, str) else list(x)
-    return [grid for name in names for grid in _grids_of(frame, find_column(frame, name))]
+    return _alike([grid for name in names for grid in _grids_of(frame, find_column(frame, name))])
+
+
+def _alike(found: list[Grid]) -> list[Grid]:
+    """The grids with settings of the same keys: what is a setting beside one parameter is `NOT_SET` beside another."""
+    keys = list(dict.fromkeys(key for grid in found for key in grid.setting))
+    return [replace(grid, setting={key: grid.setting.get(key, NOT_SET) for key in keys}) for grid in found]
 
 
 def _grids_of(frame: pd.DataFrame, column: str) -> list[Grid]:

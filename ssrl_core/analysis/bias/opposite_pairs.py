@@ -74,7 +74,7 @@ def most_opposed(pairs: pd.DataFrame, count: int = 6) -> pd.DataFrame:
     """
     settings = list(pairs.columns[: pairs.columns.get_loc("first")])
     ordered = pairs[pairs["opposite"]].sort_values([*settings, "covariance", "first", "second"], kind="stable")
-    return ordered.groupby(settings, sort=False).head(count).reset_index(drop=True)
+    return ordered.groupby(settings, sort=False, dropna=False).head(count).reset_index(drop=True)
 
 
 def _part(grid: Grid, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], list[dict[str, Any]]]:

@@ -115,6 +115,18 @@ def test_a_point_of_another_sweep_is_no_setting_of_its_own():
     assert grids[0].reasons[0]["reason"].startswith("4 settings of the other parameters have one value")
 
 
+def test_two_parameters_on_a_grid_are_looked_at_together():
+    grid = pd.concat([planted().assign(**{CROP: crop}) for crop in (0.2, 0.6, 1.0)], ignore_index=True)
+    found = statistics(grid, [HUE, CROP], draws=2)
+    settings = list(found["ratios"].columns[: found["ratios"].columns.get_loc("points")])
+    assert len(found["ratios"]) == 3 + 10
+    assert found["ratios"][settings].notna().all(axis=None)
+    assert len(found["floors"]) == 2 * 13
+    alone = statistics(grid, HUE, draws=2)
+    assert found["opposed"].groupby(settings).ngroups >= alone["opposed"].groupby(CROP).ngroups == 3
+    pd.testing.assert_series_equal(found["floors"]["ratio_mean"].head(6), alone["floors"]["ratio_mean"])
+
+
 def test_a_parameter_without_the_prefix_has_superclasses_too():
     table = planted().rename(columns={HUE: "hue"}).assign(superclass=lambda t: t["class"].eq("up").map(str))
     found = statistics(table, "hue", draws=0, weights={"True": 2, "False": 1})
