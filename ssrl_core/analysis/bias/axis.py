@@ -69,9 +69,9 @@ def read_axis(column: pd.Series) -> tuple[Axis, Ints]:
         keys: NDArray[Any] = texts
     else:
         keys = np.round(np.asarray(numbers, dtype=np.float64), DECIMALS) + 0.0  # + 0.0: no negative zero
-        texts = np.array([f"{value:.4g}" for value in keys], dtype=object)
+        texts = np.array([_short(value) for value in keys], dtype=object)
     ordered, first, places = np.unique(keys, return_index=True, return_inverse=True)
-    values = ordered.astype(np.float64) if numbers is not None else np.full(len(ordered), np.nan)
+    values = np.asarray(numbers)[first] + 0.0 if numbers is not None else np.full(len(ordered), np.nan)
     axis = Axis(str(column.name), tuple(str(t) for t in texts[first]), values, note)
     return axis, np.asarray(places[codes], dtype=np.int64)
 
@@ -161,6 +161,11 @@ def _numbers(cells: list[Cell]) -> tuple[list[float] | None, str]:
     if all(a == -b for a, b in ranges):
         return high, "The values are ranges around 0: their upper end is shown."
     return None, "The values are ranges that move at both ends: they are taken as names, without a slope."
+
+
+def _short(value: float) -> str:
+    """Four digits, but whole numbers whole: 10000 epochs are not 1e+04."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _text(cell: Cell) -> str:

@@ -49,8 +49,8 @@ def statistics(
     Returns:
         tables: overall, curves, movers, pairs, opposed (the pairs that move most), classes, ratios, floors,
         behaviours, methods, shared, shared_corrected, probes, superclasses, prices, trade_off, trade_off_changes,
-        reasons (a part that the table cannot give is empty, and its reason is among these); sentences (winners and
-        losers of each setting, which is named where there are several, and of the trade-off).
+        trade_off_reference, reasons (a part that the table cannot give is empty, and its reason is among these);
+        sentences (winners and losers of each setting, which is named where there are several, and of the trade-off).
     """
     chosen = rule or Rule()
     curve, found, moved = curves(table, x), opposition(table, x, chosen), movers(table, x)
@@ -127,7 +127,7 @@ def _trade_off(
     told: list[pd.DataFrame],
 ) -> Document:
     if not weights:
-        return {"trade_off": pd.DataFrame(), "trade_off_changes": pd.DataFrame()}
+        return {name: pd.DataFrame() for name in ("trade_off", "trade_off_changes", "trade_off_reference")}
     own = "superclass" in table and table["superclass"].notna().any()
     named = bool(set(weights) & set(checked(table)["class"]))
     rows = table if named or not (superclasses or own) else by_superclass(table, superclasses, x)
@@ -137,4 +137,8 @@ def _trade_off(
         _named(found.values, part, "x") + said for (_, part), said in zip(parts, found.sentences, strict=True)
     ]
     told.append(found.reasons)
-    return {"trade_off": found.values, "trade_off_changes": found.changes}
+    return {
+        "trade_off": found.values,
+        "trade_off_changes": found.changes,
+        "trade_off_reference": found.reference,
+    }
