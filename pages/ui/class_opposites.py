@@ -59,7 +59,7 @@ def view(scene: Scene) -> None:
 
 def _parameters(scene: Scene) -> Scene:
     """The scene with every parameter that varies, where there are several and the user wants them side by side."""
-    names = bias.parameters(scene.table)
+    names = scene.numbers("parameters", lambda: bias.parameters(scene.table))
     if len(names) < 2 or pick("Transformations", {"one": "This one", "all": f"All {len(names)}"}, "several") == "one":
         return scene
     return replace(scene, x=names, key=f"{scene.key} all")
