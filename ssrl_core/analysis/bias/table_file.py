@@ -19,8 +19,9 @@ _NO_PARAMETER = {*BASE, "run", "sweep", "seed", "class", "superclass", "n", "cor
 def read_table(content: bytes, name: str) -> pd.DataFrame:
     """A table from the bytes of a file; the name's ending says which kind.
 
-    Text is split at the commonest of comma, semicolon and tab of its first line. Names of classes stay as they are
-    written (`007`, `NA`, `null`); numbers with a decimal comma are read where the semicolon parts the cells.
+    Text is split at the commonest of comma, semicolon and tab of its first line. Names of classes (the column `class`,
+    else the first one) stay as they are written (`007`, `NA`, `null`); numbers with a decimal comma are read where the
+    semicolon parts the cells.
 
     Raises:
         DataError: another ending, an empty file, or one that cannot be read.
@@ -52,8 +53,9 @@ def _from_text(content: bytes, suffix: str) -> pd.DataFrame:
     mark = "\t" if suffix == ".tsv" else max(",;\t", key=lines[0].count)
     comma = mark == ";" and len(lines) > 1 and re.search(r"(^|;)-?\d+,\d+\s*(;|$)", lines[1]) is not None
     head = pd.read_csv(io.StringIO(lines[0]), sep=mark)
-    names = {column: str for column in head.columns if str(column).strip().lower() == "class"}
-    return pd.read_csv(io.StringIO(text), sep=mark, decimal="," if comma else ".", converters=names)
+    named = [column for column in head.columns if str(column).strip().lower() == "class"] or list(head.columns[:1])
+    as_written = dict.fromkeys(named, str)
+    return pd.read_csv(io.StringIO(text), sep=mark, decimal="," if comma else ".", converters=as_written)
 
 
 def read_classes(content: bytes, name: str) -> pd.DataFrame:

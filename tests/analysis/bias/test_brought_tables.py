@@ -11,6 +11,7 @@ from scipy import stats
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias import as_given, read_classes, statistics
 from ssrl_core.analysis.bias.significance import correlation_p
+from ssrl_core.analysis.bias.table_file import read_table
 from ssrl_core.errors import DataError
 from tests.analysis.bias.tables import HUE, classes_table
 
@@ -41,6 +42,12 @@ def test_classes_called_na_null_and_007_keep_their_names_in_a_file():
     table = planted().assign(**{"class": lambda t: t["class"].map(names)})
     back = read_classes(table.to_csv(index=False).encode(), "t.csv")
     assert set(bias.opposition(back, HUE).classes["class"]) == {"NA", "null", "007"}
+
+
+@pytest.mark.parametrize("head", ["class,superclass", "Class,Superclass", "fine,coarse"])
+def test_superclasses_of_a_file_keep_the_names_of_classes(head):
+    table = read_table(f"{head}\n007,agents\nNA,salts\n".encode(), "t.csv")
+    assert bias.read_superclasses(table) == {"007": "agents", "NA": "salts"}
 
 
 def test_names_with_commas_quotes_and_other_scripts_come_back():
