@@ -84,7 +84,8 @@ def _finding(ratios: pd.DataFrame, floors: pd.DataFrame, corrected: bool) -> str
     chance = percent(float(known[f"{name}_mean"].mean()))
     beyond = "more than chance" if len(worst) == 1 and more else "not more than chance" if not more else ""
     beyond = beyond or f"more than chance in {more} of {len(worst)} settings"
-    return f"{span} of the classes have an opposite partner; by chance {chance}: {beyond}"
+    whom = "the classes" if (ratios["tested"] == ratios["classes"]).all() else "the classes that can be tested"
+    return f"{span} of {whom} have an opposite partner; by chance {chance}: {beyond}"
 
 
 def _opposed(pairs: pd.DataFrame) -> None:

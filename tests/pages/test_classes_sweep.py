@@ -86,6 +86,14 @@ def test_several_transformations_stand_side_by_side():
     assert settings.options == ["color jitter hue", "resized crop scale"]
 
 
+def test_a_ratio_says_that_it_is_of_the_classes_that_can_be_tested():
+    table = sweep_table()
+    assert "of the classes have an opposite partner" in text_of(with_table(table, "opposites"))
+    still = table["class"] == "lion"
+    table.loc[still, ["correct", "accuracy"]] = [50, 0.5]
+    assert "of the classes that can be tested have" in text_of(with_table(table, "opposites"))
+
+
 def test_two_parameters_of_a_grid_stand_side_by_side():
     grid = pd.concat([sweep_table().assign(**{"vary.epochs": epochs}) for epochs in (1, 2, 3)], ignore_index=True)
     test = with_table(grid, "opposites")
