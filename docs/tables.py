@@ -1,4 +1,4 @@
-"""Writes the tables in docs/ (transforms, methods, backbones, commands) from the code: `python docs/tables.py`.
+"""Writes transforms, methods, backbones, classes and commands in docs/ from the code: `python docs/tables.py`.
 
 tests/test_documentation.py fails while a file is not what this would write.
 """
@@ -13,6 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
+from ssrl_core.analysis.bias.arrival import NAMED
+from ssrl_core.analysis.bias.definitions import DEFINITIONS
 from ssrl_core.cli import parser
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
@@ -22,6 +24,23 @@ from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
 
 NOTE = "<!-- written by docs/tables.py -->\n"
+BRING = f"""The Classes page (“A table”) and `python -m ssrl_core classes FILE` take a table as CSV, TSV or Parquet with
+one row for each class, probe and run. `python -m ssrl_core runs table SWEEP --classes --out FILE` writes that of a
+sweep.
+
+- {", ".join(f"`{name}`" for name in NAMED)}: names, in every row; `seed`: a whole number, in every row.
+- `vary.PATH`: the value of the parameter that the sweep varies, a number, a range `[0.2, 1.0]` or a name; several such
+  columns where several vary. Columns that only repeat the method, the backbone or the data set are settings, not
+  parameters.
+- `accuracy`: in 0..1, empty where there is none (then `correct` / `n`, if these are there).
+- may be left out: `run`, `probe` (`linear`, `knn`, `finetune-0.01`; without it all are `linear`), `superclass`, `n` and
+  `correct` (images of the class, and how many of them are right; without them there is no interval for a single seed,
+  and every class counts the same in the overall accuracy).
+
+What a table lacks is named below each view and in `reasons` of the document: missing runs, one seed, a class without
+images, an accuracy that is the same at every point (its correlations are undefined, neither 0 nor 1).
+"""
+DEFINED = "As `definitions` in the document of `classes FILE --json`, and at the foot of the page.\n"
 
 
 def transforms() -> str:
@@ -64,6 +83,13 @@ def backbones() -> str:
     return "\n".join(lines) + "\n"
 
 
+def classes() -> str:
+    """The table of class accuracies that one may bring, and what each number of its statistics is."""
+    parts = [NOTE, "# Classes\n", BRING, "## What each number is\n", DEFINED]
+    parts += [f"- `{name}`: {text}" for name, text in DEFINITIONS.items()]
+    return "\n".join(parts) + "\n"
+
+
 def commands() -> str:
     """The help of every command."""
     parts = [NOTE, "# Commands\n"]
@@ -98,7 +124,13 @@ def _option(action: argparse.Action) -> str:
     return f"{name}{value}"
 
 
-PAGES = {"transforms.md": transforms, "methods.md": methods, "backbones.md": backbones, "commands.md": commands}
+PAGES = {
+    "transforms.md": transforms,
+    "methods.md": methods,
+    "backbones.md": backbones,
+    "classes.md": classes,
+    "commands.md": commands,
+}
 
 if __name__ == "__main__":
     for name, make in PAGES.items():

@@ -32,7 +32,7 @@ def _tables():
     return module
 
 
-@pytest.mark.parametrize("name", ["transforms.md", "methods.md", "backbones.md", "commands.md"])
+@pytest.mark.parametrize("name", ["transforms.md", "methods.md", "backbones.md", "classes.md", "commands.md"])
 def test_tables_are_those_of_the_code(name):
     assert (DOCS / name).read_text(encoding="utf-8") == _tables().PAGES[name](), "run: python docs/tables.py"
 

@@ -48,4 +48,11 @@ def by_superclass(scene: Scene) -> pd.DataFrame:
     """
     chosen = groups()
     key = f"by superclass {sorted((chosen or {}).items())}"
-    return scene.numbers(key, lambda: bias.by_superclass(scene.table, chosen))
+    return scene.numbers(key, lambda: bias.by_superclass(scene.table, chosen, scene.x))
+
+
+def left_out(scene: Scene) -> pd.DataFrame:
+    """The classes that have no superclass, as a table of reasons."""
+    chosen = groups()
+    key = f"no superclass {sorted((chosen or {}).items())}"
+    return scene.numbers(key, lambda: bias.no_superclass(scene.table, chosen))

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.ui import compose_draft, frame
 from pages.ui.class_numbers import Scene
+from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.sweep import SweepSpec
@@ -28,7 +29,7 @@ def offer(scene: Scene, values: list[Any], whom: str) -> None:
     with columns[1]:
         origin = _origin(scene)
     with columns[2], frame.guard():
-        made = with_value(base_of(scene.sweep, origin), path, value)
+        made = with_value(base_of(scene.sweep, origin), path, bias.as_given(scene.table[str(scene.x)], value))
         token = compose_draft.to_token(made)
         label = f"Open {_short(value)} in Compose, for {whom}"
         frame.link("pages/2_Compose.py", label, icon="tune", draft=token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui import class_groups, class_table, frame
+from pages.ui import class_groups, class_reasons, class_table, frame
 from pages.ui.class_choice import LEVELS, pick
 from pages.ui.class_numbers import Scene, choose_setting
 from ssrl_core.analysis import bias
@@ -44,7 +44,14 @@ def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
     class_table.finding(_price(prices))
     st.plotly_chart(price_matrix(prices), key="prices", config=_PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
-        class_table.show(found.highest)
+        class_table.show(class_table.differing(found.highest, "for"))
+        frame.quiet(
+            "Change: from the value with the highest accuracy of all together. From own highest: what each pays at "
+            "the value of another, against the value that it would have chosen itself."
+        )
+        class_table.show(class_table.differing(found.prices, "for"))
+    left_out = [] if level == "classes" else [class_groups.left_out(scene)]
+    class_reasons.of_view(scene, found.reasons, *left_out)
 
 
 def _finding(highest: pd.DataFrame) -> str:

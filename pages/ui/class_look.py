@@ -87,7 +87,8 @@ def bring_file() -> Source | None:
         key="classes-upload",
         max_upload_size=_MOST_MB,
         help="One row for each class of every run: dataset, backbone, method, seed, vary.PARAMETER, probe, class, "
-        "superclass, n, correct, accuracy. `python -m ssrl_core classes SWEEP --json` gives such rows.",
+        "superclass, n, correct, accuracy; see docs/classes.md. "
+        "`python -m ssrl_core runs table SWEEP --classes --out FILE` writes that of a sweep.",
     )
     if brought is not None:
         st.session_state[_FILE] = (brought.name, brought.getvalue())
@@ -106,7 +107,7 @@ def choose_parameter(source: Source) -> str:
     """
     from ssrl_core.figures.bias.panels import parameter_name
 
-    names = bias.parameters(source.table)
+    names = _parameters(source.key, source.table)
     if not names:
         raise SpecError(
             where=source.name, field="vary", rule="a parameter with its values", value="nothing",
@@ -131,6 +132,11 @@ def _rows(key: str, sweep: str) -> pd.DataFrame:
 @st.cache_data(max_entries=4, show_spinner="Reading the table")
 def _read(key: str, name: str, _content: bytes) -> pd.DataFrame:
     return bias.read_classes(_content, name)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _parameters(key: str, _table: pd.DataFrame) -> list[str]:
+    return bias.parameters(_table)
 
 
 def _words(row: dict[str, object]) -> str:

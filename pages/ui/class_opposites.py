@@ -19,7 +19,8 @@ DRAWS = (20, 200, 1000)
 _PLAIN = {"displayModeBar": False}
 _RULE = (
     "Opposite: at least one of Pearson, Kendall, Spearman below −0.3 with its own two-sided p below 0.05. "
-    "Corrected: the same with p adjusted (Benjamini and Hochberg) over all pairs and coefficients of a setting."
+    "Corrected: the same with p adjusted (Benjamini and Hochberg) over all pairs and coefficients of a setting, where "
+    "coefficients of 0 or more count with p = 1."
 )
 
 
@@ -58,7 +59,7 @@ def view(scene: Scene) -> None:
 
 def _parameters(scene: Scene) -> Scene:
     """The scene with every parameter that varies, where there are several and the user wants them side by side."""
-    names = bias.parameters(scene.table)
+    names = scene.numbers("parameters", lambda: bias.parameters(scene.table))
     if len(names) < 2 or pick("Transformations", {"one": "This one", "all": f"All {len(names)}"}, "several") == "one":
         return scene
     return replace(scene, x=names, key=f"{scene.key} all")
@@ -83,7 +84,8 @@ def _finding(ratios: pd.DataFrame, floors: pd.DataFrame, corrected: bool) -> str
     chance = percent(float(known[f"{name}_mean"].mean()))
     beyond = "more than chance" if len(worst) == 1 and more else "not more than chance" if not more else ""
     beyond = beyond or f"more than chance in {more} of {len(worst)} settings"
-    return f"{span} of the classes have an opposite partner; by chance {chance}: {beyond}"
+    whom = "the classes" if (ratios["tested"] == ratios["classes"]).all() else "the classes that can be tested"
+    return f"{span} of {whom} have an opposite partner; by chance {chance}: {beyond}"
 
 
 def _opposed(pairs: pd.DataFrame) -> None:

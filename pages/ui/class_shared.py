@@ -28,8 +28,8 @@ def view(scene: Scene) -> None:
         frame.quiet(f"One {over} only: there is nothing to share. A sweep over several methods shows it here.")
     else:
         frame.section("Shared by methods", "Classes with an opposite partner under several methods (table 6).")
-        st.plotly_chart(shared_bars(shared), key="shared", config=_PLAIN)
-        class_table.show(shared)
+        st.plotly_chart(shared_bars(shared.assign(tested=shared["all_classes"])), key="shared", config=_PLAIN)
+        class_table.show(class_table.differing(shared, "at_least"))
     frame.section("Linear evaluation against fine-tuning", "Does the bias go when the encoder may move (table 7)?")
     _probes(scene, points)
 

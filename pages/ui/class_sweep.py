@@ -16,8 +16,8 @@ from pages.ui import (
     class_methods,
     class_opposites,
     class_properties,
+    class_reasons,
     class_shared,
-    class_table,
     class_trade,
     frame,
 )
@@ -56,7 +56,7 @@ def page(place: Any, look: str) -> None:
         view = _choose_view()
         class_curves.sentence(scene)
         VIEWS[view][1](scene)
-        _reasons(scene)
+        class_reasons.of_scene(scene)
         with place:
             st.download_button(
                 "Table",
@@ -126,12 +126,3 @@ def _follow(sweep: str, shown: dict[str, int]) -> None:
 
     if tables.sweep_progress(sweep) != shown:
         st.rerun()
-
-
-def _reasons(scene: Scene) -> None:
-    """What is missing or undefined: said below every view, folded."""
-    told = scene.opposition().reasons
-    if told.empty:
-        return
-    with st.expander(f"Missing or undefined ({len(told)})", icon=":material/info:"):
-        class_table.show(told[["method", "class", "value", "reason"]])

@@ -27,6 +27,12 @@ def show(rows: pd.DataFrame, *, height: int | None = None) -> None:
     st.dataframe(shown, hide_index=True, column_config=config, **more)
 
 
+def differing(rows: pd.DataFrame, before: str) -> pd.DataFrame:
+    """The rows without those columns before one that say the same in every row: they only push the numbers aside."""
+    settings = list(rows.columns[: rows.columns.get_loc(before)])
+    return rows.drop(columns=[name for name in settings if rows[name].nunique(dropna=False) == 1 and len(rows) > 1])
+
+
 def _text(value: object) -> str:
     if value is None or value != value:
         return ""

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui import class_groups, class_handover, class_table, class_words, frame
+from pages.ui import class_groups, class_handover, class_reasons, class_table, class_words, frame
 from pages.ui.class_choice import LEVELS, pick
 from pages.ui.class_numbers import Scene, choose_setting, same_setting
 from ssrl_core.analysis import bias
@@ -39,10 +39,11 @@ def view(scene: Scene) -> None:
         class_table.finding(sentence)
         st.plotly_chart(trade_off(values, changes), key="trade-off", config=_PLAIN)
         front = values[values["on_front"]].sort_values("score", ascending=False, kind="stable")
-        if front.empty:
-            return
-        _prices(changes, front, reference)
-        class_handover.offer(scene, list(front["x"]), ", ".join(weights))
+        if len(front):
+            _prices(changes, front, reference)
+            class_handover.offer(scene, list(front["x"]), ", ".join(weights))
+        left_out = [] if level == "classes" else [class_groups.left_out(scene)]
+        class_reasons.of_view(scene, found.reasons, *left_out)
 
 
 def _weights(scene: Scene, level: str, table: pd.DataFrame) -> dict[str, float]:

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
 _SHOWN = ["run", "probe", "class", "n", "correct", "accuracy"]
 _SUMMARY = {
     "methods": ["backbone", "method", "probe", "mean", "sd", "values", "of", "sd_seeds"],
-    "ratios": ["method", "probe", "n", "classes", "opposite", "ratio", "opposite_corrected", "pairs_opposite"],
+    "ratios": [
+        "method",
+        "probe",
+        "n",
+        "classes",
+        "opposite",
+        "ratio",
+        "opposite_corrected",
+        "opposite_bh",
+        "pairs_opposite",
+    ],
     "floors": ["method", "probe", "floor", "ratio", "ratio_mean", "ratio_p", "ratio_corrected", "ratio_corrected_p"],
     "opposed": ["method", "first", "second", "n", "pearson", "pearson_p", "kendall", "spearman", "covariance"],
     "shared": ["at_least", "of", "classes", "tested", "expected"],
@@ -23,7 +33,7 @@ _SUMMARY = {
     "superclasses": ["method", "for", "x", "gain", "low", "high", "winners", "losers", "worst", "worst_change"],
     "properties": ["method", "property", "column", "test", "statistic", "p", "effect", "n", "groups"],
     "trade_off": ["method", "x", "score", "change", "low", "high", "on_front", "front_share"],
-    "reasons": ["kind", "class", "value", "reason"],
+    "reasons": ["method", "probe", "class", "value", "reason"],
 }
 
 
@@ -42,7 +52,12 @@ def register(commands: Any) -> None:
         "of", metavar="SWEEP|RUN|FILE", help="id of a sweep or of a run, or a classes table (.csv, .tsv, .parquet)"
     )
     classes.add_argument("--statistics", action="store_true", help="the statistics instead of the rows")
-    classes.add_argument("--x", metavar="PARAMETER", help="what varies: a path, or its end (default: the only one)")
+    classes.add_argument(
+        "--x",
+        metavar="PARAMETER",
+        action="append",
+        help="what varies: a path, or its end (default: the only one); several times to look at several",
+    )
     classes.add_argument("--points", default="means", metavar="KIND", help="means over seeds (default), or runs")
     classes.add_argument(
         "--draws", type=int, default=200, metavar="N", help="permutations of each floor (default: 200)"
@@ -122,36 +137,39 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
 
 def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     """Every statistic as plain data, each table as a list of rows."""
+    from ssrl_core.analysis.bias.definitions import DEFINITIONS
     from ssrl_core.analysis.bias.full_report import statistics
     from ssrl_core.analysis.bias.rule import Rule
 
-    x = args.x or _only_parameter(rows)
+    x = [_only_parameter(rows)] if not args.x else args.x
     if args.draws < 0:
         raise SpecError(where="classes", field="draws", rule="0 or more", value=args.draws)
     found = statistics(
         rows,
-        x,
+        x[0] if len(x) == 1 else x,
         rule=Rule(points=args.points),
         draws=args.draws,
         superclasses=_superclasses(args.superclasses),
         weights=_weights(args.weight),
         report=_report,
     )
-    found["properties"] = _properties(args, found["behaviours"])
+    found["properties"], found["class_properties"] = _properties(args, found["behaviours"])
     tables = {name: part if isinstance(part, list) else _records(part) for name, part in found.items()}
-    return {"of": args.of, "x": x, "points": args.points, "draws": args.draws, "rows": len(rows), **tables}
+    head = {"of": args.of, "x": ", ".join(x), "points": args.points, "draws": args.draws, "rows": len(rows)}
+    return {**head, **tables, "definitions": DEFINITIONS}
 
 
-def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> pd.DataFrame:
-    """Tests of the properties of the classes against their behaviour, empty where not asked for."""
+def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tests of the properties of the classes against their behaviour, and the properties; empty where not asked for."""
     import pandas as pd
 
     if not args.properties:
-        return pd.DataFrame()
+        return pd.DataFrame(), pd.DataFrame()
     from ssrl_core.analysis.properties import against_behaviour
     from ssrl_core.runs import properties
 
-    return against_behaviour(properties.measure(args.properties, args.features), behaviours)
+    measured = properties.measure(args.properties, args.features)
+    return against_behaviour(measured, behaviours), measured
 
 
 def _only_parameter(rows: pd.DataFrame) -> str:
@@ -160,7 +178,9 @@ def _only_parameter(rows: pd.DataFrame) -> str:
     names = parameters(rows) if len(rows) else []
     if len(names) == 1:
         return names[0]
-    remedy = f"Name one of {', '.join(names)}." if names else "Nothing varies here, or there are no results yet."
+    remedy = "Nothing varies here, or there are no results yet."
+    if names:
+        remedy = f"Name one or more with --x: {', '.join(names)}."
     raise SpecError(where="classes", field="x", rule="named where there is not exactly one", value=names, remedy=remedy)
 
 

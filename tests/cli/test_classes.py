@@ -2,7 +2,9 @@
 
 import json
 
+import pandas as pd
 import pytest
+from scipy import stats
 
 from ssrl_core import stores
 from ssrl_core.cli import main
@@ -100,3 +102,38 @@ def test_cifar100_has_its_own_twenty_superclasses():
     counts = [list(groups.values()).count(name) for name in set(groups.values())]
     assert counts == [5] * 20
     assert superclasses_of("cifar10") == {}
+
+
+def test_several_parameters_of_one_table_stand_in_one_document(capsys, tmp_path):
+    hue = make_sweep_table(values=5, seeds=2)
+    both = pd.concat([hue, hue.rename(columns={"vary.hue": "vary.crop"})], ignore_index=True)
+    both.assign(**{"vary.method": both["method"]}).to_csv(tmp_path / "both.csv", index=False)
+    file = str(tmp_path / "both.csv")
+    code, asked = answer(capsys, "classes", file)
+    assert code == 2
+    assert asked["error"]["remedy"] == "Name one or more with --x: vary.hue, vary.crop."
+    code, found = answer(capsys, "classes", file, "--x", "hue", "--x", "crop", "--draws", "1")
+    assert code == 0
+    assert [row["transformation"] for row in found["data"]["ratios"]] == ["hue", "crop"]
+
+
+def test_every_number_is_defined_in_the_document(capsys, file):
+    _, found = answer(capsys, "classes", str(file), "--draws", "0")
+    assert {"opposite", "opposite_corrected", "floors", "behaviour", "shared"} <= set(found["data"]["definitions"])
+
+
+def test_the_tests_of_properties_follow_from_the_document_alone(capsys, tmp_path):
+    imageset = make_imageset(180, 1, 16, "uint8", 6)
+    planted = dict(zip(imageset.classes, (0.2, 0.1, -0.2, -0.1, 0.0, 0.0), strict=True))
+    make_sweep_table(planted).to_csv(tmp_path / "t.csv", index=False)
+    _, found = answer(capsys, "classes", str(tmp_path / "t.csv"), "--draws", "0", "--properties", imageset.name)
+    data = found["data"]
+    behaviour = {row["class"]: row["behaviour"] for row in data["behaviours"]}
+    properties = pd.DataFrame(data["class_properties"])
+    groups = [part for _, part in properties.groupby(properties["class"].map(behaviour))]
+    assert len(groups) == 3
+    rows = [row for row in data["properties"] if row["test"] == "anova" and row["p"] is not None]
+    assert rows
+    for row in rows:
+        theirs = stats.f_oneway(*(part[row["column"]] for part in groups))
+        assert (row["statistic"], row["p"]) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-9)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from urllib.parse import parse_qs
 
 import numpy as np
 import pandas as pd
@@ -93,6 +94,24 @@ def test_several_transformations_stand_side_by_side():
     assert settings.options == ["color jitter hue", "resized crop scale"]
 
 
+def test_a_ratio_says_that_it_is_of_the_classes_that_can_be_tested():
+    table = sweep_table()
+    assert "of the classes have an opposite partner" in text_of(with_table(table, "opposites"))
+    still = table["class"] == "lion"
+    table.loc[still, ["correct", "accuracy"]] = [50, 0.5]
+    assert "of the classes that can be tested have" in text_of(with_table(table, "opposites"))
+
+
+def test_two_parameters_of_a_grid_stand_side_by_side():
+    grid = pd.concat([sweep_table().assign(**{"vary.epochs": epochs}) for epochs in (1, 2, 3)], ignore_index=True)
+    test = with_table(grid, "opposites")
+    test.session_state["classes-several"] = "all"
+    test = ran(test)
+    settings = next(box for box in test.selectbox if box.label == "Setting")
+    assert len(settings.options) == 3 + 8
+    assert any("epochs 2" in option for option in settings.options)
+
+
 def test_behaviours_are_counted_in_the_title():
     flat = {"caterpillar": 0.2, "crocodile": -0.2}
     assert "1 ascending, 1 descending, 0 random (n = 8 points)" in text_of(
@@ -163,6 +182,35 @@ def test_a_value_is_handed_to_compose_inside_its_composition():
     rest = [step for step in made.views[0].steps if step.transform != "color_jitter"]
     assert rest == [step for step in load("cifar-base").views[0].steps if step.transform != "color_jitter"]
     assert compose_draft.from_token(compose_draft.to_token(made)) == made
+
+
+def test_a_range_of_the_axis_is_handed_on_whole():
+    crop = "vary.terms.0.composition.steps.resized_crop.scale"
+    table = sweep_table().rename(columns={HUE: crop})
+    table[crop] = [[round(0.2 + value, 3), 1.0] for value in table[crop]]
+    test = with_table(table, "trade-off")
+    (link,) = (link.proto for link in test.get("page_link") if "in Compose" in link.proto.label)
+    shown = float(link.label.split()[1])
+    token = parse_qs(link.query_string)["draft"][0]
+    (step,) = (s for s in compose_draft.from_token(token).views[0].steps if s.transform == "resized_crop")
+    assert step["scale"] == pytest.approx((shown, 1.0), abs=1e-3)
+
+
+def test_a_sweep_over_methods_too_opens_with_what_moves_within_them():
+    parts = [sweep_table().assign(method=name) for name in ("simclr", "byol")]
+    table = pd.concat(parts, ignore_index=True)
+    table.insert(0, "vary.method", table["method"].map(lambda name: json.dumps({"name": name})))
+    test = with_table(table)
+    assert [box.options for box in test.selectbox if box.label == "Parameter"] == [["color jitter hue"]]
+    assert "From 0 to 0.5" in text_of(test)
+
+
+def test_what_is_missing_is_named_without_unfolding_it():
+    lacking = sweep_table().assign(superclass=lambda t: t["class"].map({"lion": "cats", "caterpillar": "insects"}))
+    lacking = lacking.drop(lacking.index[lacking["seed"].eq(6) & lacking[HUE].eq(0.5)])
+    labels = [e.label for e in with_table(lacking, "highest").expander]
+    assert "Missing or undefined (1): missing runs" in labels
+    assert "Missing or undefined here (1): classes without a superclass" in labels
 
 
 def test_without_sweeps_the_page_says_so():

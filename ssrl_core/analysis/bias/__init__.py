@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "as_given": "axis",
+    "DEFINITIONS": "definitions",
     "behaviours": "behaviour",
     "most_shared_behaviour": "behaviour",
     "curves": "accuracy_curves",
@@ -30,6 +32,7 @@ _HOMES = {
     "shared_classes": "sharing",
     "by_superclass": "superclasses",
     "read_superclasses": "superclasses",
+    "no_superclass": "superclasses",
     "statistics": "full_report",
     "read_classes": "table_file",
     "parameters": "table_file",

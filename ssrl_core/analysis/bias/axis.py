@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +62,55 @@ def read_axis(column: pd.Series) -> tuple[Axis, Ints]:
         axis, and (n,) int codes into its values.
     """
     codes, raw = coded(column)
-    cells = [_cell(value) for value in raw]
+    cells = _cells(raw)
     numbers, note = _numbers(cells)
     if numbers is None:
         texts = np.array([_text(cell) for cell in cells], dtype=object)
         keys: NDArray[Any] = texts
     else:
         keys = np.round(np.asarray(numbers, dtype=np.float64), DECIMALS) + 0.0  # + 0.0: no negative zero
-        texts = np.array([f"{value:.4g}" for value in keys], dtype=object)
+        texts = np.array([_short(value) for value in keys], dtype=object)
     ordered, first, places = np.unique(keys, return_index=True, return_inverse=True)
-    values = ordered.astype(np.float64) if numbers is not None else np.full(len(ordered), np.nan)
+    values = np.asarray(numbers)[first] + 0.0 if numbers is not None else np.full(len(ordered), np.nan)
     axis = Axis(str(column.name), tuple(str(t) for t in texts[first]), values, note)
     return axis, np.asarray(places[codes], dtype=np.int64)
+
+
+def as_given(column: pd.Series, cell: float | str) -> Any:
+    """The value of the sweep behind one of `Axis.cells`: where a range is shown as a number, the whole range.
+
+    Text of a file is read as what it says (`[0.2, 1.0]` is a list); a cell that no row has is None.
+    """
+    rows = column.dropna()
+    axis, codes = read_axis(rows)
+    cells = axis.cells()
+    if cell not in cells:
+        return None
+    value = rows.iloc[int((codes == cells.index(cell)).argmax())]
+    if not isinstance(value, str):
+        return getattr(value, "tolist", lambda: value)()
+    read = _from_text(value)
+    return list(read) if isinstance(read, tuple) else _mapping(value) or read
+
+
+def _cells(raw: list[Any]) -> list[Cell]:
+    """The values of a column to compare; mappings go by their names, where these tell them apart."""
+    mappings = [_mapping(value) for value in raw]
+    if all(mappings):
+        names = [str(mapping.get("name")) for mapping in mappings if mapping]
+        if len(set(names)) == len({json.dumps(m, sort_keys=True, default=str) for m in mappings}):
+            return list(names)
+    return [_cell(value if mapping is None else mapping) for value, mapping in zip(raw, mappings, strict=True)]
+
+
+def _mapping(value: Any) -> dict[str, Any] | None:
+    """A mapping, or the one that text in JSON says."""
+    if isinstance(value, str) and value[:1] == "{":
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, dict) and value else None
 
 
 def _cell(value: Any) -> Cell:
@@ -80,11 +118,11 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
     if isinstance(value, int | float | np.integer | np.floating):
-        return float(value)
+        return float(value) if np.isfinite(value) else str(value)
     if isinstance(value, list | tuple | np.ndarray):
         return _sequence(list(value))
     if isinstance(value, dict):
-        return str(value.get("name") or json.dumps(value, sort_keys=True, default=str))
+        return json.dumps(value, sort_keys=True, default=str)
     return _from_text(str(value))
 
 
@@ -103,7 +141,7 @@ def _from_text(text: str) -> Cell:
     except ValueError:
         pass
     if text[:1] in "([" and text[-1:] in ")]":
-        return _sequence(text[1:-1].split(","))
+        return _sequence(re.split(r"[,\s]+", text[1:-1].strip()))
     return text
 
 
@@ -123,6 +161,11 @@ def _numbers(cells: list[Cell]) -> tuple[list[float] | None, str]:
     if all(a == -b for a, b in ranges):
         return high, "The values are ranges around 0: their upper end is shown."
     return None, "The values are ranges that move at both ends: they are taken as names, without a slope."
+
+
+def _short(value: float) -> str:
+    """Four digits, but whole numbers whole: 10000 epochs are not 1e+04."""
+    return f"{value:.0f}" if value == round(value) and abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _text(cell: Cell) -> str:

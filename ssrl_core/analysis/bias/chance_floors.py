@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from ssrl_core.analysis.bias.axis import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import coefficients
-from ssrl_core.analysis.bias.grid import Grid, XNames, grids
+from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
 from ssrl_core.analysis.bias.rule import Rule, judge_draws
 from ssrl_core.datasets.ordered import in_order
 from ssrl_core.errors import SpecError
@@ -79,7 +79,8 @@ def _drawn(found: list[Grid], rule: Rule, draws: int, seed: int) -> Iterator[tup
     for grid in found:
         y = _testable(grid.points(rule.points))
         for kind in KINDS:
-            rng = np.random.default_rng([seed, crc32(repr((grid.setting, kind)).encode())])
+            own = {key: value for key, value in grid.setting.items() if value != NOT_SET}
+            rng = np.random.default_rng([seed, crc32(repr((own, kind)).encode())])
             for size in _chunks(draws, y.shape):
                 yield grid, kind, _draw(y, kind, size, rng)
 

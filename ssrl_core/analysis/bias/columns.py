@@ -1,4 +1,4 @@
-"""The classes table (CONTRACTS C10) on arrival: which columns it must have, which one varies, what else moves."""
+"""The columns of a classes table (CONTRACTS C10): which one varies, what else moves, and their cells as codes."""
 
 from __future__ import annotations
 
@@ -10,48 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import SpecError
 
 BASE = ("dataset", "backbone", "method", "probe")
-NEEDED = ("dataset", "backbone", "method", "seed", "class", "accuracy")
 
 
 def vary_columns(table: pd.DataFrame) -> list[str]:
     """The columns that the sweep varies, in the table's order; a seed is no parameter."""
     return [name for name in map(str, table.columns) if name.startswith("vary.") and name != "vary.seed"]
-
-
-def checked(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with every column that the statistics read, accuracies in 0..1, and none for a class without images.
-
-    Columns that may be left out: probe (`linear`), superclass, n and correct (unknown).
-
-    Raises:
-        DataError: no rows, a column is missing, a seed is missing, an accuracy outside 0..1.
-    """
-    absent = [column for column in NEEDED if column not in table.columns]
-    if absent:
-        raise DataError(
-            where="Classes table",
-            field="columns",
-            rule=f"those of the table of a sweep ({', '.join(NEEDED)}, vary.…)",
-            value=list(map(str, table.columns)),
-            remedy=f"Missing: {', '.join(absent)}.",
-        )
-    if table.empty:
-        raise DataError(
-            where="Classes table", field="rows", rule="at least one", value=0, remedy="Wait until a run of it is done."
-        )
-    frame = table.reset_index(drop=True)
-    frame = frame.assign(
-        probe=frame["probe"].fillna("linear") if "probe" in frame else "linear",
-        superclass=frame.get("superclass"),
-        n=_numbers(frame, "n"),
-        correct=_numbers(frame, "correct"),
-        seed=_seeds(frame["seed"]),
-        **{"class": frame["class"].astype(str)},
-    )
-    return frame.assign(accuracy=_accuracies(frame))
 
 
 def find_column(table: pd.DataFrame, name: str) -> str:
@@ -138,41 +104,3 @@ def _text(value: Any) -> str:
     if value is None or value is pd.NA or value != value:
         return "none"
     return f"{value:.12g}" if isinstance(value, float | np.floating) else str(value)
-
-
-def _numbers(frame: pd.DataFrame, column: str) -> pd.Series:
-    if column not in frame:
-        return pd.Series(np.nan, index=frame.index)
-    return pd.to_numeric(frame[column], errors="coerce").astype(np.float64)
-
-
-def _seeds(column: pd.Series) -> pd.Series:
-    seeds = pd.to_numeric(column, errors="coerce")
-    if seeds.isna().any():
-        row = int(np.flatnonzero(seeds.isna())[0])
-        raise DataError(
-            where=f"Classes table, row {row}",
-            field="seed",
-            rule="a whole number",
-            value=column.iloc[row],
-            remedy="Every run of a sweep has a seed.",
-        )
-    return seeds.astype(np.int64)
-
-
-def _accuracies(frame: pd.DataFrame) -> pd.Series:
-    n, correct = frame["n"], frame["correct"]
-    given = _numbers(frame, "accuracy")
-    counted = correct.where(n > 0) / n.where(n > 0)
-    accuracy = given.where(given.notna(), counted).where(~(n <= 0))
-    wrong = (accuracy < 0) | (accuracy > 1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise DataError(
-            where=f"Classes table, row {row}",
-            field="accuracy",
-            rule="in 0..1",
-            value=float(accuracy.iloc[row]),
-            remedy="Divide percentages by 100.",
-        )
-    return accuracy

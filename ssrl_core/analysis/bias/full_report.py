@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from ssrl_core.analysis.bias.accuracy_curves import curves
+from ssrl_core.analysis.bias.arrival import checked
 from ssrl_core.analysis.bias.behaviour import behaviours
 from ssrl_core.analysis.bias.chance_floors import floor_summary, floors
-from ssrl_core.analysis.bias.columns import checked
 from ssrl_core.analysis.bias.grid import XNames
 from ssrl_core.analysis.bias.highest import own_highest
 from ssrl_core.analysis.bias.methods import method_summary
@@ -21,7 +21,7 @@ from ssrl_core.analysis.bias.reasons import reason_table
 from ssrl_core.analysis.bias.rule import Rule
 from ssrl_core.analysis.bias.sentences import winners_and_losers
 from ssrl_core.analysis.bias.sharing import shared_classes
-from ssrl_core.analysis.bias.superclasses import by_superclass
+from ssrl_core.analysis.bias.superclasses import by_superclass, no_superclass
 from ssrl_core.analysis.bias.trade_off import tradeoff
 
 Document = dict[str, Any]
@@ -49,8 +49,8 @@ def statistics(
     Returns:
         tables: overall, curves, movers, pairs, opposed (the pairs that move most), classes, ratios, floors,
         behaviours, methods, shared, shared_corrected, probes, superclasses, prices, trade_off, trade_off_changes,
-        reasons (a part that the table cannot give is empty, and its reason is among these); sentences (winners and
-        losers of each setting, and of the trade-off).
+        trade_off_reference, reasons (a part that the table cannot give is empty, and its reason is among these);
+        sentences (winners and losers of each setting, which is named where there are several, and of the trade-off).
     """
     chosen = rule or Rule()
     curve, found, moved = curves(table, x), opposition(table, x, chosen), movers(table, x)
@@ -67,7 +67,7 @@ def statistics(
         "methods": method_summary(table, x),
         "shared": shared_classes(found.classes),
         "shared_corrected": shared_classes(found.classes, corrected=True),
-        "sentences": [winners_and_losers(rows) for _, rows in settings_of(moved)],
+        "sentences": [_named(moved, rows) + winners_and_losers(rows) for _, rows in settings_of(moved)],
     }
     told = [curve.reasons, found.reasons]
     document["probes"] = _probes(table, x, chosen, told)
@@ -79,6 +79,13 @@ def statistics(
 def settings_of(rows: pd.DataFrame, before: str = "class") -> list[tuple[Any, pd.DataFrame]]:
     """(setting, rows) of each setting: the columns before the one named say which."""
     return list(rows.groupby(list(rows.columns[: rows.columns.get_loc(before)]), sort=False, dropna=False))
+
+
+def _named(whole: pd.DataFrame, rows: pd.DataFrame, before: str = "class") -> str:
+    """`simclr, linear: ` where there are several settings: what tells this one from the others."""
+    settings = whole.columns[: whole.columns.get_loc(before)]
+    told = [str(rows[name].iloc[0]) for name in settings if whole[name].nunique(dropna=False) > 1]
+    return f"{', '.join(told)}: " if told else ""
 
 
 def _floors(
@@ -106,8 +113,8 @@ def _superclasses(
         text = "No superclasses: the table names none, and none were brought."
         told.append(reason_table([{"kind": "no_superclasses", "class": None, "value": None, "reason": text}]))
         return {"superclasses": pd.DataFrame(), "prices": pd.DataFrame()}
-    found = own_highest(by_superclass(table, superclasses), x)
-    told.append(found.reasons)
+    found = own_highest(by_superclass(table, superclasses, x), x)
+    told += [found.reasons, no_superclass(table, superclasses)]
     return {"superclasses": found.highest, "prices": found.prices}
 
 
@@ -120,11 +127,18 @@ def _trade_off(
     told: list[pd.DataFrame],
 ) -> Document:
     if not weights:
-        return {"trade_off": pd.DataFrame(), "trade_off_changes": pd.DataFrame()}
+        return {name: pd.DataFrame() for name in ("trade_off", "trade_off_changes", "trade_off_reference")}
     own = "superclass" in table and table["superclass"].notna().any()
     named = bool(set(weights) & set(checked(table)["class"]))
-    rows = table if named or not (superclasses or own) else by_superclass(table, superclasses)
+    rows = table if named or not (superclasses or own) else by_superclass(table, superclasses, x)
     found = tradeoff(rows, x, weights)
-    sentences += found.sentences
+    parts = settings_of(found.values, "x")
+    sentences += [
+        _named(found.values, part, "x") + said for (_, part), said in zip(parts, found.sentences, strict=True)
+    ]
     told.append(found.reasons)
-    return {"trade_off": found.values, "trade_off_changes": found.changes}
+    return {
+        "trade_off": found.values,
+        "trade_off_changes": found.changes,
+        "trade_off_reference": found.reference,
+    }

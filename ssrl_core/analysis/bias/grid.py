@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ssrl_core.analysis.bias.arrival import checked
 from ssrl_core.analysis.bias.axis import DECIMALS, Axis, Floats, Ints, read_axis
-from ssrl_core.analysis.bias.columns import BASE, checked, combined, find_column, split_columns, texts
+from ssrl_core.analysis.bias.columns import BASE, combined, find_column, split_columns, texts
 from ssrl_core.analysis.bias.gaps import gaps
+from ssrl_core.analysis.bias.reasons import reason
+from ssrl_core.analysis.bias.row_reasons import row_reasons, without_value
 from ssrl_core.errors import DataError
 
 XNames = str | Sequence[str]
+NOT_SET = "varies"
+"""In a setting: the column is the parameter itself, or tells nothing apart there."""
 
 
 @dataclass(frozen=True)
@@ -98,14 +103,17 @@ def grids(table: pd.DataFrame, x: XNames) -> list[Grid]:
     """
     frame = checked(table)
     names = [x] if isinstance(x, str) else list(x)
-    return [grid for name in names for grid in _grids_of(frame, find_column(frame, name))]
+    return _alike([grid for name in names for grid in _grids_of(frame, find_column(frame, name))])
+
+
+def _alike(found: list[Grid]) -> list[Grid]:
+    """The grids with settings of the same keys: what is a setting beside one parameter is `NOT_SET` beside another."""
+    keys = list(dict.fromkeys(key for grid in found for key in grid.setting))
+    return [replace(grid, setting={key: grid.setting.get(key, NOT_SET) for key in keys}) for grid in found]
 
 
 def _grids_of(frame: pd.DataFrame, column: str) -> list[Grid]:
-    rows = frame[frame[column].notna()].reset_index(drop=True)
-    if rows.empty:
-        raise DataError(where="Classes table", field=column, rule="given in at least one row", value="no value")
-    axis, codes = read_axis(rows[column])
+    axis, rows, codes, left_out = _with_value(frame, column)
     apart, along = split_columns(rows, codes, column)
     keys = {name: texts(rows[name]) for name in (*BASE, *apart)}
     groups = combined([keys[name][0] for name in keys])
@@ -116,8 +124,37 @@ def _grids_of(frame: pd.DataFrame, column: str) -> list[Grid]:
         named = {name: names[places[part[0]]] for name, (places, names) in keys.items()}
         planned = np.unique(codes[design == design[part[0]]])
         setting = {"transformation": axis.path, **named}
-        found.append(_grid(rows.iloc[part], axis, codes[part], planned, setting, along))
-    return found
+        own = rows.iloc[part]
+        grid = _grid(own, axis, codes[part], planned, setting, along)
+        found.append(replace(grid, reasons=(*row_reasons(setting, axis, own, left_out), *grid.reasons)))
+    return _that_vary(found) if apart else found
+
+
+def _with_value(frame: pd.DataFrame, column: str) -> tuple[Axis, pd.DataFrame, Ints, pd.DataFrame]:
+    """The axis of a column, the rows that have a value on it with their places, and those left out for want of one.
+
+    Among names, an empty cell is a name too (`none`); among numbers it has no place.
+    """
+    given, empty = frame[column].notna(), without_value(frame, column)
+    if not given.any():
+        raise DataError(where="Classes table", field=column, rule="given in at least one row", value="no value")
+    axis, codes = read_axis(frame.loc[given, column])
+    if axis.numeric or not empty.any():
+        return axis, frame if given.all() else frame[given].reset_index(drop=True), codes, frame[empty]
+    rows = frame[given | empty].reset_index(drop=True)
+    rows = rows.assign(**{column: rows[column].astype(object).where(rows[column].notna(), "none")})
+    axis, codes = read_axis(rows[column])
+    return axis, rows, codes, frame[:0]
+
+
+def _that_vary(found: list[Grid]) -> list[Grid]:
+    """The settings with more than one value, if there are such: others are points of another parameter's sweep."""
+    kept = [grid for grid in found if len(grid.axis.labels) > 1]
+    if not kept or len(kept) == len(found):
+        return found
+    first, rest = kept[0], len(found) - len(kept)
+    text = f"{rest} settings of the other parameters have one value of {first.axis.path} only: left out."
+    return [replace(first, reasons=(reason(first.setting, "one_value", text), *first.reasons)), *kept[1:]]
 
 
 def _grid(

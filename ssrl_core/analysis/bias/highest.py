@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.bias.axis import Bools, Floats, Ints
+from ssrl_core.analysis.bias.axis import DECIMALS, Bools, Floats, Ints
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
 from ssrl_core.analysis.bias.intervals import Differences, differences
 from ssrl_core.analysis.bias.reasons import reason, reason_table
@@ -29,8 +29,9 @@ class Highest:
             reference (the value to compare with), reference_accuracy, gain (own change from it) with low, high, basis;
             others (how many), others_change (their mean), winners, losers (others with an interval above, below 0),
             worst, worst_change (the other that loses most).
-        prices: for, x, class, change, low, high (95 %), verdict (`verdicts`), one row for each
-            class that a choice is made for and each class that it does something to (itself too).
+        prices: for, x, class, change (from the reference), low, high (95 %), verdict (`verdicts`), accuracy (at x),
+            from_own_highest (less the highest of its own, 0 or below), one row for each class that a choice is made
+            for and each class that it does something to (itself too).
     """
 
     highest: pd.DataFrame
@@ -103,7 +104,7 @@ def _part(grid: Grid, reference: float | str | None) -> tuple[pd.DataFrame, pd.D
     told += no_intervals(grid, against)
     rows = _highest_rows(grid, top, known, own, against, place)
     others = _others(grid, change, low, high)
-    return pd.DataFrame({**rows, **others}, index=range(size)), _prices(grid, top, known, change, low, high), told
+    return pd.DataFrame({**rows, **others}, index=range(size)), _prices(grid, top, known, (change, low, high)), told
 
 
 def _highest_rows(
@@ -148,12 +149,15 @@ def _others(grid: Grid, change: Floats, low: Floats, high: Floats) -> dict[str, 
     }
 
 
-def _prices(grid: Grid, top: Ints, known: Bools, change: Floats, low: Floats, high: Floats) -> pd.DataFrame:
+def _prices(grid: Grid, top: Ints, known: Bools, changes: tuple[Floats, Floats, Floats]) -> pd.DataFrame:
     names = np.array(grid.classes, dtype=object)
     cells = np.array([*grid.axis.cells(), None], dtype=object)
     size = len(names)
     at = cells[np.where(known, top, -1)]
-    change, low, high = (np.where(known[:, None], a, np.nan).ravel() for a in (change, low, high))
+    there = grid.mean[:, top].T  # rows: for, columns: class
+    own = grid.mean[np.arange(size), top]
+    parts = (*changes, there, np.round(there - own, DECIMALS))
+    change, low, high, accuracy, regret = (np.where(known[:, None], a, np.nan).ravel() for a in parts)
     return pd.DataFrame(
         {
             **grid.setting,
@@ -164,6 +168,8 @@ def _prices(grid: Grid, top: Ints, known: Bools, change: Floats, low: Floats, hi
             "low": low,
             "high": high,
             "verdict": verdicts(low, high),
+            "accuracy": accuracy,
+            "from_own_highest": regret,
         },
         index=range(size * size),
     )

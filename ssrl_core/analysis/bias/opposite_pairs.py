@@ -22,13 +22,14 @@ class Opposition:
 
     Args:
         pairs: first, second, n (points shared), pearson, pearson_p, pearson_q and so for kendall and spearman,
-            kendall_method (exact | asymptotic), covariance, opposite, opposite_corrected, reason. `_p` two-sided,
-            `_q` adjusted (see `Rule`). Undefined: NaN and a reason.
+            kendall_method (exact | asymptotic), covariance, opposite, opposite_corrected, opposite_bh, reason. `_p`
+            two-sided, `_q` adjusted (see `Rule`). Undefined: NaN and a reason.
         classes: class, superclass, tested (has a defined pair), partners, partners_corrected (numbers of opposite
             classes), opposite, opposite_corrected (has one), strongest (its most negative partner), coefficient
             (the lowest of the three with it).
         ratios: points, n (points of a pair: most), classes, tested, opposite, ratio (of the classes tested),
-            ratio_of_all (of all classes, the paper's), opposite_corrected, ratio_corrected, pairs (tested),
+            ratio_of_all (of all classes, the paper's), opposite_corrected, ratio_corrected, opposite_bh, ratio_bh (with
+            the other way to correct, see `Rule`), pairs (tested),
             pairs_opposite, pairs_opposite_corrected, threshold, alpha.
         reasons: what is missing or undefined.
     """
@@ -73,7 +74,7 @@ def most_opposed(pairs: pd.DataFrame, count: int = 6) -> pd.DataFrame:
     """
     settings = list(pairs.columns[: pairs.columns.get_loc("first")])
     ordered = pairs[pairs["opposite"]].sort_values([*settings, "covariance", "first", "second"], kind="stable")
-    return ordered.groupby(settings, sort=False).head(count).reset_index(drop=True)
+    return ordered.groupby(settings, sort=False, dropna=False).head(count).reset_index(drop=True)
 
 
 def _part(grid: Grid, rule: Rule) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any], list[dict[str, Any]]]:
@@ -98,6 +99,7 @@ def _pairs(grid: Grid, found: Coefficients, verdict: Verdict) -> pd.DataFrame:
         "covariance": found.covariance[i, j],
         "opposite": verdict.opposite,
         "opposite_corrected": verdict.corrected,
+        "opposite_bh": verdict.bh,
         "reason": _pair_reasons(found, names, i, j),
     }
     return pd.DataFrame(columns, index=range(len(i)))
@@ -155,6 +157,7 @@ def _classes(grid: Grid, verdict: Verdict) -> pd.DataFrame:
 def _ratio(grid: Grid, rule: Rule, found: Coefficients, verdict: Verdict, classes: pd.DataFrame) -> dict[str, Any]:
     tested, opposite = int(classes["tested"].sum()), int(classes["opposite"].sum())
     corrected = int(classes["opposite_corrected"].sum())
+    bh = int(square(verdict.bh, len(classes), False).any(axis=1).sum())
     defined = np.isfinite(verdict.r[0])
     points = found.n[np.triu_indices(len(grid.classes), 1)][defined]
     return {
@@ -168,6 +171,8 @@ def _ratio(grid: Grid, rule: Rule, found: Coefficients, verdict: Verdict, classe
         "ratio_of_all": opposite / len(classes) if tested else np.nan,
         "opposite_corrected": corrected,
         "ratio_corrected": corrected / tested if tested else np.nan,
+        "opposite_bh": bh,
+        "ratio_bh": bh / tested if tested else np.nan,
         "pairs": int(defined.sum()),
         "pairs_opposite": int(verdict.opposite.sum()),
         "pairs_opposite_corrected": int(verdict.corrected.sum()),

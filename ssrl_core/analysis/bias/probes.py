@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.analysis.bias.arrival import checked
 from ssrl_core.analysis.bias.behaviour import BEHAVIOURS, behaviours
-from ssrl_core.analysis.bias.columns import checked
 from ssrl_core.analysis.bias.grid import XNames
 from ssrl_core.analysis.bias.opposite_pairs import opposition
 from ssrl_core.analysis.bias.rule import Rule

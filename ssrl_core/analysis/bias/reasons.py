@@ -37,7 +37,7 @@ def reason_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for column in missing:
         table[column] = pd.Series(dtype=object)
     settings = [column for column in table.columns if column not in COLUMNS]
-    return table[[*settings, *COLUMNS]]
+    return table[[*settings, *COLUMNS]].astype(object)  # else tables with empty columns do not go together
 
 
 def listed(items: Iterable[Any], limit: int = 6) -> str:

@@ -28,7 +28,8 @@ class Rule:
     Corrected: the same with the p adjusted by Benjamini and Hochberg over every pair × coefficient of the setting (of
     100 classes 14,850 tests). The statement tested is "these two move in opposite directions", so a coefficient of 0 or
     more enters with p = 1: a trend that all classes share, which makes thousands of pairs agree, must not make
-    it easier to call the few that disagree. A pair that is opposite when corrected is so without correction.
+    it easier to call the few that disagree. A pair that is opposite when corrected is so without correction. `bh` is
+    Benjamini and Hochberg over the same p as they are, for comparison with tools that adjust all of them.
 
     Args:
         threshold: in -1..0. alpha: in 0..1, level of one test, and the false-discovery rate of the corrected variant.
@@ -64,7 +65,7 @@ class Verdict:
 
     Args:
         r, p, q: coefficient, its own two-sided p, its adjusted p.
-        opposite, corrected: (M,) bool.
+        opposite, corrected, bh: (M,) bool, see `Rule`.
         exact: (M,) bool, Kendall's p is the exact one.
     """
 
@@ -73,6 +74,7 @@ class Verdict:
     q: Floats
     opposite: Bools
     corrected: Bools
+    bh: Bools
     exact: Bools
 
 
@@ -85,8 +87,8 @@ def judge(c: Coefficients, rule: Rule) -> Verdict:
     p = np.stack([correlation_p(r[0], n), np.where(np.isnan(r[1]), np.nan, kendall), correlation_p(r[2], n)])
     q = false_discovery(np.where(r >= 0, 1.0, p))
     low = r < rule.threshold
-    called, kept = _any(low & (p < rule.alpha), 0), _any(low & (q < rule.alpha), 0)
-    return Verdict(r, p, q, called, kept, exact & ~np.isnan(r[1]))
+    called, kept, bh = (_any(low & (a < rule.alpha), 0) for a in (p, q, false_discovery(p)))
+    return Verdict(r, p, q, called, kept, bh, exact & ~np.isnan(r[1]))
 
 
 def judge_draws(c: Coefficients, rule: Rule) -> tuple[Bools, Bools]:

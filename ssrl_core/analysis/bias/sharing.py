@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.bias.axis import Floats
+from ssrl_core.analysis.bias.axis import Bools, Floats
 from ssrl_core.errors import SpecError
 
 
@@ -19,10 +19,14 @@ def shared_classes(classes: pd.DataFrame, *, over: str = "method", corrected: bo
         over: `method`, as in the paper, or another column of the setting (`backbone`, `dataset` …).
         corrected: count the partners that are left after the correction.
 
+    A class that a method could not test (a constant accuracy, no images) has no partner there; it still counts where
+    enough others call it.
+
     Returns:
         the other setting columns, at_least, of (methods; the last row has at_least = of: all of them), classes (how
-        many), share (of the classes that every one of them could test), tested, expected (classes, had each method
-        as many but independently of the others), names (list). One method only: at_least = of = 1.
+        many), share (of all classes), all_classes, tested (classes that every method could test), expected (classes,
+        had each method as many of those that it could test, but independently of the others), names (list). One
+        method only: at_least = of = 1.
 
     Raises:
         SpecError: `over` is no column of the setting.
@@ -34,19 +38,17 @@ def shared_classes(classes: pd.DataFrame, *, over: str = "method", corrected: bo
     flag = "opposite_corrected" if corrected else "opposite"
     rows: list[dict[str, Any]] = []
     for key, part in classes.groupby(others, sort=False, dropna=False):
-        wide = part.pivot(index="class", columns=over, values=flag)
-        known = part.assign(tested=part["tested"].astype(bool)).pivot(index="class", columns=over, values="tested")
-        usable = known.eq(True).all(axis=1)
-        called = wide[usable].to_numpy(dtype=bool)
-        rows += [dict(zip(others, key, strict=True)) | row for row in _levels(called, list(wide.index[usable]))]
+        wide = part.assign(tested=part["tested"].astype(bool)).pivot(index="class", columns=over)
+        called, tested = (wide[name].eq(True).to_numpy(dtype=bool) for name in (flag, "tested"))
+        place = dict(zip(others, key, strict=True))
+        rows += [place | row for row in _levels(called, tested, [str(name) for name in wide.index])]
     return pd.DataFrame(rows)
 
 
-def _levels(called: Any, names: list[str]) -> list[dict[str, Any]]:
-    """One row for each number of methods, called (C, M) bool."""
-    tested, methods = called.shape
-    times = called.sum(axis=1)
-    chance = at_least(called.mean(axis=0) if tested else np.full(methods, np.nan))
+def _levels(called: Bools, tested: Bools, names: list[str]) -> list[dict[str, Any]]:
+    """One row for each number of methods; called, tested (C, M)."""
+    methods = called.shape[1]
+    times, chance = called.sum(axis=1), _by_chance(called, tested)
     rows = []
     for least in range(min(2, methods), methods + 1):
         shared = [name for name, count in zip(names, times, strict=True) if count >= least]
@@ -55,13 +57,20 @@ def _levels(called: Any, names: list[str]) -> list[dict[str, Any]]:
                 "at_least": least,
                 "of": methods,
                 "classes": len(shared),
-                "share": len(shared) / tested if tested else np.nan,
-                "tested": tested,
-                "expected": float(tested * chance[least]) if tested else np.nan,
+                "share": len(shared) / len(names) if tested.any() else np.nan,
+                "all_classes": len(names),
+                "tested": int(tested.all(axis=1).sum()),
+                "expected": float(chance[least]) if tested.any() else np.nan,
                 "names": shared,
             }
         )
     return rows
+
+
+def _by_chance(called: Bools, tested: Bools) -> Floats:
+    """(M + 1,) classes that at least 0, 1, … M methods would call, each class by the methods that could test it."""
+    rates = called.sum(axis=0) / np.maximum(tested.sum(axis=0), 1)
+    return np.asarray(np.sum([at_least(np.where(row, rates, 0.0)) for row in tested], axis=0))
 
 
 def at_least(rates: Floats) -> Floats:

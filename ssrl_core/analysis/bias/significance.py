@@ -26,11 +26,15 @@ def correlation_p(r: Floats, n: Ints) -> Floats:
 
     Source:
         t = r sqrt((n - 2) / (1 - r²)) with n - 2 degrees of freedom; the p of |t| is I(1 - r²; (n - 2) / 2, 1/2), the
-        regularised incomplete beta function, which keeps its digits for |r| near 1. Equal to scipy.stats.pearsonr and
-        spearmanr. Spearman's is an approximation: with few points it is somewhat too small.
+        regularised incomplete beta function, which keeps its digits for |r| near 1; for |r| near 0 its complement
+        1 - I(r²; 1/2, (n - 2) / 2) does. Equal to scipy.stats.pearsonr and spearmanr. Spearman's is an approximation:
+        with few points it is somewhat too small.
     """
     half = np.where(n >= 3, (n - 2) / 2, np.nan)
-    return np.asarray(special.betainc(half, 0.5, np.clip((1 - r) * (1 + r), 0, 1)), dtype=np.float64)
+    p = np.asarray(special.betainc(half, 0.5, np.clip((1 - r) * (1 + r), 0, 1)), dtype=np.float64)
+    small = np.abs(r) < 0.01
+    p[small] = special.betaincc(0.5, half[small], r[small] ** 2)
+    return p
 
 
 def critical_correlation(n: Ints, alpha: float) -> Floats:

@@ -8,7 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.bias.columns import checked, combined, texts, vary_columns
+from ssrl_core.analysis.bias.arrival import checked
+from ssrl_core.analysis.bias.columns import combined, texts, vary_columns
+from ssrl_core.analysis.bias.grid import XNames
+from ssrl_core.analysis.bias.reasons import listed, reason, reason_table
 from ssrl_core.errors import DataError, SpecError
 
 C10_HEAD = ("run", "dataset", "backbone", "method", "seed", "probe", "superclass")
@@ -38,7 +41,7 @@ def read_superclasses(table: pd.DataFrame) -> dict[str, str]:
     return dict(zip(rows["class"], rows["superclass"], strict=True))
 
 
-def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = None) -> pd.DataFrame:
+def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = None, x: XNames = ()) -> pd.DataFrame:
     """The classes table with superclasses in place of classes: everything that takes classes takes them too.
 
     The accuracy of a superclass is that of its images, right when the class is right (as in the paper: the mean over
@@ -48,16 +51,19 @@ def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
 
     Args:
         table: CONTRACTS C10.
-        superclasses: class -> superclass; None takes the table's own column. Classes without one are left out.
+        superclasses: class -> superclass; None takes the table's own column. Classes without one are left out: see
+            `no_superclass`.
+        x: columns to keep whose names do not start with `vary.`.
 
     Returns:
         columns as the table, `class` is the superclass, `superclass` is None, one row a superclass, probe and run.
 
     Raises:
         SpecError: no class has a superclass.
+        DataError: the table has a class in two superclasses.
     """
     rows = checked(table)
-    given = rows["superclass"] if superclasses is None else rows["class"].map(dict(superclasses))
+    given = _given(rows, superclasses)
     if not given.notna().any():
         raise SpecError(
             where="Superclasses",
@@ -67,7 +73,8 @@ def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
             remedy="Bring a table with the columns class and superclass that uses the names of these classes.",
         )
     rows = rows.assign(superclass=given)[given.notna().to_numpy()]
-    keys = [c for c in (*C10_HEAD, *vary_columns(rows)) if c in rows.columns]
+    names = [x] if isinstance(x, str) else x
+    keys = [c for c in dict.fromkeys([*C10_HEAD, *vary_columns(rows), *names]) if c in rows.columns]
     rows = rows.assign(place=_places(rows, keys))
     known = rows[rows["accuracy"].notna()]
     parts = known.groupby(["dataset", "superclass"])["class"].nunique()
@@ -89,6 +96,34 @@ def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
     )
     out = out.assign(n=out["n"].where(whole), correct=out["correct"].where(whole), superclass=None)
     return out[[*keys, "class", "n", "correct", "accuracy"]].reset_index(drop=True)
+
+
+def no_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """The table of reasons of `by_superclass`: which classes it leaves out."""
+    rows = checked(table)
+    names = sorted(set(rows.loc[_given(rows, superclasses).isna(), "class"]))
+    text = f"{listed(names)} {'have' if len(names) > 1 else 'has'} no superclass: left out of the superclasses."
+    return reason_table([reason({}, "no_superclass", text)] if names else [])
+
+
+def _given(rows: pd.DataFrame, superclasses: Mapping[str, str] | None) -> pd.Series:
+    """(n,) superclass of each row's class. The table's own is that of the class, wherever a row names it."""
+    if superclasses is not None:
+        return rows["class"].map(dict(superclasses))
+    columns = ["dataset", "class", "superclass"]
+    known = rows.loc[rows["superclass"].notna(), columns].drop_duplicates()
+    twice = known.duplicated(columns[:2])
+    if twice.any():
+        name = str(known.loc[twice, "class"].iloc[0])
+        found = sorted(known.loc[known["class"] == name, "superclass"].astype(str))
+        raise DataError(
+            where=f"Classes table, class {name}",
+            field="superclass",
+            rule="one and the same",
+            value=found,
+            remedy="Put the class in one of them.",
+        )
+    return rows[columns[:2]].merge(known, on=columns[:2], how="left")["superclass"]
 
 
 def _places(rows: pd.DataFrame, keys: list[str]) -> NDArray[np.intp]:

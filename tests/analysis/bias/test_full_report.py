@@ -61,6 +61,7 @@ def test_linear_against_finetuning_appears_with_both_probes():
     table = pd.concat([planted(), planted(probe="finetune-0.01")])
     found = statistics(table, HUE, draws=0)
     assert found["probes"]["match"].iloc[0] == 1.0
+    assert [sentence.split(":")[0] for sentence in found["sentences"]] == ["finetune-0.01", "linear"]
 
 
 @pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.parquet"])

@@ -49,6 +49,16 @@ def test_ranges_and_text_are_read_as_the_number_that_moves(values, numbers):
     np.testing.assert_allclose(grid.axis.values, numbers)
 
 
+def test_values_stay_as_they_are_given_and_whole_numbers_are_written_whole():
+    thirds = [0.0, 1 / 3, 2 / 3]
+    (grid,) = bias.grids(classes_table(TWO, values=thirds), "hue")
+    assert grid.axis.cells() == thirds
+    (grid,) = bias.grids(classes_table(TWO, values=[0.3, 0.1 + 0.2, 1]), "hue")
+    assert len(grid.axis.values) == 2
+    (grid,) = bias.grids(classes_table(TWO, values=[10001, 10002, 50000]), "hue")
+    assert grid.axis.labels == ("10001", "10002", "50000")
+
+
 @pytest.mark.parametrize(
     "values", [["b", "a"], [[0.1, 0.5], [0.2, 0.9]], [True, False], [{"name": "x"}, {"name": "y"}]]
 )

@@ -80,3 +80,17 @@ def test_a_probe_that_was_not_run_is_named():
     assert np.isnan(found.loc["simclr", "match"])
     assert np.isnan(found.loc["simclr", "opposite_second"])
     assert found.loc["simclr", "reason"] == "no results of finetune"
+
+
+def test_a_class_that_one_method_could_not_test_is_shared_by_the_others():
+    table = planted()
+    table.loc[(table["class"] == "a") & (table["method"] == "byol"), "accuracy"] = 0.5
+    table = table.assign(n=np.nan, correct=np.nan)
+    classes = bias.opposition(table, "hue").classes
+    found = bias.shared_classes(classes)
+    assert "a" in found["names"].iloc[0]
+    assert "a" not in found["names"].iloc[1]
+    rates = classes.groupby("method")["opposite"].sum() / classes.groupby("method")["tested"].sum()
+    byol, simclr, vicreg = rates
+    assert found["expected"].iloc[1] == pytest.approx(3 * byol * simclr * vicreg)
+    assert (found["all_classes"] == 4).all()

@@ -47,6 +47,11 @@ def test_what_varies_within_a_method_stays_in_the_order_of_the_table():
     assert parameters(table) == ["vary.epochs", HUE]
 
 
+def test_settings_that_differ_within_a_method_come_after_what_else_varies():
+    table = two_methods(method=lambda t: [{"name": "simclr", "temperature": row % 2} for row in range(len(t))])
+    assert parameters(table) == [HUE, "vary.method"]
+
+
 def test_where_nothing_else_varies_the_method_is_still_offered_and_last():
     table = two_methods(method=lambda t: t["method"])
     still = table[table[HUE] == table[HUE].iloc[0]]
