@@ -91,6 +91,7 @@ NEEDED: dict[str, Needed] = {
             channels=3,
         ),
         _screen("nocodazole", "nocodazole", 2450),
+        _screen("nocodazole-every-dose", "nocodazole at every dose", 2450),
         _screen("taxol", "taxol", 1330),
         _screen("cytochalasin-b", "cytochalasin B", 1610),
         Needed(

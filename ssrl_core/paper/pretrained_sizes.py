@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.paper import cells
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Outcome, Plan, Row, Scale
 from ssrl_core.paper.verdict import Contrast, stated
 
 DOSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 HIGHEST = DOSES[-4:]
+EVERY_DOSE = "bbbc021-nocodazole-every-dose"
 
 
 def measures_of(networks: tuple[str, ...], dataset: str, compound: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
@@ -70,8 +70,8 @@ def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[Scale, Plan
     """The full plan of a figure over sizes, and its rehearsal with few of them on simulated cells."""
     return {
         "full": Plan(
-            measures=measures_of(networks, cells.SUBSETS["nocodazole"], "nocodazole"),
-            needs=(cells.SUBSETS["nocodazole"],),
+            measures=measures_of(networks, EVERY_DOSE, "nocodazole"),
+            needs=(EVERY_DOSE,),
             says="Needs every concentration (not the four highest only) and the ImageNet weights of each size.",
         ),
         "small": Plan(
