@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from scipy import special
+
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Outcome, Plan, Row, Scale
 from ssrl_core.paper.verdict import Contrast, stated
@@ -59,11 +61,20 @@ def _best(found: Mapping[str, Any], networks: tuple[str, ...], best: str) -> Con
 
 
 def _shuffled(found: Mapping[str, Any]) -> Contrast:
-    claim = "with shuffled labels AMI is about 0 (below 0.01)"
+    claim = "with shuffled labels AMI is about 0 (below 0.01, or 0 is in its 95 % interval)"
     if not found:
         return stated(claim, None)
-    worst = max(abs(made["shuffled"]["mean"]) for made in found.values())
-    return stated(claim, worst < 0.01, len(found), reason=f"largest {worst:.4f}")
+    parts = [made["shuffled"] for made in found.values()]
+    holds = all(abs(part["mean"]) < max(0.01, _half_width(part)) for part in parts)
+    worst = max(parts, key=lambda part: abs(part["mean"]))
+    told = f"largest {worst['mean']:.4f} ± {_half_width(worst):.4f} over {worst['n']} shuffles"
+    return stated(claim, holds, len(found), reason=told)
+
+
+def _half_width(shuffled: Mapping[str, Any]) -> float:
+    """Of the 95 % interval of the mean over shuffles: the AMI of 50 cells varies by 0.04 from one to the next."""
+    n = int(shuffled["n"])
+    return float(special.stdtrit(n - 1, 0.975) * shuffled["sd"] / n**0.5) if n > 1 else 0.0
 
 
 def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[Scale, Plan]:
