@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import html
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from pages.ui import frame, paper_claims
 from pages.ui.theme import ACCENT, LINE, QUIET
+from ssrl_core.errors import SSRLError
 from ssrl_core.paper import running
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs import registry
@@ -77,7 +81,7 @@ def export() -> None:
     """All comparisons as one document to take home."""
     st.download_button(
         "Download results",
-        lambda: json.dumps([running.compare(name) for name in ITEMS], indent=1, ensure_ascii=False),
+        lambda: json.dumps([_exported(name) for name in ITEMS], indent=1, ensure_ascii=False),
         "viewloom-paper-small.json",
         "application/json",
         icon=":material/download:",
@@ -86,10 +90,24 @@ def export() -> None:
     )
 
 
+def _exported(name: str) -> dict[str, Any]:
+    try:
+        return running.compare(name)
+    except SSRLError as error:
+        return {"id": name, "error": error.message}
+
+
 def _under(name: str) -> str:
     """`rehearsal: 2 shown, 1 not shown`, and the full experiment where it was run."""
     if not ITEMS[name].plans:
         return "example images; nothing to measure"
+    try:
+        return _how_far(name)
+    except SSRLError as error:  # one damaged file must not take the list away
+        return html.escape(f"cannot be compared: {error.message}")
+
+
+def _how_far(name: str) -> str:
     told = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
     if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
         told.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
@@ -121,10 +139,17 @@ def now() -> str:
     from ssrl_core import stores
     from ssrl_core.datasets import store as image_sets
 
-    made = len(list((stores.models_root() / "paper").glob("*.json")))
-    images = [name for name in image_sets.names() if image_sets.is_ready(name)]
+    made = _marks((stores.models_root() / "paper").glob("*.json"))
+    ready = [name for name in image_sets.names() if image_sets.is_ready(name)]
+    images = _marks(stores.data_root() / name / "imageset.json" for name in ready)
+    ended = registry.query("SELECT max(finished_at) AS last FROM runs")[0]["last"]
     turn = st.session_state.get("paper-turn", 0)
-    return f"{stores.models_root()} {sorted(registry.counts().items())} {made} {images} {turn}"
+    return f"{stores.models_root()} {sorted(registry.counts().items())} {ended} {made} {images} {turn}"
+
+
+def _marks(paths: Iterable[Path]) -> list[tuple[str, int]]:
+    """Files with the time of their last change."""
+    return sorted((str(path), path.stat().st_mtime_ns) for path in paths if path.is_file())
 
 
 def _open(name: str) -> None:

@@ -37,7 +37,7 @@ def show(data: dict[str, Any]) -> None:
         data: of `running.compare`.
     """
     item, rows = data["id"], data["rows"]
-    measured, rest = beside.measured(item, rows), beside.published_only(rows)
+    measured, rest = beside.measured(item, rows, data["scale"]), beside.published_only(rows)
     if not measured and not rest:
         frame.quiet("The paper gives no numbers here, only a picture; ours stand here once it was run.")
         return
@@ -45,7 +45,7 @@ def show(data: dict[str, Any]) -> None:
     if measured:
         st.html("".join(table_html(item, block) for block in measured))
     if any(block.has_nearest for block in measured):
-        frame.quiet(f"≈ {beside.NEAREST_SAID[item]}")
+        frame.quiet(f"≈ {beside.nearest_said(item)}")
     if not rest:
         return
     if not measured:

@@ -13,7 +13,7 @@ from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
-from ssrl_core.runs import jobs
+from ssrl_core.runs import jobs, registry
 
 NAMES: dict[Scale, str] = {"small": "Rehearsal", "full": "Full"}
 _ABOUT = {
@@ -112,7 +112,7 @@ def _run(name: str, scale: Scale) -> None:
         running.require(evidence, name)
         paper_data.prepare(evidence.plan.needs)
         with st.spinner("Queueing"):
-            before = _states(evidence)
+            before = {row["id"]: str(row["state"]) for row in registry.list_runs(demo=False)}  # items share runs
             running.queue(evidence)
     except SSRLError as error:
         st.session_state[_SAID] = ((name, scale), error)

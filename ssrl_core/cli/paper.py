@@ -103,11 +103,11 @@ def _tables(data: dict[str, Any]) -> list[str]:
     """What was measured, published beside ours; then what was published only."""
     from ssrl_core.paper import beside
 
-    measured = beside.measured(data["id"], data["rows"])
+    measured = beside.measured(data["id"], data["rows"], data["scale"])
     rest = beside.published_only(data["rows"])
     parts = [_block(data["id"], block) for block in measured]
     if any(block.has_nearest for block in measured):
-        parts.append(f"≈ {beside.NEAREST_SAID[data['id']]}")
+        parts.append(f"≈ {beside.nearest_said(data['id'])}")
     if rest and measured:
         parts.append("published, not measured at this scale:")
     return parts + [_block(data["id"], block) for block in rest]

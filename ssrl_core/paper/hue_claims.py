@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from scipy import special
 
 from ssrl_core.analysis import bias
+from ssrl_core.analysis.bias.axis import Floats
+from ssrl_core.analysis.bias.significance import false_discovery
 from ssrl_core.paper.item import Row
 from ssrl_core.paper.verdict import Contrast, above, stated
 
@@ -26,51 +29,93 @@ def parameter(table: pd.DataFrame) -> str:
     return str(bias.parameters(table)[0])
 
 
+MOVES = "class accuracies move more than the overall accuracy"
+OPPOSED = "some classes gain and others lose from the first to the last value (false discoveries 5 %)"
+_LEAST_SEEDS, _RATE = 3, 0.05
+
+
 def classes_move_more(table: pd.DataFrame) -> list[Contrast]:
     """Figure 1: class accuracies move more than the overall one, and some in opposite directions."""
-    claim = "class accuracies move more than the overall accuracy"
-    opposed = "some classes move in opposite directions, beyond their 95 % intervals"
     if table.empty:
-        return [stated(claim, None), stated(opposed, None)]
-    x = parameter(table)
-    moved = bias.movers(table, x)
-    if moved["range"].isna().all():
-        return [stated(claim, False, reason="one value"), stated(opposed, False, reason="one value")]
-    up, down = int((moved["low"] > 0).sum()), int((moved["high"] < 0).sum())
-    told = f"{up} classes gain and {down} lose from the first to the last value, of {len(moved)}"
-    return [
-        _more_than_overall(claim, table, x),
-        stated(opposed, up > 0 and down > 0, int(moved["n"].max()), reason=told),
-    ]
+        return [stated(MOVES, None), stated(OPPOSED, None)]
+    found = bias.grids(table, parameter(table))
+    if all(len(grid.axis.labels) < 2 for grid in found):
+        return [stated(MOVES, False, reason="one value"), stated(OPPOSED, False, reason="one value")]
+    if min(len(grid.seeds) for grid in found) < _LEAST_SEEDS:
+        told = f"at least {_LEAST_SEEDS} seeds are needed"
+        return [stated(MOVES, False, reason=told), stated(OPPOSED, False, reason=told)]
+    curves = [_whole(grid.accuracy) for grid in found]
+    if any(not np.isfinite(curve).all() for curve in curves):
+        return [stated(MOVES, None, reason="runs are missing"), stated(OPPOSED, None, reason="runs are missing")]
+    return [_more_than_overall(curves), _opposite_ways(curves)]
 
 
-def _more_than_overall(claim: str, table: pd.DataFrame, x: str) -> Contrast:
-    """Variance over the values that seeds have in common, mean of the classes minus that of the overall accuracy."""
-    wide = table.pivot_table(index=["method", "class"], columns=["seed", x], values="accuracy").dropna()
-    seeds, values = (wide.columns.get_level_values(level).nunique() for level in (0, 1))
-    if seeds < 2 or wide.shape[1] != seeds * values:
-        return stated(claim, False, reason="one seed, or missing runs")
-    accuracy = wide.to_numpy().reshape(len(wide), seeds, values)
-    classes, whole = shared_variance(accuracy), shared_variance(accuracy.mean(axis=0, keepdims=True))
-    spread = [100 * float(np.sqrt(max(0.0, part.mean()))) for part in (classes, whole)]
+def _whole(accuracy: Floats) -> Floats:
+    """(C, S, V) of the classes that have an accuracy anywhere."""
+    there = np.isfinite(accuracy).any(axis=(1, 2))
+    return np.asarray(np.swapaxes(accuracy[there], 1, 2))
+
+
+def _more_than_overall(curves: Sequence[Floats]) -> Contrast:
+    """Variance over the values that seeds have in common: mean of the classes minus that of the overall accuracy.
+
+    Never below 0 in truth: it is 0 where all curves are parallel. The interval is a jackknife over seeds (Arvesen
+    1969), since all pairs of seeds enter.
+    """
+    seeds = min(curve.shape[1] for curve in curves)
+    whole = np.mean([shared_variance(c[:, :seeds].mean(axis=0, keepdims=True))[0] for c in curves], axis=0)
+    classes = np.mean([shared_variance(c[:, :seeds]).mean(axis=0) for c in curves], axis=0)
+    spread = [100 * float(np.sqrt(max(0.0, off_diagonal(part)))) for part in (classes, whole)]
     told = f"sd over the values, noise of the seeds removed: {spread[0]:.2f} points a class, {spread[1]:.2f} overall"
-    return replace(above(claim, 1e4 * (classes.mean(axis=0) - whole.mean(axis=0)), 0.0, "points²"), reason=told)
+    return replace(above(MOVES, 1e4 * pseudo_values(classes - whole), 0.0, "points²"), reason=told)
 
 
-def shared_variance(accuracy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much accuracies move with the parameter, without what seeds add: a range of noise alone is not 0.
+def _opposite_ways(curves: Sequence[Floats]) -> Contrast:
+    """Classes whose first and last value differ, Welch's test over seeds, adjusted over all classes."""
+    first, last = (np.concatenate([c[:, :, end] for c in curves]) for end in (0, -1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = welch_p(first, last)
+    change, sure = (last - first).mean(axis=1), false_discovery(p) < _RATE
+    up, down = int((sure & (change > 0)).sum()), int((sure & (change < 0)).sum())
+    told = f"{up} classes gain and {down} lose, of {len(change)}"
+    return stated(OPPOSED, up > 0 and down > 0, first.shape[1], reason=told)
+
+
+def welch_p(a: Floats, b: Floats) -> Floats:
+    """(C,) two-sided p of Welch's test between the rows of two (C, S); 0 where rows without spread differ."""
+    va, vb = (x.var(axis=1, ddof=1) / x.shape[1] for x in (a, b))
+    difference, total = b.mean(axis=1) - a.mean(axis=1), va + vb
+    dof = total**2 / (va**2 / (a.shape[1] - 1) + vb**2 / (b.shape[1] - 1))
+    p = 2 * special.stdtr(dof, -np.abs(difference) / np.sqrt(total))
+    return np.asarray(np.where(total > 0, p, np.where(difference == 0, 1.0, 0.0)))
+
+
+def shared_variance(accuracy: Floats) -> Floats:
+    """How much accuracies move with the parameter, without what trainings add: a range of their noise is not 0.
 
     Args:
-        accuracy: (classes, seeds, values).
+        accuracy: (C, S, V), V values.
 
     Returns:
-        (classes, seeds) covariance over the values of each seed with the mean of the others. Its expectation is the
-        variance of the true curve over the values, 0 where nothing moves, as the noise of two trainings is independent.
+        (C, S, S) covariance over the values between each two seeds. Off the diagonal its expectation is the variance of
+        the curve over the values, as the noise of two trainings is independent. The test images are the same for all
+        seeds: how these few images move is part of the curve.
     """
-    seeds, values = accuracy.shape[1:]
     around = accuracy - accuracy.mean(axis=2, keepdims=True)
-    others = (around.sum(axis=1, keepdims=True) - around) / (seeds - 1)
-    return np.asarray((around * others).sum(axis=2) / (values - 1))
+    return np.asarray(around @ np.swapaxes(around, 1, 2) / (accuracy.shape[2] - 1))
+
+
+def off_diagonal(pairs: Floats) -> float:
+    """Mean of an (S, S) matrix off its diagonal."""
+    size = len(pairs)
+    return float((pairs.sum() - np.trace(pairs)) / (size * (size - 1)))
+
+
+def pseudo_values(pairs: Floats) -> Floats:
+    """(S,) jackknife pseudo-values of `off_diagonal`: their mean is that, their spread that of its estimate."""
+    size, whole = len(pairs), off_diagonal(pairs)
+    without = [off_diagonal(np.delete(np.delete(pairs, s, axis=0), s, axis=1)) for s in range(size)]
+    return np.asarray(size * whole - (size - 1) * np.array(without))
 
 
 def overall_rows(table: pd.DataFrame) -> list[Row]:
@@ -133,17 +178,55 @@ def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[lis
     claim = "superclasses have their highest accuracy at different values, and one's choice costs another"
     if table.empty:
         return [], [stated(claim, None)]
-    found = bias.own_highest(bias.by_superclass(table, groups), parameter(table))
+    grouped, x = bias.by_superclass(table, groups), parameter(table)
+    found = bias.own_highest(grouped, x)
     rows = [
         Row(str(row["for"]), f"highest at, {row['method']}", None, _number(row["x"]), None, int(row["seeds"]))
         for _, row in found.highest.iterrows()
     ]
-    other = found.prices[found.prices["for"] != found.prices["class"]]
-    costs = int((other["verdict"] == "loses").sum())
-    values = found.highest["x"].nunique()
-    different = f"{values} different value{'s' if values != 1 else ''}"
-    told = f"{different}; {costs} of {len(other)} choices cost another superclass clearly"
+    curves = [_whole(grid.accuracy) for grid in bias.grids(grouped, x)]
+    if any(not np.isfinite(c).all() or c.shape[1] < _LEAST_SEEDS for c in curves):
+        return rows, [stated(claim, None, reason=f"{_LEAST_SEEDS} seeds without a gap are needed")]
+    p = np.concatenate([choice_p(c) for c in curves])
+    costs, values = int((false_discovery(p) < _RATE).sum()), found.highest["x"].nunique()
+    told = f"{values} different values; {costs} of {len(p)} choices cost another superclass (false discoveries 5 %)"
     return rows, [stated(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
+
+
+def choice_p(accuracy: Floats) -> Floats:
+    """p, one-sided, that a class loses where the value is chosen for another one, for every ordered pair.
+
+    The values are chosen without the seed that judges them, so that a value that only looks highest costs nothing.
+
+    Args:
+        accuracy: (C, S, V).
+
+    Returns:
+        (C (C - 1),) t tests over seeds, rows: chosen for, columns: who pays.
+    """
+    seeds = accuracy.shape[1]
+    others = (accuracy.sum(axis=1, keepdims=True) - accuracy) / (seeds - 1)
+    top = others.argmax(axis=2)  # (C, S)
+    at = np.take_along_axis(accuracy[None], top[:, None, :, None], axis=3)[..., 0]  # (for, who, seed)
+    cost = np.diagonal(at, axis1=0, axis2=1).T[None] - at
+    se = cost.std(axis=2, ddof=1) / np.sqrt(seeds)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = special.stdtr(seeds - 1, -cost.mean(axis=2) / se)
+    p = np.where(se > 0, p, np.where(cost.mean(axis=2) > 0, 0.0, 1.0))
+    return np.asarray(p[~np.eye(len(p), dtype=bool)])
+
+
+def shared_p(classes: pd.DataFrame, draws: int = 2000) -> float:
+    """p that so many classes are called by all methods if each called as many, but independently of the others.
+
+    Args:
+        classes: of `Opposition`, one data set and backbone.
+    """
+    wide = classes.pivot_table(index="class", columns="method", values="opposite", aggfunc="first")
+    called = wide.eq(True).to_numpy(dtype=bool)
+    rng, found = np.random.default_rng(0), int(called.all(axis=1).sum())
+    dealt = [np.column_stack([rng.permutation(column) for column in called.T]).all(axis=1).sum() for _ in range(draws)]
+    return float((1 + np.sum(np.array(dealt) >= found)) / (1 + draws))
 
 
 def _number(value: Any) -> float | None:

@@ -1,8 +1,10 @@
 """What section 3.1 claims of a sweep, on tables whose truth is planted."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from ssrl_core.analysis.bias.significance import false_discovery
 from ssrl_core.paper import hue_claims
 from tests.analysis.bias.tables import classes_table, noise_table
 
@@ -11,18 +13,42 @@ def test_the_variance_that_seeds_share_is_that_of_the_true_curve():
     rng = np.random.default_rng(0)
     curve = 0.1 * np.sin(np.arange(12))
     accuracy = curve + rng.normal(0, 0.05, (400, 5, 12))
-    assert hue_claims.shared_variance(accuracy).mean() == pytest.approx(curve.var(ddof=1), rel=0.05)
-    noise = hue_claims.shared_variance(accuracy - curve)
-    assert abs(noise.mean()) < 3e-5, "seeds alone move nothing"
+    found = hue_claims.off_diagonal(hue_claims.shared_variance(accuracy).mean(axis=0))
+    assert found == pytest.approx(curve.var(ddof=1), rel=0.05)
+    noise = hue_claims.off_diagonal(hue_claims.shared_variance(accuracy - curve).mean(axis=0))
+    assert abs(noise) < 3e-5, "seeds alone move nothing"
 
 
-def test_it_is_the_mean_over_pairs_of_seeds():
+def test_pairs_of_seeds_and_pseudo_values_are_as_defined():
     accuracy = np.random.default_rng(1).random((3, 4, 6))
-    found = hue_claims.shared_variance(accuracy)
+    pairs = hue_claims.shared_variance(accuracy)
     for c in range(3):
-        for s in range(4):
-            pairs = [np.cov(accuracy[c, s], accuracy[c, t])[0, 1] for t in range(4) if t != s]
-            assert found[c, s] == pytest.approx(np.mean(pairs))
+        np.testing.assert_allclose(pairs[c], np.cov(accuracy[c]))
+    found = hue_claims.pseudo_values(pairs[0])
+    assert found.mean() == pytest.approx(hue_claims.off_diagonal(pairs[0]))
+    mean = np.mean([pairs[0][s, t] for s in range(4) for t in range(4) if s != t])
+    assert hue_claims.off_diagonal(pairs[0]) == pytest.approx(mean)
+
+
+def test_the_interval_of_the_claim_holds_what_it_promises():
+    rng = np.random.default_rng(2)
+    truth = np.linspace(-0.05, 0.05, 10)[:, None] * np.linspace(-1, 1, 8)
+    wanted = 1e4 * (truth.var(axis=1, ddof=1).mean() - truth.mean(axis=0).var(ddof=1))
+    inside = shown = 0
+    for _ in range(200):
+        noise = rng.normal(0, 0.03, (10, 5, 8))
+        found = hue_claims._more_than_overall([truth[:, None] + noise])
+        inside += found.low <= wanted <= found.high
+        shown += hue_claims._more_than_overall([noise]).verdict == "shown"
+    assert inside >= 180
+    assert shown <= 14
+
+
+def test_p_of_classes_are_welchs():
+    from scipy import stats
+
+    a, b = np.random.default_rng(3).normal(size=(2, 6, 5))
+    np.testing.assert_allclose(hue_claims.welch_p(a, b), stats.ttest_ind(a, b, axis=1, equal_var=False).pvalue)
 
 
 def test_classes_that_move_apart_are_shown_and_noise_and_a_common_trend_are_not():
@@ -30,13 +56,37 @@ def test_classes_that_move_apart_are_shown_and_noise_and_a_common_trend_are_not(
     found, opposed = hue_claims.classes_move_more(classes_table(apart, noise=0.02, seeds=5))
     assert (found.verdict, opposed.verdict) == ("shown", "shown")
     assert "points a class" in found.reason
-    together, none = hue_claims.classes_move_more(noise_table(10, trend=0.2, seeds=5))
+    together, none = hue_claims.classes_move_more(noise_table(100, trend=0.2, seeds=5))
     assert (together.verdict, none.verdict) == ("not shown", "not shown")
 
 
-def test_one_seed_or_a_missing_run_is_said():
-    table = noise_table(4, seeds=1)
-    assert "one seed" in hue_claims.classes_move_more(table)[0].reason
+def test_a_range_of_sizes_is_a_parameter_like_any_other():
+    apart = {f"c{i}": (lambda x, way=(-1) ** i: 0.5 + 0.1 * way * x) for i in range(4)}
+    values = [[0.2, 0.2], [0.6, 0.6], [1.0, 1.0]]
+    assert hue_claims.classes_move_more(classes_table(apart, values=values, noise=0.01, seeds=4))[0].verdict == "shown"
+
+
+def test_few_seeds_or_a_missing_run_is_said():
+    assert "3 seeds" in hue_claims.classes_move_more(noise_table(4, seeds=2))[0].reason
     table = noise_table(4, seeds=3)
-    gap = table[~((table["seed"] == 5) & (table.iloc[:, 5] == 0))]
-    assert "missing runs" in hue_claims.classes_move_more(gap)[0].reason
+    gap = hue_claims.classes_move_more(table[~((table["seed"] == 5) & (table.iloc[:, 5] == 0))])[0]
+    assert (gap.verdict, gap.reason) == ("not run", "runs are missing")
+
+
+def test_a_value_that_only_looks_highest_costs_nobody():
+    rng = np.random.default_rng(4)
+    called = sum(
+        (false_discovery(hue_claims.choice_p(rng.normal(0, 0.03, (20, 5, 10)))) < 0.05).any() for _ in range(60)
+    )
+    assert called <= 9
+    apart = np.array([np.linspace(0, 0.2, 10), np.linspace(0.2, 0, 10)])[:, None] + rng.normal(0, 0.01, (2, 5, 10))
+    assert (hue_claims.choice_p(apart) < 0.001).all()
+
+
+def test_methods_that_call_the_same_classes_share_more_than_independent_ones():
+    rng = np.random.default_rng(5)
+    same = rng.random(40) < 0.4
+    rows = [{"class": f"c{i}", "method": m, "opposite": bool(same[i])} for m in "ab" for i in range(40)]
+    assert hue_claims.shared_p(pd.DataFrame(rows)) < 0.01
+    apart = [{"class": f"c{i}", "method": m, "opposite": bool(rng.random() < 0.4)} for m in "ab" for i in range(40)]
+    assert hue_claims.shared_p(pd.DataFrame(apart)) > 0.05

@@ -54,19 +54,24 @@ def small() -> dict[str, Mapping[str, Any]]:
 
 def compare(evidence: Evidence) -> Outcome:
     """Classes move more than all together, and in opposite directions; the first sweep with results speaks."""
-    table = first_table(evidence)
-    return Outcome(
-        [*hue_claims.overall_rows(table), *hue_claims.mover_rows(table)], hue_claims.classes_move_more(table)
-    )
+    table, note = first_sweep(evidence)
+    rows = [*hue_claims.overall_rows(table), *hue_claims.mover_rows(table)]
+    return Outcome(rows, hue_claims.classes_move_more(table), note)
 
 
 def first_table(evidence: Evidence) -> pd.DataFrame:
-    """Linear evaluation of the first sweep of the plan that has results."""
-    for name in evidence.specs:
+    """The table of `first_sweep`."""
+    return first_sweep(evidence)[0]
+
+
+def first_sweep(evidence: Evidence) -> tuple[pd.DataFrame, str]:
+    """Linear evaluation of the first sweep of the plan that is done, else the first with results; and which it is."""
+    progress = evidence.progress()
+    for name in sorted(evidence.specs, key=lambda name: set(progress[name]) != {"done"}):
         table = hue_claims.linear(evidence.classes(name))
         if not table.empty:
-            return table
-    return pd.DataFrame()
+            return table, "" if len(evidence.specs) == 1 else f"The verdicts are about one sweep: {name}."
+    return pd.DataFrame(), ""
 
 
 SAYS = (

@@ -38,6 +38,9 @@ def compare(evidence: Evidence) -> Outcome:
             rows.append(Row(f"{name}, {label}", "ink explained by clusters (eta²)", None, *mean_sd(ink)))
         values = [column(table, label, "ami") for label in (bases.FIRST, bases.SECOND)]
         contrasts.append(contrast(f"AMI with the digits, {name}: first set above second", values[0], values[1], "AMI"))
+        second, first = (figure_4.ink_explained(table, label) for label in (bases.SECOND, bases.FIRST))
+        thick = f"line thickness (ink) explained by the clusters, {name}: second set above first"
+        contrasts.append(contrast(thick, second, first, "eta²"))
     return Outcome(rows, contrasts)
 
 

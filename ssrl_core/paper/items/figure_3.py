@@ -22,9 +22,9 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 def compare(evidence: Evidence) -> Outcome:
     """Each superclass with its own highest value."""
-    table = figure_1.first_table(evidence)
+    table, note = figure_1.first_sweep(evidence)
     groups = CIFAR10_GROUPS if evidence.scale == "small" else None
-    return Outcome(*hue_claims.own_highest(table, groups))
+    return Outcome(*hue_claims.own_highest(table, groups), note)
 
 
 ITEM = Item(

@@ -65,9 +65,7 @@ def baseline_rows(evidence: Evidence) -> list[Row]:
         if made is None:
             continue
         network, _, subset = name.removeprefix("ImageNet ").partition(" ")
-        rows.append(
-            Row(f"ImageNet {network}", subset or "simulated nocodazole", None, made["mean"], None, len(made["ami"]))
-        )
+        rows.append(Row(f"ImageNet {network}", subset or "simulated nocodazole", None, made["mean"], None, 1))
     return rows
 
 

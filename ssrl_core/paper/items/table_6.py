@@ -36,7 +36,8 @@ def compare(evidence: Evidence) -> Outcome:
         if not tables:
             continue
         table = pd.concat(tables, ignore_index=True)
-        shared = bias.shared_classes(bias.opposition(table, hue_claims.parameter(table)).classes)
+        classes = bias.opposition(table, hue_claims.parameter(table)).classes
+        shared = bias.shared_classes(classes)
         for _, row in shared.iterrows():
             every = int(row["at_least"]) == int(row["of"])
             label = f"in_all_{row['of']}" if every else f"in_at_least_{row['at_least']}"
@@ -45,9 +46,9 @@ def compare(evidence: Evidence) -> Outcome:
         if int(last["of"]) == 1:
             contrasts.append(stated(_CLAIM, None, reason=f"{column}: one method has results, two are needed"))
             continue
-        told = f"{column}: {last['classes']} in all {last['of']}, expected {last['expected']:.1f}"
-        holds = last["classes"] > last["expected"]
-        contrasts.append(stated(_CLAIM, holds, int(last["of"]), reason=told))
+        p = hue_claims.shared_p(classes)
+        told = f"{column}: {last['classes']} in all {last['of']}, expected {last['expected']:.1f}, p = {p:.3f}"
+        contrasts.append(stated(_CLAIM, p < 0.05, int(last["of"]), reason=told))
     return Outcome(rows, contrasts or [stated(_CLAIM, None)])
 
 

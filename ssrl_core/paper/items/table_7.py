@@ -46,7 +46,7 @@ def compare(evidence: Evidence) -> Outcome:
         match = found["match"]
         rows.append(Row("class_behaviour_match", method, None, float(match) if match == match else None, None, n))
         told = f"{method}: {both[0]:.0f} and {both[1]:.0f} of {n} classes"
-        contrasts.append(stated(_CLAIM, both[1] >= 0.9 * both[0], n, reason=told))
+        contrasts.append(stated(_CLAIM, abs(both[1] - both[0]) <= 0.1 * both[0], n, reason=told))
     return Outcome(rows, contrasts or [stated(_CLAIM, None)])
 
 
