@@ -42,6 +42,7 @@ def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
         frame.quiet(f"The first {_MOST_PANELS} of {found.highest['for'].nunique()}; the table has all.")
     prices = choose_setting(found.prices, "prices", "for")
     class_table.finding(_price(prices))
+    frame.quiet(_by_chance(prices))
     st.plotly_chart(price_matrix(prices), key="prices", config=_PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
         class_table.show(class_table.differing(found.highest, "for"))
@@ -59,6 +60,17 @@ def _finding(highest: pd.DataFrame) -> str:
     known = highest[highest["x"].notna()]
     count, values = known["for"].nunique(), known["x"].nunique()
     return f"{count} groups have their highest accuracy at {values} different values" if count else "No accuracies"
+
+
+def _by_chance(prices: pd.DataFrame) -> str:
+    """How many of the pairs would seem to gain or lose where nothing does."""
+    pairs = int((prices["for"] != prices["class"]).sum())
+    luck = "The value that looks highest is partly luck: another seed may choose another one."
+    by_chance = 0.025 * pairs
+    if by_chance < 1:
+        return luck
+    said = f"by chance about {by_chance:.0f} of {pairs:,} would seem to gain, and as many to lose"
+    return f"Every pair has a 95 % interval of its own: {said}. {luck}"
 
 
 def _price(prices: pd.DataFrame) -> str:

@@ -76,6 +76,15 @@ def test_the_opposite_pair_stands_in_its_table_with_n_and_p():
     assert "by chance" in text_of(test)
 
 
+def test_prices_are_told_beside_what_chance_gives():
+    many = make_sweep_table({f"c{i}": 0.01 * i for i in range(8)}, values=4, seeds=3)
+    many = many.assign(superclass=many["class"])
+    assert "by chance about 1 of 56 would seem to gain" in text_of(with_table(many, "highest"))
+    few = sweep_table().assign(superclass=lambda t: t["class"].str[0])
+    assert "partly luck" in text_of(with_table(few, "highest"))
+    assert "by chance" not in text_of(with_table(few, "highest"))
+
+
 def test_all_pairs_are_sent_when_they_are_asked_for():
     test = with_table(sweep_table(), "opposites")
     assert not [f for f in test.dataframe if "covariance" in f.value]
