@@ -183,7 +183,7 @@ def glossary(texts: Iterable[str]) -> list[str]:
 
 def is_share(item: str, row: str, column: str) -> bool:
     """Whether a number is read in percent."""
-    return row == "class_behaviour_match" or any(column.startswith(start) for start in _SHARES.get(item, ()))
+    return column.endswith("top-1") or row == "class_behaviour_match" or any(column.startswith(start) for start in _SHARES.get(item, ()))
 
 
 def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
@@ -231,7 +231,7 @@ def difference(contrast: dict[str, Any]) -> str:
     if contrast["difference"] is None:
         return claim(str(contrast["reason"]))
     times, unit = (100, "points") if contrast["unit"] == "top-1" else (1, contrast["unit"])
-    digits = 1 if times == 100 else 3
+    digits = 1 if unit.startswith("points") else 3
 
     def signed(value: float) -> str:
         text = f"{times * value:+.{digits}f}"
