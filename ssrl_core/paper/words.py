@@ -183,7 +183,9 @@ def glossary(texts: Iterable[str]) -> list[str]:
 
 def is_share(item: str, row: str, column: str) -> bool:
     """Whether a number is read in percent."""
-    return column.endswith("top-1") or row == "class_behaviour_match" or any(column.startswith(start) for start in _SHARES.get(item, ()))
+    if column.endswith("top-1") or row == "class_behaviour_match":
+        return True
+    return any(column.startswith(start) for start in _SHARES.get(item, ()))
 
 
 def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
