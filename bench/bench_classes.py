@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.room import class_pages
 from bench.room.items import Item, Options, item
-from bench.room.own_stores import own_stores
+from bench.room.own_stores import TINY, own_stores
 from ssrl_core import stores
 from ssrl_core.runs import ordering, registry, sweeps, tables
 from ssrl_core.specs.sweep import SweepSpec
@@ -43,12 +43,7 @@ def measure(options: Options) -> Iterator[Item]:
 def _finished() -> str:
     """A sweep whose 500 runs all have results: classes with slopes of their own around a common trend."""
     spec: dict[str, Any] = {
-        "dataset": "digits",
-        "backbone": "tiny_cnn",
-        "method": "simclr",
-        "terms": "mnist-first-set",
-        "batch_size": 16,
-        "epochs": 2,
+        **TINY,
         "seeds": list(range(5, 5 + SEEDS)),
         "vary": {"method": list(METHODS), _DEGREES: {"from": 0, "to": 180, "count": VALUES}},
         "name": "50,000 rows",

@@ -18,7 +18,7 @@ import psutil
 
 from bench.room import run_pages
 from bench.room.items import Item, Options, item
-from bench.room.own_stores import own_stores
+from bench.room.own_stores import TINY, own_stores
 from ssrl_core import stores
 from ssrl_core.runs import ordering, queue, registry, sweeps, tables
 from ssrl_core.runs.coordinator import Coordinator
@@ -84,7 +84,7 @@ def _pages() -> Iterator[tuple[str, str, float]]:
 
 def _live_curve() -> Iterator[tuple[str, str, float]]:
     """A real run in a child of its own, watched in Chromium."""
-    spec = {**_SPEC, "epochs": 1000, "evaluate": {"linear": None, "layouts": [], "clusters": []}}
+    spec = {**TINY, "epochs": 1000, "evaluate": {"linear": None, "layouts": [], "clusters": []}}
     engine = LocalEngine(1, warm=True)
     coordinator = Coordinator(engine)
     asked = queue.submit(RunSpec.from_mapping(spec), start=False)
@@ -157,7 +157,7 @@ def _short_runs() -> Iterator[tuple[str, str, float]]:
 
 def _per_second(warm: bool, count: int) -> float:
     """Short runs a second: the first ones, which pay the imports, are left out where children are warm."""
-    spec = {**_SPEC, "epochs": 1, "limit_train": 64, "evaluate": {"linear": None, "layouts": [], "clusters": [10]}}
+    spec = {**TINY, "epochs": 1, "limit_train": 64, "evaluate": {"linear": None, "layouts": [], "clusters": [10]}}
     slots = cores()
     sweeps.submit(SweepSpec.from_mapping({**spec, "seeds": list(range(count + slots)), "vary": {}}), start=False)
     engine = LocalEngine(slots, warm=warm)
@@ -183,19 +183,11 @@ CASES: dict[str, Case] = {
     "table-2000x100": _table,
     "short-runs": _short_runs,
 }
-_SPEC: dict[str, Any] = {
-    "dataset": "digits",
-    "backbone": "tiny_cnn",
-    "method": "simclr",
-    "terms": "mnist-first-set",
-    "batch_size": 16,
-    "epochs": 2,
-}
 
 
 def _sweep(values: int, seeds: int) -> SweepSpec:
     lr = {"from": 1e-4, "to": 1e-2, "count": values, "log": True}
-    return SweepSpec.from_mapping({**_SPEC, "seeds": list(range(seeds)), "vary": {"optimizer.lr": lr}})
+    return SweepSpec.from_mapping({**TINY, "seeds": list(range(seeds)), "vary": {"optimizer.lr": lr}})
 
 
 def _results() -> dict[str, Any]:

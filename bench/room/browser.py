@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,3 +69,12 @@ def tab() -> Iterator[Any]:
         page = browser.new_page(viewport={"width": 1440, "height": 1000})
         page.set_default_timeout(180_000)
         yield page
+
+
+def seconds_to_open(page: Any, address: str, seen: Callable[[], object]) -> float:
+    """Seconds from an empty tab until what is waited for is there."""
+    page.goto("about:blank")
+    started = time.perf_counter()
+    page.goto(address)
+    seen()
+    return time.perf_counter() - started

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
-from bench.room.browser import served, tab
+from bench.room.browser import seconds_to_open, served, tab
 from bench.room.settled import seconds_of
 
 Found = Iterator[tuple[str, str, float]]
@@ -18,11 +17,8 @@ def classes(sweep: str) -> Found:
 
     with served() as address, tab() as page:
         for _ in ("cold", "warm"):
-            page.goto("about:blank")
-            started = time.perf_counter()
-            page.goto(f"{address}/Classes?sweep={sweep}&view=methods")
-            page.locator(".js-plotly-plot .main-svg").first.wait_for()
-            seconds = time.perf_counter() - started
+            opened, chart = f"{address}/Classes?sweep={sweep}&view=methods", page.locator(".js-plotly-plot .main-svg")
+            seconds = seconds_to_open(page, opened, chart.first.wait_for)
         yield "opened", "s", seconds
         page.wait_for_timeout(1500)
         for turn in ("first time", "again"):
@@ -37,11 +33,9 @@ def paper() -> Found:
     """The Paper page opened, and some of its items clicked."""
     with served() as address, tab() as page:
         for _ in ("cold", "warm"):
-            page.goto("about:blank")
-            started = time.perf_counter()
-            page.goto(f"{address}/Paper")
-            page.get_by_text("The specs that make it").first.wait_for()
-            seconds = time.perf_counter() - started
+            seconds = seconds_to_open(
+                page, f"{address}/Paper", page.get_by_text("The specs that make it").first.wait_for
+            )
         yield "Paper opened", "s", seconds
         page.wait_for_timeout(1500)
         for turn in ("first time", "again"):

@@ -7,11 +7,20 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ssrl_core.runs import queue, registry
 from ssrl_core.specs.run import RunSpec
 
-_TINY = {"dataset": "digits", "backbone": "tiny_cnn", "method": "simclr", "terms": "mnist-first-set"}
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "backbone": "tiny_cnn",
+    "method": "simclr",
+    "terms": "mnist-first-set",
+    "batch_size": 16,
+    "epochs": 2,
+}
+"""The spec that made-up runs are of."""
 
 
 @contextmanager
@@ -20,7 +29,7 @@ def own_stores() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
-        queue.identify(RunSpec.from_mapping({**_TINY, "batch_size": 16, "epochs": 2}))
+        queue.identify(RunSpec.from_mapping(TINY))
         registry.counts()
         try:
             yield

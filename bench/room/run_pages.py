@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.room.browser import served, tab
+from bench.room.browser import seconds_to_open, served, tab
 from ssrl_core.runs.folder import RunFolder
 
 _LOOKS = 25
@@ -41,16 +41,18 @@ def many_runs() -> Found:
     """
     with served("bench/room/one_sentence.py") as address, tab() as page:
         for _ in ("cold", "warm"):
-            alone = _seconds(page, address, lambda: page.get_by_text("One sentence.").wait_for())
+            alone = seconds_to_open(page, address, lambda: page.get_by_text("One sentence.").wait_for())
         yield "a Streamlit page of one sentence", "s", alone
     with served() as address, tab() as page:
         table = page.locator('[data-testid="stDataFrame"]')
         for _ in ("cold", "warm"):
             opened = {
-                "Home open": _seconds(page, f"{address}/", lambda: page.get_by_text("All runs (").wait_for()),
-                "Train open": _seconds(page, f"{address}/Train", lambda: page.get_by_text("All runs (").wait_for()),
-                "Classes open": _seconds(page, f"{address}/Classes", lambda: _chosen(page)),
-                "list open": _seconds(page, f"{address}/Train?list=all", lambda: _drawn(page, table)),
+                "Home open": seconds_to_open(page, f"{address}/", lambda: page.get_by_text("All runs (").wait_for()),
+                "Train open": seconds_to_open(
+                    page, f"{address}/Train", lambda: page.get_by_text("All runs (").wait_for()
+                ),
+                "Classes open": seconds_to_open(page, f"{address}/Classes", lambda: _chosen(page)),
+                "list open": seconds_to_open(page, f"{address}/Train?list=all", lambda: _drawn(page, table)),
             }
         for name, seconds in opened.items():
             yield name, "s", seconds
@@ -128,14 +130,6 @@ def _received(page: Any, address: str) -> int:
     _chosen(page)
     page.wait_for_timeout(1500)
     return sum(sent)
-
-
-def _seconds(page: Any, address: str, seen: Callable[[], None]) -> float:
-    page.goto("about:blank")
-    started = time.perf_counter()
-    page.goto(address)
-    seen()
-    return time.perf_counter() - started
 
 
 def _chosen(page: Any) -> None:

@@ -73,9 +73,7 @@ def _chosen(scene: Scene, how: str) -> list[str]:
             return []
         frame.quiet("; ".join(_pair(row) for _, row in pairs.head(2).iterrows()))
         return list(dict.fromkeys(pairs[["first", "second"]].to_numpy().ravel()))[:4]
-    order = moved.groupby("class", sort=False)["change"].mean().dropna().sort_values()
-    ends = [*order.index[:2], *order.index[::-1][:2]]
-    return list(dict.fromkeys(map(str, ends)))
+    return bias.furthest(moved)
 
 
 def _pair(row: pd.Series) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _PLAIN = {"displayModeBar": False}
-_MOST_SWEEPS, _MOVERS = 8, 4
+_MOST_SWEEPS = 8
 _SMALL_ONES = ("table-3", "table-8", "figure-12")  # a chart a sweep, on one scale
 _QUANTITY = {"ami": "AMI", "top1": "top-1 of linear evaluation"}
 
@@ -71,12 +71,8 @@ def _class_curves(evidence: Evidence) -> list[Figure]:
     for table in _tables(evidence):
         x = hue_claims.parameter(table)
         moved, curves = bias.movers(table, x), bias.curves(table, x)
-        order = moved.groupby("class", sort=False)["change"].mean().dropna().sort_values()
-        half = _MOVERS // 2
-        chosen = list(dict.fromkeys([*order.index[:half], *order.index[::-1][:half]]))
-        figures.append(
-            class_curves(curves.overall, curves.classes, chosen, title="All classes, and those that move most")
-        )
+        title = "All classes, and those that move most"
+        figures.append(class_curves(curves.overall, curves.classes, bias.furthest(moved), title=title))
     return figures
 
 

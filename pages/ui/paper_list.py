@@ -116,10 +116,7 @@ def _how_far(name: str) -> str:
 
 def _under_way(name: str, scale: str) -> str:
     """`, 3 of 10 runs done` while some wait or run."""
-    counts: dict[str, int] = {}
-    for states in compared(name, scale)["progress"].values():
-        for state, n in states.items():
-            counts[state] = counts.get(state, 0) + n
+    counts = running.totals(compared(name, scale)["progress"])
     if not set(frame.ACTIVE) & set(counts):
         return ""
     return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"

@@ -13,6 +13,7 @@ from scipy import special
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.axis import Floats
 from ssrl_core.analysis.bias.significance import false_discovery
+from ssrl_core.analysis.spread import welch
 from ssrl_core.paper.item import Row
 from ssrl_core.paper.verdict import Contrast, above, stated
 
@@ -73,9 +74,7 @@ def _more_than_overall(curves: Sequence[Floats]) -> Contrast:
 def _opposite_ways(curves: Sequence[Floats]) -> Contrast:
     """Classes whose first and last value differ, Welch's test over seeds, adjusted over all classes."""
     first, last = (np.concatenate([c[:, :, end] for c in curves]) for end in (0, -1))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = welch_p(first, last)
-    change, sure = (last - first).mean(axis=1), false_discovery(p) < _RATE
+    change, sure = (last - first).mean(axis=1), false_discovery(welch_p(first, last)) < _RATE
     up, down = int((sure & (change > 0)).sum()), int((sure & (change < 0)).sum())
     told = f"{up} classes gain and {down} lose, of {len(change)}"
     return stated(OPPOSED, up > 0 and down > 0, first.shape[1], reason=told)
@@ -83,11 +82,10 @@ def _opposite_ways(curves: Sequence[Floats]) -> Contrast:
 
 def welch_p(a: Floats, b: Floats) -> Floats:
     """(C,) two-sided p of Welch's test between the rows of two (C, S); 0 where rows without spread differ."""
-    va, vb = (x.var(axis=1, ddof=1) / x.shape[1] for x in (a, b))
-    difference, total = b.mean(axis=1) - a.mean(axis=1), va + vb
-    dof = total**2 / (va**2 / (a.shape[1] - 1) + vb**2 / (b.shape[1] - 1))
-    p = 2 * special.stdtr(dof, -np.abs(difference) / np.sqrt(total))
-    return np.asarray(np.where(total > 0, p, np.where(difference == 0, 1.0, 0.0)))
+    difference, error, dof = welch(a, b)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * special.stdtr(dof, -np.abs(difference) / error)
+    return np.asarray(np.where(error > 0, p, np.where(difference == 0, 1.0, 0.0)))
 
 
 def shared_variance(accuracy: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -208,12 +209,14 @@ def _merged(published: Any, ours: Any) -> list[Row]:
     return [*rows, *own.values()]
 
 
+def totals(progress: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Runs by state, of all sweeps together."""
+    return dict(sum((Counter(states) for states in progress.values()), Counter[str]()))
+
+
 def _about(found: Evidence) -> dict[str, Any]:
     price = cost(found).as_dict()
-    counts: dict[str, int] = {}
-    for states in found.progress().values():
-        for state, n in states.items():
-            counts[state] = counts.get(state, 0) + n
+    counts = totals(found.progress())
     unmade = [name for name in found.plan.measures if found.measure(name) is None]
     return price | {"state": _state(counts, unmade), "progress": counts}
 

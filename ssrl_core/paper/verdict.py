@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
+from ssrl_core.analysis.spread import welch
+
 SHOWN, NOT_SHOWN, REVERSED, NOT_RUN = "shown", "not shown", "reversed", "not run"
 VERDICTS = (SHOWN, NOT_SHOWN, REVERSED, NOT_RUN)
 
@@ -99,11 +101,8 @@ def overall(contrasts: Sequence[Contrast]) -> str:
 
 
 def _half_width(a: np.ndarray, b: np.ndarray) -> float:
-    va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
-    if va + vb == 0:
-        return 0.0
-    dof = (va + vb) ** 2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
-    return float(special.stdtrit(dof, 0.975) * np.sqrt(va + vb))
+    _, error, dof = welch(a, b)
+    return float(special.stdtrit(dof, 0.975) * error) if error > 0 else 0.0
 
 
 def _finite(values: ArrayLike) -> np.ndarray:

@@ -9,10 +9,18 @@ from typing import Any
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS
 
+_NETWORKS = {name: row.title for table in (METHODS, BACKBONES) for name, row in table.items()} | {"moco_v2": "MoCo v2"}
+
+
+def _any_of(names: Iterable[str]) -> re.Pattern[str]:
+    """One of the names as a word of its own, the longest first."""
+    return re.compile(
+        "|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(names, key=len, reverse=True))
+    )
+
+
 _NAMES = {
-    **{name: row.title for name, row in METHODS.items()},
-    **{name: row.title for name, row in BACKBONES.items()},
-    "moco_v2": "MoCo v2",
+    **_NETWORKS,
     "first_set: rotation+crop+padding+color_inversion": "First set (rotation, crop, padding, colour inversion)",
     "second_set: rotation+crop+flips+random_erasing": "Second set (rotation, crop, flips, random erasing)",
     "rotation+crop+padding": "Rotation, crop, padding",
@@ -66,13 +74,9 @@ _NAMES = {
     "chance, permuted": "By chance: values permuted",
     "chance, trend_kept": "By chance: common trend kept",
 }
-_TOKEN = re.compile(
-    "|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(_NAMES, key=len, reverse=True))
-)
+_TOKEN = _any_of(_NAMES)
 _IDS = {
-    **{name: row.title for name, row in METHODS.items()},
-    **{name: row.title for name, row in BACKBONES.items()},
-    "moco_v2": "MoCo v2",
+    **_NETWORKS,
     "cells-figure6-left": "the left composition of figure 6",
     "cells-figure6-right": "the right composition of figure 6",
     "figure-12 small byol": "BYOL with Tiny CNN",
@@ -83,9 +87,7 @@ _IDS = {
     "first_set": "first set",
     "second_set": "second set",
 }
-_IDS_TOKEN = re.compile(
-    "|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in sorted(_IDS, key=len, reverse=True))
-)
+_IDS_TOKEN = _any_of(_IDS)
 _SWEEPS = {
     "table-3 small": "Simulated nocodazole",
     "table-3 small destabilizers": "Microtubule destabilizers (BBBC021)",

@@ -23,6 +23,7 @@ _HOMES = {
     "vary_columns": "columns",
     "method_summary": "methods",
     "movers": "movement",
+    "furthest": "movement",
     "Opposition": "opposite_pairs",
     "most_opposed": "opposite_pairs",
     "opposition": "opposite_pairs",
