@@ -9,18 +9,19 @@ if "streamlit" not in sys.modules:  # `python app.py`: see to the environment an
 
 import streamlit as st
 
-from pages.ui import frame, home_runs
+from pages.ui.home import runs
+from pages.ui.kit import frame
 
 SENTENCE = "See what image transformations do, train with them, and look at what the network then tells apart."
 TRAIN = "pages/3_Train.py"
 
-place = frame.open_page("Viewloom", SENTENCE, css=home_runs.CSS)
+place = frame.open_page("Viewloom", SENTENCE, css=runs.CSS)
 if frame.known_runs():
     if frame.page_exists(TRAIN) and place.button("Train", icon=":material/model_training:", type="primary"):
         st.switch_page(TRAIN)
     frame.section("Newest runs")
-    home_runs.newest()
-    home_runs.more()
+    runs.newest()
+    runs.more()
 else:
     frame.empty("No runs yet. Three steps lead to the first clusters.", drawing="loom", stop=False)
-    home_runs.first_steps()
+    runs.first_steps()

@@ -15,7 +15,7 @@ from bench.room import class_pages
 from bench.room.items import Item, Options, item
 from bench.room.own_stores import TINY, own_stores
 from ssrl_core import stores
-from ssrl_core.runs import ordering, registry, sweeps, tables
+from ssrl_core.runs.queue import ordering, registry, sweeps, tables
 from ssrl_core.specs.sweep import SweepSpec
 
 TITLE = "Every view of a sweep of 50,000 rows, and the Paper page, in Chromium."

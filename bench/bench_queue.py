@@ -20,9 +20,9 @@ from bench.room import run_pages
 from bench.room.items import Item, Options, item
 from bench.room.own_stores import TINY, own_stores
 from ssrl_core import stores
-from ssrl_core.runs import ordering, queue, registry, sweeps, tables
-from ssrl_core.runs.coordinator import Coordinator
-from ssrl_core.runs.engines.local import LocalEngine, cores
+from ssrl_core.runs.queue import ordering, registry, submitting, sweeps, tables
+from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.engines.local import LocalEngine, cores
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
@@ -87,7 +87,7 @@ def _live_curve() -> Iterator[tuple[str, str, float]]:
     spec = {**TINY, "epochs": 1000, "evaluate": {"linear": None, "layouts": [], "clusters": []}}
     engine = LocalEngine(1, warm=True)
     coordinator = Coordinator(engine)
-    asked = queue.submit(RunSpec.from_mapping(spec), start=False)
+    asked = submitting.submit(RunSpec.from_mapping(spec), start=False)
     over = threading.Event()
     worker = threading.Thread(target=_tick, args=(coordinator, over), daemon=True)
     worker.start()

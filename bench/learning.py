@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.runs import queue
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import submitting
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec, dump_run
 
@@ -53,11 +53,11 @@ def spec_of(method: str, args: argparse.Namespace) -> RunSpec:
 
 def train(spec: RunSpec) -> str:
     """Train in a child (as any engine does), unless it was done before; the run's id."""
-    wanted = queue.identify(spec)
+    wanted = submitting.identify(spec)
     run = RunFolder.own(wanted.id)
     if not (run.exists and run.results() and run.results()["view"]):
         stores.replace(stores.runs_root() / wanted.id / "spec.yaml", dump_run(spec))
-        command = [sys.executable, "-m", "ssrl_core.runs.train", str(run.path)]
+        command = [sys.executable, "-m", "ssrl_core.runs.child.train", str(run.path)]
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
             raise SystemExit(f"{wanted.id} failed; see {run.path / 'log.txt'}")
     return wanted.id

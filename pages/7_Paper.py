@@ -2,19 +2,20 @@
 
 import streamlit as st
 
-from pages.ui import frame, paper_item, paper_list
+from pages.ui.kit import frame
+from pages.ui.paper import item, list
 
 place = frame.open_page(
     "Paper",
     "What did the paper show, does it show here, and what does it take to see it again?",
     icon="article",
-    css=paper_list.CSS + paper_item.CSS,
+    css=list.CSS + item.CSS,
 )
 with place:
-    paper_list.export()
+    list.export()
 left, right = st.columns([1, 2.2], gap="large")
 with left:
-    chosen = paper_list.choose()
+    chosen = list.choose()
 with right, frame.guard():
-    paper_item.show(chosen)
-paper_list.follow(paper_list.now())
+    item.show(chosen)
+list.follow(list.now())

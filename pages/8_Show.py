@@ -2,14 +2,18 @@
 
 import streamlit as st
 
-from pages.ui import frame, show_choice, show_files, show_paper, show_parts, show_pictures, show_plate, show_scene
-from pages.ui.cluster_scene import load_scene, stamp_of
+from pages.ui.clusters.scene import load_scene, stamp_of
+from pages.ui.kit import frame
+from pages.ui.show import choice as show_choice
+from pages.ui.show import files, parts, pictures, plate
+from pages.ui.show import paper as show_paper
+from pages.ui.show import scene as show_scene
 
 place = frame.open_page(
     "Which kinds of cells are there?",
     "And what do the compounds do to them?",
     icon="co_present",
-    css=show_parts.CSS + show_pictures.CSS + show_paper.CSS,
+    css=parts.CSS + pictures.CSS + show_paper.CSS,
 )
 with st.container(key="show-choices", horizontal=True, horizontal_alignment="right"):
     folded = st.popover("Change what is shown", icon=":material/tune:")
@@ -21,11 +25,11 @@ with frame.guard():
         choice = show_choice.choices(scene)
     told = show_scene.told(scene, choice.k, compounds=choice.compounds, doses=choice.doses)
     with place:
-        show_files.table_file(told)
-    show_parts.galleries(told, choice.look, choice.count)
+        files.table_file(told)
+    parts.galleries(told, choice.look, choice.count)
     paper = show_paper.Paper()
-    show_parts.doses(told, paper)
-    show_plate.plate(told, choice.look, choice.count, paper)
-    show_parts.compare(told)
-    show_files.methods(told)
+    parts.doses(told, paper)
+    plate.plate(told, choice.look, choice.count, paper)
+    parts.compare(told)
+    files.methods(told)
     paper.lay()

@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if not args.no_worker:
-        from ssrl_core.runs import coordinator
+        from ssrl_core.runs.worker import coordinator
 
         coordinator.start_detached()
     warming = [sys.executable, "-m", "ssrl_core.compositions.warming"]  # so that the first views do not wait for it

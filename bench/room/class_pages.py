@@ -13,7 +13,7 @@ _ITEMS = ("Table 2", "Table 6", "Figure 1", "Figure 8", "Table 1")
 
 def classes(sweep: str) -> Found:
     """Every view of a sweep: the first time, and again when its numbers are there."""
-    from pages.ui.class_sweep import VIEWS
+    from pages.ui.classes.sweep import VIEWS
 
     with served() as address, tab() as page:
         for _ in ("cold", "warm"):

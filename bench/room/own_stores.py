@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.runs import queue, registry
+from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.specs.run import RunSpec
 
 TINY: dict[str, Any] = {
@@ -29,7 +29,7 @@ def own_stores() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
-        queue.identify(RunSpec.from_mapping(TINY))
+        submitting.identify(RunSpec.from_mapping(TINY))
         registry.counts()
         try:
             yield

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.room.browser import seconds_to_open, served, tab
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 _LOOKS = 25
 _LOOK_S = 0.1

@@ -96,7 +96,7 @@ def _of_file(path: Path) -> pd.DataFrame:
 
 def _of_store(text: str) -> pd.DataFrame:
     """Rows of a sweep, or of one run."""
-    from ssrl_core.runs import sweeps, tables
+    from ssrl_core.runs.queue import sweeps, tables
 
     try:
         sweeps.members(text)
@@ -114,8 +114,8 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
     """
 
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs.folder import RunFolder
-    from ssrl_core.runs.tables import class_frame
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.tables import class_frame
 
     try:
         run = RunFolder(find(text))
@@ -166,7 +166,7 @@ def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> tuple[pd.
     if not args.properties:
         return pd.DataFrame(), pd.DataFrame()
     from ssrl_core.analysis.properties import against_behaviour
-    from ssrl_core.runs import properties
+    from ssrl_core.runs.evaluation import properties
 
     measured = properties.measure(args.properties, args.features)
     return against_behaviour(measured, behaviours), measured

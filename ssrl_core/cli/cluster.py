@@ -10,7 +10,7 @@ from ssrl_core.cli.output import leaf, table
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def register(commands: Any) -> None:
@@ -51,9 +51,9 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.clustering import file_of, own_clusters, way_of
-    from ssrl_core.runs.folder import RunFolder
-    from ssrl_core.runs.rows import imageset_of
+    from ssrl_core.runs.evaluation.clustering import file_of, own_clusters, way_of
+    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     if args.over is not None:
         return _over(args)
@@ -101,8 +101,8 @@ def _named(
         SpecError: not C=NAME, or no such cluster.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs import marks
-    from ssrl_core.runs.naming import Clusters, marks_of
+    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder.naming import Clusters, marks_of
 
     for text in said:
         number, _, name = text.partition("=")
@@ -116,9 +116,9 @@ def _named(
 def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs import over_k
-    from ssrl_core.runs.folder import RunFolder
-    from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.evaluation import over_k
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.jobs.jobs import Reporter
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):

@@ -21,7 +21,7 @@ def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clusteri
     from ssrl_core.analysis.apart_table import set_apart
     from ssrl_core.analysis.apart_words import sentence
     from ssrl_core.datasets.telling import telling_columns
-    from ssrl_core.runs.descriptors import known
+    from ssrl_core.runs.evaluation.descriptors import known
 
     table = known(imageset, image_ids)
     found = set_apart(table, telling_columns(table, imageset.label), clustering.ids, clustering.k)

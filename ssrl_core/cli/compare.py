@@ -10,7 +10,7 @@ from ssrl_core.cli.output import leaf, table
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def register(commands: Any) -> None:
@@ -41,9 +41,9 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.comparison import compare
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs.beside import common
-    from ssrl_core.runs.folder import RunFolder
-    from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.evaluation.siblings import common
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.jobs.jobs import Reporter
 
     with Reporter() as report:
         first = RunFolder(find(args.first))
@@ -64,8 +64,8 @@ def _over_seeds(first: RunFolder, second: str, args: argparse.Namespace, report:
         SpecError: the seed of k-means is another, which the pairs are not kept for.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs import baseline, over_seeds
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.evaluation import baseline, over_seeds
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     if args.seed:
         remedy = "Leave --seed out, or --over-seeds."
@@ -93,7 +93,7 @@ def _first(run: RunFolder, k: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
     """Images, embedding and clusters of the evaluated rows of a run."""
     import numpy as np
 
-    from ssrl_core.runs.clustering import own_clusters
+    from ssrl_core.runs.evaluation.clustering import own_clusters
 
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
@@ -106,8 +106,8 @@ def _second(
 ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs import baseline
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.evaluation import baseline
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     if text in baseline.BASELINES:
         y = baseline.read(first, text)

@@ -53,7 +53,7 @@ def register(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs import bulk, finding, registry
+    from ssrl_core.runs.queue import bulk, finding, registry
 
     rows = finding.chosen(registry.list_runs(demo=not args.sweep), args.search)
     if args.sweep:
@@ -65,14 +65,14 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(find(args.run_id))
     return {"state": state_of(run.id), "spec": run.spec().to_mapping(), "results": run.results(), "files": run.files()}
 
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(find(args.run_id))
     said = run.log_tail(100_000).splitlines()
@@ -81,32 +81,32 @@ def _log(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _stop(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import bulk, queue
+    from ssrl_core.runs.queue import bulk, submitting
 
     if args.sweep:
         members = _members(args)
         count = bulk.stop_all(members)
         for run_id in members if args.wait else []:
-            queue.wait(run_id)
+            submitting.wait(run_id)
         return {"sweep": args.sweep, "state": "stopped", "count": count}
     run_id = _one(args)
-    state = queue.stop(run_id)
-    return {"id": run_id, "state": queue.wait(run_id) if args.wait else state}
+    state = submitting.stop(run_id)
+    return {"id": run_id, "state": submitting.wait(run_id) if args.wait else state}
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import bulk, queue
+    from ssrl_core.runs.queue import bulk, submitting
 
     if args.sweep:
         count = bulk.resume_all(_members(args), failed_only=args.failed, start=not args.no_start)
         return {"sweep": args.sweep, "state": "queued", "count": count}
     run_id = _one(args)
-    return {"id": run_id, "state": queue.resume(run_id, start=not args.no_start)}
+    return {"id": run_id, "state": submitting.resume(run_id, start=not args.no_start)}
 
 
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import RunError
-    from ssrl_core.runs import bulk, queue
+    from ssrl_core.runs.queue import bulk, submitting
 
     if args.sweep:
         _members(args)
@@ -116,32 +116,33 @@ def _delete(args: argparse.Namespace) -> dict[str, Any]:
         return {"sweep": args.sweep, "state": "deleted", "count": count}
     run_id = _one(args)
     say(f"deleting {run_id} …")
-    queue.delete(run_id)
+    submitting.delete(run_id)
     return {"id": run_id, "state": "deleted"}
 
 
 def _first(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import ordering
+    from ssrl_core.runs.queue import ordering
 
     return {"count": ordering.to_the_front(_members(args) if args.sweep else [_one(args)])}
 
 
 def _priority(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import ordering
+    from ssrl_core.runs.queue import ordering
 
     ids = _members(args) if args.sweep else [_one(args)]
     return {"count": ordering.set_priority(ids, args.priority)}
 
 
 def _pause(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import ordering
+    from ssrl_core.runs.queue import ordering
 
     ordering.pause()
     return {"paused": True}
 
 
 def _go(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import coordinator, ordering, registry
+    from ssrl_core.runs.queue import ordering, registry
+    from ssrl_core.runs.worker import coordinator
 
     ordering.unpause()
     if not args.no_start and registry.counts().get("queued"):
@@ -164,7 +165,7 @@ def _one(args: argparse.Namespace) -> str:
 
 def _members(args: argparse.Namespace) -> list[str]:
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs import bulk
+    from ssrl_core.runs.queue import bulk
 
     if args.run_id:
         raise SpecError(
@@ -175,8 +176,8 @@ def _members(args: argparse.Namespace) -> list[str]:
 
 def state_of(run_id: str) -> dict[str, Any]:
     """`state.json` of a run with what the registry knows better: state, wanted, reason, whether it is lost."""
-    from ssrl_core.runs import registry
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import registry
 
     row = next((row for row in registry.list_runs() if row["id"] == run_id), {})
     names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
@@ -190,7 +191,7 @@ def find(text: str) -> str:
         SpecError: none or several; names them.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs import registry
+    from ssrl_core.runs.queue import registry
 
     ids = [row["id"] for row in registry.list_runs()]
     fitting = [text] if text in ids else [run_id for run_id in ids if text and run_id.startswith(text)]

@@ -24,7 +24,7 @@ def register(commands: Any) -> None:
 
 
 def _sweep(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import sweeps
+    from ssrl_core.runs.queue import sweeps
     from ssrl_core.specs.sweep import load_sweep
 
     asked = sweeps.submit(load_sweep(args.spec), priority=args.priority, start=not args.no_start)
@@ -43,11 +43,11 @@ def _wait(run_ids: list[str]) -> None:
         Stopped: some were stopped.
     """
     from ssrl_core.errors import RunError, Stopped
-    from ssrl_core.runs import queue
+    from ssrl_core.runs.queue import submitting
 
     ends: dict[str, list[str]] = {"done": [], "failed": [], "stopped": []}
     for number, run_id in enumerate(run_ids, 1):
-        ends[queue.wait(run_id)].append(run_id)
+        ends[submitting.wait(run_id)].append(run_id)
         say(f"{number}/{len(run_ids)}  {run_id}  {progress_line(_state(run_id))}")
     if ends["failed"]:
         raise RunError(
@@ -58,8 +58,8 @@ def _wait(run_ids: list[str]) -> None:
 
 
 def _state(run_id: str) -> dict[str, Any]:
-    from ssrl_core.runs import registry
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import registry
 
     row = registry.require(run_id)
     return RunFolder(run_id).state() | {"state": row["state"], "reason": row["reason"]}

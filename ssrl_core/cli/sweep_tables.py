@@ -40,7 +40,7 @@ def _register_track(actions: Any) -> None:
 def _track(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.exports import tracking
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     return tracking.track(RunFolder(find(args.run_id)), args.to, args.out)
 
@@ -50,7 +50,7 @@ def _show_track(data: dict[str, Any]) -> str:
 
 
 def _table(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import summaries, tables
+    from ssrl_core.runs.queue import summaries, tables
 
     found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
     asked = [pair(text, where="runs table", remedy="Write seed=5.") for text in args.where]
@@ -72,14 +72,14 @@ def _plain(found: Any) -> list[dict[str, Any]]:
 
 
 def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs import sweeps
+    from ssrl_core.runs.queue import sweeps
 
     return sweeps.list_sweeps()
 
 
 def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs import summaries
+    from ssrl_core.runs.queue import summaries
 
     return summaries.differences([find(run_id) for run_id in args.run_ids])
 

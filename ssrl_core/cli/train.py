@@ -36,11 +36,11 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs import queue
+    from ssrl_core.runs.queue import submitting
     from ssrl_core.specs.run import load_run
 
     spec, after = load_run(args.spec), [find(text) for text in args.after]
-    asked = queue.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
+    asked = submitting.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked
     say(f"run {asked['id']}")
@@ -51,7 +51,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 def say_if_nobody_works() -> None:
     """Waiting without a worker could be for ever; say so."""
-    from ssrl_core.runs import coordinator
+    from ssrl_core.runs.worker import coordinator
 
     if not coordinator.is_alive():
         say("No worker is alive: start one with `python -m ssrl_core worker`.")
@@ -59,7 +59,7 @@ def say_if_nobody_works() -> None:
 
 def wait_saying(run_id: str) -> str:
     """Wait for a run and say on stderr how it goes; the last state."""
-    from ssrl_core.runs import queue
+    from ssrl_core.runs.queue import submitting
 
     said: dict[str, Any] = {"at": -1e9, "head": None}
 
@@ -69,7 +69,7 @@ def wait_saying(run_id: str) -> str:
             said.update(at=time.monotonic(), head=head)
             say(progress_line(state))
 
-    return queue.wait(run_id, on_change)
+    return submitting.wait(run_id, on_change)
 
 
 def progress_line(state: dict[str, Any]) -> str:
@@ -96,8 +96,8 @@ def results_or_raise(run_id: str, state: str) -> dict[str, Any] | None:
         Stopped: somebody stopped it.
     """
     from ssrl_core.errors import RunError, SpecError, Stopped
-    from ssrl_core.runs import registry
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import registry
 
     run = RunFolder(run_id)
     if state == "done":

@@ -45,8 +45,8 @@ def register(commands: Any) -> None:
 
 
 def _worker(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs import coordinator
-    from ssrl_core.runs.engines.settings import load_settings, save_settings
+    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.worker.engines.settings import load_settings, save_settings
 
     settings = load_settings(_changes(args))
     if args.keep:

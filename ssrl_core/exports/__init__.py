@@ -16,7 +16,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS
 
@@ -69,7 +69,7 @@ def _sentence(spec: RunSpec, metadata: dict[str, str]) -> str:
 
 def _data(spec: RunSpec) -> list[str]:
     """What is known of the image set, if it is still here."""
-    from ssrl_core.runs.rows import imageset_of
+    from ssrl_core.runs.folder.images import imageset_of
 
     try:
         images = imageset_of(spec)

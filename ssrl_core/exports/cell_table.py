@@ -11,7 +11,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 Array = np.ndarray[Any, Any]
 
@@ -55,7 +55,7 @@ def cell_table(run: RunFolder) -> CellTable:
     Raises:
         RunError: the embedding is not there (yet), or was not kept.
     """
-    from ssrl_core.runs.rows import imageset_of
+    from ssrl_core.runs.folder.images import imageset_of
 
     x, ids = run.embedding()
     if len(x) != len(ids):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.errors import DataError, RunError
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def encoder_path(run: RunFolder) -> Path:

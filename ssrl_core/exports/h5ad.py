@@ -10,7 +10,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.exports.cell_table import CellTable, cell_table
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def write(run: RunFolder, out: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from ssrl_core import stores
 from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 _OPSET = 18
 

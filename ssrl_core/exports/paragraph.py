@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS
 
@@ -135,7 +135,7 @@ def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
 
 
 def _images(spec: RunSpec) -> ImageSet | None:
-    from ssrl_core.runs.rows import imageset_of
+    from ssrl_core.runs.folder.images import imageset_of
 
     try:
         return imageset_of(spec)

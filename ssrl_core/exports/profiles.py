@@ -14,7 +14,7 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.errors import RunError
 from ssrl_core.exports.cell_table import CellTable, cell_table
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 _NAMES = {
     "plate": "Plate",

@@ -8,7 +8,7 @@ from typing import Any
 from ssrl_core import stores
 from ssrl_core.exports.encoder_file import check as check
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def write(run: RunFolder, out: Path) -> dict[str, Any]:

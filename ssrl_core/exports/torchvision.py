@@ -9,7 +9,7 @@ from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code, torchvision_name
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def write(run: RunFolder, out: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ssrl_core.exports.cell_table import cell_table
 from ssrl_core.exports.profiles import _written, well_profiles
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def write(run: RunFolder, out: Path) -> dict[str, Any]:

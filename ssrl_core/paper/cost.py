@@ -8,7 +8,7 @@ from typing import Any
 
 from ssrl_core.paper.evidence import Evidence, first_run, run_count
 from ssrl_core.paper.needs import NEEDED
-from ssrl_core.runs import estimate as estimates
+from ssrl_core.runs.worker import estimate as estimates
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
@@ -64,7 +64,7 @@ def _seconds(sweep: SweepSpec) -> tuple[float, bool]:
     spec = first_run(sweep)
     name = spec.dataset.name
     if name in image_sets.names() and image_sets.is_ready(name):
-        from ssrl_core.runs.rows import imageset_of
+        from ssrl_core.runs.folder.images import imageset_of
 
         found = estimates.estimate(spec, imageset_of(spec))
         return found.seconds, found.measured is not None

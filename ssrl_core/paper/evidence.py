@@ -12,7 +12,7 @@ import pandas as pd
 from ssrl_core.errors import SpecError
 from ssrl_core.paper import measures
 from ssrl_core.paper.item import Plan, Scale
-from ssrl_core.runs import registry, sweeps, tables
+from ssrl_core.runs.queue import registry, sweeps, tables
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
@@ -41,7 +41,7 @@ class Evidence:
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""
-        from ssrl_core.runs import sweep_files
+        from ssrl_core.runs.queue import sweep_files
 
         found = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
         return {name: sweep for name, sweep in found.items() if sweep_files.path_of(sweep).is_file()}

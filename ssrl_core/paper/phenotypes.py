@@ -7,13 +7,13 @@ import pandas as pd
 
 from ssrl_core.analysis.scores import ami
 from ssrl_core.paper.items.figure_4 import eta2
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 
 def explained(table: pd.DataFrame, label: str, k: int, truth: str) -> list[float]:
     """For each run with a label: AMI of its K clusters with a column of names, or eta² of a column of numbers."""
     from ssrl_core.datasets import store as image_sets
-    from ssrl_core.runs.clustering import stored_clusters
+    from ssrl_core.runs.evaluation.clustering import stored_clusters
 
     found = []
     for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():

@@ -11,7 +11,7 @@ from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.paper import running
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.yaml_files import dump_yaml
 
 

@@ -121,7 +121,7 @@ def _step(
 
 def queue(found: Evidence, *, start: bool = True) -> list[dict[str, Any]]:
     """Queue the sweeps of a plan; those that are there already are not made again."""
-    from ssrl_core.runs import sweeps
+    from ssrl_core.runs.queue import sweeps
 
     _fetch(found)
     return [sweeps.submit(spec, start=start) for spec in found.specs.values()]

@@ -8,7 +8,7 @@ from typing import Any
 def __getattr__(name: str) -> Any:
     """`results_table` and `classes_table` (C10), loaded when first used."""
     if name in ("results_table", "classes_table"):
-        from ssrl_core.runs import tables
+        from ssrl_core.runs.queue import tables
 
         return getattr(tables, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

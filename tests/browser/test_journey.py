@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.runs import coordinator, registry
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.worker import coordinator
 from tests.browsing import served, tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

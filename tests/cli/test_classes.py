@@ -8,7 +8,7 @@ from scipy import stats
 
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs import tables
+from ssrl_core.runs.queue import tables
 from tests.kit import make_imageset, make_run, make_sweep_table
 
 

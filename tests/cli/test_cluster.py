@@ -8,7 +8,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run
 
 

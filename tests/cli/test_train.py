@@ -12,8 +12,9 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs import coordinator, queue, registry
-from ssrl_core.runs.locks import Lock
+from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.worker import coordinator
 from tests.kit import ROOT, make_imageset, make_run
 
 SPEC = """
@@ -160,7 +161,7 @@ def test_waiting_ends_with_the_runs_own_end(run, spec, monkeypatch, state, code)
         on_change(now | {"state": state, "reason": None})
         return state
 
-    monkeypatch.setattr(queue, "wait", wait)
+    monkeypatch.setattr(submitting, "wait", wait)
     found, out, err = run("train", spec, "--no-start", "--wait", "--json")
     answer = document(out)
     assert found == code
@@ -174,7 +175,7 @@ def test_waiting_ends_with_the_runs_own_end(run, spec, monkeypatch, state, code)
 
 
 def test_waiting_without_a_worker_is_said(run, spec, monkeypatch):
-    monkeypatch.setattr(queue, "wait", lambda run_id, on_change=None: "done")
+    monkeypatch.setattr(submitting, "wait", lambda run_id, on_change=None: "done")
     assert "No worker is alive" in run("train", spec, "--no-start", "--wait")[2]
 
 

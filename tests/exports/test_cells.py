@@ -14,7 +14,7 @@ from ssrl_core.errors import RunError
 from ssrl_core.exports import EXPORTS, export
 from ssrl_core.exports.cell_table import cell_table
 from ssrl_core.exports.profiles import profiles, well_profiles
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run, missing
 from tests.screen_kit import make_screen_run
 

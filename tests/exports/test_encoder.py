@@ -21,7 +21,7 @@ from ssrl_core.exports.loading import loading_code
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.encoders import load_encoder, save_encoder
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_run, missing
 
 

@@ -12,7 +12,7 @@ import pytest
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
 from ssrl_core.exports import tracking
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_run
 
 

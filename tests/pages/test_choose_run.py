@@ -3,10 +3,10 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import choose_run
+from pages.ui.runs import choosing
 from ssrl_core import stores
-from ssrl_core.runs import composed, finding, registry
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import composed, finding, registry
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
 from tests.paging import text_of
@@ -17,9 +17,9 @@ FLIPPED = {"name": "flipped-twice", "steps": [{"transform": "horizontal_flip"}]}
 def script():
     import streamlit as st
 
-    from pages.ui import choose_run
+    from pages.ui.runs import choosing
 
-    st.caption(choose_run.choose_run(usable=choose_run.has_embedding))
+    st.caption(choosing.choose_run(usable=choosing.has_embedding))
 
 
 def opened(**address) -> AppTest:
@@ -64,11 +64,11 @@ def test_of_many_the_newest_are_listed_and_little_is_sent():
     ids = many(300)
     test = opened()
     box = test.selectbox(key="choose-run")
-    assert len(box.options) == choose_run.MOST
+    assert len(box.options) == choosing.MOST
     assert test.caption[0].value == ids[0]
     assert not test.text_input  # nothing of the search before it is opened
     assert len(box.proto.SerializeToString()) < 5_000
-    assert len(set(box.options)) == choose_run.MOST  # runs that read the same are told apart
+    assert len(set(box.options)) == choosing.MOST  # runs that read the same are told apart
 
 
 def test_any_run_is_found_by_its_words_and_taken():
@@ -80,14 +80,14 @@ def test_any_run_is_found_by_its_words_and_taken():
         assert not test.exception
         assert test.caption[0].value == wanted
         assert test.query_params["run"] == wanted
-        assert len(test.selectbox(key="choose-run").options) <= choose_run.MOST + 1
+        assert len(test.selectbox(key="choose-run").options) <= choosing.MOST + 1
         assert not test.text_input  # it is closed
 
 
 def test_a_search_offers_few_and_says_when_there_is_nothing():
     many(300)
     test = searched(opened(), "many seed:3")
-    assert len([button for button in test.button if button.key.startswith("take-run-")]) == choose_run._FOUND
+    assert len([button for button in test.button if button.key.startswith("take-run-")]) == choosing._FOUND
     assert "more words find others" in text_of(test)
     test = searched(test, "nothing-like-it")
     assert not [button for button in test.button if button.key.startswith("take-run-")]
@@ -106,7 +106,7 @@ def test_a_link_opens_a_run_that_is_not_in_the_list():
 def test_runs_without_an_embedding_are_offered_only_where_there_are_no_others():
     bare, kept = (make_run(spec={"seed": s}, seed=s).name for s in (1, 2))
     (RunFolder(bare).path / "embedding.npy").unlink()
-    assert opened().selectbox(key="choose-run").options == [choose_run.words_of(choose_run.trained())[kept]]
+    assert opened().selectbox(key="choose-run").options == [choosing.words_of(choosing.trained())[kept]]
     assert opened(run=bare).caption[0].value == bare
     (RunFolder(kept).path / "embedding.npy").unlink()
     assert opened().caption[0].value in (bare, kept)

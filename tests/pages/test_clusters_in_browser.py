@@ -10,7 +10,7 @@ from PIL import Image
 
 from ssrl_core.analysis.selection import inside
 from ssrl_core.datasets import store
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.browsing import served, tab
 from tests.kit import make_imageset, make_run
 

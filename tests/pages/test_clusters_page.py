@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cluster_files, cluster_names, cluster_selection_files, cluster_state
-from pages.ui.cluster_choice import Choice
-from pages.ui.cluster_names import cluster_facet, names_of
-from pages.ui.cluster_scene import clusters_of, facet, load_scene, scores_of, stamp_of
-from pages.ui.cluster_state import Selected
-from pages.ui.cluster_table import csv, parquet
+from pages.ui.clusters import files, selection_files, state
+from pages.ui.clusters import names as cluster_names
+from pages.ui.clusters.choice import Choice
+from pages.ui.clusters.names import cluster_facet, names_of
+from pages.ui.clusters.scene import clusters_of, facet, load_scene, scores_of, stamp_of
+from pages.ui.clusters.state import Selected
+from pages.ui.clusters.table import csv, parquet
 from ssrl_core import stores
-from ssrl_core.runs import selections
+from ssrl_core.runs.folder import selections
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
 
@@ -174,40 +175,40 @@ def test_an_image_in_focus_is_shown_with_what_is_known_of_it(scene):
 
 def test_what_is_done_on_the_map_becomes_the_selection(scene, monkeypatch):
     session: dict = {}
-    monkeypatch.setattr(cluster_state.st, "session_state", session)
+    monkeypatch.setattr(state.st, "session_state", session)
     points = scene.layouts["pca"][0].astype(float)
     colour = facet(scene, clusters_of(scene, 3), "cluster")
     low, high = points.min(0) - 1, points.max(0) + 1
     around = [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
     outline = {"kind": "lasso", "outline": around, "how": "new", "hidden": []}
-    cluster_state.on_map(scene, points, colour, outline)
-    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids)
-    cluster_state.on_map(scene, points, colour, outline | {"hidden": [0], "kind": "box"})
-    now = cluster_state.selected(scene.images)
+    state.on_map(scene, points, colour, outline)
+    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids)
+    state.on_map(scene, points, colour, outline | {"hidden": [0], "kind": "box"})
+    now = state.selected(scene.images)
     assert now.words == "inside the box"
     assert len(now.image_ids) == (clusters_of(scene, 3).ids != 0).sum()
-    cluster_state.on_map(scene, points, colour, {"kind": "point", "row": 2})
-    now = cluster_state.selected(scene.images)
+    state.on_map(scene, points, colour, {"kind": "point", "row": 2})
+    now = state.selected(scene.images)
     assert now.focus == scene.ids[2]
     assert len(now.image_ids)
-    assert not len(cluster_state.selected("another run").image_ids)
-    cluster_state.on_map(scene, points, colour, {"kind": "group", "group": 1, "how": "new"})
-    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[colour.codes == 1])
-    cluster_state.on_map(scene, points, colour, {"kind": "group", "group": 2, "how": "add"})
-    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[colour.codes >= 1])
-    cluster_state.on_map(scene, points, colour, {"kind": "clear"})
-    assert not len(cluster_state.selected(scene.images).image_ids)
+    assert not len(state.selected("another run").image_ids)
+    state.on_map(scene, points, colour, {"kind": "group", "group": 1, "how": "new"})
+    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[colour.codes == 1])
+    state.on_map(scene, points, colour, {"kind": "group", "group": 2, "how": "add"})
+    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[colour.codes >= 1])
+    state.on_map(scene, points, colour, {"kind": "clear"})
+    assert not len(state.selected(scene.images).image_ids)
 
 
 def test_a_click_on_a_strip_picks_an_image_or_a_whole_cluster(scene, monkeypatch):
-    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    monkeypatch.setattr(state.st, "session_state", {})
     ids = clusters_of(scene, 3).ids
-    cluster_state.on_gallery(scene, ids, {"kind": "head", "name": "1"})
-    np.testing.assert_array_equal(cluster_state.selected(scene.images).image_ids, scene.ids[ids == 1])
-    cluster_state.on_gallery(scene, ids, {"kind": "image", "id": int(scene.ids[0])})
-    assert cluster_state.selected(scene.images).focus == scene.ids[0]
-    cluster_state.on_gallery(scene, ids, {"kind": "image", "id": 10**6})
-    assert cluster_state.selected(scene.images).focus == scene.ids[0]
+    state.on_gallery(scene, ids, {"kind": "head", "name": "1"})
+    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[ids == 1])
+    state.on_gallery(scene, ids, {"kind": "image", "id": int(scene.ids[0])})
+    assert state.selected(scene.images).focus == scene.ids[0]
+    state.on_gallery(scene, ids, {"kind": "image", "id": 10**6})
+    assert state.selected(scene.images).focus == scene.ids[0]
 
 
 def test_scores_of_a_k_that_was_not_evaluated_are_computed(scene):
@@ -270,8 +271,8 @@ def test_an_empty_embedding_is_said():
 
 
 def test_a_named_cluster_is_named_everywhere(scene):
-    from ssrl_core.runs import marks
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(scene.run_id)
     marks.mark(run, 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
@@ -289,8 +290,8 @@ def test_a_named_cluster_is_named_everywhere(scene):
 
 
 def test_a_rename_can_be_undone(scene, monkeypatch):
-    from ssrl_core.runs import marks
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     monkeypatch.setattr(cluster_names.st, "session_state", {})
     clustering = clusters_of(scene, 3)
@@ -305,8 +306,8 @@ def test_a_rename_can_be_undone(scene, monkeypatch):
 
 
 def test_tagged_images_can_be_selected_again(scene):
-    from ssrl_core.runs import marks
-    from ssrl_core.runs.folder import RunFolder
+    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder.run_folder import RunFolder
 
     marks.tag(RunFolder(scene.run_id), 0, "odd ones", [int(i) for i in scene.ids[:4]])
     test = page(scene.run_id)
@@ -316,7 +317,7 @@ def test_tagged_images_can_be_selected_again(scene):
 
 def test_measured_images_colour_the_map_and_tell_clusters_apart():
     from ssrl_core.datasets import store
-    from ssrl_core.runs import descriptors
+    from ssrl_core.runs.evaluation import descriptors
 
     folder = make_run(n=60)
     test = page(folder.name)
@@ -330,17 +331,17 @@ def test_measured_images_colour_the_map_and_tell_clusters_apart():
 def test_the_figures_of_a_run_have_captions_that_say_what_they_show(scene):
     clustering = clusters_of(scene, 3)
     choice, names = Choice("pca", "cluster", 3), names_of(scene, clustering, 3)
-    assert "found in the embedding and not on the map" in cluster_files.map_caption(scene, clustering, choice, {})
-    assert cluster_files.map_of(scene, clustering, choice, names, "svg").startswith(b"<?xml")
-    assert cluster_files.galleries_of(scene, clustering, choice, names, "pdf").startswith(b"%PDF")
+    assert "found in the embedding and not on the map" in files.map_caption(scene, clustering, choice, {})
+    assert files.map_of(scene, clustering, choice, names, "svg").startswith(b"<?xml")
+    assert files.galleries_of(scene, clustering, choice, names, "pdf").startswith(b"%PDF")
     scores = {k: scores_of(scene, k) for k in (3, 4)}
-    assert cluster_files.scores_of(scene, scores, 3, "svg").startswith(b"<?xml")
+    assert files.scores_of(scene, scores, 3, "svg").startswith(b"<?xml")
 
 
 def test_a_selection_is_taken_home_as_figures(scene):
     chosen = np.arange(60) < 7
     names = names_of(scene, clusters_of(scene, 3), 3)
-    assert cluster_selection_files.images_of(scene, chosen, "inside the box", "pdf").startswith(b"%PDF")
+    assert selection_files.images_of(scene, chosen, "inside the box", "pdf").startswith(b"%PDF")
     of = (scene, clusters_of(scene, 3), names, chosen)
-    assert cluster_selection_files.counts_of(*of, "inside the box", "kind", "svg").startswith(b"<?xml")
-    assert cluster_selection_files.table_of(*of, "kind")["selected"].sum() == 7
+    assert selection_files.counts_of(*of, "inside the box", "kind", "svg").startswith(b"<?xml")
+    assert selection_files.table_of(*of, "kind")["selected"].sum() == 7

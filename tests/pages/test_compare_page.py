@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import compare_files, compare_matrix, compare_recipes, compare_scene, compare_splits
-from pages.ui.cluster_state import Selected, selected
-from pages.ui.compare_maps import MOVED, OF_A, colours, told
-from pages.ui.compare_numbers import compared
+from pages.ui.clusters.state import Selected, selected
+from pages.ui.compare import files, matrix, recipes, scene, splits
+from pages.ui.compare.maps import MOVED, OF_A, colours, told
+from pages.ui.compare.numbers import compared
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs import baseline, marks, over_seeds
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.evaluation import baseline, over_seeds
+from ssrl_core.runs.folder import marks
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
 
@@ -32,7 +33,7 @@ def runs():
 
 @pytest.fixture
 def pair(runs):
-    return compare_scene.open_pair(*runs, (3, 4))
+    return scene.open_pair(*runs, (3, 4))
 
 
 def test_without_runs_the_page_says_so():
@@ -68,40 +69,40 @@ def test_runs_on_other_images_are_not_offered(runs):
 
 
 def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
-    from pages.ui import cluster_state
+    from pages.ui.clusters import state
 
-    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    monkeypatch.setattr(state.st, "session_state", {})
     a, b = pair.clusters
     for event, chosen in (
         ({"kind": "cell", "row": 1, "column": 2}, (a == 1) & (b == 2)),
         ({"kind": "row", "row": 0}, a == 0),
         ({"kind": "column", "column": 3}, b == 3),
     ):
-        compare_matrix.on_matrix(pair, event)
+        matrix.on_matrix(pair, event)
         np.testing.assert_array_equal(selected(pair.a.scene.images).image_ids, pair.ids[chosen])
 
 
 def test_every_figure_is_taken_home_with_its_caption(runs, pair):
     for draw in (
-        lambda kind: compare_files.map_of(pair, pair.b, OF_A, kind),
-        lambda kind: compare_files.matrix_of(pair, kind),
-        lambda kind: compare_files.moved_of(pair, kind),
+        lambda kind: files.map_of(pair, pair.b, OF_A, kind),
+        lambda kind: files.matrix_of(pair, kind),
+        lambda kind: files.moved_of(pair, kind),
     ):
         assert draw("svg").startswith(b"<?xml")
-    table = compare_files.contingency_table(pair)
+    table = files.contingency_table(pair)
     assert table.shape == (3, 5)
     assert table.drop(columns="cluster").to_numpy().sum() == 60
 
 
 def test_matched_clusters_lie_on_the_diagonal():
     table = np.array([[0, 9, 1], [8, 0, 0], [1, 1, 7]])
-    order = compare_matrix.order_of(table)
+    order = matrix.order_of(table)
     assert np.trace(table[:, order]) == 24
 
 
 def test_the_matrix_has_every_cluster_even_an_empty_one(pair):
-    assert compare_matrix.contingency_of(pair).shape == (3, 4)
-    assert compare_matrix.contingency_of(pair).sum() == 60
+    assert matrix.contingency_of(pair).shape == (3, 4)
+    assert matrix.contingency_of(pair).sum() == 60
 
 
 def test_clusters_of_one_side_colour_the_other(pair):
@@ -121,14 +122,14 @@ def test_the_numbers_are_those_of_the_shared_images(pair):
 def test_names_given_in_one_run_are_there_in_the_other(runs):
     first = RunFolder(runs[0])
     marks.mark(first, 0, "clusters_kmeans_k3_s0", 0, name="diagonals")
-    pair = compare_scene.open_pair(*runs, (3, 3))
+    pair = scene.open_pair(*runs, (3, 3))
     assert pair.a.names.title(0) == "diagonals"
     assert "diagonals" in [pair.b.names.title(c) for c in range(3)]
 
 
 def test_differences_of_two_specs_are_listed(runs):
     first, second = (RunFolder(run).spec() for run in runs)
-    assert compare_recipes.differences(first, second) == ["epochs 2, 5"]
+    assert recipes.differences(first, second) == ["epochs 2, 5"]
 
 
 def test_a_selection_is_seen_from_both_sides(runs, pair):
@@ -189,14 +190,14 @@ def test_a_link_selects_on_both_maps(runs, pair):
 
 
 def test_what_one_separates_and_the_other_does_not_is_shown_and_selected(runs, monkeypatch):
-    from pages.ui import cluster_state
+    from pages.ui.clusters import state
 
     text = text_of(page(runs[0], "same", ka=3, kb=6))
     assert "B separates what A puts together." in text
-    pair = compare_scene.open_pair(runs[0], "same", (3, 6))
-    monkeypatch.setattr(cluster_state.st, "session_state", {})
+    pair = scene.open_pair(runs[0], "same", (3, 6))
+    monkeypatch.setattr(state.st, "session_state", {})
     a, b = pair.clusters
     part = int(np.bincount(b[a == 0]).argmax())
-    compare_splits._picked(pair, pair.b, {"kind": "head", "name": f"0:{part}"})
+    splits._picked(pair, pair.b, {"kind": "head", "name": f"0:{part}"})
     chosen = selected(pair.a.scene.images)
     np.testing.assert_array_equal(chosen.image_ids, pair.ids[(a == 0) & (b == part)])

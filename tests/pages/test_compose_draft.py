@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pages.ui import compose_controls, compose_draft, compose_files
-from pages.ui.compose_step import card_label, new_step
+from pages.ui.compose import controls, files
+from pages.ui.compose import draft as compose_draft
+from pages.ui.compose.step import card_label, new_step
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, dump, load, preset_names
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -46,10 +47,10 @@ def test_a_refused_edit_leaves_the_draft_as_it_was():
 def test_every_preset_survives_the_address_and_both_file_forms(name):
     composition = load(name)
     assert compose_draft.from_token(compose_draft.to_token(composition)) == composition
-    for text in (dump(composition), compose_files.as_json(composition)):
-        read, note = compose_files.read_file(text.encode())
+    for text in (dump(composition), files.as_json(composition)):
+        read, note = files.read_file(text.encode())
         assert (read, note) == (composition, "")
-        assert text in (dump(read), compose_files.as_json(read))
+        assert text in (dump(read), files.as_json(read))
 
 
 @pytest.mark.parametrize("token", ["", "!!!", "eJyrVk", compose_draft.to_token(Composition("a"))[:-9]])
@@ -59,11 +60,11 @@ def test_a_damaged_token_is_a_message(token):
 
 
 def test_a_foreign_file_is_read_and_the_loss_of_its_comments_is_said():
-    read, note = compose_files.read_file(b"# mine\nname: mine\nsteps: [{transform: invert}]\n")
+    read, note = files.read_file(b"# mine\nname: mine\nsteps: [{transform: invert}]\n")
     assert read.steps == (Step("invert"),)
     assert "Comments" in note
     with pytest.raises(SpecError, match="UTF-8"):
-        compose_files.read_file(b"\xff\xfe\x00")
+        files.read_file(b"\xff\xfe\x00")
 
 
 @pytest.mark.parametrize("name", [*TRANSFORMS, "choice"])
@@ -75,7 +76,7 @@ def test_a_new_card_says_its_name_once(name):
 
 @pytest.mark.parametrize("row", [p for t in TRANSFORMS.values() for p in t.parameters if p.kind in ("range", "number")])
 def test_a_sliders_stops_hold_the_default_and_reach_it(row):
-    low, top, step = compose_controls.scale(row, row.default)
+    low, top, step = controls.scale(row, row.default)
     for value in row.default if isinstance(row.default, tuple) else (row.default,):
         assert low <= value <= top
         if not row.log:
@@ -84,7 +85,7 @@ def test_a_sliders_stops_hold_the_default_and_reach_it(row):
 
 def test_an_exact_value_makes_the_slider_fine_enough():
     row = TRANSFORMS["color_jitter"].parameter("hue")
-    _, _, step = compose_controls.scale(row, 0.125)
+    _, _, step = controls.scale(row, 0.125)
     assert abs(0.125 / step - round(0.125 / step)) < 1e-6
-    _, top, _ = compose_controls.scale(TRANSFORMS["gaussian_blur"].parameter("sigma"), (0.1, 30.0))
+    _, top, _ = controls.scale(TRANSFORMS["gaussian_blur"].parameter("sigma"), (0.1, 30.0))
     assert top == 30.0

@@ -3,8 +3,8 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import compose_controls, compose_files
-from pages.ui.compose_draft import Draft
+from pages.ui.compose import controls, files
+from pages.ui.compose.draft import Draft
 from ssrl_core.specs.composition import load, saved_names
 from ssrl_core.specs.transforms import TRANSFORMS
 from tests.kit import ROOT, make_imageset
@@ -113,13 +113,13 @@ def _edit(page: AppTest, uid: int, row) -> None:
         page.get("button_group")  # segmented controls have no setter for keys here: set the state as the browser does
         return
     if row.kind == "range" and row.log:
-        stops = compose_controls.log_stops(row, before)
+        stops = controls.log_stops(row, before)
         page.select_slider(key=f"{key}-0").set_value((stops[3], stops[-4])).run()
     elif row.kind == "range":
-        low, top, step = compose_controls.scale(row, before)
+        low, top, step = controls.scale(row, before)
         page.slider(key=key).set_value((max(low + step, row.low), top)).run()
     elif row.kind in ("amplitude", "number", "fill"):
-        low, top, step = compose_controls.scale(row, before)
+        low, top, step = controls.scale(row, before)
         page.slider(key=key).set_value(min(low + 3 * step, top)).run()
     assert draft_of(page).step(uid)[row.name] != before
 
@@ -341,7 +341,7 @@ def test_a_bad_file_keeps_the_draft(page, monkeypatch):
 
     kept = draft_of(page).composition
     state = {"compose-upload": Upload, "compose-draft": draft_of(page)}
-    monkeypatch.setattr(compose_files.st, "session_state", state)
-    compose_files._open_upload()
+    monkeypatch.setattr(files.st, "session_state", state)
+    files._open_upload()
     assert state["compose-draft"].composition == kept
     assert "hue must be in 0..0.5, got 0.9" in str(state["compose-said-upload"])

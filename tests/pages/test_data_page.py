@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import data_facts, data_import, data_samples
+from pages.ui.data import facts, importing, samples
 from ssrl_core import stores
 from ssrl_core.datasets import fetching, peeking, store
 from ssrl_core.datasets.channels import changed
@@ -216,9 +216,9 @@ def test_a_set_is_deleted_after_it_is_asked_again(page):
 
 
 def test_suggested_names_are_free():
-    assert data_import.free_name("My Cells") == "my-cells"
+    assert importing.free_name("My Cells") == "my-cells"
     store.create("my-cells", np.zeros((1, 1, 4, 4), np.uint8), pd.DataFrame(index=range(1)))
-    assert data_import.free_name("My Cells") == "my-cells-2"
+    assert importing.free_name("My Cells") == "my-cells-2"
 
 
 def test_label_columns_are_found_without_reading_pixels(tmp_path):
@@ -237,24 +237,24 @@ def test_label_columns_are_found_without_reading_pixels(tmp_path):
 
 def test_counts_of_classes_add_up_to_the_split():
     made = make_imageset(60)
-    counts = data_facts.class_counts(made)
+    counts = facts.class_counts(made)
     assert counts.sum(axis=0).tolist() == list(made.split_counts.values())
-    assert data_samples.number(1_234_567) == "1\u202f234\u202f567"
+    assert samples.number(1_234_567) == "1\u202f234\u202f567"
 
 
 def test_cells_are_shown_small_images_large_and_large_ones_small():
     for side, shown in ((8, 56), (28, 56), (32, 64), (68, 68), (500, 144)):
         made = make_imageset(3, side=side, name=f"s{side}")
-        assert data_samples.cell_size(made) == (shown, shown)
+        assert samples.cell_size(made) == (shown, shown)
 
 
 def form() -> AppTest:
     """What the import dialog holds; AppTest knows no dialogs that rerun by themselves."""
 
     def script():
-        from pages.ui import data_import
+        from pages.ui.data import importing
 
-        data_import.form()
+        importing.form()
 
     return AppTest.from_function(script, default_timeout=60).run()
 

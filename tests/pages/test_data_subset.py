@@ -14,9 +14,9 @@ from tests.screen_kit import make_screen
 
 
 def _form() -> None:
-    from pages.ui import data_subset
+    from pages.ui.data import subset
 
-    data_subset.form("kit")
+    subset.form("kit")
 
 
 def opened(**keys) -> AppTest:

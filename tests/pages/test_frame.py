@@ -6,7 +6,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import frame
+from pages.ui.kit import frame
 from ssrl_core.errors import RunError, SpecError
 from tests.kit import ROOT, make_imageset, make_run
 
@@ -26,7 +26,7 @@ def test_guard_shows_an_error_in_its_own_words_and_the_page_goes_on():
     def script():
         import streamlit as st
 
-        from pages.ui import frame
+        from pages.ui.kit import frame
         from ssrl_core.errors import SpecError
 
         with frame.guard():
@@ -46,7 +46,7 @@ def test_guard_lets_a_bug_show_itself():
 
 def test_a_failed_run_is_an_error_and_a_mistake_a_warning():
     def script():
-        from pages.ui import frame
+        from pages.ui.kit import frame
         from ssrl_core.errors import RunError, SpecError
 
         frame.show_error(RunError("the run failed"))
@@ -63,7 +63,7 @@ def test_empty_state_stops_the_page():
     def script():
         import streamlit as st
 
-        from pages.ui import frame
+        from pages.ui.kit import frame
 
         frame.empty("Nothing here.", button="Go", page="pages/nowhere.py")
         st.caption("never")
@@ -121,9 +121,9 @@ def test_the_address_chooses_and_survives_another_page():
     def script():
         import streamlit as st
 
-        from pages.ui import choose
+        from pages.ui.kit import choices
 
-        st.caption(choose.choose_dataset(default="first"))
+        st.caption(choices.choose_dataset(default="first"))
 
     test = AppTest.from_function(script, default_timeout=30)
     test.query_params["dataset"] = "second"
@@ -144,9 +144,9 @@ def test_choose_run_offers_finished_runs_and_shows_an_empty_state_without():
     def script():
         import streamlit as st
 
-        from pages.ui import choose_run
+        from pages.ui.runs import choosing
 
-        st.caption(choose_run.choose_run())
+        st.caption(choosing.choose_run())
 
     assert "No finished runs yet." in text_of(run_script(script))
     done = make_run()
@@ -186,10 +186,10 @@ def test_a_set_that_cannot_be_fetched_is_tried_again_only_when_asked(monkeypatch
     monkeypatch.setattr(store, "load", refuse)
 
     def script():
-        from pages.ui import choose, frame
+        from pages.ui.kit import choices, frame
 
         with frame.guard():
-            choose.open_imageset("cifar10")
+            choices.open_imageset("cifar10")
 
     test = run_script(script)
     assert "no network" in test.warning[0].value
@@ -203,8 +203,8 @@ def test_a_set_that_is_made_on_first_use_opens():
     def script():
         import streamlit as st
 
-        from pages.ui import choose
+        from pages.ui.kit import choices
 
-        st.caption(str(choose.open_imageset("digits").count))
+        st.caption(str(choices.open_imageset("digits").count))
 
     assert run_script(script).caption[0].value == "1797"

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pages.ui import map_address
-from pages.ui.map_address import View, view_of
-from pages.ui.map_facets import groups
+from pages.ui.map import address as map_address
+from pages.ui.map.address import View, view_of
+from pages.ui.map.facets import groups
 
 
 class Query(dict):

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui import map_pictures, map_wire
-from pages.ui.map_view import combined, enclosed
+from pages.ui.map import pictures, wire
+from pages.ui.map.view import combined, enclosed
 from ssrl_core.errors import SpecError
 from ssrl_core.figures.colours import palette
 from tests.kit import make_imageset
@@ -17,11 +17,11 @@ from tests.kit import make_imageset
 
 def block(points, image_ids=None):
     ids = np.arange(len(points)) if image_ids is None else image_ids
-    return map_wire.unpack(map_wire.pack_places(np.asarray(points, float), image_ids=ids, name="l"))
+    return wire.unpack(wire.pack_places(np.asarray(points, float), image_ids=ids, name="l"))
 
 
 def told(facet):
-    return map_wire.unpack(map_wire.pack_facet(facet, name="f"))
+    return wire.unpack(wire.pack_facet(facet, name="f"))
 
 
 def test_places_come_back_within_one_step_of_the_grid():
@@ -49,7 +49,7 @@ def test_no_points_lost_points_and_equal_points_are_packed(points):
 @pytest.mark.parametrize(("names", "kind"), [(10, "uint8"), (254, "uint8"), (255, "uint16"), (400, "uint16")])
 def test_groups_take_one_byte_while_they_can(names, kind):
     codes = np.arange(-1, names)
-    header, parts = told(map_wire.groups("g", codes, [str(i) for i in range(names)]))
+    header, parts = told(wire.groups("g", codes, [str(i) for i in range(names)]))
     assert header["sections"]["codes"][2] == kind
     assert parts["codes"][0] == np.iinfo(kind).max
     assert parts["codes"][1:].tolist() == list(range(names))
@@ -75,15 +75,15 @@ def test_ids_take_as_few_bytes_as_they_can(ids, kind):
 
 def test_a_selection_among_a_million_points_is_small():
     chosen = np.arange(1_000_000) % 3 == 0
-    data = map_wire.pack_map(places="p", facets=["f"], pictures="", selected=chosen)
+    data = wire.pack_map(places="p", facets=["f"], pictures="", selected=chosen)
     assert len(data) < 126_000
-    _, parts = map_wire.unpack(data)
+    _, parts = wire.unpack(data)
     assert (np.unpackbits(parts["selected"], bitorder="little")[:1_000_000] == chosen).all()
 
 
 def test_every_section_starts_on_a_multiple_of_four():
-    data = map_wire.pack({"a": "ü"}, {"x": np.arange(3, dtype=np.uint8), "y": b"12345", "z": np.arange(2, dtype="f4")})
-    header, parts = map_wire.unpack(data)
+    data = wire.pack({"a": "ü"}, {"x": np.arange(3, dtype=np.uint8), "y": b"12345", "z": np.arange(2, dtype="f4")})
+    header, parts = wire.unpack(data)
     assert all(start % 4 == 0 for start, _, _ in header["sections"].values())
     assert (4 + int.from_bytes(data[:4], "little")) % 4 == 0
     assert parts["y"] == b"12345"
@@ -93,29 +93,29 @@ def test_every_section_starts_on_a_multiple_of_four():
 def test_a_million_points_with_cluster_label_and_a_scale_take_less_than_twelve_megabytes():
     n = 1_000_000
     rng = np.random.default_rng(0)
-    places = map_wire.pack_places(rng.normal(size=(n, 2)), image_ids=np.arange(n), name="l")
-    group = map_wire.pack_facet(map_wire.groups("g", np.zeros(n), ["a"]), name="g")
-    scale = map_wire.pack_facet(map_wire.Facet("v", values=rng.normal(size=n)), name="v")
+    places = wire.pack_places(rng.normal(size=(n, 2)), image_ids=np.arange(n), name="l")
+    group = wire.pack_facet(wire.groups("g", np.zeros(n), ["a"]), name="g")
+    scale = wire.pack_facet(wire.Facet("v", values=rng.normal(size=n)), name="v")
     assert len(places) + 2 * len(group) + len(scale) < 12e6
 
 
 def test_columns_become_groups_or_a_scale():
-    numbers = map_wire.facet_of("ink", pd.Series(np.linspace(0, 1, 50)))
+    numbers = wire.facet_of("ink", pd.Series(np.linspace(0, 1, 50)))
     assert numbers.codes is None
     assert numbers.values.dtype == np.float32
-    dose = map_wire.facet_of("dose", pd.Series([0.1, 10.0, 3.0, None]))
+    dose = wire.facet_of("dose", pd.Series([0.1, 10.0, 3.0, None]))
     assert dose.names == ("0.1", "3", "10")
     assert dose.codes.tolist() == [0, 2, 1, -1]
-    words = map_wire.facet_of("drug", pd.Series(["b", "a", None, "b"]))
+    words = wire.facet_of("drug", pd.Series(["b", "a", None, "b"]))
     assert words.names == ("a", "b")
     assert words.codes.tolist() == [1, 0, -1, 1]
     assert words.colours == tuple(palette(2))
-    assert map_wire.facet_of("flag", pd.Series([True, False, True])).names == ("False", "True")
+    assert wire.facet_of("flag", pd.Series([True, False, True])).names == ("False", "True")
 
 
 def test_more_than_two_hundred_groups_keep_the_largest():
     column = pd.Series([f"g{i}" for i in range(300) for _ in range(2 if i < 199 else 1)])
-    facet = map_wire.facet_of("many", column)
+    facet = wire.facet_of("many", column)
     assert len(facet.names) == 200
     assert facet.names[-1] == "other"
     assert (facet.codes == 199).sum() == 101
@@ -123,7 +123,7 @@ def test_more_than_two_hundred_groups_keep_the_largest():
 
 def test_a_scale_leaves_out_its_outliers_and_marks_what_is_missing():
     values = np.concatenate([np.linspace(0, 1, 200), [1e6, np.nan]]).astype(np.float32)
-    header, parts = told(map_wire.Facet("v", values=values))
+    header, parts = told(wire.Facet("v", values=values))
     assert header["high"] < 2
     assert header["missing"] == 1
     assert parts["values"][-2] == np.float32(1e6)
@@ -152,10 +152,10 @@ def test_a_selection_grows_and_shrinks():
 def test_thumbnails_are_those_of_their_rows():
     imageset = make_imageset(30, c=3, side=20, classes=3)
     ids = np.array([4, 17, 2, 29])
-    header, parts = map_wire.unpack(map_pictures.pictures_block(imageset, ids, "n"))
+    header, parts = wire.unpack(pictures.pictures_block(imageset, ids, "n"))
     sheet = np.asarray(Image.open(io.BytesIO(parts["file"])).convert("RGB")).astype(int)
     (w, h), columns = header["side"], header["columns"]
-    expected = map_pictures.thumbnails(imageset, ids, (h, w)).astype(int)
+    expected = pictures.thumbnails(imageset, ids, (h, w)).astype(int)
     for place in range(4):
         top, left = place // columns * h, place % columns * w
         assert np.abs(sheet[top : top + h, left : left + w] - expected[place]).mean() < 4
@@ -165,7 +165,7 @@ def test_thumbnails_are_those_of_their_rows():
     ("count", "shape"), [(10, (28, 28)), (10_000, (196, 196)), (25_000, (68, 40)), (1, (3000, 10))]
 )
 def test_all_thumbnails_fit_into_one_image_a_browser_can_hold(count, shape):
-    height, width = map_pictures.sheet_side(count, *shape)
+    height, width = pictures.sheet_side(count, *shape)
     assert height * width * count < 20_000_000
     assert height <= shape[0]
     assert abs(height / width - shape[0] / shape[1]) < 0.1 * shape[0] / shape[1] or min(height, width) == 1
@@ -173,22 +173,22 @@ def test_all_thumbnails_fit_into_one_image_a_browser_can_hold(count, shape):
 
 def test_some_thumbnails_are_sent_with_their_rows():
     imageset = make_imageset(30)
-    header, parts = map_wire.unpack(map_pictures.some_pictures(imageset, np.arange(10, 20), "n", [3, 9, 44, -1]))
+    header, parts = wire.unpack(pictures.some_pictures(imageset, np.arange(10, 20), "n", [3, 9, 44, -1]))
     assert header["rows"] == [3, 9]
     sheet = np.asarray(Image.open(io.BytesIO(parts["file"])).convert("RGB")).astype(int)
-    expected = map_pictures.thumbnails(imageset, np.array([13, 19]), (16, 16)).astype(int)
+    expected = pictures.thumbnails(imageset, np.array([13, 19]), (16, 16)).astype(int)
     assert np.abs(sheet[:16, :16] - expected[0]).mean() < 4
-    assert map_pictures.some_pictures(imageset, np.arange(10), "n", [99]) is None
+    assert pictures.some_pictures(imageset, np.arange(10), "n", [99]) is None
 
 
 def test_too_many_images_are_not_sent(monkeypatch):
-    monkeypatch.setattr(map_pictures, "MOST_IMAGES", 5)
-    assert map_pictures.pictures_block(make_imageset(12), np.arange(6), "n") is None
-    assert map_pictures.pictures_block(make_imageset(12, name="other"), np.arange(0), "n") is None
+    monkeypatch.setattr(pictures, "MOST_IMAGES", 5)
+    assert pictures.pictures_block(make_imageset(12), np.arange(6), "n") is None
+    assert pictures.pictures_block(make_imageset(12, name="other"), np.arange(0), "n") is None
 
 
 @pytest.mark.parametrize(("noise", "colour", "mime"), [(0, 1, "image/png"), (90, 3, "image/jpeg")])
 def test_pictures_are_exact_where_that_is_cheap(noise, colour, mime):
     rng = np.random.default_rng(0)
     rgb = (rng.integers(0, noise + 1, (900, 900, colour)) * np.ones(3, int)).astype(np.uint8)
-    assert map_pictures.encode(rgb)[1] == mime
+    assert pictures.encode(rgb)[1] == mime

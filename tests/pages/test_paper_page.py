@@ -57,7 +57,7 @@ def test_data_that_is_missing_is_named_with_the_way_to_get_it():
 
 
 def test_the_full_button_without_data_says_what_is_missing_and_queues_nothing():
-    from ssrl_core.runs import registry
+    from ssrl_core.runs.queue import registry
 
     test = opened("figure-1")
     test = test.button(key="paper-run-full").click().run()
@@ -94,7 +94,8 @@ def test_what_was_measured_stands_first_beside_what_was_published():
 
 
 def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
-    from ssrl_core.runs import coordinator, queue, registry, sweeps
+    from ssrl_core.runs.queue import registry, submitting, sweeps
+    from ssrl_core.runs.worker import coordinator
 
     monkeypatch.setattr(coordinator, "start_detached", lambda **_: None)
     make_imageset(300, name="mnist", classes=10)
@@ -105,7 +106,7 @@ def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alo
     test = test.button(key="paper-run-small").click().run()
     assert "Nothing was queued: all 10 runs are here or waiting already" in text_of(test)
     (sweep,) = running.evidence("figure-4", "small").sweep_ids().values()
-    queue.delete(sweeps.members(sweep)[0]["id"])
+    submitting.delete(sweeps.members(sweep)[0]["id"])
     assert "1 deleted" in text_of(test.run())
     test = test.button(key="paper-run-small").click().run()
     assert "1 run was queued; 9 were here or waiting already" in text_of(test)
@@ -122,7 +123,7 @@ def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alo
 
 @pytest.mark.parametrize("item", ["table-2", "figure-4", "figure-6"])
 def test_the_spec_that_is_shown_is_a_sweep_that_can_be_run(item):
-    from ssrl_core.runs import sweeps
+    from ssrl_core.runs.queue import sweeps
     from ssrl_core.specs.sweep import SweepSpec
     from ssrl_core.specs.yaml_files import parse_yaml
 
@@ -133,7 +134,7 @@ def test_the_spec_that_is_shown_is_a_sweep_that_can_be_run(item):
 
 
 def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
-    from pages.ui import paper_figures
+    from pages.ui.paper import figures as paper_figures
     from ssrl_core.paper.evidence import Evidence
     from tests.kit import make_sweep_table
 
@@ -146,7 +147,7 @@ def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
 
 
 def test_every_reading_of_the_lpips_column_stands_under_the_published_values():
-    from pages.ui.paper_readings import table
+    from pages.ui.paper.readings import table
     from ssrl_core.paper.lpips_readings import PUBLISHED
 
     values = {name: value + 0.01 for name, value in PUBLISHED.items()}

@@ -10,16 +10,18 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import show_pictures, show_scene, show_words
-from pages.ui.cluster_scene import load_scene, stamp_of
-from pages.ui.show_parts import dose_of
-from pages.ui.show_pictures import SAFE, Look
+from pages.ui.clusters.scene import load_scene, stamp_of
+from pages.ui.show import pictures
+from pages.ui.show import scene as show_scene
+from pages.ui.show import words as show_words
+from pages.ui.show.parts import dose_of
+from pages.ui.show.pictures import SAFE, Look
 from ssrl_core import stores
 from ssrl_core.analysis.doses import DoseCurve
 from ssrl_core.datasets import store
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.style import percent
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import ROOT, make_imageset, make_run
 from tests.screen_kit import make_screen, make_screen_run
 
@@ -177,29 +179,29 @@ def test_the_address_holds_every_choice():
 def test_a_scale_bar_stands_only_where_the_pixel_size_is_known():
     look = Look(("DNA", "actin", "tubulin"))
     known, unknown = make_screen("known"), make_screen("unknown", pixel_um=None)
-    assert "5 µm" in show_pictures.wall(known, [0, 1], look, ["a", "b"])
-    assert "µm" not in show_pictures.wall(unknown, [0, 1], look, ["a", "b"])
-    assert [show_pictures.bar_um(w) for w in (10, 62, 200)] == [2, 20, 50]
+    assert "5 µm" in pictures.wall(known, [0, 1], look, ["a", "b"])
+    assert "µm" not in pictures.wall(unknown, [0, 1], look, ["a", "b"])
+    assert [pictures.bar_um(w) for w in (10, 62, 200)] == [2, 20, 50]
 
 
 def test_contrast_is_the_same_in_all_pictures_and_channels_can_be_off():
     made = make_screen("kit", channels=5, dtype="uint16")
     look = Look(("actin",), low=0.0, high=100.0)
-    rgb = show_pictures.rgb_of(made, [0, 1, 2], look)
-    alone = show_pictures.rgb_of(made, [1], look)
+    rgb = pictures.rgb_of(made, [0, 1, 2], look)
+    alone = pictures.rgb_of(made, [1], look)
     assert np.array_equal(rgb[1:2], alone), "a picture does not depend on those beside it"
-    limits = show_pictures.limits_of(made, look)
+    limits = pictures.limits_of(made, look)
     assert limits[:, 0].min() >= made.pixels.min()
-    assert "actin" in show_pictures.limits_words(made, look)
-    assert "DNA" not in show_pictures.limits_words(made, look)
-    safe = show_pictures.rgb_of(made, [0], Look(("DNA", "mito"), colours=SAFE))
+    assert "actin" in pictures.limits_words(made, look)
+    assert "DNA" not in pictures.limits_words(made, look)
+    safe = pictures.rgb_of(made, [0], Look(("DNA", "mito"), colours=SAFE))
     assert safe.max() > 50
 
 
 def test_galleries_go_home_as_png_with_the_bar_burnt_in():
     look = Look(("DNA",))
-    with_bar = Image.open(io.BytesIO(show_pictures.gallery_png(make_screen("known"), [0, 1], look)))
-    without = Image.open(io.BytesIO(show_pictures.gallery_png(make_screen("unknown", pixel_um=None), [0, 1], look)))
+    with_bar = Image.open(io.BytesIO(pictures.gallery_png(make_screen("known"), [0, 1], look)))
+    without = Image.open(io.BytesIO(pictures.gallery_png(make_screen("unknown", pixel_um=None), [0, 1], look)))
     assert with_bar.size == without.size
     assert (np.asarray(with_bar) == 255).all(-1).sum() > (np.asarray(without) == 255).all(-1).sum()
 

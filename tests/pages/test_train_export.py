@@ -4,13 +4,13 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import train_export
+from pages.ui.train import export
 from ssrl_core import exports, stores
 from ssrl_core.cli import main
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.encoders import save_encoder
-from ssrl_core.runs import jobs
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.jobs import jobs
 from tests.kit import ROOT, make_run
 
 
@@ -88,7 +88,7 @@ def test_what_is_downloaded_loads_in_torchvision(tmp_path):
     import torchvision
 
     run = learnt("resnet18")
-    assert train_export.AT_ONCE == ("safetensors", "torchvision", "card")
+    assert export.AT_ONCE == ("safetensors", "torchvision", "card")
     file = tmp_path / "e.pth"
     file.write_bytes(exports.content(run.id, "torchvision"))
     network = torchvision.models.resnet18()

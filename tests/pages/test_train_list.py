@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pages.ui import run_list, runs_compared, train_compare
+from pages.ui.runs import compared, listing
+from pages.ui.train import compare
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import queue, registry, summaries
+from ssrl_core.runs.queue import registry, submitting, summaries
 from tests.browsing import served, settled, tab
 from tests.kit import make_imageset, make_run
 from tests.pages.test_train_page import page, started, text_of  # noqa: F401 (a fixture)
@@ -17,14 +18,14 @@ from tests.runs.test_finding import ROWS, row
 
 
 def test_the_table_has_a_row_a_run_and_no_empty_column():
-    table = run_list.table(ROWS)
+    table = listing.table(ROWS)
     assert list(table["State"]) == ["Done", "Failed", "Lost", "Runs"]
     assert list(table["Seed"]) == [5, 6, 5, 15]
     assert list(table["Values"]) == ["", "", "", "lr 0.1"]
     assert table["Queued"][0] == pd.Timestamp("2026-01-01T00:00:00Z")
     assert not {"AMI", "Took"} & {*table}
-    assert len(run_list.table([])) == 0
-    assert run_list.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
+    assert len(listing.table([])) == 0
+    assert listing.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
 
 
 def test_the_queue_leads_to_the_list_and_the_list_to_a_run(swept):  # noqa: F811
@@ -59,7 +60,7 @@ def test_ticks_of_a_table_that_is_gone_choose_nothing(swept):  # noqa: F811
     test.session_state["train-list-chosen"] = swept["runs"][:2]
     test.run()
     assert "2 chosen" in text_of(test)
-    queue.submit(spec(seed=77), start=False)
+    submitting.submit(spec(seed=77), start=False)
     test.run()
     assert "0 chosen" in text_of(test)
     assert test.button(key="train-list-stop").disabled
@@ -108,19 +109,19 @@ def test_what_cannot_be_compared_is_said():
     assert "no run “nothing”" in text
     assert "Two runs or more are compared" in text
     (run / "results.json").write_text("{", encoding="utf-8")
-    found = runs_compared.compared([run.name, run.name], train_compare.MOST)
-    assert (found.ids, found.letters, runs_compared.scores(found)) == ([run.name], "A", {})
+    found = compared.compared([run.name, run.name], compare.MOST)
+    assert (found.ids, found.letters, compared.scores(found)) == ([run.name], "A", {})
 
 
 def test_names_are_text_in_the_comparison():
     rows = [row(id="a", name="<b>bold</b>"), row(id="b")]
-    assert "<b>bold" not in train_compare.who_html(runs_compared.Compared(rows, []))
-    assert "<i>" not in train_compare.table_html({"<i>": ["<i>", "x"]}, "AB")
+    assert "<b>bold" not in compare.who_html(compared.Compared(rows, []))
+    assert "<i>" not in compare.table_html({"<i>": ["<i>", "x"]}, "AB")
 
 
 def test_differences_of_specs_are_those_between_any_two():
     make_imageset()
-    ids = [queue.submit(spec(**more), start=False)["id"] for more in ({}, {"seed": 6}, {"seed": 6, "epochs": 3})]
+    ids = [submitting.submit(spec(**more), start=False)["id"] for more in ({}, {"seed": 6}, {"seed": 6, "epochs": 3})]
     assert summaries.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
     assert summaries.spec_differences(ids[:1]) == {}
     assert summaries.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]

@@ -10,13 +10,14 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import train_draft as drafts
-from pages.ui import train_presets, train_queue, train_sheet, train_start, train_views
-from pages.ui.compose_pictures import look_of
+from pages.ui.kit.pictures import look_of
+from pages.ui.train import draft as drafts
+from pages.ui.train import presets, queue, sheet, start, views
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import coordinator, registry
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.worker import coordinator
 from ssrl_core.specs.composition import dump, load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
@@ -56,9 +57,9 @@ def kit_page(**query: str) -> AppTest:
 # the draft
 
 
-@pytest.mark.parametrize("name", train_presets.STARTS)
+@pytest.mark.parametrize("name", presets.STARTS)
 def test_every_start_is_a_valid_run_with_every_method(name):
-    draft = drafts.fresh(train_presets.STARTS[name].spec)
+    draft = drafts.fresh(presets.STARTS[name].spec)
     drafts.spec_of(draft)
     for method in ("simclr", "byol", "moco_v2_plus"):
         drafts.spec_of(drafts.put(draft, "method.name", method))
@@ -72,13 +73,13 @@ def test_another_method_brings_its_own_optimizer_unless_one_was_chosen():
 
 
 def test_the_queue_follows_the_batch():
-    draft = drafts.fresh(train_presets.STARTS["quick"].spec)
+    draft = drafts.fresh(presets.STARTS["quick"].spec)
     assert drafts.put(draft, "batch_size", 96)["method"]["queue_size"] % 96 == 0
     drafts.spec_of(drafts.put(draft, "batch_size", 96))
 
 
 def test_a_draft_is_never_changed_in_place():
-    draft = drafts.fresh(train_presets.STARTS["quick"].spec)
+    draft = drafts.fresh(presets.STARTS["quick"].spec)
     before = drafts.spec_of(draft)
     drafts.put(draft, "optimizer.lr", 1.0)
     drafts.add_term(draft, "identity")
@@ -109,18 +110,18 @@ def test_an_inline_composition_survives_the_form():
 
 
 def test_the_spec_as_a_file_reads_back_to_the_same_draft():
-    draft = drafts.fresh(train_presets.STARTS["paper-cells"].spec)
+    draft = drafts.fresh(presets.STARTS["paper-cells"].spec)
     from ssrl_core.specs.yaml_files import parse_yaml
 
-    assert drafts.fresh(parse_yaml(train_start.spec_text(draft), "x")) == draft
+    assert drafts.fresh(parse_yaml(start.spec_text(draft), "x")) == draft
     several = draft | {"seeds": [5, 6]}
-    assert drafts.fresh(parse_yaml(train_start.spec_text(several), "x")) == several
+    assert drafts.fresh(parse_yaml(start.spec_text(several), "x")) == several
 
 
 @pytest.mark.parametrize("text", [b"", b"just words", b"dataset: kit\nmethod: simclr\nterms: nope\n", b"\xff\xfe"])
 def test_a_bad_file_is_refused_with_a_reason(text):
     with pytest.raises(SpecError):
-        train_start._read(text, "file.yaml", {})
+        start._read(text, "file.yaml", {})
 
 
 # the page
@@ -222,7 +223,7 @@ def test_dim_16_bit_images_are_seen_as_bright_under_the_terms_as_on_the_other_pa
     images = make_imageset(c=1, dtype="uint16")
     dim = create("dim", np.asarray(images.pixels) // 40, images.table.drop(columns=["image_id", "label_id"]))
     text = dump(load("identity"))
-    picture = Image.open(io.BytesIO(train_views._picture.__wrapped__(dim, look_of(dim), text, 0, 5, 4)))
+    picture = Image.open(io.BytesIO(views._picture.__wrapped__(dim, look_of(dim), text, 0, 5, 4)))
     assert np.asarray(picture).max() > 200
 
 
@@ -318,13 +319,13 @@ def test_a_run_without_labels_says_what_was_not_measured():
     folder = make_run()
     results = stores.read_json(folder / "results.json")
     results |= {"knn": None, "linear": None, "missing": {"knn": "the image set has no labels"}}
-    html = train_sheet.results_html(results)
+    html = sheet.results_html(results)
     assert "Not measured: the image set has no labels" in html
 
 
 def test_the_queue_escapes_names():
     row = {"id": "a", "state": "failed", "reason": "<script>alert(1)</script>", "progress": 0.1}
-    assert "<script>" not in train_queue.under_html(row)
+    assert "<script>" not in queue.under_html(row)
 
 
 def _yaml(run_id: str):
@@ -344,12 +345,12 @@ def test_memory_of_the_card_is_shown_while_a_run_is_on_it(monkeypatch):
     import pandas as pd
     import torch
 
-    from ssrl_core.runs.phases import device_memory_bytes
-    from ssrl_core.runs.state import empty_state
+    from ssrl_core.runs.child.phases import device_memory_bytes
+    from ssrl_core.runs.folder.state import empty_state
 
     assert device_memory_bytes(torch.device("cpu")) is None
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 3_200_000_000)
     held = device_memory_bytes(torch.device("cuda:0"))
     state, metrics = empty_state("a") | {"device_memory_bytes": held}, pd.DataFrame({"effective_rank": []})
     for name, shown in (("running", True), ("done", False)):
-        assert ("3.2 GB" in train_sheet._facts({"state": name}, state, metrics)) is shown
+        assert ("3.2 GB" in sheet._facts({"state": name}, state, metrics)) is shown

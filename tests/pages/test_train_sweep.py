@@ -7,12 +7,14 @@ import json
 import pandas as pd
 import pytest
 
-from pages.ui import sweep_scene, train_sweep, vary_values
-from pages.ui import train_draft as drafts
+from pages.ui.runs import sweeps as sweep_scene
+from pages.ui.runs import vary_values
+from pages.ui.train import draft as drafts
+from pages.ui.train import sweep
 from ssrl_core.errors import SpecError
 from ssrl_core.figures.sweep_curves import mean_band, sweep_curves
-from ssrl_core.runs import ordering, registry, sweeps
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import ordering, registry, sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset
 from tests.pages.test_train_page import kit_page, page, started, text_of  # noqa: F401 (a fixture)
@@ -140,7 +142,7 @@ def test_table_has_mean_and_sd_over_seeds_and_files(swept):
     with pytest.raises(SpecError, match="column=value"):
         sweep_scene.results(swept["id"], "lr 0.01")
     assert sweep_scene.file_of(swept["id"], "csv").count(b"\n") == 7
-    html = train_sweep.matrix_html(sweep_scene.scene(swept["id"]))
+    html = sweep.matrix_html(sweep_scene.scene(swept["id"]))
     assert html.count('class="sweep-done"') == 7  # six runs and the key
     assert "lr 0.01" in html
 
@@ -160,7 +162,7 @@ def test_band_is_mean_and_sd_over_the_epochs_that_all_reached():
 
 
 def test_where_runs_go_is_kept_from_the_page_and_bad_settings_are_said(swept, started):  # noqa: F811
-    from ssrl_core.runs.engines.settings import load_settings
+    from ssrl_core.runs.worker.engines.settings import load_settings
 
     test = kit_page()
     test.session_state["train-where"] = True
@@ -187,4 +189,4 @@ def test_table_of_values_that_are_lists_is_grouped_too():
     asked = sweeps.submit(SweepSpec.from_mapping(plain), start=False)
     assert len(sweep_scene.results(asked["id"], every=False)) == 4
     assert sweep_scene.file_of(asked["id"], "parquet")[:4] == b"PAR1"
-    assert train_sweep.matrix_html(sweep_scene.scene(asked["id"])).count("sweep-queued") == 8
+    assert sweep.matrix_html(sweep_scene.scene(asked["id"])).count("sweep-queued") == 8

@@ -12,7 +12,7 @@ from ssrl_core.paper import measures, needs, running
 from ssrl_core.paper.evidence import first_run, run_count
 from ssrl_core.paper.items import IDS, ITEMS
 from ssrl_core.paper.published import published
-from ssrl_core.runs import sweeps
+from ssrl_core.runs.queue import sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, make_run
 

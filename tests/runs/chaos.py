@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from ssrl_core.runs import registry, sweeps
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry, sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import ROOT, make_imageset
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ssrl_core.runs import queue
-from ssrl_core.runs.coordinator import Coordinator
-from ssrl_core.runs.engines.local import LocalEngine
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import submitting
+from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.engines.local import LocalEngine
 from ssrl_core.specs.run import RunSpec
 from tests.kit import make_imageset
 
@@ -44,7 +44,7 @@ def queued(kit_images):
     """Queue a run; keyword arguments change the spec, `behave` the fake child."""
 
     def make(behave=None, **changes) -> RunFolder:
-        run = RunFolder(queue.submit(spec(**changes), start=False)["id"])
+        run = RunFolder(submitting.submit(spec(**changes), start=False)["id"])
         if behave:
             (run.path / "behave.json").write_text(json.dumps(behave))
         return run

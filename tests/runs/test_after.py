@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import after, bulk, ordering, queue, registry, sweeps
+from ssrl_core.runs.queue import after, bulk, ordering, registry, submitting, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_queue import sweep
 
@@ -22,7 +22,7 @@ def depends():
 
 
 def ask(on, **changes):
-    return queue.submit(spec(**changes), after=on, start=False)["id"]
+    return submitting.submit(spec(**changes), after=on, start=False)["id"]
 
 
 def test_a_lost_registry_still_knows_what_waits_for_what(queued, coordinator, engine):
@@ -42,7 +42,7 @@ def test_a_lost_registry_still_knows_what_waits_for_what(queued, coordinator, en
 def test_a_run_of_a_sweep_that_waits_has_its_folder_at_once(kit_images, queued):
     first = queued(seed=9)
     asked = sweeps.submit(sweep(), start=False)
-    member = queue.submit(sweep().runs()[0].spec, after=[first.id], start=False)["id"]
+    member = submitting.submit(sweep().runs()[0].spec, after=[first.id], start=False)["id"]
     assert member in asked["runs"]
     assert after.kept(member) == [first.id]
     lose_the_registry()
@@ -55,14 +55,14 @@ def test_a_folder_that_is_copied_in_waits_too(queued, tmp_path):
     second = ask([first.id], seed=6)
     away = tmp_path / "away"
     shutil.copytree(stores.runs_root() / second, away)
-    queue.delete(second)
+    submitting.delete(second)
     assert depends() == []
     shutil.copytree(away, stores.runs_root() / second)
     registry.list_runs()
     assert depends() == [(second, first.id)]
 
 
-@pytest.mark.parametrize("delete", [queue.delete, lambda run_id: bulk.delete_all([run_id])])
+@pytest.mark.parametrize("delete", [submitting.delete, lambda run_id: bulk.delete_all([run_id])])
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_waits_for_a_run_that_was_deleted_says_so(queued, coordinator, engine, delete, lost):
     first = queued()

@@ -9,16 +9,17 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui.cluster_scene import load_scene, stamp_of
-from pages.ui.gallery import montage_png
-from pages.ui.map_pictures import thumbnails
+from pages.ui.clusters.scene import load_scene, stamp_of
+from pages.ui.kit.gallery import montage_png
+from pages.ui.map.pictures import thumbnails
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.lpips_network import prepared
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets import store
 from ssrl_core.exports import export
-from ssrl_core.runs import queue, train
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.child import train
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import submitting
 from ssrl_core.specs.composition import Composition
 from tests.runs.conftest import spec
 from tests.screen_kit import make_screen
@@ -36,7 +37,7 @@ COMPOSITION = {"version": 1, "name": "any-channels", "steps": STEPS}
 def test_a_run_on_any_channels_ends_with_all_its_results(channels, tmp_path):
     made = make_screen(channels=channels, side=16, dtype="uint16")
     run = RunFolder(
-        queue.submit(
+        submitting.submit(
             spec(
                 terms=[{"composition": COMPOSITION, "weight": 1.0}],
                 epochs=1,

@@ -8,10 +8,10 @@ import shutil
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import adopt, queue, registry
-from ssrl_core.runs.coordinator import Coordinator
-from ssrl_core.runs.locks import Lock
-from ssrl_core.runs.state import empty_state
+from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.state import empty_state
+from ssrl_core.runs.queue import reconcile, registry, submitting
+from ssrl_core.runs.worker.coordinator import Coordinator
 from tests.runs.conftest import FakeEngine, spec
 
 
@@ -45,7 +45,7 @@ def test_queued_run_is_started_watched_and_done(queued, coordinator, engine, clo
 
 def test_priority_goes_before_age_and_slots_are_not_overfilled(queued, kit_images, coordinator, engine):
     first, second = queued(), queued(seed=6)
-    urgent = queue.submit(spec(seed=7), priority=5, start=False)["id"]
+    urgent = submitting.submit(spec(seed=7), priority=5, start=False)["id"]
     for expected in (urgent, first.id, second.id):
         coordinator.tick()
         coordinator.tick()
@@ -168,7 +168,7 @@ def test_stop_writes_the_stop_file_and_the_run_stays_stopped_until_resumed(queue
     engine.jobs[0].code = 3
     coordinator.tick()
     assert row(run)["state"] == "stopped"
-    assert queue.resume(run.id, start=False) == "queued"
+    assert submitting.resume(run.id, start=False) == "queued"
     clock.now += 10
     coordinator.tick()
     assert not (run.path / "STOP").exists()
@@ -190,7 +190,7 @@ def test_child_that_does_not_stop_is_killed_in_the_end(queued, coordinator, engi
 
 def test_run_that_waits_is_stopped_at_once(queued, coordinator, engine):
     run = queued()
-    assert queue.stop(run.id) == "stopped"
+    assert submitting.stop(run.id) == "stopped"
     coordinator.tick()
     assert not engine.jobs
 
@@ -204,7 +204,7 @@ def test_folder_deleted_while_it_runs_is_said_and_the_child_ended(queued, coordi
     coordinator.tick()
     assert engine.jobs[0].code == -9
     coordinator.tick()
-    assert (row(run)["state"], row(run)["reason"]) == ("failed", adopt.GONE)
+    assert (row(run)["state"], row(run)["reason"]) == ("failed", reconcile.GONE)
     assert row(other)["state"] == "submitted"
 
 
@@ -323,7 +323,7 @@ def test_engine_that_cannot_start_a_process_is_asked_again_later(queued, coordin
 def test_more_that_is_asked_while_it_runs_is_not_forgotten(queued, kit_images, coordinator, engine):
     run = queued()
     coordinator.tick()
-    queue.submit(spec(evaluate={"clusters": [4]}), start=False)
+    submitting.submit(spec(evaluate={"clusters": [4]}), start=False)
     says(run, state="done")
     engine.jobs[0].code = 0
     coordinator.tick()
@@ -364,7 +364,7 @@ def test_delete_stops_a_running_run_first(queued, coordinator, engine, clock):
     run = queued()
     coordinator.tick()
     says(run)
-    queue.delete(
+    submitting.delete(
         run.id, timeout_s=5.0
     )  # no coordinator is alive in this store, so the lost child's run is settled here
     assert registry.get(run.id) is None

@@ -8,10 +8,10 @@ import signal
 import pytest
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import registry
-from ssrl_core.runs.coordinator import Coordinator
-from ssrl_core.runs.engines import children, settings
-from ssrl_core.runs.engines.local import LocalEngine, gpus_here
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.engines import children, settings
+from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
 from tests.runs.conftest import fake_command
 from tests.runs.test_kills import until
 from tests.runs.test_train import lines, submit
@@ -143,7 +143,7 @@ def test_bad_settings_are_refused_in_words(bad, words):
 
 
 def test_slurm_where_there_is_none_is_refused_and_the_runs_that_wait_say_so(queued, monkeypatch):
-    from ssrl_core.runs import coordinator
+    from ssrl_core.runs.worker import coordinator
 
     run = queued()
     monkeypatch.setenv("PATH", "")

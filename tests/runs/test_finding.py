@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ssrl_core.cli import main
-from ssrl_core.runs import finding
+from ssrl_core.runs.queue import finding
 
 
 def row(**changes):

@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import queue, registry, watch
-from ssrl_core.runs.locks import Lock, is_held, require_working_locks
-from ssrl_core.runs.state import StateWriter
+from ssrl_core.runs.folder.locks import Lock, is_held, require_working_locks
+from ssrl_core.runs.folder.state import StateWriter
+from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.worker import watch
 from tests.kit import ROOT
 from tests.runs.conftest import FAKE_CHILD
 
@@ -105,7 +106,7 @@ def test_run_is_stopped_and_resumed(queued, local):
     registry.change(run.id, wanted="stop")
     until(lambda: state(run) == "stopped", each=local.tick)
     assert run.state()["state"] == "stopped"
-    queue.resume(run.id, start=False)
+    submitting.resume(run.id, start=False)
     until(lambda: state(run) == "done", each=local.tick)
     assert (run.path / "encoder.safetensors").read_text() == value_after(120)
 
@@ -174,7 +175,7 @@ def test_everything_killed_at_once_then_started_again_loses_no_run(queued):
 
 
 def test_state_is_renewed_by_a_thread_while_the_loop_is_silent(tmp_path, monkeypatch):
-    monkeypatch.setattr("ssrl_core.runs.state.BEAT_S", 0.05)
+    monkeypatch.setattr("ssrl_core.runs.folder.state.BEAT_S", 0.05)
     writer = StateWriter(tmp_path, {})
     first = stores.read_json(tmp_path / "state.json")
     until(lambda: stores.read_json(tmp_path / "state.json")["alive_at"] > first["alive_at"], seconds=5.0)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import marks
-from ssrl_core.runs.folder import RunFolder
-from ssrl_core.runs.naming import Clusters, marks_of
+from ssrl_core.runs.folder import marks
+from ssrl_core.runs.folder.naming import Clusters, marks_of
+from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_run
 
 STEM = "clusters_kmeans_k3_s0"

@@ -11,9 +11,10 @@ from ssrl_core import stores
 from ssrl_core.analysis.comparison import compare
 from ssrl_core.cli import main
 from ssrl_core.errors import Stopped
-from ssrl_core.runs import beside, over_seeds, registry
-from ssrl_core.runs.beside import seeds_of
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.evaluation import over_seeds, siblings
+from ssrl_core.runs.evaluation.siblings import seeds_of
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry
 from ssrl_core.specs.run import dump_run
 from tests.kit import make_run
 
@@ -125,7 +126,7 @@ def test_siblings_with_more_seeds_than_are_compared_are_never_compared_with_them
 
 def test_among_thousands_alike_siblings_are_found_by_text(sides, monkeypatch):
     registry.list_runs()
-    monkeypatch.setattr(beside, "_LOOKED_INTO", 3)
+    monkeypatch.setattr(siblings, "_LOOKED_INTO", 3)
     for _ in range(3):
         seeds((6, 7, 8), epochs=7)
     assert [run.id for run in seeds_of(sides[0][0])] == [run.id for run in sides[0]]
@@ -144,7 +145,7 @@ def test_the_command_tells_and_refuses(sides, capsys):
 
 
 def test_a_stop_asked_of_the_job_ends_it(sides, monkeypatch):
-    from ssrl_core.runs import jobs
+    from ssrl_core.runs.jobs import jobs
 
     a, b = sides
     asked = over_seeds.ask(a[0], b[0], 3, 3)

@@ -11,11 +11,11 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import RunError, SpecError, Stopped
-from ssrl_core.runs import queue, registry
-from ssrl_core.runs.folder import RunFolder
-from ssrl_core.runs.parts import missing_parts
-from ssrl_core.runs.results import Results
-from ssrl_core.runs.rows import imageset_of
+from ssrl_core.runs.evaluation.parts import missing_parts
+from ssrl_core.runs.folder.images import imageset_of
+from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry, submitting
 from tests.kit import make_imageset
 from tests.runs.conftest import spec
 
@@ -57,7 +57,7 @@ class Quiet:
 
 
 def work(run, **kwargs):
-    from ssrl_core.runs.phases import Phases
+    from ssrl_core.runs.child.phases import Phases
 
     quiet = Quiet(**kwargs)
     Phases(run.path, quiet, quiet, quiet).go()
@@ -65,7 +65,7 @@ def work(run, **kwargs):
 
 
 def submit(**changes):
-    return RunFolder(queue.submit(spec(**{**SMALL, **changes}), start=False)["id"])
+    return RunFolder(submitting.submit(spec(**{**SMALL, **changes}), start=False)["id"])
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_full_disk_leaves_nothing_half_written(done, monkeypatch):
 
 
 def test_error_of_every_kind_is_put_in_words():
-    from ssrl_core.runs.train import in_words
+    from ssrl_core.runs.child.train import in_words
 
     full = in_words(OSError(errno.ENOSPC, "No space left on device", "/x/checkpoint.pt"), "r")
     assert full["message"].startswith("The disk is full (/x/checkpoint.pt). Make room")

@@ -11,11 +11,11 @@ import torch
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.encoders import save_encoder
-from ssrl_core.runs import queue
-from ssrl_core.runs.estimate import estimate
-from ssrl_core.runs.folder import RunFolder
-from ssrl_core.runs.parts import missing_parts
-from ssrl_core.runs.rows import imageset_of
+from ssrl_core.runs.evaluation.parts import missing_parts
+from ssrl_core.runs.folder.images import imageset_of
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import submitting
+from ssrl_core.runs.worker.estimate import estimate
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.yaml_files import parse_yaml
 from tests.kit import make_imageset, missing
@@ -31,7 +31,7 @@ def _spec(**changes) -> RunSpec:
 
 
 def _measured(spec: RunSpec) -> RunFolder:
-    run = RunFolder(queue.submit(spec, start=False)["id"])
+    run = RunFolder(submitting.submit(spec, start=False)["id"])
     work(run)
     assert not missing_parts(run, spec, imageset_of(spec))
     return run
@@ -96,7 +96,7 @@ def test_a_timm_network_by_name(tmp_path):
         missing("timm", "pip install timm")
     make_imageset()
     with pytest.raises(SpecError, match="Did you mean timm/resnet10t"):
-        queue.submit(_spec(backbone="timm/resnet10tt"), start=False)
+        submitting.submit(_spec(backbone="timm/resnet10tt"), start=False)
     run = _measured(_spec(backbone="timm/resnet10t", evaluate={"clusters": [3], "layouts": [], "linear": None}))
     assert run.id.startswith("kit-pretrained-timm-resnet10t-s5-")
     assert run.results()["dim"] == 512
@@ -109,4 +109,4 @@ def test_timm_that_is_not_installed_is_named(monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "timm" else find(name, *a))
     with pytest.raises(SpecError, match="pip install timm"):
-        queue.submit(_spec(backbone="timm/resnet10t"), start=False)
+        submitting.submit(_spec(backbone="timm/resnet10t"), start=False)

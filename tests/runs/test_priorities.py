@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import bulk, laying, ordering, priorities, queue, registry, sweep_files, sweeps
+from ssrl_core.runs.queue import bulk, laying, ordering, priorities, registry, submitting, sweep_files, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_after import lose_the_registry
 from tests.runs.test_queue import sweep
@@ -21,7 +21,7 @@ def placed():
 
 def test_a_registry_deleted_in_the_middle_of_a_queue_keeps_the_order(queued, coordinator, engine, clock):
     slow, usual = queued(seed=11), queued(seed=12)
-    urgent = queue.submit(spec(seed=13), priority=5, start=False)["id"]
+    urgent = submitting.submit(spec(seed=13), priority=5, start=False)["id"]
     asked = sweeps.submit(sweep(), start=False)["runs"]
     assert ordering.to_the_front(asked[4:]) == 2
     assert ordering.set_priority([slow.id], -1) == 1

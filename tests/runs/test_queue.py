@@ -12,8 +12,8 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import bulk, ordering, queue, registry, sweep_files, sweeps, wanted
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import bulk, identity, ordering, registry, submitting, sweep_files, sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.runs.conftest import spec
 from tests.runs.test_coordinator import says
@@ -39,12 +39,12 @@ def folders():
 
 def test_runs_of_a_sweep_are_identified_as_each_by_itself_would_be(kit_images):
     specs = [item.spec for item in sweep(notes='a "seed":1,"terms": in a text').runs()]
-    together = wanted.identify_all(specs)
+    together = identity.identify_all(specs)
     for one, spec_ in zip(together, specs, strict=True):
-        alone = queue.identify(spec_)
+        alone = submitting.identify(spec_)
         assert (one.id, one.spec_hash, one.spec) == (alone.id, alone.spec_hash, alone.spec)
-        assert wanted.spec_of_text(one.text) == spec_
-        assert one.text == wanted.kept_text(spec_)
+        assert identity.spec_of_text(one.text) == spec_
+        assert one.text == identity.kept_text(spec_)
 
 
 def test_runs_of_a_sweep_get_their_folders_when_they_start(swept, coordinator, engine):
@@ -75,8 +75,8 @@ def test_lost_registry_brings_back_waiting_runs_but_not_what_was_stopped_or_dele
     coordinator.tick()
     engine.jobs[0].code = 1
     coordinator.watch.look(1e9)
-    queue.stop(swept["runs"][3])
-    queue.delete(swept["runs"][4])
+    submitting.stop(swept["runs"][3])
+    submitting.delete(swept["runs"][4])
     for name in ("runs.db", "runs.db-wal", "runs.db-shm"):
         (stores.models_root() / name).unlink(missing_ok=True)
     assert states() == {"queued": 3, "failed": 1, "stopped": 1}
@@ -84,7 +84,7 @@ def test_lost_registry_brings_back_waiting_runs_but_not_what_was_stopped_or_dele
     assert registry.require(swept["runs"][5])["sweep_id"] == swept["id"]
     assert "3 runs" not in registry.last_note()["message"]
     assert "runs of sweeps that had not begun" in registry.last_note()["message"]
-    queue.resume(swept["runs"][3], start=False)
+    submitting.resume(swept["runs"][3], start=False)
     assert sweep_files.read(swept["id"])["out"] == {swept["runs"][4]: "deleted"}
 
 
@@ -135,7 +135,7 @@ def test_run_put_first_goes_first(queued, coordinator, engine):
 
 def test_run_waits_for_others_and_says_so(queued, kit_images, coordinator, engine, clock):
     first = queued()
-    second = queue.submit(spec(seed=6), after=[first.id], start=False)["id"]
+    second = submitting.submit(spec(seed=6), after=[first.id], start=False)["id"]
     engine.slots = 2
     coordinator.tick()
     assert [job.folder.name for job in engine.jobs] == [first.id]
@@ -145,7 +145,7 @@ def test_run_waits_for_others_and_says_so(queued, kit_images, coordinator, engin
         clock.now += 10
         coordinator.tick()
     assert "has failed" in registry.require(second)["waits_for"]
-    queue.resume(first.id, start=False)
+    submitting.resume(first.id, start=False)
     coordinator.tick()
     says(first, state="done", attempt=2)
     engine.jobs[1].code = 0
@@ -155,16 +155,16 @@ def test_run_waits_for_others_and_says_so(queued, kit_images, coordinator, engin
 
 def test_runs_that_would_wait_for_each_other_are_refused(queued, kit_images):
     first = queued()
-    second = queue.submit(spec(seed=6), after=[first.id], start=False)["id"]
+    second = submitting.submit(spec(seed=6), after=[first.id], start=False)["id"]
     with pytest.raises(SpecError, match="does not wait for this one"):
-        queue.submit(spec(), after=[second], start=False)
+        submitting.submit(spec(), after=[second], start=False)
     with pytest.raises(SpecError, match="a run of this store"):
-        queue.submit(spec(seed=7), after=["nothing"], start=False)
-    assert registry.get(queue.identify(spec(seed=7)).id) is None
+        submitting.submit(spec(seed=7), after=["nothing"], start=False)
+    assert registry.get(submitting.identify(spec(seed=7)).id) is None
 
 
 def test_list_is_kept_until_something_changes(swept, monkeypatch):
-    from ssrl_core.runs import listing
+    from ssrl_core.runs.queue import listing
 
     monkeypatch.setattr(listing, "_SETTLED_NS", -1)
     first = registry.list_runs()
@@ -173,7 +173,7 @@ def test_list_is_kept_until_something_changes(swept, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(listing, "_read", lambda: pytest.fail("nothing has changed"))
         registry.list_runs()
-    queue.stop(swept["runs"][0])
+    submitting.stop(swept["runs"][0])
     assert {row["state"] for row in registry.list_runs()} == {"queued", "stopped"}
 
 
@@ -210,8 +210,8 @@ def test_log_is_searched(queued, capsys):
 def test_another_spec_object_with_equal_fields_is_no_neighbour(kit_images):
     first = spec()
     other = dataclasses.replace(spec(epochs=3), seed=9)
-    ids = [run.id for run in wanted.identify_all([first, other])]
-    assert ids == [queue.identify(first).id, queue.identify(other).id]
+    ids = [run.id for run in identity.identify_all([first, other])]
+    assert ids == [submitting.identify(first).id, submitting.identify(other).id]
 
 
 def finish(run_id, top1, classes=3):
@@ -278,7 +278,7 @@ def tuned(count=6, **sampler):
 
 
 def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_images):
-    from ssrl_core.runs import tuning
+    from ssrl_core.runs.worker import tuning
 
     asked = sweeps.submit(tuned(count=24), start=False)
     assert (len(asked["runs"]), states()) == (4, {"queued": 4})
@@ -298,7 +298,7 @@ def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_ima
 
 
 def test_coordinator_asks_for_points_in_a_process_of_its_own(kit_images, monkeypatch):
-    from ssrl_core.runs import tuning
+    from ssrl_core.runs.worker import tuning
 
     asked = sweeps.submit(tuned(), start=False)
     for run_id in asked["runs"]:

@@ -11,7 +11,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
-from ssrl_core.runs import queue, registry, sweeps
+from ssrl_core.runs.queue import registry, submitting, sweeps
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 from ssrl_core.specs.yaml_files import dump_yaml
@@ -72,13 +72,13 @@ def test_three_thousand_prototypes_on_2450_images_are_refused() -> None:
     make_imageset(3500, side=8)
     change = {"method": "deepcluster_v2", "batch_size": 35}
     with pytest.raises(SpecError, match=r"at most 2450, .* got 3000. Set prototypes to 245 or fewer"):
-        queue.submit(RunSpec.from_mapping({**PLAIN, **change}), start=False)
+        submitting.submit(RunSpec.from_mapping({**PLAIN, **change}), start=False)
 
 
 def test_swav_takes_any_queue() -> None:
     make_imageset()
     method = {"name": "swav", "prototypes": 6, "queue_size": 30}
-    assert queue.submit(RunSpec.from_mapping({**PLAIN, "method": method}), start=False)["created"]
+    assert submitting.submit(RunSpec.from_mapping({**PLAIN, "method": method}), start=False)["created"]
 
 
 def test_a_sweep_with_one_run_that_cannot_train_queues_none() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs import adopt, queue, registry
+from ssrl_core.runs.queue import reconcile, registry, submitting
 from tests.kit import make_run
 
 CONTRACT = """
@@ -51,8 +51,8 @@ def test_again_makes_a_run_beside_the_first(queued, kit_images):
     from tests.runs.conftest import spec
 
     first = queued()
-    assert queue.submit(spec(), again=True, start=False)["id"] == f"{first.id}-2"
-    assert queue.submit(spec(), again=True, start=False)["id"] == f"{first.id}-3"
+    assert submitting.submit(spec(), again=True, start=False)["id"] == f"{first.id}-2"
+    assert submitting.submit(spec(), again=True, start=False)["id"] == f"{first.id}-3"
 
 
 def test_newest_run_is_listed_first_and_demo_runs_last(queued):
@@ -63,7 +63,7 @@ def test_newest_run_is_listed_first_and_demo_runs_last(queued):
     assert [row["demo"] for row in listed] == [False, False, True]
     assert listed[2]["knn_top1"] == 0.95
     with pytest.raises(SpecError, match="read-only"):
-        queue.delete(demo.name)
+        submitting.delete(demo.name)
     assert demo.is_dir()
 
 
@@ -113,7 +113,7 @@ def test_many_threads_at_once_lose_nothing(queued, kit_images):
 
     def submit(seed):
         try:
-            queue.submit(spec(seed=seed // 2), start=False)  # every run asked for twice, by two threads
+            submitting.submit(spec(seed=seed // 2), start=False)  # every run asked for twice, by two threads
         except Exception as error:  # noqa: BLE001 (shown below)
             errors.append(error)
 
@@ -140,7 +140,7 @@ def test_folder_deleted_by_hand_is_said_and_can_come_back(queued, tmp_path):
     run = queued()
     shutil.move(run.path, tmp_path / "away")
     row = registry.list_runs()[0]
-    assert (row["state"], row["reason"]) == ("failed", adopt.GONE)
+    assert (row["state"], row["reason"]) == ("failed", reconcile.GONE)
     shutil.move(tmp_path / "away", run.path)
     assert registry.list_runs()[0]["state"] == "queued"
 
@@ -174,8 +174,8 @@ def test_asking_a_done_run_for_more_queues_it_once_more():
     assert list(results["clusters"]) == ["3"]
     (folder / "encoder.safetensors").write_bytes(b"")
     stores.write_json(folder / "state.json", stores.read_json(folder / "state.json"))
-    asked = queue.submit(spec(**same), start=False)
+    asked = submitting.submit(spec(**same), start=False)
     assert (asked["id"], asked["created"]) == (folder.name, False)
     more = same | {"evaluate": {"clusters": [4], "layouts": ["pca"]}}
-    assert queue.submit(spec(**more), start=False)["state"] == "queued"
+    assert submitting.submit(spec(**more), start=False)["state"] == "queued"
     assert "clusters: [10, 3, 4]" in (folder / "spec.yaml").read_text()

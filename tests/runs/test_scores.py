@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 
-from ssrl_core.runs import registry, scores
+from ssrl_core.runs.queue import registry, scores
 
 RESULTS = {
     "knn": {"top1": 0.7, "classes": {}},

@@ -9,7 +9,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
-from ssrl_core.runs import selections
+from ssrl_core.runs.folder import selections
 
 
 @pytest.mark.parametrize(

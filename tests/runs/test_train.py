@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs import queue, registry
-from ssrl_core.runs.coordinator import Coordinator
-from ssrl_core.runs.engines.local import LocalEngine, child_environment
-from ssrl_core.runs.folder import RunFolder
-from ssrl_core.runs.locks import Lock
+from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.engines.local import LocalEngine, child_environment
 from tests.kit import ROOT, make_imageset
 from tests.runs.conftest import spec
 from tests.runs.test_kills import until
@@ -48,7 +48,7 @@ def command(folder):
 
 
 def submit(behave=None, *, again=False, **changes):
-    run = RunFolder(queue.submit(spec(**{**SMALL, **changes}), again=again, start=False)["id"])
+    run = RunFolder(submitting.submit(spec(**{**SMALL, **changes}), again=again, start=False)["id"])
     (run.path / "behave.json").write_text(json.dumps(behave or {}))
     return run
 
@@ -118,7 +118,7 @@ def test_full_disk_while_writing_a_checkpoint_fails_the_run_and_nothing_else(loc
     assert "resume" in full.state()["error"]["remedy"]
     assert not list(full.path.glob(".*.tmp"))
     (full.path / "behave.json").write_text("{}")
-    queue.resume(full.id, start=False)
+    submitting.resume(full.id, start=False)
     until(lambda: state(full) == "done", seconds=240.0, each=local.tick)
 
 

@@ -13,7 +13,7 @@ from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Item, Outcome, Plan, Row
 from ssrl_core.paper.verdict import contrast
-from ssrl_core.runs.folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder
 
 _VARY, _SMALL_VARY = bases.over_sets(), bases.over_sets(side_px=bases.MNIST_PX)
 
@@ -50,7 +50,7 @@ def compare(evidence: Evidence) -> Outcome:
 def ink_explained(table: pd.DataFrame, label: str) -> list[float]:
     """For each run, the share of the variance of mean brightness (ink) that lies between its clusters."""
     from ssrl_core.datasets import store as image_sets
-    from ssrl_core.runs.clustering import stored_clusters
+    from ssrl_core.runs.evaluation.clustering import stored_clusters
 
     found = []
     for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():

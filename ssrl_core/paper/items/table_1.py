@@ -34,7 +34,7 @@ def _features(dataset: str, backbone: str) -> dict[str, tuple[str, Mapping[str, 
 
 def compare(evidence: Evidence) -> Outcome:
     """Statistics of each property, one observation a class, its behaviour shared by most methods."""
-    from ssrl_core.runs import properties
+    from ssrl_core.runs.evaluation import properties
 
     rows, contrasts, note = [], [], ""
     for name in evidence.specs:

@@ -1,0 +1,158 @@
+"""The choices of the Clusters page: run, layout, colour, number of clusters; all of them in the address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from pages.ui.clusters.scene import CLUSTER, Scene
+from pages.ui.kit import choices, frame, jobs
+from ssrl_core.analysis.clusters import MOST_FULL
+from ssrl_core.analysis.density_clusters import MOST_ROWS
+from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
+from ssrl_core.runs.folder.run_folder import RunFolder
+
+MOST_CLUSTERS = 30
+_METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the page shows of a run.
+
+    `k` is the number of clusters; with `method` hdbscan, the fewest images of one.
+    """
+
+    layout: str
+    colour: str
+    k: int
+    method: str = KMEANS
+
+
+def unfinished(run_id: str | None) -> None:
+    """Say why the run that the address names is not shown."""
+    row = next((run for run in frame.known_runs() if run["id"] == run_id), None)
+    if row is None or row.get("state") == "done":
+        return
+    state, share = str(row.get("state")), row.get("progress")
+    done = f" ({100 * share:.0f} %)" if state == "running" and isinstance(share, float) else ""
+    st.info(
+        f"The run of this address is {state}{done}. Its clusters can be looked at once it is done; "
+        "meanwhile, here is another one.",
+        icon=":material/hourglass_top:",
+    )
+
+
+def choose_view(scene: Scene, columns: list) -> Choice:
+    """Widgets for layout, colour and k, in the columns given."""
+    with columns[0]:
+        layout = _layout(scene)
+    with columns[1]:
+        options = [CLUSTER, *scene.columns()]
+        wanted = st.session_state.get("colour")
+        if wanted is not None and wanted not in options:
+            st.session_state["colour"] = CLUSTER  # the run that was left has columns that this one has not
+        colour = st.selectbox("Colour by", options, key="colour", bind="query-params")
+    with columns[2]:
+        method = _method(scene)
+    with columns[3]:
+        k = _k(scene) if method == KMEANS else _least(scene)
+    return Choice(layout, colour, k, method)
+
+
+def _layout(scene: Scene) -> str:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        chosen = _stored_layout(scene)
+        _make_layout(scene)
+    return chosen
+
+
+def _make_layout(scene: Scene) -> None:
+    """Maps that this run has not yet, each a job that goes on when the page is left."""
+    lacking = [method for method in METHODS if method not in scene.layouts]
+    if not lacking or RunFolder(scene.run_id).is_demo:
+        return
+    with st.popover("", icon=":material/add:", help="Make another map"):
+        frame.quiet("Made in the background and kept with the run.")
+        for method in lacking:
+            jobs.job(
+                f"layout-{method}-{scene.run_id}",
+                ("layout", scene.run_id, "--method", method),
+                button=METHODS[method],
+                icon="scatter_plot",
+            )
+
+
+def _stored_layout(scene: Scene) -> str:
+    stored = [method for method in METHODS if method in scene.layouts]
+    if not stored:
+        st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
+        return ""
+    return choices.from_address(
+        "Map",
+        stored,
+        key="map",
+        shown=METHODS.__getitem__,
+        help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little.",
+        flat=True,
+    )
+
+
+def _method(scene: Scene) -> str:
+    if len(scene.ids) < 4:
+        return KMEANS
+    return str(
+        st.segmented_control(
+            "Clusters",
+            list(_METHODS),
+            key="method",
+            default=KMEANS,
+            format_func=_METHODS.__getitem__,
+            required=True,
+            bind="query-params",
+            help="k-means parts all images into k groups; above "
+            f"{_in_words(MOST_FULL)} images it is mini-batch k-means, which sees some of them at a time. HDBSCAN finds "
+            "how many dense groups there are, and leaves out what lies between them; above "
+            f"{_in_words(MOST_ROWS)} images it seeks among as many of them. Both work in the embedding, never on the "
+            "map.",
+        )
+        or KMEANS
+    )
+
+
+def _in_words(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
+
+
+def _least(scene: Scene) -> int:
+    n = len(scene.ids)
+    sizes = sorted({max(2, round(n * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)})
+    if st.session_state.get("least") not in sizes:
+        st.session_state["least"] = sizes[len(sizes) // 2]
+    return int(
+        st.select_slider(
+            "Least size", sizes, key="least", bind="query-params", help="The fewest images that make a cluster."
+        )
+    )
+
+
+def _k(scene: Scene) -> int:
+    most = max(2, min(max(MOST_CLUSTERS, 2 * len(scene.imageset.classes)), 200, len(scene.ids) - 1))
+    asked = [int(k) for k in scene.results.get("clusters") or {}]
+    first = min(most, max(2, asked[0] if asked else 10))
+    now = st.session_state.get("k", first)
+    st.session_state["k"] = min(most, max(2, int(now)))
+    if len(scene.ids) < 4:
+        return 1
+    return int(
+        st.slider(
+            "k",
+            2,
+            most,
+            key="k",
+            bind="query-params",
+            help="How many groups k-means makes. It always works in the embedding, never on the map.",
+        )
+    )

@@ -1,0 +1,184 @@
+"""Compositions in and out: save under a name, YAML and JSON down, a file up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.compose import draft as drafts
+from pages.ui.compose import state
+from pages.ui.kit import frame
+from ssrl_core import stores
+from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
+from ssrl_core.specs.exchange import FORMATS, export, read
+from ssrl_core.specs.presets_table import PRESETS_TABLE
+
+NAME_KEY = "compose-save-name"
+_LARGEST_MB = 1
+
+
+def as_json(composition: Composition) -> str:
+    """The composition as JSON text; reading it and writing it again gives the same bytes."""
+    return export(composition, "json")
+
+
+def read_file(content: bytes, name: str = "opened") -> tuple[Composition, str]:
+    """A composition from an uploaded file, ours or solo-learn's.
+
+    Args:
+        name: for a file that names none.
+
+    Returns:
+        The composition, and what the reader should know ("" if the file is exactly what we would write).
+
+    Raises:
+        SpecError: naming what is wrong in the file.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SpecError(
+            where="File", field="encoding", rule="UTF-8 text", value="other bytes", remedy="Save it as a text file."
+        ) from error
+    found = read(text, "File", name)
+    return found.composition, " ".join(found.notes)
+
+
+def save_popover() -> None:
+    """The page's primary action: keep the draft under a name."""
+    with st.popover("Save", type="primary", icon=":material/save:"):
+        st.text_input("Name", key=NAME_KEY, help="Lower-case letters, digits, - and _.", persist_state="session")
+        draft = state.current()
+        taken = draft is not None and st.session_state.get(NAME_KEY) in saved_names()
+        st.button("Replace it" if taken else "Save", key="vl-save", type="primary", on_click=_save)
+        _said("save")
+
+
+def presets_popover() -> None:
+    """Saved compositions and presets by group, each with its sentence and what its source leaves open."""
+    menu = st.popover("Load", icon=":material/library_books:", key=state.menu_key("vl-presets"), on_change="rerun")
+    if not menu.open:
+        return
+    groups: dict[str, list[str]] = {"Saved": saved_names()}
+    for name, preset in PRESETS_TABLE.items():
+        groups.setdefault(preset.group, []).append(name)
+    with menu, st.container(key="vl-menu"):
+        for group, names in groups.items():
+            if names:
+                st.html(f'<div class="vl-group" style="margin-left:0">{group}</div>')
+            for name in names:
+                _entry(name)
+
+
+def _entry(name: str) -> None:
+    with st.container(key=f"vl-entry-load-{name}", gap=None), frame.guard():
+        preset = PRESETS_TABLE.get(name)
+        sentence = load(name).sentence()
+        st.button(
+            preset.title if preset else name, key=f"vl-load-{name}", type="tertiary", on_click=_load, args=(name,)
+        )
+        frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")
+        if preset is not None and preset.silent:
+            frame.quiet(f"Silent: {preset.silent}")
+
+
+def _load(name: str) -> None:
+    try:
+        composition = load(name)
+    except SSRLError as error:
+        _say("upload", error)
+        return
+    state.edit(drafts.load_into, composition, name)
+    st.session_state[NAME_KEY] = suggest_name(name)
+    state.close_menu("vl-presets")
+
+
+def file_popover(draft: drafts.Draft) -> None:
+    """Download and upload."""
+    menu = st.popover("File", icon=":material/swap_vert:", key="vl-file", on_change="rerun")
+    if not menu.open:
+        return
+    with menu:
+        name = draft.composition.name
+        with st.container(horizontal=True):
+            _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
+            _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
+        for target in ("torchvision", "solo-learn"):
+            _other(draft.composition, target)
+        st.file_uploader(
+            "Open a YAML or JSON file, or solo-learn's augmentations",
+            type=["yaml", "yml", "json"],
+            key="compose-upload",
+            max_upload_size=_LARGEST_MB,
+            on_change=_open_upload,
+        )
+        _said("upload")
+
+
+def _other(composition: Composition, target: str) -> None:
+    """Another tool's format, or the step that it cannot say."""
+    row = FORMATS[target]
+    try:
+        text = export(composition, target)
+    except SpecError as error:
+        st.button(row.title, disabled=True, key=f"vl-down-{target}", icon=":material/download:", help=error.message)
+        frame.quiet(error.message)
+        return
+    _download(row.title, text, f"{composition.name}{row.suffix}", "text/plain")
+
+
+def suggest_name(origin: str) -> str:
+    """A free name for what came from `origin`; a preset's own name cannot be taken."""
+    return f"my-{origin}"[:80] if origin in preset_names() else origin
+
+
+def _download(label: str, text: str, file: str, mime: str) -> None:
+    st.download_button(
+        label, text.encode(), file, mime, icon=":material/download:", on_click="ignore", key=f"vl-down-{label}"
+    )
+
+
+def _save() -> None:
+    draft = state.current()
+    if draft is None:
+        return
+    try:
+        path = save(draft.composition.renamed(str(st.session_state.get(NAME_KEY) or "").strip()))
+    except (SSRLError, OSError) as error:
+        _say("save", error)
+        return
+    state.put(drafts.renamed(draft, path.stem))
+    st.session_state["choose-composition"] = path.stem
+    _say("save", f"Saved as {path.stem}.")
+
+
+def _open_upload() -> None:
+    file: Any = st.session_state.get("compose-upload")
+    draft = state.current()
+    if file is None or draft is None:
+        return
+    try:
+        composition, note = read_file(file.getvalue(), stores.as_slug(file.name.rsplit(".", 1)[0]))
+    except SSRLError as error:
+        _say("upload", error)
+        return
+    state.put(drafts.load_into(draft, composition, draft.origin))
+    st.session_state[NAME_KEY] = suggest_name(composition.name)
+    _say("upload", f"Opened {file.name}. {note}".strip())
+
+
+def _say(place: str, words: str | Exception) -> None:
+    st.session_state[f"compose-said-{place}"] = words
+
+
+def _said(place: str) -> None:
+    """What came of the last action here, once more in each run until the next one."""
+    words = st.session_state.get(f"compose-said-{place}")
+    if isinstance(words, SSRLError):
+        frame.show_error(words)
+    elif isinstance(words, OSError):
+        st.error(f"It could not be written: {words.strerror or words}.", icon=":material/error:")
+    elif words:
+        st.success(words, icon=":material/check:")

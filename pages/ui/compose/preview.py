@@ -1,0 +1,218 @@
+"""From a composition and a scene to what the grid shows: the views that training would see, and what was drawn.
+
+`make_views` is the one of training. A single view group is shown with more views than training takes; its first ones
+are the very same, because a draw depends on the view's number only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.compose import grid as compose_grid
+from pages.ui.compose.lpips import desk
+from pages.ui.compose.scene import Scene
+from pages.ui.kit.pictures import fitted, look_of, pictures, shown_limits
+from ssrl_core.errors import SSRLError
+from ssrl_core.specs.composition import Composition, Step, dump, parse
+from ssrl_core.specs.transforms import TRANSFORMS
+
+LARGEST_CELL = 256
+MOST_COLUMNS = 16
+STRIP_COLUMNS = 5
+
+Array = np.ndarray[Any, Any]
+Packed = tuple[dict[str, Any], bytes]
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The views of one composition: (B, V, S, S, 3) uint8, words [image][view], heads of the columns."""
+
+    views: Array
+    words: list[list[list[str]]]
+    heads: list[str]
+
+
+def refusals(composition: Composition, uids: Sequence[Sequence[int]], imageset: Any) -> dict[int, SSRLError]:
+    """Steps that these images cannot take, by number, with the reason; the others go on without them."""
+    found = {}
+    for group, numbers in enumerate(uids):
+        for place, uid in enumerate(numbers):
+            step = composition.views[group].steps[place]
+            if step.enabled and _may_refuse(step, int(imageset.shape[0])):
+                error = _checked(dump(_only(composition, group, place)), int(imageset.shape[0]))
+                if error is not None:
+                    found[uid] = error
+    return found
+
+
+def without(composition: Composition, uids: Sequence[Sequence[int]], refused: Collection[int]) -> Composition:
+    """The composition with the refused steps switched off; they keep their place, so that no other draw changes."""
+    for group, (view, numbers) in enumerate(zip(composition.views, uids, strict=True)):
+        steps = [
+            replace(step, enabled=False) if uid in refused else step
+            for uid, step in zip(numbers, view.steps, strict=True)
+        ]
+        composition = composition.with_steps(steps, group)
+    return composition
+
+
+def previewed(composition: Composition, views: int) -> Composition:
+    """The composition with as many views as the grid has columns; several groups keep their own numbers."""
+    if len(composition.views) > 1:
+        return composition
+    return replace(composition, views=(replace(composition.views[0], count=views),))
+
+
+def grid(scene: Scene, compositions: Sequence[tuple[str, Composition]]) -> Packed:
+    """The packed grid: a row for each image and composition, the source first.
+
+    Args:
+        compositions: (mark, composition); one, or two to compare on the same images ("A", "B").
+
+    Raises:
+        SSRLError: if the views cannot be made.
+    """
+    imageset = scene.imageset
+    texts = tuple((mark, dump(previewed(c, scene.views))) for mark, c in compositions)
+    return _grid(imageset, look_of(imageset), scene.image_ids, scene.seed, texts)
+
+
+def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int) -> Packed:
+    """One image after each step of one view, packed.
+
+    Args:
+        view: counted from 0 through all groups.
+    """
+    imageset = scene.imageset
+    text = dump(previewed(composition, scene.views))
+    return _strip(imageset, look_of(imageset), scene.image_ids, image_id, scene.seed, view, text)
+
+
+def row_words(imageset: Any, image_id: int) -> str:
+    """An image in a word or two: its class and its number."""
+    label = int(imageset.label_ids[image_id])
+    named = f"{imageset.classes[label]}, " if 0 <= label < len(imageset.classes) else ""
+    return f"{named}image {image_id}"
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _grid(_imageset: Any, look: Any, ids: tuple[int, ...], seed: int, texts: tuple[tuple[str, str], ...]) -> Packed:
+    pixels = np.array(_imageset.pixels[list(ids)])
+    limits, originals = _sources(_imageset, look, ids)
+    with desk().preview_first():
+        blocks = [_block(_imageset, pixels, limits, ids, seed, text) for _, text in texts]
+    columns = min(len(block.heads) for block in blocks)
+    side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
+    sources = fitted(originals, side)
+    tiles, said, marks = [], [], {}
+    for row, image_id in enumerate(ids):
+        for (mark, _), block in zip(texts, blocks, strict=True):
+            tiles += [sources[row], *fitted(block.views[row, :columns], side)]
+            who = row_words(_imageset, image_id)
+            marks[len(said)] = mark
+            said += [[f"{mark}: {who}" if mark else who], *block.words[row][:columns]]
+    heads = ["source", *blocks[0].heads[:columns]]
+    stamp = f"{_imageset.name}-{seed}-{hash((ids, texts, look)) & 0xFFFFFFFF:08x}"
+    return compose_grid.pack(
+        np.stack(tiles), columns=columns + 1, heads=heads, said=said, framed=list(marks), marks=marks, stamp=stamp
+    )
+
+
+def _cell(view: int, source: int) -> tuple[int, int]:
+    """Height and width of a cell: the views', or the source's where views are so small that it would be spoilt."""
+    side = source if source > 1.5 * view else view
+    return (min(side, LARGEST_CELL),) * 2
+
+
+def _block(imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed: int, text: str) -> _Block:
+    import torch
+
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.views import make_views
+
+    composition = parse(text)
+    draws = draw(composition, np.asarray(ids), seed=seed, epoch=0)
+    groups = make_views(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value)
+    side = min(max(int(group.shape[-1]) for group in groups), LARGEST_CELL)
+    tiles, heads = [], []
+    for view_group, views in zip(composition.views, groups, strict=True):
+        rgb = pictures(views.flatten(0, 1), imageset.channels, limits)
+        tiles.append(fitted(rgb, (side, side)).reshape(*views.shape[:2], side, side, 3))
+        name = view_group.name if len(groups) > 1 else "view"
+        heads += [f"{name} {number + 1}" for number in range(view_group.count)]
+    shown = np.concatenate(tiles).swapaxes(0, 1)[:, :MOST_COLUMNS]
+    words = [[draws.describe(v, b) for v in range(shown.shape[1])] for b in range(len(ids))]
+    return _Block(shown, words, heads[:MOST_COLUMNS])
+
+
+@st.cache_data(max_entries=48, show_spinner=False)
+def _strip(_imageset: Any, look: Any, ids: tuple[int, ...], image_id: int, seed: int, view: int, text: str) -> Packed:
+    import torch
+
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.views import strip
+
+    composition = parse(text)
+    pixels = np.array(_imageset.pixels[[image_id]])
+    limits, _ = _sources(_imageset, look, ids)  # the grid's, not those of this one image
+    draws = draw(composition, np.asarray([image_id]), seed=seed, epoch=0)
+    with desk().preview_first():
+        stages = strip(torch.from_numpy(pixels), draws, composition, max_value=_imageset.max_value, view=view)
+    side = min(max(max(image.shape[-2:]) for _, image in stages), LARGEST_CELL)
+    tiles = [fitted(pictures(image[None], _imageset.channels, limits), (side, side))[0] for _, image in stages]
+    return compose_grid.pack(
+        np.stack(tiles),
+        columns=min(len(tiles), STRIP_COLUMNS),
+        heads=[],
+        said=[[f"{number}. {label}" if number else "the image"] for number, (label, _) in enumerate(stages)],
+        framed=(0,),
+        stamp=f"strip-{image_id}-{view}",
+    )
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def _sources(_imageset: Any, look: Any, ids: tuple[int, ...]) -> tuple[Array, Array]:
+    """What is shown black and full, (C, 2) in 0..1, and the images as they are, (B, H, W, 3) uint8."""
+    from ssrl_core.datasets.pictures import to_rgb
+
+    pixels = np.asarray(_imageset.pixels[list(ids)])
+    limits = shown_limits(pixels, _imageset.channels, _imageset.max_value)
+    whole = limits * _imageset.max_value
+    return limits, to_rgb(pixels, _imageset.channels, max_value=_imageset.max_value, limits=whole)
+
+
+def _may_refuse(step: Step, channels: int) -> bool:
+    """Whether it is worth trying: the step, or one inside it, is made for another number of channels."""
+    if step.branches:
+        return any(_may_refuse(inner, channels) for branch in step.branches for inner in branch.steps)
+    return TRANSFORMS[step.transform].channels not in (None, channels)
+
+
+def _only(composition: Composition, group: int, place: int) -> Composition:
+    """The composition with one step on, in its own place (so that a message names it rightly), and always applied."""
+    view = composition.views[group]
+    steps = [replace(step, p=1.0, enabled=at == place) for at, step in enumerate(view.steps)]
+    return replace(composition, views=(replace(view, count=1, steps=tuple(steps), size=None),))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _checked(text: str, channels: int) -> SSRLError | None:
+    """What a step refuses on images of so many channels, tried on one tiny image."""
+    import torch
+
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.views import make_views
+
+    composition = parse(text)
+    draws = draw(composition, np.zeros(1, dtype=np.int64), seed=0, epoch=0)
+    try:
+        make_views(torch.zeros(1, channels, 8, 8), draws, composition, max_value=1)
+    except SSRLError as error:
+        return error
+    return None

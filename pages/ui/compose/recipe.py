@@ -1,0 +1,164 @@
+"""The recipe: a card for each step, the menu of transforms, undo and redo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.compose import draft as drafts
+from pages.ui.compose import files, groups, state
+from pages.ui.compose.draft import Draft
+from pages.ui.compose.step import card_label, edit_step, new_step
+from pages.ui.kit import frame
+from ssrl_core.errors import SSRLError
+from ssrl_core.specs.composition import Step
+from ssrl_core.specs.transforms import TRANSFORMS, Transform
+from ssrl_core.specs.yaml_files import parse_yaml
+
+_KINDS = {"geometry": "Geometry", "colour": "Colour", "pixel": "Blur and cover"}
+_CHOICE_SENTENCE = "Takes one of several alternatives, each as often as its weight says."
+
+CSS = """
+.st-key-vl-recipe, .st-key-vl-recipe [data-testid="stTabPanel"] > div, .st-key-vl-recipe [role="tabpanel"] > div {
+  gap: .5rem; }
+.st-key-vl-recipe [data-testid="stAlertContainer"] { padding: .5rem .6rem; }
+.st-key-vl-recipe [data-testid="stAlertContainer"] p { font-size: .86rem; line-height: 1.4; }
+.st-key-vl-menu { gap: .45rem; max-width: 26rem; }
+[class*="st-key-vl-card-"] { padding: .3rem .6rem; gap: .4rem; }
+[class*="st-key-vl-card-"] [data-testid="stSliderTickBar"] { display: none; }
+[class*="st-key-vl-open-"] button { justify-content: flex-start; min-height: 1.8rem; padding: 0; }
+[class*="st-key-vl-open-"] button > div, [class*="st-key-vl-open-"] button span, [class*="st-key-vl-open-"] button p {
+  overflow: hidden; text-overflow: ellipsis; white-space: nowrap; min-width: 0; text-align: left;
+  justify-content: flex-start; }
+[class*="st-key-vl-open-"] button > div { width: 100%; }
+[class*="st-key-vl-card-off-"] button p { opacity: .5; }
+[class*="st-key-vl-entry-"] button { justify-content: flex-start; padding: 0; min-height: 1.6rem; }
+"""
+
+
+def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side: int) -> None:
+    """All cards of one view group.
+
+    Args:
+        refusals: by step number, what these images cannot take (a colour step on one channel), shown on its card.
+        side: of the images in px.
+    """
+    numbers = draft.uids[group]
+    if not numbers:
+        frame.quiet("No steps: every view is the image as it is. Add one.")
+    for position, uid in enumerate(numbers):
+        _card(draft.step(uid), uid, first=position == 0, last=position == len(numbers) - 1, refusal=refusals.get(uid))
+    with st.container(horizontal=True, gap="xsmall"):
+        _add_menu(group)
+        groups.views_popover(draft, group, side)
+
+
+def tools(draft: Draft) -> None:
+    """What concerns the whole composition."""
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        files.presets_popover()
+        files.file_popover(draft)
+        for verb, icon, change, any_there in (
+            ("Undo", "undo", drafts.undo, draft.past),
+            ("Redo", "redo", drafts.redo, draft.future),
+        ):
+            symbol, key = f":material/{icon}:", f"vl-{icon}"
+            st.button("", key=key, icon=symbol, help=verb, disabled=not any_there, on_click=state.edit, args=(change,))
+
+
+def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError | None) -> None:
+    opened = state.is_open(uid)
+    off = "" if step.enabled else "off-"
+    with st.container(border=True, key=f"vl-card-{off}{uid}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+            st.button(
+                card_label(step),
+                key=f"vl-open-{uid}",
+                type="tertiary",
+                width="stretch",
+                help=step.sentence(),
+                on_click=state.toggle_open,
+                args=(uid,),
+            )
+            key = f"vl-on-{uid}"
+            state.sync(key, step.enabled)
+            st.toggle("On", key=key, label_visibility="collapsed", on_change=_switch, args=(uid, key))
+        for error in (refusal, state.error_at(uid)):
+            if error is not None:
+                frame.show_error(error)
+        if opened:
+            _opened(step, uid, first=first, last=last)
+
+
+def _switch(uid: int, key: str) -> None:
+    on = st.session_state[key]
+    state.edit(drafts.change, uid, lambda step: replace(step, enabled=on), at=uid)
+
+
+def _opened(step: Step, uid: int, *, first: bool, last: bool) -> None:
+    row = TRANSFORMS.get(step.transform)
+    frame.quiet(row.sentence if row else _CHOICE_SENTENCE)
+    edit_step(step, f"vl-set-{uid}", lambda edit: state.edit(drafts.change, uid, edit, at=uid))
+    _as_text(step, uid)
+    with st.container(horizontal=True, gap="xsmall"):
+        _act("arrow_upward", "Earlier", uid, "up", drafts.move, uid, -1, disabled=first)
+        _act("arrow_downward", "Later", uid, "down", drafts.move, uid, 1, disabled=last)
+        _act("content_copy", "Duplicate", uid, "copy", drafts.duplicate, uid)
+        _act("delete", "Remove", uid, "remove", drafts.remove, uid)
+
+
+def _act(
+    icon: str, words: str, uid: int, verb: str, change: Callable[..., Draft], *args: Any, disabled: bool = False
+) -> None:
+    key = f"vl-{verb}-{uid}"
+    symbol = f":material/{icon}:"
+    st.button("", key=key, icon=symbol, help=words, disabled=disabled, on_click=state.edit, args=(change, *args))
+
+
+def _as_text(step: Step, uid: int) -> None:
+    """The step as a line of its file: every allowed value can be written here exactly."""
+    with st.expander("As text", key=f"vl-text-expander-{uid}"):
+        key = f"vl-text-{uid}"
+        if state.error_at(uid) is None:  # a line that was refused stays, to be mended
+            state.sync(key, json.dumps(step.to_mapping(), ensure_ascii=False))
+        st.text_area("The step as in a file", key=key, height="content", on_change=_take_text, args=(uid, key))
+
+
+def _take_text(uid: int, key: str) -> None:
+    text = st.session_state[key]
+    state.edit(drafts.change, uid, lambda _: Step.from_mapping(parse_yaml(text, "Step"), "Step"), at=uid)
+
+
+def _add_menu(group: int) -> None:
+    """Every transform with its sentence, by kind."""
+    menu = st.popover("Add a step", icon=":material/add:", key=state.menu_key("vl-add"), on_change="rerun")
+    if not menu.open:
+        return
+    with menu, st.container(key="vl-menu"):
+        for kind, heading in _KINDS.items():
+            st.html(f'<div class="vl-group" style="margin-left:0">{heading}</div>')
+            for row in TRANSFORMS.values():
+                if row.kind == kind:
+                    _add_entry(row.name, row, row.sentence, group)
+        st.html('<div class="vl-group" style="margin-left:0">Alternatives</div>')
+        _add_entry("choice", None, _CHOICE_SENTENCE, group)
+
+
+def _add_entry(name: str, row: Transform | None, sentence: str, group: int) -> None:
+    title, icon = (row.title, row.icon) if row else ("One of", "alt_route")
+    symbol = f":material/{icon}:"
+    with st.container(key=f"vl-entry-{name}", gap=None):
+        st.button(title, key=f"vl-add-button-{name}", icon=symbol, type="tertiary", on_click=_add, args=(name, group))
+        frame.quiet(sentence)
+
+
+def _add(name: str, group: int) -> None:
+    state.edit(drafts.add, new_step(name), group)
+    draft = state.current()
+    if draft is not None:
+        state.open_only(draft.uids[group][-1])
+    state.close_menu("vl-add")

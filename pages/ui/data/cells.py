@@ -1,0 +1,294 @@
+"""Cells from fields in the browser: the settings live on a few fields with outlines, then the import with progress."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.ui.kit import frame
+from pages.ui.data.cell_pictures import overlay_html
+from pages.ui.data.importing import KINDS, _written, free_name
+from pages.ui.kit.progress import told_on
+from ssrl_core import stores
+from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
+from ssrl_core.datasets.cells.field_folders import top_of
+from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
+from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
+from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.readers.unpacking import is_zip, laid_open, unpack
+from ssrl_core.errors import SSRLError, Stopped
+
+MOST_SHOWN = 6
+_NONE = "none"
+
+
+def button() -> None:
+    """Opens the dialog."""
+    if st.button("Cut cells out of fields", icon=":material/grid_on:", key="data-cells"):
+        _dialog()
+
+
+@st.dialog("Cut cells out of microscope fields", width="large")
+def _dialog() -> None:
+    form()
+
+
+def form() -> None:
+    """Where the fields are, how nuclei are found (live), then the import."""
+    try:
+        source = _source()
+        if source is None:
+            return
+        listed = _fields(source)
+    except SSRLError as error:
+        frame.show_error(error)
+        return
+    _found(listed)
+    chosen = _channels(listed)
+    settings = _settings(listed)
+    if settings is None:
+        return
+    _live(listed, settings, chosen)
+    _import(source, listed, settings, chosen)
+
+
+def _source() -> str | None:
+    """A path on this machine, or uploaded files laid beside the image sets while the dialog is open."""
+    path = st.text_input(
+        "Folder, table or image on the machine that runs Viewloom",
+        key="cells-path",
+        placeholder="/data/screen/fields.csv",
+        help="A table with one row a field, a folder of a microscope's files, OME-TIFF or OME-Zarr, or a zip of it",
+    ).strip()
+    if path:
+        return path
+    files = st.file_uploader(
+        "or from here: OME-TIFF or other images, a table with them, a zip of a folder or of an OME-Zarr plate",
+        type=KINDS,
+        accept_multiple_files=True,
+        key="cells-files",
+    )
+    return _uploaded(files) if files else None
+
+
+class _Upload:
+    """Uploaded files in a folder of the store that goes when nobody holds it any more."""
+
+    def __init__(self, files: Sequence[Any], report: Report) -> None:
+        self.key = _names(files)
+        self.folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=stores.data_root()))
+        self.forget = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        try:
+            for file in files:
+                _laid(_written(file, self.folder), report)
+        except SSRLError:
+            self.forget()
+            raise
+
+
+def _names(files: Sequence[Any]) -> tuple[tuple[str, int], ...]:
+    return tuple((file.name, file.size) for file in files)
+
+
+def _uploaded(files: Sequence[Any]) -> str:
+    """The folder that holds the uploaded files (zips unpacked), or the only one; made once for the same files."""
+    kept = st.session_state.get("cells-upload")
+    if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
+        bar = st.empty()
+        st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
+        bar.empty()
+    top = top_of(kept.folder)
+    inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
+    return str(inside[0]) if len(inside) == 1 and inside[0].is_file() else str(top)
+
+
+def _laid(path: Path, report: Report) -> None:
+    """A zip becomes the folder that it was made of; any other file stays.
+
+    Raises:
+        DataError: a zip that may not be unpacked.
+    """
+    if path.suffix.lower() == ".zip":
+        unpack(path, path.with_suffix(""), report)
+        path.unlink()
+
+
+def _fields(source: str) -> FieldList:
+    """The fields; read again where an import has taken away what a zip was unpacked to."""
+    path = Path(source)
+    _lay_open(path)
+    with st.spinner("Reading the list of fields"):
+        listed = _listed(source, _stamp(path))
+        if not listed.base.is_dir():
+            _listed.clear()
+            listed = _listed(source, _stamp(path))
+    return listed
+
+
+def _lay_open(path: Path) -> None:
+    """Unpack a zip with a bar that moves; Stop in the menu of the page ends it, and nothing of it stays."""
+    if not is_zip(path):
+        return
+    bar = st.empty()
+    laid_open(path, report=told_on(bar))
+    bar.empty()
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _listed(source: str, stamp: float) -> FieldList:
+    return list_fields(source)
+
+
+def _stamp(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _found(listed: FieldList) -> None:
+    count = f"{len(listed.fields):,} fields, channels {', '.join(listed.channels)}"
+    size = f"; a pixel is {listed.pixel_um:.3g} µm" if listed.pixel_um else "; the pixel size is not known"
+    frame.quiet("; ".join([count + size, *listed.notes]))
+    if listed.skipped:
+        with st.expander(f"Skipped · {len(listed.skipped):,}", icon=":material/block:"):
+            st.dataframe(listed.skipped[:500], hide_index=True)
+
+
+def _channels(listed: FieldList) -> dict[str, Any]:
+    left, middle, right = st.columns(3)
+    nuclei = left.selectbox("Nuclei are in", listed.channels, key="cells-nuclei")
+    columns = sorted({str(name) for row in listed.fields[:50] for name in row.columns})
+    usual = columns.index("compound") + 1 if "compound" in columns else 0
+    label = middle.selectbox("Label", [_NONE, *columns], index=usual, key="cells-label")
+    kept = right.selectbox("Keep together", [_NONE, *columns], key="cells-group", help="No well or plate in two splits")
+    return {
+        "nuclei": nuclei,
+        "label": None if label == _NONE else label,
+        "group": None if kept == _NONE else kept,
+    }
+
+
+def _settings(listed: FieldList) -> CellSettings | None:
+    """The settings, checked; None (and the reason) where they are out of range."""
+    one, two, three, four = st.columns(4)
+    size = one.number_input("Side of a crop, px", 8, 2048, 196, key="cells-size")
+    diameter = two.number_input(
+        "Width of a nucleus, px", 3.0, 2000.0, None, key="cells-diameter", placeholder="measured", step=1.0
+    )
+    threshold = three.selectbox(
+        "Threshold", ("otsu", "local"), key="cells-threshold", help="otsu: one level a field; local: uneven backgrounds"
+    )
+    sensitivity = four.slider("Sensitivity", 0.3, 3.0, 1.0, 0.1, key="cells-sensitivity", help="Above 1: dimmer nuclei")
+    with st.expander("Splitting, quality, lighting", icon=":material/tune:"):
+        more = _more(listed)
+    try:
+        nuclei = NucleusSettings(
+            diameter,
+            threshold,
+            float(sensitivity),
+            splitting=more.pop("splitting"),
+            detector=more.pop("detector"),
+        )
+        return CellSettings(nuclei=nuclei, size=int(size), pixel_um=listed.pixel_um, **more).checked()
+    except SSRLError as error:
+        frame.show_error(error)
+        return None
+
+
+def _more(listed: FieldList) -> dict[str, Any]:
+    one, two, three = st.columns(3)
+    splitting = one.slider("Splitting of touching nuclei", 0.3, 1.0, 0.73, 0.01, key="cells-splitting")
+    focus = two.slider("Widest edge, in widths of a nucleus", 0.1, 1.0, 0.33, 0.01, key="cells-focus")
+    contrast = three.slider("Least height above the noise", 0.0, 30.0, 5.0, 0.5, key="cells-contrast")
+    border = one.checkbox("Keep cells at the border", key="cells-border", help="Black outside the field")
+    light = two.checkbox("Divide uneven lighting out", True, key="cells-light", help="Needs 8 fields of a plate")
+    stretch = three.checkbox("Stretch each plate's channels", key="cells-stretch", help="To its own percentiles")
+    span = one.number_input(
+        "Side in µm", 1.0, 10_000.0, None, key="cells-span", placeholder="not fixed", disabled=not listed.pixel_um
+    )
+    detector = two.selectbox(
+        "Nuclei found by", DETECTORS, key="cells-detector", help="cellpose and stardist must be installed for it"
+    )
+    return {
+        "splitting": float(splitting),
+        "detector": detector,
+        "focus_limit": float(focus),
+        "contrast_limit": float(contrast),
+        "keep_border": border,
+        "illumination": "plate" if light else "none",
+        "normalise": "plate" if stretch else "none",
+        "span_um": float(span) if span else None,
+    }
+
+
+def _live(listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> None:
+    """One field with the outlines of its nuclei, and what would be dropped of it."""
+    some = np.unique(np.linspace(0, len(listed.fields) - 1, MOST_SHOWN).astype(int))
+    number = st.segmented_control(
+        "Field", [int(i) for i in some], default=int(some[0]), format_func=lambda i: f"{i + 1}", key="cells-shown"
+    )
+    row = listed.fields[int(number) if number is not None else 0]
+    try:
+        found = _look(_Field(listed.source(row), row), settings, listed.channels.index(chosen["nuclei"]))
+    except UnreadableField as error:
+        st.warning(f"{listed.shown(error.path)}: {error.reason}", icon=":material/info:")
+        return
+    except SSRLError as error:  # a detector that is not installed, or fails
+        frame.show_error(error)
+        return
+    st.html(found[0])
+    frame.quiet(found[1])
+
+
+class _Field:
+    """A field as a key of the cache: its files, their times and its number."""
+
+    def __init__(self, name: str, row: Any) -> None:
+        files = [path for channel in row.files for path in channel]
+        self.row, self.key = row, (name, row.number, tuple((str(p), _stamp(p)) for p in files))
+
+
+@st.cache_data(max_entries=48, show_spinner="Finding nuclei", hash_funcs={_Field: lambda held: held.key})
+def _look(held: _Field, settings: CellSettings, dna: int) -> tuple[str, str]:
+    from ssrl_core.datasets.cells import cut, detect
+
+    image = read_field(held.row)
+    labels = detect(image[dna], settings.nuclei)
+    crops = cut(image, labels, settings, dna=dna)
+    dropped = [f"{count} {reason}" for reason, count in crops.dropped.items()]
+    lost = f"; dropped: {', '.join(dropped)}" if dropped else ""
+    words = f"{labels.max()} nuclei, {len(crops.pixels)} cells kept{lost}"
+    return overlay_html(image[dna], labels, set(crops.table["nucleus_id"].tolist())), words
+
+
+def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> None:
+    name = st.text_input("Name", value=_suggested(source), key="cells-name", help="Lower-case letters, digits, - and _")
+    if not st.button(f"Cut cells of {len(listed.fields):,} fields", type="primary", key="cells-now"):
+        frame.quiet(
+            "Whole screens run as well by command (data cells). An import that was stopped goes on when run again."
+        )
+        return
+    from ssrl_core.datasets.cells import import_fields
+
+    bar = st.progress(0.0, "Starting …")
+    try:
+        import_fields(source, name, settings=settings, report=told_on(bar), **chosen)
+    except (SSRLError, Stopped) as error:
+        bar.empty()
+        frame.show_error(error)
+        return
+    st.session_state.pop("cells-upload", None)
+    st.query_params.clear()
+    st.query_params["dataset"] = name
+    st.rerun()
+
+
+def _suggested(source: str) -> str:
+    path = Path(source)
+    return free_name("cells" if path.name.startswith(".upload-") else path.stem)

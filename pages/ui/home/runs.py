@@ -1,0 +1,204 @@
+"""Home: the newest runs as cards, and the first steps where there are none."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.home import map
+from pages.ui.kit import frame
+from ssrl_core.errors import SSRLError
+
+NEWEST = 6
+_LIVE_S = 4.0
+STEPS = (
+    (
+        "pages/1_Data.py",
+        "photo_library",
+        "Bring images in",
+        "A folder, a zip, an npz or a table; or take the set that ships.",
+    ),
+    ("pages/2_Compose.py", "tune", "Compose", "Put transformations together and see what they do to your images."),
+    (
+        "pages/3_Train.py",
+        "model_training",
+        "Train",
+        "Let a network learn with them, then look at the clusters it makes.",
+    ),
+)
+
+CSS = """
+[class*="st-key-vl-run-"] { height: 100%; }
+.vl-figures { display: flex; gap: 1.6rem; margin: .4rem 0 .2rem; }
+.vl-figures div { line-height: 1.25; }
+.vl-figures b { font-size: 1.15rem; font-weight: 600; }
+.vl-figures small { display: block; font-size: .76rem; opacity: .75; }
+.vl-recipe { font-size: .86rem; line-height: 1.4; margin: 0; display: -webkit-box; -webkit-line-clamp: 2;
+  -webkit-box-orient: vertical; overflow: hidden; min-height: 2.8em; opacity: .75; }
+.vl-card-title { font-weight: 600; margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+[class*="st-key-vl-step-"] { gap: .2rem; min-height: 8.2rem; }
+[class*="st-key-vl-step-"] a { padding-left: 0; padding-right: 0; }
+[class*="st-key-vl-step-"] a p { font-weight: 600; }
+.vl-step-number { font-size: .76rem; opacity: .6; }
+"""
+
+
+def newest() -> None:
+    """Cards of the newest runs, three in a row; they follow their runs while one is under way."""
+    busy = any(run.get("state") in frame.ACTIVE for run in _shown())
+    st.fragment(run_every=_LIVE_S if busy else None)(_cards)()
+
+
+def _shown() -> list[dict[str, Any]]:
+    return [run for run in frame.known_runs() if run.get("kind", "train") == "train"][:NEWEST]
+
+
+def _cards() -> None:
+    shown = _shown()
+    for start in range(0, len(shown), 3):
+        for column, run in zip(st.columns(3, gap="medium"), shown[start : start + 3], strict=False):
+            with column, st.container(border=True, key=f"vl-run-{run['id']}"):
+                _card(run)
+
+
+def more() -> None:
+    """The way to the list of all runs, where there are more than the cards show."""
+    count = len(frame.known_runs())
+    if count > NEWEST:
+        frame.link("pages/3_Train.py", f"All runs ({count:,})", icon="list", list="all")
+
+
+def first_steps() -> None:
+    """What to do first, as three steps with links."""
+    present = [step for step in STEPS if frame.page_exists(step[0])]
+    for number, (column, (file, icon, verb, sentence)) in enumerate(
+        zip(st.columns(len(present), gap="medium"), present, strict=True), 1
+    ):
+        with column, st.container(border=True, key=f"vl-step-{number}"):
+            st.html(f'<div class="vl-step-number">Step {number}</div>')
+            frame.link(file, verb, icon=icon)
+            frame.quiet(sentence)
+
+
+def _card(run: dict[str, Any]) -> None:
+    run_id = str(run["id"])
+    done = run.get("state") == "done"
+    picture = _map_file(run_id, str(run.get("finished_at"))) if done else None
+    alt = "The run's map, coloured by cluster" if picture else "Images of the run's set"
+    st.image(picture or _samples_file(str(run.get("dataset"))), width="stretch", alt=alt)
+    title = html.escape(frame.run_words(run))
+    sentence = html.escape(_sentence(run_id))
+    st.html(
+        f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
+        f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
+    )
+    with st.container(horizontal=True, gap="medium"):
+        if done:
+            frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
+            frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
+        else:
+            frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
+
+
+def _figures(run: dict[str, Any], run_id: str) -> str:
+    """AMI and kNN beside what raw pixels give, or how the run stands."""
+    if run.get("state") != "done":
+        return _standing(run)
+    references = _pixel_references(run_id, str(run.get("finished_at")))
+    parts = []
+    for key, column, name, about in (
+        ("ami", "ami", "AMI", "Agreement of clusters and labels: 1 is perfect, 0 is chance."),
+        ("knn", "knn_top1", "kNN", "Share of test images whose class their nearest neighbours vote for."),
+    ):
+        value, pixels = run.get(column), references.get(key)
+        if value is not None:
+            beside = f"pixels {pixels:.3f}" if pixels is not None else "&nbsp;"
+            parts.append(f'<div title="{about}"><b>{value:.3f}</b> {name}<small>{beside}</small></div>')
+    inner = "".join(parts) or "<div><b>Done</b><small>no labels to compare with</small></div>"
+    return f'<div class="vl-figures">{inner}</div>'
+
+
+def _standing(run: dict[str, Any]) -> str:
+    """Waits, runs (how far), stopped or failed (why)."""
+    state, why = str(run.get("state")), html.escape(str(run.get("reason") or ""))
+    if state == "running":
+        words = frame.time_left(run.get("eta_s")) or html.escape(str(run.get("phase") or ""))
+        said = f"<b>{100 * (run.get('progress') or 0):.0f} %</b><small>{words or '&nbsp;'}</small>"
+    else:
+        name = {"failed": "Failed", "stopped": "Stopped"}.get(state, "Waits")
+        said = f"<b>{name}</b><small>{why[:60] or '&nbsp;'}</small>"
+    return f'<div class="vl-figures"><div title="{why}">{said}</div></div>'
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _sentence(run_id: str) -> str:
+    """The compositions of a run in words."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    try:
+        terms = RunFolder(run_id).spec().terms
+    except SSRLError as error:
+        return error.message
+    several = len(terms) > 1
+    said = [
+        f"{term.weight:g} × ({term.composition.sentence()})" if several else term.composition.sentence()
+        for term in terms
+    ]
+    text = " + ".join(said)
+    return text[:1].upper() + text[1:]
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
+    """kNN and AMI of raw pixels, as far as the run has them."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    try:
+        results = RunFolder(run_id).results() or {}
+    except SSRLError:
+        return {}
+    pixels = (results.get("references") or {}).get("pixels") or {}
+    return {key: float(value) for key, value in pixels.items() if isinstance(value, int | float)}
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _map_file(run_id: str, finished_at: str) -> bytes | None:
+    """The run's map, coloured by cluster, as a PNG; None where there is no layout."""
+    from ssrl_core.datasets.pictures import png
+    from ssrl_core.figures.colours import palette
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    folder = RunFolder(run_id)
+    try:
+        layouts = folder.layouts()
+        results = folder.results() or {}
+        counts = sorted(int(k) for k in results.get("clusters") or {})
+        if not layouts or not counts:
+            return None
+        points, _ = layouts.get("umap") or layouts.get("tsne") or next(iter(layouts.values()))
+        groups = folder.clusters(counts[0]).ids
+    except SSRLError:
+        return None
+    return png(map.thumbnail(points, groups, palette(counts[0])))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _samples_file(dataset: str) -> bytes:
+    """Some images of a set that is here already, as a PNG; else a dark ground."""
+    import numpy as np
+
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.pictures import display_limits, png, to_rgb
+
+    try:
+        if image_sets.is_ready(dataset):
+            imageset = image_sets.load(dataset)
+            ids = np.sort(np.random.default_rng(0).permutation(imageset.count)[:40])
+            limits = display_limits(imageset)
+            shown = to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)
+            return png(map.samples(shown))
+    except SSRLError:
+        pass  # a set that was deleted or damaged: its page says so, a card need not
+    return png(np.full((200, 320, 3), map.GROUND, np.uint8))

@@ -1,0 +1,141 @@
+"""The choices that set a page's scene, bound to its address: `?dataset=mnist&run=…&composition=…`.
+
+Streamlit's own binding writes an option's label into the address; here the address holds names and ids, so that a link
+stays true when a title changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import frame
+from ssrl_core.errors import SSRLError
+
+
+def from_address(
+    label: str,
+    options: Sequence[str],
+    *,
+    key: str,
+    shown: Callable[[str], str] = str,
+    default: str | None = None,
+    help: str | None = None,
+    label_visibility: Any = "visible",
+    flat: bool = False,
+) -> str:
+    """A choice whose value is in the address and survives a visit to another page.
+
+    Args:
+        options: names or ids, at least one; they are what the address holds.
+        key: name in the address and, with `choose-` before it, in the session state.
+        shown: an option as the user reads it.
+        default: first choice where neither address nor session knows better.
+        flat: all options side by side, for a few short ones; else a list that unfolds.
+
+    Returns:
+        The chosen option. An address that names something unknown gets the default and a line that says so.
+    """
+    widget, written = f"choose-{key}", f"choose-{key}-address"
+    known = asked(key)
+    if known != st.session_state.get(widget):
+        st.session_state[widget] = known
+    if known not in options:
+        st.session_state[widget] = default if default in options else options[0]
+    draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
+    chosen = draw(
+        label,
+        options,
+        format_func=shown,
+        key=widget,
+        help=help,
+        label_visibility=label_visibility,
+        persist_state="session",
+    )
+    if known is not None and known not in options:
+        st.caption(f"There is no {label.lower()} “{known}” here.")
+    if st.query_params.get(key) != chosen:
+        st.query_params[key] = chosen
+    st.session_state[written] = chosen
+    return chosen
+
+
+def asked(key: str) -> str | None:
+    """What a choice's address asks for, else what was chosen before; None at first."""
+    wanted = st.query_params.get(key)
+    if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address"):
+        return str(wanted)  # a link or the browser's back button, not our own writing
+    known: str | None = st.session_state.get(f"choose-{key}")
+    return known
+
+
+def choose_dataset(label: str = "Image set", *, key: str = "dataset", default: str | None = None) -> str:
+    """Name of the chosen image set; load it with `open_imageset`."""
+    from ssrl_core.datasets import store as image_sets
+
+    names = image_sets.names()
+    if not names:
+        frame.empty("No images yet.", button="Bring images in", page="pages/1_Data.py", icon="photo_library")
+    return from_address(label, names, key=key, default=default, shown=_dataset_words)
+
+
+def open_imageset(name: str) -> Any:
+    """The image set; where it must first be made or fetched, the page says so meanwhile.
+
+    What failed is not tried again with every click, but when the user asks for it.
+
+    Raises:
+        SSRLError: an unknown name, no network, a damaged file.
+    """
+    from ssrl_core.datasets import store as image_sets
+
+    if image_sets.is_ready(name):
+        return image_sets.load(name)
+    failed: dict[str, SSRLError] = st.session_state.setdefault("choose-failed", {})
+    if name in failed:
+        st.button("Try again", icon=":material/refresh:", on_click=failed.pop, args=(name, None))
+        raise failed[name]
+    place = st.empty()
+    bar = place.progress(0.0, f"Preparing the image set “{name}”, once")
+    try:
+        image_sets.load(name, report=lambda done, total, what: bar.progress(_share(done, total), what))
+    except SSRLError as error:
+        failed[name] = error
+        raise
+    finally:
+        place.empty()
+    st.rerun()  # once more, now that its title and size are known
+    return image_sets.load(name)
+
+
+def choose_composition(label: str = "Composition", *, key: str = "composition", default: str | None = None) -> str:
+    """Name of a saved composition or a preset; one's own stand first."""
+    from ssrl_core.specs.composition import preset_names, saved_names
+
+    saved = list(saved_names())
+    names = saved + [name for name in preset_names() if name not in saved]
+    return from_address(label, names, key=key, default=default, shown=composition_words)
+
+
+def composition_words(name: str) -> str:
+    """A composition as one reads it in a list: a preset's title beside its name."""
+    from ssrl_core.specs.presets_table import PRESETS_TABLE
+
+    preset = PRESETS_TABLE.get(name)
+    return f"{name} · {preset.title}" if preset else name
+
+
+def _share(done: int, total: int) -> float:
+    return min(max(done / total, 0.0), 1.0) if total else 0.0
+
+
+def _dataset_words(name: str) -> str:
+    from ssrl_core.datasets import store as image_sets
+
+    if not image_sets.is_ready(name):
+        return f"{name} (made or fetched on first use)"
+    about = image_sets.summary(name)
+    return f"{about.get('title') or name} · {about['count']:,}".replace(",", " ")

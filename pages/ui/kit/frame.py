@@ -1,0 +1,258 @@
+"""What every page shares: its frame, the sidebar, errors in words, empty states, and words for durations.
+
+A page opens by itself, in whatever order: nothing here relies on `app.py` having run.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import theme
+from ssrl_core import stores
+from ssrl_core.errors import RunError, SSRLError
+
+ROOT = Path(__file__).resolve().parents[3]
+DRAWINGS = Path(__file__).with_name("drawings")
+
+# group -> (file, name, Material symbol); a page that does not exist yet is not shown
+PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "Design": (
+        ("pages/1_Data.py", "Data", "photo_library"),
+        ("pages/2_Compose.py", "Compose", "tune"),
+        ("pages/3_Train.py", "Train", "model_training"),
+    ),
+    "Look": (
+        ("pages/4_Clusters.py", "Clusters", "bubble_chart"),
+        ("pages/5_Classes.py", "Classes", "bar_chart"),
+        ("pages/6_Compare.py", "Compare", "compare"),
+    ),
+    "Tell": (
+        ("pages/8_Show.py", "Show", "co_present"),
+        ("pages/7_Paper.py", "Paper", "article"),
+    ),
+}
+SIDEBAR_PX = 216
+ACTIVE = ("running", "submitted", "queued")
+
+
+def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> Any:
+    """Set the page up: browser title, look, sidebar, heading.
+
+    Args:
+        title: the page's name, e.g. "Clusters".
+        question: one sentence, the question that the page answers.
+        icon: a Material symbol's name, e.g. "bubble_chart", the one that the sidebar shows.
+        css: rules that only this page needs.
+
+    Returns:
+        The place at the top right for the page's one primary action: `with place: st.button(...)`.
+    """
+    stores.prepare_caches()
+    st.set_page_config(
+        page_title="Viewloom" if title == "Viewloom" else f"{title} · Viewloom",
+        page_icon=str(DRAWINGS / "viewloom.svg"),  # a Material symbol here would be fetched from another host
+        layout="wide",
+        initial_sidebar_state=SIDEBAR_PX,
+    )
+    st.html(theme.css(css))
+    _sidebar()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        with st.container(gap="xxsmall", width="content"):
+            st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
+            st.html(f'<p class="vl-question">{html.escape(question)}</p>')
+        return st.container(width="content", horizontal=True, horizontal_alignment="right")
+
+
+@contextmanager
+def guard(where: Any = None) -> Iterator[None]:
+    """Show an SSRLError in its own words, then let the page go on.
+
+    Args:
+        where: container that takes the message; left out, it stands where the guard stands.
+    """
+    try:
+        yield
+    except SSRLError as error:
+        show_error(error, where)
+
+
+def show_error(error: SSRLError, where: Any = None) -> None:
+    """One error in its own words: what the user can mend in amber, a failed run in red."""
+    place = where if where is not None else st
+    text = _plain(error.message)
+    if isinstance(error, RunError):
+        place.error(text, icon=":material/error:")
+    else:
+        place.warning(text, icon=":material/info:")
+
+
+def empty(
+    sentence: str,
+    *,
+    icon: str | None = None,
+    drawing: str = "nothing",
+    button: str | None = None,
+    page: str | None = None,
+    stop: bool = True,
+) -> None:
+    """An empty state: a drawing, one sentence, one button to the page that fills it; then the script stops.
+
+    Args:
+        sentence: what is missing, e.g. "No runs yet."
+        icon: Material symbol of the button.
+        drawing: name of an SVG in `pages/ui/drawings`.
+        button, page: the button's verb and the page it opens ("pages/3_Train.py"); left out where it is not there.
+        stop: False lets the page go on below.
+    """
+    st.html(f'<div class="vl-empty">{_drawing(drawing)}<p class="vl-question">{html.escape(sentence)}</p></div>')
+    if button and page and (ROOT / page).is_file():
+        with st.container(horizontal=True, horizontal_alignment="center"):
+            symbol = f":material/{icon}:" if icon else None
+            if st.button(button, icon=symbol, type="primary", key=f"empty-{page}"):
+                st.switch_page(page)
+    if stop:
+        st.stop()
+
+
+def section(title: str, sentence: str = "") -> None:
+    """A heading inside a page, with one quiet sentence."""
+    st.subheader(title, anchor=False)
+    if sentence:
+        quiet(sentence)
+
+
+def quiet(sentence: str) -> None:
+    """One line in the secondary colour; the text is shown as it is (no Markdown)."""
+    st.html(f'<p class="vl-quiet">{html.escape(sentence)}</p>')
+
+
+def page_exists(file: str) -> bool:
+    """True if the page is there, e.g. "pages/4_Clusters.py"."""
+    return (ROOT / file).is_file()
+
+
+def link(file: str, label: str, *, icon: str | None = None, **query: str) -> None:
+    """A link to another page (its address may name a run or an image set); nothing where the page is not there."""
+    if not page_exists(file):
+        return
+    try:
+        st.page_link(file, label=label, icon=f":material/{icon}:" if icon else None, query_params=query or None)
+    except st.errors.StreamlitAPIException:  # a page that is run alone, without app.py, knows no other pages
+        quiet(label)
+
+
+def known_runs() -> list[dict[str, Any]]:
+    """Every run of the store, newest first, then demo runs: the registry's columns, as dictionaries."""
+    from ssrl_core.runs.queue import registry
+
+    return registry.list_runs()
+
+
+def run_words(run: dict[str, Any]) -> str:
+    """A run as one reads it in a list: its own name, or what it is."""
+    if run.get("name"):
+        return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
+    parts = [run.get("dataset"), run.get("method"), run.get("backbone")]
+    words = " · ".join(str(part) for part in parts if part)
+    return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in words: "40 s", "3 min", "2 h 10 min", "3 d"; "" when unknown."""
+    if seconds is None or math.isnan(seconds) or seconds < 0:
+        return ""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{round(hours / 24)} d"
+
+
+def time_left(eta_s: float | None) -> str:
+    """`3 min left`, as HTML with the time of day on hover; "" when unknown."""
+    words = duration(eta_s)
+    if not words:
+        return ""
+    at = datetime.now() + timedelta(seconds=float(eta_s or 0))
+    return f'<span title="until {at:%H:%M} ({at:%d %b})">{words} left</span>'
+
+
+def progress_bar(share: float | None) -> str:
+    """A thin bar as HTML; `share` in 0..1."""
+    width = 0.0 if share is None or math.isnan(share) else 100 * min(max(float(share), 0.0), 1.0)
+    return f'<div class="vl-bar"><i style="width:{width:.1f}%"></i></div>'
+
+
+def _drawing(name: str) -> str:
+    """A drawing as an image element; Streamlit strips inline SVG from HTML."""
+    file = DRAWINGS / f"{name}.svg"
+    if not file.is_file():
+        return ""
+    return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}">'
+
+
+def _plain(text: str) -> str:
+    """Text for Streamlit's boxes, which read Markdown: user's names must not become formatting."""
+    for sign in "\\`*_[]$<>":
+        text = text.replace(sign, "\\" + sign)
+    return text.replace("\n", "  \n")
+
+
+def _sidebar() -> None:
+    with st.sidebar:
+        with st.container(key="vl-brand"):
+            link("app.py", "Viewloom", icon="blur_on")
+        with st.container(key="vl-sidebar-links"):
+            for group, entries in PAGES.items():
+                present = [entry for entry in entries if page_exists(entry[0])]
+                if present:
+                    st.html(f'<div class="vl-group">{group}</div>')
+                for file, name, icon in present:
+                    link(file, name, icon=icon)
+        _what_runs_now()
+        models = str(stores.models_root())
+        st.html(f'<div class="vl-store" title="Store in use: {html.escape(models)}">&lrm;{html.escape(models)}</div>')
+
+
+@st.fragment(run_every=3.0)
+def _what_runs_now() -> None:
+    """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
+    rows = [run for run in known_runs() if run.get("state") in ACTIVE]
+    st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+
+
+def now_html(rows: Sequence[dict[str, Any]], *, limit: int = 3) -> str:
+    """The runs under way as HTML: the first few with progress, the rest counted."""
+    if not rows:
+        return '<div class="vl-now"><span>Nothing is running.</span></div>'
+    order = sorted(rows, key=lambda run: ACTIVE.index(run["state"]))
+    items = [_now_item(run) for run in order[:limit]]
+    if len(order) > limit:
+        items.append(f'<div class="vl-now"><span>and {len(order) - limit} more in the queue</span></div>')
+    return "".join(items)
+
+
+def _now_item(run: dict[str, Any]) -> str:
+    name, run_id = html.escape(run_words(run)), html.escape(str(run.get("id")))
+    head = f'<div class="vl-now"><b title="{run_id}">{name}</b>'
+    if run["state"] != "running":
+        return f"{head}<span>waits</span></div>"
+    if run.get("lost"):
+        return f"{head}<span>no sign of life</span></div>"
+    share = run.get("progress")
+    percent = f"{100 * share:.0f} %" if isinstance(share, int | float) and not math.isnan(share) else ""
+    words = " · ".join(part for part in (str(run.get("phase") or ""), percent, time_left(run.get("eta_s"))) if part)
+    return f"{head}{progress_bar(share)}<span>{words}</span></div>"

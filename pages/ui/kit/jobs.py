@@ -1,0 +1,41 @@
+"""A small job on a page: the button that starts it, then its progress, then the page anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from pages.ui.kit import frame
+from ssrl_core.errors import RunError
+from ssrl_core.runs.jobs import jobs
+
+
+def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | None = None) -> None:
+    """A job of a command line.
+
+    Args:
+        name: of the job; one of a name runs at a time, whoever started it.
+        words: the command, e.g. ("descriptors", "mnist").
+        button: the verb that starts it.
+    """
+    now = jobs.state_of(name)
+    if now is not None and now["state"] == "running":
+        _watch(name, button)
+        return
+    if now is not None and now["state"] == "failed" and now["message"]:
+        frame.show_error(RunError(now["message"]))
+    st.button(
+        button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=jobs.start, args=(name, list(words))
+    )
+
+
+@st.fragment(run_every=1.0)
+def _watch(name: str, button: str) -> None:
+    now = jobs.state_of(name)
+    if now is None or now["state"] != "running":
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        share = min(1.0, max(0.0, float(now["progress"])))
+        st.progress(share, f"{button}: {100 * share:.0f} %" if share else f"{button} …")  # some cannot tell how far
+        st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))

@@ -1,0 +1,171 @@
+"""Choosing a run, of ten thousand too: the newest in a list, all others by a search, only those that can be used."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import choices, frame
+from pages.ui.runs import sweeps
+from ssrl_core import stores
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import finding
+
+Row = dict[str, Any]
+
+MOST = 50  # in the list that unfolds
+_FOUND = 8  # of a search
+
+
+def has_embedding(row: Row) -> bool:
+    """Whether a run can be looked at: its embedding was kept."""
+    run_id = str(row["id"])
+    folder = RunFolder(run_id).path if row.get("demo") else stores.runs_root() / run_id
+    return (folder / "embedding.npy").is_file()
+
+
+def trained(state: str | None = "done") -> list[Row]:
+    """Runs that were trained, newest first, in this state; None takes every state."""
+    runs = [run for run in frame.known_runs() if run.get("kind", "train") == "train"]
+    return [run for run in runs if state is None or run.get("state") == state]
+
+
+def choose_run(
+    label: str = "Run",
+    *,
+    state: str | None = "done",
+    key: str = "run",
+    default: str | None = None,
+    usable: Callable[[Row], bool] | None = None,
+    **where: str,
+) -> str:
+    """Id of the chosen run.
+
+    Args:
+        state: only runs in this state; None takes every state.
+        usable: only runs that this says yes to are offered; an address may name another, and the page says what lacks.
+        where: only runs with these columns, e.g. `dataset="mnist"`.
+
+    Without such a run the page shows an empty state and stops.
+    """
+    rows = [run for run in trained(state) if all(run.get(column) == value for column, value in where.items())]
+    if not rows:
+        sentence = "No finished runs yet." if state == "done" else "No runs yet."
+        frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
+    return one_of(label, rows, key=key, default=default, usable=usable)
+
+
+def one_of(
+    label: str,
+    rows: Sequence[Row],
+    *,
+    key: str,
+    before: Mapping[str, str] | None = None,
+    after: Mapping[str, str] | None = None,
+    default: str | None = None,
+    usable: Callable[[Row], bool] | None = None,
+    help: str | None = None,
+) -> str:
+    """Id of one of these runs; in the address as `key`.
+
+    The list holds the newest that can be used and the chosen one; where there are more, a search beside it finds them.
+
+    Args:
+        rows: in the order in which they are offered.
+        before, after: what can be chosen besides, name -> words, at the head and the end of the list.
+    """
+    fitting = _Fitting(rows, usable)
+    listed = list(islice(fitting, MOST + 1))
+    more, listed = len(listed) > MOST, listed[:MOST]
+    wanted = choices.asked(key)
+    listed += [row for row in rows if row["id"] == wanted and all(row["id"] != other["id"] for other in listed)]
+    listed = listed or list(rows[:1])  # none can be used: the page says of the newest why
+    words = {**(before or {}), **words_of(listed), **(after or {})}
+    draw = lambda: choices.from_address(  # noqa: E731
+        label, list(words), key=key, default=default, shown=words.__getitem__, help=help
+    )
+    if not more:
+        return draw()
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        chosen = draw()
+        _search(label, fitting, key)
+    return chosen
+
+
+def words_of(rows: Sequence[Row]) -> dict[str, str]:
+    """{id: words}; runs that read the same say what their sweep varied, else the end of their id."""
+    plain = {str(row["id"]): frame.run_words(row) for row in rows}
+    if len(set(plain.values())) < len(plain):
+        values = sweeps.values_by_run()
+        plain = {run: f"{words} · {values[run]}" if values.get(run) else words for run, words in plain.items()}
+    often = Counter(plain.values())
+    return {run: words if often[words] == 1 else f"{words} · {_tail(run)}" for run, words in plain.items()}
+
+
+def _tail(run_id: str) -> str:
+    return run_id.rpartition("-s")[2] or run_id
+
+
+class _Fitting:
+    """The rows that can be used, asked one by one, so that ten thousand folders are not looked into for fifty."""
+
+    def __init__(self, rows: Sequence[Row], usable: Callable[[Row], bool] | None) -> None:
+        self.rows, self._usable = rows, usable
+
+    def __iter__(self) -> Any:
+        return (row for row in self.rows if self._usable is None or self._usable(row))
+
+    def found(self, text: str) -> Iterable[Row]:
+        """Those that hold every word of a text."""
+        values = sweeps.values_by_run()
+        told = [row | {"values": values.get(str(row["id"]))} for row in self.rows] if values else self.rows
+        return (row for row in finding.chosen(told, text) if self._usable is None or self._usable(row))
+
+
+def _search(label: str, fitting: _Fitting, key: str) -> None:
+    """What is found is looked for only while the search is open."""
+    place = st.popover(
+        "Search",
+        icon=":material/search:",
+        key=f"search-{key}",
+        on_change="rerun",
+        help=f"All {len(fitting.rows):,} runs are found here",
+    )
+    if not place.open:
+        return
+    with place:
+        text = st.text_input(
+            f"Search {label}",
+            key=f"find-{key}",
+            placeholder="byol mnist-first-set seed:3",
+            label_visibility="collapsed",
+            width=380,
+            help="Every word must be in a run's id, name, image set, composition, method, network, sweep or tags",
+        )
+        found = list(islice(fitting.found(text), _FOUND + 1))
+        if not found:
+            frame.quiet("No run that can be used here is like that. Take words out of the search.")
+        elif len(found) > _FOUND:
+            frame.quiet(f"The newest {_FOUND}; more words find others.")
+        with st.container(gap="xxsmall"):
+            for row, words in zip(found, words_of(found[:_FOUND]).values(), strict=False):
+                name = f"take-{key}-{row['id']}"
+                st.button(words, key=name, type="tertiary", help=_told(row), on_click=_take, args=(key, str(row["id"])))
+
+
+def _told(row: Row) -> str:
+    """What else is known of a run, below its words."""
+    tags = json.loads(row["tags"]) if row.get("tags") else {}
+    scores = [f"{name} {row[key]:.3f}" for key, name in (("knn_top1", "kNN"), ("ami", "AMI")) if row.get(key)]
+    return " · ".join([str(row["id"]), *scores, *(f"{name}: {value}" for name, value in tags.items())])
+
+
+def _take(key: str, run_id: str) -> None:
+    st.session_state[f"choose-{key}"] = run_id
+    st.session_state[f"choose-{key}-address"] = st.query_params.get(key)  # what stands there now is not asked for anew
+    st.session_state[f"search-{key}"] = False

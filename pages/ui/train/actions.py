@@ -1,0 +1,182 @@
+"""Callbacks: open, stop, resume, delete a run, start a worker. What goes wrong is said on the sheet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import frame
+from pages.ui.train import draft as train_draft
+from pages.ui.train import state
+from ssrl_core.errors import SSRLError
+
+CHOSEN = "train-list-chosen"  # ids of the runs that are ticked in the list
+_VIEWS = ("run", "sweep", "list", "compare", "find")
+
+
+def open_run(run_id: str) -> None:
+    """Show the sheet of a run; it is in the address then."""
+    _open("run", run_id)
+
+
+def close_run() -> None:
+    """Back to the sentence."""
+    _show({})
+
+
+def _open(name: str, value: str) -> None:
+    _show({name: value})
+
+
+def _show(view: dict[str, str]) -> None:
+    """One change of the address: the browser must not ask for a view half-way between two."""
+    kept = {name: value for name, value in st.query_params.to_dict().items() if name not in _VIEWS}
+    st.query_params.from_dict(kept | view)
+    state.move()
+
+
+def open_list() -> None:
+    """Show the list of all runs, none of them chosen yet."""
+    st.session_state[CHOSEN] = []
+    _open("list", "all")
+
+
+def compare(ids: list[str]) -> None:
+    """Show runs beside each other."""
+    _open("compare", ",".join(ids))
+
+
+def stop_all(ids: list[str]) -> None:
+    """Stop many runs; those that wait at once, those that run after a checkpoint."""
+    from ssrl_core.runs.queue import bulk
+
+    _try(lambda: bulk.stop_all(ids))
+
+
+def resume_all(ids: list[str]) -> None:
+    """Queue again those of many runs that failed or were stopped, and see that a worker is alive."""
+    from ssrl_core.runs.queue import bulk
+
+    start_worker()
+    _try(lambda: bulk.resume_all(ids, start=False))
+
+
+def delete_all(ids: list[str]) -> None:
+    """Delete many runs."""
+    from ssrl_core.runs.queue import bulk
+
+    def work() -> None:
+        count, troubles = bulk.delete_all(ids)
+        if troubles:
+            raise frame.RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+
+    _try(work)
+
+
+def stop(run_id: str) -> None:
+    """Stop a run after a checkpoint, or take it out of the queue."""
+    from ssrl_core.runs.queue import submitting
+
+    _try(lambda: submitting.stop(run_id))
+
+
+def resume(run_id: str) -> None:
+    """Queue a run again and see that a worker is alive."""
+    from ssrl_core.runs.queue import submitting
+
+    start_worker()
+    _try(lambda: submitting.resume(run_id, start=False))
+
+
+def delete(run_id: str) -> None:
+    """Delete a run, stopping it first."""
+    from ssrl_core.runs.queue import submitting
+
+    def work() -> None:
+        submitting.delete(run_id)
+        close_run()
+
+    _try(work, "It could not be deleted")
+
+
+def open_sweep(sweep_id: str) -> None:
+    """Show the sheet of a sweep; it is in the address then."""
+    _open("sweep", sweep_id)
+
+
+def stop_sweep(sweep_id: str) -> None:
+    """Stop all runs of a sweep."""
+    from ssrl_core.runs.queue import bulk
+
+    _try(lambda: bulk.stop_all(bulk.of_sweep(sweep_id)))
+
+
+def resume_sweep(sweep_id: str) -> None:
+    """Queue again what failed or was stopped, and see that a worker is alive."""
+    from ssrl_core.runs.queue import bulk
+
+    start_worker()
+    _try(lambda: bulk.resume_all(bulk.of_sweep(sweep_id), start=False))
+
+
+def delete_sweep(sweep_id: str) -> None:
+    """Delete a sweep with its runs."""
+    from ssrl_core.runs.queue import bulk
+
+    def work() -> None:
+        _, troubles = bulk.delete_sweep(sweep_id)
+        if troubles:
+            raise frame.RunError(troubles[0])
+        close_run()
+
+    _try(work)
+
+
+def begin_from_sweep(sweep_id: str) -> None:
+    """Write a new sweep that starts from this one."""
+    from ssrl_core.runs.queue import sweeps
+
+    state.edit("launch", lambda draft: train_draft.fresh(sweeps.spec_of(sweep_id).to_mapping()))
+    close_run()
+
+
+def first(ids: list[str]) -> None:
+    """Put waiting runs before all others."""
+    from ssrl_core.runs.queue import ordering
+
+    _try(lambda: ordering.to_the_front(ids))
+
+
+def pause() -> None:
+    """Start no more runs."""
+    from ssrl_core.runs.queue import ordering
+
+    _try(ordering.pause)
+
+
+def go() -> None:
+    """Go on starting runs, and see that a worker is alive."""
+    from ssrl_core.runs.queue import ordering
+
+    _try(ordering.unpause)
+    start_worker()
+
+
+def _try(work: Callable[[], Any], failed: str = "That could not be done") -> None:
+    """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
+    state.move()
+    try:
+        work()
+    except (SSRLError, OSError) as error:
+        state.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
+
+
+def start_worker() -> None:
+    """Start a coordinator that outlives the app, unless one is alive; it is up after a second or two."""
+    from ssrl_core.runs.worker import coordinator
+
+    st.session_state["train-worker-started"] = time.monotonic()
+    _try(lambda: coordinator.start_detached(wait_s=0.0), "No worker could be started")

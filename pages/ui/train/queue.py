@@ -1,0 +1,229 @@
+"""The queue: what runs now and how far it is, what waits and why, what ended last."""
+
+from __future__ import annotations
+
+import html
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import frame
+from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.runs import sweeps
+from pages.ui.train import actions, engine
+from pages.ui.train import state as train_state
+from ssrl_core.runs.queue import ordering
+
+LIVE_S = 2.0
+_ENDED_SHOWN = 8
+_MOST_WAITING = 8
+_MOST_SWEEPS = 5
+_UP_AFTER_S = 15.0  # a worker that was just started takes a moment
+_DOTS = {"running": ACCENT, "done": ACCENT, "failed": DANGER, "lost": WARNING}
+
+CSS = f"""
+[class*="st-key-train-item-"] {{ border-bottom: 1px solid {LINE}; padding: .35rem 0 .45rem; gap: .1rem; }}
+[class*="st-key-train-item-"] button p {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+[class*="st-key-train-item-"] [data-testid="stBaseButton-tertiary"] {{ min-height: 1.6rem; padding: 0; }}
+.train-under {{ color: {QUIET}; font-size: .84rem; line-height: 1.4; }}
+.train-under i {{ display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-right: .45rem; }}
+"""
+
+
+@st.fragment(run_every=LIVE_S)
+def queue() -> None:
+    """Everything under way, then what ended last; follows by itself."""
+    train_state.follow()
+    rows = [row for row in frame.known_runs() if not row.get("demo")]
+    active = [row for row in rows if row["state"] in ("running", "submitted")]
+    waiting = sorted((row for row in rows if row["state"] == "queued"), key=_turn)
+    ended = [row for row in rows if row["state"] in ("done", "failed", "stopped")][:_ENDED_SHOWN]
+    if not rows:
+        frame.quiet("Nothing was trained here yet. What you queue shows up here, and goes on when this page is closed.")
+        return
+    _nobody_works(active + waiting)
+    engine.engine()
+    _note()
+    for row in active:
+        _item(row)
+    if waiting:
+        _waiting(rows, waiting)
+    _sweeps(rows)
+    if ended:
+        _heading("Ended")
+        for row in ended:
+            _item(row)
+    _all_runs(len(rows))
+
+
+def _all_runs(count: int) -> None:
+    """The way to the list of them all."""
+    words = f"All runs ({count:,})"
+    icon = ":material/list:"
+    st.button(words, icon=icon, type="tertiary", key="train-all-runs", on_click=actions.open_list)
+
+
+def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
+    """The next ones, how many more and for how long, and the switch that pauses them all."""
+    paused = ordering.is_paused()
+    left = sweeps.time_left_s(rows)
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        _heading(f"{'Paused' if paused else 'Waits'} ({len(waiting):,})")
+        st.button(
+            "Go on" if paused else "Pause",
+            icon=":material/play_arrow:" if paused else ":material/pause:",
+            type="tertiary",
+            key="train-pause",
+            help="Start waiting runs again" if paused else "Start no more runs; what runs goes on",
+            on_click=actions.go if paused else actions.pause,
+        )
+    if left:
+        frame.quiet(f"About {frame.duration(left)} until all are done.")
+    for row in waiting[:_MOST_WAITING]:
+        _item(row)
+    if len(waiting) > _MOST_WAITING:
+        frame.quiet(f"and {len(waiting) - _MOST_WAITING:,} more")
+
+
+def _sweeps(rows: list[dict[str, Any]]) -> None:
+    """Sweeps with runs under way, then the newest; a click opens one."""
+    of_sweep: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row.get("sweep_id"):
+            of_sweep.setdefault(str(row["sweep_id"]), []).append(row)
+    if not of_sweep:
+        return
+    _heading("Sweeps")
+    for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
+        with st.container(key=f"train-item-sweep-{sweep_id}"):
+            st.button(
+                sweep_id,
+                key=f"train-open-sweep-{sweep_id}",
+                type="tertiary",
+                on_click=actions.open_sweep,
+                args=(sweep_id,),
+            )
+            share = sum(row["state"] == "done" for row in members) / len(members)
+            words = html.escape(sweeps.standing(members))
+            st.html(f'{frame.progress_bar(share)}<div class="train-under">{words}</div>')
+
+
+def under_html(row: dict[str, Any], *, brief: bool = False) -> str:
+    """The line under a run's name: how it stands, in words, with a dot.
+
+    Args:
+        brief: leave out why it failed (the sheet shows that at length).
+    """
+    state = "lost" if row.get("lost") else str(row["state"])
+    dot = f'<i style="background:{_DOTS.get(state, QUIET)}"></i>'
+    bar = frame.progress_bar(row.get("progress")) if state in ("running", "lost", "submitted") else ""
+    words = "Failed" if brief and state == "failed" else _words(row, state)
+    return f'{bar}<div class="train-under" title="{html.escape(str(row["id"]))}">{dot}{words}</div>'
+
+
+def _words(row: dict[str, Any], state: str) -> str:
+    if state == "lost":
+        return "Lost: no sign of life. A worker takes it up again from its checkpoint."
+    if state == "submitted":
+        return "Starts"
+    if state == "queued":
+        return html.escape(str(row.get("waits_for") or row.get("reason") or "Waits for its turn"))
+    if state == "running":
+        share = f"{100 * (row.get('progress') or 0):.0f} %"
+        wish = "stopping" if row.get("wanted") == "stop" else str(row.get("phase") or "")
+        device = html.escape(str(row.get("device") or ""))
+        return " · ".join(part for part in (wish, share, frame.time_left(row.get("eta_s")), device) if part)
+    if state == "failed":
+        return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
+    if state == "stopped":
+        return f"Stopped at {100 * (row.get('progress') or 0):.0f} %"
+    scores = [
+        f"{name} {row[key]:.3f}" for key, name in (("ami", "AMI"), ("knn_top1", "kNN")) if row.get(key) is not None
+    ]
+    return "Done" + "".join(f" · {score}" for score in scores)
+
+
+def _item(row: dict[str, Any]) -> None:
+    run_id, state = str(row["id"]), row["state"]
+    with st.container(key=f"train-item-{run_id}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+            st.button(
+                frame.run_words(row),
+                key=f"train-open-{run_id}",
+                type="tertiary",
+                on_click=actions.open_run,
+                args=(run_id,),
+            )
+            with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+                _item_buttons(row, run_id, str(state))
+        st.html(under_html(row))
+
+
+def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
+    if state == "queued":
+        st.button(
+            "",
+            icon=":material/vertical_align_top:",
+            key=f"train-first-{run_id}",
+            type="tertiary",
+            help="Put it first",
+            on_click=actions.first,
+            args=([run_id],),
+        )
+    if state in ("queued", "running", "submitted"):
+        st.button(
+            "",
+            icon=":material/stop_circle:",
+            key=f"train-stop-{run_id}",
+            type="tertiary",
+            help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
+            disabled=row.get("wanted") == "stop",
+            on_click=actions.stop,
+            args=(run_id,),
+        )
+    elif state in ("stopped", "failed"):
+        st.button(
+            "",
+            icon=":material/resume:",
+            key=f"train-resume-{run_id}",
+            type="tertiary",
+            help="Go on from its checkpoint",
+            on_click=actions.resume,
+            args=(run_id,),
+        )
+
+
+def _nobody_works(pending: list[dict[str, Any]]) -> None:
+    """Runs wait and no worker is alive: say so, with the button that starts one."""
+    from ssrl_core.runs.worker import coordinator
+
+    just_started = time.monotonic() - st.session_state.get("train-worker-started", -1e9) < _UP_AFTER_S
+    if not pending or just_started or coordinator.is_alive():
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
+        frame.quiet("No worker is alive, so nothing goes on.")
+        st.button("Start one", icon=":material/play_arrow:", key="train-worker", on_click=actions.start_worker)
+
+
+def _note() -> None:
+    """That the registry was made again from the folders, for a day after."""
+    from ssrl_core.runs.queue import registry
+
+    note = registry.last_note()
+    if note and (datetime.now(UTC) - datetime.fromisoformat(note["at"])).days < 1:
+        frame.quiet(str(note["message"]))
+
+
+def _turn(row: dict[str, Any]) -> tuple[int, str]:
+    """Runs that were queued together keep their order."""
+    return -int(row.get("priority") or 0), str(row.get("queued_at"))
+
+
+def _heading(text: str) -> None:
+    st.html(f'<div class="vl-group" style="margin-left:0">{text}</div>')
+
+
+def _short(text: str, limit: int = 96) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,282 @@
+"""A run opened as a sheet: how far it is, its curves, what it found, its log; stop, resume, delete."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import frame
+from pages.ui.kit.theme import QUIET, WARNING
+from pages.ui.train import actions, export, start
+from pages.ui.train import head as train_head
+from ssrl_core.figures.style import percent, score
+from ssrl_core.runs.folder.run_folder import RunFolder
+
+LIVE_S = 2.0
+_ACTIVE = ("queued", "submitted", "running")
+_LOG_LINES, _SEARCHED_LINES = 200, 20_000
+
+CSS = f"""
+.train-facts {{ display: flex; flex-wrap: wrap; gap: .3rem 1.6rem; margin: .2rem 0; }}
+.train-facts div {{ line-height: 1.3; }}
+.train-facts small {{ display: block; color: {QUIET}; font-size: .76rem; }}
+.st-key-train-sheet-delete-yes button, .st-key-train-sheet-delete-yes button:hover {{ background: #b91c1c;
+  border-color: #b91c1c; color: #ffffff; }}
+.train-hint {{ color: {WARNING}; font-size: .9rem; margin: 0; }}
+.train-results {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .6rem; }}
+.train-results th, .train-results td {{ text-align: right; padding: .15rem 0 .15rem clamp(.6rem, 2vw, 1.4rem); }}
+.train-results th {{ font-weight: 500; color: {QUIET}; vertical-align: bottom; }}
+.train-results td {{ white-space: nowrap; }}
+.train-results th:first-child, .train-results td:first-child {{ text-align: left; padding-left: 0; }}
+.train-results b {{ font-weight: 600; }}
+"""
+
+
+def sheet(run_id: str) -> None:
+    """The sheet of a run; follows it by itself while it is under way."""
+    row = _row(run_id)
+    if row is None:
+        frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
+        return
+    live = row["state"] in _ACTIVE
+    every_s = LIVE_S if live else None
+    train_head.opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+
+
+def _body(run_id: str, live: bool) -> None:
+    row = _row(run_id)
+    if row is None or (live and row["state"] not in _ACTIVE):
+        st.rerun()  # it ended, or was deleted: buttons and pace change with it
+    run = RunFolder(run_id)
+    with frame.guard():
+        state = run.state()
+        metrics = run.metrics()
+        st.html(_standing(row) + _facts(row, state, metrics))
+        frame.quiet(_recipe(run))
+        _trouble(row, state)
+        _curves(run, row, metrics)
+        if row["state"] == "done":
+            _results(run)
+        _folded(run)
+
+
+def _standing(row: dict[str, Any]) -> str:
+    from pages.ui.train.queue import under_html
+
+    return under_html(row, brief=True)
+
+
+def _recipe(run: RunFolder) -> str:
+    """What the run does, in a sentence."""
+    spec = run.spec()
+    several = len(spec.terms) > 1
+    said = [
+        f"{f'{term.weight:g} × ' if several else ''}{term.composition.name} ({term.composition.sentence()})"
+        for term in spec.terms
+    ]
+    if not spec.is_trained:
+        return f"The network as it comes, with weights: {spec.backbone.weights or 'none'}; nothing is trained."
+    images = f"{spec.limit_train:,} images" if spec.limit_train else "all train images"
+    return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}."
+
+
+def _facts(row: dict[str, Any], state: dict[str, Any], metrics: Any) -> str:
+    """Device, speed, step, attempts, since when: what is known of them."""
+    speed, steps, ranks = state["images_per_s"], state["steps"], metrics["effective_rank"].dropna()
+    facts = [
+        ("device", state["device"]),
+        ("images/s", f"{speed:,.0f}" if speed else None),
+        ("step", f"{state['step']:,} of {steps:,}" if steps else None),
+        ("epoch", f"{state['epoch']:.1f} of {state['epochs']}" if steps and state["epochs"] else None),
+        ("effective rank", f"{ranks.iloc[-1]:.1f}" if len(ranks) else None),
+        ("memory", memory_of(state) if row["state"] == "running" else None),
+        ("GPU memory", _size(state["device_memory_bytes"]) if row["state"] == "running" else None),
+        ("where", row.get("worker") if row["state"] == "running" else None),
+        ("started", _clock(row.get("started_at"))),
+        ("attempt", row["attempt"] if (row.get("attempt") or 0) > 1 else None),
+    ]
+    items = [f"<div><small>{name}</small>{html.escape(str(value))}</div>" for name, value in facts if value is not None]
+    return f'<div class="train-facts">{"".join(items)}</div>'
+
+
+def memory_of(state: dict[str, Any]) -> str | None:
+    """Memory of a run's process, where it runs on this machine."""
+    import socket
+
+    import psutil
+
+    if not state["pid"] or state["host"] != socket.gethostname():
+        return None
+    try:
+        return _size(psutil.Process(state["pid"]).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
+def _size(count: int | None) -> str | None:
+    from ssrl_core.runs.worker.estimate import size
+
+    return None if count is None else size(count)
+
+
+def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
+    """Why it failed and what to do, or what is worth knowing while it runs."""
+    if row["state"] == "failed":
+        error = state["error"] or {}
+        message, remedy = str(row.get("reason") or error.get("message") or ""), str(error.get("remedy") or "")
+        frame.show_error(frame.RunError(message if not remedy or remedy in message else f"{message} {remedy}"))
+    elif row["state"] == "running" and row.get("reason"):
+        frame.quiet(str(row["reason"]))
+
+
+def _curves(run: RunFolder, row: dict[str, Any], metrics: Any) -> None:
+    from ssrl_core.figures.curves import training_curves
+
+    figures = training_curves(metrics)
+    if not figures:
+        words = "The curves begin with the first steps." if row["state"] in _ACTIVE else "There are no curves."
+        with st.container(height=250, border=False):
+            frame.quiet(words)
+        return
+    for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
+        column.plotly_chart(figure, key=f"train-curve-{run.id}-{name}", config={"displayModeBar": False})
+    told = metrics[metrics["name"].isin(["collapse", "diverged"])]["message"].dropna()
+    if len(told):
+        st.html(f'<p class="train-hint">{html.escape(str(told.iloc[-1]))}</p>')
+
+
+def _results(run: RunFolder) -> None:
+    """What was measured, beside raw pixels and the untrained network."""
+    results = run.results()
+    if not results:
+        return
+    st.html(results_html(results))
+    with st.container(horizontal=True, gap="medium"):
+        frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run.id)
+        frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
+        export.popover(run)
+
+
+def results_html(results: dict[str, Any]) -> str:
+    """A table: this network, untrained, raw pixels; on the images, and on images passed through the composition."""
+    references, view = results["references"] or {}, results["view"] or {}
+    viewed = view.get("references") or {}
+    clusters = next(iter(results["clusters"].items()), None)
+    k, ami = (clusters[0], (clusters[1] or {}).get("ami")) if clusters else ("", None)
+    knn, linear = results["knn"] or {}, results["linear"] or {}
+
+    def line(name: str, top1: Any, own: dict[str, Any], of_view: dict[str, Any]) -> str:
+        cells = [percent(own.get("knn")), percent(top1) if top1 is not None else "", score(own.get("ami"))]
+        cells += [percent(of_view.get("knn")), score(of_view.get("ami"))]
+        return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+    head = "".join(
+        f'<th title="{about}">{name}</th>'
+        for name, about in (
+            ("", ""),
+            ("kNN", "Share of images whose class their nearest neighbours vote for"),
+            ("linear", "Share that a linear classifier on the frozen embedding gets right"),
+            (f"AMI, K = {k}" if k else "AMI", "Agreement of clusters and labels: 1 the same, 0 chance"),
+            ("kNN of views", "The same for images passed once through the composition"),
+            ("AMI of views", "The same for images passed once through the composition"),
+        )
+    )
+    rows = [
+        line("<b>This network</b>", linear.get("top1"), {"knn": knn.get("top1"), "ami": ami}, view),
+        line("Untrained", None, references.get("untrained") or {}, viewed.get("untrained") or {}),
+        line("Raw pixels", None, references.get("pixels") or {}, viewed.get("pixels") or {}),
+    ]
+    under = f"{results['n']:,} {results['split']} images"
+    told = {why for key, why in results["missing"].items() if not key.endswith("silhouette_projection")}
+    said = f"{under}. Not measured: {html.escape('; '.join(sorted(told)))}." if told else f"{under}."
+    table = f'<div style="overflow-x:auto"><table class="train-results"><tr>{head}</tr>{"".join(rows)}</table></div>'
+    tuned = {100 * float(share): one["top1"] for share, one in results["finetune"].items() if one}
+    if tuned:
+        told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())
+        said += f" Fine-tuned with {told_of}."
+    return f'{table}<p class="vl-quiet" style="margin:0">{said}</p>'
+
+
+def _folded(run: RunFolder) -> None:
+    with st.expander("Log", icon=":material/receipt_long:"):
+        wanted = st.text_input("Search the log", key="train-log-search", placeholder="loss, error …").casefold()
+        said = run.log_tail(_SEARCHED_LINES if wanted else _LOG_LINES)
+        found = "\n".join(line for line in said.splitlines() if wanted in line.casefold())
+        st.code(found or ("No line holds that." if said else "Nothing was said yet."), language=None, height=260)
+    with st.expander("Spec", icon=":material/description:"):
+        text = (run.path / "spec.yaml").read_text(encoding="utf-8")
+        st.download_button(
+            "Download",
+            text.encode(),
+            f"{run.id}.yaml",
+            "application/yaml",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"train-spec-{run.id}",
+        )
+        st.code(text, language="yaml", height=320)
+
+
+def _buttons(row: dict[str, Any]) -> None:
+    run_id, state = str(row["id"]), row["state"]
+    with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
+        if state in _ACTIVE:
+            stopping = row.get("wanted") == "stop"
+            st.button(
+                "Stops" if stopping else "Stop",
+                icon=":material/stop_circle:",
+                key="train-sheet-stop",
+                disabled=stopping,
+                on_click=actions.stop,
+                args=(run_id,),
+            )
+        elif state in ("stopped", "failed") and not row.get("demo"):
+            st.button(
+                "Resume",
+                icon=":material/resume:",
+                key="train-sheet-resume",
+                on_click=actions.resume,
+                args=(run_id,),
+            )
+        st.button(
+            "Start from this",
+            icon=":material/content_copy:",
+            key="train-sheet-copy",
+            help="Write a new run that begins with these settings",
+            on_click=start.begin_from,
+            args=(run_id,),
+        )
+        if not row.get("demo"):
+            _delete_popover(run_id, state in _ACTIVE)
+
+
+def _delete_popover(run_id: str, active: bool) -> None:
+    with st.popover("Delete", icon=":material/delete:", key="train-sheet-delete"):
+        st.caption(
+            ("It is stopped first. " if active else "") + "Its folder goes with its network, embedding and results. "
+            "This cannot be undone."
+        )
+        st.button(
+            "Delete this run",
+            type="primary",
+            key="train-sheet-delete-yes",
+            on_click=actions.delete,
+            args=(run_id,),
+        )
+
+
+def _row(run_id: str) -> dict[str, Any] | None:
+    return next((row for row in frame.known_runs() if row["id"] == run_id), None)
+
+
+def _clock(moment: Any) -> str | None:
+    """`14:05`, or `Nov 21, 14:05` on another day, in local time."""
+    from datetime import datetime
+
+    if not moment:
+        return None
+    local = datetime.fromisoformat(str(moment)).astimezone()
+    today = datetime.now().astimezone().date() == local.date()
+    return f"{local:%H:%M}" if today else f"{local:%b %d, %H:%M}"

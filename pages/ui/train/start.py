@@ -1,0 +1,203 @@
+"""What comes before and after the sentence: presets, the spec as a file, the cost, and the button that starts."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import choices, frame
+from pages.ui.train import actions, state
+from pages.ui.train import draft as train_draft
+from pages.ui.train.presets import STARTS, Start
+from ssrl_core.errors import SSRLError
+from ssrl_core.specs.run import dump_run
+from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+
+_MADE_HERE = ("strokes", "digits", "simulated-cells")  # built-in sets that are made in seconds, without a network
+_LONG_S = 6 * 3600.0
+
+
+def presets_popover() -> None:
+    """Runs to start from, by group; those whose images are not known here are left out."""
+    from ssrl_core.datasets import store as image_sets
+
+    known = set(image_sets.names())
+    menu = st.popover("Start from", icon=":material/library_books:", key=_menu_key(), on_change="rerun")
+    if not menu.open:
+        return
+    groups: dict[str, list[tuple[str, Start]]] = {}
+    for name, start in STARTS.items():
+        if start.spec["dataset"] in known:
+            groups.setdefault(start.group, []).append((name, start))
+    with menu, st.container(key="train-menu"):
+        for group, starts in groups.items():
+            st.html(f'<div class="vl-group" style="margin-left:0">{group}</div>')
+            for name, start in starts:
+                with st.container(gap=None):
+                    st.button(start.title, key=f"train-start-{name}", type="tertiary", on_click=_begin, args=(name,))
+                    st.caption(start.sentence)
+
+
+def file_popover(draft: train_draft.Draft) -> None:
+    """The resolved spec as YAML: to read, to download, and one from a file."""
+    menu = st.popover("Spec", icon=":material/description:", key="train-file", on_change="rerun")
+    if not menu.open:
+        return
+    with menu, st.container(width=560):
+        st.caption("What `train` takes on the command line; with several seeds, what `sweep` takes.")
+        with frame.guard():
+            text = spec_text(draft)
+            st.download_button(
+                "Download", text.encode(), "run.yaml", "application/yaml", icon=":material/download:", on_click="ignore"
+            )
+            st.code(text, language="yaml", height=320)
+        st.file_uploader(
+            "Open a spec", type=["yaml", "yml", "json"], key="train-upload", max_upload_size=1, on_change=_open_upload
+        )
+        _said("upload")
+
+
+def spec_text(draft: train_draft.Draft) -> str:
+    """The draft as the YAML of a run, or of a sweep."""
+    if not train_draft.is_sweep(draft):
+        return dump_run(train_draft.spec_of(draft))
+    return dump_yaml(train_draft.sweep_of(draft))
+
+
+def launch_button(draft: train_draft.Draft) -> None:
+    """The primary action. It queues the run and starts a worker; both outlive this page."""
+    try:
+        several = train_draft.run_count(draft)
+    except SSRLError:
+        several = len(draft["seeds"])  # said where the draft is launched, and at its place
+    st.button(
+        "Train" if several == 1 else f"Train {several:,} runs",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="train-launch",
+        disabled=not _is_at_hand(draft["dataset"]["name"]),
+        on_click=_launch,
+    )
+
+
+def cost(draft: train_draft.Draft) -> None:
+    """What the run will take; where its images are not here yet, the button that fetches them."""
+    from ssrl_core.datasets import store as image_sets
+
+    name = draft["dataset"]["name"]
+    with frame.guard():
+        if image_sets.is_ready(name):
+            frame.quiet(_cost_words(draft))
+        elif name in _MADE_HERE:
+            frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
+        elif name in image_sets.names():
+            _fetch(name)
+    _said("launch")
+
+
+def _fetch(name: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        frame.quiet(f"The images of “{name}” are not here yet.")
+        wanted = st.button("Fetch them", icon=":material/download:", key="train-fetch")
+    if wanted:
+        choices.open_imageset(name)
+        st.rerun()
+
+
+def _cost_words(draft: train_draft.Draft) -> str:
+    """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
+    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.queue.submitting import identify
+    from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
+
+    spec = train_draft.spec_of(draft)
+    identify(spec)  # what cannot train on these images is said here, before anybody asks for it
+    found = estimate(spec, imageset_of(spec))
+    if not spec.is_trained:
+        return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
+    basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
+    runs = train_draft.run_count(draft)
+    whole = found.seconds * runs / slots()
+    each = "" if runs == 1 else f" each, {frame.duration(whole)} for all {runs:,}"
+    long = " Come back later: it goes on without this page." if whole > _LONG_S else ""
+    return (
+        f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
+        f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
+        f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
+    )
+
+
+def _is_at_hand(name: str) -> bool:
+    from ssrl_core.datasets import store as image_sets
+
+    return image_sets.is_ready(name) or name in _MADE_HERE
+
+
+def _launch() -> None:
+    """Callback: queue the run (or one for each seed), start a worker, open the first run's sheet."""
+    from ssrl_core.runs.queue import submitting, sweeps
+    from ssrl_core.specs.sweep import SweepSpec
+
+    draft, sweep_id = state.current(), None
+    try:
+        if not train_draft.is_sweep(draft):
+            asked = submitting.submit(train_draft.spec_of(draft), start=False)
+            runs, new = [asked["id"]], int(asked["created"])
+        else:
+            swept = sweeps.submit(SweepSpec.from_mapping(train_draft.sweep_of(draft)), start=False)
+            runs, new, sweep_id = swept["runs"], swept["created"], swept["id"]
+    except SSRLError as error:
+        state.say("launch", error)
+        return
+    except OSError as error:
+        state.say("launch", f"It could not be queued: {error.strerror or error}.")
+        return
+    actions.start_worker()
+    there = len(runs) - new
+    if there:
+        words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
+        state.say("sheet", f"{words}: the same settings and seed are the same run.")
+    if sweep_id:
+        st.query_params["sweep"] = sweep_id
+    else:
+        st.query_params["run"] = runs[0]
+
+
+def _begin(name: str) -> None:
+    state.edit("launch", lambda draft: train_draft.fresh(STARTS[name].spec))
+    st.session_state["train-menu-turn"] = st.session_state.get("train-menu-turn", 0) + 1
+
+
+def begin_from(run_id: str) -> None:
+    """Callback: write a new run that starts from one that was made."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    state.edit("launch", lambda draft: train_draft.fresh(RunFolder(run_id).spec().to_mapping()))
+    st.query_params.pop("run", None)
+
+
+def _menu_key() -> str:
+    return f"train-presets-{st.session_state.get('train-menu-turn', 0)}"
+
+
+def _open_upload() -> None:
+    file: Any = st.session_state.get("train-upload")
+    if file is None:
+        return
+    state.edit("upload", partial(_read, file.getvalue(), file.name))
+    if not isinstance(state.said("upload"), SSRLError):
+        state.say("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
+
+
+def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Draft:
+    return train_draft.fresh(parse_yaml(content, name))
+
+
+def _said(place: str) -> None:
+    words = state.said(place)
+    if isinstance(words, SSRLError):
+        frame.show_error(words)
+    elif words:
+        st.info(words, icon=":material/info:")

@@ -1,0 +1,216 @@
+"""A run folder, read: everything that a run leaves, typed, whatever is there already.
+
+The folder is the truth. Nothing here writes but `clusters`, whose files are made once and never changed.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core import stores
+from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.runs.folder.state import empty_state
+from ssrl_core.runs.queue.laying import lay_if_wanted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.specs.run import RunSpec
+
+_METRIC_COLUMNS = ["kind", "step", "epoch", "loss", "terms", "lr", "z_std", "effective_rank", "images_per_s", "time_s"]
+_EVENT_COLUMNS = ["split", "knn_top1", "name", "message"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one run, one's own or a demo run.
+
+    Args:
+        id: the run's id, which is its folder's name.
+        at: where it is, for a folder outside the store (a person trains it by hand).
+    """
+
+    id: str
+    at: Path | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.at or stores.run_folder(self.id)
+
+    @classmethod
+    def own(cls, run_id: str) -> RunFolder:
+        """The run of this id among one's own, even where a demo run has the same id."""
+        return cls(run_id, stores.runs_root() / run_id)
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is such a folder with a spec."""
+        return (self.path / "spec.yaml").is_file()
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it ships with the project and must not be changed."""
+        return self.path.parent == stores.demo_root()
+
+    def require(self) -> RunFolder:
+        """Itself; a run of a sweep that waits gets its folder now.
+
+        Raises:
+            SpecError: no such run; names those that are there.
+        """
+        if self.exists or (self.at is None and lay_if_wanted(self.id)):
+            return self
+        known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
+        words = (
+            f"Runs here: {', '.join(known[-8:])}." if known else "There are no runs yet; `train SPEC.yaml` makes one."
+        )
+        raise SpecError(where="Run", field="id", rule="a run of this store", value=self.id, remedy=words)
+
+    def spec(self) -> RunSpec:
+        """The resolved spec.
+
+        Raises:
+            SpecError: no such run, or the file is not a valid spec.
+        """
+        from ssrl_core.specs.run import load_run
+
+        return load_run(self.require().path / "spec.yaml")
+
+    def state(self) -> dict[str, Any]:
+        """`state.json` (C6); a run that has not started yet has the same keys with `state: queued`."""
+        try:
+            return empty_state(self.id) | stores.read_json(self.path / "state.json")
+        except DataError:
+            return empty_state(self.id)
+
+    def results(self) -> dict[str, Any] | None:
+        """`results.json` (C8), None while there is none."""
+        path = self.path / "results.json"
+        return stores.read_json(path) if path.is_file() else None
+
+    def metrics(self) -> pd.DataFrame:
+        """`metrics.jsonl` as a table, one row a line, ordered by step; steps repeated after a resume keep the last."""
+        import pandas as pd
+
+        table = pd.DataFrame(self._metric_lines(), columns=None)
+        table = table.reindex(columns=list(dict.fromkeys([*_METRIC_COLUMNS, *_EVENT_COLUMNS, *table.columns])))
+        if table.empty:
+            return table
+        kept = table.drop_duplicates(["kind", "step", "name"], keep="last")
+        return kept.sort_values("step", kind="stable").reset_index(drop=True)
+
+    def log_tail(self, lines: int = 200) -> str:
+        """The last lines of `log.txt`, "" while there is none."""
+        try:
+            with open(self.path / "log.txt", "rb") as file:
+                file.seek(0, 2)
+                file.seek(max(0, file.tell() - 400 * lines))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def embedding_ids(self) -> np.ndarray:
+        """(n,) int64, ascending: the image of each row of every array of this run."""
+        return self._array("embedding_ids.npy")
+
+    def embedding(self) -> tuple[np.ndarray, np.ndarray]:
+        """Embedding and its images.
+
+        Returns:
+            (n, D) float32 before normalisation, (n,) int64 image ids, ascending.
+
+        Raises:
+            RunError: not there yet, or not kept; says which.
+        """
+        return self._array("embedding.npy"), self.embedding_ids()
+
+    def evaluated(self) -> np.ndarray:
+        """(n,) bool: which rows belong to the evaluated split (k-means and layouts are fitted on those)."""
+        import numpy as np
+
+        from ssrl_core.runs.folder.images import evaluated_ids
+
+        return np.isin(self.embedding_ids(), evaluated_ids(self.spec()))
+
+    def layouts(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+        """`{method: (points (n, 2) float32, info)}`; the newest of each method."""
+        found: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
+        for path in sorted(self.path.glob("layout_*.npy"), key=lambda path: path.stat().st_mtime):
+            method = path.stem.split("_")[1]
+            found[method] = (self._array(path.name), self._info(path))
+        return found
+
+    def clusters(self, k: int, seed: int = 0) -> Clustering:
+        """k-means with k clusters, fitted on the evaluated split; computed and stored if it is not there yet.
+
+        Returns:
+            Clustering whose `ids` (n,) int32 follow the rows of the embedding, -1 outside the evaluated split.
+
+        Raises:
+            RunError: the run has no embedding.
+            SpecError: k is outside 1..number of evaluated images.
+        """
+        from ssrl_core.runs.evaluation.clustering import stored_clusters
+
+        return stored_clusters(self, k, seed)
+
+    def annotations(self) -> dict[str, Any]:
+        """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""
+        path = self.path / "annotations.json"
+        return stores.read_json(path) if path.is_file() else {"version": 1, "revision": 0, "clusters": {}, "tags": []}
+
+    def files(self) -> list[str]:
+        """Names of what is in the folder, hidden and temporary ones left out."""
+        if not self.path.is_dir():
+            return []
+        return sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith("."))
+
+    def _metric_lines(self) -> list[dict[str, Any]]:
+        try:
+            lines = (self.path / "metrics.jsonl").read_bytes().splitlines()
+        except OSError:
+            return []
+        return [line for line in map(_parsed, lines) if line]
+
+    def _array(self, name: str) -> np.ndarray:
+        import numpy as np
+
+        path = self.path / name
+        if not path.is_file():
+            raise RunError(self._why_missing(name), where=self.id)
+        try:
+            array: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
+            raise RunError(
+                f"{path}: the file is damaged ({error}). Delete it and resume the run.", where=self.id
+            ) from error
+        return array
+
+    def _why_missing(self, name: str) -> str:
+        self.require()
+        state = self.state()["state"]
+        if state == "done" and self.spec().keep.embedding == "none":
+            remedy = "Ask for the run again with keep: {embedding: test}."
+            return f"Run {self.id}: {name} was not kept (keep.embedding: none). {remedy}"
+        return f"Run {self.id}: {name} is not there (the run is {state}). Wait until it is done, or resume it."
+
+    def _info(self, path: Path) -> dict[str, Any]:
+        beside = path.with_suffix(".json")
+        return stores.read_json(beside) if beside.is_file() else {}
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """One metrics line; None for the half line of a run that is writing, or was killed writing."""
+    try:
+        data = json.loads(line)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) and "kind" in data and "step" in data else None

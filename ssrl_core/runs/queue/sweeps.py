@@ -1,0 +1,115 @@
+"""Sweeps: many runs that differ in chosen values, queued at once; the same sweep again adds only what is new."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core import stores
+from ssrl_core.runs.queue import identity, registry, submitting, sweep_files
+from ssrl_core.runs.worker import coordinator
+
+_FIRST_POINTS = 2
+
+if TYPE_CHECKING:
+    from ssrl_core.specs.sweep import SweepSpec, Varied
+
+
+def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[str, Any]:
+    """Queue every run of a sweep in one transaction.
+
+    The same sweep again, or one that shares runs with it, queues only what is missing: runs that are new, that failed
+    or were stopped, and what `evaluate` asks for beyond what they have.
+
+    Returns:
+        {id, runs: [ids in the sweep's order], created: number made, existing: number that was there already}.
+
+    Raises:
+        SpecError: a value of the sweep makes a spec that is not valid; nothing is queued then.
+    """
+    if sweep.sampler["name"] == "optuna":
+        return _submit_tuned(sweep, priority, start)
+    varied = sweep.runs()
+    runs = identity.identify_all(run.spec for run in varied)
+    sweep_id = id_of(sweep)
+    keep(sweep_id, sweep, runs, varied)
+    made, there = submitting.submit_all(runs, sweep_id=sweep_id, priority=priority)
+    if start:
+        coordinator.start_detached()
+    return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
+
+
+def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any]:
+    """Queue the first points of a sweep whose others follow from results; one that is there goes on."""
+    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.worker import tuning
+
+    tuning.require_optuna()
+    sweep_id, before = id_of(sweep), []
+    if sweep_files.path_of(sweep_id).is_file():
+        before = bulk.of_sweep(sweep_id)
+        bulk.resume_all(before, start=False)
+    else:
+        keep(sweep_id, sweep, [], [])
+    new = tuning.ask(sweep_id, _FIRST_POINTS, priority=priority)
+    if start:
+        coordinator.start_detached()
+    return {"id": sweep_id, "runs": [*before, *new], "created": len(new), "existing": len(before)}
+
+
+def id_of(sweep: SweepSpec) -> str:
+    """`<name>-<hash6>`: the same sweep is the same sweep."""
+    text = json.dumps(sweep.to_mapping(), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{stores.as_slug(sweep.name or 'sweep')[:60]}-{digest}"
+
+
+def members(sweep_id: str) -> list[dict[str, Any]]:
+    """Runs of a sweep in its order: [{id, seed, values: {path: value}}].
+
+    Raises:
+        SpecError: there is no such sweep; names those there are.
+    """
+    return list(sweep_files.read(sweep_id)["runs"])
+
+
+def spec_of(sweep_id: str) -> SweepSpec:
+    """What a sweep varies.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    from ssrl_core.specs.sweep import SweepSpec
+
+    return SweepSpec.from_mapping(json.loads(sweep_files.read(sweep_id)["spec"]), f"Sweep {sweep_id}")
+
+
+def list_sweeps() -> list[dict[str, Any]]:
+    """All sweeps, newest first: [{id, name, created_at, runs, done, running, queued, failed, stopped}]."""
+    counted = registry.query(
+        "SELECT sweep_id, state, count(*) AS n FROM runs WHERE sweep_id IS NOT NULL GROUP BY sweep_id, state"
+    )
+    found = {
+        row["id"]: dict(row, runs=0, done=0, running=0, queued=0, failed=0, stopped=0)
+        for row in registry.query("SELECT id, name, created_at FROM sweeps ORDER BY created_at DESC, id")
+    }
+    for row in counted:
+        if row["sweep_id"] in found:
+            state = "running" if row["state"] == "submitted" else row["state"]
+            found[row["sweep_id"]][state] += row["n"]
+            found[row["sweep_id"]]["runs"] += row["n"]
+    return list(found.values())
+
+
+def keep(sweep_id: str, sweep: SweepSpec, runs: list[identity.Wanted], varied: list[Varied]) -> None:
+    """Write the sweep's own file (the registry can be rebuilt from it) and its row, before its runs are queued."""
+    registry.counts()  # made now if it is missing: else it would be made from the file below, and the runs be there
+    entries = ((run.id, run.spec.seed, item.values) for run, item in zip(runs, varied, strict=True))
+    data = sweep_files.write(sweep_id, sweep, entries)
+    registry.transact(
+        lambda connection: connection.execute(
+            "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)",
+            {name: data[name] for name in ("id", "name", "spec", "created_at")},
+        )
+    )

@@ -1,0 +1,279 @@
+"""The coordinator: the one process of a store that starts queued runs, watches them and writes down how they end.
+
+    python -m ssrl_core worker [--engine local]
+
+It survives the browser and the app; when it is killed, its children end by their life lines, and the next coordinator
+takes their runs up again from their checkpoints. All that matters is in the run folders and the registry: nothing is
+lost with this process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.runs.folder.locks import Lock, is_held, require_working_locks
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.worker.engines.local import child_environment, source_folder
+from ssrl_core.runs.worker.engines.protocol import Engine
+from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, open_engine
+from ssrl_core.runs.worker.tuning import Tuner
+from ssrl_core.runs.worker.watch import Watch
+
+LOG = logging.getLogger("viewloom.coordinator")
+IDLE_S = 15 * 60.0
+_NAP_S, _LONG_NAP_S = 0.1, 0.25
+_COUNT_S = 1.0
+_START_S = 20.0
+_END_S = 40.0
+_LOG_BYTES = 1_000_000
+
+
+def lock_path() -> Path:
+    """`models/coordinator.lock`: held by the coordinator as long as it lives."""
+    return stores.models_root() / "coordinator.lock"
+
+
+def is_alive() -> bool:
+    """Whether a coordinator looks after this store now; asked by its lock, so a killed one does not count."""
+    return is_held(lock_path())
+
+
+def about() -> dict[str, Any] | None:
+    """What the living coordinator says of itself: {pid, host, engine, slots, started_at}; None when none is alive."""
+    path = stores.models_root() / "coordinator.json"
+    if not is_alive() or not path.is_file():
+        return None
+    try:
+        return stores.read_json(path)
+    except SSRLError:
+        return None
+
+
+def ask_to_end() -> bool:
+    """Ask the coordinator that is alive on this host to end in order: its children write checkpoints. True if asked."""
+    known = about()
+    if known is None or known["host"] != socket.gethostname() or known["pid"] == os.getpid():
+        return False
+    try:
+        os.kill(int(known["pid"]), signal.SIGTERM)
+    except ProcessLookupError:
+        return False
+    deadline = time.monotonic() + _END_S
+    while is_alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return True
+
+
+def start_detached(wait_s: float = _START_S) -> bool:
+    """Start a coordinator that outlives this process, unless one is alive; True when one is alive afterwards.
+
+    Args:
+        wait_s: seconds to wait for it to be up; two that are started at once do no harm, the second one ends itself.
+
+    Never call it from a page's body: from a callback or a command.
+    """
+    if is_alive():
+        return True
+    detached: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssrl_core", "worker"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=source_folder(),
+        env=_plain_environment(),
+        **detached,
+    )
+    deadline = time.monotonic() + wait_s
+    while not is_alive() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    threading.Thread(target=process.wait, name="coordinator's end", daemon=True).start()  # leaves no zombie
+    return is_alive()
+
+
+def main(
+    settings: EngineSettings | None = None, *, idle_s: float = IDLE_S, once: bool = False, echo: bool = False
+) -> int:
+    """Be the coordinator of this store until it is idle for long, told to end, or its lock file is gone.
+
+    Args:
+        settings: where runs are trained; left out, the store's own (`models/engine.yaml`).
+        once: end as soon as nothing is queued or running.
+        echo: say on stderr what is written to `models/coordinator.log`.
+
+    Raises:
+        SpecError: settings that cannot be used; the runs that wait show why.
+        RunError: another coordinator is alive, or the file system has no working locks.
+    """
+    require_working_locks(stores.models_root())
+    lock = Lock(lock_path())
+    if not lock.take(timeout_s=2.0):
+        raise _second()
+    handler = _log_to_file(echo)
+    try:
+        engine = _engine(settings)
+        _announce(engine)
+        return Coordinator(engine, lock, idle_s=0.0 if once else idle_s).loop()
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()
+        lock.give_back()
+
+
+def _engine(settings: EngineSettings | None) -> Engine:
+    """The engine; where it cannot be had, the runs that wait say why."""
+    try:
+        return open_engine(settings or load_settings())
+    except SpecError as error:
+        LOG.error("%s", error.message)
+        said = "UPDATE runs SET waits_for = ? WHERE state = 'queued'"
+        values = [error.message]
+        registry.transact(lambda connection: connection.execute(said, values))
+        raise
+
+
+class Coordinator:
+    """The loop: `tick` does everything that is due and returns at once, so a test needs no threads.
+
+    Args:
+        engine: where children run.
+        lock: the store's coordinator lock, held; None in tests.
+        idle_s: seconds without a queued or running run after which `loop` ends.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lock: Lock | None = None,
+        *,
+        idle_s: float = IDLE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.watch, self.tuner = Watch(engine), Tuner()
+        self._engine, self._lock, self._idle_s, self._clock = engine, lock, idle_s, clock
+        self._ending: str | None = None
+        self._busy_at = clock()
+        self._counted_at, self._counted = -1e9, 0
+
+    def loop(self) -> int:
+        """Tick until there is a reason to end; children are stopped in order then."""
+        self._listen()
+        LOG.info(
+            "coordinator of %s, engine %s, %d slot(s)", stores.models_root(), self._engine.name, self._engine.slots
+        )
+        self.tick()
+        while self.reason_to_end() is None:
+            time.sleep(_NAP_S if self.watch.flights else _LONG_NAP_S)
+            self.tick()
+        LOG.info("ends: %s", self.reason_to_end())
+        self.watch.end_all()
+        self._engine.close()
+        return 0
+
+    def tick(self, now: float | None = None) -> None:
+        """Settle what ended, watch what runs, start what may. A full disk is said once and tried again next time."""
+        moment = self._clock() if now is None else now
+        try:
+            self.watch.look(moment)
+            waiting = self._waiting(moment) + self.tuner.tick(moment, self._engine.slots)
+            self._engine.tend(waiting)
+            if self._ending is None and self._owns_the_store():
+                self.watch.feed(moment)
+            if self.watch.flights or waiting:
+                self._busy_at = moment
+            self.watch.trouble = ""
+        except (SSRLError, OSError) as error:
+            if str(error) != self.watch.trouble:
+                LOG.error("%s", error)
+            self.watch.trouble = str(error)
+            self._busy_at = moment
+
+    def _waiting(self, now: float) -> int:
+        """Runs that could start; asked every tick while there is a free slot, else once a second."""
+        if self._engine.slots > len(self.watch.flights) or now - self._counted_at >= _COUNT_S:
+            self._counted_at, self._counted = now, self.watch.waiting()
+        return self._counted
+
+    def reason_to_end(self) -> str | None:
+        """Why the loop should end now, or None."""
+        if self._ending is not None:
+            return self._ending
+        if not self._owns_the_store():
+            return "the store was moved or deleted (the lock file is not the one that was locked)"
+        if self._clock() - self._busy_at > self._idle_s and not self.watch.flights:
+            return f"nothing to do for {self._idle_s:g} s"
+        return None
+
+    def _owns_the_store(self) -> bool:
+        return self._lock is None or self._lock.still_ours()
+
+    def _listen(self) -> None:
+        for name in ("SIGTERM", "SIGINT"):
+            signal.signal(getattr(signal, name), self._on_signal)
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._ending = f"told to end ({signal.Signals(number).name})"
+
+
+def _announce(engine: Engine) -> None:
+    stores.write_json(
+        stores.models_root() / "coordinator.json",
+        {
+            "version": 1,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "engine": engine.name,
+            "slots": engine.slots,
+            "started_at": stores.utc_now(),
+        },
+    )
+    registry.counts()  # made again now if it is missing or damaged, so that this is said at the start
+
+
+def _second() -> RunError:
+    known = about() or {}
+    who = f" (process {known['pid']} on {known['host']}, since {known['started_at']})" if known else ""
+    return RunError(
+        f"{lock_path()}: a coordinator looks after this store already{who}. "
+        "One is enough: queue runs with `train`, or end that process first.",
+        where=str(lock_path()),
+        remedy="Queue runs with `train`, or end that process first.",
+    )
+
+
+def _log_to_file(echo: bool) -> logging.Handler:
+    """Write to `models/coordinator.log`, at most 2 MB with its predecessor."""
+    handler = RotatingFileHandler(
+        stores.models_root() / "coordinator.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk: go on without the log
+    LOG.addHandler(handler)
+    logging.getLogger("viewloom.registry").addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    LOG.propagate = False
+    if echo:
+        LOG.addHandler(logging.StreamHandler())
+    return handler
+
+
+def _plain_environment() -> dict[str, str]:
+    """The environment for a detached coordinator: the stores by absolute path, thread counts as the user set them."""
+    child = child_environment()
+    return {name: value for name, value in child.items() if name in os.environ or name.startswith("SSRL_")}

@@ -1,0 +1,140 @@
+"""What a run will cost before it is started: from earlier runs on this machine, else from the table of backbones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ssrl_core import stores
+from ssrl_core.runs.child.progress import Pace
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.worker.engines.local import cores
+from ssrl_core.specs.backbones import BACKBONES
+
+if TYPE_CHECKING:
+    from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.specs.run import RunSpec
+
+_LOOKED_AT = 40  # newest runs that are asked for their speed
+_TABLE_SIDE, _TABLE_CORES = 32, 2
+_SMALL_FILES = 400_000  # log, metrics, results
+_UNKNOWN_IMAGES_PER_S = 5.0  # a network of timm
+_GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        images: train images.  steps: optimizer steps.
+        images_per_s: speed (an image = all its views).
+        measured: id of the run that the speed was measured in, None for a first estimate from the table.
+        train_s, rest_s: seconds of training, of everything after it.
+        disk_bytes: what stays on disk when the run is done.
+    """
+
+    images: int
+    steps: int
+    images_per_s: float
+    measured: str | None
+    train_s: float
+    rest_s: float
+    disk_bytes: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in all."""
+        return self.train_s + self.rest_s
+
+
+def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
+    """Time of a run on this machine.
+
+    Args:
+        imageset: the images that the spec names (`rows.imageset_of`).
+    """
+    from ssrl_core.runs.folder.images import bank_ids, evaluated_ids, kept_ids
+
+    images = len(bank_ids(spec, imageset))
+    side = spec.terms[0].composition.views[0].size or max(imageset.shape[1:])
+    speed, measured = _measured(spec, side)
+    speed = speed or _from_table(spec, side)
+    steps = images // spec.batch_size * spec.epochs
+    rows = len(evaluated_ids(spec, imageset))
+    after = Pace(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
+    kept = len(kept_ids(spec, imageset)) if spec.keep.embedding != "none" else 0
+    row = BACKBONES[spec.backbone.name]
+    disk = kept * (row.dim * 4 + 8) + row.parameters_m * 4e6 + _SMALL_FILES
+    return Estimate(images, steps, speed, measured, steps * spec.batch_size / speed, after, round(disk))
+
+
+def slots() -> int:
+    """Runs that the worker does at the same time: of the one that is alive, else as it would start."""
+    from ssrl_core.runs.worker import coordinator
+
+    return max(1, int((coordinator.about() or {}).get("slots") or 1))
+
+
+def free_bytes() -> int:
+    """Room on the disk of the store."""
+    return shutil.disk_usage(stores.models_root()).free
+
+
+def size(count: float) -> str:
+    """Bytes in words: `3 MB`, `1.2 GB`."""
+    for unit in ("kB", "MB", "GB"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.0f} {unit}" if count >= 10 else f"{count:.1f} {unit}"
+    return f"{count / 1000:.1f} TB"
+
+
+def has_gpu() -> bool:
+    """Whether this machine seems to have an NVIDIA card, asked without importing torch."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES") != "" and shutil.which("nvidia-smi") is not None
+
+
+def _measured(spec: RunSpec, side: int) -> tuple[float | None, str | None]:
+    """Speed of the newest run of this backbone on this host, scaled by area and number of its views."""
+    on_gpu = has_gpu() and spec.device != "cpu"
+    looked_at = [row for row in registry.list_runs() if row["backbone"] == spec.backbone.name][:_LOOKED_AT]
+    for row in looked_at:
+        run = RunFolder(row["id"])
+        state = run.state()
+        here = state["host"] == socket.gethostname() and (state["device"] or "cpu").startswith("cuda") == on_gpu
+        if not here or not state["images_per_s"] or not run.exists:
+            continue
+        other = run.spec()
+        other_side = other.terms[0].composition.views[0].size or _side_of(other)
+        if other_side:
+            scale = (other_side / side) ** 2 * _views(other) / _views(spec)
+            return float(state["images_per_s"]) * scale, run.id
+    return None, None
+
+
+def _from_table(spec: RunSpec, side: int) -> float:
+    """First estimate: the table's speed on two cores at 32 px, scaled."""
+    row = BACKBONES.get(spec.backbone.name)
+    speed = (row.cpu_images_per_s if row else _UNKNOWN_IMAGES_PER_S) * (_TABLE_SIDE / side) ** 2 * 2 / _views(spec)
+    if has_gpu() and spec.device != "cpu":
+        return speed * _GPU_TIMES
+    return speed * max(1, cores()) / _TABLE_CORES
+
+
+def _views(spec: RunSpec) -> int:
+    return sum(term.composition.view_count for term in spec.terms)
+
+
+def _side_of(spec: RunSpec) -> int | None:
+    """Side of a run's images, where its image set is still there."""
+    from ssrl_core.datasets import store as image_sets
+
+    if not image_sets.is_ready(spec.dataset.name):
+        return None
+    shape: tuple[int, ...] = image_sets.load(spec.dataset.name).shape
+    return max(shape[1:])

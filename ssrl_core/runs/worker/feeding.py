@@ -1,0 +1,126 @@
+"""The coordinator's hand: which queued run starts next, and why one may not."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder.locks import is_held
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import laying, ordering, reconcile, registry
+from ssrl_core.runs.queue.identity import spec_of_text
+from ssrl_core.runs.worker.engines.protocol import Engine
+from ssrl_core.runs.worker.flights import Flight, over
+
+LOG = logging.getLogger("viewloom.coordinator")
+ASK_AGAIN_S = 5.0
+
+
+class Feeder:
+    """Starts queued runs while slots are free: highest priority first, then the oldest.
+
+    Attributes:
+        not_before: run id -> moment before which it is not started again (back-off).
+    """
+
+    def __init__(self, engine: Engine, flights: dict[str, Flight]) -> None:
+        self.not_before: dict[str, float] = {}
+        self._engine, self._flights = engine, flights
+        self._told_at = -1e9
+        self._told = ""
+
+    def feed(self, now: float) -> None:
+        """Start what may start now; say of the others, every few seconds, what they wait for."""
+        if now - self._told_at >= ASK_AGAIN_S:
+            self._told_at = now
+            self._tell()
+        free = 0 if ordering.is_paused() else self._engine.slots - len(self._flights)
+        if free <= 0:
+            return
+        for row in registry.query(ordering.READY, [free + len(self.not_before) + 8]):
+            if free > 0 and now >= self.not_before.get(row["id"], -1e9):
+                self.not_before.pop(row["id"], None)
+                free -= self._start(row, now)
+
+    def waiting(self) -> int:
+        """Number of runs that could start; none while the queue is paused."""
+        return 0 if ordering.is_paused() else len(registry.query(ordering.READY, [1000]))
+
+    def _tell(self) -> None:
+        """Write down what runs wait for: other runs, or an engine in trouble."""
+        for run_id, words in ordering.blocked().items():
+            registry.change(run_id, only_if=["queued"], waits_for=words)
+        trouble = self._engine.trouble
+        if trouble != self._told:
+            if trouble:
+                LOG.error("%s", trouble)
+            registry.transact(
+                lambda connection: connection.execute(
+                    "UPDATE runs SET waits_for = ? WHERE state = 'queued' AND (waits_for IS NULL OR waits_for = ?)",
+                    [trouble or None, self._told],
+                )
+            )
+            self._told = trouble
+
+    def _start(self, row: dict[str, Any], now: float) -> int:
+        """Start one queued run; 1 if it took a slot."""
+        run = RunFolder.own(row["id"])
+        if laying.is_unlaid(row):
+            row["spec"] = laying.lay(row)
+        refused = refusal(run, row)
+        if refused is not None:
+            LOG.warning("%s: refused: %s", run.id, refused)
+            registry.change(run.id, only_if=["queued"], **over("failed", refused))
+            return 0
+        if is_held(run.path / "lock"):
+            self._later(run.id, now, "Another process is at work in its folder.")
+            return 0
+        (run.path / "STOP").unlink(missing_ok=True)
+        return self._launch(run, row, now)
+
+    def _launch(self, run: RunFolder, row: dict[str, Any], now: float) -> int:
+        before = run.state()
+        attempt = max(int(before["attempt"]), int(row["attempt"] or 0)) + 1
+        claim = {"state": "submitted", "reason": None, "waits_for": None, "attempt": attempt}
+        if not registry.change(run.id, only_if=["queued"], **claim, alive_at=stores.utc_now()):
+            return 0
+        try:
+            job = self._engine.start(run.path)
+        except OSError as error:
+            registry.change(run.id, state="queued")
+            self._later(run.id, now, f"The engine could not start it: {error}.")
+            return 0
+        LOG.info("%s: started, attempt %d (%s)", run.id, attempt, job.worker)
+        self._flights[run.id] = Flight(run.id, job, str(row["spec"]), now, before["alive_at"], attempt)
+        registry.change(run.id, worker=job.worker)
+        return 1
+
+    def _later(self, run_id: str, now: float, why: str) -> None:
+        self.not_before[run_id] = now + ASK_AGAIN_S
+        registry.change(run_id, only_if=["queued"], waits_for=why)
+
+
+def refusal(run: RunFolder, row: dict[str, Any]) -> str | None:
+    """Why a queued run must not be started: its folder is gone, or its spec is no longer what was queued."""
+    from ssrl_core.specs.run import load_run
+
+    if not run.path.is_dir():
+        return reconcile.GONE
+    try:
+        text = (run.path / "spec.yaml").read_text(encoding="utf-8")
+        if text == row["spec"]:
+            return None
+        now = load_run(run.path / "spec.yaml")
+        queued = spec_of_text(str(row["spec"]))
+    except (SSRLError, OSError, UnicodeDecodeError) as error:
+        return f"spec.yaml cannot be used: {error} Delete the run and queue it again."
+    if now.canonical("") != queued.canonical(""):
+        return (
+            "spec.yaml was edited by hand while the run waited, so it is another run now. "
+            "Delete this one and queue the new spec."
+        )
+    row["spec"] = text  # another name or note: the same run
+    registry.change(run.id, spec=text)
+    return None
