@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.name_lists import names_in
 from ssrl_core.cli.output import leaf
-from ssrl_core.cli.pairs import several
+from ssrl_core.cli.pairs import names_in, several
 from ssrl_core.cli.steps import Steps
 from ssrl_core.errors import SpecError
 

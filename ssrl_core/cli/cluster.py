@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, table
@@ -10,7 +12,38 @@ from ssrl_core.cli.output import leaf, table
 if TYPE_CHECKING:
     import numpy as np
 
+    from ssrl_core.analysis.apart import Effect
+    from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.runs.folder.run_folder import RunFolder
+
+
+_MOST = 12
+
+
+def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
+    """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
+    from ssrl_core.analysis.apart_table import set_apart
+    from ssrl_core.analysis.apart_words import sentence
+    from ssrl_core.datasets.telling import telling_columns
+    from ssrl_core.runs.evaluation.descriptors import known
+
+    table = known(imageset, image_ids)
+    found = set_apart(table, telling_columns(table, imageset.label), clustering.ids, clustering.k)
+    told = [
+        {
+            "words": sentence(effects, units=found.units.name),
+            "effects": [_plain(e) for e in sorted(effects, key=lambda e: -abs(e.effect))[:_MOST]],
+        }
+        for effects in found.effects
+    ]
+    return {"apart": told, "apart_rests_on": found.rests_on}
+
+
+def _plain(effect: Effect) -> dict[str, Any]:
+    """An effect as JSON: what is not known is null."""
+    row = {**asdict(effect), "clear": effect.clear}
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def register(commands: Any) -> None:
@@ -48,7 +81,6 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
-    from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.clustering import file_of, own_clusters, way_of

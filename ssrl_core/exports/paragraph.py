@@ -20,7 +20,7 @@ _SKLEARN = "scikit-learn: Pedregosa et al. 2011, JMLR 12:2825-2830."
 _SKIMAGE = "scikit-image: van der Walt et al. 2014, doi:10.7717/peerj.453."
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+def write_paragraph(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells the number of sources."""
     text, sources = paragraph(run)
     stores.replace(out, "\n\n".join([text, *(f"- {source}" for source in sources)]) + "\n")

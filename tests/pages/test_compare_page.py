@@ -10,9 +10,10 @@ from pages.ui.compare.maps import MOVED, OF_A, colours, told
 from pages.ui.compare.numbers import compared
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs.evaluation import baseline, over_seeds
+from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.folder import marks
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import over_seeds
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
 

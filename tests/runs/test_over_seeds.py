@@ -11,10 +11,9 @@ from ssrl_core import stores
 from ssrl_core.analysis.comparison import compare
 from ssrl_core.cli import main
 from ssrl_core.errors import Stopped
-from ssrl_core.runs.evaluation import over_seeds, siblings
-from ssrl_core.runs.evaluation.siblings import seeds_of
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue import over_seeds, registry
+from ssrl_core.runs.queue.over_seeds import seeds_of
 from ssrl_core.specs.run import dump_run
 from tests.kit import make_run
 
@@ -126,7 +125,7 @@ def test_siblings_with_more_seeds_than_are_compared_are_never_compared_with_them
 
 def test_among_thousands_alike_siblings_are_found_by_text(sides, monkeypatch):
     registry.list_runs()
-    monkeypatch.setattr(siblings, "_LOOKED_INTO", 3)
+    monkeypatch.setattr(over_seeds, "_LOOKED_INTO", 3)
     for _ in range(3):
         seeds((6, 7, 8), epochs=7)
     assert [run.id for run in seeds_of(sides[0][0])] == [run.id for run in sides[0]]

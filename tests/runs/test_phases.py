@@ -38,9 +38,9 @@ silhouette silhouette_projection silhouette_n ami ami_arithmetic ami_shuffled nm
 
 
 class Quiet:
-    """State, wishes and journal of a child that nobody watches."""
+    """State, stop request and log of a child that nobody watches."""
 
-    patient = False
+    training = False
 
     def __init__(self, stop_before=()):
         self.fields, self.said, self.stop_before, self.asked = {}, [], list(stop_before), 0
@@ -48,7 +48,7 @@ class Quiet:
     def update(self, *, now=False, **fields):
         self.fields |= fields
 
-    def say(self, text):
+    def write(self, text):
         self.said.append(text)
 
     def wanted(self):

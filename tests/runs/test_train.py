@@ -44,7 +44,7 @@ SMALL = {
 
 
 def command(folder):
-    return [sys.executable, str(CHILD), str(folder), "--lifeline"]
+    return [sys.executable, str(CHILD), str(folder), "--end-with-parent"]
 
 
 def submit(behave=None, *, again=False, **changes):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssrl_core import stores
-from ssrl_core.runs.child.progress import Pace
+from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.worker.engines.local import cores
@@ -66,7 +66,7 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     speed = speed or _from_table(spec, side)
     steps = images // spec.batch_size * spec.epochs
     rows = len(evaluated_ids(spec, imageset))
-    after = Pace(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
+    after = RunProgress(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
     kept = len(kept_ids(spec, imageset)) if spec.keep.embedding != "none" else 0
     row = BACKBONES[spec.backbone.name]
     disk = kept * (row.dim * 4 + 8) + row.parameters_m * 4e6 + _SMALL_FILES

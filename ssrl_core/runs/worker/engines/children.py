@@ -17,7 +17,6 @@ from ssrl_core.runs.folder.attempts import BAD_SPEC, DONE, LOCKED
 
 IDLE_S = 20.0  # a warm child holds a gigabyte
 _MOST_RUNS = 500
-_GROWTH_BYTES = 1_000_000_000
 _KEEPS_ON = (DONE, BAD_SPEC, LOCKED)
 
 Command = Callable[[Path], list[str]]
@@ -25,7 +24,7 @@ Command = Callable[[Path], list[str]]
 
 def train_command(folder: Path) -> list[str]:
     """The engine-free training command; with a life line, because a coordinator holds the other end."""
-    return [sys.executable, "-m", "ssrl_core.runs.child.train", str(folder), "--lifeline"]
+    return [sys.executable, "-m", "ssrl_core.runs.child.train", str(folder), "--end-with-parent"]
 
 
 def warm_command() -> list[str]:
@@ -213,11 +212,6 @@ class Children:
         process.close()
         if process.exit_code() is None:
             process.kill()  # its life line is cut: it would end by itself, but leaves no zombie this way
-
-
-def grown(now_bytes: int, first_bytes: int) -> bool:
-    """Whether a warm child holds so much more than after its first run that it is better replaced."""
-    return now_bytes > 1.5 * first_bytes + _GROWTH_BYTES
 
 
 def source_folder() -> Path:

@@ -36,7 +36,7 @@ def execute(
     os.environ.update(stores)
     with _guard:
         if warm not in _children:
-            own = None if command is None else lambda path: [*command, str(path), "--lifeline"]
+            own = None if command is None else lambda path: [*command, str(path), "--end-with-parent"]
             _children[warm] = Children("dask", warm=warm, command=own)
         children = _children[warm]
         job = _jobs[folder] = children.start(Path(folder), child_environment(slots))

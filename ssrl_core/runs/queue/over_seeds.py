@@ -19,10 +19,108 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.analysis.spread import mean_sd
-from ssrl_core.errors import DataError, SSRLError
-from ssrl_core.runs.evaluation.siblings import common, recipe, seeds_of
+from ssrl_core.errors import DataError, SpecError, SSRLError
 from ssrl_core.runs.folder.results import clean
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry
+
+_APART = ("name", "notes", "tags", "seed", "evaluate", "keep", "device")
+_LOOKED_INTO = 100  # specs that are read whole: some milliseconds each
+_SPECS = "SELECT id, spec FROM runs WHERE dataset = ? AND method = ? AND state = 'done'"
+MOST_SEEDS = 5
+
+
+def common(ids: np.ndarray, others: np.ndarray, first: str, second: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the images that two runs share.
+
+    Args:
+        ids, others: (n,), (m,) image ids, ascending.
+
+    Returns:
+        (c,), (c,) row numbers in the first and in the second.
+
+    Raises:
+        SpecError: they share fewer than two.
+    """
+    both, rows, other_rows = np.intersect1d(ids, others, assume_unique=True, return_indices=True)
+    if len(both) < 2:
+        raise SpecError(
+            where=f"{first} beside {second}",
+            field="images",
+            rule="shared, at least two of them",
+            value=len(both),
+            remedy="Compare runs that were evaluated on the same image set and split.",
+        )
+    return rows, other_rows
+
+
+def recipe(run: RunFolder) -> str:
+    """What a run is but for its seed and its name, as text to compare.
+
+    Raises:
+        SSRLError: no such run, or its spec cannot be read.
+    """
+    try:
+        stamp = (run.require().path / "spec.yaml").stat().st_mtime_ns
+    except OSError:
+        stamp = 0  # gone this very moment: reading it says so
+    return _recipe(RunFolder(run.id, run.path), stamp)
+
+
+@lru_cache(maxsize=512)
+def _recipe(run: RunFolder, stamp: int) -> str:
+    spec = run.spec().to_mapping()
+    for key in _APART:
+        spec.pop(key, None)
+    for term in spec["terms"]:
+        term["composition"].pop("name", None)
+    return json.dumps(spec, sort_keys=True)
+
+
+def seeds_of(run: RunFolder, most: int = MOST_SEEDS) -> list[RunFolder]:
+    """The run and those that differ from it by their seed alone, done, by seed; at most so many.
+
+    Of thousands alike, those whose spec reads the same but for seed and names are looked into first, of the others the
+    newest `_LOOKED_INTO`: a spec that an older version wrote may say the same in other words.
+    """
+    candidates = _alike(run.id)
+    own, found = recipe(run), []
+    for seed, folder in candidates:
+        try:
+            if folder.id == run.id or ((folder.path / "embedding.npy").is_file() and recipe(folder) == own):
+                found.append((seed, folder))
+        except SSRLError:
+            continue  # a folder that cannot be read is no sibling
+    found.sort(key=lambda pair: (pair[1].id != run.id, pair[0]))
+    return [folder for _, folder in found[:most]] or [run]
+
+
+def _alike(run_id: str) -> list[tuple[int, RunFolder]]:
+    """Seeds and folders of the runs that may be siblings, itself among them."""
+    rows = registry.list_runs()
+    own = next((row for row in rows if row["id"] == run_id), None)
+    if own is None:
+        return []
+    done = [row for row in rows if row.get("state") == "done" or row is own]
+    alike = [row for row in done if all(row.get(key) == own.get(key) for key in ("dataset", "method", "backbone"))]
+    if len(alike) > _LOOKED_INTO:
+        texts = {row["id"]: _bare(str(row["spec"])) for row in registry.query(_SPECS, [own["dataset"], own["method"]])}
+        same = [row for row in alike if row is own or texts.get(row["id"]) == texts.get(run_id)]
+        chosen = {row["id"] for row in same}
+        alike = [*same[:_LOOKED_INTO], *[row for row in alike if row["id"] not in chosen][:_LOOKED_INTO]]
+    return [(int(row.get("seed") or 0), RunFolder(str(row["id"]))) for row in alike]
+
+
+def _bare(text: str) -> str:
+    """A canonical YAML spec without the parts in which siblings differ, as text."""
+    kept, skipped = [], False
+    for line in text.splitlines():
+        if line[:1].strip() and line[0] not in "-#":
+            skipped = line.partition(":")[0] in _APART
+        if not skipped:
+            kept.append(line)
+    return "\n".join(kept)
+
 
 MEASURES = ("ami", "cka", "neighbour_overlap")
 _HELD = 5  # embeddings in memory at once: the seeds of one side
@@ -31,7 +129,7 @@ _IDS = "embedding_ids.npy"
 
 
 @dataclass(frozen=True)
-class Two:
+class RunPair:
     """Two runs to compare, each under a number of clusters."""
 
     a: RunFolder
@@ -58,11 +156,11 @@ class Group:
     """Pairs that say one thing: `what` is "A beside B", "two seeds of A" or "two seeds of B"."""
 
     what: str
-    pairs: tuple[Two, ...]
+    pairs: tuple[RunPair, ...]
 
 
 @dataclass(frozen=True)
-class Asked:
+class PairsOverSeeds:
     """All pairs of two runs over their seeds: `seeds_a` and `seeds_b` of them."""
 
     groups: tuple[Group, ...]
@@ -70,7 +168,7 @@ class Asked:
     seeds_b: int
 
     @property
-    def pairs(self) -> list[Two]:
+    def pairs(self) -> list[RunPair]:
         """Every pair."""
         return [pair for group in self.groups for pair in group.pairs]
 
@@ -81,7 +179,7 @@ class Asked:
         return f"seeds-{hashlib.sha256(told.encode()).hexdigest()[:16]}"
 
 
-def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> Asked:
+def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> PairsOverSeeds:
     """What there is to compare over the seeds of two runs.
 
     Args:
@@ -94,15 +192,15 @@ def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> Asked:
     """
     a = seeds_of(first)
     b = seeds_of(second) if second is not None else []
-    sets = {"two seeds of A": [Two(x, y, k, k) for x, y in combinations(a, 2)]}
+    sets = {"two seeds of A": [RunPair(x, y, k, k) for x, y in combinations(a, 2)]}
     if second is not None and len(a) + len(b) > 2 and recipe(first) != recipe(second):
-        across = [Two(x, y, k, k2) for x, y in product(a, b)]
-        within = [Two(x, y, k2, k2) for x, y in combinations(b, 2)]
+        across = [RunPair(x, y, k, k2) for x, y in product(a, b)]
+        within = [RunPair(x, y, k2, k2) for x, y in combinations(b, 2)]
         sets = {"A beside B": across, **sets, "two seeds of B": within}
-    return Asked(tuple(Group(what, tuple(pairs)) for what, pairs in sets.items() if pairs), len(a), len(b))
+    return PairsOverSeeds(tuple(Group(what, tuple(pairs)) for what, pairs in sets.items() if pairs), len(a), len(b))
 
 
-def read(asked: Asked) -> list[dict[str, Any]]:
+def read(asked: PairsOverSeeds) -> list[dict[str, Any]]:
     """Mean and sd of each measure over the pairs of each group, as far as they were made.
 
     Returns:
@@ -117,7 +215,7 @@ def read(asked: Asked) -> list[dict[str, Any]]:
     return rows
 
 
-def make(asked: Asked, report: Callable[[float], None] | None = None) -> list[dict[str, Any]]:
+def make(asked: PairsOverSeeds, report: Callable[[float], None] | None = None) -> list[dict[str, Any]]:
     """Compare every pair that was not compared yet, and read them all.
 
     Args:
@@ -177,7 +275,7 @@ def _content(path: Path, stamp: tuple[int, int], ids_stamp: tuple[int, int]) -> 
     return told.hexdigest()
 
 
-def _compared(pair: Two, sides: Callable[[RunFolder], _Side]) -> dict[str, Any]:
+def _compared(pair: RunPair, sides: Callable[[RunFolder], _Side]) -> dict[str, Any]:
     from ssrl_core.analysis.comparison import compare
 
     a, b = sides(pair.a), sides(pair.b)

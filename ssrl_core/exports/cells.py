@@ -79,3 +79,17 @@ def _names(run: RunFolder) -> dict[str, dict[int, str]]:
         _key(Path(stem)): {int(number): note["name"] for number, note in notes.items() if note.get("name")}
         for stem, notes in every.items()
     }
+
+
+def write_csv(run: RunFolder, out: Path) -> dict[str, Any]:
+    """All that is known of every cell but its embedding; tells rows and columns."""
+    table = cell_table(run).flat(embedding=False)
+    stores.replace(out, table.to_csv(index=False))
+    return {"rows": len(table), "columns": list(table.columns)}
+
+
+def write_parquet(run: RunFolder, out: Path) -> dict[str, Any]:
+    """The same with the embedding; tells rows and columns."""
+    table = cell_table(run).flat()
+    stores.replace(out, lambda file: table.to_parquet(file, index=False))
+    return {"rows": len(table), "columns": len(table.columns)}

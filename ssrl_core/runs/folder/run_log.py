@@ -1,4 +1,4 @@
-"""The child's voice: everything it prints goes to `log.txt`; one last line goes to whoever started it."""
+"""`log.txt`: everything that the child prints goes there; an error also to whoever started it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import Any
 from ssrl_core import stores
 
 
-class Journal:
+class RunLog:
     """Sends standard output and error of this process, whatever writes to them, into the run's log.
 
     Args:
         folder: the run folder.
-        echo: also say our own lines on the standard error that the process was started with (a person looks on).
+        echo: also write our own lines on the standard error that the process was started with (a person looks on).
     """
 
     def __init__(self, folder: Path, *, echo: bool) -> None:
@@ -31,11 +31,13 @@ class Journal:
         with open(folder / "log.txt", "ab", buffering=0) as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        sys.stdout = sys.stderr = io.TextIOWrapper(_Patient(), encoding="utf-8", errors="replace", write_through=True)
+        sys.stdout = sys.stderr = io.TextIOWrapper(
+            _NeverFailing(), encoding="utf-8", errors="replace", write_through=True
+        )
         warnings.simplefilter("default")
         faulthandler.enable(file=2)
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """A line with the time."""
         print(f"{stores.utc_now()[:19].replace('T', ' ')}  {text}")
         if self._screen is not None:
@@ -49,13 +51,13 @@ class Journal:
             os.dup2(kept, number)
             os.close(kept)
 
-    def last_words(self, error: dict[str, Any]) -> None:
+    def report_error(self, error: dict[str, Any]) -> None:
         """Tell the starter the error; the disk may be too full to write it down."""
         with contextlib.suppress(OSError):
             os.write(self._starter, (json.dumps({"error": error}, default=str) + "\n").encode())
 
 
-class _Patient(io.RawIOBase):
+class _NeverFailing(io.RawIOBase):
     """Standard error that never fails: with a full disk the log loses lines, the training does not end."""
 
     def writable(self) -> bool:
