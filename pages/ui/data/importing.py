@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from pages.ui.kit.progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
@@ -33,7 +33,7 @@ def button() -> None:
         _dialog()
 
 
-@st.cache_resource(show_spinner=False)
+@cache.kept
 def _swept() -> None:
     """Once a server: what was left by one that was killed."""
     sweep()
