@@ -18,12 +18,12 @@ from pages.ui.data.importing import KINDS, _written, free_name
 from pages.ui.kit.progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
-from ssrl_core.datasets.cells.field_folders import top_of
+from ssrl_core.datasets.cells.field_lists import top_of
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.readers.unpacking import is_zip, laid_open, unpack
+from ssrl_core.datasets.reading.archives import is_zip, laid_open, unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 MOST_SHOWN = 6
