@@ -25,11 +25,11 @@ def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clusteri
     """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
     from ssrl_core.analysis.apart_table import set_apart
     from ssrl_core.analysis.apart_words import sentence
-    from ssrl_core.datasets.telling import telling_columns
+    from ssrl_core.datasets.columns import informative_columns
     from ssrl_core.runs.evaluation.descriptors import known
 
     table = known(imageset, image_ids)
-    found = set_apart(table, telling_columns(table, imageset.label), clustering.ids, clustering.k)
+    found = set_apart(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
     told = [
         {
             "words": sentence(effects, units=found.units.name),

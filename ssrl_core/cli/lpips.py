@@ -54,7 +54,7 @@ def _image(name: str) -> Tensor:
     import torch
 
     from ssrl_core.compositions.lpips_network import coloured
-    from ssrl_core.datasets.readers import images
+    from ssrl_core.datasets.reading import image as images
 
     try:
         with Path(name).open("rb") as file:

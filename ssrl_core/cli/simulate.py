@@ -45,7 +45,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
         return _fields(args)
     from ssrl_core.datasets import store
     from ssrl_core.datasets.creation import check_free
-    from ssrl_core.datasets.simulated_cells import make_simulated
+    from ssrl_core.datasets.made.simulated_cells import make_simulated
 
     check_free(args.name)
     make_simulated(
@@ -62,7 +62,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fields(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.datasets.simulation.fields import write_fields
+    from ssrl_core.datasets.made.simulation.fields import write_fields
 
     if args.field_count < 1:
         raise SpecError(

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 
@@ -195,7 +194,7 @@ def values_by_run() -> dict[str, str]:
     return found
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@cache.kept
 def _values_of(file: str, changed: int) -> dict[str, str]:
     try:
         runs = stores.read_json(Path(file)).get("runs", [])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.superclasses import superclasses_of
+from ssrl_core.datasets.labels import superclasses_of
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import reconcile, registry, sweeps
