@@ -32,7 +32,7 @@ def look(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -> 
 
 def draw_map(scene: Scene, clustering: Clustering, choice: Choice, names: Names) -> None:
     if not choice.layout:
-        why = (scene.results.get("missing") or {}).get("layouts", "this run was evaluated without layouts")
+        why = scene.results.missing.get("layouts", "this run was evaluated without layouts")
         frame.empty(f"No map: {why}.", stop=False)
         return
     points = scene.layouts[choice.layout][0]

@@ -68,7 +68,12 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(find(args.run_id))
-    return {"state": state_of(run.id), "spec": run.spec().to_mapping(), "results": run.results(), "files": run.files()}
+    return {
+        "state": state_of(run.id),
+        "spec": run.spec().to_mapping(),
+        "results": run.results().data or None,
+        "files": run.files(),
+    }
 
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:

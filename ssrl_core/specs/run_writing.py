@@ -9,13 +9,14 @@ from types import MappingProxyType
 from typing import Any
 
 from ssrl_core.specs import run as r
+from ssrl_core.specs.parts import asked_for
 
 _NOT_HASHED = ("name", "notes", "tags", "keep", "device", "evaluate")
 
 
 def to_mapping(spec: r.RunSpec) -> dict[str, Any]:
     """See `RunSpec.to_mapping`."""
-    return {key: plain(getattr(spec, key)) for key, plain in PARTS.items()}
+    return {key: plain(getattr(spec, key)) for key, plain in PLAIN.items()}
 
 
 def canonical(spec: r.RunSpec, fingerprint: str) -> str:
@@ -28,12 +29,12 @@ def hashed_keys(spec: r.RunSpec) -> list[str]:
     left_out = {*_NOT_HASHED}
     if spec.heads == r.HEADS.default or len(spec.terms) == 1:
         left_out.add("heads")  # so that runs made before there was a choice keep their identity
-    return sorted(PARTS.keys() - left_out)
+    return sorted(PLAIN.keys() - left_out)
 
 
 def hashed(key: str, part: Any, fingerprint: str) -> str:
     """The text of one part as it is hashed: keys sorted, the image set by its fingerprint, compositions unnamed."""
-    plain = PARTS[key](part)
+    plain = PLAIN[key](part)
     if key == "dataset":
         plain["name"] = fingerprint
     if key == "terms":
@@ -44,7 +45,7 @@ def hashed(key: str, part: Any, fingerprint: str) -> str:
 
 def kept(key: str, part: Any) -> str:
     """The text of one part as it is kept: keys in their own order."""
-    return _AS_THEY_ARE(PARTS[key](part))
+    return _AS_THEY_ARE(PLAIN[key](part))
 
 
 def _encoder(*, sort_keys: bool) -> Callable[[Any], str]:
@@ -79,18 +80,11 @@ def _terms(terms: tuple[r.Term, ...]) -> list[dict[str, Any]]:
 
 
 def _evaluate(choice: r.EvaluateChoice) -> dict[str, Any]:
-    return {
-        "split": choice.split,
-        "clusters": list(choice.clusters),
-        "knn": dict(choice.knn),
-        "linear": None if choice.linear is None else dict(choice.linear),
-        "finetune": list(choice.finetune),
-        "layouts": list(choice.layouts),
-        "online_every_epochs": choice.online_every_epochs,
-    }
+    parts = {name: part.plain(choice.parts[name]) for name, part in asked_for().items() if name in choice.parts}
+    return {"split": choice.split, **parts, "online_every_epochs": choice.online_every_epochs}
 
 
-PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+PLAIN: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {
         "version": _same,
         "name": _same,

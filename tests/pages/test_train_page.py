@@ -317,7 +317,7 @@ def test_a_run_without_labels_says_what_was_not_measured():
     folder = make_run()
     results = stores.read_json(folder / "results.json")
     results |= {"knn": None, "linear": None, "missing": {"knn": "the image set has no labels"}}
-    html = sheet.results_html(results)
+    html = sheet.results_html(Results(results))
     assert "Not measured: the image set has no labels" in html
 
 

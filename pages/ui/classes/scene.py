@@ -9,8 +9,8 @@ from typing import Any
 from pages.ui.classes import words
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
+from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue.tables import PROBES, probes_of
 
 NONE = "none"
 _FLAT = 3
@@ -18,22 +18,26 @@ _FLAT = 3
 
 @dataclass(frozen=True)
 class Run:
-    """A run with results: `name` as the user reads it, `results` as stored (CONTRACTS C8), `dataset` its image set."""
+    """A run with results: `name` as the user reads it, `dataset` its image set."""
 
     run_id: str
     name: str
     dataset: str
-    results: Mapping[str, Any]
+    results: Results
 
-    def probe(self, probe: str) -> Mapping[str, Any] | None:
+    def probe(self, probe: str) -> Probe | None:
         """A probe's result, None where there is none."""
-        found = probes_of(self.results).get(probe)
-        return found if found and found.get("classes") else None
+        found = self.results.probes.get(probe)
+        return found if found and found.classes else None
+
+    def classes(self, probe: str) -> Mapping[str, Mapping[str, Any]]:
+        """Class -> {n, correct, accuracy, low, high} of a probe; {} where there is none."""
+        found = self.probe(probe)
+        return found.classes if found else {}
 
     def why(self, probe: str) -> str:
         """Why a probe has no result."""
-        told = self.results.get("missing") or {}
-        return str(told.get(probe.replace("-", ".", 1)) or "it was not evaluated")
+        return self.results.missing.get(probe.replace("-", ".", 1)) or "it was not evaluated"
 
 
 def load(run_id: str) -> Run:
@@ -43,7 +47,7 @@ def load(run_id: str) -> Run:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), {"id": run_id})
-    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results() or {})
+    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:
@@ -58,8 +62,8 @@ def choose_beside(first: str) -> str | None:
 
 def probes_in(runs: Sequence[Run]) -> list[str]:
     """The probes that were asked of any of these runs: linear and kNN always, then fine-tuning, fewest labels first."""
-    tuned = {probe for run in runs for probe in probes_of(run.results)} - set(PROBES)
-    return [*PROBES, *sorted(tuned, key=lambda probe: float(probe.partition("-")[2]))]
+    tuned = {share for run in runs for share in run.results.entry("finetune") or {}}
+    return ["linear", "knn", *(f"finetune-{share}" for share in sorted(tuned, key=float))]
 
 
 def choose_probe(runs: Sequence[Run]) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -29,22 +28,21 @@ CSS = """
 
 def tops(run: Run, *, named: bool = False) -> None:
     """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
-    references = run.results.get("references") or {}
     floors = [
         f"{word} {percent(value)}"
         for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
-        if (value := (references.get(key) or {}).get("knn")) is not None
+        if (value := run.results.reference(key).knn) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
     for probe in probes_in([run]):
         found = run.probe(probe)
         beside = " · ".join(floors) if probe == "knn" and found else "" if found else run.why(probe)
-        value = percent(found["top1"]) if found else "–"
+        value = percent(found.top1) if found else "–"
         cells.append(
             f'<div><div class="what">{_of_labels(probe)}, top-1</div><div class="value">{value}</div>'
             f'<div class="beside">{html.escape(beside)}</div></div>'
         )
-    n, split = run.results.get("n"), run.results.get("split")
+    n, split = run.results.n, run.results.split
     cells.append(
         f'<div><div class="what">Images</div><div class="value">{n}</div><div class="beside">{split} split</div></div>'
     )
@@ -58,8 +56,7 @@ def _of_labels(probe: str) -> str:
 
 def alone(run: Run, probe: str) -> None:
     """Accuracy of each class and the confusion matrix."""
-    found = run.probe(probe) or {}
-    classes = found["classes"]
+    found, classes = run.probe(probe), run.classes(probe)
     left, right = st.columns([1, 1], gap="large")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -68,15 +65,15 @@ def alone(run: Run, probe: str) -> None:
                 "Line: 95 % interval (Wilson) for this number of images. Dashed: all images together.",
             )
             order = _order(list(classes))
-        figure = class_bars(classes, order=order, mean=found["top1"])
+        figure = class_bars(classes, order=order, mean=found.top1 if found else None)
         st.plotly_chart(figure, key="class-bars", config=_PLAIN)
     with right:
-        _confusion(run, found, list(classes))
+        _confusion(run, found.confusion if found else None, list(classes))
 
 
 def beside(first: Run, second: Run, probe: str) -> None:
     """What each class gains or loses from the first run to the second."""
-    rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+    rows = compare_classes(first.classes(probe), second.classes(probe))
     if not rows:
         frame.empty("These two runs have no class in common.", stop=False)
         return
@@ -94,9 +91,9 @@ def beside(first: Run, second: Run, probe: str) -> None:
 def table_of(first: Run, second: Run | None, probe: str) -> pd.DataFrame:
     """The rows behind the picture, to take home."""
     if second is not None:
-        rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+        rows = compare_classes(first.classes(probe), second.classes(probe))
         return pd.DataFrame(rows).assign(first_run=first.run_id, second_run=second.run_id, probe=probe)
-    classes: dict[str, Any] = (first.probe(probe) or {})["classes"]
+    classes = first.classes(probe)
     return pd.DataFrame([{"run": first.run_id, "probe": probe, "class": name, **row} for name, row in classes.items()])
 
 
@@ -119,9 +116,8 @@ def _order(names: list[str]) -> list[str] | None:
     return names if chosen == "as listed" else None
 
 
-def _confusion(run: Run, found: Any, names: list[str]) -> None:
+def _confusion(run: Run, matrix: list[list[int]] | None, names: list[str]) -> None:
     _heading("Confusion", "Rows: the truth. Each row adds up to 100 %; the numbers are images.")
-    matrix = found.get("confusion")
     if matrix is None:
         frame.quiet("Not kept for the kNN probe.")
         return
@@ -130,6 +126,6 @@ def _confusion(run: Run, found: Any, names: list[str]) -> None:
 
 
 def _warn(first: Run, second: Run) -> None:
-    if first.dataset != second.dataset or first.results.get("split") != second.results.get("split"):
+    if first.dataset != second.dataset or first.results.split != second.results.split:
         frame.quiet("The two runs were tested on different images; classes are matched by name.")
     frame.quiet("One run each: the intervals tell of the number of images, not of other seeds.")

@@ -140,7 +140,7 @@ def _least(scene: Scene) -> int:
 
 def _k(scene: Scene) -> int:
     most = max(2, min(max(MOST_CLUSTERS, 2 * len(scene.imageset.classes)), 200, len(scene.ids) - 1))
-    asked = [int(k) for k in scene.results.get("clusters") or {}]
+    asked = scene.results.counts
     first = min(most, max(2, asked[0] if asked else 10))
     now = st.session_state.get("k", first)
     st.session_state["k"] = min(most, max(2, int(now)))

@@ -96,7 +96,7 @@ def _over_k(scene: Scene) -> dict[int, Mapping[str, Any]]:
 
     return {
         **read(RunFolder(scene.run_id)),
-        **{int(k): v for k, v in (scene.results.get("clusters") or {}).items() if v},
+        **{k: found.scores for k, found in scene.results.clusters.items()},
     }
 
 
@@ -114,9 +114,8 @@ def _floors(scene: Scene, scores: Mapping[str, Any], missing: Mapping[str, str])
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
-    references = scene.results.get("references") or {}
     for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
-        value = (references.get(key) or {}).get("ami")
+        value = scene.results.reference(key).ami
         if value is not None:
             parts.append(f"{word} {score(value)}")
     return " · ".join(parts)

@@ -19,6 +19,7 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.colours import palette
 from ssrl_core.runs.evaluation.clustering import KMEANS
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 CLUSTER = "cluster"
@@ -38,7 +39,7 @@ class Scene:
 
     run_id: str
     stamp: str
-    results: Mapping[str, Any]
+    results: Results
     imageset: ImageSet
     ids: Array
     x: Array
@@ -143,7 +144,7 @@ def load_scene(run_id: str, stamp: str) -> Scene:
     return Scene(
         run_id=run_id,
         stamp=stamp,
-        results=run.results() or {},
+        results=run.results(),
         imageset=imageset,
         ids=own,
         x=np.asarray(x[rows], np.float32),
@@ -172,12 +173,12 @@ def clusters_of(scene: Scene, k: int, method: str = KMEANS) -> Clustering:
 
 def scores_of(scene: Scene, k: int, method: str = KMEANS) -> dict[str, Any]:
     """The scores of that clustering (CONTRACTS C8) with `missing`: key -> why it is None."""
-    stored = (scene.results.get("clusters") or {}).get(str(k)) if method == KMEANS else None
+    stored = scene.results.clusters.get(k) if method == KMEANS else None
     if stored is None:
         return _scores(_Held(scene), k, method)
     prefix = f"clusters.{k}."
-    told = (scene.results.get("missing") or {}).items()
-    return {**stored, "missing": {key.removeprefix(prefix): why for key, why in told if key.startswith(prefix)}}
+    told = scene.results.missing.items()
+    return {**stored.scores, "missing": {key.removeprefix(prefix): why for key, why in told if key.startswith(prefix)}}
 
 
 def typical(scene: Scene, k: int, method: str, count: int) -> tuple[Array, Array]:

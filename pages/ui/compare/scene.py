@@ -16,6 +16,7 @@ from pages.ui.runs import choosing
 from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import METHODS, layout
 from ssrl_core.runs.evaluation import baseline
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
 
@@ -111,7 +112,7 @@ def choose_colour(options: list[str]) -> str:
 
 def choose_ks(first: str, second: str, columns: list[Any]) -> tuple[int, int]:
     """Sliders for the two numbers of clusters, in two columns; both in the address."""
-    asked = [int(k) for k in (RunFolder(first).results() or {}).get("clusters") or {}]
+    asked = RunFolder(first).results().counts
     start = min(40, max(2, asked[0] if asked else 10))
     ks = []
     defaults = (start, min(40, start + (second == SAME) * 2))
@@ -195,7 +196,7 @@ def _scene_of(name: str, held: _Held, x: Array) -> Scene:
     return Scene(
         run_id=name,
         stamp="baseline",
-        results={},
+        results=Results(),
         imageset=beside.imageset,
         ids=beside.ids,
         x=np.asarray(x, np.float32),

@@ -11,14 +11,6 @@ import pandas as pd
 from pages.ui.kit import frame
 from ssrl_core.errors import SSRLError
 
-_SCORES = (
-    ("kNN", ("knn", "top1")),
-    ("linear", ("linear", "top1")),
-    ("kNN of views", ("view", "knn")),
-    ("AMI of views", ("view", "ami")),
-    ("training, s", ("seconds", "train")),
-)
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -69,21 +61,21 @@ def curves(found: Compared) -> pd.DataFrame:
 
 def scores(found: Compared) -> dict[str, list[float | None]]:
     """What was measured -> its value for each run; only what one of them has."""
+    from ssrl_core.runs.folder.results import Results
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.specs.parts import columns
 
     results = []
     for run_id in found.ids:
         try:
-            results.append(RunFolder(run_id).results() or {})
+            results.append(RunFolder(run_id).results())
         except SSRLError:
-            results.append({})  # a damaged file: its sheet says so
-    table = {name: [_at(one, path) for one in results] for name, path in _SCORES}
-    for k in dict.fromkeys(k for one in results for k in one.get("clusters") or {}):
-        table[f"AMI, K = {k}"] = [_at(one, ("clusters", k, "ami")) for one in results]
+            results.append(Results())  # a damaged file: its sheet says so
+    numbers = [one.columns() for one in results]
+    table = {c.title: [one[c.name] for one in numbers] for part, c in columns() if part.takes != "list"}
+    table["kNN of views"] = [one.view.knn for one in results]
+    table["AMI of views"] = [one.view.ami for one in results]
+    table["training, s"] = [one.seconds.get("train") for one in results]
+    for k in dict.fromkeys(k for one in results for k in one.counts):
+        table[f"AMI, K = {k}"] = [one.clusters[k].ami if k in one.clusters else None for one in results]
     return {name: values for name, values in table.items() if any(value is not None for value in values)}
-
-
-def _at(node: Any, path: tuple[str, ...]) -> float | None:
-    for key in path:
-        node = node.get(key) if isinstance(node, dict) else None
-    return float(node) if isinstance(node, int | float) else None

@@ -52,7 +52,7 @@ def choices(scene: Scene) -> Choice:
 
 
 def _k(scene: Scene) -> int:
-    asked = [int(k) for k in scene.results.get("clusters") or {}]
+    asked = scene.results.counts
     most = max(1, min(max([MOST_GROUPS, *asked]), len(scene.ids) - 1))
     options = [str(k) for k in range(1, most + 1)]
     first = str(min(most, asked[0])) if asked else str(min(most, 4))

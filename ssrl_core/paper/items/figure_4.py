@@ -55,7 +55,7 @@ def ink_explained(table: pd.DataFrame, label: str) -> list[float]:
     found = []
     for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():
         run = RunFolder(str(row["run"]))
-        if row["state"] != "done" or run.results() is None:
+        if row["state"] != "done" or not run.results():
             continue
         _, ids = run.embedding()
         clusters = stored_clusters(run, 10, 0).ids

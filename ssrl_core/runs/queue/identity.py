@@ -12,7 +12,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.images import bank_ids, imageset_of
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.run_fit import check_fit
-from ssrl_core.specs.run_writing import PARTS, hashed, hashed_keys, kept
+from ssrl_core.specs.run_writing import PLAIN, hashed, hashed_keys, kept
 from ssrl_core.specs.yaml_files import parse_yaml
 
 
@@ -80,7 +80,7 @@ class _Ground:
 
 def kept_text(spec: RunSpec) -> str:
     """A spec as the registry keeps it while there is no folder: JSON on one line, read again by `spec_of_text`."""
-    return _Parts(kept).joined(spec, PARTS)
+    return _Parts(kept).joined(spec, PLAIN)
 
 
 def spec_of_text(text: str) -> RunSpec:
@@ -134,4 +134,4 @@ class _Texts:
             self._hashed[fingerprint] = _Parts(lambda key, part: hashed(key, part, fingerprint))
         canonical = self._hashed[fingerprint].joined(spec, hashed_keys(spec))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, PARTS))
+        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, PLAIN))

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from ssrl_core.specs.parameters import Frozen
+from ssrl_core.specs.parts import asked_for
 
 if TYPE_CHECKING:
     from ssrl_core.specs.run import EvaluateChoice, RunSpec
@@ -31,10 +32,5 @@ def merged(old: RunSpec, new: RunSpec) -> RunSpec:
 
 
 def _merged_evaluate(old: EvaluateChoice, new: EvaluateChoice) -> EvaluateChoice:
-    return dataclasses.replace(
-        new,
-        clusters=tuple(dict.fromkeys((*old.clusters, *new.clusters))),
-        finetune=tuple(dict.fromkeys((*old.finetune, *new.finetune))),
-        layouts=tuple(dict.fromkeys((*old.layouts, *new.layouts))),
-        linear=new.linear or old.linear,
-    )
+    parts = {name: asked_for()[name].merged(old.parts.get(name, asked), asked) for name, asked in new.parts.items()}
+    return dataclasses.replace(new, parts=Frozen(parts))

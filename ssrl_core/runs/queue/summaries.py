@@ -12,8 +12,8 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.specs import parts
 
-SCORES = ("top1", "knn_top1", "ami", "silhouette")
 FORMATS = (".csv", ".parquet")
 MOST_COMPARED = 8  # runs whose specs are set beside each other
 
@@ -45,12 +45,13 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str] | None = None) -> pd.Data
     columns = [column_of(table, name) for name in by] if by else _told_apart(table)
     table = table.assign(**{name: table[name].map(_as_text) for name in columns})
     groups = table.groupby(columns, sort=False, dropna=False)
-    numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in SCORES}).groupby(
+    scores = [column.name for _, column in parts.columns() if column.name in table]
+    numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in scores}).groupby(
         columns, sort=False, dropna=False
     )
-    answer = groups["top1"].size().to_frame("runs")
-    answer["n"] = numbers[list(SCORES)].count().max(axis=1)
-    for name in SCORES:
+    answer = groups.size().to_frame("runs")
+    answer["n"] = numbers[scores].count().max(axis=1)
+    for name in scores:
         answer[name], answer[f"{name}_sd"] = numbers[name].mean(), numbers[name].std(ddof=1)
     return answer.reset_index()
 
