@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssrl_core.compositions.lpips_network import FILES
+from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.errors import SpecError
 from ssrl_core.learning import features
 from ssrl_core.learning.backbones.weights import imagenet_state
@@ -34,10 +34,11 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
     try:
         made.load_state_dict(found)
     except RuntimeError as error:
+        files = NETWORKS["alex" if name == "alexnet" else "vgg"].files
         raise SpecError(
             where=f"Feature bank {name}",
             field="weights",
-            rule=f"the {name} features of ImageNet ({' or '.join(FILES['alex' if name == 'alexnet' else 'vgg'])})",
+            rule=f"the {name} features of ImageNet ({' or '.join(files)})",
             value=str(error).splitlines()[0],
             remedy="Lay the right file into models/weights.",
         ) from error
