@@ -88,9 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if not args.no_worker:
-        from ssrl_core.runs.worker import coordinator
+        from ssrl_core.runs.queue import processes
 
-        coordinator.start_detached()
+        processes.start_detached()
     precompile = [
         sys.executable,
         "-m",

@@ -17,9 +17,8 @@ from ssrl_core.runs.evaluation.images import EvaluationImages, Features
 from ssrl_core.runs.evaluation.making import Evaluation, make
 from ssrl_core.runs.evaluation.parts import missing_parts, same_images
 from ssrl_core.runs.folder.arrays import save_array
-from ssrl_core.runs.folder.images import evaluated_split, imageset_of
 from ssrl_core.runs.folder.results import Results
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.runs.folder.images import evaluated_split, kept_ids
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, kept_ids
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
