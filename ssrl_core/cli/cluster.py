@@ -84,8 +84,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.clustering import file_of, own_clusters, way_of
-    from ssrl_core.runs.folder.images import imageset_of
-    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
     if args.over is not None:
         return _over(args)
@@ -133,8 +132,8 @@ def _named(
         SpecError: not C=NAME, or no such cluster.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.folder import marks
-    from ssrl_core.runs.folder.naming import Clusters, marks_of
+    from ssrl_core.runs.folder import annotations as marks
+    from ssrl_core.runs.folder.annotations import Clusters, marks_of
 
     for text in said:
         number, _, name = text.partition("=")
@@ -150,7 +149,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation import over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):

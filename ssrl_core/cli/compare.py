@@ -42,7 +42,7 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.analysis.comparison import compare
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
     from ssrl_core.runs.queue.over_seeds import common
 
     with Reporter() as report:

@@ -74,7 +74,7 @@ def _sentence(spec: RunSpec, metadata: dict[str, str]) -> str:
 
 def _data(spec: RunSpec) -> list[str]:
     """What is known of the image set, if it is still here."""
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     try:
         images = imageset_of(spec)

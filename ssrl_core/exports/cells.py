@@ -55,7 +55,7 @@ def cell_table(run: RunFolder) -> CellTable:
     Raises:
         RunError: the embedding is not there (yet), or was not kept.
     """
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     x, ids = run.embedding()
     if len(x) != len(ids):

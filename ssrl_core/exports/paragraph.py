@@ -135,7 +135,7 @@ def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
 
 
 def _images(spec: RunSpec) -> ImageSet | None:
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     try:
         return imageset_of(spec)

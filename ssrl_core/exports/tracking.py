@@ -12,7 +12,7 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue.summaries import flat
+from ssrl_core.runs.queue.tables import flat
 from ssrl_core.specs.parts import PARTS
 
 TRACKERS = ("tensorboard", "mlflow")

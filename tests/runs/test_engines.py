@@ -9,7 +9,7 @@ import pytest
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.child.warm import grown
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue import processes, registry
 from ssrl_core.runs.worker.coordinator import Coordinator
 from ssrl_core.runs.worker.engines import settings
 from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
@@ -151,4 +151,4 @@ def test_slurm_where_there_is_none_is_refused_and_the_runs_that_wait_say_so(queu
     with pytest.raises(SpecError, match="no command `sbatch` here"):
         coordinator.main(settings.EngineSettings(engine="slurm"), once=True)
     assert "sbatch" in registry.require(run.id)["waits_for"]
-    assert not coordinator.is_alive()
+    assert not processes.is_alive()

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.folder.arrays import save_array
-from ssrl_core.runs.folder.images import imageset_of
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet

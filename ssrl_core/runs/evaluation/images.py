@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.folder.images import bank_ids, evaluated_ids, kept_ids
+from ssrl_core.runs.folder.run_folder import bank_ids, evaluated_ids, kept_ids
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation.images import NO_LABELS, EvaluationImages, Features, Rows
-from ssrl_core.runs.folder.images import evaluated_split, kept_ids
 from ssrl_core.runs.folder.results import Results, ResultsFile
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, kept_ids
 from ssrl_core.specs.parts import PARTS, Part
 
 if TYPE_CHECKING:

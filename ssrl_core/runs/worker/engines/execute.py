@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.runs.worker.engines.children import ChildJob, Children, child_environment
+from ssrl_core.runs.queue.processes import child_environment
+from ssrl_core.runs.worker.engines.local import ChildJob, Children
 
 _NAP_S = 0.05
 _guard = threading.Lock()

@@ -1,7 +1,7 @@
 """Sweeps whose points follow from results: Optuna is asked for the next ones as runs end (`sampler: {name: optuna}`).
 
 Nothing of Optuna is stored: its study is made again from the sweep's runs each time, so it survives whatever the runs
-survive. It runs in a process of its own, `python -m ssrl_core.runs.worker.tuning SWEEP`, which the coordinator starts
+survive. It runs in a process of its own, `python -m ssrl_core.runs.queue.tuning SWEEP`, which the coordinator starts
 when points are wanted: the coordinator stays small, and a sweep without Optuna never imports it.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import logging
-import subprocess
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,47 +16,11 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.queue import identity, registry, submitting, sweep_files
-from ssrl_core.runs.worker.engines.children import child_environment, source_folder
 
 if TYPE_CHECKING:
     from ssrl_core.specs.sweep import SweepSpec
 
-LOG = logging.getLogger("viewloom.coordinator")
 _OPEN = ("queued", "submitted", "running")
-_EVERY_S, _AFTER_FAILURE_S = 2.0, 60.0
-
-
-class Tuner:
-    """Asks for more points of the sweeps that want them; `tick` returns at once."""
-
-    def __init__(self) -> None:
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._not_before: dict[str, float] = {}
-        self._looked_at = -1e9
-
-    def tick(self, now: float, slots: int) -> int:
-        """Start what is due; the number of sweeps that still want points."""
-        if now - self._looked_at < _EVERY_S and self._looked_at > 0:
-            return len(self._processes)
-        self._looked_at = now
-        pending = 0
-        for sweep_id, width in unfinished():
-            process = self._processes.get(sweep_id)
-            if process is not None and process.poll() is None:
-                pending += 1
-                continue
-            if process is not None and self._processes.pop(sweep_id).returncode:
-                LOG.error("%s: no points could be asked for; tried again in a minute", sweep_id)
-                self._not_before[sweep_id] = now + _AFTER_FAILURE_S
-            pending += 1
-            if width < max(1, slots) and now >= self._not_before.get(sweep_id, -1e9):
-                self._processes[sweep_id] = subprocess.Popen(
-                    [sys.executable, "-m", "ssrl_core.runs.worker.tuning", sweep_id, str(max(1, slots))],
-                    env=child_environment(),
-                    cwd=source_folder(),
-                    stdin=subprocess.DEVNULL,
-                )
-        return pending
 
 
 def require_optuna() -> None:
@@ -103,14 +65,12 @@ def ask(sweep_id: str, width: int, *, priority: int = 0) -> list[str]:
     Raises:
         SpecError: Optuna is not installed; no such sweep.
     """
-    from ssrl_core.runs.queue import sweeps
-
     require_optuna()
     lock = Lock(sweep_files.path_of(sweep_id).with_suffix(".lock"))
     if not lock.take(timeout_s=30.0):
         return []
     try:
-        sweep = sweeps.spec_of(sweep_id)
+        sweep = sweep_files.spec_of(sweep_id)
         points = _points(sweep_files.read(sweep_id)["runs"], len(sweep.seeds), str(sweep.sampler["goal"]))
         free = min(width - sum(point["open"] for point in points), sweep.sampler["count"] - len(points))
         values = next_points(sweep, points, free) if free > 0 else []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssrl_core.compositions.philox import philox
+from ssrl_core.compositions.random_numbers import philox
 from tests.compositions import twins
 
 # Known answers of Random123 (kat_vectors, philox4x32 10)

@@ -1,4 +1,4 @@
-"""LPIPS in parts: with an interval, for each class, and what each step adds.
+"""LPIPS without torch: the table of its networks, and what is said of it: an interval, each class, what each step adds.
 
 Steps do not add up: what a step adds depends on the others, so each is left out by itself, all else drawn as before.
 """
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.steps import Step
 
@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from ssrl_core.compositions.perceptual import Lpips
 
 RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class LpipsNetwork:
+    """A network that LPIPS compares features of; its name is that of the `lpips` package.
+
+    Attributes:
+        files: names its weights may have: ours (keys `features.*`), then torchvision's own.
+        values_per_pixel: of the widest stage, per input pixel; how much memory an image takes.
+    """
+
+    title: str
+    files: tuple[str, ...]
+    values_per_pixel: int
+
+
+NETWORKS = {
+    "alex": LpipsNetwork("AlexNet", ("alexnet_features.safetensors", "alexnet-owt-7be5be79.pth"), 12),
+    "vgg": LpipsNetwork("VGG16", ("vgg16_features.safetensors", "vgg16-397923af.pth"), 128),
+}
+"""The table: a new row is offered by the Compose page and every `--net` (alex is the usual one)."""
 
 
 @dataclass(frozen=True)

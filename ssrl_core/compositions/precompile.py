@@ -1,4 +1,4 @@
-"""Compiles the kernels that views need, ahead of the first look: `python -m ssrl_core.compositions.warming`.
+"""Compiles the kernels that views need, ahead of the first look: `python -m ssrl_core.compositions.precompile`.
 
 Compiled code is kept in the store, so this takes some seconds once for a new store, and one second ever after.
 """
@@ -14,7 +14,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load, preset_names
 
 
-def warm() -> int:
+def precompile() -> int:
     """Make a few tiny views under every preset, grey and colour.
 
     Returns:
@@ -39,5 +39,5 @@ def warm() -> int:
 if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(10)
-    warm()
+    precompile()
     sys.exit(0)

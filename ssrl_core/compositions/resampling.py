@@ -1,8 +1,10 @@
-"""Resampling of images that turn or slant: one bilinear look-up through the whole chain of placements.
+"""One run of consecutive geometric steps, rendered with one resampling.
 
-The chain is walked backwards on coordinates. A frame that a step pushed content out of fades to its fill over one
-pixel, as bilinear interpolation against the fill does step by step; a cut-out piece repeats its edge. Where the chain
-shrinks, several points are looked up for each pixel and averaged.
+Images that turn or slant take one bilinear look-up through the whole chain of placements; all others are copied, or
+have their rows and columns resampled apart (`separable`). The chain is walked backwards on coordinates. A frame that a
+step pushed content out of fades to its fill over one pixel, as bilinear interpolation against the fill does step by
+step; a cut-out piece repeats its edge. Where the chain shrinks, several points are looked up for each pixel and
+averaged.
 
 Source: `grid_sample(align_corners=False)`, whose zero padding is the same as repeating the edge times that fade.
 """
@@ -17,9 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssrl_core.compositions import geometry, separable
+from ssrl_core.compositions import Array, geometry, separable
 from ssrl_core.compositions.geometry import Placement
-from ssrl_core.compositions.laws import Array
 from ssrl_core.compositions.pixels import Pixels, send
 
 _FAR = 1e9
@@ -27,7 +28,7 @@ _SHRINK_FROM = 4.0
 _TOLERATED = 1.25
 
 
-def resample(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor:
+def resample_turned(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor:
     """Render images through any chain of placements.
 
     Args, returns: as `separable.resample`.
@@ -168,3 +169,37 @@ def _inside(walk: _Walk, step: Placement) -> Tensor:
 
 def _column(values: Array, like: Tensor) -> Tensor:
     return send(values[:, None, None], like.device)
+
+
+def render(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor:
+    """The images after all placements of a chain.
+
+    Each image takes the cheapest way that is exact for it, whatever its neighbours in the batch need: a copy, rows and
+    columns apart, or a look-up point by point.
+
+    Args:
+        source: images that are taken from.
+        rows: (n,) int64 on the device of source.
+        chain: placements of the n outputs, in the order of the steps; not empty.
+
+    Returns:
+        (n, C, h, w) float32 in 0..1.
+    """
+    same = geometry.untouched(chain)
+    upright = geometry.upright(chain) & ~same
+    ways = ((same, _copied), (upright, separable.resample), (~(same | upright), resample_turned))
+    out: Tensor | None = None
+    for mask, way in ways:
+        if mask.all():
+            return way(source, rows, chain)
+        if mask.any():
+            members = np.flatnonzero(mask)
+            some = send(members, source.device, torch.int64)
+            part = way(source, rows.index_select(0, some), [step.take(members) for step in chain])
+            out = torch.empty((len(rows), *part.shape[1:]), device=source.device) if out is None else out
+            out.index_copy_(0, some, part)
+    return source.take(rows) if out is None else out
+
+
+def _copied(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor:
+    return source.take(rows)

@@ -7,9 +7,6 @@ page and the app; whoever comes back sees how far it is. One job of a name runs 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,10 +14,10 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SSRLError, Stopped
+from ssrl_core.runs.queue.processes import child_environment, start_apart
 
 VARIABLE = "SSRL_JOB"
 _EVERY_S = 0.4
-_STARTING_S = 60.0
 
 
 def file_of(name: str) -> Path:
@@ -53,23 +50,9 @@ def start(name: str, words: Sequence[str]) -> bool:
     if now is not None and now["state"] == "running":
         return False
     path = file_of(name)
-    from ssrl_core.runs.worker.engines.local import child_environment, source_folder
-
-    detached: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     path.with_suffix(".stop").unlink(missing_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssrl_core", *words],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=source_folder(),
-        env=child_environment() | {VARIABLE: str(path)},
-        **detached,
-    )
+    process = start_apart(words, child_environment() | {VARIABLE: str(path)})
     _write(path, "running", 0.0, "", process.pid)
-    threading.Thread(target=process.wait, name=f"end of {name}", daemon=True).start()  # leaves no zombie
     return True
 
 
