@@ -15,6 +15,7 @@ from pages.ui.train import presets, queue, sheet, start, views
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.queue import processes, registry
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
