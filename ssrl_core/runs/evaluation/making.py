@@ -123,10 +123,10 @@ def _compare(ground: Ground, images: Callable[[np.ndarray], Iterator[Tensor]], l
 
 
 def _layout(method: str, subject: Subject) -> None:
-    from ssrl_core.analysis.layouts import layout
+    from ssrl_core.analysis.layouts import compute_layout
 
     ground = subject.ground
-    found = layout(subject.asked, method, seed=0, labels=ground.asked_labels, report=subject.progress)
+    found = compute_layout(subject.asked, method, seed=0, labels=ground.asked_labels, report=subject.progress)
     params = {**found.params, "fitted_n": len(ground.asked)}
     name = layout_file(method, params)
     rows = np.searchsorted(ground.kept, ground.asked)
