@@ -35,6 +35,14 @@ def own_main():
 
 
 @pytest.fixture(autouse=True)
+def own_cache():
+    """What pages keep for their visitors is not kept from one test to the next."""
+    yield
+    if kept := sys.modules.get("pages.ui.kit.cache"):
+        kept.SHARED.clear()
+
+
+@pytest.fixture(autouse=True)
 def own_stores(tmp_path, monkeypatch, cache_home):
     """Stores in a temporary folder."""
     monkeypatch.setenv("SSRL_DATA", str(tmp_path / "store" / "data"))

@@ -10,15 +10,13 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.kit.pictures import look_of
 from pages.ui.train import draft as drafts
 from pages.ui.train import presets, queue, sheet, start, views
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import registry
-from ssrl_core.runs.worker import coordinator
-from ssrl_core.specs.composition import dump, load
+from ssrl_core.runs.queue import processes, registry
+from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
 
@@ -27,7 +25,7 @@ from tests.kit import ROOT, make_imageset, make_run
 def started(monkeypatch):
     """Times that a worker was asked for; none is really started."""
     asked = []
-    monkeypatch.setattr(coordinator, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
+    monkeypatch.setattr(processes, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
     return asked
 
 
@@ -222,8 +220,7 @@ def test_terms_are_seen_side_by_side_with_the_steps_that_fight():
 def test_dim_16_bit_images_are_seen_as_bright_under_the_terms_as_on_the_other_pages():
     images = make_imageset(c=1, dtype="uint16")
     dim = create("dim", np.asarray(images.pixels) // 40, images.table.drop(columns=["image_id", "label_id"]))
-    text = dump(load("identity"))
-    picture = Image.open(io.BytesIO(views._picture.__wrapped__(dim, look_of(dim), text, 0, 5, 4)))
+    picture = Image.open(io.BytesIO(views._picture.__wrapped__(dim, load("identity"), 0, 5, 4)))
     assert np.asarray(picture).max() > 200
 
 

@@ -15,7 +15,7 @@ from pages.ui.compose.draft import Draft
 from pages.ui.compose.scene import Scene
 from pages.ui.kit import choices, frame, theme
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, dump, load
+from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 DEFAULT = "mnist-first-set"
@@ -211,11 +211,10 @@ def _take_seed() -> None:
 
 
 def _roll_unless_locked(shown: Composition) -> None:
-    text = dump(shown)
     before = st.session_state.get("compose-shown")
-    if before is not None and before != text and not st.session_state.get("compose-locked", True):
+    if before is not None and before != shown and not st.session_state.get("compose-locked", True):
         compose_scene.roll()
-    st.session_state["compose-shown"] = text
+    st.session_state["compose-shown"] = shown
 
 
 def _views(scene: Scene, shown: Composition) -> None:

@@ -11,16 +11,15 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
+from pages.ui.kit import cache
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, dump
+from ssrl_core.specs.composition import Composition
 
-KEPT = 256
 _LEAST = 4
 _CHUNK_S = 0.1
 _PATIENCE_S = 0.5
@@ -39,10 +38,9 @@ class Question:
     smallest_px: int = 64
 
     @property
-    def key(self) -> tuple[Any, ...]:
+    def cache_key(self) -> Question:
         """The same for compositions that differ in nothing but their name."""
-        text = dump(self.composition.renamed("any"))
-        return (text, self.dataset, self.fingerprint, self.image_ids, self.seed, self.net, self.smallest_px)
+        return replace(self, composition=self.composition.renamed("any"))
 
 
 @dataclass
@@ -82,7 +80,6 @@ class Desk:
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._asked: OrderedDict[str, tuple[list[Question], Any]] = OrderedDict()
-        self._answers: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
         self._previews = 0
         self._thread: threading.Thread | None = None
 
@@ -117,12 +114,7 @@ class Desk:
                 self._lock.notify()
 
     def _answer(self, question: Question) -> Answer:
-        key = question.key
-        answer = self._answers.setdefault(key, Answer(len(question.image_ids)))
-        self._answers.move_to_end(key)
-        while len(self._answers) > KEPT:
-            self._answers.popitem(last=False)
-        return answer
+        return cache.SHARED.get("lpips", question.cache_key, lambda: Answer(len(question.image_ids)), least=256)
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
@@ -155,7 +147,7 @@ class Desk:
             chunk = max(_LEAST, min(32, round(chunk * _CHUNK_S / max(took, 0.01)), 2 * chunk))
 
 
-@st.cache_resource(show_spinner=False)
+@cache.kept
 def desk() -> Desk:
     """The one desk of this process."""
     return Desk()

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from pages.ui.compose import grid as compose_grid
 from pages.ui.compose.lpips import desk
 from pages.ui.compose.scene import Scene
-from pages.ui.kit.pictures import fitted, look_of, pictures, shown_limits
+from pages.ui.kit import cache
+from pages.ui.kit.pictures import fitted, pictures, shown_limits
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, Step, dump, parse
+from ssrl_core.specs.composition import Composition, Step
 from ssrl_core.specs.transforms import TRANSFORMS
 
 LARGEST_CELL = 256
@@ -45,7 +45,7 @@ def refusals(composition: Composition, uids: Sequence[Sequence[int]], imageset: 
         for place, uid in enumerate(numbers):
             step = composition.views[group].steps[place]
             if step.enabled and _may_refuse(step, int(imageset.shape[0])):
-                error = _checked(dump(_only(composition, group, place)), int(imageset.shape[0]))
+                error = _checked(_only(composition, group, place), int(imageset.shape[0]))
                 if error is not None:
                     found[uid] = error
     return found
@@ -78,9 +78,8 @@ def grid(scene: Scene, compositions: Sequence[tuple[str, Composition]]) -> Packe
     Raises:
         SSRLError: if the views cannot be made.
     """
-    imageset = scene.imageset
-    texts = tuple((mark, dump(previewed(c, scene.views))) for mark, c in compositions)
-    return _grid(imageset, look_of(imageset), scene.image_ids, scene.seed, texts)
+    shown = tuple((mark, previewed(composition, scene.views)) for mark, composition in compositions)
+    return _grid(scene.imageset, scene.image_ids, scene.seed, shown)
 
 
 def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int) -> Packed:
@@ -89,9 +88,8 @@ def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int
     Args:
         view: counted from 0 through all groups.
     """
-    imageset = scene.imageset
-    text = dump(previewed(composition, scene.views))
-    return _strip(imageset, look_of(imageset), scene.image_ids, image_id, scene.seed, view, text)
+    shown = previewed(composition, scene.views)
+    return _strip(scene.imageset, scene.image_ids, image_id, scene.seed, view, shown)
 
 
 def row_words(imageset: Any, image_id: int) -> str:
@@ -101,24 +99,24 @@ def row_words(imageset: Any, image_id: int) -> str:
     return f"{named}image {image_id}"
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def _grid(_imageset: Any, look: Any, ids: tuple[int, ...], seed: int, texts: tuple[tuple[str, str], ...]) -> Packed:
-    pixels = np.array(_imageset.pixels[list(ids)])
-    limits, originals = _sources(_imageset, look, ids)
+@cache.kept
+def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tuple[str, Composition], ...]) -> Packed:
+    pixels = np.array(imageset.pixels[list(ids)])
+    limits, originals = _sources(imageset, ids)
     with desk().preview_first():
-        blocks = [_block(_imageset, pixels, limits, ids, seed, text) for _, text in texts]
+        blocks = [_block(imageset, pixels, limits, ids, seed, composition) for _, composition in compositions]
     columns = min(len(block.heads) for block in blocks)
     side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
     sources = fitted(originals, side)
     tiles, said, marks = [], [], {}
     for row, image_id in enumerate(ids):
-        for (mark, _), block in zip(texts, blocks, strict=True):
+        for (mark, _), block in zip(compositions, blocks, strict=True):
             tiles += [sources[row], *fitted(block.views[row, :columns], side)]
-            who = row_words(_imageset, image_id)
+            who = row_words(imageset, image_id)
             marks[len(said)] = mark
             said += [[f"{mark}: {who}" if mark else who], *block.words[row][:columns]]
     heads = ["source", *blocks[0].heads[:columns]]
-    stamp = f"{_imageset.name}-{seed}-{hash((ids, texts, look)) & 0xFFFFFFFF:08x}"
+    stamp = f"{imageset.name}-{seed}-{hash((ids, compositions, cache.look_of(imageset))) & 0xFFFFFFFF:08x}"
     return compose_grid.pack(
         np.stack(tiles), columns=columns + 1, heads=heads, said=said, framed=list(marks), marks=marks, stamp=stamp
     )
@@ -130,13 +128,14 @@ def _cell(view: int, source: int) -> tuple[int, int]:
     return (min(side, LARGEST_CELL),) * 2
 
 
-def _block(imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed: int, text: str) -> _Block:
+def _block(
+    imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed: int, composition: Composition
+) -> _Block:
     import torch
 
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
 
-    composition = parse(text)
     draws = draw(composition, np.asarray(ids), seed=seed, epoch=0)
     groups = make_views(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value)
     side = min(max(int(group.shape[-1]) for group in groups), LARGEST_CELL)
@@ -151,21 +150,22 @@ def _block(imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed
     return _Block(shown, words, heads[:MOST_COLUMNS])
 
 
-@st.cache_data(max_entries=48, show_spinner=False)
-def _strip(_imageset: Any, look: Any, ids: tuple[int, ...], image_id: int, seed: int, view: int, text: str) -> Packed:
+@cache.kept
+def _strip(
+    imageset: Any, ids: tuple[int, ...], image_id: int, seed: int, view: int, composition: Composition
+) -> Packed:
     import torch
 
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import strip
 
-    composition = parse(text)
-    pixels = np.array(_imageset.pixels[[image_id]])
-    limits, _ = _sources(_imageset, look, ids)  # the grid's, not those of this one image
+    pixels = np.array(imageset.pixels[[image_id]])
+    limits, _ = _sources(imageset, ids)  # the grid's, not those of this one image
     draws = draw(composition, np.asarray([image_id]), seed=seed, epoch=0)
     with desk().preview_first():
-        stages = strip(torch.from_numpy(pixels), draws, composition, max_value=_imageset.max_value, view=view)
+        stages = strip(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value, view=view)
     side = min(max(max(image.shape[-2:]) for _, image in stages), LARGEST_CELL)
-    tiles = [fitted(pictures(image[None], _imageset.channels, limits), (side, side))[0] for _, image in stages]
+    tiles = [fitted(pictures(image[None], imageset.channels, limits), (side, side))[0] for _, image in stages]
     return compose_grid.pack(
         np.stack(tiles),
         columns=min(len(tiles), STRIP_COLUMNS),
@@ -176,15 +176,15 @@ def _strip(_imageset: Any, look: Any, ids: tuple[int, ...], image_id: int, seed:
     )
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
-def _sources(_imageset: Any, look: Any, ids: tuple[int, ...]) -> tuple[Array, Array]:
+@cache.kept
+def _sources(imageset: Any, ids: tuple[int, ...]) -> tuple[Array, Array]:
     """What is shown black and full, (C, 2) in 0..1, and the images as they are, (B, H, W, 3) uint8."""
     from ssrl_core.datasets.pictures import to_rgb
 
-    pixels = np.asarray(_imageset.pixels[list(ids)])
-    limits = shown_limits(pixels, _imageset.channels, _imageset.max_value)
-    whole = limits * _imageset.max_value
-    return limits, to_rgb(pixels, _imageset.channels, max_value=_imageset.max_value, limits=whole)
+    pixels = np.asarray(imageset.pixels[list(ids)])
+    limits = shown_limits(pixels, imageset.channels, imageset.max_value)
+    whole = limits * imageset.max_value
+    return limits, to_rgb(pixels, imageset.channels, max_value=imageset.max_value, limits=whole)
 
 
 def _may_refuse(step: Step, channels: int) -> bool:
@@ -201,15 +201,14 @@ def _only(composition: Composition, group: int, place: int) -> Composition:
     return replace(composition, views=(replace(view, count=1, steps=tuple(steps), size=None),))
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _checked(text: str, channels: int) -> SSRLError | None:
+@cache.kept
+def _checked(composition: Composition, channels: int) -> SSRLError | None:
     """What a step refuses on images of so many channels, tried on one tiny image."""
     import torch
 
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
 
-    composition = parse(text)
     draws = draw(composition, np.zeros(1, dtype=np.int64), seed=0, epoch=0)
     try:
         make_views(torch.zeros(1, channels, 8, 8), draws, composition, max_value=1)

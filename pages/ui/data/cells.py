@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from pages.ui.data.cell_pictures import overlay_html
 from pages.ui.data.importing import KINDS, _written, free_name
 from pages.ui.kit.progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
-from ssrl_core.datasets.cells.field_folders import top_of
+from ssrl_core.datasets.cells.field_lists import top_of
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.readers.unpacking import is_zip, laid_open, unpack
+from ssrl_core.datasets.reading.archives import is_zip, laid_open, unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 MOST_SHOWN = 6
@@ -142,7 +142,7 @@ def _lay_open(path: Path) -> None:
     bar.empty()
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
+@cache.kept
 def _listed(source: str, stamp: float) -> FieldList:
     return list_fields(source)
 
@@ -251,10 +251,10 @@ class _Field:
 
     def __init__(self, name: str, row: Any) -> None:
         files = [path for channel in row.files for path in channel]
-        self.row, self.key = row, (name, row.number, tuple((str(p), _stamp(p)) for p in files))
+        self.row, self.cache_key = row, (name, row.number, tuple((str(p), _stamp(p)) for p in files))
 
 
-@st.cache_data(max_entries=48, show_spinner="Finding nuclei", hash_funcs={_Field: lambda held: held.key})
+@cache.kept(spinner="Finding nuclei")
 def _look(held: _Field, settings: CellSettings, dna: int) -> tuple[str, str]:
     from ssrl_core.datasets.cells import cut, detect
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from pages.ui.kit.progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.peeking import label_columns
-from ssrl_core.datasets.readers.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
-from ssrl_core.datasets.readers.images import SUFFIXES
-from ssrl_core.datasets.readers.unpacking import sweep
+from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
+from ssrl_core.datasets.reading.image import SUFFIXES
+from ssrl_core.datasets.reading.archives import sweep
 from ssrl_core.errors import SSRLError
 
 KINDS = ["zip", "npz", "csv", "tsv", "parquet", *(suffix[1:] for suffix in SUFFIXES)]
@@ -33,7 +33,7 @@ def button() -> None:
         _dialog()
 
 
-@st.cache_resource(show_spinner=False)
+@cache.kept
 def _swept() -> None:
     """Once a server: what was left by one that was killed."""
     sweep()

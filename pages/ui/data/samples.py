@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import choices, frame, theme
-from pages.ui.kit.pictures import look_of
+from pages.ui.kit import cache, choices, frame, theme
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.splits import SPLITS
@@ -157,7 +156,7 @@ def _sprite(imageset: ImageSet, ids: tuple[int, ...], channel: str) -> tuple[str
     """The style that holds the picture, one element for each image, and the class for small images."""
     columns = min(len(ids), 16)
     height, width = cell_size(imageset)
-    sheet = _sheet(look_of(imageset), ids, channel, columns, _imageset=imageset)
+    sheet = _sheet(imageset, ids, channel, columns)
     rows = -(-len(ids) // columns)
     style = (
         f"--sheet:url(data:image/png;base64,{sheet});--cell-w:{width}px;--cell-h:{height}px;"
@@ -170,16 +169,16 @@ def _sprite(imageset: ImageSet, ids: tuple[int, ...], channel: str) -> tuple[str
     return style, cells, " vl-small" if max(imageset.shape[1:]) <= _LEAST_PX else ""
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
-def _sheet(look: Any, ids: tuple[int, ...], channel: str, columns: int, _imageset: ImageSet) -> str:
+@cache.kept
+def _sheet(imageset: ImageSet, ids: tuple[int, ...], channel: str, columns: int) -> str:
     """All samples as one PNG, in base64; larger images are made smaller first."""
-    limits = pictures.display_limits(_imageset)
-    pixels, channels = np.asarray(_imageset.pixels[np.array(ids)]), list(_imageset.channels)
+    limits = pictures.display_limits(imageset)
+    pixels, channels = np.asarray(imageset.pixels[np.array(ids)]), list(imageset.channels)
     if channel != EVERY:
         one = [c.name for c in channels].index(channel)
         pixels, channels, limits = pixels[:, one : one + 1], channels[one : one + 1], limits[one : one + 1]
-    rgb = pictures.to_rgb(pixels, channels, max_value=_imageset.max_value, limits=limits)
-    height, width = cell_size(_imageset)
+    rgb = pictures.to_rgb(pixels, channels, max_value=imageset.max_value, limits=limits)
+    height, width = cell_size(imageset)
     if height < rgb.shape[1]:
         rgb = pictures.shrunk(rgb, height, width)
     return base64.b64encode(pictures.png(pictures.montage(rgb, columns=columns, gap=0))).decode()

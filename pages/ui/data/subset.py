@@ -11,7 +11,7 @@ from pages.ui.data.importing import free_name
 from pages.ui.kit.progress import told_on
 from pages.ui.data.samples import number
 from ssrl_core.datasets import store as image_sets
-from ssrl_core.datasets.conditions import doses_of, is_untreated_name
+from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.subsets import (
     PRESETS,

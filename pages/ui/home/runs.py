@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.home import map
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from ssrl_core.errors import SSRLError
 
 NEWEST = 6
@@ -132,7 +132,7 @@ def _standing(run: dict[str, Any]) -> str:
     return f'<div class="vl-figures"><div title="{why}">{said}</div></div>'
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@cache.kept
 def _sentence(run_id: str) -> str:
     """The compositions of a run in words."""
     from ssrl_core.runs.folder.run_folder import RunFolder
@@ -150,7 +150,7 @@ def _sentence(run_id: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@cache.kept
 def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
     """kNN and AMI of raw pixels, as far as the run has them."""
     from ssrl_core.runs.folder.run_folder import RunFolder
@@ -163,11 +163,12 @@ def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
     return {key: float(value) for key, value in pixels.items() if isinstance(value, int | float)}
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@cache.kept
 def _map_file(run_id: str, finished_at: str) -> bytes | None:
     """The run's map, coloured by cluster, as a PNG; None where there is no layout."""
     from ssrl_core.datasets.pictures import png
     from ssrl_core.figures.colours import palette
+    from ssrl_core.runs.evaluation.clustering import stored_clusters
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     folder = RunFolder(run_id)
@@ -178,13 +179,13 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
         if not layouts or not counts:
             return None
         points, _ = layouts.get("umap") or layouts.get("tsne") or next(iter(layouts.values()))
-        groups = folder.clusters(counts[0]).ids
+        groups = stored_clusters(folder, counts[0]).ids
     except SSRLError:
         return None
     return png(map.thumbnail(points, groups, palette(counts[0])))
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@cache.kept
 def _samples_file(dataset: str) -> bytes:
     """Some images of a set that is here already, as a PNG; else a dark ground."""
     import numpy as np

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pages.ui.kit import cache
 from pages.ui.map import wire
 from pages.ui.map.pictures import as_sheet, encode, thumbnails
 from ssrl_core.datasets.imageset import ImageSet
@@ -147,7 +148,7 @@ def show_shelves(
     ids = np.concatenate([np.asarray(shelf.image_ids, np.int64) for shelf in shelves] or [np.empty(0, np.int64)])
     if not len(ids):
         return
-    file, mime, size, across = _sheet(_Images(imageset), tuple(int(i) for i in ids))
+    file, mime, size, across = _sheet(imageset, tuple(int(i) for i in ids))
     header = {
         "mime": mime,
         "across": across,
@@ -180,22 +181,14 @@ def montage_png(imageset: ImageSet, image_ids: Sequence[int] | Array, *, columns
     return png(montage(rgb, columns=columns))
 
 
-class _Images:
-    """An image set as a key for the cache: what it shows depends on its content and its channels only."""
-
-    def __init__(self, imageset: ImageSet) -> None:
-        self.imageset = imageset
-        self.key = (imageset.fingerprint, imageset.channels)
-
-
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={_Images: lambda images: images.key})
-def _sheet(images: _Images, ids: tuple[int, ...]) -> tuple[bytes, str, tuple[int, int], int]:
+@cache.kept
+def _sheet(imageset: ImageSet, ids: tuple[int, ...]) -> tuple[bytes, str, tuple[int, int], int]:
     """One image file of these thumbnails, its media type, (height, width) of one, and how many stand side by side."""
-    height, width = images.imageset.shape[1:]
+    height, width = imageset.shape[1:]
     scale = min(1.0, _MOST_SIDE / max(height, width))
     side = max(1, round(height * scale)), max(1, round(width * scale))
     across = max(1, min(len(ids), 2048 // side[1]))
-    file, mime = encode(as_sheet(thumbnails(images.imageset, np.asarray(ids), side), across))
+    file, mime = encode(as_sheet(thumbnails(imageset, np.asarray(ids), side), across))
     return file, mime, side, across
 
 

@@ -7,15 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.imageset import Channel
 
 Array = np.ndarray[Any, Any]
 _RGB = ("#ff0000", "#00ff00", "#0000ff")
-
-
-def look_of(imageset: ImageSet) -> tuple[Any, ...]:
-    """What pictures of an image set depend on, as a key of a cache: its name, its content, how channels are shown."""
-    return imageset.name, imageset.fingerprint, imageset.channels
 
 
 def shown_limits(pixels: Array, channels: Sequence[Channel], max_value: int) -> Array:

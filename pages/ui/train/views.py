@@ -9,10 +9,10 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import fights
-from pages.ui.kit import frame, theme
-from pages.ui.kit.pictures import look_of, shown_limits
+from pages.ui.kit import cache, frame, theme
+from pages.ui.kit.pictures import shown_limits
 from pages.ui.train import draft as train_draft
-from ssrl_core.specs.composition import dump, parse
+from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import Term
 
 CSS = (
@@ -34,7 +34,7 @@ def strip(draft: train_draft.Draft) -> None:
         return
     with frame.guard():
         spec = train_draft.spec_of(draft)
-        from ssrl_core.runs.folder.images import imageset_of
+        from ssrl_core.runs.folder.run_folder import imageset_of
 
         imageset = imageset_of(spec)
         count = len(spec.terms)
@@ -43,8 +43,7 @@ def strip(draft: train_draft.Draft) -> None:
                 if count > 1:
                     st.html(_heading(term))
                 images = _IMAGES.get(count, 3)
-                text = dump(term.composition)
-                picture = _picture(imageset, look_of(imageset), text, number, spec.seed, images)
+                picture = _picture(imageset, term.composition, number, spec.seed, images)
                 alt = f"Images and their views under {term.composition.name}"
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
@@ -57,23 +56,22 @@ def _heading(term: Term) -> str:
     return f'<p class="train-term">{name} <small>weight {term.weight:g}</small></p>'
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
-def _picture(_imageset: Any, shown: Any, text: str, term: int, seed: int, images: int) -> bytes:
+@cache.kept
+def _picture(imageset: Any, composition: Composition, term: int, seed: int, images: int) -> bytes:
     import torch
 
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
     from ssrl_core.datasets.pictures import montage, png, to_rgb
 
-    chosen = np.sort(np.random.default_rng(0).permutation(_imageset.split_ids("all"))[:images])
-    pixels, channels = np.array(_imageset.pixels[chosen]), _imageset.channels
-    side = min(max(_imageset.shape[1:]), _LARGEST)
-    rows = [_fitted(torch.from_numpy(pixels.astype(np.float32) / _imageset.max_value), side)]
-    composition = parse(text)
+    chosen = np.sort(np.random.default_rng(0).permutation(imageset.split_ids("all"))[:images])
+    pixels, channels = np.array(imageset.pixels[chosen]), imageset.channels
+    side = min(max(imageset.shape[1:]), _LARGEST)
+    rows = [_fitted(torch.from_numpy(pixels.astype(np.float32) / imageset.max_value), side)]
     drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
-    groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=_imageset.max_value)
+    groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=imageset.max_value)
     rows += [_fitted(view, side) for group in groups for view in group][:2]
-    limits = shown_limits(pixels, channels, _imageset.max_value)  # of the images, for their views too
+    limits = shown_limits(pixels, channels, imageset.max_value)  # of the images, for their views too
     tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
     return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
 
