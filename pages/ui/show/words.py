@@ -26,7 +26,7 @@ def lead(told: Told) -> str:
     under = f" under {len(treated)} compounds" if len(treated) > 4 else under
     if treated and told.control.any():
         under += " or untreated"
-    held_back = results.get("split") in ("test", "val") and len(told.ids) < imageset.count
+    held_back = results.split in ("test", "val") and len(told.ids) < imageset.count
     unseen = f" They are {things} that the computer had not learned from." if held_back else ""
     return (
         f"{shown:,} {things} of <b>{html.escape(imageset.title)}</b>{under}, sorted by a computer into "

@@ -49,9 +49,9 @@ def lay_out(
     Returns:
         name of its file, and the information beside it.
     """
-    from ssrl_core.analysis.layouts import layout
+    from ssrl_core.analysis.layouts import compute_layout
 
-    found = layout(x, method, seed=seed, labels=labels, report=report)
+    found = compute_layout(x, method, seed=seed, labels=labels, report=report)
     params = {**found.params, "fitted_n": len(x)}
     info = {
         "method": method,
