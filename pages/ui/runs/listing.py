@@ -11,6 +11,7 @@ import pandas as pd
 
 from pages.ui.kit.frame import run_words
 from ssrl_core.runs.queue.finding import shown_state
+from ssrl_core.specs.parts import columns
 
 Row = dict[str, Any]
 
@@ -51,8 +52,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
             "Run": [run_words(row) for row in rows],
             "Values": [row.get("values") or "" for row in rows],
             "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
-            "kNN": _numbers(rows, "knn_top1"),
-            "AMI": _numbers(rows, "ami"),
+            **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},
             "Progress": _numbers(rows, "progress"),
             "Sweep": [row.get("sweep_id") or "" for row in rows],
             "Queued": _times(rows, "queued_at"),

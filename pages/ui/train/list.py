@@ -10,6 +10,7 @@ from pages.ui.kit import frame
 from pages.ui.runs import listing, sweeps
 from pages.ui.train import actions, compare, head
 from ssrl_core.runs.queue import finding
+from ssrl_core.specs.parts import columns
 
 LIVE_S = 4.0
 _DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
@@ -161,8 +162,7 @@ def _columns() -> dict[str, Any]:
         "State": column.TextColumn(width=80),
         "Run": column.TextColumn(width="medium"),
         "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
-        "kNN": column.NumberColumn(format="%.3f", help="Share of images whose class their nearest neighbours vote for"),
-        "AMI": column.NumberColumn(format="%.3f", help="Agreement of clusters and labels: 1 the same, 0 chance"),
+        **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
         "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
         "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
         "Took": column.NumberColumn("Took (s)", format="%.0f"),

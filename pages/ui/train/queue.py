@@ -15,6 +15,7 @@ from pages.ui.runs import sweeps
 from pages.ui.train import actions, engine
 from pages.ui.train import state as train_state
 from ssrl_core.runs.queue import ordering
+from ssrl_core.specs.parts import columns
 
 LIVE_S = 2.0
 _ENDED_SHOWN = 8
@@ -139,9 +140,7 @@ def _words(row: dict[str, Any], state: str) -> str:
         return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
     if state == "stopped":
         return f"Stopped at {100 * (row.get('progress') or 0):.0f} %"
-    scores = [
-        f"{name} {row[key]:.3f}" for key, name in (("ami", "AMI"), ("knn_top1", "kNN")) if row.get(key) is not None
-    ]
+    scores = [f"{one.title} {row[one.name]:.3f}" for _, one in columns(listed=True) if row.get(one.name) is not None]
     return "Done" + "".join(f" · {score}" for score in scores)
 
 
