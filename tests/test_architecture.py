@@ -64,6 +64,23 @@ def test_pages_never_import_learning_and_ui_never_imports_a_page(path):
         assert not any(name.startswith("pages.") and not name.startswith("pages.ui") for name in _imports(path))
 
 
+PAGE_FOLDERS = {"home", "data", "compose", "train", "clusters", "classes", "compare", "show", "paper"}
+LEFT = {
+    "compare -> clusters",
+    "show -> clusters",
+    "paper -> classes",
+}  # what is still to be parted: this set may only shrink
+
+
+def test_a_pages_folder_imports_no_other_pages_folder():
+    found = set()
+    for path in (ROOT / "pages" / "ui").rglob("*.py"):
+        own = path.relative_to(ROOT / "pages" / "ui").parts[0]
+        others = {name.split(".")[2] for name in _imports(path) if name.startswith("pages.ui.")} & PAGE_FOLDERS
+        found |= {f"{own} -> {other}" for other in others - {own}}
+    assert found == LEFT
+
+
 LIGHT = (
     "ssrl_core",
     "ssrl_core.specs.run",

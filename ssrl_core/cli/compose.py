@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core.cli import compose_files, compose_lpips
 from ssrl_core.cli.output import leaf, say, table
 from ssrl_core.errors import SpecError
+from ssrl_core.specs.lpips_networks import NAMES, USUAL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +48,7 @@ def _register_preview(compose: Any) -> None:
     preview.add_argument("--views", type=int, metavar="V", help=f"views of each image (default: {_VIEWS})")
     preview.add_argument("--seed", type=int, default=5, help="decides the images and the draws (default: 5)")
     preview.add_argument("--lpips", action="store_true", help="measure LPIPS between the views that are shown")
-    preview.add_argument("--net", default="alex", help="the network behind LPIPS: alex or vgg (default: alex)")
+    preview.add_argument("--net", default=USUAL, help=f"the network behind LPIPS: {NAMES} (default: {USUAL})")
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:

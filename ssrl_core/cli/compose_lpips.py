@@ -10,6 +10,7 @@ import numpy as np
 
 from ssrl_core.cli.output import leaf, table
 from ssrl_core.errors import SpecError
+from ssrl_core.specs.lpips_networks import NAMES, USUAL
 
 if TYPE_CHECKING:
     from ssrl_core.compositions.perceptual import Lpips
@@ -23,7 +24,7 @@ def register(actions: Any) -> None:
     lpips.add_argument("--dataset", required=True, metavar="D", help="the image set")
     lpips.add_argument("--images", type=int, default=64, metavar="N", help="how many images (default: 64)")
     lpips.add_argument("--seed", type=int, default=5, help="decides the images and the draws (default: 5)")
-    lpips.add_argument("--net", default="alex", help="the network behind it: alex or vgg (default: alex)")
+    lpips.add_argument("--net", default=USUAL, help=f"the network behind it: {NAMES} (default: {USUAL})")
     lpips.add_argument("--size", type=int, default=64, metavar="PX", help="smaller views are enlarged to this side")
     lpips.add_argument("--by", choices=("class", "step"), action="append", default=[], help="in parts; may be repeated")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.specs.lpips_networks import NAMES, USUAL
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +19,7 @@ def register(commands: Any) -> None:
     lpips = leaf(commands, "lpips", run=_run, show=_show, help="LPIPS distance of images to a reference image")
     lpips.add_argument("reference", metavar="REF", help="an image file")
     lpips.add_argument("images", metavar="IMG", nargs="+", help="image files of the same size")
-    lpips.add_argument("--net", default="alex", help="the network behind it: alex or vgg (default: alex)")
+    lpips.add_argument("--net", default=USUAL, help=f"the network behind it: {NAMES} (default: {USUAL})")
 
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:

@@ -20,16 +20,7 @@ from torch import Tensor, nn
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
-
-FILES = {
-    "alex": ("alexnet_features.safetensors", "alexnet-owt-7be5be79.pth"),
-    "vgg": ("vgg16_features.safetensors", "vgg16-397923af.pth"),
-}
-"""Our file of the features (keys `features.*`), and torchvision's own."""
-NAMES = {"alex": "AlexNet", "vgg": "VGG16"}
-SMALLEST_PX = 64
-LEAST_PX = 32
-"""Sides that both networks can take; 64 unless one asks for another."""
+from ssrl_core.specs.lpips_networks import LPIPS_NETWORKS, NAMES, SMALLEST_PX, USUAL
 
 _lock = threading.Lock()
 _loaded: dict[tuple[str, str], tuple[tuple[str, int], Network]] = {}
@@ -68,9 +59,12 @@ def missing(net: str) -> str | None:
     if importlib.util.find_spec("lpips") is None:
         return "LPIPS needs the Python package lpips: install it with `pip install lpips`."
     if _file(net) is None:
-        ours, theirs = FILES[net]
-        place = stores.weights_root()
-        return f"LPIPS needs the {NAMES[net]} weights: lay {ours} (or torchvision's {theirs}) into {place}."
+        row, place = LPIPS_NETWORKS[net], stores.weights_root()
+        ours, theirs = row.files
+        return (
+            f"LPIPS needs the {row.title} weights: lay {ours} (or torchvision's {theirs}) into {place}. "
+            f"It is at {row.address} ({row.megabytes} MB)."
+        )
     return None
 
 
@@ -110,14 +104,15 @@ def prepared(images: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
 
 
 def _check(net: str) -> None:
-    if net not in FILES:
-        raise SpecError(where="LPIPS", field="net", rule="alex or vgg", value=net, remedy="The usual one is alex.")
+    if net not in LPIPS_NETWORKS:
+        raise SpecError(where="LPIPS", field="net", rule=NAMES, value=net, remedy=f"The usual one is {USUAL}.")
 
 
 def _file(net: str) -> Path | None:
     home = Path(os.environ.get("TORCH_HOME") or stores.models_root() / "cache" / "torch")
     folders = (stores.weights_root(), home / "hub" / "checkpoints")
-    return next((folder / name for folder in folders for name in FILES[net] if (folder / name).is_file()), None)
+    names = LPIPS_NETWORKS[net].files
+    return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
 
 
 def _load(net: str, file: Path, device: torch.device) -> Network:
@@ -139,7 +134,7 @@ def _load(net: str, file: Path, device: torch.device) -> Network:
     try:
         model.load_state_dict(state, strict=False, assign=True)
     except RuntimeError as error:
-        raise DataError(f"{file}: these are not the {NAMES[net]} features ({_first(error)}).") from error
+        raise DataError(f"{file}: these are not the {LPIPS_NETWORKS[net].title} features ({_first(error)}).") from error
     model.eval().requires_grad_(False).to(device)
     scaling = model.scaling_layer
     return Network(

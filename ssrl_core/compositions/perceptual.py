@@ -20,12 +20,12 @@ from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.errors import SpecError, Stopped
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.lpips_networks import LEAST_PX, LPIPS_NETWORKS, SMALLEST_PX, USUAL
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
 
 _VALUES_AT_ONCE = 1 << 26
-_VALUES_PER_PIXEL = {"alex": 12, "vgg": 128}  # of the widest stage, per input pixel
 _VIEWS_AT_ONCE = 64
 
 
@@ -36,7 +36,7 @@ class Lpips:
     Attributes:
         values: (n,) float64, each the mean over the pairs of an image's views, in the order of `image_ids`.
         mean, sd: over the images; sd with n - 1, 0 for a single image.
-        backbone: alex or vgg.
+        backbone: name of the network, of `LPIPS_NETWORKS`.
         size_px: side of the images that were compared (small views are enlarged to 64).
     """
 
@@ -53,7 +53,7 @@ class Lpips:
         return {key: getattr(self, key) for key in ("mean", "sd", "n", "backbone", "size_px")}
 
 
-def missing(net: str = "alex") -> str | None:
+def missing(net: str = USUAL) -> str | None:
     """None if LPIPS can be computed, else a sentence that names the file and where to lay it.
 
     Raises:
@@ -62,13 +62,13 @@ def missing(net: str = "alex") -> str | None:
     return lpips_network.missing(net)
 
 
-def size_px(side: int, smallest_px: int = lpips_network.SMALLEST_PX) -> int:
+def size_px(side: int, smallest_px: int = SMALLEST_PX) -> int:
     """Side at which views of a side are compared."""
     return max(side, smallest_px)
 
 
 @torch.inference_mode()
-def distance(a: Tensor, b: Tensor, *, net: str = "alex") -> Tensor:
+def distance(a: Tensor, b: Tensor, *, net: str = USUAL) -> Tensor:
     """LPIPS between two images each.
 
     Args:
@@ -95,8 +95,8 @@ def distance(a: Tensor, b: Tensor, *, net: str = "alex") -> Tensor:
 def pairwise(
     views: Tensor,
     *,
-    net: str = "alex",
-    smallest_px: int = lpips_network.SMALLEST_PX,
+    net: str = USUAL,
+    smallest_px: int = SMALLEST_PX,
     half: bool | None = None,
     report: Report | None = None,
 ) -> Tensor:
@@ -130,7 +130,7 @@ def pairwise(
     count, images = views.shape[:2]
     pixels = size_px(views.shape[3], smallest_px) * size_px(views.shape[4], smallest_px)
     half = views.is_cuda if half is None else half
-    step = max(1, _VALUES_AT_ONCE // (count * pixels * _VALUES_PER_PIXEL[net]))
+    step = max(1, _VALUES_AT_ONCE // (count * pixels * LPIPS_NETWORKS[net].values_per_pixel))
     out = torch.zeros(images, device=views.device)
     for start in range(0, images, step):
         part = views[:, start : start + step]
@@ -151,8 +151,8 @@ def measure(
     *,
     seed: int,
     epoch: int = 0,
-    net: str = "alex",
-    smallest_px: int = lpips_network.SMALLEST_PX,
+    net: str = USUAL,
+    smallest_px: int = SMALLEST_PX,
     device: str | None = None,
     report: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -205,11 +205,11 @@ def measure(
 
 
 def _check_smallest(side: int) -> None:
-    if not lpips_network.LEAST_PX <= side <= 4096:
+    if not LEAST_PX <= side <= 4096:
         raise SpecError(
             where="LPIPS",
             field="size",
-            rule=f"in {lpips_network.LEAST_PX}..4096 px",
+            rule=f"in {LEAST_PX}..4096 px",
             value=side,
             remedy="The networks take no smaller image; 64 is usual.",
         )

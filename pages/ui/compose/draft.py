@@ -1,23 +1,19 @@
-"""The composition being edited: frozen, with its history, as functions from draft to draft (no Streamlit here).
+"""The composition being edited: frozen, with its history, as functions from draft to draft, and where it is kept.
 
 A draft gives every step a number that stays with it when it moves, so that a card keeps its place on the page.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import itertools
-import json
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step
 
 HISTORY = 200
-_LARGEST_TOKEN = 256 * 1024
 _numbers = itertools.count(1)
 
 Uids = tuple[tuple[int, ...], ...]
@@ -50,6 +46,9 @@ class Draft:
         """The step with this number."""
         group, position = self.place(uid)
         return self.composition.views[group].steps[position]
+
+
+DRAFT: Slot[Draft] = Slot("compose-draft", dropped=(KeyError,))
 
 
 def fresh(composition: Composition, origin: str) -> Draft:
@@ -201,36 +200,6 @@ def set_inner(step: Step, number: int, place: int, edit: Callable[[Step], tuple[
     """A choice step with one step of a branch replaced by those that `edit` gives for it, none to take it out."""
     steps = step.branches[number].steps
     return set_branch(step, number, steps=(*steps[:place], *edit(steps[place]), *steps[place + 1 :]))
-
-
-def to_token(composition: Composition) -> str:
-    """A composition small enough for an address; `from_token` gives it back."""
-    text = json.dumps(composition.to_mapping(), separators=(",", ":"), ensure_ascii=False)
-    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-
-
-def from_token(token: str) -> Composition:
-    """The composition in an address.
-
-    Raises:
-        SpecError: if the address was cut or is not ours.
-    """
-    try:
-        packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        machine = zlib.decompressobj()
-        text = machine.decompress(packed, _LARGEST_TOKEN)
-        if machine.unconsumed_tail or not machine.eof:
-            raise ValueError("cut short or too large")
-        data = json.loads(text)
-    except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
-    return Composition.from_mapping(data, "Address")
 
 
 def _number(composition: Composition) -> Uids:

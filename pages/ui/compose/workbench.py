@@ -8,21 +8,18 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import fights, files, grid, meaning, preview, state
+from pages.ui.compose import files, grid, meaning, preview
 from pages.ui.compose import recipe as recipes
-from pages.ui.compose import scene as compose_scene
-from pages.ui.compose.draft import Draft
-from pages.ui.compose.scene import Scene
-from pages.ui.kit import choices, frame, theme
+from pages.ui.compose.draft import DRAFT, Draft
+from pages.ui.compose.preview import Scene
+from pages.ui.kit import choices, frame, session, theme
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 DEFAULT = "mnist-first-set"
 
-CSS = (
-    fights.CSS
-    + f"""
+CSS = f"""
 .vl-sentence {{ font-size: 1.02rem; line-height: 1.4; height: 2.8em; margin: .2rem 0 0; overflow: hidden;
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }}
 .vl-silent {{ color: {theme.QUIET}; font-size: .86rem; line-height: 1.4; min-height: 1.4em; }}
@@ -41,7 +38,6 @@ CSS = (
   .st-key-vl-scene [data-testid="stColumn"] {{ min-width: 0; width: auto; }}
 }}
 """
-)
 
 
 @st.fragment
@@ -54,9 +50,9 @@ def workbench() -> None:
     with columns[1]:
         draft = _chosen_draft()
     with columns[2]:
-        which = compose_scene.choose_images()
+        which = preview.choose_images()
     with columns[3]:
-        views = compose_scene.choose_views()
+        views = preview.choose_views()
     saved = _is_saved(draft)
     _address(draft, saved)
     _reads_as(draft, saved)
@@ -76,18 +72,18 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
             scene = _scene(imageset, which, views)
             _views(scene, shown)
         with st.container(width=320, key="vl-meaning"):
-            meaning.meaning(shown, imageset, seed=compose_scene.seed())
+            meaning.meaning(shown, imageset, seed=preview.seed())
 
 
 def _chosen_draft() -> Draft:
     """The draft, after what the user or the address chose was put into it."""
-    draft, before = state.current(), st.session_state.get("compose-chosen")
+    draft, before = DRAFT.get(), st.session_state.get("compose-chosen")
     if draft is not None and draft.origin != before and st.session_state.get("choose-composition") == before:
         st.session_state["choose-composition"] = draft.origin  # undo went back past a loading
     chosen = choices.choose_composition(default=DEFAULT)
     if draft is None:
         draft = _first_draft(chosen)
-        state.put(draft)
+        DRAFT.put(draft)
         st.session_state[files.NAME_KEY] = files.suggest_name(chosen)
     elif chosen not in (before, draft.origin):
         draft = _loaded(draft, chosen)
@@ -100,7 +96,7 @@ def _first_draft(chosen: str) -> Draft:
     token = st.query_params.get("draft")
     if token:
         try:
-            return drafts.fresh(drafts.from_token(token), chosen)
+            return drafts.fresh(choices.from_token(token), chosen)
         except SSRLError as error:
             frame.show_error(error)
     return drafts.fresh(load(chosen), chosen)
@@ -112,7 +108,7 @@ def _loaded(draft: Draft, chosen: str) -> Draft:
     except SSRLError as error:  # a saved file that somebody broke; the draft stays
         frame.show_error(error)
         return draft
-    state.put(draft)
+    DRAFT.put(draft)
     st.session_state[files.NAME_KEY] = files.suggest_name(chosen)
     return draft
 
@@ -127,7 +123,7 @@ def _is_saved(draft: Draft) -> bool:
 
 def _address(draft: Draft, saved: bool) -> None:
     """Keep an unsaved draft in the address, so that a reload or a link brings it back."""
-    token = "" if saved else drafts.to_token(draft.composition)
+    token = "" if saved else choices.to_token(draft.composition)
     if st.query_params.get("draft", "") != token:
         if token:
             st.query_params["draft"] = token
@@ -160,14 +156,14 @@ def _recipe(draft: Draft, refused: dict[int, SSRLError], side: int) -> None:
             if tab.open:
                 with tab:
                     recipes.recipe(draft, number, refused, side=side)
-    fights.show([draft.composition])
+    choices.show_fights([draft.composition])
 
 
 def _scene(imageset: Any, which: str, views: int) -> Scene:
     """The images and draws, with the tools that change them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="vl-tools"):
-        st.button("Roll", icon=":material/casino:", help="Other draws, the same images", on_click=compose_scene.roll)
-        state.sync("compose-seed-shown", compose_scene.seed())
+        st.button("Roll", icon=":material/casino:", help="Other draws, the same images", on_click=preview.roll)
+        session.show("compose-seed-shown", preview.seed())
         st.number_input(
             "Seed of the draws",
             0,
@@ -195,15 +191,15 @@ def _scene(imageset: Any, which: str, views: int) -> Scene:
                 label_visibility="collapsed",
             )
         else:
-            st.button("", icon=":material/shuffle:", help="Other images", on_click=compose_scene.other_images)
+            st.button("", icon=":material/shuffle:", help="Other images", on_click=preview.other_images)
         st.toggle("Draws", key="compose-captions", persist_state="session", help="Say under each view what was drawn.")
-    ids = compose_scene.image_ids(
+    ids = preview.image_ids(
         imageset,
         which,
         seed=st.session_state.get("compose-image-seed", 0),
         one=int(st.session_state.get("compose-one", 0)),
     )
-    return Scene(imageset, ids, views, compose_scene.seed())
+    return Scene(imageset, ids, views, preview.seed())
 
 
 def _take_seed() -> None:
@@ -213,7 +209,7 @@ def _take_seed() -> None:
 def _roll_unless_locked(shown: Composition) -> None:
     before = st.session_state.get("compose-shown")
     if before is not None and before != shown and not st.session_state.get("compose-locked", True):
-        compose_scene.roll()
+        preview.roll()
     st.session_state["compose-shown"] = shown
 
 

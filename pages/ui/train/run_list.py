@@ -2,14 +2,142 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.runs import listing, sweeps
-from pages.ui.train import actions, compare, head
-from ssrl_core.runs.queue import finding
+from pages.ui.kit.theme import LINE, QUIET
+from pages.ui.runs import sweeps, tables
+from pages.ui.train import actions
+from pages.ui.train.sheet import opened
+from ssrl_core.runs.queue import finding, summaries
+
+COMPARED_LIVE_S = 4.0
+MOST = summaries.MOST_COMPARED
+
+CSS = f"""
+.train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
+.train-beside th, .train-beside td {{ text-align: right; padding: .2rem 0 .2rem 1.6rem; vertical-align: top; }}
+.train-beside th {{ font-weight: 500; color: {QUIET}; }}
+.train-beside tr + tr td {{ border-top: 1px solid {LINE}; }}
+.train-beside th:first-child, .train-beside td:first-child {{ text-align: left; padding-left: 0; }}
+.train-beside td {{ overflow-wrap: anywhere; max-width: 22rem; }}
+.train-who {{ margin: .1rem 0; }}
+.train-who a {{ color: inherit; text-decoration-color: {QUIET}; }}
+.train-who b {{ display: inline-block; min-width: 1.4rem; }}
+.train-who small {{ color: {QUIET}; }}
+"""
+
+
+def compared_runs(text: str) -> None:
+    """Runs beside each other.
+
+    Args:
+        text: their ids with commas between, as the address has them.
+    """
+    found = tables.compared([part.strip() for part in text.split(",") if part.strip()], MOST)
+    for run_id in found.gone:
+        frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
+    if len(found.rows) < 2:
+        frame.empty("Two runs or more are compared. Tick them in the list of all runs.", stop=False)
+        st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+        return
+    title = f"{len(found.rows)} runs compared"
+    opened(title, _buttons, _compared_body, found.ids, every_s=COMPARED_LIVE_S if found.is_live else None)
+
+
+def _buttons() -> None:
+    st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+
+
+def _compared_body(ids: list[str]) -> None:
+    found = tables.compared(ids, MOST)
+    if len(found.rows) < 2:
+        st.rerun()  # one of them was deleted meanwhile
+    with frame.guard():
+        st.html(who_html(found))
+        _curves(found)
+        frame.section("What was measured")
+        measured = tables.scores(found)
+        if measured:
+            shown = {name: [_score(value) for value in values] for name, values in measured.items()}
+            st.html(table_html(shown, found.letters))
+        else:
+            frame.quiet("Nothing yet.")
+        frame.section("Where their settings differ")
+        _differences(found)
+        _clusters_link(found)
+
+
+def who_html(found: tables.Compared) -> str:
+    """Which run each letter stands for, in its colour; a click opens it."""
+    from pages.ui.train.queue import under_html
+    from ssrl_core.figures.colours import palette
+
+    lines = []
+    for letter, colour, row in zip(found.letters, palette(len(found.rows)), found.rows, strict=True):
+        name, run_id = html.escape(frame.run_words(row)), html.escape(str(row["id"]))
+        link = f'<a href="?run={run_id}" target="_self">{name}</a>'
+        lines.append(f'<p class="train-who"><b style="color:{colour}">{letter}</b> {link} <small>{run_id}</small></p>')
+        lines.append(under_html(row))
+    return "".join(lines)
+
+
+def table_html(rows: dict[str, list[str]], letters: str) -> str:
+    """A table with a row for each name and a column for each run; names and cells are text."""
+    head = "".join(f"<th>{letter}</th>" for letter in letters)
+    lines = [
+        f"<tr><td>{html.escape(name)}</td>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
+        for name, cells in rows.items()
+    ]
+    table = f'<table class="train-beside"><tr><th></th>{head}</tr>{"".join(lines)}</table>'
+    return f'<div style="overflow-x:auto">{table}</div>'
+
+
+def _curves(found: tables.Compared) -> None:
+    from ssrl_core.figures.sweep_curves import sweep_curves
+
+    figures = sweep_curves(tables.curves(found), by="run")
+    if not figures:
+        frame.quiet("There are no curves yet; they begin with the first steps.")
+        return
+    for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
+        column.plotly_chart(figure, key=f"train-compare-{name}", config={"displayModeBar": False})
+
+
+def _differences(found: tables.Compared) -> None:
+    differ = summaries.spec_differences(found.ids)
+    if not differ:
+        frame.quiet("In nothing: they are the same spec.")
+        return
+    st.html(table_html({path: [_value(one) for one in values] for path, values in differ.items()}, found.letters))
+
+
+def _clusters_link(found: tables.Compared) -> None:
+    """The maps of two runs on the same images are compared on a page of their own."""
+    first, second = found.rows[0], found.rows[1]
+    done = first["state"] == second["state"] == "done" and first.get("dataset") == second.get("dataset")
+    if done and len(found.rows) == 2:
+        frame.link(
+            "pages/6_Compare.py",
+            "Compare their maps and clusters",
+            icon="compare",
+            run=str(first["id"]),
+            beside=str(second["id"]),
+        )
+
+
+def _score(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}" if value < 10 else f"{value:,.0f}"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "—"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
 
 LIVE_S = 4.0
 _DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
@@ -18,14 +146,14 @@ _HEIGHT = 620
 _WHOLE = 16  # rows that are shown without scrolling
 
 
-def view() -> None:
+def every_run() -> None:
     """The list, which follows by itself while runs are under way."""
     rows = frame.known_runs()
     if not rows:
         frame.empty("No runs yet. What you queue shows up here.", stop=False)
         return
     live = any(row["state"] in frame.ACTIVE for row in rows)
-    head.opened("All runs", _back, _body, every_s=LIVE_S if live else None)
+    opened("All runs", _back, _body, every_s=LIVE_S if live else None)
 
 
 def _back() -> None:
@@ -33,7 +161,7 @@ def _back() -> None:
 
 
 def _body() -> None:
-    rows = listing.with_values(frame.known_runs(), sweeps.values_by_run())
+    rows = tables.with_values(frame.known_runs(), sweeps.values_by_run())
     with st.container(horizontal=True, vertical_alignment="center"):
         text, states = _text(), _states()
     shown = finding.chosen(rows, text, states)
@@ -43,7 +171,7 @@ def _body() -> None:
         frame.quiet("No run is like that. Take words or states out of the search.")
         return
     st.dataframe(
-        listing.table(shown),
+        tables.table(shown),
         hide_index=True,
         height="content" if len(shown) <= _WHOLE else _HEIGHT,
         key=_widget(),
@@ -55,7 +183,7 @@ def _body() -> None:
 
 
 def _standing(shown: list[dict[str, Any]]) -> str:
-    counts = [f"{listing.STATES[state].lower()} {count:,}" for state, count in listing.counted(shown).items()]
+    counts = [f"{tables.STATES[state].lower()} {count:,}" for state, count in tables.counted(shown).items()]
     return f"{len(shown):,} runs: {', '.join(counts)}."
 
 
@@ -85,12 +213,12 @@ def _states() -> list[str]:
     return list(
         st.pills(
             "State",
-            list(listing.STATES),
+            list(tables.STATES),
             selection_mode="multi",
             key="train-list-states",
             on_change=_forget,
             label_visibility="collapsed",
-            format_func=listing.STATES.__getitem__,
+            format_func=tables.STATES.__getitem__,
         )
         or []
     )
@@ -105,7 +233,7 @@ def _choice(rows: list[dict[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<p class="vl-quiet" style="margin:0;min-width:6.5rem">{len(ids):,} chosen</p>')
         _button("Open", "open_in_new", actions.open_run, ids[0] if ids else "", on=len(ids) == 1)
-        _button("Compare", "compare", actions.compare, ids, on=2 <= len(ids) <= compare.MOST)
+        _button("Compare", "compare", actions.compare, ids, on=2 <= len(ids) <= MOST)
         _button("First", "vertical_align_top", actions.first, own, on="queued" in states)
         _button("Stop", "stop_circle", actions.stop_all, own, on=bool(states & {*frame.ACTIVE}))
         _button("Resume", "resume", actions.resume_all, own, on=bool(states & {"failed", "stopped"}))
