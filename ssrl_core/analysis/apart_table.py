@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ssrl_core.analysis.apart import Effect, Units, number_effects, units_of, value_effects
 from ssrl_core.analysis.apart_doses import dose_effects, treated
-from ssrl_core.datasets.conditions import doses_of
+from ssrl_core.datasets.columns import doses_of
 
 MOST_ROWS = 200_000
 _FEW_NUMBERS = 12  # a column of numbers with more different values is a scale, not a set of values

@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.name_lists import names_in
-from ssrl_core.cli.output import leaf
-from ssrl_core.cli.pairs import several
-from ssrl_core.cli.steps import Steps
+from ssrl_core.cli.output import ProgressLines, leaf
+from ssrl_core.cli.pairs import names_in, several
 from ssrl_core.errors import SpecError
 
 
@@ -130,7 +128,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         title=args.title,
         max_value=args.max_value,
         workers=args.workers,
-        report=Steps(),
+        report=ProgressLines(),
     )
     report = cells.report_of(imageset.folder)
     return {**store.describe(args.name), **{key: report[key] for key in ("fields", "dropped", "nuclei", "notes")}}

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf
-from ssrl_core.cli.steps import Steps
+from ssrl_core.cli.output import ProgressLines, leaf
 from ssrl_core.errors import SpecError
 
 
@@ -45,7 +44,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
         return _fields(args)
     from ssrl_core.datasets import store
     from ssrl_core.datasets.creation import check_free
-    from ssrl_core.datasets.simulated_cells import make_simulated
+    from ssrl_core.datasets.made.simulated_cells import make_simulated
 
     check_free(args.name)
     make_simulated(
@@ -56,13 +55,13 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
         bits=args.bits,
         only=args.only,
         title=args.name,
-        report=Steps(),
+        report=ProgressLines(),
     )
     return store.describe(args.name)
 
 
 def _fields(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.datasets.simulation.fields import write_fields
+    from ssrl_core.datasets.made.simulation.fields import write_fields
 
     if args.field_count < 1:
         raise SpecError(

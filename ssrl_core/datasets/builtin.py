@@ -48,7 +48,7 @@ class BuiltIn:
 
     def make(self, report: Report | None = None) -> None:
         """Create it in the store."""
-        importlib.import_module(f"ssrl_core.datasets.{self.module}").make(self, report)
+        importlib.import_module(f"ssrl_core.datasets.made.{self.module}").make(self, report)
 
 
 BUILT_IN: dict[str, BuiltIn] = {

@@ -14,12 +14,12 @@ from ssrl_core.datasets.creation import check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report, told
-from ssrl_core.datasets.readers.fitting import Fit
-from ssrl_core.datasets.readers.npz import read_npz
-from ssrl_core.datasets.readers.outcome import Outcome
-from ssrl_core.datasets.readers.tables import TABLES
-from ssrl_core.datasets.readers.trees import FileTree, FolderTree, Tree, ZipTree
-from ssrl_core.datasets.readers.unpacking import forget, laid_open
+from ssrl_core.datasets.reading.archives import forget, laid_open
+from ssrl_core.datasets.reading.fitting import Fit
+from ssrl_core.datasets.reading.npz import read_npz
+from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.source import FileTree, FolderTree, Tree, ZipTree
+from ssrl_core.datasets.reading.table import TABLES
 from ssrl_core.errors import DataError, SpecError
 
 Source = str | Path | Sequence[str | Path]
@@ -94,8 +94,8 @@ def _unpacked_for_now(src: Source, name: str) -> Iterator[None]:
 
 
 def _read(src: Source, name: str, fit: Fit, label: str | None, layout: str | None, report: Report | None) -> Outcome:
-    from ssrl_core.datasets.readers.listing import read_tree
-    from ssrl_core.datasets.readers.tables import read_table
+    from ssrl_core.datasets.reading.folders import read_tree
+    from ssrl_core.datasets.reading.table import read_table
 
     if not isinstance(src, str | Path):
         tree: Tree = FileTree([_existing(path) for path in src])
@@ -120,9 +120,9 @@ def _of_tree(
     tree: FolderTree | ZipTree, path: Path, name: str, fit: Fit, label: str | None, report: Report | None
 ) -> Outcome:
     """The image files of a folder or a zip; where there are none, but OME-Zarr, its fields."""
-    from ssrl_core.datasets.cells.whole_fields import read_whole_fields
-    from ssrl_core.datasets.readers.images import is_image
-    from ssrl_core.datasets.readers.listing import read_tree
+    from ssrl_core.datasets.cells.field_lists import read_whole_fields
+    from ssrl_core.datasets.reading.folders import read_tree
+    from ssrl_core.datasets.reading.image import is_image
 
     if not tree.zarrs or any(is_image(file) for file in tree.files):
         return read_tree(tree, fit, label, report)

@@ -6,9 +6,10 @@ import zipfile
 from pathlib import PurePath
 from typing import BinaryIO
 
-from ssrl_core.datasets.readers import images, npz, tables
-from ssrl_core.datasets.readers.listing import by_folders
-from ssrl_core.datasets.readers.trees import ZipTree
+from ssrl_core.datasets.reading import image, npz
+from ssrl_core.datasets.reading import table as tables
+from ssrl_core.datasets.reading.folders import by_folders
+from ssrl_core.datasets.reading.source import ZipTree
 from ssrl_core.errors import DataError
 
 
@@ -37,7 +38,7 @@ def label_columns(name: str, file: BinaryIO) -> list[str]:
     table = tables.find_table(tree)
     if table is not None:
         return tables.columns_of(tree, table)
-    entries = by_folders([path for path in tree.files if images.is_image(path)])
+    entries = by_folders([path for path in tree.files if image.is_image(path)])
     return ["label"] if any("label" in entry.columns for entry in entries) else []
 
 

@@ -8,7 +8,7 @@ from ssrl_core.analysis.apart import units_of
 from ssrl_core.analysis.apart_doses import dose_effects, treated
 from ssrl_core.analysis.apart_table import set_apart
 from ssrl_core.analysis.apart_words import evidence, sentence
-from ssrl_core.datasets.conditions import doses_of
+from ssrl_core.datasets.columns import doses_of
 
 DOSES = (0.01, 0.1, 1.0, 10.0)
 

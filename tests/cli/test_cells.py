@@ -14,8 +14,8 @@ import tifffile
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
-from ssrl_core.datasets.simulation.camera import Camera
-from ssrl_core.datasets.simulation.fields import FieldSettings, write_fields
+from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
 from tests.kit import ROOT
 
 SMALL = FieldSettings(shape=(200, 240), camera=Camera(pixel_um=0.65))

@@ -8,7 +8,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.readers import limits
+from ssrl_core.datasets.reading import archives
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 
@@ -71,7 +71,7 @@ def test_many_small_bombs_are_refused(tmp_path):
 
 
 def test_more_than_the_disk_holds_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
+    monkeypatch.setattr(archives.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
     _refused(zipped(class_folders(tmp_path / "set", {"cat": 2}), tmp_path / "set.zip"), "free")
 
 

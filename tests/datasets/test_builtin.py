@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.datasets import builtin, cifar, fetching, mnist, store
+from ssrl_core.datasets import builtin, store
+from ssrl_core.datasets.made import cifar, fetching, mnist
 from ssrl_core.errors import DataError
 
 

@@ -13,7 +13,7 @@ from ssrl_core.datasets.channels import SPARE, changed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.pictures import display_limits, to_rgb
-from ssrl_core.datasets.readers.channel_facts import of_ome_xml, of_omero
+from ssrl_core.datasets.reading.ome import of_ome_xml, of_omero
 from ssrl_core.errors import SpecError
 from tests.datasets.cells.test_ome_zarr import set_attributes
 from tests.kit import make_imageset, missing

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.readers import fitting, images, png16
+from ssrl_core.datasets.reading import fitting, image, png16
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -128,8 +128,8 @@ def test_sixteen_bit_colour_png_agrees_with_a_slow_encoder(samples, filters):
     values = picture(7, 9, samples, np.uint16, seed=samples)
     values[..., 0] = np.arange(9) * 700  # smooth in one channel, noise in the others
     kinds = np.arange(7) % 5 if filters == "mixed" else np.full(7, filters)
-    decoded = images.decode(io.BytesIO(png16_bytes(values, kinds)))
-    facts = images.facts(io.BytesIO(png16_bytes(values, kinds)))
+    decoded = image.decode(io.BytesIO(png16_bytes(values, kinds)))
+    facts = image.facts(io.BytesIO(png16_bytes(values, kinds)))
     colours = samples - (samples % 2 == 0)
     expected = values[..., :colours].astype(float)
     if colours < samples:
@@ -142,7 +142,7 @@ def test_damaged_sixteen_bit_colour_png_is_named_so():
     data = png16_bytes(picture(7, 9, 3, np.uint16), np.zeros(7, int))
     for broken in (data[:60], data[:45] + b"xxxx" + data[49:], data[:28] + b"\1" + data[29:]):
         with pytest.raises(DataError, match=r"damaged|interlaced"):
-            images.decode(io.BytesIO(broken))
+            image.decode(io.BytesIO(broken))
     assert png16.is_sixteen_bit_colour(data[:64])
 
 
@@ -264,7 +264,7 @@ def test_crop_keeps_the_middle_and_pad_keeps_all():
 
 
 def test_a_picture_of_too_many_pixels_is_skipped_before_it_is_decoded(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "MAX_PIXELS", 100)
+    monkeypatch.setattr(image, "MAX_PIXELS", 100)
     (tmp_path / "big.png").write_bytes(png_bytes(picture()))
     with pytest.raises(DataError, match="too many"):
         import_source(tmp_path / "big.png", "big")

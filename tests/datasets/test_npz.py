@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.readers import layouts, npz_arrays
+from ssrl_core.datasets.reading import npz as layouts
+from ssrl_core.datasets.reading import npz_arrays
 from ssrl_core.errors import DataError, SpecError
 
 

@@ -3,8 +3,8 @@
 import tracemalloc
 from pathlib import Path
 
-from ssrl_core.datasets.readers import ome_planes
-from ssrl_core.datasets.readers.ome_planes import axes_of_pages, planes_in
+from ssrl_core.datasets.reading import ome
+from ssrl_core.datasets.reading.ome import axes_of_pages, planes_in
 
 OWN = Path("a.tif")
 
@@ -50,8 +50,8 @@ def test_a_plane_is_where_it_was_named_first():
 
 
 def test_a_document_names_no_more_planes_than_are_followed(monkeypatch):
-    monkeypatch.setattr(ome_planes, "MOST_PLANES", 250)
-    monkeypatch.setattr(ome_planes, "MOST_OF_AN_IMAGE", 100)
+    monkeypatch.setattr(ome, "MOST_PLANES", 250)
+    monkeypatch.setattr(ome, "MOST_OF_AN_IMAGE", 100)
     many = [(0, 0, 0, 0, 99_999), (0, 0, 999, 0, 99_999), (1, 0, 998, 0, 1)]
     lengths = [len(planes) for planes in planes_in(document(many, sizes=(1000, 1000, 1000), images=4), OWN)]
     assert lengths == [100, 100, 50, 0]

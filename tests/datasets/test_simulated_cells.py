@@ -6,21 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.datasets import builtin, simulated_cells, splits, store
+from ssrl_core.datasets import builtin, splits, store
 from ssrl_core.datasets.cells import agreement, detect
-from ssrl_core.datasets.simulation.camera import Camera
-from ssrl_core.datasets.simulation.chance import Chance
-from ssrl_core.datasets.simulation.crops import draw_crops, respond
-from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
-from ssrl_core.datasets.simulation.responses import (
+from ssrl_core.datasets.made import simulated_cells
+from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.chance import Chance
+from ssrl_core.datasets.made.simulation.crops import draw_crops, respond
+from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.responses import (
     COMPOUNDS,
     CONTROL,
     NATURAL_MITOSIS,
     RESPONSE_NAMES,
     effect,
     response_shares,
+    screen,
 )
-from ssrl_core.datasets.simulation.screen import screen
 from ssrl_core.errors import SpecError
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from ssrl_core.datasets import pen, skeletons, store, strokes
+from ssrl_core.datasets import store
+from ssrl_core.datasets.made import pen, strokes
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_no_digit_touches_the_edge_of_its_sheet(drawn):
 
 
 def test_ink_is_the_length_of_the_path_times_its_width():
-    glyph = next(g for g in skeletons.GLYPHS if g.digit == 1 and g.name == "bar")
+    glyph = next(g for g in pen.GLYPHS if g.digit == 1 and g.name == "bar")
     path = pen.path_of(glyph)
     samples = (path.basis @ path.points * 16 + 6)[None]
     for width in (2.0, 3.0, 4.0):
@@ -112,8 +113,8 @@ def _depth(point, samples, radii, s):
 
 
 def test_every_digit_has_its_glyphs_and_curves_go_through_their_points():
-    assert {glyph.digit for glyph in skeletons.GLYPHS} == set(range(10))
-    for glyph in skeletons.GLYPHS:
+    assert {glyph.digit for glyph in pen.GLYPHS} == set(range(10))
+    for glyph in pen.GLYPHS:
         path = pen.path_of(glyph)
         assert path.basis.sum(axis=1) == pytest.approx(1)
         curve = path.basis @ path.points

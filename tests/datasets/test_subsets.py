@@ -8,9 +8,8 @@ import pytest
 
 from ssrl_core.analysis.plate_reading import plate_reading
 from ssrl_core.cli import main
-from ssrl_core.datasets.conditions import doses_of, untreated
-from ssrl_core.datasets.confounding import confounded_words, cramers_v
-from ssrl_core.datasets.subsets import PRESETS, SubsetChoice, choose_cells, make_subset
+from ssrl_core.datasets.columns import doses_of, untreated
+from ssrl_core.datasets.subsets import PRESETS, SubsetChoice, choose_cells, confounded_words, cramers_v, make_subset
 from ssrl_core.errors import DataError, SpecError
 from tests.screen_kit import make_screen
 

@@ -10,8 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.data import facts, importing, samples
 from ssrl_core import stores
-from ssrl_core.datasets import fetching, peeking, store
+from ssrl_core.datasets import peeking, store
 from ssrl_core.datasets.channels import changed
+from ssrl_core.datasets.made import fetching
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 from tests.kit import ROOT, make_imageset

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pages.ui.runs import tables
+from pages.ui.runs import tables as run_tables
 from pages.ui.train import run_list
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import registry, submitting, summaries
+from ssrl_core.runs.queue import registry, submitting, tables
 from tests.browsing import served, settled, tab
 from tests.kit import make_imageset, make_run
 from tests.pages.test_train_page import page, started, text_of  # noqa: F401 (a fixture)
@@ -18,14 +18,14 @@ from tests.runs.test_finding import ROWS, row
 
 
 def test_the_table_has_a_row_a_run_and_no_empty_column():
-    table = tables.table(ROWS)
+    table = run_tables.table(ROWS)
     assert list(table["State"]) == ["Done", "Failed", "Lost", "Runs"]
     assert list(table["Seed"]) == [5, 6, 5, 15]
     assert list(table["Values"]) == ["", "", "", "lr 0.1"]
     assert table["Queued"][0] == pd.Timestamp("2026-01-01T00:00:00Z")
     assert not {"AMI", "Took"} & {*table}
-    assert len(tables.table([])) == 0
-    assert tables.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
+    assert len(run_tables.table([])) == 0
+    assert run_tables.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
 
 
 def test_the_queue_leads_to_the_list_and_the_list_to_a_run(swept):  # noqa: F811
@@ -109,24 +109,24 @@ def test_what_cannot_be_compared_is_said():
     assert "no run “nothing”" in text
     assert "Two runs or more are compared" in text
     (run / "results.json").write_text("{", encoding="utf-8")
-    found = tables.compared([run.name, run.name], run_list.MOST)
-    assert (found.ids, found.letters, tables.scores(found)) == ([run.name], "A", {})
+    found = run_tables.compared([run.name, run.name], run_list.MOST)
+    assert (found.ids, found.letters, run_tables.scores(found)) == ([run.name], "A", {})
 
 
 def test_names_are_text_in_the_comparison():
     rows = [row(id="a", name="<b>bold</b>"), row(id="b")]
-    assert "<b>bold" not in run_list.who_html(tables.Compared(rows, []))
+    assert "<b>bold" not in run_list.who_html(run_tables.Compared(rows, []))
     assert "<i>" not in run_list.table_html({"<i>": ["<i>", "x"]}, "AB")
 
 
 def test_differences_of_specs_are_those_between_any_two():
     make_imageset()
     ids = [submitting.submit(spec(**more), start=False)["id"] for more in ({}, {"seed": 6}, {"seed": 6, "epochs": 3})]
-    assert summaries.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
-    assert summaries.spec_differences(ids[:1]) == {}
-    assert summaries.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
+    assert tables.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
+    assert tables.spec_differences(ids[:1]) == {}
+    assert tables.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
     with pytest.raises(SpecError, match="a run of this store"):
-        summaries.spec_differences(["nothing"])
+        tables.spec_differences(["nothing"])
 
 
 @pytest.mark.browser

@@ -14,8 +14,8 @@ import streamlit as st
 from pages.ui.map.facets import Array, Facet, facet_of, groups
 from ssrl_core import stores
 from ssrl_core.analysis.clusters import Clustering, borderline, nearest
+from ssrl_core.datasets.columns import informative_columns
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.telling import telling_columns
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.colours import palette
 from ssrl_core.runs.evaluation.clustering import KMEANS
@@ -89,7 +89,7 @@ class Scene:
 
     @cached_property
     def _columns(self) -> list[str]:
-        return telling_columns(self.table, self.label)
+        return informative_columns(self.table, self.label)
 
     def columns(self) -> list[str]:
         """Columns that can colour the map: the label first, then all that tell images apart without naming each one."""
@@ -123,7 +123,7 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         SSRLError: the image set is gone or damaged.
     """
     from ssrl_core.runs.evaluation.descriptors import known
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     run = RunFolder(run_id)
     x, ids = run.embedding()

@@ -238,13 +238,13 @@ def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
         _edit_branches(step, key, apply)
         return
     for parameter in row.parameters:
-        name = parameter.name
         setting(
-            parameter,
-            step[name],
-            key=f"{key}-{name}",
-            apply=lambda value, name=name: apply(lambda old: drafts.set_value(old, name, value)),
+            parameter, step[parameter.name], key=f"{key}-{parameter.name}", apply=_setting_edit(apply, parameter.name)
         )
+
+
+def _setting_edit(apply: ApplyEdit, name: str) -> Apply:
+    return lambda value: apply(lambda old: drafts.set_value(old, name, value))
 
 
 def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:

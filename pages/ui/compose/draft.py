@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
@@ -129,7 +130,7 @@ def change(draft: Draft, uid: int, edit: Callable[[Step], Step]) -> Draft:
     return _with(draft, group, (*steps[:at], new, *steps[at + 1 :]), draft.uids[group])
 
 
-def change_group(draft: Draft, group: int, **changes: object) -> Draft:
+def change_group(draft: Draft, group: int, **changes: Any) -> Draft:
     """A view group with another name, count, size or role.
 
     Raises:
@@ -141,7 +142,7 @@ def change_group(draft: Draft, group: int, **changes: object) -> Draft:
     return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
 
 
-def add_group(draft: Draft, like: int, **changes: object) -> Draft:
+def add_group(draft: Draft, like: int, **changes: Any) -> Draft:
     """Another kind of views after the others, with the steps of one that is there.
 
     Args:
@@ -189,7 +190,7 @@ def set_value(step: Step, name: str, value: object) -> Step:
     return replace(step, settings={**step.settings, name: value})
 
 
-def set_branch(step: Step, number: int, **changes: object) -> Step:
+def set_branch(step: Step, number: int, **changes: Any) -> Step:
     """A choice step with another weight or other steps in one branch."""
     branches = list(step.branches)
     branches[number] = replace(branches[number], **changes)

@@ -20,10 +20,9 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import cache, frame, theme
-from ssrl_core.compositions.perceptual_parts import LeftOut, Mean, summary
+from ssrl_core.compositions.lpips import NETWORKS, LeftOut, Mean, summary
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.lpips_networks import LPIPS_NETWORKS, SMALLEST_PX, USUAL
 
 _LEAST = 4
 _CHUNK_S = 0.1
@@ -39,8 +38,8 @@ class Question:
     fingerprint: str
     image_ids: tuple[int, ...]
     seed: int
-    net: str = USUAL
-    smallest_px: int = SMALLEST_PX
+    net: str = "alex"
+    smallest_px: int = 64
 
     @property
     def cache_key(self) -> Question:
@@ -215,7 +214,7 @@ def number(answer: Answer, question: Question, side: int) -> str:
     Args:
         side: of the views in px, before the network's own enlarging.
     """
-    net = LPIPS_NETWORKS[question.net].title
+    net = NETWORKS[question.net].title
     words = f"n = {len(answer.values)} images · {net}" if answer.values else f"{net} is being made ready"
     if answer.size_px is not None:
         words += f" · seen at {answer.size_px} px"

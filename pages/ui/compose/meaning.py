@@ -13,12 +13,12 @@ import streamlit as st
 from pages.ui.compose import lpips, preview
 from pages.ui.compose.lpips import Answer, Question, desk
 from pages.ui.kit import choices, frame, session
-from ssrl_core.compositions.perceptual_parts import left_out
+from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load, preset_names, saved_names
-from ssrl_core.specs.lpips_networks import LPIPS_NETWORKS, SIDES_PX, SMALLEST_PX
 
 COUNTS = (16, 64, 256)
+SIDES_PX, USUAL_SIDE_PX = (32, 64, 128, 224), 64
 DEFAULT_BESIDE = ["identity"]
 _POLL_S = 0.5
 _BESIDE_KEY, _SPLIT_KEY, _COUNT_KEY = "compose-beside", "compose-split", "compose-lpips-n"
@@ -68,7 +68,7 @@ def _live(draw: Callable[..., None], answers: Sequence[Answer], *args: Any) -> N
 def _question(shown: Composition, imageset: Any, nets: Sequence[str], seed: int) -> Question:
     """What is asked of the draft, with the choices of the column."""
     ids = preview.sample_for_lpips(imageset, int(st.session_state.get(_COUNT_KEY) or COUNTS[1]), seed=0)
-    net, size = st.session_state.get(_NET_KEY), int(st.session_state.get(_SIZE_KEY) or SMALLEST_PX)
+    net, size = st.session_state.get(_NET_KEY), int(st.session_state.get(_SIZE_KEY) or USUAL_SIDE_PX)
     net = str(net) if net in nets else nets[0]
     return Question(shown, imageset.name, imageset.fingerprint, ids, seed, net, size)
 
@@ -88,7 +88,7 @@ def _networks() -> list[str]:
     """Networks whose weights are here; where none is, the page says what to lay where."""
     from ssrl_core.compositions import perceptual
 
-    found = [net for net in LPIPS_NETWORKS if perceptual.missing(net) is None]
+    found = [net for net in NETWORKS if perceptual.missing(net) is None]
     if not found:
         st.info(perceptual.missing(), icon=":material/download:")
         frame.quiet("All else on this page works without it.")
@@ -121,12 +121,12 @@ def _choices(nets: Sequence[str]) -> None:
             _pick(
                 "Smaller views are enlarged to",
                 SIDES_PX,
-                SMALLEST_PX,
+                USUAL_SIDE_PX,
                 _SIZE_KEY,
                 lambda side: f"{side} px",
                 _ABOUT_SIZE,
             )
-            _pick("Network", nets, nets[0], _NET_KEY, lambda net: LPIPS_NETWORKS[net].title)
+            _pick("Network", nets, nets[0], _NET_KEY, lambda net: NETWORKS[net].title)
 
 
 def _pick(

@@ -72,7 +72,7 @@ def image_ids(imageset: Any, which: str, *, seed: int, one: int = 0) -> tuple[in
         return (min(max(one, 0), imageset.count - 1),)
     random = np.random.default_rng(seed)
     if which == "classes" and imageset.classes:
-        return _one_of_each(imageset.label_ids, len(imageset.classes), random)
+        return _one_of_each(np.asarray(imageset.label_ids), len(imageset.classes), random)
     count = min(int(which) if which.isdigit() else 8, imageset.count)
     return tuple(int(i) for i in random.choice(imageset.count, count, replace=False))
 
@@ -105,8 +105,7 @@ def seed() -> int:
     return int(st.session_state.setdefault("compose-seed", 5))
 
 
-def _one_of_each(labels: Sequence[int], classes: int, random: np.random.Generator) -> tuple[int, ...]:
-    labels = np.asarray(labels)
+def _one_of_each(labels: Array, classes: int, random: np.random.Generator) -> tuple[int, ...]:
     picked = []
     for label in range(min(classes, MOST_CLASSES)):
         members = np.flatnonzero(labels == label)
@@ -203,7 +202,9 @@ def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tu
     columns = min(len(block.heads) for block in blocks)
     side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
     sources = fitted(originals, side)
-    tiles, said, marks = [], [], {}
+    tiles: list[Array] = []
+    said: list[list[str]] = []
+    marks: dict[int, str] = {}
     for row, image_id in enumerate(ids):
         for (mark, _), block in zip(compositions, blocks, strict=True):
             tiles += [sources[row], *fitted(block.views[row, :columns], side)]
@@ -331,11 +332,12 @@ def pictures(views: Any, channels: Any, limits: Array) -> Array:
     if len(colours) > 1 and tuple(colours) != _RGB:
         table = [[int(colour[at : at + 2], 16) / 255 for colour in colours] for at in (1, 3, 5)]
         mix = torch.tensor(table, dtype=torch.float32)
-        views = torch.matmul(mix, views.flatten(2)).clamp_(0, 1).unflatten(2, views.shape[-2:])
+        views = torch.matmul(mix, views.flatten(2)).clamp_(0, 1).view(-1, 3, *views.shape[-2:])
     bytes_ = views.mul(255).round_().to(torch.uint8)
     if len(colours) == 1:
         bytes_ = bytes_.expand(-1, 3, -1, -1)
-    return bytes_.permute(0, 2, 3, 1).contiguous().numpy()
+    rgb: Array = bytes_.permute(0, 2, 3, 1).contiguous().numpy()
+    return rgb
 
 
 def fitted(rgb: Array, side: tuple[int, int]) -> Array:

@@ -51,7 +51,7 @@ def views_popover(draft: Draft, group: int, side: int) -> None:
 
 
 def _field(
-    widget: Callable[..., Any], label: str, group: int, name: str, value: Any, read: Callable[[Any], Any], *bounds: int,
+    widget: Callable[..., Any], label: str, group: int, name: str, value: Any, read: Callable[[Any], Any], *bounds: Any,
     **more: Any,
 ) -> None:  # fmt: skip
     """One value of the group; what is refused is said in the popover."""

@@ -20,13 +20,12 @@ from pages.ui.kit.jobs import told_on
 from ssrl_core import stores
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
-from ssrl_core.datasets.cells.field_folders import top_of
-from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.field_lists import list_fields, top_of
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.readers.unpacking import is_zip, laid_open, unpack
+from ssrl_core.datasets.reading.archives import is_zip, laid_open, unpack
 from ssrl_core.errors import SSRLError, Stopped
 
 Array = np.ndarray[Any, Any]

@@ -18,13 +18,13 @@ from pages.ui.kit.jobs import told_on
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
-from ssrl_core.datasets.conditions import doses_of, is_untreated_name
+from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.peeking import label_columns
-from ssrl_core.datasets.readers.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
-from ssrl_core.datasets.readers.images import SUFFIXES
-from ssrl_core.datasets.readers.unpacking import sweep
+from ssrl_core.datasets.reading.archives import sweep
+from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
+from ssrl_core.datasets.reading.image import SUFFIXES
 from ssrl_core.datasets.subsets import (
     PRESETS,
     Chosen,
@@ -192,9 +192,7 @@ def offer_built_in(name: str) -> None:
 def _make_built_in(name: str) -> None:
     bar = st.progress(0.0, "Starting")
     try:
-        image_sets.load(
-            name, report=lambda done, total, what: bar.progress(done / total if total else 0.0, f"{what} …")
-        )
+        image_sets.load(name, report=told_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)

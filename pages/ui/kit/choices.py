@@ -17,7 +17,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import frame, jobs
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.fights import Fight, fights
@@ -57,7 +57,7 @@ def from_address(
     if known not in options:
         st.session_state[widget] = default if default in options else options[0]
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
-    chosen = draw(
+    chosen: str = draw(
         label,
         options,
         format_func=shown,
@@ -107,12 +107,12 @@ def open_imageset(name: str) -> Any:
         return image_sets.load(name)
     failed: dict[str, SSRLError] = st.session_state.setdefault("choose-failed", {})
     if name in failed:
-        st.button("Try again", icon=":material/refresh:", on_click=failed.pop, args=(name, None))
+        st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
         raise failed[name]
     place = st.empty()
     bar = place.progress(0.0, f"Preparing the image set “{name}”, once")
     try:
-        image_sets.load(name, report=lambda done, total, what: bar.progress(_share(done, total), what))
+        image_sets.load(name, report=jobs.told_on(bar))
     except SSRLError as error:
         failed[name] = error
         raise
@@ -183,10 +183,6 @@ def fights_html(found: Sequence[Fight], terms: int) -> str:
 def _named(place: tuple[int, str], terms: int) -> str:
     title = TRANSFORMS[place[1]].title
     return title if terms == 1 else f"{title} (term {place[0] + 1})"
-
-
-def _share(done: int, total: int) -> float:
-    return min(max(done / total, 0.0), 1.0) if total else 0.0
 
 
 def _dataset_words(name: str) -> str:

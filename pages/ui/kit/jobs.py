@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.kit import frame
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import RunError
-from ssrl_core.runs.jobs import jobs
+from ssrl_core.runs import jobs
 
 
 def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | None = None) -> None:
@@ -27,9 +27,11 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
         return
     if now is not None and now["state"] == "failed" and now["message"]:
         frame.show_error(RunError(now["message"]))
-    st.button(
-        button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=jobs.start, args=(name, list(words))
-    )
+
+    def begin() -> None:
+        jobs.start(name, list(words))
+
+    st.button(button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=begin)
 
 
 @st.fragment(run_every=1.0)

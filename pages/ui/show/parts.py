@@ -18,7 +18,7 @@ from pages.ui.show.scene import UNTREATED, Group, Told, present, replicates, tip
 from ssrl_core.analysis.conditions import compare_shares
 from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_curve
-from ssrl_core.datasets.conditions import doses_of
+from ssrl_core.datasets.columns import doses_of
 from ssrl_core.figures.doses import dose_figure
 from ssrl_core.figures.style import percent, three
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pages.ui.clusters.scene import Scene, clusters_of
 from ssrl_core.analysis.clusters import Clustering, nearest
-from ssrl_core.datasets.conditions import doses_of, untreated
+from ssrl_core.datasets.columns import doses_of, untreated
 from ssrl_core.figures.colours import palette
 from ssrl_core.runs.folder.run_folder import RunFolder
 

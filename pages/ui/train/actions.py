@@ -11,10 +11,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
 from pages.ui.train import draft as drafts
 from pages.ui.train.draft import DRAFT, Draft
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.specs.recipes import RECIPES
 
 _ARRIVED, _MOVED = "train-arrived", "train-moved"
@@ -136,7 +135,7 @@ def delete_all(ids: list[str]) -> None:
     def work() -> None:
         count, troubles = bulk.delete_all(ids)
         if troubles:
-            raise frame.RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+            raise RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
 
     _try(work)
 
@@ -194,7 +193,7 @@ def delete_sweep(sweep_id: str) -> None:
     def work() -> None:
         _, troubles = bulk.delete_sweep(sweep_id)
         if troubles:
-            raise frame.RunError(troubles[0])
+            raise RunError(troubles[0])
         close_run()
 
     _try(work)
@@ -202,9 +201,9 @@ def delete_sweep(sweep_id: str) -> None:
 
 def begin_from_sweep(sweep_id: str) -> None:
     """Write a new sweep that starts from this one."""
-    from ssrl_core.runs.queue import sweeps
+    from ssrl_core.runs.queue import sweep_files
 
-    DRAFT.edit("launch", lambda draft: drafts.fresh(sweeps.spec_of(sweep_id).to_mapping()))
+    DRAFT.edit("launch", lambda draft: drafts.fresh(sweep_files.spec_of(sweep_id).to_mapping()))
     close_run()
 
 
@@ -241,7 +240,7 @@ def _try(work: Callable[[], Any], failed: str = "That could not be done") -> Non
 
 def start_worker() -> None:
     """Start a coordinator that outlives the app, unless one is alive; it is up after a second or two."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     st.session_state["train-worker-started"] = time.monotonic()
-    _try(lambda: coordinator.start_detached(wait_s=0.0), "No worker could be started")
+    _try(lambda: processes.start_detached(wait_s=0.0), "No worker could be started")

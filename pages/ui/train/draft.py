@@ -30,7 +30,7 @@ def fresh(spec: Any) -> Draft:
         SpecError: if it is not a valid spec.
     """
     data = dict(spec) if isinstance(spec, Mapping) else spec
-    seeds, vary, sampler = None, {}, {"name": "grid"}
+    seeds, vary, sampler = None, dict[str, Any](), {"name": "grid"}
     if isinstance(data, dict):
         seeds, vary = data.pop("seeds", None), data.pop("vary", None) or {}
         sampler = data.pop("sampler", None) or sampler

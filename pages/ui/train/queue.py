@@ -29,9 +29,9 @@ _SLURM = ("partition", "account", "walltime", "memory")
 
 def engine() -> None:
     """One line about the worker, with the settings behind it."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
-    about = coordinator.about()
+    about = processes.about()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         if about:
             slots = int(about.get("slots") or 0)
@@ -91,11 +91,11 @@ def _slurm(now: EngineSettings) -> None:
 
 def _save() -> None:
     """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     try:
         save_settings(load_settings(chosen_settings(st.session_state)))
-        ended = coordinator.ask_to_end()
+        ended = processes.ask_to_end()
     except (SSRLError, OSError) as error:
         DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be kept: {error}.")
         return
@@ -304,10 +304,10 @@ def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
 
 def _nobody_works(pending: list[dict[str, Any]]) -> None:
     """Runs wait and no worker is alive: say so, with the button that starts one."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     just_started = time.monotonic() - st.session_state.get("train-worker-started", -1e9) < _UP_AFTER_S
-    if not pending or just_started or coordinator.is_alive():
+    if not pending or just_started or processes.is_alive():
         return
     with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
         frame.quiet("No worker is alive, so nothing goes on.")

@@ -12,10 +12,11 @@ from pages.ui.kit.theme import LINE, QUIET
 from pages.ui.runs import sweeps, tables
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened
-from ssrl_core.runs.queue import finding, summaries
+from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue import tables as queue_tables
 
 COMPARED_LIVE_S = 4.0
-MOST = summaries.MOST_COMPARED
+MOST = queue_tables.MOST_COMPARED
 
 CSS = f"""
 .train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
@@ -108,7 +109,7 @@ def _curves(found: tables.Compared) -> None:
 
 
 def _differences(found: tables.Compared) -> None:
-    differ = summaries.spec_differences(found.ids)
+    differ = queue_tables.spec_differences(found.ids)
     if not differ:
         frame.quiet("In nothing: they are the same spec.")
         return

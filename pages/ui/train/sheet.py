@@ -15,7 +15,7 @@ from pages.ui.kit.theme import QUIET, WARNING
 from pages.ui.train import actions, start
 from pages.ui.train.draft import DRAFT
 from ssrl_core import exports, stores
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
@@ -59,7 +59,7 @@ def _in_background(run: RunFolder, to: str, title: str) -> None:
     jobs.job(f"{to}-{run.id}", words, button=f"Make {title.split(', ')[-1]}", icon="build")
 
 
-def _download(title: str, run_id: str, to: str, content: object) -> None:
+def _download(title: str, run_id: str, to: str, content: Callable[[], bytes]) -> None:
     name = f"{run_id}-card" if to == "card" else run_id
     st.download_button(
         title,
@@ -221,7 +221,7 @@ def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
     if row["state"] == "failed":
         error = state["error"] or {}
         message, remedy = str(row.get("reason") or error.get("message") or ""), str(error.get("remedy") or "")
-        frame.show_error(frame.RunError(message if not remedy or remedy in message else f"{message} {remedy}"))
+        frame.show_error(RunError(message if not remedy or remedy in message else f"{message} {remedy}"))
     elif row["state"] == "running" and row.get("reason"):
         frame.quiet(str(row["reason"]))
 

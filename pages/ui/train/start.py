@@ -113,8 +113,8 @@ def _fetch(name: str) -> None:
 
 def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
-    from ssrl_core.runs.folder.images import imageset_of
-    from ssrl_core.runs.queue.submitting import identify
+    from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.queue.identity import identify
     from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
 
     spec = train_draft.spec_of(draft)
@@ -212,7 +212,7 @@ def strip(draft: train_draft.Draft) -> None:
         return
     with frame.guard():
         spec = train_draft.spec_of(draft)
-        from ssrl_core.runs.folder.images import imageset_of
+        from ssrl_core.runs.folder.run_folder import imageset_of
 
         imageset = imageset_of(spec)
         count = len(spec.terms)

@@ -26,7 +26,7 @@ from ssrl_core.analysis.bias.axis import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import coefficients
 from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
 from ssrl_core.analysis.bias.rule import Rule, judge_draws
-from ssrl_core.datasets.ordered import in_order
+from ssrl_core.datasets.parallel import in_order
 from ssrl_core.errors import SpecError
 
 KINDS = ("permuted", "trend_kept")

@@ -18,17 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.datasets.cells.field_pixels import field_pixels
-from ssrl_core.datasets.cells.lengths import in_um
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
-from ssrl_core.datasets.readers import images
-from ssrl_core.datasets.readers.channel_facts import Said, names_of, of_tiff, tinted
-from ssrl_core.datasets.readers.ome_planes import axes_of_pages
-from ssrl_core.datasets.readers.tiff import MAX_VALUES, is_tiff
-from ssrl_core.datasets.readers.tiff_series import SeenSeries, seen_series
+from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.ome import Said, axes_of_pages, in_um, names_of, of_tiff, tinted
+from ssrl_core.datasets.reading.tiff import MAX_VALUES, SeenSeries, field_pixels, is_tiff, seen_series
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
+
+
 MOST_PAGES_AS_CHANNELS = 5
 
 
@@ -73,7 +71,7 @@ def file_facts(path: Path) -> FileFacts:
     with open(path, "rb") as file:
         head = file.read(64)
         if not is_tiff(head):
-            known = images.facts(file)
+            known = image.facts(file)
             return FileFacts(1, known.channels)
     with _opened(path) as tiff:
         every = _series(tiff, path)
@@ -122,7 +120,7 @@ def read_field_file(path: Path, number: int = 0) -> Array:
         return read_zarr(path, number)
     with open(path, "rb") as file:
         if not is_tiff(file.read(64)):
-            pages = images.decode(file)
+            pages = image.decode(file)
             result: Array = pages[min(number, len(pages) - 1)]
             return result
     with _opened(path) as tiff:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +12,48 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import file_facts
-from ssrl_core.datasets.cells.field_folders import entries, top_of
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
 from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
-from ssrl_core.datasets.readers import images
-from ssrl_core.datasets.readers.tables import TABLES
-from ssrl_core.datasets.readers.unpacking import laid_open
+from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.reading import image as images
+from ssrl_core.datasets.reading.archives import laid_open
+from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, Fit, fitted
+from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.table import TABLES
 from ssrl_core.errors import DataError, SpecError, SSRLError
+
+Array = np.ndarray[Any, Any]
+
+
+def entries(folder: Path) -> Iterator[Path]:
+    """Files and OME-Zarr folders at any depth, without hidden ones; nothing inside an OME-Zarr folder."""
+    if is_zarr(folder):
+        yield folder
+        return
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        yield from (here / name for name in files if not _hidden(name) and name.lower() != "thumbs.db")
+        inner = [here / name for name in folders if not _hidden(name)]
+        yield from (path for path in inner if is_zarr(path))
+        folders[:] = [path.name for path in inner if not is_zarr(path)]
+
+
+def top_of(folder: Path) -> Path:
+    """The folder itself, or, where all it holds is one folder (as in many a zip), the first that holds more."""
+    while not is_zarr(folder):
+        inside = [path for path in folder.iterdir() if not _hidden(path.name)]
+        if len(inside) != 1 or not inside[0].is_dir() or is_zarr(inside[0]):
+            break
+        folder = inside[0]
+    return folder
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def list_fields(
@@ -159,3 +192,59 @@ def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[Fie
     if not kept.any():
         raise SpecError(where=listed.where, field="where", rule="one that some fields match", value=dict(where))
     return [row for row, keep in zip(listed.fields, kept, strict=True) if keep]
+
+
+def read_whole_fields(path: Path, fit: Fit, label: str | None, report: Report | None) -> Outcome:
+    """Every field of a folder or a zip as one image, with its plate, well and site.
+
+    Raises:
+        DataError: not one field can be read.
+    """
+    listed = list_fields(path)
+    side = fit.size or _common_side(listed, told(report))
+    rows: list[dict[str, Any]] = []
+    notes = [*listed.notes, *([f"fitted to {side} px ({fit.way})"] if side else [])]
+    return Outcome(
+        pixels=_stream(listed, side, fit.way, rows, told(report)),
+        table=lambda: pd.DataFrame(rows),
+        label=label,
+        channels=listed.as_channels(windows=True),
+        source=path.name,
+        skipped=listed.skipped,
+        notes=notes,
+    )
+
+
+def _common_side(listed: FieldList, report: Report) -> int | None:
+    """None where all fields are of one size, else the usual side."""
+    sizes = Counter[tuple[int, ...]]()
+    for done, row in enumerate(listed.fields):
+        report(done, len(listed.fields), "looking at fields")
+        try:
+            sizes[read_field(row).shape[1:]] += 1
+        except UnreadableField:
+            continue  # it is skipped with its reason when it is read
+    return DEFAULT_SIZE if len(sizes) > 1 else None
+
+
+def _stream(
+    listed: FieldList, side: int | None, way: str, rows: list[dict[str, Any]], report: Report
+) -> Iterator[Array]:
+    kind = ""
+    for done, row in enumerate(listed.fields):
+        report(done, len(listed.fields), "reading fields")
+        try:
+            image = read_field(row)
+        except UnreadableField as error:
+            listed.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
+            continue
+        kind = kind or image.dtype.name
+        if image.dtype.name != kind:
+            reason = f"it is {image.dtype} where the first field is {kind}"
+            listed.skipped.append({"file": listed.source(row), "reason": reason})
+            continue
+        rows.append({"source": listed.source(row), **{str(k): v for k, v in row.columns.items()}})
+        yield (fitted(image, side, way) if side else image)[None]
+    if not rows:
+        shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
+        raise DataError(f"{listed.where}: not one field in it can be read ({shown}).")

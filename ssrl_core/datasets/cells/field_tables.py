@@ -17,12 +17,12 @@ import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
-from ssrl_core.datasets.cells.known_columns import renamed
+from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.imageset import Channel
-from ssrl_core.datasets.readers import images
+from ssrl_core.datasets.reading import image
 from ssrl_core.errors import DataError, SpecError
 
-_SUFFIXES = (*images.SUFFIXES, ".flex", ".c01", ".zarr")
+_SUFFIXES = (*image.SUFFIXES, ".flex", ".c01", ".zarr")
 _NAMED = re.compile(r"^(?:image_)?filename_(.+)$", re.IGNORECASE)
 _URLS = re.compile(r"^(?:image_)?url_(.+)$", re.IGNORECASE)
 
@@ -45,7 +45,7 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
         raise DataError(
             where=str(path),
             field="at least one column",
-            rule=f"of names of image files ({', '.join(images.SUFFIXES)}), or FileName_X with PathName_X",
+            rule=f"of names of image files ({', '.join(image.SUFFIXES)}), or FileName_X with PathName_X",
             value=[str(c) for c in table.columns],
             remedy="Add a column for each channel with file names relative to the table's folder.",
         )

@@ -8,9 +8,8 @@ import numpy as np
 
 from ssrl_core.datasets.cells.detectors import found_by
 from ssrl_core.datasets.cells.foreground import binned, foreground, raised
-from ssrl_core.datasets.cells.outlines import TRUNCATE, outlined_anew, tidied
 from ssrl_core.datasets.cells.settings import NucleusSettings
-from ssrl_core.datasets.cells.splitting import depths, pieces_of, split
+from ssrl_core.datasets.cells.splitting import TRUNCATE, depths, outlined_anew, pieces_of, split, tidied
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

@@ -18,12 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.datasets.cells.field_pixels import field_pixels
-from ssrl_core.datasets.cells.lengths import in_um
-from ssrl_core.datasets.readers.channel_facts import Said, of_omero
-from ssrl_core.datasets.readers.limits import leads_out
-from ssrl_core.datasets.readers.tiff import MAX_VALUES
-from ssrl_core.datasets.readers.trees import ZARR_HEADS
+from ssrl_core.datasets.reading.archives import leads_out
+from ssrl_core.datasets.reading.ome import Said, in_um, of_omero
+from ssrl_core.datasets.reading.source import ZARR_HEADS
+from ssrl_core.datasets.reading.tiff import MAX_VALUES, field_pixels
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

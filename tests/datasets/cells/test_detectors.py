@@ -11,10 +11,10 @@ import pytest
 from scipy.ndimage import label
 
 from ssrl_core.datasets import cells, store
-from ssrl_core.datasets.cells import cellpose_nuclei, stardist_nuclei
+from ssrl_core.datasets.cells import detectors
 from ssrl_core.datasets.cells.detectors import require
-from ssrl_core.datasets.simulation.camera import Camera
-from ssrl_core.datasets.simulation.fields import FieldSettings, write_fields
+from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
 from ssrl_core.errors import DataError, SpecError
 
 
@@ -26,11 +26,11 @@ def by_level(image, level):
 
 @pytest.fixture(autouse=True)
 def _no_model_is_kept():
-    cellpose_nuclei._model.cache_clear()
-    stardist_nuclei._model.cache_clear()
+    detectors._cellpose.cache_clear()
+    detectors._stardist.cache_clear()
     yield
-    cellpose_nuclei._model.cache_clear()
-    stardist_nuclei._model.cache_clear()
+    detectors._cellpose.cache_clear()
+    detectors._stardist.cache_clear()
 
 
 def stand_in(monkeypatch, name, inner, **things):

@@ -12,8 +12,8 @@ import tifffile
 from ssrl_core import stores
 from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells import cutters
-from ssrl_core.datasets.simulation.camera import Camera
-from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError, Stopped
 from tests.kit import shared
 

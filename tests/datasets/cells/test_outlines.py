@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 
-from ssrl_core.datasets.cells import outlines, splitting
+from ssrl_core.datasets.cells import splitting
+from ssrl_core.datasets.cells.cutting import shapes
 from ssrl_core.datasets.cells.foreground import _tile_percentiles, binned
 from ssrl_core.datasets.cells.illumination import Lighting, corrected
-from ssrl_core.datasets.cells.quality import shapes
 from tests.datasets.cells import slow_outlines
 
 
@@ -18,7 +18,7 @@ def test_crumbs_and_holes_are_those_of_the_definition(seed, kinds, share):
     """Random confetti: many pieces, holes in holes, holes between two regions, regions at the edge."""
     rng = np.random.default_rng(seed)
     regions = np.where(rng.random((24, 31)) < share, rng.integers(1, kinds + 1, (24, 31)), 0).astype(np.int32)
-    assert np.array_equal(outlines.tidied(regions), slow_outlines.tidied(regions))
+    assert np.array_equal(splitting.tidied(regions), slow_outlines.tidied(regions))
 
 
 def test_a_ring_is_filled_and_a_ring_around_another_nucleus_is_not():
@@ -26,7 +26,7 @@ def test_a_ring_is_filled_and_a_ring_around_another_nucleus_is_not():
     regions[2:9, 2:9], regions[4:7, 4:7] = 1, 0
     regions[2:13, 12:23], regions[4:11, 14:21] = 2, 0
     regions[6:9, 16:19] = 3
-    found = outlines.tidied(regions)
+    found = splitting.tidied(regions)
     assert found[5, 5] == found[2, 2]
     assert found[4, 14] == 0, "this gap lies between two nuclei"
     assert np.array_equal(found, slow_outlines.tidied(regions))
@@ -40,7 +40,7 @@ def test_outlines_found_in_parts_are_those_of_the_whole_image(seed, times, sd_px
     rough = rng.integers(0, 4, small).astype(np.int32) * (rng.random(small) < 0.6)
     dna = rng.integers(0, 60_000, shape).astype(np.uint16)
     level = rng.uniform(20_000, 40_000, 4).astype(np.float32)
-    fast = outlines.outlined_anew(rough.astype(np.int32), times, dna, level, sd_px)
+    fast = splitting.outlined_anew(rough.astype(np.int32), times, dna, level, sd_px)
     assert np.array_equal(fast, slow_outlines.outlined_anew(rough, times, dna, level, sd_px))
 
 

@@ -15,9 +15,9 @@ from ssrl_core import stores
 from ssrl_core.datasets import cells
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
-from ssrl_core.datasets.readers import unpacking
-from ssrl_core.datasets.simulation.camera import Camera
-from ssrl_core.datasets.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.reading import archives
 from ssrl_core.errors import DataError, SpecError, Stopped
 from tests.datasets.cells.test_ome_zarr import set_attributes, write_image
 from tests.datasets.files import zipped
@@ -80,7 +80,7 @@ def test_an_import_from_a_zip_goes_on_after_a_stop(tmp_path, monkeypatch):
     with pytest.raises(Stopped):
         cells.import_fields(archive, "cells", settings=settings, stop=stop)
     assert len(_left()) == 2
-    monkeypatch.setattr(unpacking, "unpack", lambda *_: pytest.fail("it is unpacked already"))
+    monkeypatch.setattr(archives, "unpack", lambda *_: pytest.fail("it is unpacked already"))
     assert cells.import_fields(archive, "cells", settings=settings).count > 0
     assert _left() == []
 
@@ -212,7 +212,7 @@ def test_a_zip_whose_names_this_disk_does_not_take_is_named(tmp_path, names):
 
 def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
-    begun, real, calls = threading.Event(), unpacking.unpack, []
+    begun, real, calls = threading.Event(), archives.unpack, []
 
     def slowly(source, folder, report):
         calls.append(folder)
@@ -220,7 +220,7 @@ def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
         time.sleep(0.3)
         real(source, folder, report)
 
-    monkeypatch.setattr(unpacking, "unpack", slowly)
+    monkeypatch.setattr(archives, "unpack", slowly)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(list_fields, archive)
         begun.wait(10)
@@ -232,10 +232,10 @@ def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
 
 def test_a_zip_that_two_imports_read_goes_with_the_last(tmp_path):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
-    folder = unpacking.laid_open(archive, "slow")
+    folder = archives.laid_open(archive, "slow")
     cells.import_fields(archive, "quick", settings=cells.CellSettings(size=40))
     assert read_field(list_fields(archive).fields[0]).any()
-    unpacking.forget(archive, "slow")
+    archives.forget(archive, "slow")
     assert not folder.exists()
 
 
@@ -255,7 +255,7 @@ def test_what_a_killed_server_left_of_an_upload_goes_after_a_week():
     new.mkdir()
     week_ago = time.time() - 8 * 24 * 3600
     os.utime(old, (week_ago, week_ago))
-    unpacking.sweep()
+    archives.sweep()
     assert (old.exists(), new.exists()) == (False, True)
 
 
@@ -265,7 +265,7 @@ def test_unpacking_says_how_far_it_is(tmp_path):
         for number in range(3):
             packed.writestr(f"{number}.bin", bytes(2 << 20))
     told = []
-    unpacking.unpack(archive, tmp_path / "out", lambda done, total, what: told.append((done, total, what)))
+    archives.unpack(archive, tmp_path / "out", lambda done, total, what: told.append((done, total, what)))
     assert told == [
         (0, 6, "Unpacking many.zip, MB"),
         (2, 6, "Unpacking many.zip, MB"),

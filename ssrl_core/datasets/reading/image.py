@@ -1,0 +1,153 @@
+"""One image file (PNG, JPEG, TIFF, BMP, WebP; 8 or 16 bit) as an array.
+
+Alpha is laid over black, palettes become colours, and a photograph is turned as its camera says.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from ssrl_core.datasets.reading import png16, tiff
+from ssrl_core.datasets.reading.ome import Said
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+MAX_PIXELS = 100_000_000
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the head of an image file says; `said` of its channels, () where nothing."""
+
+    pages: int
+    channels: int
+    height: int
+    width: int
+    sixteen: bool
+    said: Said = ()
+
+
+def is_image(name: str) -> bool:
+    """Whether the file's name says that it is an image of a kind that is read."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def facts(file: BinaryIO) -> Facts:
+    """Size, channels and depth, from the head of the file where that is possible.
+
+    Raises:
+        DataError: it is no image, or a huge one; the message is the reason, without the file's name.
+    """
+    with _explained():
+        if tiff.is_tiff(_head(file)):
+            shape, dtype, said = tiff.shape_of(file)
+            return Facts(*shape, sixteen=dtype not in (np.uint8, np.bool_), said=said)
+        if png16.is_sixteen_bit_colour(_head(file)):
+            width, height, grey = png16.head(_head(file))
+            _check_size(width, height)
+            return Facts(1, 1 if grey else 3, height, width, True)
+        with _opened(file) as image:
+            width, height = image.size
+            if image.getexif().get(0x0112) in _TURNED:
+                width, height = height, width
+            return Facts(1, _channels(image), height, width, image.mode.startswith(("I", "F")))
+
+
+def decode(file: BinaryIO) -> Array:
+    """The pixels.
+
+    Returns:
+        (pages, C, H, W) uint8 or uint16.
+
+    Raises:
+        DataError: it cannot be read; the message is the reason, without the file's name.
+    """
+    with _explained():
+        head = _head(file)
+        if tiff.is_tiff(head):
+            return tiff.decode(file)
+        if png16.is_sixteen_bit_colour(head):
+            width, height, _ = png16.head(head)
+            _check_size(width, height)
+            return png16.decode(file)[None]
+        with _opened(file) as image:
+            return _pixels(ImageOps.exif_transpose(image))[None]
+
+
+def _pixels(image: Image.Image) -> Array:
+    """(C, H, W) uint8 or uint16 of an opened image."""
+    if image.mode.startswith(("I", "F")):
+        return tiff.as_pixels(np.asarray(image))[None]
+    grey = _channels(image) == 1
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        over = image.convert("RGBA")
+        flat = Image.new("RGBA", over.size, (0, 0, 0, 255))
+        flat.alpha_composite(over)
+        image = flat.convert("RGB")
+    array = np.asarray(image.convert("L" if grey and image.mode != "P" else "RGB"))
+    if array.ndim == 2:
+        return array[None]
+    return array[None, :, :, 0] if grey else np.moveaxis(array, -1, 0)
+
+
+def _channels(image: Image.Image) -> int:
+    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):
+        return 1
+    if image.mode in ("P", "PA"):
+        palette = np.array(image.getpalette("RGB") or [0, 0, 0]).reshape(-1, 3)
+        return 1 if np.all(palette == palette[:, :1]) else 3
+    return 3
+
+
+def _head(file: BinaryIO) -> bytes:
+    file.seek(0)
+    head = file.read(64)
+    file.seek(0)
+    if not head:
+        raise DataError("the file is empty")
+    return head
+
+
+def _opened(file: BinaryIO) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sizes are checked here; Pillow would warn and go on
+        image = Image.open(file, formats=_FORMATS)
+    _check_size(*image.size)
+    return image
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{width}×{height} pixels are too many for one image; cut it into pieces of at most 100 megapixels"
+        )
+
+
+class _explained:
+    """Turns what the decoders raise into a reason that a person understands."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is None or isinstance(error, DataError):
+            return
+        if isinstance(error, UnidentifiedImageError):
+            raise DataError("its content is not an image (PNG, JPEG, TIFF, BMP or WebP)") from error
+        if isinstance(error, MemoryError | RecursionError):
+            return
+        if isinstance(error, Exception):  # decoders raise almost anything on damaged files
+            raise DataError(f"the image is damaged ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:160]
