@@ -11,7 +11,7 @@ from pages.ui.kit import session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
-from ssrl_core.analysis.layouts import METHODS as LAYOUTS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import preset_names, saved_names
 from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
@@ -288,7 +288,7 @@ def _evaluation(draft: train_draft.Draft) -> None:
         _several("evaluate.clusters", "Numbers of clusters", counts, key)
     with third:
         key = session.show("train-evaluate.layouts", list(asked["layouts"]))
-        _several("evaluate.layouts", "Maps", list(LAYOUTS), key, LAYOUTS.__getitem__)
+        _several("evaluate.layouts", "Maps", list(LAYOUTS), key, lambda name: LAYOUTS[name].title)
     with fourth:
         widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
     first, second, *_ = st.columns(4)
