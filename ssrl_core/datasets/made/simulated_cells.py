@@ -95,7 +95,7 @@ def make_simulated(
         pixel_size_um=camera.pixel_um,
         source=source or f"simulated cells, seed {seed}",
         licence="Apache-2.0",
-        citation="Drawn by Viewloom (ssrl_core/datasets/simulation)",
+        citation="Drawn by Viewloom (ssrl_core/datasets/made/simulation)",
     )
 
 
