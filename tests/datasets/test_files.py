@@ -11,7 +11,7 @@ from PIL import Image
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.reading import fitting, image, png16
+from ssrl_core.datasets.reading import fitting, image
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -143,7 +143,7 @@ def test_damaged_sixteen_bit_colour_png_is_named_so():
     for broken in (data[:60], data[:45] + b"xxxx" + data[49:], data[:28] + b"\1" + data[29:]):
         with pytest.raises(DataError, match=r"damaged|interlaced"):
             image.decode(io.BytesIO(broken))
-    assert png16.is_sixteen_bit_colour(data[:64])
+    assert image.is_deep_png(data[:64])
 
 
 def test_tiff_channels_and_pages(tmp_path):

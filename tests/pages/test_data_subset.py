@@ -109,7 +109,9 @@ def test_confounded_classes_and_missing_controls_are_said():
     table = make_screen("other").table
     table = table[(table["compound"] != "DMSO")].reset_index(drop=True)
     create("bare", np.zeros((len(table), 1, 8, 8), np.uint8), table.drop(columns=["split", "order"]), label="compound")
-    test = AppTest.from_string("from pages.ui.data import subset as data_subset\ndata_subset.form('bare')", default_timeout=60)
+    test = AppTest.from_string(
+        "from pages.ui.data import subset as data_subset\ndata_subset.form('bare')", default_timeout=60
+    )
     test.session_state["part-compounds"] = ["active"]
     test.run()
     assert "no untreated cells on the plates" in test.warning[0].value

@@ -28,7 +28,7 @@ def find_table(tree: Tree) -> str | None:
     if len(tables) != 1 or top > 1:
         return None
     try:
-        table = _read(tree, tables[0])
+        table = read(tree, tables[0])
     except DataError:
         return None  # then it is one of the files that are skipped
     known = set(tree.files)
@@ -45,7 +45,7 @@ def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Repor
     Raises:
         DataError: a table that cannot be read, that names no image files, or none that is there.
     """
-    table = _read(tree, path)
+    table = read(tree, path)
     column, others = _file_column(table)
     if column is None:
         raise DataError(
@@ -70,7 +70,7 @@ def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Repor
 
 def columns_of(tree: Tree, path: str) -> list[str]:
     """The columns of a table that may be a label: all but the one of file names."""
-    table = _read(tree, path)
+    table = read(tree, path)
     column, _ = _file_column(table)
     return [str(name) for name in table.columns if name != column]
 
@@ -90,8 +90,12 @@ def _entries(table: pd.DataFrame, column: str, folder: str) -> tuple[list[Entry]
     return entries, skipped
 
 
-def _read(tree: Tree, path: str) -> pd.DataFrame:
-    where = f"{tree.where}/{path}"
+def read(tree: Tree, path: str) -> pd.DataFrame:
+    """A table of a tree; the ending of its name says which kind.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with tree.open(path) as file:
             data = file.read()
@@ -100,6 +104,7 @@ def _read(tree: Tree, path: str) -> pd.DataFrame:
         text = _text(data)
         return pd.read_csv(io.StringIO(text), sep=_separator(text, path))
     except (OSError, ValueError, pd.errors.ParserError) as error:
+        where = f"{tree.where}/{path}"
         raise DataError(f"{where}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error
 
 
