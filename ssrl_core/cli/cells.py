@@ -9,6 +9,7 @@ from ssrl_core.cli.name_lists import names_in
 from ssrl_core.cli.output import leaf
 from ssrl_core.cli.pairs import several
 from ssrl_core.cli.steps import Steps
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.errors import SpecError
 
 
@@ -120,15 +121,17 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
     imageset = cells.import_fields(
         args.fields,
         args.name,
-        nuclei=args.nuclei,
-        channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
-        settings=settings,
-        where=several(args.where, where="data cells"),
-        label=args.label,
-        group=args.group,
-        seed=args.seed,
-        title=args.title,
-        max_value=args.max_value,
+        CellOptions(
+            nuclei=args.nuclei,
+            channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
+            settings=settings,
+            where=several(args.where, where="data cells"),
+            label=args.label,
+            group=args.group,
+            seed=args.seed,
+            title=args.title,
+            max_value=args.max_value,
+        ),
         workers=args.workers,
         report=Steps(),
     )

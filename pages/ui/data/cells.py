@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ssrl_core.datasets.cells.settings import CellOptions
 import shutil
 import tempfile
 import weakref
@@ -278,7 +279,7 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, settings=settings, report=told_on(bar), **chosen)
+        import_fields(source, name, CellOptions(settings=settings, **chosen), report=told_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)

@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
-from ssrl_core.datasets.reading.source import FolderTree
+from ssrl_core.datasets.reading.source import FolderTree, why
 from ssrl_core.datasets.reading.table import read
 from ssrl_core.errors import DataError, SpecError
 

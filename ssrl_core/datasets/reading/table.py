@@ -8,12 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image
-from ssrl_core.datasets.reading.fitting import Fit
-from ssrl_core.datasets.reading.folders import Entry, read_entries
-from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.folders import Entry, ImageFiles
 from ssrl_core.datasets.reading.source import Tree
+from ssrl_core.datasets.reading.understanding import Layout, Understanding, columns_of
 from ssrl_core.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -39,7 +37,7 @@ def find_table(tree: Tree) -> str | None:
     return tables[0]
 
 
-def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Report | None) -> Outcome:
+def list_table(tree: Tree, path: str) -> ImageFiles:
     """The images that a table names, in its order.
 
     Raises:
@@ -58,21 +56,16 @@ def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Repor
     entries, skipped = _entries(table, column, posixpath.dirname(path))
     if not entries and not skipped:
         raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
-    chosen = label or next((name for name in ("label", "class") if name in table.columns), None)
-    outcome = read_entries(tree, entries, fit, chosen, skipped, report)
-    outcome.source = posixpath.basename(path)
+    understood = Understanding(posixpath.basename(path), Layout("table", path, column), skipped=skipped)
+    understood.columns = columns_of(table, without=(column,))
+    understood.label = next((name for name in ("label", "class") if name in table.columns), None)
+    if understood.label:
+        understood.guess("label", f"column {understood.label!r}", "its name")
     if others:
-        outcome.notes.append(
+        understood.notes.append(
             f"images were taken from column {column!r}; {', '.join(map(repr, others))} also name files"
         )
-    return outcome
-
-
-def columns_of(tree: Tree, path: str) -> list[str]:
-    """The columns of a table that may be a label: all but the one of file names."""
-    table = read(tree, path)
-    column, _ = _file_column(table)
-    return [str(name) for name in table.columns if name != column]
+    return ImageFiles(tree, entries, understood)
 
 
 def _entries(table: pd.DataFrame, column: str, folder: str) -> tuple[list[Entry], list[dict[str, str]]]:
