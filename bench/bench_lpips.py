@@ -16,8 +16,9 @@ from bench.room import images
 from bench.room.items import Item, Options, installed, item
 from bench.room.timing import side_by_side
 from ssrl_core import stores
-from ssrl_core.compositions import lpips_network, perceptual
+from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.compositions.views import make_views
 from ssrl_core.specs.composition import load
 
@@ -33,7 +34,7 @@ def package(net: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    for i, stage in enumerate(lpips_network.network(net, torch.device("cpu")).stages, 1):
+    for i, stage in enumerate(perceptual.network(net, torch.device("cpu")).stages, 1):
         getattr(model.net, f"slice{i}").load_state_dict(stage.state_dict())
     return model
 
@@ -51,7 +52,7 @@ def _views(pictures: images.Pictures) -> torch.Tensor:
 def theirs(model: Any, views: torch.Tensor) -> Callable[[], int]:
     """All pairs of all images, the images of a pair of views as one batch."""
     pairs = list(itertools.combinations(range(len(views)), 2))
-    large = torch.stack([lpips_network.prepared(view) for view in views])
+    large = torch.stack([perceptual.prepared(view) for view in views])
 
     @torch.inference_mode()
     def work() -> int:
@@ -94,7 +95,7 @@ def _lay_weights() -> None:
     """The features from `SSRL_SHARED`, where the store has none."""
     for net in ("alex", "vgg"):
         if perceptual.missing(net):
-            name = lpips_network.FILES[net][0]
+            name = NETWORKS[net].files[0]
             file = images.shared(f"data/weights/{name}")
             if file is not None:
                 shutil.copy(file, Path(stores.weights_root()) / name)

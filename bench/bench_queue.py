@@ -21,8 +21,9 @@ from bench.room.items import Item, Options, item
 from bench.room.own_stores import TINY, own_stores
 from ssrl_core import stores
 from ssrl_core.runs.queue import ordering, registry, submitting, sweeps, tables
+from ssrl_core.runs.queue.processes import cores
 from ssrl_core.runs.worker.coordinator import Coordinator
-from ssrl_core.runs.worker.engines.local import LocalEngine, cores
+from ssrl_core.runs.worker.engines.local import LocalEngine
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 

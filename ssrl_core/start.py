@@ -88,11 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if not args.no_worker:
-        from ssrl_core.runs.worker import coordinator
+        from ssrl_core.runs.queue import processes
 
-        coordinator.start_detached()
-    warming = [sys.executable, "-m", "ssrl_core.compositions.warming"]  # so that the first views do not wait for it
-    subprocess.Popen(warming, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        processes.start_detached()
+    precompile = [
+        sys.executable,
+        "-m",
+        "ssrl_core.compositions.precompile",
+    ]  # so that the first views do not wait for it
+    subprocess.Popen(
+        precompile, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
     command += ["--server.headless", "true" if args.no_browser else "false"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page

@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.name_lists import names_in
-from ssrl_core.cli.output import leaf
-from ssrl_core.cli.pairs import several
-from ssrl_core.cli.steps import Steps
-from ssrl_core.datasets.cells.settings import CellOptions
+from ssrl_core.cli.output import ProgressLines, leaf
+from ssrl_core.cli.pairs import names_in, several
 from ssrl_core.errors import SpecError
 
 
@@ -121,7 +118,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
     imageset = cells.import_fields(
         args.fields,
         args.name,
-        CellOptions(
+        cells.CellOptions(
             nuclei=args.nuclei,
             channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
             settings=settings,
@@ -133,7 +130,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
             max_value=args.max_value,
         ),
         workers=args.workers,
-        report=Steps(),
+        report=ProgressLines(),
     )
     report = cells.report_of(imageset.folder)
     return {**store.describe(args.name), **{key: report[key] for key in ("fields", "dropped", "nuclei", "notes")}}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.name_lists import names_in
 from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.pairs import names_in
 from ssrl_core.errors import SpecError
 
 _WHERE = "data channels"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, table
@@ -10,7 +12,38 @@ from ssrl_core.cli.output import leaf, table
 if TYPE_CHECKING:
     import numpy as np
 
+    from ssrl_core.analysis.apart import Effect
+    from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.runs.folder.run_folder import RunFolder
+
+
+_MOST = 12
+
+
+def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
+    """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
+    from ssrl_core.analysis.apart_table import set_apart
+    from ssrl_core.analysis.apart_words import sentence
+    from ssrl_core.datasets.columns import informative_columns
+    from ssrl_core.runs.evaluation.descriptors import known
+
+    table = known(imageset, image_ids)
+    found = set_apart(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
+    told = [
+        {
+            "words": sentence(effects, units=found.units.name),
+            "effects": [_plain(e) for e in sorted(effects, key=lambda e: -abs(e.effect))[:_MOST]],
+        }
+        for effects in found.effects
+    ]
+    return {"apart": told, "apart_rests_on": found.rests_on}
+
+
+def _plain(effect: Effect) -> dict[str, Any]:
+    """An effect as JSON: what is not known is null."""
+    row = {**asdict(effect), "clear": effect.clear}
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def register(commands: Any) -> None:
@@ -48,12 +81,10 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
-    from ssrl_core.cli.cluster_apart import set_apart_of
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.clustering import file_of, own_clusters, way_of
-    from ssrl_core.runs.folder.images import imageset_of
-    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
     if args.over is not None:
         return _over(args)
@@ -101,8 +132,8 @@ def _named(
         SpecError: not C=NAME, or no such cluster.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.folder import marks
-    from ssrl_core.runs.folder.naming import Clusters, marks_of
+    from ssrl_core.runs.folder import annotations as marks
+    from ssrl_core.runs.folder.annotations import Clusters, marks_of
 
     for text in said:
         number, _, name = text.partition("=")
@@ -118,7 +149,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation import over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):

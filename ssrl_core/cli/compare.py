@@ -41,9 +41,9 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.comparison import compare
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs.evaluation.siblings import common
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.queue.over_seeds import common
 
     with Reporter() as report:
         first = RunFolder(find(args.first))
@@ -64,8 +64,9 @@ def _over_seeds(first: RunFolder, second: str, args: argparse.Namespace, report:
         SpecError: the seed of k-means is another, which the pairs are not kept for.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.evaluation import baseline, over_seeds
+    from ssrl_core.runs.evaluation import baseline
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import over_seeds
 
     if args.seed:
         remedy = "Leave --seed out, or --over-seeds."

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli import compose_files, compose_lpips
+from ssrl_core import stores
+from ssrl_core.cli import lpips
 from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.errors import SpecError
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ssrl_core.compositions.draws import Draws
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.specs.composition import Composition
+
 
 _VIEWS = 8
 
@@ -32,8 +35,8 @@ def register(commands: Any) -> None:
     keep = leaf(compose, "save", run=_save, show=lambda data: data["path"], help="keep a composition under a name")
     keep.add_argument("composition", metavar="C", help="a file, a preset or a saved name")
     keep.add_argument("--name", help="its name in the store (default: the name it has)")
-    compose_files.register(compose)
-    compose_lpips.register(compose)
+    _register_files(compose)
+    lpips.register_compose(compose)
 
 
 def _register_preview(compose: Any) -> None:
@@ -47,7 +50,9 @@ def _register_preview(compose: Any) -> None:
     preview.add_argument("--views", type=int, metavar="V", help=f"views of each image (default: {_VIEWS})")
     preview.add_argument("--seed", type=int, default=5, help="decides the images and the draws (default: 5)")
     preview.add_argument("--lpips", action="store_true", help="measure LPIPS between the views that are shown")
-    preview.add_argument("--net", default="alex", help="the network behind LPIPS: alex or vgg (default: alex)")
+    preview.add_argument(
+        "--net", default="alex", help=f"the network behind LPIPS: {' or '.join(NETWORKS)} (default: alex)"
+    )
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -228,3 +233,57 @@ def _lpips(
         say(why)
         return None, why
     return perceptual.measure(imageset, composition, ids, seed=args.seed, net=args.net).as_dict(), None
+
+
+def _register_files(actions: Any) -> None:
+    out = leaf(actions, "export", run=_export, show=_show_export, help="write a composition in another format")
+    out.add_argument("composition", metavar="C", help="a preset, a saved name or a file")
+    out.add_argument("--to", required=True, metavar="F", help="torchvision, solo-learn, viewloom or json")
+    out.add_argument("--out", metavar="FILE", help="where to (default: printed)")
+    out.add_argument("--size", type=int, metavar="PX", help="side of views that have no size of their own")
+    read = leaf(actions, "import", run=_import, show=_show_import, help="keep a composition from a file")
+    read.add_argument("file", metavar="FILE", help="a file of Viewloom or solo-learn's augmentations")
+    read.add_argument("--name", help="its name in the store (default: its own, or the file's)")
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.specs.composition import load
+    from ssrl_core.specs.exchange import export
+
+    if args.size is not None and not 1 <= args.size <= 4096:
+        raise SpecError(where="compose export", field="--size", rule="in 1..4096", value=args.size, remedy="Change it.")
+    text = export(load(args.composition), args.to, side=args.size)
+    if args.out:
+        stores.replace(Path(args.out), text)
+    return {"format": args.to, "out": args.out, "text": text}
+
+
+def _show_export(data: dict[str, Any]) -> str:
+    return f"written to {data['out']}" if data["out"] else data["text"].rstrip("\n")
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.specs.composition import save
+    from ssrl_core.specs.exchange import read
+
+    path = Path(args.file)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SpecError(
+            where="compose import", field="file", rule="a file that can be read", value=args.file, remedy="Correct it."
+        ) from error
+    found = read(content, path.name, stores.as_slug(path.stem))
+    composition = found.composition.renamed(args.name) if args.name else found.composition
+    return {
+        "name": composition.name,
+        "path": str(save(composition)),
+        "format": found.format,
+        "sentence": composition.sentence(),
+        "composition": composition.to_mapping(),
+        "notes": found.notes,
+    }
+
+
+def _show_import(data: dict[str, Any]) -> str:
+    return "\n".join([f"{data['name']}: {data['sentence']}", *data["notes"], data["path"]])

@@ -7,9 +7,8 @@ from typing import Any
 
 from ssrl_core.cli.cells import register_cells
 from ssrl_core.cli.channels import register_channels
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import ProgressLines, leaf, say, table
 from ssrl_core.cli.simulate import register_simulate
-from ssrl_core.cli.steps import Steps
 from ssrl_core.cli.subset import register_subset
 from ssrl_core.datasets.importing import ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
@@ -101,7 +100,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
 def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
 
-    return store.describe(args.name, report=Steps())
+    return store.describe(args.name, report=ProgressLines())
 
 
 def _delete(args: argparse.Namespace) -> dict[str, Any]:

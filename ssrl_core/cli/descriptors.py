@@ -26,7 +26,7 @@ def register(commands: Any) -> None:
 def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.runs.evaluation import descriptors
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     with Reporter() as report:
         imageset = store.load(args.name)

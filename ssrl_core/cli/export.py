@@ -29,7 +29,7 @@ def register(commands: Any) -> None:
 def _export(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.exports import export
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     with Reporter():
         return export(find(args.run_id), args.to, args.out)

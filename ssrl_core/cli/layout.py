@@ -11,7 +11,7 @@ from ssrl_core.cli.output import leaf, say
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
 
 def register(commands: Any) -> None:
@@ -34,7 +34,7 @@ def register(commands: Any) -> None:
 def _layout(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     with Reporter() as report:
         run = RunFolder(find(args.run_id))
@@ -74,7 +74,7 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     from ssrl_core.analysis.layouts import layout
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.folder.arrays import layout_file, save_array, spread
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     if run.is_demo:
         raise SpecError(
@@ -110,7 +110,7 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
     from ssrl_core.errors import SpecError
     from ssrl_core.figures.colours import palette
     from ssrl_core.figures.map_file import map_file
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     if not out.parent.is_dir():
         raise SpecError(where="layout", field="--out", rule="in a folder that exists", value=str(out))

@@ -84,3 +84,17 @@ def _cell(value: Any) -> str:
 
 def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+class ProgressLines:
+    """Says every tenth of the way, and every word that has no way."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """A `Report`: what is done of how much."""
+        tenth = 10 * done // total if total else 0
+        if (what, tenth) != self._last:
+            self._last = (what, tenth)
+            say(f"{what}: {done:,} of {total:,}" if total else what)

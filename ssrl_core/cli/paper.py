@@ -55,7 +55,7 @@ def _show_list(rows: list[dict[str, Any]]) -> str:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.paper import running
-    from ssrl_core.runs.jobs.jobs import Reporter
+    from ssrl_core.runs.jobs import Reporter
 
     if args.measures_only:
         with Reporter() as share:

@@ -141,12 +141,11 @@ def _pause(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _go(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.queue import ordering, registry
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import ordering, processes, registry
 
     ordering.unpause()
     if not args.no_start and registry.counts().get("queued"):
-        coordinator.start_detached()
+        processes.start_detached()
     return {"paused": False}
 
 

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf
-from ssrl_core.cli.steps import Steps
+from ssrl_core.cli.output import ProgressLines, leaf
 from ssrl_core.errors import SpecError
 
 
@@ -56,7 +55,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
         bits=args.bits,
         only=args.only,
         title=args.name,
-        report=Steps(),
+        report=ProgressLines(),
     )
     return store.describe(args.name)
 

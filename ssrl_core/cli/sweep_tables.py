@@ -50,15 +50,15 @@ def _show_track(data: dict[str, Any]) -> str:
 
 
 def _table(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.queue import summaries, tables
+    from ssrl_core.runs.queue import tables
 
     found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
     asked = [pair(text, where="runs table", remedy="Write seed=5.") for text in args.where]
-    found = summaries.chosen(found, dict(asked))
+    found = tables.chosen(found, dict(asked))
     if args.mean and not args.classes:
-        found = summaries.mean_over_seeds(found, args.by)
+        found = tables.mean_over_seeds(found, args.by)
     if args.out is not None:
-        summaries.save(found, args.out)
+        tables.save(found, args.out)
         return {"sweep": args.sweep, "rows": len(found), "out": str(args.out)}
     return {"sweep": args.sweep, "rows": _plain(found)}
 
@@ -79,9 +79,9 @@ def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
     from ssrl_core.cli.runs import find
-    from ssrl_core.runs.queue import summaries
+    from ssrl_core.runs.queue import tables
 
-    return summaries.differences([find(run_id) for run_id in args.run_ids])
+    return tables.differences([find(run_id) for run_id in args.run_ids])
 
 
 def _show_table(data: dict[str, Any]) -> str:

@@ -51,9 +51,9 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 def say_if_nobody_works() -> None:
     """Waiting without a worker could be for ever; say so."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
-    if not coordinator.is_alive():
+    if not processes.is_alive():
         say("No worker is alive: start one with `python -m ssrl_core worker`.")
 
 

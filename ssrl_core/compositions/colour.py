@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
 
 if TYPE_CHECKING:
     from torch import Tensor, dtype

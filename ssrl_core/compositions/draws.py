@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.compositions import laws, transforms
-from ssrl_core.compositions.laws import Array
-from ssrl_core.compositions.philox import WORD
+from ssrl_core.compositions import Array, random_numbers, transforms
+from ssrl_core.compositions.random_numbers import WORD
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, ViewGroup
 
@@ -137,7 +136,7 @@ def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, ter
 
 
 def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:
-    from ssrl_core.compositions.kernels.words import words as fill
+    from ssrl_core.compositions.kernels.noise import words as fill
 
     def words(step: int, first: int, count: int) -> Array:
         """(count, V, B, 4) words of `count` blocks from parameter `first` on."""
@@ -154,7 +153,7 @@ def _draw_group(group: ViewGroup, words: Words, name: str) -> tuple[StepDraws, .
 
 
 def _draw_step(step: Step, place: int, words: Words, name: str, allowed: Array | None = None) -> StepDraws:
-    applied = (laws.unit(words(place, 0, 1)[0, ..., 0]) < step.p) & step.enabled
+    applied = (random_numbers.unit(words(place, 0, 1)[0, ..., 0]) < step.p) & step.enabled
     if allowed is not None:
         applied &= allowed
     if step.transform == "choice":
@@ -168,7 +167,7 @@ def _draw_choice(step: Step, place: int, words: Words, name: str, applied: Array
     _check_width("branches", len(step.branches), name)
     weights = np.array([branch.weight for branch in step.branches])
     bounds = np.cumsum(weights) / weights.sum()
-    taken = np.searchsorted(bounds, laws.unit(words(place, 1, 1)[0, ..., 0]), side="right")
+    taken = np.searchsorted(bounds, random_numbers.unit(words(place, 1, 1)[0, ..., 0]), side="right")
     taken = np.minimum(taken, int(np.flatnonzero(weights)[-1]))  # the last bound may round to just below 1
     branches = []
     for number, branch in enumerate(step.branches):

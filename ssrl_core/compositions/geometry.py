@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
 
 Frame = tuple[int, int]
 """Height and width."""

@@ -5,28 +5,182 @@ Source: Zhang et al. 2018, "The unreasonable effectiveness of deep features as a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib.util
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ssrl_core.compositions import lpips_network
+from ssrl_core import stores
+from ssrl_core.compositions import Array
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.progress import Report, told
-from ssrl_core.errors import SpecError, Stopped
+from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
 
+
+SMALLEST_PX = 64
+LEAST_PX = 32
+"""Sides that both networks can take; 64 unless one asks for another."""
+
+_lock = threading.Lock()
+_loaded: dict[tuple[str, str], tuple[tuple[str, int], Network]] = {}
+
+
 _VALUES_AT_ONCE = 1 << 26
-_VALUES_PER_PIXEL = {"alex": 12, "vgg": 128}  # of the widest stage, per input pixel
 _VIEWS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Network:
+    """The five stages, the scaling before them, and the weight of each of their channels."""
+
+    stages: tuple[nn.Module, ...]
+    shift: Tensor
+    scale: Tensor
+    weights: tuple[Tensor, ...]
+
+    def features(self, images: Tensor, *, half: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """Stage by stage: unit-length features (N, C, h, w), and the weights (C, 1, 1) of their squared differences.
+
+        Args:
+            images: (N, 3, H, W) in 0..1, sides of at least 32 px.
+            half: whether convolutions run in bfloat16 (on a GPU); lengths are float32 all the same.
+
+        Source: Zhang et al. 2018, arXiv:1801.03924, equation 1; `lpips` 0.1.4 (`normalize_tensor`, `ScalingLayer`).
+        """
+        x = ((2.0 * images - 1.0) - self.shift) / self.scale
+        for stage, weight in zip(self.stages, self.weights, strict=True):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=half):
+                x = stage(x)
+            exact = x.float()
+            length = exact.square().sum(1, keepdim=True).sqrt_()
+            yield exact / (length + 1e-10), weight
+
+
+def missing(net: str = "alex") -> str | None:
+    """None if LPIPS can be computed, else a sentence that says which file or package is not there and what to do.
+
+    Raises:
+        SpecError: an unknown net.
+    """
+    _check(net)
+    if importlib.util.find_spec("lpips") is None:
+        return "LPIPS needs the Python package lpips: install it with `pip install lpips`."
+    if _file(net) is None:
+        ours, theirs = NETWORKS[net].files
+        place = stores.weights_root()
+        return f"LPIPS needs the {NETWORKS[net].title} weights: lay {ours} (or torchvision's {theirs}) into {place}."
+    return None
+
+
+def network(net: str, device: torch.device) -> Network:
+    """The network on a device, loaded once.
+
+    Raises:
+        SpecError: an unknown name, or something is missing.
+        DataError: the file is not what it should be.
+    """
+    if sentence := missing(net):
+        raise SpecError(sentence)
+    file = _file(net)
+    assert file is not None  # `missing` looked
+    key, stamp = (net, str(device)), (str(file), file.stat().st_mtime_ns)
+    with _lock:
+        if key not in _loaded or _loaded[key][0] != stamp:
+            _loaded[key] = (stamp, _load(net, file, device))
+        return _loaded[key][1]
+
+
+def coloured(images: Tensor) -> Tensor:
+    """(N, C, H, W) as three channels: one is repeated, three are left, of any other number the mean is repeated."""
+    if images.shape[1] == 3:
+        return images
+    return (images if images.shape[1] == 1 else images.mean(1, keepdim=True)).expand(-1, 3, -1, -1)
+
+
+def prepared(images: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
+    """Images as the network takes them: three channels, sides under `smallest_px` enlarged to it (bilinear)."""
+    images = coloured(images)
+    height, width = images.shape[2:]
+    size = (max(height, smallest_px), max(width, smallest_px))
+    if size != (height, width):
+        images = nn.functional.interpolate(images, size, mode="bilinear", align_corners=False)
+    return images
+
+
+def _check(net: str) -> None:
+    if net not in NETWORKS:
+        raise SpecError(
+            where="LPIPS", field="net", rule=" or ".join(NETWORKS), value=net, remedy="The usual one is alex."
+        )
+
+
+def _file(net: str) -> Path | None:
+    home = Path(os.environ.get("TORCH_HOME") or stores.models_root() / "cache" / "torch")
+    folders = (stores.weights_root(), home / "hub" / "checkpoints")
+    return next(
+        (folder / name for folder in folders for name in NETWORKS[net].files if (folder / name).is_file()), None
+    )
+
+
+def _load(net: str, file: Path, device: torch.device) -> Network:
+    import lpips
+
+    features = _features(file)
+    linear = Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth"
+    with torch.device("meta"), warnings.catch_warnings():
+        # lpips passes torchvision's old argument `pretrained`, which warns twice
+        warnings.filterwarnings("ignore", message=".*'pretrained'.*", category=UserWarning)
+        warnings.filterwarnings("ignore", message=".*weight enum.*", category=UserWarning)
+        model = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
+    slices = {key for key in model.state_dict() if key.startswith("net.")}
+    state = {key: features.get(f"features.{key.split('.', 2)[2]}") for key in slices}
+    lost = sorted(key for key, value in state.items() if value is None)
+    if lost:
+        raise DataError(f"{file}: the weights {lost[0]} are missing in it. Lay the right file there.")
+    state |= torch.load(linear, map_location="cpu", weights_only=True)
+    try:
+        model.load_state_dict(state, strict=False, assign=True)
+    except RuntimeError as error:
+        raise DataError(f"{file}: these are not the {NETWORKS[net].title} features ({_first(error)}).") from error
+    model.eval().requires_grad_(False).to(device)
+    scaling = model.scaling_layer
+    return Network(
+        tuple(getattr(model.net, f"slice{i}") for i in range(1, model.L + 1)),
+        scaling.shift,
+        scaling.scale,
+        tuple(lin.model[-1].weight[0] for lin in model.lins),
+    )
+
+
+def _features(file: Path) -> dict[str, Any]:
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            found = load_file(file)
+        else:
+            found = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # both libraries raise many kinds on a damaged file
+        raise DataError(f"{file}: the weights cannot be read ({_first(error)}). Lay the file there again.") from error
+    return {key: value.float() for key, value in found.items() if key.startswith("features.")}
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
 
 
 @dataclass(frozen=True)
@@ -53,16 +207,7 @@ class Lpips:
         return {key: getattr(self, key) for key in ("mean", "sd", "n", "backbone", "size_px")}
 
 
-def missing(net: str = "alex") -> str | None:
-    """None if LPIPS can be computed, else a sentence that names the file and where to lay it.
-
-    Raises:
-        SpecError: an unknown net.
-    """
-    return lpips_network.missing(net)
-
-
-def size_px(side: int, smallest_px: int = lpips_network.SMALLEST_PX) -> int:
+def size_px(side: int, smallest_px: int = SMALLEST_PX) -> int:
     """Side at which views of a side are compared."""
     return max(side, smallest_px)
 
@@ -96,7 +241,7 @@ def pairwise(
     views: Tensor,
     *,
     net: str = "alex",
-    smallest_px: int = lpips_network.SMALLEST_PX,
+    smallest_px: int = SMALLEST_PX,
     half: bool | None = None,
     report: Report | None = None,
 ) -> Tensor:
@@ -126,17 +271,15 @@ def pairwise(
             remedy="Raise the count of views.",
         )
     _check_smallest(smallest_px)
-    network = lpips_network.network(net, views.device)
+    loaded = network(net, views.device)
     count, images = views.shape[:2]
     pixels = size_px(views.shape[3], smallest_px) * size_px(views.shape[4], smallest_px)
     half = views.is_cuda if half is None else half
-    step = max(1, _VALUES_AT_ONCE // (count * pixels * _VALUES_PER_PIXEL[net]))
+    step = max(1, _VALUES_AT_ONCE // (count * pixels * NETWORKS[net].values_per_pixel))
     out = torch.zeros(images, device=views.device)
     for start in range(0, images, step):
         part = views[:, start : start + step]
-        for features, weight in network.features(
-            lpips_network.prepared(part.flatten(0, 1).float(), smallest_px), half=half
-        ):
+        for features, weight in loaded.features(prepared(part.flatten(0, 1).float(), smallest_px), half=half):
             apart = features.view(count, -1, *features.shape[1:])
             apart = (apart - apart.mean(0)).square_().sum(0)
             out[start : start + step] += (apart * weight).sum(1).mean((1, 2)) * (2.0 / (count - 1))
@@ -152,7 +295,7 @@ def measure(
     seed: int,
     epoch: int = 0,
     net: str = "alex",
-    smallest_px: int = lpips_network.SMALLEST_PX,
+    smallest_px: int = SMALLEST_PX,
     device: str | None = None,
     report: Report | None = None,
     should_stop: Callable[[], bool] | None = None,
@@ -186,7 +329,7 @@ def measure(
         )
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_smallest(smallest_px)
-    lpips_network.network(net, place)  # what is missing is said before the first image
+    network(net, place)  # what is missing is said before the first image
     step = max(1, _VIEWS_AT_ONCE // composition.view_count)
     values, side = [], 0
     for start in range(0, len(ids), step):
@@ -205,11 +348,11 @@ def measure(
 
 
 def _check_smallest(side: int) -> None:
-    if not lpips_network.LEAST_PX <= side <= 4096:
+    if not LEAST_PX <= side <= 4096:
         raise SpecError(
             where="LPIPS",
             field="size",
-            rule=f"in {lpips_network.LEAST_PX}..4096 px",
+            rule=f"in {LEAST_PX}..4096 px",
             value=side,
             remedy="The networks take no smaller image; 64 is usual.",
         )

@@ -3,18 +3,197 @@
 Each output row is a weighted sum of a few input rows, then each output column of a few columns. Only elementwise
 arithmetic and gathers, summed tap by tap: the same bits in any batch and on every device (a matrix product would be
 neither), and the identity keeps every byte.
+
+Along one axis, `Taps` says which input pixels each output pixel is a weighted sum of. An axis that does not shrink is
+linear interpolation at one point, walked back through the steps: a cut-out piece repeats its edge, and what a step
+pushed out fades over a pixel. An axis that shrinks takes every pixel under a triangle as wide as the reduction. Both
+are what torch's antialiased `interpolate` does to a single crop.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ssrl_core.compositions import Array
 from ssrl_core.compositions.geometry import Placement
-from ssrl_core.compositions.pixels import Pixels
-from ssrl_core.compositions.taps import Taps, axis_of, taps
+from ssrl_core.compositions.pixels import Pixels, send
+
+_FAR = 1e9
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step along one axis; its bounds (n,) are taken back to the source.
+
+    Attributes:
+        window: what was cut out; ±inf where nothing was.
+        frame: the frame outside which content is lost; ±inf where nothing is.
+        pixel: source pixels that one pixel of the step's old frame spans.
+    """
+
+    window: tuple[Array, Array]
+    frame: tuple[Array, Array]
+    pixel: Array
+    fill: float
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Source place = scale · output place + offset, and the stages, the last step first."""
+
+    scale: Array
+    offset: Array
+    stages: tuple[Stage, ...]
+    old: int
+    new: int
+
+    @property
+    def still(self) -> bool:
+        """Whether every pixel of every image stays where it is, with no stage that cuts something off."""
+        bounds = [b for stage in self.stages for b in (stage.window, stage.frame)]
+        cuts = any(bool((low > 0).any() or (high < self.old).any()) for low, high in bounds)
+        return self.old == self.new and bool(((self.scale == 1) & (self.offset == 0)).all()) and not cuts
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Output i takes `weights[t]` of input `index[t]`, both (K, n, new).
+
+    `seen` holds for each stage its fill and the share (n, new) of each output pixel that is seen before and after it.
+    """
+
+    index: Tensor
+    weights: Tensor
+    seen: tuple[tuple[float, Tensor, Tensor], ...]
+
+
+def axis_of(chain: Sequence[Placement], axis: int) -> Axis:
+    """The chain along x (axis 0) or y (axis 1)."""
+    n = len(chain[0].lost)
+    scale, offset = np.ones(n), np.zeros(n)
+    stages = []
+    for step in chain:
+        window = _back(scale, offset, step.window[:, 2 * axis], step.window[:, 2 * axis + 1])
+        side = float(step.old[1 - axis])
+        frame = _back(scale, offset, np.where(step.lost, 0.0, -np.inf), np.where(step.lost, side, np.inf))
+        stages.append(Stage(window, frame, np.abs(scale), step.fill))
+        offset = scale * step.matrix[:, axis, 2] + offset
+        scale = scale * step.matrix[:, axis, axis]
+    return Axis(scale, offset, tuple(reversed(stages)), chain[0].old[1 - axis], chain[-1].new[1 - axis])
+
+
+def _back(scale: Array, offset: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    one, other = scale * low + offset, scale * high + offset
+    return np.minimum(one, other), np.maximum(one, other)
+
+
+def taps(axis: Axis, device: torch.device) -> Taps:
+    """The weights of one axis, in double precision on the device (single where it has no other).
+
+    Each image has the kind of weights that its own reduction asks for; further taps of weight 0, which a neighbour in
+    the batch may need, change no bit.
+    """
+    exact = torch.float32 if device.type == "mps" else torch.float64
+    scale, offset = (send(v[:, None], device, exact) for v in (axis.scale, axis.offset))
+    middle = (torch.arange(axis.new, device=device, dtype=exact) + 0.5)[None, :] * scale + offset
+    shrinks = np.abs(axis.scale) > 1
+    if not shrinks.any():
+        return _near(axis, middle)
+    wide = _wide(axis, middle, np.maximum(1.0, np.abs(axis.scale)))
+    if shrinks.all():
+        return wide
+    near, count = _near(axis, middle), len(wide.index)
+    which = send(shrinks[:, None], device, torch.bool)
+    index = torch.where(which, wide.index, _lengthened(near.index, count))
+    weights = torch.where(which, wide.weights, _lengthened(near.weights, count))
+    seen = tuple(
+        (fill, torch.where(which, a, c), torch.where(which, b, d))
+        for (fill, a, b), (_, c, d) in zip(wide.seen, near.seen, strict=True)
+    )
+    return Taps(index, weights, seen)
+
+
+def _lengthened(values: Tensor, count: int) -> Tensor:
+    return torch.cat([values, values.new_zeros((count - len(values), *values.shape[1:]))])
+
+
+def _near(axis: Axis, middle: Tensor) -> Taps:
+    """Two taps at a point that each stage keeps within its window, half a pixel from the edge."""
+    share = torch.ones_like(middle)
+    seen = []
+    for stage in axis.stages:
+        if np.isfinite(stage.window[0]).any():
+            low, high = _bounds(stage.window, middle)
+            half = 0.5 * send(stage.pixel[:, None], middle.device, middle.dtype)
+            middle = torch.minimum(torch.maximum(middle, low + half), high - half)
+        before = share
+        if np.isfinite(stage.frame[0]).any():
+            low, high = _bounds(stage.frame, middle)
+            pixel = send(stage.pixel[:, None], middle.device, middle.dtype)
+            share = share * (torch.minimum(middle - low, high - middle) / pixel + 0.5).clamp_(0.0, 1.0)
+        seen.append((stage.fill, before, share))
+    first = torch.floor(middle - 0.5)
+    second = (middle - 0.5) - first
+    index = torch.stack([first, first + 1.0]).clamp_(0, axis.old - 1).to(torch.int64)
+    weights = torch.stack([(1.0 - second) * share, second * share])
+    return Taps(index, weights.to(torch.float32), tuple(seen))
+
+
+def _wide(axis: Axis, middle: Tensor, reach_px: Array) -> Taps:
+    """All taps under a triangle of radius `reach_px` (n,), cut off at each stage's window and frame.
+
+    Source: the filter of `interpolate(mode="bilinear", antialias=True)`: clipped to the piece, then normalised.
+    """
+    count = int(np.ceil(2 * reach_px.max() - 1e-9))
+    reach = send(reach_px[:, None], middle.device, middle.dtype)
+    first = torch.floor(middle - reach - 0.5) + 1.0
+    index = torch.stack([first + t for t in range(count)])
+    weights = (1.0 - ((index + 0.5) - middle).abs() / reach).clamp_(min=0.0)
+    weights /= _sum(weights)
+    total = _sum(weights)
+    seen = []
+    for stage in axis.stages:
+        weights, total = _within(index, weights, total, stage.window)
+        before = total
+        if np.isfinite(stage.frame[0]).any():
+            weights = weights * _cover(index, stage.frame)
+            total = _sum(weights)
+        seen.append((stage.fill, before, total))
+    weights, _ = _within(index, weights, total, (np.zeros(1), np.full(1, float(axis.old))))
+    return Taps(index.clamp_(0, axis.old - 1).to(torch.int64), weights.to(torch.float32), tuple(seen))
+
+
+def _within(index: Tensor, weights: Tensor, total: Tensor, window: tuple[Array, Array]) -> tuple[Tensor, Tensor]:
+    """Weights outside a window handed to those inside, their total kept."""
+    if not np.isfinite(window[0]).any():
+        return weights, total
+    inside = weights * _cover(index, window)
+    kept = _sum(inside)
+    return inside * (total / kept.clamp(min=_TINY)), torch.where(kept > _TINY, total, kept)
+
+
+def _cover(index: Tensor, span: tuple[Array, Array]) -> Tensor:
+    """Share of each pixel (K, n, new) that lies in a span (n,)."""
+    low, high = _bounds(span, index)
+    return (torch.minimum(index + 1.0, high) - torch.maximum(index, low)).clamp_(0.0, 1.0)
+
+
+def _bounds(span: tuple[Array, Array], like: Tensor) -> tuple[Tensor, Tensor]:
+    low, high = (send(np.clip(v, -_FAR, _FAR)[:, None], like.device, like.dtype) for v in span)
+    return low, high
+
+
+def _sum(weights: Tensor) -> Tensor:
+    total = weights[0].clone()
+    for weight in weights[1:]:  # one after the other: a library's sum may order them by their number
+        total += weight
+    return total
 
 
 def resample(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor:

@@ -1,8 +1,16 @@
-"""One function makes views, for the preview, LPIPS, the forecast and training alike (CONTRACTS C4)."""
+"""One function makes views, for the preview, LPIPS, the forecast and training alike (C4 of docs/contracts.md).
+
+The work is cut into pieces: bounded memory, and on the CPU one piece a core. A piece runs on one thread. Many small
+operations that each wait for all cores are slow as soon as another process uses one of them; whole pieces side by side
+are not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -10,13 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssrl_core.compositions import chunks, colour, program
-from ssrl_core.compositions.chain import render
+from ssrl_core.compositions import colour
 from ssrl_core.compositions.draws import Draws, GroupDraws
 from ssrl_core.compositions.pixels import HUGE, Pixels, checked, send
-from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, make_plan, view_side
+from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, build, make_plan, view_side
+from ssrl_core.compositions.resampling import render
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, ViewGroup
+
+_CPU_VALUES = 1 << 18
+_DEVICE_VALUES = 1 << 26
+_lock = threading.Lock()
+_pools: dict[int, ThreadPoolExecutor] = {}
+
 
 __all__ = ["make_views", "strip", "view_side"]
 
@@ -96,7 +110,7 @@ def _one(
         stages[-1:] = [replace(last, end=last.middle)] if last.steps else []
     plan = replace(plan, stages=tuple(stages))
     if _compiles(source):
-        made = program.build(plan, member, (source.shape[2], source.shape[3]))
+        made = build(plan, member, (source.shape[2], source.shape[3]))
         out = torch.empty((1, source.shape[1], *made.end))
         made.run(source, np.zeros(1, np.int64), range(1), out.numpy())
         return out[0]
@@ -112,7 +126,7 @@ def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, where: str)
     flat = out.view(-1, *out.shape[2:])
 
     work = _fast(source, plan, flat) if _compiles(source) else _slow(source, plan, flat)
-    chunks.each(work, list(chunks.pieces(len(flat), plan.largest, source.device)), source.device)
+    each(work, list(pieces(len(flat), plan.largest, source.device)), source.device)
     return out
 
 
@@ -124,7 +138,7 @@ def _compiles(source: Pixels) -> bool:
 def _fast(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
     members = np.arange(len(flat))
     rows = members % max(1, source.shape[0])
-    made = program.build(plan, members, (source.shape[2], source.shape[3]))
+    made = build(plan, members, (source.shape[2], source.shape[3]))
     out = flat.numpy()
     return lambda part: made.run(source, rows, part, out[part.start : part.stop])
 
@@ -141,7 +155,7 @@ def _slow(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
 def carry_out(source: Pixels, rows: Tensor, plan: Plan, members: Any) -> Tensor:
     """Some of the views with torch: `rows` are their images, `members` their numbers among all V·B.
 
-    This is the way on a GPU, and the slow twin of `program` on the CPU.
+    This is the way on a GPU, and the slow twin of `plan.Program` on the CPU.
     """
     images: Tensor | None = None
     for stage in plan.stages:
@@ -193,3 +207,54 @@ def _check_side(channels: int, side: int, where: str, group: str) -> None:
             value=f"{side} × {side} px, {channels} channels",
             remedy=f"Give the views of {group!r} a size, such as 224.",
         )
+
+
+def pieces(count: int, values_each: int, device: torch.device) -> Iterator[range]:
+    """0..count-1 cut so that a piece holds about as many values as the device's cache (or memory) likes.
+
+    On the CPU every thread gets as many pieces of one size, so that none waits for the last one.
+
+    Args:
+        values_each: values of one item at its largest.
+    """
+    limit = _CPU_VALUES if device.type == "cpu" else _DEVICE_VALUES
+    size = max(1, limit // max(1, values_each))
+    if device.type == "cpu" and count > size:
+        threads = torch.get_num_threads()
+        turns = -(-count // (size * threads))
+        size = -(-count // (turns * threads))
+    for start in range(0, count, size):
+        yield range(start, min(count, start + size))
+
+
+def each(work: Callable[[range], None], parts: list[range], device: torch.device) -> None:
+    """Do the work for every piece; on the CPU on as many threads as torch was given."""
+    threads = min(torch.get_num_threads(), len(parts)) if device.type == "cpu" else 1
+    if threads <= 1:
+        for part in parts:
+            work(part)
+        return
+    for _ in _pool(torch.get_num_threads()).map(torch.no_grad()(work), parts):
+        pass
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    with _lock:
+        if threads not in _pools:
+            ready = threading.Barrier(threads + 1)
+
+            def alone() -> None:
+                torch.set_num_threads(1)  # of this thread; it also becomes the default of threads to come
+                ready.wait()
+
+            pool = ThreadPoolExecutor(threads, thread_name_prefix="views", initializer=alone)
+            for _ in range(threads):
+                pool.submit(lambda: None)
+            ready.wait()
+            torch.set_num_threads(threads)  # the default as it was
+            _pools[threads] = pool
+        return _pools[threads]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pools.clear)  # threads do not survive a fork

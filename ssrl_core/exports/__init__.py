@@ -1,8 +1,8 @@
-"""A run to other people's tools, one file a format. `EXPORTS` is the table; a format's module is imported when used.
+"""A run to other people's tools. `EXPORTS` is the table; a format's module is imported when it is used.
 
-A new format is its row here and one file of the same name with `write(run, out) -> dict`, which writes the file `out`
-whole or not at all and returns what is worth telling (rows, keys …), JSON-able. It may have `check(run)`, which raises
-what `write` would, as far as that can be told quickly.
+A new format `NAME` is its row here and a module (`NAME.py`, or the row's `module`) with `write_NAME(run, out) -> dict`,
+which writes the file `out` whole or not at all and returns what is worth telling (rows, keys …), JSON-able. Beside it
+there may be `check_NAME(run)`, which raises what `write_NAME` would, as far as that can be told quickly.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ class ExportRow:
         title, sentence: what it is, for people.
         suffix: of the file, with its dot.
         needs: packages that are no requirement of Viewloom; asked for when they are missing.
+        module: where it is written, if that is not a module of the format's own name.
     """
 
     title: str
     suffix: str
     sentence: str
     needs: tuple[str, ...] = ()
+    module: str = ""
 
 
 EXPORTS: dict[str, ExportRow] = {
@@ -40,11 +42,13 @@ EXPORTS: dict[str, ExportRow] = {
         "Encoder, safetensors",
         ".safetensors",
         "The network's weights under torchvision's key names, with the spec in the file's metadata.",
+        module="encoder_file",
     ),
     "torchvision": ExportRow(
         "Encoder, torchvision",
         ".pth",
         "The weights as a state dict that torchvision's own network of that name loads.",
+        module="encoder_file",
     ),
     "onnx": ExportRow(
         "Encoder, ONNX",
@@ -72,9 +76,14 @@ EXPORTS: dict[str, ExportRow] = {
         "Profiles of wells",
         ".csv",
         "The same, one row a well: medians, number of cells, share of each group.",
+        module="profiles",
     ),
-    "parquet": ExportRow("Table with embedding", ".parquet", "Everything of every cell in one Parquet table."),
-    "csv": ExportRow("Table", ".csv", "What is known of every cell, its groups and its places on the maps."),
+    "parquet": ExportRow(
+        "Table with embedding", ".parquet", "Everything of every cell in one Parquet table.", module="cells"
+    ),
+    "csv": ExportRow(
+        "Table", ".csv", "What is known of every cell, its groups and its places on the maps.", module="cells"
+    ),
     "positions": ExportRow(
         "Positions",
         ".csv",
@@ -104,7 +113,7 @@ def export(run_id: str, to: str, out: Path) -> dict[str, Any]:
     _check_format(to)
     _check_place(out)
     run = RunFolder(run_id).require()
-    told: dict[str, Any] = _module(to).write(run, out)
+    told: dict[str, Any] = _function("write", to)(run, out)
     return {"run": run.id, "to": to, "out": str(out), "bytes": out.stat().st_size, **told}
 
 
@@ -125,7 +134,7 @@ def refusal(run_id: str, to: str) -> SSRLError | None:
     try:
         _check_format(to)
         run = RunFolder(run_id).require()
-        check = getattr(_module(to), "check", None)
+        check = _function("check", to)
         if check is not None:
             check(run)
     except SSRLError as error:
@@ -133,8 +142,9 @@ def refusal(run_id: str, to: str) -> SSRLError | None:
     return None
 
 
-def _module(to: str) -> Any:
-    return importlib.import_module(f"{__name__}.{to}")
+def _function(what: str, to: str) -> Any:
+    """`write_NAME` or `check_NAME` of a format; None if it has none."""
+    return getattr(importlib.import_module(f"{__name__}.{EXPORTS[to].module or to}"), f"{what}_{to}", None)
 
 
 def _check_format(to: str) -> None:

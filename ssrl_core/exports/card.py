@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.exports.encoder_file import check as check
-from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
+from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
@@ -22,7 +21,10 @@ _FEW = 3
 _FILE = "encoder.safetensors"
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+check_card = check_safetensors
+
+
+def write_card(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells the sections."""
     text = card(run)
     stores.replace(out, text)
@@ -69,7 +71,7 @@ def _sentence(spec: RunSpec, metadata: dict[str, str]) -> str:
 
 def _data(spec: RunSpec) -> list[str]:
     """What is known of the image set, if it is still here."""
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     try:
         images = imageset_of(spec)

@@ -1,11 +1,13 @@
-"""The encoder of a run as a file: where it is, what its metadata say."""
+"""The encoder of a run as a file: as it is (safetensors), or as a state dict for torchvision's own network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.errors import DataError, RunError
+from ssrl_core import stores
+from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.exports.loading import loading_code, torchvision_name
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 
@@ -22,7 +24,7 @@ def encoder_path(run: RunFolder) -> Path:
     return path
 
 
-def check(run: RunFolder) -> None:
+def check_safetensors(run: RunFolder) -> None:
     """Raise what is known against an encoder, without reading its weights.
 
     Raises:
@@ -47,3 +49,50 @@ def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
         raise DataError(
             where=str(path), field="weights", rule="a safetensors file", value=str(error), remedy="Train the run again."
         ) from error
+
+
+def write_safetensors(run: RunFolder, out: Path) -> dict[str, Any]:
+    """The run's own file, byte for byte; tells backbone and dim."""
+    path = encoder_path(run)
+    metadata, _ = metadata_and_keys(path)
+    stores.replace(out, path.read_bytes())
+    return {"backbone": metadata["backbone"], "dim": int(metadata["dim"])}
+
+
+def write_torchvision(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells the network's name in torchvision and the lines of Python that load the file.
+
+    Raises:
+        SpecError: a backbone that torchvision has not.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    name, metadata, keys = _named(run)
+    state = load_file(encoder_path(run))
+    stores.replace(out, lambda file: torch.save(state, file))
+    return {"network": name, "code": loading_code(metadata, keys, out.name)}
+
+
+def check_torchvision(run: RunFolder) -> None:
+    """Raise what `write_torchvision` would, without reading the weights."""
+    _named(run)
+
+
+def _named(run: RunFolder) -> tuple[str, dict[str, str], list[str]]:
+    """The network's name in torchvision, metadata and keys of the encoder.
+
+    Raises:
+        SpecError: a backbone that torchvision has not.
+    """
+    metadata, keys = metadata_and_keys(encoder_path(run))
+    name = torchvision_name(metadata["backbone"], keys)
+    if name is None:
+        raise SpecError(
+            where=f"Run {run.id}",
+            field="backbone",
+            rule="one that torchvision has",
+            value=metadata["backbone"],
+            remedy="Export to safetensors or onnx; the model card has the lines that load it.",
+        )
+    return name, metadata, keys

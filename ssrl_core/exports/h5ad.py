@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.exports.cell_table import CellTable, cell_table
+from ssrl_core.exports.cells import CellTable, cell_table
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+def write_h5ad(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells shape, obs and obsm."""
     import anndata
 

@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.exports.encoder_file import check as check
-from ssrl_core.exports.encoder_file import encoder_path
+from ssrl_core.exports.encoder_file import check_safetensors, encoder_path
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 _OPSET = 18
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+check_onnx = check_safetensors
+
+
+def write_onnx(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells the names and shapes of input and output."""
     import torch
 

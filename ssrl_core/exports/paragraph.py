@@ -20,7 +20,7 @@ _SKLEARN = "scikit-learn: Pedregosa et al. 2011, JMLR 12:2825-2830."
 _SKIMAGE = "scikit-image: van der Walt et al. 2014, doi:10.7717/peerj.453."
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+def write_paragraph(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells the number of sources."""
     text, sources = paragraph(run)
     stores.replace(out, "\n\n".join([text, *(f"- {source}" for source in sources)]) + "\n")
@@ -135,7 +135,7 @@ def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
 
 
 def _images(spec: RunSpec) -> ImageSet | None:
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     try:
         return imageset_of(spec)

@@ -13,11 +13,11 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError
-from ssrl_core.exports.cell_table import CellTable, cell_table
+from ssrl_core.exports.cells import CellTable, cell_table
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+def write_positions(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells rows and fields."""
     table = positions(cell_table(run), where=run.id)
     stores.replace(out, table.to_csv(index=False))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError
-from ssrl_core.exports.cell_table import CellTable, cell_table
+from ssrl_core.exports.cells import CellTable, cell_table
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 _NAMES = {
@@ -29,7 +29,7 @@ _WELL = ("plate", "well")
 _SAME = ("replicate", "compound", "dose", "dose_unit")
 
 
-def write(run: RunFolder, out: Path) -> dict[str, Any]:
+def write_profiles(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`: one row a cell; tells rows, metadata and features. `.parquet` in the name gives Parquet."""
     return _written(run, profiles(cell_table(run)), out)
 
@@ -90,3 +90,8 @@ def _written(run: RunFolder, table: pd.DataFrame, out: Path) -> dict[str, Any]:
         stores.replace(out, table.to_csv(index=False))
     features = [c for c in table.columns if c.startswith("Embedding_")]
     return {"rows": len(table), "metadata": len(table.columns) - len(features), "features": len(features)}
+
+
+def write_wells(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`: one row a well; tells rows, metadata and features."""
+    return _written(run, well_profiles(cell_table(run), where=run.id), out)

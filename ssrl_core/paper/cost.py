@@ -64,7 +64,7 @@ def _seconds(sweep: SweepSpec) -> tuple[float, bool]:
     spec = first_run(sweep)
     name = spec.dataset.name
     if name in image_sets.names() and image_sets.is_ready(name):
-        from ssrl_core.runs.folder.images import imageset_of
+        from ssrl_core.runs.folder.run_folder import imageset_of
 
         found = estimates.estimate(spec, imageset_of(spec))
         return found.seconds, found.measured is not None

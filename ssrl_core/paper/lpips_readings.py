@@ -84,7 +84,7 @@ def _distance(a: Tensor, b: Tensor, size: int, kind: str) -> list[float]:
     """(B,) LPIPS of pairs at a size, in a range."""
     import torch
 
-    from ssrl_core.compositions import lpips_network as network
+    from ssrl_core.compositions import perceptual as network
 
     with torch.inference_mode():
         images = network.coloured(torch.cat([a, b]))

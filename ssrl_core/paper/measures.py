@@ -72,7 +72,7 @@ def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[st
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.analysis.scores import ami, shuffled_ami
     from ssrl_core.datasets import store as image_sets
-    from ssrl_core.runs.evaluation.pretrained import imagenet_embedding
+    from ssrl_core.runs.evaluation.baseline import imagenet_embedding
 
     imageset = image_sets.load(parameters["dataset"]).select(None, dict(parameters["where"]))
     ids = imageset.split_ids(parameters.get("split", "test"))

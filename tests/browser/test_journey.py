@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.runs.queue import registry
-from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.queue import processes, registry
 from tests.browsing import served, tab
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -43,7 +42,7 @@ def worker():
     for run in registry.list_runs():
         if run["state"] in registry.ACTIVE:
             registry.change(run["id"], wanted="stop")
-    known = coordinator.about()
+    known = processes.about()
     if known is not None:
         import psutil
 

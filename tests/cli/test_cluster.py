@@ -8,6 +8,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.cli import main
+from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run
 
@@ -33,7 +34,7 @@ def test_cluster_tells_sizes_scores_and_the_nearest_images(ask):
     assert sum(data["sizes"]) == 60
     assert [len(near) for near in data["nearest"]] == [4, 4, 4]
     x, ids = RunFolder(folder.name).embedding()
-    found = RunFolder(folder.name).clusters(3)
+    found = stored_clusters(RunFolder(folder.name), 3)
     for cluster, near in enumerate(data["nearest"]):
         away = np.linalg.norm(x[found.ids == cluster] - found.centroids[cluster], axis=1)
         own = ids[found.ids == cluster]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ssrl_core.cli import main
+from ssrl_core.runs import jobs
 from ssrl_core.runs.evaluation import descriptors, over_k
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.jobs import jobs
 from tests.kit import make_imageset, make_run
 
 

@@ -13,8 +13,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.runs.folder.locks import Lock
-from ssrl_core.runs.queue import registry, submitting
-from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.queue import processes, registry, submitting
 from tests.kit import ROOT, make_imageset, make_run
 
 SPEC = """
@@ -229,7 +228,7 @@ def test_bad_sweep_queues_nothing(run, tmp_path):
 
 
 def test_second_worker_refuses_to_start(run):
-    lock = Lock(coordinator.lock_path())
+    lock = Lock(processes.lock_path())
     assert lock.take()
     code, _, err = run("worker")
     lock.give_back()
@@ -249,14 +248,14 @@ def test_training_from_the_command_line_in_one_go(spec):
         assert answer["data"]["state"] == "done"
         assert answer["data"]["results"]["n"] == 12
         assert "done" in done.stderr
-        assert coordinator.is_alive()
+        assert processes.is_alive()
         assert registry.require(answer["data"]["id"])["state"] == "done"
         once_more = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert document(once_more.stdout)["data"]["created"] is False
     finally:
-        about = coordinator.about()
+        about = processes.about()
         if about:
             worker = psutil.Process(about["pid"])
             worker.terminate()
             worker.wait(timeout=40)
-    assert not coordinator.is_alive()
+    assert not processes.is_alive()

@@ -13,9 +13,9 @@ import pytest
 
 from ssrl_core.compositions import views as making
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.kernels import words
-from ssrl_core.compositions.kernels.colours import turn_round
-from ssrl_core.compositions.philox import philox
+from ssrl_core.compositions.kernels import noise as words
+from ssrl_core.compositions.kernels.values import turn_round
+from ssrl_core.compositions.random_numbers import philox
 from ssrl_core.compositions.views import make_views
 from ssrl_core.specs.composition import load, preset_names
 from tests.compositions.test_any_composition import any_composition
@@ -80,5 +80,5 @@ def test_compiled_code_is_kept_in_the_store():
     """Another process finds it there; nothing is written beside the sources."""
     view(noise(), step("invert"))
     kept = Path(turn_round.stats.cache_path)
-    assert list(kept.glob("colours.turn_round*.nbi"))
+    assert list(kept.glob("values.turn_round*.nbi"))
     assert ROOT / "ssrl_core" not in kept.parents

@@ -10,8 +10,7 @@ import torch
 from scipy import stats
 from torchvision.transforms import functional as F
 
-from ssrl_core.compositions.normal import normal
-from ssrl_core.compositions.shot import poisson
+from ssrl_core.compositions.random_numbers import normal, poisson
 from ssrl_core.compositions.transforms import channel_gain, defocus
 from ssrl_core.errors import SpecError
 from tests.compositions import twins

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ssrl_core import stores
-from ssrl_core.compositions import lpips_network, perceptual, perceptual_parts
+from ssrl_core.compositions import lpips, perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition, ViewGroup, load
@@ -25,7 +25,7 @@ from tests.kit import make_imageset, shared
 def weights():
     """The ImageNet features where a user would lay them."""
     for net in ("alex", "vgg"):
-        name = lpips_network.FILES[net][0]
+        name = lpips.NETWORKS[net].files[0]
         shutil.copy(shared(f"data/weights/{name}"), stores.weights_root() / name)
 
 
@@ -36,7 +36,7 @@ def package(net: str):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    network = lpips_network.network(net, torch.device("cpu"))
+    network = perceptual.network(net, torch.device("cpu"))
     for i, stage in enumerate(network.stages, 1):
         getattr(model.net, f"slice{i}").load_state_dict(stage.state_dict())
     return lambda a, b: model(2 * a - 1, 2 * b - 1).detach().flatten()
@@ -211,15 +211,15 @@ def test_bootstrap_intervals_cover_the_mean_as_often_as_they_say():
     rng = np.random.default_rng(0)
     hits = 0
     for trial in range(200):
-        found = perceptual_parts.summary(rng.normal(1.0, 0.5, 40), seed=trial)
+        found = lpips.summary(rng.normal(1.0, 0.5, 40), seed=trial)
         hits += found.low <= 1.0 <= found.high
     assert 0.87 <= hits / 200 <= 0.99
-    assert perceptual_parts.summary(np.array([0.3])) == perceptual_parts.Mean(0.3, 0.0, 0.3, 0.3, 1)
+    assert lpips.summary(np.array([0.3])) == lpips.Mean(0.3, 0.0, 0.3, 0.3, 1)
 
 
 def test_a_step_is_left_out_without_moving_the_draws_of_the_others():
     whole = load("sololearn-asymmetric")
-    left = perceptual_parts.left_out(whole)
+    left = lpips.left_out(whole)
     assert [one.group for one in left] == ["first"] * 4 + ["second"] * 5
     assert [one.step.transform for one in left[:4]] == [one.transform for one in whole.views[0].steps]
     drawn = draw(whole, np.arange(3), seed=5, epoch=0)
@@ -231,4 +231,4 @@ def test_a_step_is_left_out_without_moving_the_draws_of_the_others():
                 for name, values in one_step.values.items():
                     np.testing.assert_array_equal(values, same.values[name])
     steps = [replace(one, p=0.0) for one in whole.views[0].steps]
-    assert len(perceptual_parts.left_out(whole.with_steps(steps, 0))) == 5
+    assert len(lpips.left_out(whole.with_steps(steps, 0))) == 5

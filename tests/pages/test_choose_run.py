@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import composed, finding, registry
+from ssrl_core.runs.queue import finding, registry
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
 from tests.paging import text_of
@@ -121,8 +121,8 @@ def test_runs_without_an_embedding_are_offered_only_where_there_are_no_others():
     ],
 )
 def test_compositions_are_read_from_every_form_of_a_spec(text):
-    assert composed.names_in(text) == "some-set"
-    assert composed.names_in(text.replace("some-set", "null").replace('"null"', "null")) == ""
+    assert finding.names_in(text) == "some-set"
+    assert finding.names_in(text.replace("some-set", "null").replace('"null"', "null")) == ""
 
 
 def test_runs_are_found_by_composition_and_forgotten_with_it():

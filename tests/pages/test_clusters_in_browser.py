@@ -10,6 +10,7 @@ from PIL import Image
 
 from ssrl_core.analysis.selection import inside
 from ssrl_core.datasets import store
+from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.browsing import served, tab
 from tests.kit import make_imageset, make_run
@@ -142,7 +143,7 @@ def test_three_named_clusters_keep_their_names_over_a_reload_and_other_k(address
         page.locator(".headbox input").fill(name)
         page.keyboard.press("Enter")
         page.locator(".legend button", has_text=name).wait_for()
-    named = [set(np.flatnonzero(RunFolder(folder.name).clusters(8).ids == c).tolist()) for c in range(3)]
+    named = [set(np.flatnonzero(stored_clusters(RunFolder(folder.name), 8).ids == c).tolist()) for c in range(3)]
     page.reload()
     for name in names:
         page.locator(".legend button", has_text=name).wait_for()
@@ -150,7 +151,7 @@ def test_three_named_clusters_keep_their_names_over_a_reload_and_other_k(address
     page.wait_for_url("**k=9*")
     page.get_by_text("named in k = 8").nth(2).wait_for()
     titles = page.locator(".headbox").all_inner_texts()
-    ids = RunFolder(folder.name).clusters(9).ids
+    ids = stored_clusters(RunFolder(folder.name), 9).ids
     for name, members in zip(names, named, strict=True):
         told = next(text for text in titles if text.startswith(name))
         cluster = int(re.search(r"cluster (\d+)", told)[1])

@@ -271,11 +271,11 @@ def test_an_empty_embedding_is_said():
 
 
 def test_a_named_cluster_is_named_everywhere(scene):
-    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(scene.run_id)
-    marks.mark(run, 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
+    annotations.mark(run, 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
     clustering = clusters_of(scene, 3)
     names = names_of(scene, clustering, 3)
     assert names.title(1) == "rings"
@@ -290,7 +290,7 @@ def test_a_named_cluster_is_named_everywhere(scene):
 
 
 def test_a_rename_can_be_undone(scene, monkeypatch):
-    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     monkeypatch.setattr(cluster_names.st, "session_state", {})
@@ -299,17 +299,17 @@ def test_a_rename_can_be_undone(scene, monkeypatch):
     cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="second")
     assert names_of(scene, clustering, 3).title(0) == "second"
     steps = cluster_names.st.session_state["cluster-names-undo"]
-    marks.restore(RunFolder(scene.run_id), steps[-1][2], steps[-1][1])
+    annotations.restore(RunFolder(scene.run_id), steps[-1][2], steps[-1][1])
     assert names_of(scene, clustering, 3).title(0) == "first"
     cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="x" * 200)
     assert "cluster-names-error" in cluster_names.st.session_state
 
 
 def test_tagged_images_can_be_selected_again(scene):
-    from ssrl_core.runs.folder import marks
+    from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
-    marks.tag(RunFolder(scene.run_id), 0, "odd ones", [int(i) for i in scene.ids[:4]])
+    annotations.tag(RunFolder(scene.run_id), 0, "odd ones", [int(i) for i in scene.ids[:4]])
     test = page(scene.run_id)
     button = next(b for b in test.button if b.label.startswith("odd ones"))
     assert "4 images" in text_of(button.click().run())

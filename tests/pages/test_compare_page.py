@@ -10,9 +10,10 @@ from pages.ui.compare.maps import MOVED, OF_A, colours, told
 from pages.ui.compare.numbers import compared
 from ssrl_core import stores
 from ssrl_core.cli import main
-from ssrl_core.runs.evaluation import baseline, over_seeds
-from ssrl_core.runs.folder import marks
+from ssrl_core.runs.evaluation import baseline
+from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import over_seeds
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
 
@@ -121,7 +122,7 @@ def test_the_numbers_are_those_of_the_shared_images(pair):
 
 def test_names_given_in_one_run_are_there_in_the_other(runs):
     first = RunFolder(runs[0])
-    marks.mark(first, 0, "clusters_kmeans_k3_s0", 0, name="diagonals")
+    annotations.mark(first, 0, "clusters_kmeans_k3_s0", 0, name="diagonals")
     pair = scene.open_pair(*runs, (3, 3))
     assert pair.a.names.title(0) == "diagonals"
     assert "diagonals" in [pair.b.names.title(c) for c in range(3)]

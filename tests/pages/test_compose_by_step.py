@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.compose import by_step, lpips_rows
 from pages.ui.compose.lpips import Answer, desk
 from ssrl_core.compositions import perceptual
-from ssrl_core.compositions.perceptual_parts import left_out, summary
+from ssrl_core.compositions.lpips import left_out, summary
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
 from tests.kit import ROOT, make_imageset

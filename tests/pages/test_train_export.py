@@ -9,8 +9,8 @@ from ssrl_core import exports, stores
 from ssrl_core.cli import main
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.encoders import save_encoder
+from ssrl_core.runs import jobs
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.jobs import jobs
 from tests.kit import ROOT, make_run
 
 

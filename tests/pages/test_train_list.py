@@ -8,7 +8,7 @@ import pytest
 from pages.ui.runs import compared, listing
 from pages.ui.train import compare
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import registry, submitting, summaries
+from ssrl_core.runs.queue import registry, submitting, tables
 from tests.browsing import served, settled, tab
 from tests.kit import make_imageset, make_run
 from tests.pages.test_train_page import page, started, text_of  # noqa: F401 (a fixture)
@@ -122,11 +122,11 @@ def test_names_are_text_in_the_comparison():
 def test_differences_of_specs_are_those_between_any_two():
     make_imageset()
     ids = [submitting.submit(spec(**more), start=False)["id"] for more in ({}, {"seed": 6}, {"seed": 6, "epochs": 3})]
-    assert summaries.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
-    assert summaries.spec_differences(ids[:1]) == {}
-    assert summaries.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
+    assert tables.spec_differences(ids) == {"epochs": [2, 2, 3], "seed": [5, 6, 6]}
+    assert tables.spec_differences(ids[:1]) == {}
+    assert tables.differences(ids[:2]) == [{"path": "seed", "first": 5, "second": 6}]
     with pytest.raises(SpecError, match="a run of this store"):
-        summaries.spec_differences(["nothing"])
+        tables.spec_differences(["nothing"])
 
 
 @pytest.mark.browser

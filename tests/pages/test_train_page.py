@@ -15,8 +15,7 @@ from pages.ui.train import presets, queue, sheet, start, views
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import registry
-from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.queue import processes, registry
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
@@ -26,7 +25,7 @@ from tests.kit import ROOT, make_imageset, make_run
 def started(monkeypatch):
     """Times that a worker was asked for; none is really started."""
     asked = []
-    monkeypatch.setattr(coordinator, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
+    monkeypatch.setattr(processes, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
     return asked
 
 

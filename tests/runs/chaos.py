@@ -31,7 +31,7 @@ import sys
 sys.path.insert(0, {root!r})
 from ssrl_core.runs import coordinator
 from ssrl_core.runs.engines.local import LocalEngine
-command = lambda folder: [sys.executable, {child!r}, str(folder), "--lifeline"]
+command = lambda folder: [sys.executable, {child!r}, str(folder), "--end-with-parent"]
 coordinator.open_engine = lambda settings: LocalEngine(2, command)
 sys.exit(coordinator.main(once=True))
 """

@@ -19,7 +19,7 @@ FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 
 
 def fake_command(folder: Path) -> list[str]:
-    return [sys.executable, str(FAKE_CHILD), str(folder), "--lifeline"]
+    return [sys.executable, str(FAKE_CHILD), str(folder), "--end-with-parent"]
 
 
 def spec(**changes) -> RunSpec:

@@ -1,6 +1,6 @@
 """A training child without training: lock, life line, state, checkpoints, exit codes; steps of a few milliseconds.
 
-Usage: fake_child.py RUN_DIR --lifeline. What it does besides is read from RUN_DIR/behave.json:
+Usage: fake_child.py RUN_DIR --end-with-parent. What it does besides is read from RUN_DIR/behave.json:
 {"steps": 40, "step_s": 0.02, "crash_at": step, "silent_at": step, "fail_at": step}.
 """
 
@@ -21,7 +21,7 @@ from ssrl_core.runs.folder.state import StateWriter
 
 
 def main(folder: Path) -> int:
-    parent_watch.hold_on()
+    parent_watch.end_with_parent()
     behave = {"steps": 40, "step_s": 0.02} | _json(folder / "behave.json")
     lock = Lock(folder / "lock")
     if not lock.take():

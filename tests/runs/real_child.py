@@ -17,14 +17,14 @@ from ssrl_core.runs.child import parent_watch, train
 
 def main() -> int:
     folder = Path(sys.argv[1])
-    plain_wanted, plain_replace = parent_watch.Wishes.wanted, stores.replace
+    plain_wanted, plain_replace = parent_watch.StopRequest.wanted, stores.replace
 
     def behave() -> dict:
         file = folder / "behave.json"
         return json.loads(file.read_text()) if file.is_file() else {}
 
     def wanted(self) -> bool:
-        time.sleep(behave().get("step_s", 0.0) if self.patient else 0.0)
+        time.sleep(behave().get("step_s", 0.0) if self.training else 0.0)
         return plain_wanted(self)
 
     def replace(path, content) -> None:
@@ -32,7 +32,7 @@ def main() -> int:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         plain_replace(path, content)
 
-    parent_watch.Wishes.wanted = wanted
+    parent_watch.StopRequest.wanted = wanted
     stores.replace = replace
     from ssrl_core.learning import loop
 

@@ -13,7 +13,7 @@ from pages.ui.clusters.scene import load_scene, stamp_of
 from pages.ui.kit.gallery import montage_png
 from pages.ui.map.pictures import thumbnails
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.lpips_network import prepared
+from ssrl_core.compositions.perceptual import prepared
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets import store
 from ssrl_core.exports import export

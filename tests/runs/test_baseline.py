@@ -8,9 +8,8 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation import baseline
-from ssrl_core.runs.evaluation.pretrained import imagenet_embedding
-from ssrl_core.runs.folder.images import imageset_of
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.evaluation.baseline import imagenet_embedding
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.specs.backbones import BACKBONES
 from tests.kit import make_run, shared
 

@@ -15,9 +15,8 @@ from ssrl_core.errors import SpecError
 from ssrl_core.runs.queue import ordering, registry
 from ssrl_core.runs.worker.coordinator import Coordinator
 from ssrl_core.runs.worker.engines.dask import DaskEngine
-from ssrl_core.runs.worker.engines.dask_places import OwnWorkers, Scheduler
+from ssrl_core.runs.worker.engines.places import OwnWorkers, Scheduler, SlurmPlace
 from ssrl_core.runs.worker.engines.settings import EngineSettings, Slurm, open_engine
-from ssrl_core.runs.worker.engines.slurm import SlurmPlace
 from tests.kit import ROOT, make_imageset
 from tests.runs import certificates
 from tests.runs.cluster import DaskCluster, SlurmCluster, free_port
@@ -131,7 +130,7 @@ def test_run_is_stopped_on_a_worker(queued, on, dask):
 
 
 def test_scheduler_that_does_not_answer_lets_runs_wait_with_the_reason_until_it_does(queued, on, tmp_path, monkeypatch):
-    monkeypatch.setattr("ssrl_core.runs.worker.engines.dask_places.ANSWER_S", 1.0)
+    monkeypatch.setattr("ssrl_core.runs.worker.engines.places.ANSWER_S", 1.0)
     monkeypatch.setattr("ssrl_core.runs.worker.engines.dask._ASK_AGAIN_S", 1.0)
     monkeypatch.setattr("ssrl_core.runs.worker.feeding.ASK_AGAIN_S", 0.1)
     port = free_port()
@@ -156,7 +155,7 @@ def test_scheduler_that_does_not_answer_lets_runs_wait_with_the_reason_until_it_
 
 
 def test_scheduler_with_tls_takes_runs_and_turns_strangers_away(queued, on, tmp_path, monkeypatch):
-    monkeypatch.setattr("ssrl_core.runs.worker.engines.dask_places.ANSWER_S", 3.0)
+    monkeypatch.setattr("ssrl_core.runs.worker.engines.places.ANSWER_S", 3.0)
     monkeypatch.setattr("ssrl_core.runs.worker.engines.dask._ASK_AGAIN_S", 1.0)
     monkeypatch.setattr("ssrl_core.runs.worker.feeding.ASK_AGAIN_S", 0.1)
     ours, theirs = certificates.make(tmp_path / "ours"), certificates.make(tmp_path / "theirs")

@@ -8,9 +8,10 @@ import signal
 import pytest
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.child.warm import grown
+from ssrl_core.runs.queue import processes, registry
 from ssrl_core.runs.worker.coordinator import Coordinator
-from ssrl_core.runs.worker.engines import children, settings
+from ssrl_core.runs.worker.engines import settings
 from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
 from tests.runs.conftest import fake_command
 from tests.runs.test_kills import until
@@ -92,8 +93,8 @@ def test_every_run_has_a_process_of_its_own_where_that_is_wished(queued):
 
 
 def test_child_that_grew_is_replaced():
-    assert not children.grown(1_500_000_000, 900_000_000)
-    assert children.grown(3_000_000_000, 900_000_000)
+    assert not grown(1_500_000_000, 900_000_000)
+    assert grown(3_000_000_000, 900_000_000)
 
 
 def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, monkeypatch):
@@ -150,4 +151,4 @@ def test_slurm_where_there_is_none_is_refused_and_the_runs_that_wait_say_so(queu
     with pytest.raises(SpecError, match="no command `sbatch` here"):
         coordinator.main(settings.EngineSettings(engine="slurm"), once=True)
     assert "sbatch" in registry.require(run.id)["waits_for"]
-    assert not coordinator.is_alive()
+    assert not processes.is_alive()

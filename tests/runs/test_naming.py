@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs.folder import marks
-from ssrl_core.runs.folder.naming import Clusters, marks_of
+from ssrl_core.runs.folder import annotations
+from ssrl_core.runs.folder.annotations import Clusters, marks_of
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_run
 
@@ -23,7 +23,9 @@ def clusters(run, stem=STEM, ids=None):
 
 
 def test_what_is_said_of_a_cluster_is_kept(run):
-    content = marks.mark(run, 0, STEM, 1, name="  spindles  two ", colour="#AABBCC", note="look again", excluded=True)
+    content = annotations.mark(
+        run, 0, STEM, 1, name="  spindles  two ", colour="#AABBCC", note="look again", excluded=True
+    )
     assert content["revision"] == 1
     mark = marks_of(clusters(run), [])[1]
     assert (mark.name, mark.colour, mark.note, mark.excluded) == ("spindles two", "#aabbcc", "look again", True)
@@ -31,22 +33,22 @@ def test_what_is_said_of_a_cluster_is_kept(run):
 
 
 def test_a_stale_change_is_refused_and_changes_nothing(run):
-    marks.mark(run, 0, STEM, 1, name="a")
+    annotations.mark(run, 0, STEM, 1, name="a")
     with pytest.raises(RunError, match="changed meanwhile"):
-        marks.mark(run, 0, STEM, 1, name="b")
-    assert marks.read(run)["clusters"][STEM]["1"]["name"] == "a"
+        annotations.mark(run, 0, STEM, 1, name="b")
+    assert annotations.read(run)["clusters"][STEM]["1"]["name"] == "a"
 
 
 def test_undo_goes_back_and_is_a_change_itself(run):
-    before = marks.read(run)
-    after = marks.mark(run, 0, STEM, 1, name="a")
-    undone = marks.restore(run, after["revision"], before)
+    before = annotations.read(run)
+    after = annotations.mark(run, 0, STEM, 1, name="a")
+    undone = annotations.restore(run, after["revision"], before)
     assert undone["clusters"] == {}
     assert undone["revision"] == 2
 
 
 def test_a_name_follows_its_images_to_another_k(run):
-    marks.mark(run, 0, STEM, 1, name="ring")
+    annotations.mark(run, 0, STEM, 1, name="ring")
     ids = clusters(run).ids
     finer = np.where(ids == 1, 4, ids)  # the same members under another number, and a splinter of them apart
     finer[np.flatnonzero(ids == 1)[:3]] = 1
@@ -58,13 +60,13 @@ def test_a_name_follows_its_images_to_another_k(run):
 
 
 def test_a_cluster_that_fell_apart_has_no_successor(run):
-    marks.mark(run, 0, STEM, 0, name="gone")
+    annotations.mark(run, 0, STEM, 0, name="gone")
     ids = np.arange(60) % 9
     assert marks_of(clusters(run, "clusters_kmeans_k9_s0", ids), []) == {}
 
 
 def test_a_name_follows_its_images_to_another_run(run):
-    marks.mark(run, 0, STEM, 2, name="bars")
+    annotations.mark(run, 0, STEM, 2, name="bars")
     other = RunFolder(make_run(n=60, spec={"seed": 7}).name)
     found = marks_of(clusters(other), [run])
     assert found[2].name == "bars"
@@ -72,35 +74,35 @@ def test_a_name_follows_its_images_to_another_run(run):
 
 
 def test_what_is_said_here_wins_and_no_name_is_given_twice(run):
-    marks.mark(run, 0, STEM, 1, name="ring")
-    marks.mark(run, 1, "clusters_kmeans_k5_s0", 3, name="ring")
+    annotations.mark(run, 0, STEM, 1, name="ring")
+    annotations.mark(run, 1, "clusters_kmeans_k5_s0", 3, name="ring")
     ids = clusters(run).ids
     found = marks_of(clusters(run, "clusters_kmeans_k5_s0", ids), [])
     assert [c for c, mark in found.items() if mark.name == "ring"] == [3]
-    marks.mark(run, 2, "clusters_kmeans_k5_s0", 1, name="")
+    annotations.mark(run, 2, "clusters_kmeans_k5_s0", 1, name="")
     assert marks_of(clusters(run, "clusters_kmeans_k5_s0", ids), [])[1].name == ""
 
 
 def test_a_tag_keeps_images_under_a_name(run):
-    marks.tag(run, 0, "odd ones", [5, 3])
-    content = marks.tag(run, 1, "odd ones", [9])
+    annotations.tag(run, 0, "odd ones", [5, 3])
+    content = annotations.tag(run, 1, "odd ones", [9])
     assert [(t["name"], t["image_ids"]) for t in content["tags"]] == [("odd ones", [9])]
-    assert marks.untag(run, 2, "odd ones")["tags"] == []
+    assert annotations.untag(run, 2, "odd ones")["tags"] == []
     with pytest.raises(SpecError, match="not empty"):
-        marks.tag(run, 3, " ", [1])
+        annotations.tag(run, 3, " ", [1])
 
 
 @pytest.mark.parametrize(("said", "rule"), [({"name": "x" * 81}, "at most 80"), ({"colour": "red"}, "#rrggbb")])
 def test_what_cannot_be_kept_is_said(run, said, rule):
     with pytest.raises(SpecError, match=rule):
-        marks.mark(run, 0, STEM, 0, **said)
+        annotations.mark(run, 0, STEM, 0, **said)
 
 
 def test_a_demo_run_is_named_without_being_written_into(run, monkeypatch):
     from ssrl_core import stores
 
     monkeypatch.setattr(RunFolder, "is_demo", property(lambda self: True))
-    marks.mark(run, 0, STEM, 1, name="a")
+    annotations.mark(run, 0, STEM, 1, name="a")
     assert not (run.path / "annotations.json").exists()
     assert (stores.models_root() / "annotations" / f"{run.id}.json").is_file()
     assert marks_of(clusters(run), [])[1].name == "a"

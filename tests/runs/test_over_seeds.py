@@ -11,10 +11,10 @@ from ssrl_core import stores
 from ssrl_core.analysis.comparison import compare
 from ssrl_core.cli import main
 from ssrl_core.errors import Stopped
-from ssrl_core.runs.evaluation import over_seeds, siblings
-from ssrl_core.runs.evaluation.siblings import seeds_of
+from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue import over_seeds, registry
+from ssrl_core.runs.queue.over_seeds import seeds_of
 from ssrl_core.specs.run import dump_run
 from tests.kit import make_run
 
@@ -35,7 +35,7 @@ def by_hand(pairs, k, k2):
     found = []
     for a, b in pairs:
         (x, _), (y, _) = a.embedding(), b.embedding()
-        found.append(compare(x, y, a.clusters(k).ids, b.clusters(k2).ids))
+        found.append(compare(x, y, stored_clusters(a, k).ids, stored_clusters(b, k2).ids))
     return {
         name: (statistics.mean(row[name] for row in found), statistics.stdev(row[name] for row in found))
         for name in over_seeds.MEASURES
@@ -126,7 +126,7 @@ def test_siblings_with_more_seeds_than_are_compared_are_never_compared_with_them
 
 def test_among_thousands_alike_siblings_are_found_by_text(sides, monkeypatch):
     registry.list_runs()
-    monkeypatch.setattr(siblings, "_LOOKED_INTO", 3)
+    monkeypatch.setattr(over_seeds, "_LOOKED_INTO", 3)
     for _ in range(3):
         seeds((6, 7, 8), epochs=7)
     assert [run.id for run in seeds_of(sides[0][0])] == [run.id for run in sides[0]]
@@ -145,7 +145,7 @@ def test_the_command_tells_and_refuses(sides, capsys):
 
 
 def test_a_stop_asked_of_the_job_ends_it(sides, monkeypatch):
-    from ssrl_core.runs.jobs import jobs
+    from ssrl_core.runs import jobs
 
     a, b = sides
     asked = over_seeds.ask(a[0], b[0], 3, 3)

@@ -11,10 +11,10 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import RunError, SpecError, Stopped
+from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.evaluation.parts import missing_parts
-from ssrl_core.runs.folder.images import imageset_of
 from ssrl_core.runs.folder.results import Results
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import registry, submitting
 from tests.kit import make_imageset
 from tests.runs.conftest import spec
@@ -38,9 +38,9 @@ silhouette silhouette_projection silhouette_n ami ami_arithmetic ami_shuffled nm
 
 
 class Quiet:
-    """State, wishes and journal of a child that nobody watches."""
+    """State, stop request and log of a child that nobody watches."""
 
-    patient = False
+    training = False
 
     def __init__(self, stop_before=()):
         self.fields, self.said, self.stop_before, self.asked = {}, [], list(stop_before), 0
@@ -48,7 +48,7 @@ class Quiet:
     def update(self, *, now=False, **fields):
         self.fields |= fields
 
-    def say(self, text):
+    def write(self, text):
         self.said.append(text)
 
     def wanted(self):
@@ -121,21 +121,21 @@ def test_arrays_follow_the_rows_of_the_embedding(done):
     assert (points.shape, points.dtype) == ((60, 2), np.float32)
     assert np.array_equal(np.isfinite(points).all(axis=1), asked)
     assert info["parameters"]["fitted_n"] == asked.sum()
-    found = done.clusters(3)
+    found = stored_clusters(done, 3)
     assert (found.ids.shape, found.ids.dtype) == ((60,), np.int32)
     assert np.array_equal(found.ids >= 0, asked)
     assert list(found.sizes) == done.results()["clusters"]["3"]["sizes"]
 
 
 def test_clusters_of_another_k_are_made_once_and_kept(done):
-    first = done.clusters(4)
+    first = stored_clusters(done, 4)
     assert (done.path / "clusters_kmeans_k4_s0.npy").is_file()
-    again = done.clusters(4)
+    again = stored_clusters(done, 4)
     assert np.array_equal(first.ids, again.ids)
     np.testing.assert_allclose(first.centroids, again.centroids, atol=1e-4)
     assert again.inertia == pytest.approx(first.inertia, rel=1e-3)
     with pytest.raises(SpecError, match="k must be in"):
-        done.clusters(1000)
+        stored_clusters(done, 1000)
 
 
 def test_results_of_one_run_leave_nothing_in_those_of_the_next(tmp_path):
@@ -199,7 +199,7 @@ def test_only_the_test_rows_are_kept_when_asked(kit_images):
     work(run)
     assert np.array_equal(run.embedding_ids(), kit_images.split_ids("test"))
     assert run.evaluated().all()
-    assert len(run.embedding()[0]) == len(run.layouts()["pca"][0]) == len(run.clusters(3).ids)
+    assert len(run.embedding()[0]) == len(run.layouts()["pca"][0]) == len(stored_clusters(run, 3).ids)
 
 
 def test_no_embedding_is_kept_when_asked(kit_images):

@@ -12,8 +12,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.encoders import save_encoder
 from ssrl_core.runs.evaluation.parts import missing_parts
-from ssrl_core.runs.folder.images import imageset_of
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import submitting
 from ssrl_core.runs.worker.estimate import estimate
 from ssrl_core.specs.run import RunSpec, dump_run

@@ -14,6 +14,7 @@ from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import bulk, identity, ordering, registry, submitting, sweep_files, sweeps
+from ssrl_core.runs.worker.coordinator import Tuner
 from ssrl_core.specs.sweep import SweepSpec
 from tests.runs.conftest import spec
 from tests.runs.test_coordinator import says
@@ -278,7 +279,7 @@ def tuned(count=6, **sampler):
 
 
 def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_images):
-    from ssrl_core.runs.worker import tuning
+    from ssrl_core.runs.queue import tuning
 
     asked = sweeps.submit(tuned(count=24), start=False)
     assert (len(asked["runs"]), states()) == (4, {"queued": 4})
@@ -298,12 +299,11 @@ def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_ima
 
 
 def test_coordinator_asks_for_points_in_a_process_of_its_own(kit_images, monkeypatch):
-    from ssrl_core.runs.worker import tuning
 
     asked = sweeps.submit(tuned(), start=False)
     for run_id in asked["runs"]:
         finish(run_id, 0.5)
-    tuner = tuning.Tuner()
+    tuner = Tuner()
     assert tuner.tick(100.0, 2) == 1
     (process,) = tuner._processes.values()
     assert process.wait(timeout=120) == 0

@@ -18,8 +18,9 @@ from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.queue.processes import child_environment
 from ssrl_core.runs.worker.coordinator import Coordinator
-from ssrl_core.runs.worker.engines.local import LocalEngine, child_environment
+from ssrl_core.runs.worker.engines.local import LocalEngine
 from tests.kit import ROOT, make_imageset
 from tests.runs.conftest import spec
 from tests.runs.test_kills import until
@@ -44,7 +45,7 @@ SMALL = {
 
 
 def command(folder):
-    return [sys.executable, str(CHILD), str(folder), "--lifeline"]
+    return [sys.executable, str(CHILD), str(folder), "--end-with-parent"]
 
 
 def submit(behave=None, *, again=False, **changes):

@@ -14,8 +14,8 @@ from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.colours import MISSING, palette
 from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
-from ssrl_core.runs.folder import marks
-from ssrl_core.runs.folder.naming import Clusters, Mark, marks_of
+from ssrl_core.runs.folder import annotations as marks
+from ssrl_core.runs.folder.annotations import Clusters, Mark, marks_of
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 _UNDO, _EDITED = "cluster-names-undo", "cluster-edited"

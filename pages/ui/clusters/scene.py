@@ -123,7 +123,7 @@ def load_scene(run_id: str, stamp: str) -> Scene:
         SSRLError: the image set is gone or damaged.
     """
     from ssrl_core.runs.evaluation.descriptors import known
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     run = RunFolder(run_id)
     x, ids = run.embedding()

@@ -9,7 +9,7 @@ from pages.ui.clusters import names, state
 from pages.ui.clusters.scene import Scene
 from pages.ui.clusters.state import Selected
 from pages.ui.kit import frame
-from ssrl_core.runs.folder.marks import LONGEST_NAME
+from ssrl_core.runs.folder.annotations import LONGEST_NAME
 
 
 def keep(scene: Scene, now: Selected) -> None:

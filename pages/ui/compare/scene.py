@@ -16,8 +16,8 @@ from pages.ui.runs import choosing
 from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import METHODS, layout
 from ssrl_core.runs.evaluation import baseline
-from ssrl_core.runs.evaluation.siblings import common
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue.over_seeds import common
 
 SAME = "same"
 

@@ -10,9 +10,9 @@ import streamlit as st
 from pages.ui.compare.scene import SAME
 from pages.ui.kit import frame, jobs
 from ssrl_core.runs.evaluation import baseline
-from ssrl_core.runs.evaluation import over_seeds as pairs
-from ssrl_core.runs.evaluation.siblings import MOST_SEEDS
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import over_seeds as pairs
+from ssrl_core.runs.queue.over_seeds import MOST_SEEDS
 
 _SHOWN = {"ami": "AMI of clusters", "cka": "CKA", "neighbour_overlap": "neighbours shared"}
 
@@ -46,7 +46,7 @@ def over_seeds(first: str, second: str, ks: tuple[int, int]) -> None:
         )
 
 
-def _of_b(asked: pairs.Asked) -> str:
+def _of_b(asked: pairs.PairsOverSeeds) -> str:
     return f", {asked.seeds_b} of B" if asked.seeds_b else ", none of B"
 
 

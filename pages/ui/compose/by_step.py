@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.compose import lpips_rows
 from pages.ui.compose.lpips import Answer
 from pages.ui.kit import frame
-from ssrl_core.compositions.perceptual_parts import LeftOut, Mean, summary
+from ssrl_core.compositions.lpips import LeftOut, Mean, summary
 
 _ABOUT = (
     "How much lower LPIPS is without the step, all else drawn as before, with its 95 % interval over the images. "

@@ -10,11 +10,10 @@ import numpy as np
 
 from pages.ui.compose.lpips import Answer, Question
 from pages.ui.kit import frame, theme
-from ssrl_core.compositions.perceptual_parts import Mean, summary
+from ssrl_core.compositions.lpips import NETWORKS, Mean, summary
 
 BINS = 32
 WIDEST = 1.0
-NETWORKS = {"alex": "AlexNet", "vgg": "VGG16"}
 
 CSS = f"""
 .vl-big {{ font-size: 1.6rem; font-weight: 600; line-height: 1.2; }}
@@ -46,7 +45,7 @@ def number(answer: Answer, question: Question, side: int) -> str:
     Args:
         side: of the views in px, before the network's own enlarging.
     """
-    net = NETWORKS[question.net]
+    net = NETWORKS[question.net].title
     words = f"n = {len(answer.values)} images · {net}" if answer.values else f"{net} is being made ready"
     if answer.size_px is not None:
         words += f" · seen at {answer.size_px} px"

@@ -14,7 +14,7 @@ from pages.ui.compose import by_step, scene
 from pages.ui.compose import lpips_rows as rows
 from pages.ui.compose.lpips import Answer, Question, desk
 from pages.ui.kit import choices, frame
-from ssrl_core.compositions.perceptual_parts import left_out
+from ssrl_core.compositions import lpips
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load, preset_names, saved_names
 
@@ -47,7 +47,7 @@ def meaning(shown: Composition, imageset: Any, *, seed: int) -> None:
     own = _question(shown, imageset, nets, seed)
     asked = {"this draft": own} | {name: replace(own, composition=one) for name, one in _beside().items()}
     numbers, fold = st.container(), by_step.fold()
-    left = left_out(shown) if fold.open else []
+    left = lpips.left_out(shown) if fold.open else []
     questions = [*asked.values(), *(replace(own, composition=one.composition) for one in left)]
     ask = partial(desk().ask, _session(), questions, imageset)
     answers = ask()
@@ -89,9 +89,9 @@ def _networks() -> list[str]:
     """Networks whose weights are here; where none is, the page says what to lay where."""
     from ssrl_core.compositions import perceptual
 
-    found = [net for net in rows.NETWORKS if perceptual.missing(net) is None]
+    found = [net for net in lpips.NETWORKS if perceptual.missing(net) is None]
     if not found:
-        st.info(perceptual.missing(next(iter(rows.NETWORKS))), icon=":material/download:")
+        st.info(perceptual.missing(next(iter(lpips.NETWORKS))), icon=":material/download:")
         frame.quiet("All else on this page works without it.")
     return found
 
@@ -120,7 +120,7 @@ def _choices(nets: Sequence[str]) -> None:
         with st.expander("How it is measured"):
             _pick("Images", COUNTS, COUNTS[1], _COUNT_KEY, str)
             _pick("Smaller views are enlarged to", SIZES, SIZES[1], _SIZE_KEY, lambda side: f"{side} px", _ABOUT_SIZE)
-            _pick("Network", nets, nets[0], _NET_KEY, rows.NETWORKS.__getitem__)
+            _pick("Network", nets, nets[0], _NET_KEY, lambda net: lpips.NETWORKS[net].title)
 
 
 def _pick(

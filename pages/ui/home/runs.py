@@ -168,6 +168,7 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
     """The run's map, coloured by cluster, as a PNG; None where there is no layout."""
     from ssrl_core.datasets.pictures import png
     from ssrl_core.figures.colours import palette
+    from ssrl_core.runs.evaluation.clustering import stored_clusters
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     folder = RunFolder(run_id)
@@ -178,7 +179,7 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
         if not layouts or not counts:
             return None
         points, _ = layouts.get("umap") or layouts.get("tsne") or next(iter(layouts.values()))
-        groups = folder.clusters(counts[0]).ids
+        groups = stored_clusters(folder, counts[0]).ids
     except SSRLError:
         return None
     return png(map.thumbnail(points, groups, palette(counts[0])))

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from ssrl_core.errors import RunError
-from ssrl_core.runs.jobs import jobs
+from ssrl_core.runs import jobs
 
 
 def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | None = None) -> None:

@@ -14,7 +14,7 @@ from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
-from ssrl_core.runs.jobs import jobs
+from ssrl_core.runs import jobs
 from ssrl_core.runs.queue import registry
 
 NAMES: dict[Scale, str] = {"small": "Rehearsal", "full": "Full"}

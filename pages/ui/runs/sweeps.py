@@ -134,15 +134,15 @@ def results(sweep_id: str, text: str = "", *, every: bool = True, by: list[str] 
     Raises:
         SpecError: a filter that cannot be read, or no such column.
     """
-    from ssrl_core.runs.queue import summaries, tables
+    from ssrl_core.runs.queue import tables
 
-    table = summaries.chosen(tables.results_table(sweep_id), filters(text))
-    return summaries.plain(table) if every else summaries.mean_over_seeds(table, by or None)
+    table = tables.chosen(tables.results_table(sweep_id), filters(text))
+    return tables.plain(table) if every else tables.mean_over_seeds(table, by or None)
 
 
 def file_of(sweep_id: str, kind: str) -> bytes:
     """All results as a CSV or Parquet file."""
-    from ssrl_core.runs.queue.summaries import content
+    from ssrl_core.runs.queue.tables import content
 
     return content(results(sweep_id), f".{kind}")
 

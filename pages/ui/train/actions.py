@@ -137,9 +137,9 @@ def delete_sweep(sweep_id: str) -> None:
 
 def begin_from_sweep(sweep_id: str) -> None:
     """Write a new sweep that starts from this one."""
-    from ssrl_core.runs.queue import sweeps
+    from ssrl_core.runs.queue import sweep_files
 
-    state.edit("launch", lambda draft: train_draft.fresh(sweeps.spec_of(sweep_id).to_mapping()))
+    state.edit("launch", lambda draft: train_draft.fresh(sweep_files.spec_of(sweep_id).to_mapping()))
     close_run()
 
 
@@ -176,7 +176,7 @@ def _try(work: Callable[[], Any], failed: str = "That could not be done") -> Non
 
 def start_worker() -> None:
     """Start a coordinator that outlives the app, unless one is alive; it is up after a second or two."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     st.session_state["train-worker-started"] = time.monotonic()
-    _try(lambda: coordinator.start_detached(wait_s=0.0), "No worker could be started")
+    _try(lambda: processes.start_detached(wait_s=0.0), "No worker could be started")

@@ -12,10 +12,10 @@ from pages.ui.kit.theme import LINE, QUIET
 from pages.ui.runs import compared
 from pages.ui.train import actions
 from pages.ui.train import head as train_head
-from ssrl_core.runs.queue import summaries
+from ssrl_core.runs.queue import tables
 
 LIVE_S = 4.0
-MOST = summaries.MOST_COMPARED
+MOST = tables.MOST_COMPARED
 
 CSS = f"""
 .train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
@@ -108,7 +108,7 @@ def _curves(found: compared.Compared) -> None:
 
 
 def _differences(found: compared.Compared) -> None:
-    differ = summaries.spec_differences(found.ids)
+    differ = tables.spec_differences(found.ids)
     if not differ:
         frame.quiet("In nothing: they are the same spec.")
         return

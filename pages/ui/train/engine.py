@@ -23,9 +23,9 @@ _SLURM = ("partition", "account", "walltime", "memory")
 
 def engine() -> None:
     """One line about the worker, with the settings behind it."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
-    about = coordinator.about()
+    about = processes.about()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         if about:
             slots = int(about.get("slots") or 0)
@@ -89,11 +89,11 @@ def _slurm(now: EngineSettings) -> None:
 
 def _save() -> None:
     """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     try:
         save_settings(load_settings(chosen_settings(st.session_state)))
-        ended = coordinator.ask_to_end()
+        ended = processes.ask_to_end()
     except (SSRLError, OSError) as error:
         train_state.say("where", error if isinstance(error, SSRLError) else f"It could not be kept: {error}.")
         return

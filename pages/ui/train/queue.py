@@ -197,10 +197,10 @@ def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
 
 def _nobody_works(pending: list[dict[str, Any]]) -> None:
     """Runs wait and no worker is alive: say so, with the button that starts one."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
     just_started = time.monotonic() - st.session_state.get("train-worker-started", -1e9) < _UP_AFTER_S
-    if not pending or just_started or coordinator.is_alive():
+    if not pending or just_started or processes.is_alive():
         return
     with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
         frame.quiet("No worker is alive, so nothing goes on.")

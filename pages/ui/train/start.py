@@ -108,7 +108,7 @@ def _fetch(name: str) -> None:
 
 def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
     from ssrl_core.runs.queue.submitting import identify
     from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
 

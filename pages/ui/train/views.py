@@ -34,7 +34,7 @@ def strip(draft: train_draft.Draft) -> None:
         return
     with frame.guard():
         spec = train_draft.spec_of(draft)
-        from ssrl_core.runs.folder.images import imageset_of
+        from ssrl_core.runs.folder.run_folder import imageset_of
 
         imageset = imageset_of(spec)
         count = len(spec.terms)

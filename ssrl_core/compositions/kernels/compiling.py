@@ -14,7 +14,7 @@ import numba  # noqa: E402
 import numpy as np  # noqa: E402
 from numba import config  # noqa: E402
 
-from ssrl_core.compositions.laws import Array  # noqa: E402
+from ssrl_core.compositions import Array  # noqa: E402
 
 config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]  # type: ignore[attr-defined]  # another package may have imported numba before
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssrl_core.compositions import Array
 from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel
-from ssrl_core.compositions.laws import Array
 
 
 @kernel

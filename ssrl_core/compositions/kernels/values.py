@@ -1,11 +1,12 @@
-"""Changes of single values: equalize, gain and offset, gamma."""
+"""Loading, and changes of single pixels. The formulas: `ssrl_core.compositions.colour` and the transforms."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
+from ssrl_core.compositions.colour import GREY
+from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel, summing
 
 _BINS = 256
 _TO_BIN = np.float32(_BINS - 1e-3)
@@ -65,3 +66,170 @@ def raise_to(images: Array, first: int, applied: Array, power: Array) -> None:
             line = images[i, c]
             for j in range(line.shape[0]):
                 line[j] = line[j] ** power[first + i]
+
+
+@kernel
+def load(source: Array, rows: Array, top: np.float32, out: Array) -> None:
+    """Some images (N, values) of any number type into (n, values) float32: value / top, at most 1."""
+    for i in range(len(rows)):
+        pixels, line = source[rows[i]], out[i]
+        for j in range(pixels.shape[0]):
+            value = np.float32(pixels[j]) / top
+            line[j] = value if value < ONE else ONE
+
+
+_RED, _GREEN, _BLUE = (np.float32(weight) for weight in GREY)
+_TWO, _FOUR, _SIX = np.float32(2), np.float32(4), np.float32(6)
+_SIXTH = np.float32(1 / 6)
+_BLOCK = 512
+
+
+@summing
+def grey_mean(image: Array) -> np.float32:
+    """Mean grey: weighted for three channels, the plain mean for any other number."""
+    channels, count = image.shape
+    total = 0.0
+    for c in range(channels):
+        weight = 1.0 / channels
+        if channels == 3:
+            weight = np.float64(_RED) if c == 0 else (np.float64(_GREEN) if c == 1 else np.float64(_BLUE))
+        line = image[c]
+        for start in range(0, count, _BLOCK):
+            part = ZERO
+            for i in range(start, min(start + _BLOCK, count)):
+                part += line[i]
+            total += weight * np.float64(part)
+    return np.float32(total / count)
+
+
+@kernel
+def blend(image: Array, factor: np.float32, rest: np.float32) -> None:
+    """f · x + rest, clipped."""
+    for c in range(image.shape[0]):
+        line = image[c]
+        for i in range(line.shape[0]):
+            value = line[i] * factor + rest
+            value = value if value > ZERO else ZERO
+            line[i] = value if value < ONE else ONE
+
+
+@kernel
+def saturate(image: Array, factor: np.float32) -> None:
+    """f · x + (1 - f) · grey, clipped."""
+    red, green, blue = image[0], image[1], image[2]
+    rest = ONE - factor
+    for i in range(red.shape[0]):
+        r, g, b = red[i], green[i], blue[i]
+        dull = (_RED * r + _GREEN * g + _BLUE * b) * rest
+        r, g, b = r * factor + dull, g * factor + dull, b * factor + dull
+        r, g, b = r if r > ZERO else ZERO, g if g > ZERO else ZERO, b if b > ZERO else ZERO
+        red[i] = r if r < ONE else ONE
+        green[i] = g if g < ONE else ONE
+        blue[i] = b if b < ONE else ONE
+
+
+@kernel
+def turn_hue(image: Array, turn: np.float32) -> None:
+    """Colours turned round the wheel by a share of a turn."""
+    red, green, blue = image[0], image[1], image[2]
+    shift = _SIX * turn + _SIX
+    for i in range(red.shape[0]):
+        r, g, b = red[i], green[i], blue[i]
+        top = r if r > g else g
+        top = top if top > b else b
+        low = r if r < g else g
+        low = low if low < b else b
+        chroma = top - low
+        by_red, by_green = g - b, b - r
+        place = r - g
+        start = _FOUR
+        place = by_green if top == g else place
+        start = _TWO if top == g else start
+        place = by_red if top == r else place
+        start = ZERO if top == r else start
+        h = place / (chroma if chroma > ZERO else ONE) + start + shift
+        red[i] = _side(h + np.float32(5), top, chroma)
+        green[i] = _side(h + np.float32(3), top, chroma)
+        blue[i] = _side(h + ONE, top, chroma)
+
+
+@kernel
+def _side(k: np.float32, top: np.float32, chroma: np.float32) -> np.float32:
+    """One channel of a colour whose hue is k sixths of a turn from the channel's own zero."""
+    k -= np.floor(k * _SIXTH) * _SIX
+    other = _FOUR - k
+    k = k if k < other else other
+    k = k if k > ZERO else ZERO
+    k = k if k < ONE else ONE
+    value = top - k * chroma
+    value = value if value > ZERO else ZERO
+    return value if value < ONE else ONE
+
+
+@kernel
+def jitter(images: Array, first: int, applied: Array, order: Array, amounts: Array) -> None:
+    """Brightness, contrast, saturation, hue in the drawn order.
+
+    Args:
+        images: (n, C, P), in place; the first of them is number `first` of the N drawn.
+        applied: (N,) bool.
+        order: (N, 4) numbers of the four changes.
+        amounts: (N, 4) float32: three factors (1 changes nothing) and a turn (0 changes nothing).
+    """
+    for i in range(images.shape[0]):
+        m = first + i
+        if not applied[m]:
+            continue
+        image = images[i]
+        for turn in range(4):
+            change = order[m, turn]
+            amount = amounts[m, change]
+            if change == 0 and amount != ONE:
+                blend(image, amount, ZERO)
+            elif change == 1 and amount != ONE:
+                blend(image, amount, (ONE - amount) * grey_mean(image))
+            elif change == 2 and amount != ONE:
+                saturate(image, amount)
+            elif change == 3 and amount != ZERO:
+                turn_hue(image, amount)
+
+
+@kernel
+def hue_only(images: Array, first: int, applied: Array, turn: Array) -> None:
+    """Hue turned by `turn` (N,) float32, in place."""
+    for i in range(images.shape[0]):
+        if applied[first + i] and turn[first + i] != ZERO:
+            turn_hue(images[i], turn[first + i])
+
+
+@kernel
+def take_colour(images: Array, first: int, applied: Array) -> None:
+    """The grey of three channels in all of them, in place."""
+    for i in range(images.shape[0]):
+        if not applied[first + i]:
+            continue
+        red, green, blue = images[i, 0], images[i, 1], images[i, 2]
+        for j in range(red.shape[0]):
+            value = _RED * red[j] + _GREEN * green[j] + _BLUE * blue[j]
+            value = value if value < ONE else ONE
+            red[j] = green[j] = blue[j] = value
+
+
+@kernel
+def turn_round(images: Array, first: int, applied: Array, threshold: Array) -> None:
+    """Values of at least `threshold` (N,) float32 become 1 - x, in place."""
+    for i in range(images.shape[0]):
+        if not applied[first + i]:
+            continue
+        limit = threshold[first + i]
+        for c in range(images.shape[1]):
+            line = images[i, c]
+            for j in range(line.shape[0]):
+                line[j] = ONE - line[j] if line[j] >= limit else line[j]
+
+
+@kernel
+def clipped(value: np.float32) -> np.float32:
+    """A value in 0..1."""
+    value = value if value > ZERO else ZERO
+    return value if value < ONE else ONE

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.compositions import geometry, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry, random_numbers
 from ssrl_core.specs.composition import Step
 
 SLOTS = 5
@@ -15,13 +14,13 @@ SLOTS = 5
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Turn (degrees, clockwise), shift right and down (shares of the width and height), slant (degrees), scale."""
-    u = laws.unit(words[..., 0])
+    u = random_numbers.unit(words[..., 0])
     return {
-        "angle_deg": laws.uniform(u[0], laws.amplitude(step["degrees"])),
-        "shift_x": laws.uniform(u[1], laws.amplitude(step["translate"])),
-        "shift_y": laws.uniform(u[2], laws.amplitude(step["translate"])),
-        "shear_deg": laws.uniform(u[3], laws.amplitude(step["shear"])),
-        "scale": laws.uniform(u[4], step["scale"]),
+        "angle_deg": random_numbers.uniform(u[0], random_numbers.amplitude(step["degrees"])),
+        "shift_x": random_numbers.uniform(u[1], random_numbers.amplitude(step["translate"])),
+        "shift_y": random_numbers.uniform(u[2], random_numbers.amplitude(step["translate"])),
+        "shear_deg": random_numbers.uniform(u[3], random_numbers.amplitude(step["shear"])),
+        "scale": random_numbers.uniform(u[4], step["scale"]),
     }
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.compositions import geometry, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry, random_numbers
 from ssrl_core.specs.composition import Step
 
 SLOTS = 1
@@ -15,7 +14,7 @@ SLOTS = 1
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The side that is kept, as a share."""
-    return {"side": laws.uniform(laws.unit(words[0, ..., 0]), step["side"])}
+    return {"side": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), step["side"])}
 
 
 def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, side: int) -> geometry.Placement:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, random_numbers
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 1
 RULE = "2 or more"
@@ -22,7 +21,7 @@ REMEDY = "Leave the step out: without its only channel nothing of the image woul
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Which channel, as a uniform number in [0, 1)."""
-    return {"channel": laws.unit(words[0, ..., 0])}
+    return {"channel": random_numbers.unit(words[0, ..., 0])}
 
 
 def accepts(step: Step, channels: int) -> bool:
@@ -56,5 +55,5 @@ def say(step: Step, values: dict[str, Any]) -> str:
 
 def _gone(channel: Array, count: int) -> Array:
     """(n, C) bool."""
-    gone: Array = np.arange(count)[None, :] == laws.integer(channel, np.asarray(count))[:, None]
+    gone: Array = np.arange(count)[None, :] == random_numbers.integer(channel, np.asarray(count))[:, None]
     return gone

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import laws
-from ssrl_core.compositions.laws import Array
-from ssrl_core.compositions.philox import philox
+from ssrl_core.compositions import Array, random_numbers
+from ssrl_core.compositions.random_numbers import philox
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 1
 
@@ -28,8 +27,8 @@ def amounts(step: Step, seeds: Array, channels: int) -> tuple[Array, Array]:
     """Gain and offset (n, C), from seeds (n, 2): the first two words of the counter (channel, 0, 0, 0)."""
     seeds = seeds.astype(np.int64)
     words = philox((np.arange(channels)[None, :], 0, 0, 0), (seeds[:, 0:1], seeds[:, 1:2]))
-    gain = laws.uniform(laws.unit(words[0]), laws.factor(step["gain"]))
-    return gain, laws.uniform(laws.unit(words[1]), laws.amplitude(step["offset"]))
+    gain = random_numbers.uniform(random_numbers.unit(words[0]), random_numbers.factor(step["gain"]))
+    return gain, random_numbers.uniform(random_numbers.unit(words[1]), random_numbers.amplitude(step["offset"]))
 
 
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import colour, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, colour, random_numbers
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 5
 REMEDY = "Set saturation and hue to 0: brightness and contrast work for any number of channels."
@@ -23,9 +22,11 @@ _NEUTRAL = {"brightness": 1.0, "contrast": 1.0, "saturation": 1.0, "hue": 0.0}
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Three factors, the hue in turns, and the order: (V, B, 4) numbers of brightness, contrast, saturation, hue."""
-    u = laws.unit(words[:4, ..., 0])
-    values = {name: laws.uniform(u[i], laws.factor(step[name])) for i, name in enumerate(_CHANGES[:3])}
-    values["hue"] = laws.uniform(u[3], laws.amplitude(step["hue"]))
+    u = random_numbers.unit(words[:4, ..., 0])
+    values = {
+        name: random_numbers.uniform(u[i], random_numbers.factor(step[name])) for i, name in enumerate(_CHANGES[:3])
+    }
+    values["hue"] = random_numbers.uniform(u[3], random_numbers.amplitude(step["hue"]))
     order = np.argsort(words[4], axis=-1, kind="stable")
     values["order"] = order if step["order"] == "random" else np.broadcast_to(np.arange(4), order.shape)
     return values
@@ -47,7 +48,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """One kernel for the four changes."""
-    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels import values as colours
     from ssrl_core.compositions.kernels.compiling import plain
 
     order = plain(values["order"], np.int64)

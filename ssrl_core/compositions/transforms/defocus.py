@@ -6,22 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import colour, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, colour, random_numbers
 from ssrl_core.compositions.transforms.gaussian_blur import mirrored
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 1
 
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The radius in pixels of the view."""
-    return {"radius": laws.uniform(laws.unit(words[0, ..., 0]), step["radius"])}
+    return {"radius": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), step["radius"])}
 
 
 def disks(radius: Array, reach: int) -> Array:

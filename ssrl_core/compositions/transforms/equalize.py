@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 0
 BINS = 256

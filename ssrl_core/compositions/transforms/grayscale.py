@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.compositions import colour
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, colour
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 0
 REMEDY = "Leave it out, or choose three channels of the image set."
@@ -31,7 +30,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels import values as colours
 
     def change(images: Array, first: int) -> None:
         if images.shape[1] == 3:

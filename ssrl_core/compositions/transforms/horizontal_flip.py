@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssrl_core.compositions import geometry
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry
 from ssrl_core.specs.composition import Step
 
 SLOTS = 0

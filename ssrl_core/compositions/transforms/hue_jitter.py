@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import colour, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, colour, random_numbers
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 1
 REMEDY = "Use color_jitter with brightness and contrast instead."
@@ -21,7 +20,7 @@ REMEDY = "Use color_jitter with brightness and contrast instead."
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The turn, in -0.5..0.5 of the wheel."""
-    return {"hue": laws.uniform(laws.unit(words[0, ..., 0]), laws.amplitude(step["hue"]))}
+    return {"hue": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), random_numbers.amplitude(step["hue"]))}
 
 
 def accepts(step: Step, channels: int) -> bool:
@@ -37,7 +36,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels import values as colours
     from ssrl_core.compositions.kernels.compiling import plain
 
     turn = plain(values["hue"], np.float32)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 0
 
@@ -24,7 +24,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass: solarize from 0 on."""
-    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels import values as colours
 
     threshold = np.zeros(len(applied), np.float32)
     return lambda images, first: colours.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.compositions import geometry, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry, random_numbers
 from ssrl_core.specs.composition import Step
 
 SLOTS = 1
@@ -15,7 +14,7 @@ SLOTS = 1
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The width of the margin, as a share of the side."""
-    return {"fraction": laws.uniform(laws.unit(words[0, ..., 0]), step["fraction"])}
+    return {"fraction": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), step["fraction"])}
 
 
 def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, side: int) -> geometry.Placement:

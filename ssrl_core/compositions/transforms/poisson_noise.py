@@ -6,31 +6,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, random_numbers
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 2  # the photons; the seed of the noise
 
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Photons at full brightness, log-uniform; two words that seed the noise."""
-    u = laws.unit(words[0, ..., 0])
-    return {"photons": laws.log_uniform(u, step["photons"]), "noise": words[1, ..., :2]}
+    u = random_numbers.unit(words[0, ..., 0])
+    return {"photons": random_numbers.log_uniform(u, step["photons"]), "noise": words[1, ..., :2]}
 
 
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """Poisson(x · photons) / photons, at most 1; a function of the drawn seed, row, column and channel."""
     import torch
 
-    from ssrl_core.compositions.pixel_words import pixel_words
     from ssrl_core.compositions.pixels import send
-    from ssrl_core.compositions.shot import poisson
+    from ssrl_core.compositions.random_numbers import pixel_words, poisson
 
     exact = torch.float32 if images.device.type == "mps" else torch.float64
     photons = send(values["photons"][:, None, None, None], images.device, exact)

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import colour, geometry, laws
-from ssrl_core.compositions.laws import Array
-from ssrl_core.compositions.philox import philox
+from ssrl_core.compositions import Array, colour, geometry, random_numbers
+from ssrl_core.compositions.random_numbers import philox
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 TRIES = 10
 SLOTS = TRIES + 1  # one block a try: area, ratio, row, column; one for the seed of the noise
@@ -22,10 +21,10 @@ SLOTS = TRIES + 1  # one block a try: area, ratio, row, column; one for the seed
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Ten tries (V, B, 10) of area (share), ratio (h:w) and the place as uniforms; two words that seed the noise."""
-    u = np.moveaxis(laws.unit(words[:TRIES]), 0, 2)
+    u = np.moveaxis(random_numbers.unit(words[:TRIES]), 0, 2)
     return {
-        "area": laws.uniform(u[..., 0], step["scale"]),
-        "ratio": laws.log_uniform(u[..., 1], step["ratio"]),
+        "area": random_numbers.uniform(u[..., 0], step["scale"]),
+        "ratio": random_numbers.log_uniform(u[..., 1], step["ratio"]),
         "row": u[..., 2],
         "column": u[..., 3],
         "noise": words[TRIES, ..., :2],
@@ -46,8 +45,8 @@ def boxes(values: dict[str, Array], frame: geometry.Frame) -> tuple[Array, Array
     pick = (np.arange(len(first)), first)
     found = fits[pick]
     h, w = np.where(found, h[pick], 0), np.where(found, w[pick], 0)
-    top = laws.integer(values["row"][pick], height - h + 1)
-    left = laws.integer(values["column"][pick], width - w + 1)
+    top = random_numbers.integer(values["row"][pick], height - h + 1)
+    left = random_numbers.integer(values["column"][pick], width - w + 1)
     return top, left, h, w
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.compositions import geometry, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry, random_numbers
 from ssrl_core.specs.composition import Step
 
 TRIES = 10
@@ -16,10 +15,10 @@ SLOTS = TRIES  # one block a try: area, ratio, row, column
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """Ten tries (V, B, 10) of area (share), ratio (w:h) and the place as uniforms, as torchvision draws them."""
-    u = np.moveaxis(laws.unit(words), 0, 2)
+    u = np.moveaxis(random_numbers.unit(words), 0, 2)
     return {
-        "area": laws.uniform(u[..., 0], step["scale"]),
-        "ratio": laws.log_uniform(u[..., 1], step["ratio"]),
+        "area": random_numbers.uniform(u[..., 0], step["scale"]),
+        "ratio": random_numbers.log_uniform(u[..., 1], step["ratio"]),
         "row": u[..., 2],
         "column": u[..., 3],
     }
@@ -65,7 +64,7 @@ def say(step: Step, values: dict[str, Any]) -> str:
 
 def _place(u: Array, side: int, piece: Array) -> Array:
     """Where the piece begins: any whole pixel at which it fits (or, when larger, at which it covers the image)."""
-    begin: Array = np.minimum(0, side - piece) + laws.integer(u, np.abs(side - piece) + 1)
+    begin: Array = np.minimum(0, side - piece) + random_numbers.integer(u, np.abs(side - piece) + 1)
     return begin
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssrl_core.compositions import geometry, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, geometry, random_numbers
 from ssrl_core.specs.composition import Step
 
 SLOTS = 1
@@ -13,8 +12,8 @@ SLOTS = 1
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The turn in degrees, counter-clockwise."""
-    span = laws.amplitude(step["degrees"])
-    return {"angle_deg": laws.uniform(laws.unit(words[0, ..., 0]), span)}
+    span = random_numbers.amplitude(step["degrees"])
+    return {"angle_deg": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), span)}
 
 
 def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, side: int) -> geometry.Placement:

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.compositions import colour, laws
-from ssrl_core.compositions.laws import Array
+from ssrl_core.compositions import Array, colour, random_numbers
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ssrl_core.compositions.program import Change
+    from ssrl_core.compositions.plan import Change
 
 SLOTS = 1
 
 
 def draw(step: Step, words: Array) -> dict[str, Array]:
     """The threshold in 0..1."""
-    return {"threshold": laws.uniform(laws.unit(words[0, ..., 0]), step["threshold"])}
+    return {"threshold": random_numbers.uniform(random_numbers.unit(words[0, ..., 0]), step["threshold"])}
 
 
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
@@ -30,7 +29,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import colours
+    from ssrl_core.compositions.kernels import values as colours
     from ssrl_core.compositions.kernels.compiling import plain
 
     threshold = plain(values["threshold"], np.float32)

@@ -16,18 +16,18 @@ from pathlib import Path
 
 PRE_EMPTED = 5
 _LOOK_S = 0.5
-PATIENCE_S = 5.0
+WAIT_S = 5.0
 
 
-def hold_on() -> None:
+def end_with_parent() -> None:
     """End this process at once when standard input closes.
 
     A raw `os.read` in a thread: a buffered read in a daemon thread can hang the interpreter's own end.
     """
-    threading.Thread(target=_wait_for_the_end, name="lifeline", daemon=True).start()
+    threading.Thread(target=_wait_until_closed, name="parent-watch", daemon=True).start()
 
 
-def _wait_for_the_end() -> None:
+def _wait_until_closed() -> None:
     try:
         while os.read(0, 64):
             pass
@@ -36,13 +36,13 @@ def _wait_for_the_end() -> None:
     os._exit(PRE_EMPTED)
 
 
-class Wishes:
+class StopRequest:
     """Whether somebody wants this run to stop: a STOP file (a person), or a signal (the system takes the machine back).
 
     Args:
         folder: the run folder.
-        give_up: called with "stopped" or "pre-empted" when the wish went unheard for `PATIENCE_S` outside the training
-            loop (a t-SNE cannot be interrupted); must end the process.
+        give_up: called with "stopped" or "pre-empted" when the request was not heard for `WAIT_S` outside the
+            training loop (a t-SNE cannot be interrupted); must end the process.
     """
 
     def __init__(self, folder: Path, give_up: Callable[[str], None]) -> None:
@@ -51,11 +51,11 @@ class Wishes:
         self._signal = False
         self._since: float | None = None
         self._over = threading.Event()
-        self.patient = False  # True while the training loop runs, which writes a checkpoint first
-        threading.Thread(target=self._watch, name="wishes", daemon=True).start()
+        self.training = False  # True while the training loop runs, which writes a checkpoint first
+        threading.Thread(target=self._watch, name="stop-request", daemon=True).start()
 
     def listen(self) -> None:
-        """Take SIGTERM and SIGUSR1 (SLURM's warning) as a wish to stop; call from the main thread."""
+        """Take SIGTERM and SIGUSR1 (SLURM's warning) as a request to stop; call from the main thread."""
         signal.signal(signal.SIGTERM, self._on_signal)
         if hasattr(signal, "SIGUSR1"):
             signal.signal(signal.SIGUSR1, self._on_signal)
@@ -80,11 +80,11 @@ class Wishes:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK_S):
-            if self.patient or not self.wanted():
+            if self.training or not self.wanted():
                 self._since = None
                 continue
             self._since = self._since or time.monotonic()
-            if time.monotonic() - self._since > PATIENCE_S:
+            if time.monotonic() - self._since > WAIT_S:
                 self._give_up(self.kind())
 
 

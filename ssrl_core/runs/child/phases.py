@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssrl_core.errors import RunError, SpecError, Stopped
-from ssrl_core.runs.child.parent_watch import Wishes
-from ssrl_core.runs.child.progress import Pace
-from ssrl_core.runs.evaluation.images import Ground, Seen
-from ssrl_core.runs.evaluation.making import Subject, make
-from ssrl_core.runs.evaluation.parts import missing_parts, same_ground
+from ssrl_core.runs.child.parent_watch import StopRequest
+from ssrl_core.runs.evaluation.images import EvaluationImages, Features
+from ssrl_core.runs.evaluation.making import Evaluation, make
+from ssrl_core.runs.evaluation.parts import missing_parts, same_images
 from ssrl_core.runs.folder.arrays import save_array
-from ssrl_core.runs.folder.images import evaluated_split, imageset_of
-from ssrl_core.runs.folder.journal import Journal
 from ssrl_core.runs.folder.results import Results
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
+from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
 
 if TYPE_CHECKING:
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from ssrl_core.learning.loop import Progress
 
 _HASH_IN_ID = re.compile(r"-([0-9a-f]{8})(?:-\d+)?$")
-_SAY_EVERY_S = 10.0
+_LOG_EVERY_S = 10.0
 
 
 class Phases:
@@ -37,21 +35,21 @@ class Phases:
 
     Args:
         folder: the run folder, locked.
-        state, wishes, journal: how it is told, whether it should stop, where it is written down.
+        state, stop_request, log: how it is told, whether it should stop, where it is written down.
     """
 
-    def __init__(self, folder: Path, state: StateWriter, wishes: Wishes, journal: Journal) -> None:
+    def __init__(self, folder: Path, state: StateWriter, stop_request: StopRequest, log: RunLog) -> None:
         self.run = RunFolder(folder.name, folder)
-        self.state, self.wishes, self.journal = state, wishes, journal
-        self.said_at = 0.0
+        self.state, self.stop_request, self.log = state, stop_request, log
+        self.logged_at = 0.0
         self.encoder: Encoder | None = None
-        self.looked_at: tuple[Any, ...] = ()
+        self.read_from: tuple[Any, ...] = ()
 
     def go(self) -> None:
         """All that is missing; asked again at the end, because somebody may have asked for more meanwhile.
 
         Raises:
-            Stopped: somebody wished it.
+            Stopped: somebody asked for it.
             SSRLError: what the user can mend.
         """
         before: list[str] = []
@@ -62,7 +60,7 @@ class Phases:
                 break
             if parts == before:
                 raise RunError(f"{', '.join(parts)} are still missing after they were made. This is a bug.")
-            self.journal.say(f"to do: {', '.join(parts)}")
+            self.log.write(f"to do: {', '.join(parts)}")
             self._do(parts)
             before = parts
         self._tidy()
@@ -71,7 +69,7 @@ class Phases:
         """Spec, images, device."""
         self.spec = self.run.spec()
         self.state.update(phase="load", epochs=self.spec.epochs, now=True)
-        self._look_at_images()
+        self._load_images()
         self.spec_hash = self.spec.spec_hash(self.imageset.fingerprint)
         found = _HASH_IN_ID.search(self.run.id)
         if found and found[1] != self.spec_hash[:8]:
@@ -86,16 +84,16 @@ class Phases:
 
         self.device = pick_device(self.spec.device)
         self.state.update(device=_device_name(self.device), now=True)
-        self.ground = Ground(self.spec, self.imageset)
-        images = len(np.union1d(self.ground.bank, self.ground.kept))
-        self.pace = Pace(images, len(self.ground.asked), self.spec.evaluate.layouts)
+        self.images = EvaluationImages(self.spec, self.imageset)
+        images = len(np.union1d(self.images.bank, self.images.kept))
+        self.run_progress = RunProgress(images, len(self.images.asked), self.spec.evaluate.layouts)
 
-    def _look_at_images(self) -> None:
+    def _load_images(self) -> None:
         """The images of the spec; what was read of them stays read while they are the same."""
         found = imageset_of(self.spec)
         now = (self.spec.dataset, found.fingerprint, found.folder)
-        if now != self.looked_at:
-            self.imageset, self.looked_at = found, now
+        if now != self.read_from:
+            self.imageset, self.read_from = found, now
 
     def _do(self, parts: list[str]) -> None:
         self.results = Results(self.run.path)
@@ -103,51 +101,51 @@ class Phases:
             self._train()
         self._begin_results()
         with self._phase("embed"):
-            seen = self._embed()
-        subject = Subject(
-            self.run, self.ground, seen, self.results, self._encoder(), self.device, progress=self._progress
+            features = self._embed()
+        evaluation = Evaluation(
+            self.run, self.images, features, self.results, self._encoder(), self.device, progress=self._progress
         )
         todo = [part for part in missing_parts(self.run, self.spec, self.imageset) if part != "embed"]
         layouts = [part for part in todo if part.startswith("layouts.")]
         with self._phase("evaluate"):
-            self._each([part for part in todo if part not in layouts], subject)
+            self._each([part for part in todo if part not in layouts], evaluation)
         with self._phase("layout"):
-            self._each(layouts, subject)
+            self._each(layouts, evaluation)
 
     def _train(self) -> None:
         """Learn, or go on learning; a checkpoint is written before every stop."""
         from ssrl_core.learning.loop import fit
 
-        self.pace.enter("train")
+        self.run_progress.enter("train")
         self.state.update(phase="train", now=True)
-        self.wishes.patient = True
+        self.stop_request.training = True
         try:
-            fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=self.wishes.wanted)
+            fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=self.stop_request.wanted)
         finally:
-            self.wishes.patient = False
+            self.stop_request.training = False
 
     def _on_step(self, progress: Progress) -> None:
         share = progress.step / max(1, progress.steps)
-        self.pace.training(share, progress.eta_s)
+        self.run_progress.training(share, progress.eta_s)
         named = ("step", "steps", "epoch", "epochs", "images_per_s")
         held = device_memory_bytes(self.device)
         told = {name: getattr(progress, name) for name in named}
-        self.state.update(**told, **self.pace.fields(share), device_memory_bytes=held)
-        if time.monotonic() - self.said_at > _SAY_EVERY_S:
-            self.said_at = time.monotonic()
+        self.state.update(**told, **self.run_progress.fields(share), device_memory_bytes=held)
+        if time.monotonic() - self.logged_at > _LOG_EVERY_S:
+            self.logged_at = time.monotonic()
             loss = "–" if progress.loss is None else f"{progress.loss:.4f}"
             speed = progress.images_per_s or 0.0
-            self.journal.say(f"epoch {progress.epoch:.2f}/{progress.epochs}  loss {loss}  {speed:.0f} images/s")
+            self.log.write(f"epoch {progress.epoch:.2f}/{progress.epochs}  loss {loss}  {speed:.0f} images/s")
 
     def _begin_results(self) -> None:
         """The head of `results.json`; measured anew from the start when the images are no longer the same."""
         split = evaluated_split(self.spec, self.imageset)
-        if not same_ground(self.run, self.spec, self.imageset, self.results.data):
+        if not same_images(self.run, self.spec, self.imageset, self.results.data):
             self.results.forget()
             for old in (*self.run.path.glob("clusters_*"), *self.run.path.glob("layout_*")):
                 old.unlink()
             (self.run.path / "embedding.npy").unlink(missing_ok=True)
-        head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.ground.asked)}
+        head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.images.asked)}
         self.results.begin(**head, dim=self._encoder().dim)
         if split != self.spec.evaluate.split:
             self.results.data["missing"]["split"] = f"there are no {self.spec.evaluate.split} images; all are evaluated"
@@ -155,14 +153,14 @@ class Phases:
         self.results.data["seconds"]["train"] = float(times.max()) if len(times) else 0.0
         self.results.save()
 
-    def _embed(self) -> Seen:
+    def _embed(self) -> Features:
         """Embeddings of everything that is asked about; those to keep are written, ids first."""
-        ground = self.ground
+        ground = self.images
         ids = np.union1d(ground.bank, ground.kept)
         if (self.run.path / "embedding.npy").is_file():
             x, stored = self.run.embedding()
             if np.array_equal(stored, ids):
-                return Seen(stored, x)
+                return Features(stored, x)
         images = self.imageset
         from ssrl_core.learning.embedding import embed
 
@@ -174,35 +172,35 @@ class Phases:
             device=self.device,
             report=lambda done, n: self._progress(done / max(1, n)),
         )
-        seen = Seen(ids, x)
+        features = Features(ids, x)
         save_array(self.run.path / "embedding_ids.npy", ground.kept)
         if self.spec.keep.embedding != "none":
-            save_array(self.run.path / "embedding.npy", seen.of(ground.kept))
-        return seen
+            save_array(self.run.path / "embedding.npy", features.of(ground.kept))
+        return features
 
-    def _each(self, parts: list[str], subject: Subject) -> None:
+    def _each(self, parts: list[str], evaluation: Evaluation) -> None:
         """One part after another, with a way out between them."""
         for number, part in enumerate(parts):
-            if self.wishes.wanted():
+            if self.stop_request.wanted():
                 raise Stopped(f"before {part}")
             self._progress(number / len(parts))
             started, worked = time.monotonic(), time.process_time()
-            make(part, subject)
+            make(part, evaluation)
             took = f"{time.monotonic() - started:.1f} s ({time.process_time() - worked:.1f} s of the processor)"
-            self.journal.say(f"{part}: {took}")
+            self.log.write(f"{part}: {took}")
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
-        if self.wishes.wanted():
+        if self.stop_request.wanted():
             raise Stopped(f"before {name}")
-        self.pace.enter(name)
-        self.state.update(phase=name, now=True, **self.pace.fields(0.0))
+        self.run_progress.enter(name)
+        self.state.update(phase=name, now=True, **self.run_progress.fields(0.0))
         started = time.monotonic()
         yield
         self.results.took(name, time.monotonic() - started)
 
     def _progress(self, share: float) -> None:
-        self.state.update(**self.pace.fields(share))
+        self.state.update(**self.run_progress.fields(share))
 
     def _encoder(self) -> Encoder:
         """The trained encoder, always read from its file: an attempt that found it there gets the same numbers.
@@ -238,3 +236,52 @@ def device_memory_bytes(device: Any) -> int | None:
     import torch
 
     return int(torch.cuda.memory_reserved(device))
+
+
+# Seconds per image on two cores, measured with tiny_cnn on 28 px images; only the proportions matter, and the
+# estimate is corrected by what has been measured as soon as a phase is over.
+_PER_IMAGE_S = {"embed": 0.0006, "evaluate": 0.002}
+_PER_ROW_S = {"tsne": 0.0035, "umap": 0.0025, "pca": 0.0001}
+_ORDER = ("load", "train", "embed", "evaluate", "layout")
+
+
+class RunProgress:
+    """Shares of the phases in a run, from estimates of their seconds.
+
+    Args:
+        images: images that are embedded.  rows: images that are evaluated.  layouts: their methods.
+    """
+
+    def __init__(self, images: int, rows: int, layouts: tuple[str, ...]) -> None:
+        self._seconds = {
+            "load": 5.0,
+            "train": 60.0,
+            "embed": 1.0 + images * _PER_IMAGE_S["embed"],
+            "evaluate": 5.0 + images * _PER_IMAGE_S["evaluate"],
+            "layout": sum(5.0 + rows * _PER_ROW_S[name] for name in layouts),
+        }
+        self._phase, self._since = "load", time.monotonic()
+
+    def enter(self, phase: str) -> None:
+        """A phase begins; the one before took as long as it took."""
+        now = time.monotonic()
+        self._seconds[self._phase] = max(0.01, now - self._since)
+        for skipped in _ORDER[_ORDER.index(self._phase) + 1 : _ORDER.index(phase)]:
+            self._seconds[skipped] = 0.01
+        self._phase, self._since = phase, now
+
+    def training(self, share: float, eta_s: float | None) -> None:
+        """The training says how far it is and how long it will still take."""
+        if eta_s is not None and share < 1:
+            self._seconds["train"] = max(self._seconds["train"] if share == 0 else 0.01, eta_s / (1 - share))
+
+    def fields(self, share: float) -> dict[str, Any]:
+        """`progress` (0..1 over all phases) and `eta_s`, for a share of the present phase."""
+        place = _ORDER.index(self._phase)
+        whole = sum(self._seconds.values())
+        past = sum(self._seconds[name] for name in _ORDER[:place]) + share * self._seconds[self._phase]
+        return {"progress": round(min(1.0, past / whole), 4), "eta_s": round(max(0.0, whole - past), 1)}
+
+    def after_training_s(self) -> float:
+        """Seconds of everything that comes after the training."""
+        return sum(self._seconds[name] for name in ("embed", "evaluate", "layout"))

@@ -1,7 +1,7 @@
 """The training child: `python -m ssrl_core.runs.child.train RUN_DIR`. Learns, embeds, evaluates, lays out.
 
-It knows no engine: a coordinator starts it with `--lifeline`, a person or `sbatch` without. All about a run lives in
-its folder, every part is written whole, and a child that is started again does only what is missing.
+It knows no engine: a coordinator starts it with `--end-with-parent`, a person or `sbatch` without. All about a run
+lives in its folder, every part is written whole, and a child that is started again does only what is missing.
 
 Exit codes: 0 done, 1 failed, 2 bad spec, 3 stopped, 4 another process has the run, 5 pre-empted (goes on later).
 """
@@ -11,19 +11,21 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import platform
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import ssrl_core
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError, SSRLError, Stopped
 from ssrl_core.runs.child import parent_watch
-from ssrl_core.runs.child.versions import versions
 from ssrl_core.runs.folder.attempts import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED
-from ssrl_core.runs.folder.journal import Journal
 from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
 
 
@@ -37,16 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m ssrl_core.runs.child.train", description="Train the run in a folder."
     )
     parser.add_argument("folder", metavar="RUN_DIR", help="a run folder with spec.yaml")
-    parser.add_argument("--lifeline", action="store_true", help="end when standard input closes (for coordinators)")
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="end when standard input closes (for coordinators)"
+    )
     args = parser.parse_args(argv)
     folder = Path(args.folder).absolute()
     if _has_no_spec(folder):
         return BAD_SPEC
-    if args.lifeline:
-        parent_watch.hold_on()
+    if args.end_with_parent:
+        parent_watch.end_with_parent()
         parent_watch.ignore_interrupts()
     prepare()
-    return attempt(folder, by_hand=not args.lifeline)
+    return attempt(folder, by_hand=not args.end_with_parent)
 
 
 def prepare() -> None:
@@ -78,13 +82,13 @@ def attempt(folder: Path, *, by_hand: bool) -> int:
         return LOCKED
     if by_hand:
         (folder / "STOP").unlink(missing_ok=True)
-    journal = Journal(folder, echo=by_hand)
-    child = Child(folder, journal)
+    log = RunLog(folder, echo=by_hand)
+    child = Child(folder, log)
     try:
         return child.go()
     finally:
         child.close()
-        journal.close()
+        log.close()
         lock.give_back()
 
 
@@ -98,36 +102,36 @@ def _has_no_spec(folder: Path) -> bool:
 class Child:
     """One attempt at one run, with everything that can end it."""
 
-    def __init__(self, folder: Path, journal: Journal) -> None:
-        self.folder, self.journal = folder, journal
+    def __init__(self, folder: Path, log: RunLog) -> None:
+        self.folder, self.log = folder, log
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)  # an earlier attempt was killed while it wrote
         self.state = StateWriter(folder, versions())
-        self.wishes = parent_watch.Wishes(folder, self._give_up)
-        self.wishes.listen()
+        self.stop_request = parent_watch.StopRequest(folder, self._give_up)
+        self.stop_request.listen()
 
     def go(self) -> int:
         """Do the run and write down how it ended."""
-        self.journal.say(f"attempt {self.state.fields['attempt']}, process {os.getpid()}")
+        self.log.write(f"attempt {self.state.fields['attempt']}, process {os.getpid()}")
         try:
             from ssrl_core.runs.child.phases import Phases
 
-            Phases(self.folder, self.state, self.wishes, self.journal).go()
+            Phases(self.folder, self.state, self.stop_request, self.log).go()
         except Stopped as stop:
-            return self._stopped(self.wishes.kind(), stop.message)
+            return self._stopped(self.stop_request.kind(), stop.message)
         except Exception as error:  # noqa: BLE001 (whatever it is, the run must say that it failed)
             return self._failed(error)
-        self.journal.say("done")
+        self.log.write("done")
         self.state.end("done")
         return DONE
 
     def close(self) -> None:
         """End the threads of this attempt."""
         self.state.close()
-        self.wishes.close()
+        self.stop_request.close()
 
     def _stopped(self, kind: str, message: str) -> int:
-        self.journal.say(f"{kind}: {message}")
+        self.log.write(f"{kind}: {message}")
         if kind == "stopped":
             self.state.end("stopped")
             return STOPPED
@@ -140,9 +144,9 @@ class Child:
             traceback.print_exception(error)
         elif error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        self.journal.say(f"failed: {found['message']}")
+        self.log.write(f"failed: {found['message']}")
         self.state.end("failed", found)
-        self.journal.last_words(found)
+        self.log.report_error(found)
         return BAD_SPEC if isinstance(error, SpecError | DataError) else FAILED
 
     def _give_up(self, kind: str) -> None:
@@ -166,6 +170,42 @@ def in_words(error: Exception, run_id: str) -> dict[str, Any]:
         remedy = "This is a bug in Viewloom; the log has the traceback."
         message = f"{type(error).__name__}: {error}. {remedy}"
     return {"type": type(error).__name__, "where": run_id, "message": message, "remedy": remedy}
+
+
+def versions() -> dict[str, str | None]:
+    """`{viewloom, python, torch, git}`, without importing torch; git is the commit of the source tree, else None."""
+    return {
+        "viewloom": ssrl_core.__version__,
+        "python": platform.python_version(),
+        "torch": _installed("torch"),
+        "git": _commit(),
+    }
+
+
+def _installed(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> str | None:
+    """The commit that the source tree stands at, read from git's own files."""
+    root = stores.source_root()
+    if root is None or not (root / ".git" / "HEAD").is_file():
+        return None
+    head = (root / ".git" / "HEAD").read_text().strip()
+    if not head.startswith("ref: "):
+        return head[:12]
+    return _ref(root / ".git", head.removeprefix("ref: "))
+
+
+def _ref(git: Path, name: str) -> str | None:
+    loose, packed = git / name, git / "packed-refs"
+    if loose.is_file():
+        return loose.read_text().strip()[:12]
+    lines = packed.read_text().splitlines() if packed.is_file() else []
+    return next((line[:12] for line in lines if line.endswith(f" {name}")), None)
 
 
 if __name__ == "__main__":

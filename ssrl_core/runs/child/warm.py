@@ -1,11 +1,12 @@
 """A warm child: `python -m ssrl_core.runs.child.warm`.
 
-It takes one run after another, so that thousands of small runs do not
-pay the imports (five seconds of a processor) each.
+It takes one run after another, so that thousands of small runs do not pay the imports (five seconds of a processor)
+each.
 
-Standard input is its life line and brings a line for each run, `{"run": folder}`; standard output brings one back for
-each, `{"code": exit code, "grown": bool}`, after the error if there was one. A run that is stopped, pre-empted or
-crashes ends the process with it, and its starter takes a new one: nothing of such a run can reach the next.
+Standard input brings a line for each run, `{"run": folder}`, and ends the process when it closes; standard output
+brings one back for each, `{"code": exit code, "grown": bool}`, after the error if there was one. A run that is stopped,
+pre-empted or crashes ends the process with it, and its starter takes a new one: nothing of such a run can reach the
+next.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from typing import Any
 
 from ssrl_core.runs.child import parent_watch, train
 from ssrl_core.runs.folder.attempts import PRE_EMPTED
-from ssrl_core.runs.worker.engines.children import grown
 
 _TORCH_SEED = 67280421310721  # what torch starts with (c10::detail default_rng_seed_val)
+_GROWTH_BYTES = 1_000_000_000
 
 
 def main() -> int:
-    """Take runs until the life line is cut."""
+    """Take runs until standard input closes."""
     parent_watch.ignore_interrupts()
     train.prepare()
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), name="lifeline", daemon=True).start()
+    threading.Thread(target=_listen, args=(orders,), name="parent-watch", daemon=True).start()
     first = 0
     while True:
         folder = Path(orders.get()["run"])
@@ -44,8 +45,13 @@ def main() -> int:
         _answer({"code": code, "grown": grown(held, first)})
 
 
+def grown(now_bytes: int, first_bytes: int) -> bool:
+    """Whether a warm child holds so much more than after its first run that it is better replaced."""
+    return now_bytes > 1.5 * first_bytes + _GROWTH_BYTES
+
+
 def _listen(orders: queue.SimpleQueue[dict[str, Any]]) -> None:
-    """Hand on every line; when the life line is cut, end at once.
+    """Hand on every line; when standard input closes, end at once.
 
     A raw `os.read`: a buffered read in a daemon thread can hang the interpreter's own end.
     """

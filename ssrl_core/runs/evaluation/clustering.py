@@ -19,8 +19,16 @@ if TYPE_CHECKING:
 KMEANS, HDBSCAN = "kmeans", "hdbscan"
 
 
-def stored_clusters(run: RunFolder, k: int, seed: int) -> Clustering:
-    """See `RunFolder.clusters`."""
+def stored_clusters(run: RunFolder, k: int, seed: int = 0) -> Clustering:
+    """k-means with k clusters, fitted on the evaluated split; computed and stored if it is not there yet.
+
+    Returns:
+        Clustering whose `ids` (n,) int32 follow the rows of the embedding, -1 outside the evaluated split.
+
+    Raises:
+        RunError: the run has no embedding.
+        SpecError: k is outside 1..number of evaluated images.
+    """
     x, _ = run.embedding()
     return clusters_of(run, x, run.evaluated(), k, seed)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.runs.folder.images import bank_ids, evaluated_ids, kept_ids
+from ssrl_core.runs.folder.run_folder import bank_ids, evaluated_ids, kept_ids
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +24,7 @@ _CHUNK = 512
 
 
 @dataclass
-class Ground:
+class EvaluationImages:
     """The images that a run is measured on.
 
     Attributes:
@@ -56,7 +56,7 @@ class Ground:
 
 
 @dataclass
-class Seen:
+class Features:
     """Rows of numbers of some images: `of(ids)` gives those of others."""
 
     ids: np.ndarray
@@ -71,11 +71,11 @@ class Seen:
         return bool(np.isin(ids, self.ids).all())
 
 
-Lens = Callable[["Tensor"], Rows]
+Extractor = Callable[["Tensor"], Rows]
 """From images (B,C,H,W) in 0..1 to rows (B, D)."""
 
 
-def look(images: Iterable[Tensor], lenses: Mapping[str, Lens]) -> dict[str, Rows]:
+def extract(images: Iterable[Tensor], lenses: Mapping[str, Extractor]) -> dict[str, Rows]:
     """The same images through several lenses, each image made once."""
     parts: dict[str, list[Rows]] = {name: [] for name in lenses}
     for some in images:
@@ -84,7 +84,7 @@ def look(images: Iterable[Tensor], lenses: Mapping[str, Lens]) -> dict[str, Rows
     return {name: np.concatenate(found) for name, found in parts.items()}
 
 
-def plain(ground: Ground, ids: np.ndarray) -> Iterator[Tensor]:
+def whole_images(ground: EvaluationImages, ids: np.ndarray) -> Iterator[Tensor]:
     """Images as they are, some at a time: (B,C,H,W) in 0..1."""
     import torch
 
@@ -96,7 +96,7 @@ def plain(ground: Ground, ids: np.ndarray) -> Iterator[Tensor]:
         yield as_float(torch.from_numpy(chunk), images.max_value)
 
 
-def views(ground: Ground, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
+def viewed_images(ground: EvaluationImages, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
     """Each image passed once, with fixed draws, through the first term's composition."""
     from ssrl_core.learning.embedding import views_of
 
@@ -105,7 +105,7 @@ def views(ground: Ground, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
     return (made for _, made in found)
 
 
-def through(encoder: Encoder, device: Any) -> Lens:
+def encoder_features(encoder: Encoder, device: Any) -> Extractor:
     """The embedding of a network."""
 
     def lens(images: Tensor) -> Rows:
@@ -116,7 +116,7 @@ def through(encoder: Encoder, device: Any) -> Lens:
     return lens
 
 
-def raw(images: Tensor) -> Rows:
+def pixel_features(images: Tensor) -> Rows:
     """The pixels themselves: rows (B, C·h·w), sides above `PIXEL_SIDE` averaged down."""
     from torch.nn.functional import adaptive_avg_pool2d
 

@@ -12,7 +12,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation import images as seeing
 from ssrl_core.runs.evaluation import measure
 from ssrl_core.runs.evaluation.clustering import clusters_of
-from ssrl_core.runs.evaluation.images import Ground, Lens, Seen
+from ssrl_core.runs.evaluation.images import EvaluationImages, Extractor, Features
 from ssrl_core.runs.evaluation.measure import Answer
 from ssrl_core.runs.folder.arrays import clusters_file, layout_file, save_array, spread
 from ssrl_core.runs.folder.results import Results
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class Evaluation:
     """A run that has learnt, and what is needed to measure it.
 
     Attributes:
@@ -34,8 +34,8 @@ class Subject:
     """
 
     run: RunFolder
-    ground: Ground
-    seen: Seen
+    ground: EvaluationImages
+    seen: Features
     results: Results
     encoder: Encoder
     device: Any
@@ -56,7 +56,7 @@ class Subject:
         return self.seen.of(self.ground.asked)
 
 
-def make(part: str, subject: Subject) -> None:
+def make(part: str, subject: Evaluation) -> None:
     """Make one part, e.g. `clusters.10`, `knn`, `layouts.tsne`."""
     name, _, which = part.partition(".")
     if name == "clusters":
@@ -77,7 +77,7 @@ def make(part: str, subject: Subject) -> None:
         _layout(which, subject)
 
 
-def _clusters(k: int, subject: Subject) -> None:
+def _clusters(k: int, subject: Evaluation) -> None:
     ground, keep = subject.ground, subject.ground.spec.keep.embedding != "none"
     fitted = np.isin(ground.kept, ground.asked)
     try:
@@ -90,15 +90,17 @@ def _clusters(k: int, subject: Subject) -> None:
     subject.put(str(k), measure.clusters(subject.asked, own, ground, file), under="clusters")
 
 
-def _references(subject: Subject) -> Answer:
+def _references(subject: Evaluation) -> Answer:
     """{pixels, untrained}: what the same questions give without any learning."""
-    return _compare(subject.ground, lambda ids: seeing.plain(subject.ground, ids), _unlearnt(subject))
+    return _compare(subject.ground, lambda ids: seeing.whole_images(subject.ground, ids), _unlearnt(subject))
 
 
-def _view(subject: Subject) -> Answer:
+def _view(subject: Evaluation) -> Answer:
     """The same questions about images passed once, with fixed draws, through the composition."""
-    lenses = {"own": seeing.through(subject.encoder, subject.device), **_unlearnt(subject)}
-    found, missing = _compare(subject.ground, lambda ids: seeing.views(subject.ground, ids, subject.device), lenses)
+    lenses = {"own": seeing.encoder_features(subject.encoder, subject.device), **_unlearnt(subject)}
+    found, missing = _compare(
+        subject.ground, lambda ids: seeing.viewed_images(subject.ground, ids, subject.device), lenses
+    )
     own = found.pop("own")
     told = {
         key.removeprefix("own.") if key.startswith("own.") else f"references.{key}": why for key, why in missing.items()
@@ -106,23 +108,25 @@ def _view(subject: Subject) -> Answer:
     return {**own, "references": found}, told
 
 
-def _unlearnt(subject: Subject) -> dict[str, Lens]:
+def _unlearnt(subject: Evaluation) -> dict[str, Extractor]:
     """The two references: raw pixels, and the network before its first step."""
     from ssrl_core.learning.embedding import untrained_encoder
 
     untrained = untrained_encoder(subject.ground.spec, subject.ground.imageset)
-    return {"pixels": seeing.raw, "untrained": seeing.through(untrained, subject.device)}
+    return {"pixels": seeing.pixel_features, "untrained": seeing.encoder_features(untrained, subject.device)}
 
 
-def _compare(ground: Ground, images: Callable[[np.ndarray], Iterator[Tensor]], lenses: dict[str, Lens]) -> Answer:
+def _compare(
+    ground: EvaluationImages, images: Callable[[np.ndarray], Iterator[Tensor]], lenses: dict[str, Extractor]
+) -> Answer:
     """{lens: {knn, ami}} of the same images, and what is missing under `lens.key`."""
-    bank, asked = (seeing.look(images(ids), lenses) for ids in (ground.bank, ground.asked))
+    bank, asked = (seeing.extract(images(ids), lenses) for ids in (ground.bank, ground.asked))
     found = {name: measure.beside(bank[name], asked[name], ground) for name in lenses}
     missing = {f"{name}.{key}": why for name, (_, told) in found.items() for key, why in told.items()}
     return {name: answer for name, (answer, _) in found.items()}, missing
 
 
-def _layout(method: str, subject: Subject) -> None:
+def _layout(method: str, subject: Evaluation) -> None:
     from ssrl_core.analysis.layouts import layout
 
     ground = subject.ground

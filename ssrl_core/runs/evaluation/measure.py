@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.evaluation.images import Ground, Rows
+from ssrl_core.runs.evaluation.images import EvaluationImages, Rows
 
 if TYPE_CHECKING:
     from ssrl_core.analysis.clusters import Clustering
@@ -24,7 +24,7 @@ FINETUNE_EPOCHS = 20
 _WIDE, _FIRST = 512, 64  # raw pixels: k-means on the first 64 components finds the same clusters ten times as fast
 
 
-def clusters(x: Rows, found: Clustering, ground: Ground, file: str | None) -> Answer:
+def clusters(x: Rows, found: Clustering, ground: EvaluationImages, file: str | None) -> Answer:
     """One item of `clusters`: scores of a clustering of the evaluated images.
 
     Args:
@@ -37,7 +37,7 @@ def clusters(x: Rows, found: Clustering, ground: Ground, file: str | None) -> An
     return {**scores, "file": file}, missing
 
 
-def knn(bank: Rows, asked: Rows, ground: Ground) -> Answer:
+def knn(bank: Rows, asked: Rows, ground: EvaluationImages) -> Answer:
     """`knn`: the evaluated images classified by the vote of their nearest train images."""
     from ssrl_core.analysis.classes import class_accuracy
     from ssrl_core.learning.probes.knn import knn_predict
@@ -59,7 +59,7 @@ def knn(bank: Rows, asked: Rows, ground: Ground) -> Answer:
     return answer, missing
 
 
-def beside(bank: Rows, asked: Rows, ground: Ground) -> Answer:
+def beside(bank: Rows, asked: Rows, ground: EvaluationImages) -> Answer:
     """{knn, ami} of one way of looking at the images: kNN of the evaluated images, AMI of k-means on them.
 
     K is the first that the spec asks for, else the number of classes.
@@ -73,7 +73,7 @@ def beside(bank: Rows, asked: Rows, ground: Ground) -> Answer:
     return {"knn": probe and probe["top1"], "ami": score}, told | ({"ami": why} if why else {})
 
 
-def ami(x: Rows, labels: np.ndarray, ground: Ground) -> tuple[float | None, str]:
+def ami(x: Rows, labels: np.ndarray, ground: EvaluationImages) -> tuple[float | None, str]:
     """AMI (normalised by the larger entropy) of k-means with the labels, or the reason why there is none."""
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.analysis.matrix import principal_components
@@ -90,7 +90,7 @@ def ami(x: Rows, labels: np.ndarray, ground: Ground) -> tuple[float | None, str]
     return agreement(labels[known], found.ids[known]), ""
 
 
-def linear(bank: Rows, asked: Rows, ground: Ground, encoder: Encoder, device: Any) -> Answer:
+def linear(bank: Rows, asked: Rows, ground: EvaluationImages, encoder: Encoder, device: Any) -> Answer:
     """`linear`: a classifier fitted on the frozen embedding of the train images, with each class's accuracy."""
     from ssrl_core.analysis.classes import class_accuracy
     from ssrl_core.learning.probes.linear import linear_probe, linear_probe_through
@@ -115,7 +115,9 @@ def linear(bank: Rows, asked: Rows, ground: Ground, encoder: Encoder, device: An
     return {**head, "classes": scored["classes"], "confusion": scored["confusion"]}, {}
 
 
-def finetune(share: float, ground: Ground, encoder: Encoder, device: Any, progress: Callable[[float], None]) -> Answer:
+def finetune(
+    share: float, ground: EvaluationImages, encoder: Encoder, device: Any, progress: Callable[[float], None]
+) -> Answer:
     """One item of `finetune`: a copy of the network trained on with a share of the labels, as `linear` otherwise."""
     from ssrl_core.analysis.classes import class_accuracy
     from ssrl_core.learning.probes.finetune import fine_tune, labelled_share

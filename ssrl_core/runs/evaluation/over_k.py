@@ -11,9 +11,8 @@ import numpy as np
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.runs.evaluation.clustering import own_clusters
-from ssrl_core.runs.folder.images import imageset_of
 from ssrl_core.runs.folder.results import clean
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 MOST_OVER = 20
 _KEPT = ("silhouette", "silhouette_n", "ami", "ami_shuffled", "inertia", "sizes")

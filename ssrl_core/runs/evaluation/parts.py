@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.runs.folder.images import evaluated_split, kept_ids
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, kept_ids
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -28,7 +27,7 @@ def missing_parts(run: RunFolder, spec: RunSpec, imageset: ImageSet) -> list[str
     if not (run.path / "encoder.safetensors").is_file():
         return ["train", *_all_parts(spec)]
     results = run.results() or {}
-    if not results or not same_ground(run, spec, imageset, results):
+    if not results or not same_images(run, spec, imageset, results):
         return _all_parts(spec)
     return [part for part in _all_parts(spec) if not _is_there(run, spec, results, part)]
 
@@ -48,7 +47,7 @@ def _all_parts(spec: RunSpec) -> list[str]:
     ]
 
 
-def same_ground(run: RunFolder, spec: RunSpec, imageset: ImageSet, results: Mapping[str, Any]) -> bool:
+def same_images(run: RunFolder, spec: RunSpec, imageset: ImageSet, results: Mapping[str, Any]) -> bool:
     """Whether what was measured was measured on the images that are asked for now, and the arrays have their rows."""
     import numpy as np
 

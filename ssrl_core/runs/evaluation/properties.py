@@ -61,18 +61,18 @@ def measure(
 
 
 def _features(imageset: ImageSet, ids: object, features: str, report: object) -> object:
-    from ssrl_core.runs.evaluation import pretrained
+    from ssrl_core.runs.evaluation import baseline
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     if features in BACKBONES:
-        return pretrained.imagenet_embedding(imageset, ids, features, report)  # type: ignore[arg-type]
+        return baseline.imagenet_embedding(imageset, ids, features, report)  # type: ignore[arg-type]
     run = RunFolder(features)
     if run.exists and run.spec().dataset.name != imageset.name:
         raise SpecError(
             where="Class properties", field="features", rule=f"of a run on {imageset.name}", value=features,
             remedy=f"That run was trained on {run.spec().dataset.name}.",
         )  # fmt: skip
-    return pretrained.run_embedding(features, ids)  # type: ignore[arg-type]
+    return baseline.run_embedding(features, ids)  # type: ignore[arg-type]
 
 
 def _load(dataset: str) -> ImageSet:

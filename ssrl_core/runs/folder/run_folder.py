@@ -1,6 +1,6 @@
 """A run folder, read: everything that a run leaves, typed, whatever is there already.
 
-The folder is the truth. Nothing here writes but `clusters`, whose files are made once and never changed.
+The folder is the truth, and nothing here writes.
 """
 
 from __future__ import annotations
@@ -14,14 +14,46 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.state import empty_state
-from ssrl_core.runs.queue.laying import lay_if_wanted
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.specs.run import RunSpec
+
+
+def imageset_of(spec: RunSpec) -> ImageSet:
+    """The images that a spec names: its channels, its rows (`dataset.where`); ids are those of the whole image set.
+
+    Raises:
+        SpecError: there is no such image set, channel or column.
+    """
+    from ssrl_core.datasets import store as image_sets
+
+    return image_sets.load(spec.dataset.name).select(spec.dataset.channels, dict(spec.dataset.where))
+
+
+def bank_ids(spec: RunSpec, imageset: ImageSet) -> np.ndarray:
+    """(m,) int64: the train images that were trained on; the probes' train images and the bank of kNN are the same."""
+    return imageset.split_ids("train", limit_train=spec.limit_train)
+
+
+def evaluated_split(spec: RunSpec, imageset: ImageSet) -> str:
+    """The split that is evaluated: the one asked for, or `all` where that one is empty (two images in all)."""
+    return spec.evaluate.split if len(imageset.split_ids(spec.evaluate.split)) else "all"
+
+
+def evaluated_ids(spec: RunSpec, imageset: ImageSet | None = None) -> np.ndarray:
+    """(n,) int64, ascending: images of the evaluated split."""
+    imageset = imageset_of(spec) if imageset is None else imageset
+    return imageset.split_ids(evaluated_split(spec, imageset))
+
+
+def kept_ids(spec: RunSpec, imageset: ImageSet) -> np.ndarray:
+    """(n,) int64, ascending: images that have a row in the arrays of the run (`keep.embedding`)."""
+    return imageset.split_ids("all") if spec.keep.embedding == "all" else evaluated_ids(spec, imageset)
+
 
 _METRIC_COLUMNS = ["kind", "step", "epoch", "loss", "terms", "lr", "z_std", "effective_rank", "images_per_s", "time_s"]
 _EVENT_COLUMNS = ["split", "knn_top1", "name", "message"]
@@ -65,6 +97,8 @@ class RunFolder:
         Raises:
             SpecError: no such run; names those that are there.
         """
+        from ssrl_core.runs.queue.laying import lay_if_wanted
+
         if self.exists or (self.at is None and lay_if_wanted(self.id)):
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
@@ -136,8 +170,6 @@ class RunFolder:
         """(n,) bool: which rows belong to the evaluated split (k-means and layouts are fitted on those)."""
         import numpy as np
 
-        from ssrl_core.runs.folder.images import evaluated_ids
-
         return np.isin(self.embedding_ids(), evaluated_ids(self.spec()))
 
     def layouts(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
@@ -147,20 +179,6 @@ class RunFolder:
             method = path.stem.split("_")[1]
             found[method] = (self._array(path.name), self._info(path))
         return found
-
-    def clusters(self, k: int, seed: int = 0) -> Clustering:
-        """k-means with k clusters, fitted on the evaluated split; computed and stored if it is not there yet.
-
-        Returns:
-            Clustering whose `ids` (n,) int32 follow the rows of the embedding, -1 outside the evaluated split.
-
-        Raises:
-            RunError: the run has no embedding.
-            SpecError: k is outside 1..number of evaluated images.
-        """
-        from ssrl_core.runs.evaluation.clustering import stored_clusters
-
-        return stored_clusters(self, k, seed)
 
     def annotations(self) -> dict[str, Any]:
         """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""

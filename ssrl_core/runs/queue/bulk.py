@@ -8,9 +8,8 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs.queue import reconcile, registry, submitting, sweep_files
+from ssrl_core.runs.queue import processes, reconcile, registry, submitting, sweep_files
 from ssrl_core.runs.queue.laying import never_needed
-from ssrl_core.runs.worker import coordinator
 
 
 def of_sweep(sweep_id: str) -> list[str]:
@@ -51,7 +50,7 @@ def stop_all(ids: Iterable[str]) -> int:
     registry.transact(work)
     told = {row["id"] for row in unlaid}
     laid = [row["id"] for row in waiting if row["id"] not in told]
-    alone = [] if coordinator.is_alive() else active
+    alone = [] if processes.is_alive() else active
     for run_id in (*laid, *alone):
         submitting.stop(run_id)
     return len(waiting) + len(active)
@@ -78,7 +77,7 @@ def resume_all(ids: Iterable[str], *, failed_only: bool = False, start: bool = T
         )
     )
     if start and rows:
-        coordinator.start_detached()
+        processes.start_detached()
     return len(rows)
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.folder.images import bank_ids, imageset_of
+from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
+from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.run_fit import check_fit
 from ssrl_core.specs.run_writing import PARTS, hashed, hashed_keys, kept
 from ssrl_core.specs.yaml_files import parse_yaml
+
+if TYPE_CHECKING:
+    from ssrl_core.specs.run import EvaluateChoice, RunSpec
 
 
 @dataclass(frozen=True)
@@ -135,3 +140,32 @@ class _Texts:
         canonical = self._hashed[fingerprint].joined(spec, hashed_keys(spec))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
         return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, PARTS))
+
+
+def merged(old: RunSpec, new: RunSpec) -> RunSpec:
+    """The old run's spec asking for everything that either asks for.
+
+    Both are the same run (same hash), so they differ only in what is not hashed. A new name, note, tag or device
+    replaces the old one; what is kept on disk is the more of both.
+    """
+    return dataclasses.replace(
+        old,
+        evaluate=_merged_evaluate(old.evaluate, new.evaluate),
+        keep=dataclasses.replace(
+            old.keep, embedding=min(old.keep.embedding, new.keep.embedding, key=("all", "test", "none").index)
+        ),
+        name=new.name or old.name,
+        notes=new.notes or old.notes,
+        tags=Frozen({**old.tags, **new.tags}),
+        device=new.device,
+    )
+
+
+def _merged_evaluate(old: EvaluateChoice, new: EvaluateChoice) -> EvaluateChoice:
+    return dataclasses.replace(
+        new,
+        clusters=tuple(dict.fromkeys((*old.clusters, *new.clusters))),
+        finetune=tuple(dict.fromkeys((*old.finetune, *new.finetune))),
+        layouts=tuple(dict.fromkeys((*old.layouts, *new.layouts))),
+        linear=new.linear or old.linear,
+    )

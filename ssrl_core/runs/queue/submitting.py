@@ -12,10 +12,9 @@ from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.folder.locks import Lock, is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import after, merge_requests, ordering, priorities, reconcile, registry, sweep_files
+from ssrl_core.runs.queue import after, identity, ordering, priorities, processes, reconcile, registry, sweep_files
 from ssrl_core.runs.queue.identity import Wanted, identify, kept_text, spec_of_text
 from ssrl_core.runs.queue.laying import lay_if_wanted, never_needed
-from ssrl_core.runs.worker import coordinator
 from ssrl_core.specs.run import RunSpec, dump_run
 
 OVER = ("done", "failed", "stopped")
@@ -46,7 +45,7 @@ def submit(
         wanted = Wanted(wanted.spec, free_id(wanted.id), wanted.spec_hash)
     created = registry.transact(lambda connection: _enqueue_after(connection, wanted, priority, others))
     if start:
-        coordinator.start_detached()
+        processes.start_detached()
     return {
         "id": wanted.id,
         "spec_hash": wanted.spec_hash,
@@ -115,7 +114,7 @@ def enqueue(connection: sqlite3.Connection, wanted: Wanted, *, priority: int = 0
 
 def _ask_again(connection: sqlite3.Connection, run: RunFolder, spec: RunSpec, row: dict[str, Any]) -> None:
     """A run that is there is asked for again: queue it if something of it is missing."""
-    asked = merge_requests.merged(run.spec() if run.exists else spec_of_text(row["spec"]), spec)
+    asked = identity.merged(run.spec() if run.exists else spec_of_text(row["spec"]), spec)
     text = dump_run(asked) if run.exists else kept_text(asked)
     if run.exists and text != (run.path / "spec.yaml").read_text(encoding="utf-8"):
         stores.replace(run.path / "spec.yaml", text)
@@ -133,7 +132,7 @@ def _folders() -> set[str]:
 def is_incomplete(run: RunFolder, spec: RunSpec) -> bool:
     """Whether `evaluate` asks for something that the run has not."""
     from ssrl_core.runs.evaluation.parts import missing_parts
-    from ssrl_core.runs.folder.images import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     return bool(missing_parts(run, spec, imageset_of(spec)))
 
@@ -157,7 +156,7 @@ def stop(run_id: str) -> str:
     if row["state"] in OVER:
         return str(row["state"])
     registry.change(run_id, only_if=registry.ACTIVE, wanted="stop")
-    if not coordinator.is_alive():
+    if not processes.is_alive():
         _stop_alone(run_id)
     return str(registry.require(run_id)["state"])
 
@@ -174,7 +173,7 @@ def resume(run_id: str, *, start: bool = True) -> str:
             sweep_files.take_out([run_id], None, {run_id: row["sweep_id"]})
         registry.change(run_id, only_if=["failed", "stopped"], **_queued())
     if start:
-        coordinator.start_detached()
+        processes.start_detached()
     return str(registry.require(run_id)["state"])
 
 

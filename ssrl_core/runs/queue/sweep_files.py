@@ -47,6 +47,17 @@ def read(sweep_id: str) -> dict[str, Any]:
     )
 
 
+def spec_of(sweep_id: str) -> SweepSpec:
+    """What a sweep varies.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    from ssrl_core.specs.sweep import SweepSpec
+
+    return SweepSpec.from_mapping(json.loads(read(sweep_id)["spec"]), f"Sweep {sweep_id}")
+
+
 def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, Any]:
     """Write the file of a sweep; what it says comes back. Runs that were taken out are in again."""
     members = [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]

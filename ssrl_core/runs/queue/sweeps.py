@@ -7,8 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.runs.queue import identity, registry, submitting, sweep_files
-from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.queue import identity, processes, registry, submitting, sweep_files
 
 _FIRST_POINTS = 2
 
@@ -36,14 +35,13 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
     keep(sweep_id, sweep, runs, varied)
     made, there = submitting.submit_all(runs, sweep_id=sweep_id, priority=priority)
     if start:
-        coordinator.start_detached()
+        processes.start_detached()
     return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
 
 
 def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any]:
     """Queue the first points of a sweep whose others follow from results; one that is there goes on."""
-    from ssrl_core.runs.queue import bulk
-    from ssrl_core.runs.worker import tuning
+    from ssrl_core.runs.queue import bulk, tuning
 
     tuning.require_optuna()
     sweep_id, before = id_of(sweep), []
@@ -54,7 +52,7 @@ def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any
         keep(sweep_id, sweep, [], [])
     new = tuning.ask(sweep_id, _FIRST_POINTS, priority=priority)
     if start:
-        coordinator.start_detached()
+        processes.start_detached()
     return {"id": sweep_id, "runs": [*before, *new], "created": len(new), "existing": len(before)}
 
 
@@ -72,17 +70,6 @@ def members(sweep_id: str) -> list[dict[str, Any]]:
         SpecError: there is no such sweep; names those there are.
     """
     return list(sweep_files.read(sweep_id)["runs"])
-
-
-def spec_of(sweep_id: str) -> SweepSpec:
-    """What a sweep varies.
-
-    Raises:
-        SpecError: there is no such sweep.
-    """
-    from ssrl_core.specs.sweep import SweepSpec
-
-    return SweepSpec.from_mapping(json.loads(sweep_files.read(sweep_id)["spec"]), f"Sweep {sweep_id}")
 
 
 def list_sweeps() -> list[dict[str, Any]]:

@@ -15,95 +15,25 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
-from pathlib import Path
-from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError, SSRLError
-from ssrl_core.runs.folder.locks import Lock, is_held, require_working_locks
-from ssrl_core.runs.queue import registry
-from ssrl_core.runs.worker.engines.local import child_environment, source_folder
+from ssrl_core.runs.folder.locks import Lock, require_working_locks
+from ssrl_core.runs.queue import processes, registry, tuning
+from ssrl_core.runs.queue.processes import child_environment, source_folder
 from ssrl_core.runs.worker.engines.protocol import Engine
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, open_engine
-from ssrl_core.runs.worker.tuning import Tuner
 from ssrl_core.runs.worker.watch import Watch
 
 LOG = logging.getLogger("viewloom.coordinator")
 IDLE_S = 15 * 60.0
 _NAP_S, _LONG_NAP_S = 0.1, 0.25
 _COUNT_S = 1.0
-_START_S = 20.0
-_END_S = 40.0
 _LOG_BYTES = 1_000_000
-
-
-def lock_path() -> Path:
-    """`models/coordinator.lock`: held by the coordinator as long as it lives."""
-    return stores.models_root() / "coordinator.lock"
-
-
-def is_alive() -> bool:
-    """Whether a coordinator looks after this store now; asked by its lock, so a killed one does not count."""
-    return is_held(lock_path())
-
-
-def about() -> dict[str, Any] | None:
-    """What the living coordinator says of itself: {pid, host, engine, slots, started_at}; None when none is alive."""
-    path = stores.models_root() / "coordinator.json"
-    if not is_alive() or not path.is_file():
-        return None
-    try:
-        return stores.read_json(path)
-    except SSRLError:
-        return None
-
-
-def ask_to_end() -> bool:
-    """Ask the coordinator that is alive on this host to end in order: its children write checkpoints. True if asked."""
-    known = about()
-    if known is None or known["host"] != socket.gethostname() or known["pid"] == os.getpid():
-        return False
-    try:
-        os.kill(int(known["pid"]), signal.SIGTERM)
-    except ProcessLookupError:
-        return False
-    deadline = time.monotonic() + _END_S
-    while is_alive() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return True
-
-
-def start_detached(wait_s: float = _START_S) -> bool:
-    """Start a coordinator that outlives this process, unless one is alive; True when one is alive afterwards.
-
-    Args:
-        wait_s: seconds to wait for it to be up; two that are started at once do no harm, the second one ends itself.
-
-    Never call it from a page's body: from a callback or a command.
-    """
-    if is_alive():
-        return True
-    detached: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        detached = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssrl_core", "worker"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=source_folder(),
-        env=_plain_environment(),
-        **detached,
-    )
-    deadline = time.monotonic() + wait_s
-    while not is_alive() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    threading.Thread(target=process.wait, name="coordinator's end", daemon=True).start()  # leaves no zombie
-    return is_alive()
+_ASK_S, _ASK_AGAIN_S = 2.0, 60.0  # for points of tuned sweeps
 
 
 def main(
@@ -121,7 +51,7 @@ def main(
         RunError: another coordinator is alive, or the file system has no working locks.
     """
     require_working_locks(stores.models_root())
-    lock = Lock(lock_path())
+    lock = Lock(processes.lock_path())
     if not lock.take(timeout_s=2.0):
         raise _second()
     handler = _log_to_file(echo)
@@ -231,6 +161,39 @@ class Coordinator:
         self._ending = f"told to end ({signal.Signals(number).name})"
 
 
+class Tuner:
+    """Asks for more points of the sweeps that want them; `tick` returns at once."""
+
+    def __init__(self) -> None:
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._not_before: dict[str, float] = {}
+        self._looked_at = -1e9
+
+    def tick(self, now: float, slots: int) -> int:
+        """Start what is due; the number of sweeps that still want points."""
+        if now - self._looked_at < _ASK_S and self._looked_at > 0:
+            return len(self._processes)
+        self._looked_at = now
+        pending = 0
+        for sweep_id, width in tuning.unfinished():
+            process = self._processes.get(sweep_id)
+            if process is not None and process.poll() is None:
+                pending += 1
+                continue
+            if process is not None and self._processes.pop(sweep_id).returncode:
+                LOG.error("%s: no points could be asked for; tried again in a minute", sweep_id)
+                self._not_before[sweep_id] = now + _ASK_AGAIN_S
+            pending += 1
+            if width < max(1, slots) and now >= self._not_before.get(sweep_id, -1e9):
+                self._processes[sweep_id] = subprocess.Popen(
+                    [sys.executable, "-m", "ssrl_core.runs.queue.tuning", sweep_id, str(max(1, slots))],
+                    env=child_environment(),
+                    cwd=source_folder(),
+                    stdin=subprocess.DEVNULL,
+                )
+        return pending
+
+
 def _announce(engine: Engine) -> None:
     stores.write_json(
         stores.models_root() / "coordinator.json",
@@ -247,12 +210,12 @@ def _announce(engine: Engine) -> None:
 
 
 def _second() -> RunError:
-    known = about() or {}
+    known = processes.about() or {}
     who = f" (process {known['pid']} on {known['host']}, since {known['started_at']})" if known else ""
     return RunError(
-        f"{lock_path()}: a coordinator looks after this store already{who}. "
+        f"{processes.lock_path()}: a coordinator looks after this store already{who}. "
         "One is enough: queue runs with `train`, or end that process first.",
-        where=str(lock_path()),
+        where=str(processes.lock_path()),
         remedy="Queue runs with `train`, or end that process first.",
     )
 
@@ -271,9 +234,3 @@ def _log_to_file(echo: bool) -> logging.Handler:
     if echo:
         LOG.addHandler(logging.StreamHandler())
     return handler
-
-
-def _plain_environment() -> dict[str, str]:
-    """The environment for a detached coordinator: the stores by absolute path, thread counts as the user set them."""
-    child = child_environment()
-    return {name: value for name, value in child.items() if name in os.environ or name.startswith("SSRL_")}

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssrl_core import stores
-from ssrl_core.runs.child.progress import Pace
+from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
-from ssrl_core.runs.worker.engines.local import cores
+from ssrl_core.runs.queue.processes import cores
 from ssrl_core.specs.backbones import BACKBONES
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     Args:
         imageset: the images that the spec names (`rows.imageset_of`).
     """
-    from ssrl_core.runs.folder.images import bank_ids, evaluated_ids, kept_ids
+    from ssrl_core.runs.folder.run_folder import bank_ids, evaluated_ids, kept_ids
 
     images = len(bank_ids(spec, imageset))
     side = spec.terms[0].composition.views[0].size or max(imageset.shape[1:])
@@ -66,7 +66,7 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     speed = speed or _from_table(spec, side)
     steps = images // spec.batch_size * spec.epochs
     rows = len(evaluated_ids(spec, imageset))
-    after = Pace(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
+    after = RunProgress(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
     kept = len(kept_ids(spec, imageset)) if spec.keep.embedding != "none" else 0
     row = BACKBONES[spec.backbone.name]
     disk = kept * (row.dim * 4 + 8) + row.parameters_m * 4e6 + _SMALL_FILES
@@ -75,9 +75,9 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
 
 def slots() -> int:
     """Runs that the worker does at the same time: of the one that is alive, else as it would start."""
-    from ssrl_core.runs.worker import coordinator
+    from ssrl_core.runs.queue import processes
 
-    return max(1, int((coordinator.about() or {}).get("slots") or 1))
+    return max(1, int((processes.about() or {}).get("slots") or 1))
 
 
 def free_bytes() -> int:

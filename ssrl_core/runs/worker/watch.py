@@ -15,8 +15,7 @@ from ssrl_core.runs.folder.locks import Lock, is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import reconcile, registry, retry
 from ssrl_core.runs.worker.engines.protocol import Engine
-from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, Feeder
-from ssrl_core.runs.worker.flights import Flight, over
+from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, Feeder, Flight, over
 
 LOG = logging.getLogger("viewloom.coordinator")
 SILENT_S = 30.0

@@ -18,7 +18,7 @@ from typing import Any
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.attempts import FAILED, WORKER_LOST
 from ssrl_core.runs.worker.engines import execute
-from ssrl_core.runs.worker.engines.dask_places import ANSWER_S, OwnWorkers, Place, Scheduler, store_paths
+from ssrl_core.runs.worker.engines.places import ANSWER_S, OwnWorkers, Place, Scheduler, store_paths
 from ssrl_core.runs.worker.engines.settings import EngineSettings
 
 LOG = logging.getLogger("viewloom.coordinator")
@@ -53,7 +53,7 @@ def dask_engine(settings: EngineSettings) -> DaskEngine:
         ) from error
     dask.config.set(_CONFIG)
     if settings.engine == "slurm":
-        from ssrl_core.runs.worker.engines.slurm import SlurmPlace
+        from ssrl_core.runs.worker.engines.places import SlurmPlace
 
         return DaskEngine(SlurmPlace(settings), warm=settings.warm)
     place = OwnWorkers(settings) if settings.engine == "dask" else Scheduler(settings)

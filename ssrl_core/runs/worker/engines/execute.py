@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.runs.worker.engines.children import ChildJob, Children, child_environment
+from ssrl_core.runs.queue.processes import child_environment
+from ssrl_core.runs.worker.engines.local import ChildJob, Children
 
 _NAP_S = 0.05
 _guard = threading.Lock()
@@ -36,7 +37,7 @@ def execute(
     os.environ.update(stores)
     with _guard:
         if warm not in _children:
-            own = None if command is None else lambda path: [*command, str(path), "--lifeline"]
+            own = None if command is None else lambda path: [*command, str(path), "--end-with-parent"]
             _children[warm] = Children("dask", warm=warm, command=own)
         children = _children[warm]
         job = _jobs[folder] = children.start(Path(folder), child_environment(slots))

@@ -1,23 +1,237 @@
-"""The engine of one machine: each run in a child process of the coordinator, tied to it by a life line."""
+"""Training children as processes of this one, tied to it by a life line, and the engine of one machine made of them.
+
+A child is cold (one process a run) or warm (one process takes several runs, one at a time).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from ssrl_core.runs.worker.engines.children import (
-    ChildJob,
-    Children,
-    Command,
-    child_environment,
-    cores,
-    source_folder,
-    train_command,
-)
+from ssrl_core.runs.folder.attempts import BAD_SPEC, DONE, LOCKED
+from ssrl_core.runs.queue.processes import child_environment, source_folder
 
-__all__ = ["LocalEngine", "child_environment", "cores", "gpus_here", "source_folder", "train_command"]
+IDLE_S = 20.0  # a warm child holds a gigabyte
+_MOST_RUNS = 500
+_KEEPS_ON = (DONE, BAD_SPEC, LOCKED)
+
+Command = Callable[[Path], list[str]]
+
+
+def train_command(folder: Path) -> list[str]:
+    """The engine-free training command; with a life line, because a coordinator holds the other end."""
+    return [sys.executable, "-m", "ssrl_core.runs.child.train", str(folder), "--end-with-parent"]
+
+
+def warm_command() -> list[str]:
+    """The command of a child that takes several runs."""
+    return [sys.executable, "-m", "ssrl_core.runs.child.warm"]
+
+
+class Process:
+    """A child process whose standard input is its life line and whose standard output carries lines of JSON."""
+
+    def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+        with _log_of(folder) as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=dict(environment),
+                cwd=source_folder(),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+            )
+        self.pid = self._process.pid
+        self._read = b""
+        if os.name != "nt" and self._process.stdout is not None:
+            os.set_blocking(self._process.stdout.fileno(), False)
+
+    def exit_code(self) -> int | None:
+        """Exit code, None while it lives."""
+        return self._process.poll()
+
+    def say(self, message: dict[str, Any]) -> None:
+        """A line for the child.
+
+        Raises:
+            OSError: it is gone.
+        """
+        stream = self._process.stdin
+        if stream is None or stream.closed:
+            raise BrokenPipeError("the child's life line is closed")
+        stream.write((json.dumps(message) + "\n").encode())
+        stream.flush()
+
+    def heard(self) -> list[dict[str, Any]]:
+        """Whole lines that came since the last call. On Windows only after the end, because reading waits there."""
+        stream = self._process.stdout
+        if stream is None or stream.closed or (os.name == "nt" and self.exit_code() is None):
+            return []
+        with contextlib.suppress(OSError, ValueError):
+            self._read += stream.read() or b""
+        *lines, self._read = self._read.split(b"\n")
+        return [line for line in map(_parsed, lines) if line]
+
+    def ask_to_end(self) -> None:
+        """SIGTERM; where there are no signals, the life line is cut."""
+        if os.name == "nt":
+            self.close()
+        elif self.exit_code() is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.exit_code() is None:
+            self._process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a starved machine; the next look sees its end
+                self._process.wait(timeout=30)
+
+    def close(self) -> None:
+        """Cut the life line."""
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):  # the child is gone; there is nothing left to flush
+                    stream.close()
+
+
+class ChildJob:
+    """One run in a child. See `Job` for the methods."""
+
+    def __init__(self, process: Process, where: str, *, warm: bool, on_end: Callable[[ChildJob], None]) -> None:
+        self.process, self.warm = process, warm
+        self.worker = f"{where}, process {process.pid}"
+        self.grown = False
+        self._code: int | None = None
+        self._words: dict[str, Any] | None = None
+        self._on_end = on_end
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child."""
+        return self.process.pid
+
+    def poll(self) -> int | None:
+        """See `Job.poll`."""
+        if self._code is not None:
+            return self._code
+        gone = self.process.exit_code()
+        for message in self.process.heard():
+            self._words = message.get("error") or self._words
+            if self.warm and "code" in message:
+                self._code, self.grown = int(message["code"]), bool(message.get("grown"))
+        if self._code is None:
+            self._code = gone
+        if self._code is not None:
+            self._on_end(self)
+        return self._code
+
+    def last_words(self) -> dict[str, Any] | None:
+        """See `Job.last_words`."""
+        return self._words if self.poll() is not None and isinstance(self._words, dict) else None
+
+    def ask_to_end(self) -> None:
+        """See `Job.ask_to_end`."""
+        if self.poll() is None:
+            self.process.ask_to_end()
+
+    def kill(self) -> None:
+        """See `Job.kill`."""
+        if self.poll() is None:
+            self.process.kill()
+            self.poll()
+
+
+class Children:
+    """Children of this process; warm ones that are free are used again.
+
+    Args:
+        where: for people, e.g. `local`.
+        warm: whether a child takes several runs; else every run has a process of its own.
+        command: what to start for a run (tests start something smaller); warm children are then out of the question.
+    """
+
+    def __init__(self, where: str, *, warm: bool = True, command: Command | None = None) -> None:
+        self._where = where
+        self._warm = warm and command is None and os.name != "nt"
+        self._command = command or train_command
+        self._free: dict[tuple[tuple[str, str], ...], list[tuple[Process, float]]] = {}
+        self._taken: dict[int, int] = {}
+
+    def start(self, folder: Path, environment: Mapping[str, str]) -> ChildJob:
+        """Start a run in a child with this environment.
+
+        Raises:
+            OSError: no process can be started now.
+        """
+        if not self._warm:
+            process = Process(self._command(folder), folder, environment)
+            return ChildJob(process, self._where, warm=False, on_end=lambda job: job.process.close())
+        kind = tuple(sorted(environment.items()))
+        process = self._free_one(kind) or Process(warm_command(), folder, environment)
+        self._taken[process.pid] = self._taken.get(process.pid, 0) + 1
+        process.say({"run": str(folder)})
+        return ChildJob(process, self._where, warm=True, on_end=lambda job: self._ended(job, kind))
+
+    def tend(self, *, idle_s: float = IDLE_S) -> None:
+        """Let go of warm children that have been free for long."""
+        for kind, waiting in self._free.items():
+            old = [process for process, since in waiting if time.monotonic() - since > idle_s]
+            self._free[kind] = [item for item in waiting if item[0] not in old]
+            for process in old:
+                self._let_go(process)
+
+    def close(self) -> None:
+        """Let go of all that are free."""
+        self.tend(idle_s=-1.0)
+
+    def _free_one(self, kind: tuple[tuple[str, str], ...]) -> Process | None:
+        waiting = self._free.get(kind, [])
+        while waiting:
+            process, _ = waiting.pop()
+            if process.exit_code() is None:
+                return process
+            self._let_go(process)
+        return None
+
+    def _ended(self, job: ChildJob, kind: tuple[tuple[str, str], ...]) -> None:
+        """Keep the child for the next run, unless it was stopped, crashed, grew or is worn out."""
+        process = job.process
+        fit = job.poll() in _KEEPS_ON and not job.grown and self._taken[process.pid] < _MOST_RUNS
+        if fit and process.exit_code() is None:
+            self._free.setdefault(kind, []).append((process, time.monotonic()))
+        else:
+            self._let_go(process)
+
+    def _let_go(self, process: Process) -> None:
+        self._taken.pop(process.pid, None)
+        process.close()
+        if process.exit_code() is None:
+            process.kill()  # its life line is cut: it would end by itself, but leaves no zombie this way
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _log_of(folder: Path) -> Any:
+    """The run's log for what a crash prints; a full disk or a folder without rights must not stop the start."""
+    try:
+        return open(folder / "log.txt", "ab")
+    except OSError:
+        return open(os.devnull, "ab")
 
 
 class LocalEngine:

@@ -1,0 +1,250 @@
+"""What people say of a run's clusters and images: names, colours, notes, exclusions, tags (C9 `annotations.json`).
+
+Written by the app only, whole or not at all, and never over somebody else's change: a write names the revision that it
+was made from, and a stale one is refused.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssrl_core import stores
+from ssrl_core.analysis.matching import contingency, matched
+from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.run_folder import RunFolder
+
+Content = dict[str, Any]
+MARKS = ("name", "colour", "note", "excluded")
+LONGEST_NAME, LONGEST_NOTE = 80, 2000
+_WRITING = threading.Lock()
+
+
+def path_of(run: RunFolder) -> Path:
+    """In the run's folder; of a demo run, which is not written into, in `models/annotations/`."""
+    if run.is_demo:
+        return stores.models_root() / "annotations" / f"{run.id}.json"
+    return run.path / "annotations.json"
+
+
+def read(run: RunFolder) -> Content:
+    """{version, revision, clusters, tags}; revision 0 while nothing was said.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    path = path_of(run)
+    empty: Content = {"version": 1, "revision": 0, "clusters": {}, "tags": []}
+    return empty | stores.read_json(path) if path.is_file() else empty
+
+
+def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Content:
+    """Change what is said and keep it.
+
+    Args:
+        revision: of what the change was made from.
+        edit: changes the content in place.
+
+    Returns:
+        the new content, its revision one higher.
+
+    Raises:
+        RunError: somebody changed it meanwhile (`stale`), or the file cannot be written.
+    """
+    path = path_of(run)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = Lock(path.with_name(f".{path.name}.lock"))
+    with _WRITING:
+        if not lock.take(timeout_s=5.0):
+            raise RunError(f"{path}: another process is writing it. Try again.", where=run.id)
+        try:
+            return _write(path, read(run), revision, edit, run.id)
+        finally:
+            lock.give_back()
+
+
+def mark(run: RunFolder, revision: int, stem: str, cluster: int, **said: Any) -> Content:
+    """Say something of a cluster.
+
+    Args:
+        stem: the clustering's file name without `.npy`.
+        said: some of name, colour (`#rrggbb` or None), note, excluded.
+
+    Raises:
+        SpecError: a name or note that is too long, a colour that is none.
+    """
+    kept = {key: _checked(key, value) for key, value in said.items()}
+
+    def edit(content: Content) -> None:
+        content["clusters"].setdefault(stem, {}).setdefault(str(cluster), {}).update(kept)
+
+    return change(run, revision, edit)
+
+
+def tag(run: RunFolder, revision: int, name: str, image_ids: list[int]) -> Content:
+    """Keep a selection under a name; one of that name is replaced.
+
+    Raises:
+        SpecError: no name, or no images.
+    """
+    name = _checked("name", name)
+    if not name or not image_ids:
+        what, value = ("name", name) if not name else ("image_ids", image_ids)
+        raise SpecError(
+            where="Tag", field=what, rule="not empty", value=value, remedy="Name it, and select images first."
+        )
+
+    def edit(content: Content) -> None:
+        content["tags"] = [entry for entry in content["tags"] if entry["name"] != name]
+        content["tags"].append({"name": name, "image_ids": sorted(image_ids), "created_at": stores.utc_now()})
+
+    return change(run, revision, edit)
+
+
+def untag(run: RunFolder, revision: int, name: str) -> Content:
+    """Forget a tag."""
+
+    def edit(content: Content) -> None:
+        content["tags"] = [entry for entry in content["tags"] if entry["name"] != name]
+
+    return change(run, revision, edit)
+
+
+def restore(run: RunFolder, revision: int, before: Content) -> Content:
+    """Go back to what was said before (undo); it becomes a new revision."""
+
+    def edit(content: Content) -> None:
+        content["clusters"], content["tags"] = copy.deepcopy(before["clusters"]), copy.deepcopy(before["tags"])
+
+    return change(run, revision, edit)
+
+
+def _write(path: Path, content: Content, revision: int, edit: Callable[[Content], None], run_id: str) -> Content:
+    if content["revision"] != revision:
+        raise RunError(
+            f"Run {run_id}: names and tags were changed meanwhile (revision {content['revision']}, yours was made from "
+            f"{revision}). Look at them as they are now, then make your change again.",
+            where=run_id,
+            remedy="Look at them as they are now, then make your change again.",
+        )
+    edit(content)
+    content["revision"] = revision + 1
+    stores.write_json(path, content)
+    return content
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key not in MARKS:
+        raise SpecError(where="Cluster", field="mark", rule=f"one of {', '.join(MARKS)}", value=key)
+    if key == "excluded":
+        return bool(value)
+    if key == "colour":
+        import re
+
+        if value is not None and not re.fullmatch(r"#[0-9a-f]{6}", str(value).lower()):
+            raise SpecError(where="Cluster", field="colour", rule="#rrggbb", value=value)
+        return None if value is None else str(value).lower()
+    text = " ".join(str(value or "").split()) if key == "name" else str(value or "").strip()
+    longest = LONGEST_NAME if key == "name" else LONGEST_NOTE
+    if len(text) > longest:
+        raise SpecError(where="Cluster", field=key, rule=f"at most {longest} characters", value=text)
+    return text
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is said of a cluster.
+
+    Attributes:
+        origin: in words where a name comes from that was given elsewhere, "" for one given here.
+        shared: Dice overlap with the cluster that was named, 1 for one named here.
+    """
+
+    name: str = ""
+    colour: str | None = None
+    note: str = ""
+    excluded: bool = False
+    origin: str = ""
+    shared: float = 1.0
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """A clustering to be named: `ids` (n,) of `image_ids` (n,) ascending, `stem` its file's name without `.npy`."""
+
+    run: RunFolder
+    stem: str
+    image_ids: np.ndarray
+    ids: np.ndarray
+
+
+def marks_of(clusters: Clusters, others: list[RunFolder]) -> dict[int, Mark]:
+    """What is known of each cluster, given here or carried over.
+
+    Args:
+        others: runs on the same images that may have names, the nearest first.
+
+    Returns:
+        {cluster: mark}. What was said here wins; then names of other clusterings of this run; then of other runs. A
+        name goes to one cluster only, to the one that shares most, if that is at least half (Dice).
+    """
+    own = read(clusters.run)["clusters"]
+    found = {int(c): Mark(**_known(said)) for c, said in own.get(clusters.stem, {}).items()}
+    for run in [clusters.run, *others]:
+        try:
+            named = read(run)["clusters"]
+        except SSRLError:
+            continue  # a damaged file of another run must not hide this one's clusters
+        for stem, said in sorted(named.items()):
+            if (run.id, stem) != (clusters.run.id, clusters.stem):
+                _carry(found, clusters, run, stem, said)
+    return found
+
+
+def _carry(found: dict[int, Mark], clusters: Clusters, run: RunFolder, stem: str, said: dict[str, Any]) -> None:
+    wanted = {
+        int(c): known for c, entry in said.items() if (known := _known(entry)).get("name") or known.get("excluded")
+    }
+    taken = {mark.name for mark in found.values() if mark.name}
+    if not any(entry.get("name") not in taken for entry in wanted.values()):
+        return
+    theirs = _aligned(run, stem, clusters.image_ids)
+    if theirs is None:
+        return
+    pairs = matched(contingency(theirs, clusters.ids))
+    for cluster, entry in wanted.items():
+        if cluster not in pairs or entry.get("name") in taken:
+            continue
+        here, overlap = pairs[cluster]
+        if here not in found:
+            found[here] = Mark(**entry, origin=_origin(run, stem, clusters.run), shared=overlap)
+
+
+def _aligned(run: RunFolder, stem: str, image_ids: np.ndarray) -> np.ndarray | None:
+    """(n,) cluster of each of these images in another clustering, -1 where it has none; None where it is gone."""
+    path = run.path / f"{stem}.npy"
+    try:
+        ids, images = stores.read_array(path), run.embedding_ids()
+    except SSRLError:
+        return None
+    if len(ids) != len(images) or not len(ids):
+        return None
+    at = np.minimum(np.searchsorted(images, image_ids), len(images) - 1)
+    return np.where(images[at] == image_ids, ids[at], -1)
+
+
+def _known(said: dict[str, Any]) -> dict[str, Any]:
+    return {key: said[key] for key in MARKS if key in said}
+
+
+def _origin(run: RunFolder, stem: str, here: RunFolder) -> str:
+    parts = stem.split("_")
+    which = f"k = {parts[2][1:]}" if len(parts) > 2 and parts[1] == "kmeans" else stem.removeprefix("clusters_")
+    return which if run.id == here.id else f"{which} of {run.id}"

@@ -1,8 +1,0 @@
-"""Kernels can be compiled ahead of the first look."""
-
-from ssrl_core.compositions.warming import warm
-from ssrl_core.specs.composition import preset_names
-
-
-def test_every_preset_is_warmed_for_colour_and_most_for_grey():
-    assert len(preset_names()) < warm() <= 2 * len(preset_names())
