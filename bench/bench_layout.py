@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.room.items import Item, Options, installed, item
 from ssrl_core.analysis.layout_quality import trustworthiness
-from ssrl_core.analysis.layouts import layout
+from ssrl_core.analysis.layouts import compute_layout
 from ssrl_core.analysis.matrix import principal_components
 
 TITLE = "Seconds of t-SNE and UMAP beside scikit-learn, openTSNE and umap-learn."
@@ -42,7 +42,7 @@ def _case(case: str, method: str, x: np.ndarray, rounds: int) -> Iterator[Item]:
     """Ours and each peer once a round, warm; both get the same 50 principal components."""
     reduced = principal_components(x, 50)
     peers = _peers(method, len(x))
-    ours = lambda: layout(x, method, seed=0)  # noqa: E731
+    ours = lambda: compute_layout(x, method, seed=0)  # noqa: E731
     ours()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
     for _ in range(rounds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,6 @@ from ssrl_core.analysis.classes import wilson
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-FEWEST_DOSES = 4
 SIGNIFICANT = 0.01
 _COLUMNS = ["dose", "replicate", "group", "cells", "count", "share"]
 _WIDEST = 1.5  # decades: an EC50 known no better than this is not told
@@ -73,19 +73,72 @@ def dose_summary(shares: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class DoseCurve:
-    """share = start + (end - start) / (1 + (ec50 / dose)^hill).
+class DoseModel:
+    """One shape that a share may take with the dose: share = start + (end - start) * rise(dose / ec50, *shape).
 
     Attributes:
+        name, title: as code and captions have it.
+        sentence: what it supposes.
+        rise: 0 at dose 0, 1/2 at 1, towards 1 above; of (n,) dose / ec50 and the numbers of its shape.
+        shape: {name: (first guess, lowest, highest)} of the numbers that are fitted beside start, end and ec50.
+        fewest_doses: doses above 0 that it needs.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    rise: Callable[..., Array]
+    shape: Mapping[str, tuple[float, float, float]]
+    fewest_doses: int
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are fitted."""
+        return 3 + len(self.shape)
+
+    def share(self, dose: Array, start: float, end: float, log_ec50: float, *shape: float) -> Array:
+        """(n,) the share at doses, 0 = untreated."""
+        with np.errstate(divide="ignore", over="ignore"):
+            rise = self.rise(dose / 10**log_ec50, *shape)
+        return np.asarray(start + (end - start) * np.where(dose > 0, rise, 0.0))
+
+
+def _hill(ratio: Array, hill: float) -> Array:
+    return np.asarray(1 / (1 + (1 / ratio) ** hill))
+
+
+DOSE_MODELS = {
+    row.name: row
+    for row in (
+        DoseModel(
+            "hill",
+            "four-parameter logistic",
+            "The share goes from one level to another, as steeply as the Hill slope says (Hill 1910).",
+            _hill,
+            {"Hill slope": (1.0, 0.3, 5.0)},
+            fewest_doses=4,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class DoseCurve:
+    """A model with its numbers.
+
+    Attributes:
+        start, end: the share untreated, and far above `ec50`.
         ec50: dose at which half of the change has happened; `ec50_low`, `ec50_high` its 95 % interval.
+        shape: the further numbers of the model, by name.
         r2: share of the variance between the points that the curve explains.
         p: how probable so good a fit is where the dose does nothing (F test against a constant).
     """
 
+    model: DoseModel
     start: float
     end: float
     ec50: float
-    hill: float
+    shape: Mapping[str, float]
     ec50_low: float
     ec50_high: float
     r2: float
@@ -93,44 +146,46 @@ class DoseCurve:
 
     def at(self, dose: ArrayLike) -> Array:
         """The share at doses (0 = untreated)."""
-        return _hill(np.asarray(dose, float), self.start, self.end, np.log10(self.ec50), self.hill)
+        return self.model.share(
+            np.asarray(dose, float), self.start, self.end, np.log10(self.ec50), *self.shape.values()
+        )
 
 
-def fit_curve(doses: ArrayLike, shares: ArrayLike, cells: ArrayLike) -> DoseCurve | str:
-    """A curve of four numbers through the replicates of one group, or why there is none.
+def fit_curve(doses: ArrayLike, shares: ArrayLike, cells: ArrayLike, model: str = "hill") -> DoseCurve | str:
+    """A curve through the replicates of one group, or why there is none.
 
     Args:
         doses, shares, cells: (n,) each replicate's dose (0 = untreated), share and number of cells.
+        model: a name of `DOSE_MODELS`. Weights are the binomial ones of each replicate.
 
     Returns:
         The curve; or one clause that says why no EC50 can be told.
-
-    Source:
-        Four-parameter logistic (Hill 1910); weights are the binomial ones of each replicate.
     """
+    chosen = DOSE_MODELS[model]
     dose, share, n = (np.asarray(v, float) for v in (doses, shares, cells))
     tested = np.unique(dose[dose > 0])
-    if len(tested) < FEWEST_DOSES:
-        return f"fewer than {FEWEST_DOSES} doses"
+    if len(tested) < chosen.fewest_doses:
+        return f"fewer than {chosen.fewest_doses} doses"
     weight = n / ((share * n + 1) / (n + 2) * (1 - (share * n + 1) / (n + 2)))
-    found = _best(dose, share, weight, tested)
+    found = _best(chosen, dose, share, weight, tested)
     if found is None:
         return "none fits"
     values, spread = found
-    residual = float((weight * (share - _hill(dose, *values)) ** 2).sum())
+    residual = float((weight * (share - chosen.share(dose, *values)) ** 2).sum())
     mean = float((weight * share).sum() / weight.sum())
     total = float((weight * (share - mean) ** 2).sum())
-    p = _f_test(total, residual, len(share))
+    p = _f_test(total, residual, len(share), chosen.numbers)
     if not p < SIGNIFICANT:
         return "no clear trend with the dose"
     ec50 = 10 ** values[2]
     if not tested[0] <= ec50 <= tested[-1] or not spread < _WIDEST:
         return "half of the change lies outside the doses tested"
     return DoseCurve(
+        model=chosen,
         start=float(values[0]),
         end=float(values[1]),
         ec50=float(ec50),
-        hill=float(values[3]),
+        shape=dict(zip(chosen.shape, map(float, values[3:]), strict=True)),
         ec50_low=float(10 ** (values[2] - spread)),
         ec50_high=float(10 ** (values[2] + spread)),
         r2=1 - residual / total,
@@ -138,54 +193,51 @@ def fit_curve(doses: ArrayLike, shares: ArrayLike, cells: ArrayLike) -> DoseCurv
     )
 
 
-def _hill(dose: Array, start: float, end: float, log_ec50: float, hill: float) -> Array:
-    with np.errstate(divide="ignore", over="ignore"):
-        share = 1 / (1 + (10**log_ec50 / dose) ** hill)
-    result: Array = start + (end - start) * np.where(dose > 0, share, 0.0)
-    return result
-
-
-def _best(dose: Array, share: Array, weight: Array, tested: Array) -> tuple[Array, float] | None:
-    """The four numbers of least squared error from several beginnings, and the half width of log10(EC50)'s interval."""
+def _best(model: DoseModel, dose: Array, share: Array, weight: Array, tested: Array) -> tuple[Array, float] | None:
+    """The numbers of least squared error from several beginnings, and the half width of log10(EC50)'s interval."""
     from scipy.optimize import OptimizeWarning, curve_fit
     from scipy.stats import t
 
+    if len(share) <= model.numbers:
+        return None
     best: tuple[float, Array, Array] | None = None
     low, high = np.log10(tested[0]), np.log10(tested[-1])
-    bounds = ([0, 0, low - 2, 0.3], [1, 1, high + 2, 5])
+    guesses, lowest, highest = zip(*model.shape.values(), strict=True) if model.shape else ((), (), ())
+    bounds = ([0, 0, low - 2, *lowest], [1, 1, high + 2, *highest])
     first, last = share[dose <= tested[0]].mean(), share[dose >= tested[-1]].mean()
     for middle in np.linspace(low, high, 3):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", OptimizeWarning)
             try:
                 values, covariance = curve_fit(
-                    _hill,
+                    model.share,
                     dose,
                     share,
-                    p0=[np.clip(first, 0.001, 0.999), np.clip(last, 0.001, 0.999), middle, 1.0],
+                    p0=[np.clip(first, 0.001, 0.999), np.clip(last, 0.001, 0.999), middle, *guesses],
                     sigma=1 / np.sqrt(weight),
                     bounds=bounds,
                     max_nfev=200,
                 )
             except RuntimeError:  # it did not come to rest from here
                 continue
-        error = float((weight * (share - _hill(dose, *values)) ** 2).sum())
+        error = float((weight * (share - model.share(dose, *values)) ** 2).sum())
         if best is None or error < best[0]:
             best = error, values, covariance
-    if best is None or len(share) <= 4:
+    if best is None:
         return None
-    spread = float(t.ppf(0.975, len(share) - 4) * np.sqrt(best[2][2, 2]))
+    spread = float(t.ppf(0.975, len(share) - model.numbers) * np.sqrt(best[2][2, 2]))
     return best[1], spread
 
 
-def _f_test(total: float, residual: float, n: int) -> float:
+def _f_test(total: float, residual: float, n: int, numbers: int) -> float:
     from scipy.stats import f
 
-    if n <= 4 or total <= 0:
+    if n <= numbers or total <= 0:
         return 1.0
     if residual <= 1e-12 * total:
         return 0.0
-    return float(f.sf((total - residual) / 3 / (residual / (n - 4)), 3, n - 4))
+    between, within = numbers - 1, n - numbers
+    return float(f.sf((total - residual) / between / (residual / within), between, within))
 
 
 def _student(values: Array) -> tuple[float, float]:

@@ -1,20 +1,16 @@
-"""t-SNE for tens of thousands of points: neighbours, exact attraction, repulsion by FFT, seeded, with progress."""
+"""t-SNE by openTSNE: given its neighbours and its start, seeded, with progress."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.affinities import joint_probabilities
-from ssrl_core.analysis.attraction import attraction
 from ssrl_core.analysis.matrix import Floats, principal_components
 from ssrl_core.analysis.neighbours import nearest_rows
-from ssrl_core.analysis.repulsion import repulsion
 
 Report = Callable[[float], None]
 Points = NDArray[np.float64]
@@ -22,67 +18,78 @@ Points = NDArray[np.float64]
 PERPLEXITY = 30.0
 EARLY_STEPS, LATE_STEPS = 250, 500
 EXAGGERATION = 12.0
-_LONGEST_STEP = 5.0
+_REPORT_EVERY = 25  # steps; each report costs one more look at the divergence
+_MANY = 5000  # rows below which threads wait for each other longer than they work
+_FEW = 1000  # rows below which all pairs (Barnes-Hut) are faster than the grid
 
 
-def tsne(x: Floats, *, seed: int = 0, report: Report | None = None) -> tuple[Points, dict[str, Any]]:
+def tsne(
+    x: Floats, *, seed: int = 0, init: Points | None = None, report: Report | None = None
+) -> tuple[Points, dict[str, Any]]:
     """A t-SNE layout.
 
     Args:
         x: (n, D) finite, n >= 4; reduce it to 50 columns first.
         seed: of the jitter that keeps equal rows apart; the start itself is the first two principal components.
+        init: (n, 2) points to start from instead, of any scale: the layout then lies as they do.
         report: told the share done, 0..1.
 
     Returns:
         points (n, 2) float64 centred on 0, and the parameters that made them.
 
     Source:
-        van der Maaten & Hinton 2008; perplexity 30, start at the principal components and learning rate n / 12 as in
-        Kobak & Berens 2019; 250 steps with the similarities times 12, then 500.
+        van der Maaten & Hinton 2008, by openTSNE (Poličar, Stražar & Zupan 2024); perplexity 30, start at the principal
+        components and learning rate n / exaggeration as in Belkina et al. 2019; 250 steps with the similarities times
+        12, then 500.
     """
+    from openTSNE import TSNEEmbedding
+    from openTSNE.affinity import PerplexityBasedNN
+    from openTSNE.nearest_neighbors import PrecomputedNeighbors
+
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
     rows, distances = nearest_rows(x, int(3 * perplexity))
-    similarities = joint_probabilities(rows, distances, min(perplexity, rows.shape[1] * 0.9))
-    rate = len(x) / EXAGGERATION  # also for few rows: the usual floor of 200 throws a hundred of them apart
-    points = _start(x, seed)
-    points = _descend(points, similarities, rate=rate, report=report)
+    index = PrecomputedNeighbors(rows, distances.astype(np.float64))
+    jobs = os.cpu_count() or 1 if len(x) > _MANY else 1
+    similarities = PerplexityBasedNN(
+        perplexity=min(perplexity, rows.shape[1] * 0.9), knn_index=index, k_neighbors=rows.shape[1], n_jobs=jobs
+    )
+    embedding = TSNEEmbedding(
+        _start(x if init is None else init, seed),
+        similarities,
+        negative_gradient_method="bh" if len(x) < _FEW else "fft",
+        n_jobs=jobs,
+        random_state=seed,
+    )
+    for steps, before, exaggeration in ((EARLY_STEPS, 0, EXAGGERATION), (LATE_STEPS, EARLY_STEPS, 1.0)):
+        embedding.optimize(
+            steps,
+            exaggeration=exaggeration,
+            learning_rate=len(x) / EXAGGERATION,  # for few rows too: a floor of 200 throws a hundred of them apart
+            momentum=0.8,
+            inplace=True,
+            callbacks=_told(report, before) if report else None,
+            callbacks_every_iters=_REPORT_EVERY,
+        )
+    points = np.array(embedding, dtype=np.float64)
     params = {
         "perplexity": perplexity,
-        "learning_rate": rate,
+        "learning_rate": len(x) / EXAGGERATION,
         "exaggeration": EXAGGERATION,
         "steps": [EARLY_STEPS, LATE_STEPS],
-        "start": "pca",
+        "start": "pca" if init is None else "given",
     }
-    return points, params
+    return points - points.mean(axis=0), params
 
 
-def gradient(similarities: Any, points: Points, pool: ThreadPoolExecutor, parts: int, exaggeration: float) -> Points:
-    """(n, 2): a quarter of the slope of the Kullback-Leibler divergence at each point."""
-    pushed, total = repulsion(points)
-    return exaggeration * attraction(similarities, points, pool, parts) - pushed / total
+def _told(report: Report, before: int) -> Callable[[int, float, Any], None]:
+    return lambda step, _error, _points: report((before + step) / (EARLY_STEPS + LATE_STEPS))
 
 
-def _start(x: Floats, seed: int) -> Points:
-    first = principal_components(x, 2).astype(np.float64)
+def _start(x: NDArray[Any], seed: int) -> Points:
+    """(n, 2) the two largest components, or two columns as they are, so small that early steps can move all."""
+    first = (x if x.shape[1] == 2 else principal_components(x, 2)).astype(np.float64)
+    first = first - first.mean(axis=0)
     if first.shape[1] < 2:
         first = np.column_stack([first, np.zeros(len(x))])
     jitter = np.random.default_rng(seed).normal(size=first.shape)
-    return first / (first[:, 0].std() or 1.0) * 1e-4 + jitter * 1e-6
-
-
-def _descend(points: Points, similarities: Any, *, rate: float, report: Report | None) -> Points:
-    gains, velocity = np.ones_like(points), np.zeros_like(points)
-    parts = os.cpu_count() or 1
-    with ThreadPoolExecutor(parts) as pool:
-        for step in range(EARLY_STEPS + LATE_STEPS):
-            early = step < EARLY_STEPS
-            slope = gradient(similarities, points, pool, parts, EXAGGERATION if early else 1.0)
-            opposed = np.sign(slope) != np.sign(velocity)
-            gains = np.maximum(np.where(opposed, gains + 0.2, gains * 0.8), 0.01)
-            velocity = (0.5 if early else 0.8) * velocity - rate * gains * slope
-            length = np.linalg.norm(velocity, axis=1, keepdims=True)
-            points = points + velocity * np.minimum(1.0, _LONGEST_STEP / np.maximum(length, 1e-300))
-            points -= points.mean(axis=0)
-            if report is not None:
-                report((step + 1) / (EARLY_STEPS + LATE_STEPS))
-    return points
+    return np.asarray(first / (first[:, 0].std() or 1.0) * 1e-4 + jitter * 1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,20 @@ MIN_DISTANCE = 0.1
 _START_EXTENT = 10.0
 
 
-def umap(x: Floats, *, seed: int = 0) -> tuple[NDArray[np.float64], dict[str, Any]]:
+def umap(
+    x: Floats,
+    *,
+    seed: int = 0,
+    init: NDArray[np.float64] | None = None,
+    report: Callable[[float], None] | None = None,
+) -> tuple[NDArray[np.float64], dict[str, Any]]:
     """A UMAP layout.
 
     Args:
         x: (n, D) finite, n >= 4; reduce it to 50 columns first.
         seed: of the sampling; the start is the first two principal components.
+        init: (n, 2) points to start from instead, of any scale.
+        report: not told anything: umap-learn does not say how far it is.
 
     Returns:
         points (n, 2) float64 and the parameters that made them.
@@ -43,12 +52,12 @@ def umap(x: Floats, *, seed: int = 0) -> tuple[NDArray[np.float64], dict[str, An
             min_dist=MIN_DISTANCE,
             random_state=seed,
             n_jobs=1,
-            init=_start(x, seed),
+            init=_start(x if init is None else init, seed),
             precomputed_knn=(rows, distances, None),
         )
         points = model.fit_transform(x)
-    params = {"neighbours": rows.shape[1], "min_distance": MIN_DISTANCE, "metric": "euclidean", "start": "pca"}
-    return np.asarray(points, dtype=np.float64), params
+    params = {"neighbours": rows.shape[1], "min_distance": MIN_DISTANCE, "metric": "euclidean"}
+    return np.asarray(points, dtype=np.float64), {**params, "start": "pca" if init is None else "given"}
 
 
 def _with_itself(x: Floats, k: int) -> tuple[NDArray[np.int32], Floats]:
@@ -57,8 +66,8 @@ def _with_itself(x: Floats, k: int) -> tuple[NDArray[np.int32], Floats]:
     return np.hstack([own, rows]).astype(np.int32), np.hstack([np.zeros((len(x), 1), np.float32), distances])
 
 
-def _start(x: Floats, seed: int) -> Floats:
-    first = principal_components(x, 2)
+def _start(x: NDArray[Any], seed: int) -> Floats:
+    first = x - x.mean(axis=0) if x.shape[1] == 2 else principal_components(x, 2)
     if first.shape[1] < 2:
         first = np.column_stack([first, np.zeros(len(x), dtype=np.float32)])
     jitter = np.random.default_rng(seed).normal(size=first.shape) * 1e-4

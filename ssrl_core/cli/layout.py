@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli.output import leaf, say
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(commands: Any) -> None:
         description="Lay the evaluated images out in the plane. What is there already is not made again.",
     )
     layout.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
-    layout.add_argument("--method", choices=sorted(METHODS), default="tsne", help="tsne (default), umap or pca")
+    layout.add_argument("--method", choices=sorted(LAYOUTS), default="tsne", help="tsne (default), umap or pca")
     layout.add_argument("--again", action="store_true", help="make it again, with --seed, even if there is one")
     layout.add_argument("--out", metavar="FILE", help="also draw it, coloured by the label: .svg, .pdf or .png")
     layout.add_argument("--seed", type=int, default=0, help="of what is drawn by chance (0)")
@@ -71,7 +71,7 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     """
     import numpy as np
 
-    from ssrl_core.analysis.layouts import layout
+    from ssrl_core.analysis.layouts import compute_layout
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.folder.arrays import layout_file, save_array, spread
     from ssrl_core.runs.folder.run_folder import imageset_of
@@ -84,7 +84,7 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
-    made = layout(x[rows], method, seed=seed, labels=labels, report=_Progress(METHODS[method], report))
+    made = compute_layout(x[rows], method, seed=seed, labels=labels, report=_Progress(LAYOUTS[method].title, report))
     params = {**made.params, "fitted_n": len(rows)}
     file = layout_file(method, params)
     info = {
@@ -128,8 +128,8 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
         names=names,
         colours=palette(len(names)),
         what=str(imageset.label or ""),
-        title=f"{METHODS[method]} of the embedding",
-        caption=f"{METHODS[method]} of the embeddings of {len(rows)} images.{judged} Image set {imageset.title}, "
+        title=f"{LAYOUTS[method].title} of the embedding",
+        caption=f"{LAYOUTS[method].title} of the embeddings of {len(rows)} images.{judged} Image set {imageset.title}, "
         f"run {run.id}.",
     )
     stores.replace(out, found)

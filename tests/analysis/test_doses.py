@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core.analysis.conditions import compare_shares
-from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_curve
+from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, DoseModel, dose_shares, dose_summary, fit_curve
 from ssrl_core.analysis.plates import plate_format, plate_shares, well_name, well_place
 from ssrl_core.errors import DataError
 
@@ -79,6 +79,23 @@ def test_no_ec50_is_told_outside_the_doses_or_with_few_of_them():
     assert isinstance(fit_curve(own["dose"], own["share"], own["cells"]), str)
     few = own[own["dose"].isin([0.0, 0.1, 1.0])]
     assert fit_curve(few["dose"], few["share"], few["cells"]) == "fewer than 4 doses"
+
+
+def test_every_dose_model_rises_from_none_through_half_at_the_ec50():
+    for model in DOSE_MODELS.values():
+        guesses = [first for first, _, _ in model.shape.values()]
+        share = model.share(np.array([0.0, 1e-6, 0.1, 1e6]), 0.2, 0.8, -1.0, *guesses)
+        assert share == pytest.approx([0.2, 0.2, 0.5, 0.8], abs=1e-3)
+
+
+def test_another_dose_model_is_one_row(monkeypatch):
+    rise = lambda ratio: ratio / (1 + ratio)  # noqa: E731
+    monkeypatch.setitem(DOSE_MODELS, "slope_1", DoseModel("slope_1", "slope 1", "Slope 1.", rise, {}, fewest_doses=3))
+    own = dose_shares(*_screen(0.1, 0.8), 2).query("group == 1")
+    curve = fit_curve(own["dose"], own["share"], own["cells"], "slope_1")
+    assert isinstance(curve, DoseCurve)
+    assert curve.ec50_low <= 0.1 <= curve.ec50_high
+    assert curve.shape == {}
 
 
 def test_wells_have_their_places():

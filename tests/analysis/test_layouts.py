@@ -3,7 +3,7 @@ import pytest
 from sklearn.manifold import trustworthiness as reference
 
 from ssrl_core.analysis.layout_quality import neighbour_hit, trustworthiness
-from ssrl_core.analysis.layouts import layout
+from ssrl_core.analysis.layouts import LAYOUTS, compute_layout
 from ssrl_core.analysis.matrix import principal_components
 from ssrl_core.errors import DataError, SpecError
 
@@ -46,7 +46,7 @@ def test_pca_finds_the_directions_of_largest_variance_and_never_mirrors():
 @pytest.mark.parametrize("method", ["tsne", "pca"])
 def test_a_layout_records_how_it_was_made_and_how_far_to_trust_it(blobs, method):
     x, group = blobs
-    made = layout(x, method, seed=3, labels=group)
+    made = compute_layout(x, method, seed=3, labels=group)
     assert made.points.shape == (200, 2)
     assert made.points.dtype == np.float32
     assert made.params["method"] == method
@@ -59,7 +59,7 @@ def test_a_layout_records_how_it_was_made_and_how_far_to_trust_it(blobs, method)
 def test_umap_keeps_groups_apart_and_repeats_itself(blobs):
     x, group = blobs
     told = []
-    first, second = (layout(x, "umap", seed=1, labels=group, report=told.append) for _ in range(2))
+    first, second = (compute_layout(x, "umap", seed=1, labels=group, report=told.append) for _ in range(2))
     np.testing.assert_array_equal(first.points, second.points)
     assert first.neighbour_hit > 0.95
     assert told[-1] == 1.0
@@ -68,25 +68,25 @@ def test_umap_keeps_groups_apart_and_repeats_itself(blobs):
 @pytest.mark.parametrize("method", ["tsne", "umap", "pca"])
 @pytest.mark.parametrize("rows", [1, 2, 3, 7])
 def test_a_handful_of_images_still_has_a_layout(method, rows):
-    made = layout(np.eye(rows, 4), method, labels=np.zeros(rows, dtype=np.int64))
+    made = compute_layout(np.eye(rows, 4), method, labels=np.zeros(rows, dtype=np.int64))
     assert made.points.shape == (rows, 2)
     assert np.isfinite(made.points).all()
     assert made.trustworthiness is None
 
 
 def test_a_collapsed_embedding_is_laid_out_as_one_point_and_says_so():
-    made = layout(np.ones((40, 8)), "tsne")
+    made = compute_layout(np.ones((40, 8)), "tsne")
     assert not made.points.any()
     assert "same" in made.params["note"]
 
 
 def test_bad_embeddings_are_refused_in_words():
     with pytest.raises(DataError, match="3 of 5 rows"):
-        layout(np.array([[0, 1.0]] * 2 + [[0, np.nan]] * 3), "pca")
+        compute_layout(np.array([[0, 1.0]] * 2 + [[0, np.nan]] * 3), "pca")
     with pytest.raises(DataError, match="at least one row"):
-        layout(np.empty((0, 4)), "pca")
+        compute_layout(np.empty((0, 4)), "pca")
     with pytest.raises(SpecError, match="tsne, umap, pca"):
-        layout(np.eye(4), "mds")
+        compute_layout(np.eye(4), "mds")
 
 
 @pytest.mark.slow
@@ -103,3 +103,19 @@ def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
     shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, found, strict=True)])
     assert shared > 0.9
     assert (np.diff(distances, axis=1) >= -1e-6).all()
+
+
+def test_the_layouts_a_spec_may_ask_for_are_those_of_the_table():
+    from ssrl_core.specs.run import LAYOUTS as NAMES
+
+    assert tuple(LAYOUTS) == NAMES
+    assert all(row.title and row.sentence and row.seconds_per_row > 0 for row in LAYOUTS.values())
+
+
+@pytest.mark.parametrize("method", ["tsne", "pca"])
+def test_a_layout_says_whether_its_start_was_given(blobs, method):
+    x, _ = blobs
+    made = compute_layout(x, method, init=np.asarray(x[:, :2]))
+    assert made.params.get("start") == ("given" if method == "tsne" else None)
+    with pytest.raises(DataError, match="init"):
+        compute_layout(x, method, init=np.zeros((3, 2)))

@@ -10,12 +10,12 @@ from pages.ui.clusters.scene import CLUSTER, Scene
 from pages.ui.kit import choices, frame, jobs
 from ssrl_core.analysis.clusters import MOST_FULL
 from ssrl_core.analysis.density_clusters import MOST_ROWS
-from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 MOST_CLUSTERS = 30
-_METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
+_LAYOUTS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _layout(scene: Scene) -> str:
 
 def _make_layout(scene: Scene) -> None:
     """Maps that this run has not yet, each a job that goes on when the page is left."""
-    lacking = [method for method in METHODS if method not in scene.layouts]
+    lacking = [method for method in LAYOUTS if method not in scene.layouts]
     if not lacking or RunFolder(scene.run_id).is_demo:
         return
     with st.popover("", icon=":material/add:", help="Make another map"):
@@ -80,13 +80,13 @@ def _make_layout(scene: Scene) -> None:
             jobs.job(
                 f"layout-{method}-{scene.run_id}",
                 ("layout", scene.run_id, "--method", method),
-                button=METHODS[method],
+                button=LAYOUTS[method].title,
                 icon="scatter_plot",
             )
 
 
 def _stored_layout(scene: Scene) -> str:
-    stored = [method for method in METHODS if method in scene.layouts]
+    stored = [method for method in LAYOUTS if method in scene.layouts]
     if not stored:
         st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
         return ""
@@ -94,7 +94,7 @@ def _stored_layout(scene: Scene) -> str:
         "Map",
         stored,
         key="map",
-        shown=METHODS.__getitem__,
+        shown=LAYOUTS.__getitem__,
         help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little.",
         flat=True,
     )
@@ -106,10 +106,10 @@ def _method(scene: Scene) -> str:
     return str(
         st.segmented_control(
             "Clusters",
-            list(_METHODS),
+            list(_LAYOUTS),
             key="method",
             default=KMEANS,
-            format_func=_METHODS.__getitem__,
+            format_func=_LAYOUTS.__getitem__,
             required=True,
             bind="query-params",
             help="k-means parts all images into k groups; above "

@@ -17,7 +17,7 @@ from pages.ui.clusters.table import frame_of
 from pages.ui.kit import frame
 from pages.ui.map.facets import Facet
 from ssrl_core.analysis.clusters import Clustering
-from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
 from ssrl_core.figures.files import figure_file
@@ -87,7 +87,7 @@ def map_of(scene: Scene, clustering: Clustering, choice: Choice, names: Names, k
     """The map as it is coloured now; a selection stands out."""
     about = facet(scene, clustering, choice.colour, cluster_facet(clustering, names))
     info = scene.layouts[choice.layout][1]
-    title = f"{METHODS[choice.layout]} of the embedding"
+    title = f"{LAYOUTS[choice.layout].title} of the embedding"
     caption = map_caption(scene, clustering, choice, info)
     return drawn(scene, choice.layout, about, kind, title=title, caption=caption)
 
@@ -156,7 +156,7 @@ def map_caption(scene: Scene, clustering: Clustering, choice: Choice, info: Mapp
     """What a reader must know of the map."""
     n = len(scene.ids)
     return (
-        f"{METHODS[choice.layout]} of the embeddings of {n} images, coloured by {choice.colour}; clusters by "
+        f"{LAYOUTS[choice.layout].title} of the embeddings of {n} images, coloured by {choice.colour}; clusters by "
         f"{_words(choice, clustering, n)}, found in the embedding and not on the map.{judged(info)} {source(scene)}"
     )
 

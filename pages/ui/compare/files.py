@@ -13,7 +13,7 @@ from pages.ui.compare.moved import typical_of_moved
 from pages.ui.compare.scene import Pair, Side
 from pages.ui.kit import frame
 from ssrl_core.analysis.comparison import moved
-from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.figures.matrix_file import matrix_file
 from ssrl_core.figures.style import percent
 
@@ -50,9 +50,10 @@ def map_of(pair: Pair, side: Side, colour: str, kind: str) -> bytes:
     about, other = told(pair, side, colour)[0], pair.b if side is pair.a else pair.a
     judged = files.judged(side.scene.layouts[side.method][1])
     caption = (
-        f"{METHODS[side.method]} of the embeddings of {len(side.scene.ids)} images by {side.letter} ({side.title}), "
-        f"coloured by {about.title}; {other.letter} is {other.title}. Clusters by k-means (k = {pair.a.k} and "
-        f"{pair.b.k}) in the embeddings, not on the maps.{judged} Image set {side.scene.imageset.title}."
+        f"{LAYOUTS[side.method].title} of the embeddings of {len(side.scene.ids)} images by {side.letter} "
+        f"({side.title}), coloured by {about.title}; {other.letter} is {other.title}. "
+        f"Clusters by k-means (k = {pair.a.k} and {pair.b.k}) in the embeddings, not on the maps."
+        f"{judged} Image set {side.scene.imageset.title}."
     )
     title = f"{side.letter}: {side.title}"
     return files.drawn(side.scene, side.method, about, kind, title=title, caption=caption)

@@ -20,7 +20,7 @@ from pages.ui.map.pictures import MOST_IMAGES, pictures_block, some_pictures
 from pages.ui.map.view import answer_asks, send_blocks, show_map
 from pages.ui.map.wire import pack_facet, pack_map, pack_places
 from ssrl_core.analysis.comparison import moved
-from ssrl_core.analysis.layouts import METHODS
+from ssrl_core.analysis.layouts import LAYOUTS
 
 OWN, OF_A, OF_B, MOVED = "own clusters", "clusters of A", "clusters of B", "what moved"
 MAP_HEIGHT = 440
@@ -50,7 +50,7 @@ def maps(pair: Pair, colour: str) -> None:
     """Both maps."""
     for side, column in zip((pair.a, pair.b), st.columns(2, gap="medium"), strict=True):
         with column:
-            drawn = f" · {METHODS[side.method]}" if side.method else ""
+            drawn = f" · {LAYOUTS[side.method].title}" if side.method else ""
             st.html(f"<b>{side.letter}</b> · {html.escape(side.title)} · k = {side.clustering.k}{drawn}")
             _map(pair, side, colour)
 

@@ -14,7 +14,7 @@ from pages.ui.kit import frame, jobs
 from pages.ui.map.facets import Array
 from pages.ui.runs import choosing
 from ssrl_core.analysis.clusters import Clustering, kmeans
-from ssrl_core.analysis.layouts import METHODS, layout
+from ssrl_core.analysis.layouts import LAYOUTS, compute_layout
 from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
@@ -148,7 +148,7 @@ def choose_maps(first: str, second: str) -> str:
     """
     runs = [first, *([second] if second != SAME and second not in baseline.BASELINES else [])]
     stored = {method for run in runs for method in load_scene(run, stamp_of(run)).layouts}
-    options = [method for method in METHODS if method in stored or (method == "pca" and second in baseline.BASELINES)]
+    options = [method for method in LAYOUTS if method in stored or (method == "pca" and second in baseline.BASELINES)]
     if not options:
         return ""
     if st.session_state.get("maps") not in options:
@@ -157,7 +157,7 @@ def choose_maps(first: str, second: str) -> str:
         "Maps",
         options,
         key="maps",
-        format_func=METHODS.__getitem__,
+        format_func=LAYOUTS.__getitem__,
         required=True,
         bind="query-params",
         help="A side without this map shows another one; the Clusters page makes those that are not there yet.",
@@ -166,7 +166,7 @@ def choose_maps(first: str, second: str) -> str:
 
 
 def _map(scene: Scene, wanted: str) -> str:
-    stored = [method for method in METHODS if method in scene.layouts]
+    stored = [method for method in LAYOUTS if method in scene.layouts]
     return wanted if wanted in stored else (stored[0] if stored else "")
 
 
@@ -191,7 +191,7 @@ def _baseline_scene(beside: Scene, kind: str) -> Scene | None:
 )
 def _scene_of(name: str, held: _Held, x: Array) -> Scene:
     beside = held.scene
-    plane = layout(x, "pca", labels=beside.labels)
+    plane = compute_layout(x, "pca", labels=beside.labels)
     return Scene(
         run_id=name,
         stamp="baseline",

@@ -222,8 +222,9 @@ def dose_caption(told: Told, compound: str, group: Group, shares: pd.DataFrame, 
     """What stands under the figure in a paper."""
     n, repeats = int(shares["cells"].sum()), shares["replicate"].nunique()
     told_curve = (
-        f"Line: four-parameter logistic, EC50 {three(curve.ec50)} {told.unit} (95 % interval {three(curve.ec50_low)} "
-        f"to {three(curve.ec50_high)}), Hill slope {three(curve.hill)}, R² {curve.r2:.2f}."
+        f"Line: {curve.model.title}, EC50 {three(curve.ec50)} {told.unit} (95 % interval {three(curve.ec50_low)} "
+        f"to {three(curve.ec50_high)}), {''.join(f'{name} {three(value)}, ' for name, value in curve.shape.items())}"
+        f"R² {curve.r2:.2f}."
         if isinstance(curve, DoseCurve)
         else f"No curve: {curve}."
     )

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.train import draft as train_draft
 from pages.ui.train import state
-from ssrl_core.analysis.layouts import METHODS as LAYOUTS
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.specs.methods import PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.recipes import RECIPES
@@ -136,7 +136,7 @@ def _evaluation(draft: train_draft.Draft) -> None:
         _several("evaluate.clusters", "Numbers of clusters", counts, key)
     with third:
         key = state.show("train-evaluate.layouts", list(asked["layouts"]))
-        _several("evaluate.layouts", "Maps", list(LAYOUTS), key, LAYOUTS.__getitem__)
+        _several("evaluate.layouts", "Maps", list(LAYOUTS), key, lambda name: LAYOUTS[name].title)
     with fourth:
         widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
     first, second, *_ = st.columns(4)

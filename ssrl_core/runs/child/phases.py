@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.parent_watch import StopRequest
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features
@@ -241,7 +242,6 @@ def device_memory_bytes(device: Any) -> int | None:
 # Seconds per image on two cores, measured with tiny_cnn on 28 px images; only the proportions matter, and the
 # estimate is corrected by what has been measured as soon as a phase is over.
 _PER_IMAGE_S = {"embed": 0.0006, "evaluate": 0.002}
-_PER_ROW_S = {"tsne": 0.0035, "umap": 0.0025, "pca": 0.0001}
 _ORDER = ("load", "train", "embed", "evaluate", "layout")
 
 
@@ -258,7 +258,7 @@ class RunProgress:
             "train": 60.0,
             "embed": 1.0 + images * _PER_IMAGE_S["embed"],
             "evaluate": 5.0 + images * _PER_IMAGE_S["evaluate"],
-            "layout": sum(5.0 + rows * _PER_ROW_S[name] for name in layouts),
+            "layout": sum(5.0 + rows * LAYOUTS[name].seconds_per_row for name in layouts),
         }
         self._phase, self._since = "load", time.monotonic()
 

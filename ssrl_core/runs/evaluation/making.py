@@ -127,10 +127,10 @@ def _compare(
 
 
 def _layout(method: str, subject: Evaluation) -> None:
-    from ssrl_core.analysis.layouts import layout
+    from ssrl_core.analysis.layouts import compute_layout
 
     ground = subject.ground
-    found = layout(subject.asked, method, seed=0, labels=ground.asked_labels, report=subject.progress)
+    found = compute_layout(subject.asked, method, seed=0, labels=ground.asked_labels, report=subject.progress)
     params = {**found.params, "fitted_n": len(ground.asked)}
     name = layout_file(method, params)
     rows = np.searchsorted(ground.kept, ground.asked)
