@@ -21,6 +21,7 @@ from bench.room.items import Item, Options, installed, item
 from bench.room.timing import side_by_side
 from ssrl_core.datasets.cells import CellSettings, NucleusSettings, agreement, cut, detect, import_fields
 from ssrl_core.datasets.cells.fields import read_field
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.store import delete
 
 TITLE = "Cells out of microscope fields, beside plain scikit-image."
@@ -59,7 +60,7 @@ def _import(table: Path, drawn: Drawn, options: Options) -> Item:
 
     def ours() -> int:
         name = f"bench-{next(number)}"
-        import_fields(table, name, settings=CellSettings(size=_SIZE))
+        import_fields(table, name, CellOptions(settings=CellSettings(size=_SIZE)))
         delete(name)
         return FIELDS
 
@@ -102,7 +103,7 @@ def _peak_mb(table: str) -> float:
     """What this process held at most while it imported."""
     import resource  # not on Windows
 
-    import_fields(table, "bench-memory", settings=CellSettings(size=_SIZE))
+    import_fields(table, "bench-memory", CellOptions(settings=CellSettings(size=_SIZE)))
     delete("bench-memory")
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.runs.folder.arrays import clusters_file, layout_file, save_array
 from ssrl_core.specs.run import RunSpec, dump_run
@@ -29,7 +29,7 @@ def synthetic_run(n: int, *, dim: int = 32, seed: int = 0) -> str:
         table["dose"] = rng.choice([0.0, 0.1, 1.0, 10.0], n)
         table["size"] = rng.gamma(3.0 + group, 1.0)
         table["split"] = np.where(np.arange(n) < 2, ["train"], "test")  # all but two are evaluated
-        create(name, pixels, table, label="kind")
+        create(name, pixels, table, Metadata(label="kind"))
     imageset = image_sets.load(name)
     spec = RunSpec.from_mapping(
         {

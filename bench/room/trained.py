@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bench.room.images import Pictures
 from bench.room.views_peers import MEAN, SD
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.learning.training import Training
 from ssrl_core.specs.run import RunSpec
@@ -40,7 +40,7 @@ def imageset_of(pictures: Pictures, labels: np.ndarray[Any, Any] | None = None) 
             if labels is not None:
                 table["split"] = ["test" if i % 10 == 0 else "train" for i in range(count)]
                 table["kind"] = labels
-            yield create(NAME, pictures.pixels, table, label=None if labels is None else "kind")
+            yield create(NAME, pictures.pixels, table, Metadata(label=None if labels is None else "kind"))
         finally:
             for name, value in before.items():
                 os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)

@@ -22,7 +22,7 @@ from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, top_of
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
-from ssrl_core.datasets.cells.settings import CellSettings, NucleusSettings
+from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import is_zip, laid_open, unpack
@@ -351,7 +351,7 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, settings=settings, report=told_on(bar), **chosen)
+        import_fields(source, name, CellOptions(settings=settings, **chosen), report=told_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)

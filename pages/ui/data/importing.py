@@ -20,11 +20,11 @@ from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.peeking import label_columns
+from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns
 from ssrl_core.datasets.reading.archives import sweep
 from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
 from ssrl_core.datasets.reading.image import SUFFIXES
+from ssrl_core.datasets.reading.source import OpenedFile
 from ssrl_core.datasets.subsets import (
     PRESETS,
     Chosen,
@@ -73,15 +73,15 @@ def form() -> None:
         frame.quiet("Folders of many thousands of images come in faster by command: data import FOLDER --name NAME.")
         return
     columns, problem = _columns(files)
-    options = _options(files, columns)
+    name, options = _options(files, columns)
     if problem is not None:
         frame.show_error(problem)
     if st.button("Import", type="primary", key="data-import-now", disabled=problem is not None):
-        _bring_in(files, options)
+        _bring_in(files, name, options)
 
 
-def _options(files: Sequence[Any], columns: Sequence[str]) -> dict[str, Any]:
-    """What `import_source` is told."""
+def _options(files: Sequence[Any], columns: Sequence[str]) -> tuple[str, ImportOptions]:
+    """The name, and what the import is told."""
     left, right = st.columns(2)
     name = left.text_input(
         "Name", value=free_name(Path(files[0].name).stem), key="data-name", help="Lower-case letters, digits, - and _"
@@ -113,14 +113,13 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> dict[str, Any]:
         layout = AS_FOUND
         if any(file.name.lower().endswith(".npz") for file in files):
             layout = st.selectbox("Layout of x", _LAYOUTS, key="data-layout", help="Which axis is the channels")
-    return {
-        "name": name,
-        "label": None if label == AS_FOUND else label,
-        "size": None if side is None else int(side),
-        "fit": way,
-        "group": None if kept == NONE else kept,
-        "layout": None if layout == AS_FOUND else layout,
-    }
+    return name, ImportOptions(
+        label=None if label == AS_FOUND else label,
+        size=None if side is None else int(side),
+        fit=way,
+        group=None if kept == NONE else kept,
+        layout=None if layout == AS_FOUND else layout,
+    )
 
 
 def free_name(text: str) -> str:
@@ -137,25 +136,25 @@ def _columns(files: Sequence[Any]) -> tuple[list[str], SSRLError | None]:
     found: list[str] = []
     try:
         for file in files:
-            found += [column for column in label_columns(file.name, file) if column not in found]
+            found += [column for column in label_columns(OpenedFile(file.name, file)) if column not in found]
     except SSRLError as error:
         return [], error
     return found, None
 
 
-def _bring_in(files: Sequence[Any], options: dict[str, Any]) -> None:
+def _bring_in(files: Sequence[Any], name: str, options: ImportOptions) -> None:
     """Write the uploaded files beside the image sets, import them, forget them."""
     bar = st.progress(0.0, "Starting …")
     try:
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root()) as folder:
             paths = [_written(file, Path(folder)) for file in files]
-            import_source(paths[0] if len(paths) == 1 else paths, report=told_on(bar), **options)
+            import_source(paths[0] if len(paths) == 1 else paths, name, options, report=told_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
         return
     st.query_params.clear()
-    st.query_params["dataset"] = options["name"]
+    st.query_params["dataset"] = name
     st.rerun()
 
 
