@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.kit import theme
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.fights import Fight, fights
+from ssrl_core.specs.conflicts import Fight, fights
 from ssrl_core.specs.transforms import TRANSFORMS
 
 CSS = f"""
