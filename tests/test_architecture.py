@@ -118,10 +118,3 @@ def test_every_page_opens_without_torch(page, tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr[-1500:]
-
-
-def test_modules_stay_small():
-    lines = {
-        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in [*CORE, *PAGES]
-    }
-    assert not {name: count for name, count in lines.items() if count > 400}

@@ -20,7 +20,7 @@ import streamlit as st
 from pages.ui.kit import frame, jobs
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
-from ssrl_core.specs.fights import Fight, fights
+from ssrl_core.specs.conflicts import Fight, fights
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
 

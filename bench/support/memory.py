@@ -1,6 +1,6 @@
 """Memory that a piece of work takes at its highest, measured in a process of its own (on Linux).
 
-`python -m bench.room.memory PEER RECIPE COUNT` prints one line of JSON: {bytes, view_bytes}.
+`python -m bench.support.memory PEER RECIPE COUNT` prints one line of JSON: {bytes, view_bytes}.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def of_views(peer: str, recipe: str, count: int) -> float:
     Args:
         peer: `ours`, or one of `views_peers.PEERS`.
     """
-    words = [sys.executable, "-m", "bench.room.memory", peer, recipe, str(count)]
+    words = [sys.executable, "-m", "bench.support.memory", peer, recipe, str(count)]
     done = subprocess.run(words, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[2])
     if done.returncode:
         raise RuntimeError(f"the memory of {peer} could not be measured: {done.stderr[-500:]}")
@@ -60,7 +60,7 @@ def _measure(peer: str, recipe: str, count: int) -> dict[str, int]:
     import torch
 
     from bench import bench_views
-    from bench.room.views_peers import PEERS
+    from bench.support.views_peers import PEERS
     from ssrl_core import stores
 
     stores.prepare_caches()

@@ -1,8 +1,13 @@
-"""A complete run of any number of images without training: what the map and the layouts are measured on."""
+"""Stores that are made for one measurement and gone afterwards."""
 
 from __future__ import annotations
 
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +17,35 @@ from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.runs.folder.arrays import clusters_file, layout_file, save_array
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.run import RunSpec, dump_run
+
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "backbone": "tiny_cnn",
+    "method": "simclr",
+    "terms": "mnist-first-set",
+    "batch_size": 16,
+    "epochs": 2,
+}
+"""The spec that made-up runs are of."""
+
+
+@contextmanager
+def own_stores() -> Iterator[None]:
+    """Stores that are empty but for the images, with every module loaded."""
+    before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
+        identify(RunSpec.from_mapping(TINY))
+        registry.counts()
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                os.environ.pop(name) if value is None else os.environ.update({name: value})
+
 
 GROUPS = 10
 SIDE = 8

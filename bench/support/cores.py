@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.room.timing import Work
+from bench.support.measuring import Work
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,7 @@ def two_processes(module: str, case: str) -> Iterator[Work]:
     Args:
         module: has `work_of(case)`, the work of one process.
     """
-    command = [sys.executable, "-m", "bench.room.cores", module, case]
+    command = [sys.executable, "-m", "bench.support.cores", module, case]
     children = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_ROOT) for _ in range(2)
     ]

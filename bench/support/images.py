@@ -35,7 +35,8 @@ def cifar_32_labels(count: int = 512) -> npt.NDArray[Any]:
     if file is None:
         return np.random.default_rng(0).integers(0, 10, count)
     with np.load(file) as archive:
-        return archive["y_train"][:count]
+        labels: npt.NDArray[Any] = archive["y_train"][:count]
+    return labels
 
 
 def cells_196(count: int = 64) -> Pictures:

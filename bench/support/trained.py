@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from bench.room.images import Pictures
-from bench.room.views_peers import MEAN, SD
+from bench.support.images import Pictures
+from bench.support.views_peers import MEAN, SD
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.learning.training import Training
@@ -115,7 +115,7 @@ class Lightly:
     def step(self, views: Callable[[], tuple[Tensor, Tensor]]) -> float:
         """One step of its documentation's loop."""
         loss = self.loss(*views())
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.optimizer.zero_grad()
         return float(loss.detach())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ssrl_core.specs.composition import Composition, load
-from ssrl_core.specs.fights import fights
+from ssrl_core.specs.conflicts import fights
 
 
 def _made(*steps: dict[str, Any]) -> Composition:

@@ -1,4 +1,4 @@
-"""The Train page, Home and a choice of a run in Chromium, with ten thousand runs in the store; a run that learns."""
+"""Pages of the app in Chromium until they stand: ten thousand runs, a run that learns, a large sweep, the paper."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.room.browser import seconds_to_open, served, tab
+from bench.support.browser import seconds_of, seconds_to_open, served, tab
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 _LOOKS = 25
@@ -31,15 +31,15 @@ _LAST_EPOCH_JS = """() => {
     return Math.max(-1, ...ends.filter(Number.isFinite));
 }"""
 
-Found = Iterator[tuple[str, str, float]]
+Times = Iterator[tuple[str, str, float]]
 
 
-def many_runs() -> Found:
+def many_runs() -> Times:
     """Seconds until the pages show what they show, the app and its modules being warm; the store is the caller's.
 
     A page of one sentence says how much of it is Streamlit's own start in a browser.
     """
-    with served("bench/room/one_sentence.py") as address, tab() as page:
+    with served("bench/support/one_sentence.py") as address, tab() as page:
         for _ in ("cold", "warm"):
             alone = seconds_to_open(page, address, lambda: page.get_by_text("One sentence.").wait_for())
         yield "a Streamlit page of one sentence", "s", alone
@@ -68,7 +68,7 @@ def many_runs() -> Found:
         yield "Classes, received", "kB", _received(page, f"{address}/Classes") / 1000
 
 
-def live_curve(run_id: str) -> Found:
+def live_curve(run_id: str) -> Times:
     """Seconds between a line in a run's metrics and its point in the curve, the run being under way."""
     written: dict[float, float] = {}
     over = threading.Event()
@@ -141,3 +141,39 @@ def _chosen(page: Any) -> None:
 def _drawn(page: Any, table: Any) -> None:
     table.wait_for()
     page.get_by_text("10,000 runs:").wait_for()
+
+
+_ITEMS = ("Table 2", "Table 6", "Figure 1", "Figure 8", "Table 1")
+
+
+def classes(sweep: str) -> Times:
+    """Every view of a sweep: the first time, and again when its numbers are there."""
+    from pages.ui.classes.sweep import VIEWS
+
+    with served() as address, tab() as page:
+        for _ in ("cold", "warm"):
+            opened, chart = f"{address}/Classes?sweep={sweep}&view=methods", page.locator(".js-plotly-plot .main-svg")
+            seconds = seconds_to_open(page, opened, chart.first.wait_for)
+        yield "opened", "s", seconds
+        page.wait_for_timeout(1500)
+        for turn in ("first time", "again"):
+            for name, (label, _) in VIEWS.items():
+                if (name, turn) == ("methods", "first time"):
+                    continue  # the page opened with it
+                button = page.get_by_role("radio", name=label, exact=True)
+                yield f"{label}, {turn}", "s", seconds_of(page, button.click)
+
+
+def paper() -> Times:
+    """The Paper page opened, and some of its items clicked."""
+    with served() as address, tab() as page:
+        for _ in ("cold", "warm"):
+            seconds = seconds_to_open(
+                page, f"{address}/Paper", page.get_by_text("The specs that make it").first.wait_for
+            )
+        yield "Paper opened", "s", seconds
+        page.wait_for_timeout(1500)
+        for turn in ("first time", "again"):
+            for name in _ITEMS:
+                button = page.get_by_role("button", name=f"{name} ·")
+                yield f"{name}, {turn}", "s", seconds_of(page, button.click)
