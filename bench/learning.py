@@ -21,7 +21,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import submitting
+from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec, dump_run
 
@@ -53,7 +53,7 @@ def spec_of(method: str, args: argparse.Namespace) -> RunSpec:
 
 def train(spec: RunSpec) -> str:
     """Train in a child (as any engine does), unless it was done before; the run's id."""
-    wanted = submitting.identify(spec)
+    wanted = identify(spec)
     run = RunFolder.own(wanted.id)
     if not (run.exists and run.results().entry("view")):
         stores.replace(stores.runs_root() / wanted.id / "spec.yaml", dump_run(spec))
@@ -67,10 +67,8 @@ def row_of(run_id: str) -> Row:
     """What a run learnt, beside raw pixels and the untrained network."""
     run = RunFolder.own(run_id)
     spec, results, metrics = run.spec(), run.results(), run.metrics()
-    view, pixels, untrained = (
-        results.view,
-        *(results.reference(name, of_views=True) for name in ("pixels", "untrained")),
-    )
+    view = results.view
+    pixels, untrained = (results.reference(name, of_views=True) for name in ("pixels", "untrained"))
     online = metrics[metrics["kind"] == "eval"]
     return {
         "dataset": spec.dataset.name,
@@ -78,14 +76,14 @@ def row_of(run_id: str) -> Row:
         "method": spec.method.name,
         "epochs": spec.epochs,
         "images": spec.limit_train or "all",
-        "seconds": round(results.seconds["train"]),
+        "seconds": round(results.seconds["train"] or 0),
         "view_knn": view.knn,
         "pixels_knn": pixels.knn,
         "untrained_knn": untrained.knn,
         "view_ami": view.ami,
         "pixels_ami": pixels.ami,
         "untrained_ami": untrained.ami,
-        "knn": results.knn.top1,
+        "knn": results.columns()["knn_top1"],
         "curve": [round(float(value), 3) for value in online["knn_top1"]] if len(online) else [],
     }
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.specs.run import RunSpec, dump_run
 
@@ -80,7 +80,7 @@ def make_imageset(
     if not classes:
         return create(name, pixels, table)
     table["kind"] = [f"class {k}" for k in labels]
-    return create(name, pixels, table, label="kind")
+    return create(name, pixels, table, Metadata(label="kind"))
 
 
 def make_run(

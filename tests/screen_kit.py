@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
 from tests.kit import make_run
 
@@ -39,7 +39,7 @@ def make_screen(
     light[~flat, :, side // 3 : -side // 3, side // 3 : -side // 3] += 0.5
     names = ["DNA", "actin", "tubulin", "mito", "ER"][:channels]
     pixels = np.rint(light * top).astype(dtype)
-    return create(name, pixels, table, label="kind", classes=KINDS, channels=names, pixel_size_um=pixel_um)
+    return create(name, pixels, table, Metadata(label="kind", classes=KINDS, channels=names, pixel_size_um=pixel_um))
 
 
 def make_screen_run() -> Path:

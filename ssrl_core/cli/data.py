@@ -10,7 +10,8 @@ from ssrl_core.cli.channels import register_channels
 from ssrl_core.cli.output import ProgressLines, leaf, say, table
 from ssrl_core.cli.simulate import register_simulate
 from ssrl_core.cli.subset import register_subset
-from ssrl_core.errors import SSRLError
+from ssrl_core.datasets.importing import ImportOptions
+from ssrl_core.errors import SpecError, SSRLError
 
 
 def register(commands: Any) -> None:
@@ -33,7 +34,7 @@ def _register_import(data: Any) -> None:
         data,
         "import",
         run=_import,
-        show=_show_one,
+        show=_show_import,
         help="make an image set of a folder, a zip, an .npz, a table of file names or an image",
     )
     bring.add_argument(
@@ -42,9 +43,8 @@ def _register_import(data: Any) -> None:
         nargs="+",
         help="folder of class folders or of OME-Zarr, zip of one, .npz, CSV/TSV/Parquet, or image files",
     )
-    bring.add_argument(
-        "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
-    )
+    bring.add_argument("--name", metavar="N", help="the new image set's name: lower-case letters, digits, - and _")
+    bring.add_argument("--dry-run", action="store_true", help="say what was understood of SRC, and write nothing")
     bring.add_argument("--title", help="the name for people")
     bring.add_argument(
         "--size", type=int, metavar="PX", help="the side that images are fitted to (several sizes: else 224)"
@@ -75,22 +75,25 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
-    from ssrl_core.datasets.importing import import_source
+    from ssrl_core.datasets.importing import import_source, understand
 
+    if (args.name is None) != args.dry_run:
+        raise SpecError(where="data import", field="--name", rule="given, or --dry-run, but not both", value=args.name)
     source = args.source[0] if len(args.source) == 1 else args.source
-    import_source(
-        source,
-        args.name,
+    options = ImportOptions(
+        title=args.title,
+        label=args.label,
+        group=args.group,
         size=args.size,
         fit=args.fit,
-        label=args.label,
         layout=args.layout,
-        group=args.group,
         seed=args.seed,
-        title=args.title,
         max_value=args.max_value,
-        report=_say_notes,
     )
+    if args.dry_run:
+        understood = understand(source, options, report=_say_notes)
+        return {"understood": understood.as_json(), "warnings": understood.notes}
+    import_source(source, args.name, options, report=_say_notes)
     return store.describe(args.name)
 
 
@@ -143,10 +146,36 @@ def _show_one(item: dict[str, Any]) -> str:
     ]
     if empty:
         lines.append(f"empty: {', '.join(empty)} (too few images, or split so when they came)")
-    if item["skipped"]:
-        lines.append(f"skipped {len(item['skipped'])}:")
-        lines += [f"  {entry['file']}: {entry['reason']}" for entry in item["skipped"][:20]]
+    lines += _understood(item.get("understood") or {"skipped": item["skipped"]})
     return "\n".join(lines)
+
+
+def _show_import(item: dict[str, Any]) -> str:
+    return _show_one(item) if "name" in item else "\n".join(_dry(item["understood"]))
+
+
+def _dry(said: dict[str, Any]) -> list[str]:
+    """What an import would take for what."""
+    layout = {key: value for key, value in said["layout"].items() if value is not None}
+    shape = "×".join(map(str, said["shape"])) if said["shape"] else "as they are"
+    columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
+    return [
+        f"{said['source']}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in layout.items()),
+        f"images of {shape}; channels: {', '.join(said['channels'] or []) or 'by their number'}",
+        f"columns: {columns or 'none'}",
+        f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+        *_understood(said),
+    ]
+
+
+def _understood(said: dict[str, Any]) -> list[str]:
+    """What was guessed, decided and left out."""
+    lines = [f"guessed {item['what']}: {item['taken']}, from {item['because']}" for item in said.get("guessed", [])]
+    lines += said.get("notes", [])
+    if said["skipped"]:
+        lines.append(f"skipped {len(said['skipped'])}:")
+        lines += [f"  {entry['file']}: {entry['reason']}" for entry in said["skipped"][:20]]
+    return lines
 
 
 def _show_delete(item: dict[str, Any]) -> str:

@@ -117,6 +117,39 @@ _CHUNK = 1024
 
 
 @dataclass(frozen=True)
+class Metadata:
+    """What is said of a new image set beside its pixels and its table.
+
+    Attributes:
+        title: the name for people; None = its name.
+        classes: class names in order; None takes those of the label column.
+        label: the column that is the truth.
+        max_value: the pixel value that stands for 1.0; None = 255 or 65535.
+        channels: names, or names with colours; None = by their number.
+        seed: decides the order and the split (70/10/20 stratified by label, or by `group`).
+        group: a column no value of which may be in two splits.
+        source, licence, citation: where it comes from, who may use it, how it is cited.
+        skipped: what was left out, and why: {file, reason}.
+        understood: what was understood of the source, in plain values. Like `source`, a function is called, and
+            `skipped` is read, when all pixels have come through.
+    """
+
+    title: str | None = None
+    classes: Sequence[str] | None = None
+    label: str | None = None
+    max_value: int | None = None
+    channels: Sequence[Channel | str] | None = None
+    pixel_size_um: float | None = None
+    seed: int = 5
+    group: str | None = None
+    source: str | Callable[[], str] = ""
+    licence: str | None = None
+    citation: str | None = None
+    skipped: Sequence[Mapping[str, str]] = ()
+    understood: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
 class _Tabled:
     """The finished table and what was decided about it."""
 
@@ -129,19 +162,7 @@ def create(
     name: str,
     pixels: Array | Iterable[Array],
     table: pd.DataFrame | Callable[[], pd.DataFrame],
-    *,
-    title: str | None = None,
-    classes: Sequence[str] | None = None,
-    label: str | None = None,
-    max_value: int | None = None,
-    channels: Sequence[Channel | str] | None = None,
-    pixel_size_um: float | None = None,
-    seed: int = 5,
-    group: str | None = None,
-    source: str | Callable[[], str] = "",
-    licence: str | None = None,
-    citation: str | None = None,
-    skipped: Sequence[Mapping[str, str]] = (),
+    metadata: Metadata | None = None,
 ) -> ImageSet:
     """Write an image set into the store.
 
@@ -151,19 +172,13 @@ def create(
         name: a slug; a set that is already there is refused, but one made under a built-in name is replaced.
         pixels: (N, C, H, W) uint8|uint16, or an iterable of such chunks.
         table: N rows; may hold `source`, `split` (given: train|val|test, kept), the label column, any others. A
-            function is called after the last chunk, when it is known which images came through; `source` and `skipped`
-            are read then too.
-        classes: class names in order; None takes those of the label column.
-        label: the column that is the truth.
-        max_value: the pixel value that stands for 1.0; default 255 or 65535.
-        channels: names, or names with colours; default by their number.
-        seed: decides the order and the split (70/10/20 stratified by label, or by `group`).
-        group: a column no value of which may be in two splits.
+            function is called after the last chunk, when it is known which images came through.
 
     Raises:
         SpecError: a bad name, label, group or seed.
         DataError: no images, or pixels and table that do not fit together. Nothing is left behind.
     """
+    said = metadata or Metadata()
     stores.check_slug(name, where="image set")
     check_free(name)
     with held(name), _building(name) as folder:
@@ -171,41 +186,47 @@ def create(
             for chunk in _chunks(pixels):
                 file.append(chunk)
             if file.count == 0 or file.shape is None:
-                raise DataError(f'Image set "{name}": there is not one image in it. {_first_reason(skipped)}'.strip())
-        top = _check_max_value(name, max_value, file.dtype)
-        shown = default_channels(channels, file.shape[0], where=f"image set {name!r}")
-        done = _tabled(name, table() if callable(table) else table, file.count, label, classes, seed, group)
-        meta = {
-            "version": 1,
-            "name": name,
-            "title": title or name,
-            "count": file.count,
-            "shape": list(file.shape),
-            "dtype": file.dtype,
-            "max_value": top,
-            "channels": as_json(shown),
-            "pixel_size_um": pixel_size_um,
-            "label": label,
-            "classes": list(done.classes),
-            "splits": {
-                "source": "given" if done.given else "seeded",
-                "seed": seed,
-                "fractions": list(splits.FRACTIONS),
-                "group": None if done.given else group,
-            },
-            "fingerprint": fingerprint(file.digest.digest(), done.table, top),
-            "source": source() if callable(source) else source,
-            "licence": licence,
-            "citation": citation,
-            "created_at": stores.utc_now(),
-            "skipped": [dict(item) for item in skipped],
-        }
+                reason = _first_reason(said.skipped)
+                raise DataError(f'Image set "{name}": there is not one image in it. {reason}'.strip())
+        done = _tabled(name, table() if callable(table) else table, file.count, said)
         _write_table(folder, done.table)
-        stores.write_json(folder / "imageset.json", meta)
+        stores.write_json(folder / "imageset.json", _as_json(name, file, done, said))
         _put_in_place(name, folder)
     from ssrl_core.datasets.store import load
 
     return load(name)
+
+
+def _as_json(name: str, file: PixelFile, done: _Tabled, said: Metadata) -> dict[str, Any]:
+    """`imageset.json`."""
+    top = _check_max_value(name, said.max_value, file.dtype)
+    shape = file.shape or (0, 0, 0)
+    return {
+        "version": 1,
+        "name": name,
+        "title": said.title or name,
+        "count": file.count,
+        "shape": list(shape),
+        "dtype": file.dtype,
+        "max_value": top,
+        "channels": as_json(default_channels(said.channels, shape[0], where=f"image set {name!r}")),
+        "pixel_size_um": said.pixel_size_um,
+        "label": said.label,
+        "classes": list(done.classes),
+        "splits": {
+            "source": "given" if done.given else "seeded",
+            "seed": said.seed,
+            "fractions": list(splits.FRACTIONS),
+            "group": None if done.given else said.group,
+        },
+        "fingerprint": fingerprint(file.digest.digest(), done.table, top),
+        "source": said.source() if callable(said.source) else said.source,
+        "licence": said.licence,
+        "citation": said.citation,
+        "created_at": stores.utc_now(),
+        "skipped": [dict(item) for item in said.skipped],
+        **({"understood": dict(said.understood())} if said.understood else {}),
+    }
 
 
 def check_free(name: str) -> None:
@@ -239,16 +260,8 @@ def _chunks(pixels: Array | Iterable[Array]) -> Iterator[Array]:
         yield from pixels
 
 
-def _tabled(
-    name: str,
-    given: pd.DataFrame,
-    count: int,
-    label: str | None,
-    classes: Sequence[str] | None,
-    seed: int,
-    group: str | None,
-) -> _Tabled:
-    where = f"image set {name!r}"
+def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabled:
+    where, label, group = f"image set {name!r}", said.label, said.group
     if len(given) != count:
         raise DataError(where=where, field="the table", rule=f"of {count} rows, one for each image", value=len(given))
     for field, column in (("label", label), ("group", group)):
@@ -257,9 +270,11 @@ def _tabled(
             raise SpecError(where=where, field=field, rule=f"a column of the table ({found})", value=column)
     given = given.reset_index(drop=True)
     label_ids, names = (
-        class_ids(given[label], classes) if label else (np.full(count, -1, dtype=np.int64), tuple(classes or ()))
+        class_ids(given[label], said.classes)
+        if label
+        else (np.full(count, -1, dtype=np.int64), tuple(said.classes or ()))
     )
-    order = splits.seeded_order(count, seed)
+    order = splits.seeded_order(count, said.seed)
     known = splits.read_given(given["split"]) if "split" in given.columns else None
     if known is not None:
         split = splits.complete_given(known, label_ids, order)

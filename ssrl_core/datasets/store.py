@@ -92,9 +92,13 @@ def summary(name: str) -> dict[str, Any]:
 
 
 def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
-    """One item of `data list` and the files that were skipped; makes a built-in set."""
+    """One item of `data list`, the files that were skipped, and what was understood of its source (None: not kept).
+
+    A built-in set is made.
+    """
     imageset = load(name, report=report)
-    return {**summary(name), "skipped": [dict(item) for item in imageset.skipped]}
+    skipped = [dict(item) for item in imageset.skipped]
+    return {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood")}
 
 
 def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name, untreated
-from ssrl_core.datasets.creation import check_free, create
+from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.splits import seeded_order
@@ -194,16 +194,18 @@ def make_subset(
         name,
         _pieces(source, chosen.ids, told(report)),
         kept,
-        title=title or f"{source.title}: {', '.join(choice.compounds)}",
-        label="compound",
-        max_value=source.max_value,
-        channels=source.channels,
-        pixel_size_um=source.pixel_size_um,
-        seed=choice.seed,
-        group=choice.group,
-        source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
-        licence=source.meta.get("licence"),
-        citation=source.meta.get("citation"),
+        Metadata(
+            title=title or f"{source.title}: {', '.join(choice.compounds)}",
+            label="compound",
+            max_value=source.max_value,
+            channels=source.channels,
+            pixel_size_um=source.pixel_size_um,
+            seed=choice.seed,
+            group=choice.group,
+            source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
+            licence=source.meta.get("licence"),
+            citation=source.meta.get("citation"),
+        ),
     )
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
 from tests.datasets.files import class_folders, picture, save
@@ -60,7 +61,7 @@ def test_import_describe_delete(run, tmp_path):
     code, out, _ = run("data", "import", folder, "--name", "animals", "--title", "My animals", "--json")
     imported = _document(out)["data"]
     assert code == 0
-    assert set(imported) == ITEM | {"skipped"}
+    assert set(imported) == ITEM | {"skipped", "understood"}
     assert imported["count"] == 20
     assert imported["title"] == "My animals"
     assert imported["skipped"][0]["file"] == "cat/text.png"
@@ -72,6 +73,23 @@ def test_import_describe_delete(run, tmp_path):
     code, out, _ = run("data", "delete", "animals", "--json")
     assert code == 0
     assert not store.is_ready("animals")
+
+
+def test_a_dry_run_says_what_the_import_then_does_and_writes_nothing(run, tmp_path):
+    for split in ("train", "test"):
+        class_folders(tmp_path / "set" / split, {"cat": 4, "dog": 4})
+    (tmp_path / "set" / "notes.txt").write_text("mine")
+    code, out, _ = run("data", "import", tmp_path / "set", "--dry-run", "--size", "8", "--json")
+    understood = _document(out)["data"]["understood"]
+    assert code == 0
+    assert not any(path.name == "imageset.json" for path in stores.data_root().glob("*/*"))
+    assert understood["layout"] == {**understood["layout"], "kind": "folders", "split_level": 0, "class_level": 1}
+    assert {guess["what"] for guess in understood["guessed"]} == {"split", "label"}
+    assert [column["name"] for column in understood["columns"]] == ["split", "label"]
+    code, out, _ = run("data", "import", tmp_path / "set", "--name", "animals", "--size", "8", "--json")
+    assert _document(out)["data"]["understood"] == understood
+    assert "guessed split" in run("data", "describe", "animals")[1]
+    assert run("data", "import", tmp_path / "set", "--dry-run", "--name", "both")[0] == 2
 
 
 def test_channels_are_shown_and_changed(run):

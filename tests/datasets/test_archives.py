@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import archives
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
@@ -117,7 +117,7 @@ def test_an_encrypted_zip_says_so(tmp_path):
 def test_a_table_in_a_zip_names_its_images(tmp_path):
     folder = class_folders(tmp_path / "set", {"images": 4})
     (folder / "labels.csv").write_text("file,kind\n" + "".join(f"images/{i}.png,k{i % 2}\n" for i in range(4)))
-    made = import_source(zipped(folder, tmp_path / "set.zip"), "tabled", label="kind")
+    made = import_source(zipped(folder, tmp_path / "set.zip"), "tabled", ImportOptions(label="kind"))
     assert made.classes == ("k0", "k1")
     assert made.table["kind"].tolist() == ["k0", "k1", "k0", "k1"]
 

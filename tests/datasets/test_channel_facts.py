@@ -9,6 +9,7 @@ import tifffile
 from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells.field_files import file_facts
 from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.channels import SPARE, changed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.importing import import_source
@@ -130,7 +131,7 @@ def test_cells_keep_them_and_stretched_values_drop_the_window(tmp_path):
     _zarr(tmp_path / "a.zarr", field, OMERO)
     for normalise, window in (("none", (40.0, 180.0)), ("plate", None)):
         settings = cells.CellSettings(size=32, normalise=normalise)
-        made = cells.import_fields(tmp_path / "a.zarr", f"cells-{normalise}", settings=settings)
+        made = cells.import_fields(tmp_path / "a.zarr", f"cells-{normalise}", CellOptions(settings=settings))
         assert made.channels == (Channel("DNA", "#3d7dff", window), Channel("Mito", "#ffaa00"))
     kept = json.loads((made.folder / "imageset.json").read_text(encoding="utf-8"))["channels"]
     assert kept[0] == {"name": "DNA", "colour": "#3d7dff"}

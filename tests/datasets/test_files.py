@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ssrl_core import stores
-from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.reading import fitting, image, png16
+from ssrl_core.datasets.importing import ImportOptions, import_source
+from ssrl_core.datasets.reading import fitting, image
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -143,7 +143,7 @@ def test_damaged_sixteen_bit_colour_png_is_named_so():
     for broken in (data[:60], data[:45] + b"xxxx" + data[49:], data[:28] + b"\1" + data[29:]):
         with pytest.raises(DataError, match=r"damaged|interlaced"):
             image.decode(io.BytesIO(broken))
-    assert png16.is_sixteen_bit_colour(data[:64])
+    assert image.is_deep_png(data[:64])
 
 
 def test_tiff_channels_and_pages(tmp_path):
@@ -235,7 +235,7 @@ def test_several_sizes_are_cropped_to_224_and_said_or_to_the_size_given(tmp_path
     made = import_source(tmp_path / "set", "unsized", report=lambda done, total, what: notes.append(what))
     assert made.shape == (3, 224, 224)
     assert any("224" in note for note in notes)
-    assert import_source(tmp_path / "set", "sized", size=16, fit="stretch").shape == (3, 16, 16)
+    assert import_source(tmp_path / "set", "sized", ImportOptions(size=16, fit="stretch")).shape == (3, 16, 16)
     same = import_source(save(tmp_path / "c.png", picture(30, 40)), "same")
     assert same.shape == (3, 30, 40)
 
@@ -243,7 +243,7 @@ def test_several_sizes_are_cropped_to_224_and_said_or_to_the_size_given(tmp_path
 @pytest.mark.parametrize(("size", "fit"), [(0, "crop"), (5000, "crop"), (1.5, "crop"), (True, "crop"), (32, "squeeze")])
 def test_bad_sizes_and_fits_are_refused(tmp_path, size, fit):
     with pytest.raises(SpecError, match=r"--size|--fit"):
-        import_source(save(tmp_path / "a.png", picture()), "bad", size=size, fit=fit)
+        import_source(save(tmp_path / "a.png", picture()), "bad", ImportOptions(size=size, fit=fit))
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(fitting.WAYS))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ssrl_core import stores
 from ssrl_core.datasets import creation, imageset, selection, store
+from ssrl_core.datasets.creation import Metadata
 from ssrl_core.errors import DataError, SpecError
 from tests.kit import make_imageset
 
@@ -32,7 +33,7 @@ def _table(n=20, **columns):
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_pixels_and_table_come_back_as_they_were(dtype, channels):
     pixels = _pixels(c=channels, dtype=dtype)
-    made = store.create("round", pixels, _table(dose=np.arange(20.0)), label="kind", title="Round trip")
+    made = store.create("round", pixels, _table(dose=np.arange(20.0)), Metadata(label="kind", title="Round trip"))
     again = store.load("round")
     assert np.array_equal(again.pixels, pixels)
     assert again.pixels.dtype == np.dtype(dtype)
@@ -47,7 +48,7 @@ def test_pixels_and_table_come_back_as_they_were(dtype, channels):
 
 
 def test_imageset_json_has_what_the_contract_says():
-    made = store.create("contract", _pixels(), _table(), label="kind")
+    made = store.create("contract", _pixels(), _table(), Metadata(label="kind"))
     kept = json.loads((made.folder / "imageset.json").read_text())
     assert set(kept) == FIELDS
     assert set(kept["splits"]) == {"source", "seed", "fractions", "group"}
@@ -58,24 +59,28 @@ def test_imageset_json_has_what_the_contract_says():
 
 def test_chunks_that_come_one_by_one_make_the_same_set_as_one_array():
     pixels = _pixels(50)
-    whole = store.create("whole", pixels, _table(50), label="kind")
-    pieces = store.create("pieces", (pixels[i : i + 7] for i in range(0, 50, 7)), lambda: _table(50), label="kind")
+    whole = store.create("whole", pixels, _table(50), Metadata(label="kind"))
+    pieces = store.create(
+        "pieces", (pixels[i : i + 7] for i in range(0, 50, 7)), lambda: _table(50), Metadata(label="kind")
+    )
     assert np.array_equal(whole.pixels, pieces.pixels)
     assert whole.fingerprint == pieces.fingerprint
 
 
 def test_fingerprint_tells_pixels_labels_seeds_and_max_value_apart_but_not_names():
     pixels = _pixels()
-    base = store.create("base", pixels, _table(), label="kind").fingerprint
+    base = store.create("base", pixels, _table(), Metadata(label="kind")).fingerprint
     other = pixels.copy()
     other[3, 0, 0, 0] ^= 1
-    assert store.create("same", pixels, _table(extra=range(20)), label="kind", title="Other").fingerprint == base
+    assert (
+        store.create("same", pixels, _table(extra=range(20)), Metadata(label="kind", title="Other")).fingerprint == base
+    )
     different = [
-        store.create("d1", other, _table(), label="kind").fingerprint,
-        store.create("d2", pixels, _table(), label="kind", seed=6).fingerprint,
-        store.create("d3", pixels, _table(), label="kind", max_value=200).fingerprint,
+        store.create("d1", other, _table(), Metadata(label="kind")).fingerprint,
+        store.create("d2", pixels, _table(), Metadata(label="kind", seed=6)).fingerprint,
+        store.create("d3", pixels, _table(), Metadata(label="kind", max_value=200)).fingerprint,
         store.create("d4", pixels, _table()).fingerprint,
-        store.create("d5", pixels, _table().iloc[::-1].reset_index(drop=True), label="kind").fingerprint,
+        store.create("d5", pixels, _table().iloc[::-1].reset_index(drop=True), Metadata(label="kind")).fingerprint,
     ]
     assert len({base, *different}) == 6
 
@@ -180,19 +185,19 @@ def test_slices_take_exactly_the_channels():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_set_of_one_or_two_images_says_which_split_is_empty(count):
-    made = store.create("tiny", _pixels(count), _table(count), label="kind")
+    made = store.create("tiny", _pixels(count), _table(count), Metadata(label="kind"))
     assert made.empty_splits
     assert made.channel_stats()[0].shape == (1,)
     assert store.summary("tiny")["splits"] == made.split_counts
 
 
 def test_one_class_and_no_labels_are_taken():
-    one = store.create("one-class", _pixels(), pd.DataFrame({"kind": ["k"] * 20}), label="kind")
+    one = store.create("one-class", _pixels(), pd.DataFrame({"kind": ["k"] * 20}), Metadata(label="kind"))
     assert one.classes == ("k",)
     none = store.create("no-label", _pixels(), pd.DataFrame(index=range(20)))
     assert none.classes == ()
     assert np.all(none.label_ids == -1)
-    gaps = store.create("gaps", _pixels(), pd.DataFrame({"kind": ["a", None, "", np.nan] * 5}), label="kind")
+    gaps = store.create("gaps", _pixels(), pd.DataFrame({"kind": ["a", None, "", np.nan] * 5}), Metadata(label="kind"))
     assert gaps.label_ids.tolist() == [0, -1, -1, -1] * 5
 
 
@@ -208,7 +213,7 @@ def test_a_failed_create_leaves_nothing():
     with pytest.raises(DataError, match="rows"):
         store.create("uneven", _pixels(3), _table(4))
     with pytest.raises(SpecError, match="label"):
-        store.create("unknown", _pixels(3), _table(3), label="sort")
+        store.create("unknown", _pixels(3), _table(3), Metadata(label="sort"))
     with pytest.raises(DataError, match="one shape"):
         store.create("mixed", iter([_pixels(3), _pixels(3, side=7)]), _table(6))
     assert [path.name for path in stores.data_root().iterdir()] == [".locks"]
@@ -288,30 +293,32 @@ def test_columns_of_mixed_types_are_kept_as_text():
 
 def test_classes_given_in_an_order_keep_it_and_strangers_are_refused():
     table = pd.DataFrame({"kind": ["b", "a", "b"]})
-    assert store.create("ordered", _pixels(3), table, label="kind", classes=["b", "a", "c"]).label_ids.tolist() == [
+    assert store.create(
+        "ordered", _pixels(3), table, Metadata(label="kind", classes=["b", "a", "c"])
+    ).label_ids.tolist() == [
         0,
         1,
         0,
     ]
     with pytest.raises(DataError, match="class names"):
-        store.create("strange", _pixels(3), table, label="kind", classes=["b"])
+        store.create("strange", _pixels(3), table, Metadata(label="kind", classes=["b"]))
 
 
 def test_numbers_sort_as_numbers_and_keep_no_point_zero():
-    made = store.create("numbers", _pixels(4), pd.DataFrame({"y": [10.0, 2.0, np.nan, 1.0]}), label="y")
+    made = store.create("numbers", _pixels(4), pd.DataFrame({"y": [10.0, 2.0, np.nan, 1.0]}), Metadata(label="y"))
     assert made.classes == ("1", "2", "10")
 
 
 @pytest.mark.parametrize("max_value", [0, 256, 1.5, True])
 def test_bad_max_value_is_refused(max_value):
     with pytest.raises(SpecError, match="max_value"):
-        store.create("bad", _pixels(3), _table(3), max_value=max_value)
+        store.create("bad", _pixels(3), _table(3), Metadata(max_value=max_value))
 
 
 def test_channels_get_the_colours_of_their_stains():
-    made = store.create("stained", _pixels(3, c=3), _table(3), channels=["DNA", "actin", "tubulin"])
+    made = store.create("stained", _pixels(3, c=3), _table(3), Metadata(channels=["DNA", "actin", "tubulin"]))
     colours = [channel.colour for channel in made.channels]
     assert len(set(colours)) == 3
     assert all(len(colour) == 7 and colour.startswith("#") for colour in colours)
     with pytest.raises(SpecError, match="channels"):
-        store.create("short", _pixels(3, c=3), _table(3), channels=["DNA"])
+        store.create("short", _pixels(3, c=3), _table(3), Metadata(channels=["DNA"]))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssrl_core import stores
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import npz as layouts
 from ssrl_core.datasets.reading import npz_arrays
 from ssrl_core.errors import DataError, SpecError
@@ -52,21 +52,21 @@ def test_an_ambiguous_layout_is_an_error_that_names_the_option(npz, shape):
     source = npz(x=_x(*shape))
     with pytest.raises(DataError, match="--layout"):
         import_source(source, "one")
-    last = import_source(source, "last", layout="NHWC")
-    first = import_source(source, "first", layout="nchw")
+    last = import_source(source, "last", ImportOptions(layout="NHWC"))
+    first = import_source(source, "first", ImportOptions(layout="nchw"))
     assert last.shape == (shape[3], shape[1], shape[2])
     assert first.shape == shape[1:]
 
 
 def test_a_layout_that_does_not_fit_is_refused(npz):
     with pytest.raises(SpecError, match="--layout"):
-        import_source(npz(x=_x(4, 8, 8)), "one", layout="NCHW")
+        import_source(npz(x=_x(4, 8, 8)), "one", ImportOptions(layout="NCHW"))
 
 
 @given(st.integers(1, 16), st.integers(17, 40), st.integers(17, 40))
 def test_few_channels_and_larger_sides_are_never_ambiguous(channels, height, width):
-    assert layouts.find_layout([(5, channels, height, width)], None, "x").name == "NCHW"
-    assert layouts.find_layout([(5, height, width, channels)], None, "x").name == "NHWC"
+    assert layouts.find_layout([(5, channels, height, width)], None, "x") == "NCHW"
+    assert layouts.find_layout([(5, height, width, channels)], None, "x") == "NHWC"
 
 
 def test_train_and_test_are_kept_and_columns_travel(npz):
@@ -102,13 +102,13 @@ def test_train_alone_is_split_by_seed(npz):
 def test_concentration_is_dose_and_a_label_can_be_chosen(npz):
     source = npz(x=_x(30, 6, 6), compound=np.array(["a", "b", "c"] * 10), concentration=np.arange(30.0))
     assert import_source(source, "plain").label is None
-    made = import_source(source, "chosen", label="compound", group="concentration")
+    made = import_source(source, "chosen", ImportOptions(label="compound", group="concentration"))
     assert made.table["dose"].tolist() == list(range(30))
     assert "concentration" not in made.table.columns
     assert made.classes == ("a", "b", "c")
     assert made.meta["splits"]["group"] == "dose"
     with pytest.raises(SpecError, match="compound"):
-        import_source(source, "wrong", label="compond")
+        import_source(source, "wrong", ImportOptions(label="compond"))
 
 
 def test_y_of_numbers_words_and_gaps(npz):
@@ -128,7 +128,7 @@ def test_scale_multiplies_and_max_value_is_kept(npz):
     assert made.max_value == 65535
     assert "scale" in made.meta["source"]
     assert import_source(npz(x=x, max_value=4095), "twelve").max_value == 4095
-    assert import_source(npz(x=x), "told", max_value=4095).max_value == 4095
+    assert import_source(npz(x=x), "told", ImportOptions(max_value=4095)).max_value == 4095
     with pytest.raises(DataError, match=r"0\.\.65535"):
         import_source(npz(x=_x(5, 6, 6, dtype=np.uint16), scale=16), "over")
     with pytest.raises(DataError, match="scale"):
@@ -210,7 +210,7 @@ def test_pixels_are_read_piece_by_piece_in_either_order(npz, monkeypatch):
 
 
 def test_a_size_brings_all_images_to_a_square(npz):
-    made = import_source(npz(x=_x(5, 20, 30, dtype=np.uint16)), "sized", size=10, fit="pad")
+    made = import_source(npz(x=_x(5, 20, 30, dtype=np.uint16)), "sized", ImportOptions(size=10, fit="pad"))
     assert made.shape == (1, 10, 10)
     assert made.dtype == "uint16"
     assert np.all(made.pixels[:, :, 0] == 0)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source
 from tests.kit import shared
 
 
@@ -32,7 +32,7 @@ def test_cifar_has_its_names_and_colours():
 
 def test_cells_have_their_full_depth_channels_and_doses():
     path = shared("data/bbbc021/cells.npz")
-    made = import_source(path, "cells", label="moa", group="plate")
+    made = import_source(path, "cells", ImportOptions(label="moa", group="plate"))
     assert made.shape == (3, 68, 68)
     assert made.dtype == "uint16"
     assert [channel.name for channel in made.channels] == ["DNA", "actin (by look)", "tubulin (by look)"]
@@ -43,7 +43,7 @@ def test_cells_have_their_full_depth_channels_and_doses():
 
 
 def test_photographs_come_in_by_their_table():
-    made = import_source(shared("data/natural/labels.csv"), "natural", label="name", size=128)
+    made = import_source(shared("data/natural/labels.csv"), "natural", ImportOptions(label="name", size=128))
     assert made.count == 100
     assert made.shape == (3, 128, 128)
     assert made.table["wnid"][0] == "n01440764"

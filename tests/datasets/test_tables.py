@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import picture, save
 
@@ -48,7 +48,7 @@ def test_rows_keep_their_order_and_their_image(folder):
 
 def test_a_folder_with_a_table_at_its_top_is_read_by_the_table(folder):
     _rows(kind=list("xyxyxy")).to_csv(folder / "t.csv", index=False)
-    assert import_source(folder, "by-table", label="kind").classes == ("x", "y")
+    assert import_source(folder, "by-table", ImportOptions(label="kind")).classes == ("x", "y")
 
 
 def test_a_table_that_names_no_files_leaves_the_folders_to_speak(folder):
@@ -85,7 +85,7 @@ def test_another_column_called_split_travels(folder):
 
 def test_no_group_is_in_two_splits(folder):
     _rows(plate=["p1", "p1", "p2", "p2", "p3", "p3"]).to_csv(folder / "t.csv", index=False)
-    made = import_source(folder / "t.csv", "plates", group="plate")
+    made = import_source(folder / "t.csv", "plates", ImportOptions(group="plate"))
     assert made.table.groupby("plate")["split"].nunique().tolist() == [1, 1, 1]
     assert made.meta["splits"]["group"] == "plate"
 
@@ -111,7 +111,7 @@ def test_bad_tables_are_named(folder):
         import_source(folder / "gone.csv", "bad")
     _rows().to_csv(folder / "t.csv", index=False)
     with pytest.raises(SpecError, match=r"label must be a column.*concentration|label must be a column.*dose"):
-        import_source(folder / "t.csv", "bad", label="sort")
+        import_source(folder / "t.csv", "bad", ImportOptions(label="sort"))
 
 
 def test_a_usual_name_wins_over_other_columns_of_files(folder):

@@ -10,9 +10,12 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.data import facts, importing, samples
 from ssrl_core import stores
-from ssrl_core.datasets import peeking, store
+from ssrl_core.datasets import store
 from ssrl_core.datasets.channels import changed
+from ssrl_core.datasets.creation import Metadata
+from ssrl_core.datasets.importing import label_columns
 from ssrl_core.datasets.made import fetching
+from ssrl_core.datasets.reading.source import OpenedFile
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 from tests.kit import ROOT, make_imageset
@@ -61,7 +64,7 @@ def test_the_page_shows_samples_counts_split_and_classes(page):
 
 def test_shuffle_shows_other_images_and_a_class_shows_only_its_own(page):
     pixels = np.random.default_rng(0).integers(0, 256, (600, 1, 8, 8), dtype=np.uint8)
-    store.create("many", pixels, pd.DataFrame({"kind": [f"k{i % 3}" for i in range(600)]}), label="kind")
+    store.create("many", pixels, pd.DataFrame({"kind": [f"k{i % 3}" for i in range(600)]}), Metadata(label="kind"))
     test = page("many")
     before = text_of(test)
     assert text_of(click(test, "data-shuffle")) != before
@@ -123,7 +126,7 @@ def test_small_and_unlabelled_sets_open_and_say_which_split_is_empty(page, n, cl
 
 def test_names_in_the_data_never_become_markup(page):
     pixels = np.zeros((4, 1, 8, 8), np.uint8)
-    store.create("evil", pixels, pd.DataFrame({"kind": ["<script>alert(1)</script>", "b"] * 2}), label="kind")
+    store.create("evil", pixels, pd.DataFrame({"kind": ["<script>alert(1)</script>", "b"] * 2}), Metadata(label="kind"))
     text = text_of(page("evil", images="classes"))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
@@ -225,15 +228,15 @@ def test_suggested_names_are_free():
 def test_label_columns_are_found_without_reading_pixels(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((4, 6, 6), np.uint8), y=np.arange(4), plate=np.arange(4), odd=np.arange(3))
     with open(tmp_path / "x.npz", "rb") as file:
-        assert peeking.label_columns("x.npz", file) == ["y", "plate"]
-    assert peeking.label_columns("t.csv", io.BytesIO(b"file,kind,dose\na.png,x,1\n")) == ["kind", "dose"]
+        assert label_columns(OpenedFile("x.npz", file)) == ["y", "plate"]
+    assert label_columns(OpenedFile("t.csv", io.BytesIO(b"file,kind,dose\na.png,x,1\n"))) == ["kind", "dose"]
     folder = class_folders(tmp_path / "set", {"cat": 1, "dog": 1})
     with open(zipped(folder, tmp_path / "set.zip"), "rb") as file:
-        assert peeking.label_columns("set.zip", file) == ["label"]
-    assert peeking.label_columns("a.png", io.BytesIO(png_bytes(picture()))) == []
+        assert label_columns(OpenedFile("set.zip", file)) == ["label"]
+    assert label_columns(OpenedFile("a.png", io.BytesIO(png_bytes(picture())))) == []
     for name in ("x.npz", "x.zip"):
         with pytest.raises(DataError, match=name):
-            peeking.label_columns(name, io.BytesIO(b"text"))
+            label_columns(OpenedFile(name, io.BytesIO(b"text")))
 
 
 def test_counts_of_classes_add_up_to_the_split():

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ssrl_core.datasets import store
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.subsets import counted, fitting_presets
 from tests import paging
 from tests.kit import ROOT, make_imageset
@@ -14,9 +14,9 @@ from tests.screen_kit import make_screen
 
 
 def _form() -> None:
-    from pages.ui.data import subset
+    from pages.ui.data import importing
 
-    subset.form("kit")
+    importing.part_form("kit")
 
 
 def opened(**keys) -> AppTest:
@@ -42,7 +42,7 @@ def of_paper(plates=("p", "q"), control=True):
     ]
     rows += [{"compound": "DMSO", "dose": 0.0, "plate": plates[i % 2], "well": "C02"} for i in range(80 * control)]
     table = pd.DataFrame(rows)
-    return create("kit", np.zeros((len(table), 1, 8, 8), np.uint8), table, label="compound")
+    return create("kit", np.zeros((len(table), 1, 8, 8), np.uint8), table, Metadata(label="compound"))
 
 
 def test_only_screens_offer_it():
@@ -108,8 +108,13 @@ def test_confounded_classes_and_missing_controls_are_said():
     make_screen()
     table = make_screen("other").table
     table = table[(table["compound"] != "DMSO")].reset_index(drop=True)
-    create("bare", np.zeros((len(table), 1, 8, 8), np.uint8), table.drop(columns=["split", "order"]), label="compound")
-    test = AppTest.from_string("from pages.ui import data_subset\ndata_subset.form('bare')", default_timeout=60)
+    create(
+        "bare",
+        np.zeros((len(table), 1, 8, 8), np.uint8),
+        table.drop(columns=["split", "order"]),
+        Metadata(label="compound"),
+    )
+    test = AppTest.from_string("from pages.ui.data import importing\nimporting.part_form('bare')", default_timeout=60)
     test.session_state["part-compounds"] = ["active"]
     test.run()
     assert "no untreated cells on the plates" in test.warning[0].value
@@ -120,7 +125,7 @@ def test_compounds_on_plates_of_their_own_are_warned_of():
     rows = [{"compound": c, "dose": 1.0, "plate": f"of {c}"} for c in ("a", "b") for _ in range(60)]
     rows += [{"compound": "DMSO", "dose": 0.0, "plate": "of a"} for _ in range(60)]
     table = pd.DataFrame(rows)
-    create("kit", np.zeros((len(table), 1, 8, 8), np.uint8), table, label="compound")
+    create("kit", np.zeros((len(table), 1, 8, 8), np.uint8), table, Metadata(label="compound"))
     said = [w.value for w in opened(**{"part-compounds": ["a", "b"]}).warning]
     assert any("Compound and plate are confounded" in text for text in said)
 

@@ -8,8 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.classes.numbers import Scene
-from pages.ui.compose import draft
-from pages.ui.kit import frame
+from pages.ui.kit import choices, frame
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
@@ -31,7 +30,7 @@ def offer(scene: Scene, values: list[Any], whom: str) -> None:
         origin = _origin(scene)
     with columns[2], frame.guard():
         made = with_value(base_of(scene.sweep, origin), path, bias.as_given(scene.table[str(scene.x)], value))
-        token = draft.to_token(made)
+        token = choices.to_token(made)
         label = f"Open {_short(value)} in Compose, for {whom}"
         frame.link("pages/2_Compose.py", label, icon="tune", draft=token)
 

@@ -150,7 +150,7 @@ class _Layout:
 
 def _series(tiff: Any, path: Path) -> list[SeenSeries]:
     """The series of a file; pages of a set of OME-TIFF files are what its metadata say of them."""
-    found = seen_series(tiff, path)
+    found = seen_series(tiff)
     first = found[0]
     if tiff.is_ome and len(found) == 1 and first.is_generic and len(first.axes) > 2 and first.axes[0] == "I":
         told = axes_of_pages(tiff.pages[0].description or "", path, first.shape[0])

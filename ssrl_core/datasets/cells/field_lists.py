@@ -18,12 +18,12 @@ from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
 from ssrl_core.datasets.reading.archives import laid_open
-from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, Fit, fitted
-from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.table import TABLES
+from ssrl_core.datasets.reading.understanding import Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError, SSRLError
 
 Array = np.ndarray[Any, Any]
@@ -194,25 +194,41 @@ def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[Fie
     return [row for row, keep in zip(listed.fields, kept, strict=True) if keep]
 
 
-def read_whole_fields(path: Path, fit: Fit, label: str | None, report: Report | None) -> Outcome:
-    """Every field of a folder or a zip as one image, with its plate, well and site.
+class WholeFields:
+    """Every field of a folder or a zip as one image, with its plate, well and site (see `Listing`)."""
 
-    Raises:
-        DataError: not one field can be read.
-    """
-    listed = list_fields(path)
-    side = fit.size or _common_side(listed, told(report))
-    rows: list[dict[str, Any]] = []
-    notes = [*listed.notes, *([f"fitted to {side} px ({fit.way})"] if side else [])]
-    return Outcome(
-        pixels=_stream(listed, side, fit.way, rows, told(report)),
-        table=lambda: pd.DataFrame(rows),
-        label=label,
-        channels=listed.as_channels(windows=True),
-        source=path.name,
-        skipped=listed.skipped,
-        notes=notes,
-    )
+    def __init__(self, path: Path) -> None:
+        self._listed = listed = list_fields(path)
+        self.understood = Understanding(path.name, Layout("fields"), skipped=listed.skipped, notes=list(listed.notes))
+        self.understood.columns = columns_of(pd.DataFrame([dict(row.columns) for row in listed.fields]))
+
+    def read(self, size: int | None, way: str, report: Report) -> Reading:
+        """See Listing."""
+        side = size or _common_side(self._listed, report)
+        self.understood.notes += [f"fitted to {side} px ({way})"] if side else []
+        self.understood.channels = self._listed.as_channels(windows=True)
+        rows: list[dict[str, Any]] = []
+        return Reading(self.understood, self._stream(side, way, rows, report), lambda: pd.DataFrame(rows))
+
+    def _stream(self, side: int | None, way: str, rows: list[dict[str, Any]], report: Report) -> Iterator[Array]:
+        listed, kind = self._listed, ""
+        for done, row in enumerate(listed.fields):
+            report(done, len(listed.fields), "reading fields")
+            try:
+                image = read_field(row)
+            except UnreadableField as error:
+                listed.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
+                continue
+            kind = kind or image.dtype.name
+            if image.dtype.name != kind:
+                reason = f"it is {image.dtype} where the first field is {kind}"
+                listed.skipped.append({"file": listed.source(row), "reason": reason})
+                continue
+            rows.append({"source": listed.source(row), **{str(k): v for k, v in row.columns.items()}})
+            yield (fitted(image, side, way) if side else image)[None]
+        if not rows:
+            shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
+            raise DataError(f"{listed.where}: not one field in it can be read ({shown}).")
 
 
 def _common_side(listed: FieldList, report: Report) -> int | None:
@@ -225,26 +241,3 @@ def _common_side(listed: FieldList, report: Report) -> int | None:
         except UnreadableField:
             continue  # it is skipped with its reason when it is read
     return DEFAULT_SIZE if len(sizes) > 1 else None
-
-
-def _stream(
-    listed: FieldList, side: int | None, way: str, rows: list[dict[str, Any]], report: Report
-) -> Iterator[Array]:
-    kind = ""
-    for done, row in enumerate(listed.fields):
-        report(done, len(listed.fields), "reading fields")
-        try:
-            image = read_field(row)
-        except UnreadableField as error:
-            listed.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
-            continue
-        kind = kind or image.dtype.name
-        if image.dtype.name != kind:
-            reason = f"it is {image.dtype} where the first field is {kind}"
-            listed.skipped.append({"file": listed.source(row), "reason": reason})
-            continue
-        rows.append({"source": listed.source(row), **{str(k): v for k, v in row.columns.items()}})
-        yield (fitted(image, side, way) if side else image)[None]
-    if not rows:
-        shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
-        raise DataError(f"{listed.where}: not one field in it can be read ({shown}).")

@@ -16,10 +16,12 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.source import FolderTree, why
+from ssrl_core.datasets.reading.table import read
 from ssrl_core.errors import DataError, SpecError
 
 _SUFFIXES = (*image.SUFFIXES, ".flex", ".c01", ".zarr")
@@ -39,7 +41,7 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
         DataError: no table, no rows, or no column of image files.
         SpecError: a channel that is not there.
     """
-    table = _read(path)
+    table = read(FolderTree(path.parent), path.name)
     found = _file_columns(table)
     if not found:
         raise DataError(
@@ -223,21 +225,3 @@ def _names_files(values: pd.Series[Any], *, any_text: bool = False) -> bool:
 def _is_image(name: str) -> bool:
     """A file of a known kind, an OME-Zarr folder, or an image inside one (`plate.zarr/B/3/0`)."""
     return name.endswith(_SUFFIXES) or re.search(r"\.zarr[/\\]", name) is not None
-
-
-def _read(path: Path) -> pd.DataFrame:
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        data = path.read_bytes()
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            text = data.decode("cp1252", "replace")  # what Excel writes
-        import io
-
-        first = text.split("\n", 1)[0]
-        separator = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
-        return pd.read_csv(io.StringIO(text), sep=separator)
-    except (OSError, ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error

@@ -11,6 +11,7 @@ import numpy as np
 
 from ssrl_core.datasets.cells.field_files import read_field_file
 from ssrl_core.datasets.imageset import Channel
+from ssrl_core.datasets.reading.source import why
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -134,12 +135,3 @@ def _read(path: Path, number: int) -> Array:
         return read_field_file(path, number)
     except (OSError, DataError) as error:
         raise UnreadableField(path, why(error)) from error
-
-
-def why(error: Exception) -> str:
-    """Why a file could not be read, as one clause."""
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, OSError):
-        return f"it cannot be read ({error.strerror or error})"
-    return str(error)

@@ -26,8 +26,8 @@ from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, plan_import
-from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.creation import check_free, create
+from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
+from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.parallel import in_order
@@ -189,17 +189,8 @@ _VERSION = 1  # raised when the same fields and settings would give other cells
 def import_fields(
     source: str | Path,
     name: str,
+    options: CellOptions | None = None,
     *,
-    nuclei: str | None = None,
-    channels: Sequence[str] | None = None,
-    size: int | None = None,
-    settings: CellSettings | None = None,
-    where: Mapping[str, Sequence[Any]] | None = None,
-    label: str | None = None,
-    group: str | None = None,
-    seed: int = 5,
-    title: str | None = None,
-    max_value: int | None = None,
     workers: int | None = None,
     stop: threading.Event | None = None,
     report: Report | None = None,
@@ -213,14 +204,6 @@ def import_fields(
     Args:
         source: a table of fields, a folder, a zip of one, or a file (see `list_fields`).
         name: the image set's name, a slug.
-        nuclei: the channel that holds the nuclei; None = the first.
-        channels: which channels, in which order; None = all.
-        size: side of the crops, px; None = that of the settings (196).
-        where: column -> values: only these fields.
-        label: the column that is the truth; None = `compound` if the fields have it.
-        group: a column no value of which may be in two splits (`well`, `plate`).
-        seed: decides order and split.
-        max_value: the pixel value that stands for 1; None = the bits that the cells use (8, 10, 12, 14 or 16).
         workers: how many fields at once, many of them in processes (`cutters.py`); None = one a core, at most 8.
         stop: set by another thread to stop after the fields in work; what is done is kept for the next time.
         report: told how it goes.
@@ -230,13 +213,13 @@ def import_fields(
         DataError: nothing that can be read, or not one cell; nothing is left in the store.
         Stopped: `stop` was set.
     """
+    options = options or CellOptions()
     stores.check_slug(name, where="data cells")
     check_free(name)
-    asked = settings or CellSettings()
-    asked = (asked if size is None else replace(asked, size=size)).checked()
+    asked = options.settings.checked()
     require(asked.nuclei.detector)
     with held(name), needed(Path(source).expanduser(), name):
-        listed = list_fields(source, channels=channels, nuclei=nuclei, where=where)
+        listed = list_fields(source, channels=options.channels, nuclei=options.nuclei, where=options.where)
         if not listed.fields:
             raise DataError(_nothing(listed, listed.skipped))
         asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
@@ -248,7 +231,7 @@ def import_fields(
             if not kept:
                 shards.keep_plan(plan.as_json())
             _cut_all(listed, plan, shards, cutters, stop, say)
-        assembly = Assembly(listed, plan, shards, label)
+        assembly = Assembly(listed, plan, shards, options.label)
         if not assembly.count:
             shards.remove()
             raise DataError(_nothing(listed, assembly.skipped, assembly.dropped))
@@ -256,15 +239,17 @@ def import_fields(
             name,
             assembly.chunks(say),
             assembly.table,
-            title=title or name,
-            label=assembly.label,
-            max_value=max_value or assembly.max_value,
-            channels=listed.as_channels(windows=asked.normalise == "none"),
-            pixel_size_um=assembly.pixel_size_um,
-            seed=seed,
-            group=group,
-            source=assembly.source,
-            skipped=assembly.skipped,
+            Metadata(
+                title=options.title or name,
+                label=assembly.label,
+                max_value=options.max_value or assembly.max_value,
+                channels=listed.as_channels(windows=asked.normalise == "none"),
+                pixel_size_um=assembly.pixel_size_um,
+                seed=options.seed,
+                group=options.group,
+                source=assembly.source,
+                skipped=assembly.skipped,
+            ),
         )
         assembly.write_report(imageset.folder)
         shards.remove()

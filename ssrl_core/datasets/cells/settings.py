@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -131,6 +131,33 @@ class CellSettings:
             if value not in ("plate", "none"):
                 raise SpecError(where="cells", field=name, rule="plate or none", value=value)
         return self
+
+
+@dataclass(frozen=True)
+class CellOptions:
+    """What an import of cells is told.
+
+    Attributes:
+        settings: how nuclei are found and cut.
+        nuclei: the channel that holds the nuclei; None = the first.
+        channels: which channels, in which order; None = all.
+        where: column -> values: only these fields.
+        label: the column that is the truth; None = `compound` if the fields have it.
+        group: a column no value of which may be in two splits (`well`, `plate`).
+        seed: decides order and split.
+        title: the name for people; None = the image set's name.
+        max_value: the pixel value that stands for 1; None = the bits that the cells use (8, 10, 12, 14 or 16).
+    """
+
+    settings: CellSettings = CellSettings()
+    nuclei: str | None = None
+    channels: Sequence[str] | None = None
+    where: Mapping[str, Sequence[Any]] | None = None
+    label: str | None = None
+    group: str | None = None
+    seed: int = 5
+    title: str | None = None
+    max_value: int | None = None
 
 
 def _check(

@@ -17,9 +17,10 @@ from typing import Any
 
 from ssrl_core.datasets.cells.field_files import FileFacts, file_facts, ome_text
 from ssrl_core.datasets.cells.field_tables import channel_names, looks, narrowed
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, why
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading.ome import Planes, Said, of_ome_xml, planes_in, told
+from ssrl_core.datasets.reading.source import why
 from ssrl_core.errors import DataError
 
 _COMPANIONS = (".companion.ome", ".ome.xml")

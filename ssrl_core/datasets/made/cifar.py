@@ -17,7 +17,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.fetching import fetch, has_md5, lay_by_hand
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.errors import DataError
@@ -74,12 +74,14 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
         row.name,
         (np.moveaxis(np.asarray(part.data), -1, 1) for part in parts.values()),
         table,
-        title=row.title,
-        classes=row.classes,
-        label="label",
-        source=source_of(row.name),
-        licence="none stated",
-        citation="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        Metadata(
+            title=row.title,
+            classes=row.classes,
+            label="label",
+            source=source_of(row.name),
+            licence="none stated",
+            citation="Krizhevsky 2009, Learning multiple layers of features from tiny images",
+        ),
     )
 
 

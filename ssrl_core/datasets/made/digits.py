@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.progress import Report
 
 MAX_VALUE = 16  # each pixel counts the dark ones of a 4 × 4 block
@@ -25,11 +25,13 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
         row.name,
         pixels,
         table,
-        title=row.title,
-        classes=row.classes,
-        label="digit",
-        max_value=MAX_VALUE,
-        source=source_of(row.name),
-        licence="CC BY 4.0",
-        citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI; doi:10.24432/C50P49",
+        Metadata(
+            title=row.title,
+            classes=row.classes,
+            label="digit",
+            max_value=MAX_VALUE,
+            source=source_of(row.name),
+            licence="CC BY 4.0",
+            citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI; doi:10.24432/C50P49",
+        ),
     )

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.fetching import fetch, lay_by_hand
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import DataError
@@ -56,12 +56,14 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
         row.name,
         (images[:, None] for images, _ in parts.values()),
         table,
-        title=row.title,
-        classes=row.classes,
-        label="digit",
-        source=source_of(row.name),
-        licence="CC BY-SA 3.0 (usual statement)",
-        citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+        Metadata(
+            title=row.title,
+            classes=row.classes,
+            label="digit",
+            source=source_of(row.name),
+            licence="CC BY-SA 3.0 (usual statement)",
+            citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
+        ),
     )
 
 

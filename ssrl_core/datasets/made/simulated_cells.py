@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.chance import Chance
@@ -87,15 +87,17 @@ def make_simulated(
         name,
         chunks(),
         lambda: pd.concat(tables, ignore_index=True),
-        title=title or name,
-        classes=CLASSES if only is None else (CONTROL, only),
-        label="compound",
-        max_value=camera.top,
-        channels=CHANNELS,
-        pixel_size_um=camera.pixel_um,
-        source=source or f"simulated cells, seed {seed}",
-        licence="Apache-2.0",
-        citation="Drawn by Viewloom (ssrl_core/datasets/simulation)",
+        Metadata(
+            title=title or name,
+            classes=CLASSES if only is None else (CONTROL, only),
+            label="compound",
+            max_value=camera.top,
+            channels=CHANNELS,
+            pixel_size_um=camera.pixel_um,
+            source=source or f"simulated cells, seed {seed}",
+            licence="Apache-2.0",
+            citation="Drawn by Viewloom (ssrl_core/datasets/made/simulation)",
+        ),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.pen import GLYPHS, ink, path_of
 from ssrl_core.datasets.progress import Report, told
 
@@ -48,12 +48,14 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
         row.name,
         pixels,
         table,
-        title=row.title,
-        classes=row.classes,
-        label="digit",
-        source=source_of(row.name),
-        licence="Apache-2.0",
-        citation="Drawn by Viewloom (ssrl_core/datasets/made/strokes.py)",
+        Metadata(
+            title=row.title,
+            classes=row.classes,
+            label="digit",
+            source=source_of(row.name),
+            licence="Apache-2.0",
+            citation="Drawn by Viewloom (ssrl_core/datasets/made/strokes.py)",
+        ),
     )
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.understanding import Reading
 from ssrl_core.errors import SpecError
 
 Array = np.ndarray[Any, Any]
@@ -18,42 +17,35 @@ DEFAULT_SIZE = 224
 MAX_SIZE = 4096
 
 
-@dataclass(frozen=True)
-class Fit:
-    """The side images are brought to (None: as they are, if they agree) and how."""
+def check_fit(size: int | None, way: str) -> None:
+    """Whether images can be brought to a side (None: as they are) in a way.
 
-    size: int | None = None
-    way: str = "crop"
+    Raises:
+        SpecError: an unknown way or a side outside 1..4096.
+    """
+    if way not in WAYS:
+        raise SpecError(where="data import", field="--fit", rule="crop, pad or stretch", value=way)
+    whole = size is None or (isinstance(size, int | np.integer) and not isinstance(size, bool))
+    if not whole or (size is not None and not 1 <= size <= MAX_SIZE):
+        raise SpecError(
+            where="data import", field="--size", rule=f"a whole number of pixels in 1..{MAX_SIZE}", value=size
+        )
 
-    @classmethod
-    def asked(cls, size: int | None, way: str) -> Fit:
-        """Checked.
 
-        Raises:
-            SpecError: an unknown way or a side outside 1..4096.
-        """
-        if way not in WAYS:
-            raise SpecError(where="data import", field="--fit", rule="crop, pad or stretch", value=way)
-        whole = size is None or (isinstance(size, int | np.integer) and not isinstance(size, bool))
-        if not whole or (size is not None and not 1 <= size <= MAX_SIZE):
-            raise SpecError(
-                where="data import", field="--size", rule=f"a whole number of pixels in 1..{MAX_SIZE}", value=size
-            )
-        return cls(size, way)
+def all_fitted(reading: Reading, size: int | None, way: str) -> Reading:
+    """A reading whose images agree in size, brought to the side that was asked for."""
+    if size is not None:
+        reading.pixels = _each(reading.pixels, size, way)
+        reading.understood.notes.append(f"fitted to {size} px ({way})")
+    return reading
 
-    def whole(self, outcome: Outcome) -> Outcome:
-        """The outcome of a reader whose images agree in size, brought to the side that was asked for."""
-        if self.size is not None:
-            outcome.pixels = self._each(outcome.pixels, self.size)
-            outcome.notes.append(f"fitted to {self.size} px ({self.way})")
-        return outcome
 
-    def _each(self, chunks: Iterable[Array], side: int) -> Iterator[Array]:
-        for chunk in chunks:
-            if chunk.shape[2:] == (side, side):
-                yield chunk
-            else:
-                yield np.stack([fitted(image, side, self.way) for image in chunk])
+def _each(chunks: Iterable[Array], side: int, way: str) -> Iterator[Array]:
+    for chunk in chunks:
+        if chunk.shape[2:] == (side, side):
+            yield chunk
+        else:
+            yield np.stack([fitted(image, side, way) for image in chunk])
 
 
 def fitted(image: Array, side: int, way: str) -> Array:

@@ -5,6 +5,7 @@ Alpha is laid over black, palettes become colours, and a photograph is turned as
 
 from __future__ import annotations
 
+import struct
 import warnings
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from ssrl_core.datasets.reading import png16, tiff
+from ssrl_core.datasets.reading import tiff
 from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.errors import DataError
 
@@ -21,6 +22,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY_ALPHA, _PNG_COLOURS = 4, (2, 4, 6)  # colour types: RGB, grey + alpha, RGB + alpha
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,9 @@ def facts(file: BinaryIO) -> Facts:
         if tiff.is_tiff(_head(file)):
             shape, dtype, said = tiff.shape_of(file)
             return Facts(*shape, sixteen=dtype not in (np.uint8, np.bool_), said=said)
-        if png16.is_sixteen_bit_colour(_head(file)):
-            width, height, grey = png16.head(_head(file))
-            _check_size(width, height)
-            return Facts(1, 1 if grey else 3, height, width, True)
+        if is_deep_png(head := _head(file)):
+            width, height = _deep_size(head)
+            return Facts(1, 1 if head[25] == _PNG_GREY_ALPHA else 3, height, width, True)
         with _opened(file) as image:
             width, height = image.size
             if image.getexif().get(0x0112) in _TURNED:
@@ -74,12 +76,35 @@ def decode(file: BinaryIO) -> Array:
         head = _head(file)
         if tiff.is_tiff(head):
             return tiff.decode(file)
-        if png16.is_sixteen_bit_colour(head):
-            width, height, _ = png16.head(head)
-            _check_size(width, height)
-            return png16.decode(file)[None]
+        if is_deep_png(head):
+            _deep_size(head)
+            return _deep_pixels(file.read())[None]
         with _opened(file) as image:
             return _pixels(ImageOps.exif_transpose(image))[None]
+
+
+def is_deep_png(head: bytes) -> bool:
+    """Whether a file that starts like this is a PNG of 16 bits with colours or alpha, which Pillow reads with 8."""
+    named = head[:8] == _PNG_HEAD and head[12:16] == b"IHDR" and len(head) >= 29
+    return named and head[24] == 16 and head[25] in _PNG_COLOURS
+
+
+def _deep_size(head: bytes) -> tuple[int, int]:
+    """Width and height that a PNG's head says, checked before memory is taken for them."""
+    width, height = struct.unpack(">II", head[16:24])
+    _check_size(width, height)
+    return width, height
+
+
+def _deep_pixels(data: bytes) -> Array:
+    """(C, H, W) uint16 of such a PNG, alpha laid over black."""
+    from imagecodecs import png_decode
+
+    pixels = np.moveaxis(png_decode(data), -1, 0)
+    if len(pixels) % 2:
+        return pixels
+    seen: Array = np.rint(pixels[:-1] * (pixels[-1] / 65535)).astype(np.uint16)
+    return seen
 
 
 def _pixels(image: Image.Image) -> Array:

@@ -11,15 +11,16 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.labels import class_names
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.reading.fitting import all_fitted
 from ssrl_core.datasets.reading.npz_arrays import ArrayHeader, Conversion, conversion_for, headers, pieces, whole
-from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -28,15 +29,7 @@ _FEW = 16  # more channels than this are not guessed unless the sides agree
 _COLOURS = 4
 
 
-@dataclass(frozen=True)
-class Form:
-    """One of NHW, NHWC, NCHW, and a sentence if it was guessed from the sides."""
-
-    name: str
-    note: str = ""
-
-
-def find_layout(shapes: list[tuple[int, ...]], asked: str | None, where: str) -> Form:
+def find_layout(shapes: list[tuple[int, ...]], asked: str | None, where: str) -> str:
     """The layout of arrays of images; asked for, or read from the sides.
 
     Channels are fewer than the sides. Where the second and the last axis could both be channels, it is not guessed.
@@ -55,22 +48,22 @@ def find_layout(shapes: list[tuple[int, ...]], asked: str | None, where: str) ->
     if asked is not None:
         return _asked(asked.strip().upper(), shape, where)
     if len(shape) == 3:
-        return Form("NHW")
-    return Form(_guess(shape, where))
+        return "NHW"
+    return _guess(shape, where)
 
 
-def channels_first(images: Array, form: Form) -> Array:
+def channels_first(images: Array, layout: str) -> Array:
     """(n, C, H, W) of images in any layout."""
-    if form.name == "NHW":
+    if layout == "NHW":
         return images[:, None]
-    return np.moveaxis(images, -1, 1) if form.name == "NHWC" else images
+    return np.moveaxis(images, -1, 1) if layout == "NHWC" else images
 
 
-def _asked(layout: str, shape: tuple[int, ...], where: str) -> Form:
+def _asked(layout: str, shape: tuple[int, ...], where: str) -> str:
     if layout not in LAYOUTS or len(layout) != len(shape):
         fitting = [name for name in LAYOUTS if len(name) == len(shape)]
         raise SpecError(where=where, field="--layout", rule=f"{' or '.join(fitting)} for x of {shape}", value=layout)
-    return Form(layout)
+    return layout
 
 
 def _guess(shape: tuple[int, ...], where: str) -> str:
@@ -107,36 +100,144 @@ class _Part:
     header: ArrayHeader
 
 
-def read_npz(path: Path, *, layout: str | None, label: str | None, report: Report | None = None) -> Outcome:
-    """What an .npz holds, its pixels still to be read.
+class NpzImages:
+    """The arrays of an .npz, listed by their headers (see `Listing`).
+
+    Args:
+        source: its path, or the file open for reading.
+        where: its path or name, for messages.
+        layout: NHW | NHWC | NCHW; None = read from the sides.
+        label: the column that is the truth; None = `y`, or a column called label or class.
 
     Raises:
-        DataError: not an .npz, object arrays, no `x`, an ambiguous layout, numbers that are not pixel values.
+        DataError: not an .npz, object arrays, or no `x`.
     """
-    where = str(path)
-    try:
-        archive = zipfile.ZipFile(path)
-        found = headers(archive, where)
-    except (zipfile.BadZipFile, OSError) as error:
-        raise DataError(
-            f"{where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
-        ) from error
-    parts = _parts(found, where)
-    form = find_layout([part.header.shape for part in parts], layout, where)
-    scale = _scalar(archive, found, "scale", where)
-    conversion = conversion_for(archive, [part.header for part in parts], scale, where)
-    table, classes, truth = _table(archive, found, parts, where)
-    top = _scalar(archive, found, "max_value", where)
-    return Outcome(
-        pixels=_stream(archive, parts, form, conversion, told(report), where),
-        table=lambda: table,
-        label=_label(label, truth, table),
-        classes=classes if label in (None, truth, "y") else None,
-        channels=_texts(archive, found, "channels", where),
-        max_value=int(top) if top is not None else None,
-        source=path.name,
-        notes=[note for note in (form.note, conversion.note) if note],
-    )
+
+    def __init__(self, source: Path | BinaryIO, where: str, *, layout: str | None, label: str | None) -> None:
+        self._where, self._layout, self._asked = where, layout, label
+        try:
+            self._archive = zipfile.ZipFile(source)
+            self._found = headers(self._archive, where)
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(
+                f"{where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
+            ) from error
+        self._parts = _parts(self._found, where)
+        name = where.rsplit("/", 1)[-1]
+        self.understood = Understanding(name, Layout("npz"), tuple(map(Column, self._fitting())), label)
+
+    def read(self, size: int | None, way: str, report: Report) -> Reading:
+        """See Listing.
+
+        Raises:
+            DataError: an ambiguous layout, numbers that are not pixel values, `y` of another length.
+        """
+        found, said = [part.header for part in self._parts], self.understood
+        layout = find_layout([header.shape for header in found], self._layout, self._where)
+        if self._layout is None:
+            said.guess("layout of x", layout, "its sides")
+        conversion = conversion_for(self._archive, found, self._scalar("scale"), self._where)
+        said.notes += [conversion.note] if conversion.note else []
+        table, classes, truth = self._table()
+        said.columns = columns_of(table, without=("source",))
+        said.classes = classes if self._asked in (None, truth, "y") else None
+        said.label = _label(self._asked, truth, table)
+        said.channels = self._texts("channels")
+        top = self._scalar("max_value")
+        said.max_value = int(top) if top is not None else None
+        return all_fitted(Reading(said, self._stream(layout, conversion, report), lambda: table), size, way)
+
+    def _fitting(self) -> list[str]:
+        """The columns that may be a label, by their headers; `y` first if there is one."""
+        found, total = self._found, sum(self._counts)
+        suffixed = {key for key in found if any(part.split and key.endswith(f"_{part.split}") for part in self._parts)}
+        fitting = {key for key, header in found.items() if header.shape == (total,)}
+        fitting |= {key.rsplit("_", 1)[0] for key in suffixed}
+        return ["y"] * self._labelled + [name for name in self._column_names() if name in fitting]
+
+    @property
+    def _counts(self) -> list[int]:
+        return [part.header.shape[0] for part in self._parts]
+
+    @property
+    def _labelled(self) -> bool:
+        return any(key == "y" or key.startswith("y_") for key in self._found)
+
+    def _stream(self, layout: str, conversion: Conversion, report: Report) -> Iterator[Array]:
+        total, done = sum(self._counts), 0
+        with self._archive:
+            for part in self._parts:
+                for piece in pieces(self._archive, part.header, self._where):
+                    yield channels_first(conversion.apply(piece, self._where), layout)
+                    done += len(piece)
+                    report(done, total, "reading images")
+
+    def _table(self) -> tuple[pd.DataFrame, list[str] | None, str | None]:
+        """The columns, the class names of `y` if there are any, and the column that holds `y`."""
+        keys = [f"{part.key}[{i}]" for part in self._parts for i in range(part.header.shape[0])]
+        columns: dict[str, Any] = {"source": [f"{self.understood.source}#{key}" for key in keys]}
+        if self._parts[0].split is not None:
+            columns["split"] = np.repeat([part.split for part in self._parts], self._counts)
+        labels = self._joined("y")
+        if labels is None and self._labelled:
+            lengths = {key: header.shape for key, header in self._found.items() if key == "y" or key.startswith("y_")}
+            rule = f"one value for each of the {sum(self._counts)} images"
+            raise DataError(where=self._where, field="y", rule=rule, value=lengths)
+        for name in self._column_names():
+            values = self._joined(name)
+            if values is not None and name not in columns:
+                columns[name] = values
+        names, table = self._texts("names"), pd.DataFrame(columns)
+        if labels is None:
+            return _with_names_column(table, names), None, None
+        truth = "y" if "label" in table.columns else "label"
+        words, classes = _named(pd.Series(labels, name="y"), names, self._where)
+        table.insert(len(table.columns) if "split" not in table else 2, truth, pd.Series(words, dtype="object"))
+        return table, classes, truth
+
+    def _column_names(self) -> list[str]:
+        suffixes = [f"_{part.split}" for part in self._parts if part.split]
+        names: list[str] = []
+        for key, header in self._found.items():
+            stem = next((key.removesuffix(s) for s in suffixes if key.endswith(s)), key)
+            if stem in {"x", "y"} | _SPECIAL or len(header.shape) != 1 or stem in names:
+                continue
+            names.append(stem)
+        return names
+
+    def _joined(self, name: str) -> Array | None:
+        """The column `name` over all parts, or None when it does not have one value for each image."""
+        if name in self._found:
+            return self._column(name, sum(self._counts))
+        columns = [self._column(f"{name}_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
+        known = [column for column in columns if column is not None]
+        return np.concatenate(known) if len(known) == len(columns) else None
+
+    def _sized(self) -> Iterator[tuple[_Part, int]]:
+        return zip(self._parts, self._counts, strict=True)
+
+    def _column(self, key: str, count: int) -> Array | None:
+        """(count,) values of an array, one column of two axes taken as one; None where it is not there, or longer."""
+        if key not in self._found:
+            return None
+        values = whole(self._archive, self._found[key], self._where)
+        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+        return values if values.shape == (count,) else None
+
+    def _scalar(self, key: str) -> float | None:
+        if key not in self._found:
+            return None
+        value = whole(self._archive, self._found[key], self._where)
+        number = float(value.ravel()[0]) if value.size == 1 and value.dtype.kind in "iuf" else float("nan")
+        if not (np.isfinite(number) and number > 0):
+            raise DataError(where=self._where, field=key, rule="one number above 0", value=value.tolist())
+        return number
+
+    def _texts(self, key: str) -> list[str] | None:
+        if key not in self._found:
+            return None
+        values = whole(self._archive, self._found[key], self._where).ravel()
+        return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist()]
 
 
 def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
@@ -152,91 +253,6 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
             remedy="Save the images under the name x.",
         )
     return [_Part(f"x_{split}", split if len(given) > 1 else None, found[f"x_{split}"]) for split in given]
-
-
-def columns_of(archive: zipfile.ZipFile, where: str) -> list[str]:
-    """The columns of an .npz that may be a label; `y` first if there is one."""
-    found = headers(archive, where)
-    parts = _parts(found, where)
-    total = sum(part.header.shape[0] for part in parts)
-    labelled = ["y"] if any(key == "y" or key.startswith("y_") for key in found) else []
-    suffixed = {key for key in found if any(part.split and key.endswith(f"_{part.split}") for part in parts)}
-    fitting = {key for key, header in found.items() if header.shape == (total,)} | {
-        k.rsplit("_", 1)[0] for k in suffixed
-    }
-    return labelled + [name for name in _column_names(found, parts) if name in fitting]
-
-
-def _stream(
-    archive: zipfile.ZipFile, parts: list[_Part], form: Any, conversion: Conversion, report: Report, where: str
-) -> Iterator[Array]:
-    total, done = sum(part.header.shape[0] for part in parts), 0
-    with archive:
-        for part in parts:
-            for piece in pieces(archive, part.header, where):
-                yield channels_first(conversion.apply(piece, where), form)
-                done += len(piece)
-                report(done, total, "reading images")
-
-
-def _table(
-    archive: zipfile.ZipFile, found: dict[str, ArrayHeader], parts: list[_Part], where: str
-) -> tuple[pd.DataFrame, list[str] | None, str | None]:
-    """The columns, the class names of `y` if there are any, and the column that holds `y`."""
-    counts = [part.header.shape[0] for part in parts]
-    keys = [f"{part.key}[{i}]" for part in parts for i in range(part.header.shape[0])]
-    columns: dict[str, Any] = {"source": [f"{where.rsplit('/', 1)[-1]}#{key}" for key in keys]}
-    if parts[0].split is not None:
-        columns["split"] = np.repeat([part.split for part in parts], counts)
-    labels = _joined(archive, found, "y", parts, where)
-    if labels is None and any(key == "y" or key.startswith("y_") for key in found):
-        lengths = {key: header.shape for key, header in found.items() if key == "y" or key.startswith("y_")}
-        raise DataError(where=where, field="y", rule=f"one value for each of the {sum(counts)} images", value=lengths)
-    for name in _column_names(found, parts):
-        values = _joined(archive, found, name, parts, where)
-        if values is not None and name not in columns:
-            columns[name] = values
-    names = _texts(archive, found, "names", where)
-    table = pd.DataFrame(columns)
-    if labels is None:
-        return _with_names_column(table, names), None, None
-    truth = "y" if "label" in table.columns else "label"
-    words, classes = _named(pd.Series(labels, name="y"), names, where)
-    table.insert(len(table.columns) if "split" not in table else 2, truth, pd.Series(words, dtype="object"))
-    return table, classes, truth
-
-
-def _column_names(found: dict[str, ArrayHeader], parts: list[_Part]) -> list[str]:
-    suffixes = [f"_{part.split}" for part in parts if part.split]
-    names: list[str] = []
-    for key, header in found.items():
-        stem = next((key.removesuffix(s) for s in suffixes if key.endswith(s)), key)
-        if stem in {"x", "y"} | _SPECIAL or len(header.shape) != 1 or stem in names:
-            continue
-        names.append(stem)
-    return names
-
-
-def _joined(
-    archive: zipfile.ZipFile, found: dict[str, ArrayHeader], name: str, parts: list[_Part], where: str
-) -> Array | None:
-    """The column `name` over all parts, or None when it does not have one value for each image."""
-    counts = [part.header.shape[0] for part in parts]
-    if name in found:
-        values = whole(archive, found[name], where)
-        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-        return values if values.shape == (sum(counts),) else None
-    pieces_found = []
-    for part, count in zip(parts, counts, strict=True):
-        header = found.get(f"{name}_{part.split or part.key.removeprefix('x_')}")
-        if header is None:
-            return None
-        values = whole(archive, header, where)
-        values = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-        if values.shape != (count,):
-            return None
-        pieces_found.append(values)
-    return np.concatenate(pieces_found)
 
 
 def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple[list[str | None], list[str] | None]:
@@ -269,19 +285,3 @@ def _label(asked: str | None, truth: str | None, table: pd.DataFrame) -> str | N
     if asked == "y" and truth is not None and "y" not in table.columns:
         return truth
     return asked or truth or next((c for c in ("label", "class") if c in table.columns), None)
-
-
-def _scalar(archive: zipfile.ZipFile, found: dict[str, ArrayHeader], key: str, where: str) -> float | None:
-    if key not in found:
-        return None
-    value = whole(archive, found[key], where)
-    if value.size != 1 or value.dtype.kind not in "iuf" or not np.isfinite(value).all() or float(value.ravel()[0]) <= 0:
-        raise DataError(where=where, field=key, rule="one number above 0", value=value.tolist())
-    return float(value.ravel()[0])
-
-
-def _texts(archive: zipfile.ZipFile, found: dict[str, ArrayHeader], key: str, where: str) -> list[str] | None:
-    if key not in found:
-        return None
-    values = whole(archive, found[key], where).ravel()
-    return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist()]

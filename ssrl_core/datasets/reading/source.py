@@ -8,6 +8,7 @@ import posixpath
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
@@ -135,6 +136,28 @@ class FileTree:
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._paths[path], "rb")
+
+
+def why(error: Exception) -> str:
+    """Why a file could not be read, as one clause."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, OSError):
+        return f"it cannot be read ({error.strerror or error})"
+    return str(error)
+
+
+class OpenedFile:
+    """A file that is open already (an upload), as a tree of one file; `with` does not close it: it is the caller's."""
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.where, self.name, self.file = name, name, file
+        self.files, self.zarrs = [name], ()
+
+    def open(self, path: str) -> BinaryIO:
+        """See Tree."""
+        self.file.seek(0)
+        return nullcontext(self.file)  # type: ignore[return-value]
 
 
 def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -8,12 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image
-from ssrl_core.datasets.reading.fitting import Fit
-from ssrl_core.datasets.reading.folders import Entry, read_entries
-from ssrl_core.datasets.reading.outcome import Outcome
+from ssrl_core.datasets.reading.folders import Entry, ImageFiles
 from ssrl_core.datasets.reading.source import Tree
+from ssrl_core.datasets.reading.understanding import Layout, Understanding, columns_of
 from ssrl_core.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -28,7 +26,7 @@ def find_table(tree: Tree) -> str | None:
     if len(tables) != 1 or top > 1:
         return None
     try:
-        table = _read(tree, tables[0])
+        table = read(tree, tables[0])
     except DataError:
         return None  # then it is one of the files that are skipped
     known = set(tree.files)
@@ -39,13 +37,13 @@ def find_table(tree: Tree) -> str | None:
     return tables[0]
 
 
-def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Report | None) -> Outcome:
+def list_table(tree: Tree, path: str) -> ImageFiles:
     """The images that a table names, in its order.
 
     Raises:
         DataError: a table that cannot be read, that names no image files, or none that is there.
     """
-    table = _read(tree, path)
+    table = read(tree, path)
     column, others = _file_column(table)
     if column is None:
         raise DataError(
@@ -58,21 +56,16 @@ def read_table(tree: Tree, path: str, fit: Fit, label: str | None, report: Repor
     entries, skipped = _entries(table, column, posixpath.dirname(path))
     if not entries and not skipped:
         raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
-    chosen = label or next((name for name in ("label", "class") if name in table.columns), None)
-    outcome = read_entries(tree, entries, fit, chosen, skipped, report)
-    outcome.source = posixpath.basename(path)
+    understood = Understanding(posixpath.basename(path), Layout("table", path, column), skipped=skipped)
+    understood.columns = columns_of(table, without=(column,))
+    understood.label = next((name for name in ("label", "class") if name in table.columns), None)
+    if understood.label:
+        understood.guess("label", f"column {understood.label!r}", "its name")
     if others:
-        outcome.notes.append(
+        understood.notes.append(
             f"images were taken from column {column!r}; {', '.join(map(repr, others))} also name files"
         )
-    return outcome
-
-
-def columns_of(tree: Tree, path: str) -> list[str]:
-    """The columns of a table that may be a label: all but the one of file names."""
-    table = _read(tree, path)
-    column, _ = _file_column(table)
-    return [str(name) for name in table.columns if name != column]
+    return ImageFiles(tree, entries, understood)
 
 
 def _entries(table: pd.DataFrame, column: str, folder: str) -> tuple[list[Entry], list[dict[str, str]]]:
@@ -90,8 +83,12 @@ def _entries(table: pd.DataFrame, column: str, folder: str) -> tuple[list[Entry]
     return entries, skipped
 
 
-def _read(tree: Tree, path: str) -> pd.DataFrame:
-    where = f"{tree.where}/{path}"
+def read(tree: Tree, path: str) -> pd.DataFrame:
+    """A table of a tree; the ending of its name says which kind.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
         with tree.open(path) as file:
             data = file.read()
@@ -100,6 +97,7 @@ def _read(tree: Tree, path: str) -> pd.DataFrame:
         text = _text(data)
         return pd.read_csv(io.StringIO(text), sep=_separator(text, path))
     except (OSError, ValueError, pd.errors.ParserError) as error:
+        where = f"{tree.where}/{path}"
         raise DataError(f"{where}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error
 
 

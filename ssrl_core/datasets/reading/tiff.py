@@ -12,7 +12,6 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -34,8 +33,8 @@ class SeenSeries:
         tint: `#rrggbb` of the brightest value where a palette only tints intensities, else "".
     """
 
-    def __init__(self, series: Any, source: BinaryIO | Path) -> None:
-        self._series, self._source, self._key = series, source, series.keyframe
+    def __init__(self, series: Any) -> None:
+        self._series, self._key = series, series.keyframe
         colours = _palette(self._key)
         self.tint = "" if colours is None else _tint(colours)
         self._table = None if colours is None or self.tint else _table(colours)
@@ -55,34 +54,17 @@ class SeenSeries:
         """The values.
 
         Raises:
-            what tifffile or Pillow raises on damaged files.
+            what tifffile raises on damaged files.
         """
-        try:
-            values: Array = self._series.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            values = self._by_pillow()  # which turns white-is-zero round by itself
-        else:
-            values = _turned(values, self._key)
+        values = _turned(self._series.asarray(), self._key)
         seen: Array = values if self._table is None else self._table[values]
         return seen.reshape(self.shape)
 
-    def _by_pillow(self) -> Array:
-        from PIL import Image, ImageSequence
 
-        wanted = [page.index for page in self._series.pages]
-        if not isinstance(self._source, Path):
-            self._source.seek(0)
-        with Image.open(self._source, formats=("TIFF",)) as image:
-            pages = {i: np.asarray(page) for i, page in enumerate(ImageSequence.Iterator(image)) if i in set(wanted)}
-        return np.stack([pages[i] for i in wanted]).reshape(self._series.shape)
-
-
-def seen_series(tiff: Any, source: BinaryIO | Path) -> list[SeenSeries]:
+def seen_series(tiff: Any) -> list[SeenSeries]:
     """The series of an opened `TiffFile`, without smaller copies of others (the levels of a pyramid)."""
     whole = [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
-    return [SeenSeries(series, source) for series in whole]
+    return [SeenSeries(series) for series in whole]
 
 
 def _palette(page: Any) -> Array | None:
@@ -214,6 +196,6 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
         with tifffile.TiffFile(file) as opened:
             if not opened.series or "Y" not in opened.series[0].axes or "X" not in opened.series[0].axes:
                 raise DataError("there is no image in the TIFF")
-            yield opened, SeenSeries(opened.series[0], file)
+            yield opened, SeenSeries(opened.series[0])
     finally:
         log.setLevel(before)

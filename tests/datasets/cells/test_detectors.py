@@ -13,6 +13,7 @@ from scipy.ndimage import label
 from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells import detectors
 from ssrl_core.datasets.cells.detectors import require
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
 from ssrl_core.errors import DataError, SpecError
@@ -110,7 +111,7 @@ def test_a_whole_import_uses_it_and_says_so(tmp_path, monkeypatch):
     cellpose(monkeypatch, version=4)
     table = write_fields(tmp_path / "in", 2, FieldSettings(shape=(200, 240), camera=Camera(pixel_um=0.65)))
     settings = cells.CellSettings(size=40, nuclei=cells.NucleusSettings(detector="cellpose"))
-    made = cells.import_fields(table, "screen", settings=settings)
+    made = cells.import_fields(table, "screen", CellOptions(settings=settings))
     assert made.count > 0
     assert cells.report_of(made.folder)["settings"]["nuclei"]["detector"] == "cellpose"
 
@@ -120,7 +121,7 @@ def test_one_that_is_not_installed_is_asked_for_before_anything_is_read(tmp_path
     monkeypatch.setitem(sys.modules, name, None)
     settings = cells.CellSettings(nuclei=cells.NucleusSettings(detector=name))
     with pytest.raises(SpecError, match=f"pip install {name}") as caught:
-        cells.import_fields(tmp_path / "nowhere", "screen", settings=settings)
+        cells.import_fields(tmp_path / "nowhere", "screen", CellOptions(settings=settings))
     assert caught.value.field == "detector"
     assert not store.is_ready("screen")
     with pytest.raises(SpecError, match="one of threshold, cellpose, stardist"):

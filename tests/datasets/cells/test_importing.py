@@ -12,6 +12,7 @@ import tifffile
 from ssrl_core import stores
 from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells import cutters
+from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError, Stopped
@@ -48,7 +49,7 @@ def _leftovers():
 
 
 def test_a_table_of_fields_becomes_cells_that_know_where_they_were(tmp_path, fields):
-    made = cells.import_fields(_table(tmp_path / "in", fields), "screen", settings=SETTINGS)
+    made = cells.import_fields(_table(tmp_path / "in", fields), "screen", CellOptions(settings=SETTINGS))
     assert (made.shape, made.dtype, made.label) == ((3, 48, 48), "uint16", "compound")
     assert [c.name for c in made.channels] == ["DNA", "actin", "tubulin"]
     assert set(made.classes) == {"DMSO", "taxol"}
@@ -67,25 +68,25 @@ def test_a_table_of_fields_becomes_cells_that_know_where_they_were(tmp_path, fie
 
 
 def test_no_well_is_in_two_splits_if_asked(tmp_path, fields):
-    made = cells.import_fields(_table(tmp_path / "in", fields), "screen", settings=SETTINGS, group="well")
+    made = cells.import_fields(_table(tmp_path / "in", fields), "screen", CellOptions(settings=SETTINGS, group="well"))
     assert (made.table.groupby("well")["split"].nunique() == 1).all()
 
 
 def test_channels_are_chosen_and_the_nuclei_named(tmp_path, fields):
     table = _table(tmp_path / "in", fields[:2])
-    made = cells.import_fields(table, "two", channels=["tubulin", "DNA"], nuclei="DNA", settings=SETTINGS)
+    made = cells.import_fields(table, "two", CellOptions(channels=["tubulin", "DNA"], nuclei="DNA", settings=SETTINGS))
     assert [c.name for c in made.channels] == ["tubulin", "DNA"]
     assert made.pixels[:, 1, 20:28, 20:28].mean() > made.pixels[:, 1, :4, :4].mean()
     with pytest.raises(SpecError, match="--nuclei"):
-        cells.import_fields(table, "three", channels=["actin"], nuclei="DNA")
+        cells.import_fields(table, "three", CellOptions(channels=["actin"], nuclei="DNA"))
 
 
 def test_some_fields_only(tmp_path, fields):
     table = _table(tmp_path / "in", fields)
-    made = cells.import_fields(table, "one", where={"compound": ["taxol"]}, settings=SETTINGS)
+    made = cells.import_fields(table, "one", CellOptions(where={"compound": ["taxol"]}, settings=SETTINGS))
     assert set(made.table["compound"]) == {"taxol"}
     with pytest.raises(SpecError, match="where"):
-        cells.import_fields(table, "none", where={"compound": ["aspirin"]})
+        cells.import_fields(table, "none", CellOptions(where={"compound": ["aspirin"]}))
 
 
 def test_bad_fields_are_named_with_their_reason_and_the_others_go_through(tmp_path, fields):
@@ -94,7 +95,7 @@ def test_bad_fields_are_named_with_their_reason_and_the_others_go_through(tmp_pa
     (folder / "f1_actin.tif").unlink()
     (folder / "f2_DNA.tif").write_bytes((folder / "f2_DNA.tif").read_bytes()[:5000])
     tifffile.imwrite(folder / "f3_tubulin.tif", fields[3][2, :100])
-    made = cells.import_fields(table, "mended", settings=SETTINGS)
+    made = cells.import_fields(table, "mended", CellOptions(settings=SETTINGS))
     reasons = {item["file"]: item["reason"] for item in made.skipped}
     assert set(reasons) == {"f1_actin.tif", "f2_DNA.tif", "f3_tubulin.tif"}
     assert "no such file" in reasons["f1_actin.tif"]
@@ -107,7 +108,7 @@ def test_fields_of_another_depth_are_named(tmp_path, fields):
     table = _table(folder, fields)
     for name in ("DNA", "actin", "tubulin"):
         tifffile.imwrite(folder / f"f4_{name}.tif", (fields[4][0] // 256).astype(np.uint8))
-    made = cells.import_fields(table, "deep", settings=SETTINGS)
+    made = cells.import_fields(table, "deep", CellOptions(settings=SETTINGS))
     assert made.dtype == "uint16"
     assert [item["reason"] for item in made.skipped] == ["it is uint8 where most fields are uint16"]
 
@@ -186,7 +187,7 @@ def test_a_truncated_ome_tiff_is_named(tmp_path, fields):
         tifffile.imwrite(folder / f"{n}.ome.tif", fields[n], ome=True, metadata={"axes": "CYX"})
     data = (folder / "1.ome.tif").read_bytes()
     (folder / "1.ome.tif").write_bytes(data[: len(data) // 2])
-    made = cells.import_fields(folder, "ome", settings=SETTINGS)
+    made = cells.import_fields(folder, "ome", CellOptions(settings=SETTINGS))
     assert [item["file"] for item in made.skipped] == ["1.ome.tif"]
     assert {s.split("#")[0] for s in made.table["source"]} == {"0.ome.tif", "2.ome.tif"}
 
@@ -254,14 +255,14 @@ def test_loaddata_of_cellprofiler_is_read(tmp_path, fields):
 
 def test_the_real_field_is_cut(tmp_path):
     folder = shared("data/fields/AS_09125_050116030001_D03f00d0.tif").parent
-    made = cells.import_fields(folder, "real", size=64)
+    made = cells.import_fields(folder, "real", CellOptions(settings=CellSettings(size=64)))
     assert 180 <= made.count <= 260
     assert made.table["well"].unique().tolist() == ["D03"]
 
 
 def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, monkeypatch):
     table = _table(tmp_path / "in", fields)
-    whole = cells.import_fields(table, "whole", settings=SETTINGS)
+    whole = cells.import_fields(table, "whole", CellOptions(settings=SETTINGS))
     stop, worked = threading.Event(), []
     cut_field = cutters.cut_field
 
@@ -273,11 +274,11 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
 
     monkeypatch.setattr(cutters, "cut_field", counted)
     with pytest.raises(Stopped):
-        cells.import_fields(table, "parts", settings=SETTINGS, workers=1, stop=stop)
+        cells.import_fields(table, "parts", CellOptions(settings=SETTINGS), workers=1, stop=stop)
     assert not store.is_ready("parts")
     before = set(worked)
     worked.clear()
-    parts = cells.import_fields(table, "parts", settings=SETTINGS, workers=1)
+    parts = cells.import_fields(table, "parts", CellOptions(settings=SETTINGS), workers=1)
     assert before.isdisjoint(worked)
     assert before | set(worked) == set(range(5))
     assert parts.fingerprint == whole.fingerprint
@@ -286,11 +287,13 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
 
 def test_processes_cut_the_same_cells_as_threads(tmp_path, fields, monkeypatch):
     table = _table(tmp_path / "in", [*fields, *fields], Metadata_Plate=["p"] * 10)  # enough to even out the lighting
-    threads = cells.import_fields(table, "threads", settings=SETTINGS)
+    threads = cells.import_fields(table, "threads", CellOptions(settings=SETTINGS))
     monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 10)
     monkeypatch.setattr(cutters, "cut_field", lambda *_: pytest.fail("a field was cut here"))
     said = []
-    processes = cells.import_fields(table, "processes", settings=SETTINGS, workers=2, report=lambda *s: said.append(s))
+    processes = cells.import_fields(
+        table, "processes", CellOptions(settings=SETTINGS), workers=2, report=lambda *s: said.append(s)
+    )
     assert processes.fingerprint == threads.fingerprint
     assert processes.table.equals(threads.table)
     assert (10, 10, "cutting cells out of fields") in said
@@ -299,7 +302,7 @@ def test_processes_cut_the_same_cells_as_threads(tmp_path, fields, monkeypatch):
 
 def test_a_process_that_is_ended_is_told_and_the_import_goes_on_where_it_was(tmp_path, fields, monkeypatch):
     table = _table(tmp_path / "in", [*fields, *fields])  # more than are given out at once
-    whole = cells.import_fields(table, "whole", settings=SETTINGS)
+    whole = cells.import_fields(table, "whole", CellOptions(settings=SETTINGS))
     monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 2)
 
     def end_them(done, total, what):
@@ -309,9 +312,9 @@ def test_a_process_that_is_ended_is_told_and_the_import_goes_on_where_it_was(tmp
                     child.kill()
 
     with pytest.raises(DataError, match="fewer workers"):
-        cells.import_fields(table, "ended", settings=SETTINGS, workers=2, report=end_them)
+        cells.import_fields(table, "ended", CellOptions(settings=SETTINGS), workers=2, report=end_them)
     assert not store.is_ready("ended")
-    again = cells.import_fields(table, "ended", settings=SETTINGS, workers=1)
+    again = cells.import_fields(table, "ended", CellOptions(settings=SETTINGS), workers=1)
     assert again.fingerprint == whole.fingerprint
 
 
@@ -319,9 +322,9 @@ def test_other_settings_begin_anew(tmp_path, fields):
     table, stop = _table(tmp_path / "in", fields), threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        cells.import_fields(table, "x", settings=SETTINGS, workers=1, stop=stop)
+        cells.import_fields(table, "x", CellOptions(settings=SETTINGS), workers=1, stop=stop)
     plan = json.loads((stores.data_root() / ".cells-x" / "plan.json").read_text())
-    made = cells.import_fields(table, "x", settings=cells.CellSettings(size=40), workers=1)
+    made = cells.import_fields(table, "x", CellOptions(settings=cells.CellSettings(size=40)), workers=1)
     assert plan["plan"]["settings"]["size"] == 48
     assert made.shape == (3, 40, 40)
 
@@ -345,6 +348,6 @@ def test_a_table_without_fields_is_refused(tmp_path, text, said):
 
 def test_a_limit_a_field_is_chosen_by_seed_and_counted(tmp_path, fields):
     table = _table(tmp_path / "in", fields[:2])
-    few = cells.import_fields(table, "few", settings=cells.CellSettings(size=48, per_field=3))
+    few = cells.import_fields(table, "few", CellOptions(settings=cells.CellSettings(size=48, per_field=3)))
     assert few.count == 6
     assert cells.report_of(few.folder)["dropped"]["over the limit"] > 0

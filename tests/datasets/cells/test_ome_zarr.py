@@ -10,6 +10,7 @@ from ssrl_core.datasets import cells
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.datasets.reading.ome import in_um
@@ -94,7 +95,9 @@ def test_a_plate_tells_its_wells_and_sites(tmp_path, field, layout):
             {"plate": "P7", "well": well, "site": site} for well in ("B03", "C11") for site in (1, 2)
         ]
         assert listed.source(listed.fields[2]) == "plate-7.zarr/C/11/0"
-    made = cells.import_fields(plate, "screen", settings=cells.CellSettings(size=48), where={"well": ["C11"]})
+    made = cells.import_fields(
+        plate, "screen", CellOptions(settings=cells.CellSettings(size=48), where={"well": ["C11"]})
+    )
     assert set(made.table["well"]) == {"C11"}
     assert [channel.name for channel in made.channels] == list(NAMES)
 
@@ -117,7 +120,7 @@ def test_a_table_may_name_them_and_carry_compounds(tmp_path, field, layout):
     for name in "ab":
         write_image(tmp_path / f"{name}.zarr", field, "cyx", layout=layout, names=NAMES)
     (tmp_path / "fields.csv").write_text("image,compound\na.zarr,DMSO\nb.zarr,taxol\nc.zarr,taxol\n", encoding="utf-8")
-    made = cells.import_fields(tmp_path / "fields.csv", "screen", settings=cells.CellSettings(size=48))
+    made = cells.import_fields(tmp_path / "fields.csv", "screen", CellOptions(settings=cells.CellSettings(size=48)))
     assert set(made.table["compound"]) == {"DMSO", "taxol"}
     assert made.shape == (3, 48, 48)
     assert [item["file"] for item in made.skipped] == ["c.zarr"]

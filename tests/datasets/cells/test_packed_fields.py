@@ -15,6 +15,7 @@ from ssrl_core import stores
 from ssrl_core.datasets import cells
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
+from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.datasets.reading import archives
@@ -59,7 +60,7 @@ def test_a_zipped_plate_is_the_plate(tmp_path, layout):
     assert listed.source(listed.fields[0]) == "plate-7.zarr/B/3/0"
     assert (listed.where, listed.channels) == (str(archive), beside.channels)
     assert np.array_equal(read_field(listed.fields[1]), read_field(beside.fields[1]))
-    made = cells.import_fields(archive, "cells", settings=cells.CellSettings(size=40))
+    made = cells.import_fields(archive, "cells", CellOptions(settings=cells.CellSettings(size=40)))
     assert set(made.table["well"]) == {"B03", "C11"}
     assert made.meta["source"].startswith("plate.zip")
     assert _left() == []
@@ -78,10 +79,10 @@ def test_an_import_from_a_zip_goes_on_after_a_stop(tmp_path, monkeypatch):
     settings, stop = cells.CellSettings(size=40), threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        cells.import_fields(archive, "cells", settings=settings, stop=stop)
+        cells.import_fields(archive, "cells", CellOptions(settings=settings), stop=stop)
     assert len(_left()) == 2
     monkeypatch.setattr(archives, "unpack", lambda *_: pytest.fail("it is unpacked already"))
-    assert cells.import_fields(archive, "cells", settings=settings).count > 0
+    assert cells.import_fields(archive, "cells", CellOptions(settings=settings)).count > 0
     assert _left() == []
 
 
@@ -233,7 +234,7 @@ def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
 def test_a_zip_that_two_imports_read_goes_with_the_last(tmp_path):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
     folder = archives.laid_open(archive, "slow")
-    cells.import_fields(archive, "quick", settings=cells.CellSettings(size=40))
+    cells.import_fields(archive, "quick", CellOptions(settings=cells.CellSettings(size=40)))
     assert read_field(list_fields(archive).fields[0]).any()
     archives.forget(archive, "slow")
     assert not folder.exists()
@@ -243,7 +244,7 @@ def test_a_zip_that_two_imports_read_goes_with_the_last(tmp_path):
 def test_a_wrong_choice_names_the_zip_and_leaves_nothing(tmp_path, wrong):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
     with pytest.raises(SpecError, match="nope") as caught:
-        cells.import_fields(archive, "cells", **wrong)
+        cells.import_fields(archive, "cells", CellOptions(**wrong))
     assert str(archive) in caught.value.message
     assert ".unpacked" not in caught.value.message + caught.value.where
     assert _left() == []

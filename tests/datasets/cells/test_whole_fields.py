@@ -5,7 +5,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.datasets.imageset import Channel
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.errors import DataError
 from tests.datasets.cells.test_ome_zarr import write_image
 from tests.datasets.cells.test_packed_fields import plate
@@ -16,7 +16,9 @@ from tests.datasets.test_channel_facts import OMERO, _zarr
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_plate_becomes_images_that_know_their_wells(tmp_path, packed):
     whole = plate(tmp_path / "in" / "p.zarr")
-    made = import_source(zipped(whole, tmp_path / "p.zip") if packed else whole.parent, "fields", label="well")
+    made = import_source(
+        zipped(whole, tmp_path / "p.zip") if packed else whole.parent, "fields", ImportOptions(label="well")
+    )
     assert (made.count, made.shape, made.classes) == (2, (3, 200, 220), ("B03", "C11"))
     assert [c.name for c in made.channels] == ["DNA", "actin", "tubulin"]
     assert made.table["source"].tolist() == ["p.zarr/B/3/0", "p.zarr/C/11/0"]
@@ -30,7 +32,7 @@ def test_colours_and_windows_come_along_and_sizes_are_made_one(tmp_path):
     assert made.channels == (Channel("DNA", "#3d7dff", (40, 180)), Channel("Mito", "#ffaa00"))
     assert made.shape == (2, 224, 224)
     assert "fitted to 224 px (crop)" in made.meta["source"]
-    assert import_source(tmp_path / "in", "small", size=16, fit="pad").shape == (2, 16, 16)
+    assert import_source(tmp_path / "in", "small", ImportOptions(size=16, fit="pad")).shape == (2, 16, 16)
 
 
 def test_what_cannot_be_read_is_named_and_the_others_go_through(tmp_path):
