@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 
 import pytest
 import yaml
@@ -65,6 +66,15 @@ def test_contributing_names_files_that_exist():
 def test_requirement_lines_say_why():
     for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
         assert not line or "#" in line, line
+
+
+def test_every_extra_is_there_when_the_tests_run():
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    assert {"cluster", "microscopy", "h5ad", "onnx", "timm", "tracking", "optuna"} <= set(extras)
+    installed = {line.split("#")[0].strip() for line in (ROOT / "requirements-dev.txt").read_text().splitlines()}
+    wanted = {package for name, packages in extras.items() if name != "tracking" for package in packages}
+    assert wanted <= installed  # the trackers are large, and stood in for
 
 
 @pytest.mark.slow
