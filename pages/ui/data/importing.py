@@ -14,7 +14,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.progress import told_on
 from ssrl_core import stores
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
+from ssrl_core.datasets.reading.image import DEFAULT_SIZE, MAX_SIZE, WAYS
 from ssrl_core.datasets.reading.image import SUFFIXES
 from ssrl_core.datasets.reading.source import OpenedFile
 from ssrl_core.datasets.reading.archives import sweep
