@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.room import class_pages
-from bench.room.items import Item, Options, item
-from bench.room.own_stores import TINY, own_stores
+from bench.support import app_pages
+from bench.support.made_stores import TINY, own_stores
+from bench.support.measuring import Item, Options, item
 from ssrl_core import stores
 from ssrl_core.runs.queue import ordering, registry, sweeps, tables
 from ssrl_core.specs.sweep import SweepSpec
@@ -34,7 +34,7 @@ def measure(options: Options) -> Iterator[Item]:
         seconds = time.perf_counter() - started
         if options.wanted("table"):
             yield item(NAME, "table-50000", "wall", "s", round(seconds, 3), images="made-up results")
-        for case, work in (("views-50000", lambda: class_pages.classes(sweep)), ("paper", class_pages.paper)):
+        for case, work in (("views-50000", lambda: app_pages.classes(sweep)), ("paper", app_pages.paper)):
             if options.wanted(case):
                 for metric, unit, value in work():
                     yield item(NAME, case, metric, unit, round(value, 3), images="made-up results")
@@ -81,6 +81,6 @@ def _results(accuracy: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     sys.exit(main(NAME))

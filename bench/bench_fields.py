@@ -15,10 +15,9 @@ from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
-from bench.room import skimage_cells
-from bench.room.fields import Drawn, drawn_fields, table_of
-from bench.room.items import Item, Options, installed, item
-from bench.room.timing import side_by_side
+from bench.support import fields
+from bench.support.fields import Drawn, drawn_fields, table_of
+from bench.support.measuring import Item, Options, installed, item, side_by_side
 from ssrl_core.datasets.cells import CellSettings, NucleusSettings, agreement, cut, detect, import_fields
 from ssrl_core.datasets.cells.fields import read_field
 from ssrl_core.datasets.cells.settings import CellOptions
@@ -65,7 +64,7 @@ def _import(table: Path, drawn: Drawn, options: Options) -> Item:
         return FIELDS
 
     def peer() -> int:
-        skimage_cells.import_all(rows, drawn.folder / "peer.npy", _SIZE)
+        fields.import_all(rows, drawn.folder / "peer.npy", _SIZE)
         return FIELDS
 
     rounds = min(options.rounds, _SLOWEST_ROUNDS)
@@ -75,18 +74,18 @@ def _import(table: Path, drawn: Drawn, options: Options) -> Item:
 
 def _one_field(drawn: Drawn, options: Options) -> Item:
     """Finding and cutting in memory, on one thread each."""
-    fields = [read_field(drawn.row(i)) for i in range(4)]
+    some = [read_field(drawn.row(i)) for i in range(4)]
     diameter = drawn.diameter_px
 
     def ours() -> int:
-        for image in fields:
+        for image in some:
             cut(image, detect(image[0], NucleusSettings(diameter_px=diameter)), CellSettings(size=_SIZE))
-        return len(fields)
+        return len(some)
 
     def peer() -> int:
-        for image in fields:
-            skimage_cells.cut(image, skimage_cells.detect(image[0]), _SIZE)
-        return len(fields)
+        for image in some:
+            fields.cut(image, fields.detect(image[0]), _SIZE)
+        return len(some)
 
     found = side_by_side(ours, {PEER: peer}, rounds=options.rounds, seconds=options.seconds)[PEER]
     return _item(FIELD, "speed", "fields/s", found.ours, drawn, found.peer, found.ratio)
@@ -111,7 +110,7 @@ def _peak_mb(table: str) -> float:
 
 def _quality(drawn: Drawn) -> Item:
     scores = []
-    for find in (lambda dna: detect(dna, NucleusSettings(diameter_px=drawn.diameter_px)), skimage_cells.detect):
+    for find in (lambda dna: detect(dna, NucleusSettings(diameter_px=drawn.diameter_px)), fields.detect):
         pairs = ((truth, find(read_field(drawn.row(i))[0])) for i, truth in enumerate(drawn.truth))
         every = [agreement(truth, found, smallest=40) for truth, found in pairs]
         scores.append(sum(every[1:], start=every[0]).f1)
@@ -134,6 +133,6 @@ def _item(
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     raise SystemExit(main(NAME))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bench.room.items import Item, Options, installed, item
+from bench.support.measuring import Item, Options, installed, item
 from ssrl_core.analysis.layout_quality import trustworthiness
 from ssrl_core.analysis.layouts import compute_layout
 from ssrl_core.analysis.matrix import principal_components
@@ -42,12 +43,12 @@ def _case(case: str, method: str, x: np.ndarray, rounds: int) -> Iterator[Item]:
     """Ours and each peer once a round, warm; both get the same 50 principal components."""
     reduced = principal_components(x, 50)
     peers = _peers(method, len(x))
-    ours = lambda: compute_layout(x, method, seed=0)  # noqa: E731
+    ours = partial(compute_layout, x, method, seed=0)
     ours()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in peers}
     for _ in range(rounds):
         for name, peer in peers.items():
-            times[name].append((_seconds(ours), _seconds(lambda peer=peer: peer(reduced))))
+            times[name].append((_seconds(ours), _seconds(partial(peer, reduced))))
     for name, pairs in times.items():
         mine, theirs = (float(np.median([pair[i] for pair in pairs])) for i in (0, 1))
         yield item(
@@ -108,6 +109,6 @@ def _seconds(work: Callable[[], Any]) -> float:
 if __name__ == "__main__":
     import sys
 
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     sys.exit(main("layout"))

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.room import images
-from bench.room.items import Item, Options, installed, item
-from bench.room.timing import side_by_side
+from bench.support import images
+from bench.support.measuring import Item, Options, installed, item, side_by_side
 from ssrl_core import stores
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
@@ -102,6 +101,6 @@ def _lay_weights() -> None:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     raise SystemExit(main(NAME))

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.room.browser import chromium, served
-from bench.room.items import Item, Options, item
-from bench.room.synthetic import synthetic_run
+from bench.support.browser import chromium, served
+from bench.support.made_stores import synthetic_run
+from bench.support.measuring import Item, Options, item
 
 TITLE = "The map in Chromium: seconds until it is drawn, seconds of a lasso, bytes over the wire."
 SIZES = (3_500, 100_000, 1_000_000)
@@ -123,6 +123,6 @@ def measure(options: Options) -> Iterator[Item]:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     sys.exit(main("map"))

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 
-from bench.room import images
-from bench.room.items import Item, Options, item
-from bench.room.trained import imageset_of, spec_of
+from bench.support import images
+from bench.support.measuring import Item, Options, item
+from bench.support.trained import imageset_of, spec_of
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.embedding import embed, untrained_encoder
@@ -47,7 +48,7 @@ def _case(case: str, encoder: Encoder, imageset: ImageSet, what: str) -> Iterato
     if epochs != EPOCHS:
         _, none_s = _timed(lambda: _embedded(encoder, imageset, train, test))
         slow_s = none_s + (slow_s - none_s) * EPOCHS / epochs
-    common = {"images": what, "threads": torch.get_num_threads()}
+    common: dict[str, Any] = {"images": what, "threads": torch.get_num_threads()}
     yield item(
         NAME,
         f"{case}-{EPOCHS}-epochs",
@@ -83,6 +84,6 @@ def _timed(work: Callable[[], object]) -> tuple[np.ndarray, float]:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     raise SystemExit(main(NAME))

@@ -16,9 +16,9 @@ from typing import Any
 
 import psutil
 
-from bench.room import run_pages
-from bench.room.items import Item, Options, item
-from bench.room.own_stores import TINY, own_stores
+from bench.support import app_pages
+from bench.support.made_stores import TINY, own_stores
+from bench.support.measuring import Item, Options, item
 from ssrl_core import stores
 from ssrl_core.runs.queue import ordering, registry, submitting, sweeps, tables
 from ssrl_core.runs.queue.processes import cores
@@ -80,7 +80,7 @@ def _list_done() -> Iterator[tuple[str, str, float]]:
 def _pages() -> Iterator[tuple[str, str, float]]:
     """Home, the Train page and its list of all runs in Chromium."""
     _many_done()
-    yield from run_pages.many_runs()
+    yield from app_pages.many_runs()
 
 
 def _live_curve() -> Iterator[tuple[str, str, float]]:
@@ -93,7 +93,7 @@ def _live_curve() -> Iterator[tuple[str, str, float]]:
     worker = threading.Thread(target=_tick, args=(coordinator, over), daemon=True)
     worker.start()
     try:
-        yield from run_pages.live_curve(asked["id"])
+        yield from app_pages.live_curve(asked["id"])
     finally:
         over.set()
         worker.join()
@@ -211,6 +211,6 @@ def _timed(work: Callable[[], Any]) -> tuple[float, float, Any]:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     sys.exit(main(NAME))

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.room import images
-from bench.room.items import Item, Options, installed, item
-from bench.room.timing import side_by_side
-from bench.room.trained import Lightly, imageset_of, spec_of
+from bench.support import images
+from bench.support.measuring import Item, Options, installed, item, side_by_side
+from bench.support.trained import Lightly, imageset_of, spec_of
 from ssrl_core.learning.checkpoint import write_checkpoint
 from ssrl_core.learning.loop import CHECKPOINT_EVERY_S
 from ssrl_core.learning.metrics import effective_rank, line_stride, spread
@@ -53,10 +52,10 @@ def _beside_lightly(case: str, training: Training, pictures: images.Pictures, op
     from PIL import Image
 
     raw = [Image.fromarray(one.transpose(1, 2, 0)) for one in pictures.pixels[:batch]]
-    normalised = tuple((view - training.method.encoder.mean) / training.method.encoder.sd for view in ready)
+    first, second = ((view - training.method.encoder.mean) / training.method.encoder.sd for view in ready)
     makers: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
         "step": (lambda: training.step(0).loss, lambda: peer.step(lambda: peer.views(raw))),
-        "maths": (lambda: _maths(training), lambda: peer.step(lambda: normalised)),
+        "maths": (lambda: _maths(training), lambda: peer.step(lambda: (first, second))),
     }
     for kind, (ours, theirs) in makers.items():
         found = side_by_side(
@@ -160,6 +159,6 @@ def _seconds(work: Callable[[], Any], times: int = 3) -> float:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     raise SystemExit(main(NAME))

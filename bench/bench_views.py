@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.room import images, memory
-from bench.room.cores import two_processes
-from bench.room.items import Item, Options, installed, item
-from bench.room.timing import rate, side_by_side
-from bench.room.views_peers import MEAN, PEERS, SD
+from bench.support import images, memory
+from bench.support.cores import two_processes
+from bench.support.measuring import Item, Options, installed, item, rate, side_by_side
+from bench.support.views_peers import MEAN, PEERS, SD
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.specs.composition import Composition, Step
@@ -223,6 +222,6 @@ def _first_call() -> Iterator[Item]:
 
 
 if __name__ == "__main__":
-    from bench.room.command import main
+    from bench.support.measuring import main
 
     raise SystemExit(main(NAME))

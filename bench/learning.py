@@ -21,7 +21,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import submitting
+from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec, dump_run
 
@@ -53,9 +53,10 @@ def spec_of(method: str, args: argparse.Namespace) -> RunSpec:
 
 def train(spec: RunSpec) -> str:
     """Train in a child (as any engine does), unless it was done before; the run's id."""
-    wanted = submitting.identify(spec)
+    wanted = identify(spec)
     run = RunFolder.own(wanted.id)
-    if not (run.exists and run.results() and run.results()["view"]):
+    results = run.results() if run.exists else None
+    if not (results and results["view"]):
         stores.replace(stores.runs_root() / wanted.id / "spec.yaml", dump_run(spec))
         command = [sys.executable, "-m", "ssrl_core.runs.child.train", str(run.path)]
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
@@ -67,6 +68,8 @@ def row_of(run_id: str) -> Row:
     """What a run learnt, beside raw pixels and the untrained network."""
     run = RunFolder.own(run_id)
     spec, results, metrics = run.spec(), run.results(), run.metrics()
+    if results is None:
+        raise SystemExit(f"{run_id} has no results yet.")
     view, beside = results["view"], results["view"]["references"]
     online = metrics[metrics["kind"] == "eval"]
     return {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bench.room.browser import QUIET, served
+from bench.support.browser import QUIET, served
 from tests.kit import chromium, missing
 
 __all__ = ["served", "settled", "tab"]

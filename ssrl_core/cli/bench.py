@@ -35,7 +35,7 @@ def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
                 value=getattr(args, field),
                 remedy="Leave it out.",
             )
-    options = importlib.import_module("bench.room.items").Options(args.rounds, args.seconds, tuple(args.only))
+    options = importlib.import_module("bench.support.measuring").Options(args.rounds, args.seconds, tuple(args.only))
     found = []
     for item in module.measure(options):
         found.append(item.as_dict())

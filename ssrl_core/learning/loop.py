@@ -18,11 +18,16 @@ from ssrl_core.learning.checkpoint import read_checkpoint, write_checkpoint
 from ssrl_core.learning.devices import pick_device
 from ssrl_core.learning.embedding import fresh_encoder
 from ssrl_core.learning.encoders import save_encoder
-from ssrl_core.learning.memory import lacks_memory, out_of_memory
-from ssrl_core.learning.metrics import MetricsFile, effective_rank, line_stride, spread
-from ssrl_core.learning.online import online_knn
-from ssrl_core.learning.training import StepResult, Training
-from ssrl_core.learning.watch import Collapse, Divergence
+from ssrl_core.learning.metrics import (
+    Collapse,
+    Divergence,
+    MetricsFile,
+    effective_rank,
+    line_stride,
+    online_knn,
+    spread,
+)
+from ssrl_core.learning.training import StepResult, Training, lacks_memory, out_of_memory
 from ssrl_core.specs.run import RunSpec
 
 CHECKPOINT_EVERY_S = 30.0

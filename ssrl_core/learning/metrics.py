@@ -1,18 +1,29 @@
-"""What a run reports of itself: `metrics.jsonl` (CONTRACTS C7), the spread of projections, the rank of embeddings."""
+"""What a run reports of itself: `metrics.jsonl` (CONTRACTS C7), the spread of projections, the rank of embeddings.
+
+Beside that, what a training is watched for: kNN accuracy on validation images, a loss that is no number, a collapse.
+"""
 
 from __future__ import annotations
 
 import json
 import math
 import os
+from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.embedding import embed
+from ssrl_core.learning.probes.knn import knn_top1
 
 _STEP_LINES = 2000
 _SPARSE_EVERY = 10
@@ -103,3 +114,96 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return value
+
+
+BANK = 2000
+QUERIES = 1000
+
+
+class KnnChoice(Protocol):
+    """What is needed of `RunSpec.evaluate.knn`."""
+
+    def __getitem__(self, name: str, /) -> float: ...
+
+
+def online_knn(
+    encoder: Encoder, imageset: ImageSet, choice: KnnChoice, *, limit_train: int | None, device: torch.device
+) -> float | None:
+    """Top-1 of at most 1,000 validation images against a bank of at most 2,000 train images, untransformed.
+
+    The images are those of lowest order, so that all runs are asked the same.
+
+    Returns:
+        None where there is nothing to ask (no labels, no validation images).
+    """
+    bank = _labelled(imageset, "train", min(BANK, limit_train or BANK))
+    queries = _labelled(imageset, "val", QUERIES)
+    if not len(bank) or not len(queries):
+        return None
+    was_training = encoder.training
+    arrays = [
+        embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device) for ids in (bank, queries)
+    ]
+    encoder.train(was_training)
+    labels = imageset.label_ids
+    k, temperature = min(int(choice["k"]), len(bank)), float(choice["temperature"])
+    return knn_top1(arrays[0], labels[bank], arrays[1], labels[queries], k=k, temperature=temperature)
+
+
+def _labelled(imageset: ImageSet, split: str, most: int) -> NDArray[np.int64]:
+    ids = imageset.split_ids(split)
+    ids = ids[imageset.label_ids[ids] >= 0]
+    order = imageset.table["order"].to_numpy()[ids]
+    return np.sort(ids[np.argsort(order, kind="stable")[:most]])
+
+
+COLLAPSED_BELOW = 0.02
+COLLAPSED_LINES = 3
+_NEVER = torch.iinfo(torch.int64).max
+
+
+class Divergence:
+    """The first step whose loss was no number, kept on the device so that no step waits for it."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._first = torch.full((), _NEVER, dtype=torch.int64, device=device)
+
+    @torch.no_grad()
+    def see(self, step: int, loss: Tensor) -> None:
+        """Take note of a step's loss."""
+        self._first = torch.where(torch.isfinite(loss), self._first, self._first.clamp(max=step))
+
+    def first(self) -> int | None:
+        """The first such step, or None; waits for the device."""
+        step = int(self._first)
+        return None if step == _NEVER else step
+
+
+class Collapse:
+    """Notices once that all images get nearly the same projection.
+
+    Collapsed is: z_std below 0.02 (1 is evenly spread, 0 is one point) in three metric lines running. Healthy runs of
+    the thirteen methods stay above 0.2; a run that collapses falls below 0.01 within a few dozen steps and stays there.
+
+    Args:
+        lines: what the metrics file already holds, when a run resumes.
+    """
+
+    def __init__(self, lines: Iterable[dict[str, Any]] = ()) -> None:
+        self._recent: deque[float] = deque(maxlen=COLLAPSED_LINES)
+        self._said = False
+        for line in lines:
+            if line["kind"] == "step" and line["z_std"] is not None:
+                self._recent.append(line["z_std"])
+            self._said = self._said or line.get("name") == "collapse"
+
+    def see(self, z_std: float) -> str | None:
+        """A sentence, the first time; else None."""
+        self._recent.append(z_std)
+        if self._said or len(self._recent) < COLLAPSED_LINES or max(self._recent) >= COLLAPSED_BELOW:
+            return None
+        self._said = True
+        return (
+            f"All images get nearly the same projection (z_std {z_std:.3f}, below {COLLAPSED_BELOW}): the network has "
+            "collapsed. Lower the learning rate, raise the batch size, or weaken the composition. The training goes on."
+        )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ssrl_core.errors import SpecError
@@ -214,9 +216,7 @@ class RunSpec:
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data with every default written out, in the order of CONTRACTS C5."""
-        from ssrl_core.specs.run_writing import to_mapping
-
-        return to_mapping(self)
+        return {key: plain(getattr(self, key)) for key, plain in SPEC_PARTS.items()}
 
     def canonical(self, fingerprint: str) -> str:
         """The JSON text that is hashed: what changes the result, and nothing else.
@@ -224,9 +224,8 @@ class RunSpec:
         Args:
             fingerprint: of the image set, in the place of its name.
         """
-        from ssrl_core.specs.run_writing import canonical
-
-        return canonical(self, fingerprint)
+        parts = (f'"{key}":{hashed(key, getattr(self, key), fingerprint)}' for key in hashed_keys(self))
+        return "{" + ",".join(parts) + "}"
 
     def spec_hash(self, fingerprint: str) -> str:
         """First 12 hex digits of the sha256 of `canonical`."""
@@ -280,3 +279,95 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
 def dump_run(spec: RunSpec) -> str:
     """The canonical YAML text of the resolved spec."""
     return dump_yaml(spec.to_mapping())
+
+
+_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "evaluate")
+
+
+def hashed_keys(spec: RunSpec) -> list[str]:
+    """The parts of a spec that its identity follows from, in alphabetical order."""
+    left_out = {*_NOT_HASHED}
+    if spec.heads == HEADS.default or len(spec.terms) == 1:
+        left_out.add("heads")  # so that runs made before there was a choice keep their identity
+    return sorted(SPEC_PARTS.keys() - left_out)
+
+
+def hashed(key: str, part: Any, fingerprint: str) -> str:
+    """The text of one part as it is hashed: keys sorted, the image set by its fingerprint, compositions unnamed."""
+    plain = SPEC_PARTS[key](part)
+    if key == "dataset":
+        plain["name"] = fingerprint
+    if key == "terms":
+        for term in plain:
+            term["composition"].pop("name")
+    return _SORTED(plain)
+
+
+def kept(key: str, part: Any) -> str:
+    """The text of one part as it is kept: keys in their own order."""
+    return _AS_THEY_ARE(SPEC_PARTS[key](part))
+
+
+def _encoder(*, sort_keys: bool) -> Callable[[Any], str]:
+    return json.JSONEncoder(sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+_SORTED, _AS_THEY_ARE = _encoder(sort_keys=True), _encoder(sort_keys=False)
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _fields(choice: Any) -> dict[str, Any]:
+    return {f.name: getattr(choice, f.name) for f in fields(choice)}
+
+
+def _dataset(choice: DatasetChoice) -> dict[str, Any]:
+    return {
+        "name": choice.name,
+        "channels": None if choice.channels is None else list(choice.channels),
+        "where": {key: list(values) for key, values in choice.where.items()},
+    }
+
+
+def _method(choice: MethodChoice) -> dict[str, Any]:
+    return {"name": choice.name, **choice.settings}
+
+
+def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
+    return [{"weight": term.weight, "composition": term.composition.to_mapping()} for term in terms]
+
+
+def _evaluate(choice: EvaluateChoice) -> dict[str, Any]:
+    return {
+        "split": choice.split,
+        "clusters": list(choice.clusters),
+        "knn": dict(choice.knn),
+        "linear": None if choice.linear is None else dict(choice.linear),
+        "finetune": list(choice.finetune),
+        "layouts": list(choice.layouts),
+        "online_every_epochs": choice.online_every_epochs,
+    }
+
+
+SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {
+        "version": _same,
+        "name": _same,
+        "notes": _same,
+        "tags": dict,
+        "dataset": _dataset,
+        "backbone": _fields,
+        "method": _method,
+        "terms": _terms,
+        "optimizer": _fields,
+        "schedule": _fields,
+        **{row.name: _same for row in RUN_SETTINGS},
+        "heads": _same,
+        "device": _same,
+        "evaluate": _evaluate,
+        "keep": _fields,
+    }
+)
+"""How each part of a spec is written as plain data, in the order of the file."""

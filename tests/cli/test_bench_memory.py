@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench.room import memory
+from bench.support import memory
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the highest memory of a process")
 MB = 1 << 20

@@ -14,26 +14,22 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from ssrl_core.learning.lars import LARS
 from ssrl_core.learning.methods.barlow_twins import barlow_twins_loss
-from ssrl_core.learning.methods.base import momentum_at
+from ssrl_core.learning.methods.base import momentum_at, nearest
 from ssrl_core.learning.methods.byol import byol_loss
-from ssrl_core.learning.methods.deepcluster_v2 import deepcluster_v2_loss
+from ssrl_core.learning.methods.deepcluster_v2 import deepcluster_v2_loss, spherical_kmeans
 from ssrl_core.learning.methods.dino import dino_loss, moved_center
 from ssrl_core.learning.methods.moco_v2_plus import moco_loss
 from ssrl_core.learning.methods.nnbyol import nnbyol_loss
 from ssrl_core.learning.methods.nnclr import nnclr_loss
-from ssrl_core.learning.methods.queues import nearest
 from ssrl_core.learning.methods.ressl import ressl_loss
 from ssrl_core.learning.methods.simclr import simclr_loss
 from ssrl_core.learning.methods.simsiam import simsiam_loss
-from ssrl_core.learning.methods.spherical_kmeans import spherical_kmeans
 from ssrl_core.learning.methods.swav import sinkhorn, swav_loss
-from ssrl_core.learning.methods.vibcreg import correlation_term, vibcreg_loss
+from ssrl_core.learning.methods.vibcreg import correlation_term, vibcreg_loss, whiten
 from ssrl_core.learning.methods.vicreg import covariance_term, variance_term, vicreg_loss
-from ssrl_core.learning.methods.whitening import whiten
+from ssrl_core.learning.optimizers import LARS, Schedule
 from ssrl_core.learning.probes.knn import knn_predict, knn_top1
-from ssrl_core.learning.schedules import Schedule
 from tests.kit import shared
 
 RELATIVE = 1e-9

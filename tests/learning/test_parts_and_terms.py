@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from ssrl_core.errors import Stopped
 from ssrl_core.learning import training as training_module
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.lars import LARS
 from ssrl_core.learning.loop import fit
-from ssrl_core.learning.optimizers import build_optimizer
+from ssrl_core.learning.optimizers import LARS, build_optimizer
 from ssrl_core.learning.training import Training
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec

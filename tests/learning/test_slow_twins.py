@@ -22,9 +22,8 @@ from ssrl_core.learning.methods.ressl import ressl_loss
 from ssrl_core.learning.methods.simclr import simclr_loss
 from ssrl_core.learning.methods.simsiam import simsiam_loss
 from ssrl_core.learning.methods.swav import sinkhorn, swav_loss
-from ssrl_core.learning.methods.vibcreg import vibcreg_loss
+from ssrl_core.learning.methods.vibcreg import vibcreg_loss, whiten
 from ssrl_core.learning.methods.vicreg import vicreg_loss
-from ssrl_core.learning.methods.whitening import whiten
 
 Rows = list[list[float]]
 

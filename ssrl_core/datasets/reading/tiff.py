@@ -186,7 +186,7 @@ def _alpha_dropped(sizes: dict[str, int], channels: int) -> int:
 
 
 @contextmanager
-def opened_tiff(source: BinaryIO | Path, **options: bool) -> Iterator[Any]:
+def opened_tiff(source: BinaryIO | Path, **options: Any) -> Iterator[Any]:
     """A `TiffFile`; what is wrong with a file is said once, by us.
 
     Raises:

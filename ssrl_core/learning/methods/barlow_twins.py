@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
-from ssrl_core.learning.methods.heads import perceptron
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
 
 _EPS = 1e-5  # batch norm's
 

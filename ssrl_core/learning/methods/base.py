@@ -11,10 +11,12 @@ import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
@@ -248,3 +250,75 @@ def _frozen(module: nn.Module) -> nn.Module:
 
 def _plain(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
+
+
+def perceptron(
+    *widths: int,
+    hidden_norm: bool = True,
+    last_norm: bool = False,
+    last_affine: bool = True,
+    activation: type[nn.Module] = nn.ReLU,
+) -> nn.Sequential:
+    """Linear layers of these widths.
+
+    Args:
+        widths: input, hidden…, output.
+        hidden_norm: batch norm after each hidden layer; the layer before it then has no bias, which would cancel.
+        last_norm: batch norm after the last layer too; last_affine: with scale and shift.
+        activation: after each hidden layer.
+    """
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths[:-1]):
+        layers.append(nn.Linear(inputs, outputs, bias=not hidden_norm))
+        if hidden_norm:
+            layers.append(nn.BatchNorm1d(outputs))
+        layers.append(activation())
+    layers.append(nn.Linear(widths[-2], widths[-1], bias=not last_norm))
+    if last_norm:
+        layers.append(nn.BatchNorm1d(widths[-1], affine=last_affine))
+    return nn.Sequential(*layers)
+
+
+class Queue(nn.Module):
+    """The last `size` rows of unit length; it starts with random directions.
+
+    `items` is (size, dim). The size is a multiple of the batch, so that a batch never wraps round the end.
+    """
+
+    items: Tensor
+    place: Tensor
+
+    def __init__(self, size: int, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("items", functional.normalize(torch.randn(size, dim), dim=1))
+        self.register_buffer("place", torch.zeros(1, dtype=torch.int64))
+
+    @torch.no_grad()
+    def push(self, rows: Tensor) -> None:
+        """Replace the oldest rows by (B, dim) new ones of unit length."""
+        where = (self.place + torch.arange(len(rows), device=rows.device)) % len(self.items)
+        self.items.index_copy_(0, where, rows.detach())
+        self.place.add_(len(rows)).remainder_(len(self.items))
+
+
+def nearest(rows: Tensor, queue: Tensor) -> Tensor:
+    """(B,D) rows of the queue with the largest dot product; both have unit length."""
+    return queue[(rows @ queue.T).argmax(dim=1)]
+
+
+def check_queue(name: str, settings: Mapping[str, Any], batch_size: int) -> None:
+    """Refuse a queue that is no multiple of the batch.
+
+    Raises:
+        SpecError: with the nearest size that works.
+    """
+    size = settings["queue_size"]
+    if size % batch_size:
+        near = max(1, round(size / batch_size)) * batch_size
+        raise SpecError(
+            where=f"Method {name}",
+            field="queue_size",
+            rule=f"a multiple of the {batch_size} images of one pass",
+            value=size,
+            remedy=f"Set queue_size to {near}.",
+        )

@@ -11,9 +11,36 @@ from torch.nn import functional
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
-from ssrl_core.learning.methods.heads import perceptron
-from ssrl_core.learning.methods.spherical_kmeans import spherical_kmeans
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
+
+_CHUNK = 8192
+
+
+@torch.no_grad()
+def spherical_kmeans(rows: Tensor, centroids: Tensor, *, iterations: int = 10) -> tuple[Tensor, Tensor]:
+    """Clusters by the largest dot product.
+
+    Args:
+        rows: (N,D) of unit length.
+        centroids: (K,D) to start from, of unit length.
+        iterations: moves of the centroids; a centroid without rows stays.
+
+    Returns:
+        Cluster ids (N,) int64 of the last centroids, and these (K,D).
+    """
+    for _ in range(iterations):
+        ids = _closest(rows, centroids)
+        members = torch.zeros(len(centroids), dtype=rows.dtype, device=rows.device)
+        members.index_add_(0, ids, torch.ones_like(members[:1]).expand(len(rows)))
+        sums = torch.zeros_like(centroids).index_add_(0, ids, rows)
+        moved = functional.normalize(sums / members.clamp(min=1)[:, None], dim=1)
+        centroids = torch.where(members[:, None] > 0, moved, centroids)
+    return _closest(rows, centroids), centroids
+
+
+def _closest(rows: Tensor, centroids: Tensor) -> Tensor:
+    return torch.cat([(part @ centroids.T).argmax(dim=1) for part in torch.split(rows, _CHUNK)])
+
 
 _UNKNOWN = -1
 _MEMORIES = 2  # one for each whole view; the sets of prototypes take them in turn

@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Setup, TermLoss, Views
+from ssrl_core.learning.methods.base import Queue, Setup, TermLoss, Views, check_queue, nearest
 from ssrl_core.learning.methods.byol import BYOL, byol_loss
-from ssrl_core.learning.methods.queues import Queue, check_queue, nearest
 
 
 def nnbyol_loss(p1: Tensor, p2: Tensor, z1: Tensor, z2: Tensor, queue: Tensor) -> Tensor:

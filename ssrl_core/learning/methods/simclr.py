@@ -10,8 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
-from ssrl_core.learning.methods.heads import perceptron
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
 
 
 def simclr_loss(z1: Tensor, z2: Tensor, *, temperature: float = 0.2) -> Tensor:

@@ -9,8 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
-from ssrl_core.learning.methods.heads import perceptron
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
 
 _EPS = 1e-4
 

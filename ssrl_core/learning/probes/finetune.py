@@ -15,11 +15,10 @@ from torch.nn import functional
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.batches import PixelBank, epoch_order
-from ssrl_core.learning.devices import pick_device
+from ssrl_core.learning.devices import PixelBank, epoch_order, pick_device
 from ssrl_core.learning.embedding import as_float, embed, sized
+from ssrl_core.learning.optimizers import Schedule
 from ssrl_core.learning.probes.linear import linear_classifier
-from ssrl_core.learning.schedules import Schedule
 
 _BATCH = 64
 _FEWEST_STEPS = 100

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.parameters import Frozen
-from ssrl_core.specs.run import RunSpec, dump_run
+from ssrl_core.specs.run import SPEC_PARTS, RunSpec, dump_run, hashed, hashed_keys, kept
 from ssrl_core.specs.run_fit import check_fit
-from ssrl_core.specs.run_writing import PARTS, hashed, hashed_keys, kept
 from ssrl_core.specs.yaml_files import parse_yaml
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class _Ground:
 
 def kept_text(spec: RunSpec) -> str:
     """A spec as the registry keeps it while there is no folder: JSON on one line, read again by `spec_of_text`."""
-    return _Parts(kept).joined(spec, PARTS)
+    return _Parts(kept).joined(spec, SPEC_PARTS)
 
 
 def spec_of_text(text: str) -> RunSpec:
@@ -139,7 +138,7 @@ class _Texts:
             self._hashed[fingerprint] = _Parts(lambda key, part: hashed(key, part, fingerprint))
         canonical = self._hashed[fingerprint].joined(spec, hashed_keys(spec))
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, PARTS))
+        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, SPEC_PARTS))
 
 
 def merged(old: RunSpec, new: RunSpec) -> RunSpec:
