@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.paper import measures, needs
+from ssrl_core.paper import cost as needs
+from ssrl_core.paper import evidence as measures
 from ssrl_core.paper.cost import cost
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale
+from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
-from ssrl_core.paper.verdict import overall
 
 
 def item(name: str) -> Item:

@@ -8,7 +8,7 @@ import streamlit as st
 from pages.ui.classes.numbers import Scene
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.table_file import read_table
+from ssrl_core.analysis.bias.reading import read_table
 
 _KEPT = "classes-groups"
 

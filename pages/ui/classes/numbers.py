@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from pages.ui.classes.choice import CORRECTION, POINTS, pick
 from pages.ui.classes.numbers import Scene, choose_setting, same_setting
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.figures.bias import chance_histogram, floor_ratios, pair_matrix
 from ssrl_core.figures.style import percent
 

@@ -10,7 +10,7 @@ from pages.ui.classes.choice import CORRECTION, POINTS, pick
 from pages.ui.classes.numbers import Scene
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.bias import shared_bars
 

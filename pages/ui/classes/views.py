@@ -12,8 +12,7 @@ from pages.ui.classes import words
 from pages.ui.classes.scene import Run, probes_in
 from pages.ui.kit import frame
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
-from ssrl_core.figures.class_bars import class_bars, class_differences, class_pairs
-from ssrl_core.figures.confusion import confusion_matrix
+from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
 
 _PLAIN = {"displayModeBar": False}

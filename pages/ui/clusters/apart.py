@@ -8,11 +8,11 @@ import streamlit as st
 from pages.ui.clusters.names import Names
 from pages.ui.clusters.scene import Scene
 from pages.ui.kit import frame
-from ssrl_core.analysis.apart import Effect
-from ssrl_core.analysis.apart_table import Apart, set_apart
-from ssrl_core.analysis.apart_words import evidence, sentence
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.effect_sentences import evidence, sentence
+from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects
+from ssrl_core.analysis.effects import Effect
 
 _MOST_ROWS = 12
 
@@ -27,20 +27,20 @@ class _Held:
 _HASH = {_Held: lambda held: (held.scene.run_id, held.scene.stamp)}
 
 
-def effects_of(scene: Scene, clustering: Clustering, k: int, method: str) -> Apart:
+def effects_of(scene: Scene, clustering: Clustering, k: int, method: str) -> ClusterEffects:
     """The effects of each cluster, and what their intervals rest on."""
     return _effects(_Held(scene, clustering), k, method)
 
 
 @st.cache_data(max_entries=12, show_spinner="Seeking what sets clusters apart", hash_funcs=_HASH)
-def _effects(held: _Held, k: int, method: str) -> Apart:
+def _effects(held: _Held, k: int, method: str) -> ClusterEffects:
     scene, clustering = held.scene, held.clustering
     columns = scene.columns()
     measured = [c for c in scene.table if c in DESCRIPTORS and c not in columns]
-    return set_apart(scene.table, [*columns, *measured], clustering.ids, clustering.k)
+    return cluster_effects(scene.table, [*columns, *measured], clustering.ids, clustering.k)
 
 
-def words(found: Apart, cluster: int, label: str | None) -> tuple[str, list[str]]:
+def words(found: ClusterEffects, cluster: int, label: str | None) -> tuple[str, list[str]]:
     """What sets one cluster apart in a sentence, and the numbers behind it, a line each.
 
     The label, whose share a strip tells anyway, is left out of the sentence.
@@ -65,7 +65,7 @@ def table(scene: Scene, clustering: Clustering, names: Names, k: int, method: st
         st.dataframe(rows, hide_index=True, key="apart-table", height=340)
 
 
-def table_of(found: Apart, titles: list[str]) -> pd.DataFrame:
+def table_of(found: ClusterEffects, titles: list[str]) -> pd.DataFrame:
     """The largest effects of each cluster, one a row."""
     rows = [
         _row(title, effect)

@@ -20,11 +20,9 @@ from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
+from ssrl_core.figures.curves import score_over_k
 from ssrl_core.figures.files import figure_file
-from ssrl_core.figures.gallery_file import gallery_file
-from ssrl_core.figures.map_file import map_file
-from ssrl_core.figures.score_over_k import score_over_k
-from ssrl_core.figures.sheets import KINDS
+from ssrl_core.figures.sheets import KINDS, gallery_file, map_file
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.evaluation.clustering import KMEANS, way_of
 

@@ -12,7 +12,7 @@ from pages.ui.clusters import files
 from pages.ui.clusters.choice import Choice
 from pages.ui.clusters.scene import Scene
 from pages.ui.kit import frame, jobs
-from ssrl_core.figures.score_over_k import over_k_table, score_over_k
+from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three
 from ssrl_core.runs.evaluation.clustering import KMEANS
 from ssrl_core.runs.evaluation.over_k import MOST_OVER

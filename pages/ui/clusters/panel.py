@@ -17,7 +17,7 @@ from pages.ui.clusters.scene import CLUSTER, Scene, facet
 from pages.ui.clusters.state import Selected
 from pages.ui.kit import frame, gallery
 from ssrl_core.analysis.clusters import Clustering
-from ssrl_core.analysis.neighbours import nearest_to
+from ssrl_core.analysis.matrix import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.figures.colours import ACCENT
 from ssrl_core.figures.style import percent, three

@@ -12,7 +12,7 @@ from pages.ui.clusters.scene import CLUSTER, Scene, facet
 from pages.ui.clusters.table import csv, parquet
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.analysis.selection import counts_of_codes
-from ssrl_core.figures.counts_file import counts_file
+from ssrl_core.figures.sheets import counts_file
 
 _MOST_IMAGES = 60
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui.clusters import state
 from pages.ui.compare.scene import Pair, Side
-from ssrl_core.analysis.matching import contingency, matched
+from ssrl_core.analysis.comparison import contingency, matched
 
 _MOST_NUMBERS = 24
 

@@ -10,7 +10,7 @@ from pages.ui.clusters import state
 from pages.ui.compare import matrix
 from pages.ui.compare.scene import Pair, Side
 from pages.ui.kit import frame, gallery
-from ssrl_core.analysis.splits import Split, splits
+from ssrl_core.analysis.comparison import Split, splits
 
 _MOST = 4  # on each side
 _IMAGES = 16

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from ssrl_core.paper import needs
+from ssrl_core.paper import cost
 
 
 def show(needed: tuple[str, ...]) -> None:
@@ -16,7 +16,7 @@ def show(needed: tuple[str, ...]) -> None:
     Args:
         needed: of the item's plan.
     """
-    states = [needs.check(name) for name in needed]
+    states = [cost.check(name) for name in needed]
     here = [f"{row['title']} ({row['has'] or 'made on first use'})" for row in states if row["ready"]]
     if here:
         frame.quiet(f"Images, checked: {'; '.join(here)}.")
@@ -40,7 +40,7 @@ def prepare(needed: tuple[str, ...]) -> None:
     for name in needed:
         if image_sets.is_ready(name):
             continue
-        title = needs.NEEDED[name].title
+        title = cost.NEEDED[name].title
         bar = st.progress(0.0, f"Preparing {title}, once")
 
         def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:

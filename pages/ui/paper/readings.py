@@ -9,8 +9,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from ssrl_core.paper import words
-from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.lpips_readings import PUBLISHED
+from ssrl_core.paper.evidence import PUBLISHED, Evidence
 
 _RANGES = {"-1..1": "−1 to 1, as LPIPS asks for", "0..1": "0 to 1", "normalised": "normalised by MNIST's mean and sd"}
 _PAIRS = {"views": "two views", "image and view": "an image and its view"}

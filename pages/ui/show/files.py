@@ -11,7 +11,7 @@ from pages.ui.kit import frame
 from pages.ui.show.pictures import Look, gallery_png
 from pages.ui.show.scene import Told, table_of
 from ssrl_core import stores
-from ssrl_core.analysis.plate_reading import plate_reading
+from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent
