@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.data import cell_pictures, cells, importing, samples, subset, unmade
+from pages.ui.data import cells, importing, samples
 from pages.ui.data import facts as data_facts
 from pages.ui.kit import choices, frame
 from ssrl_core.datasets import store as image_sets
@@ -23,13 +23,13 @@ with frame.guard(), chosen:
 if not name:
     st.stop()
 if not image_sets.is_ready(name):
-    unmade.offer(name)
+    importing.offer_built_in(name)
     st.stop()
 
 with frame.guard():
     imageset = image_sets.load(name)
     with part:
-        subset.button(imageset)
+        importing.part_button(imageset)
     with split:
         split_name = samples.choose_split()
     with images:
@@ -41,5 +41,5 @@ with frame.guard():
         samples.samples(imageset, split_name, which, shown)
     with facts:
         data_facts.panel(imageset)
-    cell_pictures.dropped(imageset)
+    cells.dropped(imageset)
     data_facts.details(imageset)

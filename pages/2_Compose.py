@@ -1,13 +1,13 @@
 """Compose: assemble transformations, see their views, and read how far they move the images."""
 
-from pages.ui.compose import bench, files, meaning, recipe
+from pages.ui.compose import files, meaning, recipe, workbench
 from pages.ui.kit import frame
 
-CSS = recipe.CSS + bench.CSS + meaning.CSS
+CSS = recipe.CSS + workbench.CSS + meaning.CSS
 
 place = frame.open_page(
     "Compose", "What do these transformations keep of an image, and what do they throw away?", icon="tune", css=CSS
 )
-bench.workbench()
+workbench.workbench()
 with place:  # after the workbench, which suggests the name
     files.save_popover()

@@ -3,19 +3,19 @@
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.train import actions, compare, form, list, settings, sheet, start, state, sweep, vary, views
+from pages.ui.train import actions, form, run_list, sheet, start, sweep
 from pages.ui.train import queue as train_queue
 
-CSS = form.CSS + train_queue.CSS + sheet.CSS + sweep.CSS + views.CSS
-CSS += compare.CSS
+CSS = form.CSS + train_queue.CSS + sheet.CSS + sweep.CSS + start.CSS
+CSS += run_list.CSS
 QUESTION = "What shall a network learn, on which images and under which transformations?"
 
 place = frame.open_page("Train", QUESTION, icon="model_training", css=CSS)
-state.arrived()
+actions.arrived()
 address = st.query_params
 opened, swept, beside = address.get("run"), address.get("sweep"), address.get("compare")
 listed = "list" in address and not (opened or swept or beside)
-draft = state.current()
+draft = actions.current()
 
 with place:
     if opened or swept or beside or listed:
@@ -24,9 +24,9 @@ with place:
         start.launch_button(draft)
 
 if beside:
-    compare.view(beside)
+    run_list.compared_runs(beside)
 elif listed:
-    list.view()
+    run_list.every_run()
 else:
     work, queue = st.columns([1.9, 1], gap="large")
     with work:
@@ -39,13 +39,13 @@ else:
                 start.presets_popover()
                 start.file_popover(draft)
             form.sentence(draft)
-            vary.vary(draft)
+            sweep.vary(draft)
             start.cost(draft)
-            settings.settings(draft)
+            form.settings(draft)
             pictures = st.container()
     with queue:
         frame.section("Queue")
         train_queue.queue()
     if not opened and not swept:
         with pictures:  # last: the first views take the time to load what makes them
-            views.strip(draft)
+            start.strip(draft)

@@ -18,6 +18,7 @@ ROOMS = [
     "compositions",
     "learning",
     "analysis",
+    "forecast",
     "runs",
     "exports",
     "paper",
@@ -64,11 +65,26 @@ def test_pages_never_import_learning_and_ui_never_imports_a_page(path):
         assert not any(name.startswith("pages.") and not name.startswith("pages.ui") for name in _imports(path))
 
 
+PAGE_FOLDERS = {"home", "data", "compose", "train", "clusters", "classes", "compare", "show", "paper"}
+SHARED_FOLDERS = {"kit": set(), "map": {"kit"}, "runs": {"kit"}}
+
+
+def test_a_pages_folder_imports_no_other_pages_folder_and_shared_ones_point_down():
+    found = set()
+    for path in (ROOT / "pages" / "ui").rglob("*.py"):
+        own = path.relative_to(ROOT / "pages" / "ui").parts[0]
+        allowed = {own, *SHARED_FOLDERS.get(own, SHARED_FOLDERS)}
+        names = {name.split(".")[2] for name in _imports(path) if name.startswith("pages.ui.")}
+        found |= {f"{own} -> {other}" for other in (names & {*PAGE_FOLDERS, *SHARED_FOLDERS}) - allowed}
+    assert not found
+
+
 LIGHT = (
     "ssrl_core",
     "ssrl_core.specs.run",
     "ssrl_core.datasets.store",
     "ssrl_core.analysis.scores",
+    "ssrl_core.forecast",
     "ssrl_core.runs.queue.submitting",
     "ssrl_core.runs.worker.coordinator",
     "ssrl_core.figures.curves",

@@ -27,17 +27,24 @@ class LpipsNetwork:
 
     Attributes:
         files: names its weights may have: ours (keys `features.*`), then torchvision's own.
+        megabytes: size of torchvision's file, which is at `address`.
         values_per_pixel: of the widest stage, per input pixel; how much memory an image takes.
     """
 
     title: str
     files: tuple[str, ...]
     values_per_pixel: int
+    megabytes: int
+
+    @property
+    def address(self) -> str:
+        """Where torchvision's file is fetched from."""
+        return f"https://download.pytorch.org/models/{self.files[-1]}"
 
 
 NETWORKS = {
-    "alex": LpipsNetwork("AlexNet", ("alexnet_features.safetensors", "alexnet-owt-7be5be79.pth"), 12),
-    "vgg": LpipsNetwork("VGG16", ("vgg16_features.safetensors", "vgg16-397923af.pth"), 128),
+    "alex": LpipsNetwork("AlexNet", ("alexnet_features.safetensors", "alexnet-owt-7be5be79.pth"), 12, 233),
+    "vgg": LpipsNetwork("VGG16", ("vgg16_features.safetensors", "vgg16-397923af.pth"), 128, 528),
 }
 """The table: a new row is offered by the Compose page and every `--net` (alex is the usual one)."""
 

@@ -80,9 +80,12 @@ def missing(net: str = "alex") -> str | None:
     if importlib.util.find_spec("lpips") is None:
         return "LPIPS needs the Python package lpips: install it with `pip install lpips`."
     if _file(net) is None:
-        ours, theirs = NETWORKS[net].files
-        place = stores.weights_root()
-        return f"LPIPS needs the {NETWORKS[net].title} weights: lay {ours} (or torchvision's {theirs}) into {place}."
+        row, place = NETWORKS[net], stores.weights_root()
+        ours, theirs = row.files
+        return (
+            f"LPIPS needs the {row.title} weights: lay {ours} (or torchvision's {theirs}) into {place}. "
+            f"The latter is at {row.address} ({row.megabytes} MB)."
+        )
     return None
 
 

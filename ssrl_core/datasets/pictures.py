@@ -89,6 +89,18 @@ def percentile_limits(pixels: Array) -> Array:
     return np.stack([low, np.maximum(high, low + 1e-6)], axis=1)
 
 
+def shown_limits(pixels: Array, channels: Sequence[Channel], max_value: int) -> Array:
+    """(C, 2) in 0..1: what is shown black and full, by `to_rgb`'s rule, the same for images and all their views.
+
+    Args:
+        pixels: (B, C, H, W) uint8 or uint16, the source images.
+        channels: C channels; one that has a window of its own is shown in it.
+    """
+    stretched = pixels.dtype == np.uint16
+    limits = percentile_limits(pixels) / max_value if stretched else np.tile([0.0, 1.0], (pixels.shape[1], 1))
+    return with_windows(limits, channels, max_value=max_value)
+
+
 def montage(
     rgb: Array, *, columns: int, gap: int = 2, scale: int | None = 1, background: tuple[int, int, int] = BACKGROUND
 ) -> Array:

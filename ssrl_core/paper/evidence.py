@@ -35,7 +35,7 @@ def found(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
     return stores.read_json(path)["data"] if path is not None and path.is_file() else None
 
 
-def make(kind: str, parameters: Mapping[str, Any], report: Report | None = None) -> dict[str, Any]:
+def make_measurement(kind: str, parameters: Mapping[str, Any], report: Report | None = None) -> dict[str, Any]:
     """Measure, or read what was measured.
 
     Raises:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compose import by_step, lpips_rows
+from pages.ui.compose import lpips
 from pages.ui.compose.lpips import Answer, desk
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.lpips import left_out, summary
@@ -99,17 +99,17 @@ def test_only_networks_whose_weights_are_here_are_offered(asked, monkeypatch):
 
 def test_a_bar_holds_the_interval_of_its_mean_and_a_negative_one_too():
     found = summary(np.array([0.1, 0.2, 0.3, 0.2]))
-    assert f'style="left:{100 * found.low:.1f}%' in lpips_rows.bar(found.mean, 1.0, found)
+    assert f'style="left:{100 * found.low:.1f}%' in lpips.bar(found.mean, 1.0, found)
     less = summary(-np.array([0.1, 0.2, 0.3, 0.2]))
-    drawn = lpips_rows.bar(less.mean, 1.0, less)
+    drawn = lpips.bar(less.mean, 1.0, less)
     assert f'<i style="width:{-100 * less.mean:.1f}%">' in drawn
     assert f'style="left:{-100 * less.high:.1f}%' in drawn
-    assert 'width:0.0%"></i>' in lpips_rows.bar(0.2, 0.0)
+    assert 'width:0.0%"></i>' in lpips.bar(0.2, 0.0)
 
 
 def test_a_drop_takes_the_images_that_are_measured_both_ways():
     own, without = Answer(4, [0.5, 0.5, 0.9, 0.9]), Answer(4, [0.4, 0.3])
-    assert by_step.drop(own, without).mean == pytest.approx(0.15)
-    assert by_step.drop(own, Answer(4)) is None
+    assert lpips.drop(own, without).mean == pytest.approx(0.15)
+    assert lpips.drop(own, Answer(4)) is None
     left = left_out(load("mnist-first-set"))
-    assert len(by_step.drops(left, own, [without, *[Answer(4)] * (len(left) - 1)])) == 1
+    assert len(lpips.drops(left, own, [without, *[Answer(4)] * (len(left) - 1)])) == 1

@@ -6,7 +6,8 @@ import pytest
 
 from pages.ui.compose import controls, files
 from pages.ui.compose import draft as compose_draft
-from pages.ui.compose.step import card_label, new_step
+from pages.ui.compose.controls import card_label, new_step
+from pages.ui.kit import choices
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, dump, load, preset_names
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -46,17 +47,17 @@ def test_a_refused_edit_leaves_the_draft_as_it_was():
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_survives_the_address_and_both_file_forms(name):
     composition = load(name)
-    assert compose_draft.from_token(compose_draft.to_token(composition)) == composition
+    assert choices.from_token(choices.to_token(composition)) == composition
     for text in (dump(composition), files.as_json(composition)):
         read, note = files.read_file(text.encode())
         assert (read, note) == (composition, "")
         assert text in (dump(read), files.as_json(read))
 
 
-@pytest.mark.parametrize("token", ["", "!!!", "eJyrVk", compose_draft.to_token(Composition("a"))[:-9]])
+@pytest.mark.parametrize("token", ["", "!!!", "eJyrVk", choices.to_token(Composition("a"))[:-9]])
 def test_a_damaged_token_is_a_message(token):
     with pytest.raises(SpecError, match="Address"):
-        compose_draft.from_token(token)
+        choices.from_token(token)
 
 
 def test_a_foreign_file_is_read_and_the_loss_of_its_comments_is_said():

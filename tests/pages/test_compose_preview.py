@@ -12,14 +12,12 @@ import torch
 from PIL import Image
 
 from pages.ui.compose import grid, preview
-from pages.ui.compose import scene as compose_scene
 from pages.ui.compose.lpips import Answer, Desk, Question
-from pages.ui.compose.scene import Scene
-from pages.ui.kit.pictures import fitted, pictures, shown_limits
+from pages.ui.compose.preview import Scene, fitted, pictures
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
-from ssrl_core.datasets.pictures import to_rgb
+from ssrl_core.datasets.pictures import shown_limits, to_rgb
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
 from tests.kit import make_imageset
@@ -27,23 +25,23 @@ from tests.kit import make_imageset
 
 def test_one_of_each_class_is_one_of_each_class():
     imageset = make_imageset(30, classes=5)
-    ids = compose_scene.image_ids(imageset, "classes", seed=0)
+    ids = preview.image_ids(imageset, "classes", seed=0)
     assert sorted(imageset.label_ids[list(ids)]) == [0, 1, 2, 3, 4]
-    assert compose_scene.image_ids(imageset, "classes", seed=0) == ids
-    assert compose_scene.image_ids(imageset, "one", seed=0, one=99) == (29,)
-    assert len(set(compose_scene.image_ids(imageset, "8", seed=0))) == 8
+    assert preview.image_ids(imageset, "classes", seed=0) == ids
+    assert preview.image_ids(imageset, "one", seed=0, one=99) == (29,)
+    assert len(set(preview.image_ids(imageset, "8", seed=0))) == 8
 
 
 def test_one_of_each_class_without_labels_falls_back_to_a_few():
     imageset = make_imageset(30, classes=0)
-    assert len(compose_scene.image_ids(imageset, "classes", seed=0)) == 8
+    assert len(preview.image_ids(imageset, "classes", seed=0)) == 8
 
 
 def test_lpips_takes_its_images_from_every_class_in_turn():
     imageset = make_imageset(40, classes=4)
-    ids = compose_scene.sample_for_lpips(imageset, 12, seed=0)
+    ids = preview.sample_for_lpips(imageset, 12, seed=0)
     assert np.bincount(imageset.label_ids[list(ids)]).tolist() == [3, 3, 3, 3]
-    assert len(compose_scene.sample_for_lpips(imageset, 999, seed=0)) == 40
+    assert len(preview.sample_for_lpips(imageset, 999, seed=0)) == 40
 
 
 def test_the_grid_shows_the_views_that_training_sees():

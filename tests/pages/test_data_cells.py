@@ -8,7 +8,7 @@ import pytest
 import tifffile
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.data.cell_pictures import overlay_html
+from pages.ui.data.cells import overlay_html
 from ssrl_core import stores
 from ssrl_core.datasets import store
 from ssrl_core.datasets.made.simulation.camera import Camera

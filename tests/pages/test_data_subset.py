@@ -14,9 +14,9 @@ from tests.screen_kit import make_screen
 
 
 def _form() -> None:
-    from pages.ui.data import subset
+    from pages.ui.data import importing
 
-    subset.form("kit")
+    importing.part_form("kit")
 
 
 def opened(**keys) -> AppTest:
@@ -114,9 +114,7 @@ def test_confounded_classes_and_missing_controls_are_said():
         table.drop(columns=["split", "order"]),
         Metadata(label="compound"),
     )
-    test = AppTest.from_string(
-        "from pages.ui.data import subset as data_subset\ndata_subset.form('bare')", default_timeout=60
-    )
+    test = AppTest.from_string("from pages.ui.data import importing\nimporting.part_form('bare')", default_timeout=60)
     test.session_state["part-compounds"] = ["active"]
     test.run()
     assert "no untreated cells on the plates" in test.warning[0].value

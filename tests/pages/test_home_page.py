@@ -3,7 +3,7 @@
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.home import map
+from pages.ui.home import runs
 from tests.kit import ROOT, make_imageset, make_run
 
 
@@ -60,15 +60,15 @@ def test_opening_home_starts_nothing(monkeypatch):
 
 def test_a_thumbnail_leaves_out_points_that_are_nowhere():
     points = np.array([[0, 0], [1, 1], [np.nan, 0], [5, 5]], dtype=np.float32)
-    picture = map.thumbnail(points, np.array([0, 1, 0, -1]), ["#ff0000", "#00ff00"])
+    picture = runs.thumbnail(points, np.array([0, 1, 0, -1]), ["#ff0000", "#00ff00"])
     assert picture.shape == (200, 320, 3)
-    assert {tuple(p) for p in picture.reshape(-1, 3)} == {map.GROUND, (255, 0, 0), (0, 255, 0)}
-    assert (map.thumbnail(points[:0], np.zeros(0, int), ["#ff0000"]) == map.GROUND).all()
+    assert {tuple(p) for p in picture.reshape(-1, 3)} == {runs.GROUND, (255, 0, 0), (0, 255, 0)}
+    assert (runs.thumbnail(points[:0], np.zeros(0, int), ["#ff0000"]) == runs.GROUND).all()
 
 
 def test_samples_fill_the_same_space_as_a_map():
     imageset = make_imageset(10, c=3)
     rgb = imageset.pixels[:].transpose(0, 2, 3, 1)
-    picture = map.samples(rgb)
+    picture = runs.samples(rgb)
     assert picture.shape == (200, 320, 3)
     assert (picture[1:39, 1:39] > 20).any()

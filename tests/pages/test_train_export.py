@@ -4,7 +4,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.train import export
+from pages.ui.train import sheet as train_sheet
 from ssrl_core import exports, stores
 from ssrl_core.cli import main
 from ssrl_core.learning.backbones import build
@@ -88,7 +88,7 @@ def test_what_is_downloaded_loads_in_torchvision(tmp_path):
     import torchvision
 
     run = learnt("resnet18")
-    assert export.AT_ONCE == ("safetensors", "torchvision", "card")
+    assert train_sheet.AT_ONCE == ("safetensors", "torchvision", "card")
     file = tmp_path / "e.pth"
     file.write_bytes(exports.content(run.id, "torchvision"))
     network = torchvision.models.resnet18()

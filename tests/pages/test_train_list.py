@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pages.ui.runs import compared, listing
-from pages.ui.train import compare
+from pages.ui.runs import tables as run_tables
+from pages.ui.train import run_list
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.queue import registry, submitting, tables
 from tests.browsing import served, settled, tab
@@ -18,14 +18,14 @@ from tests.runs.test_finding import ROWS, row
 
 
 def test_the_table_has_a_row_a_run_and_no_empty_column():
-    table = listing.table(ROWS)
+    table = run_tables.table(ROWS)
     assert list(table["State"]) == ["Done", "Failed", "Lost", "Runs"]
     assert list(table["Seed"]) == [5, 6, 5, 15]
     assert list(table["Values"]) == ["", "", "", "lr 0.1"]
     assert table["Queued"][0] == pd.Timestamp("2026-01-01T00:00:00Z")
     assert not {"AMI", "Took"} & {*table}
-    assert len(listing.table([])) == 0
-    assert listing.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
+    assert len(run_tables.table([])) == 0
+    assert run_tables.counted(ROWS) == {"running": 1, "lost": 1, "done": 1, "failed": 1}
 
 
 def test_the_queue_leads_to_the_list_and_the_list_to_a_run(swept):  # noqa: F811
@@ -109,14 +109,14 @@ def test_what_cannot_be_compared_is_said():
     assert "no run “nothing”" in text
     assert "Two runs or more are compared" in text
     (run / "results.json").write_text("{", encoding="utf-8")
-    found = compared.compared([run.name, run.name], compare.MOST)
-    assert (found.ids, found.letters, compared.scores(found)) == ([run.name], "A", {})
+    found = run_tables.compared([run.name, run.name], run_list.MOST)
+    assert (found.ids, found.letters, run_tables.scores(found)) == ([run.name], "A", {})
 
 
 def test_names_are_text_in_the_comparison():
     rows = [row(id="a", name="<b>bold</b>"), row(id="b")]
-    assert "<b>bold" not in compare.who_html(compared.Compared(rows, []))
-    assert "<i>" not in compare.table_html({"<i>": ["<i>", "x"]}, "AB")
+    assert "<b>bold" not in run_list.who_html(run_tables.Compared(rows, []))
+    assert "<i>" not in run_list.table_html({"<i>": ["<i>", "x"]}, "AB")
 
 
 def test_differences_of_specs_are_those_between_any_two():

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.train import draft as drafts
-from pages.ui.train import presets, queue, sheet, start, views
+from pages.ui.train import queue, sheet, start
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
@@ -55,9 +55,9 @@ def kit_page(**query: str) -> AppTest:
 # the draft
 
 
-@pytest.mark.parametrize("name", presets.STARTS)
+@pytest.mark.parametrize("name", drafts.STARTS)
 def test_every_start_is_a_valid_run_with_every_method(name):
-    draft = drafts.fresh(presets.STARTS[name].spec)
+    draft = drafts.fresh(drafts.STARTS[name].spec)
     drafts.spec_of(draft)
     for method in ("simclr", "byol", "moco_v2_plus"):
         drafts.spec_of(drafts.put(draft, "method.name", method))
@@ -71,13 +71,13 @@ def test_another_method_brings_its_own_optimizer_unless_one_was_chosen():
 
 
 def test_the_queue_follows_the_batch():
-    draft = drafts.fresh(presets.STARTS["quick"].spec)
+    draft = drafts.fresh(drafts.STARTS["quick"].spec)
     assert drafts.put(draft, "batch_size", 96)["method"]["queue_size"] % 96 == 0
     drafts.spec_of(drafts.put(draft, "batch_size", 96))
 
 
 def test_a_draft_is_never_changed_in_place():
-    draft = drafts.fresh(presets.STARTS["quick"].spec)
+    draft = drafts.fresh(drafts.STARTS["quick"].spec)
     before = drafts.spec_of(draft)
     drafts.put(draft, "optimizer.lr", 1.0)
     drafts.add_term(draft, "identity")
@@ -108,7 +108,7 @@ def test_an_inline_composition_survives_the_form():
 
 
 def test_the_spec_as_a_file_reads_back_to_the_same_draft():
-    draft = drafts.fresh(presets.STARTS["paper-cells"].spec)
+    draft = drafts.fresh(drafts.STARTS["paper-cells"].spec)
     from ssrl_core.specs.yaml_files import parse_yaml
 
     assert drafts.fresh(parse_yaml(start.spec_text(draft), "x")) == draft
@@ -220,7 +220,7 @@ def test_terms_are_seen_side_by_side_with_the_steps_that_fight():
 def test_dim_16_bit_images_are_seen_as_bright_under_the_terms_as_on_the_other_pages():
     images = make_imageset(c=1, dtype="uint16")
     dim = create("dim", np.asarray(images.pixels) // 40, images.table.drop(columns=["image_id", "label_id"]))
-    picture = Image.open(io.BytesIO(views._picture.__wrapped__(dim, load("identity"), 0, 5, 4)))
+    picture = Image.open(io.BytesIO(start._picture.__wrapped__(dim, load("identity"), 0, 5, 4)))
     assert np.asarray(picture).max() > 200
 
 

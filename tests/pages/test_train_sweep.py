@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 
 from pages.ui.runs import sweeps as sweep_scene
-from pages.ui.runs import vary_values
 from pages.ui.train import draft as drafts
 from pages.ui.train import sweep
 from ssrl_core.errors import SpecError
@@ -40,19 +39,19 @@ def swept():
     ],
 )
 def test_values_are_read_as_people_write_them(text, values):
-    assert vary_values.read_values(text) == values
+    assert sweep.read_values(text) == values
 
 
 @pytest.mark.parametrize("text", ["", "  ", "[1, 2", "a: b: c"])
 def test_bad_values_are_refused(text):
     with pytest.raises(SpecError, match=r"values|YAML"):
-        vary_values.read_values(text)
+        sweep.read_values(text)
 
 
 def test_every_field_that_is_offered_can_vary():
     make_imageset()
     draft = drafts.fresh({"dataset": "kit", "method": "moco_v2_plus", "terms": "cells-first-set"})
-    paths = vary_values.vary_paths(draft)
+    paths = sweep.vary_paths(draft)
     names = {"terms.0.composition": ["identity"], "method": ["byol", "simclr"], "backbone.name": ["resnet18"]}
     plain = {**drafts.spec_of(draft).to_mapping(), "vary": names}
     assert [run.spec.method.name for run in SweepSpec.from_mapping(plain).runs()] == ["byol", "simclr"]

@@ -1,23 +1,20 @@
-"""The composition being edited: frozen, with its history, as functions from draft to draft (no Streamlit here).
+"""The composition being edited: frozen, with its history, as functions from draft to draft, and where it is kept.
 
 A draft gives every step a number that stays with it when it moves, so that a card keeps its place on the page.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import itertools
-import json
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step
 
 HISTORY = 200
-_LARGEST_TOKEN = 256 * 1024
 _numbers = itertools.count(1)
 
 Uids = tuple[tuple[int, ...], ...]
@@ -50,6 +47,9 @@ class Draft:
         """The step with this number."""
         group, position = self.place(uid)
         return self.composition.views[group].steps[position]
+
+
+DRAFT: Slot[Draft] = Slot("compose-draft", dropped=(KeyError,))
 
 
 def fresh(composition: Composition, origin: str) -> Draft:
@@ -130,7 +130,7 @@ def change(draft: Draft, uid: int, edit: Callable[[Step], Step]) -> Draft:
     return _with(draft, group, (*steps[:at], new, *steps[at + 1 :]), draft.uids[group])
 
 
-def change_group(draft: Draft, group: int, **changes: object) -> Draft:
+def change_group(draft: Draft, group: int, **changes: Any) -> Draft:
     """A view group with another name, count, size or role.
 
     Raises:
@@ -142,7 +142,7 @@ def change_group(draft: Draft, group: int, **changes: object) -> Draft:
     return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
 
 
-def add_group(draft: Draft, like: int, **changes: object) -> Draft:
+def add_group(draft: Draft, like: int, **changes: Any) -> Draft:
     """Another kind of views after the others, with the steps of one that is there.
 
     Args:
@@ -190,7 +190,7 @@ def set_value(step: Step, name: str, value: object) -> Step:
     return replace(step, settings={**step.settings, name: value})
 
 
-def set_branch(step: Step, number: int, **changes: object) -> Step:
+def set_branch(step: Step, number: int, **changes: Any) -> Step:
     """A choice step with another weight or other steps in one branch."""
     branches = list(step.branches)
     branches[number] = replace(branches[number], **changes)
@@ -201,36 +201,6 @@ def set_inner(step: Step, number: int, place: int, edit: Callable[[Step], tuple[
     """A choice step with one step of a branch replaced by those that `edit` gives for it, none to take it out."""
     steps = step.branches[number].steps
     return set_branch(step, number, steps=(*steps[:place], *edit(steps[place]), *steps[place + 1 :]))
-
-
-def to_token(composition: Composition) -> str:
-    """A composition small enough for an address; `from_token` gives it back."""
-    text = json.dumps(composition.to_mapping(), separators=(",", ":"), ensure_ascii=False)
-    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-
-
-def from_token(token: str) -> Composition:
-    """The composition in an address.
-
-    Raises:
-        SpecError: if the address was cut or is not ours.
-    """
-    try:
-        packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        machine = zlib.decompressobj()
-        text = machine.decompress(packed, _LARGEST_TOKEN)
-        if machine.unconsumed_tail or not machine.eof:
-            raise ValueError("cut short or too large")
-        data = json.loads(text)
-    except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
-    return Composition.from_mapping(data, "Address")
 
 
 def _number(composition: Composition) -> Uids:

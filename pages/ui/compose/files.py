@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import state
-from pages.ui.kit import frame
+from pages.ui.compose.draft import DRAFT, Draft
+from pages.ui.kit import frame, session
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
@@ -50,15 +50,15 @@ def save_popover() -> None:
     """The page's primary action: keep the draft under a name."""
     with st.popover("Save", type="primary", icon=":material/save:"):
         st.text_input("Name", key=NAME_KEY, help="Lower-case letters, digits, - and _.", persist_state="session")
-        draft = state.current()
+        draft = DRAFT.get()
         taken = draft is not None and st.session_state.get(NAME_KEY) in saved_names()
         st.button("Replace it" if taken else "Save", key="vl-save", type="primary", on_click=_save)
-        _said("save")
+        DRAFT.tell("save")
 
 
 def presets_popover() -> None:
     """Saved compositions and presets by group, each with its sentence and what its source leaves open."""
-    menu = st.popover("Load", icon=":material/library_books:", key=state.menu_key("vl-presets"), on_change="rerun")
+    menu = st.popover("Load", icon=":material/library_books:", key=session.menu_key("vl-presets"), on_change="rerun")
     if not menu.open:
         return
     groups: dict[str, list[str]] = {"Saved": saved_names()}
@@ -88,14 +88,14 @@ def _load(name: str) -> None:
     try:
         composition = load(name)
     except SSRLError as error:
-        _say("upload", error)
+        DRAFT.say("upload", error)
         return
-    state.edit(drafts.load_into, composition, name)
+    DRAFT.edit("upload", drafts.load_into, composition, name)
     st.session_state[NAME_KEY] = suggest_name(name)
-    state.close_menu("vl-presets")
+    session.close_menu("vl-presets")
 
 
-def file_popover(draft: drafts.Draft) -> None:
+def file_popover(draft: Draft) -> None:
     """Download and upload."""
     menu = st.popover("File", icon=":material/swap_vert:", key="vl-file", on_change="rerun")
     if not menu.open:
@@ -114,7 +114,7 @@ def file_popover(draft: drafts.Draft) -> None:
             max_upload_size=_LARGEST_MB,
             on_change=_open_upload,
         )
-        _said("upload")
+        DRAFT.tell("upload")
 
 
 def _other(composition: Composition, target: str) -> None:
@@ -141,44 +141,29 @@ def _download(label: str, text: str, file: str, mime: str) -> None:
 
 
 def _save() -> None:
-    draft = state.current()
+    draft = DRAFT.get()
     if draft is None:
         return
     try:
         path = save(draft.composition.renamed(str(st.session_state.get(NAME_KEY) or "").strip()))
     except (SSRLError, OSError) as error:
-        _say("save", error)
+        DRAFT.say("save", error)
         return
-    state.put(drafts.renamed(draft, path.stem))
+    DRAFT.put(drafts.renamed(draft, path.stem))
     st.session_state["choose-composition"] = path.stem
-    _say("save", f"Saved as {path.stem}.")
+    DRAFT.say("save", f"Saved as {path.stem}.")
 
 
 def _open_upload() -> None:
     file: Any = st.session_state.get("compose-upload")
-    draft = state.current()
+    draft = DRAFT.get()
     if file is None or draft is None:
         return
     try:
         composition, note = read_file(file.getvalue(), stores.as_slug(file.name.rsplit(".", 1)[0]))
     except SSRLError as error:
-        _say("upload", error)
+        DRAFT.say("upload", error)
         return
-    state.put(drafts.load_into(draft, composition, draft.origin))
+    DRAFT.put(drafts.load_into(draft, composition, draft.origin))
     st.session_state[NAME_KEY] = suggest_name(composition.name)
-    _say("upload", f"Opened {file.name}. {note}".strip())
-
-
-def _say(place: str, words: str | Exception) -> None:
-    st.session_state[f"compose-said-{place}"] = words
-
-
-def _said(place: str) -> None:
-    """What came of the last action here, once more in each run until the next one."""
-    words = st.session_state.get(f"compose-said-{place}")
-    if isinstance(words, SSRLError):
-        frame.show_error(words)
-    elif isinstance(words, OSError):
-        st.error(f"It could not be written: {words.strerror or words}.", icon=":material/error:")
-    elif words:
-        st.success(words, icon=":material/check:")
+    DRAFT.say("upload", f"Opened {file.name}. {note}".strip())

@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.compose import by_step, scene
-from pages.ui.compose import lpips_rows as rows
+from pages.ui.compose import lpips, preview
 from pages.ui.compose.lpips import Answer, Question, desk
-from pages.ui.kit import choices, frame
-from ssrl_core.compositions import lpips
+from pages.ui.kit import choices, frame, session
+from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load, preset_names, saved_names
 
 COUNTS = (16, 64, 256)
-SIZES = (32, 64, 128, 224)
+SIDES_PX, USUAL_SIDE_PX = (32, 64, 128, 224), 64
 DEFAULT_BESIDE = ["identity"]
 _POLL_S = 0.5
 _BESIDE_KEY, _SPLIT_KEY, _COUNT_KEY = "compose-beside", "compose-split", "compose-lpips-n"
@@ -30,7 +29,7 @@ _ABOUT = (
 )
 _ABOUT_SIZE = "The networks were made for larger pictures; what is larger than this is compared as it is."
 
-CSS = rows.CSS
+CSS = lpips.CSS
 
 
 def meaning(shown: Composition, imageset: Any, *, seed: int) -> None:
@@ -46,16 +45,16 @@ def meaning(shown: Composition, imageset: Any, *, seed: int) -> None:
         return
     own = _question(shown, imageset, nets, seed)
     asked = {"this draft": own} | {name: replace(own, composition=one) for name, one in _beside().items()}
-    numbers, fold = st.container(), by_step.fold()
-    left = lpips.left_out(shown) if fold.open else []
+    numbers, fold = st.container(), lpips.fold()
+    left = left_out(shown) if fold.open else []
     questions = [*asked.values(), *(replace(own, composition=one.composition) for one in left)]
-    ask = partial(desk().ask, _session(), questions, imageset)
+    ask = partial(desk().ask, session.visitor(), questions, imageset)
     answers = ask()
     with numbers:
         _live(_numbers, answers[: len(asked)], ask, list(asked), own, imageset)
     if fold.open:
         with fold:
-            _live(by_step.rows, [answers[0], *answers[len(asked) :]], ask, left)
+            _live(lpips.rows, [answers[0], *answers[len(asked) :]], ask, left)
     _choices(nets)
     _charts(dict(zip(asked, answers, strict=False)), _labels(own, imageset), left, answers[len(asked) :])
 
@@ -68,8 +67,8 @@ def _live(draw: Callable[..., None], answers: Sequence[Answer], *args: Any) -> N
 
 def _question(shown: Composition, imageset: Any, nets: Sequence[str], seed: int) -> Question:
     """What is asked of the draft, with the choices of the column."""
-    ids = scene.sample_for_lpips(imageset, int(st.session_state.get(_COUNT_KEY) or COUNTS[1]), seed=0)
-    net, size = st.session_state.get(_NET_KEY), int(st.session_state.get(_SIZE_KEY) or SIZES[1])
+    ids = preview.sample_for_lpips(imageset, int(st.session_state.get(_COUNT_KEY) or COUNTS[1]), seed=0)
+    net, size = st.session_state.get(_NET_KEY), int(st.session_state.get(_SIZE_KEY) or USUAL_SIDE_PX)
     net = str(net) if net in nets else nets[0]
     return Question(shown, imageset.name, imageset.fingerprint, ids, seed, net, size)
 
@@ -89,9 +88,9 @@ def _networks() -> list[str]:
     """Networks whose weights are here; where none is, the page says what to lay where."""
     from ssrl_core.compositions import perceptual
 
-    found = [net for net in lpips.NETWORKS if perceptual.missing(net) is None]
+    found = [net for net in NETWORKS if perceptual.missing(net) is None]
     if not found:
-        st.info(perceptual.missing(next(iter(lpips.NETWORKS))), icon=":material/download:")
+        st.info(perceptual.missing(), icon=":material/download:")
         frame.quiet("All else on this page works without it.")
     return found
 
@@ -119,8 +118,15 @@ def _choices(nets: Sequence[str]) -> None:
     if nets:
         with st.expander("How it is measured"):
             _pick("Images", COUNTS, COUNTS[1], _COUNT_KEY, str)
-            _pick("Smaller views are enlarged to", SIZES, SIZES[1], _SIZE_KEY, lambda side: f"{side} px", _ABOUT_SIZE)
-            _pick("Network", nets, nets[0], _NET_KEY, lambda net: lpips.NETWORKS[net].title)
+            _pick(
+                "Smaller views are enlarged to",
+                SIDES_PX,
+                USUAL_SIDE_PX,
+                _SIZE_KEY,
+                lambda side: f"{side} px",
+                _ABOUT_SIZE,
+            )
+            _pick("Network", nets, nets[0], _NET_KEY, lambda net: NETWORKS[net].title)
 
 
 def _pick(
@@ -157,8 +163,8 @@ def _numbers(
         st.warning(own.error, icon=":material/info:")
     else:
         side = question.composition.views[0].size or imageset.shape[-1]
-        st.html(rows.number(own, question, side) + rows.histogram(own, answers[1:]))
-    said = [rows.row(name, one, own=at == 0) for at, (name, one) in enumerate(zip(names, answers, strict=True))]
+        st.html(lpips.number(own, question, side) + lpips.histogram(own, answers[1:]))
+    said = [lpips.row(name, one, own=at == 0) for at, (name, one) in enumerate(zip(names, answers, strict=True))]
     st.html(f'<div class="vl-rows">{"".join(said)}</div>')
     labels = _labels(question, imageset)
     if labels and not own.error:
@@ -178,12 +184,12 @@ def _by_class(answer: Answer, labels: Sequence[str]) -> str:
     """A row for each class; the most changed comes first once all are measured, so that nothing moves before."""
     found, names = np.asarray(answer.values), np.asarray(labels[: len(answer.values)])
     parts = []
-    for name in sorted(set(labels), key=rows.natural):
+    for name in sorted(set(labels), key=lpips.natural):
         own = found[names == name].tolist()
         parts.append((name, Answer(len(own) if answer.done else len(own) + 1, own)))
     if answer.done:
         parts.sort(key=lambda part: -part[1].mean)
-    return "".join(rows.row(name, part) for name, part in parts)
+    return "".join(lpips.row(name, part) for name, part in parts)
 
 
 def _charts(answers: Mapping[str, Answer], labels: list[str], left: Sequence[Any], without: Sequence[Answer]) -> None:
@@ -202,12 +208,5 @@ def _charts(answers: Mapping[str, Answer], labels: list[str], left: Sequence[Any
         own = next(iter(answers.values()))
         if labels and own.values:
             st.plotly_chart(lpips_by_class(own.values, labels, title="By class"), key="compose-classes")
-        if drops := by_step.drops(left, own, without):
+        if drops := lpips.drops(left, own, without):
             st.plotly_chart(lpips_by_step(drops), key="compose-steps")
-
-
-def _session() -> str:
-    """Who asks: one name for each browser session."""
-    return st.session_state.setdefault(
-        "compose-session", f"{id(st.session_state)}-{np.random.default_rng().integers(1 << 60)}"
-    )

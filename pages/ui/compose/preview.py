@@ -11,16 +11,110 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import streamlit as st
 
 from pages.ui.compose import grid as compose_grid
 from pages.ui.compose.lpips import desk
-from pages.ui.compose.scene import Scene
-from pages.ui.kit import cache
-from pages.ui.kit.pictures import fitted, pictures, shown_limits
+from pages.ui.kit import cache, choices
+from ssrl_core.datasets.pictures import BACKGROUND, shown_limits, to_rgb
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, Step
 from ssrl_core.specs.transforms import TRANSFORMS
 
+IMAGES = {
+    "one": "one image",
+    "4": "4 at random",
+    "8": "8 at random",
+    "16": "16 at random",
+    "classes": "one of each class",
+}
+VIEWS = ("2", "4", "8", "12")
+MOST_CLASSES = 24
+_LARGEST = 2**32 - 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the grid shows.
+
+    Attributes:
+        imageset: the chosen set.
+        image_ids: its images in the grid.
+        views: columns beside the source, for a composition of one view group.
+        seed: of the draws.
+    """
+
+    imageset: Any
+    image_ids: tuple[int, ...]
+    views: int
+    seed: int
+
+
+def choose_images() -> str:
+    """Which images the grid shows: a key of IMAGES, in the address."""
+    return choices.from_address("Images", list(IMAGES), key="images", default="8", shown=IMAGES.__getitem__)
+
+
+def choose_views() -> int:
+    """How many views of each image, in the address."""
+    return int(choices.from_address("Views", VIEWS, key="views", default="4"))
+
+
+def image_ids(imageset: Any, which: str, *, seed: int, one: int = 0) -> tuple[int, ...]:
+    """Images for the grid.
+
+    Args:
+        which: a key of IMAGES.
+        seed: the same seed gives the same images.
+        one: the image that `one` shows.
+    """
+    if which == "one":
+        return (min(max(one, 0), imageset.count - 1),)
+    random = np.random.default_rng(seed)
+    if which == "classes" and imageset.classes:
+        return _one_of_each(np.asarray(imageset.label_ids), len(imageset.classes), random)
+    count = min(int(which) if which.isdigit() else 8, imageset.count)
+    return tuple(int(i) for i in random.choice(imageset.count, count, replace=False))
+
+
+def sample_for_lpips(imageset: Any, count: int, *, seed: int) -> tuple[int, ...]:
+    """Images that LPIPS is measured on, drawn so that every class has its turn (as far as there are labels)."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(imageset.count)
+    labels = np.asarray(imageset.label_ids)[order]
+    turn = np.zeros(len(order), dtype=np.int64)
+    for label in np.unique(labels):
+        members = labels == label
+        turn[members] = np.arange(members.sum())
+    first = order[np.argsort(turn, kind="stable")][: min(count, imageset.count)]
+    return tuple(int(i) for i in first)
+
+
+def roll() -> None:
+    """Other draws, the same images."""
+    st.session_state["compose-seed"] = int(np.random.default_rng().integers(0, _LARGEST, dtype=np.uint64)) % 100_000
+
+
+def other_images() -> None:
+    """Other images, the same draws."""
+    st.session_state["compose-image-seed"] = st.session_state.get("compose-image-seed", 0) + 1
+
+
+def seed() -> int:
+    """Seed of the draws in this session."""
+    return int(st.session_state.setdefault("compose-seed", 5))
+
+
+def _one_of_each(labels: Array, classes: int, random: np.random.Generator) -> tuple[int, ...]:
+    picked = []
+    for label in range(min(classes, MOST_CLASSES)):
+        members = np.flatnonzero(labels == label)
+        if len(members):
+            picked.append(int(random.choice(members)))
+    return tuple(picked) or (0,)
+
+
+_RGB = ("#ff0000", "#00ff00", "#0000ff")
 LARGEST_CELL = 256
 MOST_COLUMNS = 16
 STRIP_COLUMNS = 5
@@ -108,7 +202,9 @@ def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tu
     columns = min(len(block.heads) for block in blocks)
     side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
     sources = fitted(originals, side)
-    tiles, said, marks = [], [], {}
+    tiles: list[Array] = []
+    said: list[list[str]] = []
+    marks: dict[int, str] = {}
     for row, image_id in enumerate(ids):
         for (mark, _), block in zip(compositions, blocks, strict=True):
             tiles += [sources[row], *fitted(block.views[row, :columns], side)]
@@ -179,8 +275,6 @@ def _strip(
 @cache.kept
 def _sources(imageset: Any, ids: tuple[int, ...]) -> tuple[Array, Array]:
     """What is shown black and full, (C, 2) in 0..1, and the images as they are, (B, H, W, 3) uint8."""
-    from ssrl_core.datasets.pictures import to_rgb
-
     pixels = np.asarray(imageset.pixels[list(ids)])
     limits = shown_limits(pixels, imageset.channels, imageset.max_value)
     whole = limits * imageset.max_value
@@ -215,3 +309,59 @@ def _checked(composition: Composition, channels: int) -> SSRLError | None:
     except SSRLError as error:
         return error
     return None
+
+
+def pictures(views: Any, channels: Any, limits: Array) -> Array:
+    """Pictures of views.
+
+    Args:
+        views: (n, C, H, W) float32 tensor in 0..1.
+        channels: C channels with their colours.
+        limits: (C, 2) in 0..1.
+
+    Returns:
+        (n, H, W, 3) uint8.
+    """
+    import torch
+
+    if not np.array_equal(limits, np.tile([0.0, 1.0], (len(limits), 1))):
+        low = torch.from_numpy(limits[:, :1, None].astype(np.float32))
+        span = torch.from_numpy(np.maximum(limits[:, 1:, None] - limits[:, :1, None], 1e-9).astype(np.float32))
+        views = ((views - low) / span).clamp_(0, 1)
+    colours = [channel.colour.lower() for channel in channels]
+    if len(colours) > 1 and tuple(colours) != _RGB:
+        table = [[int(colour[at : at + 2], 16) / 255 for colour in colours] for at in (1, 3, 5)]
+        mix = torch.tensor(table, dtype=torch.float32)
+        views = torch.matmul(mix, views.flatten(2)).clamp_(0, 1).view(-1, 3, *views.shape[-2:])
+    bytes_ = views.mul(255).round_().to(torch.uint8)
+    if len(colours) == 1:
+        bytes_ = bytes_.expand(-1, 3, -1, -1)
+    rgb: Array = bytes_.permute(0, 2, 3, 1).contiguous().numpy()
+    return rgb
+
+
+def fitted(rgb: Array, side: tuple[int, int]) -> Array:
+    """(B, H, W, 3) at the size of a cell: as it is, enlarged pixel by pixel, or made smaller by averaging.
+
+    A picture that is not square gets dark bars rather than another shape.
+    """
+    rgb = _squared(rgb) if side[0] == side[1] else rgb
+    if rgb.shape[1:3] == tuple(side):
+        return rgb
+    from PIL import Image
+
+    height, width = side
+    how = Image.Resampling.BOX if rgb.shape[1] > height else Image.Resampling.NEAREST
+    return np.stack([np.asarray(Image.fromarray(image).resize((width, height), how)) for image in rgb])
+
+
+def _squared(rgb: Array) -> Array:
+    count, height, width = rgb.shape[:3]
+    if height == width:
+        return rgb
+    side = max(height, width)
+    square = np.empty((count, side, side, 3), np.uint8)
+    square[:] = BACKGROUND
+    top, left = (side - height) // 2, (side - width) // 2
+    square[:, top : top + height, left : left + width] = rgb
+    return square

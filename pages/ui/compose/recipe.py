@@ -10,16 +10,124 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import files, groups, state
-from pages.ui.compose.draft import Draft
-from pages.ui.compose.step import card_label, edit_step, new_step
-from pages.ui.kit import frame
+from pages.ui.compose import files
+from pages.ui.compose.controls import card_label, edit_step, new_step
+from pages.ui.compose.draft import DRAFT, Draft
+from pages.ui.kit import frame, session
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Step
+from ssrl_core.specs.composition import Step, ViewGroup
 from ssrl_core.specs.transforms import TRANSFORMS, Transform
 from ssrl_core.specs.yaml_files import parse_yaml
 
+ROLES = {"global": "all networks", "local": "the student only"}
+LOCAL_COUNT, LOCAL_SCALE = 6, (0.05, 0.25)
+_ABOUT_ROLE = (
+    "SwAV and DINO make many small views beside two large ones; the network that teaches sees the large ones only."
+)
+
+
+def views_popover(draft: Draft, group: int, side: int) -> None:
+    """Name, number, size and role of one kind of views; another kind beside it.
+
+    Args:
+        side: of the images in px.
+    """
+    menu = st.popover("Views", icon=":material/burst_mode:", key=f"vl-views-of-{group}", on_change="rerun")
+    if not menu.open:
+        return
+    view = draft.composition.views[group]
+    with menu:
+        if len(draft.composition.views) > 1:
+            _field(st.text_input, "Name", group, "name", view.name, str.strip)
+        _field(st.number_input, "Views of each image in training", group, "count", view.count, int, 1, 64)
+        _field(
+            st.number_input, "Side in px", group, "size", view.size or 0, _side, 0, 4096,
+            help="0 leaves the views as large as the images.",
+        )  # fmt: skip
+        if len(draft.composition.views) > 1:
+            _role(view, group)
+        DRAFT.tell(("group", group))
+        _more(draft, group, side)
+
+
+def _field(
+    widget: Callable[..., Any], label: str, group: int, name: str, value: Any, read: Callable[[Any], Any], *bounds: Any,
+    **more: Any,
+) -> None:  # fmt: skip
+    """One value of the group; what is refused is said in the popover."""
+    key = f"vl-{name}-{group}"
+    session.show(key, value)
+
+    def take() -> None:
+        changes = {name: read(st.session_state[key])}
+        DRAFT.edit(("group", group), drafts.change_group, group, **changes)
+
+    widget(label, *bounds, key=key, on_change=take, **more)
+
+
+def _side(value: int) -> int | None:
+    return int(value) or None
+
+
+def _role(view: ViewGroup, group: int) -> None:
+    _field(
+        st.segmented_control, "Seen by", group, "role", view.role, str, list(ROLES),
+        format_func=ROLES.__getitem__, required=True, help=_ABOUT_ROLE,
+    )  # fmt: skip
+
+
+def _more(draft: Draft, group: int, side: int) -> None:
+    """Other kinds of views."""
+    view = draft.composition.views[group]
+    st.button(
+        "A pipeline for each view",
+        icon=":material/call_split:",
+        key=f"vl-split-{group}",
+        disabled=view.count < 2,
+        help="Parts these views in two kinds with the same steps, which can then be changed apart, as BYOL does.",
+        on_click=_change,
+        args=(drafts.split_group, group),
+    )
+    st.button(
+        "Small local views beside these",
+        icon=":material/grid_view:",
+        key=f"vl-local-{group}",
+        help=f"{LOCAL_COUNT} views of half the side from small crops, as SwAV and DINO take them.",
+        on_click=_change,
+        args=(_with_local, group, side),
+    )
+    if len(draft.composition.views) > 1:
+        st.button(
+            f"Remove {view.name}",
+            icon=":material/delete:",
+            key=f"vl-drop-{group}",
+            on_click=_change,
+            args=(drafts.remove_group, group),
+        )
+
+
+def _change(change: Callable[..., Draft], group: int, *args: Any) -> None:
+    DRAFT.edit(("group", group), change, group, *args)
+
+
+def _with_local(draft: Draft, group: int, side: int) -> Draft:
+    """Local views that begin with the steps of a group, and with small crops."""
+    view = draft.composition.views[group]
+    steps = tuple(_small_crop(step) for step in view.steps)
+    if not any(step.transform == "resized_crop" for step in steps):
+        steps = (Step("resized_crop", settings={"scale": LOCAL_SCALE}), *steps)
+    size = max(1, (view.size or side) // 2)
+    return drafts.add_group(draft, group, name="local", count=LOCAL_COUNT, size=size, role="local", steps=steps)
+
+
+def _small_crop(step: Step) -> Step:
+    if step.transform != "resized_crop":
+        return step
+    return replace(step, settings={**step.settings, "scale": LOCAL_SCALE})
+
+
 _KINDS = {"geometry": "Geometry", "colour": "Colour", "pixel": "Blur and cover"}
+_OPEN = "compose-open"  # numbers of the steps whose cards are open
 _CHOICE_SENTENCE = "Takes one of several alternatives, each as often as its weight says."
 
 CSS = """
@@ -54,7 +162,7 @@ def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side:
         _card(draft.step(uid), uid, first=position == 0, last=position == len(numbers) - 1, refusal=refusals.get(uid))
     with st.container(horizontal=True, gap="xsmall"):
         _add_menu(group)
-        groups.views_popover(draft, group, side)
+        views_popover(draft, group, side)
 
 
 def tools(draft: Draft) -> None:
@@ -67,11 +175,13 @@ def tools(draft: Draft) -> None:
             ("Redo", "redo", drafts.redo, draft.future),
         ):
             symbol, key = f":material/{icon}:", f"vl-{icon}"
-            st.button("", key=key, icon=symbol, help=verb, disabled=not any_there, on_click=state.edit, args=(change,))
+            st.button(
+                "", key=key, icon=symbol, help=verb, disabled=not any_there, on_click=DRAFT.edit, args=("draft", change)
+            )
 
 
 def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError | None) -> None:
-    opened = state.is_open(uid)
+    opened = is_open(uid)
     off = "" if step.enabled else "off-"
     with st.container(border=True, key=f"vl-card-{off}{uid}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
@@ -81,28 +191,43 @@ def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError |
                 type="tertiary",
                 width="stretch",
                 help=step.sentence(),
-                on_click=state.toggle_open,
+                on_click=toggle_open,
                 args=(uid,),
             )
             key = f"vl-on-{uid}"
-            state.sync(key, step.enabled)
+            session.show(key, step.enabled)
             st.toggle("On", key=key, label_visibility="collapsed", on_change=_switch, args=(uid, key))
-        for error in (refusal, state.error_at(uid)):
-            if error is not None:
-                frame.show_error(error)
+        if refusal is not None:
+            frame.show_error(refusal)
+        DRAFT.tell(uid)
         if opened:
             _opened(step, uid, first=first, last=last)
 
 
+def is_open(uid: int) -> bool:
+    """Whether a card shows its controls."""
+    return uid in st.session_state.get(_OPEN, frozenset())
+
+
+def toggle_open(uid: int) -> None:
+    """Open a card, or close it."""
+    st.session_state[_OPEN] = st.session_state.get(_OPEN, frozenset()) ^ {uid}
+
+
+def open_only(uid: int) -> None:
+    """Open this card and close the others."""
+    st.session_state[_OPEN] = frozenset({uid})
+
+
 def _switch(uid: int, key: str) -> None:
     on = st.session_state[key]
-    state.edit(drafts.change, uid, lambda step: replace(step, enabled=on), at=uid)
+    DRAFT.edit(uid, drafts.change, uid, lambda step: replace(step, enabled=on))
 
 
 def _opened(step: Step, uid: int, *, first: bool, last: bool) -> None:
     row = TRANSFORMS.get(step.transform)
     frame.quiet(row.sentence if row else _CHOICE_SENTENCE)
-    edit_step(step, f"vl-set-{uid}", lambda edit: state.edit(drafts.change, uid, edit, at=uid))
+    edit_step(step, f"vl-set-{uid}", lambda edit: DRAFT.edit(uid, drafts.change, uid, edit))
     _as_text(step, uid)
     with st.container(horizontal=True, gap="xsmall"):
         _act("arrow_upward", "Earlier", uid, "up", drafts.move, uid, -1, disabled=first)
@@ -116,26 +241,28 @@ def _act(
 ) -> None:
     key = f"vl-{verb}-{uid}"
     symbol = f":material/{icon}:"
-    st.button("", key=key, icon=symbol, help=words, disabled=disabled, on_click=state.edit, args=(change, *args))
+    st.button(
+        "", key=key, icon=symbol, help=words, disabled=disabled, on_click=DRAFT.edit, args=("draft", change, *args)
+    )
 
 
 def _as_text(step: Step, uid: int) -> None:
     """The step as a line of its file: every allowed value can be written here exactly."""
     with st.expander("As text", key=f"vl-text-expander-{uid}"):
         key = f"vl-text-{uid}"
-        if state.error_at(uid) is None:  # a line that was refused stays, to be mended
-            state.sync(key, json.dumps(step.to_mapping(), ensure_ascii=False))
+        if DRAFT.said(uid) is None:  # a line that was refused stays, to be mended
+            session.show(key, json.dumps(step.to_mapping(), ensure_ascii=False))
         st.text_area("The step as in a file", key=key, height="content", on_change=_take_text, args=(uid, key))
 
 
 def _take_text(uid: int, key: str) -> None:
     text = st.session_state[key]
-    state.edit(drafts.change, uid, lambda _: Step.from_mapping(parse_yaml(text, "Step"), "Step"), at=uid)
+    DRAFT.edit(uid, drafts.change, uid, lambda _: Step.from_mapping(parse_yaml(text, "Step"), "Step"))
 
 
 def _add_menu(group: int) -> None:
     """Every transform with its sentence, by kind."""
-    menu = st.popover("Add a step", icon=":material/add:", key=state.menu_key("vl-add"), on_change="rerun")
+    menu = st.popover("Add a step", icon=":material/add:", key=session.menu_key("vl-add"), on_change="rerun")
     if not menu.open:
         return
     with menu, st.container(key="vl-menu"):
@@ -157,8 +284,8 @@ def _add_entry(name: str, row: Transform | None, sentence: str, group: int) -> N
 
 
 def _add(name: str, group: int) -> None:
-    state.edit(drafts.add, new_step(name), group)
-    draft = state.current()
+    DRAFT.edit("draft", drafts.add, new_step(name), group)
+    draft = DRAFT.get()
     if draft is not None:
-        state.open_only(draft.uids[group][-1])
-    state.close_menu("vl-add")
+        open_only(draft.uids[group][-1])
+    session.close_menu("vl-add")

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns
+import html
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 
+from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.progress import told_on
+from pages.ui.kit.jobs import told_on
 from ssrl_core import stores
-from ssrl_core.datasets.importing import import_source
+from ssrl_core.datasets import store as image_sets
+from ssrl_core.datasets.builtin import BUILT_IN
+from ssrl_core.datasets.columns import doses_of, is_untreated_name
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns
+from ssrl_core.datasets.reading.archives import sweep
 from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
 from ssrl_core.datasets.reading.image import SUFFIXES
 from ssrl_core.datasets.reading.source import OpenedFile
-from ssrl_core.datasets.reading.archives import sweep
+from ssrl_core.datasets.subsets import (
+    PRESETS,
+    Chosen,
+    SubsetChoice,
+    choose_cells,
+    counted,
+    fitting_presets,
+    make_subset,
+)
 from ssrl_core.errors import SSRLError
 
 KINDS = ["zip", "npz", "csv", "tsv", "parquet", *(suffix[1:] for suffix in SUFFIXES)]
@@ -153,3 +169,167 @@ def _written(file: Any, folder: Path) -> Path:
         while block := file.read(_BLOCK):
             out.write(block)
     return path
+
+
+def offer_built_in(name: str) -> None:
+    """The empty state of a set that is made on first use."""
+    row = BUILT_IN[name]
+    frame.empty(f"{row.title} is not here yet. {row.sentence}", stop=False)
+    with st.container(horizontal=True, horizontal_alignment="center"):
+        words, icon = ("Fetch", "download") if row.fetched else ("Make", "draw")
+        asked = st.button(f"{words} {row.title}", icon=f":material/{icon}:", type="primary", key=f"data-make-{name}")
+    told = f"{number(row.count)} images of {row.shape[2]} × {row.shape[1]} px, " + (
+        f"fetched once. Without a network, lay the official files in {stores.downloads_root()}."
+        if row.fetched
+        else f"made in {'a few seconds' if row.seconds < 20 else 'about a minute'}."
+    )
+    st.html(f'<p class="vl-quiet" style="text-align:center">{html.escape(told)}</p>')
+    if asked:
+        _make_built_in(name)
+
+
+def _make_built_in(name: str) -> None:
+    bar = st.progress(0.0, "Starting")
+    try:
+        image_sets.load(name, report=told_on(bar))
+    except SSRLError as error:
+        bar.empty()
+        frame.show_error(error)
+        return
+    st.rerun()
+
+
+OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
+CELL_BY_CELL = "none"
+_HIGHEST = 4  # doses, as in the paper
+
+
+def part_button(imageset: ImageSet) -> None:
+    """Opens the dialog; only where compounds are known."""
+    if "compound" in imageset.table and st.button("Take compounds", icon=":material/filter_alt:", key="data-part"):
+        _part_dialog(imageset.name)
+
+
+@st.dialog("Take some compounds and as many untreated cells", width="large")
+def _part_dialog(name: str) -> None:
+    part_form(name)
+
+
+def part_form(name: str) -> None:
+    """What to take, what that comes to (live), then the new image set."""
+    imageset = image_sets.load(name)
+    choice = _choice(imageset.table)
+    if not choice.compounds:
+        frame.quiet("Choose at least one compound.")
+        return
+    try:
+        chosen = choose_cells(imageset.table, choice, where="The cells to take")
+    except SSRLError as error:
+        frame.show_error(error)
+        return
+    _look(imageset.table.iloc[chosen.ids], chosen, choice)
+    _make_part(imageset, choice)
+
+
+def _choice(table: pd.DataFrame) -> SubsetChoice:
+    presets = fitting_presets(table)
+    if presets:
+        st.selectbox(
+            "As in the paper",
+            [OWN, *presets],
+            key="part-preset",
+            format_func=lambda key: PRESETS[key].title if key in PRESETS else key,
+            on_change=_filled,
+            args=(presets,),
+        )
+        picked = st.session_state.get("part-preset", OWN)
+        frame.quiet(PRESETS[picked].sentence if picked in PRESETS else "Or fill the fields in yourself.")
+    compounds = tuple(st.multiselect("Compounds", _compounds(table), key="part-compounds"))
+    highest, doses = _doses(table, compounds)
+    left, right = st.columns(2)
+    cells = left.number_input(
+        "Cells of each compound, and untreated",
+        1,
+        None,
+        None,
+        key="part-cells",
+        placeholder="as many as the rarer side has",
+        help="As many untreated cells are taken, of the same plates in the same shares",
+    )
+    kept = [column for column in ("well", "plate") if column in table]
+    group = right.selectbox(
+        "Keep together", [CELL_BY_CELL, *kept], key="part-group", help="No well or no plate in two splits"
+    )
+    return SubsetChoice(
+        compounds, highest, doses, None if cells is None else int(cells), None if group == CELL_BY_CELL else group
+    )
+
+
+def _filled(presets: dict[str, SubsetChoice]) -> None:
+    """A preset fills the fields in; they may be changed then."""
+    wanted = presets.get(st.session_state["part-preset"])
+    if wanted is not None:
+        st.session_state["part-compounds"] = list(wanted.compounds)
+        st.session_state["part-doses"] = ALL if wanted.highest is None else HIGHEST
+        st.session_state["part-highest"] = wanted.highest or _HIGHEST
+        st.session_state["part-cells"] = wanted.cells
+
+
+def _compounds(table: pd.DataFrame) -> list[str]:
+    """Those that are there, most cells first, without the untreated."""
+    return [str(name) for name in table["compound"].value_counts().index if not is_untreated_name(name)]
+
+
+def _doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> tuple[int | None, tuple[float, ...] | None]:
+    """(how many of the highest, which): both None for all of them."""
+    known = _common_doses(table, compounds)
+    if not known:
+        return None, None
+    left, right = st.columns(2)
+    how = left.selectbox("Doses", (ALL, HIGHEST, SOME), key="part-doses")
+    if how == HIGHEST:
+        st.session_state.setdefault("part-highest", _HIGHEST)
+        return int(right.number_input("How many of the highest", 1, 99, key="part-highest")), None
+    if how == SOME:
+        words = {f"{dose:g}": dose for dose in known}
+        said = right.multiselect("Which", list(words), key="part-which", placeholder="all of them")
+        return None, tuple(words[w] for w in said) or None
+    return None, None
+
+
+def _common_doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> list[float]:
+    """Doses at which every one of the compounds was tested, ascending."""
+    doses, names = doses_of(table), table["compound"].astype(str).to_numpy()
+    every = [set(np.unique(doses[(names == c) & np.isfinite(doses)]).tolist()) for c in compounds]
+    return sorted(set.intersection(*every)) if every else []
+
+
+def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
+    """What the choice comes to, and what is to be said about it."""
+    st.dataframe(counted(table).dropna(axis=1, how="all"), hide_index=True)
+    for note in chosen.notes:
+        st.warning(f"{note[:1].upper()}{note[1:]}.", icon=":material/info:")
+    split = "70 % to learn from, 10 % to choose by, 20 % to test"
+    torn = choice.group is None and "well" in table
+    frame.quiet(f"{number(len(table))} cells: {split}." + (" Cells of one well are in several splits." if torn else ""))
+
+
+def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:
+    name = st.text_input(
+        "Name",
+        value=free_name("-".join([imageset.name, *choice.compounds[:3]])),
+        key="part-name",
+        help="Lower-case letters, digits",
+    )
+    if not st.button("Take these cells", type="primary", key="part-now"):
+        return
+    bar = st.progress(0.0, "Starting …")
+    try:
+        make_subset(imageset, name, choice, report=told_on(bar))
+    except SSRLError as error:
+        bar.empty()
+        frame.show_error(error)
+        return
+    st.query_params.clear()
+    st.query_params["dataset"] = name
+    st.rerun()

@@ -6,14 +6,25 @@ stays true when a title changes.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import html
+import json
+import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
-from ssrl_core.errors import SSRLError
+from pages.ui.kit import frame, jobs
+from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.specs.composition import Composition, preset_names, saved_names
+from ssrl_core.specs.conflicts import Fight, fights
+from ssrl_core.specs.presets_table import PRESETS_TABLE
+from ssrl_core.specs.transforms import TRANSFORMS
+
+_LARGEST_TOKEN = 256 * 1024
 
 
 def from_address(
@@ -46,7 +57,7 @@ def from_address(
     if known not in options:
         st.session_state[widget] = default if default in options else options[0]
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
-    chosen = draw(
+    chosen: str = draw(
         label,
         options,
         format_func=shown,
@@ -96,12 +107,12 @@ def open_imageset(name: str) -> Any:
         return image_sets.load(name)
     failed: dict[str, SSRLError] = st.session_state.setdefault("choose-failed", {})
     if name in failed:
-        st.button("Try again", icon=":material/refresh:", on_click=failed.pop, args=(name, None))
+        st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
         raise failed[name]
     place = st.empty()
     bar = place.progress(0.0, f"Preparing the image set “{name}”, once")
     try:
-        image_sets.load(name, report=lambda done, total, what: bar.progress(_share(done, total), what))
+        image_sets.load(name, report=jobs.told_on(bar))
     except SSRLError as error:
         failed[name] = error
         raise
@@ -113,8 +124,6 @@ def open_imageset(name: str) -> Any:
 
 def choose_composition(label: str = "Composition", *, key: str = "composition", default: str | None = None) -> str:
     """Name of a saved composition or a preset; one's own stand first."""
-    from ssrl_core.specs.composition import preset_names, saved_names
-
     saved = list(saved_names())
     names = saved + [name for name in preset_names() if name not in saved]
     return from_address(label, names, key=key, default=default, shown=composition_words)
@@ -122,14 +131,58 @@ def choose_composition(label: str = "Composition", *, key: str = "composition", 
 
 def composition_words(name: str) -> str:
     """A composition as one reads it in a list: a preset's title beside its name."""
-    from ssrl_core.specs.presets_table import PRESETS_TABLE
-
     preset = PRESETS_TABLE.get(name)
     return f"{name} · {preset.title}" if preset else name
 
 
-def _share(done: int, total: int) -> float:
-    return min(max(done / total, 0.0), 1.0) if total else 0.0
+def to_token(composition: Composition) -> str:
+    """A composition small enough for an address; `from_token` gives it back."""
+    text = json.dumps(composition.to_mapping(), separators=(",", ":"), ensure_ascii=False)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def from_token(token: str) -> Composition:
+    """The composition in an address.
+
+    Raises:
+        SpecError: if the address was cut or is not ours.
+    """
+    try:
+        packed = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        machine = zlib.decompressobj()
+        text = machine.decompress(packed, _LARGEST_TOKEN)
+        if machine.unconsumed_tail or not machine.eof:
+            raise ValueError("cut short or too large")
+        data = json.loads(text)
+    except (binascii.Error, zlib.error, ValueError) as error:
+        raise SpecError(
+            where="Address",
+            field="draft",
+            rule="a composition that this page wrote",
+            value=token,
+            remedy="Load a preset.",
+        ) from error
+    return Composition.from_mapping(data, "Address")
+
+
+def show_fights(compositions: Sequence[Composition]) -> None:
+    """A line for each pair of steps that fight; nothing where none does."""
+    if found := fights(compositions):
+        st.html(fights_html(found, len(compositions)))
+
+
+def fights_html(found: Sequence[Fight], terms: int) -> str:
+    """A line for each pair, with the terms that the steps stand in where there are several."""
+    return "".join(
+        f'<p class="vl-fight">{html.escape(f"{_named(one.first, terms)} against {_named(one.second, terms)}: ")}'
+        f"{html.escape(one.sentence)}</p>"
+        for one in found
+    )
+
+
+def _named(place: tuple[int, str], terms: int) -> str:
+    title = TRANSFORMS[place[1]].title
+    return title if terms == 1 else f"{title} (term {place[0] + 1})"
 
 
 def _dataset_words(name: str) -> str:

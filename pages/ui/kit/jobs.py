@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
 from pages.ui.kit import frame
+from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import RunError
 from ssrl_core.runs import jobs
 
@@ -25,9 +27,11 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
         return
     if now is not None and now["state"] == "failed" and now["message"]:
         frame.show_error(RunError(now["message"]))
-    st.button(
-        button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=jobs.start, args=(name, list(words))
-    )
+
+    def begin() -> None:
+        jobs.start(name, list(words))
+
+    st.button(button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=begin)
 
 
 @st.fragment(run_every=1.0)
@@ -39,3 +43,13 @@ def _watch(name: str, button: str) -> None:
         share = min(1.0, max(0.0, float(now["progress"])))
         st.progress(share, f"{button}: {100 * share:.0f} %" if share else f"{button} …")  # some cannot tell how far
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))
+
+
+def told_on(bar: Any) -> Report:
+    """A report that moves a bar of `st.progress` and says what is done."""
+
+    def report(done: int, total: int, what: str) -> None:
+        share = min(done / total, 1.0) if total else 0.0
+        bar.progress(share, f"{what}: {done:,} of {total:,}" if total else f"{what} …")
+
+    return report

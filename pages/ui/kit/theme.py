@@ -32,6 +32,7 @@ h1 {{ padding: 0 !important; line-height: 1.25 !important; }}
 .vl-empty {{ text-align: center; color: {QUIET}; padding-top: 8vh; }}
 .vl-empty img {{ width: 184px; height: auto; display: block; margin: 0 auto 1rem; }}
 .vl-empty .vl-question {{ margin: 0 auto 1rem; }}
+.vl-fight {{ color: {WARNING}; font-size: .9rem; line-height: 1.4; margin: .1rem 0; }}
 .vl-bar {{ height: 4px; border-radius: 2px; background: {LINE}; overflow: hidden; margin: .25rem 0; }}
 .vl-bar > i {{ display: block; height: 100%; background: {ACCENT}; }}
 .vl-now {{ font-size: .86rem; line-height: 1.35; margin-bottom: .5rem; }}

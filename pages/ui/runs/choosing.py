@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -86,8 +87,8 @@ def one_of(
     listed += [row for row in rows if row["id"] == wanted and all(row["id"] != other["id"] for other in listed)]
     listed = listed or list(rows[:1])  # none can be used: the page says of the newest why
     words = {**(before or {}), **words_of(listed), **(after or {})}
-    draw = lambda: choices.from_address(  # noqa: E731
-        label, list(words), key=key, default=default, shown=words.__getitem__, help=help
+    draw = partial(
+        choices.from_address, label, list(words), key=key, default=default, shown=words.__getitem__, help=help
     )
     if not more:
         return draw()

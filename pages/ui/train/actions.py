@@ -1,4 +1,7 @@
-"""Callbacks: open, stop, resume, delete a run, start a worker. What goes wrong is said on the sheet."""
+"""What a click does: change the draft, open another view, stop, resume or delete runs, start a worker.
+
+What goes wrong with the draft is said where it was made, what goes wrong with runs on the sheet.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,74 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
-from pages.ui.train import draft as train_draft
-from pages.ui.train import state
-from ssrl_core.errors import SSRLError
+from pages.ui.train import draft as drafts
+from pages.ui.train.draft import DRAFT, Draft
+from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.specs.recipes import RECIPES
 
+_ARRIVED, _MOVED = "train-arrived", "train-moved"
 CHOSEN = "train-list-chosen"  # ids of the runs that are ticked in the list
 _VIEWS = ("run", "sweep", "list", "compare", "find")
+
+
+def current() -> Draft:
+    """The draft of this session; the first one is the quick look, with what the address asks for."""
+    if DRAFT.get() is None:
+        DRAFT.put(drafts.fresh(drafts.STARTS[drafts.FIRST].spec))
+    _arrive()
+    draft = DRAFT.get()
+    assert draft is not None  # it was just put there
+    return draft
+
+
+def take(path: str, key: str) -> None:
+    """Callback of a widget: its value goes into the draft."""
+    value = st.session_state[key]
+    DRAFT.edit(path, drafts.put, path, list(value) if isinstance(value, list | tuple) else value)
+
+
+def take_seeds(key: str) -> None:
+    """Callback of the seeds' text field."""
+    DRAFT.edit("seeds", lambda draft: draft | {"seeds": drafts.read_seeds(st.session_state[key])})
+
+
+def take_composition(term: int, key: str) -> None:
+    """Callback of a composition's select box."""
+    DRAFT.edit("terms", drafts.set_composition, term, st.session_state[key])
+
+
+def take_recipe(key: str) -> None:
+    """Callback of the recipes' select box."""
+    if st.session_state[key] in RECIPES:
+        DRAFT.edit("recipe", drafts.apply_recipe, st.session_state[key])
+
+
+def move() -> None:
+    """Note that the address means another view now."""
+    st.session_state[_MOVED] = True
+
+
+def follow() -> None:
+    """For what is drawn by itself (a fragment): draw the whole page anew if a click in it led to another view."""
+    if st.session_state.get(_MOVED):
+        st.rerun()
+
+
+def arrived() -> None:
+    """For the page: it is being drawn as a whole."""
+    st.session_state[_MOVED] = False
+
+
+def _arrive() -> None:
+    """Take image set and composition from the address, once for each address."""
+    asked = {name: st.query_params.get(name) for name in ("dataset", "composition")}
+    if asked == st.session_state.get(_ARRIVED):
+        return
+    st.session_state[_ARRIVED] = asked
+    if asked["dataset"]:
+        DRAFT.edit("address", drafts.put, "dataset.name", asked["dataset"])
+    if asked["composition"]:
+        DRAFT.edit("address", drafts.set_composition, 0, asked["composition"])
 
 
 def open_run(run_id: str) -> None:
@@ -35,7 +99,7 @@ def _show(view: dict[str, str]) -> None:
     """One change of the address: the browser must not ask for a view half-way between two."""
     kept = {name: value for name, value in st.query_params.to_dict().items() if name not in _VIEWS}
     st.query_params.from_dict(kept | view)
-    state.move()
+    move()
 
 
 def open_list() -> None:
@@ -71,7 +135,7 @@ def delete_all(ids: list[str]) -> None:
     def work() -> None:
         count, troubles = bulk.delete_all(ids)
         if troubles:
-            raise frame.RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+            raise RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
 
     _try(work)
 
@@ -129,7 +193,7 @@ def delete_sweep(sweep_id: str) -> None:
     def work() -> None:
         _, troubles = bulk.delete_sweep(sweep_id)
         if troubles:
-            raise frame.RunError(troubles[0])
+            raise RunError(troubles[0])
         close_run()
 
     _try(work)
@@ -139,7 +203,7 @@ def begin_from_sweep(sweep_id: str) -> None:
     """Write a new sweep that starts from this one."""
     from ssrl_core.runs.queue import sweep_files
 
-    state.edit("launch", lambda draft: train_draft.fresh(sweep_files.spec_of(sweep_id).to_mapping()))
+    DRAFT.edit("launch", lambda draft: drafts.fresh(sweep_files.spec_of(sweep_id).to_mapping()))
     close_run()
 
 
@@ -167,11 +231,11 @@ def go() -> None:
 
 def _try(work: Callable[[], Any], failed: str = "That could not be done") -> None:
     """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
-    state.move()
+    move()
     try:
         work()
     except (SSRLError, OSError) as error:
-        state.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
+        DRAFT.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
 
 
 def start_worker() -> None:

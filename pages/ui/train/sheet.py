@@ -3,16 +3,111 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import frame, jobs
 from pages.ui.kit.theme import QUIET, WARNING
-from pages.ui.train import actions, export, start
-from pages.ui.train import head as train_head
+from pages.ui.train import actions, start
+from pages.ui.train.draft import DRAFT
+from ssrl_core import exports, stores
+from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
+from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder.run_folder import RunFolder
+
+AT_ONCE = ("safetensors", "torchvision", "card")
+IN_BACKGROUND = ("onnx",)
+_MIME = "application/octet-stream"
+
+
+def popover(run: RunFolder) -> None:
+    """Everything is made when it is wanted; what a format cannot hold says why instead of a button."""
+    menu = st.popover("Take the network home", icon=":material/download:", key=f"train-export-{run.id}")
+    with menu, st.container(key="train-export-menu"):
+        for to in AT_ONCE + IN_BACKGROUND:
+            with st.container(gap="xxsmall"):
+                _entry(run, to)
+        _how_to_load(run)
+
+
+def _entry(run: RunFolder, to: str) -> None:
+    row, refused = exports.EXPORTS[to], exports.refusal(run.id, to)
+    if refused is not None:
+        st.button(row.title, icon=":material/download:", key=f"train-export-{to}", disabled=True)
+        frame.quiet(refused.message)
+        return
+    if to in AT_ONCE:
+        _download(row.title, run.id, to, partial(exports.content, run.id, to))
+    else:
+        _in_background(run, to, row.title)
+    frame.quiet(row.sentence)
+
+
+def _in_background(run: RunFolder, to: str, title: str) -> None:
+    """A job makes the file; once it is there, and as new as the network, it can be downloaded."""
+    out = stores.exports_root() / f"{run.id}{exports.EXPORTS[to].suffix}"
+    if out.is_file() and out.stat().st_mtime >= encoder_path(run).stat().st_mtime:
+        _download(title, run.id, to, partial(Path.read_bytes, out))
+        return
+    words = ("export", run.id, "--to", to, "--out", str(out))
+    jobs.job(f"{to}-{run.id}", words, button=f"Make {title.split(', ')[-1]}", icon="build")
+
+
+def _download(title: str, run_id: str, to: str, content: Callable[[], bytes]) -> None:
+    name = f"{run_id}-card" if to == "card" else run_id
+    st.download_button(
+        title,
+        content,
+        f"{name}{exports.EXPORTS[to].suffix}",
+        "text/markdown" if to == "card" else _MIME,
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"train-export-{to}",
+    )
+
+
+def _how_to_load(run: RunFolder) -> None:
+    """The lines that turn the safetensors file into a network, without Viewloom."""
+    with st.expander("How to load it", key="train-export-code", on_change="rerun") as fold:
+        if fold.open:
+            try:
+                metadata, keys = metadata_and_keys(encoder_path(run))
+            except SSRLError as error:
+                frame.quiet(error.message)
+                return
+            st.code(loading_code(metadata, keys, f"{run.id}.safetensors"), language="python")
+
+
+def opened(
+    title: str,
+    buttons: Callable[[], None],
+    body: Callable[..., None],
+    *args: Any,
+    every_s: float | None,
+) -> None:
+    """Title and buttons on one line, what an action left to say, and the body.
+
+    Args:
+        body: drawn with `args`, as a fragment.
+        every_s: seconds between two looks while something is under way, None where nothing changes by itself.
+    """
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(title, anchor=False)
+        buttons()
+    DRAFT.tell("sheet")
+    st.fragment(run_every=every_s)(_followed)(body, *args)
+
+
+def _followed(body: Callable[..., None], *args: Any) -> None:
+    actions.follow()
+    body(*args)
+
 
 LIVE_S = 2.0
 _ACTIVE = ("queued", "submitted", "running")
@@ -42,7 +137,7 @@ def sheet(run_id: str) -> None:
         return
     live = row["state"] in _ACTIVE
     every_s = LIVE_S if live else None
-    train_head.opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+    opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
@@ -126,7 +221,7 @@ def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
     if row["state"] == "failed":
         error = state["error"] or {}
         message, remedy = str(row.get("reason") or error.get("message") or ""), str(error.get("remedy") or "")
-        frame.show_error(frame.RunError(message if not remedy or remedy in message else f"{message} {remedy}"))
+        frame.show_error(RunError(message if not remedy or remedy in message else f"{message} {remedy}"))
     elif row["state"] == "running" and row.get("reason"):
         frame.quiet(str(row["reason"]))
 
@@ -156,7 +251,7 @@ def _results(run: RunFolder) -> None:
     with st.container(horizontal=True, gap="medium"):
         frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
-        export.popover(run)
+        popover(run)
 
 
 def results_html(results: dict[str, Any]) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import html
 from functools import partial
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
-from pages.ui.kit import choices, frame
-from pages.ui.train import actions, state
+from pages.ui.kit import cache, choices, frame, session, theme
+from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
-from pages.ui.train.presets import STARTS, Start
+from pages.ui.train.draft import DRAFT, STARTS, Start
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.run import dump_run
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.run import Term, dump_run
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 _MADE_HERE = ("strokes", "digits", "simulated-cells")  # built-in sets that are made in seconds, without a network
@@ -24,7 +27,9 @@ def presets_popover() -> None:
     from ssrl_core.datasets import store as image_sets
 
     known = set(image_sets.names())
-    menu = st.popover("Start from", icon=":material/library_books:", key=_menu_key(), on_change="rerun")
+    menu = st.popover(
+        "Start from", icon=":material/library_books:", key=session.menu_key("train-presets"), on_change="rerun"
+    )
     if not menu.open:
         return
     groups: dict[str, list[tuple[str, Start]]] = {}
@@ -56,7 +61,7 @@ def file_popover(draft: train_draft.Draft) -> None:
         st.file_uploader(
             "Open a spec", type=["yaml", "yml", "json"], key="train-upload", max_upload_size=1, on_change=_open_upload
         )
-        _said("upload")
+        DRAFT.tell("upload")
 
 
 def spec_text(draft: train_draft.Draft) -> str:
@@ -94,7 +99,7 @@ def cost(draft: train_draft.Draft) -> None:
             frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
         elif name in image_sets.names():
             _fetch(name)
-    _said("launch")
+    DRAFT.tell("launch")
 
 
 def _fetch(name: str) -> None:
@@ -109,7 +114,7 @@ def _fetch(name: str) -> None:
 def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
     from ssrl_core.runs.folder.run_folder import imageset_of
-    from ssrl_core.runs.queue.submitting import identify
+    from ssrl_core.runs.queue.identity import identify
     from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
 
     spec = train_draft.spec_of(draft)
@@ -140,7 +145,7 @@ def _launch() -> None:
     from ssrl_core.runs.queue import submitting, sweeps
     from ssrl_core.specs.sweep import SweepSpec
 
-    draft, sweep_id = state.current(), None
+    draft, sweep_id = actions.current(), None
     try:
         if not train_draft.is_sweep(draft):
             asked = submitting.submit(train_draft.spec_of(draft), start=False)
@@ -149,16 +154,16 @@ def _launch() -> None:
             swept = sweeps.submit(SweepSpec.from_mapping(train_draft.sweep_of(draft)), start=False)
             runs, new, sweep_id = swept["runs"], swept["created"], swept["id"]
     except SSRLError as error:
-        state.say("launch", error)
+        DRAFT.say("launch", error)
         return
     except OSError as error:
-        state.say("launch", f"It could not be queued: {error.strerror or error}.")
+        DRAFT.say("launch", f"It could not be queued: {error.strerror or error}.")
         return
     actions.start_worker()
     there = len(runs) - new
     if there:
         words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
-        state.say("sheet", f"{words}: the same settings and seed are the same run.")
+        DRAFT.say("sheet", f"{words}: the same settings and seed are the same run.")
     if sweep_id:
         st.query_params["sweep"] = sweep_id
     else:
@@ -166,38 +171,92 @@ def _launch() -> None:
 
 
 def _begin(name: str) -> None:
-    state.edit("launch", lambda draft: train_draft.fresh(STARTS[name].spec))
-    st.session_state["train-menu-turn"] = st.session_state.get("train-menu-turn", 0) + 1
+    DRAFT.edit("launch", lambda draft: train_draft.fresh(STARTS[name].spec))
+    session.close_menu("train-presets")
 
 
 def begin_from(run_id: str) -> None:
     """Callback: write a new run that starts from one that was made."""
     from ssrl_core.runs.folder.run_folder import RunFolder
 
-    state.edit("launch", lambda draft: train_draft.fresh(RunFolder(run_id).spec().to_mapping()))
+    DRAFT.edit("launch", lambda draft: train_draft.fresh(RunFolder(run_id).spec().to_mapping()))
     st.query_params.pop("run", None)
-
-
-def _menu_key() -> str:
-    return f"train-presets-{st.session_state.get('train-menu-turn', 0)}"
 
 
 def _open_upload() -> None:
     file: Any = st.session_state.get("train-upload")
     if file is None:
         return
-    state.edit("upload", partial(_read, file.getvalue(), file.name))
-    if not isinstance(state.said("upload"), SSRLError):
-        state.say("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
+    DRAFT.edit("upload", partial(_read, file.getvalue(), file.name))
+    if not isinstance(DRAFT.said("upload"), SSRLError):
+        DRAFT.say("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
 
 
 def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Draft:
     return train_draft.fresh(parse_yaml(content, name))
 
 
-def _said(place: str) -> None:
-    words = state.said(place)
-    if isinstance(words, SSRLError):
-        frame.show_error(words)
-    elif words:
-        st.info(words, icon=":material/info:")
+CSS = f"""
+.train-term {{ font-weight: 600; margin: .2rem 0 0; }}
+.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
+"""
+_IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
+_LARGEST = 96
+
+
+def strip(draft: train_draft.Draft) -> None:
+    """For each term one picture: the images in the first row, then a row for each view."""
+    from ssrl_core.datasets import store as image_sets
+
+    if not image_sets.is_ready(draft["dataset"]["name"]):
+        return
+    with frame.guard():
+        spec = train_draft.spec_of(draft)
+        from ssrl_core.runs.folder.run_folder import imageset_of
+
+        imageset = imageset_of(spec)
+        count = len(spec.terms)
+        for number, (column, term) in enumerate(zip(st.columns(count), spec.terms, strict=True)):
+            with column:
+                if count > 1:
+                    st.html(_heading(term))
+                images = _IMAGES.get(count, 3)
+                picture = _picture(imageset, term.composition, number, spec.seed, images)
+                alt = f"Images and their views under {term.composition.name}"
+                st.image(picture, width="stretch", alt=alt)
+                frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
+        choices.show_fights([term.composition for term in spec.terms])
+        frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
+
+
+def _heading(term: Term) -> str:
+    name = html.escape(term.composition.name)
+    return f'<p class="train-term">{name} <small>weight {term.weight:g}</small></p>'
+
+
+@cache.kept
+def _picture(imageset: Any, composition: Composition, term: int, seed: int, images: int) -> bytes:
+    import torch
+
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.views import make_views
+    from ssrl_core.datasets.pictures import montage, png, shown_limits, to_rgb
+
+    chosen = np.sort(np.random.default_rng(0).permutation(imageset.split_ids("all"))[:images])
+    pixels, channels = np.array(imageset.pixels[chosen]), imageset.channels
+    side = min(max(imageset.shape[1:]), _LARGEST)
+    rows = [_fitted(torch.from_numpy(pixels.astype(np.float32) / imageset.max_value), side)]
+    drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
+    groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=imageset.max_value)
+    rows += [_fitted(view, side) for group in groups for view in group][:2]
+    limits = shown_limits(pixels, channels, imageset.max_value)  # of the images, for their views too
+    tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
+    return png(montage(tiles, columns=len(chosen), scale=max(1, _LARGEST // side)))
+
+
+def _fitted(images: Any, side: int) -> Any:
+    """(B,C,H,W) in 0..1 as (B,C,side,side), float32."""
+    from torch.nn.functional import interpolate
+
+    small = interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
+    return small.clamp(0, 1).numpy()

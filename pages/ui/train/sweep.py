@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import html
+import re
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import frame, session
 from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
-from pages.ui.train import head as train_head
-from ssrl_core.errors import SSRLError
+from pages.ui.train import draft as train_draft
+from pages.ui.train.draft import DRAFT
+from pages.ui.train.sheet import opened
+from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.specs.yaml_files import parse_yaml
 
 LIVE_S = 4.0
 _MOST_CELLS = 3000
@@ -45,7 +50,7 @@ def sheet(sweep_id: str) -> None:
         frame.show_error(error)
         return
     every_s = LIVE_S if scene.is_live else None
-    train_head.opened(scene.title, lambda: _buttons(scene), _body, sweep_id, scene.is_live, every_s=every_s)
+    opened(scene.title, lambda: _buttons(scene), _body, sweep_id, scene.is_live, every_s=every_s)
 
 
 def _body(sweep_id: str, live: bool) -> None:
@@ -157,3 +162,188 @@ def _buttons(scene: sweeps.Scene) -> None:
                 on_click=actions.delete_sweep,
                 args=(scene.id,),
             )
+
+
+_RANGE = re.compile(r"^\s*(\S+)\s+to\s+(\S+)\s+in\s+(\d{1,4})(\s+log)?\s*$", re.IGNORECASE)
+_LEFT_OUT = ("version", "name", "notes", "tags", "seeds", "seed", "vary", "sampler", "keep", "device", "evaluate")
+_ORDER = ("terms", "method", "optimizer", "schedule", "batch_size", "epochs", "limit_train", "backbone", "dataset")
+_SHOWN = 4
+
+
+def vary_paths(draft: dict[str, Any]) -> dict[str, str]:
+    """Paths of the fields that may vary (CONTRACTS C5), with a label each; compositions first."""
+    keys = sorted(
+        (key for key in draft if key not in _LEFT_OUT), key=lambda key: _ORDER.index(key) if key in _ORDER else 99
+    )
+    return {path: label for key in keys for path, label in _fields(draft[key], key, key)}
+
+
+def read_values(text: str) -> Any:
+    """`0.1, 0.2`, `adam, sgd`, `[0.2, 1], [0.5, 1]`, `0 to 0.5 in 6`, `1e-4 to 1e-2 in 5 log`.
+
+    Returns:
+        A list, or {from, to, count, log}.
+
+    Raises:
+        SpecError: nothing that can be read so.
+    """
+    found = _RANGE.match(text)
+    try:
+        if found:
+            first, last = (parse_yaml(f"x: {part}", "values")["x"] for part in found.groups()[:2])
+            return {"from": first, "to": last, "count": int(found[3]), "log": bool(found[4])}
+        values = parse_yaml(f"x: [{text}]", "values")["x"]
+    except (SpecError, TypeError, KeyError) as error:
+        raise _bad(text) from error
+    if not values:
+        raise _bad(text)
+    return list(values)
+
+
+def values_text(values: Any) -> str:
+    """Values as people read them, the first few."""
+    if isinstance(values, dict):
+        return f"{values['from']:g} to {values['to']:g}"
+    shown = ", ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in values[:_SHOWN])
+    return f"{shown} … ({len(values)})" if len(values) > _SHOWN else shown
+
+
+def _fields(value: Any, path: str, label: str) -> Iterator[tuple[str, str]]:
+    if path == "method" or path.endswith(".composition"):
+        yield path, path.rpartition(".")[2]  # as a whole, by name: another method has other settings
+    if isinstance(value, dict):
+        for key, item in value.items():
+            inner = key in ("name", "transform", "role", "version", "enabled") and path.count(".")
+            if inner or (path == "method" and key == "name"):
+                continue
+            yield from _fields(item, f"{path}.{key}", _joined(label, key))
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for number, item in enumerate(value):
+            own = str(item.get("transform") or (f"term {number + 1}" if path == "terms" and len(value) > 1 else ""))
+            yield from _fields(item, f"{path}.{number}", own or label)
+    else:
+        yield path, label
+
+
+def _joined(label: str, key: str) -> str:
+    """`color_jitter hue`, `optimizer lr`; what only nests (terms, composition, steps) is left out."""
+    skipped = ("composition", "steps", "views", "settings", "name")
+    if key in skipped:
+        return label
+    return key if label in ("terms", "") else f"{label} {key}"
+
+
+def _bad(text: str) -> SpecError:
+    return SpecError(
+        where="Vary",
+        field="values",
+        rule="such as 0.1, 0.2, 0.4 or 0 to 0.5 in 6",
+        value=text,
+        remedy="Write the values with commas between them.",
+    )
+
+
+_MOST_CHECKED = 400
+
+
+def vary(draft: train_draft.Draft) -> None:
+    """What varies now, each with its values and a way to leave it out; one more field with a click."""
+    chosen = dict(draft.get("vary") or {})
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-line-vary"):
+        for number, (path, values) in enumerate(chosen.items()):
+            label = vary_paths(draft).get(path, path)
+            st.button(
+                f"{label}: {values_text(values)}",
+                icon=":material/close:",
+                icon_position="right",
+                key=f"train-unvary-{number}",
+                help=f"{path} varies; click to leave it as it is",
+                on_click=DRAFT.edit,
+                args=("vary", _without, path),
+            )
+        _one_more(draft, chosen)
+    _sampler(draft, chosen)
+    DRAFT.tell("vary")
+
+
+def _one_more(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:
+    """The popover that adds a field."""
+    menu = st.popover("Vary", icon=":material/stacked_line_chart:", key="train-vary", on_change="rerun")
+    if not menu.open:
+        return
+    names = {path: label for path, label in vary_paths(draft).items() if path not in chosen}
+    with menu, st.container(width=420):
+        path = st.selectbox("Field", list(names), format_func=names.__getitem__, key="train-vary-path")
+        now = train_draft.value_at(draft, path)
+        st.text_input(
+            "Values",
+            key="train-vary-values",
+            placeholder=f"now {now.get('name') if isinstance(now, dict) else now}",
+            help="0.1, 0.2, 0.4 · or 0 to 0.5 in 6 · or 1e-4 to 1e-2 in 5 log",
+        )
+        frame.quiet("A run for every combination of values, and for every seed.")
+        st.button("Add", type="primary", key="train-vary-add", on_click=_add)
+
+
+def _sampler(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:
+    """All combinations, or some of them drawn at random."""
+    if len(chosen) < 2:
+        return
+    given = draft.get("sampler") or {"name": "grid"}
+    with st.container(horizontal=True, vertical_alignment="center", key="train-line-sampler"):
+        key = session.show("train-sampler", given["name"])
+        st.selectbox(
+            "Sampler",
+            ["grid", "random"],
+            key=key,
+            width=220,
+            label_visibility="collapsed",
+            format_func={"grid": "all combinations", "random": "combinations at random"}.__getitem__,
+            on_change=DRAFT.edit,
+            args=("vary", _take_sampler),
+        )
+        if given["name"] == "random":
+            key = session.show("train-sampler-count", given["count"])
+            st.number_input(
+                "Count",
+                min_value=1,
+                key=key,
+                width=104,
+                label_visibility="collapsed",
+                on_change=DRAFT.edit,
+                args=("vary", _take_sampler),
+            )
+            st.markdown("of them")
+
+
+def _add() -> None:
+    path = st.session_state["train-vary-path"]
+    DRAFT.edit("vary", _with, path, st.session_state.get("train-vary-values") or "")
+
+
+def _with(draft: train_draft.Draft, path: str, text: str) -> train_draft.Draft:
+    new = {**draft, "vary": {**(draft.get("vary") or {}), path: read_values(text)}}
+    return _checked(new)
+
+
+def _without(draft: train_draft.Draft, path: str) -> train_draft.Draft:
+    left = {name: values for name, values in (draft.get("vary") or {}).items() if name != path}
+    return {**draft, "vary": left, "sampler": {"name": "grid"} if len(left) < 2 else draft.get("sampler")}
+
+
+def _take_sampler(draft: train_draft.Draft) -> train_draft.Draft:
+    name = st.session_state["train-sampler"]
+    if name == "grid":
+        return {**draft, "sampler": {"name": "grid"}}
+    count = st.session_state.get("train-sampler-count") or 10
+    return _checked({**draft, "sampler": {"name": "random", "count": int(count), "seed": 0}})
+
+
+def _checked(draft: train_draft.Draft) -> train_draft.Draft:
+    """The draft, if every value of it makes a valid run (of very large sweeps this is said when they are queued)."""
+    from ssrl_core.specs.sweep import SweepSpec
+
+    sweep = SweepSpec.from_mapping(train_draft.sweep_of(draft))
+    if sweep.count <= _MOST_CHECKED:
+        sweep.runs()
+    return draft

@@ -1,0 +1,155 @@
+"""All runs as a table: what is shown of each (no drawing here)."""
+
+from __future__ import annotations
+
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from pages.ui.kit import frame
+from pages.ui.kit.frame import run_words
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue.finding import shown_state
+
+Row = dict[str, Any]
+
+# the state as people see it -> what the list calls it, in the order of its filter
+STATES = {
+    "running": "Runs",
+    "lost": "Lost",
+    "queued": "Waits",
+    "done": "Done",
+    "failed": "Failed",
+    "stopped": "Stopped",
+}
+
+
+def counted(rows: Sequence[Row]) -> dict[str, int]:
+    """Runs in each state, those that there are, in the order of `STATES`."""
+    found = Counter(map(shown_state, rows))
+    return {state: found[state] for state in STATES if found[state]}
+
+
+def with_values(rows: Sequence[Row], values: Mapping[str, str]) -> list[Row]:
+    """Rows that say as `values` what makes a run of a sweep different from its siblings.
+
+    Args:
+        values: run id -> its values in words.
+    """
+    return [row | {"values": values.get(str(row["id"]))} for row in rows]
+
+
+def table(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row a run: State, Run, Values, Seed, kNN, AMI, Progress, Sweep, Queued (local time), Took (s), Why.
+
+    Columns that would be empty are left out.
+    """
+    frame = pd.DataFrame(
+        {
+            "State": [STATES[shown_state(row)] for row in rows],
+            "Run": [run_words(row) for row in rows],
+            "Values": [row.get("values") or "" for row in rows],
+            "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
+            "kNN": _numbers(rows, "knn_top1"),
+            "AMI": _numbers(rows, "ami"),
+            "Progress": _numbers(rows, "progress"),
+            "Sweep": [row.get("sweep_id") or "" for row in rows],
+            "Queued": _times(rows, "queued_at"),
+            "Took": (_times(rows, "finished_at") - _times(rows, "started_at")).dt.total_seconds(),
+            "Why": [row.get("reason") or row.get("waits_for") or "" for row in rows],
+        }
+    )
+    empty = [name for name, column in frame.items() if not (column.notna() & (column != "")).any()]
+    return frame.drop(columns=empty)
+
+
+def _numbers(rows: Sequence[Row], name: str) -> pd.Series:
+    return pd.Series([row.get(name) for row in rows], dtype="float64")
+
+
+def _times(rows: Sequence[Row], name: str) -> pd.Series:
+    moments = pd.Series([row.get(name) for row in rows], dtype="object")
+    return pd.to_datetime(moments, utc=True, format="ISO8601").dt.tz_convert(datetime.now().astimezone().tzinfo)
+
+
+_SCORES = (
+    ("kNN", ("knn", "top1")),
+    ("linear", ("linear", "top1")),
+    ("kNN of views", ("view", "knn")),
+    ("AMI of views", ("view", "ami")),
+    ("training, s", ("seconds", "train")),
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Runs to compare.
+
+    Attributes:
+        rows: of the registry, in the order asked for; letters A, B, C … stand for them.
+        gone: ids that no run has.
+    """
+
+    rows: list[dict[str, Any]]
+    gone: list[str]
+
+    @property
+    def letters(self) -> str:
+        """One letter a run."""
+        return string.ascii_uppercase[: len(self.rows)]
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [str(row["id"]) for row in self.rows]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether one of them waits or runs."""
+        return any(row["state"] in frame.ACTIVE for row in self.rows)
+
+
+def compared(ids: list[str], most: int) -> Compared:
+    """The runs of these ids, each once, at most so many."""
+    known = {str(row["id"]): row for row in frame.known_runs()}
+    wanted = list(dict.fromkeys(ids))
+    return Compared([known[name] for name in wanted if name in known][:most], [n for n in wanted if n not in known])
+
+
+def curves(found: Compared) -> pd.DataFrame:
+    """Loss and kNN of each: columns run, group (its letter), epoch, loss, knn_top1."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    frames = []
+    for letter, run_id in zip(found.letters, found.ids, strict=True):
+        metrics = RunFolder(run_id).metrics()
+        if not metrics.empty:
+            frames.append(metrics[["epoch", "loss", "knn_top1"]].assign(run=run_id, group=letter))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def scores(found: Compared) -> dict[str, list[float | None]]:
+    """What was measured -> its value for each run; only what one of them has."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    results = []
+    for run_id in found.ids:
+        try:
+            results.append(RunFolder(run_id).results() or {})
+        except SSRLError:
+            results.append({})  # a damaged file: its sheet says so
+    table = {name: [_at(one, path) for one in results] for name, path in _SCORES}
+    for k in dict.fromkeys(k for one in results for k in one.get("clusters") or {}):
+        table[f"AMI, K = {k}"] = [_at(one, ("clusters", k, "ami")) for one in results]
+    return {name: values for name, values in table.items() if any(value is not None for value in values)}
+
+
+def _at(node: Any, path: tuple[str, ...]) -> float | None:
+    for key in path:
+        node = node.get(key) if isinstance(node, dict) else None
+    return float(node) if isinstance(node, int | float) else None
