@@ -20,6 +20,7 @@ from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.analysis.comparison import Split, contingency, matched, moved, splits
 from ssrl_core.analysis.selection import counts_of_codes
 
+JS = Path(__file__).with_name("matrix.js").read_text(encoding="utf-8")
 _MOST_NUMBERS = 24
 _MOST_SPLITS = 4  # on each side
 _IMAGES = 16  # of a part
@@ -50,7 +51,7 @@ _matrix = st.components.v2.component(
     "viewloom_matrix",
     html='<div class="matrix" role="grid" aria-label="Contingency of the clusters of A and B"></div>',
     css=_CSS,
-    js=Path(__file__).with_name("matrix.js").read_text(encoding="utf-8"),
+    js=JS,
 )
 
 

@@ -10,6 +10,7 @@ import io
 import json
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,12 @@ Array = NDArray[Any]
 
 _FEW_PIXELS, _FEW_BYTES = 500_000, 400_000
 _CHUNK = 512
+
+
+def script(*files: Path) -> str:
+    """What reads blocks, then these files, one behind the other: a component takes one script, without imports."""
+    own = Path(__file__).with_name("blocks.js")
+    return "\n".join(file.read_text(encoding="utf-8") for file in (own, *files))
 
 
 def pack(header: Mapping[str, Any], sections: Mapping[str, Array | bytes]) -> bytes:

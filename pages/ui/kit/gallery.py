@@ -11,13 +11,13 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import cache
-from pages.ui.kit.blocks import as_sheet, encode, pack, thumbnails
+from pages.ui.kit.blocks import as_sheet, encode, pack, script, thumbnails
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import png
 
 Array = np.ndarray[Any, Any]
 
-_HERE = Path(__file__).parent
+JS = script(Path(__file__).with_name("gallery.js"))
 _MOST_SIDE = 128  # px of a thumbnail as it is sent; larger images are averaged down
 _SHARP_SIDE = 48
 
@@ -69,7 +69,7 @@ _gallery = st.components.v2.component(
     "viewloom_gallery",
     html='<div class="gallery"></div>',
     css=_CSS,
-    js="\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("blocks.js", "gallery.js")),
+    js=JS,
 )
 
 Pick = Callable[[dict[str, Any]], None]

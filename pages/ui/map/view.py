@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit.blocks import Array
+from pages.ui.kit.blocks import Array, script
 from pages.ui.map.colours import Facet
 from ssrl_core.analysis.selection import inside
 from ssrl_core.errors import SpecError
@@ -101,19 +101,13 @@ _HTML = f"""
 """  # noqa: E501
 
 
-def _script(*names: str) -> str:
-    """These files one behind the other: a component takes one script, without imports."""
-    files = [_HERE.parent / "kit" / "blocks.js", *(_HERE / f"{name}.js" for name in names)]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+MAP_JS = script(*(_HERE / f"{name}.js" for name in ("shared", "points", "raster", "overlay", "input", "view")))
+SHEET_JS = script(*(_HERE / f"{name}.js" for name in ("shared", "sheet")))
 
-
-_map = st.components.v2.component(
-    "viewloom_map", html=_HTML, css=_CSS, js=_script("shared", "points", "raster", "overlay", "input", "view")
-)
-_SHEET_JS = _script("shared", "sheet")
-_sheet = st.components.v2.component("viewloom_map_sheet", html="<i hidden></i>", js=_SHEET_JS)
-_views = st.components.v2.component("viewloom_map_views", html="<i hidden data-views></i>", js=_SHEET_JS)
-_asks = st.components.v2.component("viewloom_map_asks", html="<i hidden data-asks></i>", js=_SHEET_JS)
+_map = st.components.v2.component("viewloom_map", html=_HTML, css=_CSS, js=MAP_JS)
+_sheet = st.components.v2.component("viewloom_map_sheet", html="<i hidden></i>", js=SHEET_JS)
+_views = st.components.v2.component("viewloom_map_views", html="<i hidden data-views></i>", js=SHEET_JS)
+_asks = st.components.v2.component("viewloom_map_asks", html="<i hidden data-asks></i>", js=SHEET_JS)
 
 
 def show_map(block: bytes, *, key: str, on_done: Callable[[dict[str, Any]], None]) -> None:
