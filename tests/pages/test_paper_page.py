@@ -147,7 +147,7 @@ def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
 
 def test_every_reading_of_the_lpips_column_stands_under_the_published_values():
     from pages.ui.paper.results import readings_table
-    from ssrl_core.paper.lpips_readings import PUBLISHED
+    from ssrl_core.paper.evidence import PUBLISHED
 
     values = {name: value + 0.01 for name, value in PUBLISHED.items()}
     row = {"size_px": 64, "range": "0..1", "pairs": "views", "values": values, "distance": 0.01, "in_order": True}

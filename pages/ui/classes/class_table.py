@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.kit import cache
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 
 T = TypeVar("T")
 PLAIN = {"displayModeBar": False}  # of charts

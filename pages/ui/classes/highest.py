@@ -9,7 +9,7 @@ from pages.ui.classes import class_table
 from pages.ui.classes.class_table import LEVELS, ClassTable, choose_setting, pick
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.table_file import read_table
+from ssrl_core.analysis.bias.reading import read_table
 from ssrl_core.figures.bias import highest_curves, price_matrix
 
 _KEPT = "classes-groups"

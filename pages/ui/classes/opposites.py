@@ -12,7 +12,7 @@ from pages.ui.classes import class_table
 from pages.ui.classes.class_table import CORRECTION, POINTS, ClassTable, choose_setting, pick, same_setting
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.figures.bias import chance_histogram, floor_ratios, pair_matrix, shared_bars
 from ssrl_core.figures.style import percent
 

@@ -14,8 +14,7 @@ from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_word
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
-from ssrl_core.figures.class_bars import class_bars, class_differences, class_pairs
-from ssrl_core.figures.confusion import confusion_matrix
+from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -102,9 +101,9 @@ def why_no_probe(runs: Sequence[Run]) -> str:
 def tops(run: Run, *, named: bool = False) -> None:
     """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
     floors = [
-        f"{word} {percent(value)}"
+        f"{word} {percent(known)}"
         for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
-        if (value := run.results.reference(key).knn) is not None
+        if (known := run.results.reference(key).knn) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
     for probe in probes_in([run]):

@@ -11,8 +11,7 @@ import streamlit as st
 from pages.ui.kit import choices, frame, jobs
 from pages.ui.map.colours import CLUSTER, colour_names
 from pages.ui.map.evaluated import EvaluatedRun
-from ssrl_core.analysis.clusters import MOST_FULL
-from ssrl_core.analysis.density_clusters import MOST_ROWS
+from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder.run_folder import RunFolder

@@ -7,10 +7,10 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.analysis.apart import Effect
-from ssrl_core.analysis.apart_table import Apart, set_apart
-from ssrl_core.analysis.apart_words import evidence, sentence
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.effect_sentences import evidence, sentence
+from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects
+from ssrl_core.analysis.effects import Effect
 
 _MOST_ROWS = 12
 
@@ -18,14 +18,14 @@ _MOST_ROWS = 12
 @cache.kept(
     by=lambda of: (of.run.cache_key, of.method, of.k), spinner="Comparing each cluster with all other images", least=2
 )
-def effects_of(of: ClusteredRun) -> Apart:
+def effects_of(of: ClusteredRun) -> ClusterEffects:
     """The effects of each cluster, and what their intervals rest on."""
     columns = of.run.columns
     measured = [c for c in of.run.table if c in DESCRIPTORS and c not in columns]
-    return set_apart(of.run.table, [*columns, *measured], of.clustering.ids, of.clustering.k)
+    return cluster_effects(of.run.table, [*columns, *measured], of.clustering.ids, of.clustering.k)
 
 
-def in_words(found: Apart, cluster: int, label: str | None) -> tuple[str, list[str]]:
+def in_words(found: ClusterEffects, cluster: int, label: str | None) -> tuple[str, list[str]]:
     """What sets one cluster apart in a sentence, and the numbers behind it, a line each.
 
     The label, whose share a strip tells anyway, is left out of the sentence.
@@ -50,7 +50,7 @@ def effects_table(of: ClusteredRun) -> None:
         st.dataframe(rows, hide_index=True, key="apart-table", height=340)
 
 
-def table_of(found: Apart, titles: list[str]) -> pd.DataFrame:
+def table_of(found: ClusterEffects, titles: list[str]) -> pd.DataFrame:
     """The largest effects of each cluster, one a row."""
     rows = [
         _row(title, effect)

@@ -14,9 +14,9 @@ from pages.ui.map.colours import colour_by
 from pages.ui.map.evaluated import EvaluatedRun, typical_of
 from pages.ui.map.names import ClusteredRun
 from ssrl_core.analysis.layouts import LAYOUTS
+from ssrl_core.figures.curves import score_over_k
 from ssrl_core.figures.files import figure_file
-from ssrl_core.figures.gallery_file import gallery_file
-from ssrl_core.figures.score_over_k import score_over_k
+from ssrl_core.figures.sheets import gallery_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.evaluation.clustering import KMEANS, way_of
 

@@ -13,7 +13,7 @@ from pages.ui.kit import frame
 from pages.ui.map import files
 from ssrl_core.analysis.comparison import moved
 from ssrl_core.analysis.layouts import LAYOUTS
-from ssrl_core.figures.matrix_file import matrix_file
+from ssrl_core.figures.sheets import matrix_file
 from ssrl_core.figures.style import percent
 
 

@@ -17,10 +17,8 @@ from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
 from pages.ui.map import panel, selection
 from ssrl_core.analysis.clusters import distances_to_own
-from ssrl_core.analysis.comparison import moved
-from ssrl_core.analysis.matching import contingency, matched
+from ssrl_core.analysis.comparison import Split, contingency, matched, moved, splits
 from ssrl_core.analysis.selection import counts_of_codes
-from ssrl_core.analysis.splits import Split, splits
 
 JS = Path(__file__).with_name("matrix.js").read_text(encoding="utf-8")
 _MOST_NUMBERS = 24

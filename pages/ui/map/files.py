@@ -19,9 +19,7 @@ from pages.ui.map.selection import mask_of
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
-from ssrl_core.figures.gallery_file import gallery_file
-from ssrl_core.figures.map_file import map_file
-from ssrl_core.figures.sheets import KINDS
+from ssrl_core.figures.sheets import KINDS, gallery_file, map_file
 from ssrl_core.figures.style import score
 
 _ACROSS = 12

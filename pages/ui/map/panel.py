@@ -16,10 +16,10 @@ from pages.ui.map.colours import CLUSTER, Facet, colour_by
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.selection import Selected
-from ssrl_core.analysis.neighbours import nearest_to
+from ssrl_core.analysis.matrix import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.figures.colours import ACCENT
-from ssrl_core.figures.counts_file import counts_file
+from ssrl_core.figures.sheets import counts_file
 from ssrl_core.figures.style import percent, three
 from ssrl_core.runs.folder.annotations import LONGEST_NAME
 

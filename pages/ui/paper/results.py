@@ -10,10 +10,9 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.kit.theme import ACCENT, DANGER, INK, LINE, PANEL, QUIET, WARNING
-from ssrl_core.paper import beside, words
-from ssrl_core.paper.beside import Block
-from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.lpips_readings import PUBLISHED
+from ssrl_core.paper import report, words
+from ssrl_core.paper.evidence import PUBLISHED, Evidence
+from ssrl_core.paper.report import Block
 
 COLOURS = {"shown": ACCENT, "reversed": DANGER, "not shown": WARNING, "not run": QUIET}
 MEANS = {
@@ -140,7 +139,7 @@ def show_numbers(data: dict[str, Any]) -> None:
         data: of `running.compare`.
     """
     item, rows = data["id"], data["rows"]
-    measured, rest = beside.measured(item, rows, data["scale"]), beside.published_only(rows)
+    measured, rest = report.measured(item, rows, data["scale"]), report.published_only(rows)
     if not measured and not rest:
         frame.quiet("The paper gives no numbers here, only a picture; ours stand here once it was run.")
         return
@@ -148,7 +147,7 @@ def show_numbers(data: dict[str, Any]) -> None:
     if measured:
         st.html("".join(table_html(item, block) for block in measured))
     if any(block.has_nearest for block in measured):
-        frame.quiet(f"≈ {beside.nearest_said(item)}")
+        frame.quiet(f"≈ {report.nearest_said(item)}")
     if not rest:
         return
     if not measured:
@@ -185,7 +184,7 @@ def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]]) -> st
     return f'<tr><th scope="row">{html.escape(words.named(name))}</th>{cells}</tr>'
 
 
-def _cell(item: str, row: str, column: str, cell: beside.Cell | None, kind: str) -> str:
+def _cell(item: str, row: str, column: str, cell: report.Cell | None, kind: str) -> str:
     share = words.is_share(item, row, column)
     if cell is None or getattr(cell, kind) is None:
         return f'<td class="{kind}"></td>'

@@ -11,7 +11,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.theme import QUIET
 from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
-from ssrl_core.paper import cost, needs, running, words
+from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs import jobs
@@ -36,7 +36,7 @@ def show_images_needed(needed: tuple[str, ...]) -> None:
     Args:
         needed: of the item's plan.
     """
-    states = [needs.check(name) for name in needed]
+    states = [cost.check(name) for name in needed]
     here = [f"{row['title']} ({row['has'] or 'made on first use'})" for row in states if row["ready"]]
     if here:
         frame.quiet(f"Images, checked: {'; '.join(here)}.")
@@ -60,7 +60,7 @@ def prepare_images(needed: tuple[str, ...]) -> None:
     for name in needed:
         if image_sets.is_ready(name):
             continue
-        title = needs.NEEDED[name].title
+        title = cost.NEEDED[name].title
         bar = st.progress(0.0, f"Preparing {title}, once")
 
         def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:

@@ -17,7 +17,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.show.cells import ShownCells, table_of
 from pages.ui.show.pictures import Look, gallery_png
 from ssrl_core import stores
-from ssrl_core.analysis.plate_reading import plate_reading
+from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ssrl_core.analysis.apart import Effect
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.effects import Effect
 
 SMALL = 0.15  # Cliff's delta below which a difference is not worth a word (Romano 2006: 0.147)
 LARGE = 0.47

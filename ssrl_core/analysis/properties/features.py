@@ -1,4 +1,4 @@
-"""How many directions the images of a class spread in, from the distances to their nearest neighbours."""
+"""Properties of the features of a class: the spectrum of their covariance and their intrinsic dimension."""
 
 from __future__ import annotations
 
@@ -7,10 +7,90 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.properties.grey import Floats
+from ssrl_core.analysis.properties.images import Floats
 from ssrl_core.errors import SpecError
 
+NAMES = ("effective_rank", "spectrum_decay", "first_share")
 LEAST_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """The spectrum of one class.
+
+    Args:
+        effective_rank: exp of the entropy of the singular values divided by their sum; 1 (a line) to min(n - 1, D).
+        spectrum_decay: a in variance of the i-th direction ~ i^-a, from the straight line through the logarithms of
+            the directions 1..`fitted`; larger falls faster.
+        first_share: share of the variance along the first direction.
+        variances: eigenvalues of the covariance (n - 1), falling, those of rounding left out.
+        fitted, n: directions in the line, images.
+        reason: why numbers are NaN; None where all are known.
+
+    All three depend on the number of images: compare classes with as many each.
+    """
+
+    effective_rank: float
+    spectrum_decay: float
+    first_share: float
+    variances: Floats
+    fitted: int
+    n: int
+    reason: str | None = None
+
+
+def covariance_spectrum(x: ArrayLike) -> Spectrum:
+    """The spectrum of the covariance of features.
+
+    The line of the decay leaves out the lower half of the directions: with few images per dimension they are pressed
+    towards 0, which is a matter of the number of images, not of the class.
+
+    Args:
+        x: (n, D) features of the images of one class, n >= 10.
+
+    Source:
+        Effective rank: Roy and Vetterli, EUSIPCO 2007. Decay of the eigenspectrum as a power law: Stringer et al.,
+        Nature 571 (2019). The paper says "spectrum of feature covariance" without a definition.
+    """
+    rows = np.asarray(x, dtype=np.float64)
+    if rows.ndim != 2 or not np.isfinite(rows).all():
+        raise SpecError(where="Feature spectrum", field="x", rule="(n, D) and finite", value=rows.shape)
+    n = len(rows)
+    if n < LEAST_ROWS:
+        return _unknown(n, f"{n} images, at least {LEAST_ROWS} are needed")
+    singular = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)
+    singular = singular[singular > singular.max(initial=0) * 1e-10]
+    if not len(singular):
+        return _unknown(n, "all images have the same features")
+    shares = singular / singular.sum()
+    variances = singular**2 / (n - 1)
+    fitted = (len(singular) + 1) // 2
+    decay = _decay(variances[:fitted])
+    return Spectrum(
+        float(np.exp(-(shares * np.log(shares)).sum())),
+        decay,
+        float(variances[0] / variances.sum()),
+        variances,
+        fitted,
+        n,
+        f"the features vary in {len(singular)} directions: too few for a decay" if np.isnan(decay) else None,
+    )
+
+
+def _decay(variances: Floats) -> float:
+    """Negative slope of log variance against log rank; NaN with fewer than three directions."""
+    if len(variances) < 3:
+        return float("nan")
+    x, y = np.log(np.arange(1, len(variances) + 1)), np.log(variances)
+    return float(-((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum())
+
+
+def _unknown(n: int, reason: str) -> Spectrum:
+    nan = float("nan")
+    return Spectrum(nan, nan, nan, np.zeros(0), 0, n, reason)
+
+
+LEAST_POINTS = 10
 CHUNK_NUMBERS = 8_000_000
 
 
@@ -50,15 +130,15 @@ def two_nn(x: ArrayLike, *, discard: float = 0.1) -> Dimension:
     if not 0 <= discard <= 0.5:
         raise SpecError(where="Intrinsic dimension", field="discard", rule="in 0..0.5", value=discard)
     points = _distinct(x)
-    if len(points) < LEAST_ROWS:
-        return _unknown(len(points), f"{len(points)} different points, at least {LEAST_ROWS} are needed")
+    if len(points) < LEAST_POINTS:
+        return _unknown_dimension(len(points), f"{len(points)} different points, at least {LEAST_POINTS} are needed")
     near = nearest_distances(points, 2)
     logs = np.sort(np.log(near[:, 1] / near[:, 0]))
     kept = max(2, round(len(logs) * (1 - discard)))
     height = -np.log1p(-np.arange(1, kept + 1) / len(logs)) if kept < len(logs) else -np.log(_left(len(logs)))
     squares = float((logs[:kept] ** 2).sum())
     if squares == 0:
-        return _unknown(len(points), "every point has its two neighbours at the same distance")
+        return _unknown_dimension(len(points), "every point has its two neighbours at the same distance")
     value = float((logs[:kept] * height).sum() / squares)
     return Dimension(value, value / float(np.sqrt(kept)), len(points))
 
@@ -78,13 +158,15 @@ def maximum_likelihood(x: ArrayLike, *, k: int = 20) -> Dimension:
     points = _distinct(x)
     if k < 3:
         raise SpecError(where="Intrinsic dimension", field="k", rule="at least 3", value=k)
-    if len(points) <= max(k, LEAST_ROWS - 1):
-        return _unknown(len(points), f"{len(points)} different points, more than {max(k, LEAST_ROWS - 1)} are needed")
+    if len(points) <= max(k, LEAST_POINTS - 1):
+        return _unknown_dimension(
+            len(points), f"{len(points)} different points, more than {max(k, LEAST_POINTS - 1)} are needed"
+        )
     near = nearest_distances(points, k)
     inverse = np.log(near[:, -1:] / near[:, :-1]).sum(axis=1) / (k - 2)
     middle = float(inverse.mean())
     if middle == 0:
-        return _unknown(len(points), "every point has all its neighbours at the same distance")
+        return _unknown_dimension(len(points), "every point has all its neighbours at the same distance")
     return Dimension(1 / middle, float(inverse.std(ddof=1) / np.sqrt(len(points)) / middle**2), len(points))
 
 
@@ -120,5 +202,5 @@ def _distinct(x: ArrayLike) -> Floats:
     return np.unique(rows, axis=0)
 
 
-def _unknown(n: int, reason: str) -> Dimension:
+def _unknown_dimension(n: int, reason: str) -> Dimension:
     return Dimension(float("nan"), float("nan"), n, reason)

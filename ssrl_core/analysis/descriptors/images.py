@@ -1,7 +1,8 @@
-"""What all descriptors look at: a batch of images as grey values, what stands out in each, and its separate objects."""
+"""What all descriptors look at (a batch of images, what stands out in each, its objects), and what a descriptor is."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -85,3 +86,25 @@ def otsu(grey: Array) -> Array:
         between = below * above * (mass / below - (mass[:, -1:] - mass) / above) ** 2
     best = np.argmax(np.nan_to_num(between), axis=1)
     return np.asarray(low[:, 0] + span[:, 0] * (best + 1) / _BINS, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """One number of an image.
+
+    Attributes:
+        name: column it is stored under.
+        title: as people read it.
+        unit: of its values, "" for a bare number.
+        more, less: how images with a large and a small value are called in a sentence ("larger", "smaller").
+        sentence: what it is.
+        measure: (B,) float32 of a batch.
+    """
+
+    name: str
+    title: str
+    unit: str
+    more: str
+    less: str
+    sentence: str
+    measure: Callable[[Look], NDArray]  # type: ignore[type-arg]
