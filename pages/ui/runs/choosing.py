@@ -16,9 +16,10 @@ from pages.ui.runs import sweeps
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.specs.parts import columns
 
-Row = dict[str, Any]
+Row = RunRow
 
 MOST = 50  # in the list that unfolds
 _FOUND = 8  # of a search
@@ -112,7 +113,7 @@ def words_of(rows: Sequence[Row]) -> dict[str, str]:
 def titles_of(*run_ids: str) -> dict[str, str]:
     """{id: words} of a few runs, told apart where they read the same; an id that no run has is its own title."""
     known = {str(row["id"]): row for row in frame.known_runs()}
-    return words_of([known.get(run_id, {"id": run_id}) for run_id in dict.fromkeys(run_ids)])
+    return words_of([known.get(run_id, RunRow(id=run_id)) for run_id in dict.fromkeys(run_ids)])
 
 
 def _tail(run_id: str) -> str:
@@ -168,8 +169,9 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
 
 def _told(row: Row) -> str:
     """What else is known of a run, below its words."""
-    tags = json.loads(row["tags"]) if row.get("tags") else {}
-    scores = [f"{one.title} {row[one.name]:.3f}" for _, one in columns(listed=True) if row.get(one.name)]
+    tags = json.loads(row.get("tags") or "{}")
+    numbers = {one.title: number_of(row, one.name) for _, one in columns(listed=True)}
+    scores = [f"{title} {value:.3f}" for title, value in numbers.items() if value]
     return " · ".join([str(row["id"]), *scores, *(f"{name}: {value}" for name, value in tags.items())])
 
 
