@@ -12,7 +12,7 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.methods import PRETRAINED
+from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 from ssrl_core.stores import as_slug
@@ -206,8 +206,13 @@ class RunSpec:
 
     @property
     def is_trained(self) -> bool:
-        """False for a network that is taken as it comes (`method: pretrained`)."""
-        return self.method.name != PRETRAINED.name
+        """False for a network that is taken as it comes (`pretrained`) or solved for (`spectral`)."""
+        return self.method.name not in UNTRAINED
+
+    @property
+    def is_solved(self) -> bool:
+        """True for `method: spectral`: solved in closed form, not trained."""
+        return self.method.name == SPECTRAL.name
 
     @property
     def warmup_epochs(self) -> int:

@@ -13,7 +13,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.specs import run as r
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS, PRETRAINED, MethodRow, method_row
+from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, MethodRow, method_row
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
 from ssrl_core.specs.recipes import with_recipe
 
@@ -39,18 +39,24 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     _refuse_sweep(data, where)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
     _, row = _method(with_recipe(data, where).get("method"), where)
-    data = with_recipe(data, where) if row is not PRETRAINED else _as_it_comes(data)
+    data = with_recipe(data, where) if row.name not in UNTRAINED else _without_training(data, row)
     spec = r.RunSpec(**{key: read(data, row, where, base) for key, read in READERS.items()})
-    if row is PRETRAINED:
+    if row is SPECTRAL:
+        return dataclasses.replace(spec, epochs=0, backbone=r.BackboneChoice(spec.method["bank"]))
+    if row.name in UNTRAINED:
         return dataclasses.replace(spec, epochs=0)
     check_together(spec, row, where)
     return spec
 
 
-def _as_it_comes(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network that is not trained has no use for is left out, so that the same network is the same run."""
-    unused = ("epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe")
-    return {"terms": "identity", **{key: value for key, value in data.items() if key not in unused}}
+def _without_training(data: Mapping[str, Any], row: MethodRow) -> dict[str, Any]:
+    """What is not used without training is left out, so that the same network is the same run."""
+    unused = {"epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe"}
+    given = {key: value for key, value in data.items() if key not in unused}
+    if row is SPECTRAL:
+        given.pop("backbone", None)  # its feature bank stands there
+        return given
+    return {"terms": "identity", **given}
 
 
 def _mapping(value: Any, where: str, field: str) -> Mapping[str, Any]:
@@ -179,7 +185,7 @@ def _method(value: Any, where: str) -> tuple[r.MethodChoice, MethodRow]:
         )
     given = _named(value, where, "method", "simclr")
     name = given.pop("name")
-    _one_of(name, (*METHODS, PRETRAINED.name), f"{where}, method", "name")
+    _one_of(name, (*METHODS, *UNTRAINED), f"{where}, method", "name")
     row = method_row(name)
     settings = check_settings(row.settings, given, f"{where}, method {name}", f"method {name}")
     return r.MethodChoice(name, Frozen(settings)), row
