@@ -72,10 +72,13 @@ def rebuild(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> Encoder
 
 def _shape(encoder: Encoder) -> dict[str, str]:
     """What is needed to build it again; of a solved network whose bank is an encoder, that one's too."""
-    bank = encoder.body.bank if isinstance(encoder.body, solved.Solved) else None
-    inner = {"inner": json.dumps(_shape(bank), sort_keys=True)} if isinstance(bank, Encoder) else {}
+    solution: dict[str, str] = {}
+    if isinstance(encoder.body, solved.Solved):
+        bank = encoder.body.bank
+        inner = {"inner": json.dumps(_shape(bank), sort_keys=True)} if isinstance(bank, Encoder) else {}
+        solution = {"features": str(encoder.body.map.in_features), **inner}
     return {
-        **inner,
+        **solution,
         "backbone": encoder.name,
         "channels": str(encoder.channels),
         "dim": str(encoder.dim),

@@ -32,7 +32,7 @@ def rebuilt(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> Encoder
 
     Args:
         metadata: of `encoders.save_encoder`; `inner` describes a bank that is an encoder itself.
-        state: the tensors of the file, for their shapes.
+        state: the tensors of the file, for their names.
     """
     from ssrl_core.learning.encoders import rebuild
     from ssrl_core.learning.features import empty
@@ -43,7 +43,7 @@ def rebuilt(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> Encoder
         bank: nn.Module = rebuild(json.loads(metadata["inner"]), inner)
     else:
         bank = empty(metadata["backbone"].removeprefix(PREFIX), channels)
-    dim, features = state["map.weight"].shape
+    dim, features = int(metadata["dim"]), int(metadata["features"])
     return Encoder(
         Solved(bank, features, dim),
         name=metadata["backbone"],
