@@ -39,7 +39,7 @@ def paragraph(run: RunFolder, k: int | None = None) -> tuple[str, list[str]]:
     """
     spec = run.spec()
     imageset = _images(spec)
-    k = k or next(iter((run.results() or {}).get("clusters") or {}), None)
+    k = k or next(iter(run.results().counts), None)
     sentences = [
         *_of_images(spec, imageset),
         *_of_training(spec),
@@ -117,15 +117,15 @@ def _of_solution(spec: RunSpec) -> str:
     )
 
 
-def _of_groups(run: RunFolder, spec: RunSpec, k: int | str | None) -> list[str]:
-    results = run.results() or {}
-    dim, n = results.get("dim"), results.get("n")
-    if k is None or n is None:
+def _of_groups(run: RunFolder, spec: RunSpec, k: int | None) -> list[str]:
+    results = run.results()
+    dim, n, split = results.dim, results.n, results.split
+    if k is None or not n:
         return []
     return [
-        f"The {n:,} images of the {results['split']} part, which the training had not seen, were each described by "
+        f"The {n:,} images of the {split} part, which the training had not seen, were each described by "
         f"{dim} numbers (the network's output) and put into {k} groups by k-means in that space."
-        if results["split"] != "train"
+        if split != "train"
         else f"The {n:,} training images were each described by {dim} numbers and put into {k} groups by k-means."
     ]
 

@@ -174,6 +174,11 @@ def at_side(images: Tensor, side: int) -> Tensor:
     return functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
+def embed_batch(encoder: Encoder, images: Tensor, *, device: torch.device | str) -> NDArray[np.float32]:
+    """Embeddings (B, D) of images (B,C,H,W) float32 in 0..1, in one pass; else as `embed`."""
+    return _forward(encoder, images.to(_placed(encoder, device)))
+
+
 @torch.inference_mode()
 def _forward(encoder: Encoder, images: Tensor) -> NDArray[np.float32]:
     embedding: Tensor = encoder(sized(encoder, images))

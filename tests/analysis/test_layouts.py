@@ -91,13 +91,13 @@ def test_bad_embeddings_are_refused_in_words():
 
 @pytest.mark.slow
 def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
-    from ssrl_core.analysis import neighbours
+    from ssrl_core.analysis import matrix
 
     x = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
     x[:3] = x[0]  # equal rows
-    exact, _ = neighbours.nearest_rows(x, 10)
-    monkeypatch.setattr(neighbours, "MOST_EXACT", 100)
-    found, distances = neighbours.nearest_rows(x, 10)
+    exact, _ = matrix.nearest_rows(x, 10)
+    monkeypatch.setattr(matrix, "MOST_EXACT", 100)
+    found, distances = matrix.nearest_rows(x, 10)
     assert found.shape == (600, 10)
     assert not (found == np.arange(600)[:, None]).any()
     shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, found, strict=True)])
@@ -106,7 +106,7 @@ def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
 
 
 def test_the_layouts_a_spec_may_ask_for_are_those_of_the_table():
-    from ssrl_core.specs.run import LAYOUTS as NAMES
+    from ssrl_core.specs.parts import LAYOUTS as NAMES
 
     assert tuple(LAYOUTS) == NAMES
     assert all(row.title and row.sentence and row.seconds_per_row > 0 for row in LAYOUTS.values())

@@ -212,11 +212,10 @@ def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     try:
-        results = RunFolder(run_id).results() or {}
+        pixels = RunFolder(run_id).results().reference("pixels")
     except SSRLError:
         return {}
-    pixels = (results.get("references") or {}).get("pixels") or {}
-    return {key: float(value) for key, value in pixels.items() if isinstance(value, int | float)}
+    return {key: value for key, value in (("knn", pixels.knn), ("ami", pixels.ami)) if value is not None}
 
 
 @cache.kept
@@ -230,8 +229,7 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
     folder = RunFolder(run_id)
     try:
         layouts = folder.layouts()
-        results = folder.results() or {}
-        counts = sorted(int(k) for k in results.get("clusters") or {})
+        counts = sorted(folder.results().counts)
         if not layouts or not counts:
             return None
         points, _ = layouts.get("umap") or layouts.get("tsne") or next(iter(layouts.values()))

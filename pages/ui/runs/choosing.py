@@ -16,6 +16,7 @@ from pages.ui.runs import sweeps
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import finding
+from ssrl_core.specs.parts import columns
 
 Row = dict[str, Any]
 
@@ -162,7 +163,7 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
 def _told(row: Row) -> str:
     """What else is known of a run, below its words."""
     tags = json.loads(row["tags"]) if row.get("tags") else {}
-    scores = [f"{name} {row[key]:.3f}" for key, name in (("knn_top1", "kNN"), ("ami", "AMI")) if row.get(key)]
+    scores = [f"{one.title} {row[one.name]:.3f}" for _, one in columns(listed=True) if row.get(one.name)]
     return " · ".join([str(row["id"]), *scores, *(f"{name}: {value}" for name, value in tags.items())])
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from pages.ui.kit import cache, frame
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.specs import parts
 
 _LIVE = ("queued", "submitted", "running")
 _MOST_CURVES = 60
@@ -119,7 +120,7 @@ def columns(sweep_id: str) -> list[str]:
     from ssrl_core.runs.queue.tables import results_table
 
     table = results_table(sweep_id)
-    left_out = ("run", "sweep", "top1", "knn_top1", "ami", "silhouette")
+    left_out = ("run", "sweep", *(column.name for _, column in parts.columns()))
     return [str(name) for name in table.columns if name not in left_out]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,12 +18,11 @@ from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import preset_names, saved_names
 from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
+from ssrl_core.specs.parts import Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
     HEADS,
     KEEP_SETTINGS,
-    KNN_SETTINGS,
-    LINEAR_SETTINGS,
     OPTIMIZER_SETTINGS,
     RUN_SETTINGS,
     SCHEDULE_SETTINGS,
@@ -185,9 +186,11 @@ _WORDS = {
     "heads": "projectors of the terms",
     "k": "kNN neighbours",
 }
-_MOST_K = 30
 _OWN = "own"
-_SHARES = (0.01, 0.1, 0.5, 1.0)
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "layouts": lambda name: LAYOUTS[name].title,
+    "finetune": lambda share: f"{100 * share:g} %",
+}
 
 
 def settings(draft: train_draft.Draft) -> None:
@@ -278,28 +281,30 @@ def _step(row: Parameter, value: Any) -> float:
 
 
 def _evaluation(draft: train_draft.Draft) -> None:
-    asked = draft["evaluate"]
-    first, second, third, fourth = st.columns(4)
-    with first:
+    asked, cells = draft["evaluate"], itertools.cycle(st.columns(4))
+    with next(cells):
         _choose("evaluate.split", "Measured on", ["test", "val", "train"], asked["split"])
-    with second:
-        key = session.show("train-evaluate.clusters", list(asked["clusters"]))
-        counts = sorted({*range(2, _MOST_K + 1), *asked["clusters"]})
-        _several("evaluate.clusters", "Numbers of clusters", counts, key)
-    with third:
-        key = session.show("train-evaluate.layouts", list(asked["layouts"]))
-        _several("evaluate.layouts", "Maps", list(LAYOUTS), key, lambda name: LAYOUTS[name].title)
-    with fourth:
-        widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
-    first, second, *_ = st.columns(4)
-    with first:
-        shares = [float(share) for share in asked["finetune"]]
-        key = session.show("train-evaluate.finetune", shares)
-        known = sorted({*_SHARES, *shares})
-        _several("evaluate.finetune", "Fine-tuned with labels", known, key, lambda s: f"{100 * s:g} %")
-    with second:
-        if asked["linear"] is not None:
-            widget("evaluate.linear.mode", LINEAR_SETTINGS[0], asked["linear"]["mode"])
+    for part in asked_for().values():
+        value = asked.get(part.name, part.default)
+        if value is not None:
+            with next(cells):
+                _part(part, value)
+
+
+def _part(part: Part, value: Any) -> None:
+    """What is asked of one part of evaluation: items of a list, the first of its settings, or whether it is made."""
+    path = f"evaluate.{part.name}"
+    if part.takes == "list":
+        options = list(dict.fromkeys((*part.offered, *value)))
+        if part.settings[0].kind != "choice":
+            options.sort()
+        key = session.show(f"train-{path}", list(value))
+        _several(path, part.title, options, key, _SHOWN.get(part.name, str))
+    elif part.takes == "switch":
+        key = session.show(f"train-{path}", value)
+        st.toggle(part.title, key=key, help=part.sentence, on_change=actions.take, args=(path, key))
+    else:
+        widget(f"{path}.{part.settings[0].name}", part.settings[0], value[part.settings[0].name])
 
 
 def _machine(draft: train_draft.Draft) -> None:

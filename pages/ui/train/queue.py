@@ -17,6 +17,7 @@ from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.queue import ordering
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, save_settings
+from ssrl_core.specs.parts import columns
 
 _ENGINES = {
     "local": "this machine",
@@ -246,9 +247,7 @@ def _words(row: dict[str, Any], state: str) -> str:
         return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
     if state == "stopped":
         return f"Stopped at {100 * (row.get('progress') or 0):.0f} %"
-    scores = [
-        f"{name} {row[key]:.3f}" for key, name in (("ami", "AMI"), ("knn_top1", "kNN")) if row.get(key) is not None
-    ]
+    scores = [f"{one.title} {row[one.name]:.3f}" for _, one in columns(listed=True) if row.get(one.name) is not None]
     return "Done" + "".join(f" · {score}" for score in scores)
 
 

@@ -14,6 +14,7 @@ from pages.ui.train import actions
 from pages.ui.train.sheet import opened
 from ssrl_core.runs.queue import finding
 from ssrl_core.runs.queue import tables as queue_tables
+from ssrl_core.specs.parts import columns
 
 COMPARED_LIVE_S = 4.0
 MOST = queue_tables.MOST_COMPARED
@@ -98,7 +99,7 @@ def table_html(rows: dict[str, list[str]], letters: str) -> str:
 
 
 def _curves(found: tables.Compared) -> None:
-    from ssrl_core.figures.sweep_curves import sweep_curves
+    from ssrl_core.figures.curves import sweep_curves
 
     figures = sweep_curves(tables.curves(found), by="run")
     if not figures:
@@ -290,8 +291,7 @@ def _columns() -> dict[str, Any]:
         "State": column.TextColumn(width=80),
         "Run": column.TextColumn(width="medium"),
         "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
-        "kNN": column.NumberColumn(format="%.3f", help="Share of images whose class their nearest neighbours vote for"),
-        "AMI": column.NumberColumn(format="%.3f", help="Agreement of clusters and labels: 1 the same, 0 chance"),
+        **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
         "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
         "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
         "Took": column.NumberColumn("Took (s)", format="%.0f"),

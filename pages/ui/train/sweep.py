@@ -87,7 +87,7 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 
 def _curves(sweep_id: str, scene: sweeps.Scene) -> None:
-    from ssrl_core.figures.sweep_curves import sweep_curves
+    from ssrl_core.figures.curves import sweep_curves
 
     lines = sweeps.curves(scene)
     figures = sweep_curves(lines)

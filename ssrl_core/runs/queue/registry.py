@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,19 +54,25 @@ COLUMNS = {
     "eta_s": "REAL",
     "results": "TEXT",
 }
-SCHEMA = f"""
+_SCHEMA = f"""
 CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
 CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
 CREATE TABLE depends (run_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (run_id, on_id));
 CREATE INDEX runs_by_state ON runs (state, priority DESC, queued_at);
 CREATE INDEX runs_by_sweep ON runs (sweep_id);
-{scores.SCHEMA}
 PRAGMA user_version = {VERSION};
 """
+
+
+def schema() -> str:
+    """The statements that make an empty registry."""
+    return _SCHEMA + scores.schema()
+
+
 ACTIVE = ("submitted", "running")
 _BUSY_S = 30.0
 
-_scored: set[tuple[Path, int]] = set()  # registries (file and inode) that are known to have their table of scores
+_scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
 
 T = TypeVar("T")
 
@@ -194,18 +200,15 @@ def last_note() -> dict[str, Any] | None:
         return None
 
 
-def results_text(results: dict[str, Any] | None) -> str | None:
-    """Results as the registry keeps them: without confusion tables, which are most of them and stay in the folder."""
-    if results is None:
-        return None
-    finetune = {share: _without_confusion(found) for share, found in (results.get("finetune") or {}).items()}
-    lean = results | {name: _without_confusion(results[name]) for name in ("linear", "knn") if name in results}
-    lean |= {"finetune": finetune} if finetune else {}
-    return json.dumps(lean, ensure_ascii=False, allow_nan=False)
+def results_text(results: Mapping[str, Any]) -> str | None:
+    """Results as the registry keeps them, None for empty ones: without confusion tables, which stay in the folder."""
+    return json.dumps(_without_confusion(results), ensure_ascii=False, allow_nan=False) if results else None
 
 
-def _without_confusion(probe: Any) -> Any:
-    return probe | {"confusion": None} if isinstance(probe, dict) and "confusion" in probe else probe
+def _without_confusion(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    return {key: None if key == "confusion" else _without_confusion(value) for key, value in node.items()}
 
 
 def _with_lost(row: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +235,7 @@ def _open() -> sqlite3.Connection:
         if found < 1:
             raise sqlite3.DatabaseError("not a registry")
         connection.execute("PRAGMA synchronous = NORMAL")
-        known = (file, file.stat().st_ino)  # another file may have been put in its place
+        known = (file, file.stat().st_ino, scores.names())  # another file may have been put in its place
         if known not in _scored:
             scores.ensure(connection)
             _scored.add(known)
