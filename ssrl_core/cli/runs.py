@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.cli import sweep_tables
@@ -58,7 +59,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
     listed = (*_LISTED, *_numbers())
-    return [{name: row[name] for name in listed} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
+    return [{name: row.get(name) for name in listed} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
 
 
 def _show_list(rows: list[dict[str, Any]]) -> str:
@@ -189,7 +190,7 @@ def state_of(run_id: str) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue import registry
 
-    row = next((row for row in registry.list_runs() if row["id"] == run_id), {})
+    row: Mapping[str, Any] = next((row for row in registry.list_runs() if row["id"] == run_id), {})
     names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
     return RunFolder(run_id).state() | {name: row[name] for name in names if name in row}
 

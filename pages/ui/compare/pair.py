@@ -21,6 +21,7 @@ from ssrl_core.runs.evaluation.clustering import KMEANS
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
+from ssrl_core.runs.queue.registry import RunRow
 
 SAME = "same"
 
@@ -144,7 +145,7 @@ def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") ->
 
 def _side(letter: str, run: EvaluatedRun, k: int, wanted: str) -> Side:
     of = clustered(run, min(k, len(run.ids)))
-    row: dict[str, Any] = next((row for row in frame.known_runs() if row["id"] == run.run_id), {"id": run.run_id})
+    row = next((row for row in frame.known_runs() if row["id"] == run.run_id), RunRow(id=run.run_id))
     title = frame.run_words(row)
     return Side(run, of.k, of.method, of.clustering, of.names, letter, title, _layout(run, wanted))
 

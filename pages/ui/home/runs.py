@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue.registry import RunRow
 
 Array = np.ndarray[Any, Any]
 GROUND = (11, 13, 16)
@@ -107,7 +108,7 @@ def newest() -> None:
     st.fragment(run_every=_LIVE_S if busy else None)(_cards)()
 
 
-def _shown() -> list[dict[str, Any]]:
+def _shown() -> list[RunRow]:
     return [run for run in frame.known_runs() if run.get("kind", "train") == "train"][:NEWEST]
 
 
@@ -138,7 +139,7 @@ def first_steps() -> None:
             frame.quiet(sentence)
 
 
-def _card(run: dict[str, Any]) -> None:
+def _card(run: RunRow) -> None:
     run_id = str(run["id"])
     done = run.get("state") == "done"
     picture = _map_file(run_id, str(run.get("finished_at"))) if done else None
@@ -158,7 +159,7 @@ def _card(run: dict[str, Any]) -> None:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 
 
-def _figures(run: dict[str, Any], run_id: str) -> str:
+def _figures(run: RunRow, run_id: str) -> str:
     """AMI and kNN beside what raw pixels give, or how the run stands."""
     if run.get("state") != "done":
         return _standing(run)
@@ -176,7 +177,7 @@ def _figures(run: dict[str, Any], run_id: str) -> str:
     return f'<div class="vl-figures">{inner}</div>'
 
 
-def _standing(run: dict[str, Any]) -> str:
+def _standing(run: RunRow) -> str:
     """Waits, runs (how far), stopped or failed (why)."""
     state, why = str(run.get("state")), html.escape(str(run.get("reason") or ""))
     if state == "running":

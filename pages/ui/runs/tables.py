@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
@@ -15,9 +14,10 @@ from pages.ui.kit import frame
 from pages.ui.kit.frame import run_words
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.queue.finding import shown_state
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
-Row = dict[str, Any]
+Row = RunRow
 
 # the state as people see it -> what the list calls it, in the order of its filter
 STATES = {
@@ -86,7 +86,7 @@ class Compared:
         gone: ids that no run has.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[RunRow]
     gone: list[str]
 
     @property

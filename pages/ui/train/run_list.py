@@ -14,6 +14,7 @@ from pages.ui.train import actions
 from pages.ui.train.sheet import opened
 from ssrl_core.runs.queue import finding
 from ssrl_core.runs.queue import tables as queue_tables
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
 COMPARED_LIVE_S = 4.0
@@ -184,7 +185,7 @@ def _body() -> None:
     frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
 
 
-def _standing(shown: list[dict[str, Any]]) -> str:
+def _standing(shown: list[RunRow]) -> str:
     counts = [f"{tables.STATES[state].lower()} {count:,}" for state, count in tables.counted(shown).items()]
     return f"{len(shown):,} runs: {', '.join(counts)}."
 
@@ -226,7 +227,7 @@ def _states() -> list[str]:
     )
 
 
-def _choice(rows: list[dict[str, Any]]) -> None:
+def _choice(rows: list[RunRow]) -> None:
     """What can be done with the runs that are ticked; the room is there before, so that nothing shifts."""
     known = {str(row["id"]): row for row in rows}
     ids = [run_id for run_id in st.session_state.get(_CHOSEN, []) if run_id in known]
@@ -255,7 +256,7 @@ def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> Non
     st.button(label, icon=f":material/{icon}:", key=key, disabled=not on, on_click=action, args=(wanted,))
 
 
-def _number(shown: list[dict[str, Any]]) -> None:
+def _number(shown: list[RunRow]) -> None:
     """A table of other runs is another table: ticks count rows, and must never come to mean other runs.
 
     What was ticked in the table before is chosen no more, so that nothing is deleted that shows no tick.

@@ -21,6 +21,7 @@ from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
 AT_ONCE = ("safetensors", "torchvision", "card")
@@ -159,7 +160,7 @@ def _body(run_id: str, live: bool) -> None:
         _folded(run)
 
 
-def _standing(row: dict[str, Any]) -> str:
+def _standing(row: RunRow) -> str:
     from pages.ui.train.queue import under_html
 
     return under_html(row, brief=True)
@@ -179,7 +180,7 @@ def _recipe(run: RunFolder) -> str:
     return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}."
 
 
-def _facts(row: dict[str, Any], state: dict[str, Any], metrics: Any) -> str:
+def _facts(row: RunRow, state: dict[str, Any], metrics: Any) -> str:
     """Device, speed, step, attempts, since when: what is known of them."""
     speed, steps, ranks = state["images_per_s"], state["steps"], metrics["effective_rank"].dropna()
     facts = [
@@ -218,7 +219,7 @@ def _size(count: int | None) -> str | None:
     return None if count is None else size(count)
 
 
-def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
+def _trouble(row: RunRow, state: dict[str, Any]) -> None:
     """Why it failed and what to do, or what is worth knowing while it runs."""
     if row["state"] == "failed":
         error = state["error"] or {}
@@ -228,7 +229,7 @@ def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
         frame.quiet(str(row["reason"]))
 
 
-def _curves(run: RunFolder, row: dict[str, Any], metrics: Any) -> None:
+def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
     from ssrl_core.figures.curves import training_curves
 
     figures = training_curves(metrics)
@@ -321,7 +322,7 @@ def _folded(run: RunFolder) -> None:
         st.code(text, language="yaml", height=320)
 
 
-def _buttons(row: dict[str, Any]) -> None:
+def _buttons(row: RunRow) -> None:
     run_id, state = str(row["id"]), row["state"]
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if state in _ACTIVE:
@@ -369,7 +370,7 @@ def _delete_popover(run_id: str, active: bool) -> None:
         )
 
 
-def _row(run_id: str) -> dict[str, Any] | None:
+def _row(run_id: str) -> RunRow | None:
     return next((row for row in frame.known_runs() if row["id"] == run_id), None)
 
 

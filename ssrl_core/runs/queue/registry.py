@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Required, TypedDict, TypeVar, cast
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
@@ -54,6 +54,51 @@ COLUMNS = {
     "eta_s": "REAL",
     "results": "TEXT",
 }
+
+
+class RunRow(TypedDict, total=False):
+    """A run in the list of runs: the columns of the registry but `spec` and `results`, and what is computed of them.
+
+    The numbers that lists show (`specs.parts`: knn_top1, ami …) are columns too. Times are UTC text.
+    """
+
+    id: Required[str]
+    kind: str
+    of_run: str | None
+    params: str | None
+    sweep_id: str | None
+    spec_hash: str | None
+    name: str | None
+    dataset: str | None
+    method: str | None
+    backbone: str | None
+    seed: int | None
+    tags: str | None
+    priority: int
+    state: str
+    wanted: str
+    phase: str | None
+    reason: str | None
+    waits_for: str | None
+    worker: str | None
+    device: str | None
+    attempt: int
+    created_at: str | None
+    queued_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    alive_at: str | None
+    progress: float | None
+    eta_s: float | None
+    lost: bool
+    demo: bool
+    knn_top1: float | None
+    ami: float | None
+    compositions: str  # names of the compositions, for a search
+    values: str | None  # what makes it different from the others of its sweep, in words
+    point: str  # the same, "" where only the seed is
+
+
 _SCHEMA = f"""
 CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
 CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
@@ -164,7 +209,7 @@ def require(run_id: str) -> dict[str, Any]:
     return row
 
 
-def list_runs(*, demo: bool = True) -> list[dict[str, Any]]:
+def list_runs(*, demo: bool = True) -> list[RunRow]:
     """All runs: one's own newest first, then the demo runs.
 
     Returns:
@@ -174,7 +219,12 @@ def list_runs(*, demo: bool = True) -> list[dict[str, Any]]:
     from ssrl_core.runs.queue import listing, reconcile
 
     own = [_with_lost(reconcile.overlaid(row)) | {"demo": False} for row in listing.own_rows()]
-    return own + (reconcile.demo_rows() if demo else [])
+    return cast(list[RunRow], own + (reconcile.demo_rows() if demo else []))
+
+
+def number_of(row: RunRow, name: str) -> float | None:
+    """A number that lists of runs show (`specs.parts`); None where there is none."""
+    return cast(float | None, row.get(name))
 
 
 def counts() -> dict[str, int]:
