@@ -102,6 +102,12 @@ def read_given(values: pd.Series[Any]) -> Array | None:
     return np.array(words, dtype=str)
 
 
+def strange_words(values: pd.Series[Any]) -> list[str]:
+    """The values of a column of splits that are no split, sorted; a missing one as `(none)`."""
+    words = {"(none)" if pd.isna(value) else str(value).strip() for value in values.tolist()}
+    return sorted(word for word in words if word.lower() not in _WORDS)
+
+
 def split_folders(names: Iterable[str]) -> dict[str, str]:
     """Which of some sibling folders are splits, {name: train | val | test}; none unless train and another are.
 

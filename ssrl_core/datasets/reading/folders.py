@@ -49,14 +49,18 @@ class _Target:
 
 def list_tree(tree: Tree) -> ImageFiles:
     """The images of a tree: by its table, if one lies at its top, else by its folders."""
-    from ssrl_core.datasets.reading.table import find_table, list_table
+    from ssrl_core.datasets.reading.table import list_by_table
 
-    table = find_table(tree)
-    if table is not None:
-        return list_table(tree, table)
+    listed, unused = list_by_table(tree)
+    if listed is not None:
+        listed.understood.skipped += unused
+        return listed
+    why_not = {item["file"]: item["reason"] for item in unused}
     understood, entries = by_folders([path for path in tree.files if images.is_image(path)], _name_of(tree))
     understood.skipped += [
-        {"file": path, "reason": "not an image file"} for path in tree.files if not images.is_image(path)
+        {"file": path, "reason": why_not.get(path, "not an image file")}
+        for path in tree.files
+        if not images.is_image(path)
     ]
     understood.skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
     return ImageFiles(tree, entries, understood)

@@ -41,6 +41,10 @@ class Tree(Protocol):
         """A file of the tree, seekable. Raises OSError when it cannot be read."""
         ...
 
+    def holds(self, path: str) -> bool:
+        """Whether a file is there, without listing all."""
+        ...
+
 
 class FolderTree:
     """A folder on disk; links to folders are followed, each folder once."""
@@ -72,6 +76,10 @@ class FolderTree:
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._folder / path, "rb")
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return (self._folder / path).is_file()
 
     def _walk(self) -> Iterable[tuple[str, list[str]]]:
         """Each folder and its files; nothing below a Zarr folder, which may hold a million."""
@@ -119,6 +127,10 @@ class ZipTree:
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise OSError(f"damaged in the zip: {error}") from error
 
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path in self._names
+
 
 class FileTree:
     """Some files, by their names alone; of two with the same name the second is called `name (2)`."""
@@ -136,6 +148,10 @@ class FileTree:
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._paths[path], "rb")
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path in self._paths
 
 
 def why(error: Exception) -> str:
@@ -158,6 +174,10 @@ class OpenedFile:
         """See Tree."""
         self.file.seek(0)
         return nullcontext(self.file)  # type: ignore[return-value]
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path == self.name
 
 
 def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:
