@@ -182,7 +182,9 @@ def test_a_table_without_a_head_is_said(folder):
     assert any("no head" in note for note in made.meta["understood"]["notes"])
 
 
-@pytest.mark.parametrize("written", ["{}.png", "{}", "{folder}/images/{}.png", "C:\\other\\images\\{}.png"])
+@pytest.mark.parametrize(
+    "written", ["{}.png", "{}", "images/{}", "IMAGES/{}.PNG", "{folder}/images/{}.png", "C:\\other\\images\\{}.png"]
+)
 def test_files_are_found_by_name_stem_and_absolute_paths_that_lie_inside(folder, written):
     rows = "".join(f"{written.format(i, folder=folder)},{'ab'[i % 2]}\n" for i in range(6))
     made = import_source(_text(folder, "image_id,label\n" + rows).parent, "found")

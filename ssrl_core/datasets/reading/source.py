@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -110,7 +111,9 @@ class ZipTree:
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
-        self._names = {i.filename.replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()}
+        self._names = {
+            readable_name(i).replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()
+        }
         self.files, self.zarrs = map(_visible, _apart(self._names))
 
     def close(self) -> None:
@@ -178,6 +181,21 @@ class OpenedFile:
     def holds(self, path: str) -> bool:
         """See Tree."""
         return path == self.name
+
+
+def readable_name(info: zipfile.ZipInfo) -> str:
+    """The name of a file in a zip; one that carries no flag is UTF-8 where it can be, else the likelier code page."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    written = info.filename.encode("cp437")
+    try:
+        return written.decode("utf-8")
+    except UnicodeDecodeError:
+        return max((info.filename, written.decode("cp1252", "replace")), key=_latin_letters)
+
+
+def _latin_letters(name: str) -> int:
+    return sum(unicodedata.name(c, "").startswith("LATIN") for c in name)
 
 
 def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -260,7 +260,7 @@ class _Names:
             shorter = _inside(self._folder, "/".join(parts[start:]))
             if shorter is not None and self._tree.holds(shorter):
                 return shorter, "shortened"
-        if "/" not in name:
+        if inside is not None:
             places = self._by_name.get(name.lower()) or self._by_stem.get(name) or []
             if len(places) > 1:
                 return None, f"{len(places)} files are called so ({', '.join(places[:3])}); give their folders"
@@ -274,11 +274,17 @@ class _Names:
 
     @cached_property
     def _by_name(self) -> dict[str, list[str]]:
-        return _grouped([(posixpath.basename(path).lower(), path) for path in self._images])
+        return _grouped([(name.lower(), path) for path in self._images for name in self._names_of(path)])
 
     @cached_property
     def _by_stem(self) -> dict[str, list[str]]:
-        return _grouped([(posixpath.splitext(posixpath.basename(path))[0], path) for path in self._images])
+        stems = [(posixpath.splitext(name)[0], path) for path in self._images for name in self._names_of(path)]
+        return _grouped(stems)
+
+    def _names_of(self, path: str) -> set[str]:
+        """What a table may call a file: its path from the table's folder, or its name alone."""
+        below = posixpath.relpath(path, self._folder) if self._folder else path
+        return {below, posixpath.basename(path)}
 
 
 def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
