@@ -13,7 +13,8 @@ from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.methods import METHODS, SPECTRAL
 from ssrl_core.specs.parts import columns
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ def _sentence(spec: RunSpec, metadata: dict[str, str]) -> str:
     network = row.title if row else spec.backbone.name
     start = f" from {spec.backbone.weights} weights" if spec.backbone.weights else ""
     how = f"trained{start} with {method.title} ({method.paper})" if method else f"as it came{start}, not trained"
+    if spec.is_solved:
+        bank = BANKS.get(spec.backbone.name)
+        network = bank.title if bank else spec.backbone.name
+        how = f"combined in closed form: solved, not trained ({SPECTRAL.paper})"
     norm = ", ".join(f"{v:.4g}" for v in json.loads(metadata["mean"]))
     return (
         f"{network}, {how}. It turns an image ({metadata['channels']} channels, {metadata['side_px']} px, values in "

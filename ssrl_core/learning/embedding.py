@@ -139,7 +139,14 @@ def fresh_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
 
 
 def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
-    """The reference beside a trained encoder: the same network before its first step, in evaluation mode."""
+    """The reference beside a trained encoder: the same network before its first step, in evaluation mode.
+
+    Beside a solved one it is the feature bank alone.
+    """
+    if spec.is_solved:
+        from ssrl_core.learning.solving import bank_alone
+
+        return bank_alone(spec, imageset)
     if not spec.is_trained:  # else the reference would be the network itself
         spec = replace(spec, backbone=replace(spec.backbone, weights=None))
     return fresh_encoder(spec, imageset).eval()

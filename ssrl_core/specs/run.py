@@ -12,7 +12,7 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.methods import PRETRAINED
+from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
 from ssrl_core.specs.parts import PARTS, asked_for
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
@@ -223,8 +223,13 @@ class RunSpec:
 
     @property
     def is_trained(self) -> bool:
-        """False for a network that is taken as it comes (`method: pretrained`)."""
-        return self.method.name != PRETRAINED.name
+        """False for a network that is taken as it comes (`pretrained`) or solved for (`spectral`)."""
+        return self.method.name not in UNTRAINED
+
+    @property
+    def is_solved(self) -> bool:
+        """True for `method: spectral`: solved in closed form, not trained."""
+        return self.method.name == SPECTRAL.name
 
     @property
     def warmup_epochs(self) -> int:
@@ -281,15 +286,11 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
         text = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(
-            where=str(path), field=what, rule="a readable file", value=reason, remedy="Check the name."
-        ) from error
+        raise SpecError.at(str(path), what, "a readable file", reason, "Check the name.") from error
     data = parse_yaml(text, str(path))
     if not isinstance(data, Mapping):
         found = "an empty file" if data is None else type(data).__name__
-        raise SpecError(
-            where=str(path), field=what, rule="a mapping", value=found, remedy="Start with dataset, method and terms."
-        )
+        raise SpecError.at(str(path), what, "a mapping", found, "Start with dataset, method and terms.")
     return data, path
 
 

@@ -115,6 +115,8 @@ class Phases:
         self.run_progress.enter("train")
         self.state.update(phase="train", now=True)
         self.stop_request.training = True
+        if self.spec.is_solved:
+            self.log.write("the network is solved in closed form, not trained")
         try:
             fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=self.stop_request.wanted)
         finally:
@@ -129,6 +131,9 @@ class Phases:
         self.state.update(**told, **self.run_progress.fields(share), device_memory_bytes=held)
         if time.monotonic() - self.logged_at > _LOG_EVERY_S:
             self.logged_at = time.monotonic()
+            if self.spec.is_solved:
+                self.log.write(f"solved {share:.0%}")
+                return
             loss = "–" if progress.loss is None else f"{progress.loss:.4f}"
             speed = progress.images_per_s or 0.0
             self.log.write(f"epoch {progress.epoch:.2f}/{progress.epochs}  loss {loss}  {speed:.0f} images/s")
