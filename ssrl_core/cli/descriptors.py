@@ -1,4 +1,4 @@
-"""`descriptors N`: brightness, contrast, area, elongation, texture and objects of every image of a set."""
+"""`descriptors N`: what a person sees in every image of a set (brightness, colour, place, texture …), in numbers."""
 
 from __future__ import annotations
 
