@@ -58,7 +58,7 @@ def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    ways = {"n_init": starts(len(table), int(k)), "random_state": seed}
+    ways = {"n_init": kmeans_starts(len(table), int(k)), "random_state": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than clusters: seen in the sizes
         if len(table) <= MOST_FULL:
@@ -101,16 +101,16 @@ def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> 
     return Clustering(ids.astype(np.int32), centroids, inertia, tuple(int(s) for s in sizes), k, seed)
 
 
-def starts(n: int, k: int) -> int:
+def kmeans_starts(n: int, k: int) -> int:
     """How many starts k-means gets for `n` rows and `k` clusters."""
     return STARTS if n * k <= _MANY else FEW_STARTS
 
 
-def way(n: int, k: int) -> str:
+def describe_kmeans(n: int, k: int) -> str:
     """How k-means goes about `n` rows, in words."""
     if n > MOST_FULL:
-        return f"mini-batch k-means ({_PIECE} images at a time, {starts(n, k)} starts by k-means++)"
-    return f"k-means ({starts(n, k)} starts by k-means++)"
+        return f"mini-batch k-means ({_PIECE} images at a time, {kmeans_starts(n, k)} starts by k-means++)"
+    return f"k-means ({kmeans_starts(n, k)} starts by k-means++)"
 
 
 def nearest(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[np.int64], Floats]:
@@ -221,7 +221,7 @@ def density_clusters(x: ArrayLike, least: int, *, seed: int = 0) -> Clustering:
     return from_ids(table, by_size(ids, k), k, seed=seed)
 
 
-def density_way(n: int, least: int) -> str:
+def describe_hdbscan(n: int, least: int) -> str:
     """How HDBSCAN goes about `n` rows, in words."""
     among = (
         f", sought among {MOST_ROWS} images drawn by chance; every other one has the cluster of the nearest of them"

@@ -30,7 +30,7 @@ def contingency(first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
     return np.bincount(a[both] * columns + b[both], minlength=rows * columns).reshape(rows, columns)
 
 
-def shared(table: NDArray[np.int64]) -> NDArray[np.float64]:
+def dice_overlap(table: NDArray[np.int64]) -> NDArray[np.float64]:
     """Dice overlap of every pair of a contingency: twice what they share over what they have together, 0..1."""
     together = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True)
     return np.asarray(2.0 * table / np.maximum(together, 1))
@@ -46,7 +46,7 @@ def matched(table: NDArray[np.int64], *, least: float = LEAST_SHARED) -> dict[in
     Returns:
         {row: (column, shared)}.
     """
-    overlap = shared(table)
+    overlap = dice_overlap(table)
     found: dict[int, tuple[int, float]] = {}
     taken: set[int] = set()
     for at in np.argsort(-overlap, axis=None, kind="stable"):
@@ -143,7 +143,7 @@ def nearest_of(x: Floats, rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     return found
 
 
-def moved(ids: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
+def changed_cluster(ids: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
     """(n,) bool: images whose cluster in the first is not matched to their cluster in the second.
 
     Clusters are matched one to one, those that share most first, however little that is; one without a partner has

@@ -131,7 +131,7 @@ def changes(
         own = rows.get(name, np.zeros(0, np.int64))
         for level in [float(d) for d in np.unique(dose[own])] if each_dose else [None]:
             treated = own if level is None else own[dose[own] == level]
-            found += _beside(in_wells, in_wells.counted(treated), name, level)
+            found += _against_untreated(in_wells, in_wells.counted(treated), name, level)
     told = [change for one, half in zip(found, _halves(found), strict=True) for change in one.told(half)]
     return sorted(told, key=lambda change: -change.least)
 
@@ -185,7 +185,7 @@ def _rows_of(codes: Array, wanted: Array) -> dict[int, Array]:
     return {int(value): own for value, own in zip(values, np.split(rows, starts[1:]), strict=True)} if len(rows) else {}
 
 
-def _beside(wells: _Wells, treated: Array, name: str, dose: float | None) -> list[_Found]:
+def _against_untreated(wells: _Wells, treated: Array, name: str, dose: float | None) -> list[_Found]:
     """On the plates that have both, if there is one; (wells, k) treated cells."""
     here, there = (np.bincount(wells.plate, weights=cells.sum(axis=1)) for cells in (treated, wells.untreated))
     both = (here > 0) & (there > 0)

@@ -206,7 +206,7 @@ def _column(column: pd.Series, name: str, ids: NDArray[np.int32], k: int, units:
         values = column.to_numpy(dtype=np.float32, na_value=np.nan)
         return [[effect] for effect in number_effects(values, name, ids, k, units)]
     codes, names = pd.factorize(column, sort=True)
-    kept = _telling_values(codes, len(names), ids, k)
+    kept = _informative_values(codes, len(names), ids, k)
     place = np.full(len(names) + 1, len(kept), np.int32)
     place[kept] = np.arange(len(kept))
     place[-1] = -1  # no value
@@ -215,7 +215,7 @@ def _column(column: pd.Series, name: str, ids: NDArray[np.int32], k: int, units:
     return [[row[c] for row in by_value] for c in range(k)]
 
 
-def _telling_values(codes: NDArray[np.int64], count: int, ids: NDArray[np.int32], k: int) -> NDArray[np.int64]:
+def _informative_values(codes: NDArray[np.int64], count: int, ids: NDArray[np.int32], k: int) -> NDArray[np.int64]:
     """The values whose share differs most in some cluster, ascending."""
     inside = (codes >= 0) & (ids >= 0)
     table = np.bincount(codes[inside] * k + ids[inside], minlength=count * k).reshape(count, k).astype(float)

@@ -14,7 +14,7 @@ from ssrl_core.analysis.shares import wilson
 MOST_VALUES = 1000
 
 
-def inside(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
+def in_polygon(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
     """Which points lie in a polygon, by the even-odd rule (a loop drawn twice cuts a hole).
 
     Args:

@@ -66,7 +66,7 @@ def tsne(
             learning_rate=len(x) / EXAGGERATION,  # for few rows too: a floor of 200 throws a hundred of them apart
             momentum=0.8,
             inplace=True,
-            callbacks=_told(report, before) if report else None,
+            callbacks=_callback(report, before) if report else None,
             callbacks_every_iters=_REPORT_EVERY,
         )
     points = np.array(embedding, dtype=np.float64)
@@ -80,7 +80,7 @@ def tsne(
     return points - points.mean(axis=0), params
 
 
-def _told(report: Report, before: int) -> Callable[[int, float, Any], None]:
+def _callback(report: Report, before: int) -> Callable[[int, float, Any], None]:
     return lambda step, _error, _points: report((before + step) / (EARLY_STEPS + LATE_STEPS))
 
 

@@ -107,7 +107,7 @@ def _tables(data: dict[str, Any]) -> list[str]:
     rest = report.published_only(data["rows"])
     parts = [_block(data["id"], block) for block in measured]
     if any(block.has_nearest for block in measured):
-        parts.append(f"≈ {report.nearest_said(data['id'])}")
+        parts.append(f"≈ {report.nearest_meaning(data['id'])}")
     if rest and measured:
         parts.append("published, not measured at this scale:")
     return parts + [_block(data["id"], block) for block in rest]
@@ -119,10 +119,10 @@ def _block(item: str, block: Any) -> str:
 
     heads, rows = [""], []
     for name in block.rows:
-        told = {"": words.named(name)}
+        told = {"": words.row_name(name)}
         for column, kind in block.kinds():
-            head = words.named(column) + (f", {kind}" if block.has_both else "")
+            head = words.row_name(column) + (f", {kind}" if block.has_both else "")
             heads += [head] if head not in heads else []
-            told[head] = report.said(item, name, column, block.cells.get((name, column)), kind)
+            told[head] = report.cell_words(item, name, column, block.cells.get((name, column)), kind)
         rows.append(told)
     return table(rows, heads)

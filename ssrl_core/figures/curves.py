@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import percent, score, style, three
+from ssrl_core.figures.style import percent, score, style, three_digits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def loss_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
         _line(fig, steps["epoch"], pd.Series(values, dtype=float), colour, f"term {i + 1}", width=1.2)
     _line(fig, steps["epoch"], steps["loss"], ACCENT, "loss" if count > 1 else "")
     last = steps["loss"].dropna()
-    title = f"Loss {three(float(last.iloc[-1]))}" if len(last) else "No loss yet"
+    title = f"Loss {three_digits(float(last.iloc[-1]))}" if len(last) else "No loss yet"
     return style(fig, title=title, x="epoch", height=height)
 
 
@@ -87,7 +87,7 @@ def spread_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
     _line(fig, steps["epoch"], steps["z_std"], ACCENT, "")
     last = float(steps["z_std"].dropna().iloc[-1])
     state = "collapsed" if last < 0.05 else "spread out" if last > 0.5 else "partly spread"
-    style(fig, title=f"Projections {state} ({three(last)})", x="epoch", height=height)
+    style(fig, title=f"Projections {state} ({three_digits(last)})", x="epoch", height=height)
     return fig.update_yaxes(range=[0, max(1.05, float(steps["z_std"].max()) * 1.05)])
 
 

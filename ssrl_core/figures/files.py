@@ -11,7 +11,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.figures.sheets import KINDS, QUIET, plain, sheet
+from ssrl_core.figures.sheets import KINDS, QUIET, escape_mathtext, sheet
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -117,7 +117,7 @@ def _note(axes: Any, note: Any) -> None:
     side = {"left": "left", "right": "right"}.get(note.xanchor or "", "center")
     shift = (0.75 * (note.xshift or 0), 0.75 * (note.yshift or 0))  # from px to points
     style = {"ha": side, "va": "center", "fontsize": 7, "color": note.font.color or QUIET, "annotation_clip": False}
-    axes.annotate(plain(_plain(note.text)), (note.x, note.y), shift, textcoords="offset points", **style)
+    axes.annotate(escape_mathtext(_plain(note.text)), (note.x, note.y), shift, textcoords="offset points", **style)
 
 
 def _stands_at_a_point(note: Any) -> bool:
@@ -141,7 +141,7 @@ def _axis(axis: Any, told: Any, limit: Any, label: Any) -> None:
     if told.range is not None:
         limit(*(10**v if told.type == "log" else v for v in told.range))
     if told.title.text:
-        label(plain(_plain(told.title.text)))
+        label(escape_mathtext(_plain(told.title.text)))
 
 
 def _percent(value: float, _place: object = None) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import style, three
+from ssrl_core.figures.style import style, three_digits
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -110,7 +110,8 @@ def lpips_by_step(
             mode="markers",
             marker={"size": 9, "color": colour},
             error_x={"array": [high - drop], "arrayminus": [drop - low], "color": colour, "thickness": 1.5, "width": 0},
-            hovertemplate=f"{sentence}<br>{three(drop)} ({three(low)} to {three(high)})<extra></extra>",
+            hovertemplate=f"{sentence}<br>{three_digits(drop)} ({three_digits(low)} to {three_digits(high)})"
+            "<extra></extra>",
         )
     if title is None:
         most = max(drops, key=lambda row: row[1], default=None)
@@ -126,8 +127,8 @@ def lpips_by_step(
 def summary(values: ArrayLike) -> str:
     """`LPIPS 0.312 ± 0.0841, n = 64` (sd over images)."""
     v = _finite(values)
-    spread = f" ± {three(float(v.std(ddof=1)))}" if len(v) > 1 else ""
-    return f"LPIPS {three(float(v.mean()))}{spread}, n = {len(v)}" if len(v) else "No LPIPS yet"
+    spread = f" ± {three_digits(float(v.std(ddof=1)))}" if len(v) > 1 else ""
+    return f"LPIPS {three_digits(float(v.mean()))}{spread}, n = {len(v)}" if len(v) else "No LPIPS yet"
 
 
 def _wrapped(sentence: str, width: int = 26) -> str:
@@ -175,7 +176,7 @@ def _name_at_means(fig: Figure, arrays: dict[str, NDArray[np.float64]], colours:
             yref="paper",
             yshift=2 + 15 * (len(arrays) - 1 - place),
             yanchor="bottom",
-            text=f"{name} {three(mean)}",
+            text=f"{name} {three_digits(mean)}",
             showarrow=False,
             font={"color": colours[name], "size": 11},
         )

@@ -62,8 +62,8 @@ def sheet(
         remedy = "Run: pip install matplotlib."
         raise SpecError(where="Figure", field="kind", rule="drawn by Matplotlib", value=kind, remedy=remedy) from None
     with rc_context(_LOOK):
-        lines = textwrap.wrap(plain(caption), int(width_mm * 0.76))
-        heads = textwrap.wrap(plain(title), int(width_mm * 0.5))
+        lines = textwrap.wrap(escape_mathtext(caption), int(width_mm * 0.76))
+        heads = textwrap.wrap(escape_mathtext(title), int(width_mm * 0.5))
         below, above = _LINE_MM * len(lines) + 2, 3.0 + _HEAD_MM * len(heads) if heads else 1.0
         tall = height_mm + below + above
         page = Figure(figsize=(width_mm / 25.4, tall / 25.4), dpi=DPI)
@@ -79,7 +79,7 @@ def sheet(
     return out.getvalue()
 
 
-def plain(text: str) -> str:
+def escape_mathtext(text: str) -> str:
     """With nothing that Matplotlib would take for mathematics."""
     return text.replace("$", r"\$")
 
@@ -126,7 +126,7 @@ def map_file(
         axes.scatter(*points[order].T, s=size, c=rgba, lw=0, rasterized=len(order) > _MANY)
         if scale is not None:
             bar = page.colorbar(scale, ax=axes, shrink=0.5, pad=0.01)
-            bar.set_label(plain(what))
+            bar.set_label(escape_mathtext(what))
             bar.outline.set_visible(False)
         elif codes is not None:
             _legend(axes, codes, names, colours, what)
@@ -158,10 +158,10 @@ def _legend(axes: Any, codes: NDArray[Any], names: Sequence[str], colours: Seque
 
     shown = [c for c in np.argsort(-np.bincount(codes[codes >= 0], minlength=len(names))) if c < len(names)]
     shown = sorted(shown[:_MOST_NAMES])
-    dots = [Line2D([], [], ls="", marker="o", ms=4, color=colours[c], label=plain(names[c])) for c in shown]
+    dots = [Line2D([], [], ls="", marker="o", ms=4, color=colours[c], label=escape_mathtext(names[c])) for c in shown]
     columns = 1 if len(dots) <= 20 else 2
     place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False, "fontsize": 6.5, "handletextpad": 0.2}
-    axes.legend(handles=dots, title=plain(what), title_fontsize=7, ncols=columns, columnspacing=0.6, **place)
+    axes.legend(handles=dots, title=escape_mathtext(what), title_fontsize=7, ncols=columns, columnspacing=0.6, **place)
 
 
 def _labels(
@@ -177,7 +177,7 @@ def _labels(
             middle = np.median(points[rows], axis=0)
             at = points[rows[np.argmin(((points[rows] - middle) ** 2).sum(axis=1))]]
             halo = [withStroke(linewidth=2, foreground="white")]
-            axes.text(*at, plain(name), fontsize=7, ha="center", va="center", color=INK, path_effects=halo)
+            axes.text(*at, escape_mathtext(name), fontsize=7, ha="center", va="center", color=INK, path_effects=halo)
 
 
 _MOST_NUMBERS = 24
@@ -206,11 +206,13 @@ def matrix_file(
 
         ramp = LinearSegmentedColormap.from_list("share", ["#f6f7f9", ACCENT])
         axes.imshow(shares, cmap=ramp, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(columns)), [plain(c) for c in columns], rotation=90 if len(columns) > 12 else 0)
-        axes.set_yticks(range(len(rows)), [plain(r) for r in rows])
+        axes.set_xticks(
+            range(len(columns)), [escape_mathtext(c) for c in columns], rotation=90 if len(columns) > 12 else 0
+        )
+        axes.set_yticks(range(len(rows)), [escape_mathtext(r) for r in rows])
         axes.tick_params(length=0, labelsize=6.5)
-        axes.set_xlabel(plain(column_title))
-        axes.set_ylabel(plain(row_title))
+        axes.set_xlabel(escape_mathtext(column_title))
+        axes.set_ylabel(escape_mathtext(row_title))
         axes.spines[:].set_visible(False)
         if max(counts.shape) <= _MOST_NUMBERS:
             for (r, c), n in np.ndenumerate(counts):
@@ -265,7 +267,7 @@ def counts_file(
 
 
 def _short(name: str) -> str:
-    return plain(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
+    return escape_mathtext(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
 
 
 _ROW_MM = 11.0
@@ -304,5 +306,5 @@ def gallery_file(
 
 def _head(axes: Any, at: int, name: str, told: str, colour: str) -> None:
     axes.plot([0.15], [at + 0.36], marker="o", ms=4, color=colour)
-    axes.text(0.4, at + 0.36, plain(name), fontsize=7, color=INK, va="center", clip_on=True)
-    axes.text(0.4, at + 0.68, plain(told), fontsize=5.5, color=QUIET, va="center", clip_on=True)
+    axes.text(0.4, at + 0.36, escape_mathtext(name), fontsize=7, color=INK, va="center", clip_on=True)
+    axes.text(0.4, at + 0.68, escape_mathtext(told), fontsize=5.5, color=QUIET, va="center", clip_on=True)

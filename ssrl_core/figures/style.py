@@ -59,7 +59,7 @@ def percent(value: float | None) -> str:
     return f"{scaled:.0f} %" if whole else f"{scaled:.1f} %"
 
 
-def three(value: float | None) -> str:
+def three_digits(value: float | None) -> str:
     """A number with three significant digits; `–` where it is not known."""
     if value is None or value != value:
         return "–"

@@ -251,13 +251,13 @@ def rows_of(evidence: Evidence, sweep: str, column_name: str, labels: Sequence[s
     return rows
 
 
-def both_rows(evidence: Evidence, sweep: str, column_name: str, labels: Sequence[str]) -> list[Row]:
+def ami_and_top1_rows(evidence: Evidence, sweep: str, column_name: str, labels: Sequence[str]) -> list[Row]:
     """AMI, and what the paper does not give for cells: top-1 of linear evaluation, which finds what k-means may not."""
     probe = rows_of(evidence, sweep, f"{column_name}, top-1", labels, "top1")
     return [*rows_of(evidence, sweep, column_name, labels), *probe]
 
 
-def higher(evidence: Evidence, sweep: str, claim: str, higher_label: str, lower_label: str) -> Contrast:
+def ami_higher(evidence: Evidence, sweep: str, claim: str, higher_label: str, lower_label: str) -> Contrast:
     """AMI of one label above that of another, in one sweep."""
     table = evidence.results(sweep)
     return contrast(claim, column(table, higher_label, "ami"), column(table, lower_label, "ami"), "AMI")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Report = Callable[[int, int], None]
 
 
-def found(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+def stored_measurement(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
     """A measurement that was made on this image set, else None (also where the image set is not there)."""
     path = _path(kind, parameters)
     return stores.read_json(path)["data"] if path is not None and path.is_file() else None
@@ -41,7 +41,7 @@ def make_measurement(kind: str, parameters: Mapping[str, Any], report: Report | 
     Raises:
         SpecError: an image set or weights are missing; names them.
     """
-    known = found(kind, parameters)
+    known = stored_measurement(kind, parameters)
     if known is not None:
         return known
     from ssrl_core.datasets import store as image_sets
@@ -157,20 +157,20 @@ class Evidence:
 
     def progress(self) -> dict[str, dict[str, int]]:
         """name -> runs by state; `not queued` for a sweep that this store does not have."""
-        found = {}
+        stored_measurement = {}
         for name, spec in self.specs.items():
             try:
-                found[name] = tables.sweep_progress(sweeps.id_of(spec))
+                stored_measurement[name] = tables.sweep_progress(sweeps.id_of(spec))
             except SpecError:
-                found[name] = {"not queued": run_count(spec)}
-        return found
+                stored_measurement[name] = {"not queued": run_count(spec)}
+        return stored_measurement
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""
         from ssrl_core.runs.queue import sweep_files
 
-        found = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
-        return {name: sweep for name, sweep in found.items() if sweep_files.path_of(sweep).is_file()}
+        stored_measurement = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
+        return {name: sweep for name, sweep in stored_measurement.items() if sweep_files.path_of(sweep).is_file()}
 
     def runs(self) -> list[dict[str, Any]]:
         """The registry's rows of the runs of all sweeps that are here, each once; one that was deleted is `gone`."""
@@ -189,7 +189,7 @@ class Evidence:
     def measure(self, name: str) -> dict[str, Any] | None:
         """A measurement that needs no training; None until it is made."""
         kind, parameters = self.plan.measures[name]
-        return found(kind, parameters)
+        return stored_measurement(kind, parameters)
 
     def _table(self, name: str, make: Any) -> pd.DataFrame:
         if name not in self.specs:
@@ -282,8 +282,8 @@ def _against(values: Mapping[str, float]) -> dict[str, Any]:
 
 def _mean(parameters: Mapping[str, Any], name: str, size: int, kind: str, pair: str) -> float:
     """Mean over the images."""
-    found = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
-    return float(np.mean(found))
+    stored_measurement = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
+    return float(np.mean(stored_measurement))
 
 
 def _pairs(parameters: Mapping[str, Any], name: str, pair: str) -> Iterator[tuple[Tensor, Tensor]]:

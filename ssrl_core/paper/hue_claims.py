@@ -14,7 +14,7 @@ from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.columns import Floats
 from ssrl_core.analysis.bias.correlation import false_discovery
 from ssrl_core.analysis.scores import welch
-from ssrl_core.paper.item import Contrast, Row, above, stated
+from ssrl_core.paper.item import Contrast, Row, mean_above, plain_claim
 
 DRAWS = 200
 
@@ -37,16 +37,19 @@ _LEAST_SEEDS, _RATE = 3, 0.05
 def classes_move_more(table: pd.DataFrame) -> list[Contrast]:
     """Figure 1: class accuracies move more than the overall one, and some in opposite directions."""
     if table.empty:
-        return [stated(MOVES, None), stated(OPPOSED, None)]
+        return [plain_claim(MOVES, None), plain_claim(OPPOSED, None)]
     found = bias.grids(table, parameter(table))
     if all(len(grid.axis.labels) < 2 for grid in found):
-        return [stated(MOVES, False, reason="one value"), stated(OPPOSED, False, reason="one value")]
+        return [plain_claim(MOVES, False, reason="one value"), plain_claim(OPPOSED, False, reason="one value")]
     if min(len(grid.seeds) for grid in found) < _LEAST_SEEDS:
         told = f"at least {_LEAST_SEEDS} seeds are needed"
-        return [stated(MOVES, False, reason=told), stated(OPPOSED, False, reason=told)]
+        return [plain_claim(MOVES, False, reason=told), plain_claim(OPPOSED, False, reason=told)]
     curves = [_whole(grid.accuracy) for grid in found]
     if any(not np.isfinite(curve).all() for curve in curves):
-        return [stated(MOVES, None, reason="runs are missing"), stated(OPPOSED, None, reason="runs are missing")]
+        return [
+            plain_claim(MOVES, None, reason="runs are missing"),
+            plain_claim(OPPOSED, None, reason="runs are missing"),
+        ]
     return [_more_than_overall(curves), _opposite_ways(curves)]
 
 
@@ -67,7 +70,7 @@ def _more_than_overall(curves: Sequence[Floats]) -> Contrast:
     classes = np.mean([shared_variance(c[:, :seeds]).mean(axis=0) for c in curves], axis=0)
     spread = [100 * float(np.sqrt(max(0.0, off_diagonal(part)))) for part in (classes, whole)]
     told = f"sd over the values, noise of the seeds removed: {spread[0]:.2f} points a class, {spread[1]:.2f} overall"
-    return replace(above(MOVES, 1e4 * pseudo_values(classes - whole), 0.0, "points²"), reason=told)
+    return replace(mean_above(MOVES, 1e4 * pseudo_values(classes - whole), 0.0, "points²"), reason=told)
 
 
 def _opposite_ways(curves: Sequence[Floats]) -> Contrast:
@@ -76,7 +79,7 @@ def _opposite_ways(curves: Sequence[Floats]) -> Contrast:
     change, sure = (last - first).mean(axis=1), false_discovery(welch_p(first, last)) < _RATE
     up, down = int((sure & (change > 0)).sum()), int((sure & (change < 0)).sum())
     told = f"{up} classes gain and {down} lose, of {len(change)}"
-    return stated(OPPOSED, up > 0 and down > 0, first.shape[1], reason=told)
+    return plain_claim(OPPOSED, up > 0 and down > 0, first.shape[1], reason=told)
 
 
 def welch_p(a: Floats, b: Floats) -> Floats:
@@ -150,7 +153,7 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
     """Figure 2: the share of classes with an opposite partner, and whether it is more than both floors give."""
     claim = "more classes have an opposite partner than either floor of chance gives"
     if table.empty:
-        return [], [stated(claim, None)]
+        return [], [plain_claim(claim, None)]
     x = parameter(table)
     found = bias.opposition(table, x)
     summary = bias.floor_summary(bias.floors(table, x, draws=draws), found.ratios)
@@ -167,14 +170,14 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
     known = p[np.isfinite(p)]
     told = f"p of the floors: {', '.join(f'{v:.3f}' for v in known)}" if len(known) else "no pair could be tested"
     holds = bool(len(known) and (known < 0.05).all())
-    return rows, [stated(claim, holds, int(found.ratios["n"].max()), reason=told)]
+    return rows, [plain_claim(claim, holds, int(found.ratios["n"].max()), reason=told)]
 
 
 def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[list[Row], list[Contrast]]:
     """Figure 3: superclasses have different values of their own highest accuracy, and some lose by another's choice."""
     claim = "superclasses have their highest accuracy at different values, and one's choice costs another"
     if table.empty:
-        return [], [stated(claim, None)]
+        return [], [plain_claim(claim, None)]
     grouped, x = bias.by_superclass(table, groups), parameter(table)
     found = bias.own_highest(grouped, x)
     rows = [
@@ -183,11 +186,11 @@ def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[lis
     ]
     curves = [_whole(grid.accuracy) for grid in bias.grids(grouped, x)]
     if any(not np.isfinite(c).all() or c.shape[1] < _LEAST_SEEDS for c in curves):
-        return rows, [stated(claim, None, reason=f"{_LEAST_SEEDS} seeds without a gap are needed")]
+        return rows, [plain_claim(claim, None, reason=f"{_LEAST_SEEDS} seeds without a gap are needed")]
     p = np.concatenate([choice_p(c) for c in curves])
     costs, values = int((false_discovery(p) < _RATE).sum()), found.highest["x"].nunique()
     told = f"{values} different values; {costs} of {len(p)} choices cost another superclass (false discoveries 5 %)"
-    return rows, [stated(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
+    return rows, [plain_claim(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
 
 
 def choice_p(accuracy: Floats) -> Floats:

@@ -73,7 +73,7 @@ def contrast(claim: str, higher: ArrayLike, lower: ArrayLike, unit: str = "") ->
     return Contrast(claim, difference, low, high, n, unit, verdict)
 
 
-def above(claim: str, values: ArrayLike, level: float = 0.0, unit: str = "") -> Contrast:
+def mean_above(claim: str, values: ArrayLike, level: float = 0.0, unit: str = "") -> Contrast:
     """Is the mean of `values` above a level? t interval of one sample."""
     a = _finite(values)
     if not len(a):
@@ -87,7 +87,7 @@ def above(claim: str, values: ArrayLike, level: float = 0.0, unit: str = "") -> 
     return Contrast(claim, difference, low, high, (len(a), 0), unit, verdict)
 
 
-def stated(claim: str, holds: bool | None, n: int = 0, *, against: bool = False, reason: str = "") -> Contrast:
+def plain_claim(claim: str, holds: bool | None, n: int = 0, *, against: bool = False, reason: str = "") -> Contrast:
     """A claim that is no difference of means (an order, a p-value): it holds, does not, or was not run.
 
     Args:

@@ -59,7 +59,7 @@ def markdown(found: dict[str, Any]) -> str:
     """The document for people."""
     parts = [f"# {found['id']} ({found['scale']}): {found['title']}", f"The paper: {found['claim']}"]
     parts.append(f"**{found['verdict']}**")
-    parts += [f"- {c['verdict']}: {c['claim']}. {_told(c)}".rstrip() for c in found["contrasts"]]
+    parts += [f"- {c['verdict']}: {c['claim']}. {_contrast_words(c)}".rstrip() for c in found["contrasts"]]
     parts.append(_table(found["rows"]))
     parts += [text for text in (found["says"], found["note"], found["conflicts"]) if text]
     parts.append(_budget(found["runs"]))
@@ -70,7 +70,7 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _told(c: dict[str, Any]) -> str:
+def _contrast_words(c: dict[str, Any]) -> str:
     if c["difference"] is None:
         return str(c["reason"])
     span = f", 95 % {c['low']:+.3f} to {c['high']:+.3f}" if c["low"] is not None else ""
@@ -156,7 +156,7 @@ NEAREST_SAID = {
 }
 
 
-def nearest_said(item: str) -> str:
+def nearest_meaning(item: str) -> str:
     """What ≈ means for an item."""
     return NEAREST_SAID.get(item, "Not measured like that here: the paper's network, images and length of training.")
 
@@ -235,7 +235,7 @@ def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     )
 
 
-def said(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
+def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
     """A cell in words: `≈ 0.37` or `0.407 ± 0.032 (n = 5 seeds)`; "" where there is none.
 
     Args:
@@ -246,7 +246,7 @@ def said(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
         return ""
     if kind == "published":
         return words.published(float(cell.published or 0), share=share, nearest=cell.nearest)
-    return f"{words.spread(float(cell.ours or 0), cell.sd, share=share)} ({words.counted(item, column, cell.n)})"
+    return f"{words.spread(float(cell.ours or 0), cell.sd, share=share)} ({words.sample_size(item, column, cell.n)})"
 
 
 def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:

@@ -137,7 +137,7 @@ _SHARES = {
 }
 
 
-def named(text: str) -> str:
+def row_name(text: str) -> str:
     """A row or a column as one reads it: `first_set · moco_v2 vgg13` as `First set · MoCo v2 VGG13`."""
     if found := _SHARED.fullmatch(text):
         return f"Classes in {'all' if found[1] == 'all' else 'at least'} {found[2]} methods"
@@ -145,9 +145,9 @@ def named(text: str) -> str:
         backbone = found[3].strip() if found[3] else "tiny_cnn"
         text = f"{found[2]} {backbone}{text[found.end() :]}"
     if text.startswith("change, "):
-        return f"Change from the first to the last value ± half its 95 % interval, {named(text[8:])}"
+        return f"Change from the first to the last value ± half its 95 % interval, {row_name(text[8:])}"
     if text.startswith("highest at, "):
-        return f"Value of the highest accuracy, {named(text[12:])}"
+        return f"Value of the highest accuracy, {row_name(text[12:])}"
     return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], text))
 
 
@@ -159,22 +159,22 @@ def sweep(name: str) -> str:
     """A sweep as one reads it: `table-3 small actin` as `Actin disruptors (BBBC021)`."""
     if name in _SWEEPS:
         return _SWEEPS[name]
-    return named(_ITEM.sub("", name)) or name
+    return row_name(_ITEM.sub("", name)) or name
 
 
 def claim(text: str) -> str:
     """A claim as a sentence: names instead of ids, a capital at its start."""
-    return _capital(said(text))
+    return _capital(with_names(text))
 
 
-def said(text: str) -> str:
+def with_names(text: str) -> str:
     """A claim or a reason with names instead of ids, within a sentence."""
     return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], text)
 
 
-def about(column: str) -> str:
+def column_meaning(column: str) -> str:
     """What a column's number means, for hover; "" where its name says it."""
-    return next((told for key, told in ABOUT.items() if key in named(column)), "")
+    return next((told for key, told in ABOUT.items() if key in row_name(column)), "")
 
 
 def glossary(texts: Iterable[str]) -> list[str]:
@@ -223,10 +223,10 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}".replace("-", "−")
 
 
-def counted(item: str, column: str, n: int) -> str:
+def sample_size(item: str, column: str, n: int) -> str:
     """`n = 5 seeds`: what a number was counted over."""
     kinds = _COUNTED.get(item, {})
-    kind = next((said for start, said in kinds.items() if column.startswith(start)), "seeds")
+    kind = next((with_names for start, with_names in kinds.items() if column.startswith(start)), "seeds")
     return f"n = {n:,} {kind if n != 1 else kind.removesuffix('es') if kind == 'classes' else kind.removesuffix('s')}"
 
 

@@ -61,10 +61,10 @@ def test_large_tables_are_clustered_by_mini_batches_nearly_as_well(planted, monk
     rng = np.random.default_rng(0)
     x = (rng.normal(size=(6, 8))[rng.integers(0, 6, 3000)] * 4 + rng.normal(size=(3000, 8))).astype(np.float32)
     whole = kmeans(x, 6)
-    assert clusters.way(3000, 6) == "k-means (10 starts by k-means++)"
+    assert clusters.describe_kmeans(3000, 6) == "k-means (10 starts by k-means++)"
     monkeypatch.setattr(clusters, "MOST_FULL", 2999)
     found = kmeans(x, 6)
-    assert clusters.way(3000, 6).startswith("mini-batch k-means (4096 images at a time")
+    assert clusters.describe_kmeans(3000, 6).startswith("mini-batch k-means (4096 images at a time")
     assert found.inertia < 1.1 * whole.inertia
     assert sum(found.sizes) == 3000
 

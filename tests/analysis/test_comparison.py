@@ -5,14 +5,14 @@ import pytest
 
 from ssrl_core.analysis import comparison
 from ssrl_core.analysis.comparison import (
+    changed_cluster,
     cka,
     compare,
     contingency,
+    dice_overlap,
     matched,
-    moved,
     nearest_of,
     neighbour_overlap,
-    shared,
 )
 from ssrl_core.errors import DataError
 
@@ -71,14 +71,14 @@ def test_contingency_counts_pairs_and_leaves_out_none():
 def test_clusters_are_matched_one_to_one_by_what_they_share():
     table = np.array([[50, 0, 0], [0, 30, 5], [4, 3, 3]])
     assert {row: column for row, (column, _) in matched(table).items()} == {0: 0, 1: 1}
-    assert shared(table)[0, 0] == pytest.approx(100 / 104)
+    assert dice_overlap(table)[0, 0] == pytest.approx(100 / 104)
     assert matched(np.zeros((0, 3), int)) == {}
 
 
 def test_images_that_moved_are_those_outside_the_matched_cluster():
     ids = np.array([0] * 10 + [1] * 10 + [-1])
     others = np.array([1] * 9 + [0] + [0] * 10 + [1])
-    assert np.flatnonzero(moved(ids, others)).tolist() == [9]
+    assert np.flatnonzero(changed_cluster(ids, others)).tolist() == [9]
 
 
 def test_different_images_are_refused(x):

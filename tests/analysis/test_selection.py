@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssrl_core.analysis.selection import counts, in_box, inside
+from ssrl_core.analysis.selection import counts, in_box, in_polygon
 
 
 def inside_slowly(point, corners):
@@ -26,22 +26,22 @@ corner = st.tuples(st.floats(-5, 5), st.floats(-5, 5))
 @given(st.lists(corner, min_size=3, max_size=12), st.integers(0, 1000))
 def test_lasso_agrees_with_its_slow_twin(corners, seed):
     points = np.random.default_rng(seed).uniform(-6, 6, (60, 2))
-    np.testing.assert_array_equal(inside(points, corners), [inside_slowly(p, corners) for p in points])
+    np.testing.assert_array_equal(in_polygon(points, corners), [inside_slowly(p, corners) for p in points])
 
 
 def test_two_outlines_that_share_an_edge_share_no_point_and_lose_none():
     points = np.stack(np.meshgrid(np.arange(0, 4.5, 0.5), np.arange(0, 2.5, 0.5)), -1).reshape(-1, 2)
     left, right = [(0, 0), (2, 0), (2, 2), (0, 2)], [(2, 0), (4, 0), (4, 2), (2, 2)]
-    both = inside(points, left).astype(int) + inside(points, right)
-    whole = inside(points, [(0, 0), (4, 0), (4, 2), (0, 2)])
+    both = in_polygon(points, left).astype(int) + in_polygon(points, right)
+    whole = in_polygon(points, [(0, 0), (4, 0), (4, 2), (0, 2)])
     np.testing.assert_array_equal(both == 1, whole)
     assert both.max() == 1
 
 
 def test_nothing_is_inside_a_line_or_without_a_place():
-    assert not inside([[0, 0]], [(0, 0), (1, 1)]).any()
-    assert not inside([[np.nan, 0.5]], [(0, 0), (1, 0), (1, 1), (0, 1)]).any()
-    assert len(inside(np.empty((0, 2)), [(0, 0), (1, 0), (1, 1)])) == 0
+    assert not in_polygon([[0, 0]], [(0, 0), (1, 1)]).any()
+    assert not in_polygon([[np.nan, 0.5]], [(0, 0), (1, 0), (1, 1), (0, 1)]).any()
+    assert len(in_polygon(np.empty((0, 2)), [(0, 0), (1, 0), (1, 1)])) == 0
 
 
 def test_a_box_takes_its_corners_in_any_order():

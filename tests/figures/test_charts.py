@@ -10,7 +10,7 @@ from ssrl_core.analysis.classes import class_accuracy, compare_classes
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.curves import score_over_k, training_curves
 from ssrl_core.figures.lpips import lpips_by_class, lpips_by_step, lpips_histogram, summary
-from ssrl_core.figures.style import percent, style, three
+from ssrl_core.figures.style import percent, style, three_digits
 
 
 def metrics(steps=20, terms=1):
@@ -129,7 +129,7 @@ def test_lpips_by_step_keeps_the_recipes_order_and_names_what_adds_most():
 
 
 def test_numbers_are_written_with_three_digits():
-    assert [three(v) for v in (0.12345, 1.2345, 12.345, 123.45, -0.5, 0, None)] == [
+    assert [three_digits(v) for v in (0.12345, 1.2345, 12.345, 123.45, -0.5, 0, None)] == [
         "0.123", "1.23", "12.3", "123", "−0.500", "0.000", "–",
     ]  # fmt: skip
     assert [percent(v) for v in (0.931, 0.05, 0.0512, 0.998, 1.0, 0, None)] == [

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.analysis.selection import inside
+from ssrl_core.analysis.selection import in_polygon
 from ssrl_core.datasets import store
 from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -88,7 +88,7 @@ def test_the_map_answers_hover_click_lasso_box_and_legend(address, page):
     outline = around(points)
     drag(page, [screen(corner) for corner in outline])
     page.get_by_text("inside the outline").wait_for()
-    expected = int(inside(points, outline).sum())
+    expected = int(in_polygon(points, outline).sum())
     told = int(page.get_by_role("heading", name="images").inner_text().split()[0])
     assert abs(told - expected) <= max(2, 0.05 * expected)
     assert page.locator(".st-key-selection-grid .tile, .gallery .tile").first.is_visible()

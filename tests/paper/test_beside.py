@@ -25,7 +25,7 @@ def test_ours_stand_beside_the_nearest_published_number_and_it_is_marked():
     assert block.rows == ("cells-first-set", "ImageNet vgg16")  # has some of the columns: the same table
     cell = block.cells["cells-first-set", "BBBC021 Microtubule stabilizers"]
     assert (cell.published, cell.ours, cell.nearest) == (0.16, 0.048, True)
-    assert report.said("table-3", *("cells-first-set", "simulated nocodazole"), cell, "published") == "≈ 0.16"
+    assert report.cell_words("table-3", *("cells-first-set", "simulated nocodazole"), cell, "published") == "≈ 0.16"
     assert block.cells["ImageNet vgg16", "simulated nocodazole"].published is None
     assert block.has_nearest
     assert block.has_both
@@ -45,7 +45,7 @@ def test_every_published_number_has_one_place_until_it_is_measured(name):
     assert sum(len(block.cells) for block in blocks) == len(rows)
     assert report.measured(name, rows) == []
     for r in rows:
-        assert "_" not in words.named(r["row"]) + words.named(r["column"])
+        assert "_" not in words.row_name(r["row"]) + words.row_name(r["column"])
 
 
 def test_numbers_are_said_as_one_reads_them():
@@ -55,9 +55,9 @@ def test_numbers_are_said_as_one_reads_them():
     assert words.number(97) == "97"
     assert words.number(None) == "–"
     assert words.published(0.19) == "0.19"
-    assert words.counted("table-2", "lpips", 1000) == "n = 1,000 images"
-    assert words.counted("table-2", "ami", 1) == "n = 1 seed"
-    assert words.counted("table-7", "simclr", 1) == "n = 1 class"
+    assert words.sample_size("table-2", "lpips", 1000) == "n = 1,000 images"
+    assert words.sample_size("table-2", "ami", 1) == "n = 1 seed"
+    assert words.sample_size("table-7", "simclr", 1) == "n = 1 class"
 
 
 @pytest.mark.parametrize(

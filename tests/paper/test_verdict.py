@@ -6,7 +6,7 @@ from scipy import stats
 
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper.evidence import PUBLISHED, _against
-from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, above, contrast, overall, stated
+from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
 from ssrl_core.paper.items.figure_4 import eta2
 
 
@@ -22,7 +22,7 @@ def test_the_interval_is_welch_s():
 def test_above_is_the_one_sample_interval():
     a = np.array([1.0, 1.2, 0.9, 1.4])
     theirs = stats.ttest_1samp(a, 1.0).confidence_interval(0.95)
-    found = above("a above 1", a, 1.0)
+    found = mean_above("a above 1", a, 1.0)
     assert (found.low, found.high) == pytest.approx((theirs.low - 1, theirs.high - 1))
 
 
@@ -44,10 +44,10 @@ def test_the_verdict_follows_from_the_interval(a, b, verdict):
 
 def test_an_item_is_shown_only_where_every_claim_is():
     yes, no, back, none = (
-        stated("a", True),
-        stated("b", False),
-        stated("c", False, against=True),
-        stated("d", None),
+        plain_claim("a", True),
+        plain_claim("b", False),
+        plain_claim("c", False, against=True),
+        plain_claim("d", None),
     )
     assert overall([yes, yes]) == SHOWN
     assert overall([yes, no]) == overall([yes, back]) == overall([yes, none]) == NOT_SHOWN

@@ -15,7 +15,7 @@ from pages.ui.map.files import figure_row
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
 from ssrl_core.figures.curves import over_k_table, score_over_k
-from ssrl_core.figures.style import percent, score, three
+from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS
 from ssrl_core.runs.evaluation.over_k import MOST_OVER
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -126,7 +126,7 @@ def _silhouette_note(scores: Mapping[str, Any], missing: Mapping[str, str]) -> s
 def _others(scores: Mapping[str, Any]) -> str:
     missing = scores.get("missing") or {}
     lines = "".join(
-        f"<dt>{word}</dt><dd>{three(scores.get(key))} {html.escape(missing.get(key, ''))}</dd>"
+        f"<dt>{word}</dt><dd>{three_digits(scores.get(key))} {html.escape(missing.get(key, ''))}</dd>"
         for key, word in _OTHERS.items()
     )
     return f'<dl class="vl-facts">{lines}</dl>'

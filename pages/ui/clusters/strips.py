@@ -16,7 +16,7 @@ from pages.ui.map.evaluated import EvaluatedRun, borderline_of, typical_of
 from pages.ui.map.names import ClusteredRun
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS
 from ssrl_core.analysis.scores import purity
-from ssrl_core.figures.style import percent, three
+from ssrl_core.figures.style import percent, three_digits
 from ssrl_core.runs.evaluation.clustering import way_of
 
 _FEW, _MANY = 24, 12
@@ -152,7 +152,7 @@ def _shelf(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: st
         title=of.names.title(cluster),
         colour=of.names.colour(cluster),
         name=str(cluster),
-        captions=tuple(three(float(d)) for d in numbers[: len(kept)]),
+        captions=tuple(three_digits(float(d)) for d in numbers[: len(kept)]),
         tips=tuple(_tip(of.run, int(row), float(d), what) for row, d in zip(kept, numbers, strict=False)),
         editable=True,
         faded=of.names.mark(cluster).excluded,
@@ -161,4 +161,4 @@ def _shelf(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: st
 
 def _tip(run: EvaluatedRun, row: int, number: float, what: str) -> str:
     label = f"\n{run.label} {run.label_of(row)}" if run.label_of(row) else ""
-    return f"image {run.ids[row]}{label}\n{three(number)} {what}"
+    return f"image {run.ids[row]}{label}\n{three_digits(number)} {what}"

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui.compare.pair import SAME, Pair, Side
 from pages.ui.kit import cache, frame, jobs
 from pages.ui.map.panel import score_row
-from ssrl_core.analysis.comparison import compare, moved
+from ssrl_core.analysis.comparison import changed_cluster, compare
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.evaluation import baseline
@@ -47,7 +47,7 @@ def compared(pair: Pair) -> dict[str, Any]:
 def scores(pair: Pair) -> None:
     """One row of numbers."""
     found = compared(pair)
-    gone = moved(*pair.clusters)
+    gone = changed_cluster(*pair.clusters)
     chance = f"{found['neighbours']} nearest; by chance {percent(found['neighbour_chance'])}"
     cells = [
         ("AMI between their clusters", score(found["ami"]), f"k = {pair.a.k} and {pair.b.k}", _AMI),

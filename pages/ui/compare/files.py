@@ -11,7 +11,7 @@ from pages.ui.compare.matrix import column_order, contingency_of, typical_of_mov
 from pages.ui.compare.pair import Pair, Side
 from pages.ui.kit import frame
 from pages.ui.map import files
-from ssrl_core.analysis.comparison import moved
+from ssrl_core.analysis.comparison import changed_cluster
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.figures.sheets import matrix_file
 from ssrl_core.figures.style import percent
@@ -30,7 +30,7 @@ def figures(pair: Pair, colour: str) -> None:
             files.figure_row(f"Map of {side.letter}", name, draw, bool(side.layout))
         matrix = lambda kind: matrix_of(pair, kind)  # noqa: E731
         files.figure_row("Matrix", "compared-clusters", matrix, table=lambda: contingency_table(pair))
-        gone = bool(moved(*pair.clusters).any())
+        gone = bool(changed_cluster(*pair.clusters).any())
         files.figure_row("Moved", "compared-moved", lambda kind: moved_file(pair, kind), gone)
         frame.quiet(files.FORMATS)
     st.download_button(
@@ -101,5 +101,5 @@ def table_of(pair: Pair) -> pd.DataFrame:
     for side, ids in zip((pair.a, pair.b), pair.clusters, strict=True):
         table[f"cluster_{side.letter.lower()}"] = ids
         table[f"name_{side.letter.lower()}"] = [side.names.mark(int(c)).name if c >= 0 else "" for c in ids]
-    table["moved"] = np.asarray(moved(*pair.clusters))
+    table["moved"] = np.asarray(changed_cluster(*pair.clusters))
     return table

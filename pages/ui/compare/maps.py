@@ -13,7 +13,7 @@ from pages.ui.map.colours import CLUSTER, Facet, by_cluster, colour_by, colour_n
 from pages.ui.map.payload import MapPayload
 from pages.ui.map.selection import selectable_map
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
-from ssrl_core.analysis.comparison import moved
+from ssrl_core.analysis.comparison import changed_cluster
 from ssrl_core.analysis.layouts import LAYOUTS
 
 OWN, OF_A, OF_B, MOVED = "own clusters", "clusters of A", "clusters of B", "what moved"
@@ -82,5 +82,5 @@ def _clusters(pair: Pair, of: Side, on: Side) -> Facet:
 
 def _moved(pair: Pair, side: Side) -> Facet:
     codes = np.full(len(side.run.ids), -1, np.int32)
-    codes[pair.rows_of(side)] = moved(*pair.clusters)
+    codes[pair.rows_of(side)] = changed_cluster(*pair.clusters)
     return groups("moved", codes, ["stayed", "moved"], ["#9aa4b1", "#d55e00"])

@@ -17,7 +17,7 @@ from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
 from pages.ui.map import panel, selection
 from ssrl_core.analysis.clusters import distances_to_own
-from ssrl_core.analysis.comparison import Split, contingency, matched, moved, splits
+from ssrl_core.analysis.comparison import Split, changed_cluster, contingency, matched, splits
 from ssrl_core.analysis.selection import counts_of_codes
 
 JS = Path(__file__).with_name("matrix.js").read_text(encoding="utf-8")
@@ -176,7 +176,7 @@ def _picked(pair: Pair, fine: Side, event: dict[str, Any]) -> None:
 def moved_images(pair: Pair) -> None:
     """Those that moved, the ones most typical of their cluster in A first, and a button that selects them all."""
     a, b = pair.clusters
-    gone = np.flatnonzero(moved(a, b))
+    gone = np.flatnonzero(changed_cluster(a, b))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section("Images that moved")
         if len(gone) and st.button(f"Select all {len(gone)}", key="moved-select", icon=":material/select_all:"):
@@ -202,7 +202,7 @@ def moved_images(pair: Pair) -> None:
 
 def typical_of_moved(pair: Pair) -> tuple[Array, Array]:
     """(at most 48,), (m,): places among the shared images of those to show and of all that moved."""
-    gone = np.flatnonzero(moved(*pair.clusters))
+    gone = np.flatnonzero(changed_cluster(*pair.clusters))
     away = distances_to_own(pair.a.run.x, pair.a.clustering)[pair.rows_a[gone]]
     return gone[np.argsort(away, kind="stable")[:_MOVED]], gone
 

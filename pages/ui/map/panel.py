@@ -20,7 +20,7 @@ from ssrl_core.analysis.matrix import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.figures.colours import ACCENT
 from ssrl_core.figures.sheets import counts_file
-from ssrl_core.figures.style import percent, three
+from ssrl_core.figures.style import percent, three_digits
 from ssrl_core.runs.folder.annotations import LONGEST_NAME
 
 PER_PAGE = 60
@@ -129,7 +129,7 @@ def _focus(of: ClusteredRun, image_id: int) -> None:
             run.imageset,
             run.ids[near],
             columns=5,
-            captions=[three(float(d)) for d in away],
+            captions=[three_digits(float(d)) for d in away],
             tips=[_tip(of, int(r)) for r in near],
             key="focus-near",
             on_pick=lambda event: selection.on_gallery(of, event),
@@ -192,8 +192,10 @@ def _middle(values: Array, chosen: Array) -> None:
     if not len(here):
         frame.quiet("None of them has a value.")
         return
-    low, middle, high = (three(float(v)) for v in np.percentile(here, [25, 50, 75]))
-    frame.quiet(f"median {middle} here, {three(float(np.median(everywhere)))} in all; middle half {low} to {high}")
+    low, middle, high = (three_digits(float(v)) for v in np.percentile(here, [25, 50, 75]))
+    frame.quiet(
+        f"median {middle} here, {three_digits(float(np.median(everywhere)))} in all; middle half {low} to {high}"
+    )
 
 
 def _countable(run: EvaluatedRun) -> list[str]:
@@ -211,14 +213,14 @@ def _facts(of: ClusteredRun, row: int) -> dict[str, Any]:
     found: dict[str, Any] = {CLUSTER: "in none"}
     if cluster >= 0:
         away = float(np.linalg.norm(run.x[row] - of.clustering.centroids[cluster]))
-        found[CLUSTER] = f"{of.names.short(cluster)}, {three(away)} from its centroid"
+        found[CLUSTER] = f"{of.names.short(cluster)}, {three_digits(away)} from its centroid"
     if run.label:
         found[run.label] = run.label_of(row) or "–"
     entry = run.table.iloc[row]
     others = [c for c in (*run.columns, "source") if c not in found and c in run.table.columns]
     for column in others[:_FACTS]:
         value = entry[column]
-        found[column] = "–" if pd.isna(value) else three(float(value)) if isinstance(value, float) else value
+        found[column] = "–" if pd.isna(value) else three_digits(float(value)) if isinstance(value, float) else value
     return found
 
 

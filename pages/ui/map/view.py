@@ -21,7 +21,7 @@ import streamlit as st
 
 from pages.ui.kit.blocks import Array, script
 from pages.ui.map.colours import Facet
-from ssrl_core.analysis.selection import inside
+from ssrl_core.analysis.selection import in_polygon
 from ssrl_core.errors import SpecError
 
 _HERE = Path(__file__).parent
@@ -193,7 +193,7 @@ def enclosed(event: dict[str, Any], points: Array, codes: Array | None) -> Array
         hidden = [int(group) for group in event.get("hidden", [])]
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(where="Map", field="outline", rule="a list of corners", value=event) from error
-    found = inside(points, outline)
+    found = in_polygon(points, outline)
     if codes is not None and hidden:
         found &= ~np.isin(codes, hidden)
     return found

@@ -193,7 +193,7 @@ def _one(table: pd.DataFrame, quantity: str, of: str, published: dict[str, float
     from ssrl_core.figures.doses import replicates
 
     labels = list(dict.fromkeys(map(str, table["label"])))
-    values = {words.named(label): column(table, label, quantity) for label in labels}
+    values = {words.row_name(label): column(table, label, quantity) for label in labels}
     said, share = _QUANTITY[quantity], quantity == "top1"
     means = {name: sum(found) / len(found) for name, found in values.items() if found}
     highest = max(means, key=means.__getitem__)
@@ -214,7 +214,7 @@ def _mnist(evidence: Evidence) -> list[Figure]:
     for quantity in ("ami", "top1"):
         if _values(table, quantity).empty:
             continue
-        known = {words.named(label): rows.get((name, quantity)) for label, name in table_2.SETS.items()}
+        known = {words.row_name(label): rows.get((name, quantity)) for label, name in table_2.SETS.items()}
         published = {name: value for name, value in known.items() if value is not None}
         figures.append(_one(table, quantity, "", published))
     return figures
@@ -226,7 +226,7 @@ def _doses(evidence: Evidence) -> list[Figure]:
 
     made = {name: found for name in evidence.plan.measures if (found := evidence.measure(name)) is not None}
     rows: list[dict[str, Any]] = [
-        {"network": words.named(name.split()[0]), "dose": float(name.split()[1]), "ami": found["mean"]}
+        {"network": words.row_name(name.split()[0]), "dose": float(name.split()[1]), "ami": found["mean"]}
         | {"shuffled": found["shuffled"]["mean"]}
         for name, found in made.items()
     ]
@@ -265,7 +265,7 @@ def show_clusters(name: str, scale: Scale) -> None:
         for place, (label, run) in zip(st.columns(2, gap="medium"), settings[start : start + 2], strict=False):
             with place, frame.guard():
                 rows = _cluster_rows(run, CLUSTERS[name], items.now())
-                st.html(f"<b>{html.escape(words.named(label))}</b>{rows}")
+                st.html(f"<b>{html.escape(words.row_name(label))}</b>{rows}")
                 frame.link("pages/4_Clusters.py", "Look at this run", icon="bubble_chart", run=run)
 
 

@@ -147,7 +147,7 @@ def show_numbers(data: dict[str, Any]) -> None:
     if measured:
         st.html("".join(table_html(item, block) for block in measured))
     if any(block.has_nearest for block in measured):
-        frame.quiet(f"≈ {report.nearest_said(item)}")
+        frame.quiet(f"≈ {report.nearest_meaning(item)}")
     if not rest:
         return
     if not measured:
@@ -174,14 +174,14 @@ def table_html(item: str, block: Block) -> str:
 
 
 def _heading(column: str, across: int) -> str:
-    name, about = html.escape(words.named(column)), html.escape(words.about(column))
+    name, about = html.escape(words.row_name(column)), html.escape(words.column_meaning(column))
     told = f'<abbr title="{about}">{name}</abbr>' if about else name
     return f'<th class="top" scope="colgroup" colspan="{across}">{told}</th>'
 
 
 def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]]) -> str:
     cells = "".join(_cell(item, name, column, block.cells.get((name, column)), kind) for column, kind in kinds)
-    return f'<tr><th scope="row">{html.escape(words.named(name))}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{html.escape(words.row_name(name))}</th>{cells}</tr>'
 
 
 def _cell(item: str, row: str, column: str, cell: report.Cell | None, kind: str) -> str:
@@ -194,7 +194,7 @@ def _cell(item: str, row: str, column: str, cell: report.Cell | None, kind: str)
         return f'<td class="published">{told}</td>'
     assert cell.ours is not None
     number = words.spread(cell.ours, cell.sd, share=share)
-    return f'<td class="ours"><b>{number}</b><small>{words.counted(item, column, cell.n)}</small></td>'
+    return f'<td class="ours"><b>{number}</b><small>{words.sample_size(item, column, cell.n)}</small></td>'
 
 
 def show_readings(evidence: Evidence) -> None:
@@ -212,7 +212,7 @@ def show_readings(evidence: Evidence) -> None:
 
 def readings_table(readings: list[dict[str, Any]]) -> pd.DataFrame:
     """A row a reading, the published values first; in order: as the published values."""
-    named = {name: words.named(name) for name in PUBLISHED}
+    named = {name: words.row_name(name) for name in PUBLISHED}
     first = {"size": "", "numbers": "", "pairs": "published", **{named[k]: v for k, v in PUBLISHED.items()}}
     rows = [
         {

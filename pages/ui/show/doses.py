@@ -21,7 +21,7 @@ from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_c
 from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_name, well_place
 from ssrl_core.figures.doses import dose_figure
 from ssrl_core.figures.plate import plate_figure
-from ssrl_core.figures.style import percent, three
+from ssrl_core.figures.style import percent, three_digits
 
 MOST = "most"
 _MOST_PANELS = 6
@@ -124,7 +124,7 @@ def dose_of(cells: ShownCells, compound: str, group: Group) -> tuple[pd.DataFram
 def _dose_title(compound: str, curve: DoseCurve | str, unit: str) -> str:
     if isinstance(curve, str):
         return f"{compound}<br>{_SMALL}no curve: {curve}</span>"
-    return f"{compound}<br>{_SMALL}half of the change at {three(curve.ec50)} {unit} (EC50)</span>"
+    return f"{compound}<br>{_SMALL}half of the change at {three_digits(curve.ec50)} {unit} (EC50)</span>"
 
 
 def dose_caption(cells: ShownCells, compound: str, group: Group, shares: pd.DataFrame, curve: DoseCurve | str) -> str:
@@ -133,9 +133,9 @@ def dose_caption(cells: ShownCells, compound: str, group: Group, shares: pd.Data
     line = (
         f"No curve: {curve}."
         if isinstance(curve, str)
-        else f"Line: {curve.model.title}, EC50 {three(curve.ec50)} {cells.unit} (95 % interval "
-        f"{three(curve.ec50_low)} to {three(curve.ec50_high)}), "
-        f"{''.join(f'{name} {three(value)}, ' for name, value in curve.shape.items())}R² {curve.r2:.2f}."
+        else f"Line: {curve.model.title}, EC50 {three_digits(curve.ec50)} {cells.unit} (95 % interval "
+        f"{three_digits(curve.ec50_low)} to {three_digits(curve.ec50_high)}), "
+        f"{''.join(f'{name} {three_digits(value)}, ' for name, value in curve.shape.items())}R² {curve.r2:.2f}."
     )
     return (
         f"Share of cells in {group.name} under {compound}. Grey points: plates (n = {repeats}); diamonds: mean and "

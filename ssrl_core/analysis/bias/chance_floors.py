@@ -101,12 +101,12 @@ def floor_summary(drawn: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
         same = np.logical_and.reduce([ratios[name] == place[name] for name in settings])
         row: dict[str, Any] = {**place, "draws": len(part)}
         for name in ("ratio", "ratio_corrected"):
-            row |= _beside(part[name].to_numpy(dtype=np.float64), float(ratios.loc[same, name].iloc[0]), name)
+            row |= _against_chance(part[name].to_numpy(dtype=np.float64), float(ratios.loc[same, name].iloc[0]), name)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _beside(drawn: Floats, found: float, name: str) -> dict[str, float]:
+def _against_chance(drawn: Floats, found: float, name: str) -> dict[str, float]:
     if not np.isfinite(drawn).all():
         return {name: found} | {f"{name}_{end}": np.nan for end in ("mean", "sd", "low", "high", "p")}
     low, high = np.quantile(drawn, [0.025, 0.975])

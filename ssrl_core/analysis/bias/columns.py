@@ -50,11 +50,11 @@ def split_columns(rows: pd.DataFrame, x_codes: NDArray[np.intp], column: str) ->
         columns whose values are settings of their own, columns that move together with x.
     """
     apart, along = [], []
-    base = combined([texts(rows[name])[0] for name in BASE])
+    base = combined_codes([text_codes(rows[name])[0] for name in BASE])
     for other in vary_columns(rows):
         if other == column:
             continue
-        keys = texts(rows[other])[0]
+        keys = text_codes(rows[other])[0]
         if _count(base, x_codes, keys) > _count(base, x_codes):
             apart.append(other)
         elif _count(base, keys) > _count(base):
@@ -64,16 +64,16 @@ def split_columns(rows: pd.DataFrame, x_codes: NDArray[np.intp], column: str) ->
 
 def moves_within(rows: pd.DataFrame, column: str, settings: Sequence[str]) -> bool:
     """Whether a column has two values somewhere among rows that agree in all of `settings`."""
-    base = [texts(rows[name])[0] for name in settings] or [np.zeros(len(rows), dtype=np.intp)]
-    return _count(*base, texts(rows[column])[0]) > _count(*base)
+    base = [text_codes(rows[name])[0] for name in settings] or [np.zeros(len(rows), dtype=np.intp)]
+    return _count(*base, text_codes(rows[column])[0]) > _count(*base)
 
 
 def _count(*codes: NDArray[np.intp]) -> int:
     """How many combinations of codes occur."""
-    return int(combined(codes).max(initial=-1)) + 1
+    return int(combined_codes(codes).max(initial=-1)) + 1
 
 
-def coded(column: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
+def codes_and_values(column: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
     """The place of each row's value among the values that occur, and those values; each is looked at once only."""
     try:
         codes, values = pd.factorize(column, use_na_sentinel=False)
@@ -85,14 +85,14 @@ def coded(column: pd.Series) -> tuple[NDArray[np.intp], list[Any]]:
         return codes, [cells[i] for i in first]
 
 
-def texts(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
+def text_codes(column: pd.Series) -> tuple[NDArray[np.intp], list[str]]:
     """A column as text: (n,) places among the sorted texts that occur, and those texts."""
-    codes, values = coded(column)
+    codes, values = codes_and_values(column)
     names, places = np.unique(np.array([_text(value) for value in values], dtype=str), return_inverse=True)
     return places[codes], [str(name) for name in names]
 
 
-def combined(codes: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
+def combined_codes(codes: Sequence[NDArray[np.intp]]) -> NDArray[np.intp]:
     """(n,) number of each row's combination of codes, ascending from 0 in the order of the columns."""
     ids = codes[0]
     for other in codes[1:]:
@@ -156,18 +156,18 @@ def read_axis(column: pd.Series) -> tuple[Axis, Ints]:
     Returns:
         axis, and (n,) int codes into its values.
     """
-    codes, raw = coded(column)
+    codes, raw = codes_and_values(column)
     cells = _cells(raw)
     numbers, note = _numbers(cells)
     if numbers is None:
-        texts = np.array([_as_text(cell) for cell in cells], dtype=object)
-        keys: NDArray[Any] = texts
+        text_codes = np.array([_as_text(cell) for cell in cells], dtype=object)
+        keys: NDArray[Any] = text_codes
     else:
         keys = np.round(np.asarray(numbers, dtype=np.float64), DECIMALS) + 0.0  # + 0.0: no negative zero
-        texts = np.array([_short(value) for value in keys], dtype=object)
+        text_codes = np.array([_short(value) for value in keys], dtype=object)
     ordered, first, places = np.unique(keys, return_index=True, return_inverse=True)
     values = np.asarray(numbers)[first] + 0.0 if numbers is not None else np.full(len(ordered), np.nan)
-    axis = Axis(str(column.name), tuple(str(t) for t in texts[first]), values, note)
+    axis = Axis(str(column.name), tuple(str(t) for t in text_codes[first]), values, note)
     return axis, np.asarray(places[codes], dtype=np.int64)
 
 

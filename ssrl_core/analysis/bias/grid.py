@@ -16,15 +16,15 @@ from ssrl_core.analysis.bias.columns import (
     Axis,
     Floats,
     Ints,
-    combined,
+    combined_codes,
     find_column,
     read_axis,
     split_columns,
-    texts,
+    text_codes,
     vary_columns,
 )
-from ssrl_core.analysis.bias.reading import checked, counted
-from ssrl_core.analysis.bias.sentences import listed, reason
+from ssrl_core.analysis.bias.reading import accuracy_of_counts, checked
+from ssrl_core.analysis.bias.sentences import comma_list, reason
 from ssrl_core.errors import DataError
 
 
@@ -69,7 +69,7 @@ def _of_the_runs(setting: Mapping[str, Any], axis: Axis, seeds: Sequence[int], c
     for place, value in enumerate(axis.cells()):
         missing = [seed for s, seed in enumerate(seeds) if not there[place, s]]
         if missing:
-            text = f"No result of seed{'s' if len(missing) > 1 else ''} {listed(missing)} at {axis.labels[place]}."
+            text = f"No result of seed{'s' if len(missing) > 1 else ''} {comma_list(missing)} at {axis.labels[place]}."
             yield reason(setting, "missing_runs", text, value=value)
     twice = int((cells.max(axis=0, initial=0) > 1).sum())
     if twice:
@@ -85,7 +85,7 @@ def _of_the_seeds(
     counts = np.asarray(np.isfinite(accuracy).any(axis=0)).sum(axis=1)
     single = [axis.labels[i] for i in np.flatnonzero(counts == 1)]
     if single:
-        yield reason(setting, "one_seed", f"Only one seed at {listed(single)}: no sd there.")
+        yield reason(setting, "one_seed", f"Only one seed at {comma_list(single)}: no sd there.")
 
 
 def _of_the_classes(
@@ -140,7 +140,7 @@ def row_reasons(
     if lost:
         text = f"{lost} row{'s have' if lost > 1 else ' has'} no value of {axis.path}: left out of everything."
         yield reason(setting, "no_value", text)
-    odd = int(((rows["accuracy"] - counted(rows["n"], rows["correct"])).abs() > ROUNDED).sum())
+    odd = int(((rows["accuracy"] - accuracy_of_counts(rows["n"], rows["correct"])).abs() > ROUNDED).sum())
     if odd:
         text = f"In {odd} of {len(rows)} rows the accuracy is not correct / n: the accuracy is taken."
         yield reason(setting, "counts_differ", text)
@@ -243,9 +243,11 @@ def _alike(found: list[Grid]) -> list[Grid]:
 def _grids_of(frame: pd.DataFrame, column: str) -> list[Grid]:
     axis, rows, codes, left_out = _with_value(frame, column)
     apart, along = split_columns(rows, codes, column)
-    keys = {name: texts(rows[name]) for name in (*BASE, *apart)}
-    groups = combined([keys[name][0] for name in keys])
-    design = combined([keys[name][0] for name in ("dataset", *apart)])  # runs of one design are meant to share values
+    keys = {name: text_codes(rows[name]) for name in (*BASE, *apart)}
+    groups = combined_codes([keys[name][0] for name in keys])
+    design = combined_codes(
+        [keys[name][0] for name in ("dataset", *apart)]
+    )  # runs of one design are meant to share values
     order = np.argsort(groups, kind="stable")
     found = []
     for part in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ssrl_core.analysis.bias.columns import Bools, Floats
 from ssrl_core.analysis.bias.correlation import LEAST, NAMES, Coefficients, Rule, Verdict, coefficients, judge
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
-from ssrl_core.analysis.bias.sentences import listed, reason, reason_table
+from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
 from ssrl_core.errors import SpecError
 
 
@@ -194,7 +194,7 @@ def _undefined(grid: Grid, found: Coefficients) -> Iterator[dict[str, Any]]:
     tested = np.isfinite(found.pearson[np.triu_indices(len(grid.classes), 1)])
     if not tested.any():
         lone = [name for name, n in zip(grid.classes, own, strict=True) if n >= LEAST]
-        text = f"No pair of classes could be tested; with enough points: {listed(lone) or 'none'}."
+        text = f"No pair of classes could be tested; with enough points: {comma_list(lone) or 'none'}."
         yield reason(grid.setting, "nothing_tested", text)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.bias.columns import BASE, coded, moves_within, vary_columns
+from ssrl_core.analysis.bias.columns import BASE, codes_and_values, moves_within, vary_columns
 from ssrl_core.errors import DataError
 
 NAMED = ("dataset", "backbone", "method", "class")
@@ -67,7 +67,7 @@ def _refused(column: pd.Series, at: int, rule: str, remedy: str) -> DataError:
 
 def _names(column: pd.Series) -> pd.Series:
     """Names as text, none of them missing; each is looked at once only."""
-    codes, values = coded(column)
+    codes, values = codes_and_values(column)
     missing = np.array([value is None or value is pd.NA or value != value or value == "" for value in values])
     if missing.any():
         raise _refused(column, int(missing[codes].argmax()), "given", "Every row says which it is of.")
@@ -100,7 +100,7 @@ def _seeds(column: pd.Series) -> pd.Series:
 
 
 def _accuracies(given: pd.Series, n: pd.Series, correct: pd.Series) -> pd.Series:
-    exact = counted(n, correct)
+    exact = accuracy_of_counts(n, correct)
     rounded = given.isna() | ((given - exact).abs() <= ROUNDING)  # single precision would part what is equal
     accuracy = given.where(~rounded, exact.where(exact.notna(), given)).where(~(n <= 0))
     wrong = (accuracy < -ROUNDING) | (accuracy > 1 + ROUNDING)
@@ -110,7 +110,7 @@ def _accuracies(given: pd.Series, n: pd.Series, correct: pd.Series) -> pd.Series
     return accuracy.clip(0, 1)
 
 
-def counted(n: pd.Series, correct: pd.Series) -> pd.Series:
+def accuracy_of_counts(n: pd.Series, correct: pd.Series) -> pd.Series:
     """Share of the images that are right, from the counts; NaN without images."""
     return correct.where(n > 0) / n.where(n > 0)
 

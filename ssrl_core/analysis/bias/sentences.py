@@ -29,14 +29,14 @@ def winners_and_losers(moved: pd.DataFrame, count: int = 2) -> str:
         return f"{place}: one seed and no numbers of images, so no change can be told from chance."
     gain = told[told["low"] > 0].sort_values("change", ascending=False, kind="stable").head(count)
     loss = told[told["high"] < 0].sort_values("change", kind="stable").head(count)
-    named = [_said(row) for _, row in pd.concat([gain, loss]).iterrows()]
+    named = [_change_words(row) for _, row in pd.concat([gain, loss]).iterrows()]
     if not named:
         return f"{place}: no class changes by more than its 95 % interval."
     rest = "" if set(told["basis"]) == {"seeds"} else " (one seed: sampling of the images only)"
     return f"{place}: {', '.join(named)} points{rest}."
 
 
-def _said(row: pd.Series) -> str:
+def _change_words(row: pd.Series) -> str:
     half = (row["high"] - row["low"]) / 2
     return f"{row['class']} {100 * row['change']:+.1f} ± {100 * half:.1f}".replace("-", "−")
 
@@ -97,8 +97,8 @@ def reason_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Returns:
         columns: those of the settings, then kind, class, value, reason.
     """
-    listed = list(rows)
-    table = pd.DataFrame(listed)
+    comma_list = list(rows)
+    table = pd.DataFrame(comma_list)
     missing = [column for column in COLUMNS if column not in table.columns]
     for column in missing:
         table[column] = pd.Series(dtype=object)
@@ -106,7 +106,7 @@ def reason_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     return table[[*settings, *COLUMNS]].astype(object)  # else tables with empty columns do not go together
 
 
-def listed(items: Iterable[Any], limit: int = 6) -> str:
+def comma_list(items: Iterable[Any], limit: int = 6) -> str:
     """`a, b, c` or `a, b, c and 4 more`."""
     names = [str(item) for item in items]
     if len(names) <= limit:

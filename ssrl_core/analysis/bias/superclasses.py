@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.bias.columns import combined, texts, vary_columns
+from ssrl_core.analysis.bias.columns import combined_codes, text_codes, vary_columns
 from ssrl_core.analysis.bias.grid import XNames
 from ssrl_core.analysis.bias.reading import checked
-from ssrl_core.analysis.bias.sentences import listed, reason, reason_table
+from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
 from ssrl_core.errors import DataError, SpecError
 
 C10_HEAD = ("run", "dataset", "backbone", "method", "seed", "probe", "superclass")
@@ -102,7 +102,7 @@ def no_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
     """The table of reasons of `by_superclass`: which classes it leaves out."""
     rows = checked(table)
     names = sorted(set(rows.loc[_given(rows, superclasses).isna(), "class"]))
-    text = f"{listed(names)} {'have' if len(names) > 1 else 'has'} no superclass: left out of the superclasses."
+    text = f"{comma_list(names)} {'have' if len(names) > 1 else 'has'} no superclass: left out of the superclasses."
     return reason_table([reason({}, "no_superclass", text)] if names else [])
 
 
@@ -128,4 +128,4 @@ def _given(rows: pd.DataFrame, superclasses: Mapping[str, str] | None) -> pd.Ser
 
 def _places(rows: pd.DataFrame, keys: list[str]) -> NDArray[np.intp]:
     """(n,) number of each row's run, probe and superclass."""
-    return combined([texts(rows[key])[0] for key in keys])
+    return combined_codes([text_codes(rows[key])[0] for key in keys])

@@ -9,18 +9,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.properties import features as feature_spectrum
-from ssrl_core.analysis.properties import images as cooccurrence
-from ssrl_core.analysis.properties import images as fourier_spectrum
-from ssrl_core.analysis.properties.features import covariance_spectrum, two_nn
-from ssrl_core.analysis.properties.images import fourier, texture
+from ssrl_core.analysis.properties.features import COVARIANCE_NAMES, covariance_spectrum, two_nn
+from ssrl_core.analysis.properties.images import COOCCURRENCE_NAMES, SPECTRUM_NAMES, fourier, texture
 from ssrl_core.errors import SpecError
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "intrinsic dimension": ("intrinsic_dimension",),
-    "texture": cooccurrence.COOCCURRENCE_NAMES,
-    "fourier spectrum": fourier_spectrum.SPECTRUM_NAMES,
-    "feature covariance": feature_spectrum.NAMES,
+    "texture": COOCCURRENCE_NAMES,
+    "fourier spectrum": SPECTRUM_NAMES,
+    "feature covariance": COVARIANCE_NAMES,
 }
 """The four properties of table 1, and the columns that each is made of."""
 
@@ -73,7 +70,7 @@ def class_properties(
 
 def _image_columns(images: NDArray[Any], ids: NDArray[np.int64], size: int, max_value: float | None) -> dict[str, Any]:
     values = np.concatenate([texture(images, max_value=max_value), fourier(images, max_value=max_value)], axis=1)
-    columns = (*cooccurrence.COOCCURRENCE_NAMES, *fourier_spectrum.SPECTRUM_NAMES)
+    columns = (*COOCCURRENCE_NAMES, *SPECTRUM_NAMES)
     return {name: _class_means(values[:, i], ids, size) for i, name in enumerate(columns)}
 
 
@@ -94,16 +91,14 @@ def _feature_columns(
     reasons: list[list[str]],
 ) -> dict[str, Any]:
     wanted = per_class or max(10, int(counts[counts > 0].min(initial=2**31 - 1)))
-    columns: dict[str, list[float]] = {
-        name: [] for name in ("n_features", "intrinsic_dimension", *feature_spectrum.NAMES)
-    }
+    columns: dict[str, list[float]] = {name: [] for name in ("n_features", "intrinsic_dimension", *COVARIANCE_NAMES)}
     for c, rows in enumerate(_chosen(ids, len(counts), wanted, seed)):
         x = features[rows]
         dimension, spectrum = two_nn(x), covariance_spectrum(x)
         reasons[c] += [text for text in (dimension.reason, spectrum.reason) if text and len(rows)]
         if 0 < len(rows) < wanted:
             reasons[c].append(f"features of {len(rows)} images, of others {wanted}: not quite comparable")
-        numbers = [getattr(spectrum, name) for name in feature_spectrum.NAMES]
+        numbers = [getattr(spectrum, name) for name in COVARIANCE_NAMES]
         for name, value in zip(columns, [len(rows), dimension.value, *numbers], strict=True):
             columns[name].append(value)
     return dict(columns)
@@ -117,7 +112,7 @@ def _chosen(ids: NDArray[np.int64], size: int, wanted: int, seed: int) -> Iterat
 
 
 def _joined(row: pd.Series, reasons: list[str]) -> str | None:
-    names = (*cooccurrence.COOCCURRENCE_NAMES, *fourier_spectrum.SPECTRUM_NAMES)
+    names = (*COOCCURRENCE_NAMES, *SPECTRUM_NAMES)
     blank = [name for name in names if name in row.index and pd.isna(row[name])]
     if blank and row["n"] > 0:
         reasons = [*reasons, f"{', '.join(blank)} undefined: every image is of one grey value"]

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from ssrl_core.analysis.properties.images import Floats
 from ssrl_core.errors import SpecError
 
-NAMES = ("effective_rank", "spectrum_decay", "first_share")
+COVARIANCE_NAMES = ("effective_rank", "spectrum_decay", "first_share")
 LEAST_ROWS = 10
 
 
@@ -90,7 +90,6 @@ def _unknown(n: int, reason: str) -> Spectrum:
     return Spectrum(nan, nan, nan, np.zeros(0), 0, n, reason)
 
 
-LEAST_POINTS = 10
 CHUNK_NUMBERS = 8_000_000
 
 
@@ -130,8 +129,8 @@ def two_nn(x: ArrayLike, *, discard: float = 0.1) -> Dimension:
     if not 0 <= discard <= 0.5:
         raise SpecError(where="Intrinsic dimension", field="discard", rule="in 0..0.5", value=discard)
     points = _distinct(x)
-    if len(points) < LEAST_POINTS:
-        return _unknown_dimension(len(points), f"{len(points)} different points, at least {LEAST_POINTS} are needed")
+    if len(points) < LEAST_ROWS:
+        return _unknown_dimension(len(points), f"{len(points)} different points, at least {LEAST_ROWS} are needed")
     near = nearest_distances(points, 2)
     logs = np.sort(np.log(near[:, 1] / near[:, 0]))
     kept = max(2, round(len(logs) * (1 - discard)))
@@ -158,9 +157,9 @@ def maximum_likelihood(x: ArrayLike, *, k: int = 20) -> Dimension:
     points = _distinct(x)
     if k < 3:
         raise SpecError(where="Intrinsic dimension", field="k", rule="at least 3", value=k)
-    if len(points) <= max(k, LEAST_POINTS - 1):
+    if len(points) <= max(k, LEAST_ROWS - 1):
         return _unknown_dimension(
-            len(points), f"{len(points)} different points, more than {max(k, LEAST_POINTS - 1)} are needed"
+            len(points), f"{len(points)} different points, more than {max(k, LEAST_ROWS - 1)} are needed"
         )
     near = nearest_distances(points, k)
     inverse = np.log(near[:, -1:] / near[:, :-1]).sum(axis=1) / (k - 2)

@@ -274,7 +274,7 @@ def _anova_row(name: str, column: Any, values: pd.Series, groups: list[str | Non
         "wilks": np.nan,
         "wilks_p": np.nan,
         "n": sum(counts.values()),
-        "groups": _said(counts),
+        "groups": _group_counts(counts),
         "reason": found.reason,
     }
 
@@ -294,10 +294,10 @@ def _manova_row(name: str, values: pd.DataFrame, groups: list[str | None]) -> di
         "wilks": found.wilks,
         "wilks_p": found.wilks_p,
         "n": found.n,
-        "groups": _said(found.groups),
+        "groups": _group_counts(found.groups),
         "reason": found.reason or dropped,
     }
 
 
-def _said(counts: Mapping[str, int]) -> str:
+def _group_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -128,7 +128,6 @@ STEPS = ((0, 1), (1, 1), (1, 0), (1, -1))
 
 A diagonal step at distance 2 is 2 rows and 2 columns, as in the source (scikit-image rounds a circle: 1 and 1).
 """
-COOCCURRENCE_CHUNK = 4_000_000
 
 
 def texture(
@@ -165,7 +164,7 @@ def texture(
         raise SpecError(where=where, field="distances", rule=f"in 1..{side - 1} pixels", value=distances)
     if 0 in images.shape:
         raise DataError(where=where, field="images", rule="at least one", value=tuple(images.shape))
-    size = max(1, COOCCURRENCE_CHUNK // (levels * levels + images.shape[-1] * images.shape[-2]))
+    size = max(1, CHUNK_NUMBERS // (levels * levels + images.shape[-1] * images.shape[-2]))
     parts = []
     for start in range(0, len(images), size):
         bright = grey(images[start : start + size], max_value=max_value)

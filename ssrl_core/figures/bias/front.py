@@ -7,9 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels, light
-from ssrl_core.figures.bias.panels import axis_name, finish, grid_of_panels, panels, place, runs_note, wrapped
-from ssrl_core.figures.bias.panels import setting_columns as settings_of
+from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels, translucent
+from ssrl_core.figures.bias.panels import (
+    axis_name,
+    finish,
+    grid_of_panels,
+    panels,
+    place,
+    runs_note,
+    setting_columns,
+    wrapped,
+)
 from ssrl_core.figures.colours import ACCENT, NEUTRAL, SIGNED, palette
 from ssrl_core.figures.style import style
 
@@ -77,7 +85,7 @@ def _lines(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], title:
         known = rows[rows["low"].notna()]
         band: dict[str, Any] = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         fig.add_scatter(x=known["x"], y=known["low"], **band)
-        fig.add_scatter(x=known["x"], y=known["high"], fill="tonexty", fillcolor=light(colour), **band)
+        fig.add_scatter(x=known["x"], y=known["high"], fill="tonexty", fillcolor=translucent(colour), **band)
         fig.add_scatter(
             x=rows["x"],
             y=rows["change"],
@@ -165,7 +173,7 @@ def price_matrix(prices: pd.DataFrame, *, title: str = "") -> Figure:
     clear = prices[prices["verdict"].isin(["gains", "loses"])]
     wide = clear.pivot(index="for", columns="class", values="change").reindex(index=names, columns=names)
     chosen = prices.drop_duplicates("for").set_index("for")["x"]
-    labels = [f"{name} ({_short_name(chosen.get(name))})" for name in names]
+    labels = [f"{name} ({_short(chosen.get(name))})" for name in names]
     limit = float(np.nanmax(np.abs(wide.to_numpy(dtype=float)))) if wide.notna().any().any() else 0.01
     fig = go.Figure()
     fig.add_heatmap(
@@ -202,7 +210,7 @@ def _ring(fig: Figure, rows: pd.DataFrame, highest: pd.DataFrame, colour: str, a
     if rows.empty:
         return
     first = rows.iloc[0]
-    same = [highest[c] == first[c] for c in settings_of(rows) if c in highest]
+    same = [highest[c] == first[c] for c in setting_columns(rows) if c in highest]
     own = highest[np.logical_and.reduce(same)] if same else highest
     own = own[own["accuracy"].notna()]
     fig.add_scatter(
@@ -210,13 +218,9 @@ def _ring(fig: Figure, rows: pd.DataFrame, highest: pd.DataFrame, colour: str, a
         y=own["accuracy"],
         mode="markers",
         marker={"size": 13, "symbol": "circle-open", "color": colour, "line": {"width": 2, "color": colour}},
-        customdata=[", ".join(_short_name(v) for v in values) for values in own["alike"]],
+        customdata=[", ".join(_short(v) for v in values) for values in own["alike"]],
         hovertemplate="highest at %{x}: %{y:.1%}<br>not told apart from it: %{customdata}<extra></extra>",
         **at,
     )
     if own.empty:
         fig.add_annotation(text="no accuracy", showarrow=False, font={"color": NEUTRAL}, **at)
-
-
-def _short_name(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ssrl_core.figures.bias.panels import finish, grid_of_panels, place
 from ssrl_core.figures.colours import GAIN, LOSS, NEUTRAL
-from ssrl_core.figures.style import three
+from ssrl_core.figures.style import three_digits
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -71,4 +71,4 @@ def _heading(row: pd.Series) -> str:
     if row["statistic"] != row["statistic"]:
         return f"{name}: no test"
     p = "p < 0.001" if row["p"] < 0.001 else f"p = {row['p']:.3f}"
-    return f"{name}<br>F = {three(float(row['statistic']))}, {p}, η² = {row['effect']:.2f}"
+    return f"{name}<br>F = {three_digits(float(row['statistic']))}, {p}, η² = {row['effect']:.2f}"

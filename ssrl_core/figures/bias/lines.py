@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.figures.bias.panels import (
-    apart,
     axis_name,
     finish,
     grid_of_panels,
@@ -18,8 +17,8 @@ from ssrl_core.figures.bias.panels import (
     runs_note,
     setting_columns,
     setting_label,
+    spread_heights,
 )
-from ssrl_core.figures.bias.panels import setting_columns as settings_of
 from ssrl_core.figures.colours import ACCENT, GAIN, LOSS, NEUTRAL, palette
 from ssrl_core.figures.style import style
 
@@ -79,7 +78,7 @@ def draw_line(
     accuracy, sd = rows["accuracy"].to_numpy(dtype=float), np.nan_to_num(rows["sd"].to_numpy(dtype=float))
     x, y = _band(rows["x"].to_list(), accuracy - sd, accuracy + sd)
     fig.add_scatter(
-        x=x, y=y, mode="lines", line={"width": 0}, fill="toself", fillcolor=light(colour), hoverinfo="skip", **at
+        x=x, y=y, mode="lines", line={"width": 0}, fill="toself", fillcolor=translucent(colour), hoverinfo="skip", **at
     )
     fig.add_scatter(
         x=rows["x"],
@@ -103,7 +102,7 @@ def end_labels(
         known = rows[rows["accuracy"].notna()]
         if not known.empty:
             ends.append((name, colour, known["x"].iloc[-1], float(known["accuracy"].iloc[-1])))
-    heights = apart([end[3] for end in ends], 0.065 * (span[1] - span[0]))
+    heights = spread_heights([end[3] for end in ends], 0.065 * (span[1] - span[0]))
     axes = _axes(fig, at)
     return [
         {"x": x, "y": y, "text": name, "showarrow": False, "xanchor": "left", "xshift": 6}
@@ -126,7 +125,7 @@ def _axes(fig: Figure, at: dict[str, int]) -> dict[str, str]:
 
 
 def _same_setting(table: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    columns = [c for c in settings_of(rows) if c in table]
+    columns = [c for c in setting_columns(rows) if c in table]
     if not columns:
         return table
     first = rows.iloc[0]
@@ -164,7 +163,7 @@ def _span(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
     return float(values.min()) - edge, float(values.max()) + edge
 
 
-def light(colour: str) -> str:
+def translucent(colour: str) -> str:
     """The colour at 14 % cover."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.14)"

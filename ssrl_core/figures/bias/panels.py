@@ -123,7 +123,7 @@ def place(number: int, count: int, columns: int) -> dict[str, int]:
     return {"row": number // across + 1, "col": number % across + 1}
 
 
-def apart(heights: Sequence[float], gap: float) -> list[float]:
+def spread_heights(heights: Sequence[float], gap: float) -> list[float]:
     """Heights of labels moved as little as possible so that neighbours are at least `gap` apart, in the same order.
 
     Pools of labels that would overlap are spread around their mean, as in isotonic regression.

@@ -8,7 +8,7 @@ from typing import Any
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, plain_claim
 from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
@@ -29,7 +29,7 @@ def compare(evidence: Evidence) -> Outcome:
     name = next(iter(evidence.specs))
     if evidence.scale == "full":
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
-        return Outcome(note=told, contrasts=[stated("four clusters by phenotype", None, reason=told)])
+        return Outcome(note=told, contrasts=[plain_claim("four clusters by phenotype", None, reason=told)])
     table = evidence.results(name)
     left, right = bases.LEFT, bases.RIGHT
     neighbours = {label: figure_4.explained(table, label, 4, "neighbours") for label in (left, right)}

@@ -8,7 +8,7 @@ from typing import Any
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, plain_claim
 from ssrl_core.paper.items import figure_4, table_4
 
 
@@ -23,7 +23,7 @@ def compare(evidence: Evidence) -> Outcome:
     """AMI of four clusters with the response, the sum above either of its terms (simulated cells)."""
     if evidence.scale == "full":
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
-        return Outcome(note=told, contrasts=[stated("phenotypes apart", None, reason=told)])
+        return Outcome(note=told, contrasts=[plain_claim("phenotypes apart", None, reason=told)])
     table = evidence.results("table-4 small")
     labels = (table_4.SUM, table_4.LEFT, table_4.RIGHT)
     found = {label: figure_4.explained(table, label, 4, "response") for label in labels}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, Scale, stated
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, Scale, plain_claim
 
 DOSES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 HIGHEST = DOSES[-4:]
@@ -52,20 +52,20 @@ def _best(found: Mapping[str, Any], networks: tuple[str, ...], best: str) -> Con
         if all(f"{network} {dose:g}" in found for dose in HIGHEST)
     }
     if len(means) < 2:
-        return stated(claim, None, reason="at least two sizes are needed")
+        return plain_claim(claim, None, reason="at least two sizes are needed")
     told = ", ".join(f"{name} {value:.3f}" for name, value in means.items())
-    return stated(claim, max(means, key=means.__getitem__) == best, len(means), reason=told)
+    return plain_claim(claim, max(means, key=means.__getitem__) == best, len(means), reason=told)
 
 
 def _shuffled(found: Mapping[str, Any]) -> Contrast:
     claim = "with shuffled labels AMI is about 0 (mean over the doses, its whole 95 % interval within 0.01)"
     if not found:
-        return stated(claim, None)
+        return plain_claim(claim, None)
     parts = [made["shuffled"] for made in found.values()]
     mean = sum(part["mean"] for part in parts) / len(parts)
     half = 1.96 * sum(part["sd"] ** 2 / part["n"] for part in parts) ** 0.5 / len(parts)
     told = f"{mean:.4f} ± {half:.4f}; the AMI of one shuffle of 50 cells varies by 0.04"
-    return stated(claim, abs(mean) + half < 0.01, len(found), reason=told)
+    return plain_claim(claim, abs(mean) + half < 0.01, len(found), reason=told)
 
 
 def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[Scale, Plan]:

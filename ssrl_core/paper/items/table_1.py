@@ -9,7 +9,7 @@ from ssrl_core.analysis import bias
 from ssrl_core.analysis.properties import against_behaviour
 from ssrl_core.paper import hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, rows_of, stated
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, plain_claim, rows_of
 from ssrl_core.paper.items import figure_1
 
 FAMILIES = {
@@ -50,7 +50,7 @@ def compare(evidence: Evidence) -> Outcome:
             mine = tests[tests["property"] == family]
             if len(mine) and mine["statistic"].iloc[0] == mine["statistic"].iloc[0]:
                 rows.append(Row(label, column, None, float(mine["statistic"].iloc[0]), None, int(mine["n"].iloc[0])))
-    return Outcome(rows, contrasts or [stated(_CLAIM, None)], note)
+    return Outcome(rows, contrasts or [plain_claim(_CLAIM, None)], note)
 
 
 def _measured(dataset: str, properties: Any) -> Any:
@@ -66,7 +66,7 @@ def _claim(tests: Any, column: str) -> Contrast:
     known = {family: float(v.iloc[0]) for family, v in p.items() if len(v) and v.iloc[0] == v.iloc[0]}
     told = f"{column}: " + (", ".join(f"{family} p = {value:.3f}" for family, value in known.items()) or _why(tests))
     n = int(tests["n"].max()) if len(tests) else 0
-    return stated(_CLAIM, len(known) == 2 and max(known.values()) < 0.05, n, reason=told)
+    return plain_claim(_CLAIM, len(known) == 2 and max(known.values()) < 0.05, n, reason=told)
 
 
 def _why(tests: Any) -> str:

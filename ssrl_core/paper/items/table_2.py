@@ -10,7 +10,7 @@ import pandas as pd
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, rows_of, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, plain_claim, rows_of
 
 SETS = {
     "mnist-rotation-crop": "rotation+crop",
@@ -85,10 +85,10 @@ def _contrasts(table: pd.DataFrame) -> list[Any]:
 def _order(lpips: Mapping[str, Any]) -> Any:
     claim = "LPIPS of the five rows in the published order"
     if not lpips:
-        return stated(claim, None)
+        return plain_claim(claim, None)
     means = [lpips[name]["mean"] for name in ORDER]
     said = ", ".join(f"{SETS[name].split(':')[0]} {value:.3f}" for name, value in zip(ORDER, means, strict=True))
-    return stated(claim, means == sorted(means), int(lpips[bases.FIRST]["n"]), reason=said)
+    return plain_claim(claim, means == sorted(means), int(lpips[bases.FIRST]["n"]), reason=said)
 
 
 ITEM = Item(

@@ -47,10 +47,10 @@ def compare(evidence: Evidence) -> Outcome:
         found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.specs]
     else:
         labels = [FIRST, SECOND]
-        rows = bases.both_rows(evidence, "table-3 small", "simulated nocodazole", labels)
+        rows = bases.ami_and_top1_rows(evidence, "table-3 small", "simulated nocodazole", labels)
         found = [_claim(evidence, "table-3 small", "simulated nocodazole", *labels)]
         for name, said in bases.MECHANISMS.items():
-            rows += bases.both_rows(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
+            rows += bases.ami_and_top1_rows(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
             found.append(_claim(evidence, f"table-3 small {name}", f"BBBC021 crops, {said}", *labels))
     return Outcome([*rows, *baseline_rows(evidence)], found)
 
@@ -68,7 +68,7 @@ def baseline_rows(evidence: Evidence) -> list[Row]:
 
 
 def _claim(evidence: Evidence, sweep: str, said: str, first: str, second: str) -> Contrast:
-    return bases.higher(evidence, sweep, f"AMI on {said}: the second set above the first", second, first)
+    return bases.ami_higher(evidence, sweep, f"AMI on {said}: the second set above the first", second, first)
 
 
 ITEM = Item(

@@ -28,7 +28,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 def compare(evidence: Evidence) -> Outcome:
     """AMI of the sum above that of either of its terms, and (full) above the ImageNet networks."""
     if evidence.scale == "small":
-        rows = bases.both_rows(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
+        rows = bases.ami_and_top1_rows(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
         return Outcome([*rows, *table_3.baseline_rows(evidence)], [_than(evidence, LEFT), _than(evidence, RIGHT)])
     label = " + ".join((bases.LEFT, bases.RIGHT))
     rows = bases.full_rows(evidence, {label: "weighted"})
@@ -37,7 +37,7 @@ def compare(evidence: Evidence) -> Outcome:
 
 
 def _than(evidence: Evidence, one: str) -> Contrast:
-    return bases.higher(evidence, "table-4 small", f"AMI: the weighted sum above {one} alone", SUM, one)
+    return bases.ami_higher(evidence, "table-4 small", f"AMI: the weighted sum above {one} alone", SUM, one)
 
 
 def _published() -> list[Any]:

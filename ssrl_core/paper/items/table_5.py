@@ -9,7 +9,7 @@ import pandas as pd
 
 from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, published, stated
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, plain_claim, published
 
 METHODS = tuple(bases.CIFAR_RATES)
 _P = "terms.0.composition.steps.hue_jitter.p"
@@ -43,7 +43,7 @@ def compare(evidence: Evidence) -> Outcome:
     """Mean and sd over values of the means over seeds."""
     tables = [t for name in evidence.specs if not (t := hue_claims.linear(evidence.classes(name))).empty]
     if not tables:
-        return Outcome([], [stated(_CLAIM, None)])
+        return Outcome([], [plain_claim(_CLAIM, None)])
     rows = hue_claims.overall_rows(pd.concat(tables, ignore_index=True))
     return Outcome(rows, [_calm(rows)])
 
@@ -54,7 +54,9 @@ _CLAIM = "overall accuracy is stable: sd over values below 2 points for every me
 def _calm(rows: list[Row]) -> Contrast:
     spread = {row.row: row.ours for row in rows if row.column == "std" and row.ours is not None}
     told = ", ".join(f"{name} {100 * value:.2f}" for name, value in spread.items())
-    return stated(_CLAIM, bool(spread) and max(spread.values()) < 0.02, len(spread), reason=f"sd in points: {told}")
+    return plain_claim(
+        _CLAIM, bool(spread) and max(spread.values()) < 0.02, len(spread), reason=f"sd in points: {told}"
+    )
 
 
 def _published() -> list[Row]:

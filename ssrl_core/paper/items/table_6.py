@@ -10,7 +10,7 @@ import pandas as pd
 from ssrl_core.analysis import bias
 from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, rows_of, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, plain_claim, rows_of
 from ssrl_core.paper.items import figure_1
 
 _COLUMNS = {"hue": "hue_intensity", "jitter probability": "color_jitter_probability", "crop size": "crop_size"}
@@ -42,12 +42,12 @@ def compare(evidence: Evidence) -> Outcome:
             rows.append(Row(label, column, None, float(row["classes"]), None, int(row["of"])))
         last = shared.iloc[-1]
         if int(last["of"]) == 1:
-            contrasts.append(stated(_CLAIM, None, reason=f"{column}: one method has results, two are needed"))
+            contrasts.append(plain_claim(_CLAIM, None, reason=f"{column}: one method has results, two are needed"))
             continue
         p = hue_claims.shared_p(classes)
         told = f"{column}: {last['classes']} in all {last['of']}, expected {last['expected']:.1f}, p = {p:.3f}"
-        contrasts.append(stated(_CLAIM, p < 0.05, int(last["of"]), reason=told))
-    return Outcome(rows, contrasts or [stated(_CLAIM, None)])
+        contrasts.append(plain_claim(_CLAIM, p < 0.05, int(last["of"]), reason=told))
+    return Outcome(rows, contrasts or [plain_claim(_CLAIM, None)])
 
 
 ITEM = Item(

@@ -9,7 +9,7 @@ from ssrl_core.analysis import bias
 from ssrl_core.errors import SSRLError
 from ssrl_core.paper import hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, published, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, plain_claim, published
 from ssrl_core.paper.items import figure_1
 
 METHODS = ("simclr", "byol", "vicreg")
@@ -36,7 +36,7 @@ def compare(evidence: Evidence) -> Outcome:
         try:
             found = bias.compare_probes(table, hue_claims.parameter(table)).iloc[0]
         except SSRLError as error:
-            contrasts.append(stated(_CLAIM, None, reason=error.message))
+            contrasts.append(plain_claim(_CLAIM, None, reason=error.message))
             continue
         method, n = str(found["method"]), int(found["classes_first"])
         both = (float(found["opposite_first"]), float(found["opposite_second"]))
@@ -44,8 +44,8 @@ def compare(evidence: Evidence) -> Outcome:
         match = found["match"]
         rows.append(Row("class_behaviour_match", method, None, float(match) if match == match else None, None, n))
         told = f"{method}: {both[0]:.0f} and {both[1]:.0f} of {n} classes"
-        contrasts.append(stated(_CLAIM, abs(both[1] - both[0]) <= 0.1 * both[0], n, reason=told))
-    return Outcome(rows, contrasts or [stated(_CLAIM, None)])
+        contrasts.append(plain_claim(_CLAIM, abs(both[1] - both[0]) <= 0.1 * both[0], n, reason=told))
+    return Outcome(rows, contrasts or [plain_claim(_CLAIM, None)])
 
 
 def _published() -> list[Row]:

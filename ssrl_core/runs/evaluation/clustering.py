@@ -44,7 +44,7 @@ def way_of(method: str, k: int, n: int) -> str:
     """How `n` images were put into clusters, in words: "mini-batch k-means (4096 images at a time, …)"."""
     from ssrl_core.analysis import clusters
 
-    return clusters.way(n, k) if method == KMEANS else clusters.density_way(n, k)
+    return clusters.describe_kmeans(n, k) if method == KMEANS else clusters.describe_hdbscan(n, k)
 
 
 def clusters_of(

@@ -10,7 +10,7 @@ from ssrl_core.analysis import bias
 from ssrl_core.analysis.properties import FAMILIES, against_behaviour
 from ssrl_core.errors import DataError
 from ssrl_core.figures import bias as figures
-from ssrl_core.figures.bias.panels import apart, panels, parameter_name, runs_note, wrapped
+from ssrl_core.figures.bias.panels import panels, parameter_name, runs_note, spread_heights, wrapped
 from tests.analysis.bias.tables import HUE, classes_table
 
 CURVES = {
@@ -158,13 +158,13 @@ def test_properties_are_shown_by_behaviour(table):
 
 
 def test_labels_are_moved_apart_as_little_as_possible_and_keep_their_order():
-    assert apart([1.0, 5.0, 9.0], 1.0) == [1.0, 5.0, 9.0]
-    assert apart([5.0, 5.0], 2.0) == pytest.approx([4.0, 6.0])
-    moved = apart([3.0, 0.0, 3.1, 2.9], 1.0)
+    assert spread_heights([1.0, 5.0, 9.0], 1.0) == [1.0, 5.0, 9.0]
+    assert spread_heights([5.0, 5.0], 2.0) == pytest.approx([4.0, 6.0])
+    moved = spread_heights([3.0, 0.0, 3.1, 2.9], 1.0)
     assert moved[1] == 0
     assert np.diff(sorted(moved)).min() == pytest.approx(1)
     assert np.argsort(moved).tolist() == [1, 3, 0, 2]
-    assert apart([], 1.0) == []
+    assert spread_heights([], 1.0) == []
 
 
 def test_names_are_those_that_people_know(table):
