@@ -91,7 +91,7 @@ def test_a_search_offers_few_and_says_when_there_is_nothing():
     assert "more words find others" in text_of(test)
     test = searched(test, "nothing-like-it")
     assert not [button for button in test.button if button.key.startswith("take-run-")]
-    assert "No run that can be used here is like that." in text_of(test)
+    assert "No run that can be used here matches." in text_of(test)
 
 
 def test_a_link_opens_a_run_that_is_not_in_the_list():

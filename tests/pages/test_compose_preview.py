@@ -13,7 +13,7 @@ from PIL import Image
 
 from pages.ui.compose import grid, preview
 from pages.ui.compose.lpips import Answer, Desk, Question
-from pages.ui.compose.preview import Scene, fitted, pictures
+from pages.ui.compose.preview import Sample, fitted, pictures
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
@@ -47,8 +47,8 @@ def test_lpips_takes_its_images_from_every_class_in_turn():
 def test_the_grid_shows_the_views_that_training_sees():
     imageset = make_imageset(12, c=3, side=32)
     composition = load("mnist-second-set")
-    scene = Scene(imageset, (3, 5), 4, seed=7)
-    header, file = preview.grid(scene, [("", composition)])
+    sample = Sample(imageset, (3, 5), 4, seed=7)
+    header, file = preview.grid(sample, [("", composition)])
     sheet = np.asarray(Image.open(BytesIO(file)))
     side = header["cell"][0]
     draws = draw(composition, np.array([3, 5]), seed=7, epoch=0)
@@ -82,8 +82,8 @@ def test_pictures_that_are_not_square_keep_their_shape():
 
 def test_two_compositions_share_the_images_row_by_row():
     imageset = make_imageset(12, c=3)
-    scene = Scene(imageset, (1, 2), 2, seed=0)
-    header, _ = preview.grid(scene, [("A", load("identity")), ("B", load("mnist-first-set"))])
+    sample = Sample(imageset, (1, 2), 2, seed=0)
+    header, _ = preview.grid(sample, [("A", load("identity")), ("B", load("mnist-first-set"))])
     assert (header["rows"], header["columns"]) == (4, 3)
     assert header["cells"][0][0].startswith("A: ")
     assert header["cells"][3][0].startswith("B: ")
@@ -91,7 +91,7 @@ def test_two_compositions_share_the_images_row_by_row():
 
 def test_the_strip_shows_the_image_after_each_step():
     imageset = make_imageset(12, c=3)
-    header, _ = preview.steps_strip(Scene(imageset, (1,), 2, seed=0), load("mnist-first-set"), 1, 0)
+    header, _ = preview.steps_strip(Sample(imageset, (1,), 2, seed=0), load("mnist-first-set"), 1, 0)
     assert header["columns"] == len(header["cells"]) >= 4
     assert header["framed"] == [0]
 

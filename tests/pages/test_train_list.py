@@ -48,7 +48,7 @@ def test_a_search_is_in_the_address_and_what_is_not_found_is_said(swept):  # noq
     test = page(list="all", find="seed:6")
     assert len(test.dataframe[0].value) == 2
     test.text_input(key="train-list-find").set_value("nothing like this").run()
-    assert "No run is like that" in text_of(test)
+    assert "No run matches" in text_of(test)
     assert test.query_params["find"] == "nothing like this"
     test.text_input(key="train-list-find").set_value("").run()
     assert "find" not in test.query_params

@@ -18,6 +18,8 @@ from ssrl_core.specs.transforms import TRANSFORMS
 
 Apply = Callable[[Any], None]
 _MANY_STEPS = 100
+Edit = Callable[[Step], Step]
+ApplyEdit = Callable[[Edit], None]
 
 
 def setting(row: Parameter, value: Any, *, key: str, apply: Apply) -> None:
@@ -192,10 +194,6 @@ _DRAW: dict[str, Callable[[Parameter, Any, str, Apply], None]] = {
     "boolean": _boolean,
     "fill": _fill,
 }
-
-
-Edit = Callable[[Step], Step]
-ApplyEdit = Callable[[Edit], None]
 
 
 def card_label(step: Step) -> str:

@@ -101,7 +101,7 @@ def _choices(nets: Sequence[str]) -> None:
     with st.expander("Compare"):
         if nets:
             st.multiselect(
-                "Beside it",
+                "Compared with",
                 names,
                 default=DEFAULT_BESIDE,
                 key=_BESIDE_KEY,
@@ -109,10 +109,10 @@ def _choices(nets: Sequence[str]) -> None:
                 persist_state="session",
             )
         st.selectbox(
-            "Rows A and B in the grid",
+            "A second composition in the grid",
             [None, *names],
             key=_SPLIT_KEY,
-            format_func=lambda name: "this draft only" if name is None else f"B: {name}",
+            format_func=lambda name: "none" if name is None else f"B: {name}",
             persist_state="session",
         )
     if nets:

@@ -110,7 +110,7 @@ def open_imageset(name: str) -> Any:
         st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
         raise failed[name]
     place = st.empty()
-    bar = place.progress(0.0, f"Preparing the image set “{name}”, once")
+    bar = place.progress(0.0, f"Preparing the image set “{name}”; this is needed once")
     try:
         image_sets.load(name, report=jobs.told_on(bar))
     except SSRLError as error:

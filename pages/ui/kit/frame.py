@@ -166,6 +166,11 @@ def run_words(run: dict[str, Any]) -> str:
     return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
 
 
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 field`, `1,200 fields`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in words: "40 s", "3 min", "2 h 10 min", "3 d"; "" when unknown."""
     if seconds is None or math.isnan(seconds) or seconds < 0:

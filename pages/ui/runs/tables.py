@@ -27,6 +27,13 @@ STATES = {
     "failed": "Failed",
     "stopped": "Stopped",
 }
+_SCORES = (
+    ("kNN", ("knn", "top1")),
+    ("linear", ("linear", "top1")),
+    ("kNN of views", ("view", "knn")),
+    ("AMI of views", ("view", "ami")),
+    ("training, s", ("seconds", "train")),
+)
 
 
 def counted(rows: Sequence[Row]) -> dict[str, int]:
@@ -75,15 +82,6 @@ def _numbers(rows: Sequence[Row], name: str) -> pd.Series:
 def _times(rows: Sequence[Row], name: str) -> pd.Series:
     moments = pd.Series([row.get(name) for row in rows], dtype="object")
     return pd.to_datetime(moments, utc=True, format="ISO8601").dt.tz_convert(datetime.now().astimezone().tzinfo)
-
-
-_SCORES = (
-    ("kNN", ("knn", "top1")),
-    ("linear", ("linear", "top1")),
-    ("kNN of views", ("view", "knn")),
-    ("AMI of views", ("view", "ami")),
-    ("training, s", ("seconds", "train")),
-)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.kit import frame
 from pages.ui.train import draft as drafts
 from pages.ui.train.draft import DRAFT, Draft
 from ssrl_core.errors import RunError, SSRLError
@@ -53,18 +54,18 @@ def take_recipe(key: str) -> None:
         DRAFT.edit("recipe", drafts.apply_recipe, st.session_state[key])
 
 
-def move() -> None:
+def moved() -> None:
     """Note that the address means another view now."""
     st.session_state[_MOVED] = True
 
 
-def follow() -> None:
+def redraw_if_moved() -> None:
     """For what is drawn by itself (a fragment): draw the whole page anew if a click in it led to another view."""
     if st.session_state.get(_MOVED):
         st.rerun()
 
 
-def arrived() -> None:
+def page_drawn() -> None:
     """For the page: it is being drawn as a whole."""
     st.session_state[_MOVED] = False
 
@@ -99,7 +100,7 @@ def _show(view: dict[str, str]) -> None:
     """One change of the address: the browser must not ask for a view half-way between two."""
     kept = {name: value for name, value in st.query_params.to_dict().items() if name not in _VIEWS}
     st.query_params.from_dict(kept | view)
-    move()
+    moved()
 
 
 def open_list() -> None:
@@ -135,7 +136,7 @@ def delete_all(ids: list[str]) -> None:
     def work() -> None:
         count, troubles = bulk.delete_all(ids)
         if troubles:
-            raise RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+            raise RunError(f"Deleted {frame.count(count, 'run')}, but not {len(troubles):,}: {troubles[0]}")
 
     _try(work)
 
@@ -231,7 +232,7 @@ def go() -> None:
 
 def _try(work: Callable[[], Any], failed: str = "That could not be done") -> None:
     """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
-    move()
+    moved()
     try:
         work()
     except (SSRLError, OSError) as error:

@@ -35,6 +35,20 @@ CSS = """
 [class*="st-key-train-line"] [data-testid="stNumberInputStepUp"] { display: none; }
 """
 _MOST_TERMS = 4
+_WORDS = {
+    "lr": "learning rate",
+    "lr_scaling": "learning rate scaling",
+    "warmup_lr": "warm-up learning rate",
+    "warmup_epochs": "warm-up epochs",
+    "final_lr": "final learning rate",
+    "name": "kind",
+    "mode": "linear evaluation",
+    "heads": "projectors of the terms",
+    "k": "kNN neighbours",
+}
+_MOST_K = 30
+_OWN = "own"
+_SHARES = (0.01, 0.1, 0.5, 1.0)
 
 
 def sentence(draft: train_draft.Draft) -> None:
@@ -92,7 +106,7 @@ def _terms(draft: train_draft.Draft) -> None:
                 )
             if number == len(draft["terms"]) - 1 and number + 1 < _MOST_TERMS:
                 st.button(
-                    "Weigh with another" if not several else "One more",
+                    "Add a second composition" if not several else "Add another",
                     icon=":material/add:",
                     type="tertiary",
                     key="train-add-term",
@@ -103,7 +117,7 @@ def _terms(draft: train_draft.Draft) -> None:
 
 def _composition(draft: train_draft.Draft, term: int, names: list[str]) -> None:
     name, known = train_draft.composition_name(draft, term)
-    label = name if known else f"{name} (as in its file)"
+    label = name if known else f"{name} (as in the file)"
     options = names if known else [label, *names]
     key = session.show(f"train-term-{term}", label)
     st.selectbox(
@@ -174,22 +188,6 @@ def _number(
     )
 
 
-_WORDS = {
-    "lr": "learning rate",
-    "lr_scaling": "learning rate scaling",
-    "warmup_lr": "warm-up learning rate",
-    "warmup_epochs": "warm-up epochs",
-    "final_lr": "final learning rate",
-    "name": "kind",
-    "mode": "linear evaluation",
-    "heads": "projectors of the terms",
-    "k": "kNN neighbours",
-}
-_MOST_K = 30
-_OWN = "own"
-_SHARES = (0.01, 0.1, 0.5, 1.0)
-
-
 def settings(draft: train_draft.Draft) -> None:
     """The folded settings."""
     with st.expander("All settings", icon=":material/tune:"):
@@ -236,7 +234,7 @@ def _recipe(draft: train_draft.Draft) -> None:
         options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
         key = session.show("train-recipe", chosen)
         st.selectbox(
-            "Settings",
+            "Recipe",
             options,
             key=key,
             format_func=lambda name: RECIPES[name].title if name in RECIPES else "Own",
@@ -314,7 +312,13 @@ def _machine(draft: train_draft.Draft) -> None:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
     with fourth:
         key = session.show("train-name", draft["name"] or "")
-        st.text_input("Name of the run", key=key, on_change=actions.take, args=("name", key), help="Free text.")
+        st.text_input(
+            "Name of the run",
+            key=key,
+            on_change=actions.take,
+            args=("name", key),
+            help="Any words; lists show it instead of the settings.",
+        )
 
 
 def _choose(path: str, label: str, options: list[str], value: str) -> None:

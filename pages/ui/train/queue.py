@@ -21,108 +21,10 @@ from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings
 _ENGINES = {
     "local": "this machine",
     "dask": "this machine, by Dask",
-    "slurm": "jobs of SLURM",
+    "slurm": "SLURM jobs",
     "address": "a Dask scheduler",
 }
 _SLURM = ("partition", "account", "walltime", "memory")
-
-
-def engine() -> None:
-    """One line about the worker, with the settings behind it."""
-    from ssrl_core.runs.queue import processes
-
-    about = processes.about()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        if about:
-            slots = int(about.get("slots") or 0)
-            frame.quiet(f"Worker: {about['engine']}" + (f", {slots} at a time" if slots else ""))
-        menu = st.popover("Where", icon=":material/dns:", key="train-where", type="tertiary", on_change="rerun")
-    if menu.open:
-        with menu, st.container(width=420), frame.guard():
-            _settings(load_settings())
-
-
-def _settings(now: EngineSettings) -> None:
-    kind = now.engine if now.engine in _ENGINES else "address"
-    chosen = st.selectbox(
-        "Train on",
-        list(_ENGINES),
-        index=list(_ENGINES).index(kind),
-        format_func=_ENGINES.__getitem__,
-        key="train-where-engine",
-    )
-    if chosen == "address":
-        st.text_input(
-            "Address",
-            value=now.engine if kind == "address" else "",
-            placeholder="tcp://host:8786",
-            key="train-where-address",
-        )
-    else:
-        what = "Jobs at a time" if chosen == "slurm" else "Runs at a time"
-        st.number_input(what, min_value=1, value=now.slots, placeholder="one a GPU", key="train-where-slots")
-    if chosen == "slurm":
-        _slurm(now)
-    st.toggle(
-        "A process takes several runs",
-        value=now.warm,
-        key="train-where-warm",
-        help="Small runs start at once this way. Switched off, every run has a process of its own.",
-    )
-    frame.quiet("The worker that is alive writes checkpoints and ends; the next one goes on with its runs.")
-    st.button("Save", type="primary", key="train-where-save", on_click=_save)
-    DRAFT.tell("where")
-
-
-def _slurm(now: EngineSettings) -> None:
-    left, right = st.columns(2)
-    for number, name in enumerate(_SLURM):
-        column = (left, right)[number % 2]
-        column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
-    left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
-    right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
-    st.text_area(
-        "Before it starts",
-        value="\n".join(now.slurm.prologue),
-        key="train-where-prologue",
-        placeholder="module load cuda",
-    )
-
-
-def _save() -> None:
-    """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
-    from ssrl_core.runs.queue import processes
-
-    try:
-        save_settings(load_settings(chosen_settings(st.session_state)))
-        ended = processes.ask_to_end()
-    except (SSRLError, OSError) as error:
-        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be kept: {error}.")
-        return
-    actions.start_worker()
-    DRAFT.say("where", "Kept. The worker starts anew." if ended else "Kept.")
-
-
-def chosen_settings(state: Any) -> dict[str, Any]:
-    """The form as changes of the settings' file."""
-    kind = state["train-where-engine"]
-    changes: dict[str, Any] = {
-        "engine": state.get("train-where-address", "") if kind == "address" else kind,
-        "warm": bool(state.get("train-where-warm", True)),
-    }
-    if kind != "address":
-        changes["slots"] = state.get("train-where-slots")
-    if kind == "slurm":
-        plain = {name: state.get(f"train-where-{name}") or None for name in _SLURM}
-        lines = str(state.get("train-where-prologue") or "").splitlines()
-        changes["slurm"] = plain | {
-            "gpus": int(state.get("train-where-gpus") or 0),
-            "cores": int(state.get("train-where-cores") or 1),
-            "prologue": [line for line in lines if line.strip()],
-        }
-    return changes
-
-
 LIVE_S = 2.0
 _ENDED_SHOWN = 8
 _MOST_WAITING = 8
@@ -142,7 +44,7 @@ CSS = f"""
 @st.fragment(run_every=LIVE_S)
 def queue() -> None:
     """Everything under way, then what ended last; follows by itself."""
-    actions.follow()
+    actions.redraw_if_moved()
     rows = [row for row in frame.known_runs() if not row.get("demo")]
     active = [row for row in rows if row["state"] in ("running", "submitted")]
     waiting = sorted((row for row in rows if row["state"] == "queued"), key=_turn)
@@ -310,8 +212,8 @@ def _nobody_works(pending: list[dict[str, Any]]) -> None:
     if not pending or just_started or processes.is_alive():
         return
     with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
-        frame.quiet("No worker is alive, so nothing goes on.")
-        st.button("Start one", icon=":material/play_arrow:", key="train-worker", on_click=actions.start_worker)
+        frame.quiet("No worker is running, so nothing goes on.")
+        st.button("Start a worker", icon=":material/play_arrow:", key="train-worker", on_click=actions.start_worker)
 
 
 def _note() -> None:
@@ -334,3 +236,99 @@ def _heading(text: str) -> None:
 
 def _short(text: str, limit: int = 96) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def engine() -> None:
+    """One line about the worker, with the settings behind it."""
+    from ssrl_core.runs.queue import processes
+
+    about = processes.about()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        if about:
+            slots = int(about.get("slots") or 0)
+            frame.quiet(f"Worker: {about['engine']}" + (f", {slots} at a time" if slots else ""))
+        menu = st.popover("Where", icon=":material/dns:", key="train-where", type="tertiary", on_change="rerun")
+    if menu.open:
+        with menu, st.container(width=420), frame.guard():
+            _settings(load_settings())
+
+
+def _settings(now: EngineSettings) -> None:
+    kind = now.engine if now.engine in _ENGINES else "address"
+    chosen = st.selectbox(
+        "Train on",
+        list(_ENGINES),
+        index=list(_ENGINES).index(kind),
+        format_func=_ENGINES.__getitem__,
+        key="train-where-engine",
+    )
+    if chosen == "address":
+        st.text_input(
+            "Address",
+            value=now.engine if kind == "address" else "",
+            placeholder="tcp://host:8786",
+            key="train-where-address",
+        )
+    else:
+        what = "Jobs at a time" if chosen == "slurm" else "Runs at a time"
+        st.number_input(what, min_value=1, value=now.slots, placeholder="one a GPU", key="train-where-slots")
+    if chosen == "slurm":
+        _slurm(now)
+    st.toggle(
+        "One process takes several runs",
+        value=now.warm,
+        key="train-where-warm",
+        help="Small runs start at once this way. Off: every run has a process of its own.",
+    )
+    frame.quiet("On saving, the worker writes checkpoints and ends; the next one goes on with its runs.")
+    st.button("Save", type="primary", key="train-where-save", on_click=_save)
+    DRAFT.tell("where")
+
+
+def _slurm(now: EngineSettings) -> None:
+    left, right = st.columns(2)
+    for number, name in enumerate(_SLURM):
+        column = (left, right)[number % 2]
+        column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
+    left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
+    right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
+    st.text_area(
+        "Commands before it starts",
+        value="\n".join(now.slurm.prologue),
+        key="train-where-prologue",
+        placeholder="module load cuda",
+    )
+
+
+def _save() -> None:
+    """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
+    from ssrl_core.runs.queue import processes
+
+    try:
+        save_settings(load_settings(chosen_settings(st.session_state)))
+        ended = processes.ask_to_end()
+    except (SSRLError, OSError) as error:
+        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
+        return
+    actions.start_worker()
+    DRAFT.say("where", "Saved. The worker is starting again." if ended else "Saved.")
+
+
+def chosen_settings(state: Any) -> dict[str, Any]:
+    """The form as changes of the settings' file."""
+    kind = state["train-where-engine"]
+    changes: dict[str, Any] = {
+        "engine": state.get("train-where-address", "") if kind == "address" else kind,
+        "warm": bool(state.get("train-where-warm", True)),
+    }
+    if kind != "address":
+        changes["slots"] = state.get("train-where-slots")
+    if kind == "slurm":
+        plain = {name: state.get(f"train-where-{name}") or None for name in _SLURM}
+        lines = str(state.get("train-where-prologue") or "").splitlines()
+        changes["slurm"] = plain | {
+            "gpus": int(state.get("train-where-gpus") or 0),
+            "cores": int(state.get("train-where-cores") or 1),
+            "prologue": [line for line in lines if line.strip()],
+        }
+    return changes
