@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import cache, frame
+from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
 
 Array = np.ndarray[Any, Any]
@@ -40,6 +41,7 @@ CSS = """
 .vl-figures small { display: block; font-size: .76rem; opacity: .75; }
 .vl-recipe { font-size: .86rem; line-height: 1.4; margin: 0; display: -webkit-box; -webkit-line-clamp: 2;
   -webkit-box-orient: vertical; overflow: hidden; min-height: 2.8em; opacity: .75; }
+.vl-card-about { font-size: .86rem; margin: 0 0 .3rem; opacity: .75; }
 .vl-card-title { font-weight: 600; margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 [class*="st-key-vl-step-"] { gap: .2rem; min-height: 8.2rem; }
 [class*="st-key-vl-step-"] a { padding-left: 0; padding-right: 0; }
@@ -90,11 +92,12 @@ def _card(run: dict[str, Any]) -> None:
     done = run.get("state") == "done"
     picture = _map_file(run_id, str(run.get("finished_at"))) if done else None
     alt = "The run's map, coloured by cluster" if picture else "Images of the run's set"
-    st.image(picture or _samples_file(str(run.get("dataset"))), width="stretch", alt=alt)
-    title = html.escape(frame.run_words(run))
-    sentence = html.escape(_sentence(run_id))
+    st.image(picture or _samples_of(str(run.get("dataset"))), width="stretch", alt=alt)
+    names, sentence = map(html.escape, _compositions(run_id))
+    title = html.escape(str(run.get("name") or "")) or names
     st.html(
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
+        f'<p class="vl-card-about">{html.escape(frame.run_words(run | {"name": None}))}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
     )
     with st.container(horizontal=True, gap="medium"):
@@ -130,27 +133,27 @@ def _standing(run: dict[str, Any]) -> str:
         words = frame.time_left(run.get("eta_s")) or html.escape(str(run.get("phase") or ""))
         said = f"<b>{100 * (run.get('progress') or 0):.0f} %</b><small>{words or '&nbsp;'}</small>"
     else:
-        name = {"failed": "Failed", "stopped": "Stopped"}.get(state, "Waits")
+        name = {"failed": "Failed", "stopped": "Stopped"}.get(state, "Waiting")
         said = f"<b>{name}</b><small>{why[:60] or '&nbsp;'}</small>"
     return f'<div class="vl-figures"><div title="{why}">{said}</div></div>'
 
 
 @cache.kept
-def _sentence(run_id: str) -> str:
-    """The compositions of a run in words."""
+def _compositions(run_id: str) -> tuple[str, str]:
+    """The compositions of a run: their names, and what they do in words."""
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     try:
         terms = RunFolder(run_id).spec().terms
     except SSRLError as error:
-        return error.message
+        return run_id, error.message
     several = len(terms) > 1
     said = [
         f"{term.weight:g} × ({term.composition.sentence()})" if several else term.composition.sentence()
         for term in terms
     ]
     text = " + ".join(said)
-    return text[:1].upper() + text[1:]
+    return " + ".join(term.composition.name for term in terms), text[:1].upper() + text[1:]
 
 
 @cache.kept
@@ -188,24 +191,26 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
     return png(thumbnail(points, groups, palette(counts[0])))
 
 
-@cache.kept
-def _samples_file(dataset: str) -> bytes:
+def _samples_of(dataset: str) -> bytes:
     """Some images of a set that is here already, as a PNG; else a dark ground."""
-    import numpy as np
-
     from ssrl_core.datasets import store as image_sets
-    from ssrl_core.datasets.pictures import display_limits, png, to_rgb
+    from ssrl_core.datasets.pictures import png
 
     try:
         if image_sets.is_ready(dataset):
-            imageset = image_sets.load(dataset)
-            ids = np.sort(np.random.default_rng(0).permutation(imageset.count)[:40])
-            limits = display_limits(imageset)
-            shown = to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)
-            return png(samples(shown))
+            return _samples_file(image_sets.load(dataset))
     except SSRLError:
         pass  # a set that was deleted or damaged: its page says so, a card need not
     return png(np.full((200, 320, 3), GROUND, np.uint8))
+
+
+@cache.kept
+def _samples_file(imageset: ImageSet) -> bytes:
+    from ssrl_core.datasets.pictures import display_limits, png, to_rgb
+
+    ids = np.sort(np.random.default_rng(0).permutation(imageset.count)[:40])
+    limits = display_limits(imageset)
+    return png(samples(to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)))
 
 
 def thumbnail(points: Array, groups: Array, colours: list[str], *, width: int = 320, height: int = 200) -> Array:

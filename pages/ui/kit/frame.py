@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +19,8 @@ import streamlit as st
 from pages.ui.kit import theme
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[3]
 DRAWINGS = Path(__file__).with_name("drawings")
@@ -161,9 +163,14 @@ def run_words(run: dict[str, Any]) -> str:
     """A run as one reads it in a list: its own name, or what it is."""
     if run.get("name"):
         return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
-    parts = [run.get("dataset"), run.get("method"), run.get("backbone")]
-    words = " · ".join(str(part) for part in parts if part)
+    parts = [run.get("dataset"), _title(METHODS, run.get("method")), _title(BACKBONES, run.get("backbone"))]
+    words = " · ".join(part for part in parts if part)
     return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
+
+
+def _title(table: Mapping[str, Any], name: Any) -> str:
+    """What people call a method or a network; a name that the table has not stays as it is."""
+    return str(table[name].title if name in table else name or "")
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

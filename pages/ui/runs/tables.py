@@ -20,9 +20,9 @@ Row = dict[str, Any]
 
 # the state as people see it -> what the list calls it, in the order of its filter
 STATES = {
-    "running": "Runs",
+    "running": "Running",
     "lost": "Lost",
-    "queued": "Waits",
+    "queued": "Waiting",
     "done": "Done",
     "failed": "Failed",
     "stopped": "Stopped",

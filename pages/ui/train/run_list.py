@@ -15,8 +15,12 @@ from pages.ui.train.sheet import opened
 from ssrl_core.runs.queue import finding
 from ssrl_core.runs.queue import tables as queue_tables
 
-COMPARED_LIVE_S = 4.0
+LIVE_S = 4.0
 MOST = queue_tables.MOST_COMPARED
+_DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
+_CHOSEN = actions.CHOSEN
+_HEIGHT = 620
+_WHOLE = 16  # rows that are shown without scrolling
 
 CSS = f"""
 .train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
@@ -30,11 +34,6 @@ CSS = f"""
 .train-who b {{ display: inline-block; min-width: 1.4rem; }}
 .train-who small {{ color: {QUIET}; }}
 """
-LIVE_S = 4.0
-_DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
-_CHOSEN = actions.CHOSEN
-_HEIGHT = 620
-_WHOLE = 16  # rows that are shown without scrolling
 
 
 def every_run() -> None:
@@ -64,6 +63,7 @@ def _body() -> None:
     st.dataframe(
         tables.table(shown),
         hide_index=True,
+        placeholder="",
         height="content" if len(shown) <= _WHOLE else _HEIGHT,
         key=_widget(),
         on_select=_take,
@@ -74,7 +74,7 @@ def _body() -> None:
 
 
 def _standing(shown: list[dict[str, Any]]) -> str:
-    counts = [f"{tables.STATES[state].lower()} {count:,}" for state, count in tables.counted(shown).items()]
+    counts = [f"{count:,} {tables.STATES[state].lower()}" for state, count in tables.counted(shown).items()]
     return f"{frame.count(len(shown), 'run')}: {', '.join(counts)}."
 
 
@@ -205,7 +205,7 @@ def compared_runs(text: str) -> None:
         st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
         return
     title = f"{len(found.rows)} runs compared"
-    opened(title, _buttons, _compared_body, found.ids, every_s=COMPARED_LIVE_S if found.is_live else None)
+    opened(title, _buttons, _compared_body, found.ids, every_s=LIVE_S if found.is_live else None)
 
 
 def _buttons() -> None:
