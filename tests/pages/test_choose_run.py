@@ -144,11 +144,11 @@ def test_in_a_browser_a_run_is_searched_taken_and_kept_in_the_address():
         box = page.get_by_placeholder("mnist-first-set", exact=False)
         box.fill("flipped-twice")
         box.press("Enter")
-        page.get_by_role("button", name="kit · simclr").click()
+        page.get_by_role("button", name="kit · SimCLR").click()
         page.wait_for_url(f"**run={odd}*")
         settled(page)
         assert not box.is_visible()
         page.reload()
         settled(page)
         assert f"run={odd}" in page.url
-        assert page.get_by_role("combobox").first.input_value().startswith("kit · simclr")
+        assert page.get_by_role("combobox").first.input_value().startswith("kit · SimCLR")

@@ -1,4 +1,4 @@
-"""The widgets of one setting, made from its row in the table of transforms: nothing here knows a transform by name."""
+"""The widgets of a step and its settings, made from the table of transforms: nothing here knows a transform by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LPIPS beside the editor: one thread works through what the open pages ask, a few images at a time.
+"""LPIPS beside the editor: how it is answered, a few images at a time in one thread, and how the answers look.
 
 The newest question of a session replaces its older ones; between two chunks the thread lets a waiting preview go first.
 Answers are kept by what they depend on: composition, images, seed, network, size.

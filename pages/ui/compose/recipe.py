@@ -1,4 +1,4 @@
-"""The recipe: a card for each step, the menu of transforms, undo and redo."""
+"""The recipe: a card for each step, the menu of transforms, undo and redo, and the kinds of views."""
 
 from __future__ import annotations
 

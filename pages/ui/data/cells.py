@@ -1,4 +1,4 @@
-"""Cells from fields in the browser: the settings live on a few fields with outlines, then the import with progress."""
+"""Cells from fields in the browser: the settings live on a few fields with outlines, the import, what it dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of an image set: counts, split, channels, classes, where it came from; and its end."""
+"""What is known of an image set, and what can be changed of it: counts, split, channels, classes, origin; its end."""
 
 from __future__ import annotations
 

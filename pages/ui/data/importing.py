@@ -1,4 +1,4 @@
-"""Bringing images in from the browser: files, a name, what is the label, how sizes are made one."""
+"""New image sets from the browser: files brought in, part of a screen, a built-in set that is made or fetched."""
 
 from __future__ import annotations
 

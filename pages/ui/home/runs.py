@@ -1,4 +1,4 @@
-"""Home: the newest runs as cards, and the first steps where there are none."""
+"""Home: the newest runs as cards with a small map or images, and the first steps where there are none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every page shares: its frame, the sidebar, errors in words, empty states, and words for durations.
+"""What every page shares: its frame, the sidebar, errors in words, empty states, words for counts and durations.
 
 A page opens by itself, in whatever order: nothing here relies on `app.py` having run.
 """

@@ -1,4 +1,4 @@
-"""A small job on a page: the button that starts it, then its progress, then the page anew."""
+"""A job on a page: the button that starts it, then its progress, then the page anew; and bars for what one waits for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All runs as a table: what is shown of each (no drawing here)."""
+"""Runs in tables: all of them as a list, several beside each other (no drawing here)."""
 
 from __future__ import annotations
 

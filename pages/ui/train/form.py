@@ -1,4 +1,4 @@
-"""The run as a sentence that can be edited: train *this* with *that* on *those images* under *these* compositions."""
+"""The run as a sentence that can be edited (train *this* with *that* on *those images* …), and all its settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue: what runs now and how far it is, what waits and why, what ended last."""
+"""The queue: what runs now and how far it is, what waits and why, what ended last; and where runs are trained."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of all runs: search it, choose some, open, compare, stop, resume or delete them."""
+"""The list of all runs: search it, choose some, open, stop, resume or delete them; and runs beside each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run opened as a sheet: how far it is, its curves, what it found, its log; stop, resume, delete."""
+"""A run opened as a sheet: how far it is, its curves, what it found, its network to download, its log; stop, delete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What comes before and after the sentence: presets, the spec as a file, the cost, and the button that starts."""
+"""What comes before and after the sentence: presets, the spec as a file, the cost, the start, what the network sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sweep opened as a sheet: its matrix of runs, how far it is, its curves, its results with their spread."""
+"""Sweeps: what varies, written with a run; and a sweep opened as a sheet, with its matrix, curves and results."""
 
 from __future__ import annotations
 
