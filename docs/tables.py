@@ -13,8 +13,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
-from ssrl_core.analysis.bias.arrival import NAMED
-from ssrl_core.analysis.bias.definitions import DEFINITIONS
+from ssrl_core.analysis.bias.reading import NAMED
+from ssrl_core.analysis.bias.sentences import DEFINITIONS
 from ssrl_core.cli import parser
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load

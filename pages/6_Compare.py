@@ -2,38 +2,35 @@
 
 import streamlit as st
 
-from pages.ui.clusters import address, panel
-from pages.ui.clusters import numbers as cluster_numbers
-from pages.ui.compare import files, maps, matrix, moved, recipes, seeds, splits
-from pages.ui.compare import numbers as compare_numbers
-from pages.ui.compare.scene import Pair, choose_colour, choose_ks, choose_maps, choose_second, open_pair
+from pages.ui.compare import differences, files, maps, matrix
+from pages.ui.compare.pair import Pair, choose_ks, choose_layout, choose_second, open_pair
 from pages.ui.kit import frame
+from pages.ui.map import panel, selection
 from pages.ui.runs import choosing
 
 
 @st.fragment
 def look(pair: Pair, colour: str) -> None:
     """Both maps with one selection; below, the matrix that makes selections, and what is selected."""
-    address.keep(pair.a.scene)
+    selection.write_address(pair.a.run)
     maps.maps(pair, colour)
     left, right = st.columns([3, 2], gap="medium")
     with left:
         frame.section("Which clusters share images")
-        frame.quiet(
-            "Rows: clusters of A, columns: of B, by matches. Shade: share of the row. A click selects the images."
-        )
+        frame.quiet("Rows: clusters of A. Columns: clusters of B, each under its match. Shade: share of the row. A "
+                    "click selects the images.")  # fmt: skip
         matrix.matrix(pair)
-        splits.separated(pair)
-        moved.moved_images(pair)
+        matrix.separated_clusters(pair)
+        matrix.moved_images(pair)
     with right, st.container(gap="xsmall"), frame.guard():
-        moved.selection(pair)
+        matrix.selected_images(pair)
 
 
 place = frame.open_page(
     "Compare",
     "What does one run put together that the other does not?",
     icon="compare",
-    css=panel.CSS + cluster_numbers.CSS + recipes.CSS,
+    css=panel.CSS + differences.CSS,
 )
 columns = st.columns([3.2, 3.2, 1.9, 1.9], gap="medium", vertical_alignment="bottom")
 with columns[0]:
@@ -45,21 +42,20 @@ head = st.container()
 looks = st.container(horizontal=True, vertical_alignment="bottom", gap="large")
 with frame.guard():
     with looks:
-        shown = choose_maps(first, second)
+        layout = choose_layout(first, second)
     with head:
-        pair = open_pair(first, second, ks, shown)
+        pair = open_pair(first, second, ks, layout)
     if pair is None:
         st.stop()
     with looks:
-        colour = choose_colour(maps.colours(pair))
+        colour = maps.choose_colour(pair)
     with head:
-        recipes.recipes(pair)
-        found = compare_numbers.compared(pair)
-        compare_numbers.numbers(pair, found)
+        differences.recipes(pair)
+        differences.scores(pair)
     with place:
         files.figures(pair, colour)
     maps.send(pair, colour)
-    address.restore(pair.a.scene)
+    selection.read_address(pair.a.run)
     look(pair, colour)
     frame.section("Over seeds")
-    seeds.over_seeds(first, second, (pair.a.k, pair.b.k))
+    differences.seeds(first, second, (pair.a.k, pair.b.k))

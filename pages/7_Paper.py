@@ -3,19 +3,19 @@
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.paper import item, list
+from pages.ui.paper import item, items
 
 place = frame.open_page(
     "Paper",
     "What did the paper show, does it show here, and what does it take to see it again?",
     icon="article",
-    css=list.CSS + item.CSS,
+    css=items.CSS + item.CSS,
 )
 with place:
-    list.export()
+    items.export()
 left, right = st.columns([1, 2.2], gap="large")
 with left:
-    chosen = list.choose()
+    chosen = items.choose()
 with right, frame.guard():
     item.show(chosen)
-list.follow(list.now())
+items.follow(items.now())

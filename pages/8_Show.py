@@ -2,34 +2,32 @@
 
 import streamlit as st
 
-from pages.ui.clusters.scene import load_scene, stamp_of
 from pages.ui.kit import frame
-from pages.ui.show import choice as show_choice
-from pages.ui.show import files, parts, pictures, plate
-from pages.ui.show import paper as show_paper
-from pages.ui.show import scene as show_scene
+from pages.ui.map.evaluated import open_run
+from pages.ui.show import doses, files, groups, pictures
+from pages.ui.show.cells import choices, choose_experiment, shown_cells
 
 place = frame.open_page(
     "Which kinds of cells are there?",
     "And what do the compounds do to them?",
     icon="co_present",
-    css=parts.CSS + pictures.CSS + show_paper.CSS,
+    css=groups.CSS + pictures.CSS + files.CSS,
 )
 with st.container(key="show-choices", horizontal=True, horizontal_alignment="right"):
     folded = st.popover("Change what is shown", icon=":material/tune:")
 with folded:
-    run_id = show_choice.choose_experiment()
+    run_id = choose_experiment()
 with frame.guard():
-    scene = load_scene(run_id, stamp_of(run_id))
+    run = open_run(run_id)
     with folded:
-        choice = show_choice.choices(scene)
-    told = show_scene.told(scene, choice.k, compounds=choice.compounds, doses=choice.doses)
+        choice = choices(run)
+    cells = shown_cells(run, choice.k, compounds=choice.compounds, doses=choice.doses)
     with place:
-        files.table_file(told)
-    parts.galleries(told, choice.look, choice.count)
-    paper = show_paper.Paper()
-    parts.doses(told, paper)
-    plate.plate(told, choice.look, choice.count, paper)
-    parts.compare(told)
-    files.methods(told)
-    paper.lay()
+        files.table_file(cells)
+    groups.galleries(cells, choice.look, choice.count)
+    printed = files.PrintedFigures()
+    doses.doses(cells, printed)
+    doses.plate(cells, choice.look, choice.count, printed)
+    groups.compare(cells)
+    files.methods(cells)
+    printed.draw()

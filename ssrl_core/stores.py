@@ -11,7 +11,8 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -238,3 +239,14 @@ def _rename(temporary: Path, path: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+@contextmanager
+def held(name: str) -> Iterator[None]:
+    """Hold the lock of an image set's name; waits for whoever has it. May be entered again by its holder."""
+    import filelock
+
+    folder = data_root() / ".locks"
+    folder.mkdir(exist_ok=True)
+    with filelock.FileLock(folder / f"{name}.lock", is_singleton=True):
+        yield

@@ -1,16 +1,63 @@
-"""How far two embeddings of the same images say the same: as clusters, as geometry, as neighbours."""
+"""How far two embeddings of the same images say the same, and which cluster of one is which of the other."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.matching import contingency, matched
 from ssrl_core.analysis.matrix import Floats, checked
 from ssrl_core.analysis.scores import ami
 from ssrl_core.errors import DataError
+
+LEAST_SHARED = 0.5
+
+
+def contingency(first: ArrayLike, second: ArrayLike) -> NDArray[np.int64]:
+    """How many rows each pair of clusters shares.
+
+    Args:
+        first, second: (n,) int cluster ids of the same rows, -1 for none; rows where either is -1 are left out.
+
+    Returns:
+        (max(first) + 1, max(second) + 1).
+    """
+    a, b = np.asarray(first, np.int64), np.asarray(second, np.int64)
+    rows, columns = int(a.max(initial=-1)) + 1, int(b.max(initial=-1)) + 1
+    both = (a >= 0) & (b >= 0)
+    return np.bincount(a[both] * columns + b[both], minlength=rows * columns).reshape(rows, columns)
+
+
+def shared(table: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Dice overlap of every pair of a contingency: twice what they share over what they have together, 0..1."""
+    together = table.sum(axis=1, keepdims=True) + table.sum(axis=0, keepdims=True)
+    return np.asarray(2.0 * table / np.maximum(together, 1))
+
+
+def matched(table: NDArray[np.int64], *, least: float = LEAST_SHARED) -> dict[int, tuple[int, float]]:
+    """The best partner of each cluster, one to one, the most alike first.
+
+    Args:
+        table: contingency, rows the first clustering.
+        least: pairs that share less (Dice) are none: a cluster that fell apart has no successor.
+
+    Returns:
+        {row: (column, shared)}.
+    """
+    overlap = shared(table)
+    found: dict[int, tuple[int, float]] = {}
+    taken: set[int] = set()
+    for at in np.argsort(-overlap, axis=None, kind="stable"):
+        row, column = divmod(int(at), overlap.shape[1])
+        if overlap[row, column] < least:
+            break
+        if row not in found and column not in taken:
+            found[row] = column, float(overlap[row, column])
+            taken.add(column)
+    return found
+
 
 NEIGHBOURS = 20
 MOST_QUERIES = 2000
@@ -108,3 +155,48 @@ def moved(ids: ArrayLike, others: ArrayLike) -> NDArray[np.bool_]:
         partner[row] = column
     both = (a >= 0) & (b >= 0)
     return np.asarray(both & (partner[np.maximum(a, 0)] != b))
+
+
+LEAST_OF_WHOLE = 0.15  # a part is at least this share of the whole
+LEAST_OF_PART = 0.5  # and lies in it for the most part
+
+
+@dataclass(frozen=True)
+class Split:
+    """A cluster that falls apart on the other side.
+
+    Attributes:
+        whole: the cluster that holds together.  n: its rows that have a cluster on both sides.
+        parts: (cluster of the other side, rows shared with the whole), the largest first; two or more.
+    """
+
+    whole: int
+    n: int
+    parts: tuple[tuple[int, int], ...]
+
+    @property
+    def told_apart(self) -> int:
+        """Rows outside the largest part: how much the other side tells apart."""
+        return sum(count for _, count in self.parts[1:])
+
+
+def splits(table: NDArray[np.int64]) -> list[Split]:
+    """The columns of a contingency that its rows separate, those with most rows told apart first.
+
+    A row is a part of a column where the two share at least 15 % of the column, and at least half of the row: a cluster
+    that lies across many others separates nothing.
+
+    Args:
+        table: (r, c) rows of data shared by each pair of clusters (`matching.contingency`).
+    """
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    of_whole = table / np.maximum(columns, 1)[None, :]
+    of_part = table / np.maximum(rows, 1)[:, None]
+    is_part = (of_whole >= LEAST_OF_WHOLE) & (of_part >= LEAST_OF_PART)
+    found = []
+    for column in np.flatnonzero(is_part.sum(axis=0) >= 2):
+        own = np.flatnonzero(is_part[:, column])
+        own = own[np.argsort(-table[own, column], kind="stable")]
+        parts = tuple((int(row), int(table[row, column])) for row in own)
+        found.append(Split(int(column), int(columns[column]), parts))
+    return sorted(found, key=lambda split: -split.told_apart)

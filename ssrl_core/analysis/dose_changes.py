@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ssrl_core.analysis.bias.significance import discovery_threshold
+from ssrl_core.analysis.bias.correlation import discovery_threshold
 from ssrl_core.analysis.unit_intervals import estimate
 
 Array = np.ndarray[Any, Any]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.matrix import Floats, principal_components
-from ssrl_core.analysis.neighbours import nearest_rows
+from ssrl_core.analysis.matrix import Floats, nearest_rows, principal_components
 
 Report = Callable[[float], None]
 Points = NDArray[np.float64]

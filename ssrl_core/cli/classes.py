@@ -79,7 +79,7 @@ def register(commands: Any) -> None:
 
 
 def _classes(args: argparse.Namespace) -> Any:
-    from ssrl_core.analysis.bias.table_file import SUFFIXES
+    from ssrl_core.analysis.bias.reading import SUFFIXES
 
     asked = args.statistics or args.x or args.weight or args.superclasses or args.properties
     if Path(args.of).suffix.lower() in SUFFIXES:
@@ -89,7 +89,7 @@ def _classes(args: argparse.Namespace) -> Any:
 
 
 def _of_file(path: Path) -> pd.DataFrame:
-    from ssrl_core.analysis.bias.table_file import read_classes
+    from ssrl_core.analysis.bias.reading import read_classes
 
     return read_classes(_bytes(path), path.name)
 
@@ -137,9 +137,9 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
 
 def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
     """Every statistic as plain data, each table as a list of rows."""
-    from ssrl_core.analysis.bias.definitions import DEFINITIONS
+    from ssrl_core.analysis.bias.correlation import Rule
     from ssrl_core.analysis.bias.full_report import statistics
-    from ssrl_core.analysis.bias.rule import Rule
+    from ssrl_core.analysis.bias.sentences import DEFINITIONS
 
     x = [_only_parameter(rows)] if not args.x else args.x
     if args.draws < 0:
@@ -173,7 +173,7 @@ def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> tuple[pd.
 
 
 def _only_parameter(rows: pd.DataFrame) -> str:
-    from ssrl_core.analysis.bias.table_file import parameters
+    from ssrl_core.analysis.bias.reading import parameters
 
     names = parameters(rows) if len(rows) else []
     if len(names) == 1:
@@ -185,8 +185,8 @@ def _only_parameter(rows: pd.DataFrame) -> str:
 
 
 def _superclasses(file: str | None) -> dict[str, str] | None:
+    from ssrl_core.analysis.bias.reading import read_table
     from ssrl_core.analysis.bias.superclasses import read_superclasses
-    from ssrl_core.analysis.bias.table_file import read_table
 
     return None if file is None else read_superclasses(read_table(_bytes(Path(file)), Path(file).name))
 

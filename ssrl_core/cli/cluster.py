@@ -12,8 +12,8 @@ from ssrl_core.cli.output import leaf, table
 if TYPE_CHECKING:
     import numpy as np
 
-    from ssrl_core.analysis.apart import Effect
     from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.analysis.effects import Effect
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.runs.folder.run_folder import RunFolder
 
@@ -23,13 +23,13 @@ _MOST = 12
 
 def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
     """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
-    from ssrl_core.analysis.apart_table import set_apart
-    from ssrl_core.analysis.apart_words import sentence
+    from ssrl_core.analysis.effect_sentences import sentence
+    from ssrl_core.analysis.effect_table import cluster_effects
     from ssrl_core.datasets.columns import informative_columns
     from ssrl_core.runs.evaluation.descriptors import known
 
     table = known(imageset, image_ids)
-    found = set_apart(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
+    found = cluster_effects(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
     told = [
         {
             "words": sentence(effects, units=found.units.name),

@@ -79,7 +79,7 @@ def _over_seeds(first: RunFolder, second: str, args: argparse.Namespace, report:
 
 def _separated(table: np.ndarray) -> dict[str, list[dict[str, Any]]]:
     """What each of the two separates and the other does not."""
-    from ssrl_core.analysis.splits import splits
+    from ssrl_core.analysis.comparison import splits
 
     return {
         side: [

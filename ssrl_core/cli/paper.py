@@ -101,13 +101,13 @@ def _claim(c: dict[str, Any]) -> str:
 
 def _tables(data: dict[str, Any]) -> list[str]:
     """What was measured, published beside ours; then what was published only."""
-    from ssrl_core.paper import beside
+    from ssrl_core.paper import report
 
-    measured = beside.measured(data["id"], data["rows"], data["scale"])
-    rest = beside.published_only(data["rows"])
+    measured = report.measured(data["id"], data["rows"], data["scale"])
+    rest = report.published_only(data["rows"])
     parts = [_block(data["id"], block) for block in measured]
     if any(block.has_nearest for block in measured):
-        parts.append(f"≈ {beside.nearest_said(data['id'])}")
+        parts.append(f"≈ {report.nearest_said(data['id'])}")
     if rest and measured:
         parts.append("published, not measured at this scale:")
     return parts + [_block(data["id"], block) for block in rest]
@@ -115,7 +115,7 @@ def _tables(data: dict[str, Any]) -> list[str]:
 
 def _block(item: str, block: Any) -> str:
     """A table: for each column published and ours."""
-    from ssrl_core.paper import beside, words
+    from ssrl_core.paper import report, words
 
     heads, rows = [""], []
     for name in block.rows:
@@ -123,6 +123,6 @@ def _block(item: str, block: Any) -> str:
         for column, kind in block.kinds():
             head = words.named(column) + (f", {kind}" if block.has_both else "")
             heads += [head] if head not in heads else []
-            told[head] = beside.said(item, name, column, block.cells.get((name, column)), kind)
+            told[head] = report.said(item, name, column, block.cells.get((name, column)), kind)
         rows.append(told)
     return table(rows, heads)

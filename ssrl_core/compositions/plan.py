@@ -317,10 +317,10 @@ def _with_torch(bound: Bound, values: dict[str, Array], applied: Array) -> Chang
 
 
 def _load(source: Pixels, rows: Array, out: Array) -> None:
-    from ssrl_core.compositions.kernels import values as loading
+    from ssrl_core.compositions.kernels import values as kernels
 
     flat = source.images.view(source.shape[0], -1).numpy()
-    loading.load(flat, rows, np.float32(source.max_value), out.reshape(len(out), -1))
+    kernels.load(flat, rows, np.float32(source.max_value), out.reshape(len(out), -1))
 
 
 _spaces = threading.local()

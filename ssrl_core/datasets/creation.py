@@ -24,8 +24,8 @@ from ssrl_core.datasets.channels import as_json, default_channels
 from ssrl_core.datasets.columns import OWN_COLUMNS
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.labels import class_ids
-from ssrl_core.datasets.locking import held
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.stores import held
 
 Array = np.ndarray[Any, Any]
 DTYPES = ("uint8", "uint16")

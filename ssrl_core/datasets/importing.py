@@ -17,17 +17,16 @@ from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.reading.archives import forget, laid_open
-from ssrl_core.datasets.reading.fitting import check_fit
 from ssrl_core.datasets.reading.folders import list_tree
-from ssrl_core.datasets.reading.image import is_image
+from ssrl_core.datasets.reading.image import check_fit, is_image
 from ssrl_core.datasets.reading.npz import NpzImages
 from ssrl_core.datasets.reading.source import FileTree, FolderTree, OpenedFile, Tree, ZipTree
 from ssrl_core.datasets.reading.table import TABLES, list_table
 from ssrl_core.datasets.reading.understanding import Listing, Reading, Understanding
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.stores import held
 
 Source = str | Path | Sequence[str | Path]
 RENAMED = {"concentration": "dose"}

@@ -16,10 +16,10 @@ from ssrl_core.datasets import builtin
 from ssrl_core.datasets.channels import as_json, from_json
 from ssrl_core.datasets.creation import create
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.splits import SPLITS
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.stores import held
 
 __all__ = ["create", "delete", "describe", "is_ready", "load", "names", "set_channels", "summary"]
 

@@ -1,0 +1,1 @@
+"""Tables to Plotly figures, and the same figures as SVG and PDF for papers."""

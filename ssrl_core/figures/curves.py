@@ -1,17 +1,20 @@
-"""How a training goes: loss, the kNN accuracy on the way, and whether the representation collapses."""
+"""Curves: how a training goes, the runs of a sweep (mean and one sd over seeds), scores over the number of clusters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import percent, style, three
+from ssrl_core.figures.style import percent, score, style, three
 
 if TYPE_CHECKING:
+    import pandas as pd
     from plotly.graph_objects import Figure
+
 
 CURVE_HEIGHT = 240
 _MOST_POINTS = 800
@@ -126,3 +129,150 @@ def _mark(fig: Figure, events: pd.DataFrame, steps: pd.DataFrame) -> None:
             font={"size": 10, "color": NEUTRAL},
             hovertext=str(event.get("message") or ""),
         )
+
+
+HEIGHT = 280
+_POINTS = 120
+_LABELLED = 8
+_NAMES = {"loss": "Loss", "knn_top1": "kNN of validation images"}
+
+
+def sweep_curves(lines: pd.DataFrame, *, by: str = "value", height: int = HEIGHT) -> dict[str, Figure]:
+    """The curves of a sweep, or of some runs beside each other.
+
+    Args:
+        lines: columns run, group (the value in words), epoch, loss, knn_top1; rows of all runs one after another.
+        by: what tells the groups apart, for the title.
+
+    Returns:
+        `loss` and `knn_top1`, each where there is something to show.
+    """
+    if lines.empty:
+        return {}
+    figures = {}
+    for name, title in _NAMES.items():
+        known = lines.dropna(subset=["epoch", name])
+        if not known.empty:
+            figures[name] = _curves(known, name, f"{title} by {by}", height)
+    return figures
+
+
+def mean_band(runs: list[pd.DataFrame], name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and sd over runs on common epochs.
+
+    Args:
+        runs: each with `epoch` (ascending) and the quantity; only the epochs that all of them reached are used.
+
+    Returns:
+        epochs (m,), mean (m,), sd (m,) (n - 1; 0 for a single run).
+    """
+    first, last = max(run["epoch"].min() for run in runs), min(run["epoch"].max() for run in runs)
+    if last < first:
+        return np.empty(0), np.empty(0), np.empty(0)
+    epochs = np.linspace(first, last, _POINTS if last > first else 1)
+    values = np.stack([np.interp(epochs, run["epoch"], run[name].astype(float)) for run in runs])
+    sd = values.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(epochs))
+    return epochs, values.mean(axis=0), sd
+
+
+def _curves(lines: pd.DataFrame, name: str, title: str, height: int) -> Figure:
+    import plotly.graph_objects as go
+
+    fig = go.Figure()
+    groups = list(dict.fromkeys(lines["group"]))
+    for group, colour in zip(groups, palette(len(groups)), strict=True):
+        runs = [run.sort_values("epoch") for _, run in lines[lines["group"] == group].groupby("run", sort=False)]
+        for run in runs:
+            fig.add_scatter(
+                x=run["epoch"],
+                y=run[name],
+                mode="lines",
+                line={"color": colour, "width": 0.7},
+                opacity=0.45,
+                hovertemplate=f"{group}<br>epoch %{{x:.1f}}<br>%{{y:.3g}}<extra></extra>",
+            )
+        _band(fig, mean_band(runs, name), colour, group, labelled=len(groups) <= _LABELLED)
+    style(fig, title=title, x="epoch", height=height)
+    return fig.update_yaxes(tickformat=".0%") if name == "knn_top1" else fig
+
+
+def _band(
+    fig: Figure, found: tuple[np.ndarray, np.ndarray, np.ndarray], colour: str, group: str, *, labelled: bool
+) -> None:
+    epochs, mean, sd = found
+    if not len(epochs):
+        return
+    around = np.concatenate([mean + sd, (mean - sd)[::-1]])
+    fig.add_scatter(
+        x=np.concatenate([epochs, epochs[::-1]]),
+        y=around,
+        fill="toself",
+        fillcolor=colour,
+        opacity=0.15,
+        line={"width": 0},
+        hoverinfo="skip",
+    )
+    fig.add_scatter(x=epochs, y=mean, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
+    if labelled:
+        fig.add_annotation(
+            x=epochs[-1], y=mean[-1], text=group, showarrow=False, xanchor="left", xshift=4, font={"color": colour}
+        )
+
+
+def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None = None, height: int = 260) -> Figure:
+    """AMI with the labels and silhouette over the number of clusters, labelled at their ends.
+
+    Args:
+        scores: {k: item of `clusters` (CONTRACTS C8)}.
+        chosen: the k that the page shows, marked.
+    """
+    import plotly.graph_objects as go
+
+    ks = sorted(scores)
+    fig = go.Figure()
+    best: list[str] = []
+    colours = dict(zip(("ami", "silhouette"), (ACCENT, palette(2)[1]), strict=True))
+    for key, word in (("ami", "AMI"), ("silhouette", "silhouette")):
+        known = [(k, scores[k][key]) for k in ks if scores[k].get(key) is not None]
+        if not known:
+            continue
+        x, y = zip(*known, strict=True)
+        fig.add_scatter(
+            x=x,
+            y=y,
+            mode="lines+markers",
+            line={"color": colours[key], "width": 2},
+            marker={"size": 6},
+            hovertemplate=f"k = %{{x}}<br>{word} %{{y:.3f}}<extra></extra>",
+        )
+        fig.add_annotation(
+            x=x[-1], y=y[-1], text=word, showarrow=False, xanchor="left", xshift=8, font={"color": colours[key]}
+        )
+        top = max(known, key=lambda pair: pair[1])
+        best.append(f"{word} {'' if best else 'is largest '}at k = {top[0]} ({score(top[1])})")
+    if chosen is not None:
+        fig.add_vline(x=chosen, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+    _keep_apart(fig)
+    style(fig, title="; ".join(best), x="number of clusters k", y="score", height=height)
+    fig.update_xaxes(tickformat="d")
+    return fig.update_layout(margin_r=76)
+
+
+def _keep_apart(fig: Figure) -> None:
+    """Move the two names apart where their lines end at nearly the same height."""
+    if len(fig.layout.annotations) < 2:
+        return
+    low, high = sorted(fig.layout.annotations, key=lambda note: note.y)
+    values = [y for trace in fig.data for y in trace.y]
+    if high.y - low.y < 0.08 * (max(values) - min(values)):
+        low.yshift, high.yshift = -7, 7
+
+
+def over_k_table(scores: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
+    """What the figure draws, a row for each k; what is not known is left empty."""
+    import pandas as pd
+
+    keys = ("silhouette", "silhouette_n", "ami", "inertia")
+    shuffled = [(scores[k].get("ami_shuffled") or {}) for k in sorted(scores)]
+    table = pd.DataFrame([{"k": k, **{key: scores[k].get(key) for key in keys}} for k in sorted(scores)])
+    return table.assign(ami_shuffled=[s.get("mean") for s in shuffled], ami_shuffled_sd=[s.get("sd") for s in shuffled])

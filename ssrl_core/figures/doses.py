@@ -1,17 +1,20 @@
-"""Share of a group of cells against the dose: replicates as points, their mean with its interval, the fitted curve."""
+"""Dose figures: share of a group against the dose, networks at each dose, and replicates of a setting."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from ssrl_core.figures.colours import NEUTRAL
+from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
 from ssrl_core.figures.style import style
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
+
 
 UNTREATED = "untreated"
 
@@ -84,3 +87,113 @@ def _nought(tested: list[float]) -> float:
         return 0.1
     step = (tested[-1] / tested[0]) ** (1 / max(1, len(tested) - 1)) if len(tested) > 1 else 3.0
     return float(tested[0] / max(2.0, step) ** 1.3)
+
+
+def network_doses(rows: pd.DataFrame, *, unit: str = "µM", title: str = "") -> Figure:
+    """A line a network over a logarithmic dose, its name at its end; shuffled labels dotted.
+
+    Args:
+        rows: network, dose (> 0), ami, shuffled (AMI with shuffled labels).
+    """
+    import plotly.graph_objects as go
+
+    names = list(dict.fromkeys(rows["network"]))
+    fig = go.Figure()
+    for name, colour in zip(names, palette(len(names)), strict=True):
+        mine = rows[rows["network"] == name].sort_values("dose")
+        _line(fig, mine, "ami", colour, name, "solid")
+        _line(fig, mine, "shuffled", NEUTRAL, f"{name}, shuffled labels", "dot")
+        fig.add_annotation(
+            x=_log(mine["dose"].iloc[-1]), y=mine["ami"].iloc[-1], text=name, showarrow=False, xanchor="left", xshift=6,
+            font={"color": colour},
+        )  # fmt: skip
+    style(fig, title=title or _finding(rows), x=f"dose, {unit}", y="AMI, two clusters")
+    fig.update_layout(margin={"r": 90})
+    return fig.update_xaxes(type="log", tickvals=sorted(rows["dose"].unique()), tickformat="g")
+
+
+def _line(fig: Figure, rows: pd.DataFrame, column: str, colour: str, name: str, dash: str) -> None:
+    fig.add_scatter(
+        x=rows["dose"],
+        y=rows[column],
+        mode="lines+markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        hovertemplate=f"{name}<br>%{{x:g}}: %{{y:.3f}}<extra></extra>",
+    )
+
+
+def _finding(rows: pd.DataFrame) -> str:
+    top = rows.loc[rows["ami"].idxmax()]
+    return f"Highest AMI: {top['network']} at {top['dose']:g} µM, {top['ami']:.3f} (dotted: shuffled labels)"
+
+
+def _log(value: float) -> float:
+    import math
+
+    return math.log10(value)
+
+
+_ROW_PX, _AROUND_PX = 34, 60
+
+
+def replicates(
+    values: Mapping[str, Sequence[float]],
+    *,
+    x: str,
+    title: str = "",
+    published: Mapping[str, float] | None = None,
+    percent: bool = False,
+) -> Figure:
+    """Rows from top to bottom.
+
+    Args:
+        values: setting -> one number a seed; a setting without numbers keeps its row.
+        x: quantity and unit.
+        published: setting -> number of the paper.
+        percent: numbers are shares.
+    """
+    import plotly.graph_objects as go
+
+    names, given = list(values), published or {}
+    fig = go.Figure()
+    shown = ".1%" if percent else ".3f"
+    fig.add_scatter(
+        y=[name for name in names for _ in values[name]],
+        x=[value for name in names for value in values[name]],
+        mode="markers",
+        marker={"size": 7, "color": NEUTRAL, "opacity": 0.7},
+        hovertemplate=f"%{{y}}: %{{x:{shown}}}, one seed<extra></extra>",
+    )
+    known = [name for name in names if len(values[name])]
+    half = [half_interval(values[name]) for name in known]
+    fig.add_scatter(
+        y=known,
+        x=[float(np.mean(values[name])) for name in known],
+        mode="markers",
+        marker={"size": 10, "color": ACCENT, "symbol": "diamond"},
+        error_x={"type": "data", "array": half, "color": ACCENT, "thickness": 1.6, "width": 4},
+        customdata=[len(values[name]) for name in known],
+        hovertemplate=f"%{{y}}: mean %{{x:{shown}}}, n = %{{customdata}}<extra></extra>",
+    )
+    ringed = [name for name in names if name in given]
+    if ringed:
+        fig.add_scatter(
+            y=ringed,
+            x=[given[name] for name in ringed],
+            mode="markers",
+            marker={"size": 11, "color": NEUTRAL, "symbol": "circle-open", "line": {"width": 2}},
+            hovertemplate=f"%{{y}}: %{{x:{shown}}}, published<extra></extra>",
+        )
+    style(fig, title=title, x=x, height=_AROUND_PX + _ROW_PX * len(names))
+    fig.update_xaxes(showgrid=True, tickformat=".0%" if percent else None)
+    return fig.update_yaxes(type="category", categoryorder="array", categoryarray=names[::-1], showgrid=False)
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Half the 95 % interval of the mean (Student's t); 0 for one value, which has none."""
+    n = len(values)
+    if n < 2:
+        return 0.0
+    from scipy import special
+
+    return float(special.stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))

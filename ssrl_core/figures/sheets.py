@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
+from ssrl_core.figures.colours import ACCENT, MISSING, VIRIDIS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
 
 KINDS = {"svg": "image/svg+xml", "pdf": "application/pdf", "png": "image/png"}
 DPI = 300
@@ -72,3 +82,227 @@ def sheet(
 def plain(text: str) -> str:
     """With nothing that Matplotlib would take for mathematics."""
     return text.replace("$", r"\$")
+
+
+_MANY = 20_000  # points; more are drawn as pixels within the vector file, or no viewer would open it
+_MOST_NAMES = 40
+
+
+def map_file(
+    points: NDArray[Any],
+    kind: str,
+    *,
+    codes: NDArray[Any] | None = None,
+    names: Sequence[str] = (),
+    colours: Sequence[str] = (),
+    values: NDArray[Any] | None = None,
+    selected: NDArray[np.bool_] | None = None,
+    what: str = "",
+    title: str = "",
+    caption: str = "",
+) -> bytes:
+    """The bytes of a file (`sheets.sheet`).
+
+    Args:
+        points: (n, 2); rows that are not finite are left out.
+        codes, names, colours: groups of the points, -1 for none.
+        values: (n,) a scale instead, NaN for none.
+        selected: (n,) bool, the others are drawn faint.
+        what: what the colours mean.
+    """
+    placed = np.isfinite(points).all(axis=1)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(placed))
+    size = float(np.clip(9000 / max(1, len(order)), 0.3, 10))
+
+    def draw(axes: Any, page: Any) -> None:
+        axes.set_axis_off()
+        axes.set_aspect("equal", adjustable="datalim")
+        if not len(order):
+            axes.text(0.5, 0.5, "no points", ha="center", va="center", color=QUIET, transform=axes.transAxes)
+            return
+        own, scale = _colours(codes, colours, values)
+        alpha = np.full(len(order), 0.85) if selected is None else np.where(selected[order], 0.95, 0.08)
+        rgba = np.column_stack([own[order], alpha])
+        axes.scatter(*points[order].T, s=size, c=rgba, lw=0, rasterized=len(order) > _MANY)
+        if scale is not None:
+            bar = page.colorbar(scale, ax=axes, shrink=0.5, pad=0.01)
+            bar.set_label(plain(what))
+            bar.outline.set_visible(False)
+        elif codes is not None:
+            _legend(axes, codes, names, colours, what)
+            _labels(axes, points, codes, names, placed)
+
+    return sheet(draw, kind, title=title, caption=caption, box=(0.02, 0.02, 0.76 if values is None else 0.92, 0.96))
+
+
+def _colours(
+    codes: NDArray[Any] | None, colours: Sequence[str], values: NDArray[Any] | None
+) -> tuple[NDArray[np.float64], Any]:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
+
+    if values is not None:
+        known = values[np.isfinite(values)]
+        low, high = np.percentile(known, [1, 99]) if len(known) else (0.0, 1.0)
+        ramp = LinearSegmentedColormap.from_list("viridis-like", VIRIDIS)
+        scale = ScalarMappable(Normalize(low, high), ramp)
+        found = np.asarray(scale.to_rgba(np.nan_to_num(values, nan=low)))[:, :3].copy()
+        found[~np.isfinite(values)] = to_rgb(MISSING)
+        return found, scale
+    table = np.array([*map(to_rgb, colours), to_rgb(MISSING)])
+    return table[codes if codes is not None else -1], None
+
+
+def _legend(axes: Any, codes: NDArray[Any], names: Sequence[str], colours: Sequence[str], what: str) -> None:
+    from matplotlib.lines import Line2D
+
+    shown = [c for c in np.argsort(-np.bincount(codes[codes >= 0], minlength=len(names))) if c < len(names)]
+    shown = sorted(shown[:_MOST_NAMES])
+    dots = [Line2D([], [], ls="", marker="o", ms=4, color=colours[c], label=plain(names[c])) for c in shown]
+    columns = 1 if len(dots) <= 20 else 2
+    place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0), "frameon": False, "fontsize": 6.5, "handletextpad": 0.2}
+    axes.legend(handles=dots, title=plain(what), title_fontsize=7, ncols=columns, columnspacing=0.6, **place)
+
+
+def _labels(
+    axes: Any, points: NDArray[Any], codes: NDArray[Any], names: Sequence[str], placed: NDArray[np.bool_]
+) -> None:
+    from matplotlib.patheffects import withStroke
+
+    if len(names) > _MOST_NAMES:
+        return
+    for code, name in enumerate(names):
+        rows = np.flatnonzero((codes == code) & placed)
+        if len(rows):
+            middle = np.median(points[rows], axis=0)
+            at = points[rows[np.argmin(((points[rows] - middle) ** 2).sum(axis=1))]]
+            halo = [withStroke(linewidth=2, foreground="white")]
+            axes.text(*at, plain(name), fontsize=7, ha="center", va="center", color=INK, path_effects=halo)
+
+
+_MOST_NUMBERS = 24
+
+
+def matrix_file(
+    counts: NDArray[Any],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    kind: str,
+    *,
+    row_title: str = "",
+    column_title: str = "",
+    title: str = "",
+    caption: str = "",
+) -> bytes:
+    """The bytes of a file (`sheets.sheet`): cells shaded by their share of the row, with their counts.
+
+    Args:
+        counts: (r, c).
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+    def draw(axes: Any, page: Any) -> None:
+        from matplotlib.colors import LinearSegmentedColormap
+
+        ramp = LinearSegmentedColormap.from_list("share", ["#f6f7f9", ACCENT])
+        axes.imshow(shares, cmap=ramp, vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(columns)), [plain(c) for c in columns], rotation=90 if len(columns) > 12 else 0)
+        axes.set_yticks(range(len(rows)), [plain(r) for r in rows])
+        axes.tick_params(length=0, labelsize=6.5)
+        axes.set_xlabel(plain(column_title))
+        axes.set_ylabel(plain(row_title))
+        axes.spines[:].set_visible(False)
+        if max(counts.shape) <= _MOST_NUMBERS:
+            for (r, c), n in np.ndenumerate(counts):
+                if n:
+                    colour = "white" if shares[r, c] > 0.55 else INK
+                    axes.text(c, r, str(n), ha="center", va="center", fontsize=6, color=colour)
+
+    return sheet(draw, kind, title=title, caption=caption, box=(0.16, 0.16, 0.8, 0.8))
+
+
+MOST_BARS = 20
+_BAR_MM, _LONGEST = 5.0, 28
+
+
+def counts_file(
+    counts: pd.DataFrame, kind: str, *, colours: Mapping[str, str], title: str = "", caption: str = ""
+) -> bytes:
+    """The bytes of a file (`sheets.sheet`): bars with their 95 % intervals, a tick at the share of all images.
+
+    Args:
+        counts: of `analysis.selection.counts_of_codes`; the 20 commonest values are drawn.
+        colours: of values; the others are drawn in the accent.
+    """
+    shown = counts[counts["selected"] > 0].head(MOST_BARS)
+
+    def draw(axes: Any, page: Any) -> None:
+        for at, row in enumerate(shown.itertuples()):
+            name = "no value" if row.value is None else str(row.value)
+            axes.barh(at, 100 * row.share, height=0.62, color=colours.get(name, ACCENT))
+            error = [[100 * (row.share - row.low)], [100 * (row.high - row.share)]]
+            axes.errorbar(100 * row.share, at, xerr=error, fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.5)
+            axes.plot([100 * row.share_all] * 2, [at - 0.42, at + 0.42], color=INK, lw=1.4)
+            axes.text(
+                100 * max(row.high, row.share_all) + 1.5,
+                at,
+                f"{row.selected} of {row.all}",
+                va="center",
+                fontsize=6,
+                color=QUIET,
+            )
+        axes.set_yticks(
+            range(len(shown)), [_short("no value" if v is None else str(v)) for v in shown["value"]], color=INK
+        )
+        axes.set_ylim(max(len(shown), 1) - 0.5, -0.5)
+        axes.set_xlim(0, None)
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("share of the selected images, %")
+        axes.spines[["top", "right", "left"]].set_visible(False)
+
+    tall = max(20.0, _BAR_MM * len(shown) + 12)
+    return sheet(draw, kind, title=title, caption=caption, height_mm=tall, box=(0.34, 12 / tall, 0.56, 1 - 14 / tall))
+
+
+def _short(name: str) -> str:
+    return plain(name if len(name) <= _LONGEST else name[: _LONGEST - 1] + "…")
+
+
+_ROW_MM = 11.0
+
+
+def gallery_file(
+    rows: Sequence[tuple[str, str, str, NDArray[np.uint8]]], kind: str, *, title: str = "", caption: str = ""
+) -> bytes:
+    """The bytes of a file (`sheets.sheet`).
+
+    Args:
+        rows: (name, second line, colour, (m, H, W, 3) uint8 images) of each cluster; without names they are a grid.
+    """
+    most = max((len(images) for *_, images in rows), default=1)
+    named = any(name for name, *_ in rows)
+    space = 3.4 if named else 0.0  # images' widths that the names take
+
+    def draw(axes: Any, page: Any) -> None:
+        axes.set_xlim(0, space + most)
+        axes.set_ylim(len(rows) or 1, 0)
+        axes.set_axis_off()
+        for at, (name, told, colour, images) in enumerate(rows):
+            if named:
+                _head(axes, at, name, told, colour)
+            for i, image in enumerate(images):
+                left = space + i
+                axes.imshow(image, extent=(left + 0.03, left + 0.97, at + 0.97, at + 0.03), aspect="auto")
+        axes.set_xlim(0, space + most)
+        axes.set_ylim(len(rows) or 1, 0)
+
+    width = _ROW_MM * (space + most) * 0.96
+    return sheet(
+        draw, kind, title=title, caption=caption, width_mm=max(80.0, width), height_mm=max(20.0, _ROW_MM * len(rows))
+    )
+
+
+def _head(axes: Any, at: int, name: str, told: str, colour: str) -> None:
+    axes.plot([0.15], [at + 0.36], marker="o", ms=4, color=colour)
+    axes.text(0.4, at + 0.36, plain(name), fontsize=7, color=INK, va="center", clip_on=True)
+    axes.text(0.4, at + 0.68, plain(told), fontsize=5.5, color=QUIET, va="center", clip_on=True)

@@ -156,11 +156,15 @@ def as_float(pixels: Tensor, max_value: int) -> Tensor:
 
 
 def sized(encoder: Encoder, images: Tensor) -> Tensor:
-    """Images (B,C,H,W) at the side that the encoder was built for (bilinear, antialiased)."""
-    size = (encoder.side, encoder.side)
-    if tuple(images.shape[-2:]) == size:
+    """Images (B,C,H,W) at the side that the encoder was built for."""
+    return at_side(images, encoder.side)
+
+
+def at_side(images: Tensor, side: int) -> Tensor:
+    """Images (B,C,H,W) at a side of S px (bilinear, antialiased)."""
+    if tuple(images.shape[-2:]) == (side, side):
         return images
-    return functional.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+    return functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
 @torch.inference_mode()

@@ -6,12 +6,15 @@ what was read into it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.paper.evidence import Evidence, column
+from ssrl_core.paper.item import Contrast, Row, contrast
 from ssrl_core.specs.composition import load
 
-Mapping = dict[str, Any]
+Settings = dict[str, Any]
 
 SEEDS = [5, 6, 7, 8, 9]
 CIFAR_METHODS = ("barlow_twins", "byol", "moco_v2_plus", "simclr", "vicreg")
@@ -45,7 +48,7 @@ _SMALL_MOCO = {**_MOCO, "hidden_dim": 256}
 _NO_EXTRAS = {"layouts": [], "online_every_epochs": 0}
 
 
-def mnist(**changes: Any) -> Mapping:
+def mnist(**changes: Any) -> Settings:
     """MNIST as in appendix B.2: VGG11, MoCo v2+, 250 epochs of batches of 32, Adam."""
     base = {
         "dataset": "mnist",
@@ -61,7 +64,7 @@ def mnist(**changes: Any) -> Mapping:
     return base | changes
 
 
-def small_mnist(**changes: Any) -> Mapping:
+def small_mnist(**changes: Any) -> Settings:
     """The rehearsal: tiny CNN, views of 16 px, 4,000 images, 30 epochs."""
     small = {
         "backbone": "tiny_cnn",
@@ -76,27 +79,27 @@ def small_mnist(**changes: Any) -> Mapping:
     return mnist(**small | changes)
 
 
-def small_byol(**changes: Any) -> Mapping:
+def small_byol(**changes: Any) -> Settings:
     """The rehearsal with BYOL, which learns more slowly: 60 epochs, seeds 5 to 7."""
     byol = {"name": "byol", "hidden_dim": 256, "projection_dim": 256, "predictor_dim": 256}
     return small_mnist(method=byol, epochs=60, seeds=[5, 6, 7], **changes)
 
 
-def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Mapping:
+def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Settings:
     """`vary` over compositions, with views of another side for the rehearsals."""
     return {"terms.0.composition": [name if side_px is None else at_side(name, side_px) for name in names]}
 
 
-def byol_on_mnist() -> Mapping:
+def byol_on_mnist() -> Settings:
     """Method and optimizer of BYOL in appendix B.2."""
     method = {"name": "byol", "projection_dim": 256}
     return {"method": method, "optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 1e-5}}
 
 
-def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any) -> Mapping:
+def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any) -> Settings:
     """A sweep's base on CIFAR as in appendix B.1: 1,000 epochs of batches of 512 (vicreg 256), SGD."""
     rate, decay = CIFAR_RATES[method]
-    base: Mapping = {
+    base: Settings = {
         "dataset": dataset,
         "backbone": backbone,
         "method": method,
@@ -110,7 +113,7 @@ def cifar(dataset: str, method: str, backbone: str = "resnet18", **changes: Any)
     return base | changes
 
 
-def small_cifar(method: str = "simclr", **changes: Any) -> Mapping:
+def small_cifar(method: str = "simclr", **changes: Any) -> Settings:
     """The rehearsal on CIFAR-10: tiny CNN, views of 16 px, 12 epochs of 4,370 images, the paper's five seeds."""
     small = {
         "terms": [{"composition": at_side("cifar-base", CIFAR_PX)}],
@@ -125,23 +128,23 @@ def small_cifar(method: str = "simclr", **changes: Any) -> Mapping:
     return cifar("cifar10", method) | small | changes
 
 
-def _predictor(method: str) -> Mapping:
+def _predictor(method: str) -> Settings:
     return {"predictor_dim": 256} if method in ("byol", "nnbyol", "nnclr", "simsiam") else {}
 
 
-def small_hue(method: str) -> Mapping:
+def small_hue(method: str) -> Settings:
     """The rehearsals' sweep over hue: the paper's ten values and five seeds, fine-tuned on a tenth of the labels."""
     return small_cifar(method, vary=hue_values(10), evaluate={"clusters": [], "finetune": [0.1], **_NO_EXTRAS})
 
 
-def hue_values(count: int) -> Mapping:
+def hue_values(count: int) -> Settings:
     """`vary` over the maximal hue, [0, 0.5]."""
     return {HUE: {"from": 0.0, "to": 0.5, "count": count}}
 
 
-def cells(dataset: str, composition: Any, *, backbone: str = "vgg13", **changes: Any) -> Mapping:
+def cells(dataset: str, composition: Any, *, backbone: str = "vgg13", **changes: Any) -> Settings:
     """Cells as in appendix B.4: MoCo v2+, 400 epochs of batches of 128, Adam."""
-    base: Mapping = {
+    base: Settings = {
         "dataset": dataset,
         "backbone": backbone,
         "method": _MOCO,
@@ -155,7 +158,7 @@ def cells(dataset: str, composition: Any, *, backbone: str = "vgg13", **changes:
     return base | changes
 
 
-def simulated(**changes: Any) -> Mapping:
+def simulated(**changes: Any) -> Settings:
     """The rehearsal on simulated cells: as many untreated and treated as the paper had, tiny CNN, 32 px views."""
     small = {
         "backbone": "tiny_cnn",
@@ -167,7 +170,7 @@ def simulated(**changes: Any) -> Mapping:
     return cells("simulated-nocodazole", at_side("cells-first-set", CELLS_PX)) | small | changes
 
 
-def mechanism(name: str, **changes: Any) -> Mapping:
+def mechanism(name: str, **changes: Any) -> Settings:
     """The rehearsal on the real crops of BBBC021: untreated and one mechanism of action, tiny CNN, 32 px views."""
     small = {
         "dataset": {"name": "bbbc021-crops", "where": {"moa": ["DMSO", name]}},
@@ -179,11 +182,82 @@ def mechanism(name: str, **changes: Any) -> Mapping:
     return simulated(terms=[{"composition": at_side("cells-first-set", CELLS_PX)}]) | small | changes
 
 
-def at_side(name: str, side_px: int) -> Mapping:
+def at_side(name: str, side_px: int) -> Settings:
     """A composition that ships, under its name, with views of another side."""
     return {**load(name).to_mapping(), "size": side_px}
 
 
-def weighted(left: Any = LEFT, right: Any = RIGHT) -> list[Mapping]:
+def weighted(left: Any = LEFT, right: Any = RIGHT) -> list[Settings]:
     """The two terms of table 4 and figure 7: 0.4 × the loss of figure 6 left + 1.0 × that of figure 6 right."""
     return [{"composition": left, "weight": 0.4}, {"composition": right, "weight": 1.0}]
+
+
+SUBSETS = {
+    "nocodazole": "bbbc021-nocodazole",
+    "cytochalasin_b": "bbbc021-cytochalasin-b",
+    "taxol": "bbbc021-taxol",
+}
+MECHANISMS = {
+    "destabilizers": "Microtubule destabilizers",
+    "actin": "Actin disruptors",
+    "stabilizers": "Microtubule stabilizers",
+}
+METHODS: dict[str, dict[str, Any]] = {  # the settings of BYOL and VICReg on cells are not given: their own defaults
+    "moco_v2": {"name": "moco_v2_plus", "projection_dim": 128, "temperature": 0.07, "queue_size": 1024},
+    "byol": {"name": "byol"},
+    "vicreg": {"name": "vicreg"},
+}
+BACKBONES = ("vgg13", "resnet18")
+COMPOSITION = "terms.0.composition"
+
+
+def full_sweeps(compositions: Sequence[Any], terms: list[Any] | None = None) -> dict[str, Mapping[str, Any]]:
+    """Subset × method × backbone, each a sweep over compositions (or one weighted sum of terms) and seeds."""
+    vary = {COMPOSITION: list(compositions)} if compositions else {"terms": [terms]}
+    return {
+        f"{subset} {method} {backbone}": cells(
+            name,
+            terms or compositions[0],
+            backbone=backbone,
+            method=settings,
+            vary=vary,
+        )
+        for subset, name in SUBSETS.items()
+        for method, settings in METHODS.items()
+        for backbone in BACKBONES
+    }
+
+
+def full_rows(evidence: Evidence, labels: Mapping[str, str]) -> list[Row]:
+    """Mean AMI, K = 2, of each subset, method and backbone: label of the sweep -> name of the table's group."""
+    rows = []
+    for subset in SUBSETS:
+        for method in METHODS:
+            for backbone in BACKBONES:
+                table = evidence.results(f"{subset} {method} {backbone}")
+                for label, group in labels.items():
+                    mean, sd, n = mean_sd(column(table, label, "ami"))
+                    rows.append(Row(f"{group} · {method} {backbone}", subset, None, mean, sd, n))
+    return rows
+
+
+def rows_of(evidence: Evidence, sweep: str, column_name: str, labels: Sequence[str], what: str = "ami") -> list[Row]:
+    """A row a label of one sweep of a rehearsal."""
+    table = evidence.results(sweep)
+    rows = []
+    for label in labels:
+        mean, sd, n = mean_sd(column(table, label, what))
+        rows.append(Row(label, column_name, None, mean, sd, n))
+    return rows
+
+
+def both_rows(evidence: Evidence, sweep: str, column_name: str, labels: Sequence[str]) -> list[Row]:
+    """AMI, and what the paper does not give for cells: top-1 of linear evaluation, which finds what k-means may not."""
+    probe = rows_of(evidence, sweep, f"{column_name}, top-1", labels, "top1")
+    return [*rows_of(evidence, sweep, column_name, labels), *probe]
+
+
+def higher(evidence: Evidence, sweep: str, claim: str, higher_label: str, lower_label: str) -> Contrast:
+    """AMI of one label above that of another, in one sweep."""
+    table = evidence.results(sweep)
+    return contrast(claim, column(table, higher_label, "ami"), column(table, lower_label, "ami"), "AMI")

@@ -1,4 +1,4 @@
-"""What an item costs before it is run: runs, and hours from the step time measured on this machine."""
+"""What an item needs before it is run: image sets, and hours from the step time measured on this machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,172 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssrl_core.paper.evidence import Evidence, first_run, run_count
-from ssrl_core.paper.needs import NEEDED
 from ssrl_core.runs.worker import estimate as estimates
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
+
+NOT_HERE = "It is not here."
+_CIFAR_HOW = "Fetched by torchvision on first use; without a network lay {} into data/downloads."
+_CELLS_HOW = (
+    "Fetch the images and BBBC021_v1_image.csv of BBBC021v1 (Broad Bioimage Benchmark Collection, Caie et al. 2010; "
+    "bbbc.broadinstitute.org/BBBC021) into one folder, cut the cells out once, then take the compound"
+)
+_CUT = "data cells FOLDER/BBBC021_v1_image.csv --name bbbc021 --size 196"
+
+
+@dataclass(frozen=True)
+class Needed:
+    """An image set.
+
+    Attributes:
+        images: train images of the paper's experiments, for the cost while the set is not here. side: px.
+        classes: what it must have at least, to be checked; () asks for none.
+        how: how to obtain it, in words; commands: and what to type then, after `python -m ssrl_core`.
+        columns: what its table must have. channels: at least so many.
+        fetched: obtained by itself where there is a network.
+    """
+
+    name: str
+    title: str
+    images: int
+    side: int
+    classes: int
+    how: str
+    commands: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    channels: int = 1
+    fetched: bool = False
+
+
+def _screen(name: str, title: str, images: int) -> Needed:
+    """A compound of BBBC021 with as many untreated cells."""
+    take = f"data subset bbbc021 --preset {name} --name bbbc021-{name}"
+    return Needed(
+        f"bbbc021-{name}", f"BBBC021, {title}", images, 196, 2, _CELLS_HOW, (_CUT, take), ("compound", "dose"), 3
+    )
+
+
+NEEDED: dict[str, Needed] = {
+    row.name: row
+    for row in (
+        Needed(
+            "mnist",
+            "MNIST",
+            52_500,
+            32,
+            10,
+            "Fetched by torchvision on first use; without a network import an .npz of it.",
+            ("data import FILE.npz --name mnist",),
+            fetched=True,
+        ),
+        Needed(
+            "cifar10",
+            "CIFAR-10",
+            43_750,
+            32,
+            10,
+            _CIFAR_HOW.format("cifar-10-python.tar.gz"),
+            channels=3,
+            fetched=True,
+        ),
+        Needed(
+            "cifar100",
+            "CIFAR-100",
+            43_700,
+            32,
+            100,
+            _CIFAR_HOW.format("cifar-100-python.tar.gz"),
+            channels=3,
+            fetched=True,
+        ),
+        Needed(
+            "imagenet100",
+            "ImageNet100",
+            126_689,
+            224,
+            100,
+            "Take the hundred classes of ImageNet100 (Tian et al. 2020) out of ImageNet, which needs an account at "
+            "image-net.org, as one folder a class",
+            ("data import FOLDER --name imagenet100 --size 224",),
+            channels=3,
+        ),
+        _screen("nocodazole", "nocodazole", 2450),
+        _screen("nocodazole-every-dose", "nocodazole at every dose", 2450),
+        _screen("taxol", "taxol", 1330),
+        _screen("cytochalasin-b", "cytochalasin B", 1610),
+        Needed(
+            "bbbc021-crops",
+            "BBBC021 crops of 68 px",
+            1397,
+            68,
+            2,
+            "Single-cell crops of BBBC021 as an .npz with the column moa (mechanism of action)",
+            ("data import CELLS.npz --name bbbc021-crops --label moa",),
+            ("moa",),
+            3,
+        ),
+        Needed("simulated-cells", "Simulated cells", 1400, 96, 2, "Made on first use."),
+        Needed("simulated-nocodazole", "Simulated nocodazole", 2450, 64, 2, "Made on first use."),
+        Needed("strokes", "Strokes", 7000, 28, 10, "Made on first use."),
+    )
+}
+
+
+def check(name: str) -> dict[str, Any]:
+    """Whether an image set is here and has what the experiments need.
+
+    Returns:
+        {name, title, ready, fetched, problem, how, commands, has: its images, classes and size in words}.
+    """
+    from ssrl_core.datasets import builtin
+    from ssrl_core.datasets import store as image_sets
+
+    row = NEEDED[name]
+    ready = name in image_sets.names() and image_sets.is_ready(name)
+    made = name in builtin.BUILT_IN and not builtin.BUILT_IN[name].fetched
+    problem = _problem(row) if ready else None if made else NOT_HERE
+    return {
+        "name": name,
+        "title": row.title,
+        "ready": (ready or made) and problem is None,
+        "fetched": row.fetched,
+        "problem": problem,
+        "how": _how(row),
+        "words": row.how,
+        "commands": [f"python -m ssrl_core {command}" for command in row.commands],
+        "has": _has(name) if ready else "",
+    }
+
+
+def _how(row: Needed) -> str:
+    """How to obtain it, as one text."""
+    steps = ", then: ".join((row.how.rstrip("."), *row.commands))
+    return f"{steps}."
+
+
+def _has(name: str) -> str:
+    """What an image set holds: `60,000 images, 10 classes, 28 px`."""
+    from ssrl_core.datasets import store as image_sets
+
+    about = image_sets.summary(name)
+    side = max(about["shape"][1:])
+    classes = f", {len(about['classes'])} classes" if about["classes"] else ""
+    return f"{about['count']:,} images{classes}, {side} px"
+
+
+def _problem(row: Needed) -> str | None:
+    """What an image set that is here lacks."""
+    from ssrl_core.datasets import store as image_sets
+
+    about = image_sets.summary(row.name)
+    if len(about["classes"]) < row.classes:
+        return f"It has {len(about['classes'])} classes, at least {row.classes} are needed."
+    if about["shape"][0] < row.channels:
+        return f"It has {about['shape'][0]} channels, at least {row.channels} are needed."
+    lacking = [c for c in row.columns if c not in image_sets.load(row.name).table.columns]
+    return f"Its table has no column {' and no column '.join(lacking)}." if lacking else None
+
 
 GPU_TIMES = 40.0
 """How many times a data-centre card is faster than two cores: a first guess, until a run on a card replaces it."""

@@ -2,19 +2,145 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from ssrl_core import stores
 from ssrl_core.errors import SpecError
-from ssrl_core.paper import measures
 from ssrl_core.paper.item import Plan, Scale
 from ssrl_core.runs.queue import registry, sweeps, tables
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+Report = Callable[[int, int], None]
+
+
+def found(kind: str, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A measurement that was made on this image set, else None (also where the image set is not there)."""
+    path = _path(kind, parameters)
+    return stores.read_json(path)["data"] if path is not None and path.is_file() else None
+
+
+def make_measurement(kind: str, parameters: Mapping[str, Any], report: Report | None = None) -> dict[str, Any]:
+    """Measure, or read what was measured.
+
+    Raises:
+        SpecError: an image set or weights are missing; names them.
+    """
+    known = found(kind, parameters)
+    if known is not None:
+        return known
+    from ssrl_core.datasets import store as image_sets
+
+    image_sets.load(str(parameters["dataset"]))
+    data = KINDS[kind](parameters, report)
+    path = _path(kind, parameters)
+    if path is not None:
+        stores.write_json(path, {"version": 1, "kind": kind, "parameters": dict(parameters), "data": data})
+    return data
+
+
+def _lpips(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+    """LPIPS of each composition on the first images of the test split.
+
+    Parameters:
+        dataset, compositions (name -> composition as plain data, or the name of one), n, seed.
+    """
+    from ssrl_core.compositions import perceptual
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.specs.composition import Composition, load
+
+    imageset = image_sets.load(parameters["dataset"])
+    ids = imageset.split_ids("test")[: parameters["n"]]
+    out = {}
+    for name, given in parameters["compositions"].items():
+        composition = Composition.from_mapping(given) if isinstance(given, Mapping) else load(given)
+        out[name] = perceptual.measure(imageset, composition, ids, seed=parameters["seed"]).as_dict()
+        if report:
+            report(len(out), len(parameters["compositions"]))
+    return out
+
+
+def _pretrained(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+    """AMI of k-means on embeddings of a network with ImageNet weights, untrained on these images.
+
+    Parameters:
+        dataset, where, backbone, k, split, seeds (of k-means), balanced (as many images of each class).
+    """
+    from ssrl_core.analysis.clusters import kmeans
+    from ssrl_core.analysis.scores import ami, shuffled_ami
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.runs.evaluation.baseline import imagenet_embedding
+
+    imageset = image_sets.load(parameters["dataset"]).select(None, dict(parameters["where"]))
+    ids = imageset.split_ids(parameters.get("split", "test"))
+    if parameters.get("balanced"):
+        ids = as_many_of_each(ids, imageset.label_ids[ids])
+    labels = imageset.label_ids[ids]
+    x = imagenet_embedding(imageset, ids, parameters["backbone"], report)
+    scores = [ami(labels, kmeans(x, parameters["k"], seed=seed).ids) for seed in parameters["seeds"]]
+    shuffled = shuffled_ami(labels, kmeans(x, parameters["k"], seed=parameters["seeds"][0]).ids)
+    return {"ami": scores, "mean": float(np.mean(scores)), "shuffled": shuffled, "n": len(ids)}
+
+
+def as_many_of_each(ids: NDArray[np.intp], labels: NDArray[np.intp], seed: int = 5) -> NDArray[np.intp]:
+    """The ids of an equal number of images of each label that occurs, drawn at random, ascending."""
+    rng = np.random.default_rng(seed)
+    places = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    least = min(len(of_label) for of_label in places)
+    return np.sort(np.concatenate([ids[rng.choice(of_label, least, replace=False)] for of_label in places]))
+
+
+def _readings(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+
+    return readings(parameters, report)
+
+
+def _properties(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
+    """Properties of the classes of an image set; the table itself is kept by `runs.properties`.
+
+    Parameters:
+        dataset, features (a backbone with ImageNet weights).
+    """
+    from ssrl_core.runs.evaluation import properties
+
+    table = properties.measure(parameters["dataset"], parameters["features"], report=report)
+    return {"classes": len(table), "features": parameters["features"]}
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], Report | None], dict[str, Any]]] = {
+    "lpips": _lpips,
+    "lpips_readings": _readings,
+    "properties": _properties,
+    "pretrained": _pretrained,
+}
+
+
+def _path(kind: str, parameters: Mapping[str, Any]) -> Path | None:
+    """Where a measurement is kept: under its parameters and the fingerprint of the image set."""
+    from ssrl_core.datasets import store as image_sets
+
+    if kind not in KINDS:
+        raise SpecError(where="Measurement", field="kind", rule=f"one of {', '.join(KINDS)}", value=kind)
+    name = str(parameters["dataset"])
+    if name not in image_sets.names() or not image_sets.is_ready(name):
+        return None
+    text = json.dumps([kind, parameters, image_sets.load(name).fingerprint], sort_keys=True)
+    return stores.models_root() / "paper" / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json"
 
 
 @dataclass(frozen=True)
@@ -63,7 +189,7 @@ class Evidence:
     def measure(self, name: str) -> dict[str, Any] | None:
         """A measurement that needs no training; None until it is made."""
         kind, parameters = self.plan.measures[name]
-        return measures.found(kind, parameters)
+        return found(kind, parameters)
 
     def _table(self, name: str, make: Any) -> pd.DataFrame:
         if name not in self.specs:
@@ -110,3 +236,97 @@ def _named(value: Any) -> str:
     if isinstance(value, list):
         return " + ".join(map(_named, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+SIZES = (32, 64, 224)
+RANGES = ("-1..1", "0..1", "normalised")
+PAIRS = ("views", "image and view")
+PUBLISHED = {
+    "mnist-rotation-crop": 0.22,
+    "mnist-rotation-crop-padding": 0.25,
+    "mnist-first-set": 0.33,
+    "mnist-rotation-crop-flips": 0.32,
+    "mnist-second-set": 0.51,
+}
+_MEAN, _SD = 0.1307, 0.3081  # of MNIST, as loaders usually normalise it
+
+
+def readings(parameters: Mapping[str, Any], report: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """LPIPS (AlexNet) of the five rows under every reading, and how far each is from the published values.
+
+    Parameters:
+        dataset, n (images), seed.
+
+    Readings: the side at which AlexNet sees the 32 px views (as they are, or enlarged), the range of the numbers it is
+    given (LPIPS asks for −1..1; 0..1 and images normalised by MNIST's mean and sd are common slips), the pairs.
+
+    Returns:
+        {readings: [{size_px, range, pairs, values, distance (mean absolute difference), in_order}], n}, nearest first.
+    """
+    rows = []
+    cells = [(size, kind, pair) for size in parameters.get("sizes", SIZES) for kind in RANGES for pair in PAIRS]
+    for number, (size, kind, pair) in enumerate(cells, 1):
+        values = {name: _mean(parameters, name, size, kind, pair) for name in PUBLISHED}
+        rows.append({"size_px": size, "range": kind, "pairs": pair, "values": values, **_against(values)})
+        if report:
+            report(number, len(cells))
+    return {"readings": sorted(rows, key=lambda row: row["distance"]), "n": parameters["n"]}
+
+
+def _against(values: Mapping[str, float]) -> dict[str, Any]:
+    apart = [abs(values[name] - published) for name, published in PUBLISHED.items()]
+    order = sorted(PUBLISHED, key=PUBLISHED.__getitem__)
+    means = [values[name] for name in order]
+    return {"distance": float(np.mean(apart)), "in_order": means == sorted(means)}
+
+
+def _mean(parameters: Mapping[str, Any], name: str, size: int, kind: str, pair: str) -> float:
+    """Mean over the images."""
+    found = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
+    return float(np.mean(found))
+
+
+def _pairs(parameters: Mapping[str, Any], name: str, pair: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Two images each, (B,1,32,32) in 0..1, some at a time."""
+    import torch
+
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.views import make_views
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.specs.composition import load
+
+    imageset, composition = image_sets.load(parameters["dataset"]), load(name)
+    ids = imageset.split_ids("test")[: parameters["n"]]
+    for start in range(0, len(ids), 50):
+        some = ids[start : start + 50]
+        pixels = torch.from_numpy(np.array(imageset.pixels[some]))
+        drawn = draw(composition, some, seed=parameters["seed"], epoch=0)
+        views = make_views(pixels, drawn, composition, max_value=imageset.max_value)[0]
+        whole = torch.nn.functional.interpolate(
+            pixels.float() / imageset.max_value, views.shape[-2:], mode="bilinear", align_corners=False
+        )
+        yield (views[0], views[1]) if pair == "views" else (whole, views[0])
+
+
+def _distance(a: Tensor, b: Tensor, size: int, kind: str) -> list[float]:
+    """(B,) LPIPS of pairs at a size, in a range."""
+    import torch
+
+    from ssrl_core.compositions import perceptual as network
+
+    with torch.inference_mode():
+        images = network.coloured(torch.cat([a, b]))
+        if size != images.shape[-1]:
+            images = torch.nn.functional.interpolate(images, (size, size), mode="bilinear", align_corners=False)
+        features = network.network("alex", torch.device("cpu")).features(_ranged(images, kind))
+        total = sum((weight * (f[: len(a)] - f[len(a) :]).square()).sum(1).mean((1, 2)) for f, weight in features)
+        return [float(v) for v in torch.as_tensor(total)]
+
+
+def _ranged(images: Tensor, kind: str) -> Tensor:
+    """Numbers of which the network's own 2x - 1 makes the wanted range."""
+    if kind == "0..1":
+        return (images + 1) / 2
+    if kind == "normalised":
+        return ((images - _MEAN) / _SD + 1) / 2
+    return images

@@ -11,11 +11,10 @@ import pandas as pd
 from scipy import special
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.axis import Floats
-from ssrl_core.analysis.bias.significance import false_discovery
-from ssrl_core.analysis.spread import welch
-from ssrl_core.paper.item import Row
-from ssrl_core.paper.verdict import Contrast, above, stated
+from ssrl_core.analysis.bias.columns import Floats
+from ssrl_core.analysis.bias.correlation import false_discovery
+from ssrl_core.analysis.scores import welch
+from ssrl_core.paper.item import Contrast, Row, above, stated
 
 DRAWS = 200
 

@@ -1,14 +1,16 @@
-"""A comparison as files to keep: numbers, verdicts, and all that is needed to make them again."""
+"""Published and ours side by side, and the comparison as files to keep."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, SSRLError
-from ssrl_core.paper import running
+from ssrl_core.paper import running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -123,3 +125,149 @@ def _imagesets(evidence: Evidence) -> dict[str, str]:
 
     ready = [name for name in evidence.plan.needs if name in image_sets.names() and image_sets.is_ready(name)]
     return {name: str(image_sets.load(name).fingerprint) for name in ready}
+
+
+Key = tuple[str, str]
+
+_CELLS = {
+    "simulated nocodazole": "nocodazole",
+    "BBBC021 Microtubule destabilizers": "nocodazole",
+    "BBBC021 Actin disruptors": "cytochalasin_b",
+    "BBBC021 Microtubule stabilizers": "taxol",
+}
+_ROWS = {
+    "table-3": {
+        "cells-first-set": "first_set · moco_v2 vgg13",
+        "cells-second-set": "second_set · moco_v2 vgg13",
+        "ImageNet vgg16": "ImageNet vgg16",
+    },
+    "table-4": {
+        "cells-figure6-left + cells-figure6-right": "weighted · moco_v2 vgg13",
+        "ImageNet vgg16": "ImageNet vgg16",
+    },
+}
+_NETWORKS = {"table-8": {"tiny_cnn": "vgg11"}}
+NEAREST_SAID = {
+    "table-3": "Not measured on the same images: MoCo v2 with VGG13 on the paper's crops of the compound that acts "
+    "alike (destabilizers: nocodazole; actin disruptors: cytochalasin B; stabilizers: taxol).",
+    "table-4": "Not measured on the same images: MoCo v2 with VGG13 on the paper's crops of nocodazole.",
+    "table-7": "Of the 100 classes of CIFAR-100 with ResNet18; ours are of 10 classes with a tiny network.",
+    "table-8": "Not measured with the same network: VGG11.",
+}
+
+
+def nearest_said(item: str) -> str:
+    """What ≈ means for an item."""
+    return NEAREST_SAID.get(item, "Not measured like that here: the paper's network, images and length of training.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One place of a table.
+
+    Attributes:
+        published: of the paper. nearest: it belongs to another network or other images (`nearest_said`).
+        ours, sd, n: of the runs here.
+    """
+
+    published: float | None = None
+    ours: float | None = None
+    sd: float | None = None
+    n: int = 0
+    nearest: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table: rows and columns in their order, and a cell where there is one."""
+
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: Mapping[Key, Cell]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """(column, published | ours), in order, of what there is."""
+        return [
+            (column, kind)
+            for column in self.columns
+            for kind in ("published", "ours")
+            if any(key[1] == column and getattr(cell, kind) is not None for key, cell in self.cells.items())
+        ]
+
+    @property
+    def has_both(self) -> bool:
+        """Whether the table holds published numbers and ours."""
+        return len({kind for _, kind in self.kinds()}) == 2
+
+    @property
+    def has_nearest(self) -> bool:
+        """Whether a published number is only the nearest one."""
+        return any(cell.nearest for cell in self.cells.values())
+
+
+def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") -> list[Block]:
+    """What was measured here, each with its published number or the nearest there is.
+
+    Args:
+        rows: of `running.compare`. scale: of a rehearsal (`small`) every published number is only the nearest one.
+    """
+    published = {(row["row"], row["column"]): row["published"] for row in rows}
+    cells = {}
+    for row in rows:
+        if row["ours"] is None:
+            continue
+        key = (str(row["row"]), str(row["column"]))
+        near = None if row["published"] is not None else _nearest(item, key, published)
+        value = row["published"] if near is None else near
+        other = value is not None and (near is not None or scale == "small")
+        cells[key] = Cell(value, row["ours"], row["sd"], row["n"], other)
+    return _blocks(cells)
+
+
+def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
+    """Published numbers that were not measured here."""
+    return _blocks(
+        {
+            (str(row["row"]), str(row["column"])): Cell(row["published"])
+            for row in rows
+            if row["ours"] is None and row["published"] is not None
+        }
+    )
+
+
+def said(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
+    """A cell in words: `≈ 0.37` or `0.407 ± 0.032 (n = 5 seeds)`; "" where there is none.
+
+    Args:
+        kind: published | ours.
+    """
+    share = words.is_share(item, row, column)
+    if cell is None or getattr(cell, kind) is None:
+        return ""
+    if kind == "published":
+        return words.published(float(cell.published or 0), share=share, nearest=cell.nearest)
+    return f"{words.spread(float(cell.ours or 0), cell.sd, share=share)} ({words.counted(item, column, cell.n)})"
+
+
+def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
+    row = _ROWS.get(item, {}).get(key[0], key[0])
+    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(key[1], key[1]))
+    return published.get((row, column))
+
+
+def _blocks(cells: Mapping[Key, Cell]) -> list[Block]:
+    """Rows with the same columns (or some of them) stand in one table."""
+    by_row: dict[str, list[str]] = {}
+    for row, column in cells:
+        by_row.setdefault(row, []).append(column)
+    tables: list[tuple[list[str], list[str]]] = []
+    for row, columns in by_row.items():
+        home = next((table for table in tables if set(columns) <= set(table[1])), None)
+        if home is None:
+            tables.append(([row], columns))
+        else:
+            home[0].append(row)
+    return [
+        Block(tuple(rows), tuple(columns), {key: cells[key] for key in cells if key[0] in rows})
+        for rows, columns in tables
+    ]

@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.paper import measures, needs
-from ssrl_core.paper.cost import cost
-from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale
+from ssrl_core.paper.cost import NOT_HERE, check, cost
+from ssrl_core.paper.evidence import Evidence, make_measurement
+from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
-from ssrl_core.paper.verdict import overall
 
 
 def item(name: str) -> Item:
@@ -95,7 +93,7 @@ def measure(
     require(found, name)
     every = found.plan.measures
     for number, (label, (kind, parameters)) in enumerate(every.items()):
-        measures.make(kind, parameters, _step(label, number, len(every), report, share))
+        make_measurement(kind, parameters, _step(label, number, len(every), report, share))
         if share:
             share((number + 1) / len(every))
     return {"id": name, "scale": scale, "sweeps": [], "measures": list(every)}
@@ -133,7 +131,7 @@ def require(found: Evidence, name: str) -> None:
     Raises:
         SpecError: some are not; names each with the way to obtain it.
     """
-    states = [needs.check(needed) for needed in found.plan.needs]
+    states = [check(needed) for needed in found.plan.needs]
     lacking = [row for row in states if not row["ready"] and not _can_be_fetched(row)]
     if lacking:
         how = " ".join(f"{row['title']}: {row['problem']} {row['how']}" for row in lacking)
@@ -146,7 +144,7 @@ def require(found: Evidence, name: str) -> None:
 
 def _can_be_fetched(state: Mapping[str, Any]) -> bool:
     """An image set that is not here and that torchvision fetches."""
-    return bool(state["fetched"]) and state["problem"] == needs.NOT_HERE
+    return bool(state["fetched"]) and state["problem"] == NOT_HERE
 
 
 def _fetch(found: Evidence) -> None:
@@ -170,7 +168,7 @@ def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
         return _document(chosen, scale, Outcome(chosen.published()), {}, [])
     found = evidence(name, scale)
     outcome = chosen.compare(found)
-    missing = [needs.check(needed) for needed in found.plan.needs]
+    missing = [check(needed) for needed in found.plan.needs]
     return _document(chosen, scale, outcome, found.progress(), [row for row in missing if not row["ready"]])
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.apart import Units, number_effects, units_of, value_effects
-from ssrl_core.analysis.apart_words import sentence
+from ssrl_core.analysis.effect_sentences import sentence
+from ssrl_core.analysis.effects import Units, number_effects, units_of, value_effects
 
 
 def alone(n):

@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.apart import units_of
-from ssrl_core.analysis.apart_doses import dose_effects, treated
-from ssrl_core.analysis.apart_table import set_apart
-from ssrl_core.analysis.apart_words import evidence, sentence
+from ssrl_core.analysis.effect_sentences import evidence, sentence
+from ssrl_core.analysis.effect_table import cluster_effects, dose_effects, treated
+from ssrl_core.analysis.effects import units_of
 from ssrl_core.datasets.columns import doses_of
 
 DOSES = (0.01, 0.1, 1.0, 10.0)
@@ -25,7 +24,7 @@ def screen(rng, wells=6, cells=20):
 
 def test_the_dose_from_which_on_cells_answer_is_found_and_said():
     table, ids = screen(np.random.default_rng(0))
-    found = set_apart(table, ["compound", "dose"], ids, 2)
+    found = cluster_effects(table, ["compound", "dose"], ids, 2)
     top = found.effects[0][0]
     assert top.value == "nocodazole ≥ 1 µM"
     answers = (table["compound"] == "nocodazole") & (table["dose"] >= 1)
@@ -61,20 +60,20 @@ def test_the_dose_agrees_with_trying_every_one():
 def test_a_compound_that_answers_at_every_dose_is_said_without_one():
     table, _ = screen(np.random.default_rng(2))
     ids = np.where(table["compound"] == "taxol", 0, 1).astype(np.int32)
-    top = set_apart(table.drop(columns="dose_unit"), ["compound", "dose"], ids, 2).effects[0][0]
+    top = cluster_effects(table.drop(columns="dose_unit"), ["compound", "dose"], ids, 2).effects[0][0]
     assert top.value == "taxol"
     assert top.here == 1.0
 
 
 def test_a_dose_without_a_unit_is_said_to_be_one():
     table, ids = screen(np.random.default_rng(3))
-    top = set_apart(table.drop(columns="dose_unit"), ["compound", "dose"], ids, 2).effects[0][0]
+    top = cluster_effects(table.drop(columns="dose_unit"), ["compound", "dose"], ids, 2).effects[0][0]
     assert top.value == "nocodazole at dose ≥ 1"
 
 
 def test_cells_of_two_wells_are_said_with_their_doubt():
     table, ids = screen(np.random.default_rng(4), wells=1)
-    found = set_apart(table, ["compound", "dose"], ids, 2)
+    found = cluster_effects(table, ["compound", "dose"], ids, 2)
     top = found.effects[0][0]
     assert top.here > 0.6
     assert not top.clear
@@ -83,8 +82,8 @@ def test_cells_of_two_wells_are_said_with_their_doubt():
 
 def test_doses_of_different_compounds_are_not_compared_with_each_other():
     table, ids = screen(np.random.default_rng(5))
-    assert {e.column for e in set_apart(table, ["compound", "dose"], ids, 2).effects[0]} == {"compound, dose"}
-    alone = set_apart(table.drop(columns="compound"), ["dose"], ids, 2).effects[0]
+    assert {e.column for e in cluster_effects(table, ["compound", "dose"], ids, 2).effects[0]} == {"compound, dose"}
+    alone = cluster_effects(table.drop(columns="compound"), ["dose"], ids, 2).effects[0]
     assert {e.column for e in alone} == {"dose"}
 
 
@@ -92,7 +91,7 @@ def test_unknown_compounds_and_doses_and_empty_clusters_do_no_harm():
     table, ids = screen(np.random.default_rng(6))
     table.loc[::3, "dose"] = np.nan
     table.loc[::5, "compound"] = None
-    found = set_apart(table, ["compound", "dose"], np.where(ids == 0, 0, 2).astype(np.int32), 3)
+    found = cluster_effects(table, ["compound", "dose"], np.where(ids == 0, 0, 2).astype(np.int32), 3)
     assert found.effects[0]
     assert all(e.effect <= 0 or e.n == 0 for e in found.effects[1])
     assert sentence(found.effects[1]) == ""
@@ -102,7 +101,7 @@ def test_of_two_hundred_values_those_that_tell_are_found():
     rng = np.random.default_rng(7)
     codes = rng.integers(0, 200, 4000)
     ids = np.where(codes == 173, 0, 1).astype(np.int32)
-    found = set_apart(pd.DataFrame({"kind": [f"class {c}" for c in codes]}), ["kind"], ids, 2)
+    found = cluster_effects(pd.DataFrame({"kind": [f"class {c}" for c in codes]}), ["kind"], ids, 2)
     top = max(found.effects[0], key=lambda e: e.effect)
     assert top.value == "class 173"
     assert top.here == 1.0
@@ -112,7 +111,7 @@ def test_of_two_hundred_values_those_that_tell_are_found():
 def test_a_sentence_is_clear_about_numbers_true_and_false_and_missing_values():
     table = pd.DataFrame({"passage": [3, 3, 4, 4] * 50, "treated": [True, True, False, None] * 50})
     ids = np.tile([0, 0, 1, 1], 50).astype(np.int32)
-    values = {e.value for e in set_apart(table, ["passage", "treated"], ids, 2).effects[0]}
+    values = {e.value for e in cluster_effects(table, ["passage", "treated"], ids, 2).effects[0]}
     assert values == {"passage 3", "passage 4", "treated", "not treated"}
 
 
@@ -122,7 +121,7 @@ def test_cells_at_dose_0_are_untreated_and_the_lowest_dose_can_be_said():
     table = table.loc[table.index.repeat(10)].reset_index(drop=True).assign(plate="1", dose_unit="µM")
     answers = (table["compound"] == "nocodazole") & (table["dose"] > 0)
     ids = np.where(answers, 0, np.where(table["dose"] == 0, 1, 2)).astype(np.int32)
-    found = set_apart(table, ["compound", "dose"], ids, 3).effects
+    found = cluster_effects(table, ["compound", "dose"], ids, 3).effects
     assert (found[0][0].value, found[0][0].here, found[0][0].rest) == ("nocodazole", 1.0, 0.0)
     assert (found[1][0].value, found[1][0].here) == ("untreated", 1.0)
 
@@ -137,4 +136,4 @@ def test_the_lowest_dose_is_said_where_some_doses_are_not_known():
     unknown = (table["compound"] == "taxol") & (np.arange(len(table)) % 2 == 0)
     table.loc[unknown, "dose"] = np.nan
     ids = np.where((table["compound"] == "taxol") & ~unknown, 0, 1).astype(np.int32)
-    assert set_apart(table, ["compound", "dose"], ids, 2).effects[0][0].value == "taxol ≥ 0.01 µM"
+    assert cluster_effects(table, ["compound", "dose"], ids, 2).effects[0][0].value == "taxol ≥ 0.01 µM"

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 
 from ssrl_core.analysis import comparison
-from ssrl_core.analysis.comparison import cka, compare, moved, nearest_of, neighbour_overlap
-from ssrl_core.analysis.matching import contingency, matched, shared
+from ssrl_core.analysis.comparison import (
+    cka,
+    compare,
+    contingency,
+    matched,
+    moved,
+    nearest_of,
+    neighbour_overlap,
+    shared,
+)
 from ssrl_core.errors import DataError
 
 

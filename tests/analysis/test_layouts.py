@@ -91,13 +91,13 @@ def test_bad_embeddings_are_refused_in_words():
 
 @pytest.mark.slow
 def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
-    from ssrl_core.analysis import neighbours
+    from ssrl_core.analysis import matrix
 
     x = np.random.default_rng(0).normal(size=(600, 8)).astype(np.float32)
     x[:3] = x[0]  # equal rows
-    exact, _ = neighbours.nearest_rows(x, 10)
-    monkeypatch.setattr(neighbours, "MOST_EXACT", 100)
-    found, distances = neighbours.nearest_rows(x, 10)
+    exact, _ = matrix.nearest_rows(x, 10)
+    monkeypatch.setattr(matrix, "MOST_EXACT", 100)
+    found, distances = matrix.nearest_rows(x, 10)
     assert found.shape == (600, 10)
     assert not (found == np.arange(600)[:, None]).any()
     shared = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(exact, found, strict=True)])

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from ssrl_core.analysis.matching import contingency
-from ssrl_core.analysis.splits import splits
+from ssrl_core.analysis.comparison import contingency, splits
 
 
 def test_a_cluster_that_is_two_on_the_other_side_is_found():

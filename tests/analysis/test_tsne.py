@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from openTSNE import affinity
 
-from ssrl_core.analysis.neighbours import nearest_rows
+from ssrl_core.analysis.matrix import nearest_rows
 from ssrl_core.analysis.tsne import tsne
 
 

@@ -7,8 +7,8 @@ import pytest
 import tifffile
 
 from ssrl_core.datasets import cells, store
-from ssrl_core.datasets.cells.field_files import file_facts
 from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.fields import file_facts
 from ssrl_core.datasets.cells.settings import CellOptions
 from ssrl_core.datasets.channels import SPARE, changed
 from ssrl_core.datasets.imageset import Channel

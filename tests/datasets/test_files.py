@@ -11,7 +11,7 @@ from PIL import Image
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
-from ssrl_core.datasets.reading import fitting, image
+from ssrl_core.datasets.reading import image
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -246,9 +246,9 @@ def test_bad_sizes_and_fits_are_refused(tmp_path, size, fit):
         import_source(save(tmp_path / "a.png", picture()), "bad", ImportOptions(size=size, fit=fit))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(fitting.WAYS))
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(image.WAYS))
 def test_fitting_keeps_a_constant_image_and_its_shape(height, width, side, way):
-    out = fitting.fitted(np.full((2, height, width), 1000, np.uint16), side, way)
+    out = image.fitted(np.full((2, height, width), 1000, np.uint16), side, way)
     assert out.shape == (2, side, side)
     assert set(np.unique(out)) <= ({0, 1000} if way == "pad" else {1000})
     assert np.any(out == 1000)
@@ -257,8 +257,8 @@ def test_fitting_keeps_a_constant_image_and_its_shape(height, width, side, way):
 def test_crop_keeps_the_middle_and_pad_keeps_all():
     wide = np.zeros((1, 10, 30), np.uint8)
     wide[:, :, 10:20] = 200
-    assert np.all(fitting.fitted(wide, 10, "crop") == 200)
-    padded = fitting.fitted(wide, 30, "pad")
+    assert np.all(image.fitted(wide, 10, "crop") == 200)
+    padded = image.fitted(wide, 30, "pad")
     assert np.array_equal(padded[:, 10:20], wide)
     assert padded[:, :10].max() == padded[:, 20:].max() == 0
 

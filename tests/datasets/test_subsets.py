@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.plate_reading import plate_reading
+from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.cli import main
 from ssrl_core.datasets.columns import doses_of, untreated
 from ssrl_core.datasets.subsets import PRESETS, SubsetChoice, choose_cells, confounded_words, cramers_v, make_subset

@@ -7,11 +7,9 @@ import pandas as pd
 import pytest
 
 from ssrl_core.analysis.classes import class_accuracy, compare_classes
-from ssrl_core.figures.class_bars import class_bars, class_differences, class_pairs
-from ssrl_core.figures.confusion import confusion_matrix
-from ssrl_core.figures.curves import training_curves
+from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
+from ssrl_core.figures.curves import score_over_k, training_curves
 from ssrl_core.figures.lpips import lpips_by_class, lpips_by_step, lpips_histogram, summary
-from ssrl_core.figures.score_over_k import score_over_k
 from ssrl_core.figures.style import percent, style, three
 
 

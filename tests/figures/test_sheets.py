@@ -8,10 +8,7 @@ from PIL import Image
 
 from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.errors import SpecError
-from ssrl_core.figures.counts_file import counts_file
-from ssrl_core.figures.gallery_file import gallery_file
-from ssrl_core.figures.map_file import map_file
-from ssrl_core.figures.matrix_file import matrix_file
+from ssrl_core.figures.sheets import counts_file, gallery_file, map_file, matrix_file
 
 HEADS = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}
 POINTS = np.random.default_rng(0).normal(size=(300, 2))

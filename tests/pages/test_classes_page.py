@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.classes import views, words
-from pages.ui.classes.scene import load
+from pages.ui.classes import class_table, runs
+from pages.ui.classes.runs import load
 from ssrl_core import stores
 from ssrl_core.analysis.classes import class_accuracy, compare_classes
 from tests import paging
@@ -100,7 +100,7 @@ def test_a_fine_tuned_network_is_a_probe_like_the_others():
     assert "Fine-tuned, 1 % of the labels, top-1" in text
     assert "75 %" in text
     assert "no images of class 2" in text  # a share that could not be had says why, and is not offered
-    assert views.table_of(load(run), None, "finetune-0.01")["correct"].tolist() == [150, 150, 150]
+    assert runs.table_of(load(run), None, "finetune-0.01")["correct"].tolist() == [150, 150, 150]
 
 
 def test_two_runs_without_a_probe_in_common_say_so():
@@ -114,15 +114,15 @@ def test_two_runs_without_a_probe_in_common_say_so():
 
 def test_the_table_has_a_row_a_class():
     first, second = (load(run_with({"class 0": s, "class 1": 0.5, "class 2": 0.8}, i)) for i, s in ((1, 0.9), (2, 0.6)))
-    alone = views.table_of(first, None, "linear")
+    alone = runs.table_of(first, None, "linear")
     assert alone[["class", "n", "correct"]].to_numpy().tolist()[0] == ["class 0", 200, 180]
-    both = views.table_of(first, second, "linear")
+    both = runs.table_of(first, second, "linear")
     assert both["difference"].tolist() == pytest.approx([0, 0, -0.3])
 
 
 def test_names_of_classes_never_become_formatting():
-    assert words.quoted("a*b_[c]") == "*a\\*b\\_\\[c\\]*"
+    assert class_table.quoted("a*b_[c]") == "*a\\*b\\_\\[c\\]*"
     first = class_accuracy([0] * 100, [0] * 90 + [1] * 10, ["x*", "y"])["classes"]
     second = class_accuracy([0] * 100, [0] * 10 + [1] * 90, ["x*", "y"])["classes"]
-    assert "*x\\**" in words.winners_and_losers(compare_classes(first, second), "A", "B")
-    assert words.mistakes([]) == "No image is mistaken."
+    assert "*x\\**" in runs.winners_and_losers(compare_classes(first, second), "A", "B")
+    assert runs.mistakes([]) == "No image is mistaken."

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.classes import handover
+from pages.ui.classes import trade
 from pages.ui.classes.sweep import VIEWS
-from pages.ui.compose import draft
+from pages.ui.kit import choices
 from ssrl_core import stores
 from ssrl_core.specs.composition import load
 from tests.kit import ROOT, make_run, make_sweep_table
@@ -186,12 +186,12 @@ def test_a_sweep_in_the_address_is_shown_as_far_as_it_is():
 
 
 def test_a_value_is_handed_to_compose_inside_its_composition():
-    base = handover.base_of(None, "cifar-base")
-    made = handover.with_value(base, HUE.removeprefix("vary."), 0.3)
+    base = trade.base_of(None, "cifar-base")
+    made = trade.with_value(base, HUE.removeprefix("vary."), 0.3)
     assert made.views[0].steps[1]["hue"] == 0.3
     rest = [step for step in made.views[0].steps if step.transform != "color_jitter"]
     assert rest == [step for step in load("cifar-base").views[0].steps if step.transform != "color_jitter"]
-    assert draft.from_token(draft.to_token(made)) == made
+    assert choices.from_token(choices.to_token(made)) == made
 
 
 def test_a_range_of_the_axis_is_handed_on_whole():
@@ -202,7 +202,7 @@ def test_a_range_of_the_axis_is_handed_on_whole():
     (link,) = (link.proto for link in test.get("page_link") if "in Compose" in link.proto.label)
     shown = float(link.label.split()[1])
     token = parse_qs(link.query_string)["draft"][0]
-    (step,) = (s for s in draft.from_token(token).views[0].steps if s.transform == "resized_crop")
+    (step,) = (s for s in choices.from_token(token).views[0].steps if s.transform == "resized_crop")
     assert step["scale"] == pytest.approx((shown, 1.0), abs=1e-3)
 
 

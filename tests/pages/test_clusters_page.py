@@ -7,14 +7,18 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.clusters import files, selection_files, state
-from pages.ui.clusters import names as cluster_names
+from pages.ui.clusters import files
 from pages.ui.clusters.choice import Choice
-from pages.ui.clusters.names import cluster_facet, names_of
-from pages.ui.clusters.scene import clusters_of, facet, load_scene, scores_of, stamp_of
-from pages.ui.clusters.state import Selected
-from pages.ui.clusters.table import csv, parquet
+from pages.ui.map import colours, panel, selection
+from pages.ui.map import names as cluster_names
+from pages.ui.map.colours import colour_by
+from pages.ui.map.evaluated import open_run, scores_of
+from pages.ui.map.files import as_csv, as_parquet, image_table
+from pages.ui.map.names import clustered
+from pages.ui.map.payload import MapPayload
+from pages.ui.map.selection import Selected
 from ssrl_core import stores
+from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.runs.folder import selections
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
@@ -116,22 +120,21 @@ def test_two_images_are_shown():
 
 
 @pytest.fixture
-def scene():
-    run = make_run(n=60).name
-    return load_scene(run, stamp_of(run))
+def run():
+    return open_run(make_run(n=60).name)
 
 
-def test_selected_images_are_counted(scene):
-    chosen = scene.ids[:7]
-    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.images, chosen, "inside the outline")}))
+def test_selected_images_are_counted(run):
+    chosen = run.ids[:7]
+    text = text_of(page(run.run_id, **{"clusters-selected": Selected(run.images_key, chosen, "inside the outline")}))
     assert "7 images" in text
     assert "inside the outline" in text
     assert "Tick: share of all images" in text
 
 
-def test_a_link_selects_what_it_names(scene):
-    first, last = int(scene.ids[0]), int(scene.ids[4])
-    test = page(scene.run_id, {"sel": f"{first}.{last}", "focus": str(last)})
+def test_a_link_selects_what_it_names(run):
+    first, last = int(run.ids[0]), int(run.ids[4])
+    test = page(run.run_id, {"sel": f"{first}.{last}", "focus": str(last)})
     assert "2 images" in text_of(test)
     assert f"Image {last}" in text_of(test)
     test.button(key="selection-clear").click().run()
@@ -139,109 +142,109 @@ def test_a_link_selects_what_it_names(scene):
     assert "Clear" not in [button.label for button in test.button]
 
 
-def test_a_link_sets_the_method_and_its_size(scene):
-    test = page(scene.run_id, {"method": "HDBSCAN", "least": "6"})
+def test_a_link_sets_the_method_and_its_size(run):
+    test = page(run.run_id, {"method": "HDBSCAN", "least": "6"})
     assert test.select_slider(key="least").value == 6
     assert "By HDBSCAN (at least 6 images a cluster)" in text_of(test)
 
 
-def test_what_is_selected_is_in_the_address(scene):
-    chosen = scene.ids[:3]
-    test = page(scene.run_id, **{"clusters-selected": Selected(scene.images, chosen, "inside the outline")})
+def test_what_is_selected_is_in_the_address(run):
+    chosen = run.ids[:3]
+    test = page(run.run_id, **{"clusters-selected": Selected(run.images_key, chosen, "inside the outline")})
     named = test.query_params["sel"]
     named = named if isinstance(named, str) else named[-1]
     assert named == selections.name_of(chosen)
-    assert "3 images" in text_of(page(scene.run_id, {"sel": named}))
+    assert "3 images" in text_of(page(run.run_id, {"sel": named}))
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [({"sel": "all"}, "sel must be"), ({"focus": "99999"}, "focus must be"), ({"focus": "²"}, "focus must be")],
 )
-def test_a_link_that_names_no_images_is_answered(scene, wrong, said):
-    test = page(scene.run_id, wrong)
+def test_a_link_that_names_no_images_is_answered(run, wrong, said):
+    test = page(run.run_id, wrong)
     assert said in test.warning[0].value
     assert "Nothing is selected." in text_of(test)
 
 
-def test_an_image_in_focus_is_shown_with_what_is_known_of_it(scene):
-    image = int(scene.ids[3])
+def test_an_image_in_focus_is_shown_with_what_is_known_of_it(run):
+    image = int(run.ids[3])
     none = np.empty(0, np.int64)
-    text = text_of(page(scene.run_id, **{"clusters-selected": Selected(scene.images, none, "", image)}))
+    text = text_of(page(run.run_id, **{"clusters-selected": Selected(run.images_key, none, "", image)}))
     assert f"Image {image}" in text
     assert f"kit#{image}" in text
     assert "from its centroid" in text
 
 
-def test_what_is_done_on_the_map_becomes_the_selection(scene, monkeypatch):
+def test_what_is_done_on_the_map_becomes_the_selection(run, monkeypatch):
     session: dict = {}
-    monkeypatch.setattr(state.st, "session_state", session)
-    points = scene.layouts["pca"][0].astype(float)
-    colour = facet(scene, clusters_of(scene, 3), "cluster")
+    monkeypatch.setattr(selection.st, "session_state", session)
+    of = clustered(run, 3)
+    colour = colour_by(of, "cluster")
+    payload = MapPayload(run, "pca", (colour,))
+    points = payload.points
     low, high = points.min(0) - 1, points.max(0) + 1
     around = [[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]]
     outline = {"kind": "lasso", "outline": around, "how": "new", "hidden": []}
-    state.on_map(scene, points, colour, outline)
-    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids)
-    state.on_map(scene, points, colour, outline | {"hidden": [0], "kind": "box"})
-    now = state.selected(scene.images)
+    selection.on_map(payload, outline)
+    np.testing.assert_array_equal(selection.selected(run.images_key).image_ids, run.ids)
+    selection.on_map(payload, outline | {"hidden": [0], "kind": "box"})
+    now = selection.selected(run.images_key)
     assert now.words == "inside the box"
-    assert len(now.image_ids) == (clusters_of(scene, 3).ids != 0).sum()
-    state.on_map(scene, points, colour, {"kind": "point", "row": 2})
-    now = state.selected(scene.images)
-    assert now.focus == scene.ids[2]
+    assert len(now.image_ids) == (of.clustering.ids != 0).sum()
+    selection.on_map(payload, {"kind": "point", "row": 2})
+    now = selection.selected(run.images_key)
+    assert now.focus == run.ids[2]
     assert len(now.image_ids)
-    assert not len(state.selected("another run").image_ids)
-    state.on_map(scene, points, colour, {"kind": "group", "group": 1, "how": "new"})
-    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[colour.codes == 1])
-    state.on_map(scene, points, colour, {"kind": "group", "group": 2, "how": "add"})
-    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[colour.codes >= 1])
-    state.on_map(scene, points, colour, {"kind": "clear"})
-    assert not len(state.selected(scene.images).image_ids)
+    assert not len(selection.selected("another run").image_ids)
+    selection.on_map(payload, {"kind": "group", "group": 1, "how": "new"})
+    np.testing.assert_array_equal(selection.selected(run.images_key).image_ids, run.ids[colour.codes == 1])
+    selection.on_map(payload, {"kind": "group", "group": 2, "how": "add"})
+    np.testing.assert_array_equal(selection.selected(run.images_key).image_ids, run.ids[colour.codes >= 1])
+    selection.on_map(payload, {"kind": "clear"})
+    assert not len(selection.selected(run.images_key).image_ids)
 
 
-def test_a_click_on_a_strip_picks_an_image_or_a_whole_cluster(scene, monkeypatch):
-    monkeypatch.setattr(state.st, "session_state", {})
-    ids = clusters_of(scene, 3).ids
-    state.on_gallery(scene, ids, {"kind": "head", "name": "1"})
-    np.testing.assert_array_equal(state.selected(scene.images).image_ids, scene.ids[ids == 1])
-    state.on_gallery(scene, ids, {"kind": "image", "id": int(scene.ids[0])})
-    assert state.selected(scene.images).focus == scene.ids[0]
-    state.on_gallery(scene, ids, {"kind": "image", "id": 10**6})
-    assert state.selected(scene.images).focus == scene.ids[0]
+def test_a_click_on_a_strip_picks_an_image_or_a_whole_cluster(run, monkeypatch):
+    monkeypatch.setattr(selection.st, "session_state", {})
+    of = clustered(run, 3)
+    selection.on_gallery(of, {"kind": "head", "name": "1"})
+    np.testing.assert_array_equal(selection.selected(run.images_key).image_ids, run.ids[of.clustering.ids == 1])
+    selection.on_gallery(of, {"kind": "image", "id": int(run.ids[0])})
+    assert selection.selected(run.images_key).focus == run.ids[0]
+    selection.on_gallery(of, {"kind": "image", "id": 10**6})
+    assert selection.selected(run.images_key).focus == run.ids[0]
 
 
-def test_scores_of_a_k_that_was_not_evaluated_are_computed(scene):
-    assert scores_of(scene, 3)["ami"] == 0.9
-    found = scores_of(scene, 4)
+def test_scores_of_a_k_that_was_not_evaluated_are_computed(run):
+    assert scores_of(run, 3)["ami"] == 0.9
+    found = scores_of(run, 4)
     assert found["missing"].keys() == {"silhouette_projection"}
     assert 0 < found["ami"] <= 1
 
 
-def test_the_table_has_every_image_its_cluster_and_its_places(scene):
-    clustering = clusters_of(scene, 3)
-    table = pd.read_csv(io.BytesIO(csv(scene, clustering)))
-    assert table["image_id"].tolist() == scene.ids.tolist()
+def test_the_table_has_every_image_its_cluster_and_its_places(run):
+    of = clustered(run, 3)
+    clustering = of.clustering
+    table = pd.read_csv(io.BytesIO(as_csv(image_table(of))))
+    assert table["image_id"].tolist() == run.ids.tolist()
     assert table["cluster_k3"].tolist() == clustering.ids.tolist()
-    own = np.linalg.norm(scene.x - clustering.centroids[clustering.ids], axis=1)
+    own = np.linalg.norm(run.x - clustering.centroids[clustering.ids], axis=1)
     np.testing.assert_allclose(table["distance_to_centroid"], own, atol=1e-4)
     assert {"pca_x", "pca_y", "plate", "kind", "split", "source"} <= set(table.columns)
-    chosen = clustering.ids == 1
-    assert len(pd.read_csv(io.BytesIO(csv(scene, clustering, chosen=chosen)))) == chosen.sum()
 
 
-def test_the_map_can_be_coloured_by_what_tells_images_apart(scene):
-    assert scene.columns() == ["kind", "plate"]
-    by_class = facet(scene, clusters_of(scene, 3), "kind")
-    assert by_class.names == scene.imageset.classes
-    np.testing.assert_array_equal(by_class.codes, scene.labels)
+def test_the_map_can_be_coloured_by_what_tells_images_apart(run):
+    assert run.columns == ("kind", "plate")
+    by_class = colour_by(clustered(run, 3), "kind")
+    assert by_class.names == run.imageset.classes
+    np.testing.assert_array_equal(by_class.codes, run.labels)
 
 
 def test_two_hundred_classes_are_shown_in_colours_of_their_own():
     make_imageset(2100, side=8, classes=200)
     folder = make_run(n=400, classes=200)
-    scene = load_scene(folder.name, stamp_of(folder.name))
-    by_class = facet(scene, clusters_of(scene, 5), "kind")
+    by_class = colour_by(clustered(open_run(folder.name), 5), "kind")
     assert len(set(by_class.colours)) == 200
     assert "Clusters" in text_of(page(folder.name, colour="kind", k=5))
 
@@ -270,47 +273,43 @@ def test_an_empty_embedding_is_said():
     assert page(folder.name).error
 
 
-def test_a_named_cluster_is_named_everywhere(scene):
+def test_a_named_cluster_is_named_everywhere(run):
     from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
-    run = RunFolder(scene.run_id)
-    annotations.mark(run, 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
-    clustering = clusters_of(scene, 3)
-    names = names_of(scene, clustering, 3)
-    assert names.title(1) == "rings"
-    assert names.excluded == [1]
-    table = pd.read_csv(io.BytesIO(csv(scene, clustering, names)))
+    annotations.mark(RunFolder(run.run_id), 0, "clusters_kmeans_k3_s0", 1, name="rings", excluded=True)
+    of = clustered(run, 3)
+    assert of.names.title(1) == "rings"
+    assert of.names.excluded == [1]
+    table = pd.read_csv(io.BytesIO(as_csv(image_table(of))))
     assert set(table.loc[table["cluster_k3"] == 1, "cluster_name"]) == {"rings"}
     assert table["excluded"].sum() == 20
-    back = pd.read_parquet(io.BytesIO(parquet(scene, clustering, names, clustering.ids == 1)))
+    back = pd.read_parquet(io.BytesIO(as_parquet(image_table(of)[of.clustering.ids == 1])))
     assert len(back) == 20
-    named = facet(scene, clustering, "cluster", cluster_facet(clustering, names))
-    assert named.names == ("0", "rings", "2")
+    assert colour_by(of, "cluster").names == ("0", "rings", "2")
 
 
-def test_a_rename_can_be_undone(scene, monkeypatch):
+def test_a_rename_can_be_undone(run, monkeypatch):
     from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     monkeypatch.setattr(cluster_names.st, "session_state", {})
-    clustering = clusters_of(scene, 3)
-    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="first")
-    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="second")
-    assert names_of(scene, clustering, 3).title(0) == "second"
+    cluster_names.annotate(clustered(run, 3), 0, name="first")
+    cluster_names.annotate(clustered(run, 3), 0, name="second")
+    assert clustered(run, 3).names.title(0) == "second"
     steps = cluster_names.st.session_state["cluster-names-undo"]
-    annotations.restore(RunFolder(scene.run_id), steps[-1][2], steps[-1][1])
-    assert names_of(scene, clustering, 3).title(0) == "first"
-    cluster_names.say(scene, names_of(scene, clustering, 3), 0, name="x" * 200)
+    annotations.restore(RunFolder(run.run_id), steps[-1][2], steps[-1][1])
+    assert clustered(run, 3).names.title(0) == "first"
+    cluster_names.annotate(clustered(run, 3), 0, name="x" * 200)
     assert "cluster-names-error" in cluster_names.st.session_state
 
 
-def test_tagged_images_can_be_selected_again(scene):
+def test_tagged_images_can_be_selected_again(run):
     from ssrl_core.runs.folder import annotations
     from ssrl_core.runs.folder.run_folder import RunFolder
 
-    annotations.tag(RunFolder(scene.run_id), 0, "odd ones", [int(i) for i in scene.ids[:4]])
-    test = page(scene.run_id)
+    annotations.tag(RunFolder(run.run_id), 0, "odd ones", [int(i) for i in run.ids[:4]])
+    test = page(run.run_id)
     button = next(b for b in test.button if b.label.startswith("odd ones"))
     assert "4 images" in text_of(button.click().run())
 
@@ -328,20 +327,37 @@ def test_measured_images_colour_the_map_and_tell_clusters_apart():
     assert {"brightness", "area"} <= set(test.selectbox(key="colour").options)
 
 
-def test_the_figures_of_a_run_have_captions_that_say_what_they_show(scene):
-    clustering = clusters_of(scene, 3)
-    choice, names = Choice("pca", "cluster", 3), names_of(scene, clustering, 3)
-    assert "found in the embedding and not on the map" in files.map_caption(scene, clustering, choice, {})
-    assert files.map_of(scene, clustering, choice, names, "svg").startswith(b"<?xml")
-    assert files.galleries_of(scene, clustering, choice, names, "pdf").startswith(b"%PDF")
-    scores = {k: scores_of(scene, k) for k in (3, 4)}
-    assert files.scores_of(scene, scores, 3, "svg").startswith(b"<?xml")
+def test_the_figures_of_a_run_have_captions_that_say_what_they_show(run):
+    choice, of = Choice("pca", "cluster", 3), clustered(run, 3)
+    assert "found in the embedding and not on the map" in files.map_caption(of, choice)
+    assert files.map_file_of(of, choice, "svg").startswith(b"<?xml")
+    assert files.galleries_file(of, "pdf").startswith(b"%PDF")
+    scores = {k: scores_of(run, k) for k in (3, 4)}
+    assert files.scores_file(run, scores, 3, "svg").startswith(b"<?xml")
 
 
-def test_a_selection_is_taken_home_as_figures(scene):
+def test_a_selection_is_taken_home_as_figures(run):
     chosen = np.arange(60) < 7
-    names = names_of(scene, clusters_of(scene, 3), 3)
-    assert selection_files.images_of(scene, chosen, "inside the box", "pdf").startswith(b"%PDF")
-    of = (scene, clusters_of(scene, 3), names, chosen)
-    assert selection_files.counts_of(*of, "inside the box", "kind", "svg").startswith(b"<?xml")
-    assert selection_files.table_of(*of, "kind")["selected"].sum() == 7
+    colour = colour_by(clustered(run, 3), "kind")
+    assert panel.images_figure(run, chosen, "inside the box", "pdf").startswith(b"%PDF")
+    assert panel.counts_figure(run, colour, chosen, "inside the box", "svg").startswith(b"<?xml")
+    assert panel.counts_table(colour, chosen)["selected"].sum() == 7
+
+
+def test_every_colour_of_the_table_is_offered_and_colours_the_map(run, monkeypatch):
+    by_distance = colours.Colour(
+        names=lambda run: ["distance to the centroid"],
+        facet=lambda of, name: colours.Facet(name, values=distances_to_own(of.run.x, of.clustering)),
+    )
+    monkeypatch.setattr(colours, "COLOURS", (*colours.COLOURS, by_distance))
+    test = page(run.run_id, colour="distance to the centroid")
+    assert test.selectbox(key="colour").value == "distance to the centroid"
+    facets = colours.hover_facets(clustered(run, 3), "distance to the centroid")
+    assert [facet.title for facet in facets] == ["distance to the centroid", "kind", "cluster"]
+
+
+def test_a_facet_is_known_by_what_is_in_it(run):
+    of = clustered(run, 3)
+    assert colour_by(of, "cluster").digest == colour_by(clustered(run, 3), "cluster").digest
+    digests = {colour_by(clustered(run, k), name).digest for k in (3, 4) for name in ("cluster", "kind", "plate")}
+    assert len(digests) == 4  # a class and a plate do not depend on k

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.clusters.state import Selected, selected
-from pages.ui.compare import files, matrix, recipes, scene, splits
-from pages.ui.compare.maps import MOVED, OF_A, colours, told
-from pages.ui.compare.numbers import compared
+from pages.ui.compare import differences, files, matrix
+from pages.ui.compare.differences import compared
+from pages.ui.compare.maps import MOVED, OF_A, facets_of
+from pages.ui.compare.pair import open_pair
+from pages.ui.map.selection import Selected, selected
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.runs.evaluation import baseline
@@ -34,7 +35,7 @@ def runs():
 
 @pytest.fixture
 def pair(runs):
-    return scene.open_pair(*runs, (3, 4))
+    return open_pair(*runs, (3, 4))
 
 
 def test_without_runs_the_page_says_so():
@@ -47,6 +48,7 @@ def test_two_runs_are_shown_with_what_differs(runs):
         assert words in text
     assert '<p class="own">' in text
     assert "epochs 2, 5" in text
+    assert {"kind", "plate"} <= set(page(*runs).selectbox(key="both").options)
 
 
 def test_one_run_under_two_k_is_compared(runs):
@@ -70,9 +72,9 @@ def test_runs_on_other_images_are_not_offered(runs):
 
 
 def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
-    from pages.ui.clusters import state
+    from pages.ui.map import selection
 
-    monkeypatch.setattr(state.st, "session_state", {})
+    monkeypatch.setattr(selection.st, "session_state", {})
     a, b = pair.clusters
     for event, chosen in (
         ({"kind": "cell", "row": 1, "column": 2}, (a == 1) & (b == 2)),
@@ -80,14 +82,14 @@ def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
         ({"kind": "column", "column": 3}, b == 3),
     ):
         matrix.on_matrix(pair, event)
-        np.testing.assert_array_equal(selected(pair.a.scene.images).image_ids, pair.ids[chosen])
+        np.testing.assert_array_equal(selected(pair.a.run.images_key).image_ids, pair.ids[chosen])
 
 
 def test_every_figure_is_taken_home_with_its_caption(runs, pair):
     for draw in (
-        lambda kind: files.map_of(pair, pair.b, OF_A, kind),
+        lambda kind: files.map_file_of(pair, pair.b, OF_A, kind),
         lambda kind: files.matrix_of(pair, kind),
-        lambda kind: files.moved_of(pair, kind),
+        lambda kind: files.moved_file(pair, kind),
     ):
         assert draw("svg").startswith(b"<?xml")
     table = files.contingency_table(pair)
@@ -97,7 +99,7 @@ def test_every_figure_is_taken_home_with_its_caption(runs, pair):
 
 def test_matched_clusters_lie_on_the_diagonal():
     table = np.array([[0, 9, 1], [8, 0, 0], [1, 1, 7]])
-    order = matrix.order_of(table)
+    order = matrix.column_order(table)
     assert np.trace(table[:, order]) == 24
 
 
@@ -107,10 +109,9 @@ def test_the_matrix_has_every_cluster_even_an_empty_one(pair):
 
 
 def test_clusters_of_one_side_colour_the_other(pair):
-    first = told(pair, pair.b, OF_A)[0]
+    first = facets_of(pair, pair.b, OF_A)[0]
     np.testing.assert_array_equal(first.codes[pair.rows_b], pair.clusters[0])
-    assert told(pair, pair.b, MOVED)[0].names == ("stayed", "moved")
-    assert {"kind", "plate"} <= set(colours(pair))
+    assert facets_of(pair, pair.b, MOVED)[0].names == ("stayed", "moved")
 
 
 def test_the_numbers_are_those_of_the_shared_images(pair):
@@ -123,18 +124,18 @@ def test_the_numbers_are_those_of_the_shared_images(pair):
 def test_names_given_in_one_run_are_there_in_the_other(runs):
     first = RunFolder(runs[0])
     annotations.mark(first, 0, "clusters_kmeans_k3_s0", 0, name="diagonals")
-    pair = scene.open_pair(*runs, (3, 3))
+    pair = open_pair(*runs, (3, 3))
     assert pair.a.names.title(0) == "diagonals"
     assert "diagonals" in [pair.b.names.title(c) for c in range(3)]
 
 
 def test_differences_of_two_specs_are_listed(runs):
     first, second = (RunFolder(run).spec() for run in runs)
-    assert recipes.differences(first, second) == ["epochs 2, 5"]
+    assert differences.differences(first, second) == ["epochs 2, 5"]
 
 
 def test_a_selection_is_seen_from_both_sides(runs, pair):
-    chosen = Selected(pair.a.scene.images, pair.ids[:5], "inside the outline")
+    chosen = Selected(pair.a.run.images_key, pair.ids[:5], "inside the outline")
     text = text_of(page(*runs, **{"clusters-selected": chosen}))
     assert "Clusters of A that they are in" in text
     assert "Clusters of B that they are in" in text
@@ -191,14 +192,14 @@ def test_a_link_selects_on_both_maps(runs, pair):
 
 
 def test_what_one_separates_and_the_other_does_not_is_shown_and_selected(runs, monkeypatch):
-    from pages.ui.clusters import state
+    from pages.ui.map import selection
 
     text = text_of(page(runs[0], "same", ka=3, kb=6))
     assert "B separates what A puts together." in text
-    pair = scene.open_pair(runs[0], "same", (3, 6))
-    monkeypatch.setattr(state.st, "session_state", {})
+    pair = open_pair(runs[0], "same", (3, 6))
+    monkeypatch.setattr(selection.st, "session_state", {})
     a, b = pair.clusters
     part = int(np.bincount(b[a == 0]).argmax())
-    splits._picked(pair, pair.b, {"kind": "head", "name": f"0:{part}"})
-    chosen = selected(pair.a.scene.images)
+    matrix._picked(pair, pair.b, {"kind": "head", "name": f"0:{part}"})
+    chosen = selected(pair.a.run.images_key)
     np.testing.assert_array_equal(chosen.image_ids, pair.ids[(a == 0) & (b == part)])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from pages.ui.map import address as map_address
-from pages.ui.map.address import View, view_of
-from pages.ui.map.facets import groups
+from pages.ui.map import view
+from pages.ui.map.colours import groups
+from pages.ui.map.view import View, view_of
 
 
 class Query(dict):
@@ -23,8 +23,8 @@ class Query(dict):
 @pytest.fixture
 def address(monkeypatch):
     query = Query()
-    monkeypatch.setattr(map_address.st, "query_params", query)
-    monkeypatch.setattr(map_address.st, "session_state", {})
+    monkeypatch.setattr(view.st, "query_params", query)
+    monkeypatch.setattr(view.st, "session_state", {})
     return query
 
 
@@ -60,8 +60,8 @@ def test_a_zoom_is_forgotten_with_its_map_and_a_filter_with_its_colour(address):
 
 def test_a_filter_is_written_by_the_shorter_list(address, monkeypatch):
     heard = []
-    monkeypatch.setattr(map_address, "hear_views", lambda seen, key: heard.append(seen))
-    map_address.keep_views({"": COLOUR}, key="k")
+    monkeypatch.setattr(view, "hear_views", lambda seen, key: heard.append(seen))
+    view.keep_views({"": COLOUR}, key="k")
     heard[0]({"map": "", "at": "0.1,0.2,3", "hidden": [1]})
     assert address == {"at": ["0.1,0.2,3"], "hide": ["b"]}
     heard[0]({"map": "", "at": None, "hidden": [0, 1, 2]})

@@ -146,12 +146,12 @@ def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
 
 
 def test_every_reading_of_the_lpips_column_stands_under_the_published_values():
-    from pages.ui.paper.readings import table
-    from ssrl_core.paper.lpips_readings import PUBLISHED
+    from pages.ui.paper.results import readings_table
+    from ssrl_core.paper.evidence import PUBLISHED
 
     values = {name: value + 0.01 for name, value in PUBLISHED.items()}
     row = {"size_px": 64, "range": "0..1", "pairs": "views", "values": values, "distance": 0.01, "in_order": True}
-    shown = table([row])
+    shown = readings_table([row])
     assert shown["First set"].tolist() == [0.33, 0.34]
     assert shown["pairs"].tolist() == ["published", "two views"]
     assert shown["mean difference"].tolist()[1] == 0.01

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.clusters.scene import load_scene, stamp_of
+from pages.ui.map.evaluated import clusters_of, open_run
 from pages.ui.show import pictures
-from pages.ui.show import scene as show_scene
-from pages.ui.show import words as show_words
-from pages.ui.show.parts import dose_of
+from pages.ui.show.cells import changes_of, shown_cells, table_of
+from pages.ui.show.doses import dose_of, dose_words, most_changed
+from pages.ui.show.groups import lead, more_under, stains
 from pages.ui.show.pictures import SAFE, Look
 from ssrl_core import stores
 from ssrl_core.analysis.doses import DoseCurve
@@ -44,9 +44,8 @@ def html_of(blocks) -> str:
 
 
 @pytest.fixture
-def scene():
-    folder = make_screen_run()
-    return load_scene(folder.name, stamp_of(folder.name))
+def run():
+    return open_run(make_screen_run().name)
 
 
 def test_without_runs_the_page_says_what_to_do():
@@ -65,9 +64,9 @@ def test_no_word_of_machine_learning_before_one_asks():
     assert "k-means" in html_of([b for e in test.expander for b in e.get("html")])
 
 
-def test_groups_carry_the_names_that_were_given_and_those_set_aside_are_gone(scene):
+def test_groups_carry_the_names_that_were_given_and_those_set_aside_are_gone(run):
     stores.write_json(
-        RunFolder(scene.run_id).path / "annotations.json",
+        RunFolder(run.run_id).path / "annotations.json",
         {
             "version": 1,
             "revision": 1,
@@ -80,46 +79,46 @@ def test_groups_carry_the_names_that_were_given_and_those_set_aside_are_gone(sce
             "tags": [],
         },
     )
-    told = show_scene.told(scene, 2, compounds=[], doses=None)
-    assert [(g.name, g.colour, g.note, g.share) for g in told.groups] == [("Round cells", "#112233", "healthy", 1.0)]
+    cells = shown_cells(run, 2)
+    assert [(g.name, g.colour, g.note, g.share) for g in cells.groups] == [("Round cells", "#112233", "healthy", 1.0)]
     assert "Round cells" in html_of(page().get("html"))
 
 
-def test_compounds_and_doses_narrow_the_cells_but_keep_the_untreated(scene):
-    told = show_scene.told(scene, 2, compounds=["idle"], doses=(0.1, 3.0))
-    kept = scene.table[told.kept]
+def test_compounds_and_doses_narrow_the_cells_but_keep_the_untreated(run):
+    cells = shown_cells(run, 2, compounds=["idle"], doses=(0.1, 3.0))
+    kept = run.table[cells.kept]
     assert set(kept["compound"]) == {"DMSO", "idle"}
     assert kept.loc[kept["compound"] == "idle", "dose"].min() == 0.1
-    assert sum(len(g.rows) for g in told.groups) == len(kept)
+    assert sum(len(g.rows) for g in cells.groups) == len(kept)
 
 
-def test_the_most_typical_cells_come_first(scene):
-    told = show_scene.told(scene, 2, compounds=[], doses=None)
-    for group in told.groups:
-        away = np.linalg.norm(scene.x[group.rows] - told.clustering.centroids[group.number], axis=1)
+def test_the_most_typical_cells_come_first(run):
+    cells = shown_cells(run, 2)
+    for group in cells.groups:
+        away = np.linalg.norm(run.x[group.rows] - clusters_of(run, 2).centroids[group.number], axis=1)
         assert np.all(np.diff(away) >= 0)
 
 
-def test_the_active_compound_has_an_ec50_and_the_idle_one_has_none(scene):
-    told = show_scene.told(scene, 2, compounds=[], doses=None)
-    flat = max(told.groups, key=lambda g: (scene.table["kind"].iloc[g.rows] == "flat").mean())
-    _, summary, curve = dose_of(told, "active", flat)
+def test_the_active_compound_has_an_ec50_and_the_idle_one_has_none(run):
+    cells = shown_cells(run, 2)
+    flat = max(cells.groups, key=lambda g: (run.table["kind"].iloc[g.rows] == "flat").mean())
+    _, summary, curve = dose_of(cells, "active", flat)
     assert isinstance(curve, DoseCurve)
     assert curve.ec50_low < 0.2 < curve.ec50_high
     assert summary["dose"].min() == 0.0
-    assert isinstance(dose_of(told, "idle", flat)[2], str)
+    assert isinstance(dose_of(cells, "idle", flat)[2], str)
 
 
-def test_the_dose_figure_opens_with_the_group_that_changes_most_and_says_why(scene):
-    told = show_scene.told(scene, 2, compounds=[], doses=None)
-    first = show_words.most_changed(told)
-    assert (first.compound, first.group) == ("active", told.groups[first.group].number)
-    words = show_words.dose_words(told, told.groups[first.group], first)
-    at = (told.compounds == "active") & (told.doses == first.dose)
-    share = np.mean(told.ids[at] == first.group)
+def test_the_dose_figure_opens_with_the_group_that_changes_most_and_says_why(run):
+    cells = shown_cells(run, 2)
+    first = most_changed(cells)
+    assert (first.compound, first.group) == ("active", cells.groups[first.group].number)
+    words = dose_words(cells, cells.groups[first.group], first)
+    at = (cells.compounds == "active") & (cells.doses == first.dose)
+    share = np.mean(cells.ids[at] == first.group)
     assert f"changes most under <b>active</b>: from {percent(round(first.untreated, 2))}" in words
     assert f"to {percent(round(share, 2))} at {first.dose:g} µM ({at.sum()} cells)" in words
-    test = page(run=scene.run_id)
+    test = page(run=run.run_id)
     assert test.selectbox(key="choose-dose-group").value == "most"
     assert words in html_of(test.get("html"))
     other = test.selectbox(key="choose-dose-group").select(str(1 - first.group)).run()
@@ -127,17 +126,15 @@ def test_the_dose_figure_opens_with_the_group_that_changes_most_and_says_why(sce
     assert "Of all groups" not in html_of(other.get("html")) or first.least == 0
 
 
-def test_where_no_dose_changes_anything_that_is_said(scene):
-    told = show_scene.told(scene, 2, compounds=["idle"], doses=None)
-    assert show_words.most_changed(told) is None
-    assert "No group's share changes clearly with a dose" in show_words.dose_words(told, told.groups[0], None)
-    assert show_words.more_under(told, told.groups[0]) == (
-        "No clear difference between any compound and untreated cells."
-    )
+def test_where_no_dose_changes_anything_that_is_said(run):
+    cells = shown_cells(run, 2, compounds=["idle"])
+    assert most_changed(cells) is None
+    assert "No group becomes clearly more or less frequent with the dose" in dose_words(cells, cells.groups[0], None)
+    assert more_under(cells, cells.groups[0]) == ("No clear difference between any compound and untreated cells.")
 
 
-def test_two_dose_ranges_with_as_many_cells_each_have_their_own_sentence(scene):
-    whole = show_scene.told(scene, 2, compounds=["active"], doses=None)
+def test_two_dose_ranges_with_as_many_cells_each_have_their_own_sentence(run):
+    whole = shown_cells(run, 2, compounds=["active"])
     by_dose = np.argsort(np.where(whole.compounds == "active", whole.doses, np.nan), kind="stable")
     by_dose = by_dose[: int((whole.compounds == "active").sum())]
     one, other = (
@@ -145,23 +142,23 @@ def test_two_dose_ranges_with_as_many_cells_each_have_their_own_sentence(scene):
         for own in (by_dose[:12], by_dose[-12:])
     )
     assert one.kept.sum() == other.kept.sum()
-    for told in (one, other, one):
-        first = show_words._changes(told, each_dose=False)[0]
-        own = told.kept & (told.compounds == first.compound)
-        assert first.share == pytest.approx(np.mean(told.ids[own] == first.group))
+    for cells in (one, other, one):
+        first = changes_of(cells, each_dose=False)[0]
+        own = cells.kept & (cells.compounds == first.compound)
+        assert first.share == pytest.approx(np.mean(cells.ids[own] == first.group))
 
 
-def test_the_lead_says_which_cells_these_are_and_the_stains_their_colours(scene):
-    told = show_scene.told(scene, 2, compounds=[], doses=None)
-    lead = show_words.lead(told)
-    assert lead.startswith(f"{len(told.ids)} cells of <b>kit</b> under active and idle or untreated, sorted by")
-    assert "had not learned from" in lead
-    stains = show_words.stains(told, Look(("DNA", "tubulin")))
-    assert "DNA" in stains
-    assert "actin" not in stains
-    assert show_words.stains(told, Look(("DNA",))) == ""
-    flat = max(told.groups, key=lambda g: float(np.mean(told.compounds[g.rows] == "active")))
-    assert "More frequent under active" in show_words.more_under(told, flat)
+def test_the_lead_says_which_cells_these_are_and_the_stains_their_colours(run):
+    cells = shown_cells(run, 2)
+    words = lead(cells)
+    assert words.startswith(f"{len(cells.ids)} cells of <b>kit</b> under active and idle or untreated, sorted by")
+    assert "did not learn from any" in words
+    dots = stains(cells, Look(("DNA", "tubulin")))
+    assert "DNA" in dots
+    assert "actin" not in dots
+    assert stains(cells, Look(("DNA",))) == ""
+    flat = max(cells.groups, key=lambda g: float(np.mean(cells.compounds[g.rows] == "active")))
+    assert "More frequent under active" in more_under(cells, flat)
 
 
 def test_the_address_holds_every_choice():
@@ -206,24 +203,24 @@ def test_galleries_go_home_as_png_with_the_bar_burnt_in():
     assert (np.asarray(with_bar) == 255).all(-1).sum() > (np.asarray(without) == 255).all(-1).sum()
 
 
-def test_the_table_has_every_cell_with_its_group(scene):
-    told = show_scene.told(scene, 2, compounds=["active"], doses=None)
-    table = show_scene.table_of(told)
-    assert len(table) == len(scene.ids)
+def test_the_table_has_every_cell_with_its_group(run):
+    cells = shown_cells(run, 2, compounds=["active"])
+    table = table_of(cells)
+    assert len(table) == len(run.ids)
     assert {"image_id", "compound", "dose", "plate", "well", "group"} <= set(table.columns)
     assert set(table["group"]) == {"Group 1", "Group 2"}
     assert pd.read_csv(io.StringIO(table.to_csv(index=False))).shape == table.shape
 
 
-def test_the_methods_are_those_of_the_spec(scene):
-    text, sources = paragraph(RunFolder(scene.run_id), 2)
+def test_the_methods_are_those_of_the_spec(run):
+    text, sources = paragraph(RunFolder(run.run_id), 2)
     for words in (
         "864 crops of 20 × 20 px (26 × 26 µm)",
         "DNA, actin, tubulin",
         "SimCLR",
         "2 epochs",
         "2 groups",
-        scene.run_id,
+        run.run_id,
     ):
         assert words in text, words
     assert any("arXiv:2002.05709" in source for source in sources)

@@ -11,7 +11,7 @@ from pages.ui.runs import sweeps as run_sweeps
 from pages.ui.train import draft as drafts
 from pages.ui.train import sweep
 from ssrl_core.errors import SpecError
-from ssrl_core.figures.sweep_curves import mean_band, sweep_curves
+from ssrl_core.figures.curves import mean_band, sweep_curves
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import ordering, registry, sweeps
 from ssrl_core.specs.sweep import SweepSpec

@@ -3,7 +3,7 @@
 import pytest
 
 from ssrl_core import cli
-from ssrl_core.paper import beside, needs, words
+from ssrl_core.paper import cost, report, words
 from ssrl_core.paper.items import IDS, ITEMS
 
 
@@ -21,11 +21,11 @@ ROWS = [
 
 
 def test_ours_stand_beside_the_nearest_published_number_and_it_is_marked():
-    (block,) = beside.measured("table-3", ROWS)
+    (block,) = report.measured("table-3", ROWS)
     assert block.rows == ("cells-first-set", "ImageNet vgg16")  # has some of the columns: the same table
     cell = block.cells["cells-first-set", "BBBC021 Microtubule stabilizers"]
     assert (cell.published, cell.ours, cell.nearest) == (0.16, 0.048, True)
-    assert beside.said("table-3", *("cells-first-set", "simulated nocodazole"), cell, "published") == "≈ 0.16"
+    assert report.said("table-3", *("cells-first-set", "simulated nocodazole"), cell, "published") == "≈ 0.16"
     assert block.cells["ImageNet vgg16", "simulated nocodazole"].published is None
     assert block.has_nearest
     assert block.has_both
@@ -33,7 +33,7 @@ def test_ours_stand_beside_the_nearest_published_number_and_it_is_marked():
 
 def test_the_same_network_is_not_marked_as_the_nearest():
     rows = [row("byol", "vgg11", 0.613, 0.7, 0.01, 5), row("byol", "tiny_cnn", None, 0.85, 0.01, 3)]
-    (block,) = beside.measured("table-8", rows)
+    (block,) = report.measured("table-8", rows)
     assert not block.cells["byol", "vgg11"].nearest
     assert block.cells["byol", "tiny_cnn"].nearest
 
@@ -41,9 +41,9 @@ def test_the_same_network_is_not_marked_as_the_nearest():
 @pytest.mark.parametrize("name", IDS)
 def test_every_published_number_has_one_place_until_it_is_measured(name):
     rows = [vars(r) for r in ITEMS[name].published()]
-    blocks = beside.published_only(rows)
+    blocks = report.published_only(rows)
     assert sum(len(block.cells) for block in blocks) == len(rows)
-    assert beside.measured(name, rows) == []
+    assert report.measured(name, rows) == []
     for r in rows:
         assert "_" not in words.named(r["row"]) + words.named(r["column"])
 
@@ -96,7 +96,7 @@ def test_claims_name_methods_and_leave_the_rest_of_the_sentence_alone():
 
 
 def test_every_command_that_obtains_images_is_one_that_there_is():
-    for needed in needs.NEEDED.values():
+    for needed in cost.NEEDED.values():
         for command in needed.commands:
             cli.parser().parse_args(command.split())
 
@@ -105,8 +105,8 @@ def test_images_without_what_an_experiment_needs_are_not_taken_for_ready():
     from tests.kit import make_imageset
 
     make_imageset(60, c=3, classes=2, name="bbbc021-nocodazole")
-    assert needs.check("bbbc021-nocodazole")["problem"] == "Its table has no column compound and no column dose."
+    assert cost.check("bbbc021-nocodazole")["problem"] == "Its table has no column compound and no column dose."
     make_imageset(60, c=1, classes=12, name="cifar10")
-    state = needs.check("cifar10")
+    state = cost.check("cifar10")
     assert state["problem"] == "It has 1 channels, at least 3 are needed."
     assert not state["ready"]

@@ -8,10 +8,11 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
-from ssrl_core.paper import measures, needs, running
+from ssrl_core.paper import cost, running
+from ssrl_core.paper import evidence as measures
 from ssrl_core.paper.evidence import first_run, run_count
+from ssrl_core.paper.item import published
 from ssrl_core.paper.items import IDS, ITEMS
-from ssrl_core.paper.published import published
 from ssrl_core.runs.queue import sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, make_run
@@ -29,8 +30,8 @@ def test_both_scales_are_valid_sweeps_that_need_known_image_sets(name):
         assert evidence.specs or evidence.plan.measures
         for spec in evidence.specs.values():
             assert run_count(spec) >= 2
-            assert first_run(spec).dataset.name in needs.NEEDED
-        assert all(row in needs.NEEDED for row in evidence.plan.needs)
+            assert first_run(spec).dataset.name in cost.NEEDED
+        assert all(row in cost.NEEDED for row in evidence.plan.needs)
         assert all(kind in measures.KINDS for kind, _ in evidence.plan.measures.values())
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.paper.evidence import PUBLISHED, _against
+from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, above, contrast, overall, stated
 from ssrl_core.paper.items.figure_4 import eta2
-from ssrl_core.paper.lpips_readings import PUBLISHED, _against
-from ssrl_core.paper.verdict import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, above, contrast, overall, stated
 
 
 def test_the_interval_is_welch_s():

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui.clusters.scene import load_scene, stamp_of
+from pages.ui.kit.blocks import thumbnails
 from pages.ui.kit.gallery import montage_png
-from pages.ui.map.pictures import thumbnails
+from pages.ui.map.evaluated import open_run
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.perceptual import prepared
 from ssrl_core.compositions.views import make_views
@@ -54,15 +54,15 @@ def test_a_run_on_any_channels_ends_with_all_its_results(channels, tmp_path):
     results = run.results()
     assert results["dim"] == 128
     assert results["knn"]["top1"] > 0.8, "round and flat are far apart in the pixels already"
-    scene = load_scene(run.id, stamp_of(run.id))
-    assert scene.x.shape == (len(made.split_ids("test")), 128)
-    with Image.open(io.BytesIO(montage_png(scene.imageset, scene.ids[:6], columns=3))) as picture:
+    seen = open_run(run.id)
+    assert seen.x.shape == (len(made.split_ids("test")), 128)
+    with Image.open(io.BytesIO(montage_png(seen.imageset, seen.ids[:6], columns=3))) as picture:
         assert np.asarray(picture).max() > 100, "16-bit cells are not shown black"
-    small = thumbnails(scene.imageset, scene.ids[:4], (16, 16))
+    small = thumbnails(seen.imageset, seen.ids[:4], (16, 16))
     assert small.shape[0] == 4
     assert small.max() > 100
     export(run.id, "profiles", tmp_path / "p.csv")
-    assert len(pd.read_csv(tmp_path / "p.csv")) == len(scene.ids)
+    assert len(pd.read_csv(tmp_path / "p.csv")) == len(seen.ids)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])

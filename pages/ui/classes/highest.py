@@ -5,56 +5,100 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.ui.classes import groups, reasons
-from pages.ui.classes import table as class_table
-from pages.ui.classes.choice import LEVELS, pick
-from pages.ui.classes.numbers import Scene, choose_setting
+from pages.ui.classes import class_table
+from pages.ui.classes.class_table import LEVELS, ClassTable, choose_setting, pick
 from pages.ui.kit import frame
 from ssrl_core.analysis import bias
+from ssrl_core.analysis.bias.reading import read_table
 from ssrl_core.figures.bias import highest_curves, price_matrix
 
-_PLAIN = {"displayModeBar": False}
+_KEPT = "classes-groups"
 _MOST_PANELS = 24
 
 
-def view(scene: Scene) -> None:
+def brought() -> dict[str, str] | None:
+    """class -> superclass that the user brought in this session; None takes the table's own."""
+    found: dict[str, str] | None = st.session_state.get(_KEPT)
+    return found
+
+
+def bring(data: ClassTable) -> None:
+    """A place to bring superclasses, with what they are now."""
+    own = has_own(data)
+    told = "brought" if brought() else "the data set's own" if own else "none yet"
+    with st.popover(f"Superclasses: {told}", icon=":material/category:"):
+        file = st.file_uploader(
+            "A table with the columns class and superclass", type=["csv", "tsv", "parquet"], key="classes-groups-file"
+        )
+        if file is not None:
+            with frame.guard():
+                st.session_state[_KEPT] = bias.read_superclasses(read_table(file.getvalue(), file.name))
+                frame.quiet(f"{len(brought() or {})} classes in {len(set((brought() or {}).values()))} superclasses.")
+        elif brought():
+            st.button("Forget them", on_click=st.session_state.pop, args=(_KEPT, None))
+
+
+def has_own(data: ClassTable) -> bool:
+    """Whether the table names superclasses itself."""
+    return "superclass" in data.table and bool(data.table["superclass"].notna().any())
+
+
+def by_superclass(data: ClassTable) -> pd.DataFrame:
+    """The table with superclasses in place of classes.
+
+    Raises:
+        SpecError: no class has one.
+    """
+    chosen = brought()
+    key = f"by superclass {sorted((chosen or {}).items())}"
+    return data.numbers(key, lambda: bias.by_superclass(data.table, chosen, data.x))
+
+
+def without_superclass(data: ClassTable) -> pd.DataFrame:
+    """The classes that have no superclass, as a table of reasons."""
+    chosen = brought()
+    key = f"no superclass {sorted((chosen or {}).items())}"
+    return data.numbers(key, lambda: bias.no_superclass(data.table, chosen))
+
+
+def view(data: ClassTable) -> None:
     """Curves with a ring at each own highest, then the matrix of prices of one setting."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("Show", LEVELS, "level")
-        groups.bring(scene)
-    if level == "superclasses" and not groups.has_own(scene) and not groups.groups():
+        bring(data)
+    if level == "superclasses" and not has_own(data) and not brought():
         frame.empty(
             "These classes have no superclasses. Bring a table with the columns class and superclass.", stop=False
         )
         return
     with frame.guard():
-        _show(scene, level, scene.table if level == "classes" else groups.by_superclass(scene))
+        _show(data, level, data.table if level == "classes" else by_superclass(data))
 
 
-def _show(scene: Scene, level: str, table: pd.DataFrame) -> None:
-    key = f"{level} {sorted((groups.groups() or {}).items())}"
-    found = scene.numbers(f"highest {key}", lambda: bias.own_highest(table, scene.x))
-    curves = scene.numbers(f"curves {key}", lambda: bias.curves(table, scene.x))
+def _show(data: ClassTable, level: str, table: pd.DataFrame) -> None:
+    key = f"{level} {sorted((brought() or {}).items())}"
+    found = data.numbers(f"highest {key}", lambda: bias.own_highest(table, data.x))
+    curves = data.numbers(f"curves {key}", lambda: bias.curves(table, data.x))
     names = list(dict.fromkeys(found.highest["for"]))[:_MOST_PANELS]
     highest = found.highest[found.highest["for"].isin(names)]
-    class_table.finding(_finding(found.highest))
+    frame.finding(_finding(found.highest))
     figure = highest_curves(curves.classes, highest)
-    st.plotly_chart(figure, key="highest", config=_PLAIN)
+    st.plotly_chart(figure, key="highest", config=class_table.PLAIN)
     if len(set(found.highest["for"])) > _MOST_PANELS:
         frame.quiet(f"The first {_MOST_PANELS} of {found.highest['for'].nunique()}; the table has all.")
     prices = choose_setting(found.prices, "prices", "for")
-    class_table.finding(_price(prices))
+    frame.finding(_price(prices))
     frame.quiet(_by_chance(prices))
-    st.plotly_chart(price_matrix(prices), key="prices", config=_PLAIN)
+    st.plotly_chart(price_matrix(prices), key="prices", config=class_table.PLAIN)
     with st.expander("As a table", icon=":material/table_rows:"):
-        class_table.show(class_table.differing(found.highest, "for"))
+        class_table.show_table(class_table.differing(found.highest, "for"))
         frame.quiet(
             "Change: from the value with the highest accuracy of all together. From own highest: what each pays at "
             "the value of another, against the value that it would have chosen itself."
         )
-        class_table.show(class_table.differing(found.prices, "for"))
-    left_out = [] if level == "classes" else [groups.left_out(scene)]
-    reasons.of_view(scene, found.reasons, *left_out)
+        class_table.show_table(class_table.differing(found.prices, "for"))
+    left_out = [] if level == "classes" else [without_superclass(data)]
+    class_table.more_reasons(data, found.reasons, *left_out)
 
 
 def _finding(highest: pd.DataFrame) -> str:

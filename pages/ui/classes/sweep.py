@@ -2,33 +2,169 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
-from pages.ui.classes import behaviours, curves, highest, methods, opposites, properties, reasons, shared, trade
-from pages.ui.classes import look as class_look
-from pages.ui.classes.numbers import Scene
-from pages.ui.kit import frame
+from pages.ui.classes import behaviours, class_table, curves, highest, opposites, trade
+from pages.ui.classes.class_table import ClassTable
+from pages.ui.kit import cache, choices, frame
 from pages.ui.kit.theme import QUIET
+from ssrl_core.analysis import bias
+from ssrl_core.errors import SpecError
 
-VIEWS: dict[str, tuple[str, Callable[[Scene], None]]] = {
+LOOKS = {"run": "Runs", "sweep": "A sweep", "file": "A table"}
+_SHOWN, _SEEN, _FILE = "classes-look", "classes-look-address", "classes-file"
+_MOST_MB = 200
+VIEWS: dict[str, tuple[str, Callable[[ClassTable], None]]] = {
     "curves": ("Curves", curves.view),
     "opposites": ("Opposites", opposites.view),
     "behaviours": ("Behaviours", behaviours.view),
     "highest": ("Superclasses", highest.view),
-    "shared": ("Shared", shared.view),
-    "methods": ("Methods", methods.view),
+    "shared": ("Shared", opposites.shared_view),
+    "methods": ("Methods", curves.methods_view),
     "trade-off": ("Trade-off", trade.view),
-    "properties": ("Properties", properties.view),
+    "properties": ("Properties", behaviours.properties_view),
 }
 CSS = f"""
 .vl-progress {{ color: {QUIET}; font-size: .86rem; }}
 .vl-finding {{ font-size: 1.06rem; line-height: 1.5; margin: 0; max-width: 120ch; }}
 .vl-finding span {{ color: {QUIET}; font-size: .86rem; }}
 """
+
+
+@dataclass(frozen=True)
+class Source:
+    """A classes table and where it is from.
+
+    Attributes:
+        key: changes whenever the table does; numbers are kept under it.
+        sweep: id of the sweep, None for a file.
+        progress: runs by state (sweep only).
+    """
+
+    key: str
+    name: str
+    table: pd.DataFrame
+    sweep: str | None = None
+    progress: tuple[tuple[str, int], ...] = ()
+
+
+def choose_look() -> str:
+    """`run`, `sweep` or `file`; an address with `sweep` or `run` in it decides when it is followed."""
+    asked = next((name for name in ("sweep", "run") if name in st.query_params), None)
+    if asked and asked != st.session_state.get(_SEEN):
+        st.session_state[_SHOWN] = asked
+    st.session_state.setdefault(_SHOWN, "run")
+    look = st.segmented_control(
+        "Look at",
+        list(LOOKS),
+        key=_SHOWN,
+        format_func=LOOKS.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    look = str(look or "run")
+    for other in ("sweep", "run", "beside"):
+        if other in st.query_params and not (look == other or (look, other) == ("run", "beside")):
+            del st.query_params[other]
+    st.session_state[_SEEN] = look
+    return look
+
+
+def choose_sweep() -> Source:
+    """The chosen sweep with the results that are there by now.
+
+    Without a sweep the page shows an empty state and stops.
+    """
+    from ssrl_core.runs.queue import tables
+
+    known = {str(row["id"]): row for row in tables.known_sweeps()}
+    if not known:
+        frame.empty(
+            "No sweeps yet.", drawing="loom", button="Start one", page="pages/3_Train.py", icon="model_training"
+        )
+    sweep = choices.from_address("Sweep", list(known), key="sweep", shown=lambda name: _sweep_words(known[name]))
+    progress = tables.sweep_progress(sweep)
+    key = f"{sweep} {sorted(progress.items())}"
+    return Source(key, sweep, _rows(key, sweep), sweep, tuple(progress.items()))
+
+
+def bring_file() -> Source | None:
+    """The table that was brought in this session; None before one is.
+
+    Raises:
+        DataError: it is no classes table.
+    """
+    brought = st.file_uploader(
+        "Classes table",
+        type=["csv", "tsv", "parquet"],
+        key="classes-upload",
+        max_upload_size=_MOST_MB,
+        help="One row for each class of every run: dataset, backbone, method, seed, vary.PARAMETER, probe, class, "
+        "superclass, n, correct, accuracy; see docs/classes.md. "
+        "`python -m ssrl_core runs table SWEEP --classes --out FILE` writes that of a sweep.",
+    )
+    if brought is not None:
+        st.session_state[_FILE] = (brought.name, brought.getvalue())
+    if _FILE not in st.session_state:
+        return None
+    name, content = st.session_state[_FILE]
+    key = hashlib.sha256(content).hexdigest()[:16]
+    return Source(key, name, _read(key, name, content))
+
+
+def choose_parameter(source: Source) -> str:
+    """The column that varies.
+
+    Raises:
+        SpecError: nothing varies in this table.
+    """
+    from ssrl_core.figures.bias.panels import parameter_name
+
+    names = _parameters(source.key, source.table)
+    if not names:
+        raise SpecError(
+            where=source.name, field="vary", rule="a parameter with its values", value="nothing",
+            remedy="A sweep over seeds alone has no curve: vary a setting of a transformation.",
+        )  # fmt: skip
+    return choices.from_address("Parameter", names, key="x", shown=parameter_name)
+
+
+def choose_probe_of_table(table: pd.DataFrame) -> str:
+    """The probe whose accuracies are shown."""
+    names = list(dict.fromkeys(table["probe"].fillna("linear").astype(str))) if "probe" in table else ["linear"]
+    return choices.from_address(
+        "Probe", names, key="probe", shown=class_table.probe_words, help=class_table.ABOUT_PROBES
+    )
+
+
+@cache.kept(spinner="Reading the results")
+def _rows(key: str, sweep: str) -> pd.DataFrame:
+    from ssrl_core.runs.queue import tables
+
+    return tables.classes_table(sweep)
+
+
+@cache.kept(by=lambda key, name, content: key, spinner="Reading the table")
+def _read(key: str, name: str, content: bytes) -> pd.DataFrame:
+    return bias.read_classes(content, name)
+
+
+@cache.kept(by=lambda key, table: key)
+def _parameters(key: str, table: pd.DataFrame) -> list[str]:
+    return list(bias.parameters(table))
+
+
+def _sweep_words(row: dict[str, object]) -> str:
+    made = str(row["created_at"] or "")[:10]
+    return f"{row['name'] or row['id']} · {made}" if made else str(row["id"])
 
 
 def page(place: Any, look: str) -> None:
@@ -42,11 +178,11 @@ def page(place: Any, look: str) -> None:
         if source.table.empty:
             frame.empty("No run of this sweep has results yet. They appear here as they come.", stop=False)
             return
-        scene = _scene(source)
+        data = _scene(source)
         view = _choose_view()
-        curves.sentence(scene)
-        VIEWS[view][1](scene)
-        reasons.of_scene(scene)
+        curves.sentence(data)
+        VIEWS[view][1](data)
+        class_table.all_reasons(data)
         with place:
             st.download_button(
                 "Table",
@@ -59,21 +195,21 @@ def page(place: Any, look: str) -> None:
             )
 
 
-def _source(look: str) -> class_look.Source | None:
+def _source(look: str) -> Source | None:
     if look == "file":
-        return class_look.bring_file()
-    return class_look.choose_sweep()
+        return bring_file()
+    return choose_sweep()
 
 
-def _scene(source: class_look.Source) -> Scene:
+def _scene(source: Source) -> ClassTable:
     left, right = st.columns(2, vertical_alignment="bottom")
     with left:
-        x = class_look.choose_parameter(source)
+        x = choose_parameter(source)
     with right:
-        probe = class_look.choose_probe(source.table)
+        probe = choose_probe_of_table(source.table)
     whole = source.table
     rows = whole[whole["probe"].fillna("linear").astype(str) == probe] if "probe" in whole else whole
-    return Scene(rows, whole, x, f"{source.key} {x} {probe}", source.name, source.sweep)
+    return ClassTable(rows, whole, x, f"{source.key} {x} {probe}", source.name, source.sweep)
 
 
 def _choose_view() -> str:
@@ -95,7 +231,7 @@ def _choose_view() -> str:
     return view
 
 
-def _progress(source: class_look.Source) -> None:
+def _progress(source: Source) -> None:
     """How many runs are there, where not all are."""
     states = dict(source.progress)
     total = sum(states.values())

@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from pages.ui.classes import groups, handover, reasons, words
-from pages.ui.classes import table as class_table
-from pages.ui.classes.choice import LEVELS, pick
-from pages.ui.classes.numbers import Scene, choose_setting, same_setting
-from pages.ui.kit import frame
+from pages.ui.classes import class_table, highest
+from pages.ui.classes.class_table import LEVELS, ClassTable, choose_setting, pick, same_setting
+from pages.ui.kit import choices, frame
 from ssrl_core.analysis import bias
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.figures.bias import trade_off
+from ssrl_core.specs.composition import Composition, preset_names, saved_names
+from ssrl_core.specs.sweep import SweepSpec
 
-_PLAIN = {"displayModeBar": False}
 _MOST = 6
+_PATH = re.compile(r"terms\.(\d+)\.composition\.(.+)")
 
 
-def view(scene: Scene) -> None:
-    """Whom for and how much, the front, what is gained and lost, and the way to Compose."""
+def view(data: ClassTable) -> None:
+    """Which classes matter and how much, the front, what is gained and lost, and the way to Compose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("For", dict(reversed(LEVELS.items())), "trade-level")
-        groups.bring(scene)
+        highest.bring(data)
     with frame.guard():
-        table = scene.table if level == "classes" else groups.by_superclass(scene)
-        weights = _weights(scene, level, table)
+        table = data.table if level == "classes" else highest.by_superclass(data)
+        weights = _weights(data, level, table)
         if not weights:
-            frame.quiet("Choose whom the value is for; nothing is good for everyone.")
+            frame.quiet("Choose the classes that matter to you: no value is good for all of them.")
             return
-        found = scene.numbers(
-            f"trade-off {level} {sorted(weights.items())} {sorted((groups.groups() or {}).items())}",
-            lambda: bias.tradeoff(table, scene.x, weights),
+        found = data.numbers(
+            f"trade-off {level} {sorted(weights.items())} {sorted((highest.brought() or {}).items())}",
+            lambda: bias.tradeoff(table, data.x, weights),
         )
         values = choose_setting(found.values, "trade", "x")
         changes = same_setting(found.changes, values, "x")
         sentence = _sentence(found, values)
         reference = same_setting(found.reference, values, "x")["reference"].iloc[0]
-        class_table.finding(sentence)
-        st.plotly_chart(trade_off(values, changes), key="trade-off", config=_PLAIN)
+        frame.finding(sentence)
+        st.plotly_chart(trade_off(values, changes), key="trade-off", config=class_table.PLAIN)
         front = values[values["on_front"]].sort_values("score", ascending=False, kind="stable")
         if len(front):
             _prices(changes, front, reference)
-            handover.offer(scene, list(front["x"]), ", ".join(weights))
-        left_out = [] if level == "classes" else [groups.left_out(scene)]
-        reasons.of_view(scene, found.reasons, *left_out)
+            offer_in_compose(data, list(front["x"]), ", ".join(weights))
+        left_out = [] if level == "classes" else [highest.without_superclass(data)]
+        class_table.more_reasons(data, found.reasons, *left_out)
 
 
-def _weights(scene: Scene, level: str, table: pd.DataFrame) -> dict[str, float]:
+def _weights(data: ClassTable, level: str, table: pd.DataFrame) -> dict[str, float]:
     names = sorted(set(table["class"].astype(str)))
-    default = _opposed(scene, names) if level == "classes" else names[:2]
+    default = _opposed(data, names) if level == "classes" else names[:2]
     chosen = st.multiselect(
         f"For which {level}", names, default=default, max_selections=_MOST, key=f"classes-trade-{level}"
     )
@@ -67,9 +69,9 @@ def _weights(scene: Scene, level: str, table: pd.DataFrame) -> dict[str, float]:
     return weights
 
 
-def _opposed(scene: Scene, names: list[str]) -> list[str]:
+def _opposed(data: ClassTable, names: list[str]) -> list[str]:
     """The pair that moves most against each other, else the first two."""
-    pairs = bias.most_opposed(scene.opposition().pairs, 1)
+    pairs = bias.most_opposed(data.opposition().pairs, 1)
     return [str(pairs["first"].iloc[0]), str(pairs["second"].iloc[0])] if len(pairs) else names[:2]
 
 
@@ -84,24 +86,95 @@ def _prices(changes: pd.DataFrame, front: pd.DataFrame, reference: Any) -> None:
     """For each value on the front, what it gains and loses, in words."""
     frame.section(
         "What each value on the front gives and takes",
-        f"Against {_short(reference)}, the value with the highest accuracy of all classes together; points, 95 %.",
+        f"In points, with 95 % intervals, against {_value_words(reference)}: the value at which all classes together "
+        "have the highest accuracy.",
     )
     for _, value in front.iterrows():
         rows = changes[changes["x"] == value["x"]]
-        parts = [f"{words.quoted(row['class'])} {_change(row)}" for _, row in rows.iterrows()]
+        parts = [f"{class_table.quoted(row['class'])} {_change(row)}" for _, row in rows.iterrows()]
         share = value["front_share"]
         sure = f" On the front in {100 * share:.0f} % of resamplings of the seeds." if share == share else ""
-        st.markdown(f"**{_short(value['x'])}**: {', '.join(parts)}.{sure}")
+        st.markdown(f"**{_value_words(value['x'])}**: {', '.join(parts)}.{sure}")
 
 
 def _change(row: pd.Series) -> str:
     if row["change"] != row["change"]:
         return "not known"
-    text = words.points(float(row["change"]))
+    text = class_table.points(float(row["change"]))
     if row["low"] != row["low"]:
         return f"{text} (no interval)"
-    return f"{text} ({words.points(float(row['low']))} to {words.points(float(row['high']))})"
+    return f"{text} ({class_table.points(float(row['low']))} to {class_table.points(float(row['high']))})"
 
 
-def _short(value: Any) -> str:
+def _value_words(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, int | float) else str(value)
+
+
+def offer_in_compose(data: ClassTable, values: list[Any], whom: str) -> None:
+    """A choice of a value on the front, and the link that takes it to Compose; or why it cannot be taken there."""
+    path = str(data.x).removeprefix("vary.")
+    if _PATH.fullmatch(path) is None:
+        frame.quiet(f"{path} is no setting of a composition: take it to Train by hand.")
+        return
+    columns = st.columns([1, 2, 2], vertical_alignment="bottom")
+    with columns[0]:
+        value = st.selectbox("Value", values, format_func=_value_words, key="classes-hand-value")
+    with columns[1]:
+        origin = _origin(data)
+    with columns[2], frame.guard():
+        made = with_value(base_of(data.sweep, origin), path, bias.as_given(data.table[str(data.x)], value))
+        token = choices.to_token(made)
+        label = f"Open {_value_words(value)} in Compose, for {whom}"
+        frame.link("pages/2_Compose.py", label, icon="tune", draft=token)
+
+
+def base_of(sweep: str | None, origin: str | None) -> dict[str, Any]:
+    """The run spec that the value goes into: the sweep's own, or one with a chosen composition.
+
+    Raises:
+        SpecError: the sweep's spec is not there.
+    """
+    if sweep is not None:
+        from ssrl_core.runs.queue import tables
+
+        return tables.sweep_mapping(sweep)
+    term = {"composition": origin}
+    return {"dataset": "strokes", "backbone": "tiny_cnn", "method": "simclr", "terms": [term, term]}
+
+
+def with_value(base: dict[str, Any], path: str, value: Any) -> Composition:
+    """The composition of a run spec with one value at a path (`terms.0.composition.…`).
+
+    Raises:
+        SpecError: the composition has no such setting, or the value is outside its range.
+    """
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise SpecError(where="Compose", field="path", rule="inside a composition", value=path)
+    spec = SweepSpec.from_mapping({**base, "vary": {path: [value]}, "seeds": [5]}, "Compose").runs()[0].spec
+    return spec.terms[int(found[1])].composition
+
+
+def _origin(data: ClassTable) -> str | None:
+    """For a table that was brought, the composition that the value goes into."""
+    if data.sweep is not None:
+        frame.quiet("Into the composition of the sweep.")
+        return None
+    path = str(data.x).removeprefix("vary.")
+    fitting = [name for name in [*saved_names(), *preset_names()] if _has(name, path)]
+    if not fitting:
+        raise SpecError(
+            where="Compose", field="composition", rule=f"one with {path}", value="none", remedy="Save such a one first."
+        )
+    return str(st.selectbox("into", fitting, key="classes-hand-origin"))
+
+
+def _has(name: str, path: str) -> bool:
+    from ssrl_core.specs.composition import load
+
+    try:
+        steps = load(name).views[0].steps
+    except SSRLError:
+        return False
+    found = re.search(r"steps\.([a-z_]+)\.", path)
+    return found is None or any(step.transform == found[1] for step in steps)

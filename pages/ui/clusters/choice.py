@@ -1,21 +1,23 @@
-"""The choices of the Clusters page: run, layout, colour, number of clusters; all of them in the address."""
+"""The choices of the Clusters page: layout, colour, kind and number of clusters; all of them in the address."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
-from pages.ui.clusters.scene import CLUSTER, Scene
 from pages.ui.kit import choices, frame, jobs
-from ssrl_core.analysis.clusters import MOST_FULL
-from ssrl_core.analysis.density_clusters import MOST_ROWS
+from pages.ui.map.colours import CLUSTER, colour_names
+from pages.ui.map.evaluated import EvaluatedRun
+from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 MOST_CLUSTERS = 30
-_LAYOUTS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
+_METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Choice:
     method: str = KMEANS
 
 
-def unfinished(run_id: str | None) -> None:
+def explain_unfinished(run_id: str | None) -> None:
     """Say why the run that the address names is not shown."""
     row = next((run for run in frame.known_runs() if run["id"] == run_id), None)
     if row is None or row.get("state") == "done":
@@ -45,48 +47,49 @@ def unfinished(run_id: str | None) -> None:
     )
 
 
-def choose_view(scene: Scene, columns: list) -> Choice:
+def choose_view(run: EvaluatedRun, columns: Sequence[Any]) -> Choice:
     """Widgets for layout, colour and k, in the columns given."""
     with columns[0]:
-        layout = _layout(scene)
+        layout = _layout(run)
     with columns[1]:
-        options = [CLUSTER, *scene.columns()]
+        options = colour_names(run)
         wanted = st.session_state.get("colour")
         if wanted is not None and wanted not in options:
             st.session_state["colour"] = CLUSTER  # the run that was left has columns that this one has not
         colour = st.selectbox("Colour by", options, key="colour", bind="query-params")
     with columns[2]:
-        method = _method(scene)
+        method = _method(run)
     with columns[3]:
-        k = _k(scene) if method == KMEANS else _least(scene)
+        k = _k(run) if method == KMEANS else _least(run)
     return Choice(layout, colour, k, method)
 
 
-def _layout(scene: Scene) -> str:
+def _layout(run: EvaluatedRun) -> str:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
-        chosen = _stored_layout(scene)
-        _make_layout(scene)
+        chosen = _stored_layout(run)
+        _make_layout(run)
     return chosen
 
 
-def _make_layout(scene: Scene) -> None:
+def _make_layout(run: EvaluatedRun) -> None:
     """Maps that this run has not yet, each a job that goes on when the page is left."""
-    lacking = [method for method in LAYOUTS if method not in scene.layouts]
-    if not lacking or RunFolder(scene.run_id).is_demo:
+    lacking = [kind for kind in LAYOUTS.values() if kind.name not in run.layouts]
+    if not lacking or RunFolder(run.run_id).is_demo:
         return
     with st.popover("", icon=":material/add:", help="Make another map"):
         frame.quiet("Made in the background and kept with the run.")
-        for method in lacking:
+        for kind in lacking:
             jobs.job(
-                f"layout-{method}-{scene.run_id}",
-                ("layout", scene.run_id, "--method", method),
-                button=LAYOUTS[method].title,
+                f"layout-{kind.name}-{run.run_id}",
+                ("layout", run.run_id, "--method", kind.name),
+                button=kind.title,
                 icon="scatter_plot",
+                help=kind.sentence,
             )
 
 
-def _stored_layout(scene: Scene) -> str:
-    stored = [method for method in LAYOUTS if method in scene.layouts]
+def _stored_layout(run: EvaluatedRun) -> str:
+    stored = [method for method in LAYOUTS if method in run.layouts]
     if not stored:
         st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
         return ""
@@ -94,29 +97,29 @@ def _stored_layout(scene: Scene) -> str:
         "Map",
         stored,
         key="map",
-        shown=LAYOUTS.__getitem__,
+        shown=lambda method: LAYOUTS[method].title,
         help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little.",
         flat=True,
     )
 
 
-def _method(scene: Scene) -> str:
-    if len(scene.ids) < 4:
+def _method(run: EvaluatedRun) -> str:
+    if len(run.ids) < 4:
         return KMEANS
     return str(
         st.segmented_control(
             "Clusters",
-            list(_LAYOUTS),
+            list(_METHODS),
             key="method",
             default=KMEANS,
-            format_func=_LAYOUTS.__getitem__,
+            format_func=_METHODS.__getitem__,
             required=True,
             bind="query-params",
             help="k-means parts all images into k groups; above "
             f"{_in_words(MOST_FULL)} images it is mini-batch k-means, which sees some of them at a time. HDBSCAN finds "
             "how many dense groups there are, and leaves out what lies between them; above "
-            f"{_in_words(MOST_ROWS)} images it seeks among as many of them. Both work in the embedding, never on the "
-            "map.",
+            f"{_in_words(MOST_ROWS)} images it looks for them in a sample of that size. Both work in the embedding, "
+            "never on the map.",
         )
         or KMEANS
     )
@@ -126,25 +129,25 @@ def _in_words(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-def _least(scene: Scene) -> int:
-    n = len(scene.ids)
+def _least(run: EvaluatedRun) -> int:
+    n = len(run.ids)
     sizes = sorted({max(2, round(n * share)) for share in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1)})
     if st.session_state.get("least") not in sizes:
         st.session_state["least"] = sizes[len(sizes) // 2]
     return int(
         st.select_slider(
-            "Least size", sizes, key="least", bind="query-params", help="The fewest images that make a cluster."
+            "Smallest cluster", sizes, key="least", bind="query-params", help="The fewest images that make a cluster."
         )
     )
 
 
-def _k(scene: Scene) -> int:
-    most = max(2, min(max(MOST_CLUSTERS, 2 * len(scene.imageset.classes)), 200, len(scene.ids) - 1))
-    asked = [int(k) for k in scene.results.get("clusters") or {}]
+def _k(run: EvaluatedRun) -> int:
+    most = max(2, min(max(MOST_CLUSTERS, 2 * len(run.imageset.classes)), 200, len(run.ids) - 1))
+    asked = [int(k) for k in run.results.get("clusters") or {}]
     first = min(most, max(2, asked[0] if asked else 10))
     now = st.session_state.get("k", first)
     st.session_state["k"] = min(most, max(2, int(now)))
-    if len(scene.ids) < 4:
+    if len(run.ids) < 4:
         return 1
     return int(
         st.slider(

@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui.clusters import files
-from pages.ui.compare.maps import told
-from pages.ui.compare.matrix import contingency_of, order_of
-from pages.ui.compare.moved import typical_of_moved
-from pages.ui.compare.scene import Pair, Side
+from pages.ui.compare.maps import facets_of
+from pages.ui.compare.matrix import column_order, contingency_of, typical_of_moved
+from pages.ui.compare.pair import Pair, Side
 from pages.ui.kit import frame
+from pages.ui.map import files
 from ssrl_core.analysis.comparison import moved
 from ssrl_core.analysis.layouts import LAYOUTS
-from ssrl_core.figures.matrix_file import matrix_file
+from ssrl_core.figures.sheets import matrix_file
 from ssrl_core.figures.style import percent
 
 
@@ -27,16 +26,16 @@ def figures(pair: Pair, colour: str) -> None:
     with st.popover("Figures", icon=":material/image:", help="Figures for a paper, with their captions"):
         for side in (pair.a, pair.b):
             name = f"compared-map-{side.letter.lower()}"
-            draw = lambda kind, side=side: map_of(pair, side, colour, kind)  # noqa: E731
-            files.row(f"Map of {side.letter}", name, draw, bool(side.method))
+            draw = lambda kind, side=side: map_file_of(pair, side, colour, kind)  # noqa: E731
+            files.figure_row(f"Map of {side.letter}", name, draw, bool(side.layout))
         matrix = lambda kind: matrix_of(pair, kind)  # noqa: E731
-        files.row("Matrix", "compared-clusters", matrix, table=lambda: contingency_table(pair))
+        files.figure_row("Matrix", "compared-clusters", matrix, table=lambda: contingency_table(pair))
         gone = bool(moved(*pair.clusters).any())
-        files.row("Moved", "compared-moved", lambda kind: moved_of(pair, kind), gone)
-        frame.quiet("At 300 dpi or as vectors, fonts embedded. The address of this page shows the same view again.")
+        files.figure_row("Moved", "compared-moved", lambda kind: moved_file(pair, kind), gone)
+        frame.quiet(files.FORMATS)
     st.download_button(
         "Table of all images",
-        lambda: table_of(pair).to_csv(index=False).encode(),
+        lambda: files.as_csv(table_of(pair)),
         "compared-images.csv",
         "text/csv",
         icon=":material/download:",
@@ -45,21 +44,20 @@ def figures(pair: Pair, colour: str) -> None:
     )
 
 
-def map_of(pair: Pair, side: Side, colour: str, kind: str) -> bytes:
+def map_file_of(pair: Pair, side: Side, colour: str, kind: str) -> bytes:
     """The map of one side as it is coloured now; a selection stands out."""
-    about, other = told(pair, side, colour)[0], pair.b if side is pair.a else pair.a
-    judged = files.judged(side.scene.layouts[side.method][1])
+    facet, other = facets_of(pair, side, colour)[0], pair.other(side)
     caption = (
-        f"{LAYOUTS[side.method].title} of the embeddings of {len(side.scene.ids)} images by {side.letter} "
-        f"({side.title}), coloured by {about.title}; {other.letter} is {other.title}. "
-        f"Clusters by k-means (k = {pair.a.k} and {pair.b.k}) in the embeddings, not on the maps."
-        f"{judged} Image set {side.scene.imageset.title}."
+        f"{LAYOUTS[side.layout].title} of the embeddings of {len(side.run.ids)} images by {side.letter} "
+        f"({side.title}), coloured by {facet.title}; {other.letter} is {other.title}. Clusters by k-means (k = "
+        f"{pair.a.k} and {pair.b.k}) in the embeddings, not on the maps."
+        f"{files.trust_words(side.run.layouts[side.layout][1])} Image set {side.run.imageset.title}."
     )
     title = f"{side.letter}: {side.title}"
-    return files.drawn(side.scene, side.method, about, kind, title=title, caption=caption)
+    return files.map_figure(side.run, side.layout, facet, kind, title=title, caption=caption)
 
 
-def moved_of(pair: Pair, kind: str) -> bytes:
+def moved_file(pair: Pair, kind: str) -> bytes:
     """The images that moved, those most typical of their cluster in A first."""
     shown, gone = typical_of_moved(pair)
     share, k = percent(len(gone) / len(pair.ids)), (pair.a.k, pair.b.k)
@@ -68,9 +66,8 @@ def moved_of(pair: Pair, kind: str) -> bytes:
         f"{k[0]}) is not the match of their cluster in B ({pair.b.title}, k = {k[1]}); clusters are matched one to one "
         "by the images they share. The most typical of their cluster in A first."
     )
-    return files.grid_of(
-        pair.a.scene.imageset, pair.ids[shown], kind, title="Images that moved between A and B", caption=caption
-    )
+    title = "Images that moved between A and B"
+    return files.grid_figure(pair.a.run.imageset, pair.ids[shown], kind, title=title, caption=caption)
 
 
 def contingency_table(pair: Pair) -> pd.DataFrame:
@@ -84,7 +81,7 @@ def contingency_table(pair: Pair) -> pd.DataFrame:
 def matrix_of(pair: Pair, kind: str) -> bytes:
     """The contingency as a file."""
     table = contingency_of(pair)
-    order = order_of(table)
+    order = column_order(table)
     return matrix_file(
         table[:, order],
         [pair.a.names.short(c) for c in range(pair.a.clustering.k)],
@@ -100,9 +97,7 @@ def matrix_of(pair: Pair, kind: str) -> bytes:
 
 def table_of(pair: Pair) -> pd.DataFrame:
     """One row an image: what is known of it, its clusters on both sides, and whether it moved."""
-    table = pair.a.scene.table.iloc[pair.rows_a].reset_index(drop=True)
-    table["image_id"] = pair.ids
-    table = table[["image_id", *[c for c in table.columns if c not in ("image_id", "order", "label_id")]]]
+    table = files.image_rows(pair.a.run.table.iloc[pair.rows_a], pair.ids)
     for side, ids in zip((pair.a, pair.b), pair.clusters, strict=True):
         table[f"cluster_{side.letter.lower()}"] = ids
         table[f"name_{side.letter.lower()}"] = [side.names.mark(int(c)).name if c >= 0 else "" for c in ids]

@@ -22,8 +22,7 @@ from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns
 from ssrl_core.datasets.reading.archives import sweep
-from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, MAX_SIZE, WAYS
-from ssrl_core.datasets.reading.image import SUFFIXES
+from ssrl_core.datasets.reading.image import DEFAULT_SIZE, MAX_SIZE, SUFFIXES, WAYS
 from ssrl_core.datasets.reading.source import OpenedFile
 from ssrl_core.datasets.subsets import (
     PRESETS,

@@ -137,6 +137,12 @@ def quiet(sentence: str) -> None:
     st.html(f'<p class="vl-quiet">{html.escape(sentence)}</p>')
 
 
+def finding(sentence: str) -> None:
+    """The finding of the figure below: outside of it, as a title in a figure does not wrap."""
+    if sentence:
+        st.html(f'<p class="vl-finding"><b>{html.escape(sentence)}</b></p>')
+
+
 def page_exists(file: str) -> bool:
     """True if the page is there, e.g. "pages/4_Clusters.py"."""
     return (ROOT / file).is_file()

@@ -1,16 +1,7 @@
-// Images cut from one picture. Data: 4 bytes length of the header, the header, the image file (map_wire.py).
+// Images cut from one picture. Data: one block (blocks.js) with the image file.
 // Sends back {kind: image, id, how}, {kind: head, name}, {kind: rename, name, title} or {kind: edit, name}.
 
 const galleries = new WeakMap();
-
-function unpack(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const [start, size] = header.sections.file;
-  const from = 4 + length + start;
-  return { header, url: URL.createObjectURL(new Blob([bytes.slice(from, from + size)], { type: header.mime })) };
-}
 
 function make(tag, className, text) {
   const element = document.createElement(tag);
@@ -137,7 +128,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   state.send = (event) => setTriggerValue("done", event);
   if (data && data !== state.data) {
     if (state.url) URL.revokeObjectURL(state.url);
-    Object.assign(state, unpack(data), { data });
+    const { header, read } = unpack(data);
+    Object.assign(state, { header, data, url: URL.createObjectURL(new Blob([read("file")], { type: header.mime })) });
     show(box, state);
   }
   return () => {

@@ -11,13 +11,13 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import cache
-from pages.ui.map import wire
-from pages.ui.map.pictures import as_sheet, encode, thumbnails
+from pages.ui.kit.blocks import as_sheet, encode, pack, script, thumbnails
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import png
 
 Array = np.ndarray[Any, Any]
 
+JS = script(Path(__file__).with_name("gallery.js"))
 _MOST_SIDE = 128  # px of a thumbnail as it is sent; larger images are averaged down
 _SHARP_SIDE = 48
 
@@ -69,7 +69,7 @@ _gallery = st.components.v2.component(
     "viewloom_gallery",
     html='<div class="gallery"></div>',
     css=_CSS,
-    js=Path(__file__).with_name("gallery.js").read_text(encoding="utf-8"),
+    js=JS,
 )
 
 Pick = Callable[[dict[str, Any]], None]
@@ -168,7 +168,7 @@ def show_shelves(
         if event and on_pick is not None:
             on_pick(dict(event))
 
-    _gallery(key=key, data=wire.pack(header, {"file": file}), on_done_change=done)
+    _gallery(key=key, data=pack(header, {"file": file}), on_done_change=done)
 
 
 def montage_png(imageset: ImageSet, image_ids: Sequence[int] | Array, *, columns: int = 10) -> bytes:

@@ -1,4 +1,4 @@
-"""A job on a page: the button that starts it, then its progress, then the page anew; and bars for what one waits for."""
+"""A job on a page: the button that starts it, its progress, then the page anew; and bars for what one waits for."""
 
 from __future__ import annotations
 

@@ -10,18 +10,8 @@ function place(map, event) {
   return [event.clientX - box.left, event.clientY - box.top];
 }
 
-function toMap(map, [sx, sy]) {
-  return [(sx - map.width / 2) / map.view.scale + map.view.x, (map.height / 2 - sy) / map.view.scale + map.view.y];
-}
-
 function zoomAt(map, sx, sy, factor) {
-  const [x, y] = toMap(map, [sx, sy]);
-  const scale = Math.min(map.fit.scale * 400, Math.max(map.fit.scale * 0.5, map.view.scale * factor));
-  map.view = {
-    scale,
-    x: x - (sx - map.width / 2) / scale,
-    y: y - (map.height / 2 - sy) / scale,
-  };
+  map.view = zoomed(map, sx, sy, factor);
   redraw(map);
 }
 
@@ -121,11 +111,6 @@ function listen(map) {
   });
 }
 
-function fingerGap(fingers) {
-  const [a, b] = [...fingers.values()];
-  return a && b ? Math.max(10, Math.hypot(a[0] - b[0], a[1] - b[1])) : 1;
-}
-
 function dragTo(map, drag, here) {
   if (drag.kind === "pan") {
     map.view.x -= (here[0] - drag.last[0]) / map.view.scale;
@@ -152,18 +137,9 @@ function enclose(map, kind, event) {
   map.outline = [];
   const found = insideOutline(map, drawn);
   const how = event.shiftKey ? "add" : event.altKey ? "remove" : "new";
-  const before = map.selected;
-  if (how !== "new" && before) {
-    for (let i = 0; i < map.n; i += 1) found[i] = how === "add" ? found[i] | before[i] : before[i] & (1 - found[i]);
-  }
-  map.selected = found.includes(1) ? found : null;
+  map.selected = combined(map.selected, found, how);
   redraw(map);
-  tell(map, { kind: kind === "box" ? "box" : "lasso", how, outline: corners.map(real(map)), hidden: [...map.hidden] });
-}
-
-function real(map) {
-  const { low, span } = map.places.header;
-  return ([x, y]) => [low[0] + (x / map.aspect[0]) * span[0], low[1] + (y / map.aspect[1]) * span[1]];
+  tell(map, { kind: kind === "box" ? "box" : "lasso", how, outline: corners.map((corner) => toData(map, corner)), hidden: [...map.hidden] });
 }
 
 function pick(map, row, event) {
@@ -208,20 +184,7 @@ function step(map, [dx, dy], moveMap) {
     redraw(map);
     return;
   }
-  let from = map.hover >= 0 ? map.hover : map.focus;
-  if (from < 0 || !map.shown[from]) from = nearestPoint(map, map.width / 2, map.height / 2, 1e9);
-  else {
-    let best = Infinity;
-    const start = from;
-    for (let i = 0; i < map.n; i += 1) {
-      if (!map.shown[i] || i === start) continue;
-      const along = (map.xs[i] - map.xs[start]) * dx + (map.ys[i] - map.ys[start]) * dy;
-      const across = Math.abs((map.xs[i] - map.xs[start]) * dy) + Math.abs((map.ys[i] - map.ys[start]) * dx);
-      if (along > 0 && across <= along && along + 2 * across < best) {
-        best = along + 2 * across;
-        from = i;
-      }
-    }
-  }
-  setHover(map, from);
+  const from = map.hover >= 0 ? map.hover : map.focus;
+  if (from < 0 || !map.shown[from]) setHover(map, nearestPoint(map, map.width / 2, map.height / 2, 1e9));
+  else setHover(map, nextPoint(map, from, dx, dy));
 }

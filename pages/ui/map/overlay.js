@@ -2,16 +2,6 @@
 // point, and the card that follows the pointer.
 
 const MOST_PICTURES = 260;
-const MOST_NAMES = 40;
-const MOST_SAMPLED = 1000; // points of a group that its middle is sought among
-const COMPACT = 0.62; // of the reach of all points: a group within it has a place of its own
-
-function toScreen(map, i) {
-  return [
-    (map.xs[i] - map.view.x) * map.view.scale + map.width / 2,
-    map.height / 2 - (map.ys[i] - map.view.y) * map.view.scale,
-  ];
-}
 
 function paintOverlay(map) {
   const context = map.over.getContext("2d");
@@ -45,13 +35,13 @@ function pictureOf(map, i) {
 }
 
 function askFor(map, who, rows) {
-  // Thumbnails of a large map are sent when they are looked at, by the card or in the view: the newest wish of each
+  // Thumbnails of a large map are sent when they are looked at, by the card or in the view: the newest request of each
   // counts, once it has lasted a moment.
   if (map.sheet || !map.header.pictures) return;
-  map.wishes = { ...map.wishes, [who]: rows };
-  clearTimeout(map.wish);
-  map.wish = setTimeout(() => {
-    const lacking = [...new Set(Object.values(map.wishes).flat())].filter((i) => !pictureOf(map, i));
+  map.requests = { ...map.requests, [who]: rows };
+  clearTimeout(map.requestTimer);
+  map.requestTimer = setTimeout(() => {
+    const lacking = [...new Set(Object.values(map.requests).flat())].filter((i) => !pictureOf(map, i));
     if (lacking.length) shared.ask?.(map.header.pictures, lacking.slice(0, MOST_PICTURES));
   }, 120);
 }
@@ -81,20 +71,6 @@ function paintPictures(map, context) {
   askFor(map, "view", lacking);
 }
 
-function claim(taken, x, y, w, h) {
-  // Halves of a picture as cells: pictures may touch, and overlap by less than half.
-  const column = Math.floor((2 * x) / w);
-  const row = Math.floor((2 * y) / h);
-  for (let dy = -1; dy <= 1; dy += 1) for (let dx = -1; dx <= 1; dx += 1) if (taken.has(`${column + dx},${row + dy}`)) return false;
-  taken.add(`${column},${row}`);
-  return true;
-}
-
-function fitted([w, h], size) {
-  const scale = size / Math.max(w, h);
-  return [w * scale, h * scale];
-}
-
 function drawTile(context, { sheet, place }, x, y, w, h) {
   const [tw, th] = sheet.side;
   const [column, row] = [place % sheet.columns, Math.floor(place / sheet.columns)];
@@ -104,43 +80,6 @@ function drawTile(context, { sheet, place }, x, y, w, h) {
 function colourOf(map, i) {
   const c = 3 * map.codes[i];
   return `rgb(${map.table[c]}, ${map.table[c + 1]}, ${map.table[c + 2]})`;
-}
-
-function middles(map) {
-  // The middle of each group: of its points the one nearest to their median, so that a name lies on its group. A group
-  // that is strewn over the whole map gets no name there. Of large groups a sample tells.
-  const facet = map.facets[0];
-  if (facet.kind !== "groups" || facet.names.length > MOST_NAMES) return [];
-  const lists = facet.names.map(() => []);
-  const steps = facet.counts.map((count) => Math.max(1, Math.floor(count / MOST_SAMPLED)));
-  const seen = new Uint32Array(lists.length);
-  for (let i = 0; i < map.n; i += 1) {
-    const group = map.codes[i];
-    if (group >= lists.length || !map.placed[i]) continue;
-    if (seen[group] % steps[group] === 0) lists[group].push(i);
-    seen[group] += 1;
-  }
-  const every = Math.max(1, Math.floor(map.n / (4 * MOST_SAMPLED)));
-  const all = [];
-  for (let i = 0; i < map.n; i += every) if (map.placed[i] && map.codes[i] < lists.length) all.push(i);
-  const everywhere = all.length ? spreadOf(map, all).reach : 0;
-  return lists.map((rows, group) => {
-    if (!rows.length) return null;
-    const { x, y, reach } = spreadOf(map, rows);
-    if (reach > COMPACT * everywhere) return null;
-    let best = rows[0];
-    for (const i of rows) {
-      if ((map.xs[i] - x) ** 2 + (map.ys[i] - y) ** 2 < (map.xs[best] - x) ** 2 + (map.ys[best] - y) ** 2) best = i;
-    }
-    return { group, row: best, size: facet.counts[group] };
-  });
-}
-
-function spreadOf(map, rows) {
-  const median = (numbers) => numbers.sort((a, b) => a - b)[numbers.length >> 1];
-  const x = median(rows.map((i) => map.xs[i]));
-  const y = median(rows.map((i) => map.ys[i]));
-  return { x, y, reach: median(rows.map((i) => Math.hypot(map.xs[i] - x, map.ys[i] - y))) };
 }
 
 function paintNames(map, context) {

@@ -25,65 +25,6 @@ function discs(radius) {
   return all;
 }
 
-function rgbOf(text) {
-  const hex = text.trim();
-  if (/^#[0-9a-f]{6}$/i.test(hex)) return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-  const numbers = hex.match(/[\d.]+/g);
-  return numbers && numbers.length >= 3 ? numbers.slice(0, 3).map(Number) : [128, 128, 128];
-}
-
-function rampOf(stops) {
-  // 256 colours: 0..254 along the ramp, 255 for a missing value (filled in by the caller).
-  const table = new Uint8Array(256 * 3);
-  const known = stops.map(rgbOf);
-  for (let i = 0; i < 255; i += 1) {
-    const place = (i / 254) * (known.length - 1);
-    const low = Math.min(known.length - 2, Math.floor(place));
-    for (let c = 0; c < 3; c += 1) {
-      table[3 * i + c] = Math.round(known[low][c] + (place - low) * (known[low + 1][c] - known[low][c]));
-    }
-  }
-  return table;
-}
-
-function drawOrder(n) {
-  // The same shuffle for the same n: no group lies on top of another because it comes last.
-  const order = new Uint32Array(n);
-  for (let i = 0; i < n; i += 1) order[i] = i;
-  let state = 12345;
-  for (let i = n - 1; i > 0; i -= 1) {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    const j = state % (i + 1);
-    const kept = order[i];
-    order[i] = order[j];
-    order[j] = kept;
-  }
-  return order;
-}
-
-function pointRadius(map) {
-  const { n, view, fit } = map;
-  const base = Math.min(4.6, Math.max(1.0, 150 / Math.sqrt(n + 400)));
-  return Math.min(8, base * Math.pow(view.scale / fit.scale, 0.35));
-}
-
-function sight(map, edge) {
-  // The corners of what is in sight, in map units, with an edge of css pixels.
-  const halfX = (map.width / 2 + edge) / map.view.scale;
-  const halfY = (map.height / 2 + edge) / map.view.scale;
-  return [map.view.x - halfX, map.view.x + halfX, map.view.y - halfY, map.view.y + halfY];
-}
-
-function countInSight(map) {
-  const [x0, x1, y0, y1] = sight(map, 8);
-  const { xs, ys, shown, n } = map;
-  let count = 0;
-  for (let i = 0; i < n; i += 1) {
-    if (shown[i] && xs[i] >= x0 && xs[i] <= x1 && ys[i] >= y0 && ys[i] <= y1) count += 1;
-  }
-  return count;
-}
-
 function paintPoints(map) {
   const { base } = map;
   const context = base.getContext("2d", { willReadFrequently: true });
@@ -213,24 +154,6 @@ function manyPoints(sums) {
   return 2;
 }
 
-function nearestPoint(map, sx, sy, within) {
-  // Row of the drawn point nearest to a place on the screen (css px), -1 if none is within reach.
-  const x = (sx - map.width / 2) / map.view.scale + map.view.x;
-  const y = (map.height / 2 - sy) / map.view.scale + map.view.y;
-  const { xs, ys, shown, n } = map;
-  let best = (within / map.view.scale) ** 2;
-  let found = -1;
-  for (let i = 0; i < n; i += 1) {
-    if (!shown[i]) continue;
-    const away = (xs[i] - x) * (xs[i] - x) + (ys[i] - y) * (ys[i] - y);
-    if (away < best) {
-      best = away;
-      found = i;
-    }
-  }
-  return found;
-}
-
 function insideOutline(map, outline) {
   // 1 for every drawn point inside the polygon (even-odd), to the pixel; the page counts again, in full precision.
   const [width, height] = [Math.ceil(map.width), Math.ceil(map.height)];
@@ -240,15 +163,5 @@ function insideOutline(map, outline) {
   mask.closePath();
   mask.fill("evenodd");
   const filled = mask.getImageData(0, 0, width, height).data;
-  const inside = new Uint8Array(map.n);
-  const { xs, ys, shown, view, n } = map;
-  const left = map.width / 2 - view.x * view.scale;
-  const top = map.height / 2 + view.y * view.scale;
-  for (let i = 0; i < n; i += 1) {
-    if (!shown[i]) continue;
-    const x = Math.floor(left + xs[i] * view.scale);
-    const y = Math.floor(top - ys[i] * view.scale);
-    if (x >= 0 && y >= 0 && x < width && y < height && filled[((y * width + x) << 2) + 3] > 127) inside[i] = 1;
-  }
-  return inside;
+  return underMask(map, filled, width, height);
 }

@@ -1,6 +1,14 @@
 // Receives places, colours and thumbnails and hands them to the maps of the page. They come apart from the map itself, so
 // that a new colour does not send the places again, and a selection sends neither.
 
+const KEPT = { places: 4, groups: 12, scale: 12, pictures: 4 };
+
+function keep(store, name, value, most) {
+  store.delete(name);
+  if (store.size >= most) store.delete(store.keys().next().value);
+  store.set(name, value);
+}
+
 function heard({ parentElement, setTriggerValue }) {
   if (parentElement.querySelector("[data-asks]")) shared.ask = (name, rows) => setTriggerValue("ask", { name, rows });
   if (parentElement.querySelector("[data-views]")) shared.look = (view) => setTriggerValue("view", view);

@@ -32,35 +32,7 @@ function settle(map) {
 }
 
 function arrange(map, places) {
-  const { header, parts } = places;
-  const n = header.n;
-  const longest = Math.max(...header.span);
-  const aspect = header.span.map((s) => s / longest);
-  const [xs, ys] = [new Float32Array(n), new Float32Array(n)];
-  for (let i = 0; i < n; i += 1) {
-    xs[i] = (parts.places[2 * i] / 65535) * aspect[0];
-    ys[i] = (parts.places[2 * i + 1] / 65535) * aspect[1];
-  }
-  Object.assign(map, { places, n, xs, ys, aspect });
-  map.placed = parts.placed || new Uint8Array(n).fill(1);
-  map.ids = parts.ids instanceof Uint32Array ? parts.ids : summed(parts.ids);
-  map.order = drawOrder(n);
-}
-
-function summed(steps) {
-  const ids = new Uint32Array(steps.length);
-  let id = 0;
-  for (let i = 0; i < ids.length; i += 1) {
-    id += steps[i];
-    ids[i] = id;
-  }
-  return ids;
-}
-
-function spread(bits, n) {
-  const bytes = new Uint8Array(n);
-  for (let i = 0; i < n; i += 1) bytes[i] = (bits[i >> 3] >> (i & 7)) & 1;
-  return bytes;
+  Object.assign(map, { places }, decodePlaces(places));
 }
 
 function recolour(map) {
@@ -72,17 +44,6 @@ function recolour(map) {
   map.middles = middles(map);
   colourTable(map);
   legend(map);
-}
-
-function shades({ parts, low, high }) {
-  // 0..254 from low to high, 255 for a missing value.
-  const codes = new Uint8Array(parts.values.length);
-  const span = Math.max(high - low, 1e-30);
-  for (let i = 0; i < codes.length; i += 1) {
-    const share = (parts.values[i] - low) / span;
-    codes[i] = Number.isFinite(share) ? Math.max(0, Math.min(254, Math.round(254 * share))) : 255;
-  }
-  return codes;
 }
 
 function colourTable(map) {
@@ -144,17 +105,6 @@ function measure(map, fresh) {
   redraw(map);
 }
 
-function lookAt(map, [x, y, zoom]) {
-  map.view = { scale: map.fit.scale * zoom, x: x * map.aspect[0], y: y * map.aspect[1] };
-}
-
-function whereItLooks(map) {
-  // As the address says it (map_address.py); null while all is in sight.
-  const { view, fit, aspect } = map;
-  if (view.scale === fit.scale && view.x === fit.x && view.y === fit.y) return null;
-  return [view.x / aspect[0], view.y / aspect[1], view.scale / fit.scale].map((v) => Number(v.toPrecision(5))).join(",");
-}
-
 function tellView(map) {
   // Once it has been still for a moment, so that the address follows.
   clearTimeout(map.telling);
@@ -212,10 +162,6 @@ function legend(map) {
     chip.addEventListener("dblclick", () => hide(map, group, true));
     place.append(chip);
   });
-}
-
-function grouped(count) {
-  return String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
 }
 
 function selectGroup(map, group, event) {

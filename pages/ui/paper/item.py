@@ -8,43 +8,46 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import choices, frame
-from pages.ui.paper import claims, figures, images, list, numbers, readings, runs, specs
-from pages.ui.paper import data as paper_data
-from ssrl_core.paper import running
+from pages.ui.paper import figures, items, results, runs
+from ssrl_core import stores
+from ssrl_core.paper import running, words
+from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import SCALES, Item, Scale
+from ssrl_core.specs.yaml_files import dump_yaml
 
+_OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
+_MOST_LINKED = 12
 CSS = (
     """
 .paper-claim { font-size: 1.06rem; line-height: 1.5; max-width: 100ch; margin: 0; }
 """
-    + claims.CSS
-    + numbers.CSS
+    + results.CSS
     + runs.CSS
-    + images.CSS
+    + figures.CSS
 )
 
 
 def show(name: str) -> None:
     """Everything about one item."""
     item = running.item(name)
-    frame.section(f"{list.spoken(name)}: {item.title}")
+    frame.section(f"{items.spoken(name)}: {item.title}")
     st.html(f'<p class="paper-claim">The paper: {html.escape(item.claim)}</p>')
     if not item.plans:
         frame.quiet("The figure shows example images and measures nothing; so does this.")
-        images.conditions()
+        figures.show_conditions()
         return
     runs.buttons(name)
     scale = _scale(item)
-    data = list.compared(name, scale)
+    data = items.compared(name, scale)
     with st.container(gap="xxsmall"):
         runs.act(name, scale)
         runs.standing(name, scale)
-        paper_data.show(item.plans[scale].needs)
+        runs.show_images_needed(item.plans[scale].needs)
     _results(name, scale, data)
     _notes(data)
-    readings.show(running.evidence(name, scale))
-    specs.links(name, running.evidence(name, scale))
-    specs.show(name, scale)
+    results.show_readings(running.evidence(name, scale))
+    show_links(name, running.evidence(name, scale))
+    show_specs(name, scale)
 
 
 def _scale(item: Item) -> Scale:
@@ -59,15 +62,15 @@ def _scale(item: Item) -> Scale:
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
-    claims.show(data["contrasts"])
+    results.show_claims(data["contrasts"])
     if name.startswith("table"):
-        numbers.show(data)
+        results.show_numbers(data)
     with frame.guard():
-        images.clusters(name, scale)
+        figures.show_clusters(name, scale)
     with frame.guard():
-        figures.show(name, scale)
+        figures.show_charts(name, scale)
     if not name.startswith("table"):
-        numbers.show(data)
+        results.show_numbers(data)
 
 
 def _notes(data: dict[str, Any]) -> None:
@@ -77,3 +80,74 @@ def _notes(data: dict[str, Any]) -> None:
             frame.quiet(str(text))
     if data["conflicts"]:
         frame.quiet(f"Where the paper disagrees with itself, or leaves something open: {data['conflicts']}")
+
+
+def show_links(name: str, evidence: Evidence) -> None:
+    """The pages on which the runs of an item are looked at."""
+    there = evidence.sweep_ids()
+    if not there:
+        return
+    done = {row["id"] for row in evidence.runs() if row["state"] == "done"}
+    with st.expander("Look at the runs", icon=":material/visibility:", expanded=len(there) <= 2):
+        for label, sweep in list(there.items())[:_MOST_LINKED]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                with st.container(width="content"):
+                    st.html(f'<span class="vl-quiet">{html.escape(words.sweep(label))}</span>')
+                frame.link("pages/3_Train.py", "Runs", icon="model_training", sweep=sweep)
+                _look(name, sweep, done)
+        if len(there) > _MOST_LINKED:
+            frame.quiet(f"The first {_MOST_LINKED} of {len(there)} sweeps; the Train page has all.")
+
+
+def _look(name: str, sweep: str, done: set[str]) -> None:
+    from ssrl_core.runs.queue import sweeps
+
+    first = next((member["id"] for member in sweeps.members(sweep) if member["id"] in done), None)
+    if first is None:
+        return
+    if name in _OF_CLASSES:
+        frame.link("pages/5_Classes.py", "Classes that win and lose", icon="bar_chart", sweep=sweep)
+    else:
+        frame.link("pages/4_Clusters.py", "Clusters of its first run", icon="bubble_chart", run=first)
+
+
+def show_specs(name: str, scale: Scale) -> None:
+    """The sweeps that make an item, as files, and the commands."""
+    evidence = running.evidence(name, scale)
+    with st.expander("The specs that make it", icon=":material/description:"):
+        _measures(evidence)
+        _sweep(name, evidence)
+    with st.expander("On the command line", icon=":material/terminal:"):
+        options = f"{name} --scale {scale}"
+        st.code(
+            f"python -m ssrl_core paper run {options}\npython -m ssrl_core paper compare {options}", language="bash"
+        )
+        frame.quiet("`run` queues what is not there yet and starts a worker; `compare` reads what there is.")
+
+
+def _measures(evidence: Evidence) -> None:
+    measures = evidence.plan.measures
+    if measures:
+        frame.quiet(f"Measured without training: {', '.join(measures)}.")
+
+
+def _sweep(name: str, evidence: Evidence) -> None:
+    sweeps = evidence.plan.sweeps()
+    if not sweeps:
+        return
+    chosen = next(iter(sweeps))
+    if len(sweeps) > 1:
+        chosen = st.selectbox(
+            f"One of {len(sweeps)} sweeps",
+            list(sweeps),
+            key=f"paper-sweep-{name}-{evidence.scale}",
+            format_func=words.sweep,
+        )
+    text = dump_yaml({**sweeps[chosen], "name": chosen})
+    file = f"{stores.as_slug(chosen)}.yaml"
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.download_button(
+            "Download", text, file, "application/yaml", icon=":material/download:", key="paper-spec", on_click="ignore"
+        )
+        st.code(f"python -m ssrl_core sweep {file}", language="bash")
+    st.code(text, language="yaml", height=360)

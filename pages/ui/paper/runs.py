@@ -1,4 +1,4 @@
-"""What an item costs, the two buttons that run it, how far its runs and measurements are, and stopping them."""
+"""What an item takes: images, cost, the two buttons that run it, how far its runs and measurements are, stopping."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from pages.ui.kit.theme import QUIET
-from pages.ui.paper import data, list
+from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
@@ -30,6 +30,57 @@ CSS = f"""
 """
 
 
+def show_images_needed(needed: tuple[str, ...]) -> None:
+    """One line for what is here; for the rest how to obtain it.
+
+    Args:
+        needed: of the item's plan.
+    """
+    states = [cost.check(name) for name in needed]
+    here = [f"{row['title']} ({row['has'] or 'made on first use'})" for row in states if row["ready"]]
+    if here:
+        frame.quiet(f"Images, checked: {'; '.join(here)}.")
+    lacking = [row for row in states if not row["ready"]]
+    for how in dict.fromkeys(row["words"] for row in lacking):
+        _obtain([row for row in lacking if row["words"] == how])
+    if lacking:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            frame.link("pages/1_Data.py", "Bring images in", icon="photo_library")
+            st.button("Check again", icon=":material/refresh:", key="paper-check", type="tertiary")
+
+
+def prepare_images(needed: tuple[str, ...]) -> None:
+    """Make or fetch what is made or fetched on first use, with its progress.
+
+    Raises:
+        SSRLError: it cannot be fetched, or its files are damaged.
+    """
+    from ssrl_core.datasets import store as image_sets
+
+    for name in needed:
+        if image_sets.is_ready(name):
+            continue
+        title = cost.NEEDED[name].title
+        bar = st.progress(0.0, f"Preparing {title}, once")
+
+        def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
+            bar.progress(min(1.0, done / total) if total else 0.0, f"Preparing {title}, once: {what}")
+
+        image_sets.load(name, report=told)
+
+
+def _obtain(rows: list[dict[str, Any]]) -> None:
+    """Image sets that are obtained in the same way."""
+    commands = list(dict.fromkeys(command for row in rows for command in row["commands"]))
+    with st.container(border=True, gap="xsmall"):
+        for row in rows:
+            st.markdown(f":material/download: **{row['title']}** · {row['problem']}")
+        end = ":" if commands and not rows[0]["fetched"] else "."
+        frame.quiet(f"{rows[0]['words'].rstrip('.')}{end}")
+        if commands:
+            st.code("\n".join(commands), language="bash", wrap_lines=True)
+
+
 def buttons(name: str) -> None:
     """Run the rehearsal, run it in full; each with its cost."""
     for column, scale in zip(st.columns(2), NAMES, strict=True):
@@ -40,7 +91,7 @@ def buttons(name: str) -> None:
                 type="primary" if scale == "small" else "secondary", width="stretch",
                 help=f"{_ABOUT[scale]}. What is here already is not made again.",
             )  # fmt: skip
-            st.html(f'<div class="paper-cost">{_price(name, scale, list.now())}</div>')
+            st.html(f'<div class="paper-cost">{_price(name, scale, items.now())}</div>')
 
 
 def act(name: str, scale: Scale) -> None:
@@ -67,7 +118,7 @@ def _short(error: SSRLError) -> SSRLError:
     return SpecError(f"{missing}{queued} How to obtain it stands below.") if missing and queued else error
 
 
-@st.cache_data(max_entries=128, show_spinner=False)
+@cache.kept(least=32)
 def _price(name: str, scale: Scale, now: str) -> str:
     return cost_words(running.evidence(name, scale))
 
@@ -112,7 +163,7 @@ def _run(name: str, scale: Scale) -> None:
     evidence = running.evidence(name, scale)
     try:
         running.require(evidence, name)
-        data.prepare(evidence.plan.needs)
+        prepare_images(evidence.plan.needs)
         with st.spinner("Queueing"):
             before = {row["id"]: str(row["state"]) for row in registry.list_runs(demo=False)}  # items share runs
             running.queue(evidence)

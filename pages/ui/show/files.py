@@ -1,21 +1,57 @@
-"""What one takes home from the Show page: figures as files, the table of all cells, the methods."""
+"""What one takes home from the Show page: figures and galleries as files, the table, the methods; and what prints.
+
+A browser that prints does not draw charts again, so pictures of them lie ready for paper.
+"""
 
 from __future__ import annotations
 
+import base64
 import html
+from functools import partial
+from typing import Any
 
 import streamlit as st
 from plotly.graph_objects import Figure
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
+from pages.ui.show.cells import ShownCells, table_of
 from pages.ui.show.pictures import Look, gallery_png
-from pages.ui.show.scene import Told, table_of
 from ssrl_core import stores
-from ssrl_core.analysis.plate_reading import plate_reading
+from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
+
+CSS = """
+.vl-paper { display: none; width: 100%; }
+@media print {
+  .vl-paper { display: block; break-inside: avoid; }
+  .stPlotlyChart, .stElementContainer:has(.stPlotlyChart) { display: none !important; }
+}
+"""
+
+
+class PrintedFigures:
+    """Places for pictures beside the charts of a page, filled once the page stands."""
+
+    def __init__(self) -> None:
+        self._places: list[tuple[Any, Figure, str]] = []
+
+    def keep(self, fig: Figure, words: str) -> None:
+        """Let a figure be seen on paper, here; `words` are read out for it."""
+        self._places.append((st.empty(), fig, words))
+
+    def draw(self) -> None:
+        """Draw the pictures; the charts are on the screen already."""
+        for place, fig, words in self._places:
+            place.html(_picture(fig, words))
+
+
+@cache.kept(by=lambda fig, words: (str(fig.to_json()), words), least=8)
+def _picture(fig: Figure, words: str) -> str:
+    drawn = base64.b64encode(figure_file(fig, "svg", width_mm=84, height_mm=62)).decode()
+    return f'<img class="vl-paper" alt="{html.escape(words)}" src="data:image/svg+xml;base64,{drawn}">'
 
 
 def figure_files(fig: Figure, name: str, caption: str) -> None:
@@ -24,7 +60,7 @@ def figure_files(fig: Figure, name: str, caption: str) -> None:
         for kind, mime in KINDS.items():
             st.download_button(
                 kind.upper(),
-                lambda kind=kind: figure_file(fig, kind, caption=caption),
+                partial(figure_file, fig, kind, caption=caption),
                 f"{stores.as_slug(name, fallback='figure')}.{kind}",
                 mime,
                 key=f"show-file-{name}-{kind}",
@@ -34,15 +70,15 @@ def figure_files(fig: Figure, name: str, caption: str) -> None:
             )
 
 
-def gallery_files(told: Told, look: Look, count: int) -> None:
+def gallery_files(cells: ShownCells, look: Look, count: int) -> None:
     """Each gallery as a PNG with its scale bar."""
     with st.container(horizontal=True, gap="small"):
-        for group in told.groups:
-            ids = told.scene.ids[group.rows[:count]]
+        for group in cells.groups:
+            ids = cells.run.ids[group.rows[:count]]
             if len(ids):
                 st.download_button(
                     f"{group.name} (PNG)",
-                    lambda ids=ids: gallery_png(told.scene.imageset, ids, look),
+                    partial(gallery_png, cells.run.imageset, ids, look),
                     f"{stores.as_slug(group.name, fallback='group')}.png",
                     "image/png",
                     key=f"show-gallery-{group.number}",
@@ -51,12 +87,12 @@ def gallery_files(told: Told, look: Look, count: int) -> None:
                 )
 
 
-def table_file(told: Told) -> None:
+def table_file(cells: ShownCells) -> None:
     """Every cell with its group, as CSV."""
     st.download_button(
         "Table of all cells",
-        lambda: table_of(told).to_csv(index=False).encode(),
-        f"{told.scene.run_id}-cells.csv",
+        lambda: table_of(cells).to_csv(index=False).encode(),
+        f"{cells.run.run_id}-cells.csv",
         "text/csv",
         icon=":material/download:",
         type="primary",
@@ -65,30 +101,17 @@ def table_file(told: Told) -> None:
     )
 
 
-def _plates(told: Told) -> None:
-    """Whether the plate can be read from what the network sees: then groups may be plates."""
-    if told.plates is None or told.wells is None:
-        return
-    found = plate_reading(told.scene.x, told.plates, told.wells)
-    if found is not None:
-        frame.quiet(
-            f"From which of the {found.plates} plates a cell is, its neighbours in other wells name in "
-            f"{percent(found.accuracy)} of {found.n:,} cells; by chance it would be {percent(found.chance)}. Where "
-            "it is much more, groups may be plates."
-        )
-
-
-def methods(told: Told) -> None:
+def methods(cells: ShownCells) -> None:
     """How it was made, folded: the paragraph for a paper, its sources, and the words that were avoided above."""
     with st.expander("How this was made (methods)", icon=":material/history_edu:"):
-        text, sources = paragraph(RunFolder(told.scene.run_id), told.clustering.k)
+        text, sources = paragraph(RunFolder(cells.run.run_id), cells.k)
         st.html(f'<p style="max-width:90ch;line-height:1.6">{html.escape(text)}</p>')
         st.html("<ul>" + "".join(f"<li>{html.escape(source)}</li>" for source in sources) + "</ul>")
         frame.quiet(
             "A group is a cluster found by k-means in the network's embedding; the most typical cells are those "
             "nearest to its centroid. Groups are named on the Clusters page."
         )
-        _plates(told)
+        _plates(cells)
         st.download_button(
             "Methods (text)",
             "\n\n".join([text, *sources]),
@@ -97,4 +120,17 @@ def methods(told: Told) -> None:
             type="tertiary",
             on_click="ignore",
             key="show-methods",
+        )
+
+
+def _plates(cells: ShownCells) -> None:
+    """Whether the plate can be read from what the network sees: then groups may be plates."""
+    if cells.plates is None or cells.wells is None:
+        return
+    found = plate_reading(cells.run.x, cells.plates, cells.wells)
+    if found is not None:
+        frame.quiet(
+            f"Can the plate be read from a cell? Its nearest cells in other wells name the right one of "
+            f"{found.plates} plates for {percent(found.accuracy)} of {found.n:,} cells; by chance it would be "
+            f"{percent(found.chance)}. Where it is much more, groups may be plates."
         )

@@ -6,16 +6,14 @@ import base64
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import streamlit as st
 
-from pages.ui.kit import theme
+from pages.ui.kit import cache, theme
+from pages.ui.kit.blocks import Array
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import Channel, ImageSet
 
-Array = np.ndarray[Any, Any]
 STANDARD, SAFE = "as stained", "for colour-blind eyes"
 _SAFE = ("#3d7dff", "#ffb000", "#e8ebef", "#dc267f", "#2dd4bf")  # blue, amber, near white …: told apart by all eyes
 _BARS_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
@@ -51,7 +49,7 @@ class Look:
 
 def limits_of(imageset: ImageSet, look: Look) -> Array:
     """(C, 2) grey values shown black and full, the same in every picture of the page."""
-    return _limits(_Key(imageset), look.low, look.high)
+    return _limits(imageset, look.low, look.high)
 
 
 def limits_words(imageset: ImageSet, look: Look) -> str:
@@ -96,7 +94,7 @@ def wall(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, tips: Seque
     if not ids:
         return '<p class="vl-quiet">No such cells among those chosen.</p>'
     across = min(len(ids), 8)
-    sheet = _sheet(_Key(imageset), ids, look, across)
+    sheet = _sheet(imageset, ids, look, across)
     rows = -(-len(ids) // across)
     cells = []
     for n, tip in enumerate(tips):
@@ -128,32 +126,20 @@ def _bar(imageset: ImageSet) -> str:
     return f'<span class="um">{um:g} µm</span><span class="bar" style="width:{100 * um / width:.2f}%"></span>'
 
 
-class _Key:
-    """An image set as a key of the cache."""
-
-    def __init__(self, imageset: ImageSet) -> None:
-        self.imageset = imageset
-        self.key = (imageset.fingerprint, imageset.channels)
-
-
-_HASH = {_Key: lambda held: held.key}
-
-
-@st.cache_data(max_entries=16, show_spinner=False, hash_funcs=_HASH)
-def _limits(held: _Key, low: float, high: float) -> Array:
-    imageset = held.imageset
+@cache.kept
+def _limits(imageset: ImageSet, low: float, high: float) -> Array:
     ids = imageset.split_ids("all")
     some = ids[np.unique(np.linspace(0, len(ids) - 1, _SAMPLE).astype(np.int64))]
     flat = np.moveaxis(np.asarray(imageset.pixels[some]), 1, 0).reshape(imageset.shape[0], -1)
     step = max(1, flat.shape[1] // 1_000_000)
     found = np.percentile(flat[:, ::step], [low, high], axis=1).T
     found[:, 1] = np.maximum(found[:, 1], found[:, 0] + 1)
-    return found
+    return np.asarray(found)
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs=_HASH)
-def _sheet(held: _Key, ids: tuple[int, ...], look: Look, across: int) -> str:
-    rgb = rgb_of(held.imageset, ids, look)
+@cache.kept(least=12)
+def _sheet(imageset: ImageSet, ids: tuple[int, ...], look: Look, across: int) -> str:
+    rgb = rgb_of(imageset, ids, look)
     side = max(rgb.shape[1:3])
     if side > 224:
         rgb = pictures.shrunk(rgb, round(rgb.shape[1] * 224 / side), round(rgb.shape[2] * 224 / side))

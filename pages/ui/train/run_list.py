@@ -257,7 +257,7 @@ def table_html(rows: dict[str, list[str]], letters: str) -> str:
 
 
 def _curves(found: tables.Compared) -> None:
-    from ssrl_core.figures.sweep_curves import sweep_curves
+    from ssrl_core.figures.curves import sweep_curves
 
     figures = sweep_curves(tables.curves(found), by="run")
     if not figures:

@@ -92,7 +92,7 @@ def _cell(row: dict[str, Any] | None) -> str:
 
 
 def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
-    from ssrl_core.figures.sweep_curves import sweep_curves
+    from ssrl_core.figures.curves import sweep_curves
 
     lines = sweeps.curves(status)
     figures = sweep_curves(lines)

@@ -1,4 +1,4 @@
-"""Accuracy against the parameter, overall and of each class: mean and sd over seeds (figure 1)."""
+"""Accuracy over the values of a parameter: of classes, all together and methods; the value to count changes from."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.bias.axis import Floats
+from ssrl_core.analysis.bias.columns import Floats
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids, mean_over_seeds, sd_over_seeds
-from ssrl_core.analysis.bias.reasons import reason, reason_table
+from ssrl_core.analysis.bias.sentences import reason, reason_table
+from ssrl_core.errors import SpecError
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,75 @@ def _class_rows(grid: Grid) -> pd.DataFrame:
         },
         index=range(count * values),
     )
+
+
+def reference_place(grid: Grid, value: float | str | None = None) -> int | None:
+    """The place of the reference among the values of a grid.
+
+    Args:
+        value: a value of the parameter; None takes the one with the highest overall accuracy (the first of equals).
+
+    Returns:
+        the place; None where no value has an overall accuracy.
+
+    Raises:
+        SpecError: the sweep does not have that value.
+    """
+    if value is None:
+        overall = mean_over_seeds(overall_accuracy(grid)[0])
+        return int(np.nanargmax(overall)) if np.isfinite(overall).any() else None
+    for place, cell in enumerate(grid.axis.cells()):
+        if cell == value or (isinstance(cell, float) and _close(cell, value)):
+            return place
+    raise SpecError(
+        where="Reference",
+        field=grid.axis.path,
+        rule=f"one of {', '.join(grid.axis.labels)}",
+        value=value,
+        remedy="Choose a value that was run.",
+    )
+
+
+def _close(cell: float, value: float | str) -> bool:
+    try:
+        return bool(np.isclose(cell, float(value), rtol=1e-9, atol=1e-12))
+    except ValueError:
+        return False
+
+
+def method_summary(table: pd.DataFrame, x: XNames) -> pd.DataFrame:
+    """The mean and sd over the values of the parameter, of the means over the seeds of each value.
+
+    Args:
+        table, x: as for `grids`.
+
+    Returns:
+        the setting's columns, mean, sd (n - 1, over values; NaN for one value), lowest, highest, values (that have an
+        accuracy), of (planned), seeds (fewest, most of a value as seeds_low, seeds_high), sd_seeds (what seeds alone
+        do: root mean square of the sd within values; an sd of the means of about sd_seeds / sqrt(seeds) is noise),
+        reason.
+    """
+    return pd.DataFrame([_row(grid) for grid in grids(table, x)])
+
+
+def _row(grid: Grid) -> dict[str, Any]:
+    runs, told = overall_accuracy(grid)
+    means, within = mean_over_seeds(runs), sd_over_seeds(runs)
+    there = means[np.isfinite(means)]
+    spread = within[np.isfinite(within)]
+    counts = np.isfinite(runs).sum(axis=1)
+    counts = counts[counts > 0]
+    reasons = [row["reason"] for row in (*grid.reasons, *told) if row["class"] is None]
+    return {
+        **grid.setting,
+        "mean": float(there.mean()) if len(there) else np.nan,
+        "sd": float(there.std(ddof=1)) if len(there) > 1 else np.nan,
+        "lowest": float(there.min()) if len(there) else np.nan,
+        "highest": float(there.max()) if len(there) else np.nan,
+        "values": len(there),
+        "of": len(means),
+        "seeds_low": int(counts.min()) if len(counts) else 0,
+        "seeds_high": int(counts.max()) if len(counts) else 0,
+        "sd_seeds": float(np.sqrt((spread**2).mean())) if len(spread) else np.nan,
+        "reason": " ".join(reasons) or None,
+    }

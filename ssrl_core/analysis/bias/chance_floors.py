@@ -22,10 +22,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from ssrl_core.analysis.bias.axis import DECIMALS, Floats
-from ssrl_core.analysis.bias.correlation import coefficients
+from ssrl_core.analysis.bias.columns import DECIMALS, Floats
+from ssrl_core.analysis.bias.correlation import Rule, coefficients, judge_draws
 from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
-from ssrl_core.analysis.bias.rule import Rule, judge_draws
 from ssrl_core.datasets.parallel import in_order
 from ssrl_core.errors import SpecError
 

@@ -1,14 +1,18 @@
-"""Pearson, Kendall and Spearman between all pairs of classes at once, over the points that both classes have."""
+"""Correlation of pairs of classes: three coefficients, their p, and the rule by which a pair is opposite."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from math import comb, factorial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from ssrl_core.analysis.bias.axis import Floats, Ints
+from ssrl_core.analysis.bias.columns import Bools, Floats, Ints
+from ssrl_core.errors import SpecError
 
 LEAST = 3
 """Two points always lie on a line: below three nothing is correlated, and nothing can be tested."""
@@ -142,3 +146,205 @@ def _variance(
             + triples * swapped[0] / (9 * ordered * (n - 2))
         )
     return variance, (tied == 0) & (swapped[2] == 0)
+
+
+EXACT_TO = 33
+"""Points up to which Kendall's p is exact without ties; above, or with ties, it is the normal one (scipy's rule)."""
+
+
+def correlation_p(r: Floats, n: Ints) -> Floats:
+    """Two-sided p of Pearson's coefficient, and of Spearman's by the same t approximation.
+
+    Args:
+        r: coefficients in -1..1 or NaN; n: points, same shape.
+
+    Returns:
+        p; NaN where r is NaN or n < 3.
+
+    Source:
+        t = r sqrt((n - 2) / (1 - r²)) with n - 2 degrees of freedom; the p of |t| is I(1 - r²; (n - 2) / 2, 1/2), the
+        regularised incomplete beta function, which keeps its digits for |r| near 1; for |r| near 0 its complement
+        1 - I(r²; 1/2, (n - 2) / 2) does. Equal to scipy.stats.pearsonr and spearmanr. Spearman's is an approximation:
+        with few points it is somewhat too small.
+    """
+    half = np.where(n >= 3, (n - 2) / 2, np.nan)
+    p = np.asarray(special.betainc(half, 0.5, np.clip((1 - r) * (1 + r), 0, 1)), dtype=np.float64)
+    small = np.abs(r) < 0.01
+    p[small] = special.betaincc(0.5, half[small], r[small] ** 2)
+    return p
+
+
+def critical_correlation(n: Ints, alpha: float) -> Floats:
+    """The |r| above which `correlation_p` is below alpha; NaN for n < 3."""
+    counts, places = np.unique(n, return_inverse=True)
+    dof = np.where(counts >= 3, counts - 2.0, np.nan)
+    t = special.stdtrit(dof, 1 - alpha / 2)
+    return np.asarray((t / np.sqrt(dof + t * t))[places].reshape(n.shape))
+
+
+def kendall_p(score: Floats, variance: Floats, n: Ints, untied: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Two-sided p of Kendall's tau-b, and where it is exact.
+
+    The rule is scipy's (`method="auto"`): exact without ties and n <= 33, or at most one pair of points out of line;
+    else normal, with the variance corrected for ties.
+
+    Args:
+        score: concordant minus discordant pairs; variance: of the score; n: points; untied: no ties. One shape.
+
+    Source:
+        Kendall, Rank Correlation Methods, 4th edition (1970): exact distribution of the number of inversions.
+    """
+    pairs = n * (n - 1) // 2
+    least = np.where(untied & (n >= 3), (pairs - np.abs(score)) / 2, 0).astype(np.int64)
+    exact = untied & (n >= 3) & ((n <= EXACT_TO) | (least <= 1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * special.ndtr(-np.abs(score) / np.sqrt(variance))
+    for count in np.unique(n[exact]):
+        at = exact & (n == count)
+        p[at] = _exact_table(int(count))[np.minimum(least[at], comb(int(count), 2) // 2)]
+    return np.asarray(p, dtype=np.float64), exact
+
+
+@cache
+def _exact_table(n: int) -> Floats:
+    """p of 0, 1, … discordant pairs, up to half of all; only the first two above EXACT_TO points."""
+    size = comb(n, 2) // 2 + 1
+    if n > EXACT_TO:
+        return np.array([2 / factorial(n), 2 / factorial(n - 1)] if n < 171 else [0.0, 0.0])
+    ways = [1] + [0] * (size - 1)  # orders of 1, 2, … n things with 0, 1, … inversions
+    for things in range(2, n + 1):
+        sums = np.cumsum(np.array(ways, dtype=object))
+        ways = [int(sums[k] - (sums[k - things] if k >= things else 0)) for k in range(size)]
+    total = factorial(n)
+    return np.array([min(1.0, 2 * int(c) / total) for c in np.cumsum(np.array(ways, dtype=object))])
+
+
+def false_discovery(p: Floats) -> Floats:
+    """Adjusted p: the smallest false-discovery rate at which each would be called.
+
+    Args:
+        p: any shape; NaN are not tested and stay NaN.
+
+    Source:
+        Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995). Holds for independent tests and for those that depend
+        positively on each other.
+    """
+    flat = p.ravel()
+    tested = np.flatnonzero(np.isfinite(flat))
+    order = tested[np.argsort(flat[tested], kind="stable")]
+    ranks = np.arange(1, len(order) + 1)
+    stepped = np.minimum.accumulate((flat[order] * len(order) / ranks)[::-1])[::-1] if len(order) else flat[order]
+    out = np.full(flat.shape, np.nan)
+    out[order] = np.minimum(stepped, 1.0)
+    return out.reshape(p.shape)
+
+
+def discovery_threshold(sorted_p: Floats, tests: int, rate: float) -> float:
+    """The largest p that is called at a rate, from the ascending p that are at most `rate`; -1 for none."""
+    called = np.flatnonzero(sorted_p <= rate * np.arange(1, len(sorted_p) + 1) / max(tests, 1))
+    return float(sorted_p[called[-1]]) if len(called) else -1.0
+
+
+NAMES = ("pearson", "kendall", "spearman")
+POINTS = ("means", "runs")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When two classes are opposite: at least one coefficient below `threshold` whose own two-sided p is below `alpha`.
+
+    Corrected: the same with the p adjusted by Benjamini and Hochberg over every pair × coefficient of the setting (of
+    100 classes 14,850 tests). The statement tested is "these two move in opposite directions", so a coefficient of 0 or
+    more enters with p = 1: a trend that all classes share, which makes thousands of pairs agree, must not make
+    it easier to call the few that disagree. A pair that is opposite when corrected is so without correction. `bh` is
+    Benjamini and Hochberg over the same p as they are, for comparison with tools that adjust all of them.
+
+    Args:
+        threshold: in -1..0. alpha: in 0..1, level of one test, and the false-discovery rate of the corrected variant.
+        points: `means` (over the seeds of each value, as in the paper), or `runs` (every run is a point; runs of one
+            value are not independent of each other's value, so this sees more points than it has evidence).
+
+    Raises:
+        SpecError: a value outside.
+
+    Source:
+        Section 3.1 of the paper.
+    """
+
+    threshold: float = -0.3
+    alpha: float = 0.05
+    points: str = "means"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("threshold", -1, 0), ("alpha", 0, 1)):
+            if not low <= getattr(self, name) <= high:
+                raise SpecError(
+                    where="Opposite classes", field=name, rule=f"in {low}..{high}", value=getattr(self, name)
+                )
+        if self.points not in POINTS:
+            raise SpecError(
+                where="Opposite classes", field="points", rule=f"one of {', '.join(POINTS)}", value=self.points
+            )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The tests of the pairs of one setting, each field (3, M): rows as NAMES, columns the pairs i < j, row by row.
+
+    Args:
+        r, p, q: coefficient, its own two-sided p, its adjusted p.
+        opposite, corrected, bh: (M,) bool, see `Rule`.
+        exact: (M,) bool, Kendall's p is the exact one.
+    """
+
+    r: Floats
+    p: Floats
+    q: Floats
+    opposite: Bools
+    corrected: Bools
+    bh: Bools
+    exact: Bools
+
+
+def judge(c: Coefficients, rule: Rule) -> Verdict:
+    """The rule applied to every pair of one setting."""
+    at = np.triu_indices(c.n.shape[0], 1)
+    n = c.n[at]
+    r = np.stack([getattr(c, name)[at] for name in NAMES])
+    kendall, exact = kendall_p(c.score[at], c.variance[at], n, c.untied[at])
+    p = np.stack([correlation_p(r[0], n), np.where(np.isnan(r[1]), np.nan, kendall), correlation_p(r[2], n)])
+    q = false_discovery(np.where(r >= 0, 1.0, p))
+    low = r < rule.threshold
+    called, kept, bh = (_any(low & (a < rule.alpha), 0) for a in (p, q, false_discovery(p)))
+    return Verdict(r, p, q, called, kept, bh, exact & ~np.isnan(r[1]))
+
+
+def judge_draws(c: Coefficients, rule: Rule) -> tuple[Bools, Bools]:
+    """`opposite` and `corrected` of `judge` for (B, C, C) coefficients, without the p that change nothing.
+
+    Only coefficients below 0 with p < alpha can be called, with or without correction: others get no p.
+
+    Returns:
+        (B, M) bool each.
+    """
+    i, j = np.triu_indices(c.n.shape[0], 1)
+    n = c.n[i, j]
+    r = np.stack([getattr(c, name)[:, i, j] for name in NAMES], axis=1)  # (B, 3, M)
+    tests = np.isfinite(r).sum(axis=(1, 2))
+    p = np.ones(r.shape)
+    limit = critical_correlation(n, rule.alpha) - 1e-9  # p decides; the limit only spares the rest
+    for row in (0, 2):
+        draw, pair = np.nonzero(r[:, row] < -limit)
+        p[draw, row, pair] = correlation_p(r[draw, row, pair], n[pair])
+    draw, pair = np.nonzero(r[:, 1] < 0)
+    a, b = i[pair], j[pair]
+    p[draw, 1, pair], _ = kendall_p(c.score[draw, a, b], c.variance[draw, a, b], n[pair], c.untied[draw, a, b])
+    small = [np.sort(one[one < rule.alpha]) for one in p]
+    cut = np.array([discovery_threshold(one, int(m), rule.alpha) for one, m in zip(small, tests, strict=True)])
+    low = r < rule.threshold
+    return _any(low & (p < rule.alpha), 1), _any(low & (p <= cut[:, None, None]), 1)
+
+
+def _any(called: Bools, axis: int) -> Bools:
+    """Whether one of the coefficients calls the pair."""
+    return np.asarray(called.any(axis=axis))

@@ -7,22 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from ssrl_core.analysis.bias.accuracy_curves import curves
-from ssrl_core.analysis.bias.arrival import checked
-from ssrl_core.analysis.bias.behaviour import behaviours
+from ssrl_core.analysis.bias.accuracy_curves import curves, method_summary
+from ssrl_core.analysis.bias.behaviour import behaviours, compare_probes
 from ssrl_core.analysis.bias.chance_floors import floor_summary, floors
+from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.analysis.bias.grid import XNames
-from ssrl_core.analysis.bias.highest import own_highest
-from ssrl_core.analysis.bias.methods import method_summary
 from ssrl_core.analysis.bias.movement import movers
-from ssrl_core.analysis.bias.opposite_pairs import most_opposed, opposition
-from ssrl_core.analysis.bias.probes import compare_probes
-from ssrl_core.analysis.bias.reasons import reason_table
-from ssrl_core.analysis.bias.rule import Rule
-from ssrl_core.analysis.bias.sentences import winners_and_losers
-from ssrl_core.analysis.bias.sharing import shared_classes
+from ssrl_core.analysis.bias.opposite_pairs import most_opposed, opposition, shared_classes
+from ssrl_core.analysis.bias.reading import checked
+from ssrl_core.analysis.bias.sentences import reason_table, winners_and_losers
 from ssrl_core.analysis.bias.superclasses import by_superclass, no_superclass
-from ssrl_core.analysis.bias.trade_off import tradeoff
+from ssrl_core.analysis.bias.trade_off import own_highest, tradeoff
 
 Document = dict[str, Any]
 

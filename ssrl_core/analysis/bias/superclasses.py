@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.bias.arrival import checked
 from ssrl_core.analysis.bias.columns import combined, texts, vary_columns
 from ssrl_core.analysis.bias.grid import XNames
-from ssrl_core.analysis.bias.reasons import listed, reason, reason_table
+from ssrl_core.analysis.bias.reading import checked
+from ssrl_core.analysis.bias.sentences import listed, reason, reason_table
 from ssrl_core.errors import DataError, SpecError
 
 C10_HEAD = ("run", "dataset", "backbone", "method", "seed", "probe", "superclass")

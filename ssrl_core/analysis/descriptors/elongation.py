@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrl_core.analysis.descriptors.look import Array, Look
+from ssrl_core.analysis.descriptors.images import Array, Look
 
 
 def elongation(look: Look) -> Array:

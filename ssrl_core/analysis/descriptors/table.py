@@ -10,9 +10,8 @@ from ssrl_core.analysis.descriptors.area import area
 from ssrl_core.analysis.descriptors.brightness import brightness
 from ssrl_core.analysis.descriptors.contrast import contrast
 from ssrl_core.analysis.descriptors.elongation import elongation
-from ssrl_core.analysis.descriptors.look import Array, Look
+from ssrl_core.analysis.descriptors.images import Array, Descriptor, Look
 from ssrl_core.analysis.descriptors.objects import objects
-from ssrl_core.analysis.descriptors.row import Descriptor
 from ssrl_core.analysis.descriptors.texture import texture
 
 DESCRIPTORS: Mapping[str, Descriptor] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrl_core.analysis.descriptors.look import Array, Look
+from ssrl_core.analysis.descriptors.images import Array, Look
 
 SIGMA = 0.03  # of the blur that takes the detail away, in sides of the image
 

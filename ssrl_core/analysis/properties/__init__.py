@@ -6,18 +6,18 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "against_behaviour": "behaviour_groups",
-    "anova": "variance",
-    "Anova": "variance",
-    "manova": "variance",
-    "Manova": "variance",
+    "against_behaviour": "groups",
+    "anova": "groups",
+    "Anova": "groups",
+    "manova": "groups",
+    "Manova": "groups",
     "class_properties": "class_table",
     "FAMILIES": "class_table",
-    "fourier": "fourier_spectrum",
-    "maximum_likelihood": "intrinsic_dimension",
-    "two_nn": "intrinsic_dimension",
-    "covariance_spectrum": "feature_spectrum",
-    "texture": "cooccurrence",
+    "fourier": "images",
+    "maximum_likelihood": "features",
+    "two_nn": "features",
+    "covariance_spectrum": "features",
+    "texture": "images",
 }
 
 

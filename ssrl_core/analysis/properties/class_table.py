@@ -9,17 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.properties import cooccurrence, feature_spectrum, fourier_spectrum
-from ssrl_core.analysis.properties.cooccurrence import texture
-from ssrl_core.analysis.properties.feature_spectrum import covariance_spectrum
-from ssrl_core.analysis.properties.fourier_spectrum import fourier
-from ssrl_core.analysis.properties.intrinsic_dimension import two_nn
+from ssrl_core.analysis.properties import features as feature_spectrum
+from ssrl_core.analysis.properties import images as cooccurrence
+from ssrl_core.analysis.properties import images as fourier_spectrum
+from ssrl_core.analysis.properties.features import covariance_spectrum, two_nn
+from ssrl_core.analysis.properties.images import fourier, texture
 from ssrl_core.errors import SpecError
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "intrinsic dimension": ("intrinsic_dimension",),
-    "texture": cooccurrence.NAMES,
-    "fourier spectrum": fourier_spectrum.NAMES,
+    "texture": cooccurrence.COOCCURRENCE_NAMES,
+    "fourier spectrum": fourier_spectrum.SPECTRUM_NAMES,
     "feature covariance": feature_spectrum.NAMES,
 }
 """The four properties of table 1, and the columns that each is made of."""
@@ -73,7 +73,7 @@ def class_properties(
 
 def _image_columns(images: NDArray[Any], ids: NDArray[np.int64], size: int, max_value: float | None) -> dict[str, Any]:
     values = np.concatenate([texture(images, max_value=max_value), fourier(images, max_value=max_value)], axis=1)
-    columns = (*cooccurrence.NAMES, *fourier_spectrum.NAMES)
+    columns = (*cooccurrence.COOCCURRENCE_NAMES, *fourier_spectrum.SPECTRUM_NAMES)
     return {name: _class_means(values[:, i], ids, size) for i, name in enumerate(columns)}
 
 
@@ -117,7 +117,7 @@ def _chosen(ids: NDArray[np.int64], size: int, wanted: int, seed: int) -> Iterat
 
 
 def _joined(row: pd.Series, reasons: list[str]) -> str | None:
-    names = (*cooccurrence.NAMES, *fourier_spectrum.NAMES)
+    names = (*cooccurrence.COOCCURRENCE_NAMES, *fourier_spectrum.SPECTRUM_NAMES)
     blank = [name for name in names if name in row.index and pd.isna(row[name])]
     if blank and row["n"] > 0:
         reasons = [*reasons, f"{', '.join(blank)} undefined: every image is of one grey value"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssrl_core.compositions import Array
-from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel
+from ssrl_core.compositions.kernels import ONE, ZERO, kernel
 
 
 @kernel

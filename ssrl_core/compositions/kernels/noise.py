@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssrl_core.compositions import Array
-from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel, part
+from ssrl_core.compositions.kernels import ONE, ZERO, kernel, part
 from ssrl_core.compositions.random_numbers import EXACT_UP_TO, FAR, MIDDLE, MOST, SHEPPARD, TAIL
 
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ssrl_core.compositions import Array
-from ssrl_core.compositions.kernels.compiling import HALF, ONE, ZERO, kernel, part
+from ssrl_core.compositions.kernels import HALF, ONE, ZERO, kernel, part
 
 _TINY = 1e-12
 _FAR = 1e9

@@ -6,7 +6,7 @@ import numpy as np
 
 from ssrl_core.compositions import Array
 from ssrl_core.compositions.colour import GREY
-from ssrl_core.compositions.kernels.compiling import ONE, ZERO, kernel, summing
+from ssrl_core.compositions.kernels import ONE, ZERO, kernel, summing
 
 _BINS = 256
 _TO_BIN = np.float32(_BINS - 1e-3)

@@ -42,8 +42,8 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
+    from ssrl_core.compositions.kernels import plain
     from ssrl_core.compositions.kernels import values as kernels
-    from ssrl_core.compositions.kernels.compiling import plain
 
     everywhere = np.ones(len(applied), bool)
 

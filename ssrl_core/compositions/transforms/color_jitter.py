@@ -48,12 +48,12 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """One kernel for the four changes."""
-    from ssrl_core.compositions.kernels import values as colours
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as kernels
 
     order = plain(values["order"], np.int64)
     amounts = plain(np.stack([values[name] for name in _CHANGES], axis=1), np.float32)
-    return lambda images, first: colours.jitter(images.reshape(*images.shape[:2], -1), first, applied, order, amounts)
+    return lambda images, first: kernels.jitter(images.reshape(*images.shape[:2], -1), first, applied, order, amounts)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -29,8 +29,8 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
+    from ssrl_core.compositions.kernels import plain
     from ssrl_core.compositions.kernels import values as kernels
-    from ssrl_core.compositions.kernels.compiling import plain
 
     power = plain(values["gamma"], np.float32)
     return lambda images, first: kernels.raise_to(images.reshape(*images.shape[:2], -1), first, applied, power)

@@ -35,8 +35,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import noise
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import noise, plain
 
     sigma, seeds = plain(values["sigma"], np.float32), plain(values["noise"], np.int64)
     return lambda images, first: noise.add_normal(images, first, applied, sigma, seeds)

@@ -30,11 +30,11 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import values as colours
+    from ssrl_core.compositions.kernels import values as kernels
 
     def change(images: Array, first: int) -> None:
         if images.shape[1] == 3:
-            colours.take_colour(images.reshape(*images.shape[:2], -1), first, applied)
+            kernels.take_colour(images.reshape(*images.shape[:2], -1), first, applied)
 
     return change
 

@@ -36,14 +36,14 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import values as colours
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as kernels
 
     turn = plain(values["hue"], np.float32)
 
     def change(images: Array, first: int) -> None:
         if images.shape[1] == 3:
-            colours.hue_only(images.reshape(*images.shape[:2], -1), first, applied, turn)
+            kernels.hue_only(images.reshape(*images.shape[:2], -1), first, applied, turn)
 
     return change
 

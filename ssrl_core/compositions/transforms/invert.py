@@ -24,10 +24,10 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass: solarize from 0 on."""
-    from ssrl_core.compositions.kernels import values as colours
+    from ssrl_core.compositions.kernels import values as kernels
 
     threshold = np.zeros(len(applied), np.float32)
-    return lambda images, first: colours.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
+    return lambda images, first: kernels.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

@@ -38,8 +38,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import noise
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import noise, plain
 
     photons, seeds = plain(values["photons"], np.float64), plain(values["noise"], np.int64)
     return lambda images, first: noise.count_photons(images, first, applied, photons, seeds)

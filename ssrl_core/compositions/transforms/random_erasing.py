@@ -68,8 +68,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same; nothing is done outside the rectangle."""
-    from ssrl_core.compositions.kernels import noise
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import noise, plain
 
     kind = {"mean": 1, "noise": 2}.get(step["value"], 0)
     value = np.float32(0.0 if kind else step["value"])

@@ -29,11 +29,11 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import values as colours
-    from ssrl_core.compositions.kernels.compiling import plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as kernels
 
     threshold = plain(values["threshold"], np.float32)
-    return lambda images, first: colours.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
+    return lambda images, first: kernels.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
 
 
 def say(step: Step, values: dict[str, Any]) -> str:

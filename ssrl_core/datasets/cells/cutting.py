@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.foreground import binned, raised
+from ssrl_core.datasets.cells.nuclei import binned, raised
 from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.reading.fitting import fitted
+from ssrl_core.datasets.reading.image import fitted
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

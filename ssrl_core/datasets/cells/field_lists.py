@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.field_files import file_facts
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
 from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, read_field
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
 from ssrl_core.datasets.reading.archives import laid_open
-from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, fitted
+from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.table import TABLES
 from ssrl_core.datasets.reading.understanding import Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError, SSRLError

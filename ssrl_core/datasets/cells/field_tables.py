@@ -15,8 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
-from ssrl_core.datasets.cells.field_files import FileFacts, file_facts
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.datasets.cells.foreground import binned
+from ssrl_core.datasets.cells.nuclei import binned
 
 Array = np.ndarray[Any, Any]
 FEWEST_FIELDS = 8

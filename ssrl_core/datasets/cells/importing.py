@@ -29,11 +29,11 @@ from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, plan_import
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.parallel import in_order
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.datasets.reading.archives import needed
 from ssrl_core.errors import DataError
+from ssrl_core.stores import held
 
 Array = np.ndarray[Any, Any]
 _BIT_DEPTHS = (255, 1023, 4095, 16383, 65535)

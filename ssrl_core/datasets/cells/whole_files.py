@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.datasets.cells.field_files import FileFacts, file_facts, ome_text
 from ssrl_core.datasets.cells.field_tables import channel_names, looks, narrowed
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts, ome_text
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading.ome import Planes, Said, of_ome_xml, planes_in, told
 from ssrl_core.datasets.reading.source import why

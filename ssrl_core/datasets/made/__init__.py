@@ -1,0 +1,1 @@
+"""Image sets that ship or are fetched: strokes, digits, simulated cells, MNIST, CIFAR."""

@@ -17,9 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ssrl_core import stores
-from ssrl_core.datasets.locking import held
 from ssrl_core.datasets.progress import Report, told
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.stores import held
 
 MAX_RATIO = 250  # photographs reach 2, blank 16-bit fields 200
 RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm

@@ -12,7 +12,7 @@ import pandas as pd
 
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
-from ssrl_core.datasets.reading.fitting import DEFAULT_SIZE, fitted
+from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.datasets.reading.source import Tree, why
 from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.labels import class_names
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.reading.fitting import all_fitted
+from ssrl_core.datasets.reading.image import all_fitted
 from ssrl_core.datasets.reading.npz_arrays import ArrayHeader, Conversion, conversion_for, headers, pieces, whole
 from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError

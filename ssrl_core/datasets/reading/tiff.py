@@ -12,6 +12,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -185,17 +186,35 @@ def _alpha_dropped(sizes: dict[str, int], channels: int) -> int:
 
 
 @contextmanager
-def _opened(file: BinaryIO) -> Iterator[Any]:
+def opened_tiff(source: BinaryIO | Path, **options: Any) -> Iterator[Any]:
+    """A `TiffFile`; what is wrong with a file is said once, by us.
+
+    Raises:
+        DataError: there is no image in it.
+    """
     import tifffile
 
     log = logging.getLogger("tifffile")
-    before = log.level
-    log.setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by us
-    try:
-        file.seek(0)
-        with tifffile.TiffFile(file) as opened:
-            if not opened.series or "Y" not in opened.series[0].axes or "X" not in opened.series[0].axes:
-                raise DataError("there is no image in the TIFF")
-            yield opened, SeenSeries(opened.series[0])
-    finally:
-        log.setLevel(before)
+    if not any(isinstance(f, _Silence) for f in log.filters):
+        log.addFilter(_Silence())
+    with tifffile.TiffFile(source, **options) as tiff:
+        if not tiff.series:
+            raise DataError("there is no image in the TIFF")
+        yield tiff
+
+
+class _Silence(logging.Filter):
+    """Drops tifffile's own lines; a filter, unlike a level, may be set by several threads."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return False
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Iterator[Any]:
+    file.seek(0)
+    with opened_tiff(file) as tiff:
+        series = tiff.series[0]
+        if "Y" not in series.axes or "X" not in series.axes:
+            raise DataError("there is no image in the TIFF")
+        yield tiff, SeenSeries(series)

@@ -6,16 +6,16 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "behaviour_slopes": "slopes",
-    "chance_histogram": "chance",
+    "behaviour_slopes": "lines",
+    "chance_histogram": "pairs",
     "class_curves": "lines",
-    "floor_ratios": "ratios",
-    "highest_curves": "superclasses",
-    "method_spread": "spread",
+    "floor_ratios": "pairs",
+    "highest_curves": "front",
+    "method_spread": "lines",
     "pair_matrix": "pairs",
-    "price_matrix": "superclasses",
+    "price_matrix": "front",
     "property_groups": "groups",
-    "shared_bars": "sharing",
+    "shared_bars": "pairs",
     "trade_off": "front",
 }
 

@@ -1,4 +1,4 @@
-"""Figure 1: overall accuracy and that of chosen classes against the parameter, one panel a setting."""
+"""Accuracy of classes along a parameter, their change over its range, and how little methods move."""
 
 from __future__ import annotations
 
@@ -8,12 +8,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.panels import apart, axis_name, finish, grid_of_panels, panels, place, runs_note
+from ssrl_core.figures.bias.panels import (
+    apart,
+    axis_name,
+    finish,
+    grid_of_panels,
+    panels,
+    place,
+    runs_note,
+    setting_columns,
+    setting_label,
+)
 from ssrl_core.figures.bias.panels import setting_columns as settings_of
-from ssrl_core.figures.colours import NEUTRAL, palette
+from ssrl_core.figures.colours import ACCENT, GAIN, LOSS, NEUTRAL, palette
+from ssrl_core.figures.style import style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
 
 OVERALL = "all classes"
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -156,3 +168,108 @@ def light(colour: str) -> str:
     """The colour at 14 % cover."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.14)"
+
+
+_COLOURS = {"ascending": GAIN, "descending": LOSS, "random": NEUTRAL}
+_ROW_PX, _THIN_ROW_PX, _MANY, _AROUND_PX, _TOP_PX = 22, 13, 40, 140, 76
+
+
+def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
+    """A row a class, the largest gain on top: the change of accuracy over the range of the parameter, with 95 %.
+
+    Args:
+        behaviours: of `analysis.bias.behaviours`, the rows of one setting. Classes without a slope are left out, and
+            counted in the name of the axis.
+    """
+    import plotly.graph_objects as go
+
+    known = behaviours[behaviours["change"].notna()].sort_values("change", ascending=False, kind="stable")
+    width = _range_of_x(known)
+    fig = go.Figure()
+    for behaviour, colour in _COLOURS.items():
+        rows = known[known["behaviour"] == behaviour]
+        fig.add_scatter(
+            x=rows["change"],
+            y=rows["class"],
+            mode="markers",
+            name=f"{behaviour} ({len(rows)})",
+            marker={"size": 7, "color": colour},
+            error_x={
+                "type": "data",
+                "array": np.nan_to_num((rows["high"] - rows["slope"]) * width),
+                "color": colour,
+                "thickness": 1.2,
+                "width": 0,
+            },
+            customdata=rows[["p", "n"]],
+            hovertemplate="%{y}: %{x:+.1%} over the range, p = %{customdata[0]:.3g}, n = %{customdata[1]}"
+            "<extra></extra>",
+        )
+    fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
+    left = len(behaviours) - len(known)
+    x = f"change of accuracy over the range of {axis_name(behaviours) or 'the parameter'}"
+    rows_px = _ROW_PX if len(known) <= _MANY else _THIN_ROW_PX
+    x += f" ({left} classes without a slope)" if left else ""
+    style(fig, title=title, x=x, height=_AROUND_PX + rows_px * len(known))
+    fig.update_layout(margin={"t": _TOP_PX if title else _TOP_PX // 2})
+    fig.update_layout(showlegend=True, legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": ""})
+    fig.update_xaxes(tickformat="+.0%", showgrid=True)
+    return fig.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(known["class"])[::-1],
+        showgrid=False,
+        range=[-0.8, len(known) - 0.2],
+        dtick=1,
+        tickfont={"size": 12 if len(known) <= _MANY else 9},
+    )
+
+
+def _range_of_x(rows: pd.DataFrame) -> float:
+    """The range of the parameter, as the tables have it: change over slope."""
+    moved = rows[rows["slope"].abs() > 0]
+    return float((moved["change"] / moved["slope"]).median()) if len(moved) else 1.0
+
+
+def method_spread(summary: pd.DataFrame, *, title: str = "") -> Figure:
+    """A row a method: its mean with ± sd over the values, and a thin line from its lowest to its highest.
+
+    Args:
+        summary: of `analysis.bias.method_summary`.
+    """
+    import plotly.graph_objects as go
+
+    differing = [c for c in setting_columns(summary) if summary[c].nunique(dropna=False) > 1] or ["method"]
+    rows = summary.assign(label=[setting_label(row, differing) for _, row in summary.iterrows()])
+    rows = rows.sort_values("mean", kind="stable")
+    fig = go.Figure()
+    for _, row in rows[rows["mean"].notna()].iterrows():
+        fig.add_shape(
+            type="line",
+            x0=row["lowest"],
+            x1=row["highest"],
+            y0=row["label"],
+            y1=row["label"],
+            line={"color": NEUTRAL, "width": 1},
+            layer="below",
+        )
+    fig.add_scatter(
+        x=rows["mean"],
+        y=rows["label"],
+        mode="markers",
+        marker={"size": 9, "color": ACCENT},
+        error_x={"type": "data", "array": np.nan_to_num(rows["sd"]), "color": ACCENT, "thickness": 3, "width": 0},
+        customdata=rows[["sd", "values", "sd_seeds", "seeds_low"]],
+        hovertemplate="%{y}: %{x:.1%} ± %{customdata[0]:.2%} over %{customdata[1]} values<br>"
+        "seeds alone: ± %{customdata[2]:.2%} (n ≥ %{customdata[3]})<extra></extra>",
+    )
+    values = int(summary["values"].max()) if len(summary) else 0
+    style(fig, title=title, x=f"overall accuracy, mean ± sd over {values} values", height=110 + 26 * len(rows))
+    fig.update_xaxes(tickformat=".1%", showgrid=True)
+    return fig.update_yaxes(
+        type="category",
+        categoryorder="array",
+        categoryarray=list(rows["label"]),
+        showgrid=False,
+        range=[-0.6, len(rows) - 0.4],
+    )

@@ -1,4 +1,4 @@
-"""The correlations between all classes of one setting as a square, classes of like behaviour side by side."""
+"""Classes that oppose each other: the matrix of pairs, ratios beside what chance gives, classes shared by methods."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.figures.colours import SIGNED
-from ssrl_core.figures.style import style
+from ssrl_core.figures.bias.panels import (
+    finish,
+    grid_of_panels,
+    panels,
+    parameter_name,
+    place,
+    setting_columns,
+    setting_label,
+)
+from ssrl_core.figures.colours import ACCENT, MISSING, NEUTRAL, SIGNED
+from ssrl_core.figures.style import percent, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
 
 _LEAST_PX, _MOST_PX, _NAMED = 360, 900, 60
 
@@ -75,3 +85,161 @@ def _order(matrix: NDArray[Any]) -> NDArray[np.intp]:
     if leading[np.abs(leading).argmax()] < 0:
         leading = -leading
     return np.argsort(-leading, kind="stable")
+
+
+_FLOORS = (("permuted", MISSING, "values permuted"), ("trend_kept", NEUTRAL, "permuted around the common trend"))
+
+
+def floor_ratios(
+    ratios: pd.DataFrame,
+    floors: pd.DataFrame | None = None,
+    *,
+    corrected: bool = False,
+    panel: str = "transformation",
+    columns: int = 4,
+    title: str = "",
+) -> Figure:
+    """A row a setting: the ratio found as a point, the range of each floor (95 % of its draws) as a light bar.
+
+    Args:
+        ratios: of `Opposition`. floors: of `floor_summary`, or None while they are not there.
+        corrected: the ratio that is left after the correction.
+        panel: the column that makes the panels (transformation | dataset | backbone …).
+    """
+    name = "ratio_corrected" if corrected else "ratio"
+    differing = [c for c in setting_columns(ratios) if c != panel and ratios[c].nunique(dropna=False) > 1]
+    labels = [setting_label(row, differing) or str(row["method"]) for _, row in ratios.iterrows()]
+    rows = ratios.assign(label=labels)
+    keys = list(dict.fromkeys(rows[panel]))
+    columns = min(columns, len(keys))
+    fig = grid_of_panels([parameter_name(str(k)) if panel == "transformation" else str(k) for k in keys], columns)
+    for number, key in enumerate(keys):
+        at = place(number, len(keys), columns)
+        mine = rows[rows[panel] == key]
+        if floors is not None:
+            _draw_floors(fig, mine, floors, name, at)
+        fig.add_scatter(
+            x=mine[name],
+            y=mine["label"],
+            mode="markers",
+            marker={"size": 10, "color": ACCENT},
+            customdata=mine[["opposite_corrected" if corrected else "opposite", "tested", "pairs_opposite", "n"]],
+            hovertemplate="%{y}: %{x:.0%} (%{customdata[0]} of %{customdata[1]} classes)<br>"
+            "%{customdata[2]} opposite pairs, n = %{customdata[3]} points<extra></extra>",
+            **at,
+        )
+    kept = int(ratios["n"].max())
+    note = f"point: found, n = {kept} points a pair" + (_legend() if floors is not None else "")
+    finish(fig, len(keys), columns, title=title, x="classes with an opposite partner", y="", note=note)
+    fig.update_xaxes(range=[-0.03, 1.03], tickformat=".0%", showgrid=True)
+    return fig.update_yaxes(
+        type="category", categoryorder="array", categoryarray=list(dict.fromkeys(labels))[::-1], showgrid=False
+    )
+
+
+def _draw_floors(fig: Figure, mine: pd.DataFrame, floors: pd.DataFrame, name: str, at: dict[str, int]) -> None:
+    keys = [c for c in setting_columns(mine) if c in floors]
+    for kind, colour, said in _FLOORS:
+        joined = mine[[*keys, "label"]].merge(floors[floors["floor"] == kind], on=keys, how="inner")
+        joined = joined[joined[f"{name}_mean"].notna()]
+        if joined.empty:
+            continue
+        low, high = joined[f"{name}_low"], joined[f"{name}_high"]
+        fig.add_bar(
+            x=(high - low).clip(lower=0.004),
+            base=low,
+            y=joined["label"],
+            orientation="h",
+            width=0.5 if kind == "permuted" else 0.24,
+            offset=-0.25 if kind == "permuted" else -0.12,
+            marker={"color": colour, "opacity": 0.45, "line": {"width": 0}},
+            customdata=joined[[f"{name}_mean", f"{name}_p", "draws"]],
+            hovertemplate=f"{said}: %{{customdata[0]:.0%}} on average, p = %{{customdata[1]:.3f}} "
+            "(%{customdata[2]} draws)<extra></extra>",
+            **at,
+        )
+
+
+def _legend() -> str:
+    return "; wide bar: values permuted, narrow: permuted around the common trend (95 % of draws)"
+
+
+def shared_bars(shared: pd.DataFrame, *, columns: int = 4, title: str = "") -> Figure:
+    """For each setting how many classes are shared by at least 2, 3 … all methods; a tick where independence would be.
+
+    Args:
+        shared: of `analysis.bias.shared_classes`.
+    """
+    found = panels(shared)
+    columns = min(columns, len(found))
+    fig = grid_of_panels([label for label, _ in found], columns)
+    for number, (_, rows) in enumerate(found):
+        at = place(number, len(found), columns)
+        names = [_level(int(k), int(m)) for k, m in zip(rows["at_least"], rows["of"], strict=True)]
+        hover = [", ".join(list(n)[:12]) + (" …" if len(n) > 12 else "") for n in rows["names"]]
+        fig.add_bar(
+            x=names,
+            y=rows["classes"],
+            marker={"color": ACCENT, "opacity": 0.75},
+            text=rows["classes"],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            customdata=hover,
+            hovertemplate="%{x} methods: %{y} classes<br>%{customdata}<extra></extra>",
+            **at,
+        )
+        fig.add_scatter(
+            x=names,
+            y=rows["expected"],
+            mode="markers",
+            marker={"symbol": "line-ew-open", "size": 26, "color": NEUTRAL, "line": {"width": 2}},
+            hovertemplate="%{y:.1f} classes if the methods were independent<extra></extra>",
+            **at,
+        )
+    tested = int(shared["tested"].max())
+    note = f"of {tested} classes; line: as many per method, but independently"
+    finish(fig, len(found), columns, title=title, x="methods", y="classes", note=note)
+    fig.update_xaxes(type="category")
+    return fig.update_yaxes(range=[0, max(1, tested) * 1.12])
+
+
+def _level(least: int, of: int) -> str:
+    return f"all {of}" if least == of else f"≥ {least}"
+
+
+_KINDS = (("permuted", MISSING, "values permuted"), ("trend_kept", NEUTRAL, "common trend kept"))
+
+
+def chance_histogram(drawn: pd.DataFrame, found: float, *, corrected: bool = False, title: str = "") -> Figure:
+    """Histograms of the draws of one setting, with a line where the ratio that was found lies.
+
+    Args:
+        drawn: of `floors`, the rows of one setting.
+        found: its ratio.
+    """
+    import plotly.graph_objects as go
+
+    name = "ratio_corrected" if corrected else "ratio"
+    fig = go.Figure()
+    for kind, colour, said in _KINDS:
+        values = drawn.loc[drawn["floor"] == kind, name].dropna()
+        if values.empty:
+            continue
+        fig.add_histogram(
+            x=values,
+            name=f"{said} ({percent(float(values.mean()))} on average, {len(values)} draws)",
+            marker={"color": colour, "line": {"width": 0}},
+            opacity=0.7,
+            xbins={"start": -0.0125, "end": 1.0125, "size": 0.025},
+            hovertemplate="%{x}: %{y} draws<extra></extra>",
+        )
+    if found == found:
+        fig.add_vline(x=found, line={"color": ACCENT, "width": 2})
+        fig.add_annotation(
+            x=found, y=1, yref="paper", text=f"found {percent(found)}", showarrow=False, font={"color": ACCENT},
+            xanchor="right" if found > 0.5 else "left", xshift=-4 if found > 0.5 else 4,
+        )  # fmt: skip
+    style(fig, title=title, x="classes with an opposite partner", y="draws")
+    fig.update_layout(barmode="overlay", showlegend=True, legend={"orientation": "h", "x": 0, "y": -0.3})
+    return fig.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ssrl_core.paper import pretrained_sizes
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome
+from ssrl_core.paper.items import figure_9
 
 NETWORKS = ("vgg11", "vgg13", "vgg16", "vgg19")
 SMALL = ("vgg16",)
@@ -13,13 +13,13 @@ SMALL = ("vgg16",)
 def compare(evidence: Evidence) -> Outcome:
     """AMI of each size at each concentration."""
     networks = NETWORKS if evidence.scale == "full" else SMALL
-    return pretrained_sizes.outcome(evidence, networks, "vgg16")
+    return figure_9.outcome(evidence, networks, "vgg16")
 
 
 ITEM = Item(
     "figure-10",
     "ImageNet VGGs of several sizes, no training",
     "Of the VGGs, VGG16 tells treated from untreated cells apart most clearly.",
-    pretrained_sizes.plans(NETWORKS, SMALL),
+    figure_9.plans(NETWORKS, SMALL),
     compare,
 )

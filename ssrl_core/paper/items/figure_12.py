@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast
 from ssrl_core.paper.items import figure_4
-from ssrl_core.paper.verdict import contrast
 
 _VARY, _SMALL_VARY = bases.over_sets(), bases.over_sets(side_px=bases.MNIST_PX)
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import ami, mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.verdict import contrast
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 _VARY, _SMALL_VARY = bases.over_sets(), bases.over_sets(side_px=bases.MNIST_PX)
@@ -94,3 +93,25 @@ ITEM = Item(
     compare,
     conflicts="The caption of figure 4 leaves erasing and the horizontal flip out of the second set.",
 )
+
+
+def explained(table: pd.DataFrame, label: str, k: int, truth: str) -> list[float]:
+    """For each run with a label: AMI of its K clusters with a column of names, or eta² of a column of numbers."""
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.runs.evaluation.clustering import stored_clusters
+
+    found = []
+    for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():
+        run = RunFolder(str(row["run"]))
+        if row["state"] != "done" or run.results() is None:
+            continue
+        _, ids = run.embedding()
+        values = image_sets.load(str(row["dataset"])).table[truth].to_numpy()[ids]
+        found.append(_one(values, np.asarray(stored_clusters(run, k, 0).ids)))
+    return found
+
+
+def _one(values: np.ndarray, clusters: np.ndarray) -> float:
+    if values.dtype.kind in "fiu":
+        return eta2(values.astype(np.float64), clusters)
+    return ami(pd.factorize(values)[0], clusters)

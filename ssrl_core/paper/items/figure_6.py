@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.analysis.spread import mean_sd
-from ssrl_core.paper import bases, cells, phenotypes
+from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.verdict import contrast, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, stated
+from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
-    vary = {cells.COMPOSITION: [bases.LEFT, bases.RIGHT]}
-    return {"figure-6 full": bases.cells(cells.SUBSETS["nocodazole"], bases.LEFT, vary=vary)}
+    vary = {bases.COMPOSITION: [bases.LEFT, bases.RIGHT]}
+    return {"figure-6 full": bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary)}
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
@@ -32,8 +32,8 @@ def compare(evidence: Evidence) -> Outcome:
         return Outcome(note=told, contrasts=[stated("four clusters by phenotype", None, reason=told)])
     table = evidence.results(name)
     left, right = bases.LEFT, bases.RIGHT
-    neighbours = {label: phenotypes.explained(table, label, 4, "neighbours") for label in (left, right)}
-    response = {label: phenotypes.explained(table, label, 4, "response") for label in (left, right)}
+    neighbours = {label: figure_4.explained(table, label, 4, "neighbours") for label in (left, right)}
+    response = {label: figure_4.explained(table, label, 4, "response") for label in (left, right)}
     rows = [Row(label, "neighbours explained (eta²)", None, *mean_sd(v)) for label, v in neighbours.items()]
     rows += [Row(label, "AMI with response", None, *mean_sd(v)) for label, v in response.items()]
     return Outcome(
@@ -51,7 +51,7 @@ ITEM = Item(
     "The left composition (random crops, affine) clusters cells by their number; the right one (centre crop) by "
     "phenotype, finding two of three and splitting the untreated.",
     {
-        "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
+        "full": Plan(_full, needs=(bases.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
         "small": Plan(
             _small,
             needs=("simulated-nocodazole",),

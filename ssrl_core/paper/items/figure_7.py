@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.analysis.spread import mean_sd
-from ssrl_core.paper import bases, cells, phenotypes
+from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.items import table_4
-from ssrl_core.paper.verdict import contrast, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, stated
+from ssrl_core.paper.items import figure_4, table_4
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
     return {
         f"figure-7 {subset}": bases.cells(name, bases.weighted(), evaluate={"clusters": [4, 2], "layouts": []})
-        for subset, name in cells.SUBSETS.items()
+        for subset, name in bases.SUBSETS.items()
     }
 
 
@@ -27,7 +26,7 @@ def compare(evidence: Evidence) -> Outcome:
         return Outcome(note=told, contrasts=[stated("phenotypes apart", None, reason=told)])
     table = evidence.results("table-4 small")
     labels = (table_4.SUM, table_4.LEFT, table_4.RIGHT)
-    found = {label: phenotypes.explained(table, label, 4, "response") for label in labels}
+    found = {label: figure_4.explained(table, label, 4, "response") for label in labels}
     rows = [Row(label, "AMI with response, K = 4", None, *mean_sd(v)) for label, v in found.items()]
     return Outcome(
         rows,
@@ -44,7 +43,7 @@ ITEM = Item(
     "With the sum of both losses every phenotype of each compound has a cluster of its own.",
     {
         "full": Plan(
-            _full, needs=tuple(cells.SUBSETS.values()), says="K = 4 for nocodazole and taxol, 2 for cytochalasin B."
+            _full, needs=tuple(bases.SUBSETS.values()), says="K = 4 for nocodazole and taxol, 2 for cytochalasin B."
         ),
         "small": Plan(
             table_4._small,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.paper import bases, cells
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan
-from ssrl_core.paper.verdict import contrast
+from ssrl_core.paper.item import Item, Outcome, Plan, contrast
 from ssrl_core.specs.composition import load
 
 SIDE = bases.CELLS_PX
@@ -39,7 +38,7 @@ def terms(side: int | None) -> tuple[list[Any], list[Any]]:
 
 def _full() -> dict[str, Mapping[str, Any]]:
     second, first = terms(None)
-    name = cells.SUBSETS["nocodazole"]
+    name = bases.SUBSETS["nocodazole"]
     return {
         "figure-8 second grown": bases.cells(name, second[0], vary={"terms": second}),
         "figure-8 first grown": bases.cells(name, first[0], vary={"terms": first}),
@@ -55,11 +54,11 @@ def compare(evidence: Evidence) -> Outcome:
     """Growing the second composition improves AMI, the centre crop most."""
     table = evidence.results("figure-8 second grown")
     labels = list(dict.fromkeys(table["label"])) if not table.empty else []
-    rows = cells.rows_of(evidence, "figure-8 second grown", "AMI, second grown", labels)
+    rows = bases.rows_of(evidence, "figure-8 second grown", "AMI, second grown", labels)
     first = evidence.results("figure-8 first grown")
     if not first.empty:
         other = list(dict.fromkeys(first["label"]))
-        rows += cells.rows_of(evidence, "figure-8 first grown", "AMI, first grown", other)
+        rows += bases.rows_of(evidence, "figure-8 first grown", "AMI, first grown", other)
     ends = [column(table, label, "ami") for label in (labels[0], labels[-1])] if labels else [[], []]
     before = column(table, labels[-2], "ami") if len(labels) > 1 else []
     return Outcome(
@@ -77,7 +76,7 @@ ITEM = Item(
     "Adding steps to the second composition (first fixed) improves AMI, the centre crop most; adding to the first "
     "(second fixed) does not improve step by step.",
     {
-        "full": Plan(_full, needs=(cells.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, nocodazole."),
+        "full": Plan(_full, needs=(bases.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, nocodazole."),
         "small": Plan(
             _small,
             needs=("simulated-nocodazole",),

@@ -9,10 +9,8 @@ from ssrl_core.analysis import bias
 from ssrl_core.analysis.properties import against_behaviour
 from ssrl_core.paper import hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, rows_of, stated
 from ssrl_core.paper.items import figure_1
-from ssrl_core.paper.published import rows_of
-from ssrl_core.paper.verdict import Contrast, stated
 
 FAMILIES = {
     "intrinsic dimension": "intrinsic_dimension",

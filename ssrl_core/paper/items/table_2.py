@@ -7,12 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.published import rows_of
-from ssrl_core.paper.verdict import contrast, stated
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, rows_of, stated
 
 SETS = {
     "mnist-rotation-crop": "rotation+crop",

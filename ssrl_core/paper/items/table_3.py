@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.paper import bases, cells
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.published import nested_rows, pretrained_rows
-from ssrl_core.paper.verdict import Contrast
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, nested_rows, pretrained_rows
 
 FIRST, SECOND = "cells-first-set", "cells-second-set"
 SIDE = bases.CELLS_PX
@@ -17,15 +15,15 @@ SIMULATED = "simulated nocodazole"
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
-    return dict(cells.full_sweeps([FIRST, SECOND]))
+    return dict(bases.full_sweeps([FIRST, SECOND]))
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
     pair = [bases.at_side(FIRST, SIDE), bases.at_side(SECOND, SIDE)]
-    simulated: dict[str, Mapping[str, Any]] = {"table-3 small": bases.simulated(vary={cells.COMPOSITION: pair})}
+    simulated: dict[str, Mapping[str, Any]] = {"table-3 small": bases.simulated(vary={bases.COMPOSITION: pair})}
     return simulated | {
-        f"table-3 small {name}": bases.mechanism(mechanism, vary={cells.COMPOSITION: pair})
-        for name, mechanism in cells.MECHANISMS.items()
+        f"table-3 small {name}": bases.mechanism(mechanism, vary={bases.COMPOSITION: pair})
+        for name, mechanism in bases.MECHANISMS.items()
     }
 
 
@@ -38,21 +36,21 @@ def _baselines(scale: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
     return {
         f"ImageNet {backbone} {subset}": ("pretrained", {"dataset": name, "where": {}, "backbone": backbone, **common})
         for backbone in ("vgg16", "resnet101")
-        for subset, name in cells.SUBSETS.items()
+        for subset, name in bases.SUBSETS.items()
     }
 
 
 def compare(evidence: Evidence) -> Outcome:
     """AMI of the second set above that of the first, for each compound, method and backbone."""
     if evidence.scale == "full":
-        rows = cells.full_rows(evidence, {FIRST: "first_set", SECOND: "second_set"})
+        rows = bases.full_rows(evidence, {FIRST: "first_set", SECOND: "second_set"})
         found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.specs]
     else:
         labels = [FIRST, SECOND]
-        rows = cells.both_rows(evidence, "table-3 small", "simulated nocodazole", labels)
+        rows = bases.both_rows(evidence, "table-3 small", "simulated nocodazole", labels)
         found = [_claim(evidence, "table-3 small", "simulated nocodazole", *labels)]
-        for name, said in cells.MECHANISMS.items():
-            rows += cells.both_rows(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
+        for name, said in bases.MECHANISMS.items():
+            rows += bases.both_rows(evidence, f"table-3 small {name}", f"BBBC021 {said}", labels)
             found.append(_claim(evidence, f"table-3 small {name}", f"BBBC021 crops, {said}", *labels))
     return Outcome([*rows, *baseline_rows(evidence)], found)
 
@@ -70,7 +68,7 @@ def baseline_rows(evidence: Evidence) -> list[Row]:
 
 
 def _claim(evidence: Evidence, sweep: str, said: str, first: str, second: str) -> Contrast:
-    return cells.higher(evidence, sweep, f"AMI on {said}: the second set above the first", second, first)
+    return bases.higher(evidence, sweep, f"AMI on {said}: the second set above the first", second, first)
 
 
 ITEM = Item(
@@ -82,7 +80,7 @@ ITEM = Item(
         "full": Plan(
             _full,
             _baselines("full"),
-            tuple(cells.SUBSETS.values()),
+            tuple(bases.SUBSETS.values()),
             "Settings of BYOL and VICReg on cells are not given: solo-learn's. That taxol and cytochalasin B "
             "also take the four highest doses is an assumption.",
         ),

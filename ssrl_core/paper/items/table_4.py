@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.paper import bases, cells
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, pretrained_rows, published
 from ssrl_core.paper.items import table_3
-from ssrl_core.paper.published import pretrained_rows, published
-from ssrl_core.paper.verdict import Contrast
 
 SIDE = bases.CELLS_PX
 LEFT, RIGHT = bases.LEFT, bases.RIGHT
@@ -18,7 +16,7 @@ SUM = f"{LEFT} + {RIGHT}"
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
-    return dict(cells.full_sweeps([], bases.weighted()))
+    return dict(bases.full_sweeps([], bases.weighted()))
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
@@ -30,16 +28,16 @@ def _small() -> dict[str, Mapping[str, Any]]:
 def compare(evidence: Evidence) -> Outcome:
     """AMI of the sum above that of either of its terms, and (full) above the ImageNet networks."""
     if evidence.scale == "small":
-        rows = cells.both_rows(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
+        rows = bases.both_rows(evidence, "table-4 small", "simulated nocodazole", [SUM, LEFT, RIGHT])
         return Outcome([*rows, *table_3.baseline_rows(evidence)], [_than(evidence, LEFT), _than(evidence, RIGHT)])
     label = " + ".join((bases.LEFT, bases.RIGHT))
-    rows = cells.full_rows(evidence, {label: "weighted"})
+    rows = bases.full_rows(evidence, {label: "weighted"})
     baselines = table_3.baseline_rows(evidence)
     return Outcome([*rows, *baselines], [])
 
 
 def _than(evidence: Evidence, one: str) -> Contrast:
-    return cells.higher(evidence, "table-4 small", f"AMI: the weighted sum above {one} alone", SUM, one)
+    return bases.higher(evidence, "table-4 small", f"AMI: the weighted sum above {one} alone", SUM, one)
 
 
 def _published() -> list[Any]:
@@ -48,8 +46,8 @@ def _published() -> list[Any]:
     data = published()["table_4_weighted_combination_ami"]
     rows = [
         Row(f"weighted · {method} {backbone}", column, value)
-        for method in cells.METHODS
-        for backbone in cells.BACKBONES
+        for method in bases.METHODS
+        for backbone in bases.BACKBONES
         for column, value in zip(data["columns"], data[method][backbone], strict=True)
     ]
     return [*rows, *pretrained_rows("table_4_weighted_combination_ami")]
@@ -64,7 +62,7 @@ ITEM = Item(
         "full": Plan(
             _full,
             table_3._baselines("full"),
-            tuple(cells.SUBSETS.values()),
+            tuple(bases.SUBSETS.values()),
             "The weights were found by a grid search on the AMI itself: search on the validation split, "
             "report "
             "the test split once.",

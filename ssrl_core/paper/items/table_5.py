@@ -9,9 +9,7 @@ import pandas as pd
 
 from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.published import published
-from ssrl_core.paper.verdict import Contrast, stated
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, published, stated
 
 METHODS = tuple(bases.CIFAR_RATES)
 _P = "terms.0.composition.steps.hue_jitter.p"

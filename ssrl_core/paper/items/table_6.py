@@ -10,10 +10,8 @@ import pandas as pd
 from ssrl_core.analysis import bias
 from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, rows_of, stated
 from ssrl_core.paper.items import figure_1
-from ssrl_core.paper.published import rows_of
-from ssrl_core.paper.verdict import stated
 
 _COLUMNS = {"hue": "hue_intensity", "jitter probability": "color_jitter_probability", "crop size": "crop_size"}
 _CLAIM = "more classes are shared by all methods than if the methods were independent"

@@ -9,10 +9,8 @@ from ssrl_core.analysis import bias
 from ssrl_core.errors import SSRLError
 from ssrl_core.paper import hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, published, stated
 from ssrl_core.paper.items import figure_1
-from ssrl_core.paper.published import published
-from ssrl_core.paper.verdict import stated
 
 METHODS = ("simclr", "byol", "vicreg")
 _CLAIM = "fine-tuning keeps the bias: as many classes have an opposite partner as in linear evaluation, within a tenth"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, Row
-from ssrl_core.paper.published import rows_of
-from ssrl_core.paper.verdict import contrast
+from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, rows_of
 
 BACKBONES = ("vgg11", "resnet18", "convnext_tiny")
 METHODS = ("byol", "moco_v2")

@@ -42,9 +42,9 @@ def file_of(method: str, k: int, seed: int) -> str:
 
 def way_of(method: str, k: int, n: int) -> str:
     """How `n` images were put into clusters, in words: "mini-batch k-means (4096 images at a time, …)"."""
-    from ssrl_core.analysis import clusters, density_clusters
+    from ssrl_core.analysis import clusters
 
-    return clusters.way(n, k) if method == KMEANS else density_clusters.way(n, k)
+    return clusters.way(n, k) if method == KMEANS else clusters.density_way(n, k)
 
 
 def clusters_of(
@@ -109,8 +109,7 @@ def own_clusters(
 def _make(
     path: Path, own: np.ndarray, rows: np.ndarray, n: int, k: int, seed: int, method: str, *, keep: bool
 ) -> Clustering:
-    from ssrl_core.analysis.clusters import MOST_FULL, kmeans
-    from ssrl_core.analysis.density_clusters import density_clusters, fitted_rows
+    from ssrl_core.analysis.clusters import MOST_FULL, density_clusters, fitted_rows, kmeans
 
     started = time.perf_counter()
     more: dict[str, Any]

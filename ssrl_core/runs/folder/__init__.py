@@ -1,0 +1,1 @@
+"""What a run folder holds: state, arrays, results, marks, selections, locks. Reading never writes."""

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ssrl_core import stores
-from ssrl_core.analysis.matching import contingency, matched
+from ssrl_core.analysis.comparison import contingency, matched
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_folder import RunFolder

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssrl_core import stores
-from ssrl_core.analysis.spread import mean_sd
+from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.errors import DataError, SpecError, SSRLError
 from ssrl_core.runs.folder.results import clean
 from ssrl_core.runs.folder.run_folder import RunFolder

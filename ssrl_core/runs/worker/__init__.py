@@ -1,0 +1,1 @@
+"""The coordinator and its engines: what runs where, and when."""

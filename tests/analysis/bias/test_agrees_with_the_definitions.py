@@ -45,7 +45,7 @@ def of(found: pd.DataFrame, **setting: str) -> pd.DataFrame:
 
 @pytest.fixture(scope="module", params=["means", "runs"])
 def both(request):
-    from ssrl_core.analysis.bias.rule import Rule
+    from ssrl_core.analysis.bias.correlation import Rule
 
     settings = {(m, p): TABLE[(TABLE["method"] == m) & (TABLE["probe"] == p)] for m in METHODS for p in PROBES}
     twin = {key: slow.pairs(rows, HUE, request.param) for key, rows in settings.items()}

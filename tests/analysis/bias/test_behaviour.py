@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.regression import lines
+from ssrl_core.analysis.bias.behaviour import lines
 from ssrl_core.errors import SpecError
 from tests.analysis.bias.tables import HUE, classes_table
 from tests.kit import make_sweep_table

@@ -10,8 +10,8 @@ from scipy import stats
 
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias import as_given, read_classes, statistics
-from ssrl_core.analysis.bias.significance import correlation_p
-from ssrl_core.analysis.bias.table_file import read_table
+from ssrl_core.analysis.bias.correlation import correlation_p
+from ssrl_core.analysis.bias.reading import read_table
 from ssrl_core.errors import DataError
 from tests.analysis.bias.tables import HUE, classes_table
 

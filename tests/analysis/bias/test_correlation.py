@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from ssrl_core.analysis.bias.correlation import coefficients
-from ssrl_core.analysis.bias.significance import correlation_p, kendall_p
+from ssrl_core.analysis.bias.correlation import coefficients, correlation_p, kendall_p
 
 PEERS = {"pearson": stats.pearsonr, "kendall": stats.kendalltau, "spearman": stats.spearmanr}
 

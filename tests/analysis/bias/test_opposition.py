@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.rule import Rule
+from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.errors import SpecError
 from tests.analysis.bias.tables import HUE, big_table, classes_table, noise_table
 from tests.kit import make_sweep_table

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.sharing import at_least
+from ssrl_core.analysis.bias.opposite_pairs import at_least
 from ssrl_core.errors import SpecError
 from tests.analysis.bias.tables import classes_table
 

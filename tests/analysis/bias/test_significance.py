@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.bias.significance import (
+from ssrl_core.analysis.bias.correlation import (
     correlation_p,
     critical_correlation,
     discovery_threshold,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssrl_core.analysis.descriptors.look import Look, otsu
+from ssrl_core.analysis.descriptors.images import Look, otsu
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS, describe
 
 

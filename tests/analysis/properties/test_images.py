@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssrl_core.analysis.properties import fourier, texture
-from ssrl_core.analysis.properties.grey import grey
+from ssrl_core.analysis.properties.images import grey
 from ssrl_core.errors import DataError, SpecError
 
 PATTERN = (np.add.outer(np.arange(6) * 3, np.arange(7) * 5) ** 2 % 23 * 11).astype(np.uint8)

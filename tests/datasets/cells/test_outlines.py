@@ -8,8 +8,8 @@ from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
 
 from ssrl_core.datasets.cells import splitting
 from ssrl_core.datasets.cells.cutting import shapes
-from ssrl_core.datasets.cells.foreground import _tile_percentiles, binned
 from ssrl_core.datasets.cells.illumination import Lighting, corrected
+from ssrl_core.datasets.cells.nuclei import _tile_percentiles, binned
 from tests.datasets.cells import slow_outlines
 
 

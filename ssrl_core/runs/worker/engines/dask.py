@@ -41,7 +41,7 @@ def dask_engine(settings: EngineSettings) -> DaskEngine:
     """The engine for `dask`, `slurm` or an address.
 
     Raises:
-        SpecError: `distributed` is not installed; SLURM refuses what was asked for.
+        SpecError: the packages of the extra cluster are not installed; SLURM refuses what was asked for.
     """
     try:
         import dask
@@ -49,7 +49,7 @@ def dask_engine(settings: EngineSettings) -> DaskEngine:
     except ImportError as error:
         raise SpecError(
             f"worker: the engine {settings.engine} needs the package {error.name}. "
-            "Run `pip install distributed dask-jobqueue`, or use the engine local."
+            "Run `pip install distributed dask-jobqueue cryptography` (the extra cluster), or use the engine local."
         ) from error
     dask.config.set(_CONFIG)
     if settings.engine == "slurm":

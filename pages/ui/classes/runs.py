@@ -1,0 +1,279 @@
+"""The Classes page for one run, or for two side by side."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_words, quoted
+from pages.ui.kit import choices, frame
+from pages.ui.runs import choosing
+from ssrl_core.analysis.classes import compare_classes, confused_pairs
+from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
+from ssrl_core.figures.style import percent
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue.tables import PROBES, probes_of
+
+NONE = "none"
+_FLAT = 3
+_NAMED = 3  # classes in a sentence
+_EVEN = "accuracy"
+CSS = """
+.vl-tops { display: flex; flex-wrap: wrap; gap: .5rem 2.4rem; }
+.vl-tops .what, .vl-tops .beside { font-size: .8rem; color: light-dark(#5b6470, #9aa4b1); }
+.vl-tops .name { flex: 0 0 100%; font-weight: 600; margin-bottom: -.3rem; }
+.vl-tops .value { font-size: 1.35rem; font-weight: 600; line-height: 1.25; }
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with results: `name` as the user reads it, `results` as stored (CONTRACTS C8), `dataset` its image set."""
+
+    run_id: str
+    name: str
+    dataset: str
+    results: Mapping[str, Any]
+
+    def probe(self, probe: str) -> Mapping[str, Any] | None:
+        """A probe's result, None where there is none."""
+        found = probes_of(self.results).get(probe)
+        return found if found and found.get("classes") else None
+
+    def why(self, probe: str) -> str:
+        """Why a probe has no result."""
+        told = self.results.get("missing") or {}
+        return str(told.get(probe.replace("-", ".", 1)) or "it was not evaluated")
+
+
+def load(run_id: str) -> Run:
+    """A run's results.
+
+    Raises:
+        SSRLError: the folder is damaged.
+    """
+    row = next((run for run in frame.known_runs() if run["id"] == run_id), {"id": run_id})
+    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results() or {})
+
+
+def choose_beside(first: str) -> str | None:
+    """The run to set beside the first one; None for none. In the address as `beside`."""
+    runs = choosing.trained()
+    own = next((run.get("dataset") for run in runs if run["id"] == first), None)
+    others = [run for run in runs if run["id"] != first]
+    others.sort(key=lambda run: run.get("dataset") != own)  # those on the same images first
+    chosen = choosing.one_of("Beside", others, key="beside", before={NONE: "no other run"}, default=NONE)
+    return None if chosen == NONE else chosen
+
+
+def probes_in(runs: Sequence[Run]) -> list[str]:
+    """The probes that were asked of any of these runs: linear and kNN always, then fine-tuning, fewest labels first."""
+    tuned = {probe for run in runs for probe in probes_of(run.results)} - set(PROBES)
+    return [*PROBES, *sorted(tuned, key=lambda probe: float(probe.partition("-")[2]))]
+
+
+def choose_common_probe(runs: Sequence[Run]) -> str | None:
+    """The probe, of those that every run has; None where there is none in common."""
+    both = [probe for probe in probes_in(runs) if all(run.probe(probe) for run in runs)]
+    if not both:
+        return None
+    few = len(both) <= _FLAT
+    return choices.from_address("Probe", both, key="probe", shown=probe_words, help=ABOUT_PROBES, flat=few)
+
+
+def why_no_probe(runs: Sequence[Run]) -> str:
+    """Why no probe is there for every one of these runs."""
+    without = next((run for run in runs if not any(run.probe(probe) for probe in probes_in([run]))), None)
+    if without is None:
+        return "These two runs have no probe in common. Ask for one more in evaluate and queue the run again."
+    return f"No accuracy of classes: {without.why('linear')}."
+
+
+def tops(run: Run, *, named: bool = False) -> None:
+    """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
+    references = run.results.get("references") or {}
+    floors = [
+        f"{word} {percent(value)}"
+        for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
+        if (value := (references.get(key) or {}).get("knn")) is not None
+    ]
+    cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
+    for probe in probes_in([run]):
+        found = run.probe(probe)
+        beside = " · ".join(floors) if probe == "knn" and found else "" if found else run.why(probe)
+        value = percent(found["top1"]) if found else "–"
+        cells.append(
+            f'<div><div class="what">{_of_labels(probe)}, top-1</div><div class="value">{value}</div>'
+            f'<div class="beside">{html.escape(beside)}</div></div>'
+        )
+    n, split = run.results.get("n"), run.results.get("split")
+    cells.append(
+        f'<div><div class="what">Images</div><div class="value">{n}</div><div class="beside">{split} split</div></div>'
+    )
+    st.html(f'<div class="vl-tops">{"".join(cells)}</div>')
+
+
+def _of_labels(probe: str) -> str:
+    """`Linear probe`, `Fine-tuned, 1 % of labels`."""
+    return f"{probe_words(probe)} {'of the labels' if probe.startswith('finetune') else 'probe'}"
+
+
+def alone(run: Run, probe: str) -> None:
+    """Accuracy of each class and the confusion matrix."""
+    found = run.probe(probe) or {}
+    classes = found["classes"]
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+            _heading(
+                "Accuracy of each class",
+                "Line: 95 % interval (Wilson) for this number of images. Dashed: all images together.",
+            )
+            order = _order(list(classes))
+        figure = class_bars(classes, order=order, mean=found["top1"])
+        st.plotly_chart(figure, key="class-bars", config=PLAIN)
+    with right:
+        _confusion(run, found, list(classes))
+
+
+def beside(first: Run, second: Run, probe: str) -> None:
+    """What each class gains or loses from the first run to the second."""
+    rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+    if not rows:
+        frame.empty("These two runs have no class in common.", stop=False)
+        return
+    st.markdown(winners_and_losers(rows, first.name, second.name))
+    _warn(first, second)
+    left, right = st.columns([1, 1], gap="large")
+    with left:
+        _heading("Difference", "In points of accuracy, with 95 % intervals; grey where the interval holds 0.")
+        st.plotly_chart(class_differences(rows), key="class-differences", config=PLAIN)
+    with right:
+        _heading("Side by side", f"Open circle: {first.name}. Full circle: {second.name}.")
+        st.plotly_chart(class_pairs(rows, first.name, second.name), key="class-pairs", config=PLAIN)
+
+
+def table_of(first: Run, second: Run | None, probe: str) -> pd.DataFrame:
+    """The rows behind the picture, to take home."""
+    if second is not None:
+        rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+        return pd.DataFrame(rows).assign(first_run=first.run_id, second_run=second.run_id, probe=probe)
+    classes: dict[str, Any] = (first.probe(probe) or {})["classes"]
+    return pd.DataFrame([{"run": first.run_id, "probe": probe, "class": name, **row} for name, row in classes.items()])
+
+
+def _heading(title: str, sentence: str) -> None:
+    with st.container(gap="xxsmall", width="stretch"):
+        frame.section(title, sentence)
+
+
+def _order(names: list[str]) -> list[str] | None:
+    chosen = st.segmented_control(
+        "Order",
+        [_EVEN, "as listed"],
+        key="class-order",
+        default=_EVEN,
+        required=True,
+        label_visibility="collapsed",
+        width="content",
+        persist_state="session",
+    )
+    return names if chosen == "as listed" else None
+
+
+def _confusion(run: Run, found: Any, names: list[str]) -> None:
+    _heading("Confusion", "Rows: the truth. Each row adds up to 100 %; the numbers are images.")
+    matrix = found.get("confusion")
+    if matrix is None:
+        frame.quiet("Not kept for the kNN probe.")
+        return
+    st.markdown(mistakes(confused_pairs(matrix, names, 3)))
+    st.plotly_chart(confusion_matrix(matrix, names), key="confusion", config=PLAIN)
+
+
+def _warn(first: Run, second: Run) -> None:
+    if first.dataset != second.dataset or first.results.get("split") != second.results.get("split"):
+        frame.quiet("The two runs were tested on different images; classes are matched by name.")
+    frame.quiet("One run each: the intervals tell of the number of images, not of other seeds.")
+
+
+def page(place: Any) -> None:
+    """Everything under the heading.
+
+    Args:
+        place: where the page's primary action stands.
+    """
+    columns = st.columns([4, 4, 3], vertical_alignment="bottom")
+    with columns[0]:
+        run_id = choosing.choose_run()
+    with columns[1]:
+        other = choose_beside(run_id)
+    with frame.guard():
+        first = load(run_id)
+        second = load(other) if other else None
+        with columns[2]:
+            probe = choose_common_probe([first, second] if second else [first])
+        if second is None:
+            tops(first)
+        else:
+            for run, column in zip((first, second), st.columns(2, gap="large"), strict=True):
+                with column:
+                    tops(run, named=True)
+        if probe is None:
+            frame.empty(why_no_probe([first, second] if second else [first]), icon="photo_library", stop=False)
+            return
+        if second is not None:
+            beside(first, second, probe)
+        else:
+            alone(first, probe)
+        with place:
+            st.download_button(
+                "Table",
+                table_of(first, second, probe).to_csv(index=False).encode(),
+                f"{run_id}-classes-{probe}.csv",
+                "text/csv",
+                icon=":material/download:",
+                type="primary",
+                on_click="ignore",
+            )
+
+
+def winners_and_losers(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> str:
+    """Markdown: which classes clearly gain and which lose from the first run to the second.
+
+    Args:
+        rows: of `analysis.classes.compare_classes`, largest gain first.
+    """
+    up = [row for row in rows if row["clear"] and row["difference"] > 0]
+    down = [row for row in reversed(rows) if row["clear"] and row["difference"] < 0]
+    start = f"From {quoted(first)} to {quoted(second)}: "
+    if not up and not down:
+        return start + f"no class of {len(rows)} changes by more than chance would explain."
+    parts = [_listed(up, "gain" if len(up) != 1 else "gains"), _listed(down, "lose" if len(down) != 1 else "loses")]
+    unclear = len(rows) - len(up) - len(down)
+    rest = f" {unclear} of {len(rows)} classes stay within their intervals." if unclear else ""
+    return start + "; ".join(part for part in parts if part) + "." + rest
+
+
+def mistakes(pairs: Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: the commonest mistakes, of `analysis.classes.confused_pairs`."""
+    if not pairs:
+        return "No image is mistaken."
+    told = [f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {100 * p['share']:.0f} %)" for p in pairs]
+    return "Most often taken: " + ", ".join(told) + "."
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], verb: str) -> str:
+    if not rows:
+        return ""
+    named = [
+        f"{quoted(row['class'])} {points(row['difference'])} ({points(row['low'])} to {points(row['high'])})"
+        for row in rows[:_NAMED]
+    ]
+    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
+    return f"{', '.join(named)}{more} {verb}"

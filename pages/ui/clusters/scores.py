@@ -1,0 +1,134 @@
+"""The numbers of the Clusters page, each beside its floors, with a plain word on what it says."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.clusters import files
+from pages.ui.kit import frame, jobs
+from pages.ui.map.evaluated import EvaluatedRun
+from pages.ui.map.files import figure_row
+from pages.ui.map.names import ClusteredRun
+from pages.ui.map.panel import score_row
+from ssrl_core.figures.curves import over_k_table, score_over_k
+from ssrl_core.figures.style import percent, score, three
+from ssrl_core.runs.evaluation.clustering import KMEANS
+from ssrl_core.runs.evaluation.over_k import MOST_OVER
+from ssrl_core.runs.folder.run_folder import RunFolder
+
+CSS = """
+.st-key-cluster-scores { min-height: 68px; }
+"""
+
+_AMI = (
+    "How far the clusters agree with the labels, corrected for chance: 1 they are the same, 0 no more than shuffled "
+    "labels would. Divided by the larger of the two entropies (average_method max)."
+)
+_SILHOUETTE = (
+    "How much closer an image lies to its own cluster than to the next one, in the embedding, between -1 and 1. "
+    "It knows nothing of labels: tight clusters need not be the ones you want."
+)
+_TRUST = "Share of neighbours on the map that are neighbours in the embedding too (1: all of them; random about 0.5)."
+_HIT = "Of the 10 nearest on the map, the share that carries the same label."
+_OTHERS = {
+    "ami_arithmetic": "AMI, arithmetic mean of the entropies",
+    "nmi": "NMI, not corrected for chance",
+    "ari": "adjusted Rand index",
+    "homogeneity": "homogeneity",
+    "inertia": "inertia",
+    "silhouette_projection": "silhouette in the projection",
+}
+
+
+def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> None:
+    """One row: AMI and silhouette of the clusters, trustworthiness and neighbour hit of the map."""
+    missing = scores.get("missing") or {}
+    cells = [
+        ("AMI of clusters and labels", score(scores.get("ami")), _floors(run, scores, missing), _AMI),
+        ("Silhouette", score(scores.get("silhouette")), _silhouette_note(scores, missing), _SILHOUETTE),
+    ]
+    if layout:
+        info = run.layouts[layout][1]
+        hit = info.get("neighbour_hit")
+        cells.append(("Map: trustworthiness", score(info.get("trustworthiness")), "of neighbours on the map", _TRUST))
+        if hit is not None:
+            cells.append(("Map: neighbour hit", percent(hit), "same label nearby", _HIT))
+    score_row(cells)
+
+
+def details(of: ClusteredRun, scores: Mapping[str, Any]) -> None:
+    """Folded: the other scores, how they change with k, and how to read them."""
+    seen, chosen = _over_k(of.run), of.k if of.method == KMEANS else None
+    if chosen is not None:
+        seen[chosen] = scores
+    with st.expander("How to read these numbers, and the other scores"):
+        left, right = st.columns(2, gap="large")
+        with left:
+            frame.quiet(f"AMI. {_AMI}")
+            frame.quiet(f"Silhouette. {_SILHOUETTE}")
+            frame.quiet(f"Trustworthiness. {_TRUST} k-means never sees the map: clusters are found in the embedding.")
+            st.html(_others(scores))
+        with right:
+            _drawn_over_k(of.run, seen, chosen)
+
+
+def _drawn_over_k(run: EvaluatedRun, seen: Mapping[int, Mapping[str, Any]], chosen: int | None) -> None:
+    if len(seen) > 1:
+        st.plotly_chart(score_over_k(seen, chosen=chosen), key="score-over-k", config={"displayModeBar": False})
+        figure_row(
+            "Scores",
+            f"{run.run_id}-scores",
+            lambda kind: files.scores_file(run, seen, chosen, kind),
+            table=lambda: over_k_table(seen),
+        )
+    else:
+        frame.quiet("The scores of every k you have looked at are drawn here.")
+    if not RunFolder(run.run_id).is_demo and len(run.ids) > MOST_OVER:
+        jobs.job(
+            f"over-k-{run.run_id}",
+            ("cluster", run.run_id, "--over", f"2:{MOST_OVER}"),
+            button=f"Score every k from 2 to {MOST_OVER}",
+            icon="show_chart",
+        )
+
+
+def _over_k(run: EvaluatedRun) -> dict[int, Mapping[str, Any]]:
+    """Scores of all k that are known: from the run's results and the job."""
+    from ssrl_core.runs.evaluation.over_k import read
+
+    stored = run.results.get("clusters") or {}
+    return {**read(RunFolder(run.run_id)), **{int(k): found for k, found in stored.items() if found}}
+
+
+def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:
+    if scores.get("ami") is None:
+        return missing.get("ami", "not computed")
+    parts = []
+    shuffled = scores.get("ami_shuffled")
+    if shuffled:
+        parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
+    references = run.results.get("references") or {}
+    for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
+        value = (references.get(key) or {}).get("ami")
+        if value is not None:
+            parts.append(f"{word} {score(value)}")
+    return " · ".join(parts)
+
+
+def _silhouette_note(scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:
+    if scores.get("silhouette") is None:
+        return missing.get("silhouette", "not computed")
+    return f"on {scores['silhouette_n']} images; −1 to 1"
+
+
+def _others(scores: Mapping[str, Any]) -> str:
+    missing = scores.get("missing") or {}
+    lines = "".join(
+        f"<dt>{word}</dt><dd>{three(scores.get(key))} {html.escape(missing.get(key, ''))}</dd>"
+        for key, word in _OTHERS.items()
+    )
+    return f'<dl class="vl-facts">{lines}</dl>'

@@ -1,0 +1,154 @@
+"""The list of the paper's items: one row each, with the verdict of the rehearsal and how far it is."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from pages.ui.kit import cache, frame
+from pages.ui.kit.theme import ACCENT, LINE, QUIET
+from pages.ui.paper import results
+from ssrl_core.errors import SSRLError
+from ssrl_core.paper import running
+from ssrl_core.paper.items import ITEMS
+from ssrl_core.runs.queue import registry
+
+CSS = f"""
+.st-key-paper-list {{ gap: 0; }}
+[class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .35rem; gap: 0; }}
+[class*="st-key-paper-row-"] button {{ min-height: 1.4rem; padding: 0; text-align: left; }}
+[class*="st-key-paper-row-"] button p {{ text-align: left; }}
+.st-key-paper-row-open button p {{ font-weight: 600; color: {ACCENT}; }}
+.paper-under {{ color: {QUIET}; font-size: .84rem; line-height: 1.4; }}
+.st-key-paper-narrow {{ display: none; }}
+@media (max-width: 640px) {{
+  .st-key-paper-list {{ display: none; }}
+  .st-key-paper-narrow {{ display: flex; }}
+}}
+"""
+
+
+def choose() -> str:
+    """The id of the item that is open; in the address as `item`. A list, on a narrow screen one that unfolds."""
+    asked = st.query_params.get("item")
+    chosen = asked if asked is not None and asked in ITEMS else "table-2"
+    if asked != chosen:
+        if asked is not None:
+            st.caption(f"There is no item “{asked}” in the paper; this is table 2.")
+        st.query_params["item"] = chosen
+    with st.container(key="paper-narrow"):
+        _choose_narrow(chosen)
+    with st.container(key="paper-list"):
+        for name, item in ITEMS.items():
+            with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
+                said = f"{spoken(name)} · {item.title}"
+                st.button(said, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
+                st.html(f'<div class="paper-under">{_under(name)}</div>')
+    return chosen
+
+
+def _choose_narrow(chosen: str) -> None:
+    if st.session_state.get("paper-pick") != chosen:
+        st.session_state["paper-pick"] = chosen
+    st.selectbox(
+        "Table or figure", list(ITEMS), key="paper-pick", format_func=lambda n: f"{spoken(n)} · {ITEMS[n].title}",
+        on_change=lambda: _open(st.session_state["paper-pick"]), label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def spoken(name: str) -> str:
+    """`table-2` as `Table 2`."""
+    return name.replace("-", " ").capitalize()
+
+
+def compared(name: str, scale: str) -> dict[str, Any]:
+    """`running.compare`, kept while no run changes."""
+    return _compared(name, scale, now())
+
+
+@st.fragment(run_every=5.0)
+def follow(shown: str) -> None:
+    """Draw the page again when a run has ended or a measurement was made."""
+    if now() != shown:
+        st.rerun()
+
+
+def export() -> None:
+    """All comparisons as one document to take home."""
+    st.download_button(
+        "Download results",
+        lambda: json.dumps([_exported(name) for name in ITEMS], indent=1, ensure_ascii=False),
+        "viewloom-paper-small.json",
+        "application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Verdicts, differences and numbers of every rehearsal, as one JSON file",
+    )
+
+
+def _exported(name: str) -> dict[str, Any]:
+    try:
+        return running.compare(name)
+    except SSRLError as error:
+        return {"id": name, "error": error.message}
+
+
+def _under(name: str) -> str:
+    """`rehearsal: 2 shown, 1 not shown`, and the full experiment where it was run."""
+    if not ITEMS[name].plans:
+        return "example images; nothing to measure"
+    try:
+        return _how_far(name)
+    except SSRLError as error:  # one damaged file must not take the list away
+        return html.escape(f"cannot be compared: {error.message}")
+
+
+def _how_far(name: str) -> str:
+    told = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
+    if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
+        told.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
+    return " · ".join(told)
+
+
+def _under_way(name: str, scale: str) -> str:
+    """`, 3 of 10 runs done` while some wait or run."""
+    counts = running.totals(compared(name, scale)["progress"])
+    if not set(frame.ACTIVE) & set(counts):
+        return ""
+    return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"
+
+
+def _verdicts(name: str, scale: str) -> str:
+    return results.summary_html([c["verdict"] for c in compared(name, scale)["contrasts"]])
+
+
+@cache.kept(least=64)
+def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
+    return running.compare(name, scale)  # type: ignore[arg-type]
+
+
+def now() -> str:
+    """A text that changes when a run ends or is queued, a measurement is made, or images come or go."""
+    from ssrl_core import stores
+    from ssrl_core.datasets import store as image_sets
+
+    made = _marks((stores.models_root() / "paper").glob("*.json"))
+    ready = [name for name in image_sets.names() if image_sets.is_ready(name)]
+    images = _marks(stores.data_root() / name / "imageset.json" for name in ready)
+    ended = registry.query("SELECT max(finished_at) AS last FROM runs")[0]["last"]
+    turn = st.session_state.get("paper-turn", 0)
+    return f"{stores.models_root()} {sorted(registry.counts().items())} {ended} {made} {images} {turn}"
+
+
+def _marks(paths: Iterable[Path]) -> list[tuple[str, int]]:
+    """Files with the time of their last change."""
+    return sorted((str(path), path.stat().st_mtime_ns) for path in paths if path.is_file())
+
+
+def _open(name: str) -> None:
+    st.query_params["item"] = name

@@ -1,0 +1,410 @@
+"""The forecast: which descriptors, columns and classes an embedding still tells under a composition."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssrl_core.errors import SpecError
+from ssrl_core.forecast import guards
+from ssrl_core.forecast.reading import read_classes, read_number
+from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
+from ssrl_core.forecast.targets import targets_of
+from ssrl_core.specs.composition import Composition, load
+from ssrl_core.specs.feature_banks import DEFAULT, check_bank
+from ssrl_core.specs.run import Term
+
+if TYPE_CHECKING:
+    from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.learning.closed_form import Moments, Solution
+    from ssrl_core.learning.features import Bank
+
+Array = NDArray[Any]
+Recipe = str | Path | Mapping[str, Any] | Composition | Sequence[Term]
+
+MU, DIM, POWER = 0.01, 32, 1.0
+LEAST = 40
+"""Images that a forecast needs: half of them are solved on, half are asked about."""
+_ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descriptors are followed on
+_CLUSTERS = 8  # where there are no classes
+
+
+def forecast(
+    dataset: str | ImageSet,
+    composition: Recipe,
+    *,
+    against: Recipe | None = None,
+    by_step: bool = False,
+    images: int = 1000,
+    views: int = 8,
+    bank: str = DEFAULT,
+    seed: int = 5,
+    input: str = "whole",
+    mu: float = MU,
+    dim: int = DIM,
+    power: float = POWER,
+    device: str = "cpu",
+    progress: Callable[[float], None] | None = None,
+) -> Forecast:
+    """What a network trained with a composition is likely to keep, within seconds.
+
+    Half of the images are solved on, the other half are asked about. Ranks are promised, not values: networks differ,
+    and a share of 0 says that a linear reading finds nothing.
+
+    Args:
+        dataset: name of an image set, or one.
+        composition: a name, file, mapping, composition, or weighted terms.
+        against: a second composition to set beside.
+        by_step: also leave out one step after another.
+        images: so many of the image set, at random by the seed.
+        views: of each image.
+        bank: feature bank, see `specs.feature_banks`.
+        input: "whole", or "fixed_steps": images are embedded as the composition's steps without chance leave them.
+        mu, dim, power: of the closed form.
+        device: of features and views.
+        progress: told the share done, 0..1; what it raises ends the work.
+
+    Raises:
+        SpecError: too few images, an unknown name, settings out of range, missing weights.
+        DataError: images that are all the same.
+
+    Source:
+        `learning.closed_form`; probes on held-out images (Alain & Bengio 2016, arXiv:1610.01644).
+    """
+    started = time.monotonic()
+    _check(images, views, seed, input, bank)
+    imageset = _imageset(dataset)
+    terms, other = _terms(composition), None if against is None else _terms(against)
+    setting = Setting(imageset, _chosen(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device)
+    variants = _variants(terms) if by_step else []
+    share = _shares(2 + (other is not None) + len(variants), progress)
+    plain = setting.answer(_plain(terms), share(0), alone=True)
+    own = setting.answer(terms, share(1))
+    beside = None if other is None else setting.answer(other, share(2))
+    steps = tuple(
+        StepCost(group, place, step, {name: r.value for name, (_, r) in setting.answer(t, share(n)).readings.items()})
+        for n, (group, place, step, t) in enumerate(variants, 2 + (other is not None))
+    )
+    said = setting.guards(terms, own)
+    if progress is not None:
+        progress(1.0)
+    return Forecast(
+        dataset=imageset.name,
+        composition=_name(terms),
+        against=None if other is None else _name(other),
+        bank=bank,
+        images=len(setting.solve_ids) + len(setting.ask_ids),
+        views=views,
+        kept=_kept(own, plain, beside, setting.icc(terms)),
+        classes=_classes(imageset, own, plain, beside),
+        clusters=own.clusters,
+        steps=steps,
+        guards=tuple(said),
+        missing=own.missing,
+        seconds=round(time.monotonic() - started, 3),
+        shares=own.shares,
+        image_ids=setting.ask_ids,
+        embedding=own.embedding,
+        cluster_ids=own.cluster_ids,
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one set of terms keeps: readings by name, accuracy by class, clusters, the solution."""
+
+    readings: dict[str, tuple[str, Any]]
+    of_class: Array
+    missing: dict[str, str]
+    clusters: dict[str, Any]
+    cluster_ids: Array
+    embedding: Array
+    shares: Array
+    solution: Solution
+
+
+class Setting:
+    """What all answers of one forecast share: images, targets, the bank.
+
+    Args:
+        ids: the images, a first half to solve on and a second to ask about.
+        recipe: mu, dim, power.
+    """
+
+    def __init__(
+        self,
+        imageset: ImageSet,
+        ids: Array,
+        bank: str,
+        views: int,
+        seed: int,
+        input: str,
+        recipe: tuple[float, int, float],
+        device: str,
+    ) -> None:
+        from ssrl_core.learning.devices import pick_device
+
+        half = len(ids) // 2
+        self.imageset, self.solve_ids, self.ask_ids = imageset, np.sort(ids[:half]), np.sort(ids[half:])
+        self.bank_name, self.views, self.seed, self.fixed = bank, views, seed, input == "fixed_steps"
+        self.mu, self.dim, self.power = recipe
+        self.device = pick_device(device)
+        self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
+        self._banks: dict[int, Bank] = {}
+        self._few = self.ask_ids[:_ON_VIEWS]
+
+    def answer(self, terms: Sequence[Term], report: Callable[[float], None] | None, *, alone: bool = False) -> Answer:
+        """Solve for terms and read from the embedding.
+
+        Args:
+            alone: there are no steps, so that one view says all.
+        """
+        from ssrl_core.learning.closed_form import solve
+        from ssrl_core.learning.solving import features_of
+
+        bank = self.bank(terms)
+        show = partial(features_of, self.imageset, bank=bank, composition=terms[0].composition, device=self.device)
+        train, test = show(self.solve_ids, fixed=self.fixed), show(self.ask_ids, fixed=self.fixed)
+        if alone:
+            moments, few = _of_images(train), _of_images(test)
+        else:
+            moments = self.moments(self.solve_ids, terms, report)
+            few = self.moments(self._few, terms, views=min(self.views, _FEW_VIEWS))
+        found = solve(moments, mu=self.mu, dim=self.dim, power=self.power)
+        return self._read(found, found.embed(train), found.embed(test), found.held_out(few))
+
+    def moments(
+        self,
+        ids: Array,
+        terms: Sequence[Term],
+        report: Callable[[float], None] | None = None,
+        views: int | None = None,
+    ) -> Moments:
+        """What views of some images have in common."""
+        from ssrl_core.learning.solving import moments_of
+
+        bank, count = self.bank(terms), views or self.views
+        return moments_of(
+            self.imageset, ids, terms, bank, views=count, seed=self.seed, device=self.device, report=report
+        )
+
+    def bank(self, terms: Sequence[Term]) -> Bank:
+        """The feature bank for views of the terms' side."""
+        from ssrl_core.compositions.plan import view_side
+        from ssrl_core.learning.solving import bank_for
+
+        side = view_side(terms[0].composition.views[0], self.imageset.shape[1:])
+        if side not in self._banks:
+            self._banks[side] = bank_for(self.bank_name, self.imageset, self.solve_ids, side, seed=self.seed)
+        return self._banks[side]
+
+    def icc(self, terms: Sequence[Term]) -> dict[str, float | None]:
+        """Share of each descriptor's variance that views have in common, of the first term."""
+        from ssrl_core.analysis.descriptors.table import describe
+        from ssrl_core.learning.closed_form import intraclass_correlation
+
+        found: dict[str, list[Array]] = {}
+        for views in self._some_views(terms[0], _FEW_VIEWS):
+            measured = describe(views.reshape(-1, *views.shape[2:]), max_value=1.0)
+            for name, values in measured.items():
+                found.setdefault(name, []).append(values.reshape(views.shape[:2]))
+        return {name: intraclass_correlation(np.concatenate(parts, axis=1)) for name, parts in found.items()}
+
+    def guards(self, terms: Sequence[Term], own: Answer) -> list[str]:
+        """Every warning for the terms."""
+        said: list[str] = []
+        first = terms[0].composition
+        if len(terms) == 1:
+            said += guards.keeps_nothing(own.shares, first)
+        for term in terms:
+            views = np.concatenate(list(self._some_views(term, 2)), axis=1)
+            said += guards.too_easy((views[0], views[1]), term.composition)
+            said += guards.idle_steps(self.imageset, self._few[:32], term.composition, seed=self.seed)
+        if len(terms) > 1:
+            said += self._undone(terms)
+        said += self._rough(terms)
+        return list(dict.fromkeys(said))
+
+    def _undone(self, terms: Sequence[Term]) -> list[str]:
+        from ssrl_core.learning.closed_form import solve
+
+        moments = [self.moments(self.solve_ids, [term]) for term in terms]
+        solutions = [solve(m, mu=self.mu, dim=self.dim, power=self.power) for m in moments]
+        few = [self.moments(self._few, [term], views=_FEW_VIEWS) for term in terms]
+        return guards.undone_terms([term.composition.name for term in terms], solutions, few)
+
+    def _rough(self, terms: Sequence[Term]) -> list[str]:
+        count, dim = len(self.solve_ids) * self.views, self.bank(terms).dim
+        if count >= 2 * dim:
+            return []
+        return [
+            f"{count:,} views are few for the {dim:,} numbers of this bank: the forecast is rough. Take more images."
+        ]
+
+    def _some_views(self, term: Term, views: int) -> Any:
+        """(V,B,C,S,S) arrays of views of a few images, those of the first view group that has two."""
+        from ssrl_core.learning.solving import view_batches
+
+        group = replace(term.composition.views[0], count=2)
+        one = replace(term, composition=replace(term.composition, views=(group,)))
+        for _, groups in view_batches(self.imageset, self._few, one, 0, views=views, seed=self.seed):
+            yield groups[0].numpy()
+
+    def _read(self, found: Solution, train: Array, test: Array, shares: Array) -> Answer:
+        readings: dict[str, tuple[str, Any]] = {}
+        missing: dict[str, str] = {}
+        of_class: Array = np.empty(0)
+        for name, (kind, here, there) in self.targets.items():
+            if kind != "classes":
+                number = read_number(train, here, test, there, seed=self.seed)
+                if number is None:
+                    missing[name] = "the same for every image, or known for too few"
+                else:
+                    readings[name] = (kind, number)
+            elif len(np.unique(here[here >= 0])) < 2 or not (there >= 0).any():
+                missing[name] = "images of fewer than two classes"
+            else:
+                known, asked, classes = here >= 0, there >= 0, len(self.imageset.classes)
+                given = train[known], here[known], test[asked], there[asked]
+                accuracy, of_class = read_classes(*given, classes=classes, seed=self.seed)
+                readings[name] = (kind, accuracy)
+        if self.imageset.label is None:
+            missing["classes"] = "the image set has no labels"
+        clusters, ids = self._clusters(test)
+        return Answer(readings, of_class, missing, clusters, ids, test, shares, found)
+
+    def _clusters(self, test: Array) -> tuple[dict[str, Any], Array]:
+        from ssrl_core.analysis.clusters import kmeans
+        from ssrl_core.analysis.scores import ami
+
+        labels = self.imageset.label_ids[self.ask_ids]
+        classes = len(np.unique(labels[labels >= 0]))
+        k = min(classes if classes > 1 else _CLUSTERS, len(test))
+        ids = kmeans(test, k, seed=self.seed).ids
+        known = labels >= 0
+        agreement = ami(labels[known], ids[known]) if classes > 1 else None
+        return {"k": k, "ami": agreement}, ids
+
+
+def _of_images(features: Array) -> Moments:
+    """Moments of images as they are: all of their variance is shared."""
+    from ssrl_core.learning.closed_form import Covariances, Pairing
+
+    found = Covariances(features.shape[1], Pairing((1, 1), {(0, 1): 1.0}))
+    found.add([features[None], features[None]])
+    return found.moments()
+
+
+def _kept(own: Answer, plain: Answer, beside: Answer | None, icc: Mapping[str, float | None]) -> tuple[Kept, ...]:
+    rows = []
+    for name, (kind, reading) in own.readings.items():
+        other = None if beside is None or name not in beside.readings else beside.readings[name][1].value
+        share = icc.get(name) if kind == "descriptor" else None
+        without = plain.readings[name][1].value
+        rows.append(Kept(name, kind, reading.value, reading.low, reading.high, share, without, other))
+    return tuple(rows)
+
+
+def _classes(imageset: ImageSet, own: Answer, plain: Answer, beside: Answer | None) -> tuple[ClassKept, ...]:
+    def told(values: Array | None, number: int) -> float | None:
+        return None if values is None or np.isnan(values[number]) else float(values[number])
+
+    if not len(own.of_class):
+        return ()
+    other = None if beside is None else beside.of_class
+    return tuple(
+        ClassKept(name, told(own.of_class, n), told(plain.of_class, n), told(other, n))
+        for n, name in enumerate(imageset.classes)
+    )
+
+
+def _variants(terms: Sequence[Term]) -> list[tuple[str, int, str, list[Term]]]:
+    """Every term list with one step left out: (view group, place, the step in words, terms)."""
+    found = []
+    for number, term in enumerate(terms):
+        for group_number, group in enumerate(term.composition.views):
+            for place, step in enumerate(group.steps):
+                if not step.enabled:
+                    continue
+                steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
+                changed = replace(term, composition=term.composition.with_steps(steps, group_number))
+                found.append((group.name, place + 1, step.sentence(), [*terms[:number], changed, *terms[number + 1 :]]))
+    return found
+
+
+def _plain(terms: Sequence[Term]) -> list[Term]:
+    """The first term's view without any steps, at its size."""
+    group = replace(terms[0].composition.views[0], steps=())
+    return [Term(Composition("identity", (group,)))]
+
+
+def _terms(recipe: Recipe) -> list[Term]:
+    if isinstance(recipe, Composition):
+        return [Term(recipe)]
+    if isinstance(recipe, str | Path | Mapping):
+        return [Term(load(recipe))]
+    terms = [term for term in recipe if term.weight > 0]
+    if not terms:
+        raise SpecError(
+            where="Forecast",
+            field="terms",
+            rule="one or more of a weight above 0",
+            value=len(recipe),
+            remedy="Add one.",
+        )
+    return terms
+
+
+def _name(terms: Sequence[Term]) -> str:
+    return " + ".join(term.composition.name for term in terms)
+
+
+def _imageset(dataset: str | ImageSet) -> ImageSet:
+    if not isinstance(dataset, str):
+        return dataset
+    from ssrl_core.datasets import store
+
+    return store.load(dataset)
+
+
+def _chosen(imageset: ImageSet, images: int, seed: int) -> Array:
+    ids = imageset.split_ids("all")
+    if len(ids) < LEAST:
+        raise SpecError(
+            where=f"Forecast on {imageset.name!r}",
+            field="images",
+            rule=f"{LEAST} or more (half to solve on, half to ask about)",
+            value=len(ids),
+            remedy="Choose a larger image set.",
+        )
+    return np.random.default_rng(seed).permutation(ids)[:images]
+
+
+def _check(images: int, views: int, seed: int, input: str, bank: str) -> None:
+    check_bank(bank, "Forecast")
+    for name, value, low, high in (("images", images, LEAST, 10**7), ("views", views, 2, 32), ("seed", seed, 0, 2**32)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+            raise SpecError(
+                where="Forecast", field=name, rule=f"a whole number in {low}..{high}", value=value, remedy="Change it."
+            )
+    if input not in ("whole", "fixed_steps"):
+        raise SpecError(where="Forecast", field="input", rule="whole or fixed_steps", value=input, remedy="Use whole.")
+
+
+def _shares(parts: int, progress: Callable[[float], None] | None) -> Callable[[int], Callable[[float], None] | None]:
+    """Progress of each part as progress of all."""
+
+    def part(number: int) -> Callable[[float], None] | None:
+        if progress is None:
+            return None
+        told = progress
+        return lambda share: told((number + share) / parts)
+
+    return part

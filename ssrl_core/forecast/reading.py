@@ -1,0 +1,104 @@
+"""What can be read from an embedding on images that it was not made from: a ridge, its R² or accuracy, an interval."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+_RIDGES = tuple(10.0**power for power in range(-4, 4))
+_RESAMPLES = 200
+_FLAT = 1e-12
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A share and its 95 % interval over test images."""
+
+    value: float
+    low: float
+    high: float
+
+
+def read_number(train: Array, numbers: Array, test: Array, truth: Array, *, seed: int) -> Reading | None:
+    """Held-out R² of a number, cut at 0.
+
+    Args:
+        train, test: (n,D), (m,D) embeddings.
+        numbers, truth: (n,), (m,) values; rows with NaN are left out.
+
+    Returns:
+        None where the number is the same for all images, or known for fewer than ten of either half.
+    """
+    known, asked = np.isfinite(numbers), np.isfinite(truth)
+    if min(known.sum(), asked.sum()) < 10 or not _varies(numbers[known]) or not _varies(truth[asked]):
+        return None
+    predicted = _ridge(train[known], numbers[known][:, None], test[asked])[:, 0]
+    y = truth[asked]
+    wrong = np.square(y - predicted)
+    weights = _resamples(len(y), seed)
+    means = weights @ y
+    spread = weights @ np.square(y) - np.square(means)
+    values = 1 - (weights @ wrong) / np.maximum(spread, _FLAT)
+    return _reading(1 - wrong.mean() / y.var(), values)
+
+
+def read_classes(
+    train: Array, labels: Array, test: Array, truth: Array, *, classes: int, seed: int
+) -> tuple[Reading, Array]:
+    """Held-out accuracy of a ridge classifier.
+
+    Args:
+        labels, truth: (n,), (m,) class ids, 0 or more.
+
+    Returns:
+        overall, and (classes,) accuracy of each class, NaN where the test images have none.
+    """
+    scores = _ridge(train, np.eye(classes)[labels], test)
+    right = (scores.argmax(axis=1) == truth).astype(float)
+    of_class = np.array([right[truth == c].mean() if (truth == c).any() else np.nan for c in range(classes)])
+    return _reading(right.mean(), _resamples(len(truth), seed) @ right), of_class
+
+
+def _ridge(train: Array, targets: Array, test: Array) -> Array:
+    """Predictions (m,T) by ridges whose weights leave-one-out chooses, one for each target; closed form by one SVD."""
+    mean, sd = train.mean(axis=0), train.std(axis=0)
+    sd = np.where(sd > 1e-4 * max(float(sd.max()), _FLAT), sd, np.inf)
+    x, asked = (train - mean) / sd, (test - mean) / sd
+    middle = targets.mean(axis=0)
+    y = targets - middle
+    left, values, right = np.linalg.svd(x.astype(np.float64), full_matrices=False)
+    inside = left.T @ y
+    best = np.full(y.shape[1], np.inf)
+    chosen = np.zeros((x.shape[1], y.shape[1]))
+    for ridge in _RIDGES:
+        shrunk = np.square(values) / (np.square(values) + ridge * len(x))
+        hat = np.square(left) @ shrunk + 1 / len(x)
+        error = np.square((y - left @ (shrunk[:, None] * inside)) / np.maximum(1 - hat, 1e-6)[:, None]).mean(axis=0)
+        factor = values / (np.square(values) + ridge * len(x))
+        weights = right.T @ (factor[:, None] * inside)
+        better = error < best
+        best = np.where(better, error, best)
+        chosen = np.where(better, weights, chosen)
+    predicted: Array = asked @ chosen + middle
+    return predicted
+
+
+def _resamples(count: int, seed: int) -> Array:
+    """(200,n) weights of bootstrap samples, each row summing to 1."""
+    chance = np.random.default_rng(seed)
+    drawn: Array = chance.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES) / count
+    return drawn
+
+
+def _reading(value: float, values: Array) -> Reading:
+    low, high = np.quantile(values, (0.025, 0.975))
+    return Reading(*(float(np.clip(v, 0.0, 1.0)) for v in (value, low, high)))
+
+
+def _varies(values: Array) -> bool:
+    return bool(values.std() > 1e-9 * max(1.0, float(np.abs(values).max())))

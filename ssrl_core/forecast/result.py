@@ -1,0 +1,94 @@
+"""What a forecast answers, as data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+ARRAYS = ("shares", "image_ids", "embedding", "cluster_ids")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an embedding still tells of one thing.
+
+    Attributes:
+        kind: descriptor, column (numbers of the image set's table) or classes.
+        value, low, high: held-out R² (or accuracy), and its 95 % interval over test images.
+        icc: share of the descriptor's variance that views of an image have in common; None where it has none.
+        plain: value of the same bank without any steps.
+        against: value under the second composition, where one was given.
+    """
+
+    name: str
+    kind: str
+    value: float
+    low: float
+    high: float
+    icc: float | None
+    plain: float
+    against: float | None = None
+
+
+@dataclass(frozen=True)
+class ClassKept:
+    """Held-out accuracy of one class, without any steps beside it (None: no test image)."""
+
+    name: str
+    accuracy: float | None
+    plain: float | None
+    against: float | None = None
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """What is kept when one step is left out: name -> value; place counts from 1 within its view group."""
+
+    group: str
+    place: int
+    step: str
+    kept: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a composition keeps.
+
+    Attributes:
+        clusters: k, and AMI with the classes (None without labels).
+        guards: warnings, a sentence each.
+        missing: name -> why it is not among `kept`.
+        shares: (k,) lambda of the directions, on other images.
+        image_ids, embedding, cluster_ids: the images that were asked about (n,), (n,k) and (n,).
+    """
+
+    dataset: str
+    composition: str
+    against: str | None
+    bank: str
+    images: int
+    views: int
+    kept: tuple[Kept, ...]
+    classes: tuple[ClassKept, ...]
+    clusters: dict[str, Any]
+    steps: tuple[StepCost, ...]
+    guards: tuple[str, ...]
+    missing: dict[str, str]
+    seconds: float
+    shares: Array = field(repr=False)
+    image_ids: Array = field(repr=False)
+    embedding: Array = field(repr=False)
+    cluster_ids: Array = field(repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, arrays left out."""
+        named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
+        rows = ("kept", "classes", "steps")
+        return {key: [asdict(row) for row in value] if key in rows else _plain(value) for key, value in named.items()}
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

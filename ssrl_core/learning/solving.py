@@ -1,0 +1,144 @@
+"""From images and compositions to the closed form: views, features, moments, and the encoder that a solution is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.fixed import fixed_steps
+from ssrl_core.compositions.views import make_views
+from ssrl_core.compositions.views import view_side as group_side
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.learning import features
+from ssrl_core.learning.closed_form import Covariances, Moments, pairing, weighted
+from ssrl_core.learning.embedding import as_float, at_side
+from ssrl_core.learning.features import Bank
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.run import Term
+
+Ids = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Report = Callable[[float], None]
+_VALUES = 1 << 24  # of the views of one batch
+_LEARNT_FROM = 1000  # images that a bank may learn from
+
+
+def bank_for(name: str, imageset: ImageSet, image_ids: Ids, side: int, *, seed: int) -> Bank:
+    """A feature bank for an image set.
+
+    Args:
+        name: as in `specs.feature_banks`.
+        image_ids: images it may learn from (`patches`); no others are looked at.
+        side: of the views, px.
+
+    Raises:
+        SpecError: an unknown bank, missing weights.
+    """
+    mean, sd = imageset.channel_stats()
+    some = image_ids[:_LEARNT_FROM] if name == "patches" else image_ids[:1]
+    images = as_float(torch.from_numpy(np.ascontiguousarray(imageset.pixels[some])), imageset.max_value)
+    return features.build(name, at_side(images, side), seed=seed, mean=mean.tolist(), sd=np.maximum(sd, 1e-3).tolist())
+
+
+def moments_of(
+    imageset: ImageSet,
+    image_ids: Ids,
+    terms: Sequence[Term],
+    bank: Bank,
+    *,
+    views: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    report: Report | None = None,
+) -> Moments:
+    """What the views of some images have in common, over all terms by their weights.
+
+    Args:
+        image_ids: (n,) which images.
+        terms: compositions and weights.
+        views: of each image for each term.
+        seed: of the draws (epoch 0).
+        report: told the share done, 0..1; what it raises ends the work.
+    """
+    found = []
+    for number, term in enumerate(terms):
+        covariances = Covariances(bank.dim, pairing(term.composition, views))
+        done = 0
+        for ids, groups in view_batches(imageset, image_ids, term, number, views=views, seed=seed, device=device):
+            covariances.add([_features(bank, group) for group in groups])
+            done += len(ids)
+            if report is not None:
+                report((number + done / len(image_ids)) / len(terms))
+        found.append((term.weight, covariances.moments()))
+    return weighted([(weight, moments) for weight, moments in found if weight > 0])
+
+
+def view_batches(
+    imageset: ImageSet,
+    image_ids: Ids,
+    term: Term,
+    number: int,
+    *,
+    views: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Iterator[tuple[Ids, list[Tensor]]]:
+    """Views of some images, batch by batch: ids (B,), and one (V,B,C,S,S) tensor a view group, V as the pairs need."""
+    counts = pairing(term.composition, views).counts
+    groups = [replace(group, count=v) for group, v in zip(term.composition.views, counts, strict=True)]
+    many = replace(term.composition, views=tuple(groups))
+    side = max(group_side(group, imageset.shape[1:]) for group in groups)
+    step = max(1, _VALUES // (sum(counts) * imageset.shape[0] * side * side))
+    for start in range(0, len(image_ids), step):
+        ids = image_ids[start : start + step]
+        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(device)
+        drawn = draw(many, ids, seed=seed, epoch=0, term=number)
+        yield ids, make_views(pixels, drawn, many, max_value=imageset.max_value)
+
+
+def shown(
+    imageset: ImageSet, image_ids: Ids, composition: Composition, *, fixed: bool, device: torch.device | str = "cpu"
+) -> Iterator[tuple[Ids, Tensor]]:
+    """Images as a network is shown them when it embeds: whole, or as the composition's fixed steps leave them.
+
+    Yields:
+        (ids (B,), images (B,C,S,S) float in 0..1), S the side of the first view group.
+    """
+    side = group_side(composition.views[0], imageset.shape[1:])
+    step = max(1, _VALUES // max(1, 2 * int(np.prod(imageset.shape))))
+    certain = fixed_steps(composition) if fixed else None
+    for start in range(0, len(image_ids), step):
+        ids = image_ids[start : start + step]
+        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(device)
+        if certain is None:
+            yield ids, at_side(as_float(pixels, imageset.max_value), side)
+        else:
+            drawn = draw(certain, ids, seed=0, epoch=0)
+            yield ids, make_views(pixels, drawn, certain, max_value=imageset.max_value)[0][0]
+
+
+def features_of(
+    imageset: ImageSet,
+    image_ids: Ids,
+    composition: Composition,
+    bank: Bank,
+    *,
+    fixed: bool = False,
+    device: torch.device | str = "cpu",
+) -> Floats:
+    """(n,D) features of images as they are shown; arguments as in `shown`."""
+    batches = shown(imageset, image_ids, composition, fixed=fixed, device=device)
+    parts = [bank.features(images).cpu().numpy() for _, images in batches]
+    return np.concatenate([np.empty((0, bank.dim), np.float32), *parts])
+
+
+def _features(bank: Bank, group: Tensor) -> NDArray[Any]:
+    """(V,B,D) of views (V,B,C,S,S)."""
+    return bank.features(group.flatten(0, 1)).cpu().numpy().reshape(*group.shape[:2], -1)
