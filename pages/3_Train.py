@@ -19,7 +19,7 @@ draft = actions.current()
 
 with place:
     if opened or swept or beside or listed:
-        st.button("New run", icon=":material/add:", type="primary", key="train-new", on_click=actions.close_run)
+        frame.action("New run", "add", actions.close_run, key="train-new", type="primary")
     else:
         start.launch_button(draft)
 

@@ -14,6 +14,7 @@ from PIL import Image
 from pages.ui.compose import grid, preview
 from pages.ui.compose.lpips import Answer, Desk, Question
 from pages.ui.compose.preview import Sample, fitted, pictures
+from pages.ui.kit.blocks import as_sheet
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
@@ -98,7 +99,7 @@ def test_the_strip_shows_the_image_after_each_step():
 
 def test_a_sheet_lays_pictures_row_by_row_and_the_packet_opens():
     tiles = np.arange(3 * 2 * 2 * 3, dtype=np.uint8).reshape(3, 2, 2, 3)
-    sheet = grid.sheet(tiles, 2)
+    sheet = as_sheet(tiles, 2)
     assert sheet.shape == (4, 4, 3)
     assert (sheet[:2, 2:] == tiles[1]).all()
     assert (sheet[2:, 2:] == 0).all()

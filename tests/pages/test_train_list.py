@@ -107,7 +107,7 @@ def test_what_cannot_be_compared_is_said():
     run = make_run()
     text = text_of(page(compare=f"{run.name},nothing"))
     assert "no run “nothing”" in text
-    assert "Two runs or more are compared" in text
+    assert "Comparing takes two runs or more" in text
     (run / "results.json").write_text("{", encoding="utf-8")
     found = run_tables.compared([run.name, run.name], run_list.MOST)
     assert (found.ids, found.letters, run_tables.scores(found)) == ([run.name], "A", {})

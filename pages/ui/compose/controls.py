@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.kit import session
+from pages.ui.kit import frame, session
 from ssrl_core.specs.composition import Branch, Step
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -254,12 +254,12 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
             for place, inner in enumerate(branch.steps):
                 _inner_step(inner, f"{key}-{number}-{place}", number, place, apply)
             _add_inner(f"{key}-{number}-add", number, apply)
-    st.button(
+    frame.action(
         "Another alternative",
-        icon=":material/add:",
+        "add",
+        apply,
+        lambda old: replace(old, branches=(*old.branches, Branch(1.0, ()))),
         key=f"{key}-more",
-        on_click=apply,
-        args=(lambda old: replace(old, branches=(*old.branches, Branch(1.0, ()))),),
     )
 
 
@@ -274,15 +274,15 @@ def _branch_head(step: Step, number: int, key: str, percent: float, apply: Apply
             key=weight_key,
             on_change=lambda: apply(lambda old: drafts.set_branch(old, number, weight=st.session_state[weight_key])),
         )
-        st.button(
+        frame.action(
             "",
-            icon=":material/delete:",
+            "delete",
+            apply,
+            lambda old: replace(old, branches=old.branches[:number] + old.branches[number + 1 :]),
             key=f"{key}-remove",
             type="tertiary",
             help="Remove this alternative",
             disabled=len(step.branches) == 1,
-            on_click=apply,
-            args=(lambda old: replace(old, branches=old.branches[:number] + old.branches[number + 1 :]),),
         )
 
 
@@ -292,14 +292,14 @@ def _inner_step(inner: Step, key: str, number: int, place: int, apply: ApplyEdit
 
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
         st.markdown(card_label(inner), width="stretch")
-        st.button(
+        frame.action(
             "",
-            icon=":material/close:",
+            "close",
+            within,
+            lambda old: (),
             key=f"{key}-remove",
             type="tertiary",
             help="Take this step out of the alternative",
-            on_click=within,
-            args=(lambda old: (),),
         )
     edit_step(inner, key, lambda edit: within(lambda old: (edit(old),)))
 

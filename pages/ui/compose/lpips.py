@@ -194,12 +194,7 @@ def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> N
     ids = np.asarray(question.image_ids[start : start + chunk], dtype=np.int64)
     try:
         part = perceptual.measure(
-            imageset,
-            question.composition,
-            ids,
-            seed=question.seed,
-            net=question.net,
-            smallest_px=question.smallest_px,
+            imageset, question.composition, ids, seed=question.seed, net=question.net, smallest_px=question.smallest_px
         )
     except SSRLError as error:
         answer.error = error.message

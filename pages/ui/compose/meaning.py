@@ -15,7 +15,7 @@ from pages.ui.compose.lpips import Answer, Question, desk
 from pages.ui.kit import choices, frame, session
 from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, load, preset_names, saved_names
+from ssrl_core.specs.composition import Composition, load
 
 COUNTS = (16, 64, 256)
 SIDES_PX, USUAL_SIDE_PX = (32, 64, 128, 224), 64
@@ -97,7 +97,7 @@ def _networks() -> list[str]:
 
 def _choices(nets: Sequence[str]) -> None:
     """What stands beside the draft, what splits the grid, and how LPIPS is measured."""
-    names = [*saved_names(), *preset_names()]
+    names = choices.composition_names()
     with st.expander("Compare"):
         if nets:
             st.multiselect(
@@ -133,14 +133,7 @@ def _pick(
     label: str, options: Sequence[Any], first: Any, key: str, shown: Callable[[Any], str], about: str | None = None
 ) -> None:
     st.segmented_control(
-        label,
-        options,
-        default=first,
-        key=key,
-        format_func=shown,
-        help=about,
-        required=True,
-        persist_state="session",
+        label, options, default=first, key=key, format_func=shown, help=about, required=True, persist_state="session"
     )
 
 

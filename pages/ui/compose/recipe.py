@@ -242,31 +242,28 @@ def _role(view: ViewGroup, group: int) -> None:
 def _more(draft: Draft, group: int, side: int) -> None:
     """Other kinds of views."""
     view = draft.composition.views[group]
-    st.button(
+    frame.action(
         "A pipeline for each view",
-        icon=":material/call_split:",
+        "call_split",
+        _change,
+        drafts.split_group,
+        group,
         key=f"vl-split-{group}",
         disabled=view.count < 2,
         help="Parts these views in two kinds with the same steps, which can then be changed apart, as BYOL does.",
-        on_click=_change,
-        args=(drafts.split_group, group),
     )
-    st.button(
+    frame.action(
         "Small local views beside these",
-        icon=":material/grid_view:",
+        "grid_view",
+        _change,
+        _with_local,
+        group,
+        side,
         key=f"vl-local-{group}",
         help=f"{LOCAL_COUNT} views of half the side from small crops, as SwAV and DINO take them.",
-        on_click=_change,
-        args=(_with_local, group, side),
     )
     if len(draft.composition.views) > 1:
-        st.button(
-            f"Remove {view.name}",
-            icon=":material/delete:",
-            key=f"vl-drop-{group}",
-            on_click=_change,
-            args=(drafts.remove_group, group),
-        )
+        frame.action(f"Remove {view.name}", "delete", _change, drafts.remove_group, group, key=f"vl-drop-{group}")
 
 
 def _change(change: Callable[..., Draft], group: int, *args: Any) -> None:

@@ -38,12 +38,7 @@ _NONE = "none"
 def button() -> None:
     """Opens the dialog."""
     if st.button("Cut cells out of fields", icon=":material/grid_on:", key="data-cells"):
-        _dialog()
-
-
-@st.dialog("Cut cells out of microscope fields", width="large")
-def _dialog() -> None:
-    form()
+        st.dialog("Cut cells out of microscope fields", width="large")(form)()
 
 
 def form() -> None:
@@ -177,11 +172,7 @@ def _channels(listed: FieldList) -> dict[str, Any]:
         key="cells-group",
         help="Cells of one well, or of one plate, stay in one split",
     )
-    return {
-        "nuclei": nuclei,
-        "label": None if label == _NONE else label,
-        "group": None if kept == _NONE else kept,
-    }
+    return {"nuclei": nuclei, "label": None if label == _NONE else label, "group": None if kept == _NONE else kept}
 
 
 def _settings(listed: FieldList) -> CellSettings | None:
@@ -202,11 +193,7 @@ def _settings(listed: FieldList) -> CellSettings | None:
         more = _more(listed)
     try:
         nuclei = NucleusSettings(
-            diameter,
-            threshold,
-            float(sensitivity),
-            splitting=more.pop("splitting"),
-            detector=more.pop("detector"),
+            diameter, threshold, float(sensitivity), splitting=more.pop("splitting"), detector=more.pop("detector")
         )
         return CellSettings(nuclei=nuclei, size=int(size), pixel_um=listed.pixel_um, **more).checked()
     except SSRLError as error:

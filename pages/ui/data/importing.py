@@ -49,18 +49,13 @@ def button() -> None:
     """The page's one primary action."""
     _swept()
     if st.button("Import images", icon=":material/add_photo_alternate:", type="primary", key="data-import"):
-        _dialog()
+        st.dialog("Import images", width="large")(form)()
 
 
 @cache.kept
 def _swept() -> None:
     """Once a server: what was left by one that was killed."""
     sweep()
-
-
-@st.dialog("Import images", width="large")
-def _dialog() -> None:
-    form()
 
 
 def form() -> None:
@@ -211,12 +206,7 @@ def _make_built_in(name: str) -> None:
 def part_button(imageset: ImageSet) -> None:
     """Opens the dialog; only where compounds are known."""
     if "compound" in imageset.table and st.button("Take compounds", icon=":material/filter_alt:", key="data-part"):
-        _part_dialog(imageset.name)
-
-
-@st.dialog("Take some compounds and as many untreated cells", width="large")
-def _part_dialog(name: str) -> None:
-    part_form(name)
+        st.dialog("Take some compounds and as many untreated cells", width="large")(part_form)(imageset.name)
 
 
 def part_form(name: str) -> None:

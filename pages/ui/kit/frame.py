@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,10 +37,7 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("pages/5_Classes.py", "Classes", "bar_chart"),
         ("pages/6_Compare.py", "Compare", "compare"),
     ),
-    "Tell": (
-        ("pages/8_Show.py", "Show", "co_present"),
-        ("pages/7_Paper.py", "Paper", "article"),
-    ),
+    "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
 SIDEBAR_PX = 216
 ACTIVE = ("running", "submitted", "queued")
@@ -141,6 +138,11 @@ def finding(sentence: str) -> None:
     """The finding of the figure below: outside of it, as a title in a figure does not wrap."""
     if sentence:
         st.html(f'<p class="vl-finding"><b>{html.escape(sentence)}</b></p>')
+
+
+def action(label: str, icon: str, do: Callable[..., None], *args: Any, key: str, **more: Any) -> None:
+    """A button with a symbol that calls `do(*args)` before the page is drawn anew; `more` goes to `st.button`."""
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
 
 
 def page_exists(file: str) -> bool:

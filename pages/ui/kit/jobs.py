@@ -31,7 +31,7 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
     def begin() -> None:
         jobs.start(name, list(words))
 
-    st.button(button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=begin)
+    frame.action(button, icon, begin, key=f"job-{name}", help=help)
 
 
 @st.fragment(run_every=1.0)

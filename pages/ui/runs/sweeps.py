@@ -13,7 +13,6 @@ from pages.ui.kit import cache, frame
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 
-_LIVE = ("queued", "submitted", "running")
 _MOST_CURVES = 60
 
 
@@ -40,7 +39,7 @@ class SweepStatus:
     @property
     def is_live(self) -> bool:
         """Whether any of its runs waits or runs."""
-        return any(row["state"] in _LIVE for row in self.rows)
+        return any(row["state"] in frame.ACTIVE for row in self.rows)
 
 
 def status_of(sweep_id: str) -> SweepStatus:

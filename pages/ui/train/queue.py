@@ -79,7 +79,7 @@ def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
     paused = ordering.is_paused()
     left = sweeps.time_left_s(rows)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        _heading(f"{'Paused' if paused else 'Waits'} ({len(waiting):,})")
+        _heading(f"{'Paused' if paused else 'Waiting'} ({len(waiting):,})")
         st.button(
             "Go on" if paused else "Pause",
             icon=":material/play_arrow:" if paused else ":material/pause:",
@@ -172,35 +172,35 @@ def _item(row: dict[str, Any]) -> None:
 
 def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
     if state == "queued":
-        st.button(
+        frame.action(
             "",
-            icon=":material/vertical_align_top:",
+            "vertical_align_top",
+            actions.first,
+            [run_id],
             key=f"train-first-{run_id}",
             type="tertiary",
             help="Put it first",
-            on_click=actions.first,
-            args=([run_id],),
         )
     if state in ("queued", "running", "submitted"):
-        st.button(
+        frame.action(
             "",
-            icon=":material/stop_circle:",
+            "stop_circle",
+            actions.stop,
+            run_id,
             key=f"train-stop-{run_id}",
             type="tertiary",
             help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
             disabled=row.get("wanted") == "stop",
-            on_click=actions.stop,
-            args=(run_id,),
         )
     elif state in ("stopped", "failed"):
-        st.button(
+        frame.action(
             "",
-            icon=":material/resume:",
+            "resume",
+            actions.resume,
+            run_id,
             key=f"train-resume-{run_id}",
             type="tertiary",
             help="Go on from its checkpoint",
-            on_click=actions.resume,
-            args=(run_id,),
         )
 
 
@@ -213,7 +213,7 @@ def _nobody_works(pending: list[dict[str, Any]]) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
         frame.quiet("No worker is running, so nothing goes on.")
-        st.button("Start a worker", icon=":material/play_arrow:", key="train-worker", on_click=actions.start_worker)
+        frame.action("Start a worker", "play_arrow", actions.start_worker, key="train-worker")
 
 
 def _note() -> None:

@@ -47,7 +47,7 @@ def every_run() -> None:
 
 
 def _back() -> None:
-    st.button("Close", icon=":material/close:", key="train-list-close", on_click=actions.close_run)
+    frame.action("Close", "close", actions.close_run, key="train-list-close")
 
 
 def _body() -> None:
@@ -144,7 +144,7 @@ def _choice(rows: list[dict[str, Any]]) -> None:
 
 def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> None:
     key = f"train-list-{label.lower()}"
-    st.button(label, icon=f":material/{icon}:", key=key, disabled=not on, on_click=action, args=(wanted,))
+    frame.action(label, icon, action, wanted, key=key, disabled=not on)
 
 
 def _number(shown: list[dict[str, Any]]) -> None:
@@ -201,15 +201,15 @@ def compared_runs(text: str) -> None:
     for run_id in found.gone:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
     if len(found.rows) < 2:
-        frame.empty("It takes two runs or more. Tick them in the list of all runs.", stop=False)
-        st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+        frame.empty("Comparing takes two runs or more. Tick them in the list of all runs.", stop=False)
+        frame.action("All runs", "list", actions.open_list, key="train-compare-list")
         return
     title = f"{len(found.rows)} runs compared"
     opened(title, _buttons, _compared_body, found.ids, every_s=LIVE_S if found.is_live else None)
 
 
 def _buttons() -> None:
-    st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+    frame.action("All runs", "list", actions.open_list, key="train-compare-list")
 
 
 def _compared_body(ids: list[str]) -> None:

@@ -25,7 +25,6 @@ AT_ONCE = ("safetensors", "torchvision", "card")
 IN_BACKGROUND = ("onnx",)
 _MIME = "application/octet-stream"
 LIVE_S = 2.0
-_ACTIVE = ("queued", "submitted", "running")
 _LOG_LINES, _SEARCHED_LINES = 200, 20_000
 
 CSS = f"""
@@ -50,14 +49,14 @@ def sheet(run_id: str) -> None:
     if row is None:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
         return
-    live = row["state"] in _ACTIVE
+    live = row["state"] in frame.ACTIVE
     every_s = LIVE_S if live else None
     opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
     row = _row(run_id)
-    if row is None or (live and row["state"] not in _ACTIVE):
+    if row is None or (live and row["state"] not in frame.ACTIVE):
         st.rerun()  # it ended, or was deleted: buttons and pace change with it
     run = RunFolder(run_id)
     with frame.guard():
@@ -146,7 +145,7 @@ def _curves(run: RunFolder, row: dict[str, Any], metrics: Any) -> None:
 
     figures = training_curves(metrics)
     if not figures:
-        words = "The curves begin with the first steps." if row["state"] in _ACTIVE else "There are no curves."
+        words = "The curves begin with the first steps." if row["state"] in frame.ACTIVE else "There are no curves."
         with st.container(height=250, border=False):
             frame.quiet(words)
         return
@@ -232,34 +231,28 @@ def _folded(run: RunFolder) -> None:
 def _buttons(row: dict[str, Any]) -> None:
     run_id, state = str(row["id"]), row["state"]
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-        if state in _ACTIVE:
+        if state in frame.ACTIVE:
             stopping = row.get("wanted") == "stop"
-            st.button(
+            frame.action(
                 "Stopping" if stopping else "Stop",
-                icon=":material/stop_circle:",
+                "stop_circle",
+                actions.stop,
+                run_id,
                 key="train-sheet-stop",
                 disabled=stopping,
-                on_click=actions.stop,
-                args=(run_id,),
             )
         elif state in ("stopped", "failed") and not row.get("demo"):
-            st.button(
-                "Resume",
-                icon=":material/resume:",
-                key="train-sheet-resume",
-                on_click=actions.resume,
-                args=(run_id,),
-            )
-        st.button(
+            frame.action("Resume", "resume", actions.resume, run_id, key="train-sheet-resume")
+        frame.action(
             "Start from this",
-            icon=":material/content_copy:",
+            "content_copy",
+            start.begin_from,
+            run_id,
             key="train-sheet-copy",
             help="Write a new run that begins with these settings",
-            on_click=start.begin_from,
-            args=(run_id,),
         )
         if not row.get("demo"):
-            _delete_popover(run_id, state in _ACTIVE)
+            _delete_popover(run_id, state in frame.ACTIVE)
 
 
 def _delete_popover(run_id: str, active: bool) -> None:
@@ -270,11 +263,7 @@ def _delete_popover(run_id: str, active: bool) -> None:
             "This cannot be undone."
         )
         st.button(
-            "Delete this run",
-            type="primary",
-            key="train-sheet-delete-yes",
-            on_click=actions.delete,
-            args=(run_id,),
+            "Delete this run", type="primary", key="train-sheet-delete-yes", on_click=actions.delete, args=(run_id,)
         )
 
 
@@ -352,11 +341,7 @@ def _how_to_load(run: RunFolder) -> None:
 
 
 def opened(
-    title: str,
-    buttons: Callable[[], None],
-    body: Callable[..., None],
-    *args: Any,
-    every_s: float | None,
+    title: str, buttons: Callable[[], None], body: Callable[..., None], *args: Any, every_s: float | None
 ) -> None:
     """Title and buttons on one line, what an action left to say, and the body.
 

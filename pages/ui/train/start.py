@@ -84,13 +84,13 @@ def launch_button(draft: train_draft.Draft) -> None:
         several = train_draft.run_count(draft)
     except SSRLError:
         several = len(draft["seeds"])  # said where the draft is launched, and at its place
-    st.button(
+    frame.action(
         "Train" if several == 1 else f"Train {several:,} runs",
-        icon=":material/play_arrow:",
-        type="primary",
+        "play_arrow",
+        _launch,
         key="train-launch",
+        type="primary",
         disabled=not _is_at_hand(draft["dataset"]["name"]),
-        on_click=_launch,
     )
 
 

@@ -127,36 +127,26 @@ def _table(sweep_id: str) -> None:
 def _buttons(status: sweeps.SweepStatus) -> None:
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if status.is_live:
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="sweep-stop",
-                on_click=actions.stop_sweep,
-                args=(status.id,),
-            )
-            st.button(
+            frame.action("Stop", "stop_circle", actions.stop_sweep, status.id, key="sweep-stop")
+            frame.action(
                 "First",
-                icon=":material/vertical_align_top:",
+                "vertical_align_top",
+                actions.first,
+                [row["id"] for row in status.rows],
                 key="sweep-first",
                 help="Its waiting runs go before all others",
-                on_click=actions.first,
-                args=([row["id"] for row in status.rows],),
             )
         if status.missing:
-            st.button(
-                f"Run what is missing ({status.missing})",
-                icon=":material/resume:",
-                key="sweep-resume",
-                on_click=actions.resume_sweep,
-                args=(status.id,),
+            frame.action(
+                f"Run what is missing ({status.missing})", "resume", actions.resume_sweep, status.id, key="sweep-resume"
             )
-        st.button(
+        frame.action(
             "Start from this",
-            icon=":material/content_copy:",
+            "content_copy",
+            actions.begin_from_sweep,
+            status.id,
             key="sweep-copy",
             help="Write a new sweep that begins with these settings; runs they share are not trained again",
-            on_click=actions.begin_from_sweep,
-            args=(status.id,),
         )
         with st.popover("Delete", icon=":material/delete:", key="sweep-delete"):
             st.caption("Its runs are stopped first, and deleted with their folders. Runs of other sweeps stay.")
@@ -248,14 +238,16 @@ def vary(draft: train_draft.Draft) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-line-vary"):
         for number, (path, values) in enumerate(chosen.items()):
             label = vary_paths(draft).get(path, path)
-            st.button(
+            frame.action(
                 f"{label}: {values_text(values)}",
-                icon=":material/close:",
-                icon_position="right",
+                "close",
+                DRAFT.edit,
+                "vary",
+                _without,
+                path,
                 key=f"train-unvary-{number}",
+                icon_position="right",
                 help="Click to vary it no more",
-                on_click=DRAFT.edit,
-                args=("vary", _without, path),
             )
         _one_more(draft, chosen)
     _sampler(draft, chosen)
