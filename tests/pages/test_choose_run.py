@@ -88,7 +88,7 @@ def test_a_search_offers_few_and_says_when_there_is_nothing():
     many(300)
     test = searched(opened(), "many seed:3")
     assert len([button for button in test.button if button.key.startswith("take-run-")]) == choosing._FOUND
-    assert "more words find others" in text_of(test)
+    assert "More words find others" in text_of(test)
     test = searched(test, "nothing-like-it")
     assert not [button for button in test.button if button.key.startswith("take-run-")]
     assert "No run that can be used here matches." in text_of(test)

@@ -69,7 +69,7 @@ def split_html(imageset: ImageSet) -> str:
     bar = "".join(f'<i class="{split}" style="flex:{counts[split]}"></i>' for split in SPLITS if counts[split])
     words = "".join(f"<span><b>{number(counts[split])}</b> {split}</span>" for split in SPLITS)
     empty = imageset.empty_splits
-    lacking = f"There are no images in {' and '.join(empty)}: there were too few, or the set came split that way."
+    lacking = f"No images in {' and '.join(empty)}: there were too few, or the set came split that way."
     said = f'<p class="vl-quiet">{lacking}</p>'
     return f'<div class="vl-split">{bar}</div><div class="vl-split-words">{words}</div>{said if empty else ""}'
 
