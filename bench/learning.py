@@ -55,8 +55,7 @@ def train(spec: RunSpec) -> str:
     """Train in a child (as any engine does), unless it was done before; the run's id."""
     wanted = identify(spec)
     run = RunFolder.own(wanted.id)
-    results = run.results() if run.exists else None
-    if not (results and results["view"]):
+    if not (run.exists and run.results().entry("view")):
         stores.replace(stores.runs_root() / wanted.id / "spec.yaml", dump_run(spec))
         command = [sys.executable, "-m", "ssrl_core.runs.child.train", str(run.path)]
         if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode:
@@ -68,9 +67,8 @@ def row_of(run_id: str) -> Row:
     """What a run learnt, beside raw pixels and the untrained network."""
     run = RunFolder.own(run_id)
     spec, results, metrics = run.spec(), run.results(), run.metrics()
-    if results is None:
-        raise SystemExit(f"{run_id} has no results yet.")
-    view, beside = results["view"], results["view"]["references"]
+    view = results.view
+    pixels, untrained = (results.reference(name, of_views=True) for name in ("pixels", "untrained"))
     online = metrics[metrics["kind"] == "eval"]
     return {
         "dataset": spec.dataset.name,
@@ -78,14 +76,14 @@ def row_of(run_id: str) -> Row:
         "method": spec.method.name,
         "epochs": spec.epochs,
         "images": spec.limit_train or "all",
-        "seconds": round(results["seconds"]["train"]),
-        "view_knn": view["knn"],
-        "pixels_knn": beside["pixels"]["knn"],
-        "untrained_knn": beside["untrained"]["knn"],
-        "view_ami": view["ami"],
-        "pixels_ami": beside["pixels"]["ami"],
-        "untrained_ami": beside["untrained"]["ami"],
-        "knn": results["knn"]["top1"],
+        "seconds": round(results.seconds["train"] or 0),
+        "view_knn": view.knn,
+        "pixels_knn": pixels.knn,
+        "untrained_knn": untrained.knn,
+        "view_ami": view.ami,
+        "pixels_ami": pixels.ami,
+        "untrained_ami": untrained.ami,
+        "knn": results.columns()["knn_top1"],
         "curve": [round(float(value), 3) for value in online["knn_top1"]] if len(online) else [],
     }
 
@@ -95,7 +93,7 @@ def all_rows() -> list[Row]:
     found = []
     for path in sorted(stores.runs_root().glob("*/results.json")):
         run = RunFolder.own(path.parent.name)
-        if (run.results() or {}).get("view") and run.spec().tags.get(TAG):
+        if run.results().entry("view") and run.spec().tags.get(TAG):
             found.append(row_of(run.id))
     return sorted(found, key=lambda row: (row["dataset"], row["composition"], row["method"]))
 

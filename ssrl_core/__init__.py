@@ -5,6 +5,6 @@ Nothing heavy is imported here: `import ssrl_core` leaves torch, umap and lpips 
 
 import os
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks Linux for large pages: fewer faults for every new batch

@@ -1,4 +1,4 @@
-"""`python tests [pytest arguments]`: every test, in an environment that has what they need."""
+"""`python tests [--coverage] [pytest arguments]`: every test, in an environment that has what they need."""
 
 import os
 import subprocess
@@ -11,7 +11,9 @@ sys.path.insert(0, str(ROOT))
 from ssrl_core.start import ensure  # noqa: E402  the path must be set first
 
 ensure(ROOT / "requirements-dev.txt", [str(Path(__file__).parent), *sys.argv[1:]])
+words = sys.argv[1:]
+if "--coverage" in words:  # twice the time, so it is asked for
+    words.remove("--coverage")
+    words += ["--cov=ssrl_core", "--cov=pages", "--cov-report=term:skip-covered"]
 environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-sys.exit(
-    subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:]], cwd=ROOT, env=environment, check=False).returncode
-)
+sys.exit(subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, env=environment, check=False).returncode)

@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ssrl_core.analysis.shares import difference, wilson
 from ssrl_core.errors import SpecError
-
-Z_95 = 1.959963984540054
-
-
-def wilson(correct: int, n: int) -> tuple[float, float]:
-    """95 % interval of a share.
-
-    Args:
-        correct, n: 0 <= correct <= n.
-
-    Returns:
-        (low, high) within 0..1; (0, 1) for n = 0, where nothing is known.
-
-    Source:
-        Wilson 1927; stays inside 0..1 and keeps its coverage near the ends, where the normal interval does not.
-    """
-    if not 0 <= correct <= n:
-        raise SpecError(where="Interval", field="correct", rule=f"in 0..{n}", value=correct)
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = correct / n, Z_95 * Z_95
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z_95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return (0.0 if correct == 0 else middle - half), (1.0 if correct == n else middle + half)
 
 
 def class_accuracy(truth: ArrayLike, predicted: ArrayLike, names: Sequence[str]) -> dict[str, Any]:
@@ -54,9 +30,14 @@ def class_accuracy(truth: ArrayLike, predicted: ArrayLike, names: Sequence[str])
     size = len(names)
     confusion = np.bincount(true_ids * size + found_ids, minlength=size * size).reshape(size, size)
     counts, correct = confusion.sum(axis=1), confusion.diagonal()
+    low, high = wilson(correct, counts)
+    rows = zip(counts.tolist(), correct.tolist(), low.tolist(), high.tolist(), strict=True)
     return {
         "top1": float(correct.sum() / counts.sum()) if counts.sum() else None,
-        "classes": {name: _row(int(correct[i]), int(counts[i])) for i, name in enumerate(names)},
+        "classes": {
+            name: {"n": n, "correct": right, "accuracy": right / n if n else None, "low": least, "high": most}
+            for name, (n, right, least, most) in zip(names, rows, strict=True)
+        },
         "confusion": confusion.tolist(),
     }
 
@@ -79,28 +60,6 @@ def confused_pairs(confusion: ArrayLike, names: Sequence[str], count: int = 5) -
     ]
 
 
-def difference(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float, float]:
-    """How much larger the second share is than the first.
-
-    Args:
-        first, second: (correct, n) of each, n >= 1.
-
-    Returns:
-        (difference, low, high), a 95 % interval in -1..1.
-
-    Source:
-        Newcombe 1998, method 10 (from the two Wilson intervals). It takes the two for independent; runs that were
-        tested on the same images agree more than that, so the interval is rather too wide than too narrow.
-    """
-    (c1, n1), (c2, n2) = first, second
-    p1, p2 = c1 / n1, c2 / n2
-    (low1, high1), (low2, high2) = wilson(c1, n1), wilson(c2, n2)
-    delta = p2 - p1
-    low = delta - math.hypot(p2 - low2, high1 - p1)
-    high = delta + math.hypot(high2 - p2, p1 - low1)
-    return delta, low, high
-
-
 def compare_classes(
     first: Mapping[str, Mapping[str, Any]], second: Mapping[str, Mapping[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -113,25 +72,25 @@ def compare_classes(
         [{class, first, second, difference, low, high, clear, n_first, n_second}], largest gain first, of the classes
         that both have images of. `clear` is True where the interval leaves out 0.
     """
-    rows = []
-    for name in first:
-        ours, theirs = first[name], second.get(name)
-        if theirs is None or not ours["n"] or not theirs["n"]:
-            continue
-        delta, low, high = difference((ours["correct"], ours["n"]), (theirs["correct"], theirs["n"]))
-        rows.append(
-            {
-                "class": name,
-                "first": ours["correct"] / ours["n"],
-                "second": theirs["correct"] / theirs["n"],
-                "difference": delta,
-                "low": low,
-                "high": high,
-                "clear": bool(low > 0 or high < 0),
-                "n_first": ours["n"],
-                "n_second": theirs["n"],
-            }
-        )
+    names = [name for name in first if name in second and first[name]["n"] and second[name]["n"]]
+    (c1, n1), (c2, n2) = (
+        tuple(np.array([of[name][key] for name in names], float) for key in ("correct", "n")) for of in (first, second)
+    )
+    delta, low, high = difference((c1, n1), (c2, n2))
+    rows = [
+        {
+            "class": name,
+            "first": float(c1[i] / n1[i]),
+            "second": float(c2[i] / n2[i]),
+            "difference": float(delta[i]),
+            "low": float(low[i]),
+            "high": float(high[i]),
+            "clear": bool(low[i] > 0 or high[i] < 0),
+            "n_first": first[name]["n"],
+            "n_second": second[name]["n"],
+        }
+        for i, name in enumerate(names)
+    ]
     return sorted(rows, key=lambda row: -row["difference"])
 
 
@@ -154,8 +113,3 @@ def _pairs(truth: ArrayLike, predicted: ArrayLike, size: int) -> tuple[NDArray[n
             value=(int(found_ids.min()), int(max(true_ids.max(), found_ids.max()))),
         )
     return true_ids, found_ids
-
-
-def _row(correct: int, n: int) -> dict[str, Any]:
-    low, high = wilson(correct, n)
-    return {"n": n, "correct": correct, "accuracy": correct / n if n else None, "low": low, "high": high}

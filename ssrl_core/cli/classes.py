@@ -122,7 +122,7 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
     except SpecError as no_run:
         raise SpecError(f"{no_run.message} {no_sweep.message}", where="classes", value=text) from no_run
     results = run.results()
-    if results is None:
+    if not results:
         raise RunError(f"Run {run.id} has no results yet (it is {run.state()['state']}).", where=run.id)
     spec = run.spec()
     head = {

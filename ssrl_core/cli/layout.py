@@ -71,9 +71,8 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     """
     import numpy as np
 
-    from ssrl_core.analysis.layouts import compute_layout
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.folder.arrays import layout_file, save_array, spread
+    from ssrl_core.runs.evaluation.parts.layouts import lay_out
     from ssrl_core.runs.folder.run_folder import imageset_of
 
     if run.is_demo:
@@ -84,18 +83,8 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
-    made = compute_layout(x[rows], method, seed=seed, labels=labels, report=_Progress(LAYOUTS[method].title, report))
-    params = {**made.params, "fitted_n": len(rows)}
-    file = layout_file(method, params)
-    info = {
-        "method": method,
-        "parameters": params,
-        "seconds": round(made.seconds, 3),
-        "trustworthiness": made.trustworthiness,
-        "neighbour_hit": made.neighbour_hit,
-    }
-    save_array(run.path / file, spread(made.points, rows, len(ids), empty=np.nan), info)
-    return file, info
+    told = _Progress(LAYOUTS[method].title, report)
+    return lay_out(run, x[rows], rows, len(ids), method, labels=labels, report=told, seed=seed)
 
 
 def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Path) -> None:

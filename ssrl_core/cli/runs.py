@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.cli import sweep_tables
 from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.specs.parts import columns
 
-_LISTED = (
-    *("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed"),
-    *("knn_top1", "ami"),
-)
-_SHOWN = ["id", "state", "phase", "progress", "dataset", "method", "backbone", "seed", "knn_top1", "ami"]
+_LISTED = ("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed")
+_SHOWN = ("id", "state", "phase", "progress", "dataset", "method", "backbone", "seed")
 _STATES = ("queued", "submitted", "running", "done", "failed", "stopped")
 
 
@@ -21,9 +20,7 @@ def register(commands: Any) -> None:
     runs = commands.add_parser("runs", help="list, show, stop, resume, delete runs; order the queue")
     actions = runs.add_subparsers(required=True, metavar="ACTION")
     many = "; with --sweep: of all its runs"
-    listing = leaf(
-        actions, "list", run=_list, show=lambda rows: table(rows, _SHOWN), help="all runs, newest first, then demo runs"
-    )
+    listing = leaf(actions, "list", run=_list, show=_show_list, help="all runs, newest first, then demo runs")
     listing.add_argument("--sweep", metavar="SWEEP", help="only those of a sweep")
     listing.add_argument("--state", choices=_STATES, help="only those in this state")
     listing.add_argument(
@@ -61,14 +58,29 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         rows = [row for row in rows if row["id"] in members]
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
-    return [{name: row[name] for name in _LISTED} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
+    listed = (*_LISTED, *_numbers())
+    return [{name: row.get(name) for name in listed} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
+
+
+def _show_list(rows: list[dict[str, Any]]) -> str:
+    return table(rows, [*_SHOWN, *_numbers()])
+
+
+def _numbers() -> list[str]:
+    """The numbers of runs that a list shows."""
+    return [column.name for _, column in columns(listed=True)]
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     run = RunFolder(find(args.run_id))
-    return {"state": state_of(run.id), "spec": run.spec().to_mapping(), "results": run.results(), "files": run.files()}
+    return {
+        "state": state_of(run.id),
+        "spec": run.spec().to_mapping(),
+        "results": run.results().data or None,
+        "files": run.files(),
+    }
 
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
@@ -178,7 +190,7 @@ def state_of(run_id: str) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue import registry
 
-    row = next((row for row in registry.list_runs() if row["id"] == run_id), {})
+    row: Mapping[str, Any] = next((row for row in registry.list_runs() if row["id"] == run_id), {})
     names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
     return RunFolder(run_id).state() | {name: row[name] for name in names if name in row}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.cli.output import leaf, say
+from ssrl_core.runs.folder.results import Results
+from ssrl_core.specs.parts import columns
 
 _SAY_EVERY_S = 5.0
 
@@ -88,7 +91,7 @@ def progress_line(state: dict[str, Any]) -> str:
     return "  ".join(str(part) for part in parts)
 
 
-def results_or_raise(run_id: str, state: str) -> dict[str, Any] | None:
+def results_or_raise(run_id: str, state: str) -> Mapping[str, Any] | None:
     """Results of a run that is done.
 
     Raises:
@@ -101,7 +104,7 @@ def results_or_raise(run_id: str, state: str) -> dict[str, Any] | None:
 
     run = RunFolder(run_id)
     if state == "done":
-        return run.results()
+        return run.results().data or None
     if state == "stopped":
         raise Stopped(f"Run {run_id} was stopped. `runs resume {run_id}` goes on from its checkpoint.", where=run_id)
     error = run.state()["error"] or {}
@@ -116,14 +119,11 @@ def results_or_raise(run_id: str, state: str) -> dict[str, Any] | None:
 
 def _show(data: dict[str, Any]) -> str:
     head = f"{data['id']}: {data['state']}" + ("" if data["created"] else " (was there already)")
-    results = data.get("results")
+    results = Results(data.get("results") or {})
     if not results:
         return head
-    lines = [head]
-    for name, probe in (("kNN", results["knn"]), ("linear", results["linear"])):
-        lines.append(f"{name} {'–' if probe is None else format(probe['top1'], '.3f')}")
-    for k, entry in results["clusters"].items():
-        ami = "–" if entry["ami"] is None else f"{entry['ami']:.3f}"
-        lines.append(f"{k} clusters: AMI {ami}")
-    lines += [f"missing {key}: {why}" for key, why in results["missing"].items()]
-    return "\n".join(lines)
+    numbers = {column.title: results.columns()[column.name] for part, column in columns() if part.takes != "list"}
+    lines = [f"{title} {'–' if value is None else format(value, '.3f')}" for title, value in numbers.items()]
+    for k, found in results.clusters.items():
+        lines.append(f"{k} clusters: AMI {'–' if found.ami is None else format(found.ami, '.3f')}")
+    return "\n".join([head, *lines, *(f"missing {key}: {why}" for key, why in results.missing.items())])

@@ -12,11 +12,10 @@ import pandas as pd
 from ssrl_core.errors import DataError
 
 MAX_CLASSES = 10_000
-_NOTHING = {"", "nan", "none", "null", "<na>", "n/a"}
 
 
 def class_names(values: pd.Series[Any]) -> list[str | None]:
-    """Each value as the name of a class; None where it is missing.
+    """Each value as the name of a class; None where it is missing (text is as it is written: `none` is a name).
 
     Whole numbers lose their `.0`, so that a column that became float through a gap keeps its names.
     """
@@ -72,8 +71,7 @@ def _name(value: Any) -> str | None:
         return str(int(value)) if float(value).is_integer() else repr(float(value))
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    text = str(value).strip()
-    return None if text.lower() in _NOTHING else text
+    return str(value).strip() or None
 
 
 def natural_key(name: str) -> list[tuple[int, float, str]]:

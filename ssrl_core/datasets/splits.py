@@ -6,6 +6,8 @@ version of numpy.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,15 +19,11 @@ Array = np.ndarray[Any, Any]
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
 _SYNONYMS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
+    "train": ("train", "training", "trainset", "trn"),
+    "val": ("val", "valid", "validate", "validation", "valset", "dev", "eval", "evaluation"),
+    "test": ("test", "testing", "testset", "tst", "holdout"),
 }
+_WORDS = {word: split for split, words in _SYNONYMS.items() for word in words}
 
 
 def seeded_order(count: int, seed: int) -> Array:
@@ -98,15 +96,36 @@ def group_codes(groups: pd.Series[Any]) -> Array:
 
 def read_given(values: pd.Series[Any]) -> Array | None:
     """A column of splits in our words, or None when it holds anything else (or nothing)."""
-    words = [_SYNONYMS.get(str(value).strip().lower()) for value in values.tolist()]
+    words = [_WORDS.get(str(value).strip().lower()) for value in values.tolist()]
     if not words or any(word is None for word in words):
         return None
     return np.array(words, dtype=str)
 
 
-def word_for(name: str) -> str | None:
-    """The split that a folder of this name holds, or None."""
-    return _SYNONYMS.get(name.strip().lower())
+def strange_words(values: pd.Series[Any]) -> list[str]:
+    """The values of a column of splits that are no split, sorted; a missing one as `(none)`."""
+    words = {"(none)" if pd.isna(value) else str(value).strip() for value in values.tolist()}
+    return sorted(word for word in words if word.lower() not in _WORDS)
+
+
+def split_folders(names: Iterable[str]) -> dict[str, str]:
+    """Which of some sibling folders are splits, {name: train | val | test}; none unless train and another are.
+
+    A name may say more than the split (`seg_train`, `Test_set`, `train.X1`) if another split's says the same: so
+    `bullet train` and `crash test` stay classes.
+    """
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for name in names:
+        words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
+        said = {_WORDS[word] for word in words if word in _WORDS}
+        if len(said) == 1:
+            found[name] = (said.pop(), frozenset(words) - _WORDS.keys())
+    kept = {
+        name: split
+        for name, (split, rest) in found.items()
+        if not rest or any(other != split and same == rest for other, same in found.values())
+    }
+    return kept if "train" in kept.values() and len(set(kept.values())) > 1 else {}
 
 
 def complete_given(split: Array, label_ids: Array, order: Array) -> Array:

@@ -10,14 +10,18 @@ from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
+from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.methods import METHODS, SPECTRAL
+from ssrl_core.specs.parts import columns
 
 if TYPE_CHECKING:
     from ssrl_core.specs.run import RunSpec
 
 _FEW = 3
+_IN_TABLE = ("clusters", "knn", "linear")
 _FILE = "encoder.safetensors"
 
 
@@ -61,6 +65,10 @@ def _sentence(spec: RunSpec, metadata: dict[str, str]) -> str:
     network = row.title if row else spec.backbone.name
     start = f" from {spec.backbone.weights} weights" if spec.backbone.weights else ""
     how = f"trained{start} with {method.title} ({method.paper})" if method else f"as it came{start}, not trained"
+    if spec.is_solved:
+        bank = BANKS.get(spec.backbone.name)
+        network = bank.title if bank else spec.backbone.name
+        how = f"combined in closed form: solved, not trained ({SPECTRAL.paper})"
     norm = ", ".join(f"{v:.4g}" for v in json.loads(metadata["mean"]))
     return (
         f"{network}, {how}. It turns an image ({metadata['channels']} channels, {metadata['side_px']} px, values in "
@@ -95,39 +103,40 @@ def _terms(spec: RunSpec) -> list[str]:
     return ["Two views of one image were made to agree under", "\n".join(lines)]
 
 
-def _figures(results: dict[str, Any] | None) -> list[str]:
+def _figures(results: Results) -> list[str]:
     if not results:
         return ["Nothing was measured."]
-    references, view = results["references"] or {}, results["view"] or {}
-    seen = view.get("references") or {}
-    k, own = next(iter(results["clusters"].items()), ("", None))
+    k, own = next(iter(results.clusters.items()), ("", None))
     rows = [
-        ("this network", _top1(results, "knn"), _top1(results, "linear"), (own or {}).get("ami"), view),
+        ("this network", results.knn, results.linear, own.ami if own else None, results.view),
         *(
-            (name, (references.get(key) or {}).get("knn"), None, (references.get(key) or {}).get("ami"), seen.get(key))
+            (name, of.knn, None, of.ami, results.reference(key, of_views=True))
             for name, key in (("untrained network", "untrained"), ("raw pixels", "pixels"))
+            for of in [results.reference(key)]
         ),
     ]
     head = f"| | kNN | linear | AMI (K = {k}) | kNN of views | AMI of views |\n|---|---|---|---|---|---|"
     lines = [
-        "| " + " | ".join([name, *(_shown(v) for v in (knn, linear, ami)), *_of_view(told)]) + " |"
-        for name, knn, linear, ami, told in rows
+        f"| {name} | " + " | ".join(map(_shown, (knn, linear, ami, view.knn, view.ami))) + " |"
+        for name, knn, linear, ami, view in rows
     ]
-    tuned = [f"Fine-tuned with {float(s):.0%} of the labels: {_shown(p and p['top1'])}." for s, p in _finetune(results)]
-    under = f"Measured on {results['n']:,} {results['split']} images; shares and scores in 0..1."
-    return [under, "\n".join([head, *lines]), *tuned]
+    tuned = [f"Fine-tuned with {float(s):.0%} of the labels: {p.top1:.3f}." for s, p in results.finetune.items()]
+    under = f"Measured on {results.n:,} {results.split} images; shares and scores in 0..1."
+    return [under, "\n".join([head, *lines]), *_others(results), *tuned]
 
 
-def _finetune(results: dict[str, Any]) -> list[tuple[str, Any]]:
-    return [(share, probe) for share, probe in results["finetune"].items() if probe]
+def _others(results: Results) -> list[str]:
+    """Numbers of parts that the table has no column for."""
+    told = [(column, results.columns()[column.name]) for part, column in columns() if part.name not in _IN_TABLE]
+    return [f"{column.title}: {_shown(value)}. {column.sentence}" for column, value in told if value is not None]
 
 
-def _classes(results: dict[str, Any] | None) -> list[str]:
+def _classes(results: Results) -> list[str]:
     """The best and the worst classes: no composition is good for every class."""
-    probe = results and (results["linear"] or results["knn"])
+    probe = results.linear or results.knn
     if not probe:
         return ["The accuracy of each class was not measured (there are no labels)."]
-    known = {name: one for name, one in probe["classes"].items() if one["n"]}
+    known = {name: one for name, one in probe.classes.items() if one["n"]}
     order = sorted(known, key=lambda name: -known[name]["accuracy"])
     few = min(_FEW, len(order) // 2)
     lines = ["| class | n | accuracy | 95 % interval |", "|---|---|---|---|"]
@@ -137,13 +146,8 @@ def _classes(results: dict[str, Any] | None) -> list[str]:
     return [f"The {few} best and the {few} worst of {len(order)} classes.", "\n".join(lines)]
 
 
-def _top1(results: dict[str, Any], name: str) -> float | None:
-    return (results[name] or {}).get("top1")
-
-
-def _of_view(told: dict[str, Any] | None) -> list[str]:
-    return [_shown((told or {}).get(key)) for key in ("knn", "ami")]
-
-
-def _shown(value: float | None) -> str:
+def _shown(value: float | Probe | None) -> str:
+    """A score in 0..1; of a probe its top-1."""
+    if isinstance(value, Probe):
+        value = value.top1
     return "–" if value is None else f"{value:.3f}"

@@ -18,6 +18,27 @@ network = nn.Sequential(OrderedDict(
 ))"""
 
 
+_SOLVED = """from torch import Tensor
+from torch.nn import functional
+
+{bank}
+network = nn.Sequential(OrderedDict(bank=bank, map=nn.Linear({features}, {dim})))"""
+
+_ENCODER = """class Bank(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean", torch.zeros(1, {channels}, 1, 1))
+        self.register_buffer("sd", torch.ones(1, {channels}, 1, 1))
+
+    def forward(self, images):
+        images = (images - self.mean) / self.sd
+        side = max(images.shape[-1], {least})
+        return self.body(functional.interpolate(images, size=(side, side), mode="bilinear"))
+
+bank = Bank(network)"""
+
+
 def torchvision_name(backbone: str, keys: Collection[str]) -> str | None:
     """Name of the network in torchvision, None where it has none; VGG has batch norm where its weights have it."""
     if backbone == "tiny_cnn" or "/" in backbone:
@@ -65,6 +86,8 @@ def loading_code(metadata: Mapping[str, str], keys: Collection[str], file: str) 
 
 def _network(metadata: Mapping[str, str], keys: Collection[str]) -> str:
     backbone, channels, small = metadata["backbone"], metadata["channels"], metadata["stem"] == "small"
+    if "features" in metadata:
+        return _SOLVED.format(bank=_bank(metadata, keys), features=metadata["features"], dim=metadata["dim"])
     name = torchvision_name(backbone, keys)
     if backbone == "tiny_cnn":
         return _TINY.format(channels=channels, stride=2 if small else 4)
@@ -93,6 +116,18 @@ def _network(metadata: Mapping[str, str], keys: Collection[str]) -> str:
             "network.fc = nn.Identity()",
         ]
     return "\n".join(lines)
+
+
+def _bank(metadata: Mapping[str, str], keys: Collection[str]) -> str:
+    """Lines that make the feature bank of a solved network."""
+    from ssrl_core.learning.features import source
+
+    if "inner" not in metadata:
+        return source(metadata["backbone"].partition("/")[2], int(metadata["channels"]))
+    inner = json.loads(metadata["inner"])
+    own = [key.removeprefix("bank.body.") for key in keys if key.startswith("bank.body.")]
+    wrapped = _ENCODER.format(channels=inner["channels"], least=_smallest(inner) or 1)
+    return f"{_network(inner, own)}\n\n{wrapped}"
 
 
 def _input(metadata: Mapping[str, str]) -> str:

@@ -9,7 +9,8 @@ from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.methods import METHODS, SPECTRAL
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -38,7 +39,7 @@ def paragraph(run: RunFolder, k: int | None = None) -> tuple[str, list[str]]:
     """
     spec = run.spec()
     imageset = _images(spec)
-    k = k or next(iter((run.results() or {}).get("clusters") or {}), None)
+    k = k or next(iter(run.results().counts), None)
     sentences = [
         *_of_images(spec, imageset),
         *_of_training(spec),
@@ -88,6 +89,8 @@ def _corrected(report: dict[str, Any]) -> bool:
 def _of_training(spec: RunSpec) -> list[str]:
     row, method = BACKBONES.get(spec.backbone.name), METHODS.get(spec.method.name)
     network = row.title if row else spec.backbone.name
+    if spec.is_solved:
+        return [_of_solution(spec)]
     if method is None:
         return [f"A {network} network was used as it came, without training on these images."]
     several = len(spec.terms) > 1
@@ -102,15 +105,27 @@ def _of_training(spec: RunSpec) -> list[str]:
     ]
 
 
-def _of_groups(run: RunFolder, spec: RunSpec, k: int | str | None) -> list[str]:
-    results = run.results() or {}
-    dim, n = results.get("dim"), results.get("n")
-    if k is None or n is None:
+def _of_solution(spec: RunSpec) -> str:
+    row, settings = BANKS.get(spec.method["bank"]), spec.method.settings
+    bank = row.title if row else settings["bank"]
+    images = f"{spec.limit_train:,} training images" if spec.limit_train else "the training images"
+    terms = "; and ".join(term.composition.sentence() for term in spec.terms)
+    return (
+        f"No network was trained. Fixed features ({bank}) of {settings['views']} randomly changed versions of each of "
+        f"{images} were combined in closed form into the {settings['dim']} directions in which the versions of one "
+        f"image agree most (mu {settings['mu']:g}, seed {spec.seed}). The changes were: {terms}."
+    )
+
+
+def _of_groups(run: RunFolder, spec: RunSpec, k: int | None) -> list[str]:
+    results = run.results()
+    dim, n, split = results.dim, results.n, results.split
+    if k is None or not n:
         return []
     return [
-        f"The {n:,} images of the {results['split']} part, which the training had not seen, were each described by "
+        f"The {n:,} images of the {split} part, which the training had not seen, were each described by "
         f"{dim} numbers (the network's output) and put into {k} groups by k-means in that space."
-        if results["split"] != "train"
+        if split != "train"
         else f"The {n:,} training images were each described by {dim} numbers and put into {k} groups by k-means."
     ]
 
@@ -126,7 +141,7 @@ def _of_software(run: RunFolder) -> str:
 
 
 def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
-    method = METHODS.get(spec.method.name)
+    method = SPECTRAL if spec.is_solved else METHODS.get(spec.method.name)
     found = [f"Images: {imageset.meta['citation']}"] if imageset and imageset.meta.get("citation") else []
     if method is not None:
         found.append(f"{method.title}: {method.paper}.")

@@ -13,6 +13,7 @@ from typing import Any
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.tables import flat
+from ssrl_core.specs.parts import PARTS
 
 TRACKERS = ("tensorboard", "mlflow")
 _CURVES = ("loss", "lr", "z_std", "effective_rank", "images_per_s", "knn_top1")
@@ -68,9 +69,7 @@ def points(run: RunFolder) -> Iterator[tuple[str, int, float]]:
 
 def scores(run: RunFolder) -> dict[str, float]:
     """Results as flat numbers: `knn/top1`, `clusters/10/ami` …; without classes and confusion."""
-    results = {
-        key: value for key, value in (run.results() or {}).items() if key in ("clusters", "knn", "linear", "references")
-    }
+    results = {name: value for name, value in run.results().data.items() if name in PARTS}
     return {
         name.replace(".", "/"): float(value)
         for name, value in flat(results).items()

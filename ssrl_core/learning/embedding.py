@@ -139,7 +139,14 @@ def fresh_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
 
 
 def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
-    """The reference beside a trained encoder: the same network before its first step, in evaluation mode."""
+    """The reference beside a trained encoder: the same network before its first step, in evaluation mode.
+
+    Beside a solved one it is the feature bank alone.
+    """
+    if spec.is_solved:
+        from ssrl_core.learning.solving import bank_alone
+
+        return bank_alone(spec, imageset)
     if not spec.is_trained:  # else the reference would be the network itself
         spec = replace(spec, backbone=replace(spec.backbone, weights=None))
     return fresh_encoder(spec, imageset).eval()
@@ -165,6 +172,11 @@ def at_side(images: Tensor, side: int) -> Tensor:
     if tuple(images.shape[-2:]) == (side, side):
         return images
     return functional.interpolate(images, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
+
+
+def embed_batch(encoder: Encoder, images: Tensor, *, device: torch.device | str) -> NDArray[np.float32]:
+    """Embeddings (B, D) of images (B,C,H,W) float32 in 0..1, in one pass; else as `embed`."""
+    return _forward(encoder, images.to(_placed(encoder, device)))
 
 
 @torch.inference_mode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError
-from ssrl_core.learning.backbones import build
+from ssrl_core.learning.backbones import build, solved
 from ssrl_core.learning.backbones.encoder import Encoder
 
 _DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16", torch.int64: "I64"}
@@ -45,7 +45,7 @@ def load_encoder(path: Path) -> Encoder:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        encoder = _rebuild(metadata, state.keys())
+        encoder = rebuild(metadata, state)
         encoder.body.load_state_dict(state)
     except FileNotFoundError as error:
         raise DataError(f"{path}: the encoder is missing. Train the run again, or restore the file.") from error
@@ -54,7 +54,10 @@ def load_encoder(path: Path) -> Encoder:
     return encoder.eval()
 
 
-def _rebuild(metadata: Mapping[str, str], keys: Collection[str]) -> Encoder:
+def rebuild(metadata: Mapping[str, str], state: Mapping[str, Tensor]) -> Encoder:
+    """An encoder of the kind that metadata and tensors of a file describe, its weights to be laid in."""
+    if metadata["backbone"].startswith(solved.PREFIX):
+        return solved.rebuilt(metadata, state)
     return build(
         metadata["backbone"],
         channels=int(metadata["channels"]),
@@ -63,12 +66,19 @@ def _rebuild(metadata: Mapping[str, str], keys: Collection[str]) -> Encoder:
         mean=json.loads(metadata["mean"]),
         sd=json.loads(metadata["sd"]),
         seed=0,
-        keys=keys,
+        keys=state.keys(),
     )
 
 
 def _shape(encoder: Encoder) -> dict[str, str]:
+    """What is needed to build it again; of a solved network whose bank is an encoder, that one's too."""
+    solution: dict[str, str] = {}
+    if isinstance(encoder.body, solved.Solved):
+        bank = encoder.body.bank
+        inner = {"inner": json.dumps(_shape(bank), sort_keys=True)} if isinstance(bank, Encoder) else {}
+        solution = {"features": str(encoder.body.map.in_features), **inner}
     return {
+        **solution,
         "backbone": encoder.name,
         "channels": str(encoder.channels),
         "dim": str(encoder.dim),

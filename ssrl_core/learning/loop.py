@@ -27,6 +27,7 @@ from ssrl_core.learning.metrics import (
     online_knn,
     spread,
 )
+from ssrl_core.learning.solving import solve_run
 from ssrl_core.learning.training import StepResult, Training, lacks_memory, out_of_memory
 from ssrl_core.specs.run import RunSpec
 
@@ -78,7 +79,7 @@ def fit(
         RunError: the loss is no number any more; the memory does not suffice; the disk is full.
     """
     if not spec.is_trained:
-        return _as_it_comes(spec, imageset, folder)
+        return _without_training(spec, imageset, folder, report, should_stop)
     training = Training(spec, imageset)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(training, folder, report)
@@ -96,13 +97,36 @@ def fit(
     return encoder
 
 
-def _as_it_comes(spec: RunSpec, imageset: ImageSet, folder: Path) -> Encoder:
-    """The encoder of `method: pretrained`: weights from elsewhere, no step taken."""
-    encoder = fresh_encoder(spec, imageset).eval()
+def _without_training(
+    spec: RunSpec,
+    imageset: ImageSet,
+    folder: Path,
+    report: Callable[[Progress], None],
+    should_stop: Callable[[], bool],
+) -> Encoder:
+    """The encoder of `pretrained` (weights from elsewhere) or `spectral` (solved for): no step is taken."""
+    device = pick_device(spec.device)
+    if spec.is_solved:
+        encoder = solve_run(spec, imageset, device=device, report=_solving(report, should_stop))
+    else:
+        encoder = fresh_encoder(spec, imageset).eval()
     folder.mkdir(parents=True, exist_ok=True)
     MetricsFile(folder / "metrics.jsonl", 0).close()
     save_encoder(folder / "encoder.safetensors", encoder, encoder_metadata(spec, imageset))
-    return encoder.to(pick_device(spec.device))
+    return encoder.to(device)
+
+
+def _solving(report: Callable[[Progress], None], should_stop: Callable[[], bool]) -> Callable[[float], None]:
+    """Tells how far a solution is, in thousandths as steps, and ends it where somebody wants that."""
+    started = time.monotonic()
+
+    def told(share: float) -> None:
+        if should_stop():
+            raise Stopped(f"at {share:.0%} of the solution; the next attempt begins anew")
+        rest = (time.monotonic() - started) * (1 - share) / max(share, 1e-6)
+        report(Progress("solve", round(1000 * share), 1000, 0.0, 0, None, None, rest))
+
+    return told
 
 
 def encoder_metadata(spec: RunSpec, imageset: ImageSet) -> dict[str, str]:

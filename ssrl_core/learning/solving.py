@@ -17,11 +17,13 @@ from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.learning import features
-from ssrl_core.learning.closed_form import Covariances, Moments, pairing, weighted
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.backbones.solved import PREFIX, Solved
+from ssrl_core.learning.closed_form import Covariances, Moments, Solution, pairing, solve, weighted
 from ssrl_core.learning.embedding import as_float, at_side
 from ssrl_core.learning.features import Bank
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.run import Term
+from ssrl_core.specs.run import RunSpec, Term
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -78,6 +80,59 @@ def moments_of(
                 report((number + done / len(image_ids)) / len(terms))
         found.append((term.weight, covariances.moments()))
     return weighted([(weight, moments) for weight, moments in found if weight > 0])
+
+
+def solve_run(
+    spec: RunSpec,
+    imageset: ImageSet,
+    *,
+    report: Report | None = None,
+    device: torch.device | str = "cpu",
+) -> Encoder:
+    """The encoder of `method: spectral`, on the CPU, in evaluation mode.
+
+    Args:
+        spec: of a solved run; its train images are looked at, at most `limit_train`.
+        imageset: as the run sees it.
+        report: told the share done, 0..1; what it raises ends the work.
+
+    Raises:
+        SpecError: fewer than two train images, missing weights.
+        DataError: images that are all the same.
+    """
+    ids = imageset.split_ids("train", limit_train=spec.limit_train)
+    method, side = spec.method, group_side(spec.terms[0].composition.views[0], imageset.shape[1:])
+    bank = bank_for(method["bank"], imageset, ids, side, seed=spec.seed)
+    moments = moments_of(
+        imageset, ids, spec.terms, bank, views=method["views"], seed=spec.seed, device=device, report=report
+    )
+    found = solve(moments, mu=method["mu"], dim=method["dim"], power=method["power"])
+    return encoder_of(bank, found, imageset.shape[0], side)
+
+
+def bank_alone(spec: RunSpec, imageset: ImageSet) -> Encoder:
+    """The reference beside a solved network: all features of its bank, nothing solved for."""
+    ids = imageset.split_ids("train", limit_train=spec.limit_train)
+    side = group_side(spec.terms[0].composition.views[0], imageset.shape[1:])
+    bank = bank_for(spec.method["bank"], imageset, ids, side, seed=spec.seed)
+    return _encoder(bank, bank.module, bank.dim, imageset.shape[0], side)
+
+
+def encoder_of(bank: Bank, solution: Solution, channels: int, side: int) -> Encoder:
+    """A bank and the map solved for it as one encoder."""
+    dim = solution.weight.shape[1]
+    with torch.random.fork_rng(devices=[]):
+        body = Solved(bank.module.cpu(), bank.dim, dim)
+    with torch.no_grad():
+        body.map.weight.copy_(torch.from_numpy(np.ascontiguousarray(solution.weight.T)))
+        body.map.bias.copy_(torch.from_numpy(-solution.mean @ solution.weight))
+    return _encoder(bank, body, dim, channels, side)
+
+
+def _encoder(bank: Bank, body: torch.nn.Module, dim: int, channels: int, side: int) -> Encoder:
+    shape: dict[str, Any] = {"dim": dim, "channels": channels, "side": side, "stem": "standard"}
+    made = Encoder(body, name=PREFIX + bank.name, mean=bank.mean, sd=bank.sd, **shape)
+    return made.eval().requires_grad_(False)
 
 
 def view_batches(

@@ -111,12 +111,12 @@ def _runs(evidence: Evidence) -> list[dict[str, Any]]:
 def _run(run_id: str) -> dict[str, Any]:
     run = RunFolder(run_id)
     try:
-        state, results = run.state(), run.results() or {}
+        state, results = run.state(), run.results()
         seed = run.spec().seed
     except SSRLError:
         return {"id": run_id, "seed": None, "seconds": None, "device": None, "versions": None}
     named = {"device": state["device"], "versions": state["versions"]}
-    return {"id": run_id, "seed": seed, "seconds": results.get("seconds"), **named}
+    return {"id": run_id, "seed": seed, "seconds": results.seconds or None, **named}
 
 
 def _imagesets(evidence: Evidence) -> dict[str, str]:

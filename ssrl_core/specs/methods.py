@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ssrl_core.specs.feature_banks import BANKS, check_bank
+from ssrl_core.specs.feature_banks import DEFAULT as BANK
 from ssrl_core.specs.parameters import Parameter
 
 
@@ -281,6 +283,36 @@ PRETRAINED = MethodRow(
 """Not a method: an encoder from elsewhere that is evaluated and explored like one's own. Its runs have 0 epochs."""
 
 
+class BankParameter(Parameter):
+    """A feature bank: one of the table's, a backbone, `timm/NAME` or `run:ID`."""
+
+    def check(self, value: Any, where: str) -> Any:
+        """The name. Raises SpecError for one that there is not."""
+        return check_bank(value, where)
+
+
+SPECTRAL = MethodRow(
+    "spectral",
+    "Spectral (solved, not trained)",
+    "Solves in closed form for the directions of fixed features that the views of an image have in common: no epochs, "
+    "no GPU, seconds to minutes.",
+    "HaoChen et al. 2021, arXiv:2106.04156; Simon et al. 2023, arXiv:2303.15438; Johnson et al. 2022, arXiv:2210.01883",
+    (
+        BankParameter("bank", "choice", BANK, "Fixed network whose outputs are combined.", options=tuple(BANKS)),
+        _real("mu", 0.01, "Small keeps what views share most; large keeps what also varies most.", 1e-6, 1e6, 0.001),
+        _whole("dim", 32, "Numbers of the embedding.", 4096),
+        _real("power", 1.0, "How much directions that are kept better count for more; 0 not at all.", 0.0, 4.0, 0.1),
+        _whole("views", 6, "Views of each image.", 32, 2),
+    ),
+    _own("sgd", 0.1, 0.0),
+    views="any",
+    queue_multiple=False,
+)
+"""Not trained but solved: `learning.closed_form`. Its runs have 0 epochs; its backbone is its feature bank."""
+
+UNTRAINED = {row.name: row for row in (PRETRAINED, SPECTRAL)}
+
+
 def method_row(name: str) -> MethodRow:
-    """The row of a method, or `PRETRAINED`."""
-    return PRETRAINED if name == PRETRAINED.name else METHODS[name]
+    """The row of a method, or of `UNTRAINED`."""
+    return UNTRAINED[name] if name in UNTRAINED else METHODS[name]

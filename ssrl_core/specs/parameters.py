@@ -88,7 +88,10 @@ class Parameter:
 
     def _word(self, value: Any, where: str) -> str:
         if not isinstance(value, str) or value not in self.options:
-            raise self._fail(value, where)
+            import difflib
+
+            near = difflib.get_close_matches(str(value), self.options, n=1)
+            raise self._fail(value, where, remedy=f"Did you mean {near[0]}?" if near else None)
         return value
 
     def _truth(self, value: Any, where: str) -> bool:

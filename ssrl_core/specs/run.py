@@ -12,14 +12,14 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.methods import PRETRAINED
+from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
+from ssrl_core.specs.parts import PARTS, asked_for
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 from ssrl_core.stores import as_slug
 
 VERSION = 1
 OPTIMIZERS = ("sgd", "lars", "adam", "adamw")
-LAYOUTS = ("tsne", "umap", "pca")
 
 
 def _whole(name: str, default: int | None, low: float, high: float, sentence: str) -> Parameter:
@@ -46,19 +46,6 @@ SCHEDULE_SETTINGS = (
     _whole("warmup_epochs", 10, 0, 1_000_000, "Epochs in which it rises; at most a tenth of all epochs is used."),
     _real("warmup_lr", 3.0e-05, 0.0, 1000.0, "Learning rate at the start of the warm-up."),
     _real("final_lr", 0.0, 0.0, 1000.0, "Learning rate at the end."),
-)
-KNN_SETTINGS = (
-    _whole("k", 20, 1, 100_000, "Neighbours that vote."),
-    _real("temperature", 0.07, 0.0001, 100.0, "Softness of the vote."),
-)
-LINEAR_SETTINGS = (
-    _word(
-        "mode",
-        "cached",
-        ("cached", "paper"),
-        "cached fits on stored embeddings; paper passes images through the frozen network.",
-    ),
-    _whole("epochs", 100, 1, 100_000, "Epochs of the classifier."),
 )
 KEEP_SETTINGS = (
     _word("embedding", "all", ("all", "test", "none"), "Which embeddings stay on disk."),
@@ -144,17 +131,47 @@ class ScheduleChoice:
     final_lr: float = 0.0
 
 
+def _default_parts() -> Frozen:
+    return Frozen({name: part.read(part.default, "evaluate") for name, part in asked_for().items()})
+
+
 @dataclass(frozen=True)
 class EvaluateChoice:
-    """What is measured after training. Not part of the hash: asking for more adds to the same run."""
+    """What is measured after training. Not part of the hash: asking for more adds to the same run.
+
+    Attributes:
+        split: the images that are evaluated.
+        parts: what is asked of each part that has a key in `evaluate` (`specs.parts`).
+        online_every_epochs: epochs between two looks at kNN while the run learns.
+    """
 
     split: str = "test"
-    clusters: tuple[int, ...] = (10,)
-    knn: Mapping[str, Any] = field(default_factory=lambda: Frozen(k=20, temperature=0.07))
-    linear: Mapping[str, Any] | None = field(default_factory=lambda: Frozen(mode="cached", epochs=100))
-    finetune: tuple[float, ...] = ()
-    layouts: tuple[str, ...] = ("tsne", "umap")
+    parts: Mapping[str, Any] = field(default_factory=_default_parts)
     online_every_epochs: int = 5
+
+    def asked(self) -> list[str]:
+        """Everything that is to be made, in this order: `clusters.10`, `knn`, `layouts.tsne` …"""
+        return [name for part in PARTS.values() for name in part.asked(self.parts.get(part.name))]
+
+    @property
+    def clusters(self) -> tuple[int, ...]:
+        """Numbers of clusters."""
+        return tuple(self.parts["clusters"])
+
+    @property
+    def knn(self) -> Mapping[str, Any]:
+        """`k` and `temperature`."""
+        return dict(self.parts["knn"])
+
+    @property
+    def linear(self) -> Mapping[str, Any] | None:
+        """`mode` and `epochs`; None: no linear probe."""
+        return self.parts["linear"] and dict(self.parts["linear"])
+
+    @property
+    def layouts(self) -> tuple[str, ...]:
+        """Methods of the maps."""
+        return tuple(self.parts["layouts"])
 
 
 @dataclass(frozen=True)
@@ -206,8 +223,13 @@ class RunSpec:
 
     @property
     def is_trained(self) -> bool:
-        """False for a network that is taken as it comes (`method: pretrained`)."""
-        return self.method.name != PRETRAINED.name
+        """False for a network that is taken as it comes (`pretrained`) or solved for (`spectral`)."""
+        return self.method.name not in UNTRAINED
+
+    @property
+    def is_solved(self) -> bool:
+        """True for `method: spectral`: solved in closed form, not trained."""
+        return self.method.name == SPECTRAL.name
 
     @property
     def warmup_epochs(self) -> int:
@@ -340,15 +362,8 @@ def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
 
 
 def _evaluate(choice: EvaluateChoice) -> dict[str, Any]:
-    return {
-        "split": choice.split,
-        "clusters": list(choice.clusters),
-        "knn": dict(choice.knn),
-        "linear": None if choice.linear is None else dict(choice.linear),
-        "finetune": list(choice.finetune),
-        "layouts": list(choice.layouts),
-        "online_every_epochs": choice.online_every_epochs,
-    }
+    parts = {name: part.plain(choice.parts[name]) for name, part in asked_for().items() if name in choice.parts}
+    return {"split": choice.split, **parts, "online_every_epochs": choice.online_every_epochs}
 
 
 SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(

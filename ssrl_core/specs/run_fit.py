@@ -21,9 +21,17 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
     Raises:
         SpecError: fewer images than a batch, more prototypes than images, views of sizes that the method cannot take.
     """
+    where = f"Run on {spec.dataset.name!r}"
+    if spec.is_solved and images < 2:
+        raise SpecError(
+            where=where,
+            field="train images",
+            rule="two or more",
+            value=images,
+            remedy="Take more images (limit_train, where).",
+        )
     if not spec.is_trained:
         return
-    where = f"Run on {spec.dataset.name!r}"
     if images < max(2, spec.batch_size):
         raise SpecError(
             where=where,

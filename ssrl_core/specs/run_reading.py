@@ -13,16 +13,15 @@ from ssrl_core.errors import SpecError
 from ssrl_core.specs import run as r
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS, PRETRAINED, MethodRow, method_row
+from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, MethodRow, method_row
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings, refuse_unknown
+from ssrl_core.specs.parts import asked_for
 from ssrl_core.specs.recipes import with_recipe
 
 _KEYS = {f.name for f in dataclasses.fields(r.RunSpec)}
 _TIMM = re.compile(r"^timm/[a-zA-Z0-9_.]{1,80}$")
 _DEVICE = re.compile(r"^(auto|cpu|mps|cuda(:[0-9]{1,3})?)$")
 _WEIGHT = Parameter("weight", "number", 1.0, "Weight of the loss.", 0.0, 1e6)
-_K = Parameter("clusters", "integer", 10, "Number of clusters.", 2, 10_000)
-_SHARE = Parameter("finetune", "number", 0.1, "Share of the labels used.", 0.0001, 1.0)
 _EVERY = Parameter("online_every_epochs", "integer", 5, "Epochs between two looks at kNN.", 0, 1_000_000)
 
 
@@ -39,18 +38,24 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     _refuse_sweep(data, where)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
     _, row = _method(with_recipe(data, where).get("method"), where)
-    data = with_recipe(data, where) if row is not PRETRAINED else _as_it_comes(data)
+    data = with_recipe(data, where) if row.name not in UNTRAINED else _without_training(data, row)
     spec = r.RunSpec(**{key: read(data, row, where, base) for key, read in READERS.items()})
-    if row is PRETRAINED:
+    if row is SPECTRAL:
+        return dataclasses.replace(spec, epochs=0, backbone=r.BackboneChoice(spec.method["bank"]))
+    if row.name in UNTRAINED:
         return dataclasses.replace(spec, epochs=0)
     check_together(spec, row, where)
     return spec
 
 
-def _as_it_comes(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What a network that is not trained has no use for is left out, so that the same network is the same run."""
-    unused = ("epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe")
-    return {"terms": "identity", **{key: value for key, value in data.items() if key not in unused}}
+def _without_training(data: Mapping[str, Any], row: MethodRow) -> dict[str, Any]:
+    """What is not used without training is left out, so that the same network is the same run."""
+    unused = {"epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe"}
+    given = {key: value for key, value in data.items() if key not in unused}
+    if row is SPECTRAL:
+        given.pop("backbone", None)  # its feature bank stands there
+        return given
+    return {"terms": "identity", **given}
 
 
 def _mapping(value: Any, where: str, field: str) -> Mapping[str, Any]:
@@ -179,7 +184,7 @@ def _method(value: Any, where: str) -> tuple[r.MethodChoice, MethodRow]:
         )
     given = _named(value, where, "method", "simclr")
     name = given.pop("name")
-    _one_of(name, (*METHODS, PRETRAINED.name), f"{where}, method", "name")
+    _one_of(name, (*METHODS, *UNTRAINED), f"{where}, method", "name")
     row = method_row(name)
     settings = check_settings(row.settings, given, f"{where}, method {name}", f"method {name}")
     return r.MethodChoice(name, Frozen(settings)), row
@@ -271,26 +276,13 @@ def _device(value: Any, where: str) -> str:
 
 def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
     given = _mapping(value, where, "evaluate")
-    place = f"{where}, evaluate"
-    keys = {"split", "clusters", "knn", "linear", "finetune", "layouts", "online_every_epochs"}
-    refuse_unknown(given, keys, place, "a key of evaluate")
+    place, parts = f"{where}, evaluate", asked_for()
+    refuse_unknown(given, {"split", "online_every_epochs", *parts}, place, "a key of evaluate")
     split = given.get("split", "test")
     _one_of(split, ("train", "val", "test"), place, "split")
-    layouts = _list(given.get("layouts", ["tsne", "umap"]), place, "layouts")
-    for name in layouts:
-        _one_of(name, r.LAYOUTS, place, "layouts")
-    linear = given.get("linear", {})
     return r.EvaluateChoice(
         split=split,
-        clusters=tuple(
-            dict.fromkeys(_K.check(k, place) for k in _list(given.get("clusters", [10]), place, "clusters"))
-        ),
-        knn=Frozen(check_settings(r.KNN_SETTINGS, _mapping(given.get("knn"), place, "knn"), f"{place}, knn", "knn")),
-        linear=None
-        if linear is None
-        else Frozen(check_settings(r.LINEAR_SETTINGS, _mapping(linear, place, "linear"), f"{place}, linear", "linear")),
-        finetune=tuple(_SHARE.check(x, place) for x in _list(given.get("finetune", []), place, "finetune")),
-        layouts=tuple(dict.fromkeys(layouts)),
+        parts=Frozen({name: part.read(given.get(name, part.default), place) for name, part in parts.items()}),
         online_every_epochs=_EVERY.check(given.get("online_every_epochs", 5), place),
     )
 
@@ -298,12 +290,6 @@ def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
 def _keep(value: Any, where: str) -> r.KeepChoice:
     given = _mapping(value, where, "keep")
     return r.KeepChoice(**check_settings(r.KEEP_SETTINGS, given, f"{where}, keep", "keep"))
-
-
-def _list(value: Any, where: str, field: str) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        raise SpecError(where=where, field=field, rule="a list", value=value, remedy=f"Write {field}: [{value}].")
-    return list(value)
 
 
 def _one_of(value: Any, options: tuple[str, ...], where: str, field: str) -> None:

@@ -106,7 +106,7 @@ def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
 
 
 def test_the_layouts_a_spec_may_ask_for_are_those_of_the_table():
-    from ssrl_core.specs.run import LAYOUTS as NAMES
+    from ssrl_core.specs.parts import LAYOUTS as NAMES
 
     assert tuple(LAYOUTS) == NAMES
     assert all(row.title and row.sentence and row.seconds_per_row > 0 for row in LAYOUTS.values())

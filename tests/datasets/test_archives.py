@@ -130,3 +130,19 @@ def test_what_a_mac_adds_to_a_zip_is_left_out(tmp_path):
     made = import_source(path, "mac")
     assert made.count == 2
     assert made.skipped == ()
+
+
+def test_names_in_a_zip_without_a_flag_are_readable(tmp_path):
+    written = {"utf8": "caf\u00e9", "cp1252": "\u00e8", "cp437": "\u00e4_klasse"}
+    path = tmp_path / "names.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for i, (code, name) in enumerate(written.items()):
+            info = zipfile.ZipInfo(f"{'x' * len(name.encode(code))}/{i}.png")
+            archive.writestr(info, png_bytes(picture(seed=i)))
+    data = path.read_bytes()
+    for i, (code, name) in enumerate(written.items()):
+        raw = name.encode(code)
+        data = data.replace(b"x" * len(raw) + f"/{i}.png".encode(), raw + f"/{i}.png".encode())
+    path.write_bytes(data)
+    made = import_source(path, "names")
+    assert set(made.classes) == set(written.values())

@@ -289,3 +289,65 @@ def test_several_files_picked_by_hand(tmp_path):
     made = import_source([one, two], "picked")
     assert made.table["source"].tolist() == ["x.png", "x (2).png"]
     assert not np.array_equal(made.pixels[0], made.pixels[1])
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "other"),
+    [
+        ("train", "test", "unlabeled"),
+        ("seg_train/seg_train", "seg_test/seg_test", "seg_pred"),
+        ("Training_set", "Test_set", "readme"),
+        ("train.X1", "val.X", "extra"),
+        ("TrainSet", "holdout set", "more"),
+    ],
+)
+def test_split_folders_are_known_by_their_words_and_nothing_beside_them_is_a_class(tmp_path, train, test, other):
+    class_folders(tmp_path / "set" / train, {"cat": 4, "dog": 4})
+    class_folders(tmp_path / "set" / test, {"cat": 2, "dog": 2})
+    save(tmp_path / "set" / other / "a.png", picture())
+    save(tmp_path / "set" / "loose.png", picture())
+    made = import_source(tmp_path / "set", "split")
+    assert made.classes == ("cat", "dog")
+    assert made.meta["splits"]["source"] == "given"
+    inner = made.table["source"].str.startswith(train.split("/")[0])
+    assert set(made.table["split"][inner]) <= {"train", "val"}
+    assert inner.sum() == 8
+    assert made.count == 12
+    assert {item["file"] for item in made.skipped} == {f"{other}/a.png", "loose.png"}
+    assert all("splits" in item["reason"] for item in made.skipped)
+
+
+def test_words_of_splits_in_names_of_classes_stay_classes(tmp_path):
+    root = class_folders(tmp_path / "set", {"bullet train": 2, "crash test": 2, "bus": 2})
+    assert import_source(root, "trains").classes == ("bullet train", "bus", "crash test")
+    root = class_folders(tmp_path / "vehicles", {"train": 2, "bus": 2})
+    assert import_source(root, "vehicles").classes == ("bus", "train")
+
+
+def test_images_below_a_split_are_no_class_and_masks_beside_them_no_images(tmp_path):
+    for name in ("train/n01/images/a.png", "train/n02/images/b.png", "val/images/c.png", "test/images/d.png"):
+        save(tmp_path / "tiny" / name, picture())
+    made = import_source(tmp_path / "tiny", "tiny")
+    assert made.classes == ("n01", "n02")
+    assert dict(zip(made.table["source"], made.label_ids, strict=True)) == {
+        "train/n01/images/a.png": 0, "train/n02/images/b.png": 1, "val/images/c.png": -1, "test/images/d.png": -1,
+    }  # fmt: skip
+    assert any("2 images lie in no class folder" in note for note in made.meta["understood"]["notes"])
+    for name in ("images/a.png", "masks/a.png"):
+        save(tmp_path / "unet" / name, picture())
+    made = import_source(tmp_path / "unet", "unet")
+    assert (made.count, made.label) == (1, None)
+    assert made.skipped[0] == {
+        "file": "masks/a.png",
+        "reason": "it lies in a folder of masks or labels beside one of images",
+    }
+
+
+def test_names_of_folders_are_never_missing_and_come_in_one_form(tmp_path):
+    root = class_folders(tmp_path / "set", {"none": 2, "null": 2, "NA": 2, "nan": 2})
+    assert import_source(root, "words").classes == ("NA", "nan", "none", "null")
+    class_folders(tmp_path / "two" / "train", {"cafe\u0301": 3, "Dog": 3})
+    class_folders(tmp_path / "two" / "test", {"caf\u00e9": 3, "dog": 3})
+    made = import_source(tmp_path / "two", "forms")
+    assert made.classes == ("caf\u00e9", "Dog", "dog")
+    assert "the classes 'Dog' and 'dog' look alike" in made.meta["understood"]["notes"]

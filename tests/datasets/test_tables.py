@@ -121,3 +121,117 @@ def test_a_usual_name_wins_over_other_columns_of_files(folder):
     made = import_source(folder / "t.csv", "usual", report=lambda done, total, what: notes.append(what))
     assert made.table["source"][0] == "images/0.png"
     assert any("other" in note for note in notes)
+
+
+def _text(folder, text, name="t.csv", encoding="utf-8"):
+    (folder / name).write_bytes(text.encode(encoding))
+    return folder / name
+
+
+def test_values_stay_as_they_were_written(folder):
+    head = "file;label;plate;barcode;dose;note;cells\n"
+    rows = [
+        "images/0.png;None;1E5;0101;0,3;x;1", "images/1.png;NA;2E3;101;0,03;;2", "images/2.png;null;1E5;0101;NA;y;3",
+        "images/3.png;taxol;2E3;101;10;z;4", "images/4.png;;1E5;101;1;x;5", "images/5.png;taxol;1E5;101;3;x;6",
+    ]  # fmt: skip
+    made = import_source(_text(folder, head + "\n".join(rows)), "written")
+    assert made.classes == ("NA", "None", "null", "taxol")
+    assert made.label_ids.tolist() == [1, 0, 2, 3, -1, 3]
+    assert made.table["plate"].tolist()[:2] == ["1E5", "2E3"]
+    assert made.table["barcode"].tolist()[:2] == ["0101", "101"]
+    assert made.table["dose"].tolist() == pytest.approx([0.3, 0.03, np.nan, 10, 1, 3], nan_ok=True)
+    assert made.table["cells"].tolist() == [1, 2, 3, 4, 5, 6]
+    kinds = {column["name"]: column["kind"] for column in made.meta["understood"]["columns"]}
+    assert kinds["plate"] == kinds["label"] == "text"
+    assert kinds["dose"] == "number"
+
+
+def test_long_ids_keep_their_digits_and_thousands_are_no_fractions(folder):
+    ids = [f"2024010100000012{i}" for i in range(5)] + [""]
+    text = "file,cell,count\n" + "".join(f'images/{i}.png,{ids[i]},"1,23{i}"\n' for i in range(6))
+    made = import_source(_text(folder, text), "ids")
+    assert made.table["cell"].tolist()[:5] == ids[:5]
+    assert made.table["count"].tolist()[0] == "1,230"
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("sep=;\nfile;label\n{}", "utf-8"),
+        ("file;label\n{}", "utf-16"),
+        ("file, label\n{}", "utf-8"),
+        ("file|label\n{}", "utf-8"),
+        ('file;"a, b";label\n{}', "utf-8"),
+        ("# made by X\nfile,label\n{}", "utf-8"),
+        ("file,label\n{}", "trailing"),
+    ],
+)
+def test_tables_of_other_programs_are_read(folder, text, encoding):
+    mark = next(m for m in (";", "|", ",") if m in text.replace("a, b", "").replace("made by X", ""))
+    cells = [[f"images/{i}.png", *(["-"] if "a, b" in text else []), "ab"[i % 2]] for i in range(6)]
+    end = mark if encoding == "trailing" else ""
+    rows = "".join((mark + " ").join(row) + end + "\n" for row in cells)
+    path = _text(folder, text.format(rows), encoding="utf-8" if encoding == "trailing" else encoding)
+    made = import_source(path, "other")
+    assert (made.count, made.classes) == (6, ("a", "b"))
+
+
+def test_a_table_without_a_head_is_said(folder):
+    made = import_source(_text(folder, "".join(f"images/{i}.png,a\n" for i in range(6))), "bare")
+    assert made.count == 6
+    assert any("no head" in note for note in made.meta["understood"]["notes"])
+
+
+@pytest.mark.parametrize(
+    "written", ["{}.png", "{}", "images/{}", "IMAGES/{}.PNG", "{folder}/images/{}.png", "C:\\other\\images\\{}.png"]
+)
+def test_files_are_found_by_name_stem_and_absolute_paths_that_lie_inside(folder, written):
+    rows = "".join(f"{written.format(i, folder=folder)},{'ab'[i % 2]}\n" for i in range(6))
+    made = import_source(_text(folder, "image_id,label\n" + rows).parent, "found")
+    assert made.classes == ("a", "b")
+    assert sorted(made.table["source"]) == [f"images/{i}.png" for i in range(6)]
+    assert made.meta["understood"]["layout"]["table"] == "t.csv"
+
+
+def test_a_name_that_several_files_have_is_missing_and_no_file_stands_in_for_another(folder):
+    for plate in ("p1", "p2"):
+        save(folder / plate / "a.png", picture(seed=9))
+    made = import_source(_text(folder, "file,label\na.png,x\nimages/0.png,y\n"), "twice")
+    assert made.table["source"].tolist() == ["images/0.png"]
+    assert "2 files are called so" in made.skipped[0]["reason"]
+    (folder / "p2" / "a.png").unlink()
+    text = "file,label\n/data/screen/p1/a.png,x\n/data/other/p1/a.png,y\nimages/1.png,y\n/data/p2/a.png,z\n"
+    made = import_source(_text(folder, text), "plates")
+    assert made.table["source"].tolist() == ["images/1.png"]
+    assert len(made.skipped) == 3
+
+
+def test_a_file_in_several_rows_is_one_image(folder):
+    made = import_source(_text(folder, "file,label\nimages/0.png,x\nimages/1.png,y\nimages/0.png,x\n"), "rows")
+    assert made.table["source"].tolist() == ["images/0.png", "images/1.png"]
+    assert made.skipped == ({"file": "row 3", "reason": "row 1 names images/0.png already"},)
+
+
+def test_the_table_that_names_most_files_is_used_and_the_others_are_said(folder):
+    _text(folder, "file,label\nimages/0.png,x\n", "few.csv")
+    _text(folder, "file,kind\n" + "".join(f"images/{i}.png,{i % 2}\n" for i in range(6)), "most.csv")
+    _text(folder, "a,b\n1,2\n", "none.csv")
+    made = import_source(folder, "most", ImportOptions(label="kind"))
+    assert made.count == 6
+    reasons = {item["file"]: item["reason"] for item in made.skipped}
+    assert "most.csv names more" in reasons["few.csv"]
+    assert "no column" in reasons["none.csv"]
+
+
+def test_a_split_column_is_taken_whole_or_refused(folder):
+    words = ["train", "train", "train", "validate", "test", "holdout"]
+    rows = _rows(Split=words)
+    rows.to_csv(folder / "t.csv", index=False)
+    made = import_source(folder / "t.csv", "split")
+    assert made.table["split"].tolist() == ["train", "train", "train", "val", "test", "test"]
+    _rows(split=[*words[:5], "train_val"]).to_csv(folder / "t.csv", index=False)
+    with pytest.raises(DataError, match="train_val"):
+        import_source(folder / "t.csv", "strange")
+    _rows(split=[*words[:5], None]).to_csv(folder / "t.csv", index=False)
+    with pytest.raises(DataError, match="none"):
+        import_source(folder / "t.csv", "gap")

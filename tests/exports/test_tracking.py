@@ -50,7 +50,7 @@ def test_tensorboard_gets_every_point_of_the_curves_and_the_results(run, install
     losses = [(step, value) for name, step, value in written[1:-1] if name == "train/loss"]
     table = run.metrics()[["step", "loss"]].dropna()
     assert losses == list(zip(table["step"], table["loss"], strict=True))
-    assert ("results/knn/top1", 4, run.results()["knn"]["top1"]) in written
+    assert ("results/knn/top1", 4, run.results().data["knn"]["top1"]) in written
     assert answer["points"] == len(written) - 2
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.forecast import forecast
@@ -22,17 +22,12 @@ DRAWN = draw_strokes(400, seed=5)
 
 def _strokes():
     pixels, table = DRAWN
-    return create("few-strokes", pixels, table, label="digit", title="Few strokes")
+    return create("few-strokes", pixels, table, Metadata(label="digit"))
 
 
 def _plain_set(pixels, **columns):
-    return create(
-        "some",
-        pixels,
-        pd.DataFrame(columns, index=range(len(pixels))),
-        label="kind" if "kind" in columns else None,
-        title="Some",
-    )
+    table = pd.DataFrame(columns, index=range(len(pixels)))
+    return create("some", pixels, table, Metadata(label="kind" if "kind" in columns else None))
 
 
 def _composition(*steps):
@@ -142,7 +137,7 @@ def test_constant_images_are_refused():
 
 def test_one_class_and_a_constant_column_are_said_and_the_rest_is_answered():
     pixels, table = DRAWN
-    images = create("one", pixels, table.assign(kind="a", same=3.0), label="kind", title="One class")
+    images = create("one", pixels, table.assign(kind="a", same=3.0), Metadata(label="kind"))
     found = forecast(images, "mnist-rotation-crop", **QUICK)
     assert "fewer than two classes" in found.missing["kind"]
     assert not found.classes

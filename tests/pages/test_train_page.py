@@ -15,6 +15,7 @@ from pages.ui.train import queue, sheet, start
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.queue import processes, registry
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
@@ -316,7 +317,7 @@ def test_a_run_without_labels_says_what_was_not_measured():
     folder = make_run()
     results = stores.read_json(folder / "results.json")
     results |= {"knn": None, "linear": None, "missing": {"knn": "the image set has no labels"}}
-    html = sheet.results_html(results)
+    html = sheet.results_html(Results(results))
     assert "Not measured: the image set has no labels" in html
 
 

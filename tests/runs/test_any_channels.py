@@ -51,7 +51,7 @@ def test_a_run_on_any_channels_ends_with_all_its_results(channels, tmp_path):
         )["id"]
     )
     assert train.main([str(run.path)]) == 0, run.log_tail()
-    results = run.results()
+    results = run.results().data
     assert results["dim"] == 128
     assert results["knn"]["top1"] > 0.8, "round and flat are far apart in the pixels already"
     seen = open_run(run.id)

@@ -50,7 +50,7 @@ def test_warm_child_takes_several_runs_and_ends_with_the_same_bytes_as_a_cold_on
     assert again.state()["pid"] not in processes
     assert (again.path / "encoder.safetensors").read_bytes() == (second.path / "encoder.safetensors").read_bytes()
     assert lines(again) == lines(second)
-    assert again.results()["knn"] == second.results()["knn"]
+    assert again.results().data["knn"] == second.results().data["knn"]
 
 
 @posix

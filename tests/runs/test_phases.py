@@ -13,7 +13,7 @@ from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.evaluation.parts import missing_parts
-from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.folder.results import ResultsFile
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import registry, submitting
 from tests.kit import make_imageset
@@ -98,7 +98,7 @@ def test_run_leaves_what_the_contract_says(done):
         "clusters_kmeans_k3_s0.npy", "clusters_kmeans_k3_s0.json",
     }  # fmt: skip
     assert not [name for name in done.files() if name.startswith("checkpoint")]
-    results, imageset = done.results(), image_sets.load("kit")
+    results, imageset = done.results().data, image_sets.load("kit")
     asked = imageset.split_ids("test")
     x, ids = done.embedding()
     assert (x.shape, x.dtype) == ((60, 128), np.float32)
@@ -124,7 +124,7 @@ def test_arrays_follow_the_rows_of_the_embedding(done):
     found = stored_clusters(done, 3)
     assert (found.ids.shape, found.ids.dtype) == ((60,), np.int32)
     assert np.array_equal(found.ids >= 0, asked)
-    assert list(found.sizes) == done.results()["clusters"]["3"]["sizes"]
+    assert list(found.sizes) == done.results().data["clusters"]["3"]["sizes"]
 
 
 def test_clusters_of_another_k_are_made_once_and_kept(done):
@@ -141,7 +141,7 @@ def test_clusters_of_another_k_are_made_once_and_kept(done):
 def test_results_of_one_run_leave_nothing_in_those_of_the_next(tmp_path):
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        results = Results(tmp_path / name)
+        results = ResultsFile(tmp_path / name)
         results.begin(id=name)
         assert results.data["clusters"] == results.data["layouts"] == results.data["finetune"] == {}
         results.put("3", {"ami": 0.5}, under="clusters")
@@ -163,8 +163,8 @@ def test_only_what_is_added_to_evaluate_is_done(done):
     assert registry.require(done.id)["state"] == "queued"
     quiet = work(done)
     assert quiet.said[0] == "to do: clusters.4, linear"
-    assert list(done.results()["clusters"]) == ["3", "4"]
-    assert done.results()["linear"]["epochs"] == 3
+    assert list(done.results().data["clusters"]) == ["3", "4"]
+    assert done.results().data["linear"]["epochs"] == 3
     assert (done.path / "encoder.safetensors").stat().st_mtime_ns == encoder
 
 
@@ -172,7 +172,7 @@ def test_another_split_is_measured_anew_on_the_same_network(done):
     encoder = (done.path / "encoder.safetensors").stat().st_mtime_ns
     submit(evaluate=SMALL["evaluate"] | {"split": "val"})
     work(done)
-    results = done.results()
+    results = done.results().data
     assert (results["split"], results["n"]) == ("val", len(image_sets.load("kit").split_ids("val")))
     assert results["seconds"]["train"] > 0
     assert (done.path / "encoder.safetensors").stat().st_mtime_ns == encoder
@@ -181,14 +181,14 @@ def test_another_split_is_measured_anew_on_the_same_network(done):
 
 @pytest.mark.parametrize("moment", [2, 3, 5, 7])
 def test_attempt_that_was_cut_short_goes_on_with_what_is_missing(done, moment):
-    whole = done.results()
+    whole = done.results().data
     for name in ("results.json", "embedding.npy", "embedding_ids.npy", "clusters_kmeans_k3_s0.npy"):
         (done.path / name).unlink()
     with pytest.raises(Stopped):
         work(done, stop_before=[moment])
-    half = done.results() or {}
+    half = done.results().data
     work(done)
-    again = done.results()
+    again = done.results().data
     for name in ("clusters", "knn", "linear", "references", "view"):
         assert again[name] == whole[name]
     assert half.get("knn") in (None, whole["knn"])
@@ -207,7 +207,7 @@ def test_no_embedding_is_kept_when_asked(kit_images):
     work(run)
     assert not (run.path / "embedding.npy").exists()
     assert (run.path / "checkpoint.pt").exists()
-    assert run.results()["knn"] is not None
+    assert run.results().data["knn"] is not None
     assert missing_parts(run, run.spec(), kit_images) == []
     stores.write_json(run.path / "state.json", run.state() | {"state": "done"})
     with pytest.raises(RunError, match="was not kept"):
@@ -218,7 +218,7 @@ def test_images_without_labels_are_clustered_and_the_rest_is_said_to_be_missing(
     make_imageset(classes=0)
     run = submit()
     work(run)
-    results = run.results()
+    results = run.results().data
     assert results["knn"] is None
     assert results["linear"] is None
     assert results["clusters"]["3"]["ami"] is None
@@ -233,7 +233,7 @@ def test_one_class_only_is_answered():
     make_imageset(classes=1)
     run = submit()
     work(run)
-    results = run.results()
+    results = run.results().data
     assert results["knn"]["top1"] == 1.0
     assert results["linear"] is None
     assert "two classes" in results["missing"]["linear"]
@@ -244,7 +244,7 @@ def test_five_images_are_enough(monkeypatch):
     make_imageset(5)
     run = submit(batch_size=2, limit_train=None)
     work(run)
-    results = run.results()
+    results = run.results().data
     assert results["n"] >= 1
     assert "there are only" in results["missing"]["knn.k"]
     assert missing_parts(run, run.spec(), imageset_of(run.spec())) == []

@@ -48,7 +48,7 @@ def test_a_foreign_encoder_is_measured_and_mapped_without_training(tmp_path):
     assert (spec.epochs, spec.terms[0].composition.name) == (0, "identity")
     assert RunSpec.from_mapping(parse_yaml(dump_run(spec), "spec")) == spec
     run = _measured(spec)
-    results = run.results()
+    results = run.results().data
     assert run.id.startswith("kit-pretrained-tiny_cnn-s5-")
     assert results["knn"]["top1"] > 0.5
     assert set(results["finetune"]) == {"0.5"}
@@ -98,7 +98,7 @@ def test_a_timm_network_by_name(tmp_path):
         submitting.submit(_spec(backbone="timm/resnet10tt"), start=False)
     run = _measured(_spec(backbone="timm/resnet10t", evaluate={"clusters": [3], "layouts": [], "linear": None}))
     assert run.id.startswith("kit-pretrained-timm-resnet10t-s5-")
-    assert run.results()["dim"] == 512
+    assert run.results().data["dim"] == 512
 
 
 def test_timm_that_is_not_installed_is_named(monkeypatch):

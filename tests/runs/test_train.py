@@ -103,7 +103,7 @@ def test_killed_run_resumes_bit_for_bit(local):
     for name in ("encoder.safetensors", "embedding.npy", "embedding_ids.npy", "clusters_kmeans_k3_s0.npy"):
         assert (killed.path / name).read_bytes() == (calm.path / name).read_bytes(), name
     assert lines(killed) == lines(calm)
-    first, second = (run.results() for run in (killed, calm))
+    first, second = (run.results().data for run in (killed, calm))
     for name in ("clusters", "knn", "linear", "references", "view"):
         assert first[name] == second[name]
     assert np.array_equal(killed.layouts()["pca"][0], calm.layouts()["pca"][0], equal_nan=True)

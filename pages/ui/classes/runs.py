@@ -16,8 +16,9 @@ from pages.ui.runs import choosing
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
+from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue.tables import PROBES, probes_of
+from ssrl_core.runs.queue.registry import RunRow
 
 NONE = "none"
 _FLAT = 3
@@ -33,22 +34,26 @@ CSS = """
 
 @dataclass(frozen=True)
 class Run:
-    """A run with results: `name` as the user reads it, `results` as stored (CONTRACTS C8), `dataset` its image set."""
+    """A run with results: `name` as the user reads it, `dataset` its image set."""
 
     run_id: str
     name: str
     dataset: str
-    results: Mapping[str, Any]
+    results: Results
 
-    def probe(self, probe: str) -> Mapping[str, Any] | None:
+    def probe(self, probe: str) -> Probe | None:
         """A probe's result, None where there is none."""
-        found = probes_of(self.results).get(probe)
-        return found if found and found.get("classes") else None
+        found = self.results.probes.get(probe)
+        return found if found and found.classes else None
+
+    def classes(self, probe: str) -> Mapping[str, Mapping[str, Any]]:
+        """Class -> {n, correct, accuracy, low, high} of a probe; {} where there is none."""
+        found = self.probe(probe)
+        return found.classes if found else {}
 
     def why(self, probe: str) -> str:
         """Why a probe has no result."""
-        told = self.results.get("missing") or {}
-        return str(told.get(probe.replace("-", ".", 1)) or "it was not evaluated")
+        return self.results.missing.get(probe.replace("-", ".", 1)) or "it was not evaluated"
 
 
 def load(run_id: str) -> Run:
@@ -57,8 +62,8 @@ def load(run_id: str) -> Run:
     Raises:
         SSRLError: the folder is damaged.
     """
-    row = next((run for run in frame.known_runs() if run["id"] == run_id), {"id": run_id})
-    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results() or {})
+    row = next((run for run in frame.known_runs() if run["id"] == run_id), RunRow(id=run_id))
+    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:
@@ -73,8 +78,8 @@ def choose_beside(first: str) -> str | None:
 
 def probes_in(runs: Sequence[Run]) -> list[str]:
     """The probes that were asked of any of these runs: linear and kNN always, then fine-tuning, fewest labels first."""
-    tuned = {probe for run in runs for probe in probes_of(run.results)} - set(PROBES)
-    return [*PROBES, *sorted(tuned, key=lambda probe: float(probe.partition("-")[2]))]
+    tuned = {share for run in runs for share in run.results.entry("finetune") or {}}
+    return ["linear", "knn", *(f"finetune-{share}" for share in sorted(tuned, key=float))]
 
 
 def choose_common_probe(runs: Sequence[Run]) -> str | None:
@@ -96,22 +101,21 @@ def why_no_probe(runs: Sequence[Run]) -> str:
 
 def tops(run: Run, *, named: bool = False) -> None:
     """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
-    references = run.results.get("references") or {}
     floors = [
-        f"{word} {percent(value)}"
+        f"{word} {percent(known)}"
         for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
-        if (value := (references.get(key) or {}).get("knn")) is not None
+        if (known := run.results.reference(key).knn) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
     for probe in probes_in([run]):
         found = run.probe(probe)
         beside = " · ".join(floors) if probe == "knn" and found else "" if found else run.why(probe)
-        value = percent(found["top1"]) if found else "–"
+        value = percent(found.top1) if found else "–"
         cells.append(
             f'<div><div class="what">{_of_labels(probe)}, top-1</div><div class="value">{value}</div>'
             f'<div class="beside">{html.escape(beside)}</div></div>'
         )
-    n, split = run.results.get("n"), run.results.get("split")
+    n, split = run.results.n, run.results.split
     cells.append(
         f'<div><div class="what">Images</div><div class="value">{n}</div><div class="beside">{split} split</div></div>'
     )
@@ -125,8 +129,7 @@ def _of_labels(probe: str) -> str:
 
 def alone(run: Run, probe: str) -> None:
     """Accuracy of each class and the confusion matrix."""
-    found = run.probe(probe) or {}
-    classes = found["classes"]
+    found, classes = run.probe(probe), run.classes(probe)
     left, right = st.columns([1, 1], gap="large")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
@@ -135,15 +138,15 @@ def alone(run: Run, probe: str) -> None:
                 "Line: 95 % interval (Wilson) for this number of images. Dashed: all images together.",
             )
             order = _order(list(classes))
-        figure = class_bars(classes, order=order, mean=found["top1"])
+        figure = class_bars(classes, order=order, mean=found.top1 if found else None)
         st.plotly_chart(figure, key="class-bars", config=PLAIN)
     with right:
-        _confusion(run, found, list(classes))
+        _confusion(run, found.confusion if found else None, list(classes))
 
 
 def beside(first: Run, second: Run, probe: str) -> None:
     """What each class gains or loses from the first run to the second."""
-    rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+    rows = compare_classes(first.classes(probe), second.classes(probe))
     if not rows:
         frame.empty("These two runs have no class in common.", stop=False)
         return
@@ -161,9 +164,9 @@ def beside(first: Run, second: Run, probe: str) -> None:
 def table_of(first: Run, second: Run | None, probe: str) -> pd.DataFrame:
     """The rows behind the picture, to take home."""
     if second is not None:
-        rows = compare_classes((first.probe(probe) or {})["classes"], (second.probe(probe) or {})["classes"])
+        rows = compare_classes(first.classes(probe), second.classes(probe))
         return pd.DataFrame(rows).assign(first_run=first.run_id, second_run=second.run_id, probe=probe)
-    classes: dict[str, Any] = (first.probe(probe) or {})["classes"]
+    classes = first.classes(probe)
     return pd.DataFrame([{"run": first.run_id, "probe": probe, "class": name, **row} for name, row in classes.items()])
 
 
@@ -186,9 +189,8 @@ def _order(names: list[str]) -> list[str] | None:
     return names if chosen == "as listed" else None
 
 
-def _confusion(run: Run, found: Any, names: list[str]) -> None:
+def _confusion(run: Run, matrix: list[list[int]] | None, names: list[str]) -> None:
     _heading("Confusion", "Rows: the truth. Each row adds up to 100 %; the numbers are images.")
-    matrix = found.get("confusion")
     if matrix is None:
         frame.quiet("Not kept for the kNN probe.")
         return
@@ -197,7 +199,7 @@ def _confusion(run: Run, found: Any, names: list[str]) -> None:
 
 
 def _warn(first: Run, second: Run) -> None:
-    if first.dataset != second.dataset or first.results.get("split") != second.results.get("split"):
+    if first.dataset != second.dataset or first.results.split != second.results.split:
         frame.quiet("The two runs were tested on different images; classes are matched by name.")
     frame.quiet("One run each: the intervals tell of the number of images, not of other seeds.")
 

@@ -143,7 +143,7 @@ def _least(run: EvaluatedRun) -> int:
 
 def _k(run: EvaluatedRun) -> int:
     most = max(2, min(max(MOST_CLUSTERS, 2 * len(run.imageset.classes)), 200, len(run.ids) - 1))
-    asked = [int(k) for k in run.results.get("clusters") or {}]
+    asked = run.results.counts
     first = min(most, max(2, asked[0] if asked else 10))
     now = st.session_state.get("k", first)
     st.session_state["k"] = min(most, max(2, int(now)))

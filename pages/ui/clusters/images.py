@@ -46,7 +46,7 @@ def images_map(of: ClusteredRun, payload: MapPayload) -> None:
         if payload.layout:
             selection.selectable_map(payload, key="cluster-map", height=MAP_HEIGHT)
         else:
-            why = (of.run.results.get("missing") or {}).get("layouts", "this run was evaluated without layouts")
+            why = of.run.results.missing.get("layouts", "this run was evaluated without layouts")
             frame.empty(f"No map: {why}.", stop=False)
     with right, st.container(gap="xsmall"), frame.guard():
         panel.panel(of)

@@ -100,8 +100,7 @@ def _over_k(run: EvaluatedRun) -> dict[int, Mapping[str, Any]]:
     """Scores of all k that are known: from the run's results and the job."""
     from ssrl_core.runs.evaluation.over_k import read
 
-    stored = run.results.get("clusters") or {}
-    return {**read(RunFolder(run.run_id)), **{int(k): found for k, found in stored.items() if found}}
+    return {**read(RunFolder(run.run_id)), **{k: found.scores for k, found in run.results.clusters.items()}}
 
 
 def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:
@@ -111,9 +110,8 @@ def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, 
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
-    references = run.results.get("references") or {}
     for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
-        value = (references.get(key) or {}).get("ami")
+        value = run.results.reference(key).ami
         if value is not None:
             parts.append(f"{word} {score(value)}")
     return " · ".join(parts)

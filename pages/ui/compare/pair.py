@@ -18,8 +18,10 @@ from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import LAYOUTS, compute_layout
 from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.evaluation.clustering import KMEANS
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
+from ssrl_core.runs.queue.registry import RunRow
 
 SAME = "same"
 
@@ -82,7 +84,7 @@ def choose_second(first: str) -> str:
 
 def choose_ks(first: str, second: str, columns: Sequence[Any]) -> tuple[int, int]:
     """Sliders for the two numbers of clusters, in two columns; both in the address."""
-    asked = [int(k) for k in (RunFolder(first).results() or {}).get("clusters") or {}]
+    asked = RunFolder(first).results().counts
     start = min(40, max(2, asked[0] if asked else 10))
     ks = []
     defaults = (start, min(40, start + (second == SAME) * 2))
@@ -143,7 +145,7 @@ def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") ->
 
 def _side(letter: str, run: EvaluatedRun, k: int, wanted: str) -> Side:
     of = clustered(run, min(k, len(run.ids)))
-    row: dict[str, Any] = next((row for row in frame.known_runs() if row["id"] == run.run_id), {"id": run.run_id})
+    row = next((row for row in frame.known_runs() if row["id"] == run.run_id), RunRow(id=run.run_id))
     title = frame.run_words(row)
     return Side(run, of.k, of.method, of.clustering, of.names, letter, title, _layout(run, wanted))
 
@@ -176,7 +178,7 @@ def _as_run(name: str, beside: EvaluatedRun, x: Array) -> EvaluatedRun:
     return EvaluatedRun(
         run_id=name,
         stamp="baseline",
-        results={},
+        results=Results(),
         imageset=beside.imageset,
         ids=beside.ids,
         x=np.asarray(x, np.float32),

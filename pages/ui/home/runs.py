@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue.registry import RunRow
 
 Array = np.ndarray[Any, Any]
 GROUND = (11, 13, 16)
@@ -56,7 +57,7 @@ def newest() -> None:
     st.fragment(run_every=_LIVE_S if busy else None)(_cards)()
 
 
-def _shown() -> list[dict[str, Any]]:
+def _shown() -> list[RunRow]:
     return [run for run in frame.known_runs() if run.get("kind", "train") == "train"][:NEWEST]
 
 
@@ -87,7 +88,7 @@ def first_steps() -> None:
             frame.quiet(sentence)
 
 
-def _card(run: dict[str, Any]) -> None:
+def _card(run: RunRow) -> None:
     run_id = str(run["id"])
     done = run.get("state") == "done"
     picture = _map_file(run_id, str(run.get("finished_at"))) if done else None
@@ -108,7 +109,7 @@ def _card(run: dict[str, Any]) -> None:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 
 
-def _figures(run: dict[str, Any], run_id: str) -> str:
+def _figures(run: RunRow, run_id: str) -> str:
     """AMI and kNN beside what raw pixels give, or how the run stands."""
     if run.get("state") != "done":
         return _standing(run)
@@ -126,7 +127,7 @@ def _figures(run: dict[str, Any], run_id: str) -> str:
     return f'<div class="vl-figures">{inner}</div>'
 
 
-def _standing(run: dict[str, Any]) -> str:
+def _standing(run: RunRow) -> str:
     """Waits, runs (how far), stopped or failed (why)."""
     state, why = str(run.get("state")), html.escape(str(run.get("reason") or ""))
     if state == "running":
@@ -162,11 +163,10 @@ def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     try:
-        results = RunFolder(run_id).results() or {}
+        pixels = RunFolder(run_id).results().reference("pixels")
     except SSRLError:
         return {}
-    pixels = (results.get("references") or {}).get("pixels") or {}
-    return {key: float(value) for key, value in pixels.items() if isinstance(value, int | float)}
+    return {key: value for key, value in (("knn", pixels.knn), ("ami", pixels.ami)) if value is not None}
 
 
 @cache.kept
@@ -180,8 +180,7 @@ def _map_file(run_id: str, finished_at: str) -> bytes | None:
     folder = RunFolder(run_id)
     try:
         layouts = folder.layouts()
-        results = folder.results() or {}
-        counts = sorted(int(k) for k in results.get("clusters") or {})
+        counts = sorted(folder.results().counts)
         if not layouts or not counts:
             return None
         points, _ = layouts.get("umap") or layouts.get("tsne") or next(iter(layouts.values()))

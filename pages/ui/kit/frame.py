@@ -19,6 +19,7 @@ import streamlit as st
 from pages.ui.kit import theme
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS
 
@@ -160,14 +161,14 @@ def link(file: str, label: str, *, icon: str | None = None, **query: str) -> Non
         quiet(label)
 
 
-def known_runs() -> list[dict[str, Any]]:
+def known_runs() -> list[RunRow]:
     """Every run of the store, newest first, then demo runs: the registry's columns, as dictionaries."""
     from ssrl_core.runs.queue import registry
 
     return registry.list_runs()
 
 
-def run_words(run: dict[str, Any]) -> str:
+def run_words(run: RunRow) -> str:
     """A run as one reads it in a list: its own name, or what it is."""
     if run.get("name"):
         return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
@@ -254,7 +255,7 @@ def _what_runs_now() -> None:
     st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
 
 
-def now_html(rows: Sequence[dict[str, Any]], *, limit: int = 3) -> str:
+def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:
     """The runs under way as HTML: the first few with progress, the rest counted."""
     if not rows:
         return '<div class="vl-now"><span>Nothing is running.</span></div>'
@@ -265,7 +266,7 @@ def now_html(rows: Sequence[dict[str, Any]], *, limit: int = 3) -> str:
     return "".join(items)
 
 
-def _now_item(run: dict[str, Any]) -> str:
+def _now_item(run: RunRow) -> str:
     name, run_id = html.escape(run_words(run)), html.escape(str(run.get("id")))
     head = f'<div class="vl-now"><b title="{run_id}">{name}</b>'
     if run["state"] != "running":

@@ -19,6 +19,7 @@ from ssrl_core.datasets.columns import informative_columns
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.runs.evaluation.clustering import KMEANS
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 
@@ -36,7 +37,7 @@ class EvaluatedRun:
 
     run_id: str
     stamp: str
-    results: Mapping[str, Any]
+    results: Results
     imageset: ImageSet
     ids: Array
     x: Array
@@ -141,7 +142,7 @@ def _load(run_id: str, stamp: str) -> EvaluatedRun:
     return EvaluatedRun(
         run_id=run_id,
         stamp=stamp,
-        results=run.results() or {},
+        results=run.results(),
         imageset=imageset,
         ids=own,
         x=np.asarray(x[rows], np.float32),
@@ -163,12 +164,15 @@ def clusters_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> Clustering:
 
 def scores_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> dict[str, Any]:
     """The scores of that clustering (`results.json`) with `missing`: key -> why it is None."""
-    stored = (run.results.get("clusters") or {}).get(str(k)) if method == KMEANS else None
+    stored = run.results.clusters.get(k) if method == KMEANS else None
     if stored is None:
         return dict(_scores(run, k, method))
     prefix = f"clusters.{k}."
-    missing = (run.results.get("missing") or {}).items()
-    return {**stored, "missing": {key.removeprefix(prefix): why for key, why in missing if key.startswith(prefix)}}
+    missing = run.results.missing.items()
+    return {
+        **stored.scores,
+        "missing": {key.removeprefix(prefix): why for key, why in missing if key.startswith(prefix)},
+    }
 
 
 @cache.kept(spinner="Scoring clusters")

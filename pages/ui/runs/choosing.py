@@ -16,8 +16,10 @@ from pages.ui.runs import sweeps
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue.registry import RunRow, number_of
+from ssrl_core.specs.parts import columns
 
-Row = dict[str, Any]
+Row = RunRow
 
 MOST = 50  # in the list that unfolds
 _FOUND = 8  # of a search
@@ -161,8 +163,9 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
 
 def _told(row: Row) -> str:
     """What else is known of a run, below its words."""
-    tags = json.loads(row["tags"]) if row.get("tags") else {}
-    scores = [f"{name} {row[key]:.3f}" for key, name in (("knn_top1", "kNN"), ("ami", "AMI")) if row.get(key)]
+    tags = json.loads(row.get("tags") or "{}")
+    numbers = {one.title: number_of(row, one.name) for _, one in columns(listed=True)}
+    scores = [f"{title} {value:.3f}" for title, value in numbers.items() if value]
     return " · ".join([str(row["id"]), *scores, *(f"{name}: {value}" for name, value in tags.items())])
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 from pages.ui.kit import cache, frame
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs import parts
 
 _MOST_CURVES = 60
 
@@ -28,10 +30,10 @@ class SweepStatus:
 
     id: str
     title: str
-    rows: list[dict[str, Any]]
+    rows: list[RunRow]
     points: list[str]
     seeds: list[int]
-    cells: dict[tuple[str, int], dict[str, Any]]
+    cells: dict[tuple[str, int], RunRow]
     progress: float
     standing: str
     missing: int
@@ -53,12 +55,12 @@ def status_of(sweep_id: str) -> SweepStatus:
     data = sweep_files.read(sweep_id)
     known = {row["id"]: row for row in frame.known_runs() if not row.get("demo")}
     rows = [
-        known[entry["id"]] | {"point": words_of(entry["values"]), "seed": entry["seed"]}
+        known[entry["id"]] | RunRow(id=entry["id"], point=words_of(entry["values"]), seed=entry["seed"])
         for entry in data["runs"]
         if entry["id"] in known
     ]
     points = list(dict.fromkeys(row["point"] for row in rows))
-    seeds = sorted({row["seed"] for row in rows})
+    seeds = sorted({row["seed"] or 0 for row in rows})
     share = sum(1.0 if row["state"] == "done" else float(row.get("progress") or 0.0) for row in rows)
     return SweepStatus(
         sweep_id,
@@ -66,14 +68,14 @@ def status_of(sweep_id: str) -> SweepStatus:
         rows,
         points,
         seeds,
-        {(row["point"], row["seed"]): row for row in rows},
+        {(row["point"], row["seed"] or 0): row for row in rows},
         share / max(1, len(rows)),
         standing(rows),
         sum(row["state"] in ("failed", "stopped") for row in rows),
     )
 
 
-def standing(rows: list[dict[str, Any]]) -> str:
+def standing(rows: list[RunRow]) -> str:
     """`12 of 100 runs done, 2 run, 1 failed, 85 wait · 3 h left`."""
     counted = pd.Series([row["state"] for row in rows]).value_counts().to_dict() if rows else {}
     running = counted.get("running", 0) + counted.get("submitted", 0)
@@ -86,12 +88,12 @@ def standing(rows: list[dict[str, Any]]) -> str:
     return ", ".join(words) + (f" · about {frame.duration(left)} left" if left else "")
 
 
-def time_left_s(rows: list[dict[str, Any]]) -> float | None:
+def time_left_s(rows: list[RunRow]) -> float | None:
     """Seconds until all of these runs are done: from those that are done, and from those that run now."""
     from ssrl_core.runs.worker.estimate import slots
 
     took = [seconds for row in rows if row["state"] == "done" and (seconds := _took(row)) is not None]
-    now = [float(row["eta_s"]) for row in rows if row["state"] == "running" and row.get("eta_s") is not None]
+    now = [left for row in rows if row["state"] == "running" and (left := row.get("eta_s")) is not None]
     waiting = sum(row["state"] == "queued" for row in rows)
     if not took and not now:
         return None
@@ -118,7 +120,7 @@ def columns(sweep_id: str) -> list[str]:
     from ssrl_core.runs.queue.tables import results_table
 
     table = results_table(sweep_id)
-    left_out = ("run", "sweep", "top1", "knn_top1", "ami", "silhouette")
+    left_out = ("run", "sweep", *(column.name for _, column in parts.columns()))
     return [str(name) for name in table.columns if name not in left_out]
 
 
@@ -202,7 +204,7 @@ def _values_of(file: str, changed: int) -> dict[str, str]:
     return {entry["id"]: words_of(entry["values"]) for entry in runs}
 
 
-def _took(row: dict[str, Any]) -> float | None:
+def _took(row: RunRow) -> float | None:
     from datetime import datetime
 
     if not row.get("started_at") or not row.get("finished_at"):

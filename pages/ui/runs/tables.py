@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import pandas as pd
 
@@ -15,8 +14,10 @@ from pages.ui.kit import frame
 from pages.ui.kit.frame import run_words
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.queue.finding import shown_state
+from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.parts import columns
 
-Row = dict[str, Any]
+Row = RunRow
 
 # the state as people see it -> what the list calls it, in the order of its filter
 STATES = {
@@ -62,8 +63,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
             "Run": [run_words(row) for row in rows],
             "Values": [row.get("values") or "" for row in rows],
             "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
-            "kNN": _numbers(rows, "knn_top1"),
-            "AMI": _numbers(rows, "ami"),
+            **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},
             "Progress": _numbers(rows, "progress"),
             "Sweep": [row.get("sweep_id") or "" for row in rows],
             "Queued": _times(rows, "queued_at"),
@@ -93,7 +93,7 @@ class Compared:
         gone: ids that no run has.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[RunRow]
     gone: list[str]
 
     @property
@@ -133,21 +133,20 @@ def curves(found: Compared) -> pd.DataFrame:
 
 def scores(found: Compared) -> dict[str, list[float | None]]:
     """What was measured -> its value for each run; only what one of them has."""
+    from ssrl_core.runs.folder.results import Results
     from ssrl_core.runs.folder.run_folder import RunFolder
 
     results = []
     for run_id in found.ids:
         try:
-            results.append(RunFolder(run_id).results() or {})
+            results.append(RunFolder(run_id).results())
         except SSRLError:
-            results.append({})  # a damaged file: its sheet says so
-    table = {name: [_at(one, path) for one in results] for name, path in _SCORES}
-    for k in dict.fromkeys(k for one in results for k in one.get("clusters") or {}):
-        table[f"AMI, K = {k}"] = [_at(one, ("clusters", k, "ami")) for one in results]
+            results.append(Results())  # a damaged file: its sheet says so
+    numbers = [one.columns() for one in results]
+    table = {c.title: [one[c.name] for one in numbers] for part, c in columns() if part.takes != "list"}
+    table["kNN of views"] = [one.view.knn for one in results]
+    table["AMI of views"] = [one.view.ami for one in results]
+    table["training, s"] = [one.seconds.get("train") for one in results]
+    for k in dict.fromkeys(k for one in results for k in one.counts):
+        table[f"AMI, K = {k}"] = [one.clusters[k].ami if k in one.clusters else None for one in results]
     return {name: values for name, values in table.items() if any(value is not None for value in values)}
-
-
-def _at(node: Any, path: tuple[str, ...]) -> float | None:
-    for key in path:
-        node = node.get(key) if isinstance(node, dict) else None
-    return float(node) if isinstance(node, int | float) else None

@@ -231,7 +231,7 @@ def _changes(cells: ShownCells, each_dose: bool) -> list[Change]:
 
 
 def _choose_groups(run: EvaluatedRun) -> int:
-    asked = [int(k) for k in run.results.get("clusters") or {}]
+    asked = run.results.counts
     most = max(1, min(max([MOST_GROUPS, *asked]), len(run.ids) - 1))
     options = [str(k) for k in range(1, most + 1)]
     first = str(min(most, asked[0])) if asked else str(min(most, 4))

@@ -12,8 +12,8 @@ from pages.ui.kit import choices, frame, theme
 from pages.ui.show import files
 from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
 from pages.ui.show.pictures import Look, colours_of, limits_words, wall
-from ssrl_core.analysis.conditions import compare_shares
 from ssrl_core.analysis.dose_changes import Change
+from ssrl_core.analysis.shares import compare_shares
 from ssrl_core.figures.style import percent
 
 CLEARLY = 0.01  # a change that may be smaller than a point is not told
@@ -100,7 +100,7 @@ def lead(cells: ShownCells) -> str:
     under = f" under {len(treated)} compounds" if len(treated) > 4 else under
     if treated and cells.control.any():
         under += " or untreated"
-    held_back = cells.run.results.get("split") in ("test", "val") and len(cells.ids) < imageset.count
+    held_back = cells.run.results.split in ("test", "val") and len(cells.ids) < imageset.count
     unseen = f" The computer did not learn from any of these {noun}." if held_back else ""
     return (
         f"{shown:,} {noun} of <b>{html.escape(imageset.title)}</b>{under}, sorted by a computer into "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,12 +17,11 @@ from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
+from ssrl_core.specs.parts import Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
     HEADS,
     KEEP_SETTINGS,
-    KNN_SETTINGS,
-    LINEAR_SETTINGS,
     OPTIMIZER_SETTINGS,
     RUN_SETTINGS,
     SCHEDULE_SETTINGS,
@@ -46,9 +46,11 @@ _WORDS = {
     "heads": "projectors of the terms",
     "k": "kNN neighbours",
 }
-_MOST_K = 30
 _OWN = "own"
-_SHARES = (0.01, 0.1, 0.5, 1.0)
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "layouts": lambda name: LAYOUTS[name].title,
+    "finetune": lambda share: f"{100 * share:g} %",
+}
 
 
 def sentence(draft: train_draft.Draft) -> None:
@@ -252,28 +254,28 @@ def _step(row: Parameter, value: Any) -> float:
 
 
 def _evaluation(draft: train_draft.Draft) -> None:
-    asked = draft["evaluate"]
-    first, second, third, fourth = st.columns(4)
-    with first:
+    asked, cells = draft["evaluate"], itertools.cycle(st.columns(4))
+    with next(cells):
         _bound(st.selectbox, "Measured on", "evaluate.split", asked["split"], ["test", "val", "train"])
-    with second:
-        counts = sorted({*range(2, _MOST_K + 1), *asked["clusters"]})
-        _bound(st.multiselect, "Numbers of clusters", "evaluate.clusters", list(asked["clusters"]), counts)
-    with third:
-        titles = {name: row.title for name, row in LAYOUTS.items()}
-        maps = list(asked["layouts"])
-        _bound(st.multiselect, "Maps", "evaluate.layouts", maps, list(titles), format_func=titles.__getitem__)
-    with fourth:
-        widget("evaluate.knn.k", KNN_SETTINGS[0], asked["knn"]["k"])
-    first, second, *_ = st.columns(4)
-    with first:
-        shares = [float(share) for share in asked["finetune"]]
-        known = {share: f"{100 * share:g} %" for share in sorted({*_SHARES, *shares})}
-        label = "Fine-tuned with labels"
-        _bound(st.multiselect, label, "evaluate.finetune", shares, list(known), format_func=known.__getitem__)
-    with second:
-        if asked["linear"] is not None:
-            widget("evaluate.linear.mode", LINEAR_SETTINGS[0], asked["linear"]["mode"])
+    for part in asked_for().values():
+        value = asked.get(part.name, part.default)
+        if value is not None:
+            with next(cells):
+                _part(part, value)
+
+
+def _part(part: Part, value: Any) -> None:
+    """What is asked of one part of evaluation: items of a list, the first of its settings, or whether it is made."""
+    path = f"evaluate.{part.name}"
+    if part.takes == "list":
+        options = list(dict.fromkeys((*part.offered, *value)))
+        if part.settings[0].kind != "choice":
+            options.sort()
+        _bound(st.multiselect, part.title, path, list(value), options, format_func=_SHOWN.get(part.name, str))
+    elif part.takes == "switch":
+        _bound(st.toggle, part.title, path, value, help=part.sentence)
+    else:
+        widget(f"{path}.{part.settings[0].name}", part.settings[0], value[part.settings[0].name])
 
 
 def _machine(draft: train_draft.Draft) -> None:

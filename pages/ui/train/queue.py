@@ -16,7 +16,9 @@ from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.queue import ordering
+from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, save_settings
+from ssrl_core.specs.parts import columns
 
 _ENGINES = {
     "local": "this machine",
@@ -74,7 +76,7 @@ def _all_runs(count: int) -> None:
     st.button(words, icon=icon, type="tertiary", key="train-all-runs", on_click=actions.open_list)
 
 
-def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
+def _waiting(rows: list[RunRow], waiting: list[RunRow]) -> None:
     """The next ones, how many more and for how long, and the switch that pauses them all."""
     paused = ordering.is_paused()
     left = sweeps.time_left_s(rows)
@@ -96,9 +98,9 @@ def _waiting(rows: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
         frame.quiet(f"and {len(waiting) - _MOST_WAITING:,} more")
 
 
-def _sweeps(rows: list[dict[str, Any]]) -> None:
+def _sweeps(rows: list[RunRow]) -> None:
     """Sweeps with runs under way, then the newest; a click opens one."""
-    of_sweep: dict[str, list[dict[str, Any]]] = {}
+    of_sweep: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.get("sweep_id"):
             of_sweep.setdefault(str(row["sweep_id"]), []).append(row)
@@ -119,7 +121,7 @@ def _sweeps(rows: list[dict[str, Any]]) -> None:
             st.html(f'{frame.progress_bar(share)}<div class="train-under">{words}</div>')
 
 
-def under_html(row: dict[str, Any], *, brief: bool = False) -> str:
+def under_html(row: RunRow, *, brief: bool = False) -> str:
     """The line under a run's name: how it stands, in words, with a dot.
 
     Args:
@@ -132,7 +134,7 @@ def under_html(row: dict[str, Any], *, brief: bool = False) -> str:
     return f'{bar}<div class="train-under" title="{html.escape(str(row["id"]))}">{dot}{words}</div>'
 
 
-def _words(row: dict[str, Any], state: str) -> str:
+def _words(row: RunRow, state: str) -> str:
     if state == "lost":
         return "Lost: no sign of life. A worker takes it up again from its checkpoint."
     if state == "submitted":
@@ -148,13 +150,12 @@ def _words(row: dict[str, Any], state: str) -> str:
         return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
     if state == "stopped":
         return f"Stopped at {100 * (row.get('progress') or 0):.0f} %"
-    scores = [
-        f"{name} {row[key]:.3f}" for key, name in (("ami", "AMI"), ("knn_top1", "kNN")) if row.get(key) is not None
-    ]
+    numbers = {one.title: number_of(row, one.name) for _, one in columns(listed=True)}
+    scores = [f"{title} {value:.3f}" for title, value in numbers.items() if value is not None]
     return "Done" + "".join(f" · {score}" for score in scores)
 
 
-def _item(row: dict[str, Any]) -> None:
+def _item(row: RunRow) -> None:
     run_id, state = str(row["id"]), row["state"]
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
@@ -170,7 +171,7 @@ def _item(row: dict[str, Any]) -> None:
         st.html(under_html(row))
 
 
-def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
+def _item_buttons(row: RunRow, run_id: str, state: str) -> None:
     if state == "queued":
         frame.action(
             "",
@@ -204,7 +205,7 @@ def _item_buttons(row: dict[str, Any], run_id: str, state: str) -> None:
         )
 
 
-def _nobody_works(pending: list[dict[str, Any]]) -> None:
+def _nobody_works(pending: list[RunRow]) -> None:
     """Runs wait and no worker is alive: say so, with the button that starts one."""
     from ssrl_core.runs.queue import processes
 
@@ -225,7 +226,7 @@ def _note() -> None:
         frame.quiet(str(note["message"]))
 
 
-def _turn(row: dict[str, Any]) -> tuple[int, str]:
+def _turn(row: RunRow) -> tuple[int, str]:
     """Runs that were queued together keep their order."""
     return -int(row.get("priority") or 0), str(row.get("queued_at"))
 

@@ -14,6 +14,8 @@ from pages.ui.train import actions
 from pages.ui.train.sheet import opened
 from ssrl_core.runs.queue import finding
 from ssrl_core.runs.queue import tables as queue_tables
+from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.parts import columns
 
 LIVE_S = 4.0
 MOST = queue_tables.MOST_COMPARED
@@ -73,7 +75,7 @@ def _body() -> None:
     frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
 
 
-def _standing(shown: list[dict[str, Any]]) -> str:
+def _standing(shown: list[RunRow]) -> str:
     counts = [f"{count:,} {tables.STATES[state].lower()}" for state, count in tables.counted(shown).items()]
     return f"{frame.count(len(shown), 'run')}: {', '.join(counts)}."
 
@@ -115,7 +117,7 @@ def _states() -> list[str]:
     )
 
 
-def _choice(rows: list[dict[str, Any]]) -> None:
+def _choice(rows: list[RunRow]) -> None:
     """What can be done with the runs that are ticked; the room is there before, so that nothing shifts."""
     known = {str(row["id"]): row for row in rows}
     ids = [run_id for run_id in st.session_state.get(_CHOSEN, []) if run_id in known]
@@ -147,7 +149,7 @@ def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> Non
     frame.action(label, icon, action, wanted, key=key, disabled=not on)
 
 
-def _number(shown: list[dict[str, Any]]) -> None:
+def _number(shown: list[RunRow]) -> None:
     """A table of other runs is another table: ticks count rows, and must never come to mean other runs.
 
     What was ticked in the table before is chosen no more, so that nothing is deleted that shows no tick.
@@ -183,8 +185,7 @@ def _columns() -> dict[str, Any]:
         "State": column.TextColumn(width=80),
         "Run": column.TextColumn(width="medium"),
         "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
-        "kNN": column.NumberColumn(format="%.3f", help="Share of images whose class their nearest neighbours vote for"),
-        "AMI": column.NumberColumn(format="%.3f", help="Agreement of clusters and labels: 1 the same, 0 chance"),
+        **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
         "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
         "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
         "Took": column.NumberColumn("Took (s)", format="%.0f"),

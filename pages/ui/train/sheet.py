@@ -19,7 +19,10 @@ from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
+from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.parts import columns
 
 AT_ONCE = ("safetensors", "torchvision", "card")
 IN_BACKGROUND = ("onnx",)
@@ -71,7 +74,7 @@ def _body(run_id: str, live: bool) -> None:
         _folded(run)
 
 
-def _standing(row: dict[str, Any]) -> str:
+def _standing(row: RunRow) -> str:
     from pages.ui.train.queue import under_html
 
     return under_html(row, brief=True)
@@ -91,7 +94,7 @@ def _recipe(run: RunFolder) -> str:
     return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}."
 
 
-def _facts(row: dict[str, Any], state: dict[str, Any], metrics: Any) -> str:
+def _facts(row: RunRow, state: dict[str, Any], metrics: Any) -> str:
     """Device, speed, step, attempts, since when: what is known of them."""
     speed, steps, ranks = state["images_per_s"], state["steps"], metrics["effective_rank"].dropna()
     facts = [
@@ -130,7 +133,7 @@ def _size(count: int | None) -> str | None:
     return None if count is None else size(count)
 
 
-def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
+def _trouble(row: RunRow, state: dict[str, Any]) -> None:
     """Why it failed and what to do, or what is worth knowing while it runs."""
     if row["state"] == "failed":
         error = state["error"] or {}
@@ -140,7 +143,7 @@ def _trouble(row: dict[str, Any], state: dict[str, Any]) -> None:
         frame.quiet(str(row["reason"]))
 
 
-def _curves(run: RunFolder, row: dict[str, Any], metrics: Any) -> None:
+def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
     from ssrl_core.figures.curves import training_curves
 
     figures = training_curves(metrics)
@@ -168,18 +171,18 @@ def _results(run: RunFolder) -> None:
         popover(run)
 
 
-def results_html(results: dict[str, Any]) -> str:
+def results_html(results: Results) -> str:
     """A table: this network, untrained, raw pixels; on the images, and on images passed through the composition."""
-    references, view = results["references"] or {}, results["view"] or {}
-    viewed = view.get("references") or {}
-    clusters = next(iter(results["clusters"].items()), None)
-    k, ami = (clusters[0], (clusters[1] or {}).get("ami")) if clusters else ("", None)
-    knn, linear = results["knn"] or {}, results["linear"] or {}
+    k, clusters = next(iter(results.clusters.items()), ("", None))
+    knn, linear = results.knn, results.linear
 
-    def line(name: str, top1: Any, own: dict[str, Any], of_view: dict[str, Any]) -> str:
-        cells = [percent(own.get("knn")), percent(top1) if top1 is not None else "", score(own.get("ami"))]
-        cells += [percent(of_view.get("knn")), score(of_view.get("ami"))]
+    def line(name: str, top1: float | None, own: Scores, view: Scores) -> str:
+        cells = [percent(own.knn), percent(top1) if top1 is not None else "", score(own.ami)]
+        cells += [percent(view.knn), score(view.ami)]
         return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+    def reference(name: str, key: str) -> str:
+        return line(name, None, results.reference(key), results.reference(key, of_views=True))
 
     head = "".join(
         f'<th title="{about}">{name}</th>'
@@ -192,16 +195,21 @@ def results_html(results: dict[str, Any]) -> str:
             ("AMI of views", "The same for images passed once through the composition"),
         )
     )
+    own = Scores(knn.top1 if knn else None, clusters.ami if clusters else None)
     rows = [
-        line("<b>This network</b>", linear.get("top1"), {"knn": knn.get("top1"), "ami": ami}, view),
-        line("Untrained", None, references.get("untrained") or {}, viewed.get("untrained") or {}),
-        line("Raw pixels", None, references.get("pixels") or {}, viewed.get("pixels") or {}),
+        line("<b>This network</b>", linear.top1 if linear else None, own, results.view),
+        reference("Untrained", "untrained"),
+        reference("Raw pixels", "pixels"),
     ]
-    under = f"{results['n']:,} {results['split']} images"
-    told = {why for key, why in results["missing"].items() if not key.endswith("silhouette_projection")}
+    under = f"{results.n:,} {results.split} images"
+    told = {why for key, why in results.missing.items() if not key.endswith("silhouette_projection")}
     said = f"{under}. Not measured: {html.escape('; '.join(sorted(told)))}." if told else f"{under}."
+    for part, column in columns():
+        value = results.columns()[column.name]
+        if part.name not in ("clusters", "knn", "linear") and value is not None:
+            said += f" {column.title} {percent(value) if column.share else score(value)}."
     table = f'<div style="overflow-x:auto"><table class="train-results"><tr>{head}</tr>{"".join(rows)}</table></div>'
-    tuned = {100 * float(share): one["top1"] for share, one in results["finetune"].items() if one}
+    tuned = {100 * float(share): one.top1 for share, one in results.finetune.items()}
     if tuned:
         told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())
         said += f" Fine-tuned with {told_of}."
@@ -228,7 +236,7 @@ def _folded(run: RunFolder) -> None:
         st.code(text, language="yaml", height=320)
 
 
-def _buttons(row: dict[str, Any]) -> None:
+def _buttons(row: RunRow) -> None:
     run_id, state = str(row["id"]), row["state"]
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if state in frame.ACTIVE:
@@ -267,7 +275,7 @@ def _delete_popover(run_id: str, active: bool) -> None:
         )
 
 
-def _row(run_id: str) -> dict[str, Any] | None:
+def _row(run_id: str) -> RunRow | None:
     return next((row for row in frame.known_runs() if row["id"] == run_id), None)
 
 

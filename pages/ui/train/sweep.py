@@ -18,6 +18,7 @@ from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
 from pages.ui.train.sheet import opened
 from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.yaml_files import parse_yaml
 
 LIVE_S = 4.0
@@ -82,7 +83,7 @@ def matrix_html(status: sweeps.SweepStatus) -> str:
     return f'<div style="overflow-x:auto;max-height:420px">{table}</div><div class="sweep-key">{key}</div>'
 
 
-def _cell(row: dict[str, Any] | None) -> str:
+def _cell(row: RunRow | None) -> str:
     if row is None:
         return "<td></td>"
     state = "lost" if row.get("lost") else str(row["state"])

@@ -226,17 +226,15 @@ def false_discovery(p: Floats) -> Floats:
         p: any shape; NaN are not tested and stay NaN.
 
     Source:
-        Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995). Holds for independent tests and for those that depend
-        positively on each other.
+        Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995), by SciPy. Holds for independent tests and for those
+        that depend positively on each other.
     """
-    flat = p.ravel()
-    tested = np.flatnonzero(np.isfinite(flat))
-    order = tested[np.argsort(flat[tested], kind="stable")]
-    ranks = np.arange(1, len(order) + 1)
-    stepped = np.minimum.accumulate((flat[order] * len(order) / ranks)[::-1])[::-1] if len(order) else flat[order]
-    out = np.full(flat.shape, np.nan)
-    out[order] = np.minimum(stepped, 1.0)
-    return out.reshape(p.shape)
+    from scipy.stats import false_discovery_control
+
+    out = np.full(p.shape, np.nan)
+    tested = np.isfinite(p)
+    out[tested] = false_discovery_control(p[tested])
+    return out
 
 
 def discovery_threshold(sorted_p: Floats, tests: int, rate: float) -> float:

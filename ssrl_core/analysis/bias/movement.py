@@ -10,9 +10,8 @@ from scipy import special
 
 from ssrl_core.analysis.bias.columns import Floats, Ints
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
+from ssrl_core.analysis.shares import difference
 from ssrl_core.errors import SpecError
-
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -67,24 +66,9 @@ def differences(mean: Floats, sd: Floats, counts: Ints, images: Floats, referenc
 
 
 def _newcombe(share: Floats, n: Floats, reference: Ints) -> tuple[Floats, Floats]:
-    low, high = _wilson(share, n)
     rows = np.arange(len(share))
-    first, first_low, first_high = (a[rows, reference][:, None] for a in (share, low, high))
-    change = share - first
-    return (
-        change - np.hypot(share - low, first_high - first),
-        change + np.hypot(high - share, first - first_low),
-    )
-
-
-def _wilson(share: Floats, n: Floats) -> tuple[Floats, Floats]:
-    """95 % interval of shares (Wilson 1927), as `analysis.classes.wilson`, for arrays; NaN without images."""
-    z2 = Z_95 * Z_95
-    with np.errstate(divide="ignore", invalid="ignore"):
-        n = np.where(n > 0, n, np.nan)
-        middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-        half = Z_95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return middle - half, middle + half
+    first = ((share * n)[rows, reference][:, None], n[rows, reference][:, None])
+    return difference(first, (share * n, n))[1:]
 
 
 ORDERS = ("range", "change", "eta2")

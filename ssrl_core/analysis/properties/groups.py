@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
+from scipy import stats
 
 from ssrl_core.analysis.properties.class_table import FAMILIES
 from ssrl_core.analysis.properties.images import Floats
@@ -77,8 +77,8 @@ def anova(values: ArrayLike, groups: Sequence[str | None]) -> Anova:
         groups: (n,) the group of each; None are left out.
 
     Source:
-        Fisher's one-way analysis; eta² and omega² as in Olejnik and Algina, Psychological Methods 8 (2003). Equal to
-        scipy.stats.f_oneway.
+        Fisher's one-way analysis; eta² and omega² as in Olejnik and Algina, Psychological Methods 8 (2003). F and p
+        by SciPy.
     """
     x = np.asarray(values, dtype=np.float64)
     names, ids, kept = _groups(groups, np.isfinite(x))
@@ -91,19 +91,16 @@ def anova(values: ArrayLike, groups: Sequence[str | None]) -> Anova:
             f"{len(names)} groups and {len(x)} classes: at least two groups, and more classes than groups, are needed"
         )
         return _no_anova(between_df, within_df, described, text)
-    means = np.bincount(ids, weights=x) / counts
-    between = float((counts * (means - x.mean()) ** 2).sum())
-    within = float(((x - means[ids]) ** 2).sum())
     total = float(((x - x.mean()) ** 2).sum())
+    within = float(((x - (np.bincount(ids, weights=x) / counts)[ids]) ** 2).sum())
     if total <= 1e-20 * max(float((x**2).sum()), 1e-300):
         return _no_anova(between_df, within_df, described, "the property is the same for every class")
     if within <= 1e-20 * total:
         return Anova(np.inf, 0.0, between_df, within_df, 1.0, 1.0, described)
+    f, p = map(float, stats.f_oneway(*(x[ids == k] for k in range(len(names)))))
     mean_within = within / within_df
-    f = between / between_df / mean_within
-    omega2 = (between - between_df * mean_within) / (total + mean_within)
-    p = float(special.fdtrc(between_df, within_df, f))
-    return Anova(f, p, between_df, within_df, between / total, omega2, described)
+    omega2 = (total - within - between_df * mean_within) / (total + mean_within)
+    return Anova(f, p, between_df, within_df, 1 - within / total, omega2, described)
 
 
 def manova(values: pd.DataFrame | ArrayLike, groups: Sequence[str | None]) -> Manova:
@@ -119,7 +116,7 @@ def manova(values: pd.DataFrame | ArrayLike, groups: Sequence[str | None]) -> Ma
 
     Source:
         Rencher and Christensen, Methods of Multivariate Analysis, 3rd edition (2012), 6.1: F approximations of Pillai
-        and of Rao for Wilks. Partial eta²: Pillai's trace / s (Cohen 1988).
+        and of Rao for Wilks; by statsmodels. Partial eta²: Pillai's trace / s (Cohen 1988).
     """
     frame = values if isinstance(values, pd.DataFrame) else pd.DataFrame(np.asarray(values, dtype=np.float64))
     x = frame.to_numpy(dtype=np.float64)
@@ -137,38 +134,35 @@ def manova(values: pd.DataFrame | ArrayLike, groups: Sequence[str | None]) -> Ma
         return _no_manova(sizes, dropped, len(x), text)
     means = np.stack([x[ids == k].mean(axis=0) for k in range(len(names))])
     within = x - means[ids]
-    between = np.sqrt(counts)[:, None] * (means - x.mean(axis=0))
-    error = within.T @ within
-    if np.linalg.cond(error) > 1e12:
+    if np.linalg.cond(within.T @ within) > 1e12:
         return _no_manova(sizes, dropped, len(x), "within the groups a property does not vary, or follows from others")
-    inverse = np.linalg.inv(np.linalg.cholesky(error))
-    roots = np.clip(np.linalg.svd(between @ inverse.T, compute_uv=False) ** 2, 0, None)
-    return _tests(roots, len(columns), h, e, sizes, dropped, len(x))
+    return _tests(x, ids, sizes, dropped)
 
 
-def _tests(roots: Floats, q: int, h: int, e: int, sizes: dict[str, int], dropped: tuple[str, ...], n: int) -> Manova:
-    s, m, half = min(q, h), (abs(q - h) - 1) / 2, (e - q - 1) / 2
-    pillai = float((roots / (1 + roots)).sum())
-    wilks = float(np.prod(1 / (1 + roots)))
-    first, second = s * (2 * m + s + 1), s * (2 * half + s + 1)
-    pillai_f = (second / first) * pillai / max(s - pillai, 1e-300)
-    t = float(np.sqrt((q * q * h * h - 4) / (q * q + h * h - 5))) if q * q + h * h > 5 else 1.0
-    wilks_first = float(q * h)
-    wilks_second = float((e + h - (q + h + 1) / 2) * t - (q * h - 2) / 2)
-    root = wilks ** (1 / t)
-    wilks_f = (1 - root) / max(root, 1e-300) * wilks_second / wilks_first
+def _tests(x: Floats, ids: NDArray[np.int64], sizes: dict[str, int], dropped: tuple[str, ...]) -> Manova:
+    from statsmodels.multivariate.manova import MANOVA
+
+    k = len(sizes)
+    if x.shape[1] == 1:  # statsmodels asks for two or more; of one, both tests are the F test
+        one = anova(x[:, 0], [str(i) for i in ids])
+        df, eta2 = (float(one.df_between), float(one.df_within)), one.eta2
+        return Manova(eta2, one.f, df, one.p, 1 - eta2, one.f, df, one.p, eta2, eta2, len(x), sizes, dropped)
+    design = np.column_stack([np.ones(len(x)), ids[:, None] == np.arange(1, k)])
+    found = MANOVA(x, design.astype(float)).mv_test([("groups", np.eye(k)[1:])]).results["groups"]["stat"]
+    pillai, wilks = (found.loc[name].to_numpy(float) for name in ("Pillai's trace", "Wilks' lambda"))
+    s = min(x.shape[1], k - 1)
     return Manova(
-        pillai,
-        pillai_f,
-        (first, second),
-        float(special.fdtrc(first, second, pillai_f)),
-        wilks,
-        wilks_f,
-        (wilks_first, wilks_second),
-        float(special.fdtrc(wilks_first, wilks_second, wilks_f)),
-        pillai / s,
-        1 - wilks ** (1 / s),
-        n,
+        pillai[0],
+        pillai[3],
+        (pillai[1], pillai[2]),
+        pillai[4],
+        wilks[0],
+        wilks[3],
+        (wilks[1], wilks[2]),
+        wilks[4],
+        pillai[0] / s,
+        1 - wilks[0] ** (1 / s),
+        len(x),
         sizes,
         dropped,
     )

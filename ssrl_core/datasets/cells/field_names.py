@@ -10,8 +10,8 @@ from pathlib import Path
 from ssrl_core.datasets.cells.fields import FieldRow
 
 _SUFFIX = r"\.(?:tiff?|png|c01|flex)$"
-_PLATE = r"(?:(?P<plate>.+)_)?"
-_WELL = r"(?P<well>[A-P]\d{1,2})"
+_PLATE = r"(?:(?P<plate>.+?)_)?"
+_WELL = r"(?P<well>(?:A[A-F]|[A-Z])\d{1,2})"  # 1536 wells go to AF48
 _INNER = re.compile(r"^(?:images|timepoint_(?P<t>\d+)|zstep_\d+)$", re.IGNORECASE)
 _GUID = r"(?:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?"
 
@@ -59,7 +59,7 @@ NAMINGS = (
     _naming(
         "ImageXpress (MetaXpress)",
         _PLATE + _WELL,
-        r"(?:_s(?P<site>\d+))?_w(?P<channel>\d)(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
+        r"(?:_s(?P<site>\d+))?_w(?P<channel>\d{1,2})(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
         _GUID,
     ),
     _naming(
@@ -134,9 +134,10 @@ def _grouped(
 def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
     well = facts.get("well")
     if well is None:
-        well = f"{chr(64 + int(facts['row'] or 1))}{int(facts['column'] or 1):02d}"
+        well = f"{_row_letters(int(facts['row'] or 1))}{int(facts['column'] or 1):02d}"
     else:
-        well = f"{well[0].upper()}{int(well[1:]):02d}"
+        row = well.rstrip("0123456789")
+        well = f"{row.upper()}{int(well[len(row) :]):02d}"
     folder, time = _place(path)
     columns: dict[str, object] = {
         "plate": facts.get("plate") or folder.name,
@@ -146,6 +147,11 @@ def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
     if facts.get("t") or time > 1:
         columns["time_point"] = int(facts.get("t") or time)
     return columns
+
+
+def _row_letters(row: int) -> str:
+    """1 -> A, 26 -> Z, 27 -> AA, as the rows of plates go on."""
+    return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
 
 
 def _place(path: Path) -> tuple[Path, int]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,12 +18,14 @@ from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.datasets.reading.source import Tree, why
 from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding
-from ssrl_core.datasets.splits import word_for
+from ssrl_core.datasets.splits import split_folders
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 _CHUNK_BYTES = 16_000_000
 _MIXABLE = {1, 3}
+_PICTURES = {"images", "image", "imgs", "img", "jpegimages"}
+_MASKS = {"masks", "mask", "labels", "annotations", "segmentations", "ground_truth"}
 _ZARR_BESIDE = "a Zarr folder beside image files; import it by itself"
 
 
@@ -45,43 +49,93 @@ class _Target:
 
 def list_tree(tree: Tree) -> ImageFiles:
     """The images of a tree: by its table, if one lies at its top, else by its folders."""
-    from ssrl_core.datasets.reading.table import find_table, list_table
+    from ssrl_core.datasets.reading.table import list_by_table
 
-    table = find_table(tree)
-    if table is not None:
-        return list_table(tree, table)
+    listed, unused = list_by_table(tree)
+    if listed is not None:
+        listed.understood.skipped += unused
+        return listed
+    why_not = {item["file"]: item["reason"] for item in unused}
     understood, entries = by_folders([path for path in tree.files if images.is_image(path)], _name_of(tree))
     understood.skipped += [
-        {"file": path, "reason": "not an image file"} for path in tree.files if not images.is_image(path)
+        {"file": path, "reason": why_not.get(path, "not an image file")}
+        for path in tree.files
+        if not images.is_image(path)
     ]
     understood.skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
     return ImageFiles(tree, entries, understood)
 
 
 def by_folders(paths: Sequence[str], source: str) -> tuple[Understanding, list[Entry]]:
-    """Entries with `label` (the class folder) and, where the top folders are train/test, `split`."""
-    parts = [path.split("/") for path in paths]
+    """Entries with `label` (the class folder) and, where folders beside each other are train and test, `split`.
+
+    Beside splits nothing else is a class: other folders and loose files are left out. `images` below a split or a class
+    is no class; `masks` beside `images` are no images. Names come in one Unicode form, so that é is é.
+    """
+    parts = [unicodedata.normalize("NFC", path).split("/") for path in paths]
     top = _common_depth(parts)
-    words = {p[top]: word_for(p[top]) for p in parts if len(p) > top + 1}
-    split = len(set(words.values())) > 1 and None not in words.values() and "train" in words.values()
-    split = split and all(len(p) > top + 1 for p in parts)
-    level = top + split
-    labels = [p[level] if len(p) > level + 1 else None for p in parts]
-    classed = any(labels)
-    understood = Understanding(source, Layout("folders" if classed or split else "files"))
-    if split:
-        understood.layout = replace(understood.layout, split_level=top)
+    words = split_folders({p[top] for p in parts if len(p) > top + 1})
+    understood = Understanding(source, Layout("files"))
+    pictured = {tuple(p[:i]) for p in parts for i, name in enumerate(p[:-1]) if name.lower() in _PICTURES}
+    entries, levels = [], Counter[int]()
+    for path, p in zip(paths, parts, strict=True):
+        reason = _left_out(p, top, words, pictured)
+        if reason:
+            understood.skipped.append({"file": path, "reason": reason})
+            continue
+        level = _class_level(p, top + bool(words), words, plain=not words and not any(_is_masks(q) for q in parts))
+        levels.update([] if level is None else [level])
+        columns: dict[str, Any] = {"split": words[p[top]]} if words else {}
+        entries.append(Entry(path, {**columns, "label": None if level is None else p[level]}))
+    if words:
+        understood.layout = Layout("folders", split_level=top)
         understood.columns += (Column("split", values=len(set(words.values()))),)
         understood.guess("split", "the folders " + ", ".join(sorted(words)), "their names")
-    if classed:
-        understood.layout, understood.label = replace(understood.layout, class_level=level), "label"
-        understood.columns += (Column("label", values=len(set(labels) - {None})),)
-        understood.guess("label", "the folder that an image lies in", f"its place, level {level + 1} of the path")
-    entries = []
-    for path, p, label in zip(paths, parts, labels, strict=True):
-        columns: dict[str, Any] = {"split": words[p[top]]} if split else {}
-        entries.append(Entry(path, {**columns, "label": label} if classed else columns))
+    if not levels:
+        return understood, [Entry(e.path, {k: v for k, v in e.columns.items() if k != "label"}) for e in entries]
+    level = levels.most_common(1)[0][0]
+    names = {e.columns["label"] for e in entries} - {None}
+    understood.layout, understood.label = replace(understood.layout, kind="folders", class_level=level), "label"
+    understood.columns += (Column("label", values=len(names)),)
+    understood.guess("label", "the folder that an image lies in", f"its place, level {level + 1} of the path")
+    understood.notes += _look_alikes(names)
+    unlabelled = sum(e.columns["label"] is None for e in entries)
+    understood.notes += [f"{unlabelled} images lie in no class folder and have no label"] if unlabelled else []
     return understood, entries
+
+
+def _left_out(p: Sequence[str], top: int, words: Mapping[str, str], pictured: set[tuple[str, ...]]) -> str:
+    """Why an image is none of the set's; "" if it is."""
+    if words and (len(p) <= top + 1 or p[top] not in words):
+        return f"it lies beside the folders {', '.join(sorted(words))}, which are splits; lay it in one of them"
+    if any(name.lower() in _MASKS and tuple(p[:i]) in pictured for i, name in enumerate(p[:-1])):
+        return "it lies in a folder of masks or labels beside one of images"
+    return ""
+
+
+def _is_masks(p: Sequence[str]) -> bool:
+    return any(name.lower() in _MASKS for name in p[:-1])
+
+
+def _class_level(p: Sequence[str], level: int, words: Mapping[str, str], *, plain: bool) -> int | None:
+    """Which folder of a path is its class; None where there is none.
+
+    Args:
+        level: the first that may be.
+        plain: nothing tells that the source knows splits or masks, so that a folder `images` may be a class.
+    """
+    while level < len(p) - 1 and (p[level] in words or (not plain and p[level].lower() in _PICTURES)):
+        level += 1
+    return level if level < len(p) - 1 else None
+
+
+def _look_alikes(names: set[str]) -> list[str]:
+    """Classes that a reader would take for one: told apart by case, accents or blanks alone."""
+    alike: dict[str, list[str]] = {}
+    for name in sorted(names):
+        bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+        alike.setdefault(re.sub(r"[\s_-]+", " ", bare).strip().casefold(), []).append(name)
+    return [f"the classes {' and '.join(map(repr, twins))} look alike" for twins in alike.values() if len(twins) > 1]
 
 
 def _common_depth(parts: Sequence[Sequence[str]]) -> int:

@@ -257,7 +257,7 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
 
 def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple[list[str | None], list[str] | None]:
     """Labels as class names: numbers count into `names` where those are given, -1 is missing."""
-    words = class_names(labels)
+    words = [None if word == "nan" else word for word in class_names(labels)]  # so numpy writes a gap among text
     if names is None or set(words) - {None} <= set(names):
         return words, names
     out: list[str | None] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import posixpath
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -41,6 +42,10 @@ class Tree(Protocol):
         """A file of the tree, seekable. Raises OSError when it cannot be read."""
         ...
 
+    def holds(self, path: str) -> bool:
+        """Whether a file is there, without listing all."""
+        ...
+
 
 class FolderTree:
     """A folder on disk; links to folders are followed, each folder once."""
@@ -73,6 +78,10 @@ class FolderTree:
         """See Tree."""
         return open(self._folder / path, "rb")
 
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return (self._folder / path).is_file()
+
     def _walk(self) -> Iterable[tuple[str, list[str]]]:
         """Each folder and its files; nothing below a Zarr folder, which may hold a million."""
         seen: set[str] = set()
@@ -102,7 +111,9 @@ class ZipTree:
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
-        self._names = {i.filename.replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()}
+        self._names = {
+            readable_name(i).replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()
+        }
         self.files, self.zarrs = map(_visible, _apart(self._names))
 
     def close(self) -> None:
@@ -118,6 +129,10 @@ class ZipTree:
             return io.BytesIO(self._archive.read(info))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise OSError(f"damaged in the zip: {error}") from error
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path in self._names
 
 
 class FileTree:
@@ -136,6 +151,10 @@ class FileTree:
     def open(self, path: str) -> BinaryIO:
         """See Tree."""
         return open(self._paths[path], "rb")
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path in self._paths
 
 
 def why(error: Exception) -> str:
@@ -158,6 +177,25 @@ class OpenedFile:
         """See Tree."""
         self.file.seek(0)
         return nullcontext(self.file)  # type: ignore[return-value]
+
+    def holds(self, path: str) -> bool:
+        """See Tree."""
+        return path == self.name
+
+
+def readable_name(info: zipfile.ZipInfo) -> str:
+    """The name of a file in a zip; one that carries no flag is UTF-8 where it can be, else the likelier code page."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    written = info.filename.encode("cp437")
+    try:
+        return written.decode("utf-8")
+    except UnicodeDecodeError:
+        return max((info.filename, written.decode("cp1252", "replace")), key=_latin_letters)
+
+
+def _latin_letters(name: str) -> int:
+    return sum(unicodedata.name(c, "").startswith("LATIN") for c in name)
 
 
 def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -1,7 +1,8 @@
 """Feature banks, one file a family: fixed networks whose outputs the closed form takes.
 
 A family file says `NAMES` and builds with `build(name, images, seed, mean, sd) -> Bank`; its `module(name, channels)`
-is the same network with weights to be laid in. A new bank is its row in `specs/feature_banks.py` and a file here.
+is the same network with weights to be laid in, `source(name, channels)` the lines that make that module without
+Viewloom. A new bank is its row in `specs/feature_banks.py` and a file here.
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ def empty(name: str, channels: int) -> nn.Module:
     """The module of a bank that is no encoder, for weights that will be laid in."""
     with torch.random.fork_rng(devices=[]):
         made: nn.Module = _family(name).module(name, channels)
+    return made
+
+
+def source(name: str, channels: int) -> str:
+    """Lines of Python that make `bank`, the module of a bank that is no encoder, with torch alone."""
+    made: str = _family(name).source(name, channels)
     return made
 
 

@@ -6,6 +6,8 @@ Coates, Ng & Lee 2011: patches, contrast normalisation, whitening, k-means, "tri
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,12 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
 def module(name: str, channels: int) -> nn.Module:
     """The network, its patches to come."""
     return PatchFeatures(channels)
+
+
+def source(name: str, channels: int) -> str:
+    """See `features.source`."""
+    numbers = f"SIDE, PATCH, STEP, CENTRES, _SMALL = {(SIDE, PATCH, STEP, CENTRES, _SMALL)}"
+    return f"{numbers}\n\n{inspect.getsource(PatchFeatures)}\nbank = PatchFeatures({channels})"
 
 
 class PatchFeatures(nn.Module):

@@ -5,6 +5,8 @@ What counts is depth, max-pooling and enlarging; width alone does not (docs/log.
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,6 +31,11 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
 def module(name: str, channels: int) -> nn.Module:
     """The network, its weights to come."""
     return RandomFeatures(channels, SIDES[name])
+
+
+def source(name: str, channels: int) -> str:
+    """See `features.source`."""
+    return f"{inspect.getsource(RandomFeatures)}\nbank = RandomFeatures({channels}, {SIDES[name]})"
 
 
 class RandomFeatures(nn.Module):

@@ -6,6 +6,8 @@ torchvision's own.
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -48,6 +50,13 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
 def module(name: str, channels: int) -> nn.Module:
     """The network, its weights to come."""
     return StageFeatures(name)
+
+
+def source(name: str, channels: int) -> str:
+    """See `features.source`."""
+    numbers = f"SIDE, _MEAN, _SD = {(SIDE, _MEAN, _SD)}\n_WIDTHS, _CONVOLUTIONS = {(_WIDTHS, _CONVOLUTIONS)}"
+    parts = [inspect.getsource(part) for part in (_alexnet, _vgg16, StageFeatures)]
+    return "\n\n".join([numbers, *parts, f"bank = StageFeatures({name!r})"])
 
 
 class StageFeatures(nn.Module):

@@ -54,7 +54,7 @@ def ink_explained(table: pd.DataFrame, label: str) -> list[float]:
     found = []
     for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():
         run = RunFolder(str(row["run"]))
-        if row["state"] != "done" or run.results() is None:
+        if row["state"] != "done" or not run.results():
             continue
         _, ids = run.embedding()
         clusters = stored_clusters(run, 10, 0).ids
@@ -103,7 +103,7 @@ def explained(table: pd.DataFrame, label: str, k: int, truth: str) -> list[float
     found = []
     for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():
         run = RunFolder(str(row["run"]))
-        if row["state"] != "done" or run.results() is None:
+        if row["state"] != "done" or not run.results():
             continue
         _, ids = run.embedding()
         values = image_sets.load(str(row["dataset"])).table[truth].to_numpy()[ids]

@@ -14,11 +14,10 @@ import numpy as np
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.parent_watch import StopRequest
-from ssrl_core.runs.evaluation.images import EvaluationImages, Features
-from ssrl_core.runs.evaluation.making import Evaluation, make
-from ssrl_core.runs.evaluation.parts import missing_parts, same_images
+from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
+from ssrl_core.runs.evaluation.parts import EMBED, TRAIN, Evaluation, make, missing_parts, phase_of, same_images
 from ssrl_core.runs.folder.arrays import save_array
-from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.folder.results import Results, ResultsFile
 from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
@@ -86,8 +85,8 @@ class Phases:
         self.device = pick_device(self.spec.device)
         self.state.update(device=_device_name(self.device), now=True)
         self.images = EvaluationImages(self.spec, self.imageset)
-        images = len(np.union1d(self.images.bank, self.images.kept))
-        self.run_progress = RunProgress(images, len(self.images.asked), self.spec.evaluate.layouts)
+        embedded, evaluated = len(self.images.every), len(self.images.evaluated)
+        self.run_progress = RunProgress(embedded, evaluated, self.spec.evaluate.layouts)
 
     def _load_images(self) -> None:
         """The images of the spec; what was read of them stays read while they are the same."""
@@ -97,21 +96,17 @@ class Phases:
             self.imageset, self.read_from = found, now
 
     def _do(self, parts: list[str]) -> None:
-        self.results = Results(self.run.path)
-        if "train" in parts:
+        self.results = ResultsFile(self.run.path)
+        if TRAIN in parts:
             self._train()
         self._begin_results()
         with self._phase("embed"):
             features = self._embed()
-        evaluation = Evaluation(
-            self.run, self.images, features, self.results, self._encoder(), self.device, progress=self._progress
-        )
-        todo = [part for part in missing_parts(self.run, self.spec, self.imageset) if part != "embed"]
-        layouts = [part for part in todo if part.startswith("layouts.")]
-        with self._phase("evaluate"):
-            self._each([part for part in todo if part not in layouts], evaluation)
-        with self._phase("layout"):
-            self._each(layouts, evaluation)
+        evaluation = Evaluation(self.run, self.images, features, self._encoder(), self.device, self._progress)
+        todo = [part for part in missing_parts(self.run, self.spec, self.imageset) if part != EMBED]
+        for phase in ("evaluate", "layout"):
+            with self._phase(phase):
+                self._each([part for part in todo if phase_of(part) == phase], evaluation)
 
     def _train(self) -> None:
         """Learn, or go on learning; a checkpoint is written before every stop."""
@@ -120,6 +115,8 @@ class Phases:
         self.run_progress.enter("train")
         self.state.update(phase="train", now=True)
         self.stop_request.training = True
+        if self.spec.is_solved:
+            self.log.write("the network is solved in closed form, not trained")
         try:
             fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=self.stop_request.wanted)
         finally:
@@ -134,6 +131,9 @@ class Phases:
         self.state.update(**told, **self.run_progress.fields(share), device_memory_bytes=held)
         if time.monotonic() - self.logged_at > _LOG_EVERY_S:
             self.logged_at = time.monotonic()
+            if self.spec.is_solved:
+                self.log.write(f"solved {share:.0%}")
+                return
             loss = "–" if progress.loss is None else f"{progress.loss:.4f}"
             speed = progress.images_per_s or 0.0
             self.log.write(f"epoch {progress.epoch:.2f}/{progress.epochs}  loss {loss}  {speed:.0f} images/s")
@@ -141,12 +141,12 @@ class Phases:
     def _begin_results(self) -> None:
         """The head of `results.json`; measured anew from the start when the images are no longer the same."""
         split = evaluated_split(self.spec, self.imageset)
-        if not same_images(self.run, self.spec, self.imageset, self.results.data):
+        if not same_images(self.run, self.spec, self.imageset, Results(self.results.data)):
             self.results.forget()
             for old in (*self.run.path.glob("clusters_*"), *self.run.path.glob("layout_*")):
                 old.unlink()
             (self.run.path / "embedding.npy").unlink(missing_ok=True)
-        head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.images.asked)}
+        head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.images.evaluated)}
         self.results.begin(**head, dim=self._encoder().dim)
         if split != self.spec.evaluate.split:
             self.results.data["missing"]["split"] = f"there are no {self.spec.evaluate.split} images; all are evaluated"
@@ -156,27 +156,15 @@ class Phases:
 
     def _embed(self) -> Features:
         """Embeddings of everything that is asked about; those to keep are written, ids first."""
-        ground = self.images
-        ids = np.union1d(ground.bank, ground.kept)
+        images = self.images
         if (self.run.path / "embedding.npy").is_file():
             x, stored = self.run.embedding()
-            if np.array_equal(stored, ids):
+            if np.array_equal(stored, images.every):
                 return Features(stored, x)
-        images = self.imageset
-        from ssrl_core.learning.embedding import embed
-
-        x = embed(
-            self._encoder(),
-            images.pixels,
-            ids,
-            max_value=images.max_value,
-            device=self.device,
-            report=lambda done, n: self._progress(done / max(1, n)),
-        )
-        features = Features(ids, x)
-        save_array(self.run.path / "embedding_ids.npy", ground.kept)
+        features = embedding_of(images, self._encoder(), self.device, self._progress)
+        save_array(self.run.path / "embedding_ids.npy", images.kept)
         if self.spec.keep.embedding != "none":
-            save_array(self.run.path / "embedding.npy", features.of(ground.kept))
+            save_array(self.run.path / "embedding.npy", features.of(images.kept))
         return features
 
     def _each(self, parts: list[str], evaluation: Evaluation) -> None:
@@ -186,7 +174,7 @@ class Phases:
                 raise Stopped(f"before {part}")
             self._progress(number / len(parts))
             started, worked = time.monotonic(), time.process_time()
-            make(part, evaluation)
+            make(part, evaluation, self.results)
             took = f"{time.monotonic() - started:.1f} s ({time.process_time() - worked:.1f} s of the processor)"
             self.log.write(f"{part}: {took}")
 

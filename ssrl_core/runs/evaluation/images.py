@@ -1,4 +1,4 @@
-"""What a network (and, beside it, an untrained one and the raw pixels) makes of a run's images."""
+"""The images that a run is measured on, and the features that a network (or no network) makes of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, evaluated_ids, kept_ids
 
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 PIXEL_SIDE = 32  # larger images are averaged down to it for the raw-pixel reference, which has to fit into memory
-_CHUNK = 512
+_BATCH = 512
+NO_LABELS = "the image set has no labels"
+
+Extractor = Callable[["Tensor"], Rows]
+"""From images (B,C,H,W) in 0..1 to features (B, D)."""
 
 
 @dataclass
@@ -28,20 +33,25 @@ class EvaluationImages:
     """The images that a run is measured on.
 
     Attributes:
-        bank: ids of the train images that were trained on.  asked: ids of the evaluated split.
+        bank: ids of the train images that were trained on.  evaluated: ids of the evaluated split.
         kept: ids that have a row in the arrays of the run.
     """
 
     spec: RunSpec
     imageset: ImageSet
     bank: np.ndarray = field(init=False)
-    asked: np.ndarray = field(init=False)
+    evaluated: np.ndarray = field(init=False)
     kept: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
         self.bank = bank_ids(self.spec, self.imageset)
-        self.asked = evaluated_ids(self.spec, self.imageset)
+        self.evaluated = evaluated_ids(self.spec, self.imageset)
         self.kept = kept_ids(self.spec, self.imageset)
+
+    @property
+    def every(self) -> np.ndarray:
+        """Ids of all that are embedded, ascending."""
+        return np.union1d(self.bank, self.kept)
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -49,71 +59,95 @@ class EvaluationImages:
         known = self.imageset.label is not None and bool((self.imageset.label_ids >= 0).any())
         return self.imageset.label_ids if known else None
 
+    def labels_of(self, ids: np.ndarray) -> np.ndarray:
+        """Class ids of some images, -1 where missing.
+
+        Raises:
+            SpecError: the image set has no labels.
+        """
+        known = self.labels
+        if known is None:
+            raise SpecError(NO_LABELS)
+        return np.asarray(known[ids])
+
     @cached_property
-    def asked_labels(self) -> np.ndarray | None:
+    def evaluated_labels(self) -> np.ndarray | None:
         """Class ids of the evaluated images, or None."""
-        return None if self.labels is None else self.labels[self.asked]
+        return None if self.labels is None else self.labels[self.evaluated]
+
+    def batches(self, ids: np.ndarray, device: Any = "cpu") -> Iterator[Tensor]:
+        """Images as an encoder is given them, some at a time: (B,C,H,W) in 0..1 on the device.
+
+        The embedding and the references are both made of these, so that they always mean the same images. (`finetune`
+        and the paper's linear probe go through the image set again in every epoch.)
+        """
+        import torch
+
+        from ssrl_core.learning.embedding import as_float
+
+        images = self.imageset
+        for start in range(0, len(ids), _BATCH):
+            chunk = np.ascontiguousarray(images.pixels[ids[start : start + _BATCH]])
+            yield as_float(torch.from_numpy(chunk).to(device), images.max_value)
+
+    def views(self, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
+        """Each image passed once, with fixed draws, through the first term's composition."""
+        from ssrl_core.learning.embedding import views_of
+
+        composition, seed = self.spec.terms[0].composition, self.spec.seed
+        found = views_of(self.imageset, ids, composition, seed=seed, device=device, batch_size=_BATCH)
+        return (views for _, views in found)
 
 
 @dataclass
 class Features:
-    """Rows of numbers of some images: `of(ids)` gives those of others."""
+    """Rows of numbers of some images: `of(ids)` gives those of others.
+
+    Attributes:
+        ids: (n,) ascending.  x: (n, D).
+    """
 
     ids: np.ndarray
     x: Rows
 
     def of(self, ids: np.ndarray) -> Rows:
-        """(n, D) rows of these images, which must be among `ids` (ascending)."""
+        """(m, D) rows of these images, which must be among `ids`."""
         return self.x[np.searchsorted(self.ids, ids)]
 
-    def covers(self, ids: np.ndarray) -> bool:
-        """Whether there is a row for each of these images."""
-        return bool(np.isin(ids, self.ids).all())
+
+def embedding_of(images: EvaluationImages, encoder: Encoder, device: Any, report: Callable[[float], None]) -> Features:
+    """The embedding of all images that a run is measured on.
+
+    Args:
+        report: told the share done, 0..1.
+    """
+    ids, features = images.every, encoder_features(encoder, device)
+    parts, done = [np.empty((0, encoder.dim), np.float32)], 0
+    for batch in images.batches(ids, device):
+        parts.append(features(batch))
+        done += len(batch)
+        report(done / len(ids))
+    return Features(ids, np.concatenate(parts))
 
 
-Extractor = Callable[["Tensor"], Rows]
-"""From images (B,C,H,W) in 0..1 to rows (B, D)."""
-
-
-def extract(images: Iterable[Tensor], lenses: Mapping[str, Extractor]) -> dict[str, Rows]:
-    """The same images through several lenses, each image made once."""
-    parts: dict[str, list[Rows]] = {name: [] for name in lenses}
-    for some in images:
-        for name, lens in lenses.items():
-            parts[name].append(lens(some))
+def extract(batches: Iterable[Tensor], extractors: Mapping[str, Extractor]) -> dict[str, Rows]:
+    """The features that several extractors make of the same images, each image made once."""
+    parts: dict[str, list[Rows]] = {name: [] for name in extractors}
+    for batch in batches:
+        for name, features in extractors.items():
+            parts[name].append(features(batch))
     return {name: np.concatenate(found) for name, found in parts.items()}
-
-
-def whole_images(ground: EvaluationImages, ids: np.ndarray) -> Iterator[Tensor]:
-    """Images as they are, some at a time: (B,C,H,W) in 0..1."""
-    import torch
-
-    from ssrl_core.learning.embedding import as_float
-
-    images = ground.imageset
-    for start in range(0, len(ids), _CHUNK):
-        chunk = np.ascontiguousarray(images.pixels[ids[start : start + _CHUNK]])
-        yield as_float(torch.from_numpy(chunk), images.max_value)
-
-
-def viewed_images(ground: EvaluationImages, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
-    """Each image passed once, with fixed draws, through the first term's composition."""
-    from ssrl_core.learning.embedding import views_of
-
-    spec = ground.spec
-    found = views_of(ground.imageset, ids, spec.terms[0].composition, seed=spec.seed, device=device, batch_size=_CHUNK)
-    return (made for _, made in found)
 
 
 def encoder_features(encoder: Encoder, device: Any) -> Extractor:
     """The embedding of a network."""
 
-    def lens(images: Tensor) -> Rows:
-        from ssrl_core.learning.embedding import embed
+    def features(images: Tensor) -> Rows:
+        from ssrl_core.learning.embedding import embed_batch
 
-        return embed(encoder, images.cpu().numpy(), np.arange(len(images)), max_value=1, device=device)
+        return embed_batch(encoder, images, device=device)
 
-    return lens
+    return features
 
 
 def pixel_features(images: Tensor) -> Rows:

@@ -1,27 +1,198 @@
-"""`results.json` (C8) while it grows: one part after another, each written as soon as it is there."""
+"""`results.json`: what was measured of a run, typed as one reads it, and written one part after another."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
+from ssrl_core.specs.parts import PARTS, Column, Part, columns
 
-_START: dict[str, Any] = {
-    "clusters": {},
-    "knn": None,
-    "linear": None,
-    "finetune": {},
-    "references": None,
-    "view": None,
-    "layouts": {},
-}
+_NO_SECONDS = {"train": None, "embed": None, "evaluate": None, "layout": None}
 
 
+@dataclass(frozen=True)
+class Clusters:
+    """A clustering of the evaluated images.
+
+    Attributes:
+        ami: agreement with the labels; None without labels.  ami_shuffled: {mean, sd} of shuffled labels.
+        sizes: images of each cluster.  file: the array of the ids; None where none is kept.
+        scores: these and all others that were measured.
+    """
+
+    ami: float | None
+    silhouette: float | None
+    ami_shuffled: Mapping[str, float] | None
+    sizes: tuple[int, ...]
+    file: str | None
+    scores: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a classifier on the embedding (or on a copy of the network) got right.
+
+    Attributes:
+        classes: class -> {n, correct, accuracy, low, high}.
+        confusion: [true][predicted], counts; None where it is not kept.
+        settings: all else: k, temperature, mode, epochs, labels.
+    """
+
+    top1: float
+    classes: Mapping[str, Mapping[str, Any]]
+    confusion: list[list[int]] | None
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """kNN and AMI of one kind of features (raw pixels, the untrained network, views); None where there are none."""
+
+    knn: float | None = None
+    ami: float | None = None
+
+
+@dataclass(frozen=True)
 class Results:
-    """The results of one run, kept on disk.
+    """`results.json` of a run, read; a part that was not made, or could not be, is None or missing from its mapping.
+
+    Attributes:
+        data: the file as it is.
+    """
+
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    @property
+    def split(self) -> str | None:
+        """The split that was evaluated."""
+        return self.data.get("split")
+
+    @property
+    def n(self) -> int:
+        """Images that were evaluated."""
+        return int(self.data.get("n") or 0)
+
+    @property
+    def dim(self) -> int:
+        """Length of the embedding."""
+        return int(self.data.get("dim") or 0)
+
+    @property
+    def spec_hash(self) -> str | None:
+        """Of the spec that was trained."""
+        return self.data.get("spec_hash")
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Dotted name of what could not be had -> why."""
+        return self.data.get("missing") or {}
+
+    @property
+    def seconds(self) -> Mapping[str, float | None]:
+        """Of each phase."""
+        return self.data.get("seconds") or {}
+
+    def entry(self, part: str, item: str = "") -> Any:
+        """What the file has of a part, or of an item of it ("10" of `clusters`); None while it is not made."""
+        found = self.data.get(part)
+        return found if not item or found is None else found.get(item)
+
+    @property
+    def counts(self) -> list[int]:
+        """Numbers of clusters that were asked for, in their order."""
+        return [int(k) for k in self.entry("clusters") or {}]
+
+    @property
+    def clusters(self) -> dict[int, Clusters]:
+        """Clusterings by their number of clusters, those that could be made."""
+        return {int(k): _clusters(found) for k, found in (self.entry("clusters") or {}).items() if found}
+
+    @property
+    def knn(self) -> Probe | None:
+        """kNN of the evaluated images."""
+        return _probe(self.entry("knn"))
+
+    @property
+    def linear(self) -> Probe | None:
+        """The linear probe."""
+        return _probe(self.entry("linear"))
+
+    @property
+    def finetune(self) -> dict[str, Probe]:
+        """Fine-tuning by the share of the labels, as it is written ("0.1"), those that could be made."""
+        made = {share: _probe(found) for share, found in (self.entry("finetune") or {}).items()}
+        return {share: probe for share, probe in made.items() if probe is not None}
+
+    @property
+    def probes(self) -> dict[str, Probe]:
+        """All of them by name: linear, knn, finetune-SHARE; those that could be made."""
+        named = {"linear": self.linear, "knn": self.knn} | {f"finetune-{s}": one for s, one in self.finetune.items()}
+        return {name: probe for name, probe in named.items() if probe is not None}
+
+    @property
+    def view(self) -> Scores:
+        """Of images passed once through the composition."""
+        return _scores(self.entry("view"))
+
+    def reference(self, name: str, *, of_views: bool = False) -> Scores:
+        """Of `pixels` or of the `untrained` network."""
+        every = (self.entry("view") or {}).get("references") if of_views else self.entry("references")
+        return _scores((every or {}).get(name))
+
+    @property
+    def layouts(self) -> Mapping[str, str]:
+        """Method -> its file."""
+        return self.entry("layouts") or {}
+
+    def columns(self) -> dict[str, float | None]:
+        """The numbers that tables of runs show; of a part that was asked for several times, the first."""
+        return {column.name: next(iter(_numbers(self, part, column)), None) for part, column in columns()}
+
+    def listed(self) -> dict[str, float | None]:
+        """The numbers that the list of all runs shows; of a part that was asked for several times, the largest."""
+        every = {column.name: _numbers(self, part, column) for part, column in columns(listed=True)}
+        return {name: max((x for x in found if x is not None), default=None) for name, found in every.items()}
+
+
+def _numbers(results: Results, part: Part, column: Column) -> list[float | None]:
+    """The number of a column, once for each time that its part was made."""
+    found = results.entry(part.name)
+    entries = list((found or {}).values()) if part.takes == "list" else [found]
+    return [entry.get(column.key) if entry else None for entry in entries]
+
+
+def _clusters(found: Mapping[str, Any]) -> Clusters:
+    return Clusters(
+        found.get("ami"),
+        found.get("silhouette"),
+        found.get("ami_shuffled"),
+        tuple(found.get("sizes") or ()),
+        found.get("file"),
+        found,
+    )
+
+
+def _probe(found: Mapping[str, Any] | None) -> Probe | None:
+    if not found:
+        return None
+    settings = {key: value for key, value in found.items() if key not in ("top1", "classes", "confusion")}
+    return Probe(found["top1"], found.get("classes") or {}, found.get("confusion"), settings)
+
+
+def _scores(found: Mapping[str, Any] | None) -> Scores:
+    return Scores(found.get("knn"), found.get("ami")) if found else Scores()
+
+
+class ResultsFile:
+    """`results.json` while it grows: one part after another, each written as soon as it is there.
 
     Args:
         folder: the run folder; results that are there already are gone on with.
@@ -33,9 +204,9 @@ class Results:
 
     def begin(self, **head: Any) -> None:
         """State whose results these are: id, spec_hash, split, n, dim."""
-        seconds = {"train": None, "embed": None, "evaluate": None, "layout": None}
-        start = copy.deepcopy(_START)  # a warm child makes the results of many runs
-        self.data = {"version": 1, **head, **start, "seconds": seconds, "missing": {}} | self.data | head
+        start = {name: copy.copy(part.empty) for name, part in PARTS.items()}
+        rest = {"seconds": dict(_NO_SECONDS), "missing": {}}
+        self.data = {"version": 1, **head, **start, **rest} | self.data | head
         self.save()
 
     def put(self, key: str, value: Any, missing: dict[str, str] | None = None, *, under: str | None = None) -> None:
@@ -64,7 +235,7 @@ class Results:
         """Drop everything that was measured: the images it was measured on have changed."""
         train = (self.data.get("seconds") or {}).get("train")
         self._path.unlink(missing_ok=True)
-        self.data = {"seconds": {"train": train, "embed": None, "evaluate": None, "layout": None}} if train else {}
+        self.data = {"seconds": _NO_SECONDS | {"train": train}} if train else {}
 
     def save(self) -> None:
         """Write the file, whole or not at all."""

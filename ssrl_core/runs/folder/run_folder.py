@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.state import empty_state
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ class RunFolder:
         except DataError:
             return empty_state(self.id)
 
-    def results(self) -> dict[str, Any] | None:
-        """`results.json` (C8), None while there is none."""
+    def results(self) -> Results:
+        """`results.json`; empty, and false, while there is none."""
         path = self.path / "results.json"
-        return stores.read_json(path) if path.is_file() else None
+        return Results(stores.read_json(path) if path.is_file() else {})
 
     def metrics(self) -> pd.DataFrame:
         """`metrics.jsonl` as a table, one row a line, ordered by step; steps repeated after a resume keep the last."""

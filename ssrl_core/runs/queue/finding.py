@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import listing
+from ssrl_core.runs.queue.registry import RunRow
 
 # as JSON (waiting) and as canonical YAML: a composition begins with its version and its name
 _NAMED = re.compile(r'"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\s*"?([^",}\n]+)')
@@ -17,7 +17,7 @@ _NAMED = re.compile(r'"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\
 _last: dict[Path, tuple[listing.Stamp, dict[str, str]]] = {}
 
 
-def with_names(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
     """The same rows with `compositions`, the names of the compositions of their terms; "" where none is known."""
     known = _own()
     return [row | {"compositions": known.get(str(row["id"])) or _demo(row)} for row in rows]
@@ -41,7 +41,7 @@ def _own() -> dict[str, str]:
     return kept[1]
 
 
-def _demo(row: dict[str, Any]) -> str:
+def _demo(row: RunRow) -> str:
     if not row.get("demo"):
         return ""
     try:
@@ -50,7 +50,7 @@ def _demo(row: dict[str, Any]) -> str:
         return ""
 
 
-Row = dict[str, Any]
+Row = RunRow
 
 _SEARCHED = (
     *("id", "name", "dataset", "method", "backbone"),
@@ -79,6 +79,6 @@ def chosen(rows: Sequence[Row], text: str = "", states: Collection[str] = ()) ->
 
 
 def _holds(row: Row, words: Sequence[str]) -> bool:
-    text = " ".join(str(row[name]) for name in _SEARCHED if row.get(name)).casefold()
+    text = " ".join(str(found) for name in _SEARCHED if (found := row.get(name))).casefold()
     seed = f"seed:{row.get('seed')}"
     return all(word == seed if word.startswith("seed:") else word in text for word in words)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.parameters import Frozen
+from ssrl_core.specs.parts import asked_for
 from ssrl_core.specs.run import SPEC_PARTS, RunSpec, dump_run, hashed, hashed_keys, kept
 from ssrl_core.specs.run_fit import check_fit
 from ssrl_core.specs.yaml_files import parse_yaml
@@ -161,10 +162,5 @@ def merged(old: RunSpec, new: RunSpec) -> RunSpec:
 
 
 def _merged_evaluate(old: EvaluateChoice, new: EvaluateChoice) -> EvaluateChoice:
-    return dataclasses.replace(
-        new,
-        clusters=tuple(dict.fromkeys((*old.clusters, *new.clusters))),
-        finetune=tuple(dict.fromkeys((*old.finetune, *new.finetune))),
-        layouts=tuple(dict.fromkeys((*old.layouts, *new.layouts))),
-        linear=new.linear or old.linear,
-    )
+    parts = {name: asked_for()[name].merged(old.parts.get(name, asked), asked) for name, asked in new.parts.items()}
+    return dataclasses.replace(new, parts=Frozen(parts))

@@ -44,11 +44,12 @@ def own_rows() -> list[dict[str, Any]]:
 
 
 def _read() -> list[dict[str, Any]]:
-    from ssrl_core.runs.queue import registry
+    from ssrl_core.runs.queue import registry, scores
 
+    numbers = ", ".join(f'"{name}"' for name in scores.names())
     listed = ", ".join(name for name in registry.COLUMNS if name not in ("spec", "results"))
     return registry.query(
-        f"SELECT {listed}, knn_top1, ami FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
+        f"SELECT {listed}, {numbers} FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
         "ORDER BY coalesce(queued_at, created_at) DESC, runs.rowid"
     )
 

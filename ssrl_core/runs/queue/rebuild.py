@@ -71,7 +71,7 @@ def _write(path: Path, rows: list[dict[str, object]], sweeps: list[dict[str, obj
     temporary = Path(name)
     try:
         with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            connection.executescript(registry.SCHEMA)
+            connection.executescript(registry.schema())
             connection.execute("BEGIN")
             registry.insert(connection, rows)
             after.restore(connection, [str(row["id"]) for row in rows])

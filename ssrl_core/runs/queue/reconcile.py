@@ -10,6 +10,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import after, priorities, sweep_files
 from ssrl_core.runs.queue.laying import never_needed
@@ -114,7 +115,7 @@ def state_columns(run: RunFolder) -> dict[str, Any]:
         "alive_at": state["alive_at"],
         "progress": state["progress"],
         "eta_s": state["eta_s"],
-        "results": registry.results_text(_results(run)),
+        "results": registry.results_text(_results(run).data),
     }
 
 
@@ -147,16 +148,9 @@ def _demo_row(name: str, changed: int) -> dict[str, Any] | None:
     row = row_of(name, {})
     if row is None:
         return None
-    results = json.loads(row.pop("results") or "null") or {}
+    results = Results(json.loads(row.pop("results") or "null") or {})
     row.pop("spec")
-    amis = [entry.get("ami") for entry in results.get("clusters", {}).values() if entry.get("ami") is not None]
-    return row | {
-        "kind": "train",
-        "lost": False,
-        "demo": True,
-        "knn_top1": (results.get("knn") or {}).get("top1"),
-        "ami": max(amis, default=None),
-    }
+    return row | {"kind": "train", "lost": False, "demo": True, **results.listed()}
 
 
 def sweep_rows() -> list[dict[str, Any]]:
@@ -218,18 +212,17 @@ def _folder_names() -> list[str]:
         return sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 
 
-def _results(run: RunFolder) -> dict[str, Any] | None:
+def _results(run: RunFolder) -> Results:
     try:
         return run.results()
     except SSRLError:
-        return None
+        return Results()
 
 
 def _hash_of(run: RunFolder) -> str | None:
     """The spec's hash: from the results, else computed where the image set is at hand."""
-    found = (_results(run) or {}).get("spec_hash")
-    if found:
-        return str(found)
+    if found := _results(run).spec_hash:
+        return found
     from ssrl_core.datasets import store as image_sets
 
     spec = run.spec()

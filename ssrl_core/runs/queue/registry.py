@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Required, TypedDict, TypeVar, cast
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
@@ -54,19 +54,70 @@ COLUMNS = {
     "eta_s": "REAL",
     "results": "TEXT",
 }
-SCHEMA = f"""
+
+
+class RunRow(TypedDict, total=False):
+    """A run in the list of runs: the columns of the registry but `spec` and `results`, and what is computed of them.
+
+    The numbers that lists show (`specs.parts`: knn_top1, ami …) are columns too. Times are UTC text.
+    """
+
+    id: Required[str]
+    kind: str
+    of_run: str | None
+    params: str | None
+    sweep_id: str | None
+    spec_hash: str | None
+    name: str | None
+    dataset: str | None
+    method: str | None
+    backbone: str | None
+    seed: int | None
+    tags: str | None
+    priority: int
+    state: str
+    wanted: str
+    phase: str | None
+    reason: str | None
+    waits_for: str | None
+    worker: str | None
+    device: str | None
+    attempt: int
+    created_at: str | None
+    queued_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    alive_at: str | None
+    progress: float | None
+    eta_s: float | None
+    lost: bool
+    demo: bool
+    knn_top1: float | None
+    ami: float | None
+    compositions: str  # names of the compositions, for a search
+    values: str | None  # what makes it different from the others of its sweep, in words
+    point: str  # the same, "" where only the seed is
+
+
+_SCHEMA = f"""
 CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
 CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
 CREATE TABLE depends (run_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (run_id, on_id));
 CREATE INDEX runs_by_state ON runs (state, priority DESC, queued_at);
 CREATE INDEX runs_by_sweep ON runs (sweep_id);
-{scores.SCHEMA}
 PRAGMA user_version = {VERSION};
 """
+
+
+def schema() -> str:
+    """The statements that make an empty registry."""
+    return _SCHEMA + scores.schema()
+
+
 ACTIVE = ("submitted", "running")
 _BUSY_S = 30.0
 
-_scored: set[tuple[Path, int]] = set()  # registries (file and inode) that are known to have their table of scores
+_scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
 
 T = TypeVar("T")
 
@@ -158,7 +209,7 @@ def require(run_id: str) -> dict[str, Any]:
     return row
 
 
-def list_runs(*, demo: bool = True) -> list[dict[str, Any]]:
+def list_runs(*, demo: bool = True) -> list[RunRow]:
     """All runs: one's own newest first, then the demo runs.
 
     Returns:
@@ -168,7 +219,12 @@ def list_runs(*, demo: bool = True) -> list[dict[str, Any]]:
     from ssrl_core.runs.queue import listing, reconcile
 
     own = [_with_lost(reconcile.overlaid(row)) | {"demo": False} for row in listing.own_rows()]
-    return own + (reconcile.demo_rows() if demo else [])
+    return cast(list[RunRow], own + (reconcile.demo_rows() if demo else []))
+
+
+def number_of(row: RunRow, name: str) -> float | None:
+    """A number that lists of runs show (`specs.parts`); None where there is none."""
+    return cast(float | None, row.get(name))
 
 
 def counts() -> dict[str, int]:
@@ -194,18 +250,15 @@ def last_note() -> dict[str, Any] | None:
         return None
 
 
-def results_text(results: dict[str, Any] | None) -> str | None:
-    """Results as the registry keeps them: without confusion tables, which are most of them and stay in the folder."""
-    if results is None:
-        return None
-    finetune = {share: _without_confusion(found) for share, found in (results.get("finetune") or {}).items()}
-    lean = results | {name: _without_confusion(results[name]) for name in ("linear", "knn") if name in results}
-    lean |= {"finetune": finetune} if finetune else {}
-    return json.dumps(lean, ensure_ascii=False, allow_nan=False)
+def results_text(results: Mapping[str, Any]) -> str | None:
+    """Results as the registry keeps them, None for empty ones: without confusion tables, which stay in the folder."""
+    return json.dumps(_without_confusion(results), ensure_ascii=False, allow_nan=False) if results else None
 
 
-def _without_confusion(probe: Any) -> Any:
-    return probe | {"confusion": None} if isinstance(probe, dict) and "confusion" in probe else probe
+def _without_confusion(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    return {key: None if key == "confusion" else _without_confusion(value) for key, value in node.items()}
 
 
 def _with_lost(row: dict[str, Any]) -> dict[str, Any]:
@@ -232,7 +285,7 @@ def _open() -> sqlite3.Connection:
         if found < 1:
             raise sqlite3.DatabaseError("not a registry")
         connection.execute("PRAGMA synchronous = NORMAL")
-        known = (file, file.stat().st_ino)  # another file may have been put in its place
+        known = (file, file.stat().st_ino, scores.names())  # another file may have been put in its place
         if known not in _scored:
             scores.ensure(connection)
             _scored.add(known)

@@ -15,34 +15,28 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.datasets.labels import superclasses_of
 from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import reconcile, registry, sweeps
+from ssrl_core.specs import parts
 
-PROBES = ("linear", "knn")
 _CONFUSION = '"confusion": [['  # most of the text, and none of these tables want it
-Run = tuple[dict[str, Any], dict[str, Any], str, dict[str, Any] | None]
+Run = tuple[dict[str, Any], dict[str, Any], str, Results]
 
 
 def results_table(sweep: str) -> pd.DataFrame:
     """One row a run of a sweep.
 
     Returns:
-        columns run, sweep, dataset, backbone, method, seed, state, vary.<path>…, top1, knn_top1, ami, silhouette
-        (None while there are no results; clusters: the first K that was asked for).
+        columns run, sweep, dataset, backbone, method, seed, state, vary.<path>…, and the numbers of the parts
+        (`specs.parts`): top1, knn_top1, ami, silhouette … (None while there are no results; of clusters, the first K).
 
     Raises:
         SpecError: there is no such sweep.
     """
     rows = []
     for head, vary, state, results in _runs(sweep):
-        clusters: dict[str, Any] = next(iter((results or {}).get("clusters", {}).values()), {}) or {}
-        scores = {
-            "top1": _top1(results, "linear"),
-            "knn_top1": _top1(results, "knn"),
-            "ami": clusters.get("ami"),
-            "silhouette": clusters.get("silhouette"),
-        }
-        rows.append({**head, "state": state, **vary, **scores})
+        rows.append({**head, "state": state, **vary, **results.columns()})
     return pd.DataFrame(rows)
 
 
@@ -56,17 +50,17 @@ def classes_table(sweep: str) -> pd.DataFrame:
         SpecError: there is no such sweep.
     """
     return class_frame(
-        ({name: value for name, value in head.items() if name != "sweep"} | vary, results or {})
+        ({name: value for name, value in head.items() if name != "sweep"} | vary, results)
         for head, vary, _, results in _runs(sweep)
     )
 
 
-def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> pd.DataFrame:
+def class_frame(runs: Iterable[tuple[Mapping[str, Any], Results]]) -> pd.DataFrame:
     """One row for each class and probe of some runs.
 
     Args:
         runs: for each run what stands before `probe` in its rows (its `dataset` gives the superclasses), and its
-            `results.json` (C8). A fine-tuning on a share of the labels is the probe `finetune-SHARE`.
+            results. A fine-tuning on a share of the labels is the probe `finetune-SHARE`.
 
     Returns:
         The columns of `classes_table`; no columns where nothing was measured.
@@ -75,12 +69,11 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> 
     names: list[tuple[np.ndarray, np.ndarray]] = []
     numbers: dict[str, list[Any]] = {"n": [], "correct": [], "accuracy": []}
     for head, results in runs:
-        for probe, found in probes_of(results).items():
-            entries = found.get("classes") or {}
+        for probe, found in results.probes.items():
             heads.append({**head, "probe": probe})
-            names.append(_names(str(head["dataset"]), tuple(entries)))
+            names.append(_names(str(head["dataset"]), tuple(found.classes)))
             for key, column in numbers.items():
-                column += [entry[key] for entry in entries.values()]
+                column += [entry[key] for entry in found.classes.values()]
     if not numbers["n"]:
         return pd.DataFrame()
     rows = np.repeat(np.arange(len(heads)), [len(own) for own, _ in names])
@@ -96,16 +89,6 @@ def _names(dataset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
     """(c,), (c,) object: classes and their superclasses, the same for every run on these images."""
     groups = superclasses_of(dataset)
     return np.array(classes, dtype=object), np.array([groups.get(name) for name in classes], dtype=object)
-
-
-def probes_of(results: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """What each probe measured, {} where it could not: linear, knn, and finetune-SHARE for each share of the labels.
-
-    Args:
-        results: of a run (`results.json`, C8).
-    """
-    found = {name: results.get(name) or {} for name in PROBES}
-    return found | {f"finetune-{share}": one or {} for share, one in (results.get("finetune") or {}).items()}
 
 
 def known_sweeps() -> list[dict[str, Any]]:
@@ -157,14 +140,14 @@ def _runs(sweep: str) -> Iterator[Run]:
             yield head, vary, row["state"], _results(row)
 
 
-def _results(row: dict[str, Any]) -> dict[str, Any] | None:
+def _results(row: dict[str, Any]) -> Results:
     """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
     try:
         if row["results"] and row["state"] == "done":
-            return dict(json.loads(_without_confusion(row["results"])))
+            return Results(json.loads(_without_confusion(row["results"])))
         return RunFolder.own(row["id"]).results()
     except (SSRLError, ValueError):
-        return None
+        return Results()
 
 
 def _without_confusion(text: str) -> str:
@@ -176,11 +159,6 @@ def _without_confusion(text: str) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _top1(results: dict[str, Any] | None, probe: str) -> float | None:
-    return ((results or {}).get(probe) or {}).get("top1")
-
-
-SCORES = ("top1", "knn_top1", "ami", "silhouette")
 FORMATS = (".csv", ".parquet")
 MOST_COMPARED = 8  # runs whose specs are set beside each other
 
@@ -212,12 +190,13 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str] | None = None) -> pd.Data
     columns = [column_of(table, name) for name in by] if by else _told_apart(table)
     table = table.assign(**{name: table[name].map(_as_text) for name in columns})
     groups = table.groupby(columns, sort=False, dropna=False)
-    numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in SCORES}).groupby(
+    scores = [column.name for _, column in parts.columns() if column.name in table]
+    numbers = table.assign(**{name: pd.to_numeric(table[name]) for name in scores}).groupby(
         columns, sort=False, dropna=False
     )
-    answer = groups["top1"].size().to_frame("runs")
-    answer["n"] = numbers[list(SCORES)].count().max(axis=1)
-    for name in SCORES:
+    answer = groups.size().to_frame("runs")
+    answer["n"] = numbers[scores].count().max(axis=1)
+    for name in scores:
         answer[name], answer[f"{name}_sd"] = numbers[name].mean(), numbers[name].std(ddof=1)
     return answer.reset_index()
 

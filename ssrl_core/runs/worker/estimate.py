@@ -14,6 +14,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.processes import cores
 from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.feature_banks import BANKS
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -23,6 +24,8 @@ _LOOKED_AT = 40  # newest runs that are asked for their speed
 _TABLE_SIDE, _TABLE_CORES = 32, 2
 _SMALL_FILES = 400_000  # log, metrics, results
 _UNKNOWN_IMAGES_PER_S = 5.0  # a network of timm
+_UNKNOWN_MS_PER_VIEW, _VIEW_S = 20.0, 0.0005
+_MODEST = 4e6  # bytes of a network that no table knows
 _GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
 
 
@@ -68,9 +71,18 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     rows = len(evaluated_ids(spec, imageset))
     after = RunProgress(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
     kept = len(kept_ids(spec, imageset)) if spec.keep.embedding != "none" else 0
-    row = BACKBONES[spec.backbone.name]
-    disk = kept * (row.dim * 4 + 8) + row.parameters_m * 4e6 + _SMALL_FILES
-    return Estimate(images, steps, speed, measured, steps * spec.batch_size / speed, after, round(disk))
+    row = BACKBONES.get(spec.backbone.name)
+    dim, weights = (row.dim, row.parameters_m * 4e6) if row else (spec.method.settings.get("dim", 1024), _MODEST)
+    disk = kept * (dim * 4 + 8) + weights + _SMALL_FILES
+    train = _solving_s(spec, images) if spec.is_solved else steps * spec.batch_size / speed
+    return Estimate(images, steps, speed, measured, train, after, round(disk))
+
+
+def _solving_s(spec: RunSpec, images: int) -> float:
+    """Seconds of views, features and sums of a run that is solved, not trained: a first guess."""
+    row = BANKS.get(spec.method["bank"])
+    each = (row.ms_per_view if row else _UNKNOWN_MS_PER_VIEW) / 1000 + _VIEW_S
+    return 1.0 + images * int(spec.method["views"]) * len(spec.terms) * each / max(1, cores())
 
 
 def slots() -> int:

@@ -1,6 +1,7 @@
 """Fields as other tools write them: every kind of TIFF, sets of several files, folders of time points and planes."""
 
 import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import tifffile
 from PIL import Image
 
 from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.field_names import fields_by_name
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.importing import import_source
@@ -351,3 +353,25 @@ def test_a_palette_of_several_colours_stays_colours(tmp_path, table):
     )
     expected = np.stack(table).astype(np.uint8)[:, BYTES[0]]
     assert np.array_equal(read_field(list_fields(tmp_path / "a.tif").fields[0]), expected)
+
+
+@pytest.mark.parametrize(
+    ("names", "wells", "channels"),
+    [
+        (["p_A01_s1_w1.tif", "p_Q02_s1_w1.tif", "p_AF48_s1_w1.tif"], ["A01", "AF48", "Q02"], ("w1",)),
+        (
+            ["r01c01f01p01-ch1.tiff", "r27c03f01p01-ch1.tiff", "r32c48f01p01-ch1.tiff"],
+            ["A01", "AA03", "AF48"],
+            ("ch1",),
+        ),
+        (
+            [f"p_B02_s1_w{c}BEDC2073-A983-4B98-95E9-84466707A25D.tif" for c in (1, 2, 10)],
+            ["B02"],
+            ("w1", "w2", "w10"),
+        ),
+    ],
+)
+def test_plates_of_1536_wells_and_ten_wavelengths_are_known_by_name(names, wells, channels):
+    named = fields_by_name([Path(name) for name in names])
+    assert sorted(row.columns["well"] for row in named.fields) == wells
+    assert named.channels == channels

@@ -1,0 +1,47 @@
+"""`linear`: a classifier fitted on the frozen embedding of the train images, with each class's accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.runs.evaluation.images import EvaluationImages
+from ssrl_core.runs.evaluation.parts import Answer, Evaluation
+
+
+def make(evaluation: Evaluation, item: str = "") -> Answer:
+    """Top-1, settings, accuracy of each class and confusion table.
+
+    Raises:
+        SpecError: fewer than two classes.
+    """
+    from ssrl_core.learning.probes.linear import linear_probe, linear_probe_through
+
+    images, asked = evaluation.images, evaluation.spec.evaluate.linear or {}
+    mode, epochs, seed = asked["mode"], int(asked["epochs"]), evaluation.spec.seed
+    if mode == "cached":
+        trained = images.labels_of(images.bank)
+        classes = len(images.imageset.classes)
+        predicted = linear_probe(
+            evaluation.bank, trained, evaluation.evaluated, classes=classes, epochs=epochs, seed=seed
+        )
+    else:
+        predicted = linear_probe_through(
+            evaluation.encoder,
+            images.imageset,
+            images.bank,
+            images.evaluated,
+            epochs=epochs,
+            seed=seed,
+            device=evaluation.device,
+        )
+    return scored(images, predicted, {"mode": mode, "epochs": epochs}), {}
+
+
+def scored(images: EvaluationImages, predicted: np.ndarray, settings: dict[str, Any]) -> dict[str, Any]:
+    """What predictions (n,) of the evaluated images are worth: {top1, the settings, classes, confusion}."""
+    from ssrl_core.analysis.classes import class_accuracy
+
+    found = class_accuracy(images.labels_of(images.evaluated), predicted, images.imageset.classes)
+    return {"top1": found["top1"], **settings, "classes": found["classes"], "confusion": found["confusion"]}
