@@ -16,9 +16,11 @@ def look(pair: Pair, colour: str) -> None:
     maps.maps(pair, colour)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        frame.section("Which clusters share images")
-        frame.quiet("Rows: clusters of A. Columns: clusters of B, each under its match. Shade: share of the row. A "
-                    "click selects the images.")  # fmt: skip
+        frame.section(
+            "Which clusters share images",
+            "Rows: clusters of A. Columns: clusters of B, in the order of their matches. Shade: share of the row. A "
+            "click selects the images.",
+        )
         matrix.matrix(pair)
         matrix.separated_clusters(pair)
         matrix.moved_images(pair)

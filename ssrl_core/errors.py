@@ -11,7 +11,7 @@ A message names place, rule, value and remedy. Anything else that is raised is a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 
 class SSRLError(Exception):
@@ -42,6 +42,11 @@ class SSRLError(Exception):
         self.where, self.field, self.rule, self.value, self.remedy = where, field, rule, value, remedy
         self.message = message or self._compose()
         super().__init__(self.message)
+
+    @classmethod
+    def at(cls, where: str, field: str, rule: str, value: Any, remedy: str) -> Self:
+        """The error `{where}: {field} must be {rule}, got {value!r}. {remedy}`."""
+        return cls(where=where, field=field, rule=rule, value=value, remedy=remedy)
 
     def _compose(self) -> str:
         place = f"{self.where}: " if self.where else ""

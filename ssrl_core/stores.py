@@ -97,12 +97,12 @@ def check_slug(text: str, *, where: str, field: str = "name") -> str:
         SpecError: otherwise.
     """
     if not isinstance(text, str) or not SLUG.match(text) or text in _DEVICE_NAMES:
-        raise SpecError(
-            where=where,
-            field=field,
-            rule="lower-case letters, digits, - and _ (at most 80, first a letter or digit; no Windows device name)",
-            value=text,
-            remedy="Choose another name, such as " + repr(as_slug(str(text))) + ".",
+        raise SpecError.at(
+            where,
+            field,
+            "lower-case letters, digits, - and _ (at most 80, first a letter or digit; no Windows device name)",
+            text,
+            "Choose another name, such as " + repr(as_slug(str(text))) + ".",
         )
     return text
 
@@ -207,13 +207,7 @@ def check_version(data: dict[str, Any], where: str, known: int = 1) -> None:
     """Refuse a file that a newer Viewloom wrote."""
     found = data.get("version", known)
     if not isinstance(found, int) or isinstance(found, bool) or found > known or found < 1:
-        raise SpecError(
-            where=where,
-            field="version",
-            rule=f"at most {known}",
-            value=found,
-            remedy="Update Viewloom to read this file.",
-        )
+        raise SpecError.at(where, "version", f"at most {known}", found, "Update Viewloom to read this file.")
 
 
 def _root(variable: str, name: str) -> Path:

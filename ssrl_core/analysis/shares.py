@@ -31,7 +31,9 @@ def wilson(correct: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     if ((count < 0) | (count > size * (1 + 1e-12))).any():
         raise SpecError(where="Interval", field="correct", rule=f"in 0..{size}", value=correct)
     low, high = proportion_confint(count, np.where(size == 0, 1.0, size), method="wilson")
-    return np.where(size == 0, 0.0, low)[()], np.where(size == 0, 1.0, high)[()]
+    low = np.where((size == 0) | (count == 0), 0.0, low)  # exactly, where rounding would leave 1e-17
+    high = np.where((size == 0) | (count == size), 1.0, high)
+    return low[()], high[()]
 
 
 def difference(first: Counts, second: Counts) -> tuple[Floats, Floats, Floats]:

@@ -28,13 +28,7 @@ def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     module = _load(args.name)
     for field, low in (("rounds", 1), ("seconds", 0.0)):
         if not low <= getattr(args, field) <= 1e4:
-            raise SpecError(
-                where="bench",
-                field=f"--{field}",
-                rule=f"in {low:g}..10000",
-                value=getattr(args, field),
-                remedy="Leave it out.",
-            )
+            raise SpecError.at("bench", f"--{field}", f"in {low:g}..10000", getattr(args, field), "Leave it out.")
     options = importlib.import_module("bench.support.measuring").Options(args.rounds, args.seconds, tuple(args.only))
     found = []
     for item in module.measure(options):
@@ -51,18 +45,16 @@ def _load(name: str) -> Any:
     """
     root = stores.source_root()
     if root is None or not (root / "bench").is_dir():
-        raise SpecError(
-            where="bench",
-            field="bench",
-            rule="run from a source tree",
-            value="an installed package",
-            remedy="Fetch the sources: their folder `bench/` and requirements-dev.txt are needed.",
+        raise SpecError.at(
+            "bench",
+            "bench",
+            "run from a source tree",
+            "an installed package",
+            "Fetch the sources: their folder `bench/` and requirements-dev.txt are needed.",
         )
     names = known(root)
     if name not in names:
-        raise SpecError(
-            where="bench", field="name", rule="a bench", value=name, remedy="There is: " + ", ".join(names) + "."
-        )
+        raise SpecError.at("bench", "name", "a bench", name, "There is: " + ", ".join(names) + ".")
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     return importlib.import_module(f"bench.bench_{name}")

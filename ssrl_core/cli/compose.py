@@ -154,7 +154,7 @@ def _show_preview(data: dict[str, Any]) -> str:
 def _png_path(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() != ".png" or path.is_dir():
-        raise SpecError(where="preview", field="--out", rule="the name of a .png file", value=text, remedy="Add .png.")
+        raise SpecError.at("preview", "--out", "the name of a .png file", text, "Add .png.")
     return path
 
 
@@ -164,12 +164,12 @@ def _with_views(composition: Composition, views: int | None) -> Composition:
         count = _VIEWS if views is None else views
         return replace(composition, views=(replace(composition.views[0], count=count),))
     if views is not None:
-        raise SpecError(
-            where=f'Composition "{composition.name}"',
-            field="--views",
-            rule="left out for a composition of several groups of views",
-            value=views,
-            remedy="Its groups have their own counts.",
+        raise SpecError.at(
+            f'Composition "{composition.name}"',
+            "--views",
+            "left out for a composition of several groups of views",
+            views,
+            "Its groups have their own counts.",
         )
     return composition
 
@@ -179,9 +179,7 @@ def _some_images(imageset: ImageSet, count: int, seed: int) -> np.ndarray[Any, A
 
     if count < 1 or seed < 0:
         field, value = ("--images", count) if count < 1 else ("--seed", seed)
-        raise SpecError(
-            where="preview", field=field, rule=f"at least {int(count < 1)}", value=value, remedy="Raise it."
-        )
+        raise SpecError.at("preview", field, f"at least {int(count < 1)}", value, "Raise it.")
     ids = imageset.split_ids("all")
     return np.sort(np.random.default_rng(seed).permutation(ids)[:count])
 
@@ -251,7 +249,7 @@ def _export(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.specs.exchange import export
 
     if args.size is not None and not 1 <= args.size <= 4096:
-        raise SpecError(where="compose export", field="--size", rule="in 1..4096", value=args.size, remedy="Change it.")
+        raise SpecError.at("compose export", "--size", "in 1..4096", args.size, "Change it.")
     text = export(load(args.composition), args.to, side=args.size)
     if args.out:
         stores.replace(Path(args.out), text)
@@ -270,9 +268,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise SpecError(
-            where="compose import", field="file", rule="a file that can be read", value=args.file, remedy="Correct it."
-        ) from error
+        raise SpecError.at("compose import", "file", "a file that can be read", args.file, "Correct it.") from error
     found = read(content, path.name, stores.as_slug(path.stem))
     composition = found.composition.renamed(args.name) if args.name else found.composition
     return {

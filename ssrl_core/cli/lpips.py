@@ -41,12 +41,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     for name in args.images:
         image = _image(name)
         if image.shape != reference.shape:
-            raise SpecError(
-                where=name,
-                field="size",
-                rule=f"{_size(reference)}, as the reference",
-                value=_size(image),
-                remedy="Resize one of the two.",
+            raise SpecError.at(
+                name, "size", f"{_size(reference)}, as the reference", _size(image), "Resize one of the two."
             )
         distances.append(float(perceptual.distance(reference, image, net=args.net)[0]))
     size = perceptual.size_px(min(reference.shape[2:]))
@@ -70,9 +66,7 @@ def _image(name: str) -> Tensor:
         with Path(name).open("rb") as file:
             pixels = images.decode(file)
     except OSError as error:
-        raise SpecError(
-            where="lpips", field="image", rule="a file that can be read", value=name, remedy=f"{error.strerror}."
-        ) from error
+        raise SpecError.at("lpips", "image", "a file that can be read", name, f"{error.strerror}.") from error
     except DataError as error:
         raise DataError(f"{name}: {error.message}.") from error
     if len(pixels) != 1:
@@ -131,9 +125,9 @@ def _interval(found: Lpips) -> dict[str, float]:
 
 def _ids(count: int, wanted: int, seed: int) -> Any:
     if wanted < 1:
-        raise SpecError(where="compose lpips", field="--images", rule="1 or more", value=wanted, remedy="Raise it.")
+        raise SpecError.at("compose lpips", "--images", "1 or more", wanted, "Raise it.")
     if not 0 <= seed < 2**32:
-        raise SpecError(where="compose lpips", field="--seed", rule="in 0..2^32-1", value=seed, remedy="Change it.")
+        raise SpecError.at("compose lpips", "--seed", "in 0..2^32-1", seed, "Change it.")
     return np.sort(np.random.default_rng(seed).permutation(count)[:wanted])
 
 
@@ -141,12 +135,12 @@ def _classes(imageset: Any, ids: Any, found: Lpips) -> dict[str, Any]:
     from ssrl_core.compositions.lpips import by_class
 
     if not imageset.classes:
-        raise SpecError(
-            where="compose lpips",
-            field="--by",
-            rule="step for an image set without labels",
-            value="class",
-            remedy="Choose a label column when the image set is imported (--label).",
+        raise SpecError.at(
+            "compose lpips",
+            "--by",
+            "step for an image set without labels",
+            "class",
+            "Choose a label column when the image set is imported (--label).",
         )
     labels = imageset.table["label_id"].to_numpy()[ids]
     names = [imageset.classes[label] if label >= 0 else "none" for label in labels]

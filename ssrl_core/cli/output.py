@@ -64,6 +64,24 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class Tenths:
+    """Tells every tenth of some work once, on stderr, and hands every share on.
+
+    Args:
+        what: is done.  report: told the share done, 0..1.
+    """
+
+    def __init__(self, what: str, report: Callable[[float], None]) -> None:
+        self._what, self._report, self._told = what, report, 0
+
+    def __call__(self, share: float) -> None:
+        """So much is done, 0..1."""
+        self._report(share)
+        if int(10 * share) > self._told:
+            self._told = int(10 * share)
+            say(f"{self._what} {10 * self._told} %")
+
+
 def table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     """Rows as aligned text columns; an empty list says so."""
     if not rows:

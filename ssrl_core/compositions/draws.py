@@ -99,9 +99,7 @@ class Draws:
             if 0 <= view - group.first < group.count:
                 return group, view - group.first
         total = sum(group.count for group in self.groups)
-        raise SpecError(
-            where="Draws", field="view", rule=f"in 0..{total - 1}", value=view, remedy="Choose another view."
-        )
+        raise SpecError.at("Draws", "view", f"in 0..{total - 1}", view, "Choose another view.")
 
     def describe(self, view: int, image: int) -> list[str]:
         """One short sentence for each step that was applied, e.g. "rotated 14° counter-clockwise".
@@ -181,38 +179,24 @@ def _draw_choice(step: Step, place: int, words: Words, name: str, applied: Array
 def _checked_ids(image_ids: Any) -> Array:
     ids = np.asarray(image_ids)
     if ids.ndim != 1 or (ids.size and ids.dtype.kind not in "iu"):
-        raise SpecError(
-            where="draw",
-            field="image_ids",
-            rule="a list of whole numbers",
-            value=f"{ids.dtype} of shape {ids.shape}",
-            remedy="Pass row numbers of the image set.",
+        raise SpecError.at(
+            "draw",
+            "image_ids",
+            "a list of whole numbers",
+            f"{ids.dtype} of shape {ids.shape}",
+            "Pass row numbers of the image set.",
         )
     if ids.size and (int(ids.min()) < 0 or int(ids.max()) >= WORD):
         bad = int(ids.min()) if int(ids.min()) < 0 else int(ids.max())
-        raise SpecError(
-            where="draw", field="image_ids", rule="in 0..2^32-1", value=bad, remedy="Number the images from 0."
-        )
+        raise SpecError.at("draw", "image_ids", "in 0..2^32-1", bad, "Number the images from 0.")
     return ids.astype(np.int64)
 
 
 def _check_word(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= int(value) < WORD:
-        raise SpecError(
-            where="draw",
-            field=name,
-            rule="a whole number in 0..2^32-1",
-            value=value,
-            remedy=f"Choose another {name}.",
-        )
+        raise SpecError.at("draw", name, "a whole number in 0..2^32-1", value, f"Choose another {name}.")
 
 
 def _check_width(what: str, count: int, name: str) -> None:
     if count > _WIDTH:
-        raise SpecError(
-            where=f'Composition "{name}"',
-            field=what,
-            rule=f"at most {_WIDTH}",
-            value=count,
-            remedy="Remove some.",
-        )
+        raise SpecError.at(f'Composition "{name}"', what, f"at most {_WIDTH}", count, "Remove some.")

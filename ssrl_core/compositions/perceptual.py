@@ -126,9 +126,7 @@ def prepared(images: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
 
 def _check(net: str) -> None:
     if net not in NETWORKS:
-        raise SpecError(
-            where="LPIPS", field="net", rule=" or ".join(NETWORKS), value=net, remedy="The usual one is alex."
-        )
+        raise SpecError.at("LPIPS", "net", " or ".join(NETWORKS), net, "The usual one is alex.")
 
 
 def _file(net: str) -> Path | None:
@@ -229,12 +227,12 @@ def distance(a: Tensor, b: Tensor, *, net: str = "alex") -> Tensor:
         SpecError: shapes that differ, an unknown net, missing weights.
     """
     if a.shape != b.shape or a.ndim != 4:
-        raise SpecError(
-            where="LPIPS",
-            field="images",
-            rule="two sets (B, C, H, W) of one shape",
-            value=(tuple(a.shape), tuple(b.shape)),
-            remedy="Resize one of them.",
+        raise SpecError.at(
+            "LPIPS",
+            "images",
+            "two sets (B, C, H, W) of one shape",
+            (tuple(a.shape), tuple(b.shape)),
+            "Resize one of them.",
         )
     return pairwise(torch.stack([a, b]), net=net)
 
@@ -266,12 +264,8 @@ def pairwise(
         SpecError: fewer than two views, an unknown net, missing weights.
     """
     if views.ndim != 5 or len(views) < 2:
-        raise SpecError(
-            where="LPIPS",
-            field="views",
-            rule="(V, B, C, S, S) with at least two views",
-            value=tuple(views.shape),
-            remedy="Raise the count of views.",
+        raise SpecError.at(
+            "LPIPS", "views", "(V, B, C, S, S) with at least two views", tuple(views.shape), "Raise the count of views."
         )
     _check_smallest(smallest_px)
     loaded = network(net, views.device)
@@ -321,14 +315,14 @@ def measure(
     """
     ids = np.asarray(image_ids, dtype=np.int64)
     if not len(ids):
-        raise SpecError(where="LPIPS", field="images", rule="at least one", value=0, remedy="Choose some images.")
+        raise SpecError.at("LPIPS", "images", "at least one", 0, "Choose some images.")
     if composition.view_count < 2:
-        raise SpecError(
-            where=f'Composition "{composition.name}"',
-            field="count",
-            rule="at least 2 views to compare",
-            value=composition.view_count,
-            remedy="Raise the count of views.",
+        raise SpecError.at(
+            f'Composition "{composition.name}"',
+            "count",
+            "at least 2 views to compare",
+            composition.view_count,
+            "Raise the count of views.",
         )
     place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_smallest(smallest_px)
@@ -352,12 +346,8 @@ def measure(
 
 def _check_smallest(side: int) -> None:
     if not LEAST_PX <= side <= 4096:
-        raise SpecError(
-            where="LPIPS",
-            field="size",
-            rule=f"in {LEAST_PX}..4096 px",
-            value=side,
-            remedy="The networks take no smaller image; 64 is usual.",
+        raise SpecError.at(
+            "LPIPS", "size", f"in {LEAST_PX}..4096 px", side, "The networks take no smaller image; 64 is usual."
         )
 
 

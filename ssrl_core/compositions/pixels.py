@@ -72,28 +72,20 @@ def checked(pixels: Any, max_value: float, where: str) -> Pixels:
         SpecError: a max_value that is not a positive number.
     """
     if not np.isfinite(max_value) or max_value <= 0:
-        raise SpecError(
-            where=where, field="max_value", rule="above 0", value=max_value, remedy="Take the image set's max_value."
-        )
+        raise SpecError.at(where, "max_value", "above 0", max_value, "Take the image set's max_value.")
     images = _tensor(pixels, where)
     if images.ndim != 4 or 0 in images.shape[1:]:
-        raise DataError(
-            where=where,
-            field="pixels",
-            rule="(images, channels, height, width), none of the last three 0",
-            value=tuple(images.shape),
-            remedy="One image needs a first axis of length 1.",
+        raise DataError.at(
+            where,
+            "pixels",
+            "(images, channels, height, width), none of the last three 0",
+            tuple(images.shape),
+            "One image needs a first axis of length 1.",
         )
     if images.dtype in _INTEGERS:
         return Pixels(images, max_value)
     if not images.dtype.is_floating_point:
-        raise DataError(
-            where=where,
-            field="pixels",
-            rule="uint8, uint16 or float",
-            value=str(images.dtype),
-            remedy="Convert them first.",
-        )
+        raise DataError.at(where, "pixels", "uint8, uint16 or float", str(images.dtype), "Convert them first.")
     images = images.to(torch.float32)
     _check_floats(images, max_value, where)
     return Pixels(images, max_value)
@@ -104,13 +96,7 @@ def _tensor(pixels: Any, where: str) -> Tensor:
         return pixels.detach()
     array = np.asarray(pixels)
     if array.dtype.kind not in "uif":
-        raise DataError(
-            where=where,
-            field="pixels",
-            rule="numbers",
-            value=str(array.dtype),
-            remedy="Pass uint8, uint16 or float images.",
-        )
+        raise DataError.at(where, "pixels", "numbers", str(array.dtype), "Pass uint8, uint16 or float images.")
     if not array.flags.writeable or not array.flags.c_contiguous or not array.dtype.isnative:
         array = np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
     return torch.from_numpy(array)
@@ -122,10 +108,10 @@ def _check_floats(images: Tensor, max_value: float, where: str) -> None:
     low, high = float(images.amin()), float(images.amax())
     if not (low >= 0.0 and high <= max_value):
         found = "NaN" if low != low or high != high else f"{low:g}..{high:g}"
-        raise DataError(
-            where=where,
-            field="pixels",
-            rule=f"in 0..{max_value:g}",
-            value=found,
-            remedy="Scale the images, and replace missing values, before they are used.",
+        raise DataError.at(
+            where,
+            "pixels",
+            f"in 0..{max_value:g}",
+            found,
+            "Scale the images, and replace missing values, before they are used.",
         )

@@ -140,17 +140,17 @@ def _check_channels(step: Step, channels: int, where: str) -> None:
     if TRANSFORMS[step.transform].channels is None or module.accepts(step, channels):
         return
     rule = getattr(module, "RULE", "3 (red, green, blue)")
-    raise SpecError(where=where, field="channels", rule=rule, value=channels, remedy=module.REMEDY)
+    raise SpecError.at(where, "channels", rule, channels, module.REMEDY)
 
 
 def _check_values(count: int, frame: Frame, where: str) -> None:
     if count > MOST_VALUES:
-        raise SpecError(
-            where=where,
-            field="image",
-            rule=f"at most {MOST_VALUES:,} values for this step",
-            value=f"{frame[0]} × {frame[1]} px, {count:,} values",
-            remedy="Put a resized_crop before it, or import the images at a smaller size.",
+        raise SpecError.at(
+            where,
+            "image",
+            f"at most {MOST_VALUES:,} values for this step",
+            f"{frame[0]} × {frame[1]} px, {count:,} values",
+            "Put a resized_crop before it, or import the images at a smaller size.",
         )
 
 

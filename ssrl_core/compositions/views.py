@@ -180,32 +180,32 @@ def _change(images: Tensor, bound: Bound, members: Any) -> Tensor:
 
 def _check_draws(draws: Draws, composition: Composition, count: int, where: str) -> None:
     if len(draws.image_ids) != count:
-        raise SpecError(
-            where=where,
-            field="pixels",
-            rule=f"{len(draws.image_ids)} images, as many as were drawn for",
-            value=count,
-            remedy="Draw for these images.",
+        raise SpecError.at(
+            where,
+            "pixels",
+            f"{len(draws.image_ids)} images, as many as were drawn for",
+            count,
+            "Draw for these images.",
         )
     drawn = [(group.count, tuple(step.step for step in group.steps)) for group in draws.groups]
     if drawn != [(group.count, group.steps) for group in composition.views]:
-        raise SpecError(
-            where=where,
-            field="draws",
-            rule="of this composition",
-            value="those of another one",
-            remedy="Draw again after a change of the composition.",
+        raise SpecError.at(
+            where,
+            "draws",
+            "of this composition",
+            "those of another one",
+            "Draw again after a change of the composition.",
         )
 
 
 def _check_side(channels: int, side: int, where: str, group: str) -> None:
     if channels * side * side > MOST_VALUES:
-        raise SpecError(
-            where=where,
-            field="size",
-            rule=f"small enough for {MOST_VALUES:,} values a view",
-            value=f"{side} × {side} px, {channels} channels",
-            remedy=f"Give the views of {group!r} a size, such as 224.",
+        raise SpecError.at(
+            where,
+            "size",
+            f"small enough for {MOST_VALUES:,} values a view",
+            f"{side} × {side} px, {channels} channels",
+            f"Give the views of {group!r} a size, such as 224.",
         )
 
 

@@ -92,8 +92,15 @@ def class_pairs(rows: Sequence[Mapping[str, Any]], first: str, second: str, *, t
             hovertemplate="%{y}, " + name + ": %{x:.1%} (n = %{customdata})<extra></extra>",
         )
     style(fig, title=title, x="accuracy", height=_height(len(names)))
-    fig.update_xaxes(tickformat=".0%", showgrid=True)
+    fig.update_xaxes(tickformat=".0%", showgrid=True, range=_within_shares(rows))
     return _rows_downwards(fig, names)
+
+
+def _within_shares(rows: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Room for every accuracy of both runs; an axis that goes beyond 0 or 100 % would promise what there cannot be."""
+    values = [float(row[key]) for row in rows for key in ("first", "second")]
+    room = max(0.05, 0.08 * (max(values) - min(values)))
+    return [max(-0.02, min(values) - room), min(1.02, max(values) + room)]
 
 
 def class_differences(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:

@@ -44,12 +44,12 @@ def write_checkpoint(folder: Path, state: dict[str, Any]) -> None:
         stores.replace(current, lambda file: _write(file, content))
         stores.replace(_checksum(current), digest + "\n")
     except OSError as error:
-        raise RunError(
-            where=folder.name,
-            field="checkpoint",
-            rule="written to disk",
-            value=error.strerror or str(error),
-            remedy=f"Free space on the disk of {folder}, then resume the run: it continues from the checkpoint before.",
+        raise RunError.at(
+            folder.name,
+            "checkpoint",
+            "written to disk",
+            error.strerror or str(error),
+            f"Free space on the disk of {folder}, then resume the run: it continues from the checkpoint before.",
         ) from error
 
 
@@ -76,12 +76,12 @@ def read_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
             continue
         state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         if state["version"] > VERSION:
-            raise RunError(
-                where=folder.name,
-                field="checkpoint version",
-                rule=f"at most {VERSION}",
-                value=state["version"],
-                remedy="Update Viewloom, or delete the checkpoint to start anew.",
+            raise RunError.at(
+                folder.name,
+                "checkpoint version",
+                f"at most {VERSION}",
+                state["version"],
+                "Update Viewloom, or delete the checkpoint to start anew.",
             )
         return state, complaints
     return None, complaints

@@ -148,9 +148,7 @@ class Covariances:
             SpecError: fewer than two images.
         """
         if self._origin is None or self.images < 2:
-            raise SpecError(
-                where="Closed form", field="images", rule="two or more", value=self.images, remedy="Take more images."
-            )
+            raise SpecError.at("Closed form", "images", "two or more", self.images, "Take more images.")
         shift = self._first / self.images
         outer = np.outer(shift, shift)
         return Moments(
@@ -260,12 +258,12 @@ def _scale(total: Floats) -> Floats:
     variances = np.maximum(np.diag(total), 0.0)
     typical = float(np.sqrt(variances.mean()))
     if not typical > _FLAT:
-        raise DataError(
-            where="Closed form",
-            field="images",
-            rule="different from one another",
-            value="views whose features are all the same",
-            remedy="Take images that are not constant, or a composition that leaves something of them.",
+        raise DataError.at(
+            "Closed form",
+            "images",
+            "different from one another",
+            "views whose features are all the same",
+            "Take images that are not constant, or a composition that leaves something of them.",
         )
     scale: Floats = np.maximum(np.sqrt(variances), SD_FLOOR * typical)
     return scale

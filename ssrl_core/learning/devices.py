@@ -26,12 +26,8 @@ def pick_device(name: str) -> torch.device:
     except RuntimeError:
         present = False
     if not present:
-        raise SpecError(
-            where="Run",
-            field="device",
-            rule="a device of this machine: " + ", ".join(["auto", *_present()]),
-            value=name,
-            remedy="Use auto.",
+        raise SpecError.at(
+            "Run", "device", "a device of this machine: " + ", ".join(["auto", *_present()]), name, "Use auto."
         )
     return device
 

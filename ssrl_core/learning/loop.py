@@ -165,12 +165,12 @@ class _Run:
         """Take up the newest whole checkpoint, if there is one, and cut the metrics back to it."""
         state, complaints = read_checkpoint(self.folder)
         if state is not None and state["spec_hash"] != self.spec_hash:
-            raise SpecError(
-                where=f"Run folder {self.folder.name}",
-                field="checkpoint",
-                rule=f"of the spec {self.spec_hash}",
-                value=state["spec_hash"],
-                remedy="Train into another folder, or delete this one's checkpoints.",
+            raise SpecError.at(
+                f"Run folder {self.folder.name}",
+                "checkpoint",
+                f"of the spec {self.spec_hash}",
+                state["spec_hash"],
+                "Train into another folder, or delete this one's checkpoints.",
             )
         self.metrics = MetricsFile(self.folder / "metrics.jsonl", 0 if state is None else state["metrics_bytes"])
         if state is not None:
@@ -299,7 +299,7 @@ class _Run:
         remedy = "Lower the learning rate, lengthen the warm-up, or set precision to float32."
         self._event("diverged", f"The loss was no number at {place}. {remedy}")
         where = f"{self.folder.name}, {place}"
-        return RunError(where=where, field="loss", rule="a finite number", value="NaN or inf", remedy=remedy)
+        return RunError.at(where, "loss", "a finite number", "NaN or inf", remedy)
 
     def _report(self) -> None:
         now = time.monotonic()

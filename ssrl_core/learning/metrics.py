@@ -83,12 +83,12 @@ class MetricsFile:
             self._file.write((json.dumps(_finite(line), ensure_ascii=False) + "\n").encode())
             self._file.flush()
         except OSError as error:
-            raise RunError(
-                where=self.path.parent.name,
-                field=self.path.name,
-                rule="written to disk",
-                value=error.strerror or str(error),
-                remedy=f"Free space on the disk of {self.path.parent}, then resume the run.",
+            raise RunError.at(
+                self.path.parent.name,
+                self.path.name,
+                "written to disk",
+                error.strerror or str(error),
+                f"Free space on the disk of {self.path.parent}, then resume the run.",
             ) from error
 
     def lines(self) -> list[dict[str, Any]]:

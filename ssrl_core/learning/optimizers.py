@@ -41,7 +41,7 @@ def build_optimizer(
         return torch.optim.Adam(groups, fused=fused or None, **common)
     if name == "adamw":
         return torch.optim.AdamW(groups, fused=fused or None, **common)
-    raise SpecError(where="Optimizer", field="name", rule="sgd, lars, adam or adamw", value=name, remedy="Use sgd.")
+    raise SpecError.at("Optimizer", "name", "sgd, lars, adam or adamw", name, "Use sgd.")
 
 
 def parameter_groups(method: Method) -> list[dict[str, Any]]:
@@ -91,15 +91,6 @@ class Schedule:
             return self.base
         done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         return self.final_lr + 0.5 * (self.base - self.final_lr) * (1 + math.cos(math.pi * done))
-
-
-def scaled_lr(lr: float, batch_size: int, scaling: str) -> float:
-    """The rate for a batch: "batch256" multiplies by batch_size / 256, "none" leaves it.
-
-    Source:
-        Goyal et al. 2017, arXiv:1706.02677.
-    """
-    return lr * batch_size / 256 if scaling == "batch256" else lr
 
 
 _EPS = 1e-8

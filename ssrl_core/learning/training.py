@@ -199,12 +199,12 @@ def _check_views(method: Method, name: str, composition: Composition) -> None:
     fits = (whole >= 2) if method.local_views else (whole == 2 and not local)
     if not fits:
         rule = "at least two global views" if method.local_views else "two global views and no local ones"
-        raise SpecError(
-            where=f'Composition "{composition.name}" with method {name}',
-            field="views",
-            rule=rule,
-            value=f"{whole} global, {local} local",
-            remedy="Change count or role of its view groups, or choose swav, dino or deepcluster_v2 for multi-crop.",
+        raise SpecError.at(
+            f'Composition "{composition.name}" with method {name}',
+            "views",
+            rule,
+            f"{whole} global, {local} local",
+            "Change count or role of its view groups, or choose swav, dino or deepcluster_v2 for multi-crop.",
         )
 
 
@@ -229,12 +229,8 @@ def out_of_memory(error: RuntimeError, training: Training, folder: Path) -> RunE
         remedy = "Not even two images fit: choose a smaller backbone, smaller views, or a device with more memory."
     else:
         remedy = f"{fitting} at a time fit: set accumulate to {spec.batch_size // fitting}, or batch_size to {fitting}."
-    return RunError(
-        where=folder.name,
-        field="batch_size",
-        rule="small enough for the device's memory",
-        value=f"{part} images at a time",
-        remedy=remedy,
+    return RunError.at(
+        folder.name, "batch_size", "small enough for the device's memory", f"{part} images at a time", remedy
     )
 
 

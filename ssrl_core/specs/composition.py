@@ -57,13 +57,9 @@ class ViewGroup:
         object.__setattr__(self, "size", None if self.size is None else _SIZE.check(self.size, where))
         object.__setattr__(self, "steps", tuple(self.steps))
         if self.role not in ("global", "local"):
-            raise SpecError(
-                where=where, field="role", rule="global or local", value=self.role, remedy="Leave it out for global."
-            )
+            raise SpecError.at(where, "role", "global or local", self.role, "Leave it out for global.")
         if len(self.steps) > MAX_STEPS:
-            raise SpecError(
-                where=where, field="steps", rule=f"at most {MAX_STEPS}", value=len(self.steps), remedy="Remove some."
-            )
+            raise SpecError.at(where, "steps", f"at most {MAX_STEPS}", len(self.steps), "Remove some.")
 
 
 @dataclass(frozen=True)
@@ -83,18 +79,10 @@ class Composition:
         object.__setattr__(self, "views", tuple(self.views))
         where = f"Composition {self.name!r}"
         if not 1 <= self.view_count <= MAX_VIEWS:
-            raise SpecError(
-                where=where,
-                field="views",
-                rule=f"1 to {MAX_VIEWS} views",
-                value=self.view_count,
-                remedy="Change count.",
-            )
+            raise SpecError.at(where, "views", f"1 to {MAX_VIEWS} views", self.view_count, "Change count.")
         names = [group.name for group in self.views]
         if len(set(names)) < len(names):
-            raise SpecError(
-                where=where, field="views", rule="groups of different names", value=names, remedy="Rename one."
-            )
+            raise SpecError.at(where, "views", "groups of different names", names, "Rename one.")
 
     @classmethod
     def simple(cls, name: str, steps: Sequence[Step], *, size: int | None = None, count: int = 2) -> Composition:
@@ -146,13 +134,7 @@ class Composition:
             SpecError: naming the step and the rule.
         """
         if not isinstance(data, Mapping):
-            raise SpecError(
-                where=where or "Composition",
-                field="composition",
-                rule="a mapping",
-                value=data,
-                remedy="See docs/compositions.md.",
-            )
+            raise SpecError.at(where or "Composition", "composition", "a mapping", data, "See docs/compositions.md.")
         name = data.get("name", "untitled")
         place = where or f'Composition "{name}"'
         stores.check_version(dict(data), place, VERSION)
@@ -186,12 +168,8 @@ class Composition:
 
     def _only(self) -> ViewGroup:
         if len(self.views) != 1:
-            raise SpecError(
-                where=f"Composition {self.name!r}",
-                field="views",
-                rule="one group here",
-                value=len(self.views),
-                remedy="Choose a group.",
+            raise SpecError.at(
+                f"Composition {self.name!r}", "views", "one group here", len(self.views), "Choose a group."
             )
         return self.views[0]
 
@@ -227,12 +205,8 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
     path = Path(source) if base is None else base / source
     if not path.is_file():
         known = ", ".join([*preset_names(), *saved_names()])
-        raise SpecError(
-            where="Composition",
-            field="composition",
-            rule="a preset, a saved name or a file",
-            value=str(source),
-            remedy=f"There is: {known}.",
+        raise SpecError.at(
+            "Composition", "composition", "a preset, a saved name or a file", str(source), f"There is: {known}."
         )
     return parse(path.read_bytes(), str(path))
 
@@ -240,13 +214,7 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
 def save(composition: Composition) -> Path:
     """Keep a composition under its name in the store; a preset's name is refused."""
     if composition.name in preset_names():
-        raise SpecError(
-            where="Composition",
-            field="name",
-            rule="other than a preset's",
-            value=composition.name,
-            remedy="Choose another name.",
-        )
+        raise SpecError.at("Composition", "name", "other than a preset's", composition.name, "Choose another name.")
     path = stores.compositions_root() / f"{composition.name}.yaml"
     stores.replace(path, dump(composition))
     return path
@@ -270,15 +238,11 @@ def _size(value: Any, where: str) -> int | None:
 
 def _groups(data: Any, where: str) -> tuple[ViewGroup, ...]:
     if not isinstance(data, list | tuple) or not data:
-        raise SpecError(
-            where=where, field="views", rule="a list of view groups", value=data, remedy="Give one at least."
-        )
+        raise SpecError.at(where, "views", "a list of view groups", data, "Give one at least.")
     groups = []
     for number, item in enumerate(data, 1):
         if not isinstance(item, Mapping):
-            raise SpecError(
-                where=where, field=f"views {number}", rule="a mapping", value=item, remedy="See docs/compositions.md."
-            )
+            raise SpecError.at(where, f"views {number}", "a mapping", item, "See docs/compositions.md.")
         name = item.get("name", f"view{number}")
         place = f"{where}, views {name!r}"
         refuse_unknown(item, {"name", "count", "size", "role", "steps"}, place, "a key of a view group")

@@ -70,10 +70,10 @@ def check_bank(name: object, where: str) -> str:
     if isinstance(name, str) and (name in known or _TIMM.match(name) or _RUN.match(name)):
         return name
     near = difflib.get_close_matches(str(name), known, n=1)
-    raise SpecError(
-        where=where,
-        field="bank",
-        rule=f"one of {', '.join(known)}, timm/NAME or run:ID",
-        value=name,
-        remedy=f"Did you mean {near[0]}?" if near else f"Leave it out for {DEFAULT}.",
+    raise SpecError.at(
+        where,
+        "bank",
+        f"one of {', '.join(known)}, timm/NAME or run:ID",
+        name,
+        f"Did you mean {near[0]}?" if near else f"Leave it out for {DEFAULT}.",
     )

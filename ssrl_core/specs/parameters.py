@@ -78,12 +78,8 @@ class Parameter:
         return bounds
 
     def _fail(self, value: Any, where: str, rule: str | None = None, remedy: str | None = None) -> SpecError:
-        return SpecError(
-            where=where,
-            field=self.name,
-            rule=rule or self.rule(),
-            value=value,
-            remedy=remedy or f"The default is {shown(self.default)}.",
+        return SpecError.at(
+            where, self.name, rule or self.rule(), value, remedy or f"The default is {shown(self.default)}."
         )
 
     def _word(self, value: Any, where: str) -> str:
@@ -164,7 +160,7 @@ def refuse_unknown(given: Mapping[str, Any], known: set[str] | frozenset[str], w
             near = difflib.get_close_matches(str(key), sorted(known), n=1)
             names = ", ".join(sorted(known)) or "none"
             remedy = f"Did you mean {near[0]!r}?" if near else f"There is: {names}."
-            raise SpecError(where=where, field=str(key), rule=what, value=str(key), remedy=remedy)
+            raise SpecError.at(where, str(key), what, str(key), remedy)
 
 
 class Frozen(dict[str, Any]):

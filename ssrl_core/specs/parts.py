@@ -82,9 +82,7 @@ class Part:
         if value is None and self.optional:
             return None
         if not isinstance(value, Mapping | None):
-            raise SpecError(
-                where=where, field=self.name, rule="a mapping", value=value, remedy="Leave it out for the defaults."
-            )
+            raise SpecError.at(where, self.name, "a mapping", value, "Leave it out for the defaults.")
         return Frozen(check_settings(self.settings, value or {}, f"{where}, {self.name}", self.name))
 
     def plain(self, value: Any) -> Any:
@@ -111,7 +109,7 @@ class Part:
     def _items(self, value: Any, where: str) -> list[Any]:
         if not isinstance(value, list | tuple):
             remedy = f"Write {self.name}: [{value}]."
-            raise SpecError(where=where, field=self.name, rule="a list", value=value, remedy=remedy)
+            raise SpecError.at(where, self.name, "a list", value, remedy)
         return list(value)
 
 

@@ -133,12 +133,12 @@ def recipe_of(name: Any, method: str, where: str) -> Recipe:
     """
     fitting = [key for key, row in RECIPES.items() if method in row.of]
     if name not in fitting:
-        raise SpecError(
-            where=where,
-            field="recipe",
-            rule=f"one of {', '.join(fitting)} for method {method}",
-            value=name,
-            remedy="Leave it out for solo-learn's settings.",
+        raise SpecError.at(
+            where,
+            "recipe",
+            f"one of {', '.join(fitting)} for method {method}",
+            name,
+            "Leave it out for solo-learn's settings.",
         )
     return RECIPES[name].of[method]
 

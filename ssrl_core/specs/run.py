@@ -286,15 +286,11 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
         text = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError(
-            where=str(path), field=what, rule="a readable file", value=reason, remedy="Check the name."
-        ) from error
+        raise SpecError.at(str(path), what, "a readable file", reason, "Check the name.") from error
     data = parse_yaml(text, str(path))
     if not isinstance(data, Mapping):
         found = "an empty file" if data is None else type(data).__name__
-        raise SpecError(
-            where=str(path), field=what, rule="a mapping", value=found, remedy="Start with dataset, method and terms."
-        )
+        raise SpecError.at(str(path), what, "a mapping", found, "Start with dataset, method and terms.")
     return data, path
 
 

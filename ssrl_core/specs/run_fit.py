@@ -33,14 +33,16 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
     if not spec.is_trained:
         return
     if images < max(2, spec.batch_size):
-        raise SpecError(
-            where=where,
-            field="batch_size",
-            rule=f"at most {images}, the train images that the run takes",
-            value=spec.batch_size,
-            remedy=f"Lower batch_size to {_lower(images)} or less, or take more images (limit_train, where)."
-            if images >= 2
-            else "Take more images (limit_train, where): two at least.",
+        raise SpecError.at(
+            where,
+            "batch_size",
+            f"at most {images}, the train images that the run takes",
+            spec.batch_size,
+            (
+                f"Lower batch_size to {_lower(images)} or less, or take more images (limit_train, where)."
+                if images >= 2
+                else "Take more images (limit_train, where): two at least."
+            ),
         )
     _check_prototypes(spec, images, where)
     side = max(shape[1:])
@@ -54,12 +56,12 @@ def _check_prototypes(spec: RunSpec, images: int, where: str) -> None:
         return
     seen = images // spec.batch_size * spec.batch_size
     if spec.method["prototypes"] > seen:
-        raise SpecError(
-            where=f"{where}, method {spec.method.name}",
-            field="prototypes",
-            rule=f"at most {seen}, the train images of an epoch's whole batches",
-            value=spec.method["prototypes"],
-            remedy=f"Set prototypes to {max(2, seen // _SEVERAL)} or fewer, or take more images.",
+        raise SpecError.at(
+            f"{where}, method {spec.method.name}",
+            "prototypes",
+            f"at most {seen}, the train images of an epoch's whole batches",
+            spec.method["prototypes"],
+            f"Set prototypes to {max(2, seen // _SEVERAL)} or fewer, or take more images.",
         )
 
 
@@ -70,22 +72,24 @@ def _check_sides(spec: RunSpec, number: int, side: int) -> None:
     whole = [group for group in term.composition.views if group.role == "global"]
     sides = [_side(group, side) for group in whole]
     if len(set(sides)) > 1:
-        raise SpecError(
-            where=where,
-            field="size",
-            rule="one size for all global views",
-            value=" and ".join(f"{s} px" for s in dict.fromkeys(sides)),
-            remedy=f"Give both groups size: {max(sides)}, or make the small crops `role: local` "
-            "(swav, deepcluster_v2 and dino take them).",
+        raise SpecError.at(
+            where,
+            "size",
+            "one size for all global views",
+            " and ".join(f"{s} px" for s in dict.fromkeys(sides)),
+            (
+                f"Give both groups size: {max(sides)}, or make the small crops `role: local` "
+                "(swav, deepcluster_v2 and dino take them)."
+            ),
         )
     for group in term.composition.views:
         if group.role == "local" and _side(group, side) > sides[0]:
-            raise SpecError(
-                where=where,
-                field=f"size of view group {group.name}",
-                rule=f"at most {sides[0]} px, the side of the global views",
-                value=f"{_side(group, side)} px",
-                remedy="Lower it, or make the group `role: global`.",
+            raise SpecError.at(
+                where,
+                f"size of view group {group.name}",
+                f"at most {sides[0]} px, the side of the global views",
+                f"{_side(group, side)} px",
+                "Lower it, or make the group `role: global`.",
             )
 
 

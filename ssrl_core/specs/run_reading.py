@@ -31,9 +31,7 @@ Reader = Callable[[Mapping[str, Any], MethodRow, str, Path | None], Any]
 def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     """See `RunSpec.from_mapping`."""
     if not isinstance(data, Mapping):
-        raise SpecError(
-            where=where, field="spec", rule="a mapping", value=data, remedy="Start with dataset, method and terms."
-        )
+        raise SpecError.at(where, "spec", "a mapping", data, "Start with dataset, method and terms.")
     stores.check_version(dict(data), where, r.VERSION)
     _refuse_sweep(data, where)
     refuse_unknown(data, _KEYS | {"recipe"}, where, "a key of a spec")
@@ -62,9 +60,7 @@ def _mapping(value: Any, where: str, field: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise SpecError(
-            where=where, field=field, rule="a mapping", value=value, remedy="Leave it out for the defaults."
-        )
+        raise SpecError.at(where, field, "a mapping", value, "Leave it out for the defaults.")
     return value
 
 
@@ -73,21 +69,13 @@ def _named(value: Any, where: str, field: str, example: str) -> dict[str, Any]:
     if isinstance(value, str):
         return {"name": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise SpecError(
-            where=where,
-            field=field,
-            rule="a name, or a mapping with the key name",
-            value=value,
-            remedy=f"Write {field}: {example}.",
-        )
+        raise SpecError.at(where, field, "a name, or a mapping with the key name", value, f"Write {field}: {example}.")
     return dict(value)
 
 
 def _text(value: Any, where: str, field: str) -> str | None:
     if value is not None and (not isinstance(value, str) or len(value) > 10_000):
-        raise SpecError(
-            where=where, field=field, rule="text of at most 10,000 characters", value=value, remedy="Put it in quotes."
-        )
+        raise SpecError.at(where, field, "text of at most 10,000 characters", value, "Put it in quotes.")
     return value
 
 
@@ -95,33 +83,25 @@ def _tags(value: Any, where: str) -> Frozen:
     tags = _mapping(value, where, "tags")
     for key, item in tags.items():
         if not isinstance(item, str | int | float | bool | None):
-            raise SpecError(
-                where=where,
-                field=f"tags.{key}",
-                rule="a text or a number",
-                value=item,
-                remedy="Shorten it to one word.",
-            )
+            raise SpecError.at(where, f"tags.{key}", "a text or a number", item, "Shorten it to one word.")
     return Frozen(tags)
 
 
 def _refuse_sweep(data: Mapping[Any, Any], where: str) -> None:
     for key in ("vary", "seeds", "sampler"):
         if key in data:
-            raise SpecError(
-                where=where,
-                field="spec",
-                rule="of one run",
-                value=f"{key}, which many runs have",
-                remedy="Queue it with the command sweep, or take that line out.",
+            raise SpecError.at(
+                where,
+                "spec",
+                "of one run",
+                f"{key}, which many runs have",
+                "Queue it with the command sweep, or take that line out.",
             )
 
 
 def _dataset(value: Any, where: str) -> r.DatasetChoice:
     if value is None:
-        raise SpecError(
-            where=where, field="dataset", rule="given", value=None, remedy="Name an image set, such as strokes."
-        )
+        raise SpecError.at(where, "dataset", "given", None, "Name an image set, such as strokes.")
     given = _named(value, where, "dataset", "strokes")
     place = f"{where}, dataset"
     refuse_unknown(given, {"name", "channels", "where"}, place, "a key of dataset")
@@ -130,20 +110,12 @@ def _dataset(value: Any, where: str) -> r.DatasetChoice:
     if channels is not None and (
         not isinstance(channels, list | tuple) or not channels or not all(isinstance(c, str) for c in channels)
     ):
-        raise SpecError(
-            where=place,
-            field="channels",
-            rule="a list of channel names",
-            value=channels,
-            remedy="Leave it out for all channels.",
-        )
+        raise SpecError.at(place, "channels", "a list of channel names", channels, "Leave it out for all channels.")
     chosen: dict[str, Any] = {}
     for column, values in _mapping(given.get("where"), place, "where").items():
         items = values if isinstance(values, list | tuple) else [values]
         if not items:
-            raise SpecError(
-                where=place, field=f"where.{column}", rule="a list of values", value=values, remedy="Name one at least."
-            )
+            raise SpecError.at(place, f"where.{column}", "a list of values", values, "Name one at least.")
         chosen[column] = tuple(items)
     return r.DatasetChoice(name, None if channels is None else tuple(channels), Frozen(chosen))
 
@@ -158,30 +130,16 @@ def _backbone(value: Any, where: str) -> r.BackboneChoice:
     _one_of(stem, ("auto", "small", "standard"), place, "stem")
     weights = given.get("weights")
     if weights is not None and not isinstance(weights, str):
-        raise SpecError(
-            where=place,
-            field="weights",
-            rule="null, imagenet or a path",
-            value=weights,
-            remedy="Leave it out for a new network.",
-        )
+        raise SpecError.at(place, "weights", "null, imagenet or a path", weights, "Leave it out for a new network.")
     row = BACKBONES.get(given["name"])
     if weights == "imagenet" and row is not None and not row.imagenet:
-        raise SpecError(
-            where=place,
-            field="weights",
-            rule="null for this backbone",
-            value=weights,
-            remedy="There are no ImageNet weights for it.",
-        )
+        raise SpecError.at(place, "weights", "null for this backbone", weights, "There are no ImageNet weights for it.")
     return r.BackboneChoice(given["name"], stem, weights)
 
 
 def _method(value: Any, where: str) -> tuple[r.MethodChoice, MethodRow]:
     if value is None:
-        raise SpecError(
-            where=where, field="method", rule="given", value=None, remedy="Name one of: " + ", ".join(METHODS) + "."
-        )
+        raise SpecError.at(where, "method", "given", None, "Name one of: " + ", ".join(METHODS) + ".")
     given = _named(value, where, "method", "simclr")
     name = given.pop("name")
     _one_of(name, (*METHODS, *UNTRAINED), f"{where}, method", "name")
@@ -196,12 +154,8 @@ def _terms(value: Any, where: str, base: Path | None) -> tuple[r.Term, ...]:
     elif isinstance(value, Mapping):
         value = [value]
     if not isinstance(value, list | tuple) or not value:
-        raise SpecError(
-            where=where,
-            field="terms",
-            rule="a list of {composition, weight}",
-            value=value,
-            remedy="Write terms: [{composition: cifar-base}].",
+        raise SpecError.at(
+            where, "terms", "a list of {composition, weight}", value, "Write terms: [{composition: cifar-base}]."
         )
     terms = []
     for number, item in enumerate(value, 1):
@@ -209,31 +163,15 @@ def _terms(value: Any, where: str, base: Path | None) -> tuple[r.Term, ...]:
         if isinstance(item, str):
             item = {"composition": item}
         if not isinstance(item, Mapping) or "composition" not in item:
-            raise SpecError(
-                where=place,
-                field="composition",
-                rule="given",
-                value=item,
-                remedy="Name a preset, a file, or write it out.",
-            )
+            raise SpecError.at(place, "composition", "given", item, "Name a preset, a file, or write it out.")
         refuse_unknown(item, {"composition", "weight"}, place, "a key of a term")
         source = item["composition"]
         if not isinstance(source, str | Path | Mapping):
-            raise SpecError(
-                where=place,
-                field="composition",
-                rule="a name, a file or a mapping",
-                value=source,
-                remedy="Name a preset.",
-            )
+            raise SpecError.at(place, "composition", "a name, a file or a mapping", source, "Name a preset.")
         terms.append(r.Term(load(source, base=base), _WEIGHT.check(item.get("weight", 1.0), place)))
     if sum(term.weight for term in terms) <= 0:
-        raise SpecError(
-            where=where,
-            field="terms",
-            rule="of weights that sum to more than 0",
-            value=[t.weight for t in terms],
-            remedy="Raise one weight.",
+        raise SpecError.at(
+            where, "terms", "of weights that sum to more than 0", [t.weight for t in terms], "Raise one weight."
         )
     return tuple(terms)
 
@@ -243,17 +181,9 @@ def _optimizer(value: Any, row: MethodRow, where: str) -> r.OptimizerChoice:
     given = dict(row.optimizer) if own else _named(value, where, "optimizer", "adam")
     settings = check_settings(r.OPTIMIZER_SETTINGS, given, f"{where}, optimizer", "optimizer")
     if settings["lr"] <= 0:
-        raise SpecError(
-            where=f"{where}, optimizer", field="lr", rule="above 0", value=settings["lr"], remedy="Try 0.001 with adam."
-        )
+        raise SpecError.at(f"{where}, optimizer", "lr", "above 0", settings["lr"], "Try 0.001 with adam.")
     if settings["name"] in ("adam", "adamw") and settings["lr"] > 10:
-        raise SpecError(
-            where=f"{where}, optimizer",
-            field="lr",
-            rule="at most 10 with adam",
-            value=settings["lr"],
-            remedy="Try 0.001.",
-        )
+        raise SpecError.at(f"{where}, optimizer", "lr", "at most 10 with adam", settings["lr"], "Try 0.001.")
     return r.OptimizerChoice(**settings)
 
 
@@ -264,12 +194,8 @@ def _schedule(value: Any, row: MethodRow, where: str) -> r.ScheduleChoice:
 
 def _device(value: Any, where: str) -> str:
     if not isinstance(value, str) or not _DEVICE.match(value):
-        raise SpecError(
-            where=where,
-            field="device",
-            rule="auto, cpu, cuda, cuda:N or mps",
-            value=value,
-            remedy="auto takes a GPU where there is one.",
+        raise SpecError.at(
+            where, "device", "auto, cpu, cuda, cuda:N or mps", value, "auto takes a GPU where there is one."
         )
     return value
 
@@ -298,36 +224,36 @@ def _one_of(value: Any, options: tuple[str, ...], where: str, field: str) -> Non
 
         near = difflib.get_close_matches(str(value), options, n=1)
         remedy = f"Did you mean {near[0]}?" if near else "There is: " + ", ".join(options) + "."
-        raise SpecError(where=where, field=field, rule="one of those there are", value=value, remedy=remedy)
+        raise SpecError.at(where, field, "one of those there are", value, remedy)
 
 
 def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
     """What is right alone and wrong together."""
     if spec.batch_size % spec.accumulate or spec.batch_size // spec.accumulate < 2:
-        raise SpecError(
-            where=where,
-            field="accumulate",
-            rule=f"a divisor of batch_size {spec.batch_size} that leaves 2 images a part",
-            value=spec.accumulate,
-            remedy="Choose another.",
+        raise SpecError.at(
+            where,
+            "accumulate",
+            f"a divisor of batch_size {spec.batch_size} that leaves 2 images a part",
+            spec.accumulate,
+            "Choose another.",
         )
     queue = spec.method.settings.get("queue_size")
     if queue is not None and row.queue_multiple and queue % spec.batch_size:
         near = max(1, round(queue / spec.batch_size)) * spec.batch_size
-        raise SpecError(
-            where=f"{where}, method {row.name}",
-            field="queue_size",
-            rule=f"a multiple of batch_size {spec.batch_size}",
-            value=queue,
-            remedy=f"Take {near}.",
+        raise SpecError.at(
+            f"{where}, method {row.name}",
+            "queue_size",
+            f"a multiple of batch_size {spec.batch_size}",
+            queue,
+            f"Take {near}.",
         )
     if row.name == "vibcreg" and spec.method["projection_dim"] % spec.method["whitening_groups"]:
-        raise SpecError(
-            where=f"{where}, method vibcreg",
-            field="whitening_groups",
-            rule=f"a divisor of projection_dim {spec.method['projection_dim']}",
-            value=spec.method["whitening_groups"],
-            remedy="Choose another.",
+        raise SpecError.at(
+            f"{where}, method vibcreg",
+            "whitening_groups",
+            f"a divisor of projection_dim {spec.method['projection_dim']}",
+            spec.method["whitening_groups"],
+            "Choose another.",
         )
     for number, term in enumerate(spec.terms, 1):
         _check_views(term, row, f"{where}, term {number}")
@@ -337,20 +263,20 @@ def _check_views(term: r.Term, row: MethodRow, where: str) -> None:
     global_views = sum(g.count for g in term.composition.views if g.role == "global")
     local_views = term.composition.view_count - global_views
     if row.views == "two" and (global_views != 2 or local_views):
-        raise SpecError(
-            where=where,
-            field="composition",
-            rule=f"of two global views for method {row.name}",
-            value=f"{global_views} global and {local_views} local",
-            remedy="Use a composition of two views, or swav, deepcluster_v2 or dino.",
+        raise SpecError.at(
+            where,
+            "composition",
+            f"of two global views for method {row.name}",
+            f"{global_views} global and {local_views} local",
+            "Use a composition of two views, or swav, deepcluster_v2 or dino.",
         )
     if row.views != "two" and global_views != 2:
-        raise SpecError(
-            where=where,
-            field="composition",
-            rule=f"of two global views (and any number of local ones) for method {row.name}",
-            value=f"{global_views} global",
-            remedy="Change the counts.",
+        raise SpecError.at(
+            where,
+            "composition",
+            f"of two global views (and any number of local ones) for method {row.name}",
+            f"{global_views} global",
+            "Change the counts.",
         )
 
 

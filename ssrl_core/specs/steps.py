@@ -56,7 +56,7 @@ class Step:
             _check_branches(self.branches, where)
             return
         if self.branches:
-            raise SpecError(where=where, field="of", rule="a key of choice steps only", value="of", remedy="Remove it.")
+            raise SpecError.at(where, "of", "a key of choice steps only", "of", "Remove it.")
         row = _row(self.transform, where)
         object.__setattr__(
             self, "settings", Frozen(check_settings(row.parameters, self.settings, where, self.transform))
@@ -69,21 +69,13 @@ class Step:
     def from_mapping(cls, data: Any, where: str) -> Step:
         """A step from a file; `where` names its place for messages."""
         if not isinstance(data, Mapping):
-            raise SpecError(
-                where=where,
-                field="step",
-                rule="a mapping with the key transform",
-                value=data,
-                remedy="Write {transform: rotation, degrees: 25}.",
+            raise SpecError.at(
+                where, "step", "a mapping with the key transform", data, "Write {transform: rotation, degrees: 25}."
             )
         given = dict(data)
         if "transform" not in given:
-            raise SpecError(
-                where=where,
-                field="transform",
-                rule="given",
-                value=None,
-                remedy="Name one of: " + ", ".join([*TRANSFORMS, "choice"]) + ".",
+            raise SpecError.at(
+                where, "transform", "given", None, "Name one of: " + ", ".join([*TRANSFORMS, "choice"]) + "."
             )
         name = given.pop("transform")
         if name != "choice":
@@ -92,13 +84,7 @@ class Step:
         p = _P.check(given.pop("p", 1.0), place)
         enabled = given.pop("enabled", True)
         if not isinstance(enabled, bool):
-            raise SpecError(
-                where=place,
-                field="enabled",
-                rule="true or false",
-                value=enabled,
-                remedy="Leave it out to keep the step on.",
-            )
+            raise SpecError.at(place, "enabled", "true or false", enabled, "Leave it out to keep the step on.")
         if name == "choice":
             refuse_unknown(given, {"of"}, place, "a key of choice")
             return cls(name, p, enabled, branches=_branches(given.get("of"), place))
@@ -136,13 +122,7 @@ def how_often(p: float) -> str:
 def read_steps(data: Any, where: str) -> tuple[Step, ...]:
     """Steps from a list in a file; `where` names the place for messages."""
     if not isinstance(data, list | tuple):
-        raise SpecError(
-            where=where,
-            field="steps",
-            rule="a list of steps",
-            value=data,
-            remedy="Write one step a line, each after a dash.",
-        )
+        raise SpecError.at(where, "steps", "a list of steps", data, "Write one step a line, each after a dash.")
     return tuple(Step.from_mapping(item, f"{where}, step {number}") for number, item in enumerate(data, 1))
 
 
@@ -150,26 +130,18 @@ def _row(name: Any, where: str) -> transforms.Transform:
     if not isinstance(name, str) or name not in TRANSFORMS:
         near = difflib.get_close_matches(str(name), TRANSFORMS, n=1)
         remedy = f"Did you mean {near[0]}?" if near else "There is: " + ", ".join([*TRANSFORMS, "choice"]) + "."
-        raise SpecError(where=where, field="transform", rule="a known transform", value=name, remedy=remedy)
+        raise SpecError.at(where, "transform", "a known transform", name, remedy)
     return TRANSFORMS[name]
 
 
 def _branches(data: Any, where: str) -> tuple[Branch, ...]:
     if not isinstance(data, list | tuple) or not data:
-        raise SpecError(
-            where=where, field="of", rule="a list of {weight, steps}", value=data, remedy="Give two or more."
-        )
+        raise SpecError.at(where, "of", "a list of {weight, steps}", data, "Give two or more.")
     branches = []
     for number, item in enumerate(data, 1):
         place = f"{where}, branch {number}"
         if not isinstance(item, Mapping):
-            raise SpecError(
-                where=place,
-                field="branch",
-                rule="a mapping {weight, steps}",
-                value=item,
-                remedy="Write {weight: 1, steps: […]}.",
-            )
+            raise SpecError.at(place, "branch", "a mapping {weight, steps}", item, "Write {weight: 1, steps: […]}.")
         refuse_unknown(item, {"weight", "steps"}, place, "a key of a branch")
         branches.append(Branch(_WEIGHT.check(item.get("weight", 1.0), place), read_steps(item.get("steps", []), place)))
     _check_branches(branches, where)
@@ -179,20 +151,10 @@ def _branches(data: Any, where: str) -> tuple[Branch, ...]:
 def _check_branches(branches: Sequence[Branch], where: str) -> None:
     for what, count in (("branches", len(branches)), ("steps", max((len(b.steps) for b in branches), default=0))):
         if count > MAX_STEPS:
-            raise SpecError(where=where, field=what, rule=f"at most {MAX_STEPS}", value=count, remedy="Remove some.")
+            raise SpecError.at(where, what, f"at most {MAX_STEPS}", count, "Remove some.")
     if not branches or sum(branch.weight for branch in branches) <= 0:
-        raise SpecError(
-            where=where,
-            field="weight",
-            rule="above 0 for one branch at least",
-            value=[b.weight for b in branches],
-            remedy="Raise one.",
+        raise SpecError.at(
+            where, "weight", "above 0 for one branch at least", [b.weight for b in branches], "Raise one."
         )
     if any(step.transform == "choice" for branch in branches for step in branch.steps):
-        raise SpecError(
-            where=where,
-            field="of",
-            rule="one level deep",
-            value="choice",
-            remedy="Put the inner choice's branches here.",
-        )
+        raise SpecError.at(where, "of", "one level deep", "choice", "Put the inner choice's branches here.")

@@ -60,25 +60,13 @@ class SweepSpec:
             SpecError: an unknown path, values that are no list, no seeds, an unknown sampler, too many runs.
         """
         if not isinstance(data, Mapping):
-            raise SpecError(
-                where=where,
-                field="sweep",
-                rule="a mapping",
-                value=data,
-                remedy="Start from a run spec and add seeds and vary.",
-            )
+            raise SpecError.at(where, "sweep", "a mapping", data, "Start from a run spec and add seeds and vary.")
         plain = {key: value for key, value in data.items() if key not in ("seeds", "vary", "sampler")}
         plain.setdefault("keep", {"embedding": "test"})
         spec = RunSpec.from_mapping(plain, where, base=base)
         vary = data.get("vary", {})
         if not isinstance(vary, Mapping):
-            raise SpecError(
-                where=where,
-                field="vary",
-                rule="a mapping of path to values",
-                value=vary,
-                remedy="Write vary: {epochs: [1, 2]}.",
-            )
+            raise SpecError.at(where, "vary", "a mapping of path to values", vary, "Write vary: {epochs: [1, 2]}.")
         sampler = read_sampler(data.get("sampler", {"name": "grid"}), where)
         sweep = cls(
             spec.to_mapping(),
@@ -89,9 +77,7 @@ class SweepSpec:
             where,
         )
         if sweep.count > MAX_RUNS:
-            raise SpecError(
-                where=where, field="vary", rule=f"at most {MAX_RUNS} runs", value=sweep.count, remedy="Vary less."
-            )
+            raise SpecError.at(where, "vary", f"at most {MAX_RUNS} runs", sweep.count, "Vary less.")
         return sweep
 
     @property
@@ -168,14 +154,10 @@ def _count(sweep: SweepSpec) -> int:
 
 def _seeds(value: Any, where: str) -> tuple[int, ...]:
     if not isinstance(value, list | tuple) or not value:
-        raise SpecError(
-            where=where, field="seeds", rule="a list of whole numbers", value=value, remedy="Write seeds: [5, 6, 7]."
-        )
+        raise SpecError.at(where, "seeds", "a list of whole numbers", value, "Write seeds: [5, 6, 7].")
     seeds = tuple(int(_SEED.check(seed, where)) for seed in value)
     if len(set(seeds)) < len(seeds):
-        raise SpecError(
-            where=where, field="seeds", rule="different from each other", value=list(seeds), remedy="Name each once."
-        )
+        raise SpecError.at(where, "seeds", "different from each other", list(seeds), "Name each once.")
     return seeds
 
 
@@ -193,9 +175,7 @@ def _assigned(data: dict[str, Any], path: str, value: Any, where: str) -> dict[s
         if isinstance(node, list):
             place = _index(node, key, path, where)
         elif not isinstance(node, dict) or (key not in node and not (last and depth)):
-            raise SpecError(
-                where=where, field="vary", rule="a path in the spec", value=path, remedy=f"There is no {key!r} there."
-            )
+            raise SpecError.at(where, "vary", "a path in the spec", path, f"There is no {key!r} there.")
         if last:
             node[place] = value
         else:
@@ -210,7 +190,7 @@ def _index(items: list[Any], key: str, path: str, where: str) -> int:
     matches = [i for i, item in enumerate(items) if isinstance(item, dict) and item.get("transform") == key]
     if len(matches) != 1:
         found = "stands there several times: use its index, from 0" if matches else "is not there"
-        raise SpecError(where=where, field="vary", rule="a path in the spec", value=path, remedy=f"{key!r} {found}.")
+        raise SpecError.at(where, "vary", "a path in the spec", path, f"{key!r} {found}.")
     return matches[0]
 
 
@@ -225,13 +205,9 @@ def read_values(value: Any, path: str, where: str, *, draws: bool) -> Any:
     if isinstance(value, Mapping):
         return _range(value, place) if draws and value.get("count") is None else _spread(value, place)
     if not isinstance(value, list | tuple) or not value:
-        raise SpecError(
-            where=place, field="values", rule="a list, or {from, to, count}", value=value, remedy="Write [0.1, 0.2]."
-        )
+        raise SpecError.at(place, "values", "a list, or {from, to, count}", value, "Write [0.1, 0.2].")
     if path == "*" and not all(isinstance(item, Mapping) for item in value):
-        raise SpecError(
-            where=place, field="values", rule="a list of {path: value}", value=value, remedy="Name each path."
-        )
+        raise SpecError.at(place, "values", "a list of {path: value}", value, "Name each path.")
     return list(value)
 
 
@@ -253,12 +229,12 @@ def read_sampler(value: Any, where: str) -> dict[str, Any]:
         goal, direction = given.get("goal", "knn.top1"), given.get("direction", "maximize")
         if isinstance(goal, str) and direction in DIRECTIONS:
             return {"name": "optuna", "count": count, "goal": goal, "direction": direction, "seed": seed}
-    raise SpecError(
-        where=where,
-        field="sampler",
-        rule="{name: grid}, {name: random, count, seed} or {name: optuna, count, goal, direction, seed}",
-        value=value,
-        remedy="Leave it out for grid.",
+    raise SpecError.at(
+        where,
+        "sampler",
+        "{name: grid}, {name: random, count, seed} or {name: optuna, count, goal, direction, seed}",
+        value,
+        "Leave it out for grid.",
     )
 
 
@@ -286,9 +262,7 @@ def _range(value: Mapping[str, Any], where: str) -> dict[str, Any]:
     """{from, to, log} without a count."""
     _spread({**{key: item for key, item in value.items() if key != "count"}, "count": 2}, where)
     if value["from"] >= value["to"]:
-        raise SpecError(
-            where=where, field="from", rule="below to", value=[value["from"], value["to"]], remedy="Swap them."
-        )
+        raise SpecError.at(where, "from", "below to", [value["from"], value["to"]], "Swap them.")
     return {"from": float(value["from"]), "to": float(value["to"]), "log": bool(value.get("log", False))}
 
 
@@ -299,17 +273,11 @@ def _spread(value: Mapping[str, Any], where: str) -> list[float]:
     count, log = value.get("count"), value.get("log", False)
     numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in (first, last))
     if not numbers or not _is_whole(count) or count < 1 or not isinstance(log, bool):  # type: ignore[operator]
-        raise SpecError(
-            where=where,
-            field="range",
-            rule="{from: number, to: number, count: whole number}",
-            value=dict(value),
-            remedy="Give all three.",
+        raise SpecError.at(
+            where, "range", "{from: number, to: number, count: whole number}", dict(value), "Give all three."
         )
     if log and (first <= 0 or last <= 0):
-        raise SpecError(
-            where=where, field="from, to", rule="above 0 with log", value=[first, last], remedy="Leave log out."
-        )
+        raise SpecError.at(where, "from, to", "above 0 with log", [first, last], "Leave log out.")
     if count == 1:
         return [float(first)]
     steps = [i / (count - 1) for i in range(count)]  # type: ignore[operator, arg-type]

@@ -70,9 +70,7 @@ def dump_yaml(data: Any) -> str:
 def _decoded(text: str | bytes, where: str) -> str:
     size = len(text) if isinstance(text, bytes) else len(text.encode("utf-8", "surrogatepass"))
     if size > MAX_BYTES:
-        raise SpecError(
-            where=where, field="file", rule="at most 1 MB", value=f"{size} bytes", remedy="Give a smaller file."
-        )
+        raise SpecError.at(where, "file", "at most 1 MB", f"{size} bytes", "Give a smaller file.")
     if isinstance(text, str):
         return text
     try:

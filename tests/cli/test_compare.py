@@ -73,10 +73,19 @@ def test_images_are_described_once(ask):
         "brightness",
         "contrast",
         "area",
+        "place_x",
+        "place_y",
+        "orientation",
         "elongation",
+        "symmetry",
+        "stroke_thickness",
+        "slant",
         "texture",
+        "homogeneity",
+        "local_patterns",
+        "high_frequency",
         "objects",
-    }
+    }  # hue and saturation are of images in colour
     from ssrl_core.datasets import store
 
     imageset = store.load("kit")

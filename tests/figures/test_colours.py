@@ -5,7 +5,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from ssrl_core.figures.colours import MISSING, OKABE_ITO, colour_of, colour_of_name, palette, viridis
-from ssrl_core.figures.distinct import EYES, extend, lab, least_distance, rgb
+from tests.figures.distinct import EYES, extend, lab, least_distance, rgb
 
 
 def test_lab_agrees_with_scikit_image():

@@ -38,7 +38,8 @@ def view(data: ClassTable) -> None:
         points = pick("Points", POINTS, "points")
     frame.quiet(
         "Ascending or descending: the slope of the line through the accuracies differs from 0 (two-sided p < 0.05). "
-        "Random: it does not, which is no proof of no effect; a class that rises and falls again is random too."
+        "Random: it does not. That does not prove that there is no effect: a class that rises and falls again counts "
+        "as random too."
     )
     rows = choose_setting(data.behaviours(points), "behaviours")
     counts = rows["behaviour"].value_counts()

@@ -176,7 +176,7 @@ def all_reasons(data: ClassTable) -> None:
     if len(told):
         with st.expander(f"Missing or undefined ({len(told)}): {_kinds(told)}", icon=":material/info:"):
             show_table(told[[name for name in _SHOWN if name in told]])
-    with st.expander("What each number is", icon=":material/menu_book:"):
+    with st.expander("What each number means", icon=":material/menu_book:"):
         st.markdown("\n".join(f"- **{name.replace('_', ' ')}**: {text}" for name, text in bias.DEFINITIONS.items()))
 
 

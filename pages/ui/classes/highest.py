@@ -93,8 +93,8 @@ def _show(data: ClassTable, level: str, table: pd.DataFrame) -> None:
     with st.expander("As a table", icon=":material/table_rows:"):
         class_table.show_table(class_table.differing(found.highest, "for"))
         frame.quiet(
-            "Change: from the value with the highest accuracy of all together. From own highest: what each pays at "
-            "the value of another, against the value that it would have chosen itself."
+            "Change: against the value at which all classes together are most accurate. From own highest: what each "
+            "loses at the best value of another, against its own best value."
         )
         class_table.show_table(class_table.differing(found.prices, "for"))
     left_out = [] if level == "classes" else [without_superclass(data)]

@@ -33,7 +33,7 @@ def view(data: ClassTable) -> None:
         draws = _draws()
     frame.quiet(_RULE)
     if points == "runs":
-        frame.quiet("Runs of one value share that value: there are more points here than independent evidence.")
+        frame.quiet("Runs with the same value are not independent: there are more points than independent evidence.")
     found = data.opposition(points)
     drawn = _floors(data, points, draws)
     summary = data.numbers(f"summary {points} {draws}", lambda: bias.floor_summary(drawn, found.ratios))

@@ -56,14 +56,17 @@ class Run:
         return self.results.missing.get(probe.replace("-", ".", 1)) or "it was not evaluated"
 
 
-def load(run_id: str) -> Run:
+def load(run_id: str, title: str = "") -> Run:
     """A run's results.
+
+    Args:
+        title: as the user reads it beside another run; left out, as it is alone.
 
     Raises:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), RunRow(id=run_id))
-    return Run(run_id, frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
+    return Run(run_id, title or frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:
@@ -201,7 +204,7 @@ def _confusion(run: Run, matrix: list[list[int]] | None, names: list[str]) -> No
 def _warn(first: Run, second: Run) -> None:
     if first.dataset != second.dataset or first.results.split != second.results.split:
         frame.quiet("The two runs were tested on different images; classes are matched by name.")
-    frame.quiet("One run each: the intervals tell of the number of images, not of other seeds.")
+    frame.quiet("One run each: the intervals come from the number of images and say nothing of other seeds.")
 
 
 def page(place: Any) -> None:
@@ -216,8 +219,9 @@ def page(place: Any) -> None:
     with columns[1]:
         other = choose_beside(run_id)
     with frame.guard():
-        first = load(run_id)
-        second = load(other) if other else None
+        titles = choosing.titles_of(run_id, *([other] if other else []))
+        first = load(run_id, titles[run_id])
+        second = load(other, titles[other]) if other else None
         with columns[2]:
             probe = choose_common_probe([first, second] if second else [first])
         if second is None:
@@ -267,7 +271,7 @@ def mistakes(pairs: Sequence[Mapping[str, Any]]) -> str:
     if not pairs:
         return "No image is mistaken."
     told = [f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {100 * p['share']:.0f} %)" for p in pairs]
-    return "Most often taken: " + ", ".join(told) + "."
+    return "Most often mistaken: " + ", ".join(told) + "."
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], verb: str) -> str:

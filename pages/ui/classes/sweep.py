@@ -239,7 +239,7 @@ def _progress(source: Source) -> None:
         return
     rest = ", ".join(f"{n} {state}" for state, n in states.items() if state != "done")
     done = states.get("done", 0)
-    words = html.escape(f"{done} of {total} runs are done ({rest}); what follows rests on these.")
+    words = html.escape(f"{done} of {total} runs are done ({rest}); all numbers below come from these.")
     st.html(f'<div class="vl-progress">{frame.progress_bar(done / total)}{words}</div>')
     if source.sweep is not None:
         _follow(source.sweep, states)

@@ -63,7 +63,13 @@ def _weights(data: ClassTable, level: str, table: pd.DataFrame) -> dict[str, flo
         with column:
             weights[name] = float(
                 st.number_input(
-                    f"Weight of {name}", 0.1, 100.0, 1.0, 0.5, key=f"classes-weight-{name}", help="2: matters twice"
+                    f"Weight of {name}",
+                    0.1,
+                    100.0,
+                    1.0,
+                    0.5,
+                    key=f"classes-weight-{name}",
+                    help="2 counts twice",
                 )
             )
     return weights
@@ -114,7 +120,7 @@ def offer_in_compose(data: ClassTable, values: list[Any], whom: str) -> None:
     """A choice of a value on the front, and the link that takes it to Compose; or why it cannot be taken there."""
     path = str(data.x).removeprefix("vary.")
     if _PATH.fullmatch(path) is None:
-        frame.quiet(f"{path} is no setting of a composition: take it to Train by hand.")
+        frame.quiet(f"{path} is not a setting of a composition: set it by hand on the Train page.")
         return
     columns = st.columns([1, 2, 2], vertical_alignment="bottom")
     with columns[0]:

@@ -115,7 +115,7 @@ def _method(run: EvaluatedRun) -> str:
             format_func=_METHODS.__getitem__,
             required=True,
             bind="query-params",
-            help="k-means parts all images into k groups; above "
+            help="k-means divides all images into k groups; above "
             f"{_in_words(MOST_FULL)} images it is mini-batch k-means, which sees some of them at a time. HDBSCAN finds "
             "how many dense groups there are, and leaves out what lies between them; above "
             f"{_in_words(MOST_ROWS)} images it looks for them in a sample of that size. Both work in the embedding, "

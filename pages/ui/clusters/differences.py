@@ -39,8 +39,8 @@ def effects_table(of: ClusteredRun) -> None:
     with st.expander("What sets each cluster apart, in numbers"):
         found = effects_of(of)
         frame.quiet(
-            "Each cluster against all other images. Of numbers: medians and Cliff's delta (−1 all smaller, 1 all "
-            "larger); of values: shares and their difference; of a compound the dose from which on its share differs "
+            "Each cluster against all other images. For numbers: medians and Cliff's delta (−1: all smaller, 1: all "
+            "larger). For values: shares and their difference. For a compound: the dose from which its share differs "
             f"most. {found.rests_on} No p-values: the clusters were made from these very images."
         )
         rows = table_of(found, [of.names.title(c) for c in range(of.clustering.k)])

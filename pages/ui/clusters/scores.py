@@ -25,8 +25,8 @@ CSS = """
 """
 
 _AMI = (
-    "How far the clusters agree with the labels, corrected for chance: 1 they are the same, 0 no more than shuffled "
-    "labels would. Divided by the larger of the two entropies (average_method max)."
+    "How far the clusters agree with the labels, corrected for chance. 1: they are the same. 0: no better than "
+    "shuffled labels. Divided by the larger of the two entropies (average_method max)."
 )
 _SILHOUETTE = (
     "How much closer an image lies to its own cluster than to the next one, in the embedding, between -1 and 1. "

@@ -29,7 +29,7 @@ def strips(of: ClusteredRun) -> None:
     border = _head(of.run) == _BORDERLINE
     cluster_names.show_refused_change()
     about = (
-        "The images that lie almost as near to another centroid, with their margin: 0 is just between the two."
+        "The images that lie almost as near to another centroid, with their margin: 0 is exactly between the two."
         if border
         else "The images nearest to each centroid in the embedding, with their distances. The pencil names a cluster; "
         "its name stays with its images when k, seed or run change. In brackets: the share elsewhere, and the 95 % "

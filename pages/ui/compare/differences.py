@@ -32,9 +32,9 @@ CSS = """
 _ELSE = ("method", "backbone", "optimizer", "schedule", "batch_size", "epochs", "seed", "limit_train", "dataset")
 _SHOWN = {"ami": "AMI of clusters", "cka": "CKA", "neighbour_overlap": "neighbours shared"}
 
-_AMI = "How far the clusters of A and B agree, corrected for chance: 1 the same groups, 0 no more than shuffled."
-_CKA = "How alike the two embeddings are as a whole (linear CKA): 1 if a turn and a scale make them equal."
-_OVERLAP = "Of an image's nearest in A, the share that are among its nearest in B too."
+_AMI = "How far the clusters of A and B agree, corrected for chance. 1: the same groups. 0: no better than shuffled."
+_CKA = "How alike the two embeddings are as a whole (linear CKA). 1: one is the other, rotated and scaled."
+_OVERLAP = "Share of an image's nearest neighbours in A that are among its nearest in B too."
 _MOVED = "Images whose cluster in A is not matched to their cluster in B (matched by the members they share)."
 
 
@@ -67,15 +67,15 @@ def seeds(first: str, second: str, ks: tuple[int, int]) -> None:
     beside = first if second == SAME else second
     asked = over_seeds.ask(RunFolder(first), None if second in baseline.BASELINES else RunFolder(beside), *ks)
     if not asked.groups:
-        frame.quiet("With runs that differ by their seed alone, their mean and standard deviation would stand here.")
+        frame.quiet("Train the same runs with other seeds to see mean and standard deviation here.")
         return
     found = over_seeds.read(asked)
     done, total = (sum(row[key] for row in found) for key in ("pairs", "of"))
     if done:
         st.dataframe(seeds_table(found), hide_index=True, key="compare-seeds")
     frame.quiet(
-        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A{_of_b(asked)}, at most {MOST_SEEDS} a side. What A "
-        "and B differ by counts only as far as it is more than two seeds of one of them differ by."
+        f"Mean ± sd over pairs of runs; {asked.seeds_a} seeds of A{_of_b(asked)}, at most {MOST_SEEDS} a side. A "
+        "difference between A and B counts only where it is larger than that between two seeds of one side."
     )
     if done < total:
         jobs.job(

@@ -115,14 +115,13 @@ def _heads(side: Side, sizes: Array) -> list[dict[str, Any]]:
 
 def separated_clusters(pair: Pair) -> None:
     """Clusters of each side that the other separates, as strips of the parts; a click on a head selects."""
-    frame.section("What one separates and the other does not")
     table = contingency_of(pair)
     found = {"a": splits(table)[:_MOST_SPLITS], "b": splits(table.T)[:_MOST_SPLITS]}
+    title = "What one separates and the other does not"
     if not found["a"] and not found["b"]:
-        frame.quiet(
-            "No cluster of one side is two or more of the other. With a larger k on one side, what it separates shows."
-        )
+        frame.section(title, "Neither side splits a cluster of the other. A larger k on one side shows more.")
         return
+    frame.section(title)
     for key, fine, coarse in (("a", pair.a, pair.b), ("b", pair.b, pair.a)):
         if found[key]:
             _strips(pair, key, fine, coarse, found[key])
@@ -186,9 +185,7 @@ def moved_images(pair: Pair) -> None:
     if not len(gone):
         frame.quiet("None: every cluster of A has its match in B.")
         return
-    frame.quiet(
-        "Their cluster in A is not the match of their cluster in B; the most typical of their cluster in A first."
-    )
+    frame.quiet("Images whose cluster in A does not match their cluster in B, the most typical of A first.")
     shown, _ = typical_of_moved(pair)
     names_a, names_b = pair.a.names, pair.b.names
     gallery.show_grid(

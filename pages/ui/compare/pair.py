@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, frame, jobs
+from pages.ui.kit import cache, jobs
 from pages.ui.kit.blocks import Array
 from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.map.names import ClusteredRun, Names, clustered
@@ -21,7 +21,6 @@ from ssrl_core.runs.evaluation.clustering import KMEANS
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
-from ssrl_core.runs.queue.registry import RunRow
 
 SAME = "same"
 
@@ -130,6 +129,7 @@ def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") ->
         SSRLError: a damaged run, no shared images.
     """
     a = open_run(first)
+    titles = choosing.titles_of(first, second)
     if second in baseline.BASELINES:
         b = _baseline_run(a, second)
         if b is None:
@@ -138,16 +138,14 @@ def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") ->
         clusters, title = _baseline_clusters(b, ks[1]), baseline.BASELINES[second]
         right = Side(b, ks[1], KMEANS, clusters, names, "B", title, _layout(b, wanted))
     else:
-        right = _side("B", a if second == SAME else open_run(second), ks[1], wanted)
+        right = _side("B", a if second == SAME else open_run(second), titles, ks[1], wanted)
     rows_a, rows_b = common(a.ids, right.run.ids, first, second)
-    return Pair(_side("A", a, ks[0], wanted), right, rows_a, rows_b)
+    return Pair(_side("A", a, titles, ks[0], wanted), right, rows_a, rows_b)
 
 
-def _side(letter: str, run: EvaluatedRun, k: int, wanted: str) -> Side:
+def _side(letter: str, run: EvaluatedRun, titles: Mapping[str, str], k: int, wanted: str) -> Side:
     of = clustered(run, min(k, len(run.ids)))
-    row = next((row for row in frame.known_runs() if row["id"] == run.run_id), RunRow(id=run.run_id))
-    title = frame.run_words(row)
-    return Side(run, of.k, of.method, of.clustering, of.names, letter, title, _layout(run, wanted))
+    return Side(run, of.k, of.method, of.clustering, of.names, letter, titles[run.run_id], _layout(run, wanted))
 
 
 def _layout(run: EvaluatedRun, wanted: str) -> str:

@@ -125,8 +125,11 @@ def empty(
 
 def section(title: str, sentence: str = "") -> None:
     """A heading inside a page, with one quiet sentence."""
-    st.subheader(title, anchor=False)
-    if sentence:
+    if not sentence:
+        st.subheader(title, anchor=False)
+        return
+    with st.container(gap="xxsmall"):
+        st.subheader(title, anchor=False)
         quiet(sentence)
 
 

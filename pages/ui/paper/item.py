@@ -33,7 +33,7 @@ def show(name: str) -> None:
     frame.section(f"{items.spoken(name)}: {item.title}")
     st.html(f'<p class="paper-claim">The paper: {html.escape(item.claim)}</p>')
     if not item.plans:
-        frame.quiet("The figure shows example images and measures nothing; so does this.")
+        frame.quiet("This figure shows example images and measures nothing, and so does this page.")
         figures.show_conditions()
         return
     runs.buttons(name)

@@ -110,6 +110,12 @@ def words_of(rows: Sequence[Row]) -> dict[str, str]:
     return {run: words if often[words] == 1 else f"{words} · {_tail(run)}" for run, words in plain.items()}
 
 
+def titles_of(*run_ids: str) -> dict[str, str]:
+    """{id: words} of a few runs, told apart where they read the same; an id that no run has is its own title."""
+    known = {str(row["id"]): row for row in frame.known_runs()}
+    return words_of([known.get(run_id, RunRow(id=run_id)) for run_id in dict.fromkeys(run_ids)])
+
+
 def _tail(run_id: str) -> str:
     return run_id.rpartition("-s")[2] or run_id
 

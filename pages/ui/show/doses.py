@@ -93,7 +93,8 @@ def _dose_group(cells: ShownCells, first: Change | None) -> Group:
     most = most or cells.groups[0]
     words = {MOST: f"{most.name} ({'changes most' if first else 'no group changes clearly'})"}
     words |= {number: group.name for number, group in by.items()}
-    chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=MOST)
+    with st.container(width=360):
+        chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=MOST)
     return by.get(chosen, most)
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrl_core.analysis.descriptors.images import Array, Look
+from ssrl_core.analysis.descriptors.images import Array, ImageBatch
 
 
-def area(look: Look) -> Array:
+def area(batch: ImageBatch) -> Array:
     """(B,) share of the image that its objects cover, 0 to 1."""
-    pieces = look.objects[0]
+    pieces = batch.objects[0]
     return np.asarray((pieces > 0).mean(axis=(1, 2)), dtype=np.float32)

@@ -17,14 +17,30 @@ _BINS = 64
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageBatch:
     """A batch of images.
 
     Attributes:
-        grey: (B, H, W) float32 in 0..1, the mean of the channels.
+        pixels: (B, C, H, W) float32 in 0..1.
     """
 
-    grey: Array
+    pixels: Array
+
+    @cached_property
+    def grey(self) -> Array:
+        """(B, H, W) float32 in 0..1, the mean of the channels."""
+        return np.asarray(self.pixels.mean(axis=1, dtype=np.float32))
+
+    @cached_property
+    def chroma(self) -> Array | None:
+        """(B, H, W) complex64: what red, green and blue add up to as arrows 120° apart; None unless three channels.
+
+        The angle is the hue (0 red, 120° green, 240° blue), the length how far from grey.
+        """
+        if self.pixels.shape[1] != 3:
+            return None
+        arrows = np.exp(2j * np.pi * np.arange(3) / 3).astype(np.complex64)
+        return np.asarray(np.einsum("bchw,c->bhw", self.pixels, arrows))
 
     @cached_property
     def foreground(self) -> Array:
@@ -66,6 +82,48 @@ class Look:
         best[image[order]] = order + 1  # the last written is the largest
         return np.asarray((pieces == best[:, None, None]) & (pieces > 0))
 
+    @cached_property
+    def largest_moments(self) -> Moments:
+        """Of the largest object; NaN where there is none."""
+        return moments(self.largest)
+
+    @cached_property
+    def object_moments(self) -> Moments:
+        """Of all objects together; NaN where there is none."""
+        return moments(self.objects[0] > 0)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean place (x to the right, y downwards, px) and second central moments (px²) of a mask, each (B,) float64.
+
+    A pixel counts as a square of side 1 (its own moment 1/12), so that a line one pixel wide has a finite shape.
+    """
+
+    x: Array
+    y: Array
+    xx: Array
+    yy: Array
+    xy: Array
+
+    @cached_property
+    def axes(self) -> tuple[Array, Array]:
+        """Long and short axis of the ellipse with these moments, px (as standard deviations)."""
+        middle, half = (self.xx + self.yy) / 2, np.hypot((self.xx - self.yy) / 2, self.xy)
+        return np.sqrt(middle + half), np.sqrt(np.maximum(middle - half, 1e-9))
+
+
+def moments(mask: Array) -> Moments:
+    """Of each mask (B, H, W); NaN where it is empty."""
+    size = mask.sum(axis=(1, 2)).astype(np.float64)
+    rows, columns = mask.sum(axis=2).astype(np.float64), mask.sum(axis=1).astype(np.float64)
+    y, x = np.arange(mask.shape[1], dtype=np.float64), np.arange(mask.shape[2], dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        my, mx = rows @ y / size, columns @ x / size
+        yy, xx = rows @ y**2 / size - my**2 + 1 / 12, columns @ x**2 / size - mx**2 + 1 / 12
+        xy = (mask @ x) @ y / size - mx * my
+    return Moments(mx, my, xx, yy, xy)
+
 
 def otsu(grey: Array) -> Array:
     """(B,) threshold of each image that splits its grey values best in two.
@@ -99,6 +157,7 @@ class Descriptor:
         more, less: how images with a large and a small value are called in a sentence ("larger", "smaller").
         sentence: what it is.
         measure: (B,) float32 of a batch.
+        cost_s: seconds for 10,000 images of 28 px on one core, about, beside the objects (0.2 s) that many share.
     """
 
     name: str
@@ -107,4 +166,5 @@ class Descriptor:
     more: str
     less: str
     sentence: str
-    measure: Callable[[Look], NDArray]  # type: ignore[type-arg]
+    measure: Callable[[ImageBatch], Array]
+    cost_s: float

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssrl_core.analysis.descriptors.images import Array, Look
+from ssrl_core.analysis.descriptors.images import Array, ImageBatch
 
 
-def objects(look: Look) -> Array:
+def objects(batch: ImageBatch) -> Array:
     """(B,) number of connected pieces of the foreground that are no specks (at least 0.3 % of the image)."""
-    return np.bincount(look.objects[1], minlength=len(look.grey)).astype(np.float32)
+    return np.bincount(batch.objects[1], minlength=len(batch.grey)).astype(np.float32)

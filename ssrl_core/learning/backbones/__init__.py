@@ -89,9 +89,7 @@ def build(
 
 def _is_small(stem: str, side: int, state: Mapping[str, Tensor] | None, name: str) -> bool:
     if stem not in ("auto", "small", "standard"):
-        raise SpecError(
-            where=f"Backbone {name}", field="stem", rule="auto, small or standard", value=stem, remedy="Use auto."
-        )
+        raise SpecError.at(f"Backbone {name}", "stem", "auto, small or standard", stem, "Use auto.")
     if state is not None and stem == "auto":
         return made_for_small(state)
     return stem == "small" or (stem == "auto" and side < SMALL_BELOW_PX)
@@ -103,9 +101,7 @@ def _family(name: str) -> ModuleType:
     for family in _families():
         if name in family.NAMES:
             return family
-    raise SpecError(
-        where="Backbone", field="name", rule="one of " + ", ".join(names()), value=name, remedy="Choose one of them."
-    )
+    raise SpecError.at("Backbone", "name", "one of " + ", ".join(names()), name, "Choose one of them.")
 
 
 def _families() -> list[ModuleType]:

@@ -53,18 +53,14 @@ def _known(name: str) -> str:
     if not timm.is_model(short):
         near = difflib.get_close_matches(short, timm.list_models(), n=1)
         remedy = f"Did you mean {PREFIX}{near[0]}?" if near else "See timm.list_models()."
-        raise SpecError(where="Backbone", field="name", rule="a model that timm knows", value=name, remedy=remedy)
+        raise SpecError.at("Backbone", "name", "a model that timm knows", name, remedy)
     return short
 
 
 def _module() -> Any:
     if importlib.util.find_spec("timm") is None:
-        raise SpecError(
-            where="Backbone",
-            field="name",
-            rule="a backbone of Viewloom (timm is not installed)",
-            value=PREFIX + "…",
-            remedy="Run: pip install timm.",
+        raise SpecError.at(
+            "Backbone", "name", "a backbone of Viewloom (timm is not installed)", PREFIX + "…", "Run: pip install timm."
         )
     import timm
 

@@ -49,13 +49,15 @@ def lay_in(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
     wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
     wrong = [key for key in wrong if not key.endswith("num_batches_tracked")]
     if wrong:
-        raise SpecError(
-            where=f"Backbone {encoder.name} with the {encoder.stem} stem",
-            field="weights",
-            rule="with the keys and shapes of this backbone",
-            value=wrong[0],
-            remedy=f"It and {len(wrong) - 1} more are missing or of another shape. "
-            "Pretrained weights need the standard stem and the same backbone.",
+        raise SpecError.at(
+            f"Backbone {encoder.name} with the {encoder.stem} stem",
+            "weights",
+            "with the keys and shapes of this backbone",
+            wrong[0],
+            (
+                f"It and {len(wrong) - 1} more are missing or of another shape. "
+                "Pretrained weights need the standard stem and the same backbone."
+            ),
         )
     encoder.body.load_state_dict(state, strict=False)
 
@@ -109,12 +111,12 @@ def imagenet_state(name: str) -> dict[str, Tensor]:
     if name.startswith("timm/"):
         return _timm_state(name)
     if name not in models.list_models():
-        raise SpecError(
-            where=f"Backbone {name}",
-            field="weights",
-            rule="null or a file (torchvision has no ImageNet weights for it)",
-            value="imagenet",
-            remedy="Leave weights out, or choose another backbone.",
+        raise SpecError.at(
+            f"Backbone {name}",
+            "weights",
+            "null or a file (torchvision has no ImageNet weights for it)",
+            "imagenet",
+            "Leave weights out, or choose another backbone.",
         )
     url = models.get_model_weights(name).IMAGENET1K_V1.url
     official = Path(urlparse(url).path).name
@@ -185,9 +187,7 @@ def _download(url: str, official: str, name: str) -> dict[str, Tensor]:
 
 
 def _missing(name: str, value: str, remedy: str) -> SpecError:
-    return SpecError(
-        where=f"Backbone {name}", field="weights", rule="weights that can be read here", value=value, remedy=remedy
-    )
+    return SpecError.at(f"Backbone {name}", "weights", "weights that can be read here", value, remedy)
 
 
 @contextmanager

@@ -33,20 +33,16 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
 def _of_run(run: str, channels: int) -> Encoder:
     path = stores.run_folder(run) / "encoder.safetensors"
     if not path.is_file():
-        raise SpecError(
-            where="Feature bank",
-            field="run",
-            rule="a run whose encoder is there",
-            value=run,
-            remedy="Wait until it is done, or name another.",
+        raise SpecError.at(
+            "Feature bank", "run", "a run whose encoder is there", run, "Wait until it is done, or name another."
         )
     encoder = load_encoder(path)
     if encoder.channels != channels:
-        raise SpecError(
-            where=f"Feature bank run:{run}",
-            field="channels",
-            rule=f"{encoder.channels}, as many as the run was trained on",
-            value=channels,
-            remedy="Choose a run on images with as many channels.",
+        raise SpecError.at(
+            f"Feature bank run:{run}",
+            "channels",
+            f"{encoder.channels}, as many as the run was trained on",
+            channels,
+            "Choose a run on images with as many channels.",
         )
     return encoder

@@ -37,12 +37,12 @@ def build(name: str, images: Tensor, seed: int, mean: tuple[float, ...], sd: tup
         made.load_state_dict(found)
     except RuntimeError as error:
         files = NETWORKS["alex" if name == "alexnet" else "vgg"].files
-        raise SpecError(
-            where=f"Feature bank {name}",
-            field="weights",
-            rule=f"the {name} features of ImageNet ({' or '.join(files)})",
-            value=str(error).splitlines()[0],
-            remedy="Lay the right file into models/weights.",
+        raise SpecError.at(
+            f"Feature bank {name}",
+            "weights",
+            f"the {name} features of ImageNet ({' or '.join(files)})",
+            str(error).splitlines()[0],
+            "Lay the right file into models/weights.",
         ) from error
     return features.Bank(name, made, sum(_WIDTHS[name]), (0.0,) * channels, (1.0,) * channels)
 

@@ -25,9 +25,7 @@ def build_method(name: str, encoder: Encoder, settings: Mapping[str, Any], setup
         SpecError: an unknown method, or settings that cannot work with this batch or number of images.
     """
     if name not in METHODS:
-        raise SpecError(
-            where="Method", field="name", rule="one of " + ", ".join(METHODS), value=name, remedy="Choose one of them."
-        )
+        raise SpecError.at("Method", "name", "one of " + ", ".join(METHODS), name, "Choose one of them.")
     kind: type[Method] = importlib.import_module(f"{__name__}.{name}").METHOD
     kind.check(name, settings, setup)
     with torch.random.fork_rng(devices=[]):

@@ -114,12 +114,12 @@ class Method(nn.Module):
             SpecError: naming the setting and the remedy.
         """
         if setup.batch_size < 2:
-            raise SpecError(
-                where=f"Method {name}",
-                field="batch_size",
-                rule="at least 2 (batch norm and the loss compare images)",
-                value=setup.batch_size,
-                remedy="Raise batch_size, or lower accumulate.",
+            raise SpecError.at(
+                f"Method {name}",
+                "batch_size",
+                "at least 2 (batch norm and the loss compare images)",
+                setup.batch_size,
+                "Raise batch_size, or lower accumulate.",
             )
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
@@ -315,10 +315,10 @@ def check_queue(name: str, settings: Mapping[str, Any], batch_size: int) -> None
     size = settings["queue_size"]
     if size % batch_size:
         near = max(1, round(size / batch_size)) * batch_size
-        raise SpecError(
-            where=f"Method {name}",
-            field="queue_size",
-            rule=f"a multiple of the {batch_size} images of one pass",
-            value=size,
-            remedy=f"Set queue_size to {near}.",
+        raise SpecError.at(
+            f"Method {name}",
+            "queue_size",
+            f"a multiple of the {batch_size} images of one pass",
+            size,
+            f"Set queue_size to {near}.",
         )

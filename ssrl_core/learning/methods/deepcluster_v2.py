@@ -120,12 +120,12 @@ class DeepClusterV2(Method):
         super().check(name, settings, setup)
         seen = setup.images // setup.batch_size * setup.batch_size
         if settings["prototypes"] > seen:
-            raise SpecError(
-                where=f"Method {name}",
-                field="prototypes",
-                rule=f"at most {seen}, the train images of an epoch's whole batches",
-                value=settings["prototypes"],
-                remedy=f"Set prototypes to {max(2, seen // 10)} or fewer, or take more images.",
+            raise SpecError.at(
+                f"Method {name}",
+                "prototypes",
+                f"at most {seen}, the train images of an epoch's whole batches",
+                settings["prototypes"],
+                f"Set prototypes to {max(2, seen // 10)} or fewer, or take more images.",
             )
 
     def begin_epoch(self) -> None:

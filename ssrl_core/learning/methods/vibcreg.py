@@ -95,12 +95,12 @@ class VIbCReg(Method):
         """The groups must divide the projection."""
         super().check(name, settings, setup)
         if settings["projection_dim"] % settings["whitening_groups"]:
-            raise SpecError(
-                where=f"Method {name}",
-                field="whitening_groups",
-                rule=f"a divisor of projection_dim ({settings['projection_dim']})",
-                value=settings["whitening_groups"],
-                remedy="Choose a divisor, such as 1, 2, 4 or 8.",
+            raise SpecError.at(
+                f"Method {name}",
+                "whitening_groups",
+                f"a divisor of projection_dim ({settings['projection_dim']})",
+                settings["whitening_groups"],
+                "Choose a divisor, such as 1, 2, 4 or 8.",
             )
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:

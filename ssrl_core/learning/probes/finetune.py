@@ -79,7 +79,7 @@ def labelled_share(imageset: ImageSet, train_ids: Rows, share: float) -> Rows:
         SpecError: a share outside (0, 1].
     """
     if not 0 < share <= 1:
-        raise SpecError(where="Fine-tuning", field="share", rule="in (0, 1]", value=share, remedy="Use 1 for all.")
+        raise SpecError.at("Fine-tuning", "share", "in (0, 1]", share, "Use 1 for all.")
     labels, order = imageset.label_ids[train_ids], imageset.table["order"].to_numpy()[train_ids]
     chosen = [np.empty(0, dtype=np.int64)]
     for label in np.unique(labels[labels >= 0]):

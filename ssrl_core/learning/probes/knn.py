@@ -73,14 +73,8 @@ def _vote(rows: Tensor, ids: Tensor, asked: Tensor, k: int, temperature: float, 
 def _check(size: int, k: int, temperature: float, metric: str) -> None:
     where = "kNN"
     if not 1 <= k <= size:
-        raise SpecError(
-            where=where,
-            field="k",
-            rule=f"in 1..{size}, the size of the bank",
-            value=k,
-            remedy="Lower k, or take more train images.",
-        )
+        raise SpecError.at(where, "k", f"in 1..{size}, the size of the bank", k, "Lower k, or take more train images.")
     if not temperature > 0:
-        raise SpecError(where=where, field="temperature", rule="above 0", value=temperature, remedy="Use 0.07.")
+        raise SpecError.at(where, "temperature", "above 0", temperature, "Use 0.07.")
     if metric not in ("cosine", "euclidean"):
-        raise SpecError(where=where, field="metric", rule="cosine or euclidean", value=metric, remedy="Use cosine.")
+        raise SpecError.at(where, "metric", "cosine or euclidean", metric, "Use cosine.")

@@ -163,11 +163,11 @@ def _labelled(rows: Array, labels: Array, classes: int | None) -> tuple[Array, N
     known = labels >= 0
     found = np.unique(labels[known])
     if len(found) < 2:
-        raise SpecError(
-            where="Linear probe",
-            field="labels",
-            rule="of at least two classes among the train images",
-            value=f"{len(found)} classes",
-            remedy="Choose another label column, or leave evaluate.linear out.",
+        raise SpecError.at(
+            "Linear probe",
+            "labels",
+            "of at least two classes among the train images",
+            f"{len(found)} classes",
+            "Choose another label column, or leave evaluate.linear out.",
         )
     return rows[known], labels[known].astype(np.int64), max(classes or 0, int(found.max()) + 1)

@@ -57,7 +57,7 @@ def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> p
         report: told the share done, 0..1; what it raises ends the work, and nothing is kept.
 
     Returns:
-        N rows, one column a descriptor.
+        N rows, one column a descriptor; those that no image has (hue without colour) are left out.
     """
     import numpy as np
     import pandas as pd
@@ -73,7 +73,7 @@ def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> p
             values[name][start : start + step] = found
         if report is not None:
             report(min(1.0, (start + step) / count))
-    table = pd.DataFrame(values)
+    table = pd.DataFrame(values).dropna(axis=1, how="all")
     _keep(imageset, table, time.perf_counter() - started)
     return table
 

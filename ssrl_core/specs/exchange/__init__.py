@@ -72,9 +72,7 @@ def export(composition: Composition, to: str, *, side: int | None = None) -> str
         SpecError: an unknown format, or a step that the format cannot say.
     """
     if to not in FORMATS:
-        raise SpecError(
-            where="Export", field="format", rule="one of " + ", ".join(FORMATS), value=to, remedy="Choose one of these."
-        )
+        raise SpecError.at("Export", "format", "one of " + ", ".join(FORMATS), to, "Choose one of these.")
     return FORMATS[to].write(composition, side)
 
 

@@ -71,12 +71,12 @@ def read(text: str | bytes, where: str, name: str) -> tuple[Composition, str, li
     """
     pipelines = _pipelines(parse_yaml(text, where))
     if pipelines is None:
-        raise SpecError(
-            where=where,
-            field="augmentations",
-            rule="a list of pipelines",
-            value=None,
-            remedy="Open the file of the folder `augmentations` that the configuration names.",
+        raise SpecError.at(
+            where,
+            "augmentations",
+            "a list of pipelines",
+            None,
+            "Open the file of the folder `augmentations` that the configuration names.",
         )
     places = [f"{where}, pipeline {number}" for number in range(1, len(pipelines) + 1)]
     groups = [_group(entry, place) for entry, place in zip(pipelines, places, strict=True)]
@@ -102,12 +102,12 @@ def _pipelines(data: Any) -> list[Any] | None:
 def _group(entry: Any, where: str) -> tuple[int, tuple[Step, ...], int | None]:
     """Count, steps and size of one pipeline."""
     if not isinstance(entry, Mapping):
-        raise SpecError(where=where, field="pipeline", rule="a mapping", value=entry, remedy="See solo-learn's files.")
+        raise SpecError.at(where, "pipeline", "a mapping", entry, "See solo-learn's files.")
     refuse_unknown(entry, {*ORDER.values(), "crop_size", "num_crops"}, where, "a key of a pipeline")
     for section, keys in _KEYS.items():
         content = entry.get(section) or {}
         if not isinstance(content, Mapping):
-            raise SpecError(where=where, field=section, rule="a mapping", value=content, remedy="Write {prob: 0.5}.")
+            raise SpecError.at(where, section, "a mapping", content, "Write {prob: 0.5}.")
         refuse_unknown(content, keys, f"{where}, {section}", "a key of this section")
     size = entry.get("crop_size")
     size = None if size is None else _SIZE.check(size, where)
@@ -123,7 +123,7 @@ def _group(entry: Any, where: str) -> tuple[int, tuple[Step, ...], int | None]:
 def _crop(content: Mapping[str, Any], where: str) -> Step:
     enabled = content.get("enabled", bool(content))
     if not isinstance(enabled, bool):
-        raise SpecError(where=where, field="enabled", rule="true or false", value=enabled, remedy="Write true.")
+        raise SpecError.at(where, "enabled", "true or false", enabled, "Write true.")
     if not enabled:
         return Step("resized_crop", settings=_PLAIN_RESIZE)
     default = TRANSFORMS["resized_crop"].parameter("scale")
@@ -137,9 +137,7 @@ def _settings(name: str, content: Mapping[str, Any], where: str) -> dict[str, An
     row = TRANSFORMS[name]
     lost = [key for key in _JITTER if key not in content]
     if lost:
-        raise SpecError(
-            where=where, field=lost[0], rule="given where prob is above 0", value=None, remedy="Write 0 for none."
-        )
+        raise SpecError.at(where, lost[0], "given where prob is above 0", None, "Write 0 for none.")
     return {key: row.parameter(key).check(content[key], where) for key in _JITTER}
 
 
@@ -154,23 +152,23 @@ def _check_roles(composition: Composition, side: int | None) -> None:
     sizes = [group.size or side or 0 for group in composition.views]
     for group, size in zip(composition.views, sizes, strict=True):
         if group.role != ("local" if size < max(sizes) else "global"):
-            raise SpecError(
-                where=f'Composition "{composition.name}", views {group.name!r}',
-                field="role",
-                rule="local for smaller views and global for the largest, as solo-learn takes them",
-                value=f"{group.role} at {size} px",
-                remedy="Change role or size.",
+            raise SpecError.at(
+                f'Composition "{composition.name}", views {group.name!r}',
+                "role",
+                "local for smaller views and global for the largest, as solo-learn takes them",
+                f"{group.role} at {size} px",
+                "Change role or size.",
             )
 
 
 def _entry(group: ViewGroup, size: int | None, where: str) -> dict[str, Any]:
     if size is None:
-        raise SpecError(
-            where=where,
-            field="size",
-            rule="given: solo-learn names it crop_size",
-            value=None,
-            remedy="Set the size of the views (on the command line --size PX serves too).",
+        raise SpecError.at(
+            where,
+            "size",
+            "given: solo-learn names it crop_size",
+            None,
+            "Set the size of the views (on the command line --size PX serves too).",
         )
     found: dict[str, Step] = {}
     for number, step in enumerate(group.steps, 1):
@@ -244,7 +242,7 @@ _CHECKS: dict[str, Callable[[Step, str], None]] = {
 
 
 def _cannot(where: str, field: str, rule: str, value: Any, remedy: str) -> SpecError:
-    return SpecError(where=where, field=field, rule=f"{rule} (solo-learn)", value=value, remedy=remedy)
+    return SpecError.at(where, field, f"{rule} (solo-learn)", value, remedy)
 
 
 def _section(name: str, step: Step | None) -> dict[str, Any]:

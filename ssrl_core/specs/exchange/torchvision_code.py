@@ -208,7 +208,7 @@ _WRITERS: dict[str, Callable[[Step, str, str, list[str]], Written]] = {
 
 
 def _cannot(where: str, field: str, rule: str, value: Any, remedy: str) -> SpecError:
-    return SpecError(where=where, field=field, rule=f"{rule} (torchvision)", value=value, remedy=remedy)
+    return SpecError.at(where, field, f"{rule} (torchvision)", value, remedy)
 
 
 PARTS: dict[str, str] = {

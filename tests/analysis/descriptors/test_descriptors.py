@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssrl_core.analysis.descriptors.images import Look, otsu
+from ssrl_core.analysis.descriptors.images import ImageBatch, otsu
 from ssrl_core.analysis.descriptors.table import DESCRIPTORS, describe
 
 
@@ -79,8 +79,8 @@ def test_otsu_agrees_with_its_slow_twin():
 
 
 def test_the_largest_object_is_the_largest():
-    look = Look(drawn((2, 2, 6, 6), (20, 20, 15, 15))[:, 0].astype(np.float32) / 255)
-    assert look.largest.sum() == 225
+    batch = ImageBatch(drawn((2, 2, 6, 6), (20, 20, 15, 15)).astype(np.float32) / 255)
+    assert batch.largest.sum() == 225
 
 
 def test_every_row_has_words_and_measures_a_batch():
@@ -90,5 +90,130 @@ def test_every_row_has_words_and_measures_a_batch():
         assert row.more
         assert row.less
         assert row.sentence.endswith(".")
-        values = row.measure(Look(images[:, 0].astype(np.float32) / 255))
+        assert row.cost_s > 0
+        values = row.measure(ImageBatch(images.astype(np.float32) / 255))
         assert values.shape == (2,)
+
+
+def plain(red, green, blue, side=8):
+    return np.broadcast_to(np.array([red, green, blue], np.uint8)[None, :, None, None], (1, 3, side, side)).copy()
+
+
+@pytest.mark.parametrize(
+    ("colour", "hue", "saturation"),
+    [
+        ((200, 0, 0), 0, 1),
+        ((255, 255, 0), 60, 1),
+        ((0, 90, 0), 120, 1),
+        ((0, 200, 200), 180, 1),
+        ((100, 100, 200), 240, 0.5),
+        ((200, 0, 160), -48.3, 1),
+    ],
+)
+def test_plain_colours_have_their_hue_and_saturation(colour, hue, saturation):
+    found = one(plain(*colour))
+    assert found["hue"] == pytest.approx(hue, abs=2)
+    assert found["saturation"] == pytest.approx(saturation, abs=1e-5)
+
+
+def test_grey_images_have_no_hue_and_one_channel_has_no_colour():
+    assert np.isnan(one(plain(90, 90, 90))["hue"])
+    assert one(plain(90, 90, 90))["saturation"] == 0
+    assert one(plain(0, 0, 0))["saturation"] == 0
+    for channels in (1, 2, 5):
+        found = one(np.random.default_rng(0).integers(0, 255, (1, channels, 16, 16)).astype(np.uint8))
+        assert np.isnan(found["hue"])
+        assert np.isnan(found["saturation"])
+
+
+def test_a_box_lies_where_it_was_drawn():
+    found = one(drawn((4, 20, 10, 12)))
+    assert found["place_x"] == pytest.approx(26 / 40)
+    assert found["place_y"] == pytest.approx(9 / 40)
+
+
+def bar(angle_deg, side=64, long=24, short=4):
+    """A bar turned counter-clockwise from the horizontal about the middle."""
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    turn = np.radians(angle_deg)
+    along, across = x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)
+    return np.where((np.abs(along) < long) & (np.abs(across) < short), 200, 20).astype(np.uint8)[None, None]
+
+
+@pytest.mark.parametrize("angle", [-60, -30, 0, 20, 45, 80])
+def test_the_orientation_of_a_bar_is_its_angle(angle):
+    assert one(bar(angle))["orientation"] == pytest.approx(angle, abs=1)
+
+
+def test_round_things_have_no_orientation():
+    assert np.isnan(one(drawn((10, 10, 12, 12)))["orientation"])
+    assert np.isnan(one(np.full((1, 1, 16, 16), 7, np.uint8))["slant"])
+
+
+@pytest.mark.parametrize("slant", [-25, 0, 10, 30])
+def test_the_slant_of_a_sheared_stroke_is_that_of_the_shear(slant):
+    image = np.full((1, 1, 80, 80), 10, np.uint8)
+    for row in range(10, 70):
+        left = round(38 - (row - 39.5) * np.tan(np.radians(slant)))
+        image[0, 0, row, left : left + 4] = 220
+    assert one(image)["slant"] == pytest.approx(slant, abs=1)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 7, 8])
+def test_the_thickness_of_a_stroke_is_its_width(width):
+    image = drawn((8, 20, 4, 2), side=200)
+    image[:] = 20
+    image[0, 0, 20:180, 100 : 100 + width] = 200
+    off = 0 if width % 2 == 0 else 1 / width
+    assert one(image)["stroke_thickness"] == pytest.approx(width + off, abs=0.05 * width)
+
+
+def test_a_mirror_image_of_itself_is_symmetric():
+    rng = np.random.default_rng(0)
+    half = rng.integers(0, 255, (1, 1, 32, 16)).astype(np.uint8)
+    assert one(np.concatenate([half, half[..., ::-1]], axis=-1))["symmetry"] == pytest.approx(1)
+    assert one(np.concatenate([half, 255 - half[..., ::-1]], axis=-1))["symmetry"] == pytest.approx(-1, abs=0.02)
+    assert abs(one(rng.integers(0, 255, (1, 1, 64, 64)).astype(np.uint8))["symmetry"]) < 0.1
+
+
+def test_waves_have_the_frequency_that_they_have():
+    x = np.arange(64)
+    slow, fast = (128 + 100 * np.sin(2 * np.pi * f * x / 64) for f in (4, 24))
+    slow, fast = (np.tile(w, (1, 1, 64, 1)).astype(np.uint8) for w in (slow, fast))
+    assert one(slow)["high_frequency"] < 0.01
+    assert one(fast)["high_frequency"] > 0.99
+    assert np.isnan(one(slow[..., :4, :4])["high_frequency"])
+
+
+def test_local_patterns_agree_with_the_definition():
+    image = np.random.default_rng(0).integers(0, 9, (20, 20)).astype(np.uint8)
+    irregular = []
+    for i in range(1, 19):
+        for j in range(1, 19):
+            around = [(0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1)]
+            ring = [image[i + a, j + b] >= image[i, j] for a, b in around]
+            irregular.append(sum(p != q for p, q in zip(ring, ring[1:] + ring[:1], strict=True)) > 2)
+    found = one(image[None, None])["local_patterns"]
+    assert found == pytest.approx(np.mean(irregular))
+    assert one(np.tile(np.arange(20, dtype=np.uint8), (1, 1, 20, 1)))["local_patterns"] == 0
+
+
+def test_homogeneity_is_that_of_scikit_image():
+    from skimage.feature import graycomatrix, graycoprops
+
+    image = np.random.default_rng(0).integers(0, 256, (24, 24)).astype(np.uint8)
+    levels = np.minimum((image / 255 * 32).astype(int), 31).astype(np.uint8)
+    matrix = graycomatrix(levels, [1], [0, np.pi / 4, np.pi / 2, 3 * np.pi / 4], 32, symmetric=True, normed=True)
+    assert one(image[None, None])["homogeneity"] == pytest.approx(graycoprops(matrix, "homogeneity").mean(), rel=1e-3)
+    assert one(np.full((1, 1, 16, 16), 7, np.uint8))["homogeneity"] == 1
+
+
+def test_images_of_a_batch_do_not_touch_each_other():
+    rng = np.random.default_rng(0)
+    images = np.concatenate([drawn((4, 4, 10, 10)), bar(30)[..., :40, :40], rng.integers(0, 255, (1, 1, 40, 40))])
+    images = images.astype(np.uint8)
+    together = describe(images, max_value=255)
+    for i in range(3):
+        alone = describe(images[i : i + 1], max_value=255)
+        for name, values in together.items():
+            assert values[i] == pytest.approx(alone[name][0], rel=1e-5, nan_ok=True), name

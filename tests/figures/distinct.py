@@ -1,6 +1,6 @@
 """Colours that stay apart: distance in CIELAB, for eyes of all kinds.
 
-The palette of `colours.py` was made here, once, and is kept as a table in `palette_table.py`; a test makes it again.
+The palette of `colours.py` was made here, once, and is kept there as a table; the test beside this file makes it again.
 """
 
 from __future__ import annotations
