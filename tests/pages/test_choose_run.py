@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding, registry
+from ssrl_core.runs.queue import finding, registry, registry_file
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
 from tests.paging import text_of
@@ -48,7 +48,7 @@ def many(count: int) -> list[str]:
     for name in ids:
         (stores.runs_root() / name).mkdir()
         (stores.runs_root() / name / "embedding.npy").touch()
-    registry.transact(lambda connection: registry.insert(connection, rows))
+    registry.transact(lambda connection: registry_file.insert(connection, rows))
     return ids[::-1]
 
 

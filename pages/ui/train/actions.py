@@ -116,25 +116,25 @@ def compare(ids: list[str]) -> None:
 
 def stop_all(ids: list[str]) -> None:
     """Stop many runs; those that wait at once, those that run after a checkpoint."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: bulk.stop_all(ids))
+    _try(lambda: stopping.stop_all(ids))
 
 
 def resume_all(ids: list[str]) -> None:
     """Queue again those of many runs that failed or were stopped, and see that a worker is alive."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: bulk.resume_all(ids, start=False))
+    _try(lambda: stopping.resume_all(ids, start=False))
 
 
 def delete_all(ids: list[str]) -> None:
     """Delete many runs."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        count, troubles = bulk.delete_all(ids)
+        count, troubles = stopping.delete_all(ids)
         if troubles:
             raise RunError(f"Deleted {frame.count(count, 'run')}, but not {len(troubles):,}: {troubles[0]}")
 
@@ -143,25 +143,25 @@ def delete_all(ids: list[str]) -> None:
 
 def stop(run_id: str) -> None:
     """Stop a run after a checkpoint, or take it out of the queue."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: submitting.stop(run_id))
+    _try(lambda: stopping.stop(run_id))
 
 
 def resume(run_id: str) -> None:
     """Queue a run again and see that a worker is alive."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: submitting.resume(run_id, start=False))
+    _try(lambda: stopping.resume(run_id, start=False))
 
 
 def delete(run_id: str) -> None:
     """Delete a run, stopping it first."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        submitting.delete(run_id)
+        stopping.delete(run_id)
         close_run()
 
     _try(work, "It could not be deleted")
@@ -174,25 +174,25 @@ def open_sweep(sweep_id: str) -> None:
 
 def stop_sweep(sweep_id: str) -> None:
     """Stop all runs of a sweep."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: bulk.stop_all(bulk.of_sweep(sweep_id)))
+    _try(lambda: stopping.stop_all(stopping.of_sweep(sweep_id)))
 
 
 def resume_sweep(sweep_id: str) -> None:
     """Queue again what failed or was stopped, and see that a worker is alive."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: bulk.resume_all(bulk.of_sweep(sweep_id), start=False))
+    _try(lambda: stopping.resume_all(stopping.of_sweep(sweep_id), start=False))
 
 
 def delete_sweep(sweep_id: str) -> None:
     """Delete a sweep with its runs."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        _, troubles = bulk.delete_sweep(sweep_id)
+        _, troubles = stopping.delete_sweep(sweep_id)
         if troubles:
             raise RunError(troubles[0])
         close_run()
