@@ -18,11 +18,8 @@ from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
 
-
 SMALLEST_PX = 64
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
 PIXELS = "pixels"
 BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-resnet18": "ImageNet ResNet18"}
 COMPONENTS = 50
