@@ -63,10 +63,10 @@ def prepare_images(needed: tuple[str, ...]) -> None:
         title = cost.NEEDED[name].title
         bar = st.progress(0.0, f"Preparing {title}, once")
 
-        def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
+        def report(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
             bar.progress(min(1.0, done / total) if total else 0.0, f"Preparing {title}, once: {what}")
 
-        image_sets.load(name, report=told)
+        image_sets.load(name, report=report)
 
 
 def _obtain(rows: list[dict[str, Any]]) -> None:
