@@ -389,6 +389,9 @@ def test_the_files_of_one_plate_never_stand_in_for_anothers(tmp_path):
     listed = list_fields(table)
     assert [row.columns["well"] for row in listed.fields] == ["A02"]
     assert [item["file"] for item in listed.skipped] == ["/disk/P1/A01.tif", "/disk/P2/A01.tif"]
+    with pytest.raises(DataError, match=r"not one of its fields is whole.*A01.tif"):
+        list_fields(_load_data(tmp_path, ["/disk/P1,A01.tif,P1,A01", "/disk/P2,A01.tif,P2,A01"]))
+    table = _load_data(tmp_path, ["/disk/P1,A01.tif,P1,A01", "/disk/P2,A01.tif,P2,A01", "/disk/P1,A02.tif,P1,A02"])
     (tmp_path / "P1").mkdir()
     (tmp_path / "A01.tif").rename(tmp_path / "P1" / "A01.tif")
     listed = list_fields(table)
