@@ -15,7 +15,7 @@ from bench.support import app_pages
 from bench.support.made_stores import TINY, own_stores
 from bench.support.measuring import Item, Options, item
 from ssrl_core import stores
-from ssrl_core.runs.queue import ordering, registry, sweeps, tables
+from ssrl_core.runs.queue import folder_rows, ordering, registry, sweeps, tables
 from ssrl_core.specs.sweep import SweepSpec
 
 TITLE = "Every view of a sweep of 50,000 rows, and the Paper page, in Chromium."
@@ -56,7 +56,7 @@ def _finished() -> str:
     for run_id, method, place in _places(str(asked["id"])):
         (stores.runs_root() / run_id).mkdir()
         wanted = base[method] + (slopes + 0.05) * place + rng.normal(0, 0.02, CLASSES)
-        rows.append((registry.results_text(_results(np.clip(wanted, 0, 1))), now, now, run_id))
+        rows.append((folder_rows.results_text(_results(np.clip(wanted, 0, 1))), now, now, run_id))
     sql = "UPDATE runs SET results = ?, state = 'done', started_at = ?, finished_at = ? WHERE id = ?"
     registry.transact(lambda connection: connection.executemany(sql, rows))
     return str(asked["id"])

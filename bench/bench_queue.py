@@ -20,7 +20,7 @@ from bench.support import app_pages
 from bench.support.made_stores import TINY, own_stores
 from bench.support.measuring import Item, Options, item
 from ssrl_core import stores
-from ssrl_core.runs.queue import ordering, registry, submitting, sweeps, tables
+from ssrl_core.runs.queue import folder_rows, ordering, registry, submitting, sweeps, tables
 from ssrl_core.runs.queue.processes import cores
 from ssrl_core.runs.worker.coordinator import Coordinator
 from ssrl_core.runs.worker.engines.local import LocalEngine
@@ -110,7 +110,7 @@ def _many_done() -> None:
     """Ten thousand runs, six thousand of them done, with results and folders."""
     asked = sweeps.submit(_sweep(RUNS // 5, 5), start=False)
     ordering.pause()
-    text, done = registry.results_text(_results()), asked["runs"][:6000]
+    text, done = folder_rows.results_text(_results()), asked["runs"][:6000]
     for run_id in done:
         (stores.runs_root() / run_id).mkdir()
     now = stores.utc_now()
@@ -139,7 +139,7 @@ def _table() -> Iterator[tuple[str, str, float]]:
     """Results of 2,000 runs, two probes with 100 classes and a confusion table each."""
     sweep = _sweep(SWEEP_RUNS // 5, 5)
     asked = sweeps.submit(sweep, start=False)
-    text = registry.results_text(_results())
+    text = folder_rows.results_text(_results())
     sql = "UPDATE runs SET results = ?, state = 'done'"
     for run_id in asked["runs"]:
         (stores.runs_root() / run_id).mkdir()  # a run that is done has a folder

@@ -8,10 +8,10 @@ from pages.ui.train import queue as train_queue
 
 CSS = form.CSS + train_queue.CSS + sheet.CSS + sweep.CSS + start.CSS
 CSS += run_list.CSS
-QUESTION = "What shall a network learn, on which images and under which transformations?"
+QUESTION = "What should a network learn, from which images and under which transformations?"
 
 place = frame.open_page("Train", QUESTION, icon="model_training", css=CSS)
-actions.arrived()
+actions.page_drawn()
 address = st.query_params
 opened, swept, beside = address.get("run"), address.get("sweep"), address.get("compare")
 listed = "list" in address and not (opened or swept or beside)
@@ -19,7 +19,7 @@ draft = actions.current()
 
 with place:
     if opened or swept or beside or listed:
-        st.button("New run", icon=":material/add:", type="primary", key="train-new", on_click=actions.close_run)
+        frame.action("New run", "add", actions.close_run, key="train-new", type="primary")
     else:
         start.launch_button(draft)
 

@@ -25,6 +25,7 @@ ROOMS = [
     "cli",
     "start",
 ]
+RUNS = ["folder", "evaluation", "child", "queue", "worker", "jobs"]
 HEAVY = ("torch", "umap", "lpips")
 CORE = sorted((ROOT / "ssrl_core").rglob("*.py"))
 PAGES = sorted([*(ROOT / "pages").rglob("*.py"), ROOT / "app.py"])
@@ -38,6 +39,15 @@ def _imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def _name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _room_of_runs(name: str) -> str:
+    """`folder` of `ssrl_core.runs.folder.state`; "" of the package itself."""
+    return (*name.split("."), "", "")[2]
 
 
 def _rooms(path: Path) -> set[str]:
@@ -56,6 +66,24 @@ def test_a_room_imports_only_from_those_left_of_it(path):
     if room == "cli":
         allowed.add("figures")
     assert _rooms(path) <= allowed
+
+
+def test_the_rooms_of_runs_import_only_from_those_before_them():
+    wrong = []
+    for path in (ROOT / "ssrl_core" / "runs").rglob("*.py"):
+        own = _room_of_runs(_name(path))
+        for other in {_room_of_runs(name) for name in _imports(path) if name.startswith("ssrl_core.runs.")}:
+            if own in RUNS and other in RUNS and RUNS.index(other) > RUNS.index(own):
+                wrong.append(f"{path.relative_to(ROOT)} imports runs.{other}")
+    assert wrong == []
+
+
+def test_no_modules_of_runs_import_each_other_in_a_circle():
+    modules = {_name(path): path for path in (ROOT / "ssrl_core" / "runs").rglob("*.py")}
+    imports = {name: (_imports(path) & modules.keys()) - {name} for name, path in modules.items()}
+    while free := {name for name, others in imports.items() if not others}:  # what imports nothing that is left
+        imports = {name: others - free for name, others in imports.items() if name not in free}
+    assert imports == {}
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(ROOT)))

@@ -15,7 +15,7 @@ import yaml
 
 from ssrl_core.cli import parser
 from ssrl_core.runs.folder.state import empty_state
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue import registry_file
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec, load_run
@@ -115,7 +115,7 @@ def test_the_contract_of_a_run_is_a_spec_and_names_every_method_setting():
 
 def test_the_contract_of_the_registry_and_of_a_run_folder_names_their_fields():
     text = _contract(6)
-    for name in {*registry.COLUMNS, *empty_state("a")}:
+    for name in {*registry_file.COLUMNS, *empty_state("a")}:
         assert re.search(rf"\b{name}\b", text), name
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import ProgressLines, leaf
-from ssrl_core.cli.pairs import names_in, several
+from ssrl_core.cli.output import ProgressLines, leaf, names_in, several
 from ssrl_core.errors import SpecError
 
 

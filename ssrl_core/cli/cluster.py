@@ -21,31 +21,6 @@ if TYPE_CHECKING:
 _MOST = 12
 
 
-def set_apart_of(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
-    """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
-    from ssrl_core.analysis.effect_sentences import sentence
-    from ssrl_core.analysis.effect_table import cluster_effects
-    from ssrl_core.datasets.columns import informative_columns
-    from ssrl_core.runs.evaluation.descriptors import known
-
-    table = known(imageset, image_ids)
-    found = cluster_effects(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
-    told = [
-        {
-            "words": sentence(effects, units=found.units.name),
-            "effects": [_plain(e) for e in sorted(effects, key=lambda e: -abs(e.effect))[:_MOST]],
-        }
-        for effects in found.effects
-    ]
-    return {"apart": told, "apart_rests_on": found.rests_on}
-
-
-def _plain(effect: Effect) -> dict[str, Any]:
-    """An effect as JSON: what is not known is null."""
-    row = {**asdict(effect), "clear": effect.clear}
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
-
-
 def register(commands: Any) -> None:
     """Add the command."""
     cluster = leaf(
@@ -83,7 +58,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.analysis.scores import cluster_scores
     from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.evaluation.clustering import file_of, own_clusters, way_of
+    from ssrl_core.runs.evaluation.clustering import clusters_of_rows, file_of, way_of
     from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
     if args.over is not None:
@@ -94,14 +69,14 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     whole, images = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     x, ids = whole[rows], images[rows]
-    own = own_clusters(run, x, rows, len(whole), args.k, args.seed, method=args.method, inside=True)
+    own = clusters_of_rows(run, x, rows, len(whole), args.k, args.seed, method=args.method)
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
     names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)
-    apart = set_apart_of(imageset, ids, own) if args.apart else {}
+    apart = _apart(imageset, ids, own) if args.apart else {}
     return {
         "run": run.id,
         "k": own.k,
@@ -142,6 +117,31 @@ def _named(
         marks.mark(run, marks.read(run)["revision"], stem, int(number), name=name)
     found = marks_of(Clusters(run, stem, image_ids, ids), [])
     return {str(c): mark.name for c, mark in sorted(found.items()) if mark.name}
+
+
+def _apart(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
+    """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
+    from ssrl_core.analysis.effect_sentences import sentence
+    from ssrl_core.analysis.effect_table import cluster_effects
+    from ssrl_core.datasets.columns import informative_columns
+    from ssrl_core.runs.evaluation.descriptors import known
+
+    table = known(imageset, image_ids)
+    found = cluster_effects(table, informative_columns(table, imageset.label), clustering.ids, clustering.k)
+    told = [
+        {
+            "words": sentence(effects, units=found.units.name),
+            "effects": [_plain(e) for e in sorted(effects, key=lambda e: -abs(e.effect))[:_MOST]],
+        }
+        for effects in found.effects
+    ]
+    return {"apart": told, "apart_rests_on": found.rests_on}
+
+
+def _plain(effect: Effect) -> dict[str, Any]:
+    """An effect as JSON: what is not known is null."""
+    row = {**asdict(effect), "clear": effect.clear}
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:

@@ -94,11 +94,11 @@ def _first(run: RunFolder, k: int, seed: int) -> tuple[np.ndarray, np.ndarray, n
     """Images, embedding and clusters of the evaluated rows of a run."""
     import numpy as np
 
-    from ssrl_core.runs.evaluation.clustering import own_clusters
+    from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
-    found = own_clusters(run, x[rows], rows, len(x), k, seed, inside=True)
+    found = clusters_of_rows(run, x[rows], rows, len(x), k, seed)
     return ids[rows], x[rows], found.ids
 
 

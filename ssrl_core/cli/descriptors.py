@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import Tenths, leaf
 
 
 def register(commands: Any) -> None:
@@ -32,31 +32,13 @@ def _describe(args: argparse.Namespace) -> dict[str, Any]:
         imageset = store.load(args.name)
         table = None if args.again else descriptors.read(imageset)
         if table is None:
-            said = _Tenths()
-
-            def told(share: float) -> None:
-                report(share)
-                said(share)
-
-            table = descriptors.make(imageset, told)
+            table = descriptors.make(imageset, Tenths("descriptors", report))
     rows = {}
     for name in table.columns:
         known = table[name].dropna()
         quantiles = [round(float(known.quantile(q)), 6) for q in (0.25, 0.5, 0.75)] if len(known) else None
         rows[name] = {"n": len(known), "quartiles": quantiles}
     return {"name": args.name, "count": len(table), "file": "descriptors.parquet", "descriptors": rows}
-
-
-class _Tenths:
-    """Says every tenth of the work once, on stderr."""
-
-    def __init__(self) -> None:
-        self.told = 0
-
-    def __call__(self, share: float) -> None:
-        if int(10 * share) > self.told:
-            self.told = int(10 * share)
-            say(f"descriptors {10 * self.told} %")
 
 
 def _show(data: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.analysis.layouts import LAYOUTS
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import Tenths, leaf
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder.run_folder import RunFolder
@@ -83,7 +83,7 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
-    told = _Progress(LAYOUTS[method].title, report)
+    told = Tenths(LAYOUTS[method].title, report)
     return lay_out(run, x[rows], rows, len(ids), method, labels=labels, report=told, seed=seed)
 
 
@@ -122,19 +122,6 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
         f"run {run.id}.",
     )
     stores.replace(out, found)
-
-
-class _Progress:
-    """Says every tenth of the work once, on stderr."""
-
-    def __init__(self, name: str, report: Reporter) -> None:
-        self.name, self.told, self.report = name, 0, report
-
-    def __call__(self, share: float) -> None:
-        self.report(share)
-        if int(10 * share) > self.told:
-            self.told = int(10 * share)
-            say(f"{self.name} {10 * self.told} %")
 
 
 def _show(data: dict[str, Any]) -> str:

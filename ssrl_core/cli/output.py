@@ -1,14 +1,15 @@
-"""What a command prints: one JSON document for programs, text for people, and the exit code."""
+"""What a command prints (one JSON document for programs, text for people, the exit code), and lists it is given."""
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import SpecError, SSRLError
 
 
 def leaf(
@@ -64,6 +65,38 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class ProgressLines:
+    """Says every tenth of the way, and every word that has no way."""
+
+    def __init__(self) -> None:
+        self._last = ("", -1)
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        """A `Report`: what is done of how much."""
+        tenth = 10 * done // total if total else 0
+        if (what, tenth) != self._last:
+            self._last = (what, tenth)
+            say(f"{what}: {done:,} of {total:,}" if total else what)
+
+
+class Tenths:
+    """Tells every tenth of some work once, on stderr, and hands every share on.
+
+    Args:
+        what: is done.  report: told the share done, 0..1.
+    """
+
+    def __init__(self, what: str, report: Callable[[float], None]) -> None:
+        self._what, self._report, self._told = what, report, 0
+
+    def __call__(self, share: float) -> None:
+        """So much is done, 0..1."""
+        self._report(share)
+        if int(10 * share) > self._told:
+            self._told = int(10 * share)
+            say(f"{self._what} {10 * self._told} %")
+
+
 def table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     """Rows as aligned text columns; an empty list says so."""
     if not rows:
@@ -86,15 +119,42 @@ def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-class ProgressLines:
-    """Says every tenth of the way, and every word that has no way."""
+def names_in(text: str, *, where: str, field: str) -> list[str]:
+    """`DNA, actin` -> [DNA, actin]; a name that has a comma itself stands in quotes: `"DAPI, 405",actin`.
 
-    def __init__(self) -> None:
-        self._last = ("", -1)
+    Raises:
+        SpecError: a quote that is not closed, or with something behind it.
+    """
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
+        rule = 'names with commas between them, in "quotes" where they have commas themselves'
+        raise SpecError(where=where, field=field, rule=rule, value=text) from None
+    return [name.strip() for row in rows for name in row] or [""]
 
-    def __call__(self, done: int, total: int, what: str) -> None:
-        """A `Report`: what is done of how much."""
-        tenth = 10 * done // total if total else 0
-        if (what, tenth) != self._last:
-            self._last = (what, tenth)
-            say(f"{what}: {done:,} of {total:,}" if total else what)
+
+def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str = "") -> tuple[str, str]:
+    """`seed=5` -> (seed, 5); the first `=` parts them.
+
+    Raises:
+        SpecError: no `=`, or nothing before it.
+    """
+    column, found, value = text.partition("=")
+    if not found or not column.strip():
+        raise SpecError(where=where, field="--where", rule=rule, value=text, remedy=remedy)
+    return column.strip(), value.strip()
+
+
+def several(texts: Sequence[str], *, where: str) -> dict[str, list[str]] | None:
+    """`compound=DMSO,taxol` -> {compound: [DMSO, taxol]}; a column that is named again gets more values; None if none.
+
+    A value with a comma of its own stands in quotes.
+
+    Raises:
+        SpecError: as `pair`, and for quotes that are not closed.
+    """
+    chosen: dict[str, list[str]] = {}
+    for text in texts:
+        column, values = pair(text, where=where, rule="COLUMN=VALUE,VALUE")
+        chosen.setdefault(column, []).extend(names_in(values, where=where, field="--where"))
+    return chosen or None

@@ -50,11 +50,11 @@ def register(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs.queue import bulk, finding, registry
+    from ssrl_core.runs.queue import finding, registry, stopping
 
     rows = finding.chosen(registry.list_runs(demo=not args.sweep), args.search)
     if args.sweep:
-        members = set(bulk.of_sweep(args.sweep))
+        members = set(stopping.of_sweep(args.sweep))
         rows = [row for row in rows if row["id"] in members]
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
@@ -93,42 +93,42 @@ def _log(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _stop(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.queue import bulk, submitting
+    from ssrl_core.runs.queue import stopping, submitting
 
     if args.sweep:
         members = _members(args)
-        count = bulk.stop_all(members)
+        count = stopping.stop_all(members)
         for run_id in members if args.wait else []:
             submitting.wait(run_id)
         return {"sweep": args.sweep, "state": "stopped", "count": count}
     run_id = _one(args)
-    state = submitting.stop(run_id)
+    state = stopping.stop(run_id)
     return {"id": run_id, "state": submitting.wait(run_id) if args.wait else state}
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.runs.queue import bulk, submitting
+    from ssrl_core.runs.queue import stopping
 
     if args.sweep:
-        count = bulk.resume_all(_members(args), failed_only=args.failed, start=not args.no_start)
+        count = stopping.resume_all(_members(args), failed_only=args.failed, start=not args.no_start)
         return {"sweep": args.sweep, "state": "queued", "count": count}
     run_id = _one(args)
-    return {"id": run_id, "state": submitting.resume(run_id, start=not args.no_start)}
+    return {"id": run_id, "state": stopping.resume(run_id, start=not args.no_start)}
 
 
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import RunError
-    from ssrl_core.runs.queue import bulk, submitting
+    from ssrl_core.runs.queue import stopping
 
     if args.sweep:
         _members(args)
-        count, troubles = bulk.delete_sweep(args.sweep)
+        count, troubles = stopping.delete_sweep(args.sweep)
         if troubles:
             raise RunError(f"{count} runs were deleted, {len(troubles)} were not: {troubles[0]}", where=args.sweep)
         return {"sweep": args.sweep, "state": "deleted", "count": count}
     run_id = _one(args)
     say(f"deleting {run_id} …")
-    submitting.delete(run_id)
+    stopping.delete(run_id)
     return {"id": run_id, "state": "deleted"}
 
 
@@ -176,13 +176,13 @@ def _one(args: argparse.Namespace) -> str:
 
 def _members(args: argparse.Namespace) -> list[str]:
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     if args.run_id:
         raise SpecError(
             where="runs", field="RUN", rule="left out with --sweep", value=args.run_id, remedy="Name one of the two."
         )
-    return bulk.of_sweep(args.sweep)
+    return stopping.of_sweep(args.sweep)
 
 
 def state_of(run_id: str) -> dict[str, Any]:

@@ -7,8 +7,7 @@ import string
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf, table
-from ssrl_core.cli.pairs import pair
+from ssrl_core.cli.output import leaf, pair, table
 
 
 def register(actions: Any) -> None:

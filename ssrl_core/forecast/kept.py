@@ -16,7 +16,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.forecast import guards
 from ssrl_core.forecast.reading import read_classes, read_number
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
-from ssrl_core.forecast.targets import targets_of
+from ssrl_core.forecast.targets import described, shrunk, targets_of
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.feature_banks import DEFAULT, check_bank
 from ssrl_core.specs.run import Term
@@ -33,6 +33,7 @@ MU, DIM, POWER = 0.01, 32, 1.0
 LEAST = 40
 """Images that a forecast needs: half of them are solved on, half are asked about."""
 _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descriptors are followed on
+_ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
 
 
@@ -87,12 +88,14 @@ def forecast(
     share = _shares(2 + (other is not None) + len(variants), progress)
     plain = setting.answer(_plain(terms), share(0), alone=True)
     own = setting.answer(terms, share(1))
+    looks = setting.looks(terms)
+    shares = own.solution.held_out(weighted_looks(terms, looks))
     beside = None if other is None else setting.answer(other, share(2))
     steps = tuple(
         StepCost(group, place, step, {name: r.value for name, (_, r) in setting.answer(t, share(n)).readings.items()})
         for n, (group, place, step, t) in enumerate(variants, 2 + (other is not None))
     )
-    said = setting.guards(terms, own)
+    said = setting.guards(terms, shares, looks)
     if progress is not None:
         progress(1.0)
     return Forecast(
@@ -102,14 +105,14 @@ def forecast(
         bank=bank,
         images=len(setting.solve_ids) + len(setting.ask_ids),
         views=views,
-        kept=_kept(own, plain, beside, setting.icc(terms)),
+        kept=_kept(own, plain, beside, icc(looks[0].views)),
         classes=_classes(imageset, own, plain, beside),
         clusters=own.clusters,
         steps=steps,
         guards=tuple(said),
         missing=own.missing,
         seconds=round(time.monotonic() - started, 3),
-        shares=own.shares,
+        shares=shares,
         image_ids=setting.ask_ids,
         embedding=own.embedding,
         cluster_ids=own.cluster_ids,
@@ -126,8 +129,15 @@ class Answer:
     clusters: dict[str, Any]
     cluster_ids: Array
     embedding: Array
-    shares: Array
     solution: Solution
+
+
+@dataclass(frozen=True)
+class Look:
+    """A few images that were not solved on, under one term: moments, and views (V,n,C,s,s) of 96 px at most."""
+
+    moments: Moments
+    views: Array
 
 
 class Setting:
@@ -172,28 +182,32 @@ class Setting:
         bank = self.bank(terms)
         show = partial(features_of, self.imageset, bank=bank, composition=terms[0].composition, device=self.device)
         train, test = show(self.solve_ids, fixed=self.fixed), show(self.ask_ids, fixed=self.fixed)
-        if alone:
-            moments, few = _of_images(train), _of_images(test)
-        else:
-            moments = self.moments(self.solve_ids, terms, report)
-            few = self.moments(self._few, terms, views=min(self.views, _FEW_VIEWS))
+        moments = _of_images(train) if alone else self.moments(self.solve_ids, terms, report)
         found = solve(moments, mu=self.mu, dim=self.dim, power=self.power)
-        return self._read(found, found.embed(train), found.embed(test), found.held_out(few))
+        return self._read(found, found.embed(train), found.embed(test))
 
-    def moments(
-        self,
-        ids: Array,
-        terms: Sequence[Term],
-        report: Callable[[float], None] | None = None,
-        views: int | None = None,
-    ) -> Moments:
+    def moments(self, ids: Array, terms: Sequence[Term], report: Callable[[float], None] | None = None) -> Moments:
         """What views of some images have in common."""
         from ssrl_core.learning.solving import moments_of
 
-        bank, count = self.bank(terms), views or self.views
-        return moments_of(
-            self.imageset, ids, terms, bank, views=count, seed=self.seed, device=self.device, report=report
-        )
+        ways: dict[str, Any] = {"views": self.views, "seed": self.seed, "device": self.device}
+        return moments_of(self.imageset, ids, terms, self.bank(terms), report=report, **ways)
+
+    def looks(self, terms: Sequence[Term]) -> list[Look]:
+        """A few views of a few of the images that are asked about, for each term."""
+        from ssrl_core.learning.closed_form import Covariances, pairing
+        from ssrl_core.learning.solving import features_of_views, view_batches
+
+        found, bank = [], self.bank(terms)
+        for number, term in enumerate(terms):
+            covariances, parts = Covariances(bank.dim, pairing(term.composition, _FEW_VIEWS)), []
+            ways: dict[str, Any] = {"views": _FEW_VIEWS, "seed": self.seed, "device": self.device}
+            for _, groups in view_batches(self.imageset, self._few, term, number, **ways):
+                covariances.add([features_of_views(bank, group) for group in groups])
+                alike = [group for group in groups if group.shape[-1] == groups[0].shape[-1]]
+                parts.append(np.concatenate([shrunk(group.cpu().numpy()) for group in alike]))
+            found.append(Look(covariances.moments(), np.concatenate(parts, axis=1)))
+        return found
 
     def bank(self, terms: Sequence[Term]) -> Bank:
         """The feature bank for views of the terms' side."""
@@ -205,40 +219,24 @@ class Setting:
             self._banks[side] = bank_for(self.bank_name, self.imageset, self.solve_ids, side, seed=self.seed)
         return self._banks[side]
 
-    def icc(self, terms: Sequence[Term]) -> dict[str, float | None]:
-        """Share of each descriptor's variance that views have in common, of the first term."""
-        from ssrl_core.analysis.descriptors.table import describe
-        from ssrl_core.learning.closed_form import intraclass_correlation
-
-        found: dict[str, list[Array]] = {}
-        for views in self._some_views(terms[0], _FEW_VIEWS):
-            measured = describe(views.reshape(-1, *views.shape[2:]), max_value=1.0)
-            for name, values in measured.items():
-                found.setdefault(name, []).append(values.reshape(views.shape[:2]))
-        return {name: intraclass_correlation(np.concatenate(parts, axis=1)) for name, parts in found.items()}
-
-    def guards(self, terms: Sequence[Term], own: Answer) -> list[str]:
+    def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""
-        said: list[str] = []
-        first = terms[0].composition
-        if len(terms) == 1:
-            said += guards.keeps_nothing(own.shares, first)
-        for term in terms:
-            views = np.concatenate(list(self._some_views(term, 2)), axis=1)
-            said += guards.too_easy((views[0], views[1]), term.composition)
-            said += guards.idle_steps(self.imageset, self._few[:32], term.composition, seed=self.seed)
+        said = guards.keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
+        for term, look in zip(terms, looks, strict=True):
+            said += guards.too_easy((look.views[0], look.views[-1]), term.composition)
+            said += guards.idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
         if len(terms) > 1:
-            said += self._undone(terms)
+            said += self._undone(terms, looks)
         said += self._rough(terms)
         return list(dict.fromkeys(said))
 
-    def _undone(self, terms: Sequence[Term]) -> list[str]:
+    def _undone(self, terms: Sequence[Term], looks: Sequence[Look]) -> list[str]:
         from ssrl_core.learning.closed_form import solve
 
-        moments = [self.moments(self.solve_ids, [term]) for term in terms]
-        solutions = [solve(m, mu=self.mu, dim=self.dim, power=self.power) for m in moments]
-        few = [self.moments(self._few, [term], views=_FEW_VIEWS) for term in terms]
-        return guards.undone_terms([term.composition.name for term in terms], solutions, few)
+        alone = [self.moments(self.solve_ids, [term]) for term in terms]
+        solutions = [solve(moments, mu=self.mu, dim=self.dim, power=self.power) for moments in alone]
+        names = [term.composition.name for term in terms]
+        return guards.undone_terms(names, solutions, [look.moments for look in looks])
 
     def _rough(self, terms: Sequence[Term]) -> list[str]:
         count, dim = len(self.solve_ids) * self.views, self.bank(terms).dim
@@ -248,16 +246,7 @@ class Setting:
             f"{count:,} views are few for the {dim:,} numbers of this bank: the forecast is rough. Take more images."
         ]
 
-    def _some_views(self, term: Term, views: int) -> Any:
-        """(V,B,C,S,S) arrays of views of a few images, those of the first view group that has two."""
-        from ssrl_core.learning.solving import view_batches
-
-        group = replace(term.composition.views[0], count=2)
-        one = replace(term, composition=replace(term.composition, views=(group,)))
-        for _, groups in view_batches(self.imageset, self._few, one, 0, views=views, seed=self.seed):
-            yield groups[0].numpy()
-
-    def _read(self, found: Solution, train: Array, test: Array, shares: Array) -> Answer:
+    def _read(self, found: Solution, train: Array, test: Array) -> Answer:
         readings: dict[str, tuple[str, Any]] = {}
         missing: dict[str, str] = {}
         of_class: Array = np.empty(0)
@@ -278,7 +267,7 @@ class Setting:
         if self.imageset.label is None:
             missing["classes"] = "the image set has no labels"
         clusters, ids = self._clusters(test)
-        return Answer(readings, of_class, missing, clusters, ids, test, shares, found)
+        return Answer(readings, of_class, missing, clusters, ids, test, found)
 
     def _clusters(self, test: Array) -> tuple[dict[str, Any], Array]:
         from ssrl_core.analysis.clusters import kmeans
@@ -291,6 +280,23 @@ class Setting:
         known = labels >= 0
         agreement = ami(labels[known], ids[known]) if classes > 1 else None
         return {"k": k, "ami": agreement}, ids
+
+
+def weighted_looks(terms: Sequence[Term], looks: Sequence[Look]) -> Moments:
+    """The moments of several looks as one, by the terms' weights."""
+    from ssrl_core.learning.closed_form import weighted
+
+    return weighted([(term.weight, look.moments) for term, look in zip(terms, looks, strict=True)])
+
+
+def icc(views: Array) -> dict[str, float | None]:
+    """Share of each descriptor's variance that views (V,n,C,s,s) of an image have in common."""
+    from ssrl_core.learning.closed_form import intraclass_correlation
+
+    if len(views) < 2:
+        return {}
+    measured = described(views.reshape(-1, *views.shape[2:]))
+    return {name: intraclass_correlation(values.reshape(views.shape[:2])) for name, values in measured.items()}
 
 
 def _of_images(features: Array) -> Moments:

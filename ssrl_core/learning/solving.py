@@ -74,7 +74,7 @@ def moments_of(
         covariances = Covariances(bank.dim, pairing(term.composition, views))
         done = 0
         for ids, groups in view_batches(imageset, image_ids, term, number, views=views, seed=seed, device=device):
-            covariances.add([_features(bank, group) for group in groups])
+            covariances.add([features_of_views(bank, group) for group in groups])
             done += len(ids)
             if report is not None:
                 report((number + done / len(image_ids)) / len(terms))
@@ -194,6 +194,6 @@ def features_of(
     return np.concatenate([np.empty((0, bank.dim), np.float32), *parts])
 
 
-def _features(bank: Bank, group: Tensor) -> NDArray[Any]:
+def features_of_views(bank: Bank, group: Tensor) -> NDArray[Any]:
     """(V,B,D) of views (V,B,C,S,S)."""
     return bank.features(group.flatten(0, 1)).cpu().numpy().reshape(*group.shape[:2], -1)

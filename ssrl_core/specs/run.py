@@ -321,16 +321,7 @@ def hashed(key: str, part: Any, fingerprint: str) -> str:
     return _SORTED(plain)
 
 
-def kept(key: str, part: Any) -> str:
-    """The text of one part as it is kept: keys in their own order."""
-    return _AS_THEY_ARE(SPEC_PARTS[key](part))
-
-
-def _encoder(*, sort_keys: bool) -> Callable[[Any], str]:
-    return json.JSONEncoder(sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
-
-_SORTED, _AS_THEY_ARE = _encoder(sort_keys=True), _encoder(sort_keys=False)
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def _same(value: Any) -> Any:

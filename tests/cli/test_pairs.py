@@ -2,7 +2,7 @@
 
 import pytest
 
-from ssrl_core.cli.pairs import names_in, pair, several
+from ssrl_core.cli.output import names_in, pair, several
 from ssrl_core.errors import SpecError
 
 

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding, registry
+from ssrl_core.runs.queue import finding, registry, registry_file
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
 from tests.paging import text_of
@@ -48,7 +48,7 @@ def many(count: int) -> list[str]:
     for name in ids:
         (stores.runs_root() / name).mkdir()
         (stores.runs_root() / name / "embedding.npy").touch()
-    registry.transact(lambda connection: registry.insert(connection, rows))
+    registry.transact(lambda connection: registry_file.insert(connection, rows))
     return ids[::-1]
 
 
@@ -88,10 +88,10 @@ def test_a_search_offers_few_and_says_when_there_is_nothing():
     many(300)
     test = searched(opened(), "many seed:3")
     assert len([button for button in test.button if button.key.startswith("take-run-")]) == choosing._FOUND
-    assert "more words find others" in text_of(test)
+    assert "More words find others" in text_of(test)
     test = searched(test, "nothing-like-it")
     assert not [button for button in test.button if button.key.startswith("take-run-")]
-    assert "No run that can be used here is like that." in text_of(test)
+    assert "No run that can be used here matches." in text_of(test)
 
 
 def test_a_link_opens_a_run_that_is_not_in_the_list():
@@ -144,11 +144,11 @@ def test_in_a_browser_a_run_is_searched_taken_and_kept_in_the_address():
         box = page.get_by_placeholder("mnist-first-set", exact=False)
         box.fill("flipped-twice")
         box.press("Enter")
-        page.get_by_role("button", name="kit · simclr").click()
+        page.get_by_role("button", name="kit · SimCLR").click()
         page.wait_for_url(f"**run={odd}*")
         settled(page)
         assert not box.is_visible()
         page.reload()
         settled(page)
         assert f"run={odd}" in page.url
-        assert page.get_by_role("combobox").first.input_value().startswith("kit · simclr")
+        assert page.get_by_role("combobox").first.input_value().startswith("kit · SimCLR")

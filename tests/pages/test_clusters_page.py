@@ -336,7 +336,7 @@ def test_the_figures_of_a_run_have_captions_that_say_what_they_show(run):
     assert files.scores_file(run, scores, 3, "svg").startswith(b"<?xml")
 
 
-def test_a_selection_is_taken_home_as_figures(run):
+def test_a_selection_can_be_downloaded_as_figures(run):
     chosen = np.arange(60) < 7
     colour = colour_by(clustered(run, 3), "kind")
     assert panel.images_figure(run, chosen, "inside the box", "pdf").startswith(b"%PDF")

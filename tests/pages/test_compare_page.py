@@ -85,7 +85,7 @@ def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
         np.testing.assert_array_equal(selected(pair.a.run.images_key).image_ids, pair.ids[chosen])
 
 
-def test_every_figure_is_taken_home_with_its_caption(runs, pair):
+def test_every_figure_can_be_downloaded_with_its_caption(runs, pair):
     for draw in (
         lambda kind: files.map_file_of(pair, pair.b, OF_A, kind),
         lambda kind: files.matrix_of(pair, kind),

@@ -50,7 +50,7 @@ def text_of(test: AppTest) -> str:
 def test_the_page_opens_on_the_composition_of_its_address_and_reads_as_a_sentence(page):
     assert names_of(page) == ["pad", "invert", "rotation", "resized_crop"]
     assert "Margin of 10 to 40 % on each side, always" in text_of(page)
-    assert "Where it is silent" in text_of(page)
+    assert "What it leaves open" in text_of(page)
 
 
 def test_an_edit_changes_the_composition_and_undo_brings_it_back(page):
@@ -317,7 +317,7 @@ def test_steps_that_fight_are_said_beside_the_recipe(page):
 def test_the_menu_loads_presets_with_what_their_source_leaves_open(page):
     page.session_state["vl-presets-0"] = True
     page.run()
-    assert "Silent: The text gives no order" in text_of(page)
+    assert "Left open: The text gives no order" in text_of(page)
     click(page, "vl-load-cells-first-set")
     assert names_of(page)[0] == "affine"
     assert page.selectbox(key="choose-composition").value == "cells-first-set"

@@ -13,7 +13,8 @@ from PIL import Image
 
 from pages.ui.compose import grid, preview
 from pages.ui.compose.lpips import Answer, Desk, Question
-from pages.ui.compose.preview import Scene, fitted, pictures
+from pages.ui.compose.preview import Sample, fitted, pictures
+from pages.ui.kit.blocks import as_sheet
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
@@ -47,8 +48,8 @@ def test_lpips_takes_its_images_from_every_class_in_turn():
 def test_the_grid_shows_the_views_that_training_sees():
     imageset = make_imageset(12, c=3, side=32)
     composition = load("mnist-second-set")
-    scene = Scene(imageset, (3, 5), 4, seed=7)
-    header, file = preview.grid(scene, [("", composition)])
+    sample = Sample(imageset, (3, 5), 4, seed=7)
+    header, file = preview.grid(sample, [("", composition)])
     sheet = np.asarray(Image.open(BytesIO(file)))
     side = header["cell"][0]
     draws = draw(composition, np.array([3, 5]), seed=7, epoch=0)
@@ -82,8 +83,8 @@ def test_pictures_that_are_not_square_keep_their_shape():
 
 def test_two_compositions_share_the_images_row_by_row():
     imageset = make_imageset(12, c=3)
-    scene = Scene(imageset, (1, 2), 2, seed=0)
-    header, _ = preview.grid(scene, [("A", load("identity")), ("B", load("mnist-first-set"))])
+    sample = Sample(imageset, (1, 2), 2, seed=0)
+    header, _ = preview.grid(sample, [("A", load("identity")), ("B", load("mnist-first-set"))])
     assert (header["rows"], header["columns"]) == (4, 3)
     assert header["cells"][0][0].startswith("A: ")
     assert header["cells"][3][0].startswith("B: ")
@@ -91,14 +92,14 @@ def test_two_compositions_share_the_images_row_by_row():
 
 def test_the_strip_shows_the_image_after_each_step():
     imageset = make_imageset(12, c=3)
-    header, _ = preview.steps_strip(Scene(imageset, (1,), 2, seed=0), load("mnist-first-set"), 1, 0)
+    header, _ = preview.steps_strip(Sample(imageset, (1,), 2, seed=0), load("mnist-first-set"), 1, 0)
     assert header["columns"] == len(header["cells"]) >= 4
     assert header["framed"] == [0]
 
 
 def test_a_sheet_lays_pictures_row_by_row_and_the_packet_opens():
     tiles = np.arange(3 * 2 * 2 * 3, dtype=np.uint8).reshape(3, 2, 2, 3)
-    sheet = grid.sheet(tiles, 2)
+    sheet = as_sheet(tiles, 2)
     assert sheet.shape == (4, 4, 3)
     assert (sheet[:2, 2:] == tiles[1]).all()
     assert (sheet[2:, 2:] == 0).all()

@@ -108,7 +108,7 @@ def test_a_wrong_path_and_a_damaged_field_are_said(tmp_path):
     tifffile.imwrite(tmp_path / "bad" / "a.tif", np.zeros((60, 60), np.uint8))
     (tmp_path / "bad" / "b.tif").write_bytes(b"II*\0nothing")
     test = opened(**{"cells-path": str(tmp_path / "bad"), "cells-name": "none"})
-    assert "1 fields" in text_of(test)
+    assert "1 field," in text_of(test)
     assert any("Skipped" in e.label for e in test.expander)
     test.button(key="cells-now").click().run()
     assert any("not one cell was found" in w.value for w in test.warning)

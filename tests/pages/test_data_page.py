@@ -91,7 +91,7 @@ def test_names_and_colours_of_channels_are_changed_on_the_page(page):
     test.text_input(key="data-channel-kit-0-name").set_value("Hoechst")
     test.color_picker(key="data-channel-kit-0-colour").set_value("#00aaff")
     test.number_input(key="data-channel-kit-1-full").set_value(50.0)
-    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    click(test, "FormSubmitter:data-channels-form-kit-Save")
     assert [(c.name, c.colour, c.window) for c in store.load("kit").channels] == [
         ("Hoechst", "#00aaff", None),
         ("channel-2", store.load("kit").channels[1].colour, (0.0, 50.0)),
@@ -101,7 +101,7 @@ def test_names_and_colours_of_channels_are_changed_on_the_page(page):
     assert before.count("base64,") == after.count("base64,")
     assert before[before.index("base64,") :][:5000] != after[after.index("base64,") :][:5000]
     test.text_input(key="data-channel-kit-0-name").set_value("channel-2")
-    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    click(test, "FormSubmitter:data-channels-form-kit-Save")
     assert "names must be different for each channel" in test.warning[0].value
     assert store.load("kit").channels[0].name == "Hoechst"
 
@@ -112,7 +112,7 @@ def test_a_display_window_below_zero_is_shown_and_kept(page):
     test = page("kit")
     assert test.number_input(key="data-channel-kit-0-black").value == -5
     test.number_input(key="data-channel-kit-1-black").set_value(-2.5)
-    click(test, "FormSubmitter:data-channels-form-kit-Keep")
+    click(test, "FormSubmitter:data-channels-form-kit-Save")
     assert [c.window for c in store.load("kit").channels] == [(-5, 100), (-2.5, float(made.max_value))]
 
 

@@ -158,7 +158,7 @@ def test_choose_run_offers_finished_runs_and_shows_an_empty_state_without():
 
 def test_a_run_reads_as_what_it_is():
     run = {"id": "x", "name": None, "dataset": "mnist", "method": "byol", "backbone": "vgg11", "seed": 5}
-    assert frame.run_words(run) == "mnist · byol · vgg11 · seed 5"
+    assert frame.run_words(run) == "mnist · BYOL · VGG11 · seed 5"
     assert frame.run_words(run | {"name": "Mine"}) == "Mine · seed 5"
 
 

@@ -44,7 +44,7 @@ def test_a_run_whose_images_are_gone_is_still_listed():
     from ssrl_core.datasets import store
 
     store.delete("kit")
-    assert "kit · simclr · tiny_cnn" in text_of(home())
+    assert "kit · SimCLR · Tiny CNN" in text_of(home())
 
 
 def test_opening_home_starts_nothing(monkeypatch):

@@ -94,7 +94,7 @@ def test_what_was_measured_stands_first_beside_what_was_published():
 
 
 def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
-    from ssrl_core.runs.queue import processes, registry, submitting, sweeps
+    from ssrl_core.runs.queue import processes, registry, stopping, sweeps
 
     monkeypatch.setattr(processes, "start_detached", lambda **_: None)
     make_imageset(300, name="mnist", classes=10)
@@ -105,7 +105,7 @@ def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alo
     test = test.button(key="paper-run-small").click().run()
     assert "Nothing was queued: all 10 runs are here or waiting already" in text_of(test)
     (sweep,) = running.evidence("figure-4", "small").sweep_ids().values()
-    submitting.delete(sweeps.members(sweep)[0]["id"])
+    stopping.delete(sweeps.members(sweep)[0]["id"])
     assert "1 deleted" in text_of(test.run())
     test = test.button(key="paper-run-small").click().run()
     assert "1 run was queued; 9 were here or waiting already" in text_of(test)

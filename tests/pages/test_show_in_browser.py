@@ -101,7 +101,7 @@ def test_one_compound_alone_and_two_beside_each_other(show):
         assert sorted(change)[1] > 15
 
 
-def test_figures_galleries_and_the_table_go_home(show):
+def test_figures_galleries_and_the_table_can_be_downloaded(show):
     address, cells = show
     with tab() as page:
         opened(page, address)

@@ -195,7 +195,7 @@ def test_contrast_is_the_same_in_all_pictures_and_channels_can_be_off():
     assert safe.max() > 50
 
 
-def test_galleries_go_home_as_png_with_the_bar_burnt_in():
+def test_galleries_can_be_downloaded_as_png_with_the_bar_burnt_in():
     look = Look(("DNA",))
     with_bar = Image.open(io.BytesIO(pictures.gallery_png(make_screen("known"), [0, 1], look)))
     without = Image.open(io.BytesIO(pictures.gallery_png(make_screen("unknown", pixel_um=None), [0, 1], look)))

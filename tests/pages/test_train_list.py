@@ -19,7 +19,7 @@ from tests.runs.test_finding import ROWS, row
 
 def test_the_table_has_a_row_a_run_and_no_empty_column():
     table = run_tables.table(ROWS)
-    assert list(table["State"]) == ["Done", "Failed", "Lost", "Runs"]
+    assert list(table["State"]) == ["Done", "Failed", "Lost", "Running"]
     assert list(table["Seed"]) == [5, 6, 5, 15]
     assert list(table["Values"]) == ["", "", "", "lr 0.1"]
     assert table["Queued"][0] == pd.Timestamp("2026-01-01T00:00:00Z")
@@ -48,11 +48,11 @@ def test_a_search_is_in_the_address_and_what_is_not_found_is_said(swept):  # noq
     test = page(list="all", find="seed:6")
     assert len(test.dataframe[0].value) == 2
     test.text_input(key="train-list-find").set_value("nothing like this").run()
-    assert "No run is like that" in text_of(test)
+    assert "No run matches" in text_of(test)
     assert test.query_params["find"] == "nothing like this"
     test.text_input(key="train-list-find").set_value("").run()
     assert "find" not in test.query_params
-    assert "6 runs: waits 6." in text_of(test)
+    assert "6 runs: 6 waiting." in text_of(test)
 
 
 def test_ticks_of_a_table_that_is_gone_choose_nothing(swept):  # noqa: F811
@@ -107,7 +107,7 @@ def test_what_cannot_be_compared_is_said():
     run = make_run()
     text = text_of(page(compare=f"{run.name},nothing"))
     assert "no run “nothing”" in text
-    assert "Two runs or more are compared" in text
+    assert "Comparing takes two runs or more" in text
     (run / "results.json").write_text("{", encoding="utf-8")
     found = run_tables.compared([run.name, run.name], run_list.MOST)
     assert (found.ids, found.letters, run_tables.scores(found)) == ([run.name], "A", {})

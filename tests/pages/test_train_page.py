@@ -135,7 +135,7 @@ def test_opening_the_page_starts_nothing(monkeypatch):
     make_run(state="queued")
     monkeypatch.setattr(subprocess, "Popen", refuse)
     text = text_of(kit_page())
-    assert "No worker is alive" in text
+    assert "No worker is running" in text
 
 
 def test_the_address_chooses_image_set_and_composition():

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from pages.ui.runs import sweeps as sweep_scene
+from pages.ui.runs import sweeps as run_sweeps
 from pages.ui.train import draft as drafts
 from pages.ui.train import sweep
 from ssrl_core.errors import SpecError
@@ -134,14 +134,14 @@ def test_table_has_mean_and_sd_over_seeds_and_files(swept):
         RunFolder(run_id).require()
         results = {"linear": {"top1": number / 10}, "knn": None, "clusters": {}}
         registry.change(run_id, state="done", results=json.dumps(results))
-    means = sweep_scene.results(swept["id"], every=False)
+    means = run_sweeps.results(swept["id"], every=False)
     assert means["top1"].tolist() == pytest.approx([0.1, 0.4])
     assert means["top1_sd"].tolist() == pytest.approx([0.1, 0.1])
-    assert len(sweep_scene.results(swept["id"], "lr=0.01, seed=5")) == 1
+    assert len(run_sweeps.results(swept["id"], "lr=0.01, seed=5")) == 1
     with pytest.raises(SpecError, match="column=value"):
-        sweep_scene.results(swept["id"], "lr 0.01")
-    assert sweep_scene.file_of(swept["id"], "csv").count(b"\n") == 7
-    html = sweep.matrix_html(sweep_scene.scene(swept["id"]))
+        run_sweeps.results(swept["id"], "lr 0.01")
+    assert run_sweeps.file_of(swept["id"], "csv").count(b"\n") == 7
+    html = sweep.matrix_html(run_sweeps.status_of(swept["id"]))
     assert html.count('class="sweep-done"') == 7  # six runs and the key
     assert "lr 0.01" in html
 
@@ -186,6 +186,6 @@ def test_table_of_values_that_are_lists_is_grouped_too():
     plain = spec(terms="cells-first-set").to_mapping()
     plain |= {"seeds": [5, 6], "vary": {"terms.0.composition": ["identity", "mnist-first-set"], "batch_size": [8, 16]}}
     asked = sweeps.submit(SweepSpec.from_mapping(plain), start=False)
-    assert len(sweep_scene.results(asked["id"], every=False)) == 4
-    assert sweep_scene.file_of(asked["id"], "parquet")[:4] == b"PAR1"
-    assert sweep.matrix_html(sweep_scene.scene(asked["id"])).count("sweep-queued") == 8
+    assert len(run_sweeps.results(asked["id"], every=False)) == 4
+    assert run_sweeps.file_of(asked["id"], "parquet")[:4] == b"PAR1"
+    assert sweep.matrix_html(run_sweeps.status_of(asked["id"])).count("sweep-queued") == 8

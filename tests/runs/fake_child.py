@@ -1,4 +1,4 @@
-"""A training child without training: lock, life line, state, checkpoints, exit codes; steps of a few milliseconds.
+"""A training child without training: lock, parent watch, state, checkpoints, exit codes; steps of a few milliseconds.
 
 Usage: fake_child.py RUN_DIR --end-with-parent. What it does besides is read from RUN_DIR/behave.json:
 {"steps": 40, "step_s": 0.02, "crash_at": step, "silent_at": step, "fail_at": step}.

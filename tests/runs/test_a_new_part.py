@@ -16,7 +16,7 @@ from ssrl_core.exports import tracking
 from ssrl_core.runs.evaluation import parts as made_here
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
-from ssrl_core.runs.queue import registry, submitting, sweeps, tables
+from ssrl_core.runs.queue import folder_rows, registry, submitting, sweeps, tables
 from ssrl_core.specs import parts
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.sweep import SweepSpec
@@ -88,7 +88,7 @@ def test_the_new_part_is_in_results_lists_tables_and_exports(spread, capsys, tmp
     runs = [RunFolder(row["id"]).require() for row in registry.list_runs()]
     for run in runs:
         work(run)
-        registry.change(run.id, state="done", results=registry.results_text(run.results().data))
+        registry.change(run.id, state="done", results=folder_rows.results_text(run.results().data))
         assert missing_parts(run, run.spec(), imageset_of(run.spec())) == []
     values = {run.id: run.results().entry("spread")["sd"] for run in runs}
     assert all(value > 0 for value in values.values())

@@ -7,7 +7,8 @@ import shutil
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs.queue import after, bulk, ordering, registry, submitting, sweeps
+from ssrl_core.runs.folder import wanted
+from ssrl_core.runs.queue import ordering, registry, stopping, submitting, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_queue import sweep
 
@@ -15,6 +16,10 @@ from tests.runs.test_queue import sweep
 def lose_the_registry():
     for file in stores.models_root().glob("runs.db*"):
         file.unlink()
+
+
+def kept(run_id):
+    return list(wanted.read(stores.runs_root() / run_id).after)
 
 
 def depends():
@@ -44,7 +49,7 @@ def test_a_run_of_a_sweep_that_waits_has_its_folder_at_once(kit_images, queued):
     asked = sweeps.submit(sweep(), start=False)
     member = submitting.submit(sweep().runs()[0].spec, after=[first.id], start=False)["id"]
     assert member in asked["runs"]
-    assert after.kept(member) == [first.id]
+    assert kept(member) == [first.id]
     lose_the_registry()
     assert depends() == [(member, first.id)]
     assert registry.counts() == {"queued": 7}
@@ -55,14 +60,15 @@ def test_a_folder_that_is_copied_in_waits_too(queued, tmp_path):
     second = ask([first.id], seed=6)
     away = tmp_path / "away"
     shutil.copytree(stores.runs_root() / second, away)
-    submitting.delete(second)
+    stopping.delete(second)
     assert depends() == []
     shutil.copytree(away, stores.runs_root() / second)
-    registry.list_runs()
+    assert second in [row["id"] for row in registry.list_runs()]
+    registry.reconcile()
     assert depends() == [(second, first.id)]
 
 
-@pytest.mark.parametrize("delete", [submitting.delete, lambda run_id: bulk.delete_all([run_id])])
+@pytest.mark.parametrize("delete", [stopping.delete, lambda run_id: stopping.delete_all([run_id])])
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_waits_for_a_run_that_was_deleted_says_so(queued, coordinator, engine, delete, lost):
     first = queued()
@@ -79,12 +85,13 @@ def test_what_waits_for_a_run_that_was_deleted_says_so(queued, coordinator, engi
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"version": 1}', '{"version": 1, "after": 3}', '{"after": [1, "x"]}'])
-def test_a_damaged_file_stops_nothing(queued, text):
+@pytest.mark.parametrize("name", ["queue.json", "after.json"])
+def test_a_damaged_file_stops_nothing(queued, text, name):
     run = queued()
-    (stores.runs_root() / run.id / after.NAME).write_text(text, encoding="utf-8")
+    (run.path / name).write_text(text, encoding="utf-8")
     lose_the_registry()
     assert registry.counts() == {"queued": 1}
-    assert after.kept(run.id) == (["x"] if "x" in text else [])
+    assert kept(run.id) == (["x"] if "x" in text else [])
 
 
 def test_a_run_whose_folder_was_deleted_by_hand_starts_anew(queued):

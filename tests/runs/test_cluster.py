@@ -13,10 +13,10 @@ import pytest
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.queue import ordering, registry
-from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.coordinator import Coordinator, open_engine
 from ssrl_core.runs.worker.engines.dask import DaskEngine
 from ssrl_core.runs.worker.engines.places import OwnWorkers, Scheduler, SlurmPlace
-from ssrl_core.runs.worker.engines.settings import EngineSettings, Slurm, open_engine
+from ssrl_core.runs.worker.engines.settings import EngineSettings, Slurm
 from tests.kit import ROOT, make_imageset
 from tests.runs import certificates
 from tests.runs.cluster import DaskCluster, SlurmCluster, free_port

@@ -10,7 +10,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import empty_state
-from ssrl_core.runs.queue import reconcile, registry, submitting
+from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting
 from ssrl_core.runs.worker.coordinator import Coordinator
 from tests.runs.conftest import FakeEngine, spec
 
@@ -168,7 +168,7 @@ def test_stop_writes_the_stop_file_and_the_run_stays_stopped_until_resumed(queue
     engine.jobs[0].code = 3
     coordinator.tick()
     assert row(run)["state"] == "stopped"
-    assert submitting.resume(run.id, start=False) == "queued"
+    assert stopping.resume(run.id, start=False) == "queued"
     clock.now += 10
     coordinator.tick()
     assert not (run.path / "STOP").exists()
@@ -190,7 +190,7 @@ def test_child_that_does_not_stop_is_killed_in_the_end(queued, coordinator, engi
 
 def test_run_that_waits_is_stopped_at_once(queued, coordinator, engine):
     run = queued()
-    assert submitting.stop(run.id) == "stopped"
+    assert stopping.stop(run.id) == "stopped"
     coordinator.tick()
     assert not engine.jobs
 
@@ -204,7 +204,7 @@ def test_folder_deleted_while_it_runs_is_said_and_the_child_ended(queued, coordi
     coordinator.tick()
     assert engine.jobs[0].code == -9
     coordinator.tick()
-    assert (row(run)["state"], row(run)["reason"]) == ("failed", reconcile.GONE)
+    assert (row(run)["state"], row(run)["reason"]) == ("failed", folder_rows.GONE)
     assert row(other)["state"] == "submitted"
 
 
@@ -281,7 +281,7 @@ def test_full_disk_is_said_and_the_coordinator_lives_on(queued, coordinator, eng
 
     with monkeypatch.context() as patch:
         patch.setattr(stores, "write_json", full)
-        patch.setattr(registry, "change", full)
+        patch.setattr(registry, "transact", full)
         for _ in range(3):
             coordinator.tick()
     assert coordinator.watch.trouble
@@ -364,7 +364,7 @@ def test_delete_stops_a_running_run_first(queued, coordinator, engine, clock):
     run = queued()
     coordinator.tick()
     says(run)
-    submitting.delete(
+    stopping.delete(
         run.id, timeout_s=5.0
     )  # no coordinator is alive in this store, so the lost child's run is settled here
     assert registry.get(run.id) is None

@@ -10,7 +10,7 @@ import pytest
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.child.warm import grown
 from ssrl_core.runs.queue import processes, registry
-from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.coordinator import Coordinator, open_engine
 from ssrl_core.runs.worker.engines import settings
 from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
 from tests.runs.conftest import fake_command
@@ -110,7 +110,7 @@ def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, mo
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert gpus_here() == ("0", "1")
-    assert settings.open_engine(settings.EngineSettings(per_gpu=2)).slots == 4
+    assert open_engine(settings.EngineSettings(per_gpu=2)).slots == 4
 
 
 def test_settings_are_kept_for_every_worker_of_the_store():

@@ -15,7 +15,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock, is_held, require_working_locks
 from ssrl_core.runs.folder.state import StateWriter
-from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.queue import registry, stopping
 from ssrl_core.runs.worker import watch
 from tests.kit import ROOT
 from tests.runs.conftest import FAKE_CHILD
@@ -106,7 +106,7 @@ def test_run_is_stopped_and_resumed(queued, local):
     registry.change(run.id, wanted="stop")
     until(lambda: state(run) == "stopped", each=local.tick)
     assert run.state()["state"] == "stopped"
-    submitting.resume(run.id, start=False)
+    stopping.resume(run.id, start=False)
     until(lambda: state(run) == "done", each=local.tick)
     assert (run.path / "encoder.safetensors").read_text() == value_after(120)
 

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.runs.queue import bulk, laying, ordering, priorities, registry, submitting, sweep_files, sweeps
+from ssrl_core.runs.folder import wanted
+from ssrl_core.runs.queue import ordering, registry, stopping, submitting, sweep_files, sweeps
 from tests.runs.conftest import spec
 from tests.runs.test_after import lose_the_registry
 from tests.runs.test_queue import sweep
+
+
+def kept(run_id):
+    return wanted.read(stores.runs_root() / run_id).priority
 
 
 def placed():
@@ -53,47 +59,60 @@ def test_a_sweep_that_goes_first_still_does(kit_images):
     assert sorted(placed().values()) == [0, 0, 3, 3, 3, 3]
 
 
-def test_a_run_that_gets_its_folder_takes_its_place_along(kit_images):
+def test_the_folder_of_a_run_says_its_place(kit_images):
     asked = sweeps.submit(sweep(), priority=4, start=False)
     first = asked["runs"][0]
-    assert laying.lay_if_wanted(first)
-    assert priorities.kept(first) == 4
+    assert kept(first) == 4
     assert ordering.set_priority([first], 9) == 1
-    assert priorities.of_sweep(sweep_files.read(asked["id"]))[first] == 4  # the folder's word holds
+    assert kept(first) == 9
     lose_the_registry()
     assert placed()[first] == 9
 
 
+def test_older_files_of_a_folder_are_read_and_put_together_at_the_next_change(queued):
+    first, run = queued(seed=11), queued()
+    for name, said in (("priority.json", {"priority": 3}), ("after.json", {"after": [first.id]})):
+        stores.write_json(run.path / name, {"version": 1, **said})
+    lose_the_registry()
+    assert placed() == {first.id: 0, run.id: 3}
+    assert registry.query("SELECT on_id FROM depends WHERE run_id = ?", [run.id]) == [{"on_id": first.id}]
+    assert ordering.set_priority([run.id], 5) == 1
+    assert wanted.read(run.path) == wanted.Wanted(priority=5, after=(first.id,))
+    assert run.files() == ["queue.json", "spec.yaml"]
+
+
 def test_the_usual_place_leaves_no_file(queued):
     run = queued()
-    assert not (stores.runs_root() / run.id / priorities.NAME).exists()
+    assert run.files() == ["spec.yaml"]
     ordering.set_priority([run.id], 2)
     ordering.set_priority([run.id], 0)
-    assert not list((stores.runs_root() / run.id).glob("*priority*"))
+    assert run.files() == ["spec.yaml"]
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"version": 1}', '{"priority": "high"}', '{"priority": true}', '{"version": 2}']
 )
-def test_a_damaged_file_stops_nothing(queued, text):
+@pytest.mark.parametrize("name", ["queue.json", "priority.json"])
+def test_a_damaged_file_stops_nothing(queued, text, name):
     run = queued()
-    (stores.runs_root() / run.id / priorities.NAME).write_text(text, encoding="utf-8")
+    (run.path / name).write_text(text, encoding="utf-8")
     lose_the_registry()
     assert placed() == {run.id: 0}
 
 
 @pytest.mark.parametrize("said", [3, ["x"], {"x": 1.5}])
-def test_damaged_places_in_a_sweeps_file_stop_nothing(kit_images, said):
+def test_damaged_places_in_an_older_sweeps_file_stop_nothing(kit_images, said):
     asked = sweeps.submit(sweep(), start=False)
-    data = sweep_files.read(asked["id"]) | {"priorities": said}
+    for run_id in asked["runs"]:
+        shutil.rmtree(stores.runs_root() / run_id)
+    data = sweep_files.read(asked["id"]) | {"priorities": said, "out": said}
     stores.write_json(sweep_files.path_of(asked["id"]), data)
     lose_the_registry()
     assert placed() == dict.fromkeys(asked["runs"], 0)
 
 
 CHANGES = {
-    "prioritise": lambda sweep_id, run_id: sweep_files.prioritise(sweep_id, [run_id], 7),
-    "take out": lambda sweep_id, run_id: sweep_files.take_out([run_id], "stopped", {run_id: sweep_id}),
+    "note deleted": lambda sweep_id, run_id: sweep_files.note_deleted([run_id]),
     "put in place": lambda sweep_id, run_id: sweep_files.put_in_place(sweep_id, run_id, "another"),
     "write": lambda sweep_id, run_id: sweep_files.write(sweep_id, sweep(), []),
 }
@@ -117,8 +136,7 @@ def test_a_run_added_while_the_sweeps_file_is_changed_is_there_afterwards(kit_im
     data = sweep_files.read(asked["id"])
     assert data["runs"][-1]["id"] == "new"
     assert {
-        "prioritise": data["priorities"].get(asked["runs"][0]) == 7,
-        "take out": data["out"] == {asked["runs"][0]: "stopped"},
+        "note deleted": data["deleted"] == [asked["runs"][0]],
         "put in place": data["runs"][0]["id"] == "another",
         "write": len(data["runs"]) == 1,
     }[how]
@@ -126,7 +144,7 @@ def test_a_run_added_while_the_sweeps_file_is_changed_is_there_afterwards(kit_im
 
 def test_a_sweep_that_is_deleted_and_asked_for_again_has_the_usual_place(kit_images):
     asked = sweeps.submit(sweep(), priority=3, start=False)["runs"]
-    bulk.delete_all(asked)
+    stopping.delete_all(asked)
     sweeps.submit(sweep(), start=False)
     before = placed()
     assert before == dict.fromkeys(asked, 0)
@@ -139,20 +157,20 @@ def test_two_sessions_of_one_page_may_place_a_run_at_once(queued, monkeypatch):
 
     def while_another_does(source, target):
         if not others:
-            others.append(threading.Thread(target=priorities.keep, args=(run.id, 2)))
+            others.append(threading.Thread(target=wanted.change, args=(run.path,), kwargs={"priority": 2}))
             others[0].start()
             others[0].join()
         put(source, target)
 
     monkeypatch.setattr(os, "replace", while_another_does)
-    priorities.keep(run.id, 7)
-    assert priorities.kept(run.id) == 7
+    wanted.change(run.path, priority=7)
+    assert kept(run.id) == 7
     assert not list(run.path.glob("*.tmp"))
 
 
 def test_a_full_disk_leaves_the_place_that_was_there_and_nothing_beside_it(queued, monkeypatch):
     run = queued()
-    priorities.keep(run.id, 2)
+    wanted.change(run.path, priority=2)
 
     def full(source, target):
         raise OSError(errno.ENOSPC, "full")
@@ -160,6 +178,6 @@ def test_a_full_disk_leaves_the_place_that_was_there_and_nothing_beside_it(queue
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
         with pytest.raises(OSError, match="full"):
-            priorities.keep(run.id, 7)
-    assert priorities.kept(run.id) == 2
-    assert not list(run.path.glob(".priority*"))
+            wanted.change(run.path, priority=7)
+    assert kept(run.id) == 2
+    assert not list(run.path.glob(".queue*"))

@@ -13,8 +13,9 @@ from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import bulk, identity, ordering, registry, submitting, sweep_files, sweeps
+from ssrl_core.runs.queue import identity, ordering, registry, stopping, submitting, sweep_files, sweeps
 from ssrl_core.runs.worker.coordinator import Tuner
+from ssrl_core.specs.run import dump_run
 from ssrl_core.specs.sweep import SweepSpec
 from tests.runs.conftest import spec
 from tests.runs.test_coordinator import says
@@ -34,6 +35,12 @@ def states():
     return registry.counts()
 
 
+def contents():
+    """Every file of the store of runs with its content, but for what SQLite keeps beside its file while it is open."""
+    files = (file for file in stores.models_root().rglob("*") if file.is_file() and "runs.db-" not in file.name)
+    return {str(file): file.read_bytes() for file in files}
+
+
 def folders():
     return sorted(entry.name for entry in stores.runs_root().iterdir())
 
@@ -45,15 +52,13 @@ def test_runs_of_a_sweep_are_identified_as_each_by_itself_would_be(kit_images):
         alone = submitting.identify(spec_)
         assert (one.id, one.spec_hash, one.spec) == (alone.id, alone.spec_hash, alone.spec)
         assert identity.spec_of_text(one.text) == spec_
-        assert one.text == identity.kept_text(spec_)
+        assert one.text == alone.text == dump_run(spec_)
 
 
-def test_runs_of_a_sweep_get_their_folders_when_they_start(swept, coordinator, engine):
-    assert (swept["created"], states(), folders()) == (6, {"queued": 6}, [])
-    registry.list_runs()  # a folder that never was is not one that was deleted
+def test_runs_of_a_sweep_have_their_folders_at_once_and_start_in_its_order(swept, coordinator, engine):
+    assert (swept["created"], states(), folders()) == (6, {"queued": 6}, sorted(swept["runs"]))
+    assert all([entry.name for entry in (stores.runs_root() / run).iterdir()] == ["spec.yaml"] for run in swept["runs"])
     coordinator.tick()
-    assert folders() == [swept["runs"][0]]  # in the sweep's own order
-    assert (stores.runs_root() / swept["runs"][0] / "spec.yaml").is_file()
     assert engine.jobs[0].folder.name == swept["runs"][0]
 
 
@@ -64,11 +69,13 @@ def test_same_sweep_again_and_a_longer_one_add_only_what_is_new(swept):
     assert states() == {"queued": 8}
 
 
-def test_waiting_run_that_somebody_looks_into_gets_its_folder(swept):
+def test_looking_into_a_waiting_run_changes_nothing(swept):
     run = RunFolder(swept["runs"][2])
-    assert not run.exists
+    before = contents()
     assert run.spec().seed == 2
-    assert run.exists
+    assert (run.state()["state"], run.files()) == ("queued", ["spec.yaml"])
+    registry.list_runs()
+    assert contents() == before
     assert registry.require(run.id)["state"] == "queued"
 
 
@@ -76,17 +83,17 @@ def test_lost_registry_brings_back_waiting_runs_but_not_what_was_stopped_or_dele
     coordinator.tick()
     engine.jobs[0].code = 1
     coordinator.watch.look(1e9)
-    submitting.stop(swept["runs"][3])
-    submitting.delete(swept["runs"][4])
+    stopping.stop(swept["runs"][3])
+    stopping.delete(swept["runs"][4])
     for name in ("runs.db", "runs.db-wal", "runs.db-shm"):
         (stores.models_root() / name).unlink(missing_ok=True)
     assert states() == {"queued": 3, "failed": 1, "stopped": 1}
     assert registry.get(swept["runs"][4]) is None
     assert registry.require(swept["runs"][5])["sweep_id"] == swept["id"]
-    assert "3 runs" not in registry.last_note()["message"]
-    assert "runs of sweeps that had not begun" in registry.last_note()["message"]
-    submitting.resume(swept["runs"][3], start=False)
-    assert sweep_files.read(swept["id"])["out"] == {swept["runs"][4]: "deleted"}
+    assert "made again from 5 run folders" in registry.last_note()["message"]
+    assert "missing" not in registry.last_note()["message"]
+    stopping.resume(swept["runs"][3], start=False)
+    assert sweep_files.read(swept["id"])["deleted"] == [swept["runs"][4]]
 
 
 def test_whole_sweep_is_stopped_resumed_and_deleted_at_once(swept, coordinator, engine, clock):
@@ -95,21 +102,21 @@ def test_whole_sweep_is_stopped_resumed_and_deleted_at_once(swept, coordinator, 
     says(running)
     clock.now += 2
     coordinator.tick()
-    ids = bulk.of_sweep(swept["id"])
-    assert bulk.stop_all(ids) == 6
+    ids = stopping.of_sweep(swept["id"])
+    assert stopping.stop_all(ids) == 6
     assert states()["stopped"] >= 5
-    assert bulk.resume_all(ids, failed_only=True, start=False) == 0
-    assert bulk.resume_all(ids, start=False) >= 5
+    assert stopping.resume_all(ids, failed_only=True, start=False) == 0
+    assert stopping.resume_all(ids, start=False) >= 5
     coordinator.watch.flights.clear()
     engine.jobs.clear()
-    count, troubles = bulk.delete_sweep(swept["id"])
+    count, troubles = stopping.delete_sweep(swept["id"])
     assert (count, troubles, states(), folders()) == (6, [], {}, [])
     assert not sweep_files.path_of(swept["id"]).exists()
 
 
 def test_runs_that_two_sweeps_share_stay_when_one_is_deleted(swept):
     longer = sweeps.submit(sweep(seeds=4), start=False)
-    assert bulk.delete_sweep(longer["id"])[0] == 2
+    assert stopping.delete_sweep(longer["id"])[0] == 2
     assert states() == {"queued": 6}
 
 
@@ -146,7 +153,7 @@ def test_run_waits_for_others_and_says_so(queued, kit_images, coordinator, engin
         clock.now += 10
         coordinator.tick()
     assert "has failed" in registry.require(second)["waits_for"]
-    submitting.resume(first.id, start=False)
+    stopping.resume(first.id, start=False)
     coordinator.tick()
     says(first, state="done", attempt=2)
     engine.jobs[1].code = 0
@@ -165,16 +172,14 @@ def test_runs_that_would_wait_for_each_other_are_refused(queued, kit_images):
 
 
 def test_list_is_kept_until_something_changes(swept, monkeypatch):
-    from ssrl_core.runs.queue import listing
-
-    monkeypatch.setattr(listing, "_SETTLED_NS", -1)
+    monkeypatch.setattr(registry, "_SETTLED_NS", -1)
     first = registry.list_runs()
     first[0]["state"] = "spoilt by a caller"
     assert registry.list_runs()[0]["state"] == "queued"
     with monkeypatch.context() as patch:
-        patch.setattr(listing, "_read", lambda: pytest.fail("nothing has changed"))
+        patch.setattr(registry, "_read", lambda: pytest.fail("nothing has changed"))
         registry.list_runs()
-    submitting.stop(swept["runs"][0])
+    stopping.stop(swept["runs"][0])
     assert {row["state"] for row in registry.list_runs()} == {"queued", "stopped"}
 
 
@@ -308,7 +313,7 @@ def test_coordinator_asks_for_points_in_a_process_of_its_own(kit_images, monkeyp
     (process,) = tuner._processes.values()
     assert process.wait(timeout=120) == 0
     assert states() == {"done": 4, "queued": 4}
-    bulk.stop_all(bulk.of_sweep(asked["id"]))
+    stopping.stop_all(stopping.of_sweep(asked["id"]))
     assert tuner.tick(200.0, 2) == 0  # somebody stopped it: no more points
 
 

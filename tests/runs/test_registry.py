@@ -13,7 +13,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
-from ssrl_core.runs.queue import reconcile, registry, submitting
+from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting
 from tests.kit import make_run
 
 CONTRACT = """
@@ -63,7 +63,7 @@ def test_newest_run_is_listed_first_and_demo_runs_last(queued):
     assert [row["demo"] for row in listed] == [False, False, True]
     assert listed[2]["knn_top1"] == 0.95
     with pytest.raises(SpecError, match="read-only"):
-        submitting.delete(demo.name)
+        stopping.delete(demo.name)
     assert demo.is_dir()
 
 
@@ -140,7 +140,7 @@ def test_folder_deleted_by_hand_is_said_and_can_come_back(queued, tmp_path):
     run = queued()
     shutil.move(run.path, tmp_path / "away")
     row = registry.list_runs()[0]
-    assert (row["state"], row["reason"]) == ("failed", reconcile.GONE)
+    assert (row["state"], row["reason"]) == ("failed", folder_rows.GONE)
     shutil.move(tmp_path / "away", run.path)
     assert registry.list_runs()[0]["state"] == "queued"
 

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 
-from ssrl_core.runs.queue import registry, scores
+from ssrl_core.runs.queue import folder_rows, registry, scores
 
 RESULTS = {
     "knn": {"top1": 0.7, "classes": {}},
@@ -25,7 +25,7 @@ def listed(run_id):
 
 
 def write(run_id, results):
-    registry.change(run_id, results=registry.results_text(results))
+    registry.change(run_id, results=folder_rows.results_text(results))
 
 
 def test_scores_in_the_list_follow_the_results(queued):
@@ -74,4 +74,4 @@ def test_the_registry_keeps_results_without_confusion_tables(queued):
     assert kept["linear"] == RESULTS["linear"] | {"confusion": None}
     assert kept["finetune"] == {"0.1": {"top1": 0.5, "confusion": None}}
     assert RESULTS["linear"]["confusion"] == [[1, 0], [0, 1]]
-    assert registry.results_text({"knn": None}) == '{"knn": null}'
+    assert folder_rows.results_text({"knn": None}) == '{"knn": null}'

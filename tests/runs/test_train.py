@@ -17,7 +17,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.queue import registry, stopping, submitting
 from ssrl_core.runs.queue.processes import child_environment
 from ssrl_core.runs.worker.coordinator import Coordinator
 from ssrl_core.runs.worker.engines.local import LocalEngine
@@ -119,7 +119,7 @@ def test_full_disk_while_writing_a_checkpoint_fails_the_run_and_nothing_else(loc
     assert "resume" in full.state()["error"]["remedy"]
     assert not list(full.path.glob(".*.tmp"))
     (full.path / "behave.json").write_text("{}")
-    submitting.resume(full.id, start=False)
+    stopping.resume(full.id, start=False)
     until(lambda: state(full) == "done", seconds=240.0, each=local.tick)
 
 

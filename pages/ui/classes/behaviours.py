@@ -43,12 +43,12 @@ def view(data: ClassTable) -> None:
     )
     rows = choose_setting(data.behaviours(points), "behaviours")
     counts = rows["behaviour"].value_counts()
-    told = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in BEHAVIOURS)
+    counted = ", ".join(f"{int(counts.get(name, 0))} {name}" for name in BEHAVIOURS)
     n = int(rows["n"].max())
-    untold = int(rows["behaviour"].isna().sum())
-    rest = f"; {untold} cannot be told" if untold else ""
+    untested = int(rows["behaviour"].isna().sum())
+    rest = f"; {untested} could not be tested" if untested else ""
     if rows["change"].notna().any():
-        frame.finding(f"{told}{rest} (n = {n} points)")
+        frame.finding(f"{counted}{rest} (n = {n} points)")
         st.plotly_chart(behaviour_slopes(rows), key="slopes", config=class_table.PLAIN)
     else:
         frame.quiet(f"No class has a slope: {rows['reason'].dropna().iloc[0]}.")

@@ -172,10 +172,10 @@ def _text(value: object) -> str:
 
 def all_reasons(data: ClassTable) -> None:
     """The reasons of every view, and the definitions."""
-    told = _reasons(data)
-    if len(told):
-        with st.expander(f"Missing or undefined ({len(told)}): {_kinds(told)}", icon=":material/info:"):
-            show_table(told[[name for name in _SHOWN if name in told]])
+    reasons = _reasons(data)
+    if len(reasons):
+        with st.expander(f"Missing or undefined ({len(reasons)}): {_kinds(reasons)}", icon=":material/info:"):
+            show_table(reasons[[name for name in _SHOWN if name in reasons]])
     with st.expander("What each number means", icon=":material/menu_book:"):
         st.markdown("\n".join(f"- **{name.replace('_', ' ')}**: {text}" for name, text in bias.DEFINITIONS.items()))
 
@@ -198,9 +198,9 @@ def _reasons(data: ClassTable) -> pd.DataFrame:
     )
 
 
-def _kinds(told: pd.DataFrame) -> str:
+def _kinds(reasons: pd.DataFrame) -> str:
     """What kinds of reasons there are, so that they are read without unfolding."""
-    there = set(told["kind"])
+    there = set(reasons["kind"])
     names = [text for kind, text in _KINDS.items() if kind in there]
     names += ["others"] if there - set(_KINDS) else []
     return ", ".join(names[:_MOST_KINDS]) + (" …" if len(names) > _MOST_KINDS else "")

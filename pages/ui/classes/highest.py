@@ -25,8 +25,8 @@ def brought() -> dict[str, str] | None:
 def bring(data: ClassTable) -> None:
     """A place to bring superclasses, with what they are now."""
     own = has_own(data)
-    told = "brought" if brought() else "the data set's own" if own else "none yet"
-    with st.popover(f"Superclasses: {told}", icon=":material/category:"):
+    now = "brought" if brought() else "the data set's own" if own else "none yet"
+    with st.popover(f"Superclasses: {now}", icon=":material/category:"):
         file = st.file_uploader(
             "A table with the columns class and superclass", type=["csv", "tsv", "parquet"], key="classes-groups-file"
         )
@@ -115,11 +115,11 @@ def _by_chance(prices: pd.DataFrame) -> str:
     by_chance = 0.025 * pairs
     if by_chance < 1:
         return luck
-    said = f"by chance about {by_chance:.0f} of {pairs:,} would seem to gain, and as many to lose"
-    return f"Every pair has a 95 % interval of its own: {said}. {luck}"
+    chance = f"by chance about {by_chance:.0f} of {pairs:,} would seem to gain, and as many to lose"
+    return f"Every pair has a 95 % interval of its own: {chance}. {luck}"
 
 
 def _price(prices: pd.DataFrame) -> str:
     others = prices[prices["for"] != prices["class"]]
     loses, gains = int((others["verdict"] == "loses").sum()), int((others["verdict"] == "gains").sum())
-    return f"Choosing for one: {gains} of {len(others)} others gain, {loses} lose, the rest cannot be told"
+    return f"Choosing for one: {gains} of {len(others)} others gain, {loses} lose, the rest is unclear"

@@ -165,7 +165,7 @@ def beside(first: Run, second: Run, probe: str) -> None:
 
 
 def table_of(first: Run, second: Run | None, probe: str) -> pd.DataFrame:
-    """The rows behind the picture, to take home."""
+    """The rows behind the picture, to download."""
     if second is not None:
         rows = compare_classes(first.classes(probe), second.classes(probe))
         return pd.DataFrame(rows).assign(first_run=first.run_id, second_run=second.run_id, probe=probe)
@@ -270,8 +270,10 @@ def mistakes(pairs: Sequence[Mapping[str, Any]]) -> str:
     """Markdown: the commonest mistakes, of `analysis.classes.confused_pairs`."""
     if not pairs:
         return "No image is mistaken."
-    told = [f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {100 * p['share']:.0f} %)" for p in pairs]
-    return "Most often mistaken: " + ", ".join(told) + "."
+    pairs_named = [
+        f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {100 * p['share']:.0f} %)" for p in pairs
+    ]
+    return "Most often mistaken: " + ", ".join(pairs_named) + "."
 
 
 def _listed(rows: Sequence[Mapping[str, Any]], verb: str) -> str:

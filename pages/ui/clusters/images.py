@@ -71,5 +71,5 @@ def images_table(of: ClusteredRun) -> None:
                 f"Select these {len(ticked)}",
                 key="rows-select",
                 on_click=selection.select,
-                args=(of.run.images_key, shown["image_id"].to_numpy()[ticked], "ticked in the table"),
+                args=(of.run.images_key, shown["image_id"].to_numpy()[ticked], "in the table"),
             )

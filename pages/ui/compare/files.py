@@ -1,4 +1,4 @@
-"""Taking the comparison home: both maps, the matrix and the images that moved as figures, with their tables."""
+"""Downloads of the comparison: both maps, the matrix and the images that moved as figures, with their tables."""
 
 from __future__ import annotations
 

@@ -96,10 +96,10 @@ def on_matrix(pair: Pair, event: dict[str, Any]) -> None:
     choices: dict[str, Callable[[], tuple[Array, str]]] = {
         "cell": lambda: (
             (a == row) & (b == column),
-            f"{pair.a.names.title(row)} of A and {pair.b.names.title(column)} of B",
+            f"in {pair.a.names.title(row)} of A and {pair.b.names.title(column)} of B",
         ),
-        "row": lambda: (a == row, f"{pair.a.names.title(row)} of A"),
-        "column": lambda: (b == column, f"{pair.b.names.title(column)} of B"),
+        "row": lambda: (a == row, f"in {pair.a.names.title(row)} of A"),
+        "column": lambda: (b == column, f"in {pair.b.names.title(column)} of B"),
     }
     if event.get("kind") in choices:
         chosen, words = choices[event["kind"]]()
@@ -130,7 +130,7 @@ def separated_clusters(pair: Pair) -> None:
 def _strips(pair: Pair, key: str, fine: Side, coarse: Side, found: list[Split]) -> None:
     frame.quiet(
         f"{fine.letter} separates what {coarse.letter} puts together. "
-        + "; ".join(_words(split, fine, coarse) for split in found)
+        + "; ".join(_split_words(split, fine, coarse) for split in found)
         + "."
     )
     gallery.show_shelves(
@@ -144,7 +144,7 @@ def _strips(pair: Pair, key: str, fine: Side, coarse: Side, found: list[Split]) 
     )
 
 
-def _words(split: Split, fine: Side, coarse: Side) -> str:
+def _split_words(split: Split, fine: Side, coarse: Side) -> str:
     parts = " + ".join(f"{fine.cluster_words(part)} ({count})" for part, count in split.parts)
     return f"{coarse.cluster_words(split.whole)} is {parts}"
 
@@ -180,7 +180,7 @@ def moved_images(pair: Pair) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         frame.section("Images that moved")
         if len(gone) and st.button(f"Select all {len(gone)}", key="moved-select", icon=":material/select_all:"):
-            selection.select(pair.a.run.images_key, pair.ids[gone], "moved between A and B")
+            selection.select(pair.a.run.images_key, pair.ids[gone], "as moved between A and B")
             st.rerun()
     if not len(gone):
         frame.quiet("None: every cluster of A has its match in B.")

@@ -1,4 +1,4 @@
-"""The widgets of one setting, made from its row in the table of transforms: nothing here knows a transform by name."""
+"""The widgets of a step and its settings, made from the table of transforms: nothing here knows a transform by name."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.kit import session
+from pages.ui.kit import frame, session
 from ssrl_core.specs.composition import Branch, Step
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.transforms import TRANSFORMS
 
 Apply = Callable[[Any], None]
 _MANY_STEPS = 100
+Edit = Callable[[Step], Step]
+ApplyEdit = Callable[[Edit], None]
 
 
 def setting(row: Parameter, value: Any, *, key: str, apply: Apply) -> None:
@@ -194,10 +196,6 @@ _DRAW: dict[str, Callable[[Parameter, Any, str, Apply], None]] = {
 }
 
 
-Edit = Callable[[Step], Step]
-ApplyEdit = Callable[[Edit], None]
-
-
 def card_label(step: Step) -> str:
     """A card in one line: icon, name, and the sentence of its parameters without the name said twice."""
     row = TRANSFORMS.get(step.transform)
@@ -256,12 +254,12 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
             for place, inner in enumerate(branch.steps):
                 _inner_step(inner, f"{key}-{number}-{place}", number, place, apply)
             _add_inner(f"{key}-{number}-add", number, apply)
-    st.button(
+    frame.action(
         "Another alternative",
-        icon=":material/add:",
+        "add",
+        apply,
+        lambda old: replace(old, branches=(*old.branches, Branch(1.0, ()))),
         key=f"{key}-more",
-        on_click=apply,
-        args=(lambda old: replace(old, branches=(*old.branches, Branch(1.0, ()))),),
     )
 
 
@@ -276,15 +274,15 @@ def _branch_head(step: Step, number: int, key: str, percent: float, apply: Apply
             key=weight_key,
             on_change=lambda: apply(lambda old: drafts.set_branch(old, number, weight=st.session_state[weight_key])),
         )
-        st.button(
+        frame.action(
             "",
-            icon=":material/delete:",
+            "delete",
+            apply,
+            lambda old: replace(old, branches=old.branches[:number] + old.branches[number + 1 :]),
             key=f"{key}-remove",
             type="tertiary",
             help="Remove this alternative",
             disabled=len(step.branches) == 1,
-            on_click=apply,
-            args=(lambda old: replace(old, branches=old.branches[:number] + old.branches[number + 1 :]),),
         )
 
 
@@ -294,14 +292,14 @@ def _inner_step(inner: Step, key: str, number: int, place: int, apply: ApplyEdit
 
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
         st.markdown(card_label(inner), width="stretch")
-        st.button(
+        frame.action(
             "",
-            icon=":material/close:",
+            "close",
+            within,
+            lambda old: (),
             key=f"{key}-remove",
             type="tertiary",
             help="Take this step out of the alternative",
-            on_click=within,
-            args=(lambda old: (),),
         )
     edit_step(inner, key, lambda edit: within(lambda old: (edit(old),)))
 

@@ -81,7 +81,7 @@ def _entry(name: str) -> None:
         )
         frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")
         if preset is not None and preset.silent:
-            frame.quiet(f"Silent: {preset.silent}")
+            frame.quiet(f"Left open: {preset.silent}")
 
 
 def _load(name: str) -> None:

@@ -12,37 +12,14 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from pages.ui.kit.blocks import as_sheet
+
 _SMALL = 64
-_CSS = """
-.wrap { position: relative; font-family: var(--st-font); color: var(--st-text-color); }
-.grid { display: grid; grid-template-columns: repeat(var(--columns, 1), minmax(var(--least, 40px), var(--most, 260px)));
-  gap: 6px; align-items: start; overflow-x: auto; padding: 2px; min-height: 60px; }
-.head { font-size: 11px; line-height: 1.2; opacity: .65; white-space: nowrap; overflow: hidden;
-  text-overflow: ellipsis; }
-.cell { container-type: inline-size; min-width: 0; border-radius: 4px; outline: none; }
-.cell canvas { display: block; width: 100%; aspect-ratio: var(--ratio, 1); background: #0b0d10; border-radius: 3px; }
-.cell.source canvas { box-shadow: 0 0 0 1px var(--st-text-color); }
-.cell:not([data-mark=""])::before { content: attr(data-mark); position: absolute; margin: 3px; padding: 0 4px;
-  font-size: 11px; font-weight: 600; line-height: 15px; border-radius: 3px; color: #fff;
-  background: rgba(0, 0, 0, .65); }
-.cell.pickable { cursor: pointer; }
-.cell.pickable:hover canvas, .cell:focus-visible canvas { box-shadow: 0 0 0 2px var(--st-primary-color); }
-.cell.picked canvas { box-shadow: 0 0 0 2px var(--st-primary-color); }
-.caption { display: none; font-size: 11px; line-height: 1.25; height: 3.75em; margin-top: 3px; overflow: hidden;
-  opacity: .75; overflow-wrap: anywhere; }
-.captions .caption { display: block; }
-@container (max-width: 79px) { .caption { display: none !important; } }
-.tip { position: absolute; z-index: 9; pointer-events: none; max-width: 260px; padding: 6px 9px; border-radius: 5px;
-  font-size: 12px; line-height: 1.4; background: var(--st-background-color); border: 1px solid var(--st-border-color);
-  box-shadow: 0 2px 10px rgba(0, 0, 0, .18); }
-.tip[hidden], .cell[hidden] { display: none; }
-.tip .first { opacity: .65; }
-"""
 
 _grid = st.components.v2.component(
     "viewloom_grid",
     html='<div class="wrap"><div class="grid"></div><div class="tip" hidden></div></div>',
-    css=_CSS,
+    css=Path(__file__).with_name("grid.css").read_text(encoding="utf-8"),
     js=Path(__file__).with_name("grid.js").read_text(encoding="utf-8"),
 )
 
@@ -67,15 +44,6 @@ def encode(rgb: np.ndarray[Any, Any], *, exact: bool) -> tuple[bytes, str]:
     return file.getvalue(), "image/jpeg"
 
 
-def sheet(pictures: np.ndarray[Any, Any], columns: int) -> np.ndarray[Any, Any]:
-    """(B, H, W, 3) as one picture of `columns` columns without gaps; the missing end is black."""
-    count, height, width = pictures.shape[:3]
-    rows = -(-count // columns)
-    full = np.zeros((rows * columns, height, width, 3), np.uint8)
-    full[:count] = pictures
-    return full.reshape(rows, columns, height, width, 3).swapaxes(1, 2).reshape(rows * height, columns * width, 3)
-
-
 def pack(
     pictures: np.ndarray[Any, Any],
     *,
@@ -97,7 +65,7 @@ def pack(
         stamp: name of this content; a click brings it back.
     """
     count, height, width = pictures.shape[:3]
-    file, mime = encode(sheet(pictures, columns), exact=max(height, width) <= _SMALL)
+    file, mime = encode(as_sheet(pictures, columns), exact=max(height, width) <= _SMALL)
     header = {
         "mime": mime,
         "cell": [width, height],

@@ -1,4 +1,4 @@
-"""LPIPS beside the editor: one thread works through what the open pages ask, a few images at a time.
+"""LPIPS beside the editor: how it is answered, a few images at a time in one thread, and how the answers look.
 
 The newest question of a session replaces its older ones; between two chunks the thread lets a waiting preview go first.
 Answers are kept by what they depend on: composition, images, seed, network, size.
@@ -27,6 +27,35 @@ from ssrl_core.specs.composition import Composition
 _LEAST = 4
 _CHUNK_S = 0.1
 _PATIENCE_S = 0.5
+BINS = 32
+WIDEST = 1.0
+_ABOUT = (
+    "How much lower LPIPS is without the step, all else drawn as before, with its 95 % interval over the images. "
+    "What a step adds depends on the others: the numbers do not add up."
+)
+
+CSS = f"""
+.vl-big {{ font-size: 1.6rem; font-weight: 600; line-height: 1.2; }}
+.vl-big small {{ font-size: 1rem; font-weight: 400; color: {theme.QUIET}; }}
+.vl-hist {{ position: relative; display: flex; align-items: flex-end; gap: 1px; height: 84px; margin-top: .4rem;
+  border-bottom: 1px solid {theme.LINE}; }}
+.vl-hist i {{ flex: 1; background: {theme.ACCENT}; min-height: 0; border-radius: 1px 1px 0 0; }}
+.vl-hist b {{ position: absolute; bottom: 0; top: 0; width: 0; border-left: 1.5px dashed {theme.QUIET}; }}
+.vl-axis {{ display: flex; justify-content: space-between; font-size: .76rem; color: {theme.QUIET}; }}
+.vl-row {{ display: grid; grid-template-columns: minmax(0, 1fr) 72px 92px; gap: .5rem; align-items: center;
+  font-size: .84rem; line-height: 1.6; }}
+.vl-row span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.vl-row span:last-child {{ text-align: right; }}
+.vl-row .bar {{ position: relative; height: 9px; }}
+.vl-row i {{ position: absolute; left: 0; top: 2px; height: 5px; border-radius: 2px; background: {theme.QUIET};
+  opacity: .55; }}
+.vl-row u {{ position: absolute; top: 4px; height: 1px; min-width: 1px; background: {theme.INK}; }}
+.vl-row.own i {{ background: {theme.ACCENT}; opacity: 1; }}
+.vl-row.step {{ grid-template-columns: minmax(0, 1fr) 142px; row-gap: 0; padding-bottom: .25rem; }}
+.vl-row.step span:first-child {{ grid-column: 1 / -1; white-space: normal; line-height: 1.35; }}
+.vl-row.less i {{ background: {theme.WARNING}; opacity: .8; }}
+.vl-rows {{ max-height: 15rem; overflow-y: auto; }}
+"""
 
 
 @dataclass(frozen=True)
@@ -165,12 +194,7 @@ def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> N
     ids = np.asarray(question.image_ids[start : start + chunk], dtype=np.int64)
     try:
         part = perceptual.measure(
-            imageset,
-            question.composition,
-            ids,
-            seed=question.seed,
-            net=question.net,
-            smallest_px=question.smallest_px,
+            imageset, question.composition, ids, seed=question.seed, net=question.net, smallest_px=question.smallest_px
         )
     except SSRLError as error:
         answer.error = error.message
@@ -181,33 +205,6 @@ def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> N
         answer.values.extend(float(value) for value in part.values)
 
 
-BINS = 32
-WIDEST = 1.0
-
-CSS = f"""
-.vl-big {{ font-size: 1.6rem; font-weight: 600; line-height: 1.2; }}
-.vl-big small {{ font-size: 1rem; font-weight: 400; color: {theme.QUIET}; }}
-.vl-hist {{ position: relative; display: flex; align-items: flex-end; gap: 1px; height: 84px; margin-top: .4rem;
-  border-bottom: 1px solid {theme.LINE}; }}
-.vl-hist i {{ flex: 1; background: {theme.ACCENT}; min-height: 0; border-radius: 1px 1px 0 0; }}
-.vl-hist b {{ position: absolute; bottom: 0; top: 0; width: 0; border-left: 1.5px dashed {theme.QUIET}; }}
-.vl-axis {{ display: flex; justify-content: space-between; font-size: .76rem; color: {theme.QUIET}; }}
-.vl-row {{ display: grid; grid-template-columns: minmax(0, 1fr) 72px 92px; gap: .5rem; align-items: center;
-  font-size: .84rem; line-height: 1.6; }}
-.vl-row span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
-.vl-row span:last-child {{ text-align: right; }}
-.vl-row .bar {{ position: relative; height: 9px; }}
-.vl-row i {{ position: absolute; left: 0; top: 2px; height: 5px; border-radius: 2px; background: {theme.QUIET};
-  opacity: .55; }}
-.vl-row u {{ position: absolute; top: 4px; height: 1px; min-width: 1px; background: {theme.INK}; }}
-.vl-row.own i {{ background: {theme.ACCENT}; opacity: 1; }}
-.vl-row.step {{ grid-template-columns: minmax(0, 1fr) 142px; row-gap: 0; padding-bottom: .25rem; }}
-.vl-row.step span:first-child {{ grid-column: 1 / -1; white-space: normal; line-height: 1.35; }}
-.vl-row.less i {{ background: {theme.WARNING}; opacity: .8; }}
-.vl-rows {{ max-height: 15rem; overflow-y: auto; }}
-"""
-
-
 def number(answer: Answer, question: Question, side: int) -> str:
     """Mean ± sd, what it was measured with, and how far that is.
 
@@ -215,7 +212,7 @@ def number(answer: Answer, question: Question, side: int) -> str:
         side: of the views in px, before the network's own enlarging.
     """
     net = NETWORKS[question.net].title
-    words = f"n = {len(answer.values)} images · {net}" if answer.values else f"{net} is being made ready"
+    words = f"n = {frame.count(len(answer.values), 'image')} · {net}" if answer.values else f"{net} is loading"
     if answer.size_px is not None:
         words += f" · seen at {answer.size_px} px"
         if answer.size_px > side:
@@ -232,7 +229,10 @@ def histogram(own: Answer, others: Sequence[Answer]) -> str:
     """Bars of the draft's images, dashed lines at the means of the others; the axis never moves."""
     counts, _ = np.histogram(np.clip(own.values, 0, WIDEST - 1e-9), bins=BINS, range=(0, WIDEST))
     tallest = max(1, int(counts.max()))
-    bars = "".join(f'<i style="height:{100 * count / tallest:.0f}%" title="{count} images"></i>' for count in counts)
+    bars = "".join(
+        f'<i style="height:{100 * count / tallest:.0f}%" title="{frame.count(int(count), "image")}"></i>'
+        for count in counts
+    )
     lines = "".join(
         f'<b style="left:{100 * min(other.mean, WIDEST):.1f}%"></b>' for other in others if not math.isnan(other.mean)
     )
@@ -294,12 +294,6 @@ def _short(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}".replace("-", "−")
 
 
-_ABOUT = (
-    "How much lower LPIPS is without the step, all else drawn as before, with its 95 % interval over the images. "
-    "What a step adds depends on the others: the numbers do not add up."
-)
-
-
 def fold() -> Any:
     """The folded part; its steps are measured while it is open."""
     return st.expander("By step", key="compose-by-step", on_change="rerun")
@@ -314,7 +308,7 @@ def rows(ask: Callable[[], list[Answer]], left: Sequence[LeftOut], *, polling: b
     """
     answers = ask()
     own, without = answers[0], answers[len(answers) - len(left) :]
-    frame.quiet(_ABOUT if left else "No step is on.")
+    frame.quiet(_ABOUT if left else "Every step is switched off.")
     several = len({one.group for one in left}) > 1
     said = []
     for one, answer in zip(left, without, strict=True):

@@ -15,7 +15,7 @@ from pages.ui.compose.lpips import Answer, Question, desk
 from pages.ui.kit import choices, frame, session
 from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, load, preset_names, saved_names
+from ssrl_core.specs.composition import Composition, load
 
 COUNTS = (16, 64, 256)
 SIDES_PX, USUAL_SIDE_PX = (32, 64, 128, 224), 64
@@ -97,11 +97,11 @@ def _networks() -> list[str]:
 
 def _choices(nets: Sequence[str]) -> None:
     """What stands beside the draft, what splits the grid, and how LPIPS is measured."""
-    names = [*saved_names(), *preset_names()]
+    names = choices.composition_names()
     with st.expander("Compare"):
         if nets:
             st.multiselect(
-                "Beside it",
+                "Compared with",
                 names,
                 default=DEFAULT_BESIDE,
                 key=_BESIDE_KEY,
@@ -109,10 +109,10 @@ def _choices(nets: Sequence[str]) -> None:
                 persist_state="session",
             )
         st.selectbox(
-            "Rows A and B in the grid",
+            "A second composition in the grid",
             [None, *names],
             key=_SPLIT_KEY,
-            format_func=lambda name: "this draft only" if name is None else f"B: {name}",
+            format_func=lambda name: "none" if name is None else f"B: {name}",
             persist_state="session",
         )
     if nets:
@@ -133,14 +133,7 @@ def _pick(
     label: str, options: Sequence[Any], first: Any, key: str, shown: Callable[[Any], str], about: str | None = None
 ) -> None:
     st.segmented_control(
-        label,
-        options,
-        default=first,
-        key=key,
-        format_func=shown,
-        help=about,
-        required=True,
-        persist_state="session",
+        label, options, default=first, key=key, format_func=shown, help=about, required=True, persist_state="session"
     )
 
 

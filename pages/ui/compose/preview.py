@@ -1,4 +1,4 @@
-"""From a composition and a scene to what the grid shows: the views that training would see, and what was drawn.
+"""From a composition and some images to what the grid shows: the views that training would see, and what was drawn.
 
 `make_views` is the one of training. A single view group is shown with more views than training takes; its first ones
 are the very same, because a draw depends on the view's number only.
@@ -31,10 +31,16 @@ IMAGES = {
 VIEWS = ("2", "4", "8", "12")
 MOST_CLASSES = 24
 _LARGEST = 2**32 - 1
+_RGB = ("#ff0000", "#00ff00", "#0000ff")
+LARGEST_CELL = 256
+MOST_COLUMNS = 16
+STRIP_COLUMNS = 5
+Array = np.ndarray[Any, Any]
+Packed = tuple[dict[str, Any], bytes]
 
 
 @dataclass(frozen=True)
-class Scene:
+class Sample:
     """What the grid shows.
 
     Attributes:
@@ -114,15 +120,6 @@ def _one_of_each(labels: Array, classes: int, random: np.random.Generator) -> tu
     return tuple(picked) or (0,)
 
 
-_RGB = ("#ff0000", "#00ff00", "#0000ff")
-LARGEST_CELL = 256
-MOST_COLUMNS = 16
-STRIP_COLUMNS = 5
-
-Array = np.ndarray[Any, Any]
-Packed = tuple[dict[str, Any], bytes]
-
-
 @dataclass(frozen=True)
 class _Block:
     """The views of one composition: (B, V, S, S, 3) uint8, words [image][view], heads of the columns."""
@@ -163,7 +160,7 @@ def previewed(composition: Composition, views: int) -> Composition:
     return replace(composition, views=(replace(composition.views[0], count=views),))
 
 
-def grid(scene: Scene, compositions: Sequence[tuple[str, Composition]]) -> Packed:
+def grid(sample: Sample, compositions: Sequence[tuple[str, Composition]]) -> Packed:
     """The packed grid: a row for each image and composition, the source first.
 
     Args:
@@ -172,18 +169,18 @@ def grid(scene: Scene, compositions: Sequence[tuple[str, Composition]]) -> Packe
     Raises:
         SSRLError: if the views cannot be made.
     """
-    shown = tuple((mark, previewed(composition, scene.views)) for mark, composition in compositions)
-    return _grid(scene.imageset, scene.image_ids, scene.seed, shown)
+    shown = tuple((mark, previewed(composition, sample.views)) for mark, composition in compositions)
+    return _grid(sample.imageset, sample.image_ids, sample.seed, shown)
 
 
-def steps_strip(scene: Scene, composition: Composition, image_id: int, view: int) -> Packed:
+def steps_strip(sample: Sample, composition: Composition, image_id: int, view: int) -> Packed:
     """One image after each step of one view, packed.
 
     Args:
         view: counted from 0 through all groups.
     """
-    shown = previewed(composition, scene.views)
-    return _strip(scene.imageset, scene.image_ids, image_id, scene.seed, view, shown)
+    shown = previewed(composition, sample.views)
+    return _strip(sample.imageset, sample.image_ids, image_id, sample.seed, view, shown)
 
 
 def row_words(imageset: Any, image_id: int) -> str:

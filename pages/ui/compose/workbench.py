@@ -11,7 +11,7 @@ from pages.ui.compose import draft as drafts
 from pages.ui.compose import files, grid, meaning, preview
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.compose.preview import Scene
+from pages.ui.compose.preview import Sample
 from pages.ui.kit import choices, frame, session, theme
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
@@ -69,8 +69,8 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
         with st.container(width=320, key="vl-recipe"):
             _recipe(draft, refused, min(imageset.shape[1:]))
         with st.container(width="stretch", key="vl-views"):
-            scene = _scene(imageset, which, views)
-            _views(scene, shown)
+            sample = _sample(imageset, which, views)
+            _views(sample, shown)
         with st.container(width=320, key="vl-meaning"):
             meaning.meaning(shown, imageset, seed=preview.seed())
 
@@ -141,7 +141,7 @@ def _reads_as(draft: Draft, saved: bool) -> None:
     if preset is not None:
         source = html.escape(f"{edited}From {preset.source}.")
         silent = html.escape(preset.silent)
-        about = f"<details><summary>{source} Where it is silent</summary>{silent}</details>" if silent else source
+        about = f"<details><summary>{source} What it leaves open</summary>{silent}</details>" if silent else source
     st.html(f'<p class="vl-sentence" title="{text}">{text}.</p><div class="vl-silent">{about}</div>')
 
 
@@ -159,10 +159,12 @@ def _recipe(draft: Draft, refused: dict[int, SSRLError], side: int) -> None:
     choices.show_fights([draft.composition])
 
 
-def _scene(imageset: Any, which: str, views: int) -> Scene:
+def _sample(imageset: Any, which: str, views: int) -> Sample:
     """The images and draws, with the tools that change them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="vl-tools"):
-        st.button("Roll", icon=":material/casino:", help="Other draws, the same images", on_click=preview.roll)
+        st.button(
+            "Roll", icon=":material/casino:", help="Roll the dice: other draws, the same images", on_click=preview.roll
+        )
         session.show("compose-seed-shown", preview.seed())
         st.number_input(
             "Seed of the draws",
@@ -178,7 +180,7 @@ def _scene(imageset: Any, which: str, views: int) -> Scene:
             value=True,
             key="compose-locked",
             persist_state="session",
-            help="On: every view keeps its draws while you edit. Off: each edit draws anew.",
+            help="On: every view keeps its draws while you edit. Off: every edit rolls the dice.",
         )
         if which == "one":
             st.number_input(
@@ -192,14 +194,16 @@ def _scene(imageset: Any, which: str, views: int) -> Scene:
             )
         else:
             st.button("", icon=":material/shuffle:", help="Other images", on_click=preview.other_images)
-        st.toggle("Draws", key="compose-captions", persist_state="session", help="Say under each view what was drawn.")
+        st.toggle(
+            "Draws", key="compose-captions", persist_state="session", help="Write under each view what was drawn."
+        )
     ids = preview.image_ids(
         imageset,
         which,
         seed=st.session_state.get("compose-image-seed", 0),
         one=int(st.session_state.get("compose-one", 0)),
     )
-    return Scene(imageset, ids, views, preview.seed())
+    return Sample(imageset, ids, views, preview.seed())
 
 
 def _take_seed() -> None:
@@ -213,11 +217,11 @@ def _roll_unless_locked(shown: Composition) -> None:
     st.session_state["compose-shown"] = shown
 
 
-def _views(scene: Scene, shown: Composition) -> None:
+def _views(sample: Sample, shown: Composition) -> None:
     beside = meaning.beside_in_grid()
     compositions = [("A", shown), ("B", beside)] if beside is not None else [("", shown)]
     with frame.guard():
-        packed = preview.grid(scene, compositions)
+        packed = preview.grid(sample, compositions)
         header = packed[0]
         picked = min(int(st.session_state.get("compose-picked", 1)), header["columns"] * header["rows"] - 1)
         picked += picked % header["columns"] == 0
@@ -228,19 +232,19 @@ def _views(scene: Scene, shown: Composition) -> None:
             picked=picked,
             on_pick=_pick,
         )
-        _strip(scene, compositions, picked, header["columns"])
+        _strip(sample, compositions, picked, header["columns"])
 
 
-def _strip(scene: Scene, compositions: list[tuple[str, Composition]], picked: int, columns: int) -> None:
+def _strip(sample: Sample, compositions: list[tuple[str, Composition]], picked: int, columns: int) -> None:
     """The picked view, step by step."""
     row, view = divmod(picked, columns)
     image, which = divmod(row, len(compositions))
     mark, composition = compositions[which]
-    image_id = scene.image_ids[min(image, len(scene.image_ids) - 1)]
+    image_id = sample.image_ids[min(image, len(sample.image_ids) - 1)]
     words = f"{mark} · " if mark else ""
-    about = html.escape(f"{words}{preview.row_words(scene.imageset, image_id)}, view {view}")
+    about = html.escape(f"{words}{preview.row_words(sample.imageset, image_id)}, view {view}")
     st.html(f'<div class="vl-strip-title"><b>Step by step</b> {about}</div>')
-    packed = preview.steps_strip(scene, composition, image_id, view - 1)
+    packed = preview.steps_strip(sample, composition, image_id, view - 1)
     grid.show(packed, key="compose-strip", captions=True, most=170)
 
 

@@ -1,4 +1,4 @@
-"""Cells from fields in the browser: the settings live on a few fields with outlines, then the import with progress."""
+"""Cells from fields in the browser: the settings live on a few fields with outlines, the import, what it dropped."""
 
 from __future__ import annotations
 
@@ -31,74 +31,6 @@ from ssrl_core.errors import SSRLError, Stopped
 Array = np.ndarray[Any, Any]
 _WIDEST = 1000
 _KEPT, _DROPPED = (45, 212, 191), (230, 159, 0)
-
-
-def overlay_html(dna: Array, labels: Array, kept: set[int]) -> str:
-    """The DNA image with outlines: kept nuclei in teal, dropped ones in amber (which are dotted, too).
-
-    Args:
-        dna: (H, W) numbers.  labels: (H, W) nuclei 1..n.  kept: their numbers that become cells.
-    """
-    step = max(1, -(-max(dna.shape) // _WIDEST))
-    small = dna[::step, ::step].astype(np.float32)
-    low, high = np.percentile(small, [1, 99.7])
-    grey = (255 * np.clip((small - low) / max(high - low, 1e-9), 0, 1) ** 0.7).astype(np.uint8)
-    rgb = np.repeat(grey[..., None], 3, axis=2)
-    edge, own = _outlines(labels[::step, ::step])
-    good = np.isin(own, sorted(kept))
-    y, x = np.indices(edge.shape)
-    rgb[edge & good] = _KEPT
-    rgb[edge & ~good & ((x + y) % 4 < 2)] = _DROPPED
-    sheet = base64.b64encode(pictures.png(rgb)).decode()
-    words = '<span style="color:#2dd4bf">―</span> kept &nbsp; <span style="color:#e69f00">┄</span> dropped'
-    return (
-        f'<img alt="a field with the outlines of its nuclei" style="max-width:100%;max-height:60vh;'
-        f'background:{theme.IMAGE_GROUND};border-radius:6px" src="data:image/png;base64,{sheet}">'
-        f'<div class="vl-quiet">{words}</div>'
-    )
-
-
-def dropped(imageset: ImageSet) -> None:
-    """What was dropped of an import of fields, by reason, folded; nothing for other image sets."""
-    from ssrl_core.datasets.cells import dropped_examples, report_of
-    from ssrl_core.errors import SSRLError
-
-    try:
-        report = report_of(imageset.folder)
-    except SSRLError:
-        return
-    lost = sum(report["dropped"].values())
-    words = f"Cut out of {number(report['fields'])} fields · dropped {number(lost)}"
-    with st.expander(words, icon=":material/grid_on:"):
-        for note in report["notes"]:
-            frame.quiet(note)
-        examples = dropped_examples(imageset.folder)
-        for reason, count in report["dropped"].items():
-            st.html(f"<b>{reason}</b> · {number(count)}")
-            if reason in examples:
-                st.html(_dropped_strip(imageset, examples[reason]))
-
-
-def _dropped_strip(imageset: ImageSet, crops: Array) -> str:
-    limits = pictures.display_limits(imageset)
-    rgb = pictures.to_rgb(crops, imageset.channels, max_value=imageset.max_value, limits=limits)
-    side = 88
-    if rgb.shape[1] > side:
-        rgb = pictures.shrunk(rgb, side, side)
-    sheet = base64.b64encode(pictures.png(pictures.montage(rgb, columns=12))).decode()
-    return f'<img alt="" style="max-width:100%" src="data:image/png;base64,{sheet}">'
-
-
-def _outlines(labels: Array) -> tuple[Array, Array]:
-    """(H, W) bool: the last pixels inside each nucleus; and the nucleus that each pixel belongs to."""
-    inside = labels > 0
-    edge = np.zeros(labels.shape, bool)
-    for axis in (0, 1):
-        for shift in (1, -1):
-            edge |= inside & (np.roll(labels, shift, axis) != labels)
-    return edge, labels
-
-
 MOST_SHOWN = 6
 _NONE = "none"
 
@@ -106,12 +38,7 @@ _NONE = "none"
 def button() -> None:
     """Opens the dialog."""
     if st.button("Cut cells out of fields", icon=":material/grid_on:", key="data-cells"):
-        _dialog()
-
-
-@st.dialog("Cut cells out of microscope fields", width="large")
-def _dialog() -> None:
-    form()
+        st.dialog("Cut cells out of microscope fields", width="large")(form)()
 
 
 def form() -> None:
@@ -225,7 +152,7 @@ def _stamp(path: Path) -> float:
 
 
 def _found(listed: FieldList) -> None:
-    count = f"{len(listed.fields):,} fields, channels {', '.join(listed.channels)}"
+    count = f"{frame.count(len(listed.fields), 'field')}, channels {', '.join(listed.channels)}"
     size = f"; a pixel is {listed.pixel_um:.3g} µm" if listed.pixel_um else "; the pixel size is not known"
     frame.quiet("; ".join([count + size, *listed.notes]))
     if listed.skipped:
@@ -239,12 +166,13 @@ def _channels(listed: FieldList) -> dict[str, Any]:
     columns = sorted({str(name) for row in listed.fields[:50] for name in row.columns})
     usual = columns.index("compound") + 1 if "compound" in columns else 0
     label = middle.selectbox("Label", [_NONE, *columns], index=usual, key="cells-label")
-    kept = right.selectbox("Keep together", [_NONE, *columns], key="cells-group", help="No well or plate in two splits")
-    return {
-        "nuclei": nuclei,
-        "label": None if label == _NONE else label,
-        "group": None if kept == _NONE else kept,
-    }
+    kept = right.selectbox(
+        "Keep together",
+        [_NONE, *columns],
+        key="cells-group",
+        help="Cells of one well, or of one plate, stay in one split",
+    )
+    return {"nuclei": nuclei, "label": None if label == _NONE else label, "group": None if kept == _NONE else kept}
 
 
 def _settings(listed: FieldList) -> CellSettings | None:
@@ -255,18 +183,17 @@ def _settings(listed: FieldList) -> CellSettings | None:
         "Width of a nucleus, px", 3.0, 2000.0, None, key="cells-diameter", placeholder="measured", step=1.0
     )
     threshold = three.selectbox(
-        "Threshold", ("otsu", "local"), key="cells-threshold", help="otsu: one level a field; local: uneven backgrounds"
+        "Threshold",
+        ("otsu", "local"),
+        key="cells-threshold",
+        help="otsu: one level for the whole field; local: for uneven backgrounds",
     )
     sensitivity = four.slider("Sensitivity", 0.3, 3.0, 1.0, 0.1, key="cells-sensitivity", help="Above 1: dimmer nuclei")
     with st.expander("Splitting, quality, lighting", icon=":material/tune:"):
         more = _more(listed)
     try:
         nuclei = NucleusSettings(
-            diameter,
-            threshold,
-            float(sensitivity),
-            splitting=more.pop("splitting"),
-            detector=more.pop("detector"),
+            diameter, threshold, float(sensitivity), splitting=more.pop("splitting"), detector=more.pop("detector")
         )
         return CellSettings(nuclei=nuclei, size=int(size), pixel_um=listed.pixel_um, **more).checked()
     except SSRLError as error:
@@ -277,10 +204,10 @@ def _settings(listed: FieldList) -> CellSettings | None:
 def _more(listed: FieldList) -> dict[str, Any]:
     one, two, three = st.columns(3)
     splitting = one.slider("Splitting of touching nuclei", 0.3, 1.0, 0.73, 0.01, key="cells-splitting")
-    focus = two.slider("Widest edge, in widths of a nucleus", 0.1, 1.0, 0.33, 0.01, key="cells-focus")
-    contrast = three.slider("Least height above the noise", 0.0, 30.0, 5.0, 0.5, key="cells-contrast")
-    border = one.checkbox("Keep cells at the border", key="cells-border", help="Black outside the field")
-    light = two.checkbox("Divide uneven lighting out", True, key="cells-light", help="Needs 8 fields of a plate")
+    focus = two.slider("Blurriest edge allowed, in widths of a nucleus", 0.1, 1.0, 0.33, 0.01, key="cells-focus")
+    contrast = three.slider("Least brightness above the noise", 0.0, 30.0, 5.0, 0.5, key="cells-contrast")
+    border = one.checkbox("Keep cells at the border", key="cells-border", help="What lies outside the field is black")
+    light = two.checkbox("Correct uneven lighting", True, key="cells-light", help="Needs at least 8 fields of a plate")
     stretch = three.checkbox("Stretch each plate's channels", key="cells-stretch", help="To its own percentiles")
     span = one.number_input(
         "Side in µm", 1.0, 10_000.0, None, key="cells-span", placeholder="not fixed", disabled=not listed.pixel_um
@@ -336,15 +263,17 @@ def _look(held: _Field, settings: CellSettings, dna: int) -> tuple[str, str]:
     crops = cut(image, labels, settings, dna=dna)
     dropped = [f"{count} {reason}" for reason, count in crops.dropped.items()]
     lost = f"; dropped: {', '.join(dropped)}" if dropped else ""
-    words = f"{labels.max()} nuclei, {len(crops.pixels)} cells kept{lost}"
+    words = (
+        f"{frame.count(int(labels.max()), 'nucleus', 'nuclei')}, {frame.count(len(crops.pixels), 'cell')} kept{lost}"
+    )
     return overlay_html(image[dna], labels, set(crops.table["nucleus_id"].tolist())), words
 
 
 def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> None:
     name = st.text_input("Name", value=_suggested(source), key="cells-name", help="Lower-case letters, digits, - and _")
-    if not st.button(f"Cut cells of {len(listed.fields):,} fields", type="primary", key="cells-now"):
+    if not st.button(f"Cut cells out of {frame.count(len(listed.fields), 'field')}", type="primary", key="cells-now"):
         frame.quiet(
-            "Whole screens run as well by command (data cells). An import that was stopped goes on when run again."
+            "Whole screens can also be cut by command (data cells); one that was stopped goes on when run again."
         )
         return
     from ssrl_core.datasets.cells import import_fields
@@ -365,3 +294,69 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 def _suggested(source: str) -> str:
     path = Path(source)
     return free_name("cells" if path.name.startswith(".upload-") else path.stem)
+
+
+def overlay_html(dna: Array, labels: Array, kept: set[int]) -> str:
+    """The DNA image with outlines: kept nuclei in teal, dropped ones in amber (which are dotted, too).
+
+    Args:
+        dna: (H, W) numbers.  labels: (H, W) nuclei 1..n.  kept: their numbers that become cells.
+    """
+    step = max(1, -(-max(dna.shape) // _WIDEST))
+    small = dna[::step, ::step].astype(np.float32)
+    low, high = np.percentile(small, [1, 99.7])
+    grey = (255 * np.clip((small - low) / max(high - low, 1e-9), 0, 1) ** 0.7).astype(np.uint8)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    edge, own = _outlines(labels[::step, ::step])
+    good = np.isin(own, sorted(kept))
+    y, x = np.indices(edge.shape)
+    rgb[edge & good] = _KEPT
+    rgb[edge & ~good & ((x + y) % 4 < 2)] = _DROPPED
+    sheet = base64.b64encode(pictures.png(rgb)).decode()
+    words = '<span style="color:#2dd4bf">―</span> kept &nbsp; <span style="color:#e69f00">┄</span> dropped'
+    return (
+        f'<img alt="a field with the outlines of its nuclei" style="max-width:100%;max-height:60vh;'
+        f'background:{theme.IMAGE_GROUND};border-radius:6px" src="data:image/png;base64,{sheet}">'
+        f'<div class="vl-quiet">{words}</div>'
+    )
+
+
+def dropped(imageset: ImageSet) -> None:
+    """What was dropped of an import of fields, by reason, folded; nothing for other image sets."""
+    from ssrl_core.datasets.cells import dropped_examples, report_of
+    from ssrl_core.errors import SSRLError
+
+    try:
+        report = report_of(imageset.folder)
+    except SSRLError:
+        return
+    lost = sum(report["dropped"].values())
+    words = f"Cut out of {frame.count(report['fields'], 'field')} · dropped {number(lost)}"
+    with st.expander(words, icon=":material/grid_on:"):
+        for note in report["notes"]:
+            frame.quiet(note)
+        examples = dropped_examples(imageset.folder)
+        for reason, count in report["dropped"].items():
+            st.html(f"<b>{reason}</b> · {number(count)}")
+            if reason in examples:
+                st.html(_dropped_strip(imageset, examples[reason]))
+
+
+def _dropped_strip(imageset: ImageSet, crops: Array) -> str:
+    limits = pictures.display_limits(imageset)
+    rgb = pictures.to_rgb(crops, imageset.channels, max_value=imageset.max_value, limits=limits)
+    side = 88
+    if rgb.shape[1] > side:
+        rgb = pictures.shrunk(rgb, side, side)
+    sheet = base64.b64encode(pictures.png(pictures.montage(rgb, columns=12))).decode()
+    return f'<img alt="" style="max-width:100%" src="data:image/png;base64,{sheet}">'
+
+
+def _outlines(labels: Array) -> tuple[Array, Array]:
+    """(H, W) bool: the last pixels inside each nucleus; and the nucleus that each pixel belongs to."""
+    inside = labels > 0
+    edge = np.zeros(labels.shape, bool)
+    for axis in (0, 1):
+        for shift in (1, -1):
+            edge |= inside & (np.roll(labels, shift, axis) != labels)
+    return edge, labels

@@ -1,4 +1,4 @@
-"""What is known of an image set: counts, split, channels, classes, where it came from; and its end."""
+"""What is known of an image set, and what can be changed of it: counts, split, channels, classes, origin; its end."""
 
 from __future__ import annotations
 
@@ -17,63 +17,6 @@ from ssrl_core.datasets.pictures import display_limits
 from ssrl_core.datasets.splits import SPLITS
 
 _ONE = "One channel is always shown in grey."
-
-
-def channels_popover(imageset: ImageSet) -> None:
-    """A name, a colour, and what is shown black and full, for each channel; kept with one button."""
-    place = st.popover("Names and colours", icon=":material/palette:", key=f"data-channels-{imageset.name}")
-    with place, st.form(f"data-channels-form-{imageset.name}", border=False):
-        rows = [_channel_row(imageset, number, channel) for number, channel in enumerate(imageset.channels)]
-        frame.quiet(
-            f"{_ONE if len(rows) == 1 else ''} Black and full are pixel values; empty: by the images themselves. "
-            "Only what is shown changes, not what trains."
-        )
-        if st.form_submit_button("Keep", type="primary"):
-            _keep_channels(imageset, rows)
-
-
-def _channel_row(imageset: ImageSet, place: int, channel: Channel) -> Channel:
-    """The widgets of one channel, and what they say."""
-    key, many = f"data-channel-{imageset.name}-{place}", imageset.shape[0] > 1
-    low, high = display_limits(imageset)[place]
-    name, colour, black, full = st.columns([0.38, 0.14, 0.24, 0.24], vertical_alignment="bottom")
-    top = float(imageset.max_value)
-    said = channel.window or (None, None)
-    with name:
-        new_name = st.text_input(f"Channel {place + 1}", channel.name, key=f"{key}-name", max_chars=80)
-    with colour:
-        new_colour = st.color_picker("Colour", channel.colour, key=f"{key}-colour", disabled=not many)
-    with black:
-        new_low = st.number_input(
-            "Black", None, None, said[0], key=f"{key}-black", placeholder=f"{low:.4g}", format="%g"
-        )
-    with full:
-        new_high = st.number_input(
-            "Full", None, None, said[1], key=f"{key}-full", placeholder=f"{high:.4g}", format="%g"
-        )
-    return Channel(new_name, new_colour, _window(new_low, new_high, top))
-
-
-def _window(low: float | None, high: float | None, top: float) -> tuple[float, float] | None:
-    """One that is given alone goes with the end of the range."""
-    if low is None and high is None:
-        return None
-    return (0.0 if low is None else low, top if high is None else high)
-
-
-def _keep_channels(imageset: ImageSet, rows: list[Channel]) -> None:
-    with frame.guard():
-        channels = changed(
-            imageset.channels,
-            names=[row.name for row in rows],
-            colours=[row.colour for row in rows],
-            windows=[row.window for row in rows],
-            where=f"image set {imageset.name!r}",
-        )
-        image_sets.set_channels(imageset.name, channels)
-        st.rerun()
-
-
 MOST_ROWS = 200
 
 CSS = f"""
@@ -126,21 +69,22 @@ def split_html(imageset: ImageSet) -> str:
     bar = "".join(f'<i class="{split}" style="flex:{counts[split]}"></i>' for split in SPLITS if counts[split])
     words = "".join(f"<span><b>{number(counts[split])}</b> {split}</span>" for split in SPLITS)
     empty = imageset.empty_splits
-    said = f'<p class="vl-quiet">No images in {" and ".join(empty)}: too few, or split so when they came.</p>'
+    lacking = f"No images in {' and '.join(empty)}: there were too few, or the set came split that way."
+    said = f'<p class="vl-quiet">{lacking}</p>'
     return f'<div class="vl-split">{bar}</div><div class="vl-split-words">{words}</div>{said if empty else ""}'
 
 
 def classes_html(imageset: ImageSet) -> str:
     """Each class with its share and its images in each split."""
     if not imageset.classes:
-        return '<p class="vl-quiet">No label: import with a label column to see classes.</p>'
+        return '<p class="vl-quiet">No labels: import these images with a label column to see classes.</p>'
     counts = class_counts(imageset)
     most = max(int(counts.sum(axis=1).max()), 1)
     rows = [_class_row(name, line, most) for name, line in zip(imageset.classes, counts, strict=True)]
     missing = int(np.sum(imageset.label_ids < 0))
     if missing:
         rows.append(f"<tr><td>no label</td><td></td><td>{number(missing)}</td><td></td><td></td></tr>")
-    head = "".join(f"<th>{word}</th>" for word in (f"{len(imageset.classes)} classes", "", *SPLITS))
+    head = "".join(f"<th>{word}</th>" for word in (frame.count(len(imageset.classes), "class", "classes"), "", *SPLITS))
     return f'<div class="vl-classes"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
@@ -174,7 +118,7 @@ def _facts(imageset: ImageSet) -> str:
     if imageset.pixel_size_um:
         rows.insert(2, ("Pixel", f"{imageset.pixel_size_um:.3g} µm"))
     if imageset.skipped:
-        rows.append(("Skipped", f"{number(len(imageset.skipped))} files, listed below"))
+        rows.append(("Skipped", f"{frame.count(len(imageset.skipped), 'file')}, listed below"))
     return _listed(rows)
 
 
@@ -208,7 +152,9 @@ def _delete(imageset: ImageSet) -> None:
     """A deletion that is asked for twice."""
     with st.popover("Delete", icon=":material/delete:", key=f"data-delete-{imageset.name}"):  # closes with its set
         remade = (
-            "It is made anew when it is next named." if image_sets.is_made(imageset.name) else "This cannot be undone."
+            "It is made again when you next choose it."
+            if image_sets.is_made(imageset.name)
+            else "This cannot be undone."
         )
         st.write(f"Delete “{imageset.name}” and its {number(imageset.count)} images? {remade}")
         if st.button("Delete image set", type="primary", key=f"data-delete-{imageset.name}-now"):
@@ -217,3 +163,58 @@ def _delete(imageset: ImageSet) -> None:
                 st.query_params.clear()
                 st.query_params["dataset"] = image_sets.names()[0]
                 st.rerun()
+
+
+def channels_popover(imageset: ImageSet) -> None:
+    """A name, a colour, and what is shown black and full, for each channel; kept with one button."""
+    place = st.popover("Names and colours", icon=":material/palette:", key=f"data-channels-{imageset.name}")
+    with place, st.form(f"data-channels-form-{imageset.name}", border=False):
+        rows = [_channel_row(imageset, number, channel) for number, channel in enumerate(imageset.channels)]
+        frame.quiet(
+            f"{_ONE if len(rows) == 1 else ''} Black and full are pixel values; left empty, the images decide. "
+            "This changes what you see, not what is trained on."
+        )
+        if st.form_submit_button("Save", type="primary"):
+            _keep_channels(imageset, rows)
+
+
+def _channel_row(imageset: ImageSet, place: int, channel: Channel) -> Channel:
+    """The widgets of one channel, and what they say."""
+    key, many = f"data-channel-{imageset.name}-{place}", imageset.shape[0] > 1
+    low, high = display_limits(imageset)[place]
+    name, colour, black, full = st.columns([0.38, 0.14, 0.24, 0.24], vertical_alignment="bottom")
+    top = float(imageset.max_value)
+    said = channel.window or (None, None)
+    with name:
+        new_name = st.text_input(f"Channel {place + 1}", channel.name, key=f"{key}-name", max_chars=80)
+    with colour:
+        new_colour = st.color_picker("Colour", channel.colour, key=f"{key}-colour", disabled=not many)
+    with black:
+        new_low = st.number_input(
+            "Black", None, None, said[0], key=f"{key}-black", placeholder=f"{low:.4g}", format="%g"
+        )
+    with full:
+        new_high = st.number_input(
+            "Full", None, None, said[1], key=f"{key}-full", placeholder=f"{high:.4g}", format="%g"
+        )
+    return Channel(new_name, new_colour, _window(new_low, new_high, top))
+
+
+def _window(low: float | None, high: float | None, top: float) -> tuple[float, float] | None:
+    """One that is given alone goes with the end of the range."""
+    if low is None and high is None:
+        return None
+    return (0.0 if low is None else low, top if high is None else high)
+
+
+def _keep_channels(imageset: ImageSet, rows: list[Channel]) -> None:
+    with frame.guard():
+        channels = changed(
+            imageset.channels,
+            names=[row.name for row in rows],
+            colours=[row.colour for row in rows],
+            windows=[row.window for row in rows],
+            where=f"image set {imageset.name!r}",
+        )
+        image_sets.set_channels(imageset.name, channels)
+        st.rerun()

@@ -1,4 +1,4 @@
-"""Bringing images in from the browser: files, a name, what is the label, how sizes are made one."""
+"""New image sets from the browser: files brought in, part of a screen, a built-in set that is made or fetched."""
 
 from __future__ import annotations
 
@@ -40,24 +40,22 @@ AS_FOUND = "as found"
 NONE = "none"
 _LAYOUTS = (AS_FOUND, "NHW", "NHWC", "NCHW")
 _BLOCK = 1 << 22
+OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
+CELL_BY_CELL = "none"
+_HIGHEST = 4  # doses, as in the paper
 
 
 def button() -> None:
     """The page's one primary action."""
     _swept()
     if st.button("Import images", icon=":material/add_photo_alternate:", type="primary", key="data-import"):
-        _dialog()
+        st.dialog("Import images", width="large")(form)()
 
 
 @cache.kept
 def _swept() -> None:
     """Once a server: what was left by one that was killed."""
     sweep()
-
-
-@st.dialog("Import images", width="large")
-def _dialog() -> None:
-    form()
 
 
 def form() -> None:
@@ -69,7 +67,7 @@ def form() -> None:
         key="data-files",
     )
     if not files:
-        frame.quiet("Folders of many thousands of images come in faster by command: data import FOLDER --name NAME.")
+        frame.quiet("For many thousands of images this is faster: python -m ssrl_core data import FOLDER --name NAME.")
         return
     columns, problem = _columns(files)
     name, options = _options(files, columns)
@@ -92,7 +90,7 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> tuple[str, ImportO
         found,
         format_func=lambda column: f"as found ({usual})" if column == AS_FOUND else column,
         key="data-label",
-        help="The column that is the truth; as found: the class folder, y, label or class",
+        help="The column with the true class; “as found” takes the class folder, or a column y, label or class",
     )
     with st.expander("Sizes, split and layout", icon=":material/tune:"):
         size, fit, group = st.columns(3)
@@ -103,15 +101,22 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> tuple[str, ImportO
             None,
             key="data-size",
             placeholder="as they are",
-            help=f"Images of several sizes need one; {DEFAULT_SIZE} if you leave it out",
+            help=f"Needed where images differ in size; {DEFAULT_SIZE} if left empty",
         )
-        way = fit.selectbox("Fit", WAYS, key="data-fit", help="crop: the short side fills; pad: the long side fits")
+        way = fit.selectbox(
+            "Fit", WAYS, key="data-fit", help="crop fills the square and cuts the rest off; pad fits the whole image in"
+        )
         kept = group.selectbox(
-            "Keep together", [NONE, *columns], key="data-group", help="No plate or patient in two splits"
+            "Keep together",
+            [NONE, *columns],
+            key="data-group",
+            help="Images that share this value stay in one split: no plate or patient in two",
         )
         layout = AS_FOUND
         if any(file.name.lower().endswith(".npz") for file in files):
-            layout = st.selectbox("Layout of x", _LAYOUTS, key="data-layout", help="Which axis is the channels")
+            layout = st.selectbox(
+                "Layout of x", _LAYOUTS, key="data-layout", help="Which axis of the array x holds the channels"
+            )
     return name, ImportOptions(
         label=None if label == AS_FOUND else label,
         size=None if side is None else int(side),
@@ -178,7 +183,7 @@ def offer_built_in(name: str) -> None:
         words, icon = ("Fetch", "download") if row.fetched else ("Make", "draw")
         asked = st.button(f"{words} {row.title}", icon=f":material/{icon}:", type="primary", key=f"data-make-{name}")
     told = f"{number(row.count)} images of {row.shape[2]} × {row.shape[1]} px, " + (
-        f"fetched once. Without a network, lay the official files in {stores.downloads_root()}."
+        f"fetched once. Without internet, put the official files into {stores.downloads_root()}."
         if row.fetched
         else f"made in {'a few seconds' if row.seconds < 20 else 'about a minute'}."
     )
@@ -198,20 +203,10 @@ def _make_built_in(name: str) -> None:
     st.rerun()
 
 
-OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
-CELL_BY_CELL = "none"
-_HIGHEST = 4  # doses, as in the paper
-
-
 def part_button(imageset: ImageSet) -> None:
     """Opens the dialog; only where compounds are known."""
     if "compound" in imageset.table and st.button("Take compounds", icon=":material/filter_alt:", key="data-part"):
-        _part_dialog(imageset.name)
-
-
-@st.dialog("Take some compounds and as many untreated cells", width="large")
-def _part_dialog(name: str) -> None:
-    part_form(name)
+        st.dialog("Take some compounds and as many untreated cells", width="large")(part_form)(imageset.name)
 
 
 def part_form(name: str) -> None:
@@ -242,22 +237,25 @@ def _choice(table: pd.DataFrame) -> SubsetChoice:
             args=(presets,),
         )
         picked = st.session_state.get("part-preset", OWN)
-        frame.quiet(PRESETS[picked].sentence if picked in PRESETS else "Or fill the fields in yourself.")
+        frame.quiet(PRESETS[picked].sentence if picked in PRESETS else "Or choose for yourself.")
     compounds = tuple(st.multiselect("Compounds", _compounds(table), key="part-compounds"))
     highest, doses = _doses(table, compounds)
     left, right = st.columns(2)
     cells = left.number_input(
-        "Cells of each compound, and untreated",
+        "Cells per compound, and untreated",
         1,
         None,
         None,
         key="part-cells",
-        placeholder="as many as the rarer side has",
-        help="As many untreated cells are taken, of the same plates in the same shares",
+        placeholder="as many as there are of the rarer",
+        help="The same number of untreated cells is taken, from the same plates in the same shares",
     )
     kept = [column for column in ("well", "plate") if column in table]
     group = right.selectbox(
-        "Keep together", [CELL_BY_CELL, *kept], key="part-group", help="No well or no plate in two splits"
+        "Keep together",
+        [CELL_BY_CELL, *kept],
+        key="part-group",
+        help="Cells of one well, or of one plate, stay in one split",
     )
     return SubsetChoice(
         compounds, highest, doses, None if cells is None else int(cells), None if group == CELL_BY_CELL else group
@@ -291,7 +289,7 @@ def _doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> tuple[int | None,
         return int(right.number_input("How many of the highest", 1, 99, key="part-highest")), None
     if how == SOME:
         words = {f"{dose:g}": dose for dose in known}
-        said = right.multiselect("Which", list(words), key="part-which", placeholder="all of them")
+        said = right.multiselect("Which doses", list(words), key="part-which", placeholder="all of them")
         return None, tuple(words[w] for w in said) or None
     return None, None
 
@@ -310,7 +308,9 @@ def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
         st.warning(f"{note[:1].upper()}{note[1:]}.", icon=":material/info:")
     split = "70 % to learn from, 10 % to choose by, 20 % to test"
     torn = choice.group is None and "well" in table
-    frame.quiet(f"{number(len(table))} cells: {split}." + (" Cells of one well are in several splits." if torn else ""))
+    frame.quiet(
+        f"{frame.count(len(table), 'cell')}: {split}." + (" Cells of one well are in several splits." if torn else "")
+    )
 
 
 def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:

@@ -81,14 +81,14 @@ def samples(imageset: ImageSet, split: str, which: str, channel: str) -> None:
         left_out = len(imageset.classes) - MOST_ROWS
         more = f"; {left_out} more classes can be chosen one by one" if left_out > 0 else ""
         with said:
-            frame.quiet(f"{len(rows)} classes, images at random{more}")
+            frame.quiet(f"{frame.count(len(rows), 'class', 'classes')}, images at random{more}")
         st.html(by_class_html(imageset, rows, channel))
         return
     if which.isdigit():
         ids = ids[imageset.label_ids[ids] == int(which)]
     picked = drawn(ids, room(imageset), seed)
     with said:
-        frame.quiet(f"{number(len(picked))} of {number(len(ids))} images" if len(ids) else "No such images.")
+        frame.quiet(f"{number(len(picked))} of {number(len(ids))} images" if len(ids) else "There are no such images.")
     if len(picked):
         st.html(grid_html(imageset, picked, channel))
 

@@ -110,7 +110,7 @@ def open_imageset(name: str) -> Any:
         st.button("Try again", icon=":material/refresh:", on_click=failed.clear)
         raise failed[name]
     place = st.empty()
-    bar = place.progress(0.0, f"Preparing the image set “{name}”, once")
+    bar = place.progress(0.0, f"Preparing the image set “{name}”; this is needed once")
     try:
         image_sets.load(name, report=jobs.told_on(bar))
     except SSRLError as error:
@@ -124,9 +124,12 @@ def open_imageset(name: str) -> Any:
 
 def choose_composition(label: str = "Composition", *, key: str = "composition", default: str | None = None) -> str:
     """Name of a saved composition or a preset; one's own stand first."""
-    saved = list(saved_names())
-    names = saved + [name for name in preset_names() if name not in saved]
-    return from_address(label, names, key=key, default=default, shown=composition_words)
+    return from_address(label, composition_names(), key=key, default=default, shown=composition_words)
+
+
+def composition_names() -> list[str]:
+    """Names of saved compositions, then of presets."""
+    return list(dict.fromkeys([*saved_names(), *preset_names()]))
 
 
 def composition_words(name: str) -> str:

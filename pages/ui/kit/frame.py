@@ -1,4 +1,4 @@
-"""What every page shares: its frame, the sidebar, errors in words, empty states, and words for durations.
+"""What every page shares: its frame, the sidebar, errors in words, empty states, words for counts and durations.
 
 A page opens by itself, in whatever order: nothing here relies on `app.py` having run.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ from pages.ui.kit import theme
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.backbones import BACKBONES
+from ssrl_core.specs.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[3]
 DRAWINGS = Path(__file__).with_name("drawings")
@@ -36,10 +38,7 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("pages/5_Classes.py", "Classes", "bar_chart"),
         ("pages/6_Compare.py", "Compare", "compare"),
     ),
-    "Tell": (
-        ("pages/8_Show.py", "Show", "co_present"),
-        ("pages/7_Paper.py", "Paper", "article"),
-    ),
+    "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
 SIDEBAR_PX = 216
 ACTIVE = ("running", "submitted", "queued")
@@ -145,6 +144,11 @@ def finding(sentence: str) -> None:
         st.html(f'<p class="vl-finding"><b>{html.escape(sentence)}</b></p>')
 
 
+def action(label: str, icon: str, do: Callable[..., None], *args: Any, key: str, **more: Any) -> None:
+    """A button with a symbol that calls `do(*args)` before the page is drawn anew; `more` goes to `st.button`."""
+    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
+
+
 def page_exists(file: str) -> bool:
     """True if the page is there, e.g. "pages/4_Clusters.py"."""
     return (ROOT / file).is_file()
@@ -171,9 +175,19 @@ def run_words(run: RunRow) -> str:
     """A run as one reads it in a list: its own name, or what it is."""
     if run.get("name"):
         return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
-    parts = [run.get("dataset"), run.get("method"), run.get("backbone")]
-    words = " · ".join(str(part) for part in parts if part)
+    parts = [run.get("dataset"), _title(METHODS, run.get("method")), _title(BACKBONES, run.get("backbone"))]
+    words = " · ".join(part for part in parts if part)
     return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
+
+
+def _title(table: Mapping[str, Any], name: Any) -> str:
+    """What people call a method or a network; a name that the table has not stays as it is."""
+    return str(table[name].title if name in table else name or "")
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 field`, `1,200 fields`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def duration(seconds: float | None) -> str:

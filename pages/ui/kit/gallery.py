@@ -21,54 +21,11 @@ JS = script(Path(__file__).with_name("gallery.js"))
 _MOST_SIDE = 128  # px of a thumbnail as it is sent; larger images are averaged down
 _SHARP_SIDE = 48
 
-_CSS = """
-.gallery { font-family: var(--st-font); color: var(--st-text-color); font-size: 13px; }
-.shelf + .shelf { border-top: 1px solid var(--st-border-color); }
-.strips .shelf { display: grid; grid-template-columns: 264px minmax(0, 1fr); gap: 14px; align-items: center;
-  padding: 7px 0; }
-.head { all: unset; display: block; min-width: 0; line-height: 1.35; border-radius: 4px; padding: 2px 4px; }
-.head.able { cursor: pointer; }
-.head.able:hover { background: var(--st-secondary-background-color); }
-.headbox { position: relative; min-width: 0; }
-.headbox .head { display: block; width: 100%; box-sizing: border-box; padding-right: 46px; }
-.headbox .acts { position: absolute; right: 0; top: 2px; display: flex; gap: 0; opacity: .45; }
-.headbox:hover .acts, .headbox:focus-within .acts { opacity: 1; }
-.headbox .acts button { all: unset; cursor: pointer; width: 22px; height: 22px; display: grid; place-items: center;
-  border-radius: 4px; }
-.headbox .acts button:hover { background: var(--st-secondary-background-color); }
-.headbox .acts button:focus-visible { box-shadow: 0 0 0 2px var(--st-primary-color); }
-.headbox .acts svg { width: 14px; height: 14px; fill: none; stroke: currentColor; stroke-width: 1.6; }
-.headbox input { font: inherit; font-weight: 600; color: inherit; width: 100%; box-sizing: border-box; padding: 2px 6px;
-  border: 1px solid var(--st-primary-color); border-radius: 4px; background: var(--st-background-color); }
-.head .said { display: -webkit-box; -webkit-line-clamp: 3; -webkit-box-orient: vertical; white-space: normal;
-  opacity: 1; line-height: 1.35; margin-top: 2px; }
-.shelf.faded { opacity: .45; }
-.head:focus-visible, .tile:focus-visible { box-shadow: 0 0 0 2px var(--st-primary-color); }
-.head b { font-weight: 600; display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.head i { display: inline-block; width: 10px; height: 10px; border-radius: 50%; margin-right: 7px; }
-.head span { display: block; opacity: .66; font-size: 12px; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; font-variant-numeric: tabular-nums; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(var(--tile), 1fr)); gap: 4px; }
-.fixed .tiles { grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); }
-.strips .tiles { display: flex; overflow: hidden; flex-wrap: wrap; gap: 4px;
-  max-height: calc(var(--tile) + var(--under)); }
-.tile { all: unset; min-width: 0; border-radius: 3px; }
-.strips .tile { width: var(--tile); }
-.tile.able { cursor: pointer; }
-.tile .cut { display: block; aspect-ratio: var(--ratio); background-color: #0b0d10; border-radius: 3px;
-  background-repeat: no-repeat; }
-.tile.able:hover .cut, .tile.picked .cut { box-shadow: 0 0 0 2px var(--st-primary-color); }
-.tile .under { display: block; font-size: 11px; line-height: 16px; height: 16px; opacity: .66; overflow: hidden;
-  text-overflow: ellipsis; white-space: nowrap; text-align: center; font-variant-numeric: tabular-nums; }
-@media (max-width: 640px) {
-  .strips .shelf { grid-template-columns: minmax(0, 1fr); gap: 4px; }
-}
-"""
 
 _gallery = st.components.v2.component(
     "viewloom_gallery",
     html='<div class="gallery"></div>',
-    css=_CSS,
+    css=Path(__file__).with_name("gallery.css").read_text(encoding="utf-8"),
     js=JS,
 )
 

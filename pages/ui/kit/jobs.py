@@ -1,4 +1,4 @@
-"""A small job on a page: the button that starts it, then its progress, then the page anew."""
+"""A job on a page: the button that starts it, its progress, then the page anew; and bars for what one waits for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
     def begin() -> None:
         jobs.start(name, list(words))
 
-    st.button(button, icon=f":material/{icon}:", key=f"job-{name}", help=help, on_click=begin)
+    frame.action(button, icon, begin, key=f"job-{name}", help=help)
 
 
 @st.fragment(run_every=1.0)

@@ -157,9 +157,9 @@ def _load(run_id: str, stamp: str) -> EvaluatedRun:
 @cache.kept(spinner="Finding clusters", least=4)
 def clusters_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> Clustering:
     """Clusters of the evaluated images: read from the run folder, or found now and kept there."""
-    from ssrl_core.runs.evaluation.clustering import own_clusters
+    from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 
-    return own_clusters(RunFolder(run.run_id), run.x, run.rows, run.n_rows, k, method=method, inside=True)
+    return clusters_of_rows(RunFolder(run.run_id), run.x, run.rows, run.n_rows, k, method=method)
 
 
 def scores_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Taking home what a map shows: figures in three formats with their captions, and the table of all images."""
+"""Downloads of what a map shows: figures in three formats with their captions, and the table of all images."""
 
 from __future__ import annotations
 

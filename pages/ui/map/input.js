@@ -139,7 +139,7 @@ function enclose(map, kind, event) {
   const how = event.shiftKey ? "add" : event.altKey ? "remove" : "new";
   map.selected = combined(map.selected, found, how);
   redraw(map);
-  tell(map, { kind: kind === "box" ? "box" : "lasso", how, outline: corners.map((corner) => toData(map, corner)), hidden: [...map.hidden] });
+  map.send({ kind: kind === "box" ? "box" : "lasso", how, outline: corners.map((corner) => toData(map, corner)), hidden: [...map.hidden] });
 }
 
 function pick(map, row, event) {
@@ -149,14 +149,14 @@ function pick(map, row, event) {
   }
   map.focus = row;
   paintOverlay(map);
-  tell(map, { kind: "point", row });
+  map.send({ kind: "point", row });
 }
 
 function clearAll(map) {
   map.selected = null;
   map.focus = -1;
   redraw(map);
-  tell(map, { kind: "clear" });
+  map.send({ kind: "clear" });
 }
 
 function key(map, event) {

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
 from pages.ui.map import files, names, selection
-from pages.ui.map.colours import CLUSTER, Facet, colour_by
+from pages.ui.map.colours import CLUSTER, Facet, colour_by, colour_names
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.selection import Selected
@@ -150,7 +150,7 @@ def _selection(of: ClusteredRun, now: Selected) -> None:
                 st.rerun()
     elsewhere = len(now.image_ids) - n
     more = f"; {elsewhere} more are not among this run's evaluated images" if elsewhere else ""
-    frame.quiet(f"{now.words}; the most typical of them first{more}")
+    frame.quiet(f"Selected {now.words}; the most typical first{more}")
     if n:
         _pictures(of, np.flatnonzero(chosen), now.focus)
         _counts(of, chosen)
@@ -199,7 +199,7 @@ def _middle(values: Array, chosen: Array) -> None:
 
 
 def _countable(run: EvaluatedRun) -> list[str]:
-    return [*run.columns, CLUSTER]
+    return sorted(colour_names(run), key=lambda name: name == CLUSTER)
 
 
 def counts_table(colour: Facet, chosen: Array) -> pd.DataFrame:
@@ -257,7 +257,7 @@ def _tagged(run: EvaluatedRun) -> None:
                 icon=":material/label:",
                 key=f"tag-{at}",
                 on_click=selection.select,
-                args=(run.images_key, tag["image_ids"], f"tagged “{tag['name']}”"),
+                args=(run.images_key, tag["image_ids"], f"by the tag “{tag['name']}”"),
             )
             st.button(
                 "",

@@ -31,8 +31,9 @@ _SELECTED, _FOCUS, _WRITTEN = "sel", "focus", "clusters-address"
 
 @dataclass(frozen=True)
 class Selected:
-    """Images of one image set, (m,) ascending, how they came together in words, and one image in focus (or None).
+    """Images of one image set, (m,) ascending, and one image in focus (or None).
 
+    `words` say how they were selected and go on from "selected": "inside the outline", "in cluster 3".
     It belongs to the images and not to a run: what was selected on one run's map is selected on every other's.
     """
 
@@ -104,7 +105,7 @@ def on_map(payload: MapPayload, event: dict[str, Any]) -> None:
     elif kind == "group" and colour.codes is not None:
         group = int(event.get("group", -1))
         if 0 <= group < len(colour.names):
-            _combine(run, colour.codes == group, event, f"{colour.title} {colour.names[group]}")
+            _combine(run, colour.codes == group, event, f"by {colour.title} {colour.names[group]}")
 
 
 def on_gallery(of: ClusteredRun, event: dict[str, Any]) -> None:
@@ -165,11 +166,11 @@ def _one(run: EvaluatedRun, image_id: int, how: str) -> None:
         focus_on(run.images_key, image_id)
         return
     change = np.union1d if how == "add" else np.setdiff1d
-    select(run.images_key, change(selected(run.images_key).image_ids, [image_id]), "from several steps")
+    select(run.images_key, change(selected(run.images_key).image_ids, [image_id]), "in several steps")
 
 
 def _combine(run: EvaluatedRun, found: Array, event: dict[str, Any], words: str) -> None:
     mask = mask_of(run)
     if event.get("how", "new") != "new" and mask is not None:
-        words = "from several steps"
+        words = "in several steps"
     select(run.images_key, run.ids[combined(event, found, mask)], words)

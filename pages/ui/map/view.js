@@ -105,15 +105,15 @@ function measure(map, fresh) {
   redraw(map);
 }
 
-function tellView(map) {
+function reportView(map) {
   // Once it has been still for a moment, so that the address follows.
-  clearTimeout(map.telling);
-  map.telling = setTimeout(() => {
+  clearTimeout(map.reportTimer);
+  map.reportTimer = setTimeout(() => {
     if (!map.header || !map.view) return;
     const view = { map: map.header.map, at: whereItLooks(map), hidden: [...map.hidden].sort((a, b) => a - b) };
     const text = JSON.stringify(view);
-    const before = map.toldView ?? JSON.stringify({ ...view, at: map.header.at?.join(",") ?? null, hidden: map.header.hidden });
-    map.toldView = text;
+    const before = map.reportedView ?? JSON.stringify({ ...view, at: map.header.at?.join(",") ?? null, hidden: map.header.hidden });
+    map.reportedView = text;
     if (text !== before) shared.look?.(view);
   }, 500);
 }
@@ -128,7 +128,7 @@ function redraw(map) {
     if (map.hover >= 0) paintCard(map);
     map.box.dataset.ready = map.header.places;
     map.box.dataset.drawn = map.dense ? "density" : "points";
-    tellView(map);
+    reportView(map);
   });
 }
 
@@ -224,7 +224,7 @@ function build(parent, box) {
   for (const target of [document.documentElement, document.body, parent.host || box]) {
     map.themed.observe(target, { attributes: true, attributeFilter: ["class", "style", "data-theme"] });
   }
-  map.told = (kind) => {
+  map.onBlock = (kind) => {
     if (kind !== "pictures") {
       settle(map);
       return;
@@ -232,7 +232,7 @@ function build(parent, box) {
     map.sheet = (map.header && shared.sheets.get(map.header.pictures)) || null;
     redraw(map);
   };
-  shared.listeners.add(map.told);
+  shared.listeners.add(map.onBlock);
   return map;
 }
 
@@ -251,11 +251,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   return () => {
     map.seen.disconnect();
     map.themed.disconnect();
-    shared.listeners.delete(map.told);
+    shared.listeners.delete(map.onBlock);
     maps.delete(box);
   };
-}
-
-function tell(map, event) {
-  map.send(event);
 }

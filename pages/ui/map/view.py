@@ -165,13 +165,13 @@ def hear_views(seen: Callable[[dict[str, Any]], None], *, key: str) -> None:
         seen: called with {map: its name, at: "x,y,zoom" or None for all of it, hidden: [codes]} after a map was moved.
     """
 
-    def told() -> None:
+    def changed() -> None:
         event = st.session_state[key].get("view")
         if event:
             seen(dict(event))
 
     with st.container(key=f"{key}-unseen", height=1, border=False):
-        _views(key=key, on_view_change=told)
+        _views(key=key, on_view_change=changed)
 
 
 def enclosed(event: dict[str, Any], points: Array, codes: Array | None) -> Array:

@@ -30,7 +30,7 @@ _SMALL_ONES = ("table-3", "table-8", "figure-12")  # a chart a sweep, on one sca
 _QUANTITY = {"ami": "AMI", "top1": "top-1 of linear evaluation"}
 CLUSTERS = {"figure-4": 10, "figure-6": 4, "figure-7": 4, "figure-12": 10}
 _A_ROW, _MOST_SETTINGS, _LARGE_PX = 10, 4, 48
-_FEW = 3  # images of a kind in a cluster, from which on its share is told
+_FEW = 3  # images of a kind in a cluster, from which on its share is given
 _CONDITIONS = (
     ("simulated-cells", "response", "Simulated cells: every response that a compound gives"),
     ("bbbc021-nocodazole", "compound", "BBBC021: untreated and treated with nocodazole"),
@@ -314,23 +314,23 @@ def _about(values: Array, every: Array) -> str:
     shares = counts / len(values)
     of_all = np.array([float(np.mean(every.astype(str) == name)) for name in names])
     top, more = int(np.argmax(shares)), int(np.argmax(np.where(counts >= _FEW, shares / of_all, 0)))
-    told = f"{len(values):,} images, {100 * shares[top]:.0f} % “{names[top]}”"
+    text = f"{len(values):,} images, {100 * shares[top]:.0f} % “{names[top]}”"
     if more != top and shares[more] > 1.2 * of_all[more]:
-        told += f"; “{names[more]}” {100 * shares[more]:.0f} % ({100 * of_all[more]:.0f} % of all)"
-    return told
+        text += f"; “{names[more]}” {100 * shares[more]:.0f} % ({100 * of_all[more]:.0f} % of all)"
+    return text
 
 
 def rows_html(imageset: Any, rows: list[tuple[Array, str]], *, above: bool = False) -> str:
     """Rows of images with a caption each.
 
     Args:
-        rows: image ids, at most ten, and what is said of them. above: said above them, which leaves them more room.
+        rows: image ids, at most ten, and a caption each. above: the caption stands above, which leaves more room.
     """
     parts = []
-    for ids, told in rows:
+    for ids, text in rows:
         picture = base64.b64encode(gallery.montage_png(imageset, ids, columns=_A_ROW)).decode()
-        said = html.escape(told)
-        parts.append(f'<div><img alt="{said}" src="data:image/png;base64,{picture}"><span>{said}</span></div>')
+        caption = html.escape(text)
+        parts.append(f'<div><img alt="{caption}" src="data:image/png;base64,{picture}"><span>{caption}</span></div>')
     return f'<div class="paper-rows{" above" if above else ""}">{"".join(parts)}</div>'
 
 
@@ -363,6 +363,6 @@ def _condition_rows(name: str, column: str, fingerprint: str) -> str:
     rows = []
     for value in sorted((v for v in wanted if (values == v).any()), key=lambda v: v not in ("untreated", "DMSO")):
         members = np.flatnonzero(values == value)
-        said = f"{value}, {len(members):,} cells"
-        rows.append((np.sort(random.permutation(members)[:_A_ROW]), said))
+        caption = f"{value}, {len(members):,} cells"
+        rows.append((np.sort(random.permutation(members)[:_A_ROW]), caption))
     return rows_html(imageset, rows)

@@ -46,8 +46,8 @@ def choose() -> str:
     with st.container(key="paper-list"):
         for name, item in ITEMS.items():
             with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
-                said = f"{spoken(name)} · {item.title}"
-                st.button(said, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
+                label = f"{spoken(name)} · {item.title}"
+                st.button(label, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
                 st.html(f'<div class="paper-under">{_under(name)}</div>')
     return chosen
 
@@ -79,7 +79,7 @@ def follow(shown: str) -> None:
 
 
 def export() -> None:
-    """All comparisons as one document to take home."""
+    """All comparisons as one document to download."""
     st.download_button(
         "Download results",
         lambda: json.dumps([_exported(name) for name in ITEMS], indent=1, ensure_ascii=False),
@@ -109,10 +109,10 @@ def _under(name: str) -> str:
 
 
 def _how_far(name: str) -> str:
-    told = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
+    parts = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
     if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
-        told.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
-    return " · ".join(told)
+        parts.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
+    return " · ".join(parts)
 
 
 def _under_way(name: str, scale: str) -> str:

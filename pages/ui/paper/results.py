@@ -65,9 +65,9 @@ _PAIRS = {"views": "two views", "image and view": "an image and its view"}
 
 def verdict_html(verdict: str, count: int | None = None) -> str:
     """A verdict in its colour, with how many claims have it; its meaning on hover."""
-    told = verdict if count is None else f"{count} {verdict}"
+    text = verdict if count is None else f"{count} {verdict}"
     about = html.escape(f"{verdict}: {MEANS[verdict]}")
-    return f'<span class="paper-verdict" style="color:{COLOURS[verdict]}" title="{about}">{html.escape(told)}</span>'
+    return f'<span class="paper-verdict" style="color:{COLOURS[verdict]}" title="{about}">{html.escape(text)}</span>'
 
 
 def summary_html(verdicts: list[str]) -> str:
@@ -95,11 +95,11 @@ def show_claims(contrasts: list[dict[str, Any]]) -> None:
     if folded:
         with st.expander(f"{len(folded)} claims, not run yet", icon=":material/hourglass_empty:"):
             st.html("".join(_claim_card(c, 1.0) for c in folded))
-    told = words.glossary(f"{c['claim']} {c['unit']}" for c in contrasts)
+    notes = words.glossary(f"{c['claim']} {c['unit']}" for c in contrasts)
     if any(c["difference"] is not None for c in contrasts):
-        told.insert(0, _HOW)
-    if told:
-        st.html("".join(f'<div class="vl-quiet">{html.escape(line)}</div>' for line in told))
+        notes.insert(0, _HOW)
+    if notes:
+        st.html("".join(f'<div class="vl-quiet">{html.escape(line)}</div>' for line in notes))
 
 
 def _reach(contrasts: list[dict[str, Any]], unit: str) -> float:
@@ -175,8 +175,8 @@ def table_html(item: str, block: Block) -> str:
 
 def _heading(column: str, across: int) -> str:
     name, about = html.escape(words.row_name(column)), html.escape(words.column_meaning(column))
-    told = f'<abbr title="{about}">{name}</abbr>' if about else name
-    return f'<th class="top" scope="colgroup" colspan="{across}">{told}</th>'
+    text = f'<abbr title="{about}">{name}</abbr>' if about else name
+    return f'<th class="top" scope="colgroup" colspan="{across}">{text}</th>'
 
 
 def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]]) -> str:
@@ -190,8 +190,8 @@ def _cell(item: str, row: str, column: str, cell: report.Cell | None, kind: str)
         return f'<td class="{kind}"></td>'
     if kind == "published":
         assert cell.published is not None
-        told = words.published(cell.published, share=share, nearest=cell.nearest)
-        return f'<td class="published">{told}</td>'
+        text = words.published(cell.published, share=share, nearest=cell.nearest)
+        return f'<td class="published">{text}</td>'
     assert cell.ours is not None
     number = words.spread(cell.ours, cell.sd, share=share)
     return f'<td class="ours"><b>{number}</b><small>{words.sample_size(item, column, cell.n)}</small></td>'

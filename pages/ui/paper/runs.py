@@ -63,10 +63,10 @@ def prepare_images(needed: tuple[str, ...]) -> None:
         title = cost.NEEDED[name].title
         bar = st.progress(0.0, f"Preparing {title}, once")
 
-        def told(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
+        def report(done: int, total: int, what: str, bar: Any = bar, title: str = title) -> None:
             bar.progress(min(1.0, done / total) if total else 0.0, f"Preparing {title}, once: {what}")
 
-        image_sets.load(name, report=told)
+        image_sets.load(name, report=report)
 
 
 def _obtain(rows: list[dict[str, Any]]) -> None:
@@ -278,11 +278,11 @@ def _left(rows: list[dict[str, Any]]) -> str:
 
 
 def _stop(where: tuple[str, str], ids: list[str]) -> None:
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     st.session_state[_SAID] = (where, "Stopping, after a checkpoint each; the button above goes on from there.")
     st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
-    bulk.stop_all(ids)
+    stopping.stop_all(ids)
 
 
 def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:

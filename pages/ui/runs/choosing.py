@@ -143,7 +143,7 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
         icon=":material/search:",
         key=f"search-{key}",
         on_change="rerun",
-        help=f"All {len(fitting.rows):,} runs are found here",
+        help=f"Searches all {len(fitting.rows):,} runs",
     )
     if not place.open:
         return
@@ -158,9 +158,9 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
         )
         found = list(islice(fitting.found(text), _FOUND + 1))
         if not found:
-            frame.quiet("No run that can be used here is like that. Take words out of the search.")
+            frame.quiet("No run that can be used here matches. Search for fewer words.")
         elif len(found) > _FOUND:
-            frame.quiet(f"The newest {_FOUND}; more words find others.")
+            frame.quiet(f"These are the newest {_FOUND}. More words find others.")
         with st.container(gap="xxsmall"):
             for row, words in zip(found, words_of(found[:_FOUND]).values(), strict=False):
                 name = f"take-{key}-{row['id']}"

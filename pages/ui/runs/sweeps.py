@@ -15,12 +15,11 @@ from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs import parts
 
-_LIVE = ("queued", "submitted", "running")
 _MOST_CURVES = 60
 
 
 @dataclass(frozen=True)
-class Scene:
+class SweepStatus:
     """A sweep as it stands.
 
     Attributes:
@@ -42,10 +41,10 @@ class Scene:
     @property
     def is_live(self) -> bool:
         """Whether any of its runs waits or runs."""
-        return any(row["state"] in _LIVE for row in self.rows)
+        return any(row["state"] in frame.ACTIVE for row in self.rows)
 
 
-def scene(sweep_id: str) -> Scene:
+def status_of(sweep_id: str) -> SweepStatus:
     """A sweep as it stands.
 
     Raises:
@@ -63,7 +62,7 @@ def scene(sweep_id: str) -> Scene:
     points = list(dict.fromkeys(row["point"] for row in rows))
     seeds = sorted({row["seed"] or 0 for row in rows})
     share = sum(1.0 if row["state"] == "done" else float(row.get("progress") or 0.0) for row in rows)
-    return Scene(
+    return SweepStatus(
         sweep_id,
         str(data.get("name") or sweep_id),
         rows,
@@ -102,11 +101,11 @@ def time_left_s(rows: list[RunRow]) -> float | None:
     return (sum(now) + waiting * each) / slots() if now or waiting else None
 
 
-def curves(scene: Scene) -> pd.DataFrame:
+def curves(status: SweepStatus) -> pd.DataFrame:
     """Loss and kNN of the newest runs: columns run, group, epoch, loss, knn_top1."""
     from ssrl_core.runs.folder.run_folder import RunFolder
 
-    began = [row for row in scene.rows if row.get("started_at")]
+    began = [row for row in status.rows if row.get("started_at")]
     chosen = sorted(began, key=lambda row: str(row["started_at"]))[-_MOST_CURVES:]
     frames = []
     for row in chosen:

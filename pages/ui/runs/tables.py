@@ -1,4 +1,4 @@
-"""All runs as a table: what is shown of each (no drawing here)."""
+"""Runs in tables: all of them as a list, several beside each other (no drawing here)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,20 @@ Row = RunRow
 
 # the state as people see it -> what the list calls it, in the order of its filter
 STATES = {
-    "running": "Runs",
+    "running": "Running",
     "lost": "Lost",
-    "queued": "Waits",
+    "queued": "Waiting",
     "done": "Done",
     "failed": "Failed",
     "stopped": "Stopped",
 }
+_SCORES = (
+    ("kNN", ("knn", "top1")),
+    ("linear", ("linear", "top1")),
+    ("kNN of views", ("view", "knn")),
+    ("AMI of views", ("view", "ami")),
+    ("training, s", ("seconds", "train")),
+)
 
 
 def counted(rows: Sequence[Row]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""What one takes home from the Show page: figures and galleries as files, the table, the methods; and what prints.
+"""Downloads of the Show page: figures and galleries as files, the table, the methods; and what prints.
 
 A browser that prints does not draw charts again, so pictures of them lie ready for paper.
 """

@@ -55,11 +55,11 @@ def limits_of(imageset: ImageSet, look: Look) -> Array:
 def limits_words(imageset: ImageSet, look: Look) -> str:
     """The limits, written out."""
     limits, names = limits_of(imageset, look), [c.name for c in imageset.channels]
-    told = [
+    ranges = [
         f"{name} {low:.0f} to {high:.0f}" for name, (low, high) in zip(names, limits, strict=True) if name in look.shown
     ]
     return (
-        f"Brightness is the same in all pictures: {', '.join(told)} of {imageset.max_value:,} "
+        f"Brightness is the same in all pictures: {', '.join(ranges)} of {imageset.max_value:,} "
         f"(percentiles {look.low:g} and {look.high:g} of the cells)."
     )
 
@@ -101,8 +101,8 @@ def wall(imageset: ImageSet, ids: Sequence[int] | Array, look: Look, tips: Seque
         x = 100 * (n % across) / max(1, across - 1)
         y = 100 * (n // across) / max(1, rows - 1)
         inside = _bar(imageset) if n == 0 else ""
-        said = html.escape(tip)
-        cells.append(f'<i style="background-position:{x:.3f}% {y:.3f}%" title="{said}">{inside}</i>')
+        hover = html.escape(tip)
+        cells.append(f'<i style="background-position:{x:.3f}% {y:.3f}%" title="{hover}">{inside}</i>')
     _, height, width = imageset.shape
     style = f"--sheet:url(data:image/png;base64,{sheet});--across:{across};--ratio:{width}/{height}"
     return f'<div class="vl-wall{" few" if few else ""}" style="{style}">{"".join(cells)}</div>'

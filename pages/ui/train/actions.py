@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.ui.kit import frame
 from pages.ui.train import draft as drafts
 from pages.ui.train.draft import DRAFT, Draft
 from ssrl_core.errors import RunError, SSRLError
@@ -53,18 +54,18 @@ def take_recipe(key: str) -> None:
         DRAFT.edit("recipe", drafts.apply_recipe, st.session_state[key])
 
 
-def move() -> None:
+def moved() -> None:
     """Note that the address means another view now."""
     st.session_state[_MOVED] = True
 
 
-def follow() -> None:
+def redraw_if_moved() -> None:
     """For what is drawn by itself (a fragment): draw the whole page anew if a click in it led to another view."""
     if st.session_state.get(_MOVED):
         st.rerun()
 
 
-def arrived() -> None:
+def page_drawn() -> None:
     """For the page: it is being drawn as a whole."""
     st.session_state[_MOVED] = False
 
@@ -99,7 +100,7 @@ def _show(view: dict[str, str]) -> None:
     """One change of the address: the browser must not ask for a view half-way between two."""
     kept = {name: value for name, value in st.query_params.to_dict().items() if name not in _VIEWS}
     st.query_params.from_dict(kept | view)
-    move()
+    moved()
 
 
 def open_list() -> None:
@@ -115,52 +116,52 @@ def compare(ids: list[str]) -> None:
 
 def stop_all(ids: list[str]) -> None:
     """Stop many runs; those that wait at once, those that run after a checkpoint."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: bulk.stop_all(ids))
+    _try(lambda: stopping.stop_all(ids))
 
 
 def resume_all(ids: list[str]) -> None:
     """Queue again those of many runs that failed or were stopped, and see that a worker is alive."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: bulk.resume_all(ids, start=False))
+    _try(lambda: stopping.resume_all(ids, start=False))
 
 
 def delete_all(ids: list[str]) -> None:
     """Delete many runs."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        count, troubles = bulk.delete_all(ids)
+        count, troubles = stopping.delete_all(ids)
         if troubles:
-            raise RunError(f"{count:,} runs were deleted, {len(troubles):,} were not: {troubles[0]}")
+            raise RunError(f"Deleted {frame.count(count, 'run')}, but not {len(troubles):,}: {troubles[0]}")
 
     _try(work)
 
 
 def stop(run_id: str) -> None:
     """Stop a run after a checkpoint, or take it out of the queue."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: submitting.stop(run_id))
+    _try(lambda: stopping.stop(run_id))
 
 
 def resume(run_id: str) -> None:
     """Queue a run again and see that a worker is alive."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: submitting.resume(run_id, start=False))
+    _try(lambda: stopping.resume(run_id, start=False))
 
 
 def delete(run_id: str) -> None:
     """Delete a run, stopping it first."""
-    from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        submitting.delete(run_id)
+        stopping.delete(run_id)
         close_run()
 
     _try(work, "It could not be deleted")
@@ -173,25 +174,25 @@ def open_sweep(sweep_id: str) -> None:
 
 def stop_sweep(sweep_id: str) -> None:
     """Stop all runs of a sweep."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
-    _try(lambda: bulk.stop_all(bulk.of_sweep(sweep_id)))
+    _try(lambda: stopping.stop_all(stopping.of_sweep(sweep_id)))
 
 
 def resume_sweep(sweep_id: str) -> None:
     """Queue again what failed or was stopped, and see that a worker is alive."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     start_worker()
-    _try(lambda: bulk.resume_all(bulk.of_sweep(sweep_id), start=False))
+    _try(lambda: stopping.resume_all(stopping.of_sweep(sweep_id), start=False))
 
 
 def delete_sweep(sweep_id: str) -> None:
     """Delete a sweep with its runs."""
-    from ssrl_core.runs.queue import bulk
+    from ssrl_core.runs.queue import stopping
 
     def work() -> None:
-        _, troubles = bulk.delete_sweep(sweep_id)
+        _, troubles = stopping.delete_sweep(sweep_id)
         if troubles:
             raise RunError(troubles[0])
         close_run()
@@ -231,7 +232,7 @@ def go() -> None:
 
 def _try(work: Callable[[], Any], failed: str = "That could not be done") -> None:
     """Do it; what goes wrong is said on the sheet, which is drawn anew: the button may stand in a fragment."""
-    move()
+    moved()
     try:
         work()
     except (SSRLError, OSError) as error:

@@ -1,4 +1,4 @@
-"""The run as a sentence that can be edited: train *this* with *that* on *those images* under *these* compositions."""
+"""The run as a sentence that can be edited (train *this* with *that* on *those images* …), and all its settings."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import session
+from pages.ui.kit import choices, frame, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.composition import preset_names, saved_names
 from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import Part, asked_for
@@ -36,6 +35,22 @@ CSS = """
 [class*="st-key-train-line"] [data-testid="stNumberInputStepUp"] { display: none; }
 """
 _MOST_TERMS = 4
+_WORDS = {
+    "lr": "learning rate",
+    "lr_scaling": "learning rate scaling",
+    "warmup_lr": "warm-up learning rate",
+    "warmup_epochs": "warm-up epochs",
+    "final_lr": "final learning rate",
+    "name": "kind",
+    "mode": "linear evaluation",
+    "heads": "projectors of the terms",
+    "k": "kNN neighbours",
+}
+_OWN = "own"
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "layouts": lambda name: LAYOUTS[name].title,
+    "finetune": lambda share: f"{100 * share:g} %",
+}
 
 
 def sentence(draft: train_draft.Draft) -> None:
@@ -43,10 +58,10 @@ def sentence(draft: train_draft.Draft) -> None:
     with _line("what"):
         st.markdown("Train")
         network = draft["backbone"]["name"]
-        _select("backbone.name", list(dict.fromkeys([*BACKBONES, network])), 172, network, _network_title)
+        _select("Network", "backbone.name", list(dict.fromkeys([*BACKBONES, network])), 172, network, _network_title)
         st.markdown("with")
         methods = [*METHODS, PRETRAINED.name]
-        _select("method.name", methods, 172, draft["method"]["name"], lambda name: method_row(name).title)
+        _select("Method", "method.name", methods, 172, draft["method"]["name"], lambda name: method_row(name).title)
         st.markdown("on")
         _dataset(draft)
     _terms(draft)
@@ -54,12 +69,13 @@ def sentence(draft: train_draft.Draft) -> None:
     with _line("how"):
         st.markdown("for" if trained else "measured with")
         if trained:
-            _number("epochs", draft["epochs"], 92, low=1)
+            _number("Epochs", "epochs", draft["epochs"], 92, low=1)
             st.markdown("epochs of")
-        _number("limit_train", draft["limit_train"], 104, low=2, empty="all", help="Train images; empty takes all.")
+        help_ = "Train images; empty takes all."
+        _number("Images", "limit_train", draft["limit_train"], 104, low=2, placeholder="all", help=help_)
         if trained:
             st.markdown("images, in batches of")
-            _number("batch_size", draft["batch_size"], 92, low=2)
+            _number("Images in a batch", "batch_size", draft["batch_size"], 92, low=2)
         else:
             st.markdown("labelled images")
         st.markdown("with seeds")
@@ -74,37 +90,36 @@ def _network_title(name: str) -> str:
 
 def _terms(draft: train_draft.Draft) -> None:
     several = len(draft["terms"]) > 1
-    saved = list(saved_names())
-    names = saved + [name for name in preset_names() if name not in saved]
+    names = choices.composition_names()
     for number in range(len(draft["terms"])):
         with _line(f"term-{number}"):
             st.markdown("under" if number == 0 else "and")
             _composition(draft, number, names)
             if several:
                 st.markdown("×")
-                _number(f"terms.{number}.weight", draft["terms"][number]["weight"], 84, low=0.0)
-                st.button(
+                _number("Weight", f"terms.{number}.weight", draft["terms"][number]["weight"], 84, low=0.0)
+                frame.action(
                     "",
-                    icon=":material/close:",
-                    type="tertiary",
+                    "close",
+                    partial(DRAFT.edit, "terms", train_draft.remove_term, number),
                     key=f"train-remove-{number}",
+                    type="tertiary",
                     help="Leave this composition out",
-                    on_click=partial(DRAFT.edit, "terms", train_draft.remove_term, number),
                 )
             if number == len(draft["terms"]) - 1 and number + 1 < _MOST_TERMS:
-                st.button(
-                    "Weigh with another" if not several else "One more",
-                    icon=":material/add:",
-                    type="tertiary",
+                frame.action(
+                    "Add a second composition" if not several else "Add another",
+                    "add",
+                    partial(DRAFT.edit, "terms", train_draft.add_term, names[0]),
                     key="train-add-term",
+                    type="tertiary",
                     help="The loss becomes a weighted sum: one term for each composition.",
-                    on_click=partial(DRAFT.edit, "terms", train_draft.add_term, names[0]),
                 )
 
 
 def _composition(draft: train_draft.Draft, term: int, names: list[str]) -> None:
     name, known = train_draft.composition_name(draft, term)
-    label = name if known else f"{name} (as in its file)"
+    label = name if known else f"{name} (as in the file)"
     options = names if known else [label, *names]
     key = session.show(f"train-term-{term}", label)
     st.selectbox(
@@ -123,7 +138,7 @@ def _dataset(draft: train_draft.Draft) -> None:
 
     name = draft["dataset"]["name"]
     names = image_sets.names()
-    _select("dataset.name", names if name in names else [name, *names], 196, name, str)
+    _select("Image set", "dataset.name", names if name in names else [name, *names], 196, name, str)
 
 
 def _seeds(draft: train_draft.Draft) -> None:
@@ -143,54 +158,21 @@ def _line(name: str) -> Any:
     return st.container(horizontal=True, vertical_alignment="center", key=f"train-line-{name}")
 
 
-def _select(path: str, options: list[str], width: int, value: str, shown: Any) -> None:
-    key = session.show(f"train-{path}", value)
-    st.selectbox(
-        path,
-        options,
-        key=key,
-        width=width,
-        format_func=shown,
-        label_visibility="collapsed",
-        on_change=actions.take,
-        args=(path, key),
+def _select(label: str, path: str, options: list[str], width: int, value: str, shown: Any) -> None:
+    _bound(st.selectbox, label, path, value, options, width=width, format_func=shown, label_visibility="collapsed")
+
+
+def _number(label: str, path: str, value: float | None, width: int, *, low: float, **more: Any) -> None:
+    step = 1 if isinstance(low, int) else 0.1
+    _bound(
+        st.number_input, label, path, value, min_value=low, step=step, width=width, label_visibility="collapsed", **more
     )
 
 
-def _number(
-    path: str, value: float | None, width: int, *, low: float, empty: str | None = None, help: str | None = None
-) -> None:
+def _bound(draw: Callable[..., Any], label: str, path: str, value: Any, *args: Any, **more: Any) -> None:
+    """A widget that shows the draft's value at a path, and changes it there."""
     key = session.show(f"train-{path}", value)
-    st.number_input(
-        path,
-        min_value=low,
-        step=1 if isinstance(low, int) else 0.1,
-        key=key,
-        width=width,
-        placeholder=empty,
-        help=help,
-        label_visibility="collapsed",
-        on_change=actions.take,
-        args=(path, key),
-    )
-
-
-_WORDS = {
-    "lr": "learning rate",
-    "lr_scaling": "learning rate scaling",
-    "warmup_lr": "warm-up learning rate",
-    "warmup_epochs": "warm-up epochs",
-    "final_lr": "final learning rate",
-    "name": "kind",
-    "mode": "linear evaluation",
-    "heads": "projectors of the terms",
-    "k": "kNN neighbours",
-}
-_OWN = "own"
-_SHOWN: dict[str, Callable[[Any], str]] = {
-    "layouts": lambda name: LAYOUTS[name].title,
-    "finetune": lambda share: f"{100 * share:g} %",
-}
+    draw(label, *args, key=key, on_change=actions.take, args=(path, key), **more)
 
 
 def settings(draft: train_draft.Draft) -> None:
@@ -218,17 +200,11 @@ def _network(draft: train_draft.Draft) -> None:
     """Stem and weights to start from."""
     first, second, *_ = st.columns([1, 3])
     with first:
-        _choose("backbone.stem", "Stem", ["auto", "small", "standard"], draft["backbone"]["stem"])
+        _bound(st.selectbox, "Stem", "backbone.stem", draft["backbone"]["stem"], ["auto", "small", "standard"])
     with second:
-        key = session.show("train-backbone.weights", draft["backbone"]["weights"] or "")
-        st.text_input(
-            "Weights to start from",
-            key=key,
-            placeholder="none",
-            help="Empty for a new network; imagenet; or the path of a .safetensors file or a .pth (read weights-only).",
-            on_change=actions.take,
-            args=("backbone.weights", key),
-        )
+        weights = draft["backbone"]["weights"] or ""
+        about = "Empty for a new network; imagenet; or the path of a .safetensors file or a .pth (read weights-only)."
+        _bound(st.text_input, "Weights to start from", "backbone.weights", weights, placeholder="none", help=about)
 
 
 def _recipe(draft: train_draft.Draft) -> None:
@@ -239,7 +215,7 @@ def _recipe(draft: train_draft.Draft) -> None:
         options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
         key = session.show("train-recipe", chosen)
         st.selectbox(
-            "Settings",
+            "Recipe",
             options,
             key=key,
             format_func=lambda name: RECIPES[name].title if name in RECIPES else "Own",
@@ -263,16 +239,13 @@ def _grid(group: str, rows: list[Parameter], values: dict[str, Any]) -> None:
 def widget(path: str, row: Parameter, value: Any) -> None:
     """One setting as its table row describes it."""
     label = _WORDS.get(row.name, row.name.replace("_", " ")).capitalize()
-    key = session.show(f"train-{path}", value)
-    common: dict[str, Any] = {"key": key, "help": row.sentence, "on_change": actions.take, "args": (path, key)}
     if row.kind == "choice":
-        st.selectbox(label, row.options, **common)
-    elif row.kind == "integer":
-        st.number_input(label, min_value=int(row.low), max_value=int(row.high), step=1, **common)
-    else:
-        st.number_input(
-            label, min_value=float(row.low), max_value=float(row.high), step=_step(row, value), format="%g", **common
-        )
+        _bound(st.selectbox, label, path, value, row.options, help=row.sentence)
+        return
+    whole = row.kind == "integer"
+    number: dict[str, Any] = {"step": 1} if whole else {"step": _step(row, value), "format": "%g"}
+    low, high = (int(row.low), int(row.high)) if whole else (float(row.low), float(row.high))
+    _bound(st.number_input, label, path, value, low, high, help=row.sentence, **number)
 
 
 def _step(row: Parameter, value: Any) -> float:
@@ -283,7 +256,7 @@ def _step(row: Parameter, value: Any) -> float:
 def _evaluation(draft: train_draft.Draft) -> None:
     asked, cells = draft["evaluate"], itertools.cycle(st.columns(4))
     with next(cells):
-        _choose("evaluate.split", "Measured on", ["test", "val", "train"], asked["split"])
+        _bound(st.selectbox, "Measured on", "evaluate.split", asked["split"], ["test", "val", "train"])
     for part in asked_for().values():
         value = asked.get(part.name, part.default)
         if value is not None:
@@ -298,11 +271,9 @@ def _part(part: Part, value: Any) -> None:
         options = list(dict.fromkeys((*part.offered, *value)))
         if part.settings[0].kind != "choice":
             options.sort()
-        key = session.show(f"train-{path}", list(value))
-        _several(path, part.title, options, key, _SHOWN.get(part.name, str))
+        _bound(st.multiselect, part.title, path, list(value), options, format_func=_SHOWN.get(part.name, str))
     elif part.takes == "switch":
-        key = session.show(f"train-{path}", value)
-        st.toggle(part.title, key=key, help=part.sentence, on_change=actions.take, args=(path, key))
+        _bound(st.toggle, part.title, path, value, help=part.sentence)
     else:
         widget(f"{path}.{part.settings[0].name}", part.settings[0], value[part.settings[0].name])
 
@@ -310,22 +281,12 @@ def _part(part: Part, value: Any) -> None:
 def _machine(draft: train_draft.Draft) -> None:
     first, second, third, fourth = st.columns(4)
     with first:
-        _choose(
-            "device", "Device", list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]])), draft["device"]
-        )
+        devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
+        _bound(st.selectbox, "Device", "device", draft["device"], devices)
     with second:
         widget("precision", RUN_SETTINGS[-1], draft["precision"])
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
     with fourth:
-        key = session.show("train-name", draft["name"] or "")
-        st.text_input("Name of the run", key=key, on_change=actions.take, args=("name", key), help="Free text.")
-
-
-def _choose(path: str, label: str, options: list[str], value: str) -> None:
-    key = session.show(f"train-{path}", value)
-    st.selectbox(label, options, key=key, on_change=actions.take, args=(path, key))
-
-
-def _several(path: str, label: str, options: list[Any], key: str, shown: Any = str) -> None:
-    st.multiselect(label, options, key=key, format_func=shown, on_change=actions.take, args=(path, key))
+        about = "Any words; lists show it instead of the settings."
+        _bound(st.text_input, "Name of the run", "name", draft["name"] or "", help=about)

@@ -1,4 +1,4 @@
-"""The queue: what runs now and how far it is, what waits and why, what ended last."""
+"""The queue: what runs now and how far it is, what waits and why, what ended last; and where runs are trained."""
 
 from __future__ import annotations
 
@@ -23,108 +23,10 @@ from ssrl_core.specs.parts import columns
 _ENGINES = {
     "local": "this machine",
     "dask": "this machine, by Dask",
-    "slurm": "jobs of SLURM",
+    "slurm": "SLURM jobs",
     "address": "a Dask scheduler",
 }
 _SLURM = ("partition", "account", "walltime", "memory")
-
-
-def engine() -> None:
-    """One line about the worker, with the settings behind it."""
-    from ssrl_core.runs.queue import processes
-
-    about = processes.about()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        if about:
-            slots = int(about.get("slots") or 0)
-            frame.quiet(f"Worker: {about['engine']}" + (f", {slots} at a time" if slots else ""))
-        menu = st.popover("Where", icon=":material/dns:", key="train-where", type="tertiary", on_change="rerun")
-    if menu.open:
-        with menu, st.container(width=420), frame.guard():
-            _settings(load_settings())
-
-
-def _settings(now: EngineSettings) -> None:
-    kind = now.engine if now.engine in _ENGINES else "address"
-    chosen = st.selectbox(
-        "Train on",
-        list(_ENGINES),
-        index=list(_ENGINES).index(kind),
-        format_func=_ENGINES.__getitem__,
-        key="train-where-engine",
-    )
-    if chosen == "address":
-        st.text_input(
-            "Address",
-            value=now.engine if kind == "address" else "",
-            placeholder="tcp://host:8786",
-            key="train-where-address",
-        )
-    else:
-        what = "Jobs at a time" if chosen == "slurm" else "Runs at a time"
-        st.number_input(what, min_value=1, value=now.slots, placeholder="one a GPU", key="train-where-slots")
-    if chosen == "slurm":
-        _slurm(now)
-    st.toggle(
-        "A process takes several runs",
-        value=now.warm,
-        key="train-where-warm",
-        help="Small runs start at once this way. Switched off, every run has a process of its own.",
-    )
-    frame.quiet("The worker that is alive writes checkpoints and ends; the next one goes on with its runs.")
-    st.button("Save", type="primary", key="train-where-save", on_click=_save)
-    DRAFT.tell("where")
-
-
-def _slurm(now: EngineSettings) -> None:
-    left, right = st.columns(2)
-    for number, name in enumerate(_SLURM):
-        column = (left, right)[number % 2]
-        column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
-    left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
-    right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
-    st.text_area(
-        "Before it starts",
-        value="\n".join(now.slurm.prologue),
-        key="train-where-prologue",
-        placeholder="module load cuda",
-    )
-
-
-def _save() -> None:
-    """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
-    from ssrl_core.runs.queue import processes
-
-    try:
-        save_settings(load_settings(chosen_settings(st.session_state)))
-        ended = processes.ask_to_end()
-    except (SSRLError, OSError) as error:
-        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be kept: {error}.")
-        return
-    actions.start_worker()
-    DRAFT.say("where", "Kept. The worker starts anew." if ended else "Kept.")
-
-
-def chosen_settings(state: Any) -> dict[str, Any]:
-    """The form as changes of the settings' file."""
-    kind = state["train-where-engine"]
-    changes: dict[str, Any] = {
-        "engine": state.get("train-where-address", "") if kind == "address" else kind,
-        "warm": bool(state.get("train-where-warm", True)),
-    }
-    if kind != "address":
-        changes["slots"] = state.get("train-where-slots")
-    if kind == "slurm":
-        plain = {name: state.get(f"train-where-{name}") or None for name in _SLURM}
-        lines = str(state.get("train-where-prologue") or "").splitlines()
-        changes["slurm"] = plain | {
-            "gpus": int(state.get("train-where-gpus") or 0),
-            "cores": int(state.get("train-where-cores") or 1),
-            "prologue": [line for line in lines if line.strip()],
-        }
-    return changes
-
-
 LIVE_S = 2.0
 _ENDED_SHOWN = 8
 _MOST_WAITING = 8
@@ -144,7 +46,7 @@ CSS = f"""
 @st.fragment(run_every=LIVE_S)
 def queue() -> None:
     """Everything under way, then what ended last; follows by itself."""
-    actions.follow()
+    actions.redraw_if_moved()
     rows = [row for row in frame.known_runs() if not row.get("demo")]
     active = [row for row in rows if row["state"] in ("running", "submitted")]
     waiting = sorted((row for row in rows if row["state"] == "queued"), key=_turn)
@@ -179,7 +81,7 @@ def _waiting(rows: list[RunRow], waiting: list[RunRow]) -> None:
     paused = ordering.is_paused()
     left = sweeps.time_left_s(rows)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        _heading(f"{'Paused' if paused else 'Waits'} ({len(waiting):,})")
+        _heading(f"{'Paused' if paused else 'Waiting'} ({len(waiting):,})")
         st.button(
             "Go on" if paused else "Pause",
             icon=":material/play_arrow:" if paused else ":material/pause:",
@@ -271,35 +173,35 @@ def _item(row: RunRow) -> None:
 
 def _item_buttons(row: RunRow, run_id: str, state: str) -> None:
     if state == "queued":
-        st.button(
+        frame.action(
             "",
-            icon=":material/vertical_align_top:",
+            "vertical_align_top",
+            actions.first,
+            [run_id],
             key=f"train-first-{run_id}",
             type="tertiary",
             help="Put it first",
-            on_click=actions.first,
-            args=([run_id],),
         )
     if state in ("queued", "running", "submitted"):
-        st.button(
+        frame.action(
             "",
-            icon=":material/stop_circle:",
+            "stop_circle",
+            actions.stop,
+            run_id,
             key=f"train-stop-{run_id}",
             type="tertiary",
             help="Take it out of the queue" if state == "queued" else "Stop after a checkpoint",
             disabled=row.get("wanted") == "stop",
-            on_click=actions.stop,
-            args=(run_id,),
         )
     elif state in ("stopped", "failed"):
-        st.button(
+        frame.action(
             "",
-            icon=":material/resume:",
+            "resume",
+            actions.resume,
+            run_id,
             key=f"train-resume-{run_id}",
             type="tertiary",
             help="Go on from its checkpoint",
-            on_click=actions.resume,
-            args=(run_id,),
         )
 
 
@@ -311,8 +213,8 @@ def _nobody_works(pending: list[RunRow]) -> None:
     if not pending or just_started or processes.is_alive():
         return
     with st.container(horizontal=True, vertical_alignment="center", key="train-nobody"):
-        frame.quiet("No worker is alive, so nothing goes on.")
-        st.button("Start one", icon=":material/play_arrow:", key="train-worker", on_click=actions.start_worker)
+        frame.quiet("No worker is running, so nothing goes on.")
+        frame.action("Start a worker", "play_arrow", actions.start_worker, key="train-worker")
 
 
 def _note() -> None:
@@ -335,3 +237,99 @@ def _heading(text: str) -> None:
 
 def _short(text: str, limit: int = 96) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def engine() -> None:
+    """One line about the worker, with the settings behind it."""
+    from ssrl_core.runs.queue import processes
+
+    about = processes.about()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
+        if about:
+            slots = int(about.get("slots") or 0)
+            frame.quiet(f"Worker: {about['engine']}" + (f", {slots} at a time" if slots else ""))
+        menu = st.popover("Where", icon=":material/dns:", key="train-where", type="tertiary", on_change="rerun")
+    if menu.open:
+        with menu, st.container(width=420), frame.guard():
+            _settings(load_settings())
+
+
+def _settings(now: EngineSettings) -> None:
+    kind = now.engine if now.engine in _ENGINES else "address"
+    chosen = st.selectbox(
+        "Train on",
+        list(_ENGINES),
+        index=list(_ENGINES).index(kind),
+        format_func=_ENGINES.__getitem__,
+        key="train-where-engine",
+    )
+    if chosen == "address":
+        st.text_input(
+            "Address",
+            value=now.engine if kind == "address" else "",
+            placeholder="tcp://host:8786",
+            key="train-where-address",
+        )
+    else:
+        what = "Jobs at a time" if chosen == "slurm" else "Runs at a time"
+        st.number_input(what, min_value=1, value=now.slots, placeholder="one a GPU", key="train-where-slots")
+    if chosen == "slurm":
+        _slurm(now)
+    st.toggle(
+        "One process takes several runs",
+        value=now.warm,
+        key="train-where-warm",
+        help="Small runs start at once this way. Off: every run has a process of its own.",
+    )
+    frame.quiet("On saving, the worker writes checkpoints and ends; the next one goes on with its runs.")
+    st.button("Save", type="primary", key="train-where-save", on_click=_save)
+    DRAFT.tell("where")
+
+
+def _slurm(now: EngineSettings) -> None:
+    left, right = st.columns(2)
+    for number, name in enumerate(_SLURM):
+        column = (left, right)[number % 2]
+        column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
+    left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
+    right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
+    st.text_area(
+        "Commands before it starts",
+        value="\n".join(now.slurm.prologue),
+        key="train-where-prologue",
+        placeholder="module load cuda",
+    )
+
+
+def _save() -> None:
+    """Callback: keep the settings; a worker that is alive is asked to end, and the next one is started."""
+    from ssrl_core.runs.queue import processes
+
+    try:
+        save_settings(load_settings(chosen_settings(st.session_state)))
+        ended = processes.ask_to_end()
+    except (SSRLError, OSError) as error:
+        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
+        return
+    actions.start_worker()
+    DRAFT.say("where", "Saved. The worker is starting again." if ended else "Saved.")
+
+
+def chosen_settings(state: Any) -> dict[str, Any]:
+    """The form as changes of the settings' file."""
+    kind = state["train-where-engine"]
+    changes: dict[str, Any] = {
+        "engine": state.get("train-where-address", "") if kind == "address" else kind,
+        "warm": bool(state.get("train-where-warm", True)),
+    }
+    if kind != "address":
+        changes["slots"] = state.get("train-where-slots")
+    if kind == "slurm":
+        plain = {name: state.get(f"train-where-{name}") or None for name in _SLURM}
+        lines = str(state.get("train-where-prologue") or "").splitlines()
+        changes["slurm"] = plain | {
+            "gpus": int(state.get("train-where-gpus") or 0),
+            "cores": int(state.get("train-where-cores") or 1),
+            "prologue": [line for line in lines if line.strip()],
+        }
+    return changes

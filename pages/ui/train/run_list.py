@@ -1,4 +1,4 @@
-"""The list of all runs: search it, choose some, open, compare, stop, resume or delete them."""
+"""The list of all runs: search it, choose some, open, stop, resume or delete them; and runs beside each other."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from ssrl_core.runs.queue import tables as queue_tables
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
-COMPARED_LIVE_S = 4.0
+LIVE_S = 4.0
 MOST = queue_tables.MOST_COMPARED
+_DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
+_CHOSEN = actions.CHOSEN
+_HEIGHT = 620
+_WHOLE = 16  # rows that are shown without scrolling
 
 CSS = f"""
 .train-beside {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .8rem; }}
@@ -34,6 +38,160 @@ CSS = f"""
 """
 
 
+def every_run() -> None:
+    """The list, which follows by itself while runs are under way."""
+    rows = frame.known_runs()
+    if not rows:
+        frame.empty("No runs yet. What you queue shows up here.", stop=False)
+        return
+    live = any(row["state"] in frame.ACTIVE for row in rows)
+    opened("All runs", _back, _body, every_s=LIVE_S if live else None)
+
+
+def _back() -> None:
+    frame.action("Close", "close", actions.close_run, key="train-list-close")
+
+
+def _body() -> None:
+    rows = tables.with_values(frame.known_runs(), sweeps.values_by_run())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        text, states = _text(), _states()
+    shown = finding.chosen(rows, text, states)
+    _number(shown)
+    _choice(rows)
+    if not shown:
+        frame.quiet("No run matches. Search for fewer words, or other states.")
+        return
+    st.dataframe(
+        tables.table(shown),
+        hide_index=True,
+        placeholder="",
+        height="content" if len(shown) <= _WHOLE else _HEIGHT,
+        key=_widget(),
+        on_select=_take,
+        selection_mode="multi-row",
+        column_config=_columns(),
+    )
+    frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
+
+
+def _standing(shown: list[RunRow]) -> str:
+    counts = [f"{count:,} {tables.STATES[state].lower()}" for state, count in tables.counted(shown).items()]
+    return f"{frame.count(len(shown), 'run')}: {', '.join(counts)}."
+
+
+def _text() -> str:
+    """What is sought; in the address as `find`, so that a search can be kept."""
+    if _FIND not in st.session_state:
+        st.session_state[_FIND] = st.query_params.get("find", "")
+    text = st.text_input(
+        "Search",
+        key=_FIND,
+        on_change=_forget,
+        placeholder="Search: simclr resnet18 seed:5",
+        label_visibility="collapsed",
+        width=420,
+        icon=":material/search:",
+        help="Every word must be in the run's name, id, image set, method, network, composition, sweep, tags or reason",
+    )
+    if text:
+        st.query_params["find"] = text
+    else:
+        st.query_params.pop("find", None)
+    return str(text)
+
+
+def _states() -> list[str]:
+    """States that are shown; none chosen means all of them."""
+    return list(
+        st.pills(
+            "State",
+            list(tables.STATES),
+            selection_mode="multi",
+            key="train-list-states",
+            on_change=_forget,
+            label_visibility="collapsed",
+            format_func=tables.STATES.__getitem__,
+        )
+        or []
+    )
+
+
+def _choice(rows: list[RunRow]) -> None:
+    """What can be done with the runs that are ticked; the room is there before, so that nothing shifts."""
+    known = {str(row["id"]): row for row in rows}
+    ids = [run_id for run_id in st.session_state.get(_CHOSEN, []) if run_id in known]
+    own = [run_id for run_id in ids if not known[run_id].get("demo")]
+    states = {known[run_id]["state"] for run_id in own}
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.html(f'<p class="vl-quiet" style="margin:0;min-width:6.5rem">{len(ids):,} chosen</p>')
+        _button("Open", "open_in_new", actions.open_run, ids[0] if ids else "", on=len(ids) == 1)
+        _button("Compare", "compare", actions.compare, ids, on=2 <= len(ids) <= MOST)
+        _button("First", "vertical_align_top", actions.first, own, on="queued" in states)
+        _button("Stop", "stop_circle", actions.stop_all, own, on=bool(states & {*frame.ACTIVE}))
+        _button("Resume", "resume", actions.resume_all, own, on=bool(states & {"failed", "stopped"}))
+        with st.popover("Delete", icon=":material/delete:", disabled=not own, key="train-list-delete"):
+            st.caption(
+                f"{frame.count(len(own), 'run')} will be deleted with all results, and stopped first where needed. "
+                "This cannot be undone."
+            )
+            st.button(
+                f"Delete {frame.count(len(own), 'run')}",
+                type="primary",
+                key="train-sheet-delete-yes",
+                on_click=actions.delete_all,
+                args=(own,),
+            )
+
+
+def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> None:
+    key = f"train-list-{label.lower()}"
+    frame.action(label, icon, action, wanted, key=key, disabled=not on)
+
+
+def _number(shown: list[RunRow]) -> None:
+    """A table of other runs is another table: ticks count rows, and must never come to mean other runs.
+
+    What was ticked in the table before is chosen no more, so that nothing is deleted that shows no tick.
+    """
+    ids = [str(row["id"]) for row in shown]
+    if ids != st.session_state.get(_DRAWN):
+        if _DRAWN in st.session_state:
+            st.session_state[_CHOSEN] = []
+        st.session_state[_DRAWN] = ids
+        st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
+
+
+def _widget() -> str:
+    return f"train-list-table-{st.session_state[_NUMBER]}"
+
+
+def _forget() -> None:
+    """Another search shows another table, without ticks, even if the same runs are in it."""
+    st.session_state[_CHOSEN] = []
+    st.session_state[_DRAWN] = None
+
+
+def _take() -> None:
+    """Ticks become ids, by the rows that were drawn when they were made."""
+    drawn = st.session_state[_DRAWN]
+    ticked = st.session_state[_widget()]["selection"]["rows"]
+    st.session_state[_CHOSEN] = [drawn[row] for row in ticked if row < len(drawn)]
+
+
+def _columns() -> dict[str, Any]:
+    column = st.column_config
+    return {
+        "State": column.TextColumn(width=80),
+        "Run": column.TextColumn(width="medium"),
+        "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
+        **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
+        "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
+        "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
+        "Took": column.NumberColumn("Took (s)", format="%.0f"),
+    }
+
+
 def compared_runs(text: str) -> None:
     """Runs beside each other.
 
@@ -44,15 +202,15 @@ def compared_runs(text: str) -> None:
     for run_id in found.gone:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
     if len(found.rows) < 2:
-        frame.empty("Two runs or more are compared. Tick them in the list of all runs.", stop=False)
-        st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+        frame.empty("Comparing takes two runs or more. Tick them in the list of all runs.", stop=False)
+        frame.action("All runs", "list", actions.open_list, key="train-compare-list")
         return
     title = f"{len(found.rows)} runs compared"
-    opened(title, _buttons, _compared_body, found.ids, every_s=COMPARED_LIVE_S if found.is_live else None)
+    opened(title, _buttons, _compared_body, found.ids, every_s=LIVE_S if found.is_live else None)
 
 
 def _buttons() -> None:
-    st.button("All runs", icon=":material/list:", key="train-compare-list", on_click=actions.open_list)
+    frame.action("All runs", "list", actions.open_list, key="train-compare-list")
 
 
 def _compared_body(ids: list[str]) -> None:
@@ -140,160 +298,3 @@ def _value(value: Any) -> str:
     if value is None:
         return "—"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-LIVE_S = 4.0
-_DRAWN, _NUMBER, _FIND = "train-list-drawn", "train-list-number", "train-list-find"
-_CHOSEN = actions.CHOSEN
-_HEIGHT = 620
-_WHOLE = 16  # rows that are shown without scrolling
-
-
-def every_run() -> None:
-    """The list, which follows by itself while runs are under way."""
-    rows = frame.known_runs()
-    if not rows:
-        frame.empty("No runs yet. What you queue shows up here.", stop=False)
-        return
-    live = any(row["state"] in frame.ACTIVE for row in rows)
-    opened("All runs", _back, _body, every_s=LIVE_S if live else None)
-
-
-def _back() -> None:
-    st.button("Close", icon=":material/close:", key="train-list-close", on_click=actions.close_run)
-
-
-def _body() -> None:
-    rows = tables.with_values(frame.known_runs(), sweeps.values_by_run())
-    with st.container(horizontal=True, vertical_alignment="center"):
-        text, states = _text(), _states()
-    shown = finding.chosen(rows, text, states)
-    _number(shown)
-    _choice(rows)
-    if not shown:
-        frame.quiet("No run is like that. Take words or states out of the search.")
-        return
-    st.dataframe(
-        tables.table(shown),
-        hide_index=True,
-        height="content" if len(shown) <= _WHOLE else _HEIGHT,
-        key=_widget(),
-        on_select=_take,
-        selection_mode="multi-row",
-        column_config=_columns(),
-    )
-    frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
-
-
-def _standing(shown: list[RunRow]) -> str:
-    counts = [f"{tables.STATES[state].lower()} {count:,}" for state, count in tables.counted(shown).items()]
-    return f"{len(shown):,} runs: {', '.join(counts)}."
-
-
-def _text() -> str:
-    """What is sought; in the address as `find`, so that a search can be kept."""
-    if _FIND not in st.session_state:
-        st.session_state[_FIND] = st.query_params.get("find", "")
-    text = st.text_input(
-        "Search",
-        key=_FIND,
-        on_change=_forget,
-        placeholder="Search: simclr resnet18 seed:5",
-        label_visibility="collapsed",
-        width=420,
-        icon=":material/search:",
-        help="Every word must be in the run's name, id, image set, method, network, composition, sweep, tags or reason",
-    )
-    if text:
-        st.query_params["find"] = text
-    else:
-        st.query_params.pop("find", None)
-    return str(text)
-
-
-def _states() -> list[str]:
-    """States that are shown; none chosen means all of them."""
-    return list(
-        st.pills(
-            "State",
-            list(tables.STATES),
-            selection_mode="multi",
-            key="train-list-states",
-            on_change=_forget,
-            label_visibility="collapsed",
-            format_func=tables.STATES.__getitem__,
-        )
-        or []
-    )
-
-
-def _choice(rows: list[RunRow]) -> None:
-    """What can be done with the runs that are ticked; the room is there before, so that nothing shifts."""
-    known = {str(row["id"]): row for row in rows}
-    ids = [run_id for run_id in st.session_state.get(_CHOSEN, []) if run_id in known]
-    own = [run_id for run_id in ids if not known[run_id].get("demo")]
-    states = {known[run_id]["state"] for run_id in own}
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<p class="vl-quiet" style="margin:0;min-width:6.5rem">{len(ids):,} chosen</p>')
-        _button("Open", "open_in_new", actions.open_run, ids[0] if ids else "", on=len(ids) == 1)
-        _button("Compare", "compare", actions.compare, ids, on=2 <= len(ids) <= MOST)
-        _button("First", "vertical_align_top", actions.first, own, on="queued" in states)
-        _button("Stop", "stop_circle", actions.stop_all, own, on=bool(states & {*frame.ACTIVE}))
-        _button("Resume", "resume", actions.resume_all, own, on=bool(states & {"failed", "stopped"}))
-        with st.popover("Delete", icon=":material/delete:", disabled=not own, key="train-list-delete"):
-            st.caption(f"{len(own):,} runs go with their folders; those that run are stopped first. No way back.")
-            st.button(
-                f"Delete {len(own):,} runs",
-                type="primary",
-                key="train-sheet-delete-yes",
-                on_click=actions.delete_all,
-                args=(own,),
-            )
-
-
-def _button(label: str, icon: str, action: Any, wanted: Any, *, on: bool) -> None:
-    key = f"train-list-{label.lower()}"
-    st.button(label, icon=f":material/{icon}:", key=key, disabled=not on, on_click=action, args=(wanted,))
-
-
-def _number(shown: list[RunRow]) -> None:
-    """A table of other runs is another table: ticks count rows, and must never come to mean other runs.
-
-    What was ticked in the table before is chosen no more, so that nothing is deleted that shows no tick.
-    """
-    ids = [str(row["id"]) for row in shown]
-    if ids != st.session_state.get(_DRAWN):
-        if _DRAWN in st.session_state:
-            st.session_state[_CHOSEN] = []
-        st.session_state[_DRAWN] = ids
-        st.session_state[_NUMBER] = st.session_state.get(_NUMBER, 0) + 1
-
-
-def _widget() -> str:
-    return f"train-list-table-{st.session_state[_NUMBER]}"
-
-
-def _forget() -> None:
-    """Another search shows another table, without ticks, even if the same runs are in it."""
-    st.session_state[_CHOSEN] = []
-    st.session_state[_DRAWN] = None
-
-
-def _take() -> None:
-    """Ticks become ids, by the rows that were drawn when they were made."""
-    drawn = st.session_state[_DRAWN]
-    ticked = st.session_state[_widget()]["selection"]["rows"]
-    st.session_state[_CHOSEN] = [drawn[row] for row in ticked if row < len(drawn)]
-
-
-def _columns() -> dict[str, Any]:
-    column = st.column_config
-    return {
-        "State": column.TextColumn(width=80),
-        "Run": column.TextColumn(width="medium"),
-        "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
-        **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
-        "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
-        "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
-        "Took": column.NumberColumn("Took (s)", format="%.0f"),
-    }

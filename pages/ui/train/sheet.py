@@ -1,4 +1,4 @@
-"""A run opened as a sheet: how far it is, its curves, what it found, its log; stop, resume, delete."""
+"""A run opened as a sheet: how far it is, its curves, what it found, its network to download, its log; stop, delete."""
 
 from __future__ import annotations
 
@@ -27,93 +27,7 @@ from ssrl_core.specs.parts import columns
 AT_ONCE = ("safetensors", "torchvision", "card")
 IN_BACKGROUND = ("onnx",)
 _MIME = "application/octet-stream"
-
-
-def popover(run: RunFolder) -> None:
-    """Everything is made when it is wanted; what a format cannot hold says why instead of a button."""
-    menu = st.popover("Take the network home", icon=":material/download:", key=f"train-export-{run.id}")
-    with menu, st.container(key="train-export-menu"):
-        for to in AT_ONCE + IN_BACKGROUND:
-            with st.container(gap="xxsmall"):
-                _entry(run, to)
-        _how_to_load(run)
-
-
-def _entry(run: RunFolder, to: str) -> None:
-    row, refused = exports.EXPORTS[to], exports.refusal(run.id, to)
-    if refused is not None:
-        st.button(row.title, icon=":material/download:", key=f"train-export-{to}", disabled=True)
-        frame.quiet(refused.message)
-        return
-    if to in AT_ONCE:
-        _download(row.title, run.id, to, partial(exports.content, run.id, to))
-    else:
-        _in_background(run, to, row.title)
-    frame.quiet(row.sentence)
-
-
-def _in_background(run: RunFolder, to: str, title: str) -> None:
-    """A job makes the file; once it is there, and as new as the network, it can be downloaded."""
-    out = stores.exports_root() / f"{run.id}{exports.EXPORTS[to].suffix}"
-    if out.is_file() and out.stat().st_mtime >= encoder_path(run).stat().st_mtime:
-        _download(title, run.id, to, partial(Path.read_bytes, out))
-        return
-    words = ("export", run.id, "--to", to, "--out", str(out))
-    jobs.job(f"{to}-{run.id}", words, button=f"Make {title.split(', ')[-1]}", icon="build")
-
-
-def _download(title: str, run_id: str, to: str, content: Callable[[], bytes]) -> None:
-    name = f"{run_id}-card" if to == "card" else run_id
-    st.download_button(
-        title,
-        content,
-        f"{name}{exports.EXPORTS[to].suffix}",
-        "text/markdown" if to == "card" else _MIME,
-        icon=":material/download:",
-        on_click="ignore",
-        key=f"train-export-{to}",
-    )
-
-
-def _how_to_load(run: RunFolder) -> None:
-    """The lines that turn the safetensors file into a network, without Viewloom."""
-    with st.expander("How to load it", key="train-export-code", on_change="rerun") as fold:
-        if fold.open:
-            try:
-                metadata, keys = metadata_and_keys(encoder_path(run))
-            except SSRLError as error:
-                frame.quiet(error.message)
-                return
-            st.code(loading_code(metadata, keys, f"{run.id}.safetensors"), language="python")
-
-
-def opened(
-    title: str,
-    buttons: Callable[[], None],
-    body: Callable[..., None],
-    *args: Any,
-    every_s: float | None,
-) -> None:
-    """Title and buttons on one line, what an action left to say, and the body.
-
-    Args:
-        body: drawn with `args`, as a fragment.
-        every_s: seconds between two looks while something is under way, None where nothing changes by itself.
-    """
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(title, anchor=False)
-        buttons()
-    DRAFT.tell("sheet")
-    st.fragment(run_every=every_s)(_followed)(body, *args)
-
-
-def _followed(body: Callable[..., None], *args: Any) -> None:
-    actions.follow()
-    body(*args)
-
-
 LIVE_S = 2.0
-_ACTIVE = ("queued", "submitted", "running")
 _LOG_LINES, _SEARCHED_LINES = 200, 20_000
 
 CSS = f"""
@@ -138,14 +52,14 @@ def sheet(run_id: str) -> None:
     if row is None:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
         return
-    live = row["state"] in _ACTIVE
+    live = row["state"] in frame.ACTIVE
     every_s = LIVE_S if live else None
     opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
     row = _row(run_id)
-    if row is None or (live and row["state"] not in _ACTIVE):
+    if row is None or (live and row["state"] not in frame.ACTIVE):
         st.rerun()  # it ended, or was deleted: buttons and pace change with it
     run = RunFolder(run_id)
     with frame.guard():
@@ -234,7 +148,7 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
 
     figures = training_curves(metrics)
     if not figures:
-        words = "The curves begin with the first steps." if row["state"] in _ACTIVE else "There are no curves."
+        words = "The curves begin with the first steps." if row["state"] in frame.ACTIVE else "There are no curves."
         with st.container(height=250, border=False):
             frame.quiet(words)
         return
@@ -307,7 +221,7 @@ def _folded(run: RunFolder) -> None:
         wanted = st.text_input("Search the log", key="train-log-search", placeholder="loss, error …").casefold()
         said = run.log_tail(_SEARCHED_LINES if wanted else _LOG_LINES)
         found = "\n".join(line for line in said.splitlines() if wanted in line.casefold())
-        st.code(found or ("No line holds that." if said else "Nothing was said yet."), language=None, height=260)
+        st.code(found or ("No line has that." if said else "The log is still empty."), language=None, height=260)
     with st.expander("Spec", icon=":material/description:"):
         text = (run.path / "spec.yaml").read_text(encoding="utf-8")
         st.download_button(
@@ -325,48 +239,39 @@ def _folded(run: RunFolder) -> None:
 def _buttons(row: RunRow) -> None:
     run_id, state = str(row["id"]), row["state"]
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-        if state in _ACTIVE:
+        if state in frame.ACTIVE:
             stopping = row.get("wanted") == "stop"
-            st.button(
-                "Stops" if stopping else "Stop",
-                icon=":material/stop_circle:",
+            frame.action(
+                "Stopping" if stopping else "Stop",
+                "stop_circle",
+                actions.stop,
+                run_id,
                 key="train-sheet-stop",
                 disabled=stopping,
-                on_click=actions.stop,
-                args=(run_id,),
             )
         elif state in ("stopped", "failed") and not row.get("demo"):
-            st.button(
-                "Resume",
-                icon=":material/resume:",
-                key="train-sheet-resume",
-                on_click=actions.resume,
-                args=(run_id,),
-            )
-        st.button(
+            frame.action("Resume", "resume", actions.resume, run_id, key="train-sheet-resume")
+        frame.action(
             "Start from this",
-            icon=":material/content_copy:",
+            "content_copy",
+            start.begin_from,
+            run_id,
             key="train-sheet-copy",
             help="Write a new run that begins with these settings",
-            on_click=start.begin_from,
-            args=(run_id,),
         )
         if not row.get("demo"):
-            _delete_popover(run_id, state in _ACTIVE)
+            _delete_popover(run_id, state in frame.ACTIVE)
 
 
 def _delete_popover(run_id: str, active: bool) -> None:
     with st.popover("Delete", icon=":material/delete:", key="train-sheet-delete"):
         st.caption(
-            ("It is stopped first. " if active else "") + "Its folder goes with its network, embedding and results. "
+            ("It is stopped first. " if active else "")
+            + "Its folder is deleted, with its network, embedding and results. "
             "This cannot be undone."
         )
         st.button(
-            "Delete this run",
-            type="primary",
-            key="train-sheet-delete-yes",
-            on_click=actions.delete,
-            args=(run_id,),
+            "Delete this run", type="primary", key="train-sheet-delete-yes", on_click=actions.delete, args=(run_id,)
         )
 
 
@@ -383,3 +288,82 @@ def _clock(moment: Any) -> str | None:
     local = datetime.fromisoformat(str(moment)).astimezone()
     today = datetime.now().astimezone().date() == local.date()
     return f"{local:%H:%M}" if today else f"{local:%b %d, %H:%M}"
+
+
+def popover(run: RunFolder) -> None:
+    """Everything is made when it is wanted; what a format cannot hold says why instead of a button."""
+    menu = st.popover("Download the network", icon=":material/download:", key=f"train-export-{run.id}")
+    with menu, st.container(key="train-export-menu"):
+        for to in AT_ONCE + IN_BACKGROUND:
+            with st.container(gap="xxsmall"):
+                _entry(run, to)
+        _how_to_load(run)
+
+
+def _entry(run: RunFolder, to: str) -> None:
+    row, refused = exports.EXPORTS[to], exports.refusal(run.id, to)
+    if refused is not None:
+        st.button(row.title, icon=":material/download:", key=f"train-export-{to}", disabled=True)
+        frame.quiet(refused.message)
+        return
+    if to in AT_ONCE:
+        _download(row.title, run.id, to, partial(exports.content, run.id, to))
+    else:
+        _in_background(run, to, row.title)
+    frame.quiet(row.sentence)
+
+
+def _in_background(run: RunFolder, to: str, title: str) -> None:
+    """A job makes the file; once it is there, and as new as the network, it can be downloaded."""
+    out = stores.exports_root() / f"{run.id}{exports.EXPORTS[to].suffix}"
+    if out.is_file() and out.stat().st_mtime >= encoder_path(run).stat().st_mtime:
+        _download(title, run.id, to, partial(Path.read_bytes, out))
+        return
+    words = ("export", run.id, "--to", to, "--out", str(out))
+    jobs.job(f"{to}-{run.id}", words, button=f"Make {title.split(', ')[-1]}", icon="build")
+
+
+def _download(title: str, run_id: str, to: str, content: Callable[[], bytes]) -> None:
+    name = f"{run_id}-card" if to == "card" else run_id
+    st.download_button(
+        title,
+        content,
+        f"{name}{exports.EXPORTS[to].suffix}",
+        "text/markdown" if to == "card" else _MIME,
+        icon=":material/download:",
+        on_click="ignore",
+        key=f"train-export-{to}",
+    )
+
+
+def _how_to_load(run: RunFolder) -> None:
+    """The lines that turn the safetensors file into a network, without Viewloom."""
+    with st.expander("How to load it", key="train-export-code", on_change="rerun") as fold:
+        if fold.open:
+            try:
+                metadata, keys = metadata_and_keys(encoder_path(run))
+            except SSRLError as error:
+                frame.quiet(error.message)
+                return
+            st.code(loading_code(metadata, keys, f"{run.id}.safetensors"), language="python")
+
+
+def opened(
+    title: str, buttons: Callable[[], None], body: Callable[..., None], *args: Any, every_s: float | None
+) -> None:
+    """Title and buttons on one line, what an action left to say, and the body.
+
+    Args:
+        body: drawn with `args`, as a fragment.
+        every_s: seconds between two looks while something is under way, None where nothing changes by itself.
+    """
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.subheader(title, anchor=False)
+        buttons()
+    DRAFT.tell("sheet")
+    st.fragment(run_every=every_s)(_followed)(body, *args)
+
+
+def _followed(body: Callable[..., None], *args: Any) -> None:
+    actions.redraw_if_moved()
+    body(*args)

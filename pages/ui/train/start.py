@@ -1,4 +1,4 @@
-"""What comes before and after the sentence: presets, the spec as a file, the cost, and the button that starts."""
+"""What comes before and after the sentence: presets, the spec as a file, the cost, the start, what the network sees."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 _MADE_HERE = ("strokes", "digits", "simulated-cells")  # built-in sets that are made in seconds, without a network
 _LONG_S = 6 * 3600.0
+_IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
+_LARGEST = 96
+
+CSS = f"""
+.train-term {{ font-weight: 600; margin: .2rem 0 0; }}
+.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
+"""
 
 
 def presets_popover() -> None:
@@ -77,13 +84,13 @@ def launch_button(draft: train_draft.Draft) -> None:
         several = train_draft.run_count(draft)
     except SSRLError:
         several = len(draft["seeds"])  # said where the draft is launched, and at its place
-    st.button(
+    frame.action(
         "Train" if several == 1 else f"Train {several:,} runs",
-        icon=":material/play_arrow:",
-        type="primary",
+        "play_arrow",
+        _launch,
         key="train-launch",
+        type="primary",
         disabled=not _is_at_hand(draft["dataset"]["name"]),
-        on_click=_launch,
     )
 
 
@@ -163,7 +170,7 @@ def _launch() -> None:
     there = len(runs) - new
     if there:
         words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
-        DRAFT.say("sheet", f"{words}: the same settings and seed are the same run.")
+        DRAFT.say("sheet", f"{words}: the same settings and the same seed are the same run.")
     if sweep_id:
         st.query_params["sweep"] = sweep_id
     else:
@@ -194,14 +201,6 @@ def _open_upload() -> None:
 
 def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Draft:
     return train_draft.fresh(parse_yaml(content, name))
-
-
-CSS = f"""
-.train-term {{ font-weight: 600; margin: .2rem 0 0; }}
-.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
-"""
-_IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
-_LARGEST = 96
 
 
 def strip(draft: train_draft.Draft) -> None:

@@ -1,4 +1,4 @@
-"""A sweep opened as a sheet: its matrix of runs, how far it is, its curves, its results with their spread."""
+"""Sweeps: what varies, written with a run; and a sweep opened as a sheet, with its matrix, curves and results."""
 
 from __future__ import annotations
 
@@ -41,36 +41,41 @@ CSS = f"""
 .sweep-key i {{ display: inline-block; width: 12px; height: 12px; border-radius: 3px; background: {LINE};
   margin-right: .35rem; vertical-align: -1px; }}
 """
+_RANGE = re.compile(r"^\s*(\S+)\s+to\s+(\S+)\s+in\s+(\d{1,4})(\s+log)?\s*$", re.IGNORECASE)
+_LEFT_OUT = ("version", "name", "notes", "tags", "seeds", "seed", "vary", "sampler", "keep", "device", "evaluate")
+_ORDER = ("terms", "method", "optimizer", "schedule", "batch_size", "epochs", "limit_train", "backbone", "dataset")
+_SHOWN = 4
+_MOST_CHECKED = 400
 
 
 def sheet(sweep_id: str) -> None:
     """The sheet of a sweep; follows it by itself while runs are under way."""
     try:
-        scene = sweeps.scene(sweep_id)
+        status = sweeps.status_of(sweep_id)
     except SSRLError as error:
         frame.show_error(error)
         return
-    every_s = LIVE_S if scene.is_live else None
-    opened(scene.title, lambda: _buttons(scene), _body, sweep_id, scene.is_live, every_s=every_s)
+    every_s = LIVE_S if status.is_live else None
+    opened(status.title, lambda: _buttons(status), _body, sweep_id, status.is_live, every_s=every_s)
 
 
 def _body(sweep_id: str, live: bool) -> None:
-    scene = sweeps.scene(sweep_id)
-    if live and not scene.is_live:
+    status = sweeps.status_of(sweep_id)
+    if live and not status.is_live:
         st.rerun()  # it ended: buttons and pace change with it
-    st.html(frame.progress_bar(scene.progress) + f'<p class="vl-quiet">{html.escape(scene.standing)}</p>')
-    if len(scene.rows) <= _MOST_CELLS:
-        st.html(matrix_html(scene))
-    _curves(sweep_id, scene)
+    st.html(frame.progress_bar(status.progress) + f'<p class="vl-quiet">{html.escape(status.standing)}</p>')
+    if len(status.rows) <= _MOST_CELLS:
+        st.html(matrix_html(status))
+    _curves(sweep_id, status)
     _table(sweep_id)
 
 
-def matrix_html(scene: sweeps.Scene) -> str:
+def matrix_html(status: sweeps.SweepStatus) -> str:
     """A table: a row for each combination of values, a column for each seed; a cell's colour is the run's state."""
-    head = "".join(f"<th>{seed}</th>" for seed in scene.seeds)
+    head = "".join(f"<th>{seed}</th>" for seed in status.seeds)
     lines = []
-    for point in scene.points:
-        cells = "".join(_cell(scene.cells.get((point, seed))) for seed in scene.seeds)
+    for point in status.points:
+        cells = "".join(_cell(status.cells.get((point, seed))) for seed in status.seeds)
         lines.append(f"<tr><th>{html.escape(point)}</th>{cells}</tr>")
     states = ("done", "running", "failed", "lost", "stopped", "to do")
     key = "".join(f'<span><i class="sweep-{state}"></i>{state}</span>' for state in states)
@@ -87,10 +92,10 @@ def _cell(row: RunRow | None) -> str:
     return f'<td class="sweep-{state}" title="{words}">{link}</td>'
 
 
-def _curves(sweep_id: str, scene: sweeps.Scene) -> None:
+def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
     from ssrl_core.figures.curves import sweep_curves
 
-    lines = sweeps.curves(scene)
+    lines = sweeps.curves(status)
     figures = sweep_curves(lines)
     if not figures:
         return
@@ -102,7 +107,7 @@ def _table(sweep_id: str) -> None:
     """Mean ± sd over the seeds, or every run; filtered by text; as CSV or Parquet."""
     with st.expander("Results", icon=":material/table:", expanded=True), frame.guard():
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            every = st.toggle("Every run", key="sweep-every", help="Else mean ± sd over the seeds")
+            every = st.toggle("Every run", key="sweep-every", help="Off: mean ± sd over the seeds")
             text = st.text_input("Filter", key="sweep-filter", placeholder="lr=0.1, state=done", width=260)
             by = st.multiselect("Group by", sweeps.columns(sweep_id), key="sweep-by", disabled=every, width=320)
         table = sweeps.results(sweep_id, text, every=every, by=by)
@@ -120,55 +125,39 @@ def _table(sweep_id: str) -> None:
                 )
 
 
-def _buttons(scene: sweeps.Scene) -> None:
+def _buttons(status: sweeps.SweepStatus) -> None:
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
-        if scene.is_live:
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="sweep-stop",
-                on_click=actions.stop_sweep,
-                args=(scene.id,),
-            )
-            st.button(
+        if status.is_live:
+            frame.action("Stop", "stop_circle", actions.stop_sweep, status.id, key="sweep-stop")
+            frame.action(
                 "First",
-                icon=":material/vertical_align_top:",
+                "vertical_align_top",
+                actions.first,
+                [row["id"] for row in status.rows],
                 key="sweep-first",
                 help="Its waiting runs go before all others",
-                on_click=actions.first,
-                args=([row["id"] for row in scene.rows],),
             )
-        if scene.missing:
-            st.button(
-                f"Run what is missing ({scene.missing})",
-                icon=":material/resume:",
-                key="sweep-resume",
-                on_click=actions.resume_sweep,
-                args=(scene.id,),
+        if status.missing:
+            frame.action(
+                f"Run what is missing ({status.missing})", "resume", actions.resume_sweep, status.id, key="sweep-resume"
             )
-        st.button(
+        frame.action(
             "Start from this",
-            icon=":material/content_copy:",
+            "content_copy",
+            actions.begin_from_sweep,
+            status.id,
             key="sweep-copy",
             help="Write a new sweep that begins with these settings; runs they share are not trained again",
-            on_click=actions.begin_from_sweep,
-            args=(scene.id,),
         )
         with st.popover("Delete", icon=":material/delete:", key="sweep-delete"):
-            st.caption("Its runs are stopped first and go with their folders. Runs of other sweeps stay.")
+            st.caption("Its runs are stopped first, and deleted with their folders. Runs of other sweeps stay.")
             st.button(
                 "Delete this sweep",
                 type="primary",
                 key="train-sheet-delete-yes",
                 on_click=actions.delete_sweep,
-                args=(scene.id,),
+                args=(status.id,),
             )
-
-
-_RANGE = re.compile(r"^\s*(\S+)\s+to\s+(\S+)\s+in\s+(\d{1,4})(\s+log)?\s*$", re.IGNORECASE)
-_LEFT_OUT = ("version", "name", "notes", "tags", "seeds", "seed", "vary", "sampler", "keep", "device", "evaluate")
-_ORDER = ("terms", "method", "optimizer", "schedule", "batch_size", "epochs", "limit_train", "backbone", "dataset")
-_SHOWN = 4
 
 
 def vary_paths(draft: dict[str, Any]) -> dict[str, str]:
@@ -244,23 +233,22 @@ def _bad(text: str) -> SpecError:
     )
 
 
-_MOST_CHECKED = 400
-
-
 def vary(draft: train_draft.Draft) -> None:
     """What varies now, each with its values and a way to leave it out; one more field with a click."""
     chosen = dict(draft.get("vary") or {})
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="train-line-vary"):
         for number, (path, values) in enumerate(chosen.items()):
             label = vary_paths(draft).get(path, path)
-            st.button(
+            frame.action(
                 f"{label}: {values_text(values)}",
-                icon=":material/close:",
-                icon_position="right",
+                "close",
+                DRAFT.edit,
+                "vary",
+                _without,
+                path,
                 key=f"train-unvary-{number}",
-                help=f"{path} varies; click to leave it as it is",
-                on_click=DRAFT.edit,
-                args=("vary", _without, path),
+                icon_position="right",
+                help="Click to vary it no more",
             )
         _one_more(draft, chosen)
     _sampler(draft, chosen)

@@ -62,7 +62,7 @@ def list_fields(
     nuclei: str | None = None,
     where: Mapping[str, Sequence[Any]] | None = None,
 ) -> FieldList:
-    """The fields of a table, a folder, a zip of one (unpacked in the store until `unpacking.forget`), or a file.
+    """The fields of a table, a folder, a zip of one (unpacked in the store until `archives.forget`), or a file.
 
     Args:
         channels: which channels, in which order; None = all.
@@ -84,6 +84,9 @@ def list_fields(
         listed = fields_of_table(path, channels, nuclei)
     else:
         listed = fields_of_files([path], path.parent, str(path), channels, nuclei)
+    if not listed.fields:
+        shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
+        raise DataError(f"{path}: not one of its fields is whole ({shown}). Lay the missing files beside it.")
     if where:
         listed.fields = _matching(listed, where)
     return listed

@@ -7,8 +7,9 @@ table).
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -42,6 +43,8 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
     """
     table = read(FolderTree(path.parent), path.name)
     found = _file_columns(table)
+    lamps = [name for name in found if name.lower().startswith("illum")]
+    found = {name: column for name, column in found.items() if name not in lamps} if len(lamps) < len(found) else found
     if not found:
         raise DataError(
             where=str(path),
@@ -52,7 +55,7 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
         )
     if len(table) == 0:
         raise DataError(f"{path}: the table has no rows. Add one row for each field.")
-    used = {c for pair in found.values() for c in pair if c}
+    used = {str(c) for c in table.columns if _NAMED.match(str(c))} | {c for pair in found.values() for c in pair if c}
     folder_columns = {c for c in map(str, table.columns) if re.match(r"^(image_)?pathname_", c, re.IGNORECASE)}
     rest = [c for c in table.columns if str(c) not in used | folder_columns]
     names = renamed([str(c) for c in rest])
@@ -60,6 +63,8 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
     if "dose" in known and "dose_unit" not in known and any(c.lower() == "image_metadata_concentration" for c in names):
         known = known.assign(dose_unit="µM")  # BBBC021's own table
     listed = FieldList([], tuple(found), 0, str(path), path.parent)
+    if lamps and not set(lamps) & set(found):
+        listed.notes.append(f"{', '.join(lamps)} of the table correct uneven light; they are no channels and left out")
     _add_rows(listed, table, known, found)
     return _with_channels(listed, channels, nuclei)
 
@@ -158,23 +163,40 @@ def looks_of_files(listed: FieldList) -> dict[str, Channel]:
 def _add_rows(
     listed: FieldList, table: pd.DataFrame, known: pd.DataFrame, found: Mapping[str, tuple[str, str | None]]
 ) -> None:
+    """A field for each row; one that lacks a file, or whose file could be another row's, is skipped."""
     rows = table.to_dict("records")
     columns = known.to_dict("records") if len(known.columns) else [{} for _ in rows]
-    for number, (row, own) in enumerate(zip(rows, columns, strict=True)):
-        files: list[tuple[Path, ...]] = []
-        for channel, (column, folder) in found.items():
-            path = _path(listed.base, row[column], row[folder] if folder else None)
-            if path is None:
-                listed.skipped.append(
-                    {"file": f"row {number + 1}", "reason": f"no file is named for channel {channel}"}
-                )
-                break
-            files.append((path,))
+    places = [
+        {name: _place(listed.base, row[column], row[folder] if folder else None)
+         for name, (column, folder) in found.items()}
+        for row in rows
+    ]  # fmt: skip
+    given: dict[Path, set[Path]] = defaultdict(set)
+    for place in (place for row in places for place in row.values() if place):
+        given[place.path].add(place.given)
+    for number, (row, own) in enumerate(zip(places, columns, strict=True), start=1):
+        unclear = next((p for p in row.values() if p and p.shortened and len(given[p.path]) > 1), None)
+        unnamed = next((name for name, place in row.items() if place is None), None)
+        if unnamed is not None:
+            listed.skipped.append({"file": f"row {number}", "reason": f"no file is named for channel {unnamed}"})
+        elif unclear is not None:
+            reason = f"there is no such file, and {unclear.path.name} of the table's folder may be another row's"
+            listed.skipped.append({"file": unclear.given.as_posix(), "reason": reason})
         else:
-            listed.fields.append(FieldRow(tuple(files), columns={str(k): v for k, v in own.items()}))
+            files = tuple((place.path,) for place in row.values() if place)
+            listed.fields.append(FieldRow(files, columns={str(k): v for k, v in own.items()}))
 
 
-def _path(base: Path, name: Any, folder: Any) -> Path | None:
+@dataclass(frozen=True)
+class _Place:
+    """Where a file lies, how the table names it, and whether folders had to be left off to find it."""
+
+    path: Path
+    given: Path
+    shortened: bool = False
+
+
+def _place(base: Path, name: Any, folder: Any) -> _Place | None:
     """Where the file lies: as given, else below the table's folder (tables travel, absolute paths do not)."""
     if not isinstance(name, str) or not name.strip():
         return None
@@ -185,10 +207,12 @@ def _path(base: Path, name: Any, folder: Any) -> Path | None:
     given = _slashed(text)
     if isinstance(folder, str) and folder.strip():
         given = _slashed(folder) / given
-    tries = [given] if given.is_absolute() else []
+    if (base / given).exists():
+        return _Place(base / given, given)
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]
-    tries += [base.joinpath(*parts[i:]) for i in range(len(parts))]
-    return next((path for path in tries if path.exists()), base / given)
+    tries = (base.joinpath(*parts[i:]) for i in range(len(parts)))
+    path = next((path for path in tries if path.exists()), None)
+    return _Place(path, given, True) if path is not None else _Place(base / given, given)
 
 
 def _slashed(text: str) -> Path:

@@ -220,8 +220,6 @@ def import_fields(
     require(asked.nuclei.detector)
     with held(name), needed(Path(source).expanduser(), name):
         listed = list_fields(source, channels=options.channels, nuclei=options.nuclei, where=options.where)
-        if not listed.fields:
-            raise DataError(_nothing(listed, listed.skipped))
         asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
         say = told(report)
         shards = Shards(name, _key(listed, asked))

@@ -22,7 +22,7 @@ from ssrl_core.specs.feature_banks import check_bank
 if TYPE_CHECKING:
     from ssrl_core.learning.backbones.encoder import Encoder
 
-_CHUNK = 1 << 21  # values of images that go through a bank at once
+_IMAGES, _VALUES = 128, 1 << 22  # that go through a bank at once: images, or values where it keeps their size
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,8 @@ class Bank:
         place = images.device
         self.module.to(place)
         mean, sd = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (self.mean, self.sd))
-        size = max(1, _CHUNK // max(1, images[0].numel()) // 8)
-        parts = [self.module((part - mean) / sd).float() for part in torch.split(images, size)]
-        return torch.cat(parts) if parts else torch.empty(0, self.dim, device=place)
+        size = _IMAGES if self.inner is None else max(1, _VALUES // max(1, images[:1].numel()))
+        return torch.cat([self.module((part - mean) / sd).float() for part in torch.split(images, min(size, _IMAGES))])
 
 
 def build(name: str, images: Tensor, *, seed: int, mean: Sequence[float], sd: Sequence[float]) -> Bank:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,9 @@ def stored_clusters(run: RunFolder, k: int, seed: int = 0) -> Clustering:
         SpecError: k is outside 1..number of evaluated images.
     """
     x, _ = run.embedding()
-    return clusters_of(run, x, run.evaluated(), k, seed)
+    rows = np.flatnonzero(run.evaluated())
+    found = clusters_of_rows(run, x[rows], rows, len(x), k, seed)
+    return dataclasses.replace(found, ids=spread(found.ids, rows, len(x), empty=-1))
 
 
 def file_of(method: str, k: int, seed: int) -> str:
@@ -47,35 +50,9 @@ def way_of(method: str, k: int, n: int) -> str:
     return clusters.describe_kmeans(n, k) if method == KMEANS else clusters.describe_hdbscan(n, k)
 
 
-def clusters_of(
+def clusters_of_rows(
     run: RunFolder,
     x: np.ndarray,
-    fitted: np.ndarray,
-    k: int,
-    seed: int,
-    *,
-    keep: bool = True,
-    method: str = KMEANS,
-) -> Clustering:
-    """The clustering of some rows of an embedding, read or made.
-
-    Args:
-        x: (n, D) embedding.  fitted: (n,) bool, the rows that clusters are sought in.
-        k: number of clusters; with `method="hdbscan"`, the fewest images of one.
-        keep: write the file; a demo run is never written into.
-
-    Returns:
-        Clustering with `ids` (n,) int32, -1 outside the fitted rows and (HDBSCAN) where there is no cluster.
-
-    Raises:
-        SpecError: k outside 1..number of fitted rows.
-    """
-    return own_clusters(run, x[fitted], np.flatnonzero(fitted), len(x), k, seed, keep=keep, method=method)
-
-
-def own_clusters(
-    run: RunFolder,
-    own: np.ndarray,
     rows: np.ndarray,
     n: int,
     k: int,
@@ -83,48 +60,48 @@ def own_clusters(
     *,
     keep: bool = True,
     method: str = KMEANS,
-    inside: bool = False,
 ) -> Clustering:
-    """The same, of rows that were taken out already: nothing is read or copied twice.
+    """The clustering of some rows of an embedding, read or made.
 
     Args:
-        own: (m, D) the embedding of the fitted rows.  rows: (m,) their row numbers.  n: rows in all.
-        inside: give `ids` of the fitted rows alone, (m,), instead of all.
+        x: (m, D) the embedding of the rows that clusters are sought in.  rows: (m,) their row numbers.  n: rows in all.
+        k: number of clusters; with `method="hdbscan"`, the fewest images of one.
+        keep: write the file; a demo run is never written into.
+
+    Returns:
+        Clustering with `ids` (m,) int32, -1 where (HDBSCAN) there is no cluster.
+
+    Raises:
+        SpecError: k outside 1..m.
     """
     path = run.path / file_of(method, k, seed)
-    if path.is_file():
-        from ssrl_core.analysis.clusters import from_ids
+    if not path.is_file():
+        return _make(path, x, rows, n, k, seed, method, keep=keep and not run.is_demo)
+    from ssrl_core.analysis.clusters import from_ids
 
-        ids = stores.read_array(path)[rows]
-        found = from_ids(own, ids, _number(ids, k, method), seed=seed)
-    else:
-        found = _make(path, own, rows, n, k, seed, method, keep=keep and not run.is_demo)
-    if inside:
-        return found
-    return type(found)(
-        spread(found.ids, rows, n, empty=-1), found.centroids, found.inertia, found.sizes, found.k, found.seed
-    )
+    ids = stores.read_array(path)[rows]
+    return from_ids(x, ids, _number(ids, k, method), seed=seed)
 
 
 def _make(
-    path: Path, own: np.ndarray, rows: np.ndarray, n: int, k: int, seed: int, method: str, *, keep: bool
+    path: Path, x: np.ndarray, rows: np.ndarray, n: int, k: int, seed: int, method: str, *, keep: bool
 ) -> Clustering:
     from ssrl_core.analysis.clusters import MOST_FULL, density_clusters, fitted_rows, kmeans
 
     started = time.perf_counter()
     more: dict[str, Any]
     if method == KMEANS:
-        found = kmeans(own, k, seed=seed)
-        more = {"parameters": {"k": k, "seed": seed}, "mini_batch": len(own) > MOST_FULL}
+        found = kmeans(x, k, seed=seed)
+        more = {"parameters": {"k": k, "seed": seed}, "mini_batch": len(x) > MOST_FULL}
     else:
-        found = density_clusters(own, k, seed=seed)
-        more = {"parameters": {"min_cluster_size": k, "seed": seed}, "sought_among": len(fitted_rows(len(own), seed))}
+        found = density_clusters(x, k, seed=seed)
+        more = {"parameters": {"min_cluster_size": k, "seed": seed}, "sought_among": len(fitted_rows(len(x), seed))}
     if keep:
         info = {
             "method": method,
             **more,
             "seconds": round(time.perf_counter() - started, 3),
-            "fitted_n": len(own),
+            "fitted_n": len(x),
             "inertia": found.inertia,
             "sizes": list(found.sizes),
         }

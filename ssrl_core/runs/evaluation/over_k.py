@@ -10,7 +10,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
-from ssrl_core.runs.evaluation.clustering import own_clusters
+from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 from ssrl_core.runs.folder.results import clean
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
@@ -54,7 +54,7 @@ def make(
     own, found = x[rows], read(run, seed)
     for done, k in enumerate(range(first, last + 1)):
         if k not in found:
-            clustering = own_clusters(run, own, rows, len(x), k, seed, inside=True)
+            clustering = clusters_of_rows(run, own, rows, len(x), k, seed)
             scores = cluster_scores(own, clustering, labels, seed=seed)
             found[k] = clean({key: scores[key] for key in _KEPT})
             stores.write_json(path_of(run, seed), {"version": 1, "scores": {str(c): found[c] for c in sorted(found)}})

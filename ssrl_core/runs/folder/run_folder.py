@@ -93,14 +93,12 @@ class RunFolder:
         return self.path.parent == stores.demo_root()
 
     def require(self) -> RunFolder:
-        """Itself; a run of a sweep that waits gets its folder now.
+        """Itself.
 
         Raises:
             SpecError: no such run; names those that are there.
         """
-        from ssrl_core.runs.queue.laying import lay_if_wanted
-
-        if self.exists or (self.at is None and lay_if_wanted(self.id)):
+        if self.exists:
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
         words = (

@@ -12,6 +12,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError
+from ssrl_core.runs.folder.locks import Lock
 
 BEAT_S = 2.0
 LOST_AFTER_S = 30.0
@@ -130,6 +131,24 @@ class StateWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
+
+
+def close_state(folder: Path, state: str, error: dict[str, Any] | None = None) -> None:
+    """Write the end of a run whose child could not; under the run's lock, so there is still one writer.
+
+    Nothing happens where somebody holds the lock, or the file says so already.
+
+    Raises:
+        OSError: a full disk.
+    """
+    found = empty_state(folder.name) | _previous(folder / "state.json")
+    lock = Lock(folder / "lock")
+    if found["state"] == state or not folder.is_dir() or not lock.take():
+        return
+    try:
+        stores.write_json(folder / "state.json", found | {"state": state, "eta_s": None, "error": error})
+    finally:
+        lock.give_back()
 
 
 def _previous(path: Path) -> dict[str, Any]:

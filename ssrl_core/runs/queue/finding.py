@@ -6,15 +6,14 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import listing
+from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
 
 # as JSON (waiting) and as canonical YAML: a composition begins with its version and its name
 _NAMED = re.compile(r'"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\s*"?([^",}\n]+)')
 
-_last: dict[Path, tuple[listing.Stamp, dict[str, str]]] = {}
+_last: dict[Path, tuple[registry.Stamp, dict[str, str]]] = {}
 
 
 def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -30,10 +29,7 @@ def names_in(text: str) -> str:
 
 def _own() -> dict[str, str]:
     """Names by run of the registry; read anew when that has changed."""
-    from ssrl_core.runs.queue import registry
-
-    path = stores.models_root() / "runs.db"
-    stamp = listing.stamp_of(path)
+    path, stamp = registry.path(), registry.stamp()
     kept = _last.get(path)
     if kept is None or kept[0] != stamp:
         texts = registry.query("SELECT id, spec FROM runs")

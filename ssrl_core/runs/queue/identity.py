@@ -4,60 +4,53 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.parts import asked_for
-from ssrl_core.specs.run import SPEC_PARTS, RunSpec, dump_run, hashed, hashed_keys, kept
+from ssrl_core.specs.run import SPEC_PARTS, EvaluateChoice, RunSpec, dump_run, hashed, hashed_keys
 from ssrl_core.specs.run_fit import check_fit
-from ssrl_core.specs.yaml_files import parse_yaml
-
-if TYPE_CHECKING:
-    from ssrl_core.specs.run import EvaluateChoice, RunSpec
+from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 
 @dataclass(frozen=True)
-class Wanted:
+class IdentifiedRun:
     """A run that somebody asks for: the resolved spec with its identity.
 
     Attributes:
-        text: the spec as the registry keeps it until there is a folder (JSON); "" where the folder is written at once.
+        text: the spec as its folder keeps it, canonical YAML.
     """
 
     spec: RunSpec
     id: str
     spec_hash: str
-    text: str = ""
+    text: str
 
 
-def identify(spec: RunSpec) -> Wanted:
+def identify(spec: RunSpec) -> IdentifiedRun:
     """The run that a spec means; makes or fetches a built-in image set on first use.
 
     Raises:
         SpecError: no such image set, channel or column; a spec that cannot train on these images.
     """
-    fingerprint = _Ground().checked(spec)
-    return Wanted(spec, spec.run_id(fingerprint), spec.spec_hash(fingerprint))
+    return identify_all([spec])[0]
 
 
-def identify_all(specs: Iterable[RunSpec]) -> list[Wanted]:
-    """`identify` for many specs, with the text that the registry keeps.
-
-    What specs share (images, parts that are the same object) is looked up and written out once.
+def identify_all(specs: Iterable[RunSpec]) -> list[IdentifiedRun]:
+    """`identify` for many specs: what they share (images, parts that are the same object) is looked up, and written
+    out, once.
 
     Raises:
         SpecError: as `identify`.
     """
-    ground, texts = _Ground(), _Texts()
-    return [texts.wanted(spec, ground.checked(spec)) for spec in specs]
+    images, texts = _Images(), _Texts()
+    return [texts.identified(spec, images.checked(spec)) for spec in specs]
 
 
-class _Ground:
+class _Images:
     """The images of specs: which they are and how many are learned from, looked up once for all that agree on them."""
 
     def __init__(self) -> None:
@@ -83,22 +76,13 @@ class _Ground:
             self._backbones.add(name)
 
 
-def kept_text(spec: RunSpec) -> str:
-    """A spec as the registry keeps it while there is no folder: JSON on one line, read again by `spec_of_text`."""
-    return _Parts(kept).joined(spec, SPEC_PARTS)
-
-
 def spec_of_text(text: str) -> RunSpec:
-    """The spec in a text of the registry, JSON or YAML.
+    """The spec in a text of the registry; older registries have JSON.
 
     Raises:
         SpecError: it is not a valid spec.
     """
-    try:
-        data = json.loads(text) if text.startswith("{") else parse_yaml(text, "registry")
-    except ValueError as error:
-        raise SpecError(f"registry: the spec cannot be read ({error}). Queue the run again.") from error
-    return RunSpec.from_mapping(data, "registry")
+    return RunSpec.from_mapping(parse_yaml(text, "registry"), "registry")
 
 
 def yaml_of_text(text: str) -> str:
@@ -116,30 +100,30 @@ class _Parts:
         self._write = write
         self._known: dict[tuple[str, int], tuple[str, Any]] = {}
 
-    def joined(self, spec: RunSpec, keys: Iterable[str]) -> str:
-        """One JSON object of these parts, in this order."""
-        return "{" + ",".join([self._text(key, getattr(spec, key)) for key in keys]) + "}"
+    def of(self, spec: RunSpec, keys: Iterable[str]) -> list[str]:
+        """The texts of these parts, in this order."""
+        return [self._text(key, getattr(spec, key)) for key in keys]
 
     def _text(self, key: str, part: Any) -> str:
         known = self._known.get((key, id(part)))
         if known is None:
-            known = self._known[key, id(part)] = (f'"{key}":{self._write(key, part)}', part)
+            known = self._known[key, id(part)] = (self._write(key, part), part)
         return known[0]
 
 
 class _Texts:
-    """The two texts of a spec: the one that is hashed, and the one that the registry keeps."""
+    """The two texts of a spec: the one that is hashed, and the one that its folder keeps."""
 
     def __init__(self) -> None:
         self._hashed: dict[str, _Parts] = {}
-        self._kept = _Parts(kept)
+        self._kept = _Parts(lambda key, part: dump_yaml({key: SPEC_PARTS[key](part)}))
 
-    def wanted(self, spec: RunSpec, fingerprint: str) -> Wanted:
+    def identified(self, spec: RunSpec, fingerprint: str) -> IdentifiedRun:
         if fingerprint not in self._hashed:
-            self._hashed[fingerprint] = _Parts(lambda key, part: hashed(key, part, fingerprint))
-        canonical = self._hashed[fingerprint].joined(spec, hashed_keys(spec))
+            self._hashed[fingerprint] = _Parts(lambda key, part: f'"{key}":{hashed(key, part, fingerprint)}')
+        canonical = "{" + ",".join(self._hashed[fingerprint].of(spec, hashed_keys(spec))) + "}"
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        return Wanted(spec, spec.id_of_hash(digest), digest, self._kept.joined(spec, SPEC_PARTS))
+        return IdentifiedRun(spec, spec.id_of_hash(digest), digest, "".join(self._kept.of(spec, SPEC_PARTS)))
 
 
 def merged(old: RunSpec, new: RunSpec) -> RunSpec:

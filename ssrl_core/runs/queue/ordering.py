@@ -9,7 +9,8 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.queue import priorities, registry
+from ssrl_core.runs.folder import wanted
+from ssrl_core.runs.queue import registry
 
 READY = """
 SELECT * FROM runs WHERE state = 'queued' AND wanted = 'run' AND NOT EXISTS (
@@ -41,27 +42,23 @@ def is_paused() -> bool:
 
 def set_priority(ids: Iterable[str], priority: int) -> int:
     """Give runs that wait another priority (higher goes first); how many there were."""
-    wanted = list(ids)
-    rows = registry.transact(lambda connection: _set(connection, wanted, priority))
-    priorities.keep_all(rows, priority)
-    return len(rows)
+    chosen = list(ids)
+    return registry.transact(lambda connection: _set(connection, chosen, priority))
 
 
 def to_the_front(ids: Iterable[str]) -> int:
     """Put runs that wait before all others, in their own order; how many there were."""
 
-    def work(connection: sqlite3.Connection) -> tuple[list[dict[str, Any]], int]:
+    def work(connection: sqlite3.Connection) -> int:
         top = connection.execute("SELECT max(priority) FROM runs WHERE state = 'queued'").fetchone()[0]
-        return _set(connection, wanted, int(top or 0) + 1), int(top or 0) + 1
+        return _set(connection, chosen, int(top or 0) + 1)
 
-    wanted = list(ids)
-    rows, priority = registry.transact(work)
-    priorities.keep_all(rows, priority)
-    return len(rows)
+    chosen = list(ids)
+    return registry.transact(work)
 
 
 def depend(connection: sqlite3.Connection, run_id: str, on: Iterable[str]) -> None:
-    """Let a run wait until other runs are done.
+    """Let a run wait until other runs are done, as its folder and the registry say from then on.
 
     Raises:
         SpecError: there is no such run, or they would wait for each other.
@@ -72,6 +69,9 @@ def depend(connection: sqlite3.Connection, run_id: str, on: Iterable[str]) -> No
         if other == run_id or run_id in _before(connection, other):
             raise _bad(run_id, other, "a run that does not wait for this one", "Name another one.")
         connection.execute("INSERT OR IGNORE INTO depends (run_id, on_id) VALUES (?, ?)", [run_id, other])
+    if others:
+        folder = stores.runs_root() / run_id
+        wanted.change(folder, after=tuple(dict.fromkeys([*wanted.read(folder).after, *others])))
 
 
 def check_known(connection: sqlite3.Connection, run_id: str, others: Iterable[str]) -> None:
@@ -108,13 +108,14 @@ def _before(connection: sqlite3.Connection, run_id: str) -> set[str]:
     return {row[0] for row in connection.execute(sql, [run_id])}
 
 
-def _set(connection: sqlite3.Connection, ids: list[str], priority: int) -> list[dict[str, Any]]:
-    """Change those that wait; their `id` and `sweep_id`."""
+def _set(connection: sqlite3.Connection, ids: list[str], priority: int) -> int:
+    """Change those that wait, in their folders and in the registry."""
     asked = set(ids)
-    waiting = connection.execute("SELECT id, sweep_id FROM runs WHERE state = 'queued'")
-    rows = [{"id": row[0], "sweep_id": row[1]} for row in waiting if row[0] in asked]
-    connection.executemany("UPDATE runs SET priority = ? WHERE id = ?", [(priority, row["id"]) for row in rows])
-    return rows
+    waiting = [row[0] for row in connection.execute("SELECT id FROM runs WHERE state = 'queued'") if row[0] in asked]
+    for run_id in waiting:
+        wanted.change(stores.runs_root() / run_id, priority=priority)
+    connection.executemany("UPDATE runs SET priority = ? WHERE id = ?", [(priority, run_id) for run_id in waiting])
+    return len(waiting)
 
 
 def _pause_file() -> Path:

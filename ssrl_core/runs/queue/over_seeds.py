@@ -297,9 +297,9 @@ class _Side:
 
     def clusters(self, k: int) -> np.ndarray:
         """(n,) cluster of each image, as everywhere: k-means, seed 0, read or made."""
-        from ssrl_core.runs.evaluation.clustering import own_clusters
+        from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 
-        return own_clusters(self.run, self.x, self.rows, self.total, min(k, len(self.x)), inside=True).ids
+        return clusters_of_rows(self.run, self.x, self.rows, self.total, min(k, len(self.x))).ids
 
 
 def _side(run: RunFolder) -> _Side:

@@ -1,59 +1,44 @@
-"""The registry: one table of all runs and what is wanted of them, in SQLite beside the run folders.
+"""The registry: one table of all runs, in SQLite beside the run folders: an index that is made again when it is lost.
 
 Only processes on the store's own host open it (app, command line, coordinator). Every call opens a connection of its
 own and closes it, so that any number of threads and processes may call at once. The folders are the truth: a registry
-that is missing or damaged is made again from them, and that is said (`last_note`, and in the log).
+that is missing or damaged is made again from them, and that is said (`last_note`, and in the log). Reading never writes
+where the file is there: what folders say and the file does not know yet is added to what is answered (`list_runs`),
+and written down by whoever changes something next (`reconcile`).
 """
 
 from __future__ import annotations
 
-import itertools
-import json
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar, cast
+from urllib.parse import quote
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import LOST_AFTER_S
-from ssrl_core.runs.queue import scores
+from ssrl_core.runs.queue import folder_rows, registry_file, scores, sweep_files
+from ssrl_core.runs.queue.folder_rows import GONE
+from ssrl_core.runs.queue.registry_file import COLUMNS, VERSION
 
-VERSION = 1
-COLUMNS = {
-    "id": "TEXT PRIMARY KEY",
-    "kind": "TEXT NOT NULL DEFAULT 'train'",
-    "of_run": "TEXT",
-    "params": "TEXT",
-    "sweep_id": "TEXT",
-    "spec_hash": "TEXT",
-    "name": "TEXT",
-    "dataset": "TEXT",
-    "method": "TEXT",
-    "backbone": "TEXT",
-    "seed": "INTEGER",
-    "tags": "TEXT",
-    "spec": "TEXT",
-    "priority": "INTEGER NOT NULL DEFAULT 0",
-    "state": "TEXT NOT NULL DEFAULT 'queued'",
-    "wanted": "TEXT NOT NULL DEFAULT 'run'",
-    "phase": "TEXT",
-    "reason": "TEXT",
-    "waits_for": "TEXT",
-    "worker": "TEXT",
-    "device": "TEXT",
-    "attempt": "INTEGER NOT NULL DEFAULT 0",
-    "created_at": "TEXT",
-    "queued_at": "TEXT",
-    "started_at": "TEXT",
-    "finished_at": "TEXT",
-    "alive_at": "TEXT",
-    "progress": "REAL",
-    "eta_s": "REAL",
-    "results": "TEXT",
-}
+ACTIVE = ("submitted", "running")
+_STATES = "SELECT id, reason, sweep_id, attempt, state FROM runs"
+_BUSY_S = 30.0
+_FRESH_S = 5.0  # a folder that somebody copies in grows for a while after its first sign
+_SETTLED_NS = 100_000_000  # file systems tell times apart by some milliseconds: a younger change may hide another
+
+_scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
+
+Row = dict[str, Any]
+Stamp = tuple[Any, ...]
+T = TypeVar("T")
 
 
 class RunRow(TypedDict, total=False):
@@ -99,29 +84,6 @@ class RunRow(TypedDict, total=False):
     point: str  # the same, "" where only the seed is
 
 
-_SCHEMA = f"""
-CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
-CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
-CREATE TABLE depends (run_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (run_id, on_id));
-CREATE INDEX runs_by_state ON runs (state, priority DESC, queued_at);
-CREATE INDEX runs_by_sweep ON runs (sweep_id);
-PRAGMA user_version = {VERSION};
-"""
-
-
-def schema() -> str:
-    """The statements that make an empty registry."""
-    return _SCHEMA + scores.schema()
-
-
-ACTIVE = ("submitted", "running")
-_BUSY_S = 30.0
-
-_scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
-
-T = TypeVar("T")
-
-
 def path() -> Path:
     """`models/runs.db`."""
     return stores.models_root() / "runs.db"
@@ -150,26 +112,15 @@ def transact(work: Callable[[sqlite3.Connection], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def query(sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+def query(sql: str, values: Sequence[Any] = ()) -> list[Row]:
     """Rows of a SELECT as dictionaries; same errors as `transact`."""
     for last_try in (False, True):
         try:
-            with closing(_open()) as connection:
+            with closing(_open_to_read()) as connection:
                 return [dict(row) for row in connection.execute(sql, values)]
         except sqlite3.DatabaseError as error:
             _mend(error, last_try)
     raise AssertionError("unreachable")
-
-
-def insert(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> int:
-    """Add rows whose id is new; the number added."""
-    added = 0
-    for given, alike in itertools.groupby(rows, key=tuple):  # what a row leaves out is the column's default
-        names = [name for name in given if name in COLUMNS]
-        marks = ", ".join(f":{name}" for name in names)
-        done = connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
-        added += done.rowcount
-    return added
 
 
 def change(run_id: str, *, only_if: Sequence[str] = (), **columns: Any) -> bool:
@@ -214,12 +165,11 @@ def list_runs(*, demo: bool = True) -> list[RunRow]:
 
     Returns:
         The C6 columns without `spec` and `results`, and `lost`, `demo` (bool), `knn_top1`, `ami` (float or None).
-        What runs is read from its folder, so that it is true even while no coordinator looks after it.
+        What runs is read from its folder, so that it is true even while no coordinator looks after it; folders that
+        came or went without the registry are told as they are now.
     """
-    from ssrl_core.runs.queue import listing, reconcile
-
-    own = [_with_lost(reconcile.overlaid(row)) | {"demo": False} for row in listing.own_rows()]
-    return cast(list[RunRow], own + (reconcile.demo_rows() if demo else []))
+    own = [_with_lost(folder_rows.with_live_state(row)) | {"demo": False} for row in _own_rows()]
+    return cast(list[RunRow], own + (folder_rows.demo_rows() if demo else []))
 
 
 def number_of(row: RunRow, name: str) -> float | None:
@@ -250,15 +200,138 @@ def last_note() -> dict[str, Any] | None:
         return None
 
 
-def results_text(results: Mapping[str, Any]) -> str | None:
-    """Results as the registry keeps them, None for empty ones: without confusion tables, which stay in the folder."""
-    return json.dumps(_without_confusion(results), ensure_ascii=False, allow_nan=False) if results else None
+def reconcile(*, thorough: bool = False) -> None:
+    """Make the registry agree with the folders that are there.
+
+    Folders that it does not know (copied in, or trained by hand) are taken in; runs whose folder was deleted by hand
+    are marked failed with `GONE` as the reason; a folder that came back is read again; runs of a sweep whose folders
+    a crash kept from the disk get them.
+
+    Args:
+        thorough: a folder whose spec is empty counts as missing too, which a power cut can leave.
+    """
+    if folder_rows.may_be_missing(folder_rows.folder_names(with_spec=thorough)):
+        transact(lambda connection: _write_missing(connection, thorough))
+    found = _differences(query(_STATES), folder_rows.folder_names())
+    if found.new or found.gone or found.back:
+        transact(lambda connection: _reconcile(connection, found))
 
 
-def _without_confusion(node: Any) -> Any:
-    if not isinstance(node, Mapping):
-        return node
-    return {key: None if key == "confusion" else _without_confusion(value) for key, value in node.items()}
+def _write_missing(connection: sqlite3.Connection, thorough: bool) -> None:
+    """Inside a transaction: so nobody is just queueing a sweep, between its file and its folders."""
+    known = {row["id"]: dict(row) for row in connection.execute(_STATES)}
+    texts = "SELECT spec FROM runs WHERE id = ?"
+    folder_rows.write_missing(
+        known,
+        folder_rows.folder_names(with_spec=thorough),
+        lambda run_id: next((row[0] for row in connection.execute(texts, [run_id])), None),
+    )
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Where folders and registry differ: rows it does not know, ids whose folder went, ids whose folder came back."""
+
+    new: list[Row]
+    gone: list[str]
+    back: list[str]
+
+
+def _differences(rows: Sequence[Row], there: set[str]) -> _Differences:
+    known = {row["id"]: row for row in rows}
+    gone = [name for name, row in known.items() if name not in there and row["reason"] != GONE]
+    return _Differences(
+        folder_rows.rows_of(there - known.keys()),
+        [name for name in gone if not folder_rows.never_began(known[name])],
+        [name for name in known if name in there and known[name]["reason"] == GONE],
+    )
+
+
+def _reconcile(connection: sqlite3.Connection, found: _Differences) -> None:
+    registry_file.insert(connection, found.new)
+    registry_file.insert_after(connection, [row["id"] for row in found.new])
+    # asked again: now nobody else can be making or deleting it
+    gone = [name for name in found.gone if not (stores.runs_root() / name).is_dir()]
+    for name in gone:
+        change_in(connection, name, **_gone())
+    sweep_files.note_deleted(gone)
+    for name in found.back:
+        change_in(connection, name, **folder_rows.state_columns(RunFolder(name)))
+
+
+def _gone() -> Row:
+    return {"state": "failed", "reason": GONE, "phase": None, "eta_s": None, "finished_at": stores.utc_now()}
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    """The list as it was; ten thousand runs are asked for by every page, so what did not change is not read again."""
+
+    stamp: Stamp
+    at: float
+    rows: list[Row]
+
+
+_last: dict[Path, _Snapshot] = {}
+
+
+def _own_rows() -> list[Row]:
+    """One's own runs, newest first, as the registry has them, with what the folders say differently."""
+    kept = _last.get(path())
+    if kept is None or kept.stamp != stamp() or time.monotonic() - kept.at > _FRESH_S:
+        before = stamp()
+        kept = _Snapshot(before, time.monotonic(), _with_folders(_read()))
+        if _is_settled(before):
+            _last[path()] = kept
+        else:
+            _last.pop(path(), None)
+    return [dict(row) for row in kept.rows]
+
+
+def _with_folders(rows: list[Row]) -> list[Row]:
+    """Rows of the list with what folders that came or went without the registry say now."""
+    found = _differences(rows, folder_rows.folder_names())
+    if not (found.new or found.gone or found.back):
+        return rows
+    gone, back = set(found.gone), set(found.back)
+    told = [
+        row | _gone()
+        if row["id"] in gone
+        else folder_rows.listed_row(row | folder_rows.state_columns(RunFolder(row["id"])))
+        if row["id"] in back
+        else row
+        for row in rows
+    ]
+    new = [dict.fromkeys(COLUMNS) | row for row in found.new]
+    told += [folder_rows.listed_row(row) for row in new]
+    return sorted(told, key=lambda row: str(row["queued_at"] or row["created_at"]), reverse=True)
+
+
+def _read() -> list[Row]:
+    numbers = ", ".join(f'"{name}"' for name in scores.names())
+    listed = ", ".join(name for name in COLUMNS if name not in ("spec", "results"))
+    return query(
+        f"SELECT {listed}, {numbers} FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
+        "ORDER BY coalesce(queued_at, created_at) DESC, runs.rowid"
+    )
+
+
+def stamp() -> Stamp:
+    """Changes with every transaction of any process, and with every run folder that comes or goes."""
+    return (*_of(path()), *_of(path().with_name("runs.db-wal")), *_of(stores.runs_root()))
+
+
+def _of(file: Path) -> tuple[int, int, int]:
+    try:
+        found = os.stat(file)
+    except OSError:
+        return (0, 0, 0)
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _is_settled(seen: Stamp) -> bool:
+    newest: int = max(seen[2::3])
+    return time.time_ns() - newest > _SETTLED_NS
 
 
 def _with_lost(row: dict[str, Any]) -> dict[str, Any]:
@@ -266,39 +339,72 @@ def _with_lost(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open() -> sqlite3.Connection:
-    """A connection to a registry of our version."""
+    """A connection to a registry of our version, to write."""
     file = path()
     if not file.is_file() or file.stat().st_size == 0:
-        _make("is not there")
-    connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None)
+        registry_file.make(file, "is not there")
+    connection = _connected(f"file:{quote(str(file))}")
     try:
-        connection.row_factory = sqlite3.Row
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found > VERSION:
-            raise SpecError(
-                where=str(file),
-                field="version",
-                rule=f"at most {VERSION}",
-                value=found,
-                remedy="Update Viewloom to use this store.",
-            )
-        if found < 1:
-            raise sqlite3.DatabaseError("not a registry")
         connection.execute("PRAGMA synchronous = NORMAL")
-        known = (file, file.stat().st_ino, scores.names())  # another file may have been put in its place
-        if known not in _scored:
+        if _key(file) not in _scored:
             scores.ensure(connection)
-            _scored.add(known)
+            _scored.add(_key(file))
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _make(why: str) -> None:
-    from ssrl_core.runs.queue import rebuild
+def _open_to_read() -> sqlite3.Connection:
+    """A connection that cannot write; where the store can be neither read so nor written, one to what folders say."""
+    file = path()
+    if not file.is_file() or _key(file) not in _scored:
+        try:
+            return _open()  # made, or given its scores, once
+        except (OSError, RunError, sqlite3.OperationalError):
+            pass
+    for how in ("mode=ro", "immutable=1"):  # a disk that cannot be written takes only the second
+        try:
+            connection = _connected(f"file:{quote(str(file))}?{how}")
+        except sqlite3.OperationalError:
+            continue
+        if scores.are_there(connection):
+            return connection
+        connection.close()
+    connection = registry_file.in_memory()
+    connection.row_factory = sqlite3.Row
+    return connection
 
-    rebuild.make(path(), why)
+
+def _connected(address: str) -> sqlite3.Connection:
+    """A connection, once it is clear that the file is a registry of our version."""
+    connection = sqlite3.connect(address, uri=True, timeout=_BUSY_S, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        _check_version(connection.execute("PRAGMA user_version").fetchone()[0])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(found: int) -> None:
+    """Refuse what a newer Viewloom wrote, and what is no registry."""
+    if found > VERSION:
+        raise SpecError(
+            where=str(path()),
+            field="version",
+            rule=f"at most {VERSION}",
+            value=found,
+            remedy="Update Viewloom to use this store.",
+        )
+    if found < 1:
+        raise sqlite3.DatabaseError("not a registry")
+
+
+def _key(file: Path) -> tuple[Path, int, tuple[str, ...]]:
+    """File, inode and columns of scores: another file may have been put in its place."""
+    return file, file.stat().st_ino, scores.names()
 
 
 def _mend(error: sqlite3.DatabaseError, last_try: bool) -> None:
@@ -306,7 +412,7 @@ def _mend(error: sqlite3.DatabaseError, last_try: bool) -> None:
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         raise error
     if not isinstance(error, sqlite3.OperationalError) and not last_try:
-        _make(f"is damaged ({error})")
+        registry_file.make(path(), f"is damaged ({error})")
         return
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
         raise error  # a bug in a statement shows itself

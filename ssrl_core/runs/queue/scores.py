@@ -37,11 +37,11 @@ CREATE TRIGGER scores_gone AFTER DELETE ON runs BEGIN DELETE FROM scores WHERE r
 
 def ensure(connection: sqlite3.Connection) -> None:
     """Give a registry whose table of scores is missing, or has other columns, the one that is wanted now."""
-    if _is_there(connection):
+    if are_there(connection):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if not _is_there(connection):  # nobody did it while we waited
+        if not are_there(connection):  # nobody did it while we waited
             for name in _TRIGGERS:
                 connection.execute(f"DROP TRIGGER IF EXISTS {name}")
             connection.execute("DROP TABLE IF EXISTS scores")
@@ -62,7 +62,8 @@ def _number(part: Part, column: Column) -> str:
     return f"json_extract(new.results, '$.{part.name}.{column.key}')"
 
 
-def _is_there(connection: sqlite3.Connection) -> bool:
+def are_there(connection: sqlite3.Connection) -> bool:
+    """Whether the registry has its table of scores with the columns of now."""
     found = {row[1] for row in connection.execute("PRAGMA table_info(scores)")}
     return found >= {"run_id", *names()}
 

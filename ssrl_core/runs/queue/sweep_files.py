@@ -1,17 +1,20 @@
-"""The file of a sweep, `models/sweeps/<id>.json`: what it varies, which runs it has; the registry can be made from it.
+"""The file of a sweep, `models/sweeps/<id>.json`: what it varies and which runs it has.
 
-    {version, id, name, spec: text, created_at, runs: [{id, seed, values}], out: {id: stopped | deleted},
-     priorities: {id: whole number}}
+    {version, id, name, spec: text, created_at, runs: [{id, seed, values}], deleted: [ids]}
 
-`out` names the runs that somebody stopped or deleted before they had a folder of their own to say it, `priorities` the
-place in the queue of those that have none yet (left out: 0). Several processes write (pages, commands, Optuna, the
+It is the one home of which runs belong to a sweep, and of which of them somebody deleted. It is written and synced
+before the folders of its runs, which are not synced: a run that is named here, not deleted, and has no folder was lost
+in a crash and is written again (`folder_rows.write_missing`). Several processes write (pages, commands, Optuna, the
 coordinator): whoever reads to change holds `sweeps/.lock` until it is written.
+
+Files of older versions say `out: {id: stopped | deleted}` and `priorities: {id: whole number}` of runs that had no
+folder yet; `older` reads that.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.wanted import Wanted, whole
 
 if TYPE_CHECKING:
     from ssrl_core.specs.sweep import SweepSpec
@@ -59,19 +63,16 @@ def spec_of(sweep_id: str) -> SweepSpec:
 
 
 def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, Any]:
-    """Write the file of a sweep; what it says comes back. Runs that were taken out are in again."""
-    members = [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
+    """Write the file of a sweep; what it says comes back. Runs that were deleted are in again."""
     with _alone():
-        before = _before(sweep_id)
         data = {
             "version": 1,
             "id": sweep_id,
             "name": sweep.name,
             "spec": json.dumps(sweep.to_mapping(), ensure_ascii=False),
-            "created_at": str(before.get("created_at") or stores.utc_now()),
-            "runs": members,
-            "out": {},
-            "priorities": before.get("priorities") or {},
+            "created_at": str(_before(sweep_id).get("created_at") or stores.utc_now()),
+            "runs": _entries(runs),
+            "deleted": [],
         }
         _save(sweep_id, data)
     return data
@@ -79,10 +80,9 @@ def write(sweep_id: str, sweep: SweepSpec, runs: Iterable[Member]) -> dict[str, 
 
 def extend(sweep_id: str, runs: Iterable[Member]) -> None:
     """Add runs to a sweep whose points follow from results."""
-    members = [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
     with _alone():
         data = read(sweep_id)
-        data["runs"] += members
+        data["runs"] += _entries(runs)
         _save(sweep_id, data)
 
 
@@ -92,26 +92,41 @@ def put_in_place(sweep_id: str, old: str, new: str) -> None:
         data["runs"] = [entry | ({"id": new} if entry["id"] == old else {}) for entry in data.get("runs", [])]
 
 
-def take_out(ids: Iterable[str], how: str | None, rows: dict[str, str]) -> None:
-    """Note that unlaid runs were stopped or deleted, or (None) are wanted again.
-
-    Args:
-        how: `stopped`, `deleted` or None.
-        rows: run id -> id of its sweep.
-    """
-    of_sweep: dict[str, list[str]] = {}
-    for run_id in ids:
-        if run_id in rows:
-            of_sweep.setdefault(rows[run_id], []).append(run_id)
-    for sweep_id, members in of_sweep.items():
-        with _changed(sweep_id) as data:
-            data["out"] = _said_again(data.get("out"), members, how)
+def note_deleted(run_ids: Collection[str]) -> None:
+    """Note in every sweep that has one of these runs that somebody deleted it, so that it is not written again."""
+    gone = set(run_ids)
+    for data in each():
+        if gone & {entry["id"] for entry in data.get("runs", [])}:
+            with _changed(data["id"]) as now:
+                members = [entry["id"] for entry in now.get("runs", [])]
+                now["deleted"] = [run_id for run_id in members if run_id in gone or run_id in deleted_of(now)]
 
 
-def prioritise(sweep_id: str, ids: Iterable[str], priority: int) -> None:
-    """Note the priority of runs that have no folder yet; nothing where the sweep has no file."""
+def deleted_of(data: Mapping[str, Any]) -> set[str]:
+    """Runs of a sweep that somebody deleted."""
+    said = data.get("deleted")
+    older = {run_id for run_id, how in _mapping(data, "out").items() if how == "deleted"}
+    return older | set(said if isinstance(said, list) else [])
+
+
+def is_older(data: Mapping[str, Any]) -> bool:
+    """Whether an older version wrote the file, which may name runs that have no folder yet."""
+    return "out" in data or "priorities" in data
+
+
+def older(data: Mapping[str, Any], run_id: str) -> Wanted:
+    """What the file of an older version says of a run that has no folder; as usual where it says nothing."""
+    stop = _mapping(data, "out").get(run_id) == "stopped"
+    return Wanted(stop=stop, priority=whole(_mapping(data, "priorities").get(run_id)))
+
+
+def renew(sweep_id: str) -> None:
+    """Write a file of an older version as this one does, once its runs have their folders."""
     with _changed(sweep_id) as data:
-        data["priorities"] = _said_again(data.get("priorities"), sorted(ids), priority)
+        if is_older(data):
+            data["deleted"] = sorted(deleted_of(data))
+            for key in ("out", "priorities"):
+                data.pop(key, None)
 
 
 def delete(sweep_id: str) -> None:
@@ -168,12 +183,13 @@ def _changed(sweep_id: str) -> Iterator[dict[str, Any]]:
             _save(sweep_id, data)
 
 
-def _said_again(before: Any, members: Iterable[str], now: Any) -> dict[str, Any]:
-    """What is said of each run, with `now` said of some; nothing is said of those where it is None or 0."""
-    said = dict.fromkeys(members, now)
-    old = before if isinstance(before, dict) else {}
-    others = {run_id: what for run_id, what in old.items() if run_id not in said}
-    return others | (said if now else {})
+def _mapping(data: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = data.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _entries(runs: Iterable[Member]) -> list[dict[str, Any]]:
+    return [{"id": run_id, "seed": seed, "values": values} for run_id, seed, values in runs]
 
 
 def _before(sweep_id: str) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.runs.queue import identity, processes, registry, submitting, sweep_files
+from ssrl_core.runs.queue import identity, processes, registry, stopping, submitting, sweep_files, tuning
 
 _FIRST_POINTS = 2
 
 if TYPE_CHECKING:
-    from ssrl_core.specs.sweep import SweepSpec, Varied
+    from ssrl_core.specs.sweep import SweepSpec
 
 
 def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[str, Any]:
@@ -29,11 +30,21 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
     """
     if sweep.sampler["name"] == "optuna":
         return _submit_tuned(sweep, priority, start)
-    varied = sweep.runs()
+    varied, sweep_id = sweep.runs(), id_of(sweep)
     runs = identity.identify_all(run.spec for run in varied)
-    sweep_id = id_of(sweep)
-    keep(sweep_id, sweep, runs, varied)
-    made, there = submitting.submit_all(runs, sweep_id=sweep_id, priority=priority)
+
+    members = [(run.id, run.spec.seed, one.values) for run, one in zip(runs, varied, strict=True)]
+
+    def keep(connection: sqlite3.Connection) -> None:
+        _keep(connection, sweep_id, sweep, members)
+
+    before = sweep_files.path_of(sweep_id).is_file()
+    try:
+        made, there = submitting.submit_all(runs, sweep_id=sweep_id, priority=priority, first=keep)
+    except OSError:
+        if not before:
+            sweep_files.delete(sweep_id)  # nothing of it was queued
+        raise
     if start:
         processes.start_detached()
     return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
@@ -41,15 +52,13 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
 
 def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any]:
     """Queue the first points of a sweep whose others follow from results; one that is there goes on."""
-    from ssrl_core.runs.queue import bulk, tuning
-
     tuning.require_optuna()
     sweep_id, before = id_of(sweep), []
     if sweep_files.path_of(sweep_id).is_file():
-        before = bulk.of_sweep(sweep_id)
-        bulk.resume_all(before, start=False)
+        before = stopping.of_sweep(sweep_id)
+        stopping.resume_all(before, start=False)
     else:
-        keep(sweep_id, sweep, [], [])
+        registry.transact(lambda connection: _keep(connection, sweep_id, sweep, []))
     new = tuning.ask(sweep_id, _FIRST_POINTS, priority=priority)
     if start:
         processes.start_detached()
@@ -89,14 +98,10 @@ def list_sweeps() -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def keep(sweep_id: str, sweep: SweepSpec, runs: list[identity.Wanted], varied: list[Varied]) -> None:
-    """Write the sweep's own file (the registry can be rebuilt from it) and its row, before its runs are queued."""
-    registry.counts()  # made now if it is missing: else it would be made from the file below, and the runs be there
-    entries = ((run.id, run.spec.seed, item.values) for run, item in zip(runs, varied, strict=True))
-    data = sweep_files.write(sweep_id, sweep, entries)
-    registry.transact(
-        lambda connection: connection.execute(
-            "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)",
-            {name: data[name] for name in ("id", "name", "spec", "created_at")},
-        )
+def _keep(connection: sqlite3.Connection, sweep_id: str, sweep: SweepSpec, members: list[sweep_files.Member]) -> None:
+    """Write the sweep's own file (the registry can be made again from it) and its row."""
+    data = sweep_files.write(sweep_id, sweep, members)
+    connection.execute(
+        "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)",
+        {name: data[name] for name in ("id", "name", "spec", "created_at")},
     )

@@ -17,7 +17,8 @@ from ssrl_core.datasets.labels import superclasses_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import reconcile, registry, sweeps
+from ssrl_core.runs.queue import folder_rows, registry, sweeps
+from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs import parts
 
 _CONFUSION = '"confusion": [['  # most of the text, and none of these tables want it
@@ -93,7 +94,7 @@ def _names(dataset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarr
 
 def known_sweeps() -> list[dict[str, Any]]:
     """The sweeps of this store, newest first: [{id, name, created_at}]."""
-    rows = [{key: row[key] for key in ("id", "name", "created_at")} for row in reconcile.sweep_rows()]
+    rows = [{key: row[key] for key in ("id", "name", "created_at")} for row in folder_rows.sweep_rows()]
     return sorted(rows, key=lambda row: str(row["created_at"]), reverse=True)
 
 
@@ -104,7 +105,7 @@ def sweep_mapping(sweep: str) -> dict[str, Any]:
         SpecError: there is no such sweep.
     """
     sweeps.members(sweep)
-    row = next(row for row in reconcile.sweep_rows() if row["id"] == sweep)
+    row = next(row for row in folder_rows.sweep_rows() if row["id"] == sweep)
     return dict(json.loads(row["spec"]))
 
 
@@ -122,29 +123,24 @@ def sweep_progress(sweep: str) -> dict[str, int]:
 def _runs(sweep: str) -> Iterator[Run]:
     """(head columns, vary columns, state, results) of each run of a sweep that still exists."""
     members = sweeps.members(sweep)
-    reconcile.reconcile()
-    wanted = json.dumps([member["id"] for member in members])
-    known = {
-        row["id"]: row
-        for row in registry.query(
-            "SELECT id, dataset, backbone, method, seed, state, results FROM runs "
-            "WHERE id IN (SELECT value FROM json_each(?))",
-            [wanted],
-        )
-    }
+    asked = json.dumps([member["id"] for member in members])
+    texts = registry.query("SELECT id, results FROM runs WHERE id IN (SELECT value FROM json_each(?))", [asked])
+    results = {row["id"]: row["results"] for row in texts}
+    known = {row["id"]: row for row in registry.list_runs(demo=False)}
     for member in members:
         row = known.get(member["id"])
         if row is not None:
-            head = {"run": row["id"], "sweep": sweep} | {n: row[n] for n in ("dataset", "backbone", "method", "seed")}
+            columns = ("dataset", "backbone", "method", "seed")
+            head = {"run": row["id"], "sweep": sweep} | {name: row.get(name) for name in columns}
             vary = {f"vary.{path}": value for path, value in member["values"].items()}
-            yield head, vary, row["state"], _results(row)
+            yield head, vary, row["state"], _results(row, results.get(row["id"]))
 
 
-def _results(row: dict[str, Any]) -> Results:
+def _results(row: RunRow, text: str | None) -> Results:
     """Results of a run without its confusion table: as the registry has them, else what its folder has so far."""
     try:
-        if row["results"] and row["state"] == "done":
-            return Results(json.loads(_without_confusion(row["results"])))
+        if text and row["state"] == "done":
+            return Results(json.loads(_without_confusion(text)))
         return RunFolder.own(row["id"]).results()
     except (SSRLError, ValueError):
         return Results()

@@ -25,7 +25,7 @@ from ssrl_core.runs.folder.locks import Lock, require_working_locks
 from ssrl_core.runs.queue import processes, registry, tuning
 from ssrl_core.runs.queue.processes import child_environment, source_folder
 from ssrl_core.runs.worker.engines.protocol import Engine
-from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, open_engine
+from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings
 from ssrl_core.runs.worker.watch import Watch
 
 LOG = logging.getLogger("viewloom.coordinator")
@@ -75,6 +75,23 @@ def _engine(settings: EngineSettings | None) -> Engine:
         values = [error.message]
         registry.transact(lambda connection: connection.execute(said, values))
         raise
+
+
+def open_engine(settings: EngineSettings) -> Engine:
+    """The engine that settings mean.
+
+    Raises:
+        SpecError: what it needs is not there (SLURM's commands, a partition), or not installed.
+    """
+    if settings.engine == "local":
+        from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
+
+        gpus = gpus_here()
+        slots = settings.slots or max(1, len(gpus)) * (settings.per_gpu if gpus else 1)
+        return LocalEngine(slots, warm=settings.warm, gpus=gpus)
+    from ssrl_core.runs.worker.engines.dask import dask_engine
+
+    return dask_engine(settings)
 
 
 class Coordinator:
@@ -206,7 +223,7 @@ def _announce(engine: Engine) -> None:
             "started_at": stores.utc_now(),
         },
     )
-    registry.counts()  # made again now if it is missing or damaged, so that this is said at the start
+    registry.reconcile(thorough=True)  # made again now if it is missing or damaged, so that this is said at the start
 
 
 def _second() -> RunError:

@@ -8,9 +8,11 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import laying, ordering, reconcile, registry
+from ssrl_core.runs.queue import ordering, registry
+from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.identity import spec_of_text
 from ssrl_core.runs.worker.engines.protocol import Engine, Job
 
@@ -107,8 +109,6 @@ class Feeder:
     def _start(self, row: dict[str, Any], now: float) -> int:
         """Start one queued run; 1 if it took a slot."""
         run = RunFolder.own(row["id"])
-        if laying.is_unlaid(row):
-            row["spec"] = laying.lay(row)
         refused = refusal(run, row)
         if refused is not None:
             LOG.warning("%s: refused: %s", run.id, refused)
@@ -117,7 +117,6 @@ class Feeder:
         if is_held(run.path / "lock"):
             self._later(run.id, now, "Another process is at work in its folder.")
             return 0
-        (run.path / "STOP").unlink(missing_ok=True)
         return self._launch(run, row, now)
 
     def _launch(self, run: RunFolder, row: dict[str, Any], now: float) -> int:
@@ -126,6 +125,7 @@ class Feeder:
         claim = {"state": "submitted", "reason": None, "waits_for": None, "attempt": attempt}
         if not registry.change(run.id, only_if=["queued"], **claim, alive_at=stores.utc_now()):
             return 0
+        wanted.ask_to_go_on(run.path)  # left by an attempt that was stopped; who stops this one now says so again
         try:
             job = self._engine.start(run.path)
         except OSError as error:
@@ -147,7 +147,7 @@ def refusal(run: RunFolder, row: dict[str, Any]) -> str | None:
     from ssrl_core.specs.run import load_run
 
     if not run.path.is_dir():
-        return reconcile.GONE
+        return GONE
     try:
         text = (run.path / "spec.yaml").read_text(encoding="utf-8")
         if text == row["spec"]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import socket
+import sqlite3
 import time
 from dataclasses import replace
 from typing import Any
 
-from ssrl_core import stores
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.attempts import PRE_EMPTED, Crashes, Verdict, judge, progress_mark
-from ssrl_core.runs.folder.locks import Lock, is_held
+from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import reconcile, registry, retry
+from ssrl_core.runs.folder.state import close_state
+from ssrl_core.runs.queue import registry, submitting
+from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines.protocol import Engine
 from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, Feeder, Flight, over
 
@@ -40,7 +43,7 @@ class Watch:
         self.feeder = Feeder(engine, self.flights)
         self._engine = engine
         self._strays_at = -1e9
-        self._strangers: dict[str, tuple[str | None, float]] = {}
+        self._elsewhere: dict[str, tuple[str | None, float]] = {}
 
     def look(self, now: float) -> None:
         """Settle children that ended, watch those that run, take up runs that nobody works on."""
@@ -48,10 +51,10 @@ class Watch:
             self._look_at(flight, now)
         if now - self._strays_at >= _STRAYS_S:
             self._strays_at = now
-            reconcile.reconcile()
+            registry.reconcile()
             for row in registry.query("SELECT * FROM runs WHERE state IN ('submitted', 'running')"):
                 if row["id"] not in self.flights:
-                    self._take_up(row, now)
+                    self._settle_unwatched(row, now)
 
     def _look_at(self, flight: Flight, now: float) -> None:
         """One run; a bug that one run brings to light must not stop the others."""
@@ -105,13 +108,13 @@ class Watch:
         if state["alive_at"] != flight.sign:
             flight.sign, flight.seen_at, flight.spoke = state["alive_at"], now, True
         if not flight.folder.path.is_dir():
-            self._kill(flight, reconcile.GONE)
+            self._kill(flight, GONE)
         elif now - flight.seen_at > _patience_s(flight, state):
             self._kill(flight, f"No sign of life for {now - flight.seen_at:.0f} s.")
         elif now - flight.copied_at >= _COPY_S:
             flight.copied_at = now
             self._copy(flight, state)
-            self._see_to_the_wish(flight, now)
+            self._pass_on_the_stop(flight, now)
 
     def _copy(self, flight: Flight, state: dict[str, Any]) -> None:
         """Bring the registry up to the folder."""
@@ -122,14 +125,14 @@ class Watch:
             registry.change(flight.id, only_if=registry.ACTIVE, state="running", **columns)
             flight.copied = columns
 
-    def _see_to_the_wish(self, flight: Flight, now: float) -> None:
+    def _pass_on_the_stop(self, flight: Flight, now: float) -> None:
         """A run that shall stop gets its STOP file, then time for a checkpoint, then the end."""
         rows = registry.query("SELECT wanted FROM runs WHERE id = ?", [flight.id])
         if rows and rows[0]["wanted"] == "run":
             return
         if flight.stop_since is None:
             flight.stop_since = now
-            stores.replace(flight.folder.path / "STOP", "")
+            wanted.ask_to_stop(flight.folder.path)
         elif now - flight.stop_since > STOP_S:
             self._kill(flight, f"It did not stop within {STOP_S:g} s.")
 
@@ -143,7 +146,7 @@ class Watch:
         """Write down how a child ended, in the registry and, where the child could not, in the folder."""
         row = registry.get(flight.id)
         if row is None or not flight.folder.path.is_dir():
-            registry.change(flight.id, only_if=registry.ACTIVE, **over("failed", reconcile.GONE))
+            registry.change(flight.id, only_if=registry.ACTIVE, **over("failed", GONE))
             return
         words = flight.job.last_words() or flight.folder.state()["error"] or {}
         verdict = judge(code, wanted=row["wanted"], message=words.get("message"))
@@ -159,7 +162,7 @@ class Watch:
             verdict.state,
             f": {verdict.reason}" if verdict.reason else "",
         )
-        if verdict.state == "failed" and (more := retry.after_failure(row, verdict.reason or "")):
+        if verdict.state == "failed" and (more := submitting.in_smaller_parts(row, verdict.reason or "")):
             verdict = replace(verdict, reason=f"{verdict.reason} {more}")
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
@@ -167,7 +170,7 @@ class Watch:
                 self.feeder.not_before[flight.id] = now + pause
         settle(flight.folder, verdict, words, **columns)
 
-    def _take_up(self, row: dict[str, Any], now: float) -> None:
+    def _settle_unwatched(self, row: dict[str, Any], now: float) -> None:
         """A run that the registry calls active, though no child of ours works on it."""
         run = RunFolder.own(row["id"])
         state = run.state()
@@ -177,12 +180,12 @@ class Watch:
             if state["state"] == "running":
                 live["state"] = "running"
             registry.change(run.id, only_if=registry.ACTIVE, **live)
-            if row["wanted"] == "stop" and not (run.path / "STOP").exists():
-                stores.replace(run.path / "STOP", "")
+            if row["wanted"] == "stop":
+                wanted.ask_to_stop(run.path)
             return
-        self._strangers.pop(run.id, None)
+        self._elsewhere.pop(run.id, None)
         if state["state"] in ("done", "failed", "stopped") and state["attempt"] >= (row["attempt"] or 0):
-            registry.change(run.id, only_if=registry.ACTIVE, **reconcile.state_columns(run))
+            registry.change(run.id, only_if=registry.ACTIVE, **state_columns(run))
         elif row["wanted"] == "stop":
             settle(run, Verdict("stopped"), {})
         else:
@@ -196,9 +199,9 @@ class Watch:
         """
         if state["state"] != "running" or state["host"] in (None, socket.gethostname()):
             return False
-        sign, since = self._strangers.get(run_id, (None, now))
+        sign, since = self._elsewhere.get(run_id, (None, now))
         if sign != state["alive_at"]:
-            self._strangers[run_id] = (state["alive_at"], now)
+            self._elsewhere[run_id] = (state["alive_at"], now)
             return True
         return now - since < SILENT_S
 
@@ -212,42 +215,32 @@ def settle(run: RunFolder, verdict: Verdict, words: dict[str, Any], **columns: A
     """Write a verdict down: first into the folder (if the child left it open), then into the registry."""
     if verdict.state in ("failed", "stopped"):
         _close_folder(run, verdict, words)
+
+    def work(connection: sqlite3.Connection) -> None:
+        found = run.state()
+        again = verdict.state == "queued" and found["state"] in wanted.OVER
+        wanted.change(run.path, attempt=int(found["attempt"] or 0) + 1 if again else 0)
+        registry.change_in(connection, run.id, only_if=registry.ACTIVE, **columns | _columns(run, verdict))
+
+    registry.transact(work)
+
+
+def _columns(run: RunFolder, verdict: Verdict) -> dict[str, Any]:
+    """What the registry says of a run after a verdict."""
     if verdict.state == "queued":
-        columns |= {
-            "state": "queued",
-            "reason": verdict.reason,
-            "waits_for": verdict.waits_for,
-            "eta_s": None,
-            "worker": None,
-        }
-    else:
-        columns |= reconcile.state_columns(run) | over(verdict.state, verdict.reason) | {"wanted": "run"}
-        if verdict.state == "stopped":
-            columns["wanted"] = "stop"
-    registry.change(run.id, only_if=registry.ACTIVE, **columns)
+        told = {"reason": verdict.reason, "waits_for": verdict.waits_for}
+        return {"state": "queued", **told, "eta_s": None, "worker": None}
+    shall = {"wanted": "stop" if verdict.state == "stopped" else "run"}
+    return state_columns(run) | over(verdict.state, verdict.reason) | shall
 
 
 def _close_folder(run: RunFolder, verdict: Verdict, words: dict[str, Any]) -> None:
-    """`state.json` of a child that could not write its end; under the run's lock, so there is still one writer."""
-    state = run.state()
-    lock = Lock(run.path / "lock")
-    if state["state"] == verdict.state or not run.path.is_dir() or not lock.take():
-        return
+    """`state.json` of a child that could not write its end."""
+    said = {"type": "RunError", "where": run.id, "message": verdict.reason, "remedy": "Resume it, or see its log."}
     try:
-        error = words or {
-            "type": "RunError",
-            "where": run.id,
-            "message": verdict.reason,
-            "remedy": "Resume it, or see its log.",
-        }
-        stores.write_json(
-            run.path / "state.json",
-            state | {"state": verdict.state, "eta_s": None, "error": error if verdict.state == "failed" else None},
-        )
+        close_state(run.path, verdict.state, (words or said) if verdict.state == "failed" else None)
     except OSError as problem:
         LOG.error("%s: %s", run.path, problem)  # the registry still says it
-    finally:
-        lock.give_back()
 
 
 def _counted(flight: Flight, row: dict[str, Any], verdict: Verdict) -> tuple[dict[str, Any], Verdict]:

@@ -375,3 +375,35 @@ def test_plates_of_1536_wells_and_ten_wavelengths_are_known_by_name(names, wells
     named = fields_by_name([Path(name) for name in names])
     assert sorted(row.columns["well"] for row in named.fields) == wells
     assert named.channels == channels
+
+
+def _load_data(folder, rows, head="PathName_DNA,FileName_DNA,Metadata_Plate,Metadata_Well"):
+    (folder / "load_data.csv").write_text("\n".join([head, *rows]) + "\n")
+    return folder / "load_data.csv"
+
+
+def test_the_files_of_one_plate_never_stand_in_for_anothers(tmp_path):
+    for name in ("A01.tif", "A02.tif"):
+        tifffile.imwrite(tmp_path / name, FIELD[0])
+    table = _load_data(tmp_path, ["/disk/P1,A01.tif,P1,A01", "/disk/P2,A01.tif,P2,A01", "/disk/P1,A02.tif,P1,A02"])
+    listed = list_fields(table)
+    assert [row.columns["well"] for row in listed.fields] == ["A02"]
+    assert [item["file"] for item in listed.skipped] == ["/disk/P1/A01.tif", "/disk/P2/A01.tif"]
+    with pytest.raises(DataError, match=r"not one of its fields is whole.*A01.tif"):
+        list_fields(_load_data(tmp_path, ["/disk/P1,A01.tif,P1,A01", "/disk/P2,A01.tif,P2,A01"]))
+    table = _load_data(tmp_path, ["/disk/P1,A01.tif,P1,A01", "/disk/P2,A01.tif,P2,A01", "/disk/P1,A02.tif,P1,A02"])
+    (tmp_path / "P1").mkdir()
+    (tmp_path / "A01.tif").rename(tmp_path / "P1" / "A01.tif")
+    listed = list_fields(table)
+    assert [listed.fields[0].columns[name] for name in ("plate", "well")] == ["P1", "A01"]
+    assert listed.fields[1].files[0][0] == tmp_path / "/disk/P2/A01.tif"
+
+
+def test_illumination_files_of_a_load_data_table_are_no_channels(tmp_path):
+    for name in ("a.tif", "lamp.tif"):
+        tifffile.imwrite(tmp_path / name, FIELD[0])
+    head = "FileName_OrigDNA,FileName_IllumDNA,Metadata_Well"
+    listed = list_fields(_load_data(tmp_path, ["a.tif,lamp.tif,A01"], head))
+    assert listed.channels == ("OrigDNA",)
+    assert dict(listed.fields[0].columns) == {"well": "A01"}
+    assert any("IllumDNA" in note for note in listed.notes)

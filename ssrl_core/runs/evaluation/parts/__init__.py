@@ -61,7 +61,10 @@ class Evaluation:
 
 
 def make(name: str, evaluation: Evaluation, results: ResultsFile) -> None:
-    """Make one part, e.g. `clusters.10`, `knn`, `layouts.tsne`, and write it into `results.json`."""
+    """Make one part, e.g. `clusters.10`, `knn`, `layouts.tsne`, and write it into `results.json`.
+
+    Where a part raises SpecError (fewer images than clusters), its words say there why it is missing.
+    """
     part, item = _part_of(name)
     if part.needs_labels and evaluation.images.labels is None:
         answer, missing = None, {"": NO_LABELS}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.runs.evaluation.clustering import own_clusters
+from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 from ssrl_core.runs.folder.arrays import clusters_file
 
@@ -26,7 +26,7 @@ def make(evaluation: Evaluation, item: str) -> Answer:
     images, k, x = evaluation.images, int(item), evaluation.evaluated
     keep = evaluation.spec.keep.embedding != "none"
     rows = np.searchsorted(images.kept, images.evaluated)
-    found = own_clusters(evaluation.run, x, rows, len(images.kept), k, keep=keep, inside=True)
+    found = clusters_of_rows(evaluation.run, x, rows, len(images.kept), k, keep=keep)
     scores = cluster_scores(x, found, images.evaluated_labels)
     missing = scores.pop("missing")
     return {**scores, "file": clusters_file(k, 0) if keep else None}, missing

@@ -20,7 +20,6 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.worker.engines.protocol import Engine
 from ssrl_core.specs.parameters import Parameter, refuse_unknown
 
 _ADDRESS = re.compile(r"^(tcp|tls)://[^\s/]+:\d{1,5}$")
@@ -127,23 +126,6 @@ def save_settings(settings: EngineSettings) -> None:
     from ssrl_core.specs.yaml_files import dump_yaml
 
     stores.replace(settings_path(), dump_yaml(settings.to_mapping()))
-
-
-def open_engine(settings: EngineSettings) -> Engine:
-    """The engine that settings mean.
-
-    Raises:
-        SpecError: what it needs is not there (SLURM's commands, a partition), or not installed.
-    """
-    if settings.engine == "local":
-        from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
-
-        gpus = gpus_here()
-        slots = settings.slots or max(1, len(gpus)) * (settings.per_gpu if gpus else 1)
-        return LocalEngine(slots, warm=settings.warm, gpus=gpus)
-    from ssrl_core.runs.worker.engines.dask import dask_engine
-
-    return dask_engine(settings)
 
 
 def _engine(value: Any, where: str) -> str:

@@ -1,0 +1,170 @@
+"""The file of the registry, `models/runs.db`: its tables, and making it again from the run folders."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from ssrl_core import stores
+from ssrl_core.errors import RunError
+from ssrl_core.runs.folder import wanted
+from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.queue import folder_rows, scores
+
+LOG = logging.getLogger("viewloom.registry")
+VERSION = 1
+COLUMNS = {
+    "id": "TEXT PRIMARY KEY",
+    "kind": "TEXT NOT NULL DEFAULT 'train'",
+    "of_run": "TEXT",
+    "params": "TEXT",
+    "sweep_id": "TEXT",
+    "spec_hash": "TEXT",
+    "name": "TEXT",
+    "dataset": "TEXT",
+    "method": "TEXT",
+    "backbone": "TEXT",
+    "seed": "INTEGER",
+    "tags": "TEXT",
+    "spec": "TEXT",
+    "priority": "INTEGER NOT NULL DEFAULT 0",
+    "state": "TEXT NOT NULL DEFAULT 'queued'",
+    "wanted": "TEXT NOT NULL DEFAULT 'run'",
+    "phase": "TEXT",
+    "reason": "TEXT",
+    "waits_for": "TEXT",
+    "worker": "TEXT",
+    "device": "TEXT",
+    "attempt": "INTEGER NOT NULL DEFAULT 0",
+    "created_at": "TEXT",
+    "queued_at": "TEXT",
+    "started_at": "TEXT",
+    "finished_at": "TEXT",
+    "alive_at": "TEXT",
+    "progress": "REAL",
+    "eta_s": "REAL",
+    "results": "TEXT",
+}
+_SCHEMA = f"""
+CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
+CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
+CREATE TABLE depends (run_id TEXT NOT NULL, on_id TEXT NOT NULL, PRIMARY KEY (run_id, on_id));
+CREATE INDEX runs_by_state ON runs (state, priority DESC, queued_at);
+CREATE INDEX runs_by_sweep ON runs (sweep_id);
+PRAGMA user_version = {VERSION};
+"""
+_WAIT_S = 120.0
+
+
+def make(path: Path, why: str) -> None:
+    """Put a registry at `path` that holds what the folders hold; a damaged one is laid aside, not deleted.
+
+    Made beside it and renamed, so that nobody ever opens half a registry; a lock lets one process do it.
+
+    Raises:
+        RunError: another process has been making it for `_WAIT_S`.
+    """
+    lock = Lock(path.with_name("runs.db.lock"))
+    if not lock.take(timeout_s=_WAIT_S):
+        raise RunError(f"{path}: another process is making the registry again. Try again in a minute.", where=str(path))
+    try:
+        if _is_fine(path):
+            return  # somebody else was faster
+        aside = _lay_aside(path)
+        written = folder_rows.write_missing({}, folder_rows.folder_names(with_spec=True))
+        count = _write(path)
+        if count or aside:
+            _say(path, why, count, written, aside)
+    finally:
+        lock.give_back()
+
+
+def in_memory() -> sqlite3.Connection:
+    """A registry of what the folders hold that is nowhere on disk, for a store that cannot be written."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    _fill(connection)
+    return connection
+
+
+def insert(connection: sqlite3.Connection, rows: Iterable[dict[str, Any]]) -> int:
+    """Add rows whose id is new, and what they wait for; the number added."""
+    added = 0
+    for given, alike in itertools.groupby(rows, key=tuple):  # what a row leaves out is the column's default
+        names = [name for name in given if name in COLUMNS]
+        marks = ", ".join(f":{name}" for name in names)
+        done = connection.executemany(f"INSERT OR IGNORE INTO runs ({', '.join(names)}) VALUES ({marks})", alike)
+        added += done.rowcount
+    return added
+
+
+def insert_after(connection: sqlite3.Connection, run_ids: Iterable[str]) -> None:
+    """Tell the registry what these runs wait for, as their folders say."""
+    root = stores.runs_root()
+    pairs = [(run_id, other) for run_id in run_ids for other in wanted.read(root / run_id).after]
+    connection.executemany("INSERT OR IGNORE INTO depends (run_id, on_id) VALUES (?, ?)", pairs)
+
+
+def _is_fine(path: Path) -> bool:
+    if not path.is_file() or path.stat().st_size == 0:
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            return bool(version) and connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _lay_aside(path: Path) -> Path | None:
+    """Move the damaged file (and its write-ahead log) out of the way."""
+    aside = None
+    if path.is_file() and path.stat().st_size:
+        aside = path.with_name(f"runs.damaged-{stores.utc_now()[:19].replace(':', '')}.db")
+        path.replace(aside)
+    for name in ("runs.db-wal", "runs.db-shm"):
+        path.with_name(name).unlink(missing_ok=True)
+    return aside
+
+
+def _fill(connection: sqlite3.Connection) -> int:
+    """The tables and what the folders say; how many runs there are."""
+    rows = folder_rows.rows_of(folder_rows.folder_names())
+    connection.executescript(_SCHEMA + scores.schema())
+    connection.execute("BEGIN")
+    insert(connection, rows)
+    insert_after(connection, [str(row["id"]) for row in rows])
+    sql = "INSERT OR IGNORE INTO sweeps (id, name, spec, created_at) VALUES (:id, :name, :spec, :created_at)"
+    connection.executemany(sql, folder_rows.sweep_rows())
+    connection.commit()
+    return len(rows)
+
+
+def _write(path: Path) -> int:
+    handle, name = tempfile.mkstemp(prefix=".runs.db.", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+            count = _fill(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+        temporary.replace(path)
+    finally:
+        for leftover in (temporary, *path.parent.glob(f"{temporary.name}-*")):
+            leftover.unlink(missing_ok=True)
+    stores.sync_folder(path.parent)
+    return count
+
+
+def _say(path: Path, why: str, count: int, written: int, aside: Path | None) -> None:
+    lost = f" The folders of {written} runs of sweeps were missing and have been written again." if written else ""
+    kept = f" The old file is kept as {aside.name}." if aside else ""
+    message = f"The registry of runs {why}: made again from {count} run folders.{lost}{kept}"
+    LOG.warning("%s: %s", path, message)
+    stores.write_json(path.with_name("registry_note.json"), {"version": 1, "at": stores.utc_now(), "message": message})
