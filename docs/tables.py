@@ -18,7 +18,7 @@ from ssrl_core.analysis.bias.sentences import DEFINITIONS
 from ssrl_core.cli import parser
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import METHODS, UNTRAINED
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -65,6 +65,10 @@ def methods() -> str:
         parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence} Source: {row.paper}.\n")
         parts.append(f"Own optimizer: {row.optimizer['name']}, {optimizer}. Views: {row.views}.\n")
         parts.append(_settings(row.settings))
+    for row in UNTRAINED.values():
+        parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence} Source: {row.paper}.\n")
+        if row.settings:
+            parts.append(_settings(row.settings))
     return "\n".join(parts) + "\n"
 
 

@@ -17,7 +17,7 @@ from ssrl_core.cli import parser
 from ssrl_core.runs.folder.state import empty_state
 from ssrl_core.runs.queue import registry_file
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.methods import METHODS, UNTRAINED
 from ssrl_core.specs.run import RunSpec, load_run
 from ssrl_core.specs.sweep import SweepSpec, load_sweep
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -108,9 +108,9 @@ def test_the_contract_of_a_run_is_a_spec_and_names_every_method_setting():
     text = _contract(5)
     data = parse_yaml(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1], "docs/contracts.md")
     assert set(data) <= set(RunSpec.from_mapping(data).to_mapping())
-    for method in METHODS.values():
+    for method in (*METHODS.values(), *UNTRAINED.values()):
         for setting in method.settings:
-            assert f"`{setting.name}`" in text, setting.name
+            assert re.search(rf"\b{setting.name}\b", text), setting.name
 
 
 def test_the_contract_of_the_registry_and_of_a_run_folder_names_their_fields():

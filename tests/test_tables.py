@@ -19,6 +19,7 @@ from ssrl_core.learning.backbones import names as backbone_names
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.feature_banks import BANKS
 from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.parts import PARTS
 from ssrl_core.specs.transforms import TRANSFORMS
 from tests.kit import ROOT
 
@@ -63,6 +64,10 @@ def test_every_image_set_that_ships_is_a_row_and_has_a_maker():
 
 def test_every_descriptor_is_a_row_and_a_file():
     assert set(DESCRIPTORS) == _stems("ssrl_core/analysis/descriptors", "images", "table")
+
+
+def test_every_part_of_evaluation_is_a_row_and_a_file():
+    assert {row.name for row in PARTS.values()} == _stems("ssrl_core/runs/evaluation/parts")
 
 
 def test_every_export_is_a_row_and_has_a_writer():

@@ -101,10 +101,10 @@ def compose(page):
 def train(page):
     page.get_by_role("link", name="Train").click()
     page.get_by_role("heading", name="Train").wait_for()
-    for label, value in (("dataset.name", "shapes"), ("Composition", "shapes-turned")):
+    for label, value in (("Image set", "shapes"), ("Composition", "shapes-turned")):
         choose(page, label, value)
-    for label, value in (("epochs", "3"), ("limit_train", "84"), ("batch_size", "32")):
-        box = page.get_by_role("spinbutton", name=label)
+    for label, value in (("Epochs", "3"), ("Images", "84"), ("Images in a batch", "32")):
+        box = page.get_by_role("spinbutton", name=label, exact=True)
         box.fill(value)
         box.press("Enter")
         page.wait_for_timeout(800)

@@ -16,7 +16,9 @@ from ssrl_core import stores
 from ssrl_core.datasets.creation import create
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import processes, registry
+from ssrl_core.specs import parts
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
@@ -236,6 +238,20 @@ def test_a_recipe_sets_method_optimizer_and_batch_and_is_recognised(method):
         assert drafts.apply_recipe(draft, drafts.recipe_name(changed))["method"] == changed["method"]  # two may agree
         assert changed["terms"] == draft["terms"]
     assert drafts.recipe_name(drafts.put(draft, "method.hidden_dim", 77)) is None
+
+
+def test_the_evaluation_asks_for_every_part_of_the_table(started, monkeypatch):
+    row = parts.Part("spread", "Spread", "How far the embedding reaches.", takes="switch", default=False)
+    monkeypatch.setitem(parts.PARTS, "spread", row)
+    test = kit_page()
+    test.number_input(key="train-batch_size").set_value(8).run()
+    test.toggle(key="train-evaluate.spread").set_value(True).run()
+    test.multiselect(key="train-evaluate.clusters").set_value([3, 5]).run()
+    test.button(key="train-launch").click().run()
+    assert not test.exception
+    asked = RunFolder(registry.list_runs()[0]["id"]).spec().evaluate
+    assert asked.parts["spread"]
+    assert asked.clusters == (3, 5)
 
 
 def test_a_bad_setting_is_said_where_it_was_made(started):

@@ -29,8 +29,8 @@ _MOST_KILLS_A_RUN = 2  # three crashes without progress are a failure, and shall
 _COORDINATOR = """
 import sys
 sys.path.insert(0, {root!r})
-from ssrl_core.runs import coordinator
-from ssrl_core.runs.engines.local import LocalEngine
+from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.worker.engines.local import LocalEngine
 command = lambda folder: [sys.executable, {child!r}, str(folder), "--end-with-parent"]
 coordinator.open_engine = lambda settings: LocalEngine(2, command)
 sys.exit(coordinator.main(once=True))

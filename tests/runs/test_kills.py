@@ -25,8 +25,8 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="kills by POSIX signals"
 COORDINATOR = """
 import sys
 sys.path.insert(0, {root!r})
-from ssrl_core.runs import coordinator
-from ssrl_core.runs.engines.local import LocalEngine
+from ssrl_core.runs.worker import coordinator
+from ssrl_core.runs.worker.engines.local import LocalEngine
 command = lambda folder: [sys.executable, {child!r}, str(folder), "--end-with-parent"]
 coordinator.open_engine = lambda settings: LocalEngine(1, command)
 sys.exit(coordinator.main(once={once}))

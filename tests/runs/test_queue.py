@@ -284,23 +284,23 @@ def tuned(count=6, **sampler):
 
 
 def test_optuna_is_asked_for_points_as_runs_end_and_finds_what_is_better(kit_images):
-    from ssrl_core.runs.queue import tuning
+    from ssrl_core.runs.queue import sweeps
 
     asked = sweeps.submit(tuned(count=24), start=False)
     assert (len(asked["runs"]), states()) == (4, {"queued": 4})
-    assert tuning.unfinished() == [(asked["id"], 2)]
-    while tuning.unfinished():
+    assert sweeps.unfinished_tuned() == [(asked["id"], 2)]
+    while sweeps.unfinished_tuned():
         for member in sweeps.members(asked["id"]):
             lr = member["values"]["optimizer.lr"]
             if registry.require(member["id"])["state"] != "done":
                 finish(member["id"], 1.0 - abs(np.log10(lr) + 2) / 3)  # best at 0.01
-        tuning.ask(asked["id"], 2)
+        sweeps.ask_for_points(asked["id"], 2)
     members = sweeps.members(asked["id"])
     assert len(members) == 48
     far = [abs(np.log10(member["values"]["optimizer.lr"]) + 2) for member in members[::2]]
     assert np.mean(far[-8:]) < np.mean(far[:8])
     assert sweeps.submit(tuned(count=24), start=False)["created"] == 0
-    assert tuning.ask(asked["id"], 2) == []
+    assert sweeps.ask_for_points(asked["id"], 2) == []
 
 
 def test_coordinator_asks_for_points_in_a_process_of_its_own(kit_images, monkeypatch):

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from contextlib import closing
 
-from ssrl_core.runs.queue import folder_rows, registry, scores
+from ssrl_core.runs.queue import folder_rows, registry, registry_file
 
 RESULTS = {
     "knn": {"top1": 0.7, "classes": {}},
@@ -60,8 +60,8 @@ def test_a_registry_from_before_gets_its_scores(queued):
         connection.execute("DROP TABLE scores")
         connection.commit()
     with closing(sqlite3.connect(registry.path(), isolation_level=None)) as connection:
-        scores.ensure(connection)
-        scores.ensure(connection)
+        registry_file.ensure_scores(connection)
+        registry_file.ensure_scores(connection)
     assert listed(run.id) == ((0.7, 0.4), (0.7, 0.4))
     write(run.id, RESULTS | {"knn": {"top1": 0.8}})
     assert listed(run.id)[0] == (0.8, 0.4)

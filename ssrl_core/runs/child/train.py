@@ -23,10 +23,9 @@ import ssrl_core
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError, SSRLError, Stopped
 from ssrl_core.runs.child import parent_watch
-from ssrl_core.runs.folder.attempts import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_log import RunLog
-from ssrl_core.runs.folder.state import StateWriter
+from ssrl_core.runs.folder.state import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED, StateWriter
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.runs.child import parent_watch, train
-from ssrl_core.runs.folder.attempts import PRE_EMPTED
+from ssrl_core.runs.folder.state import PRE_EMPTED
 
 _TORCH_SEED = 67280421310721  # what torch starts with (c10::detail default_rng_seed_val)
 _GROWTH_BYTES = 1_000_000_000

@@ -24,7 +24,7 @@ from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import LOST_AFTER_S
-from ssrl_core.runs.queue import folder_rows, registry_file, scores, sweep_files
+from ssrl_core.runs.queue import folder_rows, registry_file, sweep_files
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.registry_file import COLUMNS, VERSION
 
@@ -308,7 +308,7 @@ def _with_folders(rows: list[Row]) -> list[Row]:
 
 
 def _read() -> list[Row]:
-    numbers = ", ".join(f'"{name}"' for name in scores.names())
+    numbers = ", ".join(f'"{name}"' for name in registry_file.score_names())
     listed = ", ".join(name for name in COLUMNS if name not in ("spec", "results"))
     return query(
         f"SELECT {listed}, {numbers} FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
@@ -347,7 +347,7 @@ def _open() -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
         if _key(file) not in _scored:
-            scores.ensure(connection)
+            registry_file.ensure_scores(connection)
             _scored.add(_key(file))
     except BaseException:
         connection.close()
@@ -368,7 +368,7 @@ def _open_to_read() -> sqlite3.Connection:
             connection = _connected(f"file:{quote(str(file))}?{how}")
         except sqlite3.OperationalError:
             continue
-        if scores.are_there(connection):
+        if registry_file.has_scores(connection):
             return connection
         connection.close()
     connection = registry_file.in_memory()
@@ -404,7 +404,7 @@ def _check_version(found: int) -> None:
 
 def _key(file: Path) -> tuple[Path, int, tuple[str, ...]]:
     """File, inode and columns of scores: another file may have been put in its place."""
-    return file, file.stat().st_ino, scores.names()
+    return file, file.stat().st_ino, registry_file.score_names()
 
 
 def _mend(error: sqlite3.DatabaseError, last_try: bool) -> None:

@@ -1,4 +1,9 @@
-"""The file of the registry, `models/runs.db`: its tables, and making it again from the run folders."""
+"""The file of the registry, `models/runs.db`: its tables, and making it again from the run folders.
+
+Ten thousand results are hundreds of megabytes of JSON, and the list is read again whenever anything changes. So the
+numbers that the list shows (`specs.parts`) are kept in a table of their own, `scores`, which the file itself keeps up
+to date, whoever writes.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,76 @@ from ssrl_core import stores
 from ssrl_core.errors import RunError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import Lock
-from ssrl_core.runs.queue import folder_rows, scores
+from ssrl_core.runs.queue import folder_rows
+from ssrl_core.specs.parts import Column, Part, columns
+
+_TRIGGERS = ("scores_new", "scores_changed", "scores_gone")
+
+
+def score_names() -> tuple[str, ...]:
+    """The columns that there are now."""
+    return tuple(column.name for _, column in columns(listed=True))
+
+
+def scores_schema() -> str:
+    """The table, and what keeps it up to date."""
+    numbers = ", ".join(_number(part, column) for part, column in columns(listed=True))
+    scored = f"""
+    DELETE FROM scores WHERE run_id = new.id;
+    INSERT INTO scores SELECT new.id, {numbers} WHERE json_valid(new.results);
+    """
+    kept = ", ".join(f'"{name}" REAL' for name in score_names())
+    return f"""
+CREATE TABLE scores (run_id TEXT PRIMARY KEY, {kept}) WITHOUT ROWID;
+CREATE TRIGGER scores_new AFTER INSERT ON runs BEGIN {scored} END;
+CREATE TRIGGER scores_changed AFTER UPDATE OF results ON runs BEGIN {scored} END;
+CREATE TRIGGER scores_gone AFTER DELETE ON runs BEGIN DELETE FROM scores WHERE run_id = old.id; END;
+"""
+
+
+def ensure_scores(connection: sqlite3.Connection) -> None:
+    """Give a registry whose table of scores is missing, or has other columns, the one that is wanted now."""
+    if has_scores(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not has_scores(connection):  # nobody did it while we waited
+            for name in _TRIGGERS:
+                connection.execute(f"DROP TRIGGER IF EXISTS {name}")
+            connection.execute("DROP TABLE IF EXISTS scores")
+            for statement in _statements():
+                connection.execute(statement)
+            connection.execute("UPDATE runs SET results = results WHERE results IS NOT NULL")
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _number(part: Part, column: Column) -> str:
+    """The number of a column in the results of a run, the largest where its part was made several times."""
+    if part.takes == "list":
+        largest = f"max(json_extract(value, '$.{column.key}'))"
+        return f"(SELECT {largest} FROM json_each(new.results, '$.{part.name}'))"
+    return f"json_extract(new.results, '$.{part.name}.{column.key}')"
+
+
+def has_scores(connection: sqlite3.Connection) -> bool:
+    """Whether the registry has its table of scores with the columns of now."""
+    found = {row[1] for row in connection.execute("PRAGMA table_info(scores)")}
+    return found >= {"run_id", *score_names()}
+
+
+def _statements() -> list[str]:
+    """The schema, one statement each: `executescript` would end the transaction."""
+    found, rest = [], ""
+    for line in scores_schema().splitlines(keepends=True):
+        rest += line
+        if sqlite3.complete_statement(rest):
+            found.append(rest)
+            rest = ""
+    return found
+
 
 LOG = logging.getLogger("viewloom.registry")
 VERSION = 1
@@ -136,7 +210,7 @@ def _lay_aside(path: Path) -> Path | None:
 def _fill(connection: sqlite3.Connection) -> int:
     """The tables and what the folders say; how many runs there are."""
     rows = folder_rows.rows_of(folder_rows.folder_names())
-    connection.executescript(_SCHEMA + scores.schema())
+    connection.executescript(_SCHEMA + scores_schema())
     connection.execute("BEGIN")
     insert(connection, rows)
     insert_after(connection, [str(row["id"]) for row in rows])

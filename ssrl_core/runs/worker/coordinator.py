@@ -22,7 +22,7 @@ from logging.handlers import RotatingFileHandler
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock, require_working_locks
-from ssrl_core.runs.queue import processes, registry, tuning
+from ssrl_core.runs.queue import processes, registry, sweeps
 from ssrl_core.runs.queue.processes import child_environment, source_folder
 from ssrl_core.runs.worker.engines.protocol import Engine
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings
@@ -192,7 +192,7 @@ class Tuner:
             return len(self._processes)
         self._looked_at = now
         pending = 0
-        for sweep_id, width in tuning.unfinished():
+        for sweep_id, width in sweeps.unfinished_tuned():
             process = self._processes.get(sweep_id)
             if process is not None and process.poll() is None:
                 pending += 1
@@ -203,7 +203,7 @@ class Tuner:
             pending += 1
             if width < max(1, slots) and now >= self._not_before.get(sweep_id, -1e9):
                 self._processes[sweep_id] = subprocess.Popen(
-                    [sys.executable, "-m", "ssrl_core.runs.queue.tuning", sweep_id, str(max(1, slots))],
+                    [sys.executable, "-m", "ssrl_core.runs.queue.sweeps", sweep_id, str(max(1, slots))],
                     env=child_environment(),
                     cwd=source_folder(),
                     stdin=subprocess.DEVNULL,

@@ -11,10 +11,9 @@ from typing import Any
 
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
-from ssrl_core.runs.folder.attempts import PRE_EMPTED, Crashes, Verdict, judge, progress_mark
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import close_state
+from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, progress_mark
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines.protocol import Engine

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.errors import SpecError
-from ssrl_core.runs.folder.attempts import FAILED, WORKER_LOST
+from ssrl_core.runs.folder.state import FAILED, WORKER_LOST
 from ssrl_core.runs.worker.engines import execute
 from ssrl_core.runs.worker.engines.places import ANSWER_S, OwnWorkers, Place, Scheduler, store_paths
 from ssrl_core.runs.worker.engines.settings import EngineSettings

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.runs.folder.attempts import BAD_SPEC, DONE, LOCKED
+from ssrl_core.runs.folder.state import BAD_SPEC, DONE, LOCKED
 from ssrl_core.runs.queue.processes import child_environment, source_folder
 
 IDLE_S = 20.0  # a warm child holds a gigabyte
