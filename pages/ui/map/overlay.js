@@ -147,7 +147,7 @@ function paintCard(map) {
   } else askFor(map, "card", [i]);
   const words = map.card.querySelector(".words");
   words.replaceChildren();
-  for (const [title, value, colour] of [...map.facets.map((facet, at) => said(map, facet, at, i)), ["image", String(map.ids[i]), null]]) {
+  for (const [title, value, colour] of [...map.facets.map((facet, at) => hoverLine(map, facet, at, i)), ["image", String(map.ids[i]), null]]) {
     const line = document.createElement("div");
     const mark = document.createElement("i");
     mark.style.background = colour || "transparent";
@@ -162,7 +162,7 @@ function paintCard(map) {
   map.card.style.top = `${Math.max(2, Math.min(map.height - h - 2, y - h / 2))}px`;
 }
 
-function said(map, facet, at, i) {
+function hoverLine(map, facet, at, i) {
   if (facet.kind === "scale") {
     const value = facet.parts.values[i];
     return [facet.title, Number.isFinite(value) ? String(Number(value.toPrecision(4))) : "–", at ? null : colourOf(map, i)];

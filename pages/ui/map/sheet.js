@@ -26,7 +26,7 @@ export default async function (component) {
     const parts = Object.fromEntries(Object.keys(header.sections).map((section) => [section, read(section)]));
     keep(shared.blocks, name, { header, parts }, KEPT.places + KEPT.groups);
   }
-  shared.listeners.forEach((told) => told(kind, name));
+  shared.listeners.forEach((onBlock) => onBlock(kind, name));
 }
 
 async function takePictures(header, read) {

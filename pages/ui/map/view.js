@@ -21,7 +21,7 @@ function settle(map) {
   const recoloured = fresh || header.facets[0] !== map.header?.facets[0];
   map.header = header;
   map.focus = header.focus;
-  map.facets = facets.map(({ header: told, parts }) => ({ ...told, parts }));
+  map.facets = facets.map((block) => ({ ...block.header, parts: block.parts }));
   if (fresh) arrange(map, places);
   map.selected = selected && spread(selected, map.n);
   map.sheet = shared.sheets.get(header.pictures) || null;
