@@ -20,6 +20,7 @@ from ssrl_core.forecast.targets import described, shrunk, targets_of
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.feature_banks import DEFAULT, check_bank
 from ssrl_core.specs.run import Term
+from ssrl_core.specs.steps import Step
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -81,9 +82,11 @@ def forecast(
     """
     started = time.monotonic()
     _check(images, views, seed, input, bank)
-    imageset = _imageset(dataset)
+    imageset = imageset_of(dataset)
     terms, other = _terms(composition), None if against is None else _terms(against)
-    setting = Setting(imageset, _chosen(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device)
+    setting = Setting(
+        imageset, chosen_images(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device
+    )
     variants = _variants(terms) if by_step else []
     share = _shares(2 + (other is not None) + len(variants), progress)
     plain = setting.answer(_plain(terms), share(0), alone=True)
@@ -168,6 +171,7 @@ class Setting:
         self.device = pick_device(device)
         self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
         self._banks: dict[int, Bank] = {}
+        self._seen: dict[tuple[int, tuple[Step, ...]], tuple[Array, Array]] = {}
         self._few = self.ask_ids[:_ON_VIEWS]
 
     def answer(self, terms: Sequence[Term], report: Callable[[float], None] | None, *, alone: bool = False) -> Answer:
@@ -177,14 +181,26 @@ class Setting:
             alone: there are no steps, so that one view says all.
         """
         from ssrl_core.learning.closed_form import solve
-        from ssrl_core.learning.solving import features_of
 
-        bank = self.bank(terms)
-        show = partial(features_of, self.imageset, bank=bank, composition=terms[0].composition, device=self.device)
-        train, test = show(self.solve_ids, fixed=self.fixed), show(self.ask_ids, fixed=self.fixed)
+        train, test = self._shown(terms)
         moments = _of_images(train) if alone else self.moments(self.solve_ids, terms, report)
         found = solve(moments, mu=self.mu, dim=self.dim, power=self.power)
         return self._read(found, found.embed(train), found.embed(test))
+
+    def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
+        """Features of both halves as a network is shown them, made once for all terms that show the same."""
+        from ssrl_core.compositions.fixed import fixed_steps
+        from ssrl_core.compositions.plan import view_side
+        from ssrl_core.learning.solving import features_of
+
+        first = terms[0].composition
+        side = view_side(first.views[0], self.imageset.shape[1:])
+        certain = fixed_steps(first).views[0].steps if self.fixed else ()
+        if (side, certain) not in self._seen:
+            show = partial(features_of, self.imageset, bank=self.bank(terms), composition=first, device=self.device)
+            found = show(self.solve_ids, fixed=bool(certain)), show(self.ask_ids, fixed=bool(certain))
+            self._seen = {key: kept for key, kept in self._seen.items() if not key[1]} | {(side, certain): found}
+        return self._seen[side, certain]
 
     def moments(self, ids: Array, terms: Sequence[Term], report: Callable[[float], None] | None = None) -> Moments:
         """What views of some images have in common."""
@@ -372,7 +388,8 @@ def _name(terms: Sequence[Term]) -> str:
     return " + ".join(term.composition.name for term in terms)
 
 
-def _imageset(dataset: str | ImageSet) -> ImageSet:
+def imageset_of(dataset: str | ImageSet) -> ImageSet:
+    """The image set of a name; one that is given already is returned."""
     if not isinstance(dataset, str):
         return dataset
     from ssrl_core.datasets import store
@@ -380,7 +397,12 @@ def _imageset(dataset: str | ImageSet) -> ImageSet:
     return store.load(dataset)
 
 
-def _chosen(imageset: ImageSet, images: int, seed: int) -> Array:
+def chosen_images(imageset: ImageSet, images: int, seed: int) -> Array:
+    """Ids (n,) of at most so many images by the seed.
+
+    Raises:
+        SpecError: fewer than 40.
+    """
     ids = imageset.split_ids("all")
     if len(ids) < LEAST:
         raise SpecError(
