@@ -192,7 +192,8 @@ class ImageFiles:
         self, known: list[tuple[Entry, images.Facts]], report: Report
     ) -> tuple[list[tuple[Entry, images.Facts]], Scale]:
         """Look through all files whose numbers are no bytes: those that can be read, and one scale for all."""
-        kept, found = [], dict[str, Spread]()
+        kept: list[tuple[Entry, images.Facts]] = []
+        found: dict[str, Spread] = {}
         deep = sum(facts.sixteen for _, facts in known)
         for entry, facts in known:
             if facts.sixteen:

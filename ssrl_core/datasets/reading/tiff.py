@@ -237,7 +237,7 @@ def _converted(values: Array, mode: str) -> Array:
     else:
         lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         change = ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
-        seen = [ImageCms.applyTransform(image, change) for image in images]
+        seen = [ImageCms.applyTransform(image, change) or image for image in images]  # None only where in place
     return np.stack([np.moveaxis(np.asarray(image), -1, 0) for image in seen])
 
 
