@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
 Point = tuple[float, float]
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from ssrl_core.datasets.made.simulation.chance import Textures, sampled
 from ssrl_core.datasets.made.simulation.population import HARMONICS, TEETH, Cells
 
-Array = np.ndarray[Any, Any]
 _ANGLES = 512
 
 

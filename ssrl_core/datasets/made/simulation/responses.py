@@ -15,7 +15,6 @@ import pandas as pd
 
 from ssrl_core.datasets.made.simulation.chance import Chance
 
-Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ import numpy as np
 from ssrl_core.datasets.made.simulation.chance import Chance, sampled
 from ssrl_core.datasets.made.simulation.patches import Patches, _col
 
-Array = np.ndarray[Any, Any]
 _PER_CELL = 100
 _BUNDLES = 18
 _SPOTS = 110
