@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.cells.cutters import Cutters, FieldTask
+from ssrl_core.datasets.cells.cutting import Cutters, FieldTask
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList
