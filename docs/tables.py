@@ -66,7 +66,8 @@ def methods() -> str:
         parts.append(f"Own optimizer: {row.optimizer['name']}, {optimizer}. Views: {row.views}.\n")
         parts.append(_settings(row.settings))
     for row in UNTRAINED.values():
-        parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence} Source: {row.paper}.\n")
+        source = f" Source: {row.paper}." if row.paper else ""
+        parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence}{source}\n")
         if row.settings:
             parts.append(_settings(row.settings))
     return "\n".join(parts) + "\n"

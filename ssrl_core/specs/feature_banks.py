@@ -42,9 +42,9 @@ _ROWS = (
         "Random features",
         "Five layers of random weights at two scales; no file, no training, any number of channels.",
         1152,
-        0.8,
+        0.55,
     ),
-    BankRow("live", "Random features, quick", "The same at one scale, for answers within a second.", 576, 0.2),
+    BankRow("live", "Random features, quick", "The same at one scale, for answers within a second.", 576, 0.15),
     BankRow(
         "patches",
         "Patches of these images",

@@ -302,7 +302,7 @@ SPECTRAL = MethodRow(
         _real("mu", 0.01, "Small keeps what views share most; large keeps what also varies most.", 1e-6, 1e6, 0.001),
         _whole("dim", 32, "Numbers of the embedding.", 4096),
         _real("power", 1.0, "How much directions that are kept better count for more; 0 not at all.", 0.0, 4.0, 0.1),
-        _whole("views", 6, "Views of each image.", 32, 2),
+        _whole("views", 4, "Views of each image.", 32, 2),
     ),
     _own("sgd", 0.1, 0.0),
     views="any",

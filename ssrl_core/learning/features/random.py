@@ -45,6 +45,7 @@ class RandomFeatures(nn.Module):
         super().__init__()
         self.sides = sides
         self.scales = nn.ModuleList(self._stages(channels) for _ in sides)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third less time on a processor
 
     @staticmethod
     def _stages(channels: int) -> nn.ModuleList:

@@ -69,6 +69,7 @@ class StageFeatures(nn.Module):
         relus = [place for place, layer in enumerate(layers) if isinstance(layer, nn.ReLU)]
         ends = [p for p in relus if p + 1 == len(layers) or not isinstance(layers[p + 1], nn.Conv2d)]
         self.ends = set(relus if name == "alexnet" else ends)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, images: Tensor) -> Tensor:
         """(B,C,S,S) to (B,D)."""

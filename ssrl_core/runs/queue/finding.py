@@ -19,7 +19,7 @@ _last: dict[Path, tuple[registry.Stamp, dict[str, str]]] = {}
 def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
     """The same rows with `compositions`, the names of the compositions of their terms; "" where none is known."""
     known = _own()
-    return [row | {"compositions": known.get(str(row["id"])) or _demo(row)} for row in rows]
+    return [row | {"compositions": known[row["id"]] if row["id"] in known else _of_folder(row["id"])} for row in rows]
 
 
 def names_in(text: str) -> str:
@@ -37,11 +37,10 @@ def _own() -> dict[str, str]:
     return kept[1]
 
 
-def _demo(row: RunRow) -> str:
-    if not row.get("demo"):
-        return ""
+def _of_folder(run_id: str) -> str:
+    """Names by the folder of a run that the registry does not know: a demo run, or one that was just copied in."""
     try:
-        return names_in((RunFolder(str(row["id"])).path / "spec.yaml").read_text(encoding="utf-8"))
+        return names_in((RunFolder(run_id).path / "spec.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return ""
 

@@ -164,22 +164,24 @@ def _stop_waiting(connection: sqlite3.Connection, run: RunFolder) -> None:
 
 
 def _resume(run_ids: Sequence[str], *, start: bool) -> None:
+    now = stores.utc_now()
+
     def work(connection: sqlite3.Connection) -> None:
         for run_id in run_ids:
-            _resume_one(connection, run_id)
+            _resume_one(connection, run_id, now)
 
     registry.transact(work)
     if start:
         processes.start_detached()
 
 
-def _resume_one(connection: sqlite3.Connection, run_id: str) -> None:
+def _resume_one(connection: sqlite3.Connection, run_id: str, now: str) -> None:
     run = RunFolder.own(run_id)
     row = connection.execute("SELECT state FROM runs WHERE id = ?", [run_id]).fetchone()
     if row is None or row["state"] in ("queued", "done"):
         return
     if row["state"] not in registry.ACTIVE:
-        queue_again(connection, run)
+        queue_again(connection, run, now)
         return
     wanted.change(run.path, attempt=int(run.state()["attempt"] or 0) + 1)  # it may be stopping this very moment
     wanted.ask_to_go_on(run.path)

@@ -140,11 +140,15 @@ def _ask_again(connection: sqlite3.Connection, run: RunFolder, asked: Identified
             stores.replace(run.path / wanted.SPEC, text)
         registry.change_in(connection, run.id, spec=text, **folder_rows.spec_columns(spec))
     if row["state"] in ("failed", "stopped") or (row["state"] == "done" and is_incomplete(run, spec)):
-        queue_again(connection, run)
+        queue_again(connection, run, stores.utc_now())
 
 
-def queue_again(connection: sqlite3.Connection, run: RunFolder) -> None:
-    """Put a run that is over back into the queue, in its folder and in the registry."""
+def queue_again(connection: sqlite3.Connection, run: RunFolder, at: str) -> None:
+    """Put a run that is over back into the queue, in its folder and in the registry.
+
+    Args:
+        at: when; the same for runs that are queued together, so that they keep their order.
+    """
     attempt = int(run.state()["attempt"] or 0)
     if attempt:
         wanted.change(run.path, attempt=attempt + 1)
@@ -157,7 +161,7 @@ def queue_again(connection: sqlite3.Connection, run: RunFolder) -> None:
         reason=None,
         waits_for=None,
         params=None,
-        queued_at=stores.utc_now(),
+        queued_at=at,
         finished_at=None,
     )
 

@@ -1,0 +1,127 @@
+"""What the closed form gives beside its bank alone and raw pixels: `python -m bench.solved [--sets strokes …]`.
+
+1,000 train and 1,000 test images of each set, whole (or their centre half, as the composition shows them); one line of
+JSON for each composition: seconds, k-means AMI, kNN and ridge accuracy on the test images. MNIST is read from
+`$SSRL_SHARED/data/mnist/mnist.npz`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.analysis.clusters import kmeans
+from ssrl_core.analysis.scores import ami
+from ssrl_core.datasets import store
+from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.forecast.reading import read_classes
+from ssrl_core.learning.closed_form import solve
+from ssrl_core.learning.probes.knn import knn_top1
+from ssrl_core.learning.solving import bank_for, features_of, moments_of, shown
+from ssrl_core.specs.composition import load
+from ssrl_core.specs.run import Term
+
+DIGITS = (
+    "mnist-rotation-crop",
+    "mnist-rotation-crop-padding",
+    "mnist-first-set",
+    "mnist-rotation-crop-flips",
+    "mnist-second-set",
+)
+CELLS = ("cells-figure6-left", "cells-figure6-right")
+SETS = {"strokes": DIGITS, "mnist": DIGITS, "simulated-nocodazole": CELLS}
+
+
+def main() -> None:
+    """Print one line for each image set, composition and way of showing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--bank", default="random")
+    parser.add_argument("--images", type=int, default=1000)
+    parser.add_argument("--views", type=int, default=6)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[5])
+    parser.add_argument("--only", nargs="+", default=None, help="compositions")
+    args = parser.parse_args()
+    for name in args.sets:
+        imageset = _mnist() if name == "mnist" else store.load(name)
+        for composition in args.only or SETS[name]:
+            for seed in args.seeds:
+                for line in _lines(imageset, composition, args.bank, args.images, args.views, seed):
+                    print(json.dumps(line), flush=True)
+
+
+def _lines(
+    imageset: ImageSet, name: str, bank_name: str, images: int, views: int, seed: int
+) -> Iterator[dict[str, Any]]:
+    composition = load(name)
+    train = imageset.split_ids("train", limit_train=images)
+    test = np.setdiff1d(imageset.split_ids("all"), imageset.split_ids("train"))[:images]
+    started, worked = time.monotonic(), time.process_time()
+    side = composition.views[0].size or max(imageset.shape[1:])
+    bank = bank_for(bank_name, imageset, train, side, seed=seed)
+    found = solve(
+        moments_of(imageset, train, [Term(composition)], bank, views=views, seed=seed), mu=0.01, dim=32, power=1
+    )
+    seconds, cpu = time.monotonic() - started, time.process_time() - worked
+    for fixed in (False, True) if "figure6-right" in name else (False,):
+        pair = [features_of(imageset, ids, composition, bank, fixed=fixed) for ids in (train, test)]
+        pixels = [
+            np.concatenate([x.flatten(1).numpy() for _, x in shown(imageset, ids, composition, fixed=fixed)])
+            for ids in (train, test)
+        ]
+        ways = {"solved": [found.embed(x) for x in pair], "bank_alone": pair, "pixels": pixels}
+        yield {
+            "set": imageset.name,
+            "composition": name,
+            "shown": "fixed_steps" if fixed else "whole",
+            "bank": bank_name,
+            "seed": seed,
+            "seconds": round(seconds, 1),
+            "cpu_s": round(cpu, 1),
+            **{way: _scores(imageset, train, test, *x) for way, x in ways.items()},
+        }
+
+
+def _scores(imageset: ImageSet, train: Any, test: Any, a: Any, b: Any) -> dict[str, float]:
+    """AMI with k-means, kNN and ridge accuracy of the label; of cells also two clusters and the neighbours."""
+    labels, found = _labels(imageset), {}
+    k = 4 if "neighbours" in imageset.table else len(np.unique(labels))
+    found["ami"] = ami(labels[test], kmeans(b, k).ids)
+    if "neighbours" in imageset.table:
+        crowded = (imageset.table["neighbours"].to_numpy() >= 3).astype(int)
+        found["ami_neighbours"] = ami(crowded[test], kmeans(b, 2).ids)
+    found["knn"] = knn_top1(a, labels[train], b, labels[test])
+    classes = int(labels.max()) + 1
+    if a.shape[1] <= 1200:
+        found["top1"] = read_classes(a, labels[train], b, labels[test], classes=classes, seed=0)[0].value
+    return {name: round(float(value), 3) for name, value in found.items()}
+
+
+def _labels(imageset: ImageSet) -> Any:
+    if "response" in imageset.table:
+        return imageset.table["response"].astype("category").cat.codes.to_numpy().astype(np.int64)
+    return imageset.label_ids
+
+
+def _mnist() -> ImageSet:
+    if store.is_ready("mnist-2000"):
+        return store.load("mnist-2000")
+    import pandas as pd
+
+    data = np.load(Path(os.environ.get("SSRL_SHARED", "../shared")) / "data" / "mnist" / "mnist.npz")
+    pixels = np.concatenate([data["x_train"][:1000], data["x_test"][:1000]])[:, None]
+    digits = np.concatenate([data["y_train"][:1000], data["y_test"][:1000]])
+    table = pd.DataFrame({"digit": [str(d) for d in digits], "split": ["train"] * 1000 + ["test"] * 1000})
+    return create("mnist-2000", pixels, table, Metadata(label="digit"))
+
+
+if __name__ == "__main__":
+    main()
