@@ -189,7 +189,7 @@ class Setting:
 
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
         """Features of both halves as a network is shown them, made once for all terms that show the same."""
-        from ssrl_core.compositions.fixed import fixed_steps
+        from ssrl_core.compositions.draws import fixed_steps
         from ssrl_core.compositions.plan import view_side
         from ssrl_core.learning.solving import features_of
 
