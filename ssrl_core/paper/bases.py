@@ -182,7 +182,7 @@ def mechanism(name: str, **changes: Any) -> Settings:
     return simulated(terms=[{"composition": at_side("cells-first-set", CELLS_PX)}]) | small | changes
 
 
-def as_shown(settings: Settings) -> Settings:
+def as_shown(settings: Mapping[str, Any]) -> Settings:
     """The same, with images embedded as the composition's steps without chance leave them: claims of a centre crop."""
     return {**settings, "evaluate": {**settings["evaluate"], "input": "fixed_steps"}}
 
