@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.compositions.fixed import said_of
+from ssrl_core.compositions.shown import said_of
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code

@@ -14,7 +14,7 @@ from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.files import figure_row
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
-from ssrl_core.compositions.fixed import said_of
+from ssrl_core.compositions.shown import said_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS
