@@ -34,6 +34,7 @@ PX_OF = 64
 _P = (0.3, 0.5, 0.8, 1.0)
 _POPULATION, _CHILDREN = 40, 20
 _TRIES = 50
+_SPAN = 0.25  # shares that differ by less than this are no extremes
 _BALANCED = 0.15  # a front's compositions reach this share of what can be reached in every goal
 
 
@@ -246,10 +247,9 @@ def thinned(goals: Array, count: int) -> list[int]:
 
 
 def _reached(goals: Array) -> Array:
-    """(n,g) goals from 0, the least of all, to 1, the most."""
+    """(n,g) goals from 0, the least of all, to 1, the most; differences that are small anyway stay small."""
     low, high = goals.min(axis=0), goals.max(axis=0)
-    found: Array = (goals - low) / np.maximum(high - low, 1e-9)
-    found[:, high - low < 1e-9] = 1.0
+    found: Array = 1 - (high - goals) / np.maximum(high - low, _SPAN)
     return found
 
 

@@ -194,6 +194,11 @@ def test_a_handful_leaves_out_what_reaches_nothing_in_one_goal():
     assert thinned(goals[:1], 5) == [0]
 
 
+def test_a_handful_keeps_what_is_a_hair_worse_in_one_goal_and_far_better_in_another():
+    goals = np.array([[1.01, 0.1], [1.005, 0.3], [1.0, 1.0]])
+    assert thinned(goals, 3)[0] == 2
+
+
 def test_pixels_of_a_setting_follow_the_side_of_the_view():
     step = Step("gaussian_blur", settings={"sigma": (1.0, 3.0)})
     assert _scaled(step, 0.5).settings["sigma"] == (0.5, 1.5)
