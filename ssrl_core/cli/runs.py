@@ -73,6 +73,7 @@ def _numbers() -> list[str]:
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     run = RunFolder(find(args.run_id))
     return {
@@ -85,6 +86,7 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     run = RunFolder(find(args.run_id))
     said = run.log_tail(100_000).splitlines()
@@ -168,6 +170,7 @@ def _one(args: argparse.Namespace) -> str:
         SpecError: neither a run nor a sweep is named.
     """
     from ssrl_core.errors import SpecError
+    from ssrl_core.runs.queue.finding import find
 
     if not args.run_id:
         raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
@@ -193,25 +196,6 @@ def state_of(run_id: str) -> dict[str, Any]:
     row: Mapping[str, Any] = next((row for row in registry.list_runs() if row["id"] == run_id), {})
     names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
     return RunFolder(run_id).state() | {name: row[name] for name in names if name in row}
-
-
-def find(text: str) -> str:
-    """The run that an id, or the beginning of one, means.
-
-    Raises:
-        SpecError: none or several; names them.
-    """
-    from ssrl_core.errors import SpecError
-    from ssrl_core.runs.queue import registry
-
-    ids = [row["id"] for row in registry.list_runs()]
-    fitting = [text] if text in ids else [run_id for run_id in ids if text and run_id.startswith(text)]
-    if len(fitting) == 1:
-        return str(fitting[0])
-    near = fitting or ids
-    words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
-    rule = "the beginning of one run's id" if fitting else "a run of this store"
-    raise SpecError(where="Run", field="id", rule=rule, value=text, remedy=words)
 
 
 def _show_state(data: dict[str, Any]) -> str:

@@ -37,9 +37,9 @@ def _register_track(actions: Any) -> None:
 
 
 def _track(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.cli.runs import find
     from ssrl_core.exports import tracking
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     return tracking.track(RunFolder(find(args.run_id)), args.to, args.out)
 
@@ -77,8 +77,8 @@ def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.cli.runs import find
     from ssrl_core.runs.queue import tables
+    from ssrl_core.runs.queue.finding import find
 
     return tables.differences([find(run_id) for run_id in args.run_ids])
 
