@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import json
 import os
 import re
 import shutil
@@ -288,6 +290,33 @@ def test_the_script_of_the_documentation_runs_in_an_empty_folder(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert " done kNN" in done.stdout
     assert {path.name for path in place.iterdir()} == {"photos", "map.html", "groups.csv"}
+
+
+def _cells():
+    """The code of the notebook, a cell each."""
+    book = json.loads((ROOT / "docs" / "examples" / "first_steps.ipynb").read_text(encoding="utf-8"))
+    return [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+
+
+def test_the_notebook_is_kept_without_outputs():
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in _cells())
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_and_every_cell_shows_something():
+    """As a notebook does it: the last expression of a cell is shown."""
+    names = {}
+    try:
+        for cell in _cells():
+            tree = ast.parse("".join(cell["source"]))
+            last = tree.body.pop()
+            assert isinstance(last, ast.Expr)
+            exec(compile(tree, "first_steps.ipynb", "exec"), names)
+            shown = eval(compile(ast.Expression(last.value), "first_steps.ipynb", "eval"), names)
+            assert shown._repr_html_()
+    finally:
+        processes.ask_to_end()
+    assert names["run"].state == "done"
 
 
 def _write_photos(folder):
