@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.support.measuring import Item, Options, installed, item
-from ssrl_core.analysis.layout_quality import trustworthiness
-from ssrl_core.analysis.layouts import compute_layout
+from ssrl_core.analysis.layouts import compute_layout, trustworthiness
 from ssrl_core.analysis.matrix import principal_components
 
 TITLE = "Seconds of t-SNE and UMAP beside scikit-learn, openTSNE and umap-learn."

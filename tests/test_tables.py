@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from pathlib import Path
 
 import pytest
 
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import FILES as DESCRIPTOR_FILES
 from ssrl_core.analysis.doses import DOSE_MODELS
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli import COMMANDS
@@ -62,8 +64,15 @@ def test_every_image_set_that_ships_is_a_row_and_has_a_maker():
         assert callable(importlib.import_module(f"ssrl_core.datasets.made.{row.module}").make), row.name
 
 
-def test_every_descriptor_is_a_row_and_a_file():
-    assert set(DESCRIPTORS) == _stems("ssrl_core/analysis/descriptors", "images", "table")
+def test_every_descriptor_is_a_function_and_a_row_beside_it():
+    assert set(DESCRIPTOR_FILES) == _stems("ssrl_core/analysis/descriptors", "images")
+    for file in DESCRIPTOR_FILES:
+        module = importlib.import_module(f"ssrl_core.analysis.descriptors.{file}")
+        measured = {
+            name for name, one in vars(module).items() if inspect.isfunction(one) and one.__module__ == module.__name__
+        }
+        assert {row.name for row in module.DESCRIPTORS} == {name for name in measured if not name.startswith("_")}
+        assert all(DESCRIPTORS[row.name].measure is getattr(module, row.name) for row in module.DESCRIPTORS)
 
 
 def test_every_part_of_evaluation_is_a_row_and_a_file():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.shares import difference, wilson
+from ssrl_core.analysis.intervals import difference, wilson
 from ssrl_core.errors import SpecError
 
 

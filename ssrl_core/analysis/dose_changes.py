@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ssrl_core.analysis.bias.correlation import discovery_threshold
-from ssrl_core.analysis.unit_intervals import estimate
+from ssrl_core.analysis.intervals import estimate
 
 Array = np.ndarray[Any, Any]
 _RATE = 0.05

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ssrl_core.analysis.shares import wilson
+from ssrl_core.analysis.intervals import wilson
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]

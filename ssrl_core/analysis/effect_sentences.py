@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.analysis.effects import Effect
 
 SMALL = 0.15  # Cliff's delta below which a difference is not worth a word (Romano 2006: 0.147)

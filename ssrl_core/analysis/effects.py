@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.unit_intervals import Numbers, difference
+from ssrl_core.analysis.intervals import Numbers, difference_of_units
 
 LEAST_UNITS = 5
 _MOST_UNITS = 500  # images that stand for themselves are taken in this many bundles
@@ -94,7 +94,7 @@ def number_effects(
         images.
 
     Source:
-        Cliff 1993; the interval: `unit_intervals`.
+        Cliff 1993; the interval: `intervals.difference_of_units`.
     """
     known = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
@@ -171,7 +171,7 @@ def differences(
     counts = np.bincount(place, minlength=size).reshape(units.count, k).astype(np.float64)
     all_sums = np.bincount(unit, weights=v, minlength=units.count).astype(np.float64)[:, None]
     all_counts = np.bincount(unit, minlength=units.count).astype(np.float64)[:, None]
-    found, low, high = difference((sums, counts), (all_sums - sums, all_counts - counts), shares=scale == 1)
+    found, low, high = difference_of_units((sums, counts), (all_sums - sums, all_counts - counts), shares=scale == 1)
     return np.nan_to_num(scale * found), np.maximum(scale * low, -1), np.minimum(scale * high, 1)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from ssrl_core.analysis.shares import wilson
+from ssrl_core.analysis.intervals import wilson
 from ssrl_core.errors import DataError
 
 FORMATS = {96: (8, 12), 384: (16, 24), 1536: (32, 48)}  # wells -> rows, columns

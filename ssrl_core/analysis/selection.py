@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.shares import wilson
+from ssrl_core.analysis.intervals import wilson
 
 MOST_VALUES = 1000
 

@@ -42,7 +42,7 @@ def _describe(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show(data: dict[str, Any]) -> str:
-    from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+    from ssrl_core.analysis.descriptors import DESCRIPTORS
 
     lines = [f"{data['name']}: {data['count']} images described"]
     for name, row in data["descriptors"].items():

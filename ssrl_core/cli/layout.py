@@ -97,8 +97,8 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
 
     from ssrl_core import stores
     from ssrl_core.errors import SpecError
-    from ssrl_core.figures.colours import palette
     from ssrl_core.figures.sheets import map_file
+    from ssrl_core.figures.style import palette
     from ssrl_core.runs.folder.run_folder import imageset_of
 
     if not out.parent.is_dir():

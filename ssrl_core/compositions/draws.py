@@ -17,7 +17,7 @@ Quantities are relative (shares, turns, uniforms for positions), so the size of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -200,3 +200,24 @@ def _check_word(name: str, value: Any) -> None:
 def _check_width(what: str, count: int, name: str) -> None:
     if count > _WIDTH:
         raise SpecError.at(f'Composition "{name}"', what, f"at most {_WIDTH}", count, "Remove some.")
+
+
+_DRAWS = 64
+
+
+def fixed_steps(composition: Composition) -> Composition:
+    """One view of the first view group, made by the steps that change every image in the same way.
+
+    A step counts when it is applied to all of 64 draws with the same values: a centre crop of p 1 and one side, a grey
+    image of p 1. The size of the views stays.
+    """
+    one = replace(composition, views=(replace(composition.views[0], count=1),))
+    drawn = draw(one, np.arange(_DRAWS), seed=0, epoch=0).groups[0].steps
+    steps = [step for step, chance in zip(one.views[0].steps, drawn, strict=True) if step.enabled and _fixed(chance)]
+    return one.with_steps(steps)
+
+
+def _fixed(drawn: StepDraws) -> bool:
+    if not drawn.applied.all() or drawn.branches:
+        return False
+    return all(bool((value == value[:1, :1]).all()) for value in drawn.values.values())

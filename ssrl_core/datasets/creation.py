@@ -130,14 +130,14 @@ class Metadata:
         group: a column no value of which may be in two splits.
         source, licence, citation: where it comes from, who may use it, how it is cited.
         skipped: what was left out, and why: {file, reason}.
-        understood: what was understood of the source, in plain values. Like `source`, a function is called, and
-            `skipped` is read, when all pixels have come through.
+        understood: what was understood of the source, in plain values. Like `source` and `max_value`, a function is
+            called, and `skipped` is read, when all pixels have come through.
     """
 
     title: str | None = None
     classes: Sequence[str] | None = None
     label: str | None = None
-    max_value: int | None = None
+    max_value: int | Callable[[], int | None] | None = None
     channels: Sequence[Channel | str] | None = None
     pixel_size_um: float | None = None
     seed: int = 5
@@ -199,7 +199,7 @@ def create(
 
 def _as_json(name: str, file: PixelFile, done: _Tabled, said: Metadata) -> dict[str, Any]:
     """`imageset.json`."""
-    top = _check_max_value(name, said.max_value, file.dtype)
+    top = _check_max_value(name, said.max_value() if callable(said.max_value) else said.max_value, file.dtype)
     shape = file.shape or (0, 0, 0)
     return {
         "version": 1,

@@ -108,7 +108,7 @@ def import_source(
             title=options.title or (BUILT_IN[name].title if name in BUILT_IN else name),
             classes=understood.classes,
             label=understood.label,
-            max_value=understood.max_value,
+            max_value=lambda: understood.max_value,
             channels=understood.channels,
             seed=options.seed,
             group=understood.group,
@@ -136,7 +136,7 @@ def _reading(src: Source, by: str, options: ImportOptions, report: Report | None
     understood = reading.understood
     label = options.label if understood.layout.kind != "npz" else None  # an .npz has answered it
     understood.label = _ours(label or understood.label)
-    understood.group = _ours(options.group)
+    understood.group = _ours(options.group) or understood.group
     understood.max_value = options.max_value if options.max_value is not None else understood.max_value
     return reading
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssrl_core.figures.colours import ACCENT, GAIN, LOSS, NEUTRAL, VIRIDIS
-from ssrl_core.figures.style import percent, style
+from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, VIRIDIS, percent, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

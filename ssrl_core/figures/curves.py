@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import percent, score, style, three_digits
+from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, percent, score, style, three_digits
 
 if TYPE_CHECKING:
     import pandas as pd

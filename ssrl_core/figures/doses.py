@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, style
 
 if TYPE_CHECKING:
     import pandas as pd

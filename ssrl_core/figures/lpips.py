@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.figures.colours import ACCENT, NEUTRAL, palette
-from ssrl_core.figures.style import style, three_digits
+from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, style, three_digits
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ssrl_core.figures.colours import VIRIDIS
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import VIRIDIS, style
 
 if TYPE_CHECKING:
     import pandas as pd

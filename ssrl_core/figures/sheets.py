@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
-from ssrl_core.figures.colours import ACCENT, MISSING, VIRIDIS
+from ssrl_core.figures.style import ACCENT, MISSING, VIRIDIS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

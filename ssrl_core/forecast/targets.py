@@ -19,7 +19,7 @@ _BATCH = 256
 
 def described(images: Array) -> dict[str, Array]:
     """Every descriptor of images (n,C,S,S) in 0..1, at 96 px or less: {name: (n,)}."""
-    from ssrl_core.analysis.descriptors.table import describe
+    from ssrl_core.analysis.descriptors import describe
 
     return describe(shrunk(images), max_value=1.0)
 

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.fixed import fixed_steps
+from ssrl_core.compositions.draws import draw, fixed_steps
 from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet

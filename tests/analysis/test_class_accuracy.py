@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssrl_core.analysis.classes import class_accuracy, compare_classes, confused_pairs
-from ssrl_core.analysis.shares import difference, wilson
+from ssrl_core.analysis.intervals import difference, wilson
 from ssrl_core.errors import SpecError
 
 

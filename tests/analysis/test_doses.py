@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, DoseModel, dose_shares, dose_summary, fit_curve
+from ssrl_core.analysis.intervals import compare_shares
 from ssrl_core.analysis.plates import plate_format, plate_shares, well_name, well_place
-from ssrl_core.analysis.shares import compare_shares
 from ssrl_core.errors import DataError
 
 DOSES = np.array([0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0])

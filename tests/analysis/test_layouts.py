@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness as reference
 
-from ssrl_core.analysis.layout_quality import neighbour_hit, trustworthiness
-from ssrl_core.analysis.layouts import LAYOUTS, compute_layout
+from ssrl_core.analysis.layouts import LAYOUTS, compute_layout, neighbour_hit, trustworthiness
 from ssrl_core.analysis.matrix import principal_components
 from ssrl_core.errors import DataError, SpecError
 
@@ -24,7 +23,7 @@ def test_trustworthiness_agrees_with_scikit_learn(blobs):
 def test_trustworthiness_of_a_sample_is_near_that_of_all(monkeypatch, blobs):
     x, _ = blobs
     whole = trustworthiness(x, x[:, :2])
-    monkeypatch.setattr("ssrl_core.analysis.layout_quality.MOST_QUERIES", 80)
+    monkeypatch.setattr("ssrl_core.analysis.layouts.MOST_QUERIES", 80)
     assert trustworthiness(x, x[:, :2]) == pytest.approx(whole, abs=0.03)
 
 

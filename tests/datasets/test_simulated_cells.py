@@ -13,7 +13,7 @@ from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.chance import Chance
 from ssrl_core.datasets.made.simulation.crops import draw_crops, respond
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
-from ssrl_core.datasets.made.simulation.responses import (
+from ssrl_core.datasets.made.simulation.population import (
     COMPOUNDS,
     CONTROL,
     NATURAL_MITOSIS,

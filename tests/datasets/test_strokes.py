@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssrl_core.datasets import store
-from ssrl_core.datasets.made import pen, strokes
+from ssrl_core.datasets.made import strokes
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def test_no_digit_touches_the_edge_of_its_sheet(drawn):
 
 
 def test_ink_is_the_length_of_the_path_times_its_width():
-    glyph = next(g for g in pen.GLYPHS if g.digit == 1 and g.name == "bar")
-    path = pen.path_of(glyph)
+    glyph = next(g for g in strokes.GLYPHS if g.digit == 1 and g.name == "bar")
+    path = strokes.path_of(glyph)
     samples = (path.basis @ path.points * 16 + 6)[None]
     for width in (2.0, 3.0, 4.0):
         radii = np.full(samples.shape[:2], width / 2)
-        area = pen.ink(samples, path.starts, radii, 28, 0.5).sum()
+        area = strokes.ink(samples, path.starts, radii, 28, 0.5).sum()
         assert area == pytest.approx(16 * width + np.pi * (width / 2) ** 2, rel=0.03)
 
 
@@ -98,7 +98,7 @@ def test_ink_agrees_with_the_slow_definition():
     rng = np.random.default_rng(0)
     samples, radii = rng.uniform(4, 16, (3, 4, 2)), rng.uniform(0.7, 2, (3, 4))
     starts = np.array([0, 2])  # the pen is up between samples 1 and 2
-    fast = pen.ink(samples, starts, radii, 20, 1.25)
+    fast = strokes.ink(samples, starts, radii, 20, 1.25)
     for b in range(3):
         for i in range(20):
             for j in range(20):
@@ -113,9 +113,9 @@ def _depth(point, samples, radii, s):
 
 
 def test_every_digit_has_its_glyphs_and_curves_go_through_their_points():
-    assert {glyph.digit for glyph in pen.GLYPHS} == set(range(10))
-    for glyph in pen.GLYPHS:
-        path = pen.path_of(glyph)
+    assert {glyph.digit for glyph in strokes.GLYPHS} == set(range(10))
+    for glyph in strokes.GLYPHS:
+        path = strokes.path_of(glyph)
         assert path.basis.sum(axis=1) == pytest.approx(1)
         curve = path.basis @ path.points
         assert np.abs(curve[:, None] - path.points[None]).sum(-1).min(axis=0).max() < 1e-9

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from ssrl_core.figures.colours import MISSING, OKABE_ITO, colour_of, colour_of_name, palette, viridis
+from ssrl_core.figures.style import MISSING, OKABE_ITO, colour_of, colour_of_name, palette, viridis
 from tests.figures.distinct import EYES, extend, lab, least_distance, rgb
 
 

@@ -12,7 +12,7 @@ from pages.ui.kit import blocks
 from pages.ui.map import colours, payload
 from pages.ui.map.view import combined, enclosed
 from ssrl_core.errors import SpecError
-from ssrl_core.figures.colours import palette
+from ssrl_core.figures.style import palette
 from tests.kit import make_imageset
 
 

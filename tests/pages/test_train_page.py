@@ -368,3 +368,17 @@ def test_memory_of_the_card_is_shown_while_a_run_is_on_it(monkeypatch):
     state, metrics = empty_state("a") | {"device_memory_bytes": held}, pd.DataFrame({"effective_rank": []})
     for name, shown in (("running", True), ("done", False)):
         assert ("3.2 GB" in sheet._facts({"state": name}, state, metrics)) is shown
+
+
+def test_a_solved_run_is_a_method_of_the_page_and_is_never_called_trained():
+    test = kit_page()
+    method = next(box for box in test.selectbox if box.label == "Method")
+    assert "Spectral (solved, not trained)" in method.options
+    method.set_value("spectral").run()
+    assert not test.exception
+    assert any(box.label == "Features" for box in test.selectbox)
+    assert not any(box.label == "Epochs" for box in test.number_input)
+    assert "not trained" in text_of(test)
+    next(box for box in test.selectbox if box.label == "Method").set_value("simclr").run()
+    assert not test.exception
+    assert any(box.label == "Network" for box in test.selectbox)

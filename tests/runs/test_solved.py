@@ -51,6 +51,7 @@ def test_a_solved_run_has_everything_that_a_trained_one_has(solved):
     results = solved.results().data
     assert solved.id.startswith("kit-spectral-live-s5-")
     assert results["dim"] == 6
+    assert results["seconds"]["train"] > 0
     assert results["knn"]["top1"] > 0.6
     assert results["references"]["untrained"] is not None
     assert results["view"] is not None

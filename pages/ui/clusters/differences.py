@@ -7,7 +7,7 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.analysis.effect_sentences import evidence, sentence
 from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects
 from ssrl_core.analysis.effects import Effect

@@ -14,7 +14,7 @@ from pages.ui.map import names as cluster_names
 from pages.ui.map import selection
 from pages.ui.map.evaluated import EvaluatedRun, borderline_of, typical_of
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.analysis.scores import purity
 from ssrl_core.figures.style import percent, three_digits
 from ssrl_core.runs.evaluation.clustering import way_of

@@ -173,7 +173,7 @@ def _pixel_references(run_id: str, finished_at: str) -> dict[str, float]:
 def _map_file(run_id: str, finished_at: str) -> bytes | None:
     """The run's map, coloured by cluster, as a PNG; None where there is no layout."""
     from ssrl_core.datasets.pictures import png
-    from ssrl_core.figures.colours import palette
+    from ssrl_core.figures.style import palette
     from ssrl_core.runs.evaluation.clustering import stored_clusters
     from ssrl_core.runs.folder.run_folder import RunFolder
 

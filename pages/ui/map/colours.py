@@ -17,7 +17,7 @@ from pages.ui.kit import cache
 from pages.ui.kit.blocks import Array
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.figures.colours import palette
+from ssrl_core.figures.style import palette
 
 MOST_CATEGORIES = 200
 _FEW_NUMBERS = 12  # a column of numbers with more different values is a scale, not a set of groups

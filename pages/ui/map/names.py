@@ -12,7 +12,7 @@ from pages.ui.kit import frame
 from pages.ui.map.evaluated import EvaluatedRun, clusters_of
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.errors import SSRLError
-from ssrl_core.figures.colours import MISSING, palette
+from ssrl_core.figures.style import MISSING, palette
 from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
 from ssrl_core.runs.folder import annotations as marks
 from ssrl_core.runs.folder.annotations import Clusters, Mark, marks_of

@@ -18,9 +18,8 @@ from pages.ui.map.names import ClusteredRun
 from pages.ui.map.selection import Selected
 from ssrl_core.analysis.matrix import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
-from ssrl_core.figures.colours import ACCENT
 from ssrl_core.figures.sheets import counts_file
-from ssrl_core.figures.style import percent, three_digits
+from ssrl_core.figures.style import ACCENT, percent, three_digits
 from ssrl_core.runs.folder.annotations import LONGEST_NAME
 
 PER_PAGE = 60

@@ -18,7 +18,7 @@ from pages.ui.kit.blocks import Array, as_sheet, encode, pack, thumbnails
 from pages.ui.map.colours import Facet
 from pages.ui.map.evaluated import EvaluatedRun
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.figures.colours import VIRIDIS
+from ssrl_core.figures.style import VIRIDIS
 
 _GRID = 65535
 _MISSING = 65535

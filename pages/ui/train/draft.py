@@ -5,16 +5,16 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
-from ssrl_core.specs.methods import METHODS, method_row
+from ssrl_core.specs.methods import METHODS, SPECTRAL, method_row
 from ssrl_core.specs.recipes import RECIPES
-from ssrl_core.specs.run import RunSpec
+from ssrl_core.specs.run import BackboneChoice, RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 from ssrl_core.specs.yaml_files import parse_yaml
 
@@ -193,6 +193,8 @@ def _with_method(draft: Draft, name: str) -> Draft:
     """Another method with its own settings; optimizer and schedule change with it where they were the old one's own."""
     old, row = method_row(draft["method"]["name"]), method_row(name)
     draft["epochs"] = draft["epochs"] or _EPOCHS
+    if old is SPECTRAL and row is not SPECTRAL:
+        draft["backbone"] = asdict(BackboneChoice())
     draft["method"] = {"name": name} | {setting.name: setting.default for setting in row.settings}
     if _is_own(draft["optimizer"], old.optimizer):
         draft["optimizer"] = draft["optimizer"] | {"momentum": 0.9} | dict(row.optimizer)

@@ -15,7 +15,8 @@ from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS, PRETRAINED, method_row
+from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
@@ -56,18 +57,24 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
 def sentence(draft: train_draft.Draft) -> None:
     """The sentence, three lines: what learns, on what, under which transformations."""
     with _line("what"):
-        st.markdown("Train")
-        network = draft["backbone"]["name"]
-        _select("Network", "backbone.name", list(dict.fromkeys([*BACKBONES, network])), 172, network, _network_title)
+        solved = draft["method"]["name"] == SPECTRAL.name
+        st.markdown("Solve for" if solved else "Train")
+        if solved:
+            bank = draft["method"]["bank"]
+            _select("Features", "method.bank", list(dict.fromkeys([*BANKS, bank])), 172, bank, _bank_title)
+        else:
+            network = draft["backbone"]["name"]
+            names = list(dict.fromkeys([*BACKBONES, network]))
+            _select("Network", "backbone.name", names, 172, network, _network_title)
         st.markdown("with")
-        methods = [*METHODS, PRETRAINED.name]
+        methods = [*METHODS, *UNTRAINED]
         _select("Method", "method.name", methods, 172, draft["method"]["name"], lambda name: method_row(name).title)
         st.markdown("on")
         _dataset(draft)
     _terms(draft)
-    trained = draft["method"]["name"] != PRETRAINED.name
+    trained = draft["method"]["name"] not in UNTRAINED
     with _line("how"):
-        st.markdown("for" if trained else "measured with")
+        st.markdown("for" if trained else "in closed form, without epochs, on" if solved else "measured with")
         if trained:
             _number("Epochs", "epochs", draft["epochs"], 92, low=1)
             st.markdown("epochs of")
@@ -77,11 +84,15 @@ def sentence(draft: train_draft.Draft) -> None:
             st.markdown("images, in batches of")
             _number("Images in a batch", "batch_size", draft["batch_size"], 92, low=2)
         else:
-            st.markdown("labelled images")
+            st.markdown("images" if solved else "labelled images")
         st.markdown("with seeds")
         _seeds(draft)
     for place in ("terms", "seeds", "address"):
         DRAFT.tell(place)
+
+
+def _bank_title(name: str) -> str:
+    return BANKS[name].title if name in BANKS else name
 
 
 def _network_title(name: str) -> str:
@@ -181,9 +192,9 @@ def settings(draft: train_draft.Draft) -> None:
         name = draft["method"]["name"]
         row = method_row(name)
         st.html(f'<p class="vl-quiet">{row.title[0].upper()}{row.title[1:]}. {row.sentence} {row.paper}</p>')
-        if row is not PRETRAINED:
+        if name not in UNTRAINED:
             _recipe(draft)
-        _grid("method", list(row.settings), draft["method"])
+        _grid("method", [setting for setting in row.settings if setting.name != "bank"], draft["method"])
         st.html('<div class="vl-group" style="margin-left:0">Network</div>')
         _network(draft)
         st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')

@@ -235,7 +235,7 @@ def _compared_body(ids: list[str]) -> None:
 def who_html(found: tables.Compared) -> str:
     """Which run each letter stands for, in its colour; a click opens it."""
     from pages.ui.train.queue import under_html
-    from ssrl_core.figures.colours import palette
+    from ssrl_core.figures.style import palette
 
     lines = []
     for letter, colour, row in zip(found.letters, palette(len(found.rows)), found.rows, strict=True):

@@ -88,6 +88,8 @@ def _recipe(run: RunFolder) -> str:
         f"{f'{term.weight:g} × ' if several else ''}{term.composition.name} ({term.composition.sentence()})"
         for term in spec.terms
     ]
+    if spec.is_solved:
+        return f"Solved, not trained: features {spec.backbone.name}, under {' + '.join(said)}."
     if not spec.is_trained:
         return f"The network as it comes, with weights: {spec.backbone.weights or 'none'}; nothing is trained."
     images = f"{spec.limit_train:,} images" if spec.limit_train else "all train images"

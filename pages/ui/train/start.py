@@ -127,6 +127,9 @@ def _cost_words(draft: train_draft.Draft) -> str:
     spec = train_draft.spec_of(draft)
     identify(spec)  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
+    if spec.is_solved:
+        took = frame.duration(found.seconds)
+        return f"About {took} with evaluation: solved in closed form, not trained; no GPU is needed."
     if not spec.is_trained:
         return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"

@@ -10,7 +10,7 @@ from scipy import special
 
 from ssrl_core.analysis.bias.columns import Floats, Ints
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
-from ssrl_core.analysis.shares import difference
+from ssrl_core.analysis.intervals import difference
 from ssrl_core.errors import SpecError
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
 from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, read_field
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
@@ -21,6 +22,7 @@ from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
 from ssrl_core.datasets.reading.archives import laid_open
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
+from ssrl_core.datasets.reading.scale import CAMERAS, OTHER_SCALE, Spread, camera_top
 from ssrl_core.datasets.reading.table import TABLES
 from ssrl_core.datasets.reading.understanding import Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError, SSRLError
@@ -89,7 +91,34 @@ def list_fields(
         raise DataError(f"{path}: not one of its fields is whole ({shown}). Lay the missing files beside it.")
     if where:
         listed.fields = _matching(listed, where)
+    _on_one_scale(listed)
     return listed
+
+
+def _on_one_scale(listed: FieldList) -> None:
+    """Where the first file holds floats: look through all, and read them on one scale."""
+    files = dict.fromkeys(path for row in listed.fields for channel in row.files for path in channel)
+    if not files or next(iter(files)).is_dir() or float_values(next(iter(files))) is None:
+        return
+    spread = Spread()
+    for path in files:
+        values = None if path.is_dir() else float_values(path)
+        if values is not None and np.isfinite(values).all():
+            spread.take(values, str(path))
+    scaled = spread.fractions or (not spread.whole and spread.high <= CAMERAS[0])
+    full = spread.full(beside_bytes=False) if scaled else float(CAMERAS[-1])
+    lost = set(spread.lost)
+    kept = []
+    for row in listed.fields:
+        bad = next((path for channel in row.files for path in channel if str(path) in lost), None)
+        listed.skipped += [{"file": listed.shown(bad), "reason": OTHER_SCALE}] if bad else []
+        kept += [] if bad else [replace(row, full=full)]
+    listed.fields = kept
+    listed.notes.append(f"floats go from {spread.low:g} to {spread.high:g}; {full:g} is the brightest value of 16 bit")
+    faint = [listed.shown(Path(name)) for name in spread.faint if not lost and spread.high > 1]
+    if faint:
+        shown = ", ".join(faint[:3]) + (f" and {len(faint) - 3} more" if len(faint) > 3 else "")
+        listed.notes.append(f"{shown}: nothing above 1 where other files go to {spread.high:g}; all are on one scale")
 
 
 def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
@@ -213,7 +242,7 @@ class WholeFields:
         return Reading(self.understood, self._stream(side, way, rows, report), lambda: pd.DataFrame(rows))
 
     def _stream(self, side: int | None, way: str, rows: list[dict[str, Any]], report: Report) -> Iterator[Array]:
-        listed, kind = self._listed, ""
+        listed, kind, highest = self._listed, "", 0
         for done, row in enumerate(listed.fields):
             report(done, len(listed.fields), "reading fields")
             try:
@@ -221,7 +250,7 @@ class WholeFields:
             except UnreadableField as error:
                 listed.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
                 continue
-            kind = kind or image.dtype.name
+            kind, highest = kind or image.dtype.name, max(highest, int(image.max(initial=0)))
             if image.dtype.name != kind:
                 reason = f"it is {image.dtype} where the first field is {kind}"
                 listed.skipped.append({"file": listed.source(row), "reason": reason})
@@ -231,6 +260,8 @@ class WholeFields:
         if not rows:
             shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
             raise DataError(f"{listed.where}: not one field in it can be read ({shown}).")
+        if kind == "uint16" and self.understood.max_value is None:
+            self.understood.max_value = camera_top(highest)
 
 
 def _common_side(listed: FieldList, report: Report) -> int | None:

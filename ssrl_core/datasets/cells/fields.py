@@ -103,11 +103,12 @@ def ome_text(path: Path) -> str:
         return ""
 
 
-def read_field_file(path: Path, number: int = 0) -> Array:
+def read_field_file(path: Path, number: int = 0, full: float | None = None) -> Array:
     """One field of a file.
 
     Args:
         number: which of the file's fields.
+        full: see `FieldRow`.
 
     Returns:
         (C, H, W) uint8 or uint16; depth is flattened to its maximum.
@@ -132,7 +133,7 @@ def read_field_file(path: Path, number: int = 0) -> Array:
             if layout.channels != first:
                 continue
             if left < layout.fields:
-                return _ordered(series.asarray(), layout, left)
+                return _ordered(series.asarray(), layout, left, full)
             left -= layout.fields
     raise DataError(f"it has no field number {number}")
 
@@ -183,12 +184,12 @@ def _layout(series: Any, tiff: Any) -> _Layout:
     return _Layout(order, sizes["field"], sizes["depth"], sizes["channel"], guessed)
 
 
-def _ordered(values: Array, layout: _Layout, number: int) -> Array:
+def _ordered(values: Array, layout: _Layout, number: int, full: float | None) -> Array:
     ordered = np.transpose(values, layout.order)
     height, width = ordered.shape[-2:]
     ordered = ordered.reshape(layout.fields, layout.depth, layout.channels, height, width)[number]
     flat = ordered[0] if layout.depth == 1 else ordered.max(axis=0)
-    return field_pixels(flat)
+    return field_pixels(flat, full)
 
 
 @contextmanager
@@ -226,6 +227,7 @@ class FieldRow:
         planes: the channels wanted of a file that holds all of them, or None.
         number, of: which of how many fields in a file.
         columns: what is known of the field, and travels to its cells.
+        full: the value of float files that stands for 65535, one for the whole set; None = they hold no floats.
     """
 
     files: tuple[tuple[Path, ...], ...]
@@ -233,6 +235,7 @@ class FieldRow:
     number: int = 0
     of: int = 1
     columns: Mapping[str, Any] = field(default_factory=dict)
+    full: float | None = None
 
 
 @dataclass
@@ -299,13 +302,13 @@ def read_field(row: FieldRow) -> Array:
         UnreadableField: a file is missing or damaged, or the channels do not fit together.
     """
     if row.planes is not None:
-        image = _read(row.files[0][0], row.number)
+        image = _read(row.files[0][0], row.number, row.full)
         if max(row.planes) >= len(image):
             raise UnreadableField(
                 row.files[0][0], f"it has {len(image)} channels where {max(row.planes) + 1} are needed"
             )
         return image[list(row.planes)]
-    channels = [_one_channel(files, row.number) for files in row.files]
+    channels = [_one_channel(files, row.number, row.full) for files in row.files]
     for files, channel in zip(row.files, channels, strict=True):
         if channel.shape != channels[0].shape:
             sizes = [f"{c.shape[1]}×{c.shape[0]}" for c in (channel, channels[0])]
@@ -315,10 +318,10 @@ def read_field(row: FieldRow) -> Array:
     return np.stack(channels)
 
 
-def _one_channel(files: tuple[Path, ...], number: int) -> Array:
+def _one_channel(files: tuple[Path, ...], number: int, full: float | None) -> Array:
     flat: Array | None = None
     for path in files:
-        image = _read(path, number)
+        image = _read(path, number, full)
         if len(image) > 1 and not np.all(image == image[:1]):
             raise UnreadableField(path, f"it holds {len(image)} channels where one was expected")
         if flat is not None and image[0].shape != flat.shape:
@@ -329,8 +332,22 @@ def _one_channel(files: tuple[Path, ...], number: int) -> Array:
     return flat
 
 
-def _read(path: Path, number: int) -> Array:
+def _read(path: Path, number: int, full: float | None) -> Array:
     try:
-        return read_field_file(path, number)
+        return read_field_file(path, number, full)
     except (OSError, DataError) as error:
         raise UnreadableField(path, why(error)) from error
+
+
+def float_values(path: Path) -> Array | None:
+    """The values of the first series of a TIFF of floats; None for any other file, or one that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            plain = not is_tiff(file.read(64))
+        if plain:
+            return None
+        with _opened(path) as tiff:
+            series = _series(tiff, path)[0]
+            return series.asarray() if series.dtype.kind == "f" else None
+    except (OSError, DataError):
+        return None  # its field is skipped with the reason when it is read

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.cells.cutters import Cutters, FieldTask
+from ssrl_core.datasets.cells.cutting import Cutters, FieldTask
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList
@@ -281,6 +281,8 @@ def _key(listed: FieldList, settings: CellSettings) -> str:
     """A digest of everything that decides the cells."""
     digest = hashlib.sha256(json.dumps([_VERSION, settings.to_mapping(), listed.channels, listed.nuclei]).encode())
     for row in listed.fields:
+        if row.full is not None:
+            digest.update(repr(row.full).encode())
         digest.update(repr((row.files, row.planes, row.number, sorted(map(str, row.columns.items())))).encode())
     return digest.hexdigest()
 

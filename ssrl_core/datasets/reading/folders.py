@@ -14,8 +14,10 @@ import pandas as pd
 
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
+from ssrl_core.datasets.reading import tiff
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.ome import Said
+from ssrl_core.datasets.reading.scale import OTHER_SCALE, Scale, Spread, scale_for
 from ssrl_core.datasets.reading.source import Tree, why
 from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding
 from ssrl_core.datasets.splits import split_folders
@@ -26,6 +28,8 @@ _CHUNK_BYTES = 16_000_000
 _MIXABLE = {1, 3}
 _PICTURES = {"images", "image", "imgs", "img", "jpegimages"}
 _MASKS = {"masks", "mask", "labels", "annotations", "segmentations", "ground_truth"}
+MOST_PAGES_AS_CHANNELS = 5
+FILE = "file"  # the column that holds the pages of one file together
 _ZARR_BESIDE = "a Zarr folder beside image files; import it by itself"
 
 
@@ -42,9 +46,10 @@ class _Target:
     """What all images are brought to."""
 
     channels: int
-    dtype: str
+    scale: Scale
     side: int | None
     way: str
+    pages: str
 
 
 def list_tree(tree: Tree) -> ImageFiles:
@@ -172,11 +177,46 @@ class ImageFiles:
                 self._skip(entry, error)
         if not known:
             raise DataError(_nothing(self.tree, self.understood.skipped))
-        target = _target([facts for _, facts in known], size, way, self.understood)
+        pages = _meaning_of_pages([facts for _, facts in known], self.understood)
+        known = [(entry, _as_seen(facts, pages)) for entry, facts in known]
+        known, scale = self._scaled(known, report)
+        if not known:
+            raise DataError(_nothing(self.tree, self.understood.skipped))
+        target = _target([facts for _, facts in known], size, way, scale, pages, self.understood)
         self.understood.channels = _said([facts for _, facts in known], target)
         rows: list[dict[str, Any]] = []
         pixels = self._stream([entry for entry, _ in known], target, rows, report)
         return Reading(self.understood, pixels, lambda: pd.DataFrame(rows))
+
+    def _scaled(
+        self, known: list[tuple[Entry, images.Facts]], report: Report
+    ) -> tuple[list[tuple[Entry, images.Facts]], Scale]:
+        """Look through all files whose numbers are no bytes: those that can be read, and one scale for all."""
+        kept: list[tuple[Entry, images.Facts]] = []
+        found: dict[str, Spread] = {}
+        deep = sum(facts.sixteen for _, facts in known)
+        for entry, facts in known:
+            if facts.sixteen:
+                report(len(kept), deep, "looking at pixel values")
+                try:
+                    with self.tree.open(entry.path) as file:
+                        found.setdefault(facts.kind, Spread()).take(images.numbers(file), entry.path)
+                except (DataError, OSError) as error:
+                    self._skip(entry, error)
+                    continue
+            else:
+                found.setdefault("bytes", Spread(0, 255))
+            kept.append((entry, facts))
+        lost = {name for spread in found.values() for name in spread.lost}
+        for entry in [entry for entry, _ in kept if entry.path in lost]:
+            self._skip(entry, DataError(OTHER_SCALE))
+        kept = [(entry, facts) for entry, facts in kept if entry.path not in lost]
+        scale = scale_for({kind: spread for kind, spread in found.items() if spread.high > -np.inf})
+        self.understood.notes += scale.notes
+        self.understood.max_value = scale.max_value
+        if set(found) - {"bytes"} and scale.max_value not in (255, 65535):
+            self.understood.guess("the value that stands for 1", f"{scale.max_value}", "the largest value of all files")
+        return kept, scale
 
     def _stream(
         self, entries: Sequence[Entry], target: _Target, rows: list[dict[str, Any]], report: Report
@@ -186,13 +226,14 @@ class ImageFiles:
             report(done, len(entries), "reading images")
             try:
                 with self.tree.open(entry.path) as file:
-                    pages = [_adapted(page, target) for page in images.decode(file)]
+                    pages = [_adapted(page, target) for page in _laid(images.numbers(file), target.pages)]
             except (DataError, OSError) as error:
                 self._skip(entry, error)
                 continue
             for number, page in enumerate(pages):
                 source = entry.path if len(pages) == 1 else f"{entry.path}#{number}"
-                rows.append({"source": source, **entry.columns})
+                own = {FILE: entry.path} if self.understood.group == FILE else {}
+                rows.append({"source": source, **entry.columns, **own})
                 block.append(page)
                 if len(block) * page.nbytes >= _CHUNK_BYTES:
                     yield np.stack(block)
@@ -207,15 +248,42 @@ class ImageFiles:
         self.understood.skipped.append({"file": entry.path, "reason": why(error)})
 
 
-def _target(found: Sequence[images.Facts], size: int | None, way: str, understood: Understanding) -> _Target:
+def _meaning_of_pages(found: Sequence[images.Facts], understood: Understanding) -> str:
+    """`channels` where every one of several files has as few pages that nobody named, else `images`."""
+    several = [facts for facts in found if facts.pages > 1]
+    counts = {facts.pages for facts in found}
+    unnamed = all(facts.named == tiff.UNNAMED and facts.channels == 1 for facts in found)
+    if len(found) > 1 and len(counts) == 1 and unnamed and max(counts) <= MOST_PAGES_AS_CHANNELS:
+        count = max(counts)
+        understood.guess("channels", f"the {count} pages of each file", "every file has as many, and none says more")
+        return "channels"
+    if several and len(found) > 1:
+        understood.guess("images", "each page of a file", f"{len(several)} files have several pages")
+        if understood.layout.split_level is None and understood.group is None:
+            understood.group = FILE
+            understood.columns += (Column(FILE, values=len(found)),)
+            understood.notes.append("the pages of one file stay in one split")
+    return "images"
+
+
+def _as_seen(facts: images.Facts, pages: str) -> images.Facts:
+    """The facts of a file whose pages were given a meaning."""
+    return replace(facts, pages=1, channels=facts.pages) if pages == "channels" else facts
+
+
+def _laid(values: Array, pages: str) -> Array:
+    """(images, C, H, W) of a file's (pages, C, H, W)."""
+    return np.swapaxes(values, 0, 1) if pages == "channels" else values
+
+
+def _target(
+    found: Sequence[images.Facts], size: int | None, way: str, scale: Scale, pages: str, understood: Understanding
+) -> _Target:
     """One size, number of channels and type for images of several; what is decided is noted."""
     kinds = Counter(facts.channels for facts in found)
     channels = 3 if set(kinds) == _MIXABLE else kinds.most_common(1)[0][0]
     if set(kinds) == _MIXABLE:
         understood.notes.append(f"{kinds[1]} grey images were repeated to 3 channels")
-    deep = sum(facts.sixteen for facts in found)
-    if 0 < deep < len(found):
-        understood.notes.append(f"{len(found) - deep} images of 8 bit were raised to 16 bit (× 257)")
     sizes = Counter((facts.height, facts.width) for facts in found)
     side = size
     if side is None and len(sizes) > 1:
@@ -226,7 +294,7 @@ def _target(found: Sequence[images.Facts], size: int | None, way: str, understoo
         understood.notes.append(f"fitted to {side} px ({way})")
     height, width = (side, side) if side is not None else next(iter(sizes))
     understood.shape = (channels, height, width)
-    return _Target(channels, "uint16" if deep else "uint8", side, way)
+    return _Target(channels, scale, side, way, pages)
 
 
 def _said(found: Sequence[images.Facts], target: _Target) -> Said | None:
@@ -238,7 +306,7 @@ def _said(found: Sequence[images.Facts], target: _Target) -> Said | None:
     if not told:
         return None
     said = told.most_common(1)[0][0]
-    same = len({facts.sixteen for facts in found}) == 1
+    same = not target.scale.factors and len({facts.kind for facts in found}) == 1
     return said if same else tuple(replace(channel, window=None) for channel in said)
 
 
@@ -248,10 +316,7 @@ def _adapted(image: Array, target: _Target) -> Array:
         image = np.repeat(image, 3, axis=0)
     if image.shape[0] != target.channels:
         raise DataError(f"{image.shape[0]} channels where the others have {target.channels}")
-    if image.dtype.name != target.dtype:
-        if target.dtype == "uint8":
-            raise DataError("16 bit where its head said 8 bit")
-        image = image.astype(np.uint16) * np.uint16(257)
+    image = target.scale.apply(image)
     return fitted(image, target.side, target.way) if target.side is not None else image
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ssrl_core.datasets.reading import tiff
 from ssrl_core.datasets.reading.ome import Said
+from ssrl_core.datasets.reading.scale import as_numbers, kind_of
 from ssrl_core.datasets.reading.understanding import Reading
 from ssrl_core.errors import DataError, SpecError
 
@@ -30,14 +31,26 @@ _PNG_GREY_ALPHA, _PNG_COLOURS = 4, (2, 4, 6)  # colour types: RGB, grey + alpha,
 
 @dataclass(frozen=True)
 class Facts:
-    """What the head of an image file says; `said` of its channels, () where nothing."""
+    """What the head of an image file says.
+
+    Attributes:
+        said: of its channels, () where nothing.
+        kind: of its numbers (see `scale.kind_of`).
+        named: what its pages are (see `tiff.Head`).
+    """
 
     pages: int
     channels: int
     height: int
     width: int
-    sixteen: bool
+    kind: str = "bytes"
     said: Said = ()
+    named: str = ""
+
+    @property
+    def sixteen(self) -> bool:
+        """Whether its numbers are more than bytes."""
+        return self.kind != "bytes"
 
 
 def is_image(name: str) -> bool:
@@ -53,23 +66,28 @@ def facts(file: BinaryIO) -> Facts:
     """
     with _explained():
         if tiff.is_tiff(_head(file)):
-            shape, dtype, said = tiff.shape_of(file)
-            return Facts(*shape, sixteen=dtype not in (np.uint8, np.bool_), said=said)
+            told = tiff.head_of(file)
+            return Facts(*told.shape, kind_of(told.dtype), told.said, told.pages)
         if is_deep_png(head := _head(file)):
             width, height = _deep_size(head)
-            return Facts(1, 1 if head[25] == _PNG_GREY_ALPHA else 3, height, width, True)
+            return Facts(1, 1 if head[25] == _PNG_GREY_ALPHA else 3, height, width, "deep")
         with _opened(file) as image:
             width, height = image.size
             if image.getexif().get(0x0112) in _TURNED:
                 width, height = height, width
-            return Facts(1, _channels(image), height, width, image.mode.startswith(("I", "F")))
+            return Facts(1, _channels(image), height, width, "deep" if image.mode.startswith(("I", "F")) else "bytes")
 
 
 def decode(file: BinaryIO) -> Array:
-    """The pixels.
+    """(pages, C, H, W) uint8 or uint16, on a scale of its own. Raises what `numbers` raises."""
+    return tiff.as_pixels(numbers(file))
+
+
+def numbers(file: BinaryIO) -> Array:
+    """The pixels as the file has them.
 
     Returns:
-        (pages, C, H, W) uint8 or uint16.
+        (pages, C, H, W) numbers of any type.
 
     Raises:
         DataError: it cannot be read; the message is the reason, without the file's name.
@@ -112,7 +130,7 @@ def _deep_pixels(data: bytes) -> Array:
 def _pixels(image: Image.Image) -> Array:
     """(C, H, W) uint8 or uint16 of an opened image."""
     if image.mode.startswith(("I", "F")):
-        return tiff.as_pixels(np.asarray(image))[None]
+        return as_numbers(np.asarray(image))[None]
     grey = _channels(image) == 1
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         over = image.convert("RGBA")

@@ -117,7 +117,7 @@ class NpzImages:
         self._where, self._layout, self._asked = where, layout, label
         try:
             self._archive = zipfile.ZipFile(source)
-            self._found = headers(self._archive, where)
+            self._found = _renamed(headers(self._archive, where))
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(
                 f"{where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
@@ -144,7 +144,9 @@ class NpzImages:
         said.label = _label(self._asked, truth, table)
         said.channels = self._texts("channels")
         top = self._scalar("max_value")
-        said.max_value = int(top) if top is not None else None
+        said.max_value = int(top) if top is not None else conversion.full
+        if top is None and conversion.full:
+            said.guess("the value that stands for 1", str(conversion.full), "the largest value of x")
         return all_fitted(Reading(said, self._stream(layout, conversion, report), lambda: table), size, way)
 
     def _fitting(self) -> list[str]:
@@ -240,6 +242,18 @@ class NpzImages:
         return [v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values.tolist()]
 
 
+def _renamed(found: dict[str, ArrayHeader]) -> dict[str, ArrayHeader]:
+    """The arrays by our names: MedMNIST's `train_images` and `train_labels`, and capitals, are `x_train` and so on."""
+    ours = {"images": "x", "image": "x", "labels": "y", "label": "y", "x": "x", "y": "y"}
+    renamed = {}
+    for key, header in found.items():
+        split, _, kind = key.lower().rpartition("_")
+        name = f"{ours[kind]}_{split}" if split in _PARTS and kind in ours else key
+        name = key.lower() if key in ("X", "Y") else name
+        renamed[name if name == key or name not in found else key] = header
+    return renamed
+
+
 def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
     if "x" in found:
         return [_Part("x", None, found["x"])]
@@ -258,7 +272,8 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
 def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple[list[str | None], list[str] | None]:
     """Labels as class names: numbers count into `names` where those are given, -1 is missing."""
     words = [None if word == "nan" else word for word in class_names(labels)]  # so numpy writes a gap among text
-    if names is None or set(words) - {None} <= set(names):
+    numbers = pd.api.types.is_numeric_dtype(labels)
+    if names is None or (not numbers and set(words) - {None} <= set(names)):
         return words, names
     out: list[str | None] = []
     for word in words:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.scale import camera_top
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -117,11 +118,12 @@ _REMEDY = "Save x as uint8, uint16, or as numbers in 0..1."
 
 @dataclass(frozen=True)
 class Conversion:
-    """`round(x * factor)` as `dtype`."""
+    """`round(x * factor)` as `dtype`; `full` stands for 1 (None: the largest of the type)."""
 
     dtype: str
     factor: float = 1.0
     note: str = ""
+    full: int | None = None
 
     def apply(self, values: Array, where: str) -> Array:
         """Pixel values of the same shape.
@@ -163,8 +165,8 @@ def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: f
     if scale is not None and scale != 1:
         wide = dtype.itemsize > 1 or scale > 1
         return Conversion("uint16" if wide else "uint8", scale, f"x was multiplied by its scale, {scale:g}")
-    if dtype.kind == "u" and dtype.itemsize <= 2:
-        return Conversion(dtype.newbyteorder("=").name)
+    if dtype == np.uint8:
+        return Conversion("uint8")
     return _looked_through(archive, arrays, where)
 
 
@@ -182,7 +184,8 @@ def _looked_through(archive: zipfile.ZipFile, arrays: list[ArrayHeader], where: 
                 bytewise = bytewise and bool(np.all(np.abs(piece * 255 - np.rint(piece * 255)) < 1e-3))
     kind = arrays[0].dtype.kind
     if low >= 0 and whole and (high > 1 or kind in "iu") and high <= 65535:
-        return Conversion("uint8" if high <= 255 else "uint16")
+        kept = "uint16" if high > 255 or (kind == "u" and arrays[0].dtype.itemsize == 2) else "uint8"
+        return Conversion(kept, full=camera_top(high) if kept == "uint16" else None)
     if low >= 0 and high <= 1 and kind == "f":
         dtype = "uint8" if bytewise else "uint16"
         return Conversion(dtype, float(np.iinfo(dtype).max), f"numbers in 0..1 were stored as {dtype}")

@@ -12,16 +12,20 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ssrl_core.datasets.reading.ome import Said, of_tiff, tinted
+from ssrl_core.datasets.reading.scale import Spread, as_numbers
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-_WHITE_IS_ZERO, _PALETTE = 0, 3
+_WHITE_IS_ZERO, _PALETTE, _INKS, _LAB = 0, 3, 5, 8
+_SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
+UNNAMED = "unnamed"
 
 
 class SeenSeries:
@@ -111,8 +115,24 @@ def is_tiff(head: bytes) -> bool:
     return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any], Said]:
-    """(pages, C, H, W), the pixel type, and what is said of the channels, without reading pixels.
+@dataclass(frozen=True)
+class Head:
+    """What a TIFF says of itself, as it is seen: turned, colours as RGB, without alpha.
+
+    Attributes:
+        shape: (pages, C, H, W).
+        said: what is said of the channels.
+        pages: what its pages are: "" (one), `unnamed`, or the axes that metadata call them by (`Z`, `T` …).
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype[Any]
+    said: Said
+    pages: str
+
+
+def head_of(file: BinaryIO) -> Head:
+    """The head of a TIFF, without reading pixels.
 
     Raises:
         DataError: no image in it, or a huge one.
@@ -122,51 +142,128 @@ def shape_of(file: BinaryIO) -> tuple[tuple[int, int, int, int], np.dtype[Any], 
         if math.prod(shape) > MAX_VALUES:
             raise DataError(f"{'×'.join(map(str, shape))} values are too many for one file; cut it into pieces")
         sizes = dict(zip(axes, shape, strict=True))
-        channels = _alpha_dropped(sizes, math.prod(n for axis, n in sizes.items() if axis in "CS"))
-        pages = math.prod(n for axis, n in sizes.items() if axis not in "CSYX")
+        samples = math.prod(n for axis, n in sizes.items() if axis in "CS")
+        channels = _seen_samples(tiff.pages[0], sizes.get("S", 1), samples)
+        others = [axis for axis in axes if axis not in "CSYX"]
+        pages = math.prod(sizes[axis] for axis in others)
+        named = "" if pages == 1 else "".join(others) if not set(others) & set("QI") else UNNAMED
         said = tinted(of_tiff(tiff, channels), series.tint, channels)
-        return (pages, channels, sizes["Y"], sizes["X"]), np.dtype(series.dtype), said
+        height, width = sizes["Y"], sizes["X"]
+        if _orientation(tiff.pages[0]) in _SWAPPED:
+            height, width = width, height
+        return Head((pages, channels, height, width), np.dtype(series.dtype), said, named)
 
 
 def decode(file: BinaryIO) -> Array:
-    """(pages, C, H, W) uint8 or uint16.
+    """(pages, C, H, W) numbers of any type, turned and in colours as the file says.
 
     Raises:
         DataError: values that are no pixel values.
     """
-    with _opened(file) as (_, series):
+    with _opened(file) as (tiff, series):
         values, axes = series.asarray(), series.axes
+        page, samples = tiff.pages[0], dict(zip(axes, values.shape, strict=True)).get("S", 1)
     others = [i for i, axis in enumerate(axes) if axis not in "CSYX"]
     channels = [i for i, axis in enumerate(axes) if axis in "CS"]
     ordered = np.transpose(values, [*others, *channels, axes.index("Y"), axes.index("X")])
     shape = (math.prod(ordered.shape[: len(others)]), -1, *ordered.shape[-2:])
-    pixels = as_pixels(ordered.reshape(shape))
-    kept = _alpha_dropped(dict(zip(axes, values.shape, strict=True)), pixels.shape[1])
-    return pixels[:, :kept]
+    numbers = as_numbers(ordered.reshape(shape))
+    seen = _seen_colours(numbers, page) if numbers.shape[1] == samples else numbers
+    return _upright(seen, _orientation(page))
+
+
+def _orientation(page: Any) -> int:
+    tag = page.tags.get(274)
+    return int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
+
+
+def _upright(values: Array, orientation: int) -> Array:
+    """(…, H, W) as the camera held it (EXIF orientation 1..8)."""
+    if orientation in _SWAPPED:
+        values = np.swapaxes(values, -1, -2)
+    if orientation in (2, 3, 6, 7):
+        values = values[..., ::-1]
+    return values[..., ::-1, :] if orientation in (3, 4, 7, 8) else values
+
+
+def _alpha(page: Any, samples: int) -> int:
+    """1 or 2 (laid over black already, or not) where the last sample is alpha, else 0."""
+    extra = [int(kind) for kind in page.extrasamples]
+    last = extra[-1] if extra else 0
+    return last if last in (1, 2) and samples in (2, 4) and len(extra) == 1 else 0
+
+
+def _seen_samples(page: Any, samples: int, channels: int) -> int:
+    """How many channels are seen of so many samples: alpha is laid over black, inks become colours."""
+    if samples != channels:
+        return channels
+    return 3 if int(page.photometric) == _INKS and samples == 4 else channels - bool(_alpha(page, samples))
+
+
+def _seen_colours(values: Array, page: Any) -> Array:
+    """(pages, C, H, W) with alpha laid over black, inks and Lab as RGB.
+
+    Raises:
+        DataError: colours of a kind that is not read.
+    """
+    samples, kind = values.shape[1], int(page.photometric)
+    if kind == _INKS and samples == 4:
+        return _converted(values, "CMYK")
+    if kind == _LAB and samples == 3:
+        return _converted(values, "LAB")
+    if kind in (_INKS, _LAB, 9, 10):
+        raise DataError("its colours are CMYK or Lab of an unusual kind; save it as RGB")
+    alpha = _alpha(page, samples)
+    if not alpha:
+        return values
+    if alpha == 1:
+        return values[:, :-1]
+    top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    over = values[:, :-1] * (values[:, -1:] / top)
+    laid: Array = (over if values.dtype.kind == "f" else np.rint(over)).astype(values.dtype)
+    return laid
+
+
+def _converted(values: Array, mode: str) -> Array:
+    """(pages, 3, H, W) uint8 RGB of 8-bit colours of another kind."""
+    from PIL import Image, ImageCms
+
+    if values.dtype != np.uint8:
+        raise DataError(f"its colours are {mode} of {values.dtype}; save it as RGB")
+    size = (values.shape[3], values.shape[2])
+    images = [Image.frombytes(mode, size, np.moveaxis(page, 0, -1).tobytes()) for page in values]
+    if mode == "CMYK":
+        seen = [image.convert("RGB") for image in images]
+    else:
+        lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        change = ImageCms.buildTransform(lab, rgb, "LAB", "RGB")
+        seen = [ImageCms.applyTransform(image, change) or image for image in images]  # None only where in place
+    return np.stack([np.moveaxis(np.asarray(image), -1, 0) for image in seen])
 
 
 def as_pixels(values: Array) -> Array:
-    """Numbers of any type as uint8 or uint16.
+    """Numbers of any type as uint8 or uint16, on a scale of their own (see `scale.py` for several files).
 
     Raises:
-        DataError: negative or too large numbers, fractions above 1, NaN.
+        DataError: negative or too large numbers, NaN.
     """
-    if values.dtype == np.bool_:
-        return values.astype(np.uint8) * np.uint8(255)
-    if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
-        return values.astype(values.dtype.newbyteorder("="))
-    if values.dtype.kind not in "iuf":
-        raise DataError(f"{values.dtype} values; save it as 8 or 16 bit")
-    low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        return np.rint(values.astype(np.float64) * 65535).astype(np.uint16)
-    if low >= 0 and high <= 65535 and (values.dtype.kind in "iu" or bool(np.all(values == np.rint(values)))):
-        return values.astype(np.uint16)
-    raise DataError(f"{values.dtype} values from {low:g} to {high:g}; save it as 8 or 16 bit")
+    numbers = as_numbers(values)
+    if numbers.dtype in (np.uint8, np.uint16):
+        return numbers
+    spread = Spread()
+    spread.take(numbers, "")
+    if spread.high <= 1 and numbers.dtype.kind == "f":
+        return np.rint(numbers.astype(np.float64) * 65535).astype(np.uint16)
+    if not spread.whole:
+        raise DataError(f"{values.dtype} values from {spread.low:g} to {spread.high:g}; save it as 8 or 16 bit")
+    return numbers.astype(np.uint16)
 
 
-def field_pixels(values: Array) -> Array:
+def field_pixels(values: Array, full: float | None = None) -> Array:
     """uint8 or uint16; floats above 1 that fit are rounded (deconvolved or corrected images).
+
+    Args:
+        full: the float that stands for 65535, for all files of a set; None = what these values say by themselves.
 
     Raises:
         DataError: NaN, or numbers that 16 bit do not hold; the message is the reason, without the file's name.
@@ -175,14 +272,10 @@ def field_pixels(values: Array) -> Array:
         if not np.isfinite(values).all():
             raise DataError("it holds NaN or infinite values")
         low, high = float(values.min()), float(values.max())
-        if high > 1 and low >= -0.5 and high <= 65535.49:
-            return np.rint(np.maximum(values, 0)).astype(np.uint16)
+        factor = 65535 / full if full else 1.0
+        if (high > 1 or full) and low * factor >= -0.5 and high * factor <= 65535.49:
+            return np.rint(np.maximum(values * factor, 0)).astype(np.uint16)
     return as_pixels(values)
-
-
-def _alpha_dropped(sizes: dict[str, int], channels: int) -> int:
-    """RGBA samples keep three channels."""
-    return 3 if sizes.get("S") == 4 and channels == 4 else channels
 
 
 @contextmanager

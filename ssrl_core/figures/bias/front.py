@@ -18,8 +18,7 @@ from ssrl_core.figures.bias.panels import (
     setting_columns,
     wrapped,
 )
-from ssrl_core.figures.colours import ACCENT, NEUTRAL, SIGNED, palette
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import ACCENT, NEUTRAL, SIGNED, palette, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

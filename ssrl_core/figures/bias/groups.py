@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.figures.bias.panels import finish, grid_of_panels, place
-from ssrl_core.figures.colours import GAIN, LOSS, NEUTRAL
-from ssrl_core.figures.style import three_digits
+from ssrl_core.figures.style import GAIN, LOSS, NEUTRAL, three_digits
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -19,8 +19,7 @@ from ssrl_core.figures.bias.panels import (
     setting_label,
     spread_heights,
 )
-from ssrl_core.figures.colours import ACCENT, GAIN, LOSS, NEUTRAL, palette
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, palette, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -17,8 +17,7 @@ from ssrl_core.figures.bias.panels import (
     setting_columns,
     setting_label,
 )
-from ssrl_core.figures.colours import ACCENT, MISSING, NEUTRAL, SIGNED
-from ssrl_core.figures.style import percent, style
+from ssrl_core.figures.style import ACCENT, MISSING, NEUTRAL, SIGNED, percent, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.errors import DataError
-from ssrl_core.figures.colours import MISSING
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import MISSING, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

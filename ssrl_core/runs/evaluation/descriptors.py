@@ -62,7 +62,7 @@ def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> p
     import numpy as np
     import pandas as pd
 
-    from ssrl_core.analysis.descriptors.table import DESCRIPTORS, describe
+    from ssrl_core.analysis.descriptors import DESCRIPTORS, describe
 
     started = time.perf_counter()
     count, step = len(imageset.table), max(1, _PIXELS // int(np.prod(imageset.shape)))

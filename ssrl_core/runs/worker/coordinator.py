@@ -24,7 +24,7 @@ from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock, require_working_locks
 from ssrl_core.runs.queue import processes, registry, sweeps
 from ssrl_core.runs.queue.processes import child_environment, source_folder
-from ssrl_core.runs.worker.engines.protocol import Engine
+from ssrl_core.runs.worker.engines import Engine
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings
 from ssrl_core.runs.worker.watch import Watch
 

@@ -14,7 +14,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import ordering, registry
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.identity import spec_of_text
-from ssrl_core.runs.worker.engines.protocol import Engine, Job
+from ssrl_core.runs.worker.engines import Engine, Job
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, progress_mark
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
-from ssrl_core.runs.worker.engines.protocol import Engine
+from ssrl_core.runs.worker.engines import Engine
 from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, Feeder, Flight, over
 
 LOG = logging.getLogger("viewloom.coordinator")

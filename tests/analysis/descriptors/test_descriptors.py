@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from ssrl_core.analysis.descriptors import DESCRIPTORS, describe
 from ssrl_core.analysis.descriptors.images import ImageBatch, otsu
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS, describe
 
 
 def drawn(*boxes, side=40, ground=20, ink=200):

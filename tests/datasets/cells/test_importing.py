@@ -1,6 +1,7 @@
 """Fields to image sets: every way in, what is skipped and why, resuming, and memory."""
 
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -11,7 +12,7 @@ import tifffile
 
 from ssrl_core import stores
 from ssrl_core.datasets import cells, store
-from ssrl_core.datasets.cells import cutters
+from ssrl_core.datasets.cells import cutting
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
@@ -176,7 +177,11 @@ def test_float_images_are_taken_where_they_fit_and_refused_where_not(tmp_path, f
         except cells.UnreadableField as error:
             read[row.files[0][0].name] = error.reason
     assert np.array_equal(read["whole.tif"][0], fields[0][0])
-    assert np.abs(read["share.tif"][0].astype(int) - fields[1][0]).max() <= 1
+    assert "share.tif" not in read  # one scale for all: beside whole numbers its fractions would vanish
+    assert "fractions up to 1" in next(item["reason"] for item in listed.skipped if item["file"] == "share.tif")
+    shutil.move(folder / "share.tif", tmp_path / "share.tif")
+    alone = cells.read_field(cells.list_fields(tmp_path / "share.tif").fields[0])
+    assert np.abs(alone[0].astype(int) - fields[1][0]).max() <= 1
     assert "NaN" in read["nan.tif"]
 
 
@@ -264,7 +269,7 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
     table = _table(tmp_path / "in", fields)
     whole = cells.import_fields(table, "whole", CellOptions(settings=SETTINGS))
     stop, worked = threading.Event(), []
-    cut_field = cutters.cut_field
+    cut_field = cutting.cut_field
 
     def counted(task, plan, shards):
         worked.append(task.number)
@@ -272,7 +277,7 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
             stop.set()
         cut_field(task, plan, shards)
 
-    monkeypatch.setattr(cutters, "cut_field", counted)
+    monkeypatch.setattr(cutting, "cut_field", counted)
     with pytest.raises(Stopped):
         cells.import_fields(table, "parts", CellOptions(settings=SETTINGS), workers=1, stop=stop)
     assert not store.is_ready("parts")
@@ -288,8 +293,8 @@ def test_a_stopped_import_goes_on_and_gives_the_same_cells(tmp_path, fields, mon
 def test_processes_cut_the_same_cells_as_threads(tmp_path, fields, monkeypatch):
     table = _table(tmp_path / "in", [*fields, *fields], Metadata_Plate=["p"] * 10)  # enough to even out the lighting
     threads = cells.import_fields(table, "threads", CellOptions(settings=SETTINGS))
-    monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 10)
-    monkeypatch.setattr(cutters, "cut_field", lambda *_: pytest.fail("a field was cut here"))
+    monkeypatch.setattr(cutting, "_FEWEST_FIELDS", 10)
+    monkeypatch.setattr(cutting, "cut_field", lambda *_: pytest.fail("a field was cut here"))
     said = []
     processes = cells.import_fields(
         table, "processes", CellOptions(settings=SETTINGS), workers=2, report=lambda *s: said.append(s)
@@ -303,7 +308,7 @@ def test_processes_cut_the_same_cells_as_threads(tmp_path, fields, monkeypatch):
 def test_a_process_that_is_ended_is_told_and_the_import_goes_on_where_it_was(tmp_path, fields, monkeypatch):
     table = _table(tmp_path / "in", [*fields, *fields])  # more than are given out at once
     whole = cells.import_fields(table, "whole", CellOptions(settings=SETTINGS))
-    monkeypatch.setattr(cutters, "_FEWEST_FIELDS", 2)
+    monkeypatch.setattr(cutting, "_FEWEST_FIELDS", 2)
 
     def end_them(done, total, what):
         if what.startswith("cutting") and done == 1:

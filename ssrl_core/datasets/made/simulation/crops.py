@@ -10,8 +10,14 @@ import pandas as pd
 from ssrl_core.datasets.made.simulation.camera import Camera, photograph
 from ssrl_core.datasets.made.simulation.canvas import Drawing, draw
 from ssrl_core.datasets.made.simulation.chance import Chance, textures
-from ssrl_core.datasets.made.simulation.population import Cells, draw_seeds, grown
-from ssrl_core.datasets.made.simulation.responses import RESPONSE_NAMES, STAINS, response_shares
+from ssrl_core.datasets.made.simulation.population import (
+    RESPONSE_NAMES,
+    STAINS,
+    Cells,
+    draw_seeds,
+    grown,
+    response_shares,
+)
 
 Array = np.ndarray[Any, Any]
 

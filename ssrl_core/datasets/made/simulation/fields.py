@@ -14,8 +14,15 @@ from ssrl_core.datasets.made.simulation.camera import Camera, lighting, photogra
 from ssrl_core.datasets.made.simulation.canvas import draw
 from ssrl_core.datasets.made.simulation.chance import Chance, textures
 from ssrl_core.datasets.made.simulation.crops import respond, scattered
-from ssrl_core.datasets.made.simulation.population import draw_seeds, grown
-from ssrl_core.datasets.made.simulation.responses import CONTROL, RESPONSE_NAMES, SITES, STAINS, screen
+from ssrl_core.datasets.made.simulation.population import (
+    CONTROL,
+    RESPONSE_NAMES,
+    SITES,
+    STAINS,
+    draw_seeds,
+    grown,
+    screen,
+)
 
 Array = np.ndarray[Any, Any]
 _BORDER_UM = 20.0

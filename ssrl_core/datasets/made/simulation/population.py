@@ -1,16 +1,254 @@
-"""Cells as numbers: size, shape, brightness and nuclear pieces of each, before anything is drawn."""
+"""Cells as numbers, before anything is drawn: the traits of each response, then size, shape and nucleus of each cell.
+
+The responses, and what compounds at which dose bring them about, are those that one sees in real screens (untreated
+MCF7 cells, nocodazole, cytochalasin B, taxol in BBBC021); the numbers are chosen by eye beside such images.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ssrl_core.datasets.made.simulation.chance import Chance
-from ssrl_core.datasets.made.simulation.responses import traits_of
 
 Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a response changes; the defaults are an untreated cell.
+
+    Attributes:
+        nuclear_area, cell_area: factors.
+        roundness: 0 = spread and irregular, 1 = a disc.
+        ragged: depth of the teeth of the outline, share of the radius.
+        lobes, lobes_more: least number of nuclear pieces, and how many more there may be.
+        packing: distance of the pieces, in nuclear radii (0 = one piece).
+        lobe_ratio: short by long axis of each piece.
+        dna, actin, tubulin: brightness, factors.
+        clumps: contrast of the chromatin.
+        filaments: how many microtubules, share of an untreated cell's.
+        bundles: how many thick bundles of microtubules.
+        tubulin_haze: tubulin that is in no filament.
+        hole: how far nuclei exclude tubulin, 0..1.
+        fibres: stress fibres of actin.
+        cortex: actin along the border.
+        puncta: how many actin aggregates.
+    """
+
+    nuclear_area: float = 1.0
+    cell_area: float = 1.0
+    roundness: float = 0.0
+    ragged: float = 0.03
+    lobes: float = 1.0
+    lobes_more: float = 0.0
+    packing: float = 0.0
+    lobe_ratio: float = 1.0
+    dna: float = 1.0
+    clumps: float = 0.16
+    actin: float = 1.0
+    fibres: float = 0.45
+    cortex: float = 1.0
+    puncta: float = 4.0
+    tubulin: float = 1.0
+    filaments: float = 1.0
+    bundles: float = 0.0
+    tubulin_haze: float = 0.45
+    hole: float = 0.35
+
+    def as_row(self) -> Array:
+        """(T,) in the order of `TRAIT_NAMES`."""
+        return np.array([getattr(self, f.name) for f in fields(self)])
+
+
+TRAIT_NAMES = tuple(f.name for f in fields(Traits))
+UNTREATED = "untreated"
+
+RESPONSES: dict[str, Traits] = {
+    UNTREATED: Traits(),
+    "mitotic": Traits(
+        nuclear_area=0.66, cell_area=0.36, roundness=1.0, ragged=0.01, lobes=4, lobes_more=14, packing=0.4,
+        lobe_ratio=0.6, dna=2.3, clumps=0.4, actin=1.7, fibres=0.0, cortex=0.75, puncta=2, tubulin=1.5, filaments=0.0,
+        tubulin_haze=1.3, hole=0.3,
+    ),
+    "micronucleated": Traits(
+        nuclear_area=1.5, cell_area=1.25, roundness=0.2, lobes=9, lobes_more=14, packing=1.0, dna=0.85, clumps=0.12,
+        actin=0.8, fibres=0.25, cortex=0.9, tubulin=1.3, filaments=0.02, tubulin_haze=1.6, hole=0.95,
+    ),
+    "diffuse": Traits(
+        nuclear_area=1.35, cell_area=1.15, roundness=0.1, dna=0.85, clumps=0.1, actin=0.9, fibres=0.75, cortex=1.0,
+        tubulin=1.2, filaments=0.04, tubulin_haze=1.5, hole=0.9,
+    ),
+    "aggregated": Traits(
+        nuclear_area=1.1, cell_area=0.8, roundness=0.25, ragged=0.2, lobes=1, lobes_more=1.6, packing=0.95, dna=1.0,
+        actin=0.85, fibres=0.0, cortex=0.35, puncta=100, tubulin=1.1, filaments=0.7, tubulin_haze=0.5, hole=0.35,
+    ),
+    "bundled": Traits(
+        nuclear_area=1.15, cell_area=0.95, roundness=0.35, lobes=1, lobes_more=0.8, packing=0.8, actin=0.9, fibres=0.3,
+        tubulin=1.5, filaments=0.15, bundles=15, tubulin_haze=0.45, hole=0.5,
+    ),
+    "multinucleated": Traits(
+        nuclear_area=1.5, cell_area=1.35, roundness=0.2, lobes=3, lobes_more=3.5, packing=1.25, dna=0.9, clumps=0.13,
+        actin=0.95, fibres=0.35, tubulin=1.2, filaments=0.6, bundles=5, tubulin_haze=0.45, hole=0.55,
+    ),
+}  # fmt: skip
+RESPONSE_NAMES = tuple(RESPONSES)
+TRAIT_TABLE = np.stack([traits.as_row() for traits in RESPONSES.values()])
+
+
+@dataclass(frozen=True)
+class Compound:
+    """What cells do under a compound.
+
+    Attributes:
+        doses_um: the concentrations tested, µM, ascending.
+        ec50_um, hill: where half of `reach` responds, and how steeply.
+        reach: the share of cells that respond at the highest doses; the others look untreated.
+        responses: response -> its share among those that respond, at the lowest and at the highest dose.
+    """
+
+    name: str
+    doses_um: tuple[float, ...]
+    ec50_um: float
+    hill: float
+    reach: float
+    responses: Mapping[str, tuple[float, float]]
+
+
+CONTROL = "DMSO"
+NATURAL_MITOSIS = 0.03
+COMPOUNDS: dict[str, Compound] = {
+    c.name: c
+    for c in (
+        Compound(
+            "sim-nocodazole",
+            (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+            0.12,
+            1.3,
+            0.9,
+            {"diffuse": (0.8, 0.25), "micronucleated": (0.15, 0.5), "mitotic": (0.05, 0.25)},
+        ),
+        Compound(
+            "sim-cytochalasin-b",
+            (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0),
+            1.5,
+            1.2,
+            0.92,
+            {"aggregated": (1.0, 1.0)},
+        ),
+        Compound(
+            "sim-taxol",
+            (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0),
+            0.08,
+            1.2,
+            0.9,
+            {"multinucleated": (0.7, 0.3), "bundled": (0.25, 0.4), "mitotic": (0.05, 0.3)},
+        ),
+    )
+}
+CLASSES = (CONTROL, *COMPOUNDS)
+
+
+def response_shares(compound: str, dose_um: float) -> Array:
+    """(R,) the share of each response (order of `RESPONSE_NAMES`) among the cells of a condition; sums to 1."""
+    shares = np.zeros(len(RESPONSE_NAMES))
+    if compound in COMPOUNDS and dose_um > 0:
+        row = COMPOUNDS[compound]
+        place = _place(row.doses_um, dose_um)
+        responding = row.reach * effect(compound, dose_um)
+        for name, (low, high) in row.responses.items():
+            shares[RESPONSE_NAMES.index(name)] = responding * (low + (high - low) * place)
+    quiet = 1 - shares.sum()
+    shares[RESPONSE_NAMES.index("mitotic")] += NATURAL_MITOSIS * quiet
+    shares[0] = quiet * (1 - NATURAL_MITOSIS)
+    return shares
+
+
+def effect(compound: str, dose_um: float) -> float:
+    """How much of its effect a compound has at a dose, 0..1 (Hill curve); 0 for untreated cells."""
+    if compound not in COMPOUNDS or dose_um <= 0:
+        return 0.0
+    row = COMPOUNDS[compound]
+    return float(1 / (1 + (row.ec50_um / dose_um) ** row.hill))
+
+
+def traits_of(response: Array, strength: Array) -> dict[str, Array]:
+    """Traits of cells, from untreated (strength 0) to the full response (1).
+
+    Args:
+        response: (n,) index into `RESPONSE_NAMES`.
+        strength: (n,) 0..1.
+
+    Returns:
+        trait -> (n,).
+    """
+    rows = TRAIT_TABLE[0] + strength[:, None] * (TRAIT_TABLE[response] - TRAIT_TABLE[0])
+    return dict(zip(TRAIT_NAMES, rows.T, strict=True))
+
+
+def _place(doses: tuple[float, ...], dose: float) -> float:
+    """Where a dose lies between the lowest (0) and the highest (1), on the logarithmic scale."""
+    return float(np.clip(np.log(dose / doses[0]) / np.log(doses[-1] / doses[0]), 0, 1))
+
+
+ROWS = "BCDEFG"
+DOSE_COLUMNS = range(10, 2, -1)  # the highest dose lies in column 3
+CONTROL_COLUMNS = (2, 11)
+SITES = 4
+DENSITY_PER_MM2 = 800.0
+STAINS = ("dna", "actin", "tubulin")
+
+
+def screen(chance: Chance, replicates: int = 3) -> pd.DataFrame:
+    """Every well of a screen of 96-well plates, one plate a replicate.
+
+    A compound takes one row of a plate, another row on every plate; untreated wells stand in columns 2 and 11.
+
+    Returns:
+        One row a well: plate, well, replicate, compound, dose, dose_unit; and its effects: stain_dna, stain_actin,
+        stain_tubulin (factors of plate times well), defocus_um, density_per_mm2, lamp_x, lamp_y (bright spot of the
+        plate's lamp, -1..1).
+    """
+    rows: list[dict[str, Any]] = []
+    for replicate in range(1, replicates + 1):
+        line = chance.shuffled(len(ROWS))
+        for i, compound in enumerate(COMPOUNDS.values()):
+            for column, dose in zip(DOSE_COLUMNS, compound.doses_um, strict=True):
+                rows.append(_well(replicate, f"{ROWS[line[i]]}{column:02d}", compound.name, dose))
+        rows += [_well(replicate, f"{row}{column:02d}", CONTROL, 0.0) for row in ROWS for column in CONTROL_COLUMNS]
+    table = pd.DataFrame(rows).sort_values(["plate", "well"], kind="stable", ignore_index=True)
+    return _with_effects(table, chance, replicates)
+
+
+def _well(replicate: int, well: str, compound: str, dose: float) -> dict[str, Any]:
+    return {
+        "plate": f"sim-plate-{replicate}",
+        "well": well,
+        "replicate": replicate,
+        "compound": compound,
+        "dose": dose,
+        "dose_unit": "µM",
+    }
+
+
+def _with_effects(table: pd.DataFrame, chance: Chance, replicates: int) -> pd.DataFrame:
+    n, plate = len(table), table["replicate"].to_numpy() - 1
+    plate_stain, well_stain = chance.factor(0.16, (replicates, 3)), chance.factor(0.07, (n, 3))
+    plate_focus, well_focus = np.abs(0.25 * chance.normal(replicates)), np.abs(0.35 * chance.normal(n))
+    lamp = chance.uniform(-0.6, 0.6, shape=(replicates, 2))
+    harm = np.array([effect(c, d) for c, d in zip(table["compound"], table["dose"], strict=True)])
+    for i, stain in enumerate(STAINS):
+        table[f"stain_{stain}"] = plate_stain[plate, i] * well_stain[:, i]
+    table["defocus_um"] = plate_focus[plate] + well_focus
+    table["density_per_mm2"] = DENSITY_PER_MM2 * chance.factor(0.3, n) * (1 - 0.25 * harm)
+    table["lamp_x"], table["lamp_y"] = lamp[plate, 0], lamp[plate, 1]
+    return table
+
+
 MOST = 24
 
 

@@ -2,13 +2,18 @@
 
 Queue, order, stop and retries stay in the registry; Dask only carries a run to a free place. So it is fed only as many
 runs as there are free threads: it would place more of them eagerly, and they would wait behind a busy worker.
+
+`execute` runs on a Dask worker. The child is a process of its own there, so that its memory and its GPU are given back
+and it can be killed; it ends when the worker does.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +22,72 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.state import FAILED, WORKER_LOST
-from ssrl_core.runs.worker.engines import execute
+from ssrl_core.runs.queue.processes import child_environment
+from ssrl_core.runs.worker.engines.local import ChildJob, Children
 from ssrl_core.runs.worker.engines.places import ANSWER_S, OwnWorkers, Place, Scheduler, store_paths
 from ssrl_core.runs.worker.engines.settings import EngineSettings
+
+_NAP_S = 0.05
+_guard = threading.Lock()
+_children: dict[bool, Children] = {}
+_jobs: dict[str, ChildJob] = {}
+
+
+def execute(
+    folder: str, stores: dict[str, str], slots: int, warm: bool, command: list[str] | None = None
+) -> dict[str, Any]:
+    """Train the run in a folder; returns when its child has ended.
+
+    Args:
+        stores: SSRL_DATA and SSRL_MODELS as the coordinator sees them.
+        slots: runs at the same time on this worker, which share its cores.
+        command: what to start instead of the training, without the folder (tests start something smaller).
+
+    Returns:
+        {code, words}: the child's exit code (C6) and the error that it told.
+    """
+    os.environ.update(stores)
+    with _guard:
+        if warm not in _children:
+            own = None if command is None else lambda path: [*command, str(path), "--end-with-parent"]
+            _children[warm] = Children("dask", warm=warm, command=own)
+        children = _children[warm]
+        job = _jobs[folder] = children.start(Path(folder), child_environment(slots))
+    try:
+        while True:
+            with _guard:
+                code = job.poll()
+            if code is not None:
+                return {"code": code, "words": job.last_words()}
+            time.sleep(_NAP_S)
+    finally:
+        with _guard:
+            _jobs.pop(folder, None)
+
+
+def reach(folder: str, how: str) -> bool:
+    """Ask the child of a run to end, or kill it, if it is on this worker.
+
+    Args:
+        how: `ask` or `kill`.
+    """
+    with _guard:
+        job = _jobs.get(folder)
+        if job is None:
+            return False
+        if how == "ask":
+            job.ask_to_end()
+        else:
+            job.kill()
+        return True
+
+
+def tend() -> None:
+    """Let go of warm children that have been free for long."""
+    with _guard:
+        for children in _children.values():
+            children.tend()
+
 
 LOG = logging.getLogger("viewloom.coordinator")
 _ASK_AGAIN_S = 10.0
@@ -97,7 +165,7 @@ class DaskEngine:
         key = f"{folder.name}-{time.time_ns():x}"
         threads = max(self._threads().values(), default=1)
         future = self._client.submit(
-            execute.execute,
+            execute,
             str(folder),
             store_paths(),
             threads,
@@ -125,7 +193,7 @@ class DaskEngine:
         self.trouble = "" if self.slots else self._place.why_no_slots()
         if not waiting and now - self._tended_at > _TEND_S:
             self._tended_at = now
-            self.everywhere(execute.tend)
+            self.everywhere(tend)
 
     def close(self) -> None:
         """See `Engine.close`."""
@@ -198,13 +266,13 @@ class DaskJob:
 
     def ask_to_end(self) -> None:
         """See `Job.ask_to_end`."""
-        self.engine.everywhere(execute.reach, str(self.folder), "ask")
+        self.engine.everywhere(reach, str(self.folder), "ask")
 
     def kill(self) -> None:
         """See `Job.kill`. A worker that cannot be reached is taken as lost after a moment."""
         if self.poll() is None and self.killed_at is None:
             self.killed_at = time.monotonic()
-            self.engine.everywhere(execute.reach, str(self.folder), "kill")
+            self.engine.everywhere(reach, str(self.folder), "kill")
 
     def _asked(self) -> dict[str, Any] | None:
         status = self.future.status

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.unit_intervals import difference, freedom, side
+from ssrl_core.analysis.intervals import difference_of_units, freedom, side
 
 TRIALS = 3000
 
@@ -26,7 +26,7 @@ def coverage(inside, outside, law_in, law_out, truth, *, shares=False):
     nothing = np.zeros_like(a[0]), np.zeros_like(b[0])
     first = [np.vstack(pair) for pair in zip(sums_of(*a), (nothing[1], nothing[1]), strict=True)]
     second = [np.vstack(pair) for pair in zip((nothing[0], nothing[0]), sums_of(*b), strict=True)]
-    _, low, high = difference(tuple(first), tuple(second), shares=shares)
+    _, low, high = difference_of_units(tuple(first), tuple(second), shares=shares)
     return float(((low <= truth) & (truth <= high)).mean()), float(np.median(high - low))
 
 
@@ -84,7 +84,7 @@ def test_wells_of_one_size_give_welchs_interval_with_its_variance():
     zero = np.zeros
     inside = np.vstack([10 * a, zero((9, 1))]), np.vstack([np.full((5, 1), 10.0), zero((9, 1))])
     outside = np.vstack([zero((5, 1)), 10 * b]), np.vstack([zero((5, 1)), np.full((9, 1), 10.0)])
-    found, low, high = difference(inside, outside)
+    found, low, high = difference_of_units(inside, outside)
     variance = a.var(ddof=1) / 5 + b.var(ddof=1) / 9
     freedom = (1 / 5 + 1 / 9) ** 2 / ((1 / 5) ** 2 / 4 + (1 / 9) ** 2 / 8)
     half = stats.t.ppf(0.975, freedom) * np.sqrt(variance)
@@ -97,7 +97,7 @@ def test_wells_that_hold_both_are_paired():
     rng = np.random.default_rng(2)
     level, away = rng.normal(0, 50, (8, 1)), rng.normal(1, 0.1, (8, 1))
     counts = np.full((8, 1), 20.0)
-    _, low, high = difference((counts * (level + away), counts), (counts * level, counts))
+    _, low, high = difference_of_units((counts * (level + away), counts), (counts * level, counts))
     half = float(stats.t.ppf(0.975, 7) * away.std(ddof=1) / np.sqrt(8))
     assert high[0] - low[0] == pytest.approx(2 * half)
 
@@ -107,7 +107,7 @@ def test_clusters_that_lie_in_all_wells_are_covered(number):
     rng = np.random.default_rng(6)
     level, away = rng.normal(0, 3, (number, TRIALS)), rng.normal(1, 1, (number, TRIALS))
     counts = np.maximum(5, np.rint(60 * np.exp(0.5 * rng.normal(size=(2, number, TRIALS)))))
-    _, low, high = difference((counts[0] * (level + away), counts[0]), (counts[1] * level, counts[1]))
+    _, low, high = difference_of_units((counts[0] * (level + away), counts[0]), (counts[1] * level, counts[1]))
     assert ((low <= 1) & (high >= 1)).mean() >= 0.93
 
 
@@ -136,11 +136,11 @@ def test_variance_and_freedom_agree_with_their_slow_twin():
 def test_one_well_on_a_side_has_no_interval():
     counts = np.array([[5.0], [0.0], [0.0]])
     rest = np.array([[0.0], [5.0], [5.0]])
-    _, low, high = difference((counts, counts), (rest, rest))
+    _, low, high = difference_of_units((counts, counts), (rest, rest))
     assert np.isnan([low[0], high[0]]).all()
-    _, low, high = difference((rest, rest), (counts, counts))
+    _, low, high = difference_of_units((rest, rest), (counts, counts))
     assert np.isnan([low[0], high[0]]).all()
-    _, low, _ = difference((0 * rest, 0 * rest), (rest, rest))
+    _, low, _ = difference_of_units((0 * rest, 0 * rest), (rest, rest))
     assert np.isnan(low[0])
 
 
@@ -148,5 +148,5 @@ def test_of_one_huge_well_and_a_small_one_the_interval_is_that_of_two():
     counts = np.array([[1000.0], [10.0], [0.0], [0.0], [0.0]])
     rest = np.array([[0.0], [0.0], [50.0], [50.0], [50.0]])
     level = np.array([[1.0], [0.4], [0.0], [0.1], [0.2]])
-    _, low, high = difference((counts * level, counts), (rest * level, rest))
+    _, low, high = difference_of_units((counts * level, counts), (rest * level, rest))
     assert high[0] - low[0] > 4
