@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.figures.colours import palette
-from ssrl_core.figures.style import style
+from ssrl_core.figures.style import palette, style
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
