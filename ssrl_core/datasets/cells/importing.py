@@ -30,7 +30,7 @@ from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import needed
 from ssrl_core.errors import DataError
 from ssrl_core.stores import held
@@ -221,7 +221,7 @@ def import_fields(
     with held(name), needed(Path(source).expanduser(), name):
         listed = list_fields(source, channels=options.channels, nuclei=options.nuclei, where=options.where)
         asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
-        say = told(report)
+        say = or_silent(report)
         shards = Shards(name, _key(listed, asked))
         kept = shards.begin()
         with Cutters(shards, asked, len(listed.fields), workers) as cutters:
