@@ -30,6 +30,12 @@ def register_cells(data: Any) -> None:
         "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
     )
     cells.add_argument("--title", help="the name for people")
+    cells.add_argument(
+        "--pattern",
+        metavar="P",
+        help="how the files of a folder are named: {plate} {well} {site} {channel} {z} {t} {any}, e.g. "
+        "{well}_s{site}_{channel}.tif (default: as a microscope does)",
+    )
     cells.add_argument("--nuclei", metavar="CH", help="the channel that holds the nuclei (default: the first)")
     cells.add_argument(
         "--channels", metavar="A,B,C", help="which channels, in which order; one with a comma in quotes (default: all)"
@@ -120,6 +126,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         args.name,
         cells.CellOptions(
             nuclei=args.nuclei,
+            pattern=args.pattern,
             channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
             settings=settings,
             where=several(args.where, where="data cells"),

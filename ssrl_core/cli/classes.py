@@ -113,8 +113,8 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
         RunError: the run has no results yet.
     """
 
-    from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
     from ssrl_core.runs.queue.tables import class_frame
 
     try:

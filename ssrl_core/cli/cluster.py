@@ -56,10 +56,10 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
-    from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.clustering import clusters_of_rows, file_of, way_of
     from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
+    from ssrl_core.runs.queue.finding import find
 
     if args.over is not None:
         return _over(args)
@@ -145,11 +145,11 @@ def _plain(effect: Effect) -> dict[str, Any]:
 
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.cli.runs import find
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation import over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.queue.finding import find
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):

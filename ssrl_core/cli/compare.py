@@ -40,9 +40,9 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from ssrl_core.analysis.comparison import compare
-    from ssrl_core.cli.runs import find
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.queue.finding import find
     from ssrl_core.runs.queue.over_seeds import common
 
     with Reporter() as report:
@@ -106,9 +106,9 @@ def _second(
     first: RunFolder, text: str, k: int, seed: int, report: Any
 ) -> tuple[str, np.ndarray, np.ndarray, np.ndarray]:
     from ssrl_core.analysis.clusters import kmeans
-    from ssrl_core.cli.runs import find
     from ssrl_core.runs.evaluation import baseline
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     if text in baseline.BASELINES:
         y = baseline.read(first, text)

@@ -27,9 +27,9 @@ def register(commands: Any) -> None:
 
 
 def _export(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.cli.runs import find
     from ssrl_core.exports import export
     from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.queue.finding import find
 
     with Reporter():
         return export(find(args.run_id), args.to, args.out)

@@ -74,6 +74,7 @@ def _numbers() -> list[str]:
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     run = RunFolder(find(args.run_id))
     return {
@@ -86,6 +87,7 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     run = RunFolder(find(args.run_id))
     said = run.log_tail(100_000).splitlines()
@@ -169,6 +171,7 @@ def _one(args: argparse.Namespace) -> str:
         SpecError: neither a run nor a sweep is named.
     """
     from ssrl_core.errors import SpecError
+    from ssrl_core.runs.queue.finding import find
 
     if not args.run_id:
         raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
@@ -194,25 +197,6 @@ def state_of(run_id: str) -> dict[str, Any]:
     row: Mapping[str, Any] = next((row for row in registry.list_runs() if row["id"] == run_id), {})
     names = ("state", "wanted", "reason", "waits_for", "lost", "worker", "priority", "created_at", "finished_at")
     return RunFolder(run_id).state() | {name: row[name] for name in names if name in row}
-
-
-def find(text: str) -> str:
-    """The run that an id, or the beginning of one, means.
-
-    Raises:
-        SpecError: none or several; names them.
-    """
-    from ssrl_core.errors import SpecError
-    from ssrl_core.runs.queue import registry
-
-    ids = [row["id"] for row in registry.list_runs()]
-    fitting = [text] if text in ids else [run_id for run_id in ids if text and run_id.startswith(text)]
-    if len(fitting) == 1:
-        return str(fitting[0])
-    near = fitting or ids
-    words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
-    rule = "the beginning of one run's id" if fitting else "a run of this store"
-    raise SpecError(where="Run", field="id", rule=rule, value=text, remedy=words)
 
 
 def _show_state(data: dict[str, Any]) -> str:
@@ -271,6 +255,7 @@ def _register_track(actions: Any) -> None:
 def _track(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.exports import tracking
     from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
 
     return tracking.track(RunFolder(find(args.run_id)), args.to, args.out)
 
@@ -309,6 +294,7 @@ def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
     from ssrl_core.runs.queue import tables
+    from ssrl_core.runs.queue.finding import find
 
     return tables.differences([find(run_id) for run_id in args.run_ids])
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from ssrl_core.cli.output import leaf, say
-from ssrl_core.cli.train import add_queue_options, progress_line, say_if_nobody_works
+from ssrl_core.cli.train import add_queue_options, say_if_nobody_works
 
 
 def register(commands: Any) -> None:
@@ -48,7 +48,7 @@ def _wait(run_ids: list[str]) -> None:
     ends: dict[str, list[str]] = {"done": [], "failed": [], "stopped": []}
     for number, run_id in enumerate(run_ids, 1):
         ends[submitting.wait(run_id)].append(run_id)
-        say(f"{number}/{len(run_ids)}  {run_id}  {progress_line(_state(run_id))}")
+        say(f"{number}/{len(run_ids)}  {run_id}  {submitting.progress_line(_state(run_id))}")
     if ends["failed"]:
         raise RunError(
             f"{len(ends['failed'])} of {len(run_ids)} runs failed: {', '.join(ends['failed'][:5])}. See `runs show`."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.cli.output import leaf, say
@@ -38,8 +37,9 @@ def add_queue_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.cli.runs import find
+    from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue import submitting
+    from ssrl_core.runs.queue.finding import find
     from ssrl_core.specs.run import load_run
 
     spec, after = load_run(args.spec), [find(text) for text in args.after]
@@ -48,8 +48,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         return asked
     say(f"run {asked['id']}")
     say_if_nobody_works()
-    state = wait_saying(asked["id"])
-    return asked | {"state": state, "results": results_or_raise(asked["id"], state)}
+    submitting.raise_unless_done(asked["id"], wait_saying(asked["id"]))
+    return asked | {"state": "done", "results": RunFolder(asked["id"]).results().data or None}
 
 
 def say_if_nobody_works() -> None:
@@ -70,51 +70,9 @@ def wait_saying(run_id: str) -> str:
         head = (state["state"], state["phase"])
         if head != said["head"] or time.monotonic() - said["at"] >= _SAY_EVERY_S:
             said.update(at=time.monotonic(), head=head)
-            say(progress_line(state))
+            say(submitting.progress_line(state))
 
     return submitting.wait(run_id, on_change)
-
-
-def progress_line(state: dict[str, Any]) -> str:
-    """One line of progress: `train  42 %  epoch 3/5  1800 images/s  about 40 s left`."""
-    parts = [state["phase"] or state["state"] if state["state"] == "running" else state["state"]]
-    if state["state"] == "running":
-        parts.append(f"{100 * (state['progress'] or 0):.0f} %")
-        if state["phase"] == "train" and state["epochs"]:
-            parts.append(f"epoch {min(int(state['epoch'] or 0) + 1, state['epochs'])}/{state['epochs']}")
-        if state["phase"] == "train" and state["images_per_s"]:
-            parts.append(f"{state['images_per_s']:.0f} images/s")
-        if state["eta_s"] is not None:
-            parts.append(f"about {state['eta_s']:.0f} s left")
-    elif state["reason"]:
-        parts.append(state["reason"])
-    return "  ".join(str(part) for part in parts)
-
-
-def results_or_raise(run_id: str, state: str) -> Mapping[str, Any] | None:
-    """Results of a run that is done.
-
-    Raises:
-        RunError: it failed; in the child's own words.
-        Stopped: somebody stopped it.
-    """
-    from ssrl_core.errors import RunError, SpecError, Stopped
-    from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue import registry
-
-    run = RunFolder(run_id)
-    if state == "done":
-        return run.results().data or None
-    if state == "stopped":
-        raise Stopped(f"Run {run_id} was stopped. `runs resume {run_id}` goes on from its checkpoint.", where=run_id)
-    error = run.state()["error"] or {}
-    message = str((registry.get(run_id) or {}).get("reason") or error.get("message") or "it failed without a message")
-    kind = SpecError if error.get("type") == "SpecError" else RunError
-    raise kind(
-        f"Run {run_id} failed: {message} The log: {run.path / 'log.txt'}",
-        where=run_id,
-        remedy=error.get("remedy") or "",
-    )
 
 
 def _show(data: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,10 +26,6 @@ from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition
-
-if TYPE_CHECKING:
-    from ssrl_core.datasets.imageset import ImageSet
-
 
 SMALLEST_PX = 64
 LEAST_PX = 32
@@ -284,8 +280,20 @@ def pairwise(
     return out
 
 
+class Images(Protocol):
+    """What LPIPS takes: an image set, or anything with pixels (N, C, H, W) and the value that stands for 1."""
+
+    @property
+    def pixels(self) -> Any:
+        """By image id."""
+
+    @property
+    def max_value(self) -> int:
+        """The pixel value that stands for 1."""
+
+
 def measure(
-    imageset: ImageSet,
+    imageset: Images,
     composition: Composition,
     image_ids: Any,
     *,

@@ -176,6 +176,16 @@ class ImageSet:
 
         return select(self, channels, where or {})
 
+    def _repr_html_(self) -> str:
+        """Two dozen of its images, evenly taken, for notebooks."""
+        from ssrl_core.datasets.pictures import html, thumbnails
+
+        ids = self.split_ids()
+        some = ids[np.unique(np.linspace(0, len(ids) - 1, 24).astype(np.int64))]
+        what = f"{len(self.classes)} classes" if self.classes else "no labels"
+        shape = " × ".join(map(str, self.shape))
+        return html(thumbnails(self, some), f"{self.title} ({self.name}): {len(ids):,} images of {shape}, {what}")
+
     @property
     def _chosen(self) -> Array:
         return np.ones(len(self.table), dtype=bool)

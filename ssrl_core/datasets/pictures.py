@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -144,6 +146,22 @@ def png(rgb: Array) -> bytes:
     out = io.BytesIO()
     Image.fromarray(rgb).save(out, format="PNG", compress_level=3)
     return out.getvalue()
+
+
+def html(rgb: Array, words: str = "") -> str:
+    """A picture (H, W, 3) uint8 inside HTML, for notebooks, with words under it."""
+    data = base64.b64encode(png(rgb)).decode()
+    below = f"<figcaption>{escape(words)}</figcaption>" if words else ""
+    return f'<figure style="margin:0"><img src="data:image/png;base64,{data}" alt="{escape(words)}">{below}</figure>'
+
+
+def thumbnails(imageset: ImageSet, image_ids: Array, *, columns: int = 12, side: int = 64) -> Array:
+    """Some images of a set as one picture (H', W', 3) uint8, each at most `side` px high."""
+    rgb = to_rgb(np.asarray(imageset.pixels[image_ids]), imageset.channels, limits=display_limits(imageset))
+    height, width = rgb.shape[1:3]
+    if height > side:
+        rgb = shrunk(rgb, side, max(1, round(width * side / height)))
+    return montage(rgb, columns=columns, scale=None)
 
 
 def _colours(channels: Sequence[Channel], count: int) -> Array:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
+from ssrl_core.compositions.shown import said_of
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
@@ -100,7 +101,9 @@ def _terms(spec: RunSpec) -> list[str]:
         f"- {f'{term.weight:g} × ' if several else ''}`{term.composition.name}`: {term.composition.sentence()}"
         for term in spec.terms
     ]
-    return ["Two views of one image were made to agree under", "\n".join(lines)]
+    shown = said_of(spec)
+    told = [f"Measured, and to be used, on images with these steps: {shown}."] if shown else []
+    return ["Two views of one image were made to agree under", "\n".join(lines), *told]
 
 
 def _figures(results: Results) -> list[str]:

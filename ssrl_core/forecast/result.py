@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from html import escape
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[Any]
 ARRAYS = ("shares", "image_ids", "embedding", "cluster_ids")
@@ -88,6 +92,19 @@ class Forecast:
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
         rows = ("kept", "classes", "steps")
         return {key: [asdict(row) for row in value] if key in rows else _plain(value) for key, value in named.items()}
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What is kept, one row a thing, by its name: kind, value, low, high, icc, plain, against."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.kept]).set_index("name")
+
+    def _repr_html_(self) -> str:
+        head = f"{escape(self.composition)} on {escape(self.dataset)}: what is kept of it, beside no steps at all"
+        shown = self.table.drop(columns=[] if self.against else ["against"])
+        said = "".join(f"<div>⚠ {escape(text)}</div>" for text in self.guards)
+        return f"<div>{head}</div>{shown.to_html(float_format='{:.2f}'.format, na_rep='–')}{said}"
 
 
 def _plain(value: Any) -> Any:

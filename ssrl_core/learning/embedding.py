@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.shown import shown_of
 from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet
@@ -23,6 +24,8 @@ from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec
 
 Report = Callable[[int, int], None]
+Show = Callable[[Tensor], Tensor]
+"""From stored pixels (B,C,H,W) to what an encoder is shown of them: (B,C,h,w) float32 in 0..1 on the same device."""
 _BATCH = 512
 _WIDE = {torch.uint16: torch.int32}  # uint16 tensors know too few operations
 
@@ -36,6 +39,7 @@ def embed(
     device: torch.device | str,
     batch_size: int = _BATCH,
     report: Report | None = None,
+    show: Show | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings of images as they are, in float32, with the encoder in evaluation mode.
 
@@ -47,15 +51,17 @@ def embed(
         image_ids: (n,) which images, in this order.
         max_value: the pixel value that is 1.0.
         report: called with (images done, images).
+        show: what of the images is embedded (`showing`); else all of them.
 
     Returns:
         (n, D) float32.
     """
+    show = show or (lambda stored: as_float(stored, max_value))
     device = _placed(encoder, device)
     parts = [np.empty((0, encoder.dim), dtype=np.float32)]
     for start in range(0, len(image_ids), batch_size):
         chunk = torch.from_numpy(np.ascontiguousarray(pixels[image_ids[start : start + batch_size]])).to(device)
-        parts.append(_forward(encoder, as_float(chunk, max_value)))
+        parts.append(_forward(encoder, show(chunk)))
         if report is not None:
             report(min(start + batch_size, len(image_ids)), len(image_ids))
     return np.concatenate(parts)
@@ -155,6 +161,23 @@ def untrained_encoder(spec: RunSpec, imageset: ImageSet) -> Encoder:
 def view_side(spec: RunSpec, imageset: ImageSet) -> int:
     """Side in px of the first term's first view group, which the encoder is built for."""
     return group_side(spec.terms[0].composition.views[0], imageset.shape[1:])
+
+
+def showing(spec: RunSpec, imageset: ImageSet) -> Show:
+    """What a network is shown of an image when it is measured (`evaluate.input`): the one place that makes it.
+
+    `whole`: the image as it is. `fixed_steps`: what `compositions.shown.shown_of` leaves of it, the same for every
+    image, epoch and seed.
+    """
+    steps = shown_of(spec)
+    if steps is None:
+        return lambda pixels: as_float(pixels, imageset.max_value)
+
+    def fixed(pixels: Tensor) -> Tensor:
+        drawn = draw(steps, np.arange(len(pixels)), seed=0, epoch=0)
+        return make_views(pixels, drawn, steps, max_value=imageset.max_value)[0][0]
+
+    return fixed
 
 
 def as_float(pixels: Tensor, max_value: int) -> Tensor:

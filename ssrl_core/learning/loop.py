@@ -16,7 +16,7 @@ from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.checkpoint import read_checkpoint, write_checkpoint
 from ssrl_core.learning.devices import pick_device
-from ssrl_core.learning.embedding import fresh_encoder
+from ssrl_core.learning.embedding import fresh_encoder, showing
 from ssrl_core.learning.encoders import save_encoder
 from ssrl_core.learning.metrics import (
     Collapse,
@@ -246,6 +246,7 @@ class _Run:
                 spec.evaluate.knn,
                 limit_train=spec.limit_train,
                 device=self.training.device,
+                show=showing(spec, self.training.imageset),
             )
             if accuracy is not None:
                 line = {"kind": "eval", "step": self.step, "epoch": epoch + 1, "split": "val", "knn_top1": accuracy}

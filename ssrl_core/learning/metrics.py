@@ -22,7 +22,7 @@ from torch.nn import functional
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.embedding import embed
+from ssrl_core.learning.embedding import Show, embed
 from ssrl_core.learning.probes.knn import knn_top1
 
 _STEP_LINES = 2000
@@ -127,11 +127,20 @@ class KnnChoice(Protocol):
 
 
 def online_knn(
-    encoder: Encoder, imageset: ImageSet, choice: KnnChoice, *, limit_train: int | None, device: torch.device
+    encoder: Encoder,
+    imageset: ImageSet,
+    choice: KnnChoice,
+    *,
+    limit_train: int | None,
+    device: torch.device,
+    show: Show | None = None,
 ) -> float | None:
     """Top-1 of at most 1,000 validation images against a bank of at most 2,000 train images, untransformed.
 
     The images are those of lowest order, so that all runs are asked the same.
+
+    Args:
+        show: what of an image is embedded; else all of it.
 
     Returns:
         None where there is nothing to ask (no labels, no validation images).
@@ -142,7 +151,8 @@ def online_knn(
         return None
     was_training = encoder.training
     arrays = [
-        embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device) for ids in (bank, queries)
+        embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device, show=show)
+        for ids in (bank, queries)
     ]
     encoder.train(was_training)
     labels = imageset.label_ids

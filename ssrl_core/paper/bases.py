@@ -182,6 +182,11 @@ def mechanism(name: str, **changes: Any) -> Settings:
     return simulated(terms=[{"composition": at_side("cells-first-set", CELLS_PX)}]) | small | changes
 
 
+def as_shown(settings: Mapping[str, Any]) -> Settings:
+    """The same, with images embedded as the composition's steps without chance leave them: claims of a centre crop."""
+    return {**settings, "evaluate": {**settings["evaluate"], "input": "fixed_steps"}}
+
+
 def at_side(name: str, side_px: int) -> Settings:
     """A composition that ships, under its name, with views of another side."""
     return {**load(name).to_mapping(), "size": side_px}

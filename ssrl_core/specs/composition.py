@@ -126,6 +126,11 @@ class Composition:
             groups.append(text if len(self.views) == 1 else f"{group.count} × {group.name}: {text}")
         return " · ".join(groups)
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<b>{escape(self.name)}</b>: {escape(self.sentence())}"
+
     @classmethod
     def from_mapping(cls, data: Any, where: str | None = None) -> Composition:
         """A composition from plain data, short or full form.

@@ -82,7 +82,8 @@ PRESETS_TABLE: dict[str, Preset] = {
         "Figure 6 right: phenotype",
         _CELLS,
         "figure 6, appendix B.4",
-        _CELLS_SILENT + " “Center crop with a scale of 0.5” is read as half of the side.",
+        _CELLS_SILENT + " “Center crop with a scale of 0.5” is read as half of the side. Its crop is the same in "
+        "every view: measure with evaluate: {input: fixed_steps}.",
     ),
     "cells-figure6-right-random": Preset(
         "Figure 6 right, random centre crop",

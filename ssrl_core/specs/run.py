@@ -53,6 +53,13 @@ KEEP_SETTINGS = (
         "checkpoint", "until_done", ("always", "until_done"), "Whether the last checkpoint stays when the run is done."
     ),
 )
+INPUTS = ("whole", "fixed_steps")
+INPUT = _word(
+    "input",
+    "whole",
+    INPUTS,
+    "What of an image is embedded: all of it, or what the steps without chance leave (a centre crop of p 1).",
+)
 HEADS = _word(
     "heads",
     "shared",
@@ -143,11 +150,14 @@ class EvaluateChoice:
         split: the images that are evaluated.
         parts: what is asked of each part that has a key in `evaluate` (`specs.parts`).
         online_every_epochs: epochs between two looks at kNN while the run learns.
+        input: what the network is shown of an image: `whole`, or `fixed_steps`, as the composition's steps without
+            chance leave it.
     """
 
     split: str = "test"
     parts: Mapping[str, Any] = field(default_factory=_default_parts)
     online_every_epochs: int = 5
+    input: str = "whole"
 
     def asked(self) -> list[str]:
         """Everything that is to be made, in this order: `clusters.10`, `knn`, `layouts.tsne` …"""
@@ -350,7 +360,7 @@ def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
 
 def _evaluate(choice: EvaluateChoice) -> dict[str, Any]:
     parts = {name: part.plain(choice.parts[name]) for name, part in asked_for().items() if name in choice.parts}
-    return {"split": choice.split, **parts, "online_every_epochs": choice.online_every_epochs}
+    return {"split": choice.split, "input": choice.input, **parts, "online_every_epochs": choice.online_every_epochs}
 
 
 SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(

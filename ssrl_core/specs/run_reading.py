@@ -203,13 +203,14 @@ def _device(value: Any, where: str) -> str:
 def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
     given = _mapping(value, where, "evaluate")
     place, parts = f"{where}, evaluate", asked_for()
-    refuse_unknown(given, {"split", "online_every_epochs", *parts}, place, "a key of evaluate")
+    refuse_unknown(given, {"split", "input", "online_every_epochs", *parts}, place, "a key of evaluate")
     split = given.get("split", "test")
     _one_of(split, ("train", "val", "test"), place, "split")
     return r.EvaluateChoice(
         split=split,
         parts=Frozen({name: part.read(given.get(name, part.default), place) for name, part in parts.items()}),
         online_every_epochs=_EVERY.check(given.get("online_every_epochs", 5), place),
+        input=r.INPUT.check(given.get("input", r.INPUT.default), place),
     )
 
 

@@ -14,6 +14,7 @@ from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.files import figure_row
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
+from ssrl_core.compositions.shown import said_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS
@@ -58,6 +59,14 @@ def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> No
         if hit is not None:
             cells.append(("Map: neighbour hit", percent(hit), "same label nearby", _HIT))
     score_row(cells)
+    if run.results.input == "fixed_steps":
+        frame.quiet(_shown(run.run_id))
+
+
+def _shown(run_id: str) -> str:
+    """What of the pictures was embedded, where it is not all of them."""
+    left = said_of(RunFolder(run_id).spec())
+    return f"Pictures are embedded as the fixed steps leave them: {left or 'there are none, so whole'}."
 
 
 def details(of: ClusteredRun, scores: Mapping[str, Any]) -> None:

@@ -22,6 +22,8 @@ from ssrl_core.specs.parts import Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
     HEADS,
+    INPUT,
+    INPUTS,
     KEEP_SETTINGS,
     OPTIMIZER_SETTINGS,
     RUN_SETTINGS,
@@ -268,6 +270,13 @@ def _evaluation(draft: train_draft.Draft) -> None:
     asked, cells = draft["evaluate"], itertools.cycle(st.columns(4))
     with next(cells):
         _bound(st.selectbox, "Measured on", "evaluate.split", asked["split"], ["test", "val", "train"])
+    with next(cells):
+        shown = draft["evaluate"].get("input", INPUT.default)
+        words = {"whole": "Whole", "fixed_steps": "As the fixed steps leave them"}
+        _bound(
+            st.selectbox, "Images shown", "evaluate.input", shown, INPUTS, format_func=words.__getitem__,
+            help=INPUT.sentence,
+        )  # fmt: skip
     for part in asked_for().values():
         value = asked.get(part.name, part.default)
         if value is not None:

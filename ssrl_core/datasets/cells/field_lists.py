@@ -63,6 +63,7 @@ def list_fields(
     channels: Sequence[str] | None = None,
     nuclei: str | None = None,
     where: Mapping[str, Sequence[Any]] | None = None,
+    pattern: str | None = None,
 ) -> FieldList:
     """The fields of a table, a folder, a zip of one (unpacked in the store until `archives.forget`), or a file.
 
@@ -70,6 +71,7 @@ def list_fields(
         channels: which channels, in which order; None = all.
         nuclei: the channel that holds the nuclei; None = the first.
         where: column -> values: only these fields.
+        pattern: how the files of a folder or a zip are named (see `field_names.naming_of`).
 
     Raises:
         DataError: nothing there, or nothing that can be a field.
@@ -79,9 +81,9 @@ def list_fields(
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
-        listed = _of_folder(path, channels, nuclei)
+        listed = _of_folder(path, channels, nuclei, pattern)
     elif path.suffix.lower() == ".zip":
-        listed = _of_zip(path, channels, nuclei)
+        listed = _of_zip(path, channels, nuclei, pattern)
     elif path.suffix.lower() in TABLES:
         listed = fields_of_table(path, channels, nuclei)
     else:
@@ -121,10 +123,10 @@ def _on_one_scale(listed: FieldList) -> None:
         listed.notes.append(f"{shown}: nothing above 1 where other files go to {spread.high:g}; all are on one scale")
 
 
-def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
     folder = unpacked(path)
     try:
-        listed = _of_folder(top_of(folder), channels, nuclei)
+        listed = _of_folder(top_of(folder), channels, nuclei, pattern)
     except (DataError, SpecError) as error:
         raise _elsewhere(error, str(folder), str(path)) from error
     listed.where = str(path)
@@ -137,7 +139,7 @@ def _elsewhere(error: SSRLError, inner: str, known: str) -> SSRLError:
     return type(error)(said, where=where, field=error.field, rule=error.rule, value=error.value, remedy=error.remedy)
 
 
-def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
     every = sorted(entries(folder), key=lambda p: natural_key(str(p)))
     tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
     if len(tables) == 1:
@@ -148,7 +150,7 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None)
         return _of_zarrs(zarrs, pictures, folder, channels, nuclei)
     if not pictures:
         raise DataError(f"{folder}: there are no images in it. Give a folder of TIFF files, or a table of fields.")
-    named = fields_by_name(pictures)
+    named = fields_by_name(pictures, pattern)
     if named is None:
         return fields_of_files(pictures, folder, str(folder), channels, nuclei)
     if not named.naming.says_channel and _hold_more(named.fields):

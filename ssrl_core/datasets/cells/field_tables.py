@@ -18,6 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
 from ssrl_core.datasets.columns import renamed
+from ssrl_core.datasets.doses import with_doses
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.source import FolderTree, why
@@ -62,7 +63,8 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
     known = table[rest].rename(columns=str).rename(columns=names)
     if "dose" in known and "dose_unit" not in known and any(c.lower() == "image_metadata_concentration" for c in names):
         known = known.assign(dose_unit="µM")  # BBBC021's own table
-    listed = FieldList([], tuple(found), 0, str(path), path.parent)
+    known, about_doses = with_doses(known)
+    listed = FieldList([], tuple(found), 0, str(path), path.parent, notes=about_doses)
     if lamps and not set(lamps) & set(found):
         listed.notes.append(f"{', '.join(lamps)} of the table correct uneven light; they are no channels and left out")
     _add_rows(listed, table, known, found)

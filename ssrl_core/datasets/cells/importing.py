@@ -219,7 +219,9 @@ def import_fields(
     asked = options.settings.checked()
     require(asked.nuclei.detector)
     with held(name), needed(Path(source).expanduser(), name):
-        listed = list_fields(source, channels=options.channels, nuclei=options.nuclei, where=options.where)
+        listed = list_fields(
+            source, channels=options.channels, nuclei=options.nuclei, where=options.where, pattern=options.pattern
+        )
         asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
         say = or_silent(report)
         shards = Shards(name, _key(listed, asked))

@@ -142,6 +142,7 @@ class CellOptions:
         nuclei: the channel that holds the nuclei; None = the first.
         channels: which channels, in which order; None = all.
         where: column -> values: only these fields.
+        pattern: how the files of a folder are named (`{well}_s{site}_{channel}.tif`); None = as a microscope does.
         label: the column that is the truth; None = `compound` if the fields have it.
         group: a column no value of which may be in two splits (`well`, `plate`).
         seed: decides order and split.
@@ -153,6 +154,7 @@ class CellOptions:
     nuclei: str | None = None
     channels: Sequence[str] | None = None
     where: Mapping[str, Sequence[Any]] | None = None
+    pattern: str | None = None
     label: str | None = None
     group: str | None = None
     seed: int = 5

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.columns import renamed
+from ssrl_core.datasets.doses import with_doses
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.folders import Entry, ImageFiles
 from ssrl_core.datasets.reading.source import Tree
@@ -156,7 +157,11 @@ def _listed(tree: Tree, path: str, names: _Names) -> ImageFiles:
     understood.label = next((str(name) for name in table.columns if str(name).lower() in ("label", "class")), None)
     if understood.label:
         understood.guess("label", f"column {understood.label!r}", "its name")
-    understood.notes += [*table.attrs.get("notes", []), *_about_split(table, f"{tree.where}/{path}")]
+    understood.notes += [
+        *table.attrs.get("notes", []),
+        *names.about_doses,
+        *_about_split(table, f"{tree.where}/{path}"),
+    ]
     if names.others:
         others = ", ".join(map(repr, names.others))
         understood.notes.append(f"images were taken from column {column!r}; {others} also name files")
@@ -188,6 +193,7 @@ class _Names:
     Attributes:
         column: which one names them; `others`: further ones that do.
         entries: one for each file, by its first row; `skipped`: the rows without one.
+        about_doses: what is to be said of the doses.
         found_elsewhere: how many were found by a part of their path, or without their ending.
 
     Raises:
@@ -196,7 +202,7 @@ class _Names:
 
     def __init__(self, tree: Tree, path: str) -> None:
         self._tree, self._folder = tree, posixpath.dirname(path)
-        table = read(tree, path)
+        table, self.about_doses = with_doses(read(tree, path))
         self.table = table.rename(columns={c: "split" for c in table.columns if str(c).lower() == "split"})
         self.column, self.others = self._file_column(f"{tree.where}/{path}")
         if self.table.empty:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.devices import PixelBank, epoch_order, pick_device
-from ssrl_core.learning.embedding import as_float, embed, sized
+from ssrl_core.learning.embedding import Show, as_float, embed, sized
 from ssrl_core.learning.optimizers import Schedule
 from ssrl_core.learning.probes.linear import linear_classifier
 
@@ -37,18 +38,20 @@ def fine_tune(
     seed: int = 5,
     device: torch.device | str = "auto",
     report: Callable[[float], None] = lambda share: None,
+    show: Show | None = None,
 ) -> Rows:
     """Predictions of a copy of the encoder that was trained on, with a classifier, on a share of the labels.
 
     The classifier starts as the linear probe of these images, then everything moves: SGD, momentum 0.9, batches of 64,
-    rate 0.01 with a cosine to 0, weight decay 1e-4, images as they are; at least 100 steps. The paper (table 7) names
-    no settings for it.
+    rate 0.01 with a cosine to 0, weight decay 1e-4, images as they are shown; at least 100 steps. The paper (table 7)
+    names no settings for it.
 
     Args:
         encoder: left as it is.
         train_ids: images whose labels may be used; rows without label are left out.
         share: of the labels, in (0, 1]: of each class the images of lowest order, one at least.
         report: told the share of the steps done.
+        show: what of an image the network is given (`embedding.showing`); else all of it.
 
     Returns:
         (n,) int64 class ids of the query images. The same for one seed, device and number of threads.
@@ -63,10 +66,12 @@ def fine_tune(
     ids = labelled_share(imageset, train_ids, share)
     labels = imageset.label_ids[ids].astype(np.int64)
     tuned = copy.deepcopy(encoder).to(place)
-    known = embed(tuned, imageset.pixels, ids, max_value=imageset.max_value, device=place)
+    show = show or (lambda pixels: as_float(pixels, imageset.max_value))
+    shown: dict[str, Any] = {"max_value": imageset.max_value, "device": place, "show": show}
+    known = embed(tuned, imageset.pixels, ids, **shown)
     classifier = linear_classifier(known, labels, classes=len(imageset.classes), seed=seed).to(place)
-    _train(tuned, classifier, imageset, ids, labels, epochs=epochs, seed=seed, place=place, report=report)
-    asked = embed(tuned, imageset.pixels, query_ids, max_value=imageset.max_value, device=place)
+    _train(tuned, classifier, imageset, ids, labels, show=show, epochs=epochs, seed=seed, place=place, report=report)
+    asked = embed(tuned, imageset.pixels, query_ids, **shown)
     with torch.inference_mode():
         scores: Tensor = classifier(torch.from_numpy(asked).to(place))
     return scores.argmax(dim=1).cpu().numpy()
@@ -96,6 +101,7 @@ def _train(
     ids: Rows,
     labels: Rows,
     *,
+    show: Show,
     epochs: int,
     seed: int,
     place: torch.device,
@@ -112,7 +118,7 @@ def _train(
         parts = np.array_split(epoch_order(len(ids), seed=seed, epoch=epoch), batches)
         for number, rows in enumerate(part for part in parts if len(part) > 1):  # batch norm needs two
             optimizer.param_groups[0]["lr"] = schedule.lr(epoch * batches + number)
-            images = sized(encoder, as_float(bank.batch(rows), imageset.max_value))
+            images = sized(encoder, show(bank.batch(rows)))
             chosen = truth[torch.from_numpy(rows).to(place)]
             loss = functional.cross_entropy(classifier(encoder(images)), chosen)
             optimizer.zero_grad(set_to_none=True)

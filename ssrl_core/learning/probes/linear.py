@@ -14,7 +14,7 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.devices import PixelBank, epoch_order, pick_device
-from ssrl_core.learning.embedding import as_float, embed, sized
+from ssrl_core.learning.embedding import Show, as_float, embed, sized
 from ssrl_core.learning.optimizers import Schedule
 
 Array = NDArray[Any]
@@ -70,11 +70,15 @@ def linear_probe_through(
     epochs: int = 100,
     seed: int = 5,
     device: torch.device | str = "auto",
+    show: Show | None = None,
 ) -> NDArray[np.int64]:
     """The paper's protocol (`evaluate.linear.mode: paper`): images go through the frozen encoder in every epoch.
 
     The paper says "freezing the weights of the encoder and training a classifier for 100 epochs" and names no
     transformations for it; images are taken as they are.
+
+    Args:
+        show: what of an image the network is given (`embedding.showing`); else all of it.
 
     Returns:
         Predictions for the query images, (n,) int64.
@@ -85,17 +89,19 @@ def linear_probe_through(
     place = pick_device(str(device))
     encoder.eval().to(place)
     ids, y, count = _labelled(np.asarray(train_ids), imageset.label_ids[train_ids], len(imageset.classes))
-    known = embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device=place)
+    show = show or (lambda pixels: as_float(pixels, imageset.max_value))
+    shown: dict[str, Any] = {"max_value": imageset.max_value, "device": place, "show": show}
+    known = embed(encoder, imageset.pixels, ids, **shown)
     mean, scale = (v.to(place) for v in _standard(torch.from_numpy(known)))
     bank = PixelBank(imageset.pixels, ids, place)
 
     @torch.inference_mode()
     def features(rows: NDArray[np.int64]) -> Tensor:
-        embedding: Tensor = encoder(sized(encoder, as_float(bank.batch(rows), imageset.max_value)))
+        embedding: Tensor = encoder(sized(encoder, show(bank.batch(rows))))
         return (embedding - mean) / scale
 
     classifier = _fit(features, torch.from_numpy(y).to(place), encoder.dim, count, epochs, seed)
-    asked = embed(encoder, imageset.pixels, query_ids, max_value=imageset.max_value, device=place)
+    asked = embed(encoder, imageset.pixels, query_ids, **shown)
     return classifier.predict((torch.from_numpy(asked).to(place) - mean) / scale)
 
 

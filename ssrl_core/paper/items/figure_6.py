@@ -16,12 +16,13 @@ SIDE = bases.CELLS_PX
 
 def _full() -> dict[str, Mapping[str, Any]]:
     vary = {bases.COMPOSITION: [bases.LEFT, bases.RIGHT]}
-    return {"figure-6 full": bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary)}
+    return {"figure-6 full": bases.as_shown(bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary))}
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
     left, right = bases.at_side(bases.LEFT, SIDE), bases.at_side(bases.RIGHT, SIDE)
-    return {"figure-6 small": bases.simulated(vary={"terms": [[{"composition": left}], [{"composition": right}]]})}
+    vary = {"terms": [[{"composition": left}], [{"composition": right}]]}
+    return {"figure-6 small": bases.as_shown(bases.simulated(vary=vary))}
 
 
 def compare(evidence: Evidence) -> Outcome:

@@ -14,7 +14,9 @@ from ssrl_core.paper.items import figure_4, table_4
 
 def _full() -> dict[str, Mapping[str, Any]]:
     return {
-        f"figure-7 {subset}": bases.cells(name, bases.weighted(), evaluate={"clusters": [4, 2], "layouts": []})
+        f"figure-7 {subset}": bases.as_shown(
+            bases.cells(name, bases.weighted(), evaluate={"clusters": [4, 2], "layouts": []})
+        )
         for subset, name in bases.SUBSETS.items()
     }
 

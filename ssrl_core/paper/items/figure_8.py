@@ -40,14 +40,14 @@ def _full() -> dict[str, Mapping[str, Any]]:
     second, first = terms(None)
     name = bases.SUBSETS["nocodazole"]
     return {
-        "figure-8 second grown": bases.cells(name, second[0], vary={"terms": second}),
-        "figure-8 first grown": bases.cells(name, first[0], vary={"terms": first}),
+        "figure-8 second grown": bases.as_shown(bases.cells(name, second[0], vary={"terms": second})),
+        "figure-8 first grown": bases.as_shown(bases.cells(name, first[0], vary={"terms": first})),
     }
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
     second, _ = terms(SIDE)
-    return {"figure-8 second grown": bases.simulated(vary={"terms": second}, seeds=[5, 6, 7])}
+    return {"figure-8 second grown": bases.as_shown(bases.simulated(vary={"terms": second}, seeds=[5, 6, 7]))}
 
 
 def compare(evidence: Evidence) -> Outcome:

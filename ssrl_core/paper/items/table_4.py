@@ -16,13 +16,13 @@ SUM = f"{LEFT} + {RIGHT}"
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
-    return dict(bases.full_sweeps([], bases.weighted()))
+    return {name: bases.as_shown(data) for name, data in bases.full_sweeps([], bases.weighted()).items()}
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
     left, right = bases.at_side(bases.LEFT, SIDE), bases.at_side(bases.RIGHT, SIDE)
     terms = [bases.weighted(left, right), [{"composition": left}], [{"composition": right}]]
-    return {"table-4 small": bases.simulated(vary={"terms": terms})}
+    return {"table-4 small": bases.as_shown(bases.simulated(vary={"terms": terms}))}
 
 
 def compare(evidence: Evidence) -> Outcome:

@@ -143,14 +143,15 @@ class Phases:
             self.log.write(f"epoch {progress.epoch:.2f}/{progress.epochs}  loss {loss}  {speed:.0f} images/s")
 
     def _begin_results(self) -> None:
-        """The head of `results.json`; measured anew from the start when the images are no longer the same."""
+        """The head of `results.json`; measured anew when the images, or what is shown of them, changed."""
         split = evaluated_split(self.spec, self.imageset)
         if not same_images(self.run, self.spec, self.imageset, Results(self.results.data)):
             self.results.forget()
-            for old in (*self.run.path.glob("clusters_*"), *self.run.path.glob("layout_*")):
+            for old in (found for kind in ("clusters_*", "layout_*", "scores_*") for found in self.run.path.glob(kind)):
                 old.unlink()
             (self.run.path / "embedding.npy").unlink(missing_ok=True)
         head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.images.evaluated)}
+        head["input"] = self.spec.evaluate.input
         self.results.begin(**head, dim=self._encoder().dim)
         if split != self.spec.evaluate.split:
             self.results.data["missing"]["split"] = f"there are no {self.spec.evaluate.split} images; all are evaluated"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
+from ssrl_core.runs.evaluation.images import EvaluationImages
 from ssrl_core.runs.folder.arrays import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.learning.embedding import Show
 
 SMALLEST_PX = 64
 IMAGENET_MEAN, IMAGENET_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -24,7 +27,6 @@ PIXELS = "pixels"
 BASELINES = {PIXELS: "raw pixels", "imagenet-vgg16": "ImageNet VGG16", "imagenet-resnet18": "ImageNet ResNet18"}
 COMPONENTS = 50
 _NETWORKS_MADE = "-v2"  # in the file's name: what an earlier way of embedding made, partly without weights, is not read
-_PIECE = 2048
 
 
 def path_of(run: RunFolder, kind: str) -> Path:
@@ -37,9 +39,18 @@ def path_of(run: RunFolder, kind: str) -> Path:
         raise SpecError(where="Baseline", field="kind", rule=f"one of {', '.join(BASELINES)}", value=kind)
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
-    rows = hashlib.sha256(np.ascontiguousarray(ids).tobytes() + imageset.fingerprint.encode()).hexdigest()[:12]
+    text = np.ascontiguousarray(ids).tobytes() + imageset.fingerprint.encode() + _shown(run).encode()
+    rows = hashlib.sha256(text).hexdigest()[:12]
     made = "" if kind == PIXELS else _NETWORKS_MADE
     return stores.models_root() / "baselines" / f"{stores.as_slug(imageset.name)}-{rows}-{kind}{made}.npy"
+
+
+def _shown(run: RunFolder) -> str:
+    """What of the images is embedded, as text; "" for all of it."""
+    from ssrl_core.compositions.shown import shown_of
+
+    steps = shown_of(run.spec())
+    return "" if steps is None else json.dumps(steps.to_mapping(), sort_keys=True)
 
 
 def read(run: RunFolder, kind: str) -> np.ndarray | None:
@@ -59,33 +70,36 @@ def make(run: RunFolder, kind: str, report: Callable[[float], None] | None = Non
     path = path_of(run, kind)
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
-    made = _pixels(imageset, ids) if kind == PIXELS else _imagenet(imageset, ids, kind, report)
+    images = EvaluationImages(run.spec(), imageset)
+    made = _pixels(images, ids) if kind == PIXELS else _imagenet(images, ids, kind, report)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_array(path, made, {"kind": kind, "n": len(ids), "dim": int(made.shape[1])})
     return made
 
 
-def _pixels(imageset: ImageSet, ids: np.ndarray) -> np.ndarray:
+def _pixels(images: EvaluationImages, ids: np.ndarray) -> np.ndarray:
     """The 50 largest principal components of the pixels, found on up to 10,000 images."""
-    flat = (
-        np.asarray(imageset.pixels[ids[start : start + _PIECE]], np.float32).reshape(-1, int(np.prod(imageset.shape)))
-        for start in range(0, len(ids), _PIECE)
-    )
-    x = np.concatenate(list(flat)) / np.float32(imageset.max_value)
+    x = np.concatenate([batch.flatten(1).numpy() for batch in images.batches(ids)])
     from sklearn.decomposition import PCA
 
     count = min(COMPONENTS, *x.shape)
     return np.asarray(PCA(count, svd_solver="randomized", random_state=0).fit_transform(x), np.float32)
 
 
-def _imagenet(imageset: ImageSet, ids: np.ndarray, kind: str, report: Callable[[float], None] | None) -> np.ndarray:
-
+def _imagenet(
+    images: EvaluationImages, ids: np.ndarray, kind: str, report: Callable[[float], None] | None
+) -> np.ndarray:
     told = None if report is None else lambda done, count: report(done / max(1, count))
-    return imagenet_embedding(imageset, ids, kind.removeprefix("imagenet-"), told)
+    return imagenet_embedding(images.imageset, ids, kind.removeprefix("imagenet-"), told, show=images.show)
 
 
 def imagenet_embedding(
-    imageset: ImageSet, ids: NDArray[np.int64], backbone: str, report: Callable[[int, int], None] | None = None
+    imageset: ImageSet,
+    ids: NDArray[np.int64],
+    backbone: str,
+    report: Callable[[int, int], None] | None = None,
+    *,
+    show: Show | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings of images by a backbone with ImageNet weights, never trained on them.
 
@@ -95,6 +109,7 @@ def imagenet_embedding(
     Args:
         ids: (n,) which images.
         backbone: a row of `BACKBONES` with ImageNet weights.
+        show: what of an image is embedded (`embedding.showing`); else all of it.
 
     Returns:
         (n, D) float32.
@@ -113,9 +128,8 @@ def imagenet_embedding(
     encoder = build(backbone, channels=channels, side=side, weights="imagenet", mean=mean, sd=sd, seed=0)
     device = pick_device("auto")
     batch = 16 if device.type == "cpu" else 128  # on a processor 128 take half a minute without a sign
-    return embed(
-        encoder, imageset.pixels, ids, max_value=imageset.max_value, device=device, batch_size=batch, report=report
-    )
+    ways: dict[str, Any] = {"device": device, "batch_size": batch, "report": report, "show": show}
+    return embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, **ways)
 
 
 def run_embedding(run_id: str, ids: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.learning.backbones.encoder import Encoder
+    from ssrl_core.learning.embedding import Show
     from ssrl_core.specs.run import RunSpec
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
@@ -75,20 +76,25 @@ class EvaluationImages:
         """Class ids of the evaluated images, or None."""
         return None if self.labels is None else self.labels[self.evaluated]
 
+    @cached_property
+    def show(self) -> Show:
+        """From stored pixels to what an encoder is shown of them (`evaluate.input`)."""
+        from ssrl_core.learning.embedding import showing
+
+        return showing(self.spec, self.imageset)
+
     def batches(self, ids: np.ndarray, device: Any = "cpu") -> Iterator[Tensor]:
         """Images as an encoder is given them, some at a time: (B,C,H,W) in 0..1 on the device.
 
         The embedding and the references are both made of these, so that they always mean the same images. (`finetune`
-        and the paper's linear probe go through the image set again in every epoch.)
+        and the paper's linear probe go through the image set again in every epoch, by the same `show`.)
         """
         import torch
 
-        from ssrl_core.learning.embedding import as_float
-
-        images = self.imageset
+        images, show = self.imageset, self.show
         for start in range(0, len(ids), _BATCH):
             chunk = np.ascontiguousarray(images.pixels[ids[start : start + _BATCH]])
-            yield as_float(torch.from_numpy(chunk).to(device), images.max_value)
+            yield show(torch.from_numpy(chunk).to(device))
 
     def views(self, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
         """Each image passed once, with fixed draws, through the first term's composition."""

@@ -76,6 +76,11 @@ class Results:
         return self.data.get("split")
 
     @property
+    def input(self) -> str:
+        """What the network was shown of an image: `whole` or `fixed_steps`."""
+        return str(self.data.get("input") or "whole")
+
+    @property
     def n(self) -> int:
         """Images that were evaluated."""
         return int(self.data.get("n") or 0)

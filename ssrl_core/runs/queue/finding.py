@@ -1,4 +1,4 @@
-"""Which of all runs somebody means: by state, and by words that must be in what is known of them."""
+"""Which of all runs somebody means: by id, by state, and by words that must be in what is known of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
@@ -77,3 +78,19 @@ def _holds(row: Row, words: Sequence[str]) -> bool:
     text = " ".join(str(found) for name in _SEARCHED if (found := row.get(name))).casefold()
     seed = f"seed:{row.get('seed')}"
     return all(word == seed if word.startswith("seed:") else word in text for word in words)
+
+
+def find(text: str) -> str:
+    """The run that an id, or the beginning of one, means.
+
+    Raises:
+        SpecError: none or several; names them.
+    """
+    ids = [row["id"] for row in registry.list_runs()]
+    fitting = [text] if text in ids else [run_id for run_id in ids if text and run_id.startswith(text)]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    near = fitting or ids
+    words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
+    rule = "the beginning of one run's id" if fitting else "a run of this store"
+    raise SpecError(where="Run", field="id", rule=rule, value=text, remedy=words)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.errors import RunError
+from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.folder.wanted import OVER, Wanted
@@ -228,6 +228,44 @@ def wait(
         if deadline is not None and time.monotonic() > deadline:
             raise RunError(f"Run {run_id} is still {row['state']} after {timeout_s:g} s.", where=run_id)
         time.sleep(_POLL_S)
+
+
+def progress_line(state: dict[str, Any]) -> str:
+    """One line of progress: `train  42 %  epoch 3/5  1800 images/s  about 40 s left`."""
+    parts = [state["phase"] or state["state"] if state["state"] == "running" else state["state"]]
+    if state["state"] == "running":
+        parts.append(f"{100 * (state['progress'] or 0):.0f} %")
+        if state["phase"] == "train" and state["epochs"]:
+            parts.append(f"epoch {min(int(state['epoch'] or 0) + 1, state['epochs'])}/{state['epochs']}")
+        if state["phase"] == "train" and state["images_per_s"]:
+            parts.append(f"{state['images_per_s']:.0f} images/s")
+        if state["eta_s"] is not None:
+            parts.append(f"about {state['eta_s']:.0f} s left")
+    elif state["reason"]:
+        parts.append(state["reason"])
+    return "  ".join(str(part) for part in parts)
+
+
+def raise_unless_done(run_id: str, state: str) -> None:
+    """Tell how a run ended that is over and not done.
+
+    Raises:
+        RunError, SpecError: it failed; in the child's own words.
+        Stopped: somebody stopped it.
+    """
+    if state == "done":
+        return
+    if state == "stopped":
+        raise Stopped(f"Run {run_id} was stopped. `runs resume {run_id}` goes on from its checkpoint.", where=run_id)
+    run = RunFolder(run_id)
+    error = run.state()["error"] or {}
+    message = str((registry.get(run_id) or {}).get("reason") or error.get("message") or "it failed without a message")
+    kind = SpecError if error.get("type") == "SpecError" else RunError
+    raise kind(
+        f"Run {run_id} failed: {message} The log: {run.path / 'log.txt'}",
+        where=run_id,
+        remedy=error.get("remedy") or "",
+    )
 
 
 def free_id(run_id: str) -> str:

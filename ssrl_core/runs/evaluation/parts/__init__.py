@@ -99,10 +99,15 @@ def missing_parts(run: RunFolder, spec: RunSpec, imageset: ImageSet) -> list[str
 
 
 def same_images(run: RunFolder, spec: RunSpec, imageset: ImageSet, results: Results) -> bool:
-    """Whether what was measured was measured on the images that are asked for now, and the arrays have their rows."""
+    """Whether what was measured was measured on the images that are asked for now, shown as they are to be now.
+
+    The arrays have their rows then.
+    """
     import numpy as np
 
-    if results.split != evaluated_split(spec, imageset) or not (run.path / "embedding_ids.npy").is_file():
+    if results.input != spec.evaluate.input or results.split != evaluated_split(spec, imageset):
+        return False
+    if not (run.path / "embedding_ids.npy").is_file():
         return False
     return bool(np.array_equal(run.embedding_ids(), kept_ids(spec, imageset)))
 

@@ -27,6 +27,7 @@ def make(evaluation: Evaluation, item: str) -> Answer:
         seed=evaluation.spec.seed,
         device=evaluation.device,
         report=evaluation.progress,
+        show=images.show,
     )
     used = len(labelled_share(images.imageset, images.bank, share))
     return scored(images, predicted, {"mode": "finetune", "epochs": EPOCHS, "labels": used}), {}

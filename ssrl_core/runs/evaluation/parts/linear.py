@@ -35,6 +35,7 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
             epochs=epochs,
             seed=seed,
             device=evaluation.device,
+            show=images.show,
         )
     return scored(images, predicted, {"mode": mode, "epochs": epochs}), {}
 

@@ -1,0 +1,382 @@
+"""A run, several runs and a sweep as a script holds them. All of a run is about its evaluated images, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssrl_core.library.waiting import Bar
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
+from ssrl_core.runs.queue import registry, stopping, submitting, sweeps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from plotly.graph_objects import Figure
+
+    from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.forecast import Forecast
+    from ssrl_core.runs.folder.results import Results
+    from ssrl_core.runs.queue.registry import RunRow
+    from ssrl_core.specs.run import RunSpec
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, repr=False)
+class Nearest:
+    """The most typical images of each cluster.
+
+    Attributes:
+        image_ids: (k, count) int64, the nearest first; -1 where a cluster has fewer images.
+        distances: (k, count) float32, Euclidean, to the centre of the cluster; NaN there.
+        sizes: images of each cluster.
+    """
+
+    images: ImageSet
+    image_ids: NDArray[np.int64]
+    distances: Array
+    sizes: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"<Nearest: {self.image_ids.shape[1]} images of each of {len(self.image_ids)} clusters>"
+
+    def _repr_html_(self) -> str:
+        from ssrl_core.datasets.pictures import html, thumbnails
+
+        rows = [
+            f"<div>cluster {cluster}, {size:,} images</div>{html(thumbnails(self.images, own[own >= 0]))}"
+            for cluster, (size, own) in enumerate(zip(self.sizes, self.image_ids, strict=True))
+            if (own >= 0).any()
+        ]
+        return "".join(rows)
+
+
+@dataclass(frozen=True, repr=False)
+class Run:
+    """One run: what it was asked, how it stands, what it learned.
+
+    Attributes:
+        id: of the run, which is its folder's name.
+    """
+
+    id: str
+
+    @property
+    def folder(self) -> RunFolder:
+        """Its folder, read: files, log, metrics; the embedding of all images that were kept."""
+        return RunFolder(self.id)
+
+    @property
+    def state(self) -> str:
+        """How it stands: queued, submitted, running, done, failed or stopped."""
+        row: Mapping[str, Any] = registry.get(self.id) or self.folder.state()
+        return str(row["state"])
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """What was asked, every default written out."""
+        return self.folder.spec()
+
+    @property
+    def name(self) -> str:
+        """The name it was given, else its id."""
+        return self.spec.name or self.id
+
+    @property
+    def images(self) -> ImageSet:
+        """The images it learned from."""
+        return imageset_of(self.spec)
+
+    @property
+    def results(self) -> Results:
+        """What was measured: knn, clusters, references, probes …; false while there is nothing."""
+        return self.folder.results()
+
+    @property
+    def verdict(self) -> str:
+        """In words: whether it is better than raw pixels and than the untrained network, at what; what would help."""
+        from ssrl_core.runs.folder.verdict import verdict
+
+        return verdict(self.results, trained=self.spec.is_trained)
+
+    @property
+    def image_ids(self) -> NDArray[np.int64]:
+        """(n,) int64, ascending: the evaluated images."""
+        return self._rows[1]
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """(n, D) float32: the evaluated images as the network encodes them.
+
+        Raises:
+            RunError: not there yet, or not kept; says which.
+        """
+        return self._rows[0]
+
+    def clusters(self, k: int, seed: int = 0) -> Clustering:
+        """k-means in the embedding: found once for each k and seed, then kept with the run.
+
+        Returns:
+            `ids` (n,) int32, the largest cluster is 0; `sizes`, `centroids` (k, D).
+
+        Raises:
+            SpecError: k is outside 1..n.
+            RunError: there is no embedding yet.
+        """
+        from ssrl_core.runs.evaluation.clustering import clusters_of_rows
+
+        x, _, rows, whole = self._rows
+        return clusters_of_rows(self.folder, x, rows, whole, k, seed)
+
+    def nearest(self, k: int, count: int = 8, seed: int = 0) -> Nearest:
+        """The images nearest to the centre of each of k clusters; shown as a row of pictures a cluster."""
+        from ssrl_core.analysis.clusters import nearest
+
+        found = self.clusters(k, seed)
+        rows, distances = nearest(self.embedding, found, count)
+        ids = np.where(rows >= 0, self.image_ids[np.maximum(rows, 0)], -1)
+        return Nearest(self.images, ids, distances, found.sizes)
+
+    def layout(self, method: str = "tsne") -> NDArray[np.float32]:
+        """(n, 2) float32: the embedding laid out in the plane; what the run has is not made again.
+
+        Args:
+            method: tsne, umap or pca.
+
+        Raises:
+            SpecError: another method.
+            RunError: there is no embedding yet.
+        """
+        from ssrl_core.analysis.layouts import compute_layout
+        from ssrl_core.runs.evaluation.parts.layouts import lay_out
+
+        x, ids, rows, whole = self._rows
+        if method not in self.folder.layouts():
+            if self.folder.is_demo:  # what ships is not written into
+                return np.asarray(compute_layout(x, method).points, dtype=np.float32)
+            labels = self.images.label_ids[ids] if self.images.label is not None else None
+            lay_out(self.folder, x, rows, whole, method, labels=labels, report=lambda share: None)
+        return np.asarray(self.folder.layouts()[method][0][rows], dtype=np.float32)
+
+    def table(self, k: int | None = None) -> pd.DataFrame:
+        """What is known of each evaluated image, one row an image, by its `image_id`.
+
+        Args:
+            k: number of clusters; adds the column `cluster`.
+        """
+        table = self.images.table.iloc[self.image_ids]
+        table = table if "image_id" not in table else table.set_index("image_id")
+        return table if k is None else table.assign(cluster=self.clusters(k).ids)
+
+    def forecast(self, **options: Any) -> Forecast:
+        """What its composition was to keep of its images; `options` as of `forecast`."""
+        from ssrl_core.forecast.kept import forecast
+
+        return forecast(self.images, self.spec.terms, **options)
+
+    def map(self, method: str = "tsne", colour: str | int | None = None) -> Figure:
+        """The layout as a figure: a point an image.
+
+        Args:
+            colour: a column of the image set, or a number of clusters; left out, the label.
+
+        Raises:
+            SpecError: no such column.
+        """
+        from ssrl_core.analysis.layouts import LAYOUTS
+        from ssrl_core.figures.layouts import layout_figure
+
+        points = self.layout(method)
+        title = f"{LAYOUTS[method].title} of {len(points):,} images"
+        return layout_figure(points, self._colours(colour), self.image_ids, title=title)
+
+    def curves(self) -> dict[str, Figure]:
+        """Figures of the training by name: loss, knn, spread; none for what was not trained."""
+        from ssrl_core.figures.curves import training_curves
+
+        return training_curves(self.folder.metrics())
+
+    def classes(self, probe: str = "knn") -> Figure:
+        """A bar a class: the share of its images that a probe gets right, with its interval.
+
+        Raises:
+            SpecError: the run has no such probe.
+        """
+        from ssrl_core.errors import SpecError
+        from ssrl_core.figures.classes import class_bars
+
+        probes = self.results.probes
+        if probe not in probes:
+            rule = f"one of {', '.join(probes)}" if probes else "measured (the image set has no labels, or wait)"
+            raise SpecError.at(f"Run {self.id}", "probe", rule, probe, "`run.results.missing` says what is missing.")
+        return class_bars(probes[probe].classes, mean=probes[probe].top1, title=f"Accuracy by class, {probe}")
+
+    def wait(self) -> Run:
+        """Wait until it is done, with a bar; Ctrl+C ends the waiting, and the run goes on.
+
+        Raises:
+            RunError, SpecError: it failed, in its own words.
+            Stopped: somebody stopped it.
+        """
+        bar = Bar(self.id)
+        try:
+            state = submitting.wait(self.id, lambda now: bar(_share(now), submitting.progress_line(now)))
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"Run {self.id} goes on. Find it again by run({self.id!r}); .stop() ends it.")
+            raise
+        bar.close()
+        submitting.raise_unless_done(self.id, state)
+        return self
+
+    def stop(self) -> None:
+        """Ask it to stop after a checkpoint.
+
+        Raises:
+            SpecError: a run that ships.
+        """
+        stopping.stop(self.id)
+
+    @cached_property
+    def _rows(self) -> tuple[Array, NDArray[np.int64], NDArray[np.int64], int]:
+        """Embedding and image ids of the evaluated images; their rows among all that are kept, how many those are."""
+        whole, images = self.folder.embedding()
+        rows = np.flatnonzero(self.folder.evaluated())
+        return whole[rows], images[rows], rows, len(whole)
+
+    def _colours(self, colour: str | int | None) -> pd.Series:
+        import pandas as pd
+
+        from ssrl_core.errors import SpecError
+
+        if isinstance(colour, int):
+            return pd.Series([f"cluster {i}" for i in self.clusters(colour).ids], name=f"{colour} clusters")
+        column = self.images.label if colour is None else colour
+        if column is None:
+            return pd.Series(["images"] * len(self.image_ids), name="")
+        table = self.table()
+        if column not in table:
+            names = ", ".join(map(str, table.columns))
+            raise SpecError.at(
+                f"Run {self.id}", "colour", "a column or a number of clusters", column, f"It has {names}."
+            )
+        return table[column]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id}: {self.state}>"
+
+    def _repr_html_(self) -> str:
+        head = f"<b>{escape(self.name)}</b> {escape(self.state)}<br>{escape(self.id)}"
+        sentences = "<br>".join(escape(term.composition.sentence()) for term in self.spec.terms)
+        return f"<div>{head}<br>{sentences}<br>{escape(self.verdict)}</div>"
+
+
+def _share(state: Mapping[str, Any]) -> float:
+    return float(state["progress"] or 0.0) if state["state"] == "running" else float(state["state"] == "done")
+
+
+class Runs(list[Run]):
+    """Runs, a list; shown as a table.
+
+    Attributes:
+        rows: what the registry has of each.
+    """
+
+    rows: Sequence[RunRow] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[RunRow]) -> Runs:
+        """The runs of some rows of the registry."""
+        found = cls(Run(row["id"]) for row in rows)
+        found.rows = rows
+        return found
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a run, by its id: name, state, dataset, method, backbone, compositions, seed, and its numbers."""
+        import pandas as pd
+
+        from ssrl_core.runs.queue import finding
+        from ssrl_core.specs.parts import columns
+
+        numbers = [column.name for _, column in columns(listed=True)]
+        names = ["id", "name", "state", "dataset", "method", "backbone", "compositions", "seed", *numbers, "created_at"]
+        rows: list[Mapping[str, Any]] = list(finding.with_names(self.rows))
+        return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html(max_rows=30))
+
+
+@dataclass(frozen=True, repr=False)
+class Sweep:
+    """Many runs that differ in chosen values.
+
+    Attributes:
+        id: of the sweep.
+    """
+
+    id: str
+
+    @property
+    def runs(self) -> list[Run]:
+        """Its runs, in its order."""
+        return [Run(entry["id"]) for entry in sweeps.members(self.id)]
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """One row a run: run, state, seed, `vary.…` columns, and the numbers that were measured (None until then)."""
+        from ssrl_core.runs.queue.tables import results_table
+
+        return results_table(self.id)
+
+    @property
+    def classes(self) -> pd.DataFrame:
+        """One row for each class, probe and run: n, correct, accuracy."""
+        from ssrl_core.runs.queue.tables import classes_table
+
+        return classes_table(self.id)
+
+    def wait(self) -> Sweep:
+        """Wait until all its runs are over, with a bar; Ctrl+C ends the waiting, and the runs go on.
+
+        Raises:
+            RunError: some of them failed (all are waited for first).
+            Stopped: some were stopped.
+        """
+        bar, ends = Bar(self.id), {"done": 0, "failed": 0, "stopped": 0}
+        runs = self.runs
+        try:
+            for number, run in enumerate(runs):
+                bar(number / len(runs), f"{number} of {len(runs)} runs")
+                ends[submitting.wait(run.id)] += 1
+        except KeyboardInterrupt:
+            bar.close()
+            print(f"The runs of {self.id} go on. Find them again by sweep({self.id!r}).")
+            raise
+        bar(1.0, f"{len(runs)} of {len(runs)} runs")
+        bar.close()
+        _raise_unless_all_done(self.id, ends)
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Sweep {self.id}: {len(self.runs)} runs>"
+
+    def _repr_html_(self) -> str:
+        return f"<div>{escape(repr(self))}</div>{self.results.to_html(max_rows=30)}"
+
+
+def _raise_unless_all_done(sweep_id: str, ends: Mapping[str, int]) -> None:
+    from ssrl_core.errors import RunError, Stopped
+
+    if ends["failed"]:
+        raise RunError(f"Sweep {sweep_id}: {ends['failed']} runs failed. `.results` says which.", where=sweep_id)
+    if ends["stopped"]:
+        raise Stopped(f"Sweep {sweep_id}: {ends['stopped']} runs were stopped.", where=sweep_id)

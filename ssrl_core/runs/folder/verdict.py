@@ -1,0 +1,56 @@
+"""A run's results in a sentence or two: better than without learning, or not, and what would help."""
+
+from __future__ import annotations
+
+import math
+
+from ssrl_core.runs.folder.results import Results, Scores
+
+_REFERENCES = {"pixels": "raw pixels", "untrained": "the untrained network"}
+_AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
+
+
+def verdict(results: Results, *, trained: bool = True) -> str:
+    """What the numbers say, against raw pixels and the untrained network, of the same images.
+
+    A difference in kNN below twice its standard error, or in AMI below 0.02, counts as none.
+
+    Args:
+        trained: False for a network that was solved for or taken as it came, which cannot be trained longer.
+    """
+    if not results:
+        return "Nothing was measured yet."
+    own = Scores(knn=results.knn.top1 if results.knn else None, ami=results.columns()["ami"])
+    margins = {"knn": _knn_margin(own.knn, results.n), "ami": _AMI_MARGIN}
+    parts, worse = [], False
+    for key, title in (("knn", "kNN"), ("ami", "AMI")):
+        value = getattr(own, key)
+        found = {} if value is None else _against(results, key, value, margins[key])
+        worse = worse or "worse than" in found.values()
+        beside = " and ".join(f"{how} {_told(results, key, name)}" for name, how in found.items())
+        if beside:
+            parts.append(f"{title} {value:.2f}: {beside}.")
+    if not parts:
+        return "There are no labels to judge it by." if own.knn is own.ami is None else "Nothing to set it beside."
+    remedy = " Train longer, or choose weaker steps." if trained else " Choose weaker steps, or another feature bank."
+    return " ".join(parts) + (remedy if worse else "")
+
+
+def _against(results: Results, key: str, value: float, margin: float) -> dict[str, str]:
+    """Reference -> how the value stands to it."""
+    found = {}
+    for name in _REFERENCES:
+        other = getattr(results.reference(name), key)
+        if other is not None:
+            more = value - other
+            found[name] = "about as good as" if abs(more) <= margin else "better than" if more > 0 else "worse than"
+    return found
+
+
+def _told(results: Results, key: str, name: str) -> str:
+    return f"{_REFERENCES[name]} ({getattr(results.reference(name), key):.2f})"
+
+
+def _knn_margin(share: float | None, n: int) -> float:
+    """Twice the standard error of the difference of two shares of n images, taken as independent."""
+    return 0.0 if share is None else 2 * math.sqrt(2 * max(share * (1 - share), 1 / n) / n)
