@@ -86,7 +86,7 @@ def test_every_contract_that_is_cited_is_a_heading():
     headings = set(re.findall(r"^## (C\d+) ", (DOCS / "contracts.md").read_text(encoding="utf-8"), re.MULTILINE))
     for path in [*(ROOT / "ssrl_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), *DOCS.glob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        cited = set(re.findall(r"(?:CONTRACTS,? |\(|contracts\.md[,:)]? )(C\d{1,2})\b", text))
+        cited = set(re.findall(r"(?:docs/contracts.md,? |\(|contracts\.md[,:)]? )(C\d{1,2})\b", text))
         assert cited <= headings, f"{path.relative_to(ROOT)}: {sorted(cited - headings)}"
 
 

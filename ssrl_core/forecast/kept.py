@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
-from ssrl_core.forecast import guards
+from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
 from ssrl_core.forecast.reading import read_classes, read_number
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
 from ssrl_core.forecast.targets import described, shrunk, targets_of
@@ -237,10 +237,10 @@ class Setting:
 
     def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""
-        said = guards.keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
+        said = keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
         for term, look in zip(terms, looks, strict=True):
-            said += guards.too_easy((look.views[0], look.views[-1]), term.composition)
-            said += guards.idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
+            said += too_easy((look.views[0], look.views[-1]), term.composition)
+            said += idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
         if len(terms) > 1:
             said += self._undone(terms, looks)
         said += self._rough(terms)
@@ -252,7 +252,7 @@ class Setting:
         alone = [self.moments(self.solve_ids, [term]) for term in terms]
         solutions = [solve(moments, mu=self.mu, dim=self.dim, power=self.power) for moments in alone]
         names = [term.composition.name for term in terms]
-        return guards.undone_terms(names, solutions, [look.moments for look in looks])
+        return undone_terms(names, solutions, [look.moments for look in looks])
 
     def _rough(self, terms: Sequence[Term]) -> list[str]:
         count, dim = len(self.solve_ids) * self.views, self.bank(terms).dim

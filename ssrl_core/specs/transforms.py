@@ -1,6 +1,6 @@
 """The table of transforms: names, settings, ranges, units, and a sentence for someone who never trained a network.
 
-The law behind each setting is CONTRACTS C3 (docs/transforms.md is made from this table). A new transform is a row here
+The law behind each setting is contracts C3 (docs/transforms.md is made from this table). A new transform is a row here
 and a file in `compositions/transforms/`.
 """
 
