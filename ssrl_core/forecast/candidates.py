@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.specs.composition import Composition, load, preset_names
-from ssrl_core.specs.conflicts import fights
+from ssrl_core.specs.conflicts import conflicts
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.transform import Transform
@@ -104,7 +104,7 @@ class Space:
         return step if self.accepts(step) else None
 
     def _agrees(self, steps: Steps) -> bool:
-        return not any(fight.within for fight in fights([Composition.simple("candidate", steps)]))
+        return not any(clash.within for clash in conflicts([Composition.simple("candidate", steps)]))
 
     def _varied(self, chance: Chance, steps: Steps) -> Steps:
         """One change: a step more, one less, one moved, or one of other strength."""

@@ -235,7 +235,7 @@ class _Asked:
         Raises:
             SpecError: nothing of a wish to keep can be read, or nothing of any wish.
         """
-        from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+        from ssrl_core.analysis.descriptors import DESCRIPTORS
 
         told = self.setting.targets
         known = {row.title: name for name, row in DESCRIPTORS.items() if name in told} | {name: name for name in told}

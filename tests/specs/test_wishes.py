@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
 
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.transforms import TRANSFORMS
 from ssrl_core.specs.wishes import GROUPS, Wishes, dump_wishes, load_wishes
