@@ -28,7 +28,7 @@ from tests.kit import ROOT, make_imageset, make_run, shared
 @pytest.fixture
 def no_worker(monkeypatch):
     """Runs are queued, and nobody trains them."""
-    monkeypatch.setattr(processes, "start_detached", lambda *a, **k: True)
+    monkeypatch.setattr(processes, "start_coordinator", lambda *a, **k: True)
 
 
 def _spec(**more):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +35,36 @@ def read_number(train: Array, numbers: Array, test: Array, truth: Array, *, seed
     Returns:
         None where the number is the same for all images, or known for fewer than ten of either half.
     """
-    known, asked = np.isfinite(numbers), np.isfinite(truth)
-    if min(known.sum(), asked.sum()) < 10 or not _varies(numbers[known]) or not _varies(truth[asked]):
-        return None
-    predicted = _ridge(train[known], numbers[known][:, None], test[asked])[:, 0]
+    return read_numbers(train, test, {"": (numbers, truth)}, seed=seed)[""]
+
+
+def read_numbers(
+    train: Array, test: Array, numbers: Mapping[str, tuple[Array, Array]], *, seed: int
+) -> dict[str, Reading | None]:
+    """`read_number` of several: those that are known of the same train images share one decomposition.
+
+    Args:
+        numbers: name -> values (n,) of the train images, (m,) of the test images.
+    """
+    found: dict[str, Reading | None] = dict.fromkeys(numbers)
+    alike: dict[bytes, list[str]] = {}
+    for name, (here, there) in numbers.items():
+        known, asked = np.isfinite(here), np.isfinite(there)
+        if min(known.sum(), asked.sum()) >= 10 and _varies(here[known]) and _varies(there[asked]):
+            alike.setdefault(known.tobytes(), []).append(name)
+    for names in alike.values():
+        known = np.isfinite(numbers[names[0]][0])
+        targets = np.stack([numbers[name][0][known] for name in names], axis=1)
+        predicted = _ridge(train[known], targets, test)
+        found |= {name: _read(numbers[name][1], predicted[:, row], seed) for row, name in enumerate(names)}
+    return found
+
+
+def _read(truth: Array, predicted: Array, seed: int) -> Reading:
+    """R² of predictions (m,) where the truth is known."""
+    asked = np.isfinite(truth)
     y = truth[asked]
-    wrong = np.square(y - predicted)
+    wrong = np.square(y - predicted[asked])
     weights = _resamples(len(y), seed)
     means = weights @ y
     spread = weights @ np.square(y) - np.square(means)

@@ -145,6 +145,15 @@ _SILHOUETTE = Column(
     place=4,
 )
 
+_READ = Column(
+    "read",
+    "mean",
+    "Descriptors",
+    "Mean share (R²) of descriptors and numeric columns that can be read from the embedding of other images.",
+    share=True,
+    place=5,
+)
+
 _ROWS = (
     Part(
         "clusters",
@@ -199,6 +208,22 @@ _ROWS = (
         offered=(0.01, 0.1, 0.5, 1.0),
     ),
     Part("references", "References", "kNN and clusters of raw pixels and of the untrained network."),
+    Part(
+        "read",
+        "What can be read",
+        "The share of each descriptor, numeric column and class that a linear reading finds in the embedding of images "
+        "that it was not fitted on, beside raw pixels.",
+        takes="switch",
+        default=False,
+        columns=(_READ,),
+    ),
+    Part(
+        "forecast",
+        "Forecast beside it",
+        "What was to be expected of the composition before any training, to be set beside what can be read.",
+        takes="switch",
+        default=False,
+    ),
     Part("view", "Views", "The same, of images passed once through the composition."),
     Part(
         "layouts",

@@ -30,7 +30,8 @@ SMALL = {
 }
 
 PARTS = """
-version id spec_hash split n input dim clusters knn linear finetune references view layouts seconds missing
+version id spec_hash split n input dim clusters knn linear finetune references
+read forecast view layouts seconds missing
 """
 SCORES = """
 silhouette silhouette_projection silhouette_n ami ami_arithmetic ami_shuffled nmi ari homogeneity inertia sizes file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ssrl_core.runs.folder.results import Results, Scores
+from ssrl_core.runs.folder.shares import worse_than_pixels
 
 _REFERENCES = {"pixels": "raw pixels", "untrained": "the untrained network"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
@@ -13,7 +14,8 @@ _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
 def verdict(results: Results, *, trained: bool = True) -> str:
     """What the numbers say, against raw pixels and the untrained network, of the same images.
 
-    A difference in kNN below twice its standard error, or in AMI below 0.02, counts as none.
+    A difference in kNN below twice its standard error, or in AMI below 0.02, counts as none; what else can be read from
+    the network (the part `read`) is named where raw pixels tell more of it.
 
     Args:
         trained: False for a network that was solved for or taken as it came, which cannot be trained longer.
@@ -31,9 +33,10 @@ def verdict(results: Results, *, trained: bool = True) -> str:
         if beside:
             parts.append(f"{title} {value:.2f}: {beside}.")
     if not parts:
-        return "There are no labels to judge it by." if own.knn is own.ami is None else "Nothing to set it beside."
+        parts = ["There are no labels to judge it by." if own.knn is own.ami is None else "Nothing to set it beside."]
     remedy = " Train longer, or choose weaker steps." if trained else " Choose weaker steps, or another feature bank."
-    return " ".join(parts) + (remedy if worse else "")
+    said = " ".join(parts) + (remedy if worse else "")
+    return f"{said} {worse_than_pixels(results)}".strip()
 
 
 def _against(results: Results, key: str, value: float, margin: float) -> dict[str, str]:

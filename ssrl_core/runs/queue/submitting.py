@@ -21,6 +21,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.folder.wanted import OVER, Wanted
 from ssrl_core.runs.queue import folder_rows, identity, ordering, processes, registry, registry_file, sweep_files
 from ssrl_core.runs.queue.identity import IdentifiedRun, identify, spec_of_text
+from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.run import RunSpec, dump_run
 
 ON_MEMORY, ALLOWED = "on_memory", "accumulate"
@@ -58,6 +59,21 @@ def submit(
         processes.start_coordinator()
     state = registry.require(run.id)["state"]
     return {"id": run.id, "spec_hash": run.spec_hash, "state": state, "created": created}
+
+
+def ask_more(run_id: str, parts: Mapping[str, Any]) -> None:
+    """Ask for more of a run that is there (nothing is trained again); a coordinator has to be started beside.
+
+    Args:
+        parts: name -> what is asked of a part of evaluation, e.g. {"read": True}.
+
+    Raises:
+        SSRLError: no such run, or its image set is gone.
+    """
+    spec = RunFolder(run_id).require().spec()
+    more = dataclasses.replace(spec.evaluate, parts=Frozen({**spec.evaluate.parts, **parts}))
+    asked = dataclasses.replace(identify(dataclasses.replace(spec, evaluate=more)), id=run_id)
+    registry.transact(lambda connection: enqueue(connection, asked))
 
 
 def submit_all(
