@@ -101,6 +101,9 @@ def compose(page):
 def train(page):
     page.get_by_role("link", name="Train").click()
     page.get_by_role("heading", name="Train").wait_for()
+    page.get_by_role("button", name=re.compile("Start from")).click()
+    page.get_by_role("button", name="Quick look", exact=True).click()
+    page.get_by_role("spinbutton", name="Epochs", exact=True).wait_for()
     for label, value in (("Image set", "shapes"), ("Composition", "shapes-turned")):
         choose(page, label, value)
     for label, value in (("Epochs", "3"), ("Images", "84"), ("Images in a batch", "32")):

@@ -32,6 +32,12 @@ def started(monkeypatch):
     return asked
 
 
+@pytest.fixture(autouse=True)
+def starts_from_the_quick_look(monkeypatch):
+    """These tests are of trainings: what the page starts from on a machine with a GPU."""
+    monkeypatch.setattr(drafts, "first", lambda: drafts.QUICK)
+
+
 def page(**query: str) -> AppTest:
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run()
     for name, value in query.items():

@@ -16,7 +16,13 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import ordering, registry, sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset
-from tests.pages.test_train_page import kit_page, page, started, text_of  # noqa: F401 (a fixture)
+from tests.pages.test_train_page import (  # noqa: F401 (fixtures)
+    kit_page,
+    page,
+    started,
+    starts_from_the_quick_look,
+    text_of,
+)
 from tests.runs.conftest import spec
 
 

@@ -23,9 +23,9 @@ _VIEWS = ("run", "sweep", "list", "compare", "find")
 
 
 def current() -> Draft:
-    """The draft of this session; the first one is the quick look, with what the address asks for."""
+    """The draft of this session; the first one is `drafts.first()`, with what the address asks for."""
     if DRAFT.get() is None:
-        DRAFT.put(drafts.fresh(drafts.STARTS[drafts.FIRST].spec))
+        DRAFT.put(drafts.fresh(drafts.STARTS[drafts.first()].spec))
     _arrive()
     draft = DRAFT.get()
     assert draft is not None  # it was just put there
@@ -154,6 +154,19 @@ def resume(run_id: str) -> None:
 
     start_worker()
     _try(lambda: stopping.resume(run_id, start=False))
+
+
+def ask_to_read(run_id: str) -> None:
+    """Ask a run for what can be read from it and for the forecast beside, and see that a worker is alive."""
+    from ssrl_core.runs.queue import submitting
+
+    start_worker()
+    _try(lambda: submitting.ask_more(run_id, {"read": True, "forecast": True}))
+
+
+def solve_it() -> None:
+    """The draft as a run that is solved, not trained; the solved start's settings, the draft's images and terms."""
+    DRAFT.edit("launch", drafts.solved)
 
 
 def delete(run_id: str) -> None:

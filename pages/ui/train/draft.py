@@ -261,4 +261,22 @@ STARTS = {
     name: Start(**row)
     for name, row in parse_yaml(Path(__file__).with_name("starts.yaml").read_bytes(), "starts.yaml").items()
 }
-FIRST = "quick"
+SOLVED, QUICK = "solve", "quick"
+
+
+def first() -> str:
+    """The run that the page starts from: a solved one where there is no GPU, where minutes of training teach little."""
+    from ssrl_core.runs.worker.estimate import has_gpu
+
+    return QUICK if has_gpu() else SOLVED
+
+
+def solved(draft: Draft) -> Draft:
+    """The draft solved instead of trained: its images, terms, seeds and evaluation stay."""
+    return put(draft, "method.name", SPECTRAL.name)
+
+
+def trained(draft: Draft) -> Draft:
+    """The draft trained as the quick look is, on its own images and terms."""
+    quick = fresh(STARTS[QUICK].spec)
+    return quick | {key: copy.deepcopy(draft[key]) for key in ("dataset", "terms", "limit_train", "seeds", "evaluate")}

@@ -14,6 +14,7 @@ from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
 from ssrl_core.analysis.layouts import LAYOUTS
+from ssrl_core.runs.worker.estimate import has_gpu
 from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.feature_banks import BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, method_row
@@ -69,8 +70,15 @@ def sentence(draft: train_draft.Draft) -> None:
             names = list(dict.fromkeys([*BACKBONES, network]))
             _select("Network", "backbone.name", names, 172, network, _network_title)
         st.markdown("with")
-        methods = [*METHODS, *UNTRAINED]
-        _select("Method", "method.name", methods, 172, draft["method"]["name"], lambda name: method_row(name).title)
+        methods = [*METHODS, *UNTRAINED] if has_gpu() else [*reversed(UNTRAINED), *METHODS]
+        _select(
+            "Method",
+            "method.name",
+            methods,
+            268 if solved else 172,
+            draft["method"]["name"],
+            lambda name: method_row(name).title,
+        )
         st.markdown("on")
         _dataset(draft)
     _terms(draft)
@@ -197,12 +205,14 @@ def settings(draft: train_draft.Draft) -> None:
         if name not in UNTRAINED:
             _recipe(draft)
         _grid("method", [setting for setting in row.settings if setting.name != "bank"], draft["method"])
-        st.html('<div class="vl-group" style="margin-left:0">Network</div>')
-        _network(draft)
-        st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
-        _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
-        st.html('<div class="vl-group" style="margin-left:0">Learning rate over the run</div>')
-        _grid("schedule", list(SCHEDULE_SETTINGS), draft["schedule"])
+        if name != SPECTRAL.name:
+            st.html('<div class="vl-group" style="margin-left:0">Network</div>')
+            _network(draft)
+        if name not in UNTRAINED:
+            st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
+            _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
+            st.html('<div class="vl-group" style="margin-left:0">Learning rate over the run</div>')
+            _grid("schedule", list(SCHEDULE_SETTINGS), draft["schedule"])
         st.html('<div class="vl-group" style="margin-left:0">Afterwards</div>')
         _evaluation(draft)
         st.html('<div class="vl-group" style="margin-left:0">Machine and name</div>')
@@ -304,7 +314,8 @@ def _machine(draft: train_draft.Draft) -> None:
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
     with second:
-        widget("precision", RUN_SETTINGS[-1], draft["precision"])
+        if draft["method"]["name"] not in UNTRAINED:
+            widget("precision", RUN_SETTINGS[-1], draft["precision"])
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
     with fourth:

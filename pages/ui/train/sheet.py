@@ -19,6 +19,7 @@ from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
+from ssrl_core.runs.folder import shares, verdict
 from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.registry import RunRow
@@ -37,6 +38,7 @@ CSS = f"""
 .st-key-train-sheet-delete-yes button, .st-key-train-sheet-delete-yes button:hover {{ background: #b91c1c;
   border-color: #b91c1c; color: #ffffff; }}
 .train-hint {{ color: {WARNING}; font-size: .9rem; margin: 0; }}
+.train-verdict {{ margin: 0 0 .4rem; max-width: 62rem; }}
 .train-results {{ border-collapse: collapse; font-size: .92rem; margin: .2rem 0 .6rem; }}
 .train-results th, .train-results td {{ text-align: right; padding: .15rem 0 .15rem clamp(.6rem, 2vw, 1.4rem); }}
 .train-results th {{ font-weight: 500; color: {QUIET}; vertical-align: bottom; }}
@@ -149,6 +151,8 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
     from ssrl_core.figures.curves import training_curves
 
     figures = training_curves(metrics)
+    if not figures and row["state"] == "done" and not run.spec().is_trained:
+        return
     if not figures:
         words = "The curves begin with the first steps." if row["state"] in frame.ACTIVE else "There are no curves."
         with st.container(height=250, border=False):
@@ -166,14 +170,46 @@ def _results(run: RunFolder) -> None:
     results = run.results()
     if not results:
         return
-    st.html(results_html(results))
+    solved = run.spec().is_solved
+    st.html(results_html(results, untrained="Its features alone" if solved else "Untrained"))
+    said = verdict.verdict(results, trained=run.spec().is_trained)
+    st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
+    _shares(run, results)
     with st.container(horizontal=True, gap="medium"):
         frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
         popover(run)
 
 
-def results_html(results: Results) -> str:
+def _shares(run: RunFolder, results: Results) -> None:
+    """What can be read from the run beside pixels and beside its forecast; the button that asks for it."""
+    from ssrl_core.figures.shares import shares_figure
+
+    table = shares.shares_table(results)
+    if len(table):
+        frame.section("What can be read from it, beside the forecast")
+        st.plotly_chart(shares_figure(table), key=f"train-shares-{run.id}", config={"displayModeBar": False})
+        frame.quiet(
+            "Each point is the share of a thing that a linear reading finds on images it was not fitted on (R² of "
+            "numbers, accuracy of classes), with its 95 % interval. The forecast was made from the composition alone, "
+            "with fixed features; it promises the order, not the values."
+        )
+    why = [results.missing[part] for part in ("read", "forecast") if part in results.missing]
+    if why:
+        frame.quiet(f"Not measured: {'; '.join(why)}.")
+    lacking = [part for part in ("read", "forecast") if not results.entry(part) and part not in results.missing]
+    if lacking and not run.is_demo:
+        frame.action(
+            "Read descriptors from it, beside the forecast",
+            "query_stats",
+            actions.ask_to_read,
+            run.id,
+            key=f"train-read-{run.id}",
+            help="In the background; nothing is trained again. Some seconds for small images.",
+        )
+
+
+def results_html(results: Results, untrained: str = "Untrained") -> str:
     """A table: this network, untrained, raw pixels; on the images, and on images passed through the composition."""
     k, clusters = next(iter(results.clusters.items()), ("", None))
     knn, linear = results.knn, results.linear
@@ -200,11 +236,13 @@ def results_html(results: Results) -> str:
     own = Scores(knn.top1 if knn else None, clusters.ami if clusters else None)
     rows = [
         line("<b>This network</b>", linear.top1 if linear else None, own, results.view),
-        reference("Untrained", "untrained"),
+        reference(untrained, "untrained"),
         reference("Raw pixels", "pixels"),
     ]
     under = f"{results.n:,} {results.split} images"
-    told = {why for key, why in results.missing.items() if not key.endswith("silhouette_projection")}
+    quiet = ("read", "forecast")  # what of them is missing is said, or not drawn, where they are shown
+    missing = {key: why for key, why in results.missing.items() if key.partition(".")[0] not in quiet}
+    told = {why for key, why in missing.items() if not key.endswith("silhouette_projection")}
     said = f"{under}. Not measured: {html.escape('; '.join(sorted(told)))}." if told else f"{under}."
     for part, column in columns():
         value = results.columns()[column.name]

@@ -15,6 +15,7 @@ from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.run import Term, dump_run
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
@@ -84,8 +85,9 @@ def launch_button(draft: train_draft.Draft) -> None:
         several = train_draft.run_count(draft)
     except SSRLError:
         several = len(draft["seeds"])  # said where the draft is launched, and at its place
+    verb = "Solve" if draft["method"]["name"] == SPECTRAL.name else "Train"
     frame.action(
-        "Train" if several == 1 else f"Train {several:,} runs",
+        verb if several == 1 else f"{verb} {several:,} runs",
         "play_arrow",
         _launch,
         key="train-launch",
@@ -101,6 +103,7 @@ def cost(draft: train_draft.Draft) -> None:
     name = draft["dataset"]["name"]
     with frame.guard():
         if image_sets.is_ready(name):
+            _offer_solving(draft)
             frame.quiet(_cost_words(draft))
         elif name in _MADE_HERE:
             frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
@@ -128,8 +131,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     identify(spec)  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
     if spec.is_solved:
-        took = frame.duration(found.seconds)
-        return f"About {took} with evaluation: solved in closed form, not trained; no GPU is needed."
+        return _solved_words(draft, found.seconds)
     if not spec.is_trained:
         return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
@@ -142,6 +144,38 @@ def _cost_words(draft: train_draft.Draft) -> str:
         f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
         f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
     )
+
+
+def _solved_words(draft: train_draft.Draft, seconds: float) -> str:
+    """What solving takes, and a training of the quick look's on the same images beside it."""
+    from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.worker.estimate import estimate, slots
+
+    runs = train_draft.run_count(draft)
+    each = "" if runs == 1 else f" each, {frame.duration(seconds * runs / slots())} for all {runs:,}"
+    said = (
+        f"About {frame.duration(seconds)}{each} with evaluation: solved in closed form, not trained; no GPU is needed."
+    )
+    try:
+        spec = train_draft.spec_of(train_draft.trained(draft))
+        beside = estimate(spec, imageset_of(spec))
+    except SSRLError:  # these terms are none that the quick look could learn from
+        return said
+    return f"{said} A short training of a tiny network on these images takes about {frame.duration(beside.seconds)}."
+
+
+def _offer_solving(draft: train_draft.Draft) -> None:
+    """Where there is no GPU, the way to clusters that takes no training, with what it takes."""
+    from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.worker.estimate import estimate, has_gpu
+
+    if has_gpu() or draft["method"]["name"] in UNTRAINED:
+        return
+    spec = train_draft.spec_of(train_draft.solved(draft) | {"vary": {}})
+    took = frame.duration(estimate(spec, imageset_of(spec)).seconds)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        frame.action("Solve it (no training)", "bolt", actions.solve_it, key="train-solve-it")
+        frame.quiet(f"There is no GPU here. Solved instead of trained, this takes about {took}.")
 
 
 def _is_at_hand(name: str) -> bool:

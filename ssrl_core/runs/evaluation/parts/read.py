@@ -35,7 +35,8 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
     fit, ask = halves(images)
     targets = targets_of(images.imageset, fit, ask)
     own = shares(targets, evaluation.features.of(fit), evaluation.features.of(ask), images)
-    pixels = shares(targets, *(extract(images.batches(ids), {"": pixel_features})[""] for ids in (fit, ask)), images)
+    here, there = (extract(images.batches(ids), {"": pixel_features})[""] for ids in (fit, ask))
+    pixels = shares(targets, here, there, images)
     rows = [
         {"name": name, "kind": targets[name][0], **asdict(found), "pixels": asdict(pixels[name])}
         for name, found in own.items()
