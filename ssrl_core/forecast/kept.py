@@ -249,7 +249,7 @@ class Setting:
 
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
         """Features of both halves as they are shown; kept, as most compositions show images alike."""
-        from ssrl_core.compositions.fixed import fixed_steps
+        from ssrl_core.compositions.draws import fixed_steps
         from ssrl_core.learning.solving import features_of
 
         composition, bank = terms[0].composition, self.bank(terms)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pages.ui.kit import frame, theme
-from ssrl_core.analysis.descriptors.table import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast, Kept

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui.kit import frame, gallery, theme
 from pages.ui.kit.gallery import Shelf
-from ssrl_core.figures.colours import palette
+from ssrl_core.figures.style import palette
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast

@@ -80,7 +80,7 @@ def _input(shown: Composition) -> str:
 
 @cache.kept
 def _certain(composition: Composition) -> bool:
-    from ssrl_core.compositions.fixed import fixed_steps
+    from ssrl_core.compositions.draws import fixed_steps
 
     return bool(fixed_steps(composition).views[0].steps)
 
