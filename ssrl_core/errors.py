@@ -54,7 +54,7 @@ class SSRLError(Exception):
         return f"{text} {self.remedy}".strip()
 
     def as_dict(self) -> dict[str, Any]:
-        """The error as JSON-able fields (CONTRACTS C11)."""
+        """The error as JSON-able fields (docs/contracts.md C11)."""
         value = self.value if isinstance(self.value, str | int | float | bool | None) else _short(self.value)
         if isinstance(value, float) and value - value != 0:
             value = repr(value)

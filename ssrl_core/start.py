@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.no_worker:
         from ssrl_core.runs.queue import processes
 
-        processes.start_detached()
+        processes.start_coordinator()
     precompile = [
         sys.executable,
         "-m",

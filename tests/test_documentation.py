@@ -21,6 +21,7 @@ from ssrl_core.specs.methods import METHODS, UNTRAINED
 from ssrl_core.specs.run import RunSpec, load_run
 from ssrl_core.specs.sweep import SweepSpec, load_sweep
 from ssrl_core.specs.transforms import TRANSFORMS
+from ssrl_core.specs.wishes import Wishes, load_wishes
 from ssrl_core.specs.yaml_files import parse_yaml
 from tests.kit import ROOT, make_imageset
 from tests.test_architecture import ROOMS
@@ -30,6 +31,7 @@ READERS = {
     "composition": Composition.from_mapping,
     "run": RunSpec.from_mapping,
     "sweep": lambda data: SweepSpec.from_mapping(data).runs(),
+    "wishes": Wishes.from_mapping,
 }
 
 
@@ -62,7 +64,10 @@ def test_every_spec_in_the_documentation_is_valid():
 def test_every_example_is_valid():
     for path in sorted((DOCS / "examples").glob("*.yaml")):
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        load_sweep(path).runs() if "vary" in data else load_run(path)
+        if "wishes" in data:
+            load_wishes(path)
+        else:
+            load_sweep(path).runs() if "vary" in data else load_run(path)
 
 
 def _contract(number: int) -> str:
@@ -81,7 +86,7 @@ def test_every_contract_that_is_cited_is_a_heading():
     headings = set(re.findall(r"^## (C\d+) ", (DOCS / "contracts.md").read_text(encoding="utf-8"), re.MULTILINE))
     for path in [*(ROOT / "ssrl_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py"), *DOCS.glob("*.md")]:
         text = path.read_text(encoding="utf-8")
-        cited = set(re.findall(r"(?:CONTRACTS,? |\(|contracts\.md[,:)]? )(C\d{1,2})\b", text))
+        cited = set(re.findall(r"(?:docs/contracts.md,? |\(|contracts\.md[,:)]? )(C\d{1,2})\b", text))
         assert cited <= headings, f"{path.relative_to(ROOT)}: {sorted(cited - headings)}"
 
 

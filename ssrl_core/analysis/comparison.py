@@ -65,7 +65,7 @@ _BLOCK = 250
 
 
 def compare(first: ArrayLike, second: ArrayLike, ids: ArrayLike, others: ArrayLike, *, seed: int = 0) -> dict[str, Any]:
-    """All of it (CONTRACTS C11 `compare`).
+    """All of it (docs/contracts.md C11 `compare`).
 
     Args:
         first, second: (n, D), (n, E) embeddings of the same images, row by row.

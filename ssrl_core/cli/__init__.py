@@ -15,7 +15,7 @@ from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = (
-    *("data", "descriptors", "compose", "lpips", "forecast", "train", "sweep", "worker", "runs"),
+    *("data", "descriptors", "compose", "lpips", "forecast", "search", "train", "sweep", "worker", "runs"),
     *("cluster", "layout", "classes", "compare", "export", "paper", "bench"),
 )
 

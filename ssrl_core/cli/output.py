@@ -25,7 +25,7 @@ def leaf(
 
     Args:
         group: what `add_subparsers` returned.
-        run: does the work and returns JSON-able data (CONTRACTS C11); raises SSRLError.
+        run: does the work and returns JSON-able data (docs/contracts.md C11); raises SSRLError.
         show: the same data as text for people.
     """
     parser: argparse.ArgumentParser = group.add_parser(name, help=help, description=description or help)

@@ -160,7 +160,7 @@ def _go(args: argparse.Namespace) -> dict[str, Any]:
 
     ordering.unpause()
     if not args.no_start and registry.counts().get("queued"):
-        processes.start_detached()
+        processes.start_coordinator()
     return {"paused": False}
 
 

@@ -1,4 +1,4 @@
-"""The parameters of each step for each view: drawn once on the CPU, applied as often as one likes (CONTRACTS C4).
+"""The parameters of each step for each view: drawn once on the CPU, applied as often as one likes (contracts C4).
 
 One word of randomness is a function of (seed, term) as key and (image id, epoch, view, 32 · step + parameter) as
 counter, nothing else. So a draw is the same in any batch and order, after a resume and on another machine, and

@@ -23,7 +23,7 @@ from ssrl_core.compositions import Array
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.compositions.views import make_views
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError, SpecError, Stopped
 from ssrl_core.specs.composition import Composition
 
@@ -276,7 +276,7 @@ def pairwise(
             apart = features.view(count, -1, *features.shape[1:])
             apart = (apart - apart.mean(0)).square_().sum(0)
             out[start : start + step] += (apart * weight).sum(1).mean((1, 2)) * (2.0 / (count - 1))
-        told(report)(min(start + step, images), images, "LPIPS")
+        or_silent(report)(min(start + step, images), images, "LPIPS")
     return out
 
 
@@ -348,7 +348,7 @@ def measure(
         views = _compared(made, composition)
         side = size_px(views.shape[-1], smallest_px)
         values.append(pairwise(views, net=net, smallest_px=smallest_px).cpu().numpy().astype(np.float64))
-        told(report)(min(start + step, len(ids)), len(ids), "LPIPS")
+        or_silent(report)(min(start + step, len(ids)), len(ids), "LPIPS")
     return _summed_up(np.concatenate(values), net, side, ids)
 
 

@@ -145,7 +145,7 @@ def source_of(name: str) -> str:
 
 
 def promised(row: BuiltIn) -> dict[str, Any]:
-    """The item of `data list` (CONTRACTS C11) of a set that is not made yet; its fingerprint is not known."""
+    """The item of `data list` (docs/contracts.md C11) of a set that is not made yet; its fingerprint is not known."""
     return {
         "name": row.name,
         "title": row.title,

@@ -47,7 +47,7 @@ def default_channels(given: Sequence[Channel | str] | None, count: int, *, where
 
 
 def as_json(channels: Sequence[Channel]) -> list[dict[str, Any]]:
-    """As imageset.json keeps them (CONTRACTS C2)."""
+    """As imageset.json keeps them (docs/contracts.md C2)."""
     return [{"name": c.name, "colour": c.colour} | ({"window": list(c.window)} if c.window else {}) for c in channels]
 
 

@@ -1,4 +1,4 @@
-"""An image set on disk: pixels, the table of what is known of them, and imageset.json (CONTRACTS C2)."""
+"""An image set on disk: pixels, the table of what is known of them, and imageset.json (docs/contracts.md C2)."""
 
 from __future__ import annotations
 

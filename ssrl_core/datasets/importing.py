@@ -17,8 +17,8 @@ from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.progress import Report, told
-from ssrl_core.datasets.reading.archives import forget, laid_open
+from ssrl_core.datasets.progress import Report, or_silent
+from ssrl_core.datasets.reading.archives import forget, unpacked
 from ssrl_core.datasets.reading.folders import list_tree
 from ssrl_core.datasets.reading.image import check_fit, is_image
 from ssrl_core.datasets.reading.npz import NpzImages
@@ -103,7 +103,7 @@ def import_source(
         reading = _reading(src, name, options, report)
         understood = reading.understood
         for note in understood.notes:
-            told(report)(0, 0, note)
+            or_silent(report)(0, 0, note)
         metadata = Metadata(
             title=options.title or (BUILT_IN[name].title if name in BUILT_IN else name),
             classes=understood.classes,
@@ -132,7 +132,7 @@ def _unpacked_for_now(src: Source, by: str) -> Iterator[None]:
 def _reading(src: Source, by: str, options: ImportOptions, report: Report | None) -> Reading:
     """The images of a source, and what was understood of it, told what the options say."""
     check_fit(options.size, options.fit)
-    reading = _listing(src, by, options).read(options.size, options.fit, told(report))
+    reading = _listing(src, by, options).read(options.size, options.fit, or_silent(report))
     understood = reading.understood
     label = options.label if understood.layout.kind != "npz" else None  # an .npz has answered it
     understood.label = _ours(label or understood.label)
@@ -174,7 +174,7 @@ def _of_tree(tree: FolderTree | ZipTree, content: Path | BinaryIO, by: str) -> L
         return list_tree(tree)
     if isinstance(tree, ZipTree):
         tree.close()
-        laid_open(content, by)
+        unpacked(content, by)
     return WholeFields(content)
 
 

@@ -8,7 +8,7 @@ Report = Callable[[int, int, str], None]
 """(done, total, what is being done); total 0 when it is not known."""
 
 
-def told(report: Report | None) -> Report:
+def or_silent(report: Report | None) -> Report:
     """The report, or one that keeps silent."""
     return report or _silent
 

@@ -56,6 +56,52 @@ class Selection(ImageSet):
         return self.kept
 
 
+@dataclass(frozen=True)
+class Sample(ImageSet):
+    """Some images in memory, smaller, under the interface of an image set; image i is the i-th of those chosen."""
+
+    images: Array = field(kw_only=True, repr=False, compare=False)
+    rows: Any = field(kw_only=True, repr=False, compare=False)
+    stats: tuple[Array, Array] = field(kw_only=True, repr=False, compare=False)
+
+    @cached_property
+    def pixels(self) -> Array:
+        """(n,C,H,W)."""
+        return self.images
+
+    @cached_property
+    def table(self) -> Any:
+        """The rows of these images."""
+        return self.rows
+
+    def channel_stats(self) -> tuple[Array, Array]:
+        """Mean and sd of each channel over the train split of the whole set, in 0..1."""
+        return self.stats
+
+
+def sample(imageset: ImageSet, ids: Array, side: int) -> Sample:
+    """Some images of a set, read once, their shorter side at most `side` px (means over what a pixel covers)."""
+    own = {f.name: getattr(imageset, f.name) for f in fields(ImageSet)}
+    pixels = np.ascontiguousarray(imageset.pixels[np.asarray(ids)])
+    if min(imageset.shape[1:]) > side:
+        pixels = _smaller(pixels, side)
+    rows = imageset.table.iloc[ids].reset_index(drop=True)
+    shape = (imageset.shape[0], *pixels.shape[2:])
+    return Sample(**own | {"count": len(ids), "shape": shape}, images=pixels, rows=rows, stats=imageset.channel_stats())
+
+
+def _smaller(pixels: Array, side: int) -> Array:
+    import torch
+    from torch.nn import functional
+
+    ratio = side / min(pixels.shape[2:])
+    size = [round(length * ratio) for length in pixels.shape[2:]]
+    made = functional.interpolate(
+        torch.from_numpy(pixels.astype(np.float32)), size, mode="bilinear", antialias=True, align_corners=False
+    )
+    return np.round(made.numpy()).astype(pixels.dtype)
+
+
 def select(imageset: ImageSet, channels: Sequence[str] | None, where: Mapping[str, Sequence[Any]]) -> ImageSet:
     """See `ImageSet.select`."""
     if not where and channels is None:

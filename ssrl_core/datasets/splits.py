@@ -102,7 +102,7 @@ def read_given(values: pd.Series[Any]) -> Array | None:
     return np.array(words, dtype=str)
 
 
-def strange_words(values: pd.Series[Any]) -> list[str]:
+def unknown_splits(values: pd.Series[Any]) -> list[str]:
     """The values of a column of splits that are no split, sorted; a missing one as `(none)`."""
     words = {"(none)" if pd.isna(value) else str(value).strip() for value in values.tolist()}
     return sorted(word for word in words if word.lower() not in _WORDS)

@@ -74,7 +74,7 @@ def load(name: str, *, report: Report | None = None) -> ImageSet:
 
 
 def summary(name: str) -> dict[str, Any]:
-    """One item of `data list` (CONTRACTS C11); for a built-in set that is not made yet, what it will be."""
+    """One item of `data list` (docs/contracts.md C11); for a built-in set that is not made yet, what it will be."""
     if not is_ready(name) and name in builtin.BUILT_IN:
         return builtin.promised(builtin.BUILT_IN[name])
     imageset = load(name)

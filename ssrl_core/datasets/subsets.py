@@ -17,7 +17,7 @@ import pandas as pd
 from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name, untreated
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.splits import seeded_order
 from ssrl_core.errors import DataError, SpecError
 
@@ -192,7 +192,7 @@ def make_subset(
     kept["image_of_whole"] = chosen.ids
     return create(
         name,
-        _pieces(source, chosen.ids, told(report)),
+        _pieces(source, chosen.ids, or_silent(report)),
         kept,
         Metadata(
             title=title or f"{source.title}: {', '.join(choice.compounds)}",

@@ -29,7 +29,7 @@ def class_bars(
     """One row a class: a bar to its accuracy, a line over its interval, its number of images on hover.
 
     Args:
-        classes: {name: {n, correct, accuracy, low, high}} (CONTRACTS C8).
+        classes: {name: {n, correct, accuracy, low, high}} (docs/contracts.md C8).
         order: class names from top to bottom; left out, highest accuracy first.
         mean: accuracy over all images, drawn as a thin line.
     """

@@ -24,7 +24,7 @@ def training_curves(metrics: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> dic
     """The curves of one run.
 
     Args:
-        metrics: the lines of `metrics.jsonl` (CONTRACTS C7), one a row; columns that are not there are taken as empty.
+        metrics: the lines of `metrics.jsonl` (contracts C7), one a row; columns that are not there are taken as empty.
 
     Returns:
         `loss`, and where there is something to show `knn` and `spread`, for one row of charts of equal height. Without
@@ -222,7 +222,7 @@ def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None 
     """AMI with the labels and silhouette over the number of clusters, labelled at their ends.
 
     Args:
-        scores: {k: item of `clusters` (CONTRACTS C8)}.
+        scores: {k: item of `clusters` (docs/contracts.md C8)}.
         chosen: the k that the page shows, marked.
     """
     import plotly.graph_objects as go

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
-from ssrl_core.forecast import guards
+from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
 from ssrl_core.forecast.reading import read_classes, read_number
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
 from ssrl_core.forecast.targets import described, shrunk, targets_of
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.feature_banks import DEFAULT, check_bank
 from ssrl_core.specs.run import Term
+from ssrl_core.specs.steps import Step
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -35,7 +36,6 @@ LEAST = 40
 _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descriptors are followed on
 _ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
-_MOST_SHOWN = 4  # ways of showing the images whose features a setting keeps
 
 
 def forecast(
@@ -116,8 +116,8 @@ def prepare(
         SpecError: too few images, an unknown name, settings out of range.
     """
     _check(images, views, seed, input, bank)
-    imageset = _imageset(dataset)
-    return Setting(imageset, _chosen(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device)
+    imageset = imageset_of(dataset)
+    return Setting(imageset, chosen_images(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device)
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Setting:
         self.device = pick_device(device)
         self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
         self._banks: dict[int, Bank] = {}
-        self._features: dict[tuple[int, Composition | None], tuple[Array, Array]] = {}
+        self._seen: dict[tuple[int, tuple[Step, ...]], tuple[Array, Array]] = {}
         self._plain: dict[int, Answer] = {}
         self._few = self.ask_ids[:_ON_VIEWS]
 
@@ -248,19 +248,18 @@ class Setting:
         return self._read(found, found.embed(train), found.embed(test))
 
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
-        """Features of both halves as they are shown; kept, as most compositions show images alike."""
+        """Features of both halves as a network is shown them, made once for all terms that show the same."""
         from ssrl_core.compositions.draws import fixed_steps
         from ssrl_core.learning.solving import features_of
 
-        composition, bank = terms[0].composition, self.bank(terms)
-        certain = fixed_steps(composition).renamed("any") if self.fixed else None
-        key = self._side(terms), certain
-        if key not in self._features:
-            while len(self._features) >= _MOST_SHOWN:
-                self._features.pop(next(iter(self._features)))
-            show = partial(features_of, self.imageset, bank=bank, composition=composition, device=self.device)
-            self._features[key] = show(self.solve_ids, fixed=self.fixed), show(self.ask_ids, fixed=self.fixed)
-        return self._features[key]
+        first = terms[0].composition
+        side = self._side(terms)
+        certain = fixed_steps(first).views[0].steps if self.fixed else ()
+        if (side, certain) not in self._seen:
+            show = partial(features_of, self.imageset, bank=self.bank(terms), composition=first, device=self.device)
+            found = show(self.solve_ids, fixed=bool(certain)), show(self.ask_ids, fixed=bool(certain))
+            self._seen = {key: kept for key, kept in self._seen.items() if not key[1]} | {(side, certain): found}
+        return self._seen[side, certain]
 
     def moments(self, ids: Array, terms: Sequence[Term], report: Callable[[float], None] | None = None) -> Moments:
         """What views of some images have in common."""
@@ -301,10 +300,10 @@ class Setting:
 
     def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""
-        said = guards.keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
+        said = keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
         for term, look in zip(terms, looks, strict=True):
-            said += guards.too_easy((look.views[0], look.views[-1]), term.composition)
-            said += guards.idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
+            said += too_easy((look.views[0], look.views[-1]), term.composition)
+            said += idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
         if len(terms) > 1:
             said += self._undone(terms, looks)
         said += self._rough(terms)
@@ -316,7 +315,7 @@ class Setting:
         alone = [self.moments(self.solve_ids, [term]) for term in terms]
         solutions = [solve(moments, mu=self.mu, dim=self.dim, power=self.power) for moments in alone]
         names = [term.composition.name for term in terms]
-        return guards.undone_terms(names, solutions, [look.moments for look in looks])
+        return undone_terms(names, solutions, [look.moments for look in looks])
 
     def _rough(self, terms: Sequence[Term]) -> list[str]:
         count, dim = len(self.solve_ids) * self.views, self.bank(terms).dim
@@ -452,7 +451,8 @@ def _name(terms: Sequence[Term]) -> str:
     return " + ".join(term.composition.name for term in terms)
 
 
-def _imageset(dataset: str | ImageSet) -> ImageSet:
+def imageset_of(dataset: str | ImageSet) -> ImageSet:
+    """The image set of a name; one that is given already is returned."""
     if not isinstance(dataset, str):
         return dataset
     from ssrl_core.datasets import store
@@ -460,7 +460,12 @@ def _imageset(dataset: str | ImageSet) -> ImageSet:
     return store.load(dataset)
 
 
-def _chosen(imageset: ImageSet, images: int, seed: int) -> Array:
+def chosen_images(imageset: ImageSet, images: int, seed: int) -> Array:
+    """Ids (n,) of at most so many images by the seed.
+
+    Raises:
+        SpecError: fewer than 40.
+    """
     ids = imageset.split_ids("all")
     if len(ids) < LEAST:
         raise SpecError(

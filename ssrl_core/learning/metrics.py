@@ -1,4 +1,4 @@
-"""What a run reports of itself: `metrics.jsonl` (CONTRACTS C7), the spread of projections, the rank of embeddings.
+"""What a run reports of itself: `metrics.jsonl` (contracts C7), the spread of projections, the rank of embeddings.
 
 Beside that, what a training is watched for: kNN accuracy on validation images, a loss that is no number, a collapse.
 """

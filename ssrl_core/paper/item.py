@@ -126,7 +126,7 @@ class Plan:
     """How an item is made at one scale.
 
     Attributes:
-        sweeps: gives name -> sweep as plain data (CONTRACTS C5); called late, since it reads compositions.
+        sweeps: gives name -> sweep as plain data (docs/contracts.md C5); called late, since it reads compositions.
         measures: what needs no training: name -> (kind, parameters) of `measures.KINDS`.
         needs: image sets that must be there.
         says: how it differs from the paper, or how the paper was read where it is silent.

@@ -49,7 +49,7 @@ def evidence(name: str, scale: Scale) -> Evidence:
 
 
 def listing() -> list[dict[str, Any]]:
-    """One row an item: id, title, runs and gpu_hours of the full experiment, state of both scales (CONTRACTS C11)."""
+    """One row an item: id, title, runs and gpu_hours of the full experiment, state of both scales (contracts C11)."""
     rows = []
     for name, chosen in ITEMS.items():
         scales = {scale: _about(Evidence(chosen.plans[scale], scale)) for scale in SCALES if scale in chosen.plans}

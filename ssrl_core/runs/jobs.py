@@ -14,7 +14,7 @@ from typing import Any
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SSRLError, Stopped
-from ssrl_core.runs.queue.processes import child_environment, start_apart
+from ssrl_core.runs.queue.processes import child_environment, start_detached
 
 VARIABLE = "SSRL_JOB"
 _EVERY_S = 0.4
@@ -51,7 +51,7 @@ def start(name: str, words: Sequence[str]) -> bool:
         return False
     path = file_of(name)
     path.with_suffix(".stop").unlink(missing_ok=True)
-    process = start_apart(words, child_environment() | {VARIABLE: str(path)})
+    process = start_detached(words, child_environment() | {VARIABLE: str(path)})
     _write(path, "running", 0.0, "", process.pid)
     return True
 

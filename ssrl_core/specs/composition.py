@@ -1,4 +1,4 @@
-"""A composition: ordered steps, as frozen data that reads as a sentence (CONTRACTS C3)."""
+"""A composition: ordered steps, as frozen data that reads as a sentence (docs/contracts.md C3)."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _MOVES_FRAME_BELOW = 0.5  # a crop of less than half the area no longer holds th
 
 
 @dataclass(frozen=True)
-class Fight:
+class Conflict:
     """Two steps that undermine each other.
 
     Attributes:
@@ -31,18 +31,18 @@ class Fight:
         return self.first[0] == self.second[0]
 
 
-def fights(compositions: Sequence[Composition]) -> list[Fight]:
+def conflicts(compositions: Sequence[Composition]) -> list[Conflict]:
     """Every pair of steps that fight, those of one composition first.
 
     Args:
         compositions: of the terms, in their order.
     """
     steps = [(number, step) for number, one in enumerate(compositions) for step in _distinct(one)]
-    found = [fight for a, b in combinations(steps, 2) if (fight := _fight(a, b)) is not None]
+    found = [fight for a, b in combinations(steps, 2) if (fight := _conflict(a, b)) is not None]
     return sorted(found, key=lambda fight: not fight.within)
 
 
-def _fight(a: tuple[int, Step], b: tuple[int, Step]) -> Fight | None:
+def _conflict(a: tuple[int, Step], b: tuple[int, Step]) -> Conflict | None:
     for one, other in ((a, b), (b, a)):
         said = _why(one[1], other[1])
         if said is None:
@@ -51,7 +51,7 @@ def _fight(a: tuple[int, Step], b: tuple[int, Step]) -> Fight | None:
             end = "Put them into two terms, each with its weight."
         else:
             end = "Both can be had: the weights say how much of each."
-        return Fight((one[0], one[1].transform), (other[0], other[1].transform), f"{said} {end}")
+        return Conflict((one[0], one[1].transform), (other[0], other[1].transform), f"{said} {end}")
     return None
 
 

@@ -28,6 +28,8 @@ class Parameter:
         options: allowed words of a `choice` (or beside the number of a `fill`).
         pair_low, pair_high: bounds of [lo, hi] for an amplitude.
         log: the slider and the draw are better seen on a logarithmic scale.
+        search: bounds that a search for compositions draws from, of [lo, hi] or of the amplitude; px are those of a
+            view of 64 px. None: a search leaves the default.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Parameter:
     pair_low: float | None = None
     pair_high: float | None = None
     log: bool = False
+    search: tuple[float, float] | None = None
 
     def check(self, value: Any, where: str) -> Any:
         """The value in its canonical form: float, int, text or a (lo, hi) tuple.

@@ -1,4 +1,4 @@
-"""A run as data: what `train` takes and the Train page writes (CONTRACTS C5)."""
+"""A run as data: what `train` takes and the Train page writes (docs/contracts.md C5)."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ class RunSpec:
         return min(self.schedule.warmup_epochs, self.epochs // 10)
 
     def to_mapping(self) -> dict[str, Any]:
-        """Plain data with every default written out, in the order of CONTRACTS C5."""
+        """Plain data with every default written out, in the order of docs/contracts.md C5."""
         return {key: plain(getattr(self, key)) for key, plain in SPEC_PARTS.items()}
 
     def canonical(self, fingerprint: str) -> str:

@@ -1,4 +1,4 @@
-"""A step: one transform in a composition, checked when it is made (CONTRACTS C3)."""
+"""A step: one transform in a composition, checked when it is made (docs/contracts.md C3)."""
 
 from __future__ import annotations
 

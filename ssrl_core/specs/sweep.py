@@ -1,4 +1,4 @@
-"""A sweep as data: a run spec, seeds, and what varies (CONTRACTS C5)."""
+"""A sweep as data: a run spec, seeds, and what varies (docs/contracts.md C5)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The table of transforms: names, settings, ranges, units, and a sentence for someone who never trained a network.
 
-The law behind each setting is CONTRACTS C3 (docs/transforms.md is made from this table). A new transform is a row here
+The law behind each setting is contracts C3 (docs/transforms.md is made from this table). A new transform is a row here
 and a file in `compositions/transforms/`.
 """
 
@@ -29,7 +29,9 @@ _ORDER = Parameter(
 
 
 def _factor(name: str, sentence: str) -> Parameter:
-    return Parameter(name, "amplitude", 0.0, sentence, 0.0, 10.0, "±", 0.05, pair_low=0.0, pair_high=10.0)
+    return Parameter(
+        name, "amplitude", 0.0, sentence, 0.0, 10.0, "±", 0.05, pair_low=0.0, pair_high=10.0, search=(0.0, 0.8)
+    )
 
 
 _HUE = Parameter(
@@ -43,6 +45,7 @@ _HUE = Parameter(
     0.01,
     pair_low=-0.5,
     pair_high=0.5,
+    search=(0.0, 0.3),
 )
 
 _ROWS = (
@@ -55,7 +58,14 @@ _ROWS = (
         f"{_TV}.RandomResizedCrop",
         (
             Parameter(
-                "scale", "range", (0.08, 1.0), "Share of the image's area that is kept.", 0.001, 4.0, "of the area"
+                "scale",
+                "range",
+                (0.08, 1.0),
+                "Share of the image's area that is kept.",
+                0.001,
+                4.0,
+                "of the area",
+                search=(0.08, 1.0),
             ),
             Parameter(
                 "ratio",
@@ -85,7 +95,18 @@ _ROWS = (
         "geometry",
         "Keeps the middle of the image and enlarges it, so that the surroundings are not seen at all.",
         "paper, section 3.4 and appendix B.4",
-        (Parameter("side", "range", (0.5, 0.5), "Side of the middle part that is kept.", 0.01, 1.0, "of the side"),),
+        (
+            Parameter(
+                "side",
+                "range",
+                (0.5, 0.5),
+                "Side of the middle part that is kept.",
+                0.01,
+                1.0,
+                "of the side",
+                search=(0.3, 0.9),
+            ),
+        ),
     ),
     Transform(
         "pad",
@@ -96,7 +117,14 @@ _ROWS = (
         "paper, appendix B.2",
         (
             Parameter(
-                "fraction", "range", (0.1, 0.4), "Width of the margin added on each side.", 0.0, 2.0, "of the side"
+                "fraction",
+                "range",
+                (0.1, 0.4),
+                "Width of the margin added on each side.",
+                0.0,
+                2.0,
+                "of the side",
+                search=(0.0, 0.4),
             ),
             _FILL,
         ),
@@ -136,6 +164,7 @@ _ROWS = (
                 1.0,
                 pair_low=-360.0,
                 pair_high=360.0,
+                search=(5.0, 180.0),
             ),
             _FILL,
         ),
@@ -159,6 +188,7 @@ _ROWS = (
                 1.0,
                 pair_low=-360.0,
                 pair_high=360.0,
+                search=(0.0, 45.0),
             ),
             Parameter(
                 "translate",
@@ -171,6 +201,7 @@ _ROWS = (
                 0.01,
                 pair_low=-1.0,
                 pair_high=1.0,
+                search=(0.0, 0.3),
             ),
             Parameter(
                 "shear",
@@ -183,8 +214,19 @@ _ROWS = (
                 1.0,
                 pair_low=-80.0,
                 pair_high=80.0,
+                search=(0.0, 30.0),
             ),
-            Parameter("scale", "range", (1.0, 1.0), "Enlargement; 1 leaves the size.", 0.05, 10.0, "×", 0.05),
+            Parameter(
+                "scale",
+                "range",
+                (1.0, 1.0),
+                "Enlargement; 1 leaves the size.",
+                0.05,
+                10.0,
+                "×",
+                0.05,
+                search=(0.6, 1.4),
+            ),
             _FILL,
         ),
     ),
@@ -211,7 +253,21 @@ _ROWS = (
         "colour",
         "Turns all colours round the colour wheel, so that colour itself stops mattering.",
         "paper, appendix B.1 (the hue with a probability of its own)",
-        (Parameter("hue", "amplitude", 0.5, _HUE.sentence, 0.0, 0.5, "turn", 0.01, pair_low=-0.5, pair_high=0.5),),
+        (
+            Parameter(
+                "hue",
+                "amplitude",
+                0.5,
+                _HUE.sentence,
+                0.0,
+                0.5,
+                "turn",
+                0.01,
+                pair_low=-0.5,
+                pair_high=0.5,
+                search=(0.02, 0.5),
+            ),
+        ),
         channels=3,
     ),
     Transform(
@@ -246,7 +302,19 @@ _ROWS = (
         "pixel",
         "Softens the image, so that fine texture stops mattering.",
         f"{_TV}.GaussianBlur (radius here: 3 sigma)",
-        (Parameter("sigma", "range", (0.1, 2.0), "Width of the blur in pixels of the view.", 0.0, 50.0, "px", 0.1),),
+        (
+            Parameter(
+                "sigma",
+                "range",
+                (0.1, 2.0),
+                "Width of the blur in pixels of the view.",
+                0.0,
+                50.0,
+                "px",
+                0.1,
+                search=(0.1, 3.0),
+            ),
+        ),
     ),
     Transform(
         "solarize",
@@ -264,6 +332,7 @@ _ROWS = (
                 0.0,
                 1.0,
                 "of full brightness",
+                search=(0.3, 0.9),
             ),
         ),
     ),
@@ -276,7 +345,14 @@ _ROWS = (
         f"{_TV}.RandomErasing",
         (
             Parameter(
-                "scale", "range", (0.02, 0.33), "Share of the image's area that is covered.", 0.0, 1.0, "of the area"
+                "scale",
+                "range",
+                (0.02, 0.33),
+                "Share of the image's area that is covered.",
+                0.0,
+                1.0,
+                "of the area",
+                search=(0.02, 0.4),
             ),
             Parameter(
                 "ratio", "range", (0.3, 3.3), "Height over width of the rectangle.", 0.05, 20.0, "h:w", 0.1, log=True
@@ -302,7 +378,18 @@ MICROSCOPY = (
         "pixel",
         "Adds noise of the camera to each pixel and channel, so that single pixels stop mattering.",
         "torchvision.transforms.v2.GaussianNoise (here with a drawn width)",
-        (Parameter("sigma", "range", (0.0, 0.1), "Standard deviation of the noise.", 0.0, 1.0, "of full brightness"),),
+        (
+            Parameter(
+                "sigma",
+                "range",
+                (0.0, 0.1),
+                "Standard deviation of the noise.",
+                0.0,
+                1.0,
+                "of full brightness",
+                search=(0.0, 0.2),
+            ),
+        ),
     ),
     Transform(
         "poisson_noise",
@@ -322,6 +409,7 @@ MICROSCOPY = (
                 "photons",
                 1.0,
                 log=True,
+                search=(10.0, 500.0),
             ),
         ),
     ),
@@ -344,6 +432,7 @@ MICROSCOPY = (
                 0.05,
                 pair_low=0.0,
                 pair_high=10.0,
+                search=(0.0, 0.8),
             ),
             Parameter(
                 "offset",
@@ -356,6 +445,7 @@ MICROSCOPY = (
                 0.01,
                 pair_low=-1.0,
                 pair_high=1.0,
+                search=(0.0, 0.3),
             ),
         ),
     ),
@@ -391,6 +481,7 @@ MICROSCOPY = (
                 "",
                 0.05,
                 log=True,
+                search=(0.4, 2.5),
             ),
         ),
     ),
@@ -401,7 +492,19 @@ MICROSCOPY = (
         "pixel",
         "Spreads each point over a disk, as a lens out of focus does, so that the focal plane stops mattering.",
         "mean over a disk whose edge falls over one pixel",
-        (Parameter("radius", "range", (0.5, 3.0), "Radius of the disk in pixels of the view.", 0.0, 20.0, "px", 0.1),),
+        (
+            Parameter(
+                "radius",
+                "range",
+                (0.5, 3.0),
+                "Radius of the disk in pixels of the view.",
+                0.0,
+                20.0,
+                "px",
+                0.1,
+                search=(0.5, 4.0),
+            ),
+        ),
     ),
 )
 

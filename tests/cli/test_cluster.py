@@ -1,4 +1,4 @@
-"""`cluster`, `layout` and `classes`: one document each, as CONTRACTS C11 says."""
+"""`cluster`, `layout` and `classes`: one document each, as docs/contracts.md C11 says."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """The kernels of the CPU against their slow twin, the torch functions that a GPU runs.
 
-Stated tolerance: CONTRACTS C4 (2e-3 on 99.9 % of pixels, mean 1e-4) for anything; 2e-5 for each transform alone,
+Stated tolerance: contracts C4 (2e-3 on 99.9 % of pixels, mean 1e-4) for anything; 2e-5 for each transform alone,
 but for the places where a value sits on a threshold or a hue near grey turns on the last bit.
 """
 

@@ -1,4 +1,4 @@
-"""CONTRACTS C4 on a GPU: the draws give the views of the CPU, in any batch, and the host waits for none of them."""
+"""contracts C4 on a GPU: the draws give the views of the CPU, in any batch, and the host waits for none of them."""
 
 from __future__ import annotations
 

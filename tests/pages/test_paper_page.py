@@ -96,7 +96,7 @@ def test_what_was_measured_stands_first_beside_what_was_published():
 def test_a_second_press_queues_nothing_twice_and_a_deleted_run_is_made_again_alone(monkeypatch):
     from ssrl_core.runs.queue import processes, registry, stopping, sweeps
 
-    monkeypatch.setattr(processes, "start_detached", lambda **_: None)
+    monkeypatch.setattr(processes, "start_coordinator", lambda **_: None)
     make_imageset(300, name="mnist", classes=10)
     test = opened("figure-4")
     test = test.button(key="paper-run-small").click().run()

@@ -28,7 +28,7 @@ from tests.kit import ROOT, make_imageset, make_run
 def started(monkeypatch):
     """Times that a worker was asked for; none is really started."""
     asked = []
-    monkeypatch.setattr(processes, "start_detached", lambda wait_s=20.0: asked.append(1) or True)
+    monkeypatch.setattr(processes, "start_coordinator", lambda wait_s=20.0: asked.append(1) or True)
     return asked
 
 

@@ -120,6 +120,6 @@ def local():
     """A coordinator in this process whose children are real processes of the fake child."""
     made = Coordinator(LocalEngine(command=fake_command))
     yield made
-    for flight in made.watch.flights.values():
-        flight.job.kill()
-        flight.job.last_words()
+    for active in made.watch.active_runs.values():
+        active.job.kill()
+        active.job.last_words()

@@ -87,7 +87,7 @@ def test_runs_go_through_a_scheduler_and_every_part_may_be_killed(queued, on, da
     place = Scheduler(EngineSettings(engine=dask.address))
     first = on(place)
     runs = [queued(seed=seed, behave={"steps": 40, "step_s": 0.05}) for seed in range(3)]
-    until(lambda: len(first.watch.flights) == 2, each=first.tick, seconds=LONG)
+    until(lambda: len(first.watch.active_runs) == 2, each=first.tick, seconds=LONG)
     assert {registry.require(run.id)["state"] for run in runs} <= {"submitted", "running", "queued"}
 
     child = until(lambda: next(iter(children_of(runs[0])), None), each=first.tick, seconds=LONG)

@@ -40,7 +40,7 @@ def test_queued_run_is_started_watched_and_done(queued, coordinator, engine, clo
     coordinator.tick()
     assert (row(run)["state"], row(run)["phase"], row(run)["progress"]) == ("done", None, 1.0)
     assert row(run)["finished_at"]
-    assert not coordinator.watch.flights
+    assert not coordinator.watch.active_runs
 
 
 def test_priority_goes_before_age_and_slots_are_not_overfilled(queued, kit_images, coordinator, engine):

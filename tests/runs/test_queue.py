@@ -107,7 +107,7 @@ def test_whole_sweep_is_stopped_resumed_and_deleted_at_once(swept, coordinator, 
     assert states()["stopped"] >= 5
     assert stopping.resume_all(ids, failed_only=True, start=False) == 0
     assert stopping.resume_all(ids, start=False) >= 5
-    coordinator.watch.flights.clear()
+    coordinator.watch.active_runs.clear()
     engine.jobs.clear()
     count, troubles = stopping.delete_sweep(swept["id"])
     assert (count, troubles, states(), folders()) == (6, [], {}, [])

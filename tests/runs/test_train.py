@@ -79,9 +79,9 @@ def state(run):
 def local():
     made = Coordinator(LocalEngine(command=command))
     yield made
-    for flight in made.watch.flights.values():
-        flight.job.kill()
-        flight.job.last_words()
+    for active in made.watch.active_runs.values():
+        active.job.kill()
+        active.job.last_words()
 
 
 def test_killed_run_resumes_bit_for_bit(local):
@@ -91,10 +91,10 @@ def test_killed_run_resumes_bit_for_bit(local):
     kills = 0
     while kills < 2 and state(killed) != "done":
         local.tick()
-        flight = local.watch.flights.get(killed.id)
-        if flight and killed.state()["attempt"] > kills and (killed.path / "checkpoint.pt.sha256").exists():
+        active = local.watch.active_runs.get(killed.id)
+        if active and killed.state()["attempt"] > kills and (killed.path / "checkpoint.pt.sha256").exists():
             time.sleep(chance.uniform(0.0, 0.6))
-            flight.job.kill()
+            active.job.kill()
             kills += 1
         time.sleep(0.05)
     until(lambda: {state(calm), state(killed)} <= {"done", "failed"}, seconds=480.0, each=local.tick)

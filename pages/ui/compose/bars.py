@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssrl_core.forecast.result import ClassKept, StepCost
 
 _TOLD = 0.1  # R² below which even no steps at all tell too little to lose
+_SURE = 0.3  # without steps, below which a share is too rough to be put into words
 _KEPT, _LOST = 0.8, 0.5
 _MOST_NAMED, _MOST_HARDER, _MOST_CHANGES = 3, 5, 4
 _LEAST_CHANGE = 0.03
@@ -105,7 +106,8 @@ def _share(row: Kept) -> float:
 
 def _sentence(rows: Sequence[Kept]) -> str:
     """What is kept best and what is lost most, in words."""
-    ranked = sorted((row for row in rows if row.kind != "classes"), key=_share, reverse=True)
+    sure = (row for row in rows if row.kind != "classes" and row.plain >= _SURE)
+    ranked = sorted(sure, key=_share, reverse=True)
     best = [titled(row.name, row.kind) for row in ranked if _share(row) >= _KEPT][:_MOST_NAMED]
     lost = [titled(row.name, row.kind) for row in reversed(ranked) if _share(row) <= _LOST][:_MOST_NAMED]
     words = []

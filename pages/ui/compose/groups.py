@@ -37,7 +37,7 @@ def groups(imageset: Any, found: Forecast, *, old: bool) -> None:
     with st.container(key="vl-groups", gap="small"):
         with st.container(gap="xxsmall"):
             st.markdown("**Groups it would find**")
-            agree = "" if agreement is None else f" They agree with the classes by AMI {agreement:.2f}."
+            agree = "" if agreement is None else f" They agree with the classes by AMI {max(agreement, 0.0):.2f}."
             images = frame.count(len(found.image_ids), "test image")
             about = f"Map of {images}, coloured by the {k} groups that k-means finds."
             frame.quiet(_OLD if old else f"{about}{agree}")

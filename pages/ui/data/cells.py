@@ -25,7 +25,7 @@ from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_fie
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.reading.archives import is_zip, laid_open, unpack
+from ssrl_core.datasets.reading.archives import is_zip, unpack, unpacked
 from ssrl_core.errors import SSRLError, Stopped
 
 Array = np.ndarray[Any, Any]
@@ -138,7 +138,7 @@ def _lay_open(path: Path) -> None:
     if not is_zip(path):
         return
     bar = st.empty()
-    laid_open(path, report=told_on(bar))
+    unpacked(path, report=told_on(bar))
     bar.empty()
 
 

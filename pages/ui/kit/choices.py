@@ -20,7 +20,7 @@ import streamlit as st
 from pages.ui.kit import frame, jobs
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
-from ssrl_core.specs.conflicts import Fight, fights
+from ssrl_core.specs.conflicts import Conflict, conflicts
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
 
@@ -170,11 +170,11 @@ def from_token(token: str) -> Composition:
 
 def show_fights(compositions: Sequence[Composition]) -> None:
     """A line for each pair of steps that fight; nothing where none does."""
-    if found := fights(compositions):
-        st.html(fights_html(found, len(compositions)))
+    if found := conflicts(compositions):
+        st.html(conflicts_html(found, len(compositions)))
 
 
-def fights_html(found: Sequence[Fight], terms: int) -> str:
+def conflicts_html(found: Sequence[Conflict], terms: int) -> str:
     """A line for each pair, with the terms that the steps stand in where there are several."""
     return "".join(
         f'<p class="vl-fight">{html.escape(f"{_named(one.first, terms)} against {_named(one.second, terms)}: ")}'

@@ -244,4 +244,4 @@ def start_worker() -> None:
     from ssrl_core.runs.queue import processes
 
     st.session_state["train-worker-started"] = time.monotonic()
-    _try(lambda: processes.start_detached(wait_s=0.0), "No worker could be started")
+    _try(lambda: processes.start_coordinator(wait_s=0.0), "No worker could be started")

@@ -1,4 +1,4 @@
-"""The run being written: plain data in the form of CONTRACTS C5, what each change entails, and runs to start from."""
+"""The run being written: plain data in the form of contracts C5, what each change entails, and runs to start from."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def _buttons(status: sweeps.SweepStatus) -> None:
 
 
 def vary_paths(draft: dict[str, Any]) -> dict[str, str]:
-    """Paths of the fields that may vary (CONTRACTS C5), with a label each; compositions first."""
+    """Paths of the fields that may vary (docs/contracts.md C5), with a label each; compositions first."""
     keys = sorted(
         (key for key in draft if key not in _LEFT_OUT), key=lambda key: _ORDER.index(key) if key in _ORDER else 99
     )

@@ -1,6 +1,6 @@
 """Who wins and who loses when a transformation's parameter moves: statistics of a table of class accuracies.
 
-Every function takes the classes table of a sweep (CONTRACTS C10) and the name of the column that varies, and returns
+Every function takes the classes table of a sweep (contracts C10) and the name of the column that varies, and returns
 tables. What cannot be computed is NaN or None, and a table of reasons says why.
 """
 

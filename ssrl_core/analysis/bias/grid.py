@@ -223,7 +223,7 @@ def grids(table: pd.DataFrame, x: XNames) -> list[Grid]:
     """The grids of a classes table, sorted by setting; the order of the rows does not matter.
 
     Args:
-        table: CONTRACTS C10.
+        table: docs/contracts.md C10.
         x: the varied column (`vary.…`, its path, or the end of it); several to look at several transformations.
 
     Raises:

@@ -45,7 +45,7 @@ def opposition(table: pd.DataFrame, x: XNames, rule: Rule | None = None) -> Oppo
     """Correlations between the accuracies of all pairs of classes over the values of a parameter.
 
     Args:
-        table: CONTRACTS C10.
+        table: docs/contracts.md C10.
         x: the varied column, or several transformations.
         rule: when two classes are opposite; the paper's by default.
 

@@ -162,7 +162,7 @@ def _from_text(content: bytes, suffix: str) -> pd.DataFrame:
 
 
 def read_classes(content: bytes, name: str) -> pd.DataFrame:
-    """A classes table (CONTRACTS C10) from the bytes of a file.
+    """A classes table (docs/contracts.md C10) from the bytes of a file.
 
     Raises:
         DataError: as `read_table`; columns that lack, no rows, an accuracy outside 0..1, nothing that varies.
@@ -195,5 +195,5 @@ def parameters(table: pd.DataFrame) -> list[str]:
 
 
 def _known(name: str) -> bool:
-    """A column of CONTRACTS C10, or the number of the row, which pandas writes without a name."""
+    """A column of docs/contracts.md C10, or the number of the row, which pandas writes without a name."""
     return name in _NO_PARAMETER or name.startswith("Unnamed:")

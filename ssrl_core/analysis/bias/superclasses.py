@@ -50,7 +50,7 @@ def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
     since that would compare different classes.
 
     Args:
-        table: CONTRACTS C10.
+        table: docs/contracts.md C10.
         superclasses: class -> superclass; None takes the table's own column. Classes without one are left out: see
             `no_superclass`.
         x: columns to keep whose names do not start with `vary.`.

@@ -20,7 +20,7 @@ from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.labels import class_names, natural_key
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
-from ssrl_core.datasets.reading.archives import laid_open
+from ssrl_core.datasets.reading.archives import unpacked
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.scale import CAMERAS, OTHER_SCALE, Spread, camera_top
 from ssrl_core.datasets.reading.table import TABLES
@@ -124,7 +124,7 @@ def _on_one_scale(listed: FieldList) -> None:
 
 
 def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
-    folder = laid_open(path)
+    folder = unpacked(path)
     try:
         listed = _of_folder(top_of(folder), channels, nuclei, pattern)
     except (DataError, SpecError) as error:

@@ -23,7 +23,7 @@ from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.ome import Said, axes_of_pages, in_um, names_of, of_tiff, tinted
 from ssrl_core.datasets.reading.source import why
-from ssrl_core.datasets.reading.tiff import MAX_VALUES, SeenSeries, field_pixels, is_tiff, opened_tiff, seen_series
+from ssrl_core.datasets.reading.tiff import MAX_VALUES, TiffSeries, field_pixels, is_tiff, opened_tiff, series_of
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -149,9 +149,9 @@ class _Layout:
     guessed: str
 
 
-def _series(tiff: Any, path: Path) -> list[SeenSeries]:
+def _series(tiff: Any, path: Path) -> list[TiffSeries]:
     """The series of a file; pages of a set of OME-TIFF files are what its metadata say of them."""
-    found = seen_series(tiff)
+    found = series_of(tiff)
     first = found[0]
     if tiff.is_ome and len(found) == 1 and first.is_generic and len(first.axes) > 2 and first.axes[0] == "I":
         told = axes_of_pages(tiff.pages[0].description or "", path, first.shape[0])

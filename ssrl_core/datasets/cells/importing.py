@@ -30,7 +30,7 @@ from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import needed
 from ssrl_core.errors import DataError
 from ssrl_core.stores import held
@@ -223,7 +223,7 @@ def import_fields(
             source, channels=options.channels, nuclei=options.nuclei, where=options.where, pattern=options.pattern
         )
         asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um)
-        say = told(report)
+        say = or_silent(report)
         shards = Shards(name, _key(listed, asked))
         kept = shards.begin()
         with Cutters(shards, asked, len(listed.fields), workers) as cutters:

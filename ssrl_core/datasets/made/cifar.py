@@ -18,8 +18,8 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BuiltIn, source_of
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.datasets.made.fetching import fetch, has_md5, lay_by_hand
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.made.fetching import cannot_fetch, fetch, has_md5
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
 
     kind = CIFAR10 if row.name == "cifar10" else CIFAR100
     _unpacked(kind, archive, top, report)
-    told(report)(0, 0, "reading images")
+    or_silent(report)(0, 0, "reading images")
     parts = {split: kind(str(top), train=split == "train", download=False) for split in ("train", "test")}
     counts = [len(part.data) for part in parts.values()]
     table = pd.DataFrame(
@@ -90,7 +90,7 @@ def _official(name: str, archive: Archive, path: Path, report: Report | None) ->
     if not path.is_file():
         why = fetch([archive.url], path, md5=archive.md5, report=report)
         if why is not None:
-            raise lay_by_hand(name, [archive.file], path.parent, why)
+            raise cannot_fetch(name, [archive.file], path.parent, why)
     elif not has_md5(path, archive.md5):
         raise DataError(
             f"{path}: this is not the official archive (its checksum is not {archive.md5}). Fetch {archive.url} again."
@@ -108,7 +108,7 @@ def _unpacked(kind: Any, archive: Archive, top: Path, report: Report | None) -> 
             f"Delete the folder and fetch {archive.url}."
         )
     _official(archive.folder, archive, path, report)
-    told(report)(0, 0, f"unpacking {archive.file}")
+    or_silent(report)(0, 0, f"unpacking {archive.file}")
     _take_out(kind, path, top)
     if not _complete(kind, top):
         raise DataError(f"{path}: files are missing in it. Fetch {archive.url} again.")

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError
 
 TIMEOUT_S = 15.0
@@ -32,7 +32,7 @@ def fetch(urls: Sequence[str], path: Path, *, md5: str, report: Report | None = 
     reasons = []
     for url in urls:
         try:
-            _fetch_one(url, path, md5, told(report))
+            _fetch_one(url, path, md5, or_silent(report))
             return None
         except DataError as error:
             reasons.append(error.message)
@@ -41,7 +41,7 @@ def fetch(urls: Sequence[str], path: Path, *, md5: str, report: Report | None = 
     return "; ".join(reasons)
 
 
-def lay_by_hand(name: str, files: Sequence[str], folder: Path, why: str) -> DataError:
+def cannot_fetch(name: str, files: Sequence[str], folder: Path, why: str) -> DataError:
     """The error of a set that cannot be fetched: which files to lay where."""
     return DataError(
         f'Image set "{name}" cannot be fetched ({why}). Fetch {" and ".join(files)} where there is a network and lay '

@@ -13,7 +13,7 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BuiltIn, source_of
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.datasets.made.fetching import fetch, lay_by_hand
+from ssrl_core.datasets.made.fetching import cannot_fetch, fetch
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import DataError
 
@@ -75,7 +75,7 @@ def _fetch_missing(report: Report | None) -> None:
     for name in wanted:
         why = fetch([mirror + name for mirror in MIRRORS], folder / name, md5=MD5[name], report=report)
         if why is not None:
-            raise lay_by_hand("mnist", wanted, stores.downloads_root(), why)
+            raise cannot_fetch("mnist", wanted, stores.downloads_root(), why)
 
 
 def _found(name: str) -> Path | None:

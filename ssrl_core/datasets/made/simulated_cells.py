@@ -23,7 +23,7 @@ from ssrl_core.datasets.made.simulation.chance import Chance
 from ssrl_core.datasets.made.simulation.crops import draw_crops
 from ssrl_core.datasets.made.simulation.population import CLASSES, COMPOUNDS, CONTROL, SITES, screen
 from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import SpecError
 
 Array = np.ndarray[Any, Any]
@@ -146,9 +146,9 @@ def simulate(
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         for number, done in enumerate(in_order(pool, chunk, range(-(-count // _CHUNK)))):
-            told(report)(number * _CHUNK, count, "drawing cells")
+            or_silent(report)(number * _CHUNK, count, "drawing cells")
             yield done
-    told(report)(count, count, "drawing cells")
+    or_silent(report)(count, count, "drawing cells")
 
 
 def _well_of_each(wells: pd.DataFrame, count: int, only: str | None = None) -> Array:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from ssrl_core.datasets.builtin import BuiltIn, source_of
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 
 Array = np.ndarray[Any, Any]
 
@@ -260,11 +260,11 @@ def draw_strokes(count: int, *, seed: int, report: Report | None = None) -> tupl
     pixels = np.zeros((count, 1, SIDE, SIDE), np.uint8)
     habit_seeds = rng.integers(0, 2**63, size=len(GLYPHS))
     for done, form in enumerate(GLYPHS):
-        told(report)(done, len(GLYPHS), "drawing digits")
+        or_silent(report)(done, len(GLYPHS), "drawing digits")
         ids = np.flatnonzero(glyph == done)
         if len(ids):
             pixels[ids, 0] = _drawn(form, done, ids, writer[ids], habits, truth, rng, int(habit_seeds[done]))
-    told(report)(len(GLYPHS), len(GLYPHS), "drawing digits")
+    or_silent(report)(len(GLYPHS), len(GLYPHS), "drawing digits")
     return pixels, _table(digit, writer, glyph, truth)
 
 

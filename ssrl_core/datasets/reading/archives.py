@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ssrl_core import stores
-from ssrl_core.datasets.progress import Report, told
+from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
 
@@ -118,7 +118,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
         check_archive(opened, archive.name)
         done, total = 0, sum(info.file_size for info in opened.infolist())
         for info in opened.infolist():
-            told(report)(done // _BLOCK, total // _BLOCK, f"Unpacking {archive.name}, MB")
+            or_silent(report)(done // _BLOCK, total // _BLOCK, f"Unpacking {archive.name}, MB")
             done += info.file_size
             name = info.filename.replace("\\", "/")
             if not info.is_dir() and not any(part in _LEFT_BY_SYSTEMS for part in name.split("/")):
@@ -128,7 +128,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
                     raise DataError(_not_laid(archive, name, error)) from error
 
 
-def laid_open(archive: Path, by: str | None = None, report: Report | None = None) -> Path:
+def unpacked(archive: Path, by: str | None = None, report: Report | None = None) -> Path:
     """The folder of the store that a zip's files lie in; unpacked once, until `forget` or a week has passed.
 
     Args:
@@ -166,7 +166,7 @@ def needed(archive: Path, by: str) -> Iterator[None]:
         DataError: see `unpack`.
     """
     if is_zip(archive):
-        laid_open(archive, by)
+        unpacked(archive, by)
     try:
         yield
     except (SpecError, DataError):

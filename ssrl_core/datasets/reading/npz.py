@@ -1,4 +1,4 @@
-"""An `.npz` of images, read piece by piece (CONTRACTS C2).
+"""An `.npz` of images, read piece by piece (docs/contracts.md C2).
 
 `x`, or `x_train` / `x_val` / `x_test`: (N,H,W), (N,H,W,C) or (N,C,H,W). `y…`: labels. `names`: class names. `scale`: a
 number that `x` is multiplied by. `channels`: channel names. `max_value`: the pixel value that stands for 1. Any other

@@ -24,7 +24,7 @@ from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.folders import Entry, ImageFiles
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.datasets.reading.understanding import Layout, Understanding, columns_of
-from ssrl_core.datasets.splits import strange_words
+from ssrl_core.datasets.splits import unknown_splits
 from ssrl_core.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
@@ -176,7 +176,7 @@ def _about_split(table: pd.DataFrame, where: str) -> list[str]:
     Raises:
         DataError: some of its values are splits, and others are not.
     """
-    strange = strange_words(table["split"]) if "split" in table.columns else []
+    strange = unknown_splits(table["split"]) if "split" in table.columns else []
     if not strange:
         return []
     if len(strange) < table["split"].nunique(dropna=False):

@@ -28,7 +28,7 @@ _SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
 UNNAMED = "unnamed"
 
 
-class SeenSeries:
+class TiffSeries:
     """A series, as `TiffFile.series` has it.
 
     Attributes:
@@ -50,7 +50,7 @@ class SeenSeries:
         self.pages = series.pages
         self.is_generic = series.kind == "generic"
 
-    def laid(self, axes: str, sizes: tuple[int, ...]) -> SeenSeries:
+    def laid(self, axes: str, sizes: tuple[int, ...]) -> TiffSeries:
         """Itself, its pages (one axis so far) being told apart as these axes."""
         self.axes, self.shape = axes + self.axes[1:], (*sizes, *self.shape[1:])
         return self
@@ -66,10 +66,10 @@ class SeenSeries:
         return seen.reshape(self.shape)
 
 
-def seen_series(tiff: Any) -> list[SeenSeries]:
+def series_of(tiff: Any) -> list[TiffSeries]:
     """The series of an opened `TiffFile`, without smaller copies of others (the levels of a pyramid)."""
     whole = [series for series in tiff.series if not series.keyframe.is_reduced] or list(tiff.series)
-    return [SeenSeries(series) for series in whole]
+    return [TiffSeries(series) for series in whole]
 
 
 def _palette(page: Any) -> Array | None:
@@ -310,4 +310,4 @@ def _opened(file: BinaryIO) -> Iterator[Any]:
         series = tiff.series[0]
         if "Y" not in series.axes or "X" not in series.axes:
             raise DataError("there is no image in the TIFF")
-        yield tiff, SeenSeries(series)
+        yield tiff, TiffSeries(series)

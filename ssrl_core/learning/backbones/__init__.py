@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.backbones.weights import lay_in, made_for_small, pretrained_state, stem_in_file
+from ssrl_core.learning.backbones.weights import load_weights, made_for_small, pretrained_state, stem_in_file
 
 SMALL_BELOW_PX = 64
 _NOT_FAMILIES = {"encoder", "weights"}
@@ -83,7 +83,7 @@ def build(
         sd=sd,
     )
     if state is not None:
-        lay_in(encoder, state)
+        load_weights(encoder, state)
     return encoder
 
 

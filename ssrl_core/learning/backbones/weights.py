@@ -30,7 +30,7 @@ def pretrained_state(weights: str, name: str) -> dict[str, Tensor]:
     return imagenet_state(name) if weights == "imagenet" else read_state(Path(weights), name)
 
 
-def lay_in(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
+def load_weights(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:
     """Lay weights into the encoder's body, in float32; what the body does not have (a head) is left out.
 
     A first convolution for three channels is brought to C channels as the mean over its inputs, times 3/C: an image of

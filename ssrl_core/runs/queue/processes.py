@@ -57,7 +57,7 @@ def ask_to_end() -> bool:
     return True
 
 
-def start_detached(wait_s: float = _START_S) -> bool:
+def start_coordinator(wait_s: float = _START_S) -> bool:
     """Start a coordinator that outlives this process, unless one is alive; True when one is alive afterwards.
 
     Args:
@@ -67,14 +67,14 @@ def start_detached(wait_s: float = _START_S) -> bool:
     """
     if is_alive():
         return True
-    process = start_apart(["worker"], _plain_environment())
+    process = start_detached(["worker"], _plain_environment())
     deadline = time.monotonic() + wait_s
     while not is_alive() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     return is_alive()
 
 
-def start_apart(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start_detached(words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start `python -m ssrl_core WORDS…` so that it outlives this process and its terminal."""
     detached: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":

@@ -172,7 +172,7 @@ def _resume(run_ids: Sequence[str], *, start: bool) -> None:
 
     registry.transact(work)
     if start:
-        processes.start_detached()
+        processes.start_coordinator()
 
 
 def _resume_one(connection: sqlite3.Connection, run_id: str, now: str) -> None:

@@ -55,7 +55,7 @@ def submit(
 
     created = registry.transact(work)
     if start:
-        processes.start_detached()
+        processes.start_coordinator()
     state = registry.require(run.id)["state"]
     return {"id": run.id, "spec_hash": run.spec_hash, "state": state, "created": created}
 

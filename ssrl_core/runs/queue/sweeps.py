@@ -59,7 +59,7 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
             sweep_files.delete(sweep_id)  # nothing of it was queued
         raise
     if start:
-        processes.start_detached()
+        processes.start_coordinator()
     return {"id": sweep_id, "runs": [run.id for run in runs], "created": len(made), "existing": len(there)}
 
 
@@ -74,7 +74,7 @@ def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any
         registry.transact(lambda connection: _keep(connection, sweep_id, sweep, []))
     new = ask_for_points(sweep_id, _FIRST_POINTS, priority=priority)
     if start:
-        processes.start_detached()
+        processes.start_coordinator()
     return {"id": sweep_id, "runs": [*before, *new], "created": len(new), "existing": len(before)}
 
 

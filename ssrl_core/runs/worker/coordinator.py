@@ -2,9 +2,9 @@
 
     python -m ssrl_core worker [--engine local]
 
-It survives the browser and the app; when it is killed, its children end by their life lines, and the next coordinator
-takes their runs up again from their checkpoints. All that matters is in the run folders and the registry: nothing is
-lost with this process.
+It survives the browser and the app; when it is killed, its children end as their standard input closes, and the next
+coordinator takes their runs up again from their checkpoints. All that matters is in the run folders and the registry:
+nothing is lost with this process.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Coordinator:
         )
         self.tick()
         while self.reason_to_end() is None:
-            time.sleep(_NAP_S if self.watch.flights else _LONG_NAP_S)
+            time.sleep(_NAP_S if self.watch.active_runs else _LONG_NAP_S)
             self.tick()
         LOG.info("ends: %s", self.reason_to_end())
         self.watch.end_all()
@@ -142,7 +142,7 @@ class Coordinator:
             self._engine.tend(waiting)
             if self._ending is None and self._owns_the_store():
                 self.watch.feed(moment)
-            if self.watch.flights or waiting:
+            if self.watch.active_runs or waiting:
                 self._busy_at = moment
             self.watch.trouble = ""
         except (SSRLError, OSError) as error:
@@ -153,7 +153,7 @@ class Coordinator:
 
     def _waiting(self, now: float) -> int:
         """Runs that could start; asked every tick while there is a free slot, else once a second."""
-        if self._engine.slots > len(self.watch.flights) or now - self._counted_at >= _COUNT_S:
+        if self._engine.slots > len(self.watch.active_runs) or now - self._counted_at >= _COUNT_S:
             self._counted_at, self._counted = now, self.watch.waiting()
         return self._counted
 
@@ -163,7 +163,7 @@ class Coordinator:
             return self._ending
         if not self._owns_the_store():
             return "the store was moved or deleted (the lock file is not the one that was locked)"
-        if self._clock() - self._busy_at > self._idle_s and not self.watch.flights:
+        if self._clock() - self._busy_at > self._idle_s and not self.watch.active_runs:
             return f"nothing to do for {self._idle_s:g} s"
         return None
 

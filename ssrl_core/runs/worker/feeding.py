@@ -18,7 +18,7 @@ from ssrl_core.runs.worker.engines import Engine, Job
 
 
 @dataclass
-class Flight:
+class ActiveRun:
     """A run that a child is working on.
 
     Attributes:
@@ -67,9 +67,9 @@ class Feeder:
         not_before: run id -> moment before which it is not started again (back-off).
     """
 
-    def __init__(self, engine: Engine, flights: dict[str, Flight]) -> None:
+    def __init__(self, engine: Engine, active_runs: dict[str, ActiveRun]) -> None:
         self.not_before: dict[str, float] = {}
-        self._engine, self._flights = engine, flights
+        self._engine, self._flights = engine, active_runs
         self._told_at = -1e9
         self._told = ""
 
@@ -133,7 +133,7 @@ class Feeder:
             self._later(run.id, now, f"The engine could not start it: {error}.")
             return 0
         LOG.info("%s: started, attempt %d (%s)", run.id, attempt, job.worker)
-        self._flights[run.id] = Flight(run.id, job, str(row["spec"]), now, before["alive_at"], attempt)
+        self._flights[run.id] = ActiveRun(run.id, job, str(row["spec"]), now, before["alive_at"], attempt)
         registry.change(run.id, worker=job.worker)
         return 1
 

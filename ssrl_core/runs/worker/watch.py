@@ -1,4 +1,4 @@
-"""The coordinator's eyes and hands: runs in flight, what became of them, and the next ones."""
+"""Watches the active runs of one engine: what became of them, and which are next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_stat
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines import Engine
-from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, Feeder, Flight, over
+from ssrl_core.runs.worker.feeding import ASK_AGAIN_S, ActiveRun, Feeder, over
 
 LOG = logging.getLogger("viewloom.coordinator")
 SILENT_S = 30.0
@@ -29,47 +29,47 @@ _HANG_UP_S = 30.0
 
 
 class Watch:
-    """Runs in flight on one engine.
+    """The active runs of one engine.
 
     Attributes:
-        flights: by run id.
+        active_runs: by run id.
         trouble: what the coordinator cannot do right now (a full disk), "" when all is well.
     """
 
     def __init__(self, engine: Engine) -> None:
-        self.flights: dict[str, Flight] = {}
+        self.active_runs: dict[str, ActiveRun] = {}
         self.trouble = ""
-        self.feeder = Feeder(engine, self.flights)
+        self.feeder = Feeder(engine, self.active_runs)
         self._engine = engine
         self._strays_at = -1e9
         self._elsewhere: dict[str, tuple[str | None, float]] = {}
 
     def look(self, now: float) -> None:
         """Settle children that ended, watch those that run, take up runs that nobody works on."""
-        for flight in list(self.flights.values()):
-            self._look_at(flight, now)
+        for active in list(self.active_runs.values()):
+            self._look_at(active, now)
         if now - self._strays_at >= _STRAYS_S:
             self._strays_at = now
             registry.reconcile()
             for row in registry.query("SELECT * FROM runs WHERE state IN ('submitted', 'running')"):
-                if row["id"] not in self.flights:
+                if row["id"] not in self.active_runs:
                     self._settle_unwatched(row, now)
 
-    def _look_at(self, flight: Flight, now: float) -> None:
+    def _look_at(self, active: ActiveRun, now: float) -> None:
         """One run; a bug that one run brings to light must not stop the others."""
         try:
-            code = flight.job.poll()
+            code = active.job.poll()
             if code is None:
-                self._watch(flight, now)
+                self._watch(active, now)
                 return
-            self._settle(flight, code, now)
+            self._settle(active, code, now)
         except (SSRLError, OSError):
             raise  # the store is in trouble: the same again at the next tick
         except Exception as bug:
-            LOG.exception("%s: a bug", flight.id)
-            flight.job.kill()
-            registry.change(flight.id, **over("failed", f"Viewloom failed here: {bug!r}. See models/coordinator.log."))
-        del self.flights[flight.id]
+            LOG.exception("%s: a bug", active.id)
+            active.job.kill()
+            registry.change(active.id, **over("failed", f"Viewloom failed here: {bug!r}. See models/coordinator.log."))
+        del self.active_runs[active.id]
 
     def feed(self, now: float) -> None:
         """Start queued runs while slots are free."""
@@ -85,78 +85,78 @@ class Watch:
         On an engine that outlives us they go on: the next coordinator finds them at work.
         """
         if self._engine.outlives:
-            self.flights.clear()
+            self.active_runs.clear()
             return
-        for flight in self.flights.values():
-            flight.job.ask_to_end()
+        for active in self.active_runs.values():
+            active.job.ask_to_end()
         deadline = time.monotonic() + _HANG_UP_S
-        while any(flight.job.poll() is None for flight in self.flights.values()) and time.monotonic() < deadline:
+        while any(active.job.poll() is None for active in self.active_runs.values()) and time.monotonic() < deadline:
             time.sleep(0.05)
-        for flight in self.flights.values():
-            flight.job.kill()
+        for active in self.active_runs.values():
+            active.job.kill()
             try:
-                code = flight.job.poll()
-                self._settle(flight, PRE_EMPTED if code is None else code, time.monotonic())
+                code = active.job.poll()
+                self._settle(active, PRE_EMPTED if code is None else code, time.monotonic())
             except (SSRLError, OSError) as error:
-                LOG.error("%s: %s", flight.id, error)  # the store may be gone; the folder is the truth
-        self.flights.clear()
+                LOG.error("%s: %s", active.id, error)  # the store may be gone; the folder is the truth
+        self.active_runs.clear()
 
-    def _watch(self, flight: Flight, now: float) -> None:
+    def _watch(self, active: ActiveRun, now: float) -> None:
         """One look at a child that runs: is it still wanted, is its folder there, does it give signs of life?"""
-        state = flight.folder.state()
-        if state["alive_at"] != flight.sign:
-            flight.sign, flight.seen_at, flight.spoke = state["alive_at"], now, True
-        if not flight.folder.path.is_dir():
-            self._kill(flight, GONE)
-        elif now - flight.seen_at > _patience_s(flight, state):
-            self._kill(flight, f"No sign of life for {now - flight.seen_at:.0f} s.")
-        elif now - flight.copied_at >= _COPY_S:
-            flight.copied_at = now
-            self._copy(flight, state)
-            self._pass_on_the_stop(flight, now)
+        state = active.folder.state()
+        if state["alive_at"] != active.sign:
+            active.sign, active.seen_at, active.spoke = state["alive_at"], now, True
+        if not active.folder.path.is_dir():
+            self._kill(active, GONE)
+        elif now - active.seen_at > _patience_s(active, state):
+            self._kill(active, f"No sign of life for {now - active.seen_at:.0f} s.")
+        elif now - active.copied_at >= _COPY_S:
+            active.copied_at = now
+            self._copy(active, state)
+            self._pass_on_the_stop(active, now)
 
-    def _copy(self, flight: Flight, state: dict[str, Any]) -> None:
+    def _copy(self, active: ActiveRun, state: dict[str, Any]) -> None:
         """Bring the registry up to the folder."""
-        if not flight.spoke or state["state"] != "running":
+        if not active.spoke or state["state"] != "running":
             return
         columns = {name: state[name] for name in ("phase", "device", "alive_at", "progress", "eta_s", "started_at")}
-        if columns != flight.copied:
-            registry.change(flight.id, only_if=registry.ACTIVE, state="running", **columns)
-            flight.copied = columns
+        if columns != active.copied:
+            registry.change(active.id, only_if=registry.ACTIVE, state="running", **columns)
+            active.copied = columns
 
-    def _pass_on_the_stop(self, flight: Flight, now: float) -> None:
+    def _pass_on_the_stop(self, active: ActiveRun, now: float) -> None:
         """A run that shall stop gets its STOP file, then time for a checkpoint, then the end."""
-        rows = registry.query("SELECT wanted FROM runs WHERE id = ?", [flight.id])
+        rows = registry.query("SELECT wanted FROM runs WHERE id = ?", [active.id])
         if rows and rows[0]["wanted"] == "run":
             return
-        if flight.stop_since is None:
-            flight.stop_since = now
-            wanted.ask_to_stop(flight.folder.path)
-        elif now - flight.stop_since > STOP_S:
-            self._kill(flight, f"It did not stop within {STOP_S:g} s.")
+        if active.stop_since is None:
+            active.stop_since = now
+            wanted.ask_to_stop(active.folder.path)
+        elif now - active.stop_since > STOP_S:
+            self._kill(active, f"It did not stop within {STOP_S:g} s.")
 
-    def _kill(self, flight: Flight, reason: str) -> None:
-        if flight.killed is None:
-            LOG.warning("%s: killed: %s", flight.id, reason)
-            flight.killed = reason
-        flight.job.kill()
+    def _kill(self, active: ActiveRun, reason: str) -> None:
+        if active.killed is None:
+            LOG.warning("%s: killed: %s", active.id, reason)
+            active.killed = reason
+        active.job.kill()
 
-    def _settle(self, flight: Flight, code: int, now: float) -> None:
+    def _settle(self, active: ActiveRun, code: int, now: float) -> None:
         """Write down how a child ended, in the registry and, where the child could not, in the folder."""
-        row = registry.get(flight.id)
-        if row is None or not flight.folder.path.is_dir():
-            registry.change(flight.id, only_if=registry.ACTIVE, **over("failed", GONE))
+        row = registry.get(active.id)
+        if row is None or not active.folder.path.is_dir():
+            registry.change(active.id, only_if=registry.ACTIVE, **over("failed", GONE))
             return
-        words = flight.job.last_words() or flight.folder.state()["error"] or {}
+        words = active.job.last_words() or active.folder.state()["error"] or {}
         verdict = judge(code, wanted=row["wanted"], message=words.get("message"))
-        if flight.killed and verdict.crash:
-            verdict = Verdict(verdict.state, f"{flight.killed} It goes on from its checkpoint.", crash=True)
-        columns, verdict = _counted(flight, row, verdict)
-        if verdict.state == "done" and row["spec"] != flight.spec:
+        if active.killed and verdict.crash:
+            verdict = Verdict(verdict.state, f"{active.killed} It goes on from its checkpoint.", crash=True)
+        columns, verdict = _counted(active, row, verdict)
+        if verdict.state == "done" and row["spec"] != active.spec:
             verdict = Verdict("queued")  # more was asked for while it ran; the child does what is missing, if anything
         LOG.info(
             "%s: child ended (%d): %s%s",
-            flight.id,
+            active.id,
             code,
             verdict.state,
             f": {verdict.reason}" if verdict.reason else "",
@@ -166,8 +166,8 @@ class Watch:
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
             if pause:
-                self.feeder.not_before[flight.id] = now + pause
-        settle(flight.folder, verdict, words, **columns)
+                self.feeder.not_before[active.id] = now + pause
+        settle(active.folder, verdict, words, **columns)
 
     def _settle_unwatched(self, row: dict[str, Any], now: float) -> None:
         """A run that the registry calls active, though no child of ours works on it."""
@@ -205,9 +205,9 @@ class Watch:
         return now - since < SILENT_S
 
 
-def _patience_s(flight: Flight, state: dict[str, Any]) -> float:
+def _patience_s(active: ActiveRun, state: dict[str, Any]) -> float:
     """How long a child may be silent; while it loads libraries no other thread of it gets a word in."""
-    return SILENT_S if flight.spoke and state["phase"] != "load" else FIRST_SIGN_S
+    return SILENT_S if active.spoke and state["phase"] != "load" else FIRST_SIGN_S
 
 
 def settle(run: RunFolder, verdict: Verdict, words: dict[str, Any], **columns: Any) -> None:
@@ -242,11 +242,11 @@ def _close_folder(run: RunFolder, verdict: Verdict, words: dict[str, Any]) -> No
         LOG.error("%s: %s", run.path, problem)  # the registry still says it
 
 
-def _counted(flight: Flight, row: dict[str, Any], verdict: Verdict) -> tuple[dict[str, Any], Verdict]:
+def _counted(active: ActiveRun, row: dict[str, Any], verdict: Verdict) -> tuple[dict[str, Any], Verdict]:
     """Count a crash; after too many without progress the run has failed. Returns registry columns and the verdict."""
     if not verdict.crash:
         return ({"params": None} if verdict.state != "queued" else {}), verdict
-    mark = progress_mark(flight.folder.path)
+    mark = progress_mark(active.folder.path)
     crashes = Crashes.of(row["params"]).with_one_more(mark, lost=verdict.lost)
     if not crashes.too_many:
         return {"params": crashes.text()}, replace(verdict, pause_s=crashes.pause_s)

@@ -1,4 +1,4 @@
-"""Classes tables (CONTRACTS C10) with what is planted said beside them."""
+"""Classes tables (docs/contracts.md C10) with what is planted said beside them."""
 
 from __future__ import annotations
 

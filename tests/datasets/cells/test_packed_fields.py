@@ -233,7 +233,7 @@ def test_two_readers_of_one_zip_unpack_it_once(tmp_path, monkeypatch):
 
 def test_a_zip_that_two_imports_read_goes_with_the_last(tmp_path):
     archive = zipped(plate(tmp_path / "p.zarr", wells=("A/1",)), tmp_path / "p.zip")
-    folder = archives.laid_open(archive, "slow")
+    folder = archives.unpacked(archive, "slow")
     cells.import_fields(archive, "quick", CellOptions(settings=cells.CellSettings(size=40)))
     assert read_field(list_fields(archive).fields[0]).any()
     archives.forget(archive, "slow")

@@ -1,4 +1,4 @@
-"""Training children as processes of this one, tied to it by a life line, and the engine of one machine made of them.
+"""Training children as processes of this one, that end when it does, and the engine of one machine made of them.
 
 A child is cold (one process a run) or warm (one process takes several runs, one at a time).
 """
@@ -27,7 +27,7 @@ Command = Callable[[Path], list[str]]
 
 
 def train_command(folder: Path) -> list[str]:
-    """The engine-free training command; with a life line, because a coordinator holds the other end."""
+    """The engine-free training command; told to end with its parent, as a coordinator holds its standard input."""
     return [sys.executable, "-m", "ssrl_core.runs.child.train", str(folder), "--end-with-parent"]
 
 
@@ -37,7 +37,7 @@ def warm_command() -> list[str]:
 
 
 class Process:
-    """A child process whose standard input is its life line and whose standard output carries lines of JSON."""
+    """A child process that ends when its standard input closes, and whose standard output carries lines of JSON."""
 
     def __init__(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> None:
         with _log_of(folder) as log:
@@ -67,7 +67,7 @@ class Process:
         """
         stream = self._process.stdin
         if stream is None or stream.closed:
-            raise BrokenPipeError("the child's life line is closed")
+            raise BrokenPipeError("the child's standard input is closed")
         stream.write((json.dumps(message) + "\n").encode())
         stream.flush()
 
@@ -82,7 +82,7 @@ class Process:
         return [line for line in map(_parsed, lines) if line]
 
     def ask_to_end(self) -> None:
-        """SIGTERM; where there are no signals, the life line is cut."""
+        """SIGTERM; where there are no signals, its standard input is closed."""
         if os.name == "nt":
             self.close()
         elif self.exit_code() is None:
@@ -96,7 +96,7 @@ class Process:
                 self._process.wait(timeout=30)
 
     def close(self) -> None:
-        """Cut the life line."""
+        """Close its standard input: it ends."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):  # the child is gone; there is nothing left to flush
@@ -215,7 +215,7 @@ class Children:
         self._taken.pop(process.pid, None)
         process.close()
         if process.exit_code() is None:
-            process.kill()  # its life line is cut: it would end by itself, but leaves no zombie this way
+            process.kill()  # its standard input is closed: it would end by itself, but leaves no zombie this way
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -269,7 +269,7 @@ class LocalEngine:
             self._children.tend()
 
     def close(self) -> None:
-        """Let go of the warm children that are free; those at work end by their life lines."""
+        """Let go of the warm children that are free; those at work end as their standard input closes."""
         self._children.close()
 
     def _environment(self, place: int) -> dict[str, str]:
