@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import subprocess
 import sys
 import venv
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+_TREE = Path(__file__).resolve().parent.parent
+ROOT = _TREE if (_TREE / "app.py").is_file() else Path(__file__).resolve().parent / "app"  # the second: in a wheel
 _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
 
 
@@ -69,7 +71,7 @@ def ensure(file: Path, script: Sequence[str]) -> None:
                 f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}"
             )
     if not inside:
-        sys.exit(subprocess.run([str(python), *script], check=False, cwd=os.getcwd()).returncode)
+        sys.exit(_until_it_ends([str(python), *script], Path.cwd()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,7 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--no-worker", action="store_true", help="do not start the worker; Train starts one when needed"
     )
     args = parser.parse_args(words)
-    ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
+    if (ROOT / "requirements.txt").is_file():  # an installed package came with what it requires
+        ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if not args.no_worker:
         from ssrl_core.runs.queue import processes
 
@@ -103,10 +106,35 @@ def main(argv: Sequence[str] | None = None) -> int:
     command += ["--server.headless", "true" if args.no_browser else "false"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
     print(f"Viewloom: http://127.0.0.1:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
+    return _until_it_ends(command, ROOT)
+
+
+def command() -> int:
+    """`viewloom`: alone or with options of the app it starts the app, with a command it is the command line.
+
+    Returns:
+        The exit code.
+    """
+    words = sys.argv[1:]
+    if not words or words[0].partition("=")[0] in ("--port", "--no-browser", "--no-worker"):
+        return main(words)
+    from ssrl_core.cli import main as run_command
+
+    return run_command(words)
+
+
+def _until_it_ends(words: Sequence[str], folder: Path) -> int:
+    """Run a program in a folder; its exit code. Ctrl+C and SIGTERM that reach us end it too, in order."""
+    program = subprocess.Popen(words, cwd=folder)
+    before = signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     try:
-        return subprocess.run(command, cwd=ROOT, check=False).returncode
+        return program.wait()
     except KeyboardInterrupt:
+        program.terminate()
+        program.wait()
         return 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _own_environment() -> Path:

@@ -1,7 +1,5 @@
 """The start command: what it asks of an environment, and that it goes on only where that is there."""
 
-from types import SimpleNamespace
-
 from ssrl_core import start
 from tests.kit import ROOT
 
@@ -18,11 +16,11 @@ def test_the_app_is_started_without_advertisements_and_says_where_it_is(monkeypa
     monkeypatch.setattr(start.subprocess, "Popen", lambda *a, **k: None)
     started = []
 
-    def run(command, **more):
+    def run(command, folder):
         started.append(command)
-        return SimpleNamespace(returncode=0)
+        return 0
 
-    monkeypatch.setattr(start.subprocess, "run", run)
+    monkeypatch.setattr(start, "_until_it_ends", run)
     assert start.main(["--port", "8599", "--no-worker"]) == 0
     words = started[0]
     assert words[words.index("--logger.hideWelcomeMessage") + 1] == "true"
