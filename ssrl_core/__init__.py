@@ -5,6 +5,7 @@
     images = vl.import_images("photos/", "photos")        vl.load("digits")      vl.datasets()
     composition = vl.composition("mnist-first-set")       vl.views(images, composition)
     vl.lpips(images, composition)                         vl.forecast(images, composition)
+    found = vl.search(images, {"classes": "keep", "exposure": "ignore"})          found.front
     run = vl.train({"dataset": images, "method": "spectral", "terms": composition})
     run.clusters(10)   run.nearest(10)   run.map()        vl.run(ID)   vl.runs()   vl.sweep(SPEC)
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         lpips,
         run,
         runs,
+        search,
         sweep,
         train,
         views,
@@ -52,6 +54,7 @@ __all__ = [
     "lpips",
     "run",
     "runs",
+    "search",
     "sweep",
     "train",
     "views",

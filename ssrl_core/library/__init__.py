@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ssrl_core.compositions.perceptual import Lpips
     from ssrl_core.datasets.imageset import ImageSet
-    from ssrl_core.forecast import Forecast
+    from ssrl_core.forecast import Forecast, Search
     from ssrl_core.library.images import Views
     from ssrl_core.library.run_objects import Run, Runs, Sweep
     from ssrl_core.specs.composition import Composition
@@ -179,15 +179,39 @@ def forecast(dataset: str | ImageSet, composition: Recipe, **options: Any) -> Fo
         SpecError: too few images, an unknown name or option.
         DataError: images that are all the same.
     """
-    from inspect import signature
-
     from ssrl_core.forecast.kept import forecast as asked
 
-    known = [name for name in signature(asked).parameters if name not in ("dataset", "composition")]
-    for option in options:
-        if option not in known:
-            raise SpecError.at("forecast", "option", f"one of {', '.join(known)}", option, "Check its name.")
+    _check_options("forecast", options, asked, ("dataset", "composition"))
     return asked(dataset, _recipe(composition), **options)
+
+
+def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any], **options: Any) -> Search:
+    """Compositions for what a network shall keep and what it shall ignore, by forecasts and without training.
+
+    Args:
+        dataset: an image set, or the name of one.
+        wishes: name -> keep or ignore (a descriptor, a numeric column, `classes`, a group such as `exposure`); or a
+            file of wishes.
+        options: candidates, seed, input, progress, on_candidate; see `ssrl_core.forecast.search`.
+
+    Returns:
+        `front`: a handful that differ, each with `composition`, `kept` and its `price`. None is the best.
+
+    Raises:
+        SpecError: an unknown name or option, wishes that contradict each other, too few images.
+        RunError: the same search runs already.
+    """
+    from dataclasses import replace
+
+    from ssrl_core.forecast.searching import search as asked
+    from ssrl_core.specs.wishes import load_wishes
+
+    _check_options("search", options, asked, ("dataset", "wishes"))
+    if isinstance(wishes, str | Path):
+        name = dataset if isinstance(dataset, str) else dataset.name
+        said = {option: options.pop(option) for option in ("candidates", "seed", "input") if option in options}
+        return asked(dataset, replace(load_wishes(wishes), dataset=name, **said), **options)
+    return asked(dataset, wishes, **options)
 
 
 def train(spec: str | Path | Mapping[str, Any] | RunSpec, wait: bool = True, *, again: bool = False) -> Run:
@@ -264,6 +288,15 @@ def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -
     there = isinstance(spec, str) and not Path(spec).exists() and sweep_files.path_of(spec).is_file()
     found = Sweep(str(spec) if there else sweeps.submit(read_sweep(spec))["id"])
     return found.wait() if wait else found
+
+
+def _check_options(where: str, given: Mapping[str, Any], asked: Callable[..., Any], others: Sequence[str]) -> None:
+    from inspect import signature
+
+    known = [name for name in signature(asked).parameters if name not in others]
+    for option in given:
+        if option not in known:
+            raise SpecError.at(where, "option", f"one of {', '.join(known)}", option, "Check its name.")
 
 
 def _recipe(source: Recipe) -> Composition:

@@ -19,8 +19,7 @@ from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, dose_shares, dose_summary, fit_curve
 from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_name, well_place
-from ssrl_core.figures.doses import dose_figure
-from ssrl_core.figures.plate import plate_figure
+from ssrl_core.figures.screens import dose_figure, plate_figure
 from ssrl_core.figures.style import percent, three_digits
 
 MOST = "most"
