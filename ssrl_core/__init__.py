@@ -7,6 +7,7 @@
     vl.lpips(images, composition)                         vl.forecast(images, composition)
     run = vl.train({"dataset": images, "method": "spectral", "terms": composition})
     run.clusters(10)   run.nearest(10)   run.map()        vl.run(ID)   vl.runs()   vl.sweep(SPEC)
+    vl.search(images, {"classes": "keep", "brightness": "ignore"})
 
 Each is a function of `ssrl_core.library`, loaded when first used: `import ssrl_core` leaves torch, umap and lpips
 alone. `datasets`, `forecast` and `runs` are rooms of the library too; called, they are those functions.
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         lpips,
         run,
         runs,
+        search,
         sweep,
         train,
         views,
@@ -52,6 +54,7 @@ __all__ = [
     "lpips",
     "run",
     "runs",
+    "search",
     "sweep",
     "train",
     "views",

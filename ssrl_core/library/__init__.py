@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ssrl_core.compositions.perceptual import Lpips
     from ssrl_core.datasets.imageset import ImageSet
-    from ssrl_core.forecast import Forecast
+    from ssrl_core.forecast import Forecast, Search
     from ssrl_core.library.images import Views
     from ssrl_core.library.run_objects import Run, Runs, Sweep
     from ssrl_core.specs.composition import Composition
@@ -188,6 +188,50 @@ def forecast(dataset: str | ImageSet, composition: Recipe, **options: Any) -> Fo
         if option not in known:
             raise SpecError.at("forecast", "option", f"one of {', '.join(known)}", option, "Check its name.")
     return asked(dataset, _recipe(composition), **options)
+
+
+def search(
+    dataset: str | ImageSet,
+    wishes: Mapping[str, Any],
+    *,
+    candidates: int = 200,
+    seed: int = 5,
+    input: str = "fixed_steps",
+) -> Search:
+    """Compositions that keep what shall be kept and lose what shall be ignored, found by forecasting many.
+
+    A bar tells how far it is. Ctrl+C ends it; what was tried is kept, and the same call goes on.
+
+    Args:
+        dataset: an image set, or the name of one.
+        wishes: `{"classes": "keep", "brightness": "ignore"}`: descriptors, numeric columns, groups or `classes`.
+        candidates: compositions that are tried.
+        seed: decides images and candidates.
+        input: "whole", or "fixed_steps": images are embedded as the steps without chance leave them.
+
+    Returns:
+        `.front`: at most eight that differ, each with `composition`, `kept` and `price`; `.table`.
+
+    Raises:
+        SpecError: an unknown name, wishes that contradict each other, too few images.
+        DataError: images that are all the same.
+        RunError: the same search runs already.
+    """
+    from ssrl_core.forecast.searching import search as find
+    from ssrl_core.library.waiting import Bar
+
+    bar = Bar("search")
+    try:
+        return find(
+            dataset,
+            wishes,
+            candidates=candidates,
+            seed=seed,
+            input=input,
+            progress=lambda share: bar(share, f"search {share:.0%}"),
+        )
+    finally:
+        bar.close()
 
 
 def train(spec: str | Path | Mapping[str, Any] | RunSpec, wait: bool = True, *, again: bool = False) -> Run:
