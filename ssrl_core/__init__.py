@@ -5,9 +5,9 @@
     images = vl.import_images("photos/", "photos")        vl.load("digits")      vl.datasets()
     composition = vl.composition("mnist-first-set")       vl.views(images, composition)
     vl.lpips(images, composition)                         vl.forecast(images, composition)
+    found = vl.search(images, {"classes": "keep", "exposure": "ignore"})          found.front
     run = vl.train({"dataset": images, "method": "spectral", "terms": composition})
     run.clusters(10)   run.nearest(10)   run.map()        vl.run(ID)   vl.runs()   vl.sweep(SPEC)
-    vl.search(images, {"classes": "keep", "brightness": "ignore"})
 
 Each is a function of `ssrl_core.library`, loaded when first used: `import ssrl_core` leaves torch, umap and lpips
 alone. `datasets`, `forecast` and `runs` are rooms of the library too; called, they are those functions.

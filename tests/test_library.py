@@ -143,6 +143,16 @@ def test_lpips_of_a_set_and_of_pixels_in_hand():
     np.testing.assert_allclose(same.values, measured.values)
 
 
+def test_a_search_takes_wishes_or_a_file_of_them(tmp_path):
+    make_imageset(60)
+    (tmp_path / "wishes.yaml").write_text("dataset: other\nwishes: {classes: keep}\ncandidates: 2\n")
+    found = vl.search("kit", tmp_path / "wishes.yaml")
+    assert found.tried == 2
+    assert found.front[0].composition.sentence()
+    with pytest.raises(SpecError, match="option must be one of candidates"):
+        vl.search("kit", {"classes": "keep"}, candidate=2)
+
+
 def test_a_forecast_is_a_table_and_shows_itself():
     make_imageset(60, 1, 16)
     found = vl.forecast("kit", "identity", images=60, views=2)

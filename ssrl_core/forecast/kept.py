@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -81,45 +81,43 @@ def forecast(
         `learning.closed_form`; probes on held-out images (Alain & Bengio 2016, arXiv:1610.01644).
     """
     started = time.monotonic()
+    setting = prepare(
+        dataset,
+        images=images,
+        views=views,
+        bank=bank,
+        seed=seed,
+        input=input,
+        mu=mu,
+        dim=dim,
+        power=power,
+        device=device,
+    )
+    found = setting.forecast(composition, against=against, by_step=by_step, progress=progress)
+    return replace(found, seconds=round(time.monotonic() - started, 3))
+
+
+def prepare(
+    dataset: str | ImageSet,
+    *,
+    images: int = 1000,
+    views: int = 8,
+    bank: str = DEFAULT,
+    seed: int = 5,
+    input: str = "whole",
+    mu: float = MU,
+    dim: int = DIM,
+    power: float = POWER,
+    device: str = "cpu",
+) -> Setting:
+    """What forecasts of several compositions on the same images share; arguments as in `forecast`.
+
+    Raises:
+        SpecError: too few images, an unknown name, settings out of range.
+    """
     _check(images, views, seed, input, bank)
     imageset = imageset_of(dataset)
-    terms, other = _terms(composition), None if against is None else _terms(against)
-    setting = Setting(
-        imageset, chosen_images(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device
-    )
-    variants = _variants(terms) if by_step else []
-    share = _shares(2 + (other is not None) + len(variants), progress)
-    plain = setting.answer(_plain(terms), share(0), alone=True)
-    own = setting.answer(terms, share(1))
-    looks = setting.looks(terms)
-    shares = own.solution.held_out(weighted_looks(terms, looks))
-    beside = None if other is None else setting.answer(other, share(2))
-    steps = tuple(
-        StepCost(group, place, step, {name: r.value for name, (_, r) in setting.answer(t, share(n)).readings.items()})
-        for n, (group, place, step, t) in enumerate(variants, 2 + (other is not None))
-    )
-    said = setting.guards(terms, shares, looks)
-    if progress is not None:
-        progress(1.0)
-    return Forecast(
-        dataset=imageset.name,
-        composition=_name(terms),
-        against=None if other is None else _name(other),
-        bank=bank,
-        images=len(setting.solve_ids) + len(setting.ask_ids),
-        views=views,
-        kept=_kept(own, plain, beside, icc(looks[0].views)),
-        classes=_classes(imageset, own, plain, beside),
-        clusters=own.clusters,
-        steps=steps,
-        guards=tuple(said),
-        missing=own.missing,
-        seconds=round(time.monotonic() - started, 3),
-        shares=shares,
-        image_ids=setting.ask_ids,
-        embedding=own.embedding,
-        cluster_ids=own.cluster_ids,
-    )
+    return Setting(imageset, chosen_images(imageset, images, seed), bank, views, seed, input, (mu, dim, power), device)
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,69 @@ class Setting:
         self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
         self._banks: dict[int, Bank] = {}
         self._seen: dict[tuple[int, tuple[Step, ...]], tuple[Array, Array]] = {}
+        self._plain: dict[int, Answer] = {}
         self._few = self.ask_ids[:_ON_VIEWS]
+
+    def forecast(
+        self,
+        composition: Recipe,
+        *,
+        against: Recipe | None = None,
+        by_step: bool = False,
+        quick: bool = False,
+        progress: Callable[[float], None] | None = None,
+    ) -> Forecast:
+        """What a composition keeps; arguments as in `forecast`.
+
+        Args:
+            quick: without ICC and warnings, which need views of further images.
+        """
+        started = time.monotonic()
+        terms, other = _terms(composition), None if against is None else _terms(against)
+        share = _shares(2 + (other is not None) + by_step, progress)
+        plain, own = self.plain(terms, share(0)), self.answer(terms, share(1))
+        beside = None if other is None else self.answer(other, share(2))
+        steps = tuple(self.step_costs(terms, share(2 + (other is not None)))) if by_step else ()
+        looks = [] if quick else self.looks(terms)
+        shares = own.solution.held_out(weighted_looks(terms, looks)) if looks else own.solution.shares
+        said = self.guards(terms, shares, looks) if looks else []
+        if progress is not None:
+            progress(1.0)
+        return Forecast(
+            dataset=self.imageset.name,
+            composition=_name(terms),
+            against=None if other is None else _name(other),
+            bank=self.bank_name,
+            images=len(self.solve_ids) + len(self.ask_ids),
+            views=self.views,
+            kept=_kept(own, plain, beside, icc(looks[0].views) if looks else {}),
+            classes=_classes(self.imageset, own, plain, beside),
+            clusters=own.clusters,
+            steps=steps,
+            guards=tuple(said),
+            missing=own.missing,
+            seconds=round(time.monotonic() - started, 3),
+            shares=shares,
+            image_ids=self.ask_ids,
+            embedding=own.embedding,
+            cluster_ids=own.cluster_ids,
+        )
+
+    def step_costs(self, terms: Sequence[Term], report: Callable[[float], None] | None = None) -> Iterator[StepCost]:
+        """What is kept without one step after another."""
+        variants = _variants(terms)
+        share = _shares(max(1, len(variants)), report)
+        for number, (group, place, step, changed) in enumerate(variants):
+            readings = self.answer(changed, share(number)).readings
+            yield StepCost(group, place, step, {name: reading.value for name, (_, reading) in readings.items()})
+
+    def plain(self, terms: Sequence[Term], report: Callable[[float], None] | None = None) -> Answer:
+        """What the bank keeps without any steps, at the terms' side; kept, as it is the same for every composition."""
+        without = _plain(terms)
+        side = self._side(without)
+        if side not in self._plain:
+            self._plain[side] = self.answer(without, report, alone=True)
+        return self._plain[side]
 
     def answer(self, terms: Sequence[Term], report: Callable[[float], None] | None, *, alone: bool = False) -> Answer:
         """Solve for terms and read from the embedding.
@@ -190,11 +250,10 @@ class Setting:
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
         """Features of both halves as a network is shown them, made once for all terms that show the same."""
         from ssrl_core.compositions.draws import fixed_steps
-        from ssrl_core.compositions.plan import view_side
         from ssrl_core.learning.solving import features_of
 
         first = terms[0].composition
-        side = view_side(first.views[0], self.imageset.shape[1:])
+        side = self._side(terms)
         certain = fixed_steps(first).views[0].steps if self.fixed else ()
         if (side, certain) not in self._seen:
             show = partial(features_of, self.imageset, bank=self.bank(terms), composition=first, device=self.device)
@@ -227,13 +286,17 @@ class Setting:
 
     def bank(self, terms: Sequence[Term]) -> Bank:
         """The feature bank for views of the terms' side."""
-        from ssrl_core.compositions.plan import view_side
         from ssrl_core.learning.solving import bank_for
 
-        side = view_side(terms[0].composition.views[0], self.imageset.shape[1:])
+        side = self._side(terms)
         if side not in self._banks:
             self._banks[side] = bank_for(self.bank_name, self.imageset, self.solve_ids, side, seed=self.seed)
         return self._banks[side]
+
+    def _side(self, terms: Sequence[Term]) -> int:
+        from ssrl_core.compositions.plan import view_side
+
+        return view_side(terms[0].composition.views[0], self.imageset.shape[1:])
 
     def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""

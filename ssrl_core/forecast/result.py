@@ -65,7 +65,7 @@ class Forecast:
         clusters: k, and AMI with the classes (None without labels).
         guards: warnings, a sentence each.
         missing: name -> why it is not among `kept`.
-        shares: (k,) lambda of the directions, on other images.
+        shares: (k,) lambda of the directions, on other images (of a quick forecast: on the same).
         image_ids, embedding, cluster_ids: the images that were asked about (n,), (n,k) and (n,).
     """
 

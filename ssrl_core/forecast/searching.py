@@ -251,26 +251,25 @@ class _Asked:
         """wish -> its targets that these images tell without any steps.
 
         Raises:
-            SpecError: nothing of a wish to keep can be read, or nothing of any wish.
+            SpecError: a name that is not there, a contradiction, or nothing that can be read.
         """
         from ssrl_core.analysis.descriptors import DESCRIPTORS
 
         told = self.setting.targets
         known = {row.title: name for name, row in DESCRIPTORS.items() if name in told} | {name: name for name in told}
-        where, found = f"Wishes for {self.wishes.dataset!r}", {}
+        found = {}
         for name, targets in self.wishes.meaning(known, label).items():
             read = tuple(target for target in targets if self.plain.get(target, 0.0) >= _READABLE)
             if read:
                 found[name] = read
-                continue
-            rule = "of something that these images tell"
-            value = f"{name} (kept without any steps: {max(self.plain.get(t, 0.0) for t in targets):.2f})"
-            if self.wishes.wishes[name] == KEEP:
-                raise SpecError.at(where, "wishes", rule, value, "Leave it out, or take more images.")
-            self.notes.append(f"{name} is hardly told by these images even without any steps: it is ignored already.")
+            else:
+                self.notes.append(
+                    f"{name} can hardly be read from these images even without any steps: it does not count."
+                )
         if not found:
-            names = ", ".join(self.wishes.wishes)
-            raise SpecError.at(where, "wishes", "of something that these images tell", names, "Wish for another.")
+            where, names = f"Wishes for {self.wishes.dataset!r}", ", ".join(self.wishes.wishes)
+            rule, remedy = "of something that these images tell without any steps", "Wish for something else."
+            raise SpecError.at(where, "wishes", rule, names, remedy)
         return found
 
     def _at_side(self, steps: Steps) -> Steps:

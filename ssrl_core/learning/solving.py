@@ -28,6 +28,7 @@ Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Report = Callable[[float], None]
 _VALUES = 1 << 24  # of the views of one batch
+_AT_ONCE = 64  # images of a batch on a processor, where larger ones save nothing and are stopped later
 _LEARNT_FROM = 1000  # images that a bank may learn from
 
 
@@ -150,6 +151,7 @@ def view_batches(
     many = replace(term.composition, views=tuple(groups))
     side = max(group_side(group, imageset.shape[1:]) for group in groups)
     step = max(1, _VALUES // (sum(counts) * imageset.shape[0] * side * side))
+    step = min(step, _AT_ONCE) if torch.device(device).type == "cpu" else step
     for start in range(0, len(image_ids), step):
         ids = image_ids[start : start + step]
         pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(device)

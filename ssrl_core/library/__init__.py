@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ssrl_core.specs.composition import Composition
     from ssrl_core.specs.run import RunSpec
     from ssrl_core.specs.sweep import SweepSpec
+    from ssrl_core.specs.wishes import Wishes
 
     Images = str | ImageSet | NDArray[Any]
     """An image set, the name of one, or pixels (B, C, H, W): uint8, uint16, or float in 0..1."""
@@ -179,57 +180,45 @@ def forecast(dataset: str | ImageSet, composition: Recipe, **options: Any) -> Fo
         SpecError: too few images, an unknown name or option.
         DataError: images that are all the same.
     """
-    from inspect import signature
-
     from ssrl_core.forecast.kept import forecast as asked
 
-    known = [name for name in signature(asked).parameters if name not in ("dataset", "composition")]
-    for option in options:
-        if option not in known:
-            raise SpecError.at("forecast", "option", f"one of {', '.join(known)}", option, "Check its name.")
+    _check_options("forecast", options, asked, ("dataset", "composition"))
     return asked(dataset, _recipe(composition), **options)
 
 
-def search(
-    dataset: str | ImageSet,
-    wishes: Mapping[str, Any],
-    *,
-    candidates: int = 200,
-    seed: int = 5,
-    input: str = "fixed_steps",
-) -> Search:
-    """Compositions that keep what shall be kept and lose what shall be ignored, found by forecasting many.
+def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wishes, **options: Any) -> Search:
+    """Compositions for what a network shall keep and what it shall ignore, by forecasts and without training.
 
     A bar tells how far it is. Ctrl+C ends it; what was tried is kept, and the same call goes on.
 
     Args:
         dataset: an image set, or the name of one.
-        wishes: `{"classes": "keep", "brightness": "ignore"}`: descriptors, numeric columns, groups or `classes`.
-        candidates: compositions that are tried.
-        seed: decides images and candidates.
-        input: "whole", or "fixed_steps": images are embedded as the steps without chance leave them.
+        wishes: name -> keep or ignore (a descriptor, a numeric column, `classes`, a group such as `exposure`); or a
+            file of wishes.
+        options: candidates, seed, input, progress, on_candidate; see `ssrl_core.forecast.search`.
 
     Returns:
-        `.front`: at most eight that differ, each with `composition`, `kept` and `price`; `.table`.
+        `front`: a handful that differ, each with `composition`, `kept` and its `price`; `.table`. None is the best.
 
     Raises:
-        SpecError: an unknown name, wishes that contradict each other, too few images.
-        DataError: images that are all the same.
+        SpecError: an unknown name or option, wishes that contradict each other, too few images.
         RunError: the same search runs already.
     """
-    from ssrl_core.forecast.searching import search as find
-    from ssrl_core.library.waiting import Bar
+    from dataclasses import replace
 
+    from ssrl_core.forecast.searching import search as asked
+    from ssrl_core.library.waiting import Bar
+    from ssrl_core.specs.wishes import load_wishes
+
+    _check_options("search", options, asked, ("dataset", "wishes"))
     bar = Bar("search")
+    options.setdefault("progress", lambda share: bar(share, f"search {share:.0%}"))
+    if isinstance(wishes, str | Path):
+        name = dataset if isinstance(dataset, str) else dataset.name
+        said = {option: options.pop(option) for option in ("candidates", "seed", "input") if option in options}
+        wishes = replace(load_wishes(wishes), dataset=name, **said)
     try:
-        return find(
-            dataset,
-            wishes,
-            candidates=candidates,
-            seed=seed,
-            input=input,
-            progress=lambda share: bar(share, f"search {share:.0%}"),
-        )
+        return asked(dataset, wishes, **options)
     finally:
         bar.close()
 
@@ -308,6 +297,15 @@ def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -
     there = isinstance(spec, str) and not Path(spec).exists() and sweep_files.path_of(spec).is_file()
     found = Sweep(str(spec) if there else sweeps.submit(read_sweep(spec))["id"])
     return found.wait() if wait else found
+
+
+def _check_options(where: str, given: Mapping[str, Any], asked: Callable[..., Any], others: Sequence[str]) -> None:
+    from inspect import signature
+
+    known = [name for name in signature(asked).parameters if name not in others]
+    for option in given:
+        if option not in known:
+            raise SpecError.at(where, "option", f"one of {', '.join(known)}", option, "Check its name.")
 
 
 def _recipe(source: Recipe) -> Composition:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ssrl_core.figures.doses import half_interval, network_doses, replicates
+from ssrl_core.figures.screens import half_interval, network_doses, replicates
 
 
 def test_every_seed_is_a_point_and_the_interval_is_students():

@@ -123,7 +123,7 @@ def test_a_torn_line_is_tried_again_and_other_pixels_start_anew(tmp_path):
     [
         ({"thicknes_px": "keep"}, "Did you mean 'thickness_px'"),
         ({"classes": "keep", "digit": "ignore"}, "without contradiction"),
-        ({"hue": "keep"}, "hue"),
+        ({"hue": "keep"}, "something that these images tell"),
         ({"hue": "ignore"}, "something that these images tell"),
         ({}, "one or more"),
     ],

@@ -11,7 +11,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.map.evaluated import clusters_of, open_run
-from pages.ui.show import pictures
+from pages.ui.show import doses, pictures
 from pages.ui.show.cells import changes_of, shown_cells, table_of
 from pages.ui.show.doses import dose_of, dose_words, most_changed
 from pages.ui.show.groups import lead, more_under, stains
@@ -124,6 +124,27 @@ def test_the_dose_figure_opens_with_the_group_that_changes_most_and_says_why(run
     other = test.selectbox(key="choose-dose-group").select(str(1 - first.group)).run()
     assert f"<b>Group {2 - first.group}</b> changes most under <b>active</b>" in html_of(other.get("html"))
     assert "Of all groups" not in html_of(other.get("html")) or first.least == 0
+
+
+def test_a_second_dose_model_is_offered_and_drawn(run, monkeypatch):
+    assert "choose-dose-model" not in [box.key for box in page(run=run.run_id).selectbox]
+    straight = dataclasses.replace(
+        doses.DOSE_MODELS["hill"], name="one-site", title="one-site curve", rise=_one_site, shape={}
+    )
+    monkeypatch.setitem(doses.DOSE_MODELS, "one-site", straight)
+    test = page(run=run.run_id)
+    assert test.selectbox(key="choose-dose-model").value == "hill"
+    test = test.selectbox(key="choose-dose-model").select("one-site").run()
+    assert not test.exception
+    assert "one-site" in test.query_params["dose-model"]
+    cells = shown_cells(run, 2)
+    flat = max(cells.groups, key=lambda g: (run.table["kind"].iloc[g.rows] == "flat").mean())
+    shares, _, curve = dose_of(cells, "active", flat, "one-site")
+    assert "one-site curve" in doses.dose_caption(cells, "active", flat, shares, curve)
+
+
+def _one_site(ratio):
+    return ratio / (1 + ratio)
 
 
 def test_where_no_dose_changes_anything_that_is_said(run):

@@ -11,14 +11,14 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
+from pages.ui.compose.turns import REST, turns
 from pages.ui.kit import cache, frame, theme
 from ssrl_core.compositions.lpips import NETWORKS, LeftOut, Mean, summary
 from ssrl_core.errors import SSRLError
@@ -26,7 +26,6 @@ from ssrl_core.specs.composition import Composition
 
 _LEAST = 4
 _CHUNK_S = 0.1
-_PATIENCE_S = 0.5
 BINS = 32
 WIDEST = 1.0
 _ABOUT = (
@@ -111,9 +110,8 @@ class Desk:
     """Takes questions from pages and answers them in one thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._asked: OrderedDict[str, tuple[list[Question], Any]] = OrderedDict()
-        self._previews = 0
         self._thread: threading.Thread | None = None
 
     def ask(self, session: str, questions: Sequence[Question], imageset: Any) -> list[Answer]:
@@ -131,20 +129,7 @@ class Desk:
                 self._asked.popitem(last=False)
             if any(not answer.done for answer in answers):
                 self._start()
-            self._lock.notify()
             return answers
-
-    @contextmanager
-    def preview_first(self) -> Iterator[None]:
-        """While a page makes its views, the thread starts no new chunk."""
-        with self._lock:
-            self._previews += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._previews -= 1
-                self._lock.notify()
 
     def _answer(self, question: Question) -> Answer:
         return cache.SHARED.get("lpips", question.cache_key, lambda: Answer(len(question.image_ids)), least=256)
@@ -165,11 +150,8 @@ class Desk:
     def _work(self) -> None:
         chunk = _LEAST
         while True:
+            turns().wait(REST)
             with self._lock:
-                waited = 0.0
-                while self._previews and waited < _PATIENCE_S:
-                    self._lock.wait(0.05)
-                    waited += 0.05
                 job = self._next()
                 if job is None:
                     self._thread = None  # the next question starts a new one

@@ -1,4 +1,7 @@
-"""The third column: how far two views of one image are apart (LPIPS), beside other compositions, by class, by step."""
+"""The third column: what a composition keeps, then how far two views of one image are apart (LPIPS).
+
+LPIPS stands beside that of other compositions, by class, by step.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.compose import lpips, preview
+from pages.ui.compose import keep, lpips, preview
 from pages.ui.compose.lpips import Answer, Question, desk
 from pages.ui.kit import choices, frame, session
 from ssrl_core.compositions.lpips import NETWORKS, left_out
@@ -29,7 +32,7 @@ _ABOUT = (
 )
 _ABOUT_SIZE = "The networks were made for larger pictures; what is larger than this is compared as it is."
 
-CSS = lpips.CSS
+CSS = keep.CSS + lpips.CSS
 
 
 def meaning(shown: Composition, imageset: Any, *, seed: int) -> None:
@@ -38,6 +41,11 @@ def meaning(shown: Composition, imageset: Any, *, seed: int) -> None:
     Args:
         shown: the draft without the steps that these images refuse.
     """
+    keep.keep(shown, imageset, beside_in_grid())
+    _lpips(shown, imageset, seed)
+
+
+def _lpips(shown: Composition, imageset: Any, seed: int) -> None:
     st.subheader("LPIPS between views", anchor=False, help=_ABOUT)
     nets = _networks()
     if not nets:
@@ -109,7 +117,7 @@ def _choices(nets: Sequence[str]) -> None:
                 persist_state="session",
             )
         st.selectbox(
-            "A second composition in the grid",
+            "A second composition, in the grid and beside the bars",
             [None, *names],
             key=_SPLIT_KEY,
             format_func=lambda name: "none" if name is None else f"B: {name}",

@@ -14,7 +14,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import grid as compose_grid
-from pages.ui.compose.lpips import desk
+from pages.ui.compose.turns import PREVIEW, turns
 from pages.ui.kit import cache, choices
 from ssrl_core.datasets.pictures import BACKGROUND, shown_limits, to_rgb
 from ssrl_core.errors import SSRLError
@@ -194,7 +194,7 @@ def row_words(imageset: Any, image_id: int) -> str:
 def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tuple[str, Composition], ...]) -> Packed:
     pixels = np.array(imageset.pixels[list(ids)])
     limits, originals = _sources(imageset, ids)
-    with desk().preview_first():
+    with turns().first(PREVIEW):
         blocks = [_block(imageset, pixels, limits, ids, seed, composition) for _, composition in compositions]
     columns = min(len(block.heads) for block in blocks)
     side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
@@ -255,7 +255,7 @@ def _strip(
     pixels = np.array(imageset.pixels[[image_id]])
     limits, _ = _sources(imageset, ids)  # the grid's, not those of this one image
     draws = draw(composition, np.asarray([image_id]), seed=seed, epoch=0)
-    with desk().preview_first():
+    with turns().first(PREVIEW):
         stages = strip(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value, view=view)
     side = min(max(max(image.shape[-2:]) for _, image in stages), LARGEST_CELL)
     tiles = [fitted(pictures(image[None], imageset.channels, limits), (side, side))[0] for _, image in stages]

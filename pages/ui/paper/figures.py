@@ -190,7 +190,7 @@ def _values(table: pd.DataFrame, quantity: str) -> pd.Series:
 
 
 def _one(table: pd.DataFrame, quantity: str, of: str, published: dict[str, float]) -> Figure:
-    from ssrl_core.figures.doses import replicates
+    from ssrl_core.figures.screens import replicates
 
     labels = list(dict.fromkeys(map(str, table["label"])))
     values = {words.row_name(label): column(table, label, quantity) for label in labels}
@@ -222,7 +222,7 @@ def _mnist(evidence: Evidence) -> list[Figure]:
 
 def _doses(evidence: Evidence) -> list[Figure]:
     """Figures 9 and 10: AMI of each network against the concentration."""
-    from ssrl_core.figures.doses import network_doses
+    from ssrl_core.figures.screens import network_doses
 
     made = {name: found for name in evidence.plan.measures if (found := evidence.measure(name)) is not None}
     rows: list[dict[str, Any]] = [

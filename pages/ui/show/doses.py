@@ -17,10 +17,9 @@ from pages.ui.show.files import PrintedFigures
 from pages.ui.show.groups import CLEARLY, heading
 from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.dose_changes import Change
-from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_curve
+from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, dose_shares, dose_summary, fit_curve
 from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_name, well_place
-from ssrl_core.figures.doses import dose_figure
-from ssrl_core.figures.plate import plate_figure
+from ssrl_core.figures.screens import dose_figure, plate_figure
 from ssrl_core.figures.style import percent, three_digits
 
 MOST = "most"
@@ -39,7 +38,8 @@ def doses(cells: ShownCells, printed: PrintedFigures) -> None:
     group = _dose_group(cells, first)
     st.html(f'<p class="vl-finding">{dose_words(cells, group, first)}</p>')
     chosen = sorted(known, key=lambda name: first is not None and name != first.compound)[:_MOST_PANELS]
-    found = {compound: dose_of(cells, compound, group) for compound in chosen}
+    model = _dose_model()
+    found = {compound: dose_of(cells, compound, group, model) for compound in chosen}
     top = max((float(s["high"].max()) for _, s, _ in found.values() if len(s)), default=1.0)
     columns = st.columns(min(3, len(chosen)))
     for i, (compound, (shares, summary, curve)) in enumerate(found.items()):
@@ -98,6 +98,20 @@ def _dose_group(cells: ShownCells, first: Change | None) -> Group:
     return by.get(chosen, most)
 
 
+def _dose_model() -> str:
+    """The curve that is fitted: asked for only where the table has several."""
+    if len(DOSE_MODELS) == 1:
+        return next(iter(DOSE_MODELS))
+    with st.container(width=360):
+        return choices.from_address(
+            "Curve",
+            list(DOSE_MODELS),
+            key="dose-model",
+            shown=lambda name: DOSE_MODELS[name].title,
+            help=" ".join(f"{row.title.capitalize()}: {row.sentence}" for row in DOSE_MODELS.values()),
+        )
+
+
 def large(fig: Figure) -> Figure:
     """The figure as this page shows it: letters that are read from afar (the files keep their own)."""
     from plotly.graph_objects import Figure as Copy
@@ -109,8 +123,14 @@ def large(fig: Figure) -> Figure:
     return shown
 
 
-def dose_of(cells: ShownCells, compound: str, group: Group) -> tuple[pd.DataFrame, pd.DataFrame, DoseCurve | str]:
-    """Replicates, means and the curve of one compound and group; untreated cells are those of the same plates."""
+def dose_of(
+    cells: ShownCells, compound: str, group: Group, model: str = "hill"
+) -> tuple[pd.DataFrame, pd.DataFrame, DoseCurve | str]:
+    """Replicates, means and the curve of one compound and group; untreated cells are those of the same plates.
+
+    Args:
+        model: a name of `DOSE_MODELS`.
+    """
     repeats = cells.replicates
     own = (cells.compounds == compound) & cells.kept
     control = cells.control & np.isin(repeats, np.unique(repeats[own]))
@@ -118,7 +138,7 @@ def dose_of(cells: ShownCells, compound: str, group: Group) -> tuple[pd.DataFram
     dose = cells.doses if cells.doses is not None else np.zeros(len(cells.ids))
     every = dose_shares(cells.ids[rows], dose[rows], repeats[rows], cells.k)
     shares = every[every["group"] == group.number]
-    return shares, dose_summary(shares), fit_curve(shares["dose"], shares["share"], shares["cells"])
+    return shares, dose_summary(shares), fit_curve(shares["dose"], shares["share"], shares["cells"], model)
 
 
 def _dose_title(compound: str, curve: DoseCurve | str, unit: str) -> str:

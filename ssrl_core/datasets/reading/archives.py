@@ -148,7 +148,7 @@ def unpacked(archive: Path, by: str | None = None, report: Report | None = None)
 
 
 def forget(archive: Path, by: str) -> None:
-    """Remove what `laid_open` made of a zip, if nobody else needs it; nothing for any other file."""
+    """Remove what `unpacked` made of a zip, if nobody else needs it; nothing for any other file."""
     if not is_zip(archive):
         return
     folder = _folder(archive)

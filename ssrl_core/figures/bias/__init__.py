@@ -14,7 +14,7 @@ _HOMES = {
     "method_spread": "lines",
     "pair_matrix": "pairs",
     "price_matrix": "front",
-    "property_groups": "groups",
+    "property_groups": "pairs",
     "shared_bars": "pairs",
     "trade_off": "front",
 }

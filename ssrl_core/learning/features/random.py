@@ -52,11 +52,11 @@ class RandomFeatures(nn.Module):
         pool = nn.MaxPool2d(3, 2)
         return nn.ModuleList(
             [
-                nn.Sequential(nn.Conv2d(channels, 32, 6, 2, 1, bias=False), nn.ReLU()),
-                nn.Sequential(pool, nn.Conv2d(32, 96, 5, 1, 2, bias=False), nn.ReLU()),
-                nn.Sequential(pool, nn.Conv2d(96, 192, 3, 1, 1, bias=False), nn.ReLU()),
-                nn.Sequential(nn.Conv2d(192, 128, 3, 1, 1, bias=False), nn.ReLU()),
-                nn.Sequential(nn.Conv2d(128, 128, 3, 1, 1, bias=False), nn.ReLU()),
+                nn.Sequential(nn.Conv2d(channels, 32, 6, 2, 1, bias=False), nn.ReLU(inplace=True)),
+                nn.Sequential(pool, nn.Conv2d(32, 96, 5, 1, 2, bias=False), nn.ReLU(inplace=True)),
+                nn.Sequential(pool, nn.Conv2d(96, 192, 3, 1, 1, bias=False), nn.ReLU(inplace=True)),
+                nn.Sequential(nn.Conv2d(192, 128, 3, 1, 1, bias=False), nn.ReLU(inplace=True)),
+                nn.Sequential(nn.Conv2d(128, 128, 3, 1, 1, bias=False), nn.ReLU(inplace=True)),
             ]
         )
 

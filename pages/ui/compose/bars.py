@@ -1,0 +1,235 @@
+"""A forecast as bars: what is kept of what, beside no steps at all; classes that become harder; what a step costs."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pages.ui.kit import frame, theme
+from ssrl_core.analysis.descriptors import DESCRIPTORS
+
+if TYPE_CHECKING:
+    from ssrl_core.forecast import Forecast, Kept
+    from ssrl_core.forecast.result import ClassKept, StepCost
+
+_TOLD = 0.1  # R² below which even no steps at all tell too little to lose
+_SURE = 0.3  # without steps, below which a share is too rough to be put into words
+_KEPT, _LOST = 0.8, 0.5
+_MOST_NAMED, _MOST_HARDER, _MOST_CHANGES = 3, 5, 4
+_LEAST_CHANGE = 0.03
+_GROUPS = {
+    "Shape and place": (
+        *("area", "elongation", "symmetry", "stroke_thickness", "slant", "orientation", "objects"),
+        *("place_x", "place_y"),
+    ),
+    "Light and colour": ("brightness", "contrast", "hue", "saturation"),
+    "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
+}
+_UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
+_LIMITS = (
+    "Solved, not trained: trust the order of the bars, not their values; "
+    "what a network of another kind learns may differ."
+)
+
+CSS = f"""
+.vl-kept {{ display: grid; grid-template-columns: 118px minmax(0, 1fr) 52px; gap: .5rem; align-items: center;
+  font-size: .84rem; line-height: 1.5; }}
+.vl-kept > span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.vl-kept > span:last-child {{ text-align: right; white-space: nowrap; }}
+.vl-kept .bar {{ position: relative; height: 13px; }}
+.vl-kept .bar > * {{ position: absolute; left: 0; box-sizing: border-box; }}
+.vl-kept s {{ top: 1px; height: 9px; border: 1px solid {theme.QUIET}; border-radius: 2px; opacity: .55; }}
+.vl-kept i {{ top: 1px; height: 9px; border-radius: 2px; background: {theme.ACCENT}; }}
+.vl-kept u {{ top: 5px; height: 1px; min-width: 1px; background: {theme.INK}; }}
+.vl-kept em {{ top: 11px; height: 2px; background: {theme.QUIET}; }}
+.vl-kept b {{ top: 1px; width: 9px; height: 9px; margin-left: -5px; border-radius: 50%; background: {theme.PANEL};
+  border: 1.5px solid {theme.INK}; }}
+.vl-kept small {{ color: {theme.QUIET}; font-size: .76rem; }}
+.vl-kept.twice {{ grid-template-columns: 104px minmax(0, 1fr) 76px; }}
+.vl-kept-all .vl-group {{ margin: .45rem 0 .1rem; }}
+.vl-kept-all.old {{ opacity: .4; }}
+.vl-kept-said {{ font-size: .92rem; line-height: 1.4; margin: 0 0 .2rem; }}
+.vl-kept-legend {{ margin: .5rem 0; }}
+.vl-kept-state {{ min-height: 2.1em; }}
+.vl-kept-skeleton {{ height: 520px; }}
+.vl-step {{ font-size: .84rem; line-height: 1.4; padding: .2rem 0; }}
+.vl-step span {{ color: {theme.QUIET}; display: block; }}
+.vl-kept-all details summary {{ cursor: pointer; color: {theme.QUIET}; font-size: .84rem; }}
+"""
+
+
+def bars_html(found: Forecast, *, old: bool = False, icc: bool = False, below: str = "") -> str:
+    """Every bar, in groups whose order never changes, so that an edit moves nothing but the bars.
+
+    Args:
+        old: of the composition before the last edit.
+        icc: a ring on the bars of descriptors.
+        below: what stands under the bars.
+    """
+    told = [row for row in found.kept if row.plain >= _TOLD]
+    parts = [f'<p class="vl-kept-said">{_sentence(told)}</p>']
+    for title, rows in _grouped(told).items():
+        drawn = "".join(_row(row, icc=icc) for row in rows)
+        parts.append(f'<div class="vl-group">{html.escape(title)}</div>{drawn}')
+    dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD]
+    if dim:
+        parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
+    parts.append(f'<p class="vl-quiet vl-kept-legend">{html.escape(_legend(found, icc))} {_LIMITS}</p>')
+    return f'<div class="vl-kept-all{" old" if old else ""}">{"".join(parts)}{below}</div>'
+
+
+def titled(name: str, kind: str) -> str:
+    """A thing as one reads it: a descriptor's title, a column with its unit apart."""
+    if kind == "descriptor" and name in DESCRIPTORS:
+        return DESCRIPTORS[name].title
+    words = name.replace("_", " ").split()
+    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
+    return f"{' '.join(words[:-1])} ({unit})" if unit else " ".join(words)
+
+
+def _grouped(rows: Sequence[Kept]) -> Mapping[str, list[Kept]]:
+    found: dict[str, list[Kept]] = {"Classes": [], "Columns of the table": [], **{title: [] for title in _GROUPS}}
+    for row in rows:
+        title = {"classes": "Classes", "column": "Columns of the table"}.get(row.kind)
+        title = title or next((name for name, members in _GROUPS.items() if row.name in members), "More")
+        found.setdefault(title, []).append(row)
+    return {title: group for title, group in found.items() if group}
+
+
+def _share(row: Kept) -> float:
+    return row.value / row.plain
+
+
+def _sentence(rows: Sequence[Kept]) -> str:
+    """What is kept best and what is lost most, in words."""
+    sure = (row for row in rows if row.kind != "classes" and row.plain >= _SURE)
+    ranked = sorted(sure, key=_share, reverse=True)
+    best = [titled(row.name, row.kind) for row in ranked if _share(row) >= _KEPT][:_MOST_NAMED]
+    lost = [titled(row.name, row.kind) for row in reversed(ranked) if _share(row) <= _LOST][:_MOST_NAMED]
+    words = []
+    if best:
+        words.append(f"Keeps best: <b>{html.escape(', '.join(best))}</b>.")
+    if lost:
+        words.append(f"Loses most: <b>{html.escape(', '.join(lost))}</b>.")
+    elif ranked:
+        words.append("Nothing is lost by more than half.")
+    return " ".join(words)
+
+
+def _row(row: Kept, *, icc: bool) -> str:
+    name = titled(row.name, row.kind)
+    drawn = f'<s style="width:{100 * row.plain:.1f}%"></s><i style="width:{100 * row.value:.1f}%"></i>'
+    if row.against is not None:
+        drawn += f'<em style="width:{100 * row.against:.1f}%"></em>'
+    drawn += f'<u style="left:{100 * row.low:.1f}%;width:{100 * (row.high - row.low):.1f}%"></u>'
+    if icc and row.icc is not None:
+        drawn += f'<b style="left:{100 * row.icc:.1f}%"></b>'
+    said = f"{_share(row):.0%}".replace("%", " %")
+    if row.against is not None:
+        said += f" <small>B {row.against / row.plain:.0%}</small>".replace("%", " %")
+    kind = "vl-kept twice" if row.against is not None else "vl-kept"
+    about = html.escape(_about(row, name))
+    return (
+        f'<div class="{kind}" title="{about}"><span>{html.escape(name)}</span>'
+        f'<span class="bar">{drawn}</span><span>{said}</span></div>'
+    )
+
+
+def _about(row: Kept, name: str) -> str:
+    """A bar as sentences, for whoever points at it."""
+    if row.kind == "classes":
+        first = f"{name}: {row.value:.0%} of images are told their class rightly"
+    else:
+        first = f"{name}: {row.value:.0%} of its variance can be read"
+    parts = [f"{first} (95 % interval {row.low:.0%} to {row.high:.0%}); {row.plain:.0%} without any steps."]
+    if row.against is not None:
+        parts.append(f"Under B: {row.against:.0%}.")
+    if row.icc is not None:
+        parts.append(f"ICC over views: {row.icc:.2f}.")
+    if row.kind == "descriptor" and row.name in DESCRIPTORS:
+        parts.append(DESCRIPTORS[row.name].sentence)
+    return " ".join(parts)
+
+
+def _legend(found: Forecast, icc: bool) -> str:
+    parts = ["Numbers: kept, as a share of what the outline, no steps at all, tells."]
+    if found.against is not None:
+        parts.append("Thin bar: composition B.")
+    if icc:
+        parts.append("Ring: ICC." if any(row.icc is not None for row in found.kept) else "ICC comes when refined.")
+    return " ".join(parts)
+
+
+def harder_html(found: Forecast, label_ids: np.ndarray[Any, Any]) -> str:
+    """The classes that lose most accuracy, ranked, the first few shown; "" where there are no classes.
+
+    Args:
+        label_ids: (N,) class of every image of the set.
+    """
+    counts = np.bincount(label_ids[found.image_ids].clip(min=0), minlength=len(found.classes))
+    known = [(row, int(n)) for row, n in zip(found.classes, counts, strict=False) if _change(row) is not None]
+    if not known:
+        return ""
+    lost = sorted((entry for entry in known if _is_harder(*entry)), key=lambda entry: _change(entry[0]) or 0.0)
+    head = '<div class="vl-group">Classes that become harder</div>'
+    if not lost:
+        return f'{head}<p class="vl-quiet">None by more than chance explains ({_among(known)}).</p>'
+    rows = [_class_row(row, n) for row, n in lost]
+    rest = "".join(rows[_MOST_HARDER:])
+    more = f"<details><summary>{len(rows) - _MOST_HARDER} more</summary>{rest}</details>" if rest else ""
+    return f"{head}{''.join(rows[:_MOST_HARDER])}{more}"
+
+
+def _among(known: Sequence[tuple[ClassKept, int]]) -> str:
+    return f"{min(n for _, n in known)} to {max(n for _, n in known)} images of each class were asked"
+
+
+def _change(row: ClassKept) -> float | None:
+    return None if row.accuracy is None or row.plain is None else row.accuracy - row.plain
+
+
+def _is_harder(row: ClassKept, n: int) -> bool:
+    """Whether a class loses more than one standard error of the two shares, and 3 points."""
+    shares = np.array([row.accuracy, row.plain], dtype=float)
+    error = math.sqrt(float((shares * (1 - shares)).sum()) / max(n, 1))
+    return float(shares[0] - shares[1]) < -max(_LEAST_CHANGE, error)
+
+
+def _class_row(row: ClassKept, n: int) -> str:
+    drawn = f'<s style="width:{_percent(row.plain)}"></s><i style="width:{_percent(row.accuracy)}"></i>'
+    if row.against is not None:
+        drawn += f'<em style="width:{_percent(row.against)}"></em>'
+    told = f"{row.name}: accuracy {row.accuracy:.0%}, {row.plain:.0%} without any steps, of {frame.count(n, 'image')}"
+    return (
+        f'<div class="vl-kept" title="{html.escape(told)}"><span>{html.escape(row.name)}</span>'
+        f'<span class="bar">{drawn}</span><span>{_points(_change(row) or 0.0)} points</span></div>'
+    )
+
+
+def steps_html(found: Forecast, steps: Sequence[StepCost]) -> str:
+    """Each step, and what would be told better or worse without it, in points of R² or accuracy."""
+    rows = {row.name: row for row in found.kept if max(row.plain, row.value) >= _TOLD}
+    parts = []
+    for step in steps:
+        changes = [(step.kept[name] - row.value, row) for name, row in rows.items() if name in step.kept]
+        changes = sorted((c for c in changes if abs(c[0]) >= _LEAST_CHANGE), key=lambda c: -abs(c[0]))[:_MOST_CHANGES]
+        said = ", ".join(
+            f"{html.escape(titled(row.name, row.kind))} <b>{_points(change)}</b>" for change, row in changes
+        )
+        parts.append(
+            f'<div class="vl-step">{html.escape(step.step[:1].upper() + step.step[1:])}'
+            f"<span>without it {said or 'nothing changes by more than 3 points'}</span></div>"
+        )
+    return "".join(parts)
+
+
+def _points(change: float) -> str:
+    return f"{100 * change:+.0f}".replace("-", "−")
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):.1f}%"
