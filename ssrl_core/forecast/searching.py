@@ -41,7 +41,7 @@ REST = "everything else"
 """The goal that is added where all wishes are of one sign: else the image as it is, or nothing at all, would do."""
 _QUICK, _SIDE, _VIEWS = 400, 64, 4  # images and px that candidates are tried with
 _AGAIN, _FINALISTS = 1000, 12  # images that the front is asked again with
-_READABLE = 0.1  # of what images tell without any steps; less cannot be kept or lost
+_READABLE = 0.2  # R² or accuracy without any steps; shares of less would be noise
 _LOST = 0.1  # of what is told as lost
 _TRIED_SHARE = 0.8  # of the time
 
@@ -259,18 +259,24 @@ class _Asked:
         known = {row.title: name for name, row in DESCRIPTORS.items() if name in told} | {name: name for name in told}
         found = {}
         for name, targets in self.wishes.meaning(known, label).items():
-            read = tuple(target for target in targets if self.plain.get(target, 0.0) >= _READABLE)
+            read = tuple(target for target in targets if target in self.plain)
             if read:
                 found[name] = read
+                self._weak(name, read)
             else:
-                self.notes.append(
-                    f"{name} can hardly be read from these images even without any steps: it does not count."
-                )
+                self.notes.append(f"{name} is the same for every image, or known for too few: it does not count.")
         if not found:
             where, names = f"Wishes for {self.wishes.dataset!r}", ", ".join(self.wishes.wishes)
-            rule, remedy = "of something that these images tell without any steps", "Wish for something else."
+            rule, remedy = "of something that differs among these images", "Wish for something else."
             raise SpecError.at(where, "wishes", rule, names, remedy)
         return found
+
+    def _weak(self, name: str, targets: tuple[str, ...]) -> None:
+        if max(self.plain[target] for target in targets) < _READABLE:
+            self.notes.append(
+                f"{name} can hardly be read from these images without any steps (a crop may show more of it): its "
+                f"shares are of {_READABLE}."
+            )
 
     def _at_side(self, steps: Steps) -> Steps:
         """Settings in px as they are at the side of these images."""

@@ -123,8 +123,8 @@ def test_a_torn_line_is_tried_again_and_other_pixels_start_anew(tmp_path):
     [
         ({"thicknes_px": "keep"}, "Did you mean 'thickness_px'"),
         ({"classes": "keep", "digit": "ignore"}, "without contradiction"),
-        ({"hue": "keep"}, "something that these images tell"),
-        ({"hue": "ignore"}, "something that these images tell"),
+        ({"hue": "keep"}, "something that differs among these images"),
+        ({"hue": "ignore"}, "something that differs among these images"),
         ({}, "one or more"),
     ],
 )
@@ -139,6 +139,15 @@ def test_two_images_are_too_few():
     images = create("two", pixels, pd.DataFrame(index=range(2)), Metadata())
     with pytest.raises(SpecError, match="40 or more"):
         search(images, {"brightness": "keep"}, candidates=2)
+
+
+def test_a_wish_that_whole_images_hardly_tell_counts_and_is_said(few):
+    images = create(
+        "few-strokes", DRAWN[0], DRAWN[1].assign(noise=np.sin(np.arange(300) ** 2)), Metadata(label="digit")
+    )
+    found = search(images, {"noise": "keep", "exposure": "ignore"}, candidates=3)
+    assert "noise can hardly be read" in found.notes[0]
+    assert all("noise" in one.kept for one in found.front)
 
 
 def test_where_all_wishes_are_of_one_sign_the_rest_counts(few):
