@@ -162,6 +162,15 @@ def test_a_forecast_is_a_table_and_shows_itself():
         vl.forecast("kit", "identity", image=60)
 
 
+def test_a_search_is_a_table_and_shows_itself(capsys):
+    make_imageset(60, 1, 16)
+    found = vl.search("kit", {"classes": "keep", "brightness": "ignore"}, candidates=2)
+    assert found.tried == 2
+    assert {"classes", "brightness", "ami", "sentence"} == set(found.table.columns)
+    assert "<table" in found._repr_html_()
+    assert "search: search" in capsys.readouterr().err
+
+
 def test_a_spec_takes_image_sets_and_compositions_as_they_are(no_worker):
     imageset, composition = make_imageset(), vl.composition("mnist-first-set")
     asked = specs.read_run(_spec(dataset=imageset, terms=[{"composition": composition, "weight": 2.0}]))

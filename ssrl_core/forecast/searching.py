@@ -28,6 +28,8 @@ from ssrl_core.specs.transforms import TRANSFORMS
 from ssrl_core.specs.wishes import IGNORE, KEEP, Wishes
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.forecast.kept import Answer
 
@@ -99,6 +101,22 @@ class Search:
             "seconds": self.seconds,
             "folder": self.folder,
         }
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """What each composition of the front keeps of what was wished, one row a composition, by its name."""
+        import pandas as pd
+
+        rows = [
+            {"composition": one.composition.name, **{name: one.kept.get(name) for name in self.wishes.wishes}}
+            | {"ami": one.clusters["ami"], "sentence": one.sentence}
+            for one in self.front
+        ]
+        return pd.DataFrame(rows).set_index("composition")
+
+    def _repr_html_(self) -> str:
+        shown = self.table.to_html(float_format="{:.2f}".format, na_rep="–")
+        return f"{shown}<div>{self.tried} compositions tried; shares of what is told without any steps</div>"
 
 
 def search(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ssrl_core.specs.composition import Composition
     from ssrl_core.specs.run import RunSpec
     from ssrl_core.specs.sweep import SweepSpec
+    from ssrl_core.specs.wishes import Wishes
 
     Images = str | ImageSet | NDArray[Any]
     """An image set, the name of one, or pixels (B, C, H, W): uint8, uint16, or float in 0..1."""
@@ -185,8 +186,10 @@ def forecast(dataset: str | ImageSet, composition: Recipe, **options: Any) -> Fo
     return asked(dataset, _recipe(composition), **options)
 
 
-def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any], **options: Any) -> Search:
+def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wishes, **options: Any) -> Search:
     """Compositions for what a network shall keep and what it shall ignore, by forecasts and without training.
+
+    A bar tells how far it is. Ctrl+C ends it; what was tried is kept, and the same call goes on.
 
     Args:
         dataset: an image set, or the name of one.
@@ -195,7 +198,7 @@ def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any], **op
         options: candidates, seed, input, progress, on_candidate; see `ssrl_core.forecast.search`.
 
     Returns:
-        `front`: a handful that differ, each with `composition`, `kept` and its `price`. None is the best.
+        `front`: a handful that differ, each with `composition`, `kept` and its `price`; `.table`. None is the best.
 
     Raises:
         SpecError: an unknown name or option, wishes that contradict each other, too few images.
@@ -204,14 +207,20 @@ def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any], **op
     from dataclasses import replace
 
     from ssrl_core.forecast.searching import search as asked
+    from ssrl_core.library.waiting import Bar
     from ssrl_core.specs.wishes import load_wishes
 
     _check_options("search", options, asked, ("dataset", "wishes"))
+    bar = Bar("search")
+    options.setdefault("progress", lambda share: bar(share, f"search {share:.0%}"))
     if isinstance(wishes, str | Path):
         name = dataset if isinstance(dataset, str) else dataset.name
         said = {option: options.pop(option) for option in ("candidates", "seed", "input") if option in options}
-        return asked(dataset, replace(load_wishes(wishes), dataset=name, **said), **options)
-    return asked(dataset, wishes, **options)
+        wishes = replace(load_wishes(wishes), dataset=name, **said)
+    try:
+        return asked(dataset, wishes, **options)
+    finally:
+        bar.close()
 
 
 def train(spec: str | Path | Mapping[str, Any] | RunSpec, wait: bool = True, *, again: bool = False) -> Run:
