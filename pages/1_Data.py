@@ -36,6 +36,7 @@ with frame.guard():
         which = samples.choose_images(imageset)
     with channel:
         shown = samples.choose_channel(imageset)
+    data_facts.warnings(imageset)
     picture, facts = st.columns([0.68, 0.32], gap="large")
     with picture:
         samples.samples(imageset, split_name, which, shown)

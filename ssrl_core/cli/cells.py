@@ -45,7 +45,9 @@ def register_cells(data: Any) -> None:
     )
     cells.add_argument("--label", metavar="COLUMN", help="the column that is the truth (default: compound)")
     cells.add_argument(
-        "--group", metavar="COLUMN", help="no value of this column will be in two splits (well, plate …)"
+        "--group",
+        metavar="COLUMN",
+        help="no value of this column will be in two splits (default: wells, where known; none: nothing)",
     )
     cells.add_argument(
         "--seed", type=int, default=5, help="decides the split, and which cells --per-field takes (default: 5)"

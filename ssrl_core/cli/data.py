@@ -13,7 +13,7 @@ from ssrl_core.errors import SpecError, SSRLError
 
 
 def register(commands: Any) -> None:
-    """Add `data list | import | cells | subset | simulate | describe | channels | delete`."""
+    """Add `data list | import | cells | subset | simulate | describe | check | channels | delete`."""
     data = commands.add_parser("data", help="bring images in").add_subparsers(required=True, metavar="ACTION")
     leaf(data, "list", run=_list, show=_show_list, help="list the image sets, also the built-in ones not made yet")
     _register_import(data)
@@ -22,6 +22,8 @@ def register(commands: Any) -> None:
     register_simulate(data)
     describe = leaf(data, "describe", run=_describe, show=_show_one, help="what is known of an image set")
     describe.add_argument("name", metavar="N", help="its name; a built-in one is made or fetched")
+    looked = leaf(data, "check", run=_check, show=_show_check, help="look for what is often wrong with an image set")
+    looked.add_argument("name", metavar="N", help="its name; a built-in one is made or fetched")
     _register_channels(data)
     delete = leaf(data, "delete", run=_delete, show=_show_delete, help="remove an image set from the store")
     delete.add_argument("name", metavar="N", help="its name")
@@ -53,7 +55,9 @@ def _register_import(data: Any) -> None:
     bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth")
     bring.add_argument("--layout", help="which axis of an .npz is the channels: NHW, NHWC or NCHW")
     bring.add_argument(
-        "--group", metavar="COLUMN", help="no value of this column will be in two splits (plate, patient …)"
+        "--group",
+        metavar="COLUMN",
+        help="no value of this column will be in two splits (default: wells, where known; none: nothing)",
     )
     bring.add_argument("--seed", type=int, default=5, help="decides the split (default: 5)")
     bring.add_argument("--max-value", type=int, help="the pixel value that stands for 1, e.g. 4095 for 12 bits in 16")
@@ -101,6 +105,18 @@ def _describe(args: argparse.Namespace) -> dict[str, Any]:
     return store.describe(args.name, report=ProgressLines())
 
 
+def _check(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.datasets.checks import check
+
+    imageset = store.load(args.name, report=ProgressLines())
+    return {"understood": imageset.meta.get("understood"), "warnings": check(imageset)}
+
+
+def _show_check(item: dict[str, Any]) -> str:
+    return "\n".join(item["warnings"]) or "Nothing to warn of."
+
+
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
 
@@ -144,6 +160,7 @@ def _show_one(item: dict[str, Any]) -> str:
     ]
     if empty:
         lines.append(f"empty: {', '.join(empty)} (too few images, or split so when they came)")
+    lines += [f"look at: {warning}" for warning in item.get("warnings", [])]
     lines += _understood(item.get("understood") or {"skipped": item["skipped"]})
     return "\n".join(lines)
 

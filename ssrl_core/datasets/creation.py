@@ -128,6 +128,7 @@ class Metadata:
         channels: names, or names with colours; None = by their number.
         seed: decides the order and the split (70/10/20 stratified by label, or by `group`).
         group: a column no value of which may be in two splits.
+        by_well: where wells are known and no group was asked for, they stay whole as far as that is possible.
         source, licence, citation: where it comes from, who may use it, how it is cited.
         skipped: what was left out, and why: {file, reason}.
         understood: what was understood of the source, in plain values. Like `source` and `max_value`, a function is
@@ -142,6 +143,7 @@ class Metadata:
     pixel_size_um: float | None = None
     seed: int = 5
     group: str | None = None
+    by_well: bool = False
     source: str | Callable[[], str] = ""
     licence: str | None = None
     citation: str | None = None
@@ -156,6 +158,7 @@ class _Tabled:
     table: pd.DataFrame
     classes: tuple[str, ...]
     given: bool
+    group: str | None
 
 
 def create(
@@ -217,7 +220,7 @@ def _as_json(name: str, file: PixelFile, done: _Tabled, said: Metadata) -> dict[
             "source": "given" if done.given else "seeded",
             "seed": said.seed,
             "fractions": list(splits.FRACTIONS),
-            "group": None if done.given else said.group,
+            "group": None if done.given else done.group,
         },
         "fingerprint": fingerprint(file.digest.digest(), done.table, top),
         "source": said.source() if callable(said.source) else said.source,
@@ -279,7 +282,13 @@ def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabl
     if known is not None:
         split = splits.complete_given(known, label_ids, order)
     else:
-        split = splits.by_group(given[group], order) if group else splits.stratified(label_ids, order)
+        wells = splits.well_names(given) if said.by_well and not group else None
+        whole = splits.by_well(wells, label_ids, order) if wells is not None and wells.nunique() < count else None
+        group = group or ("well" if whole is not None else None)
+        if whole is not None:
+            split = whole
+        else:
+            split = splits.by_group(given[group], order) if group else splits.stratified(label_ids, order)
     own = pd.DataFrame(
         {
             "image_id": np.arange(count, dtype=np.int64),
@@ -289,7 +298,7 @@ def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabl
             "label_id": label_ids,
         }
     )
-    return _Tabled(pd.concat([own, _user_columns(given, known is not None)], axis=1), names, known is not None)
+    return _Tabled(pd.concat([own, _user_columns(given, known is not None)], axis=1), names, known is not None, group)
 
 
 def _user_columns(given: pd.DataFrame, split_taken: bool) -> pd.DataFrame:

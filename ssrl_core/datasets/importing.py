@@ -25,6 +25,8 @@ from ssrl_core.datasets.reading.npz import NpzImages
 from ssrl_core.datasets.reading.source import FileTree, FolderTree, OpenedFile, Tree, ZipTree
 from ssrl_core.datasets.reading.table import TABLES, list_table
 from ssrl_core.datasets.reading.understanding import Listing, Reading, Understanding
+from ssrl_core.datasets.splits import NO_GROUP
+from ssrl_core.datasets.store import keep_warnings, load
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
 
@@ -40,7 +42,7 @@ class ImportOptions:
     Attributes:
         title: the name for people; None = the image set's name.
         label: the column that is the truth; None = the class folder, `y`, or a column called label or class.
-        group: a column no value of which may be in two splits.
+        group: a column no value of which may be in two splits; None = wells, where they are known; `none` = nothing.
         size: the side that images are fitted to; needed where they have several (224 if it is left out).
         fit: crop (the short side fills, the middle is kept) | pad (the long side fits, 0 around it) | stretch.
         layout: NHW | NHWC | NCHW of an .npz whose sides do not tell.
@@ -112,11 +114,16 @@ def import_source(
             channels=understood.channels,
             seed=options.seed,
             group=understood.group,
+            by_well=options.group is None,
             source=lambda: "; ".join([understood.source, *understood.notes]),
             skipped=understood.skipped,
             understood=understood.as_json,
         )
-        return create(name, reading.pixels, lambda: _renamed(reading.table()), metadata)
+        create(name, reading.pixels, lambda: _renamed(reading.table()), metadata)
+    imageset = keep_warnings(load(name))
+    for warning in imageset.meta["warnings"]:
+        told(report)(0, 0, warning)
+    return imageset
 
 
 @contextmanager
@@ -136,7 +143,7 @@ def _reading(src: Source, by: str, options: ImportOptions, report: Report | None
     understood = reading.understood
     label = options.label if understood.layout.kind != "npz" else None  # an .npz has answered it
     understood.label = _ours(label or understood.label)
-    understood.group = _ours(options.group) or understood.group
+    understood.group = (_ours(options.group) or understood.group) if options.group != NO_GROUP else None
     understood.max_value = options.max_value if options.max_value is not None else understood.max_value
     return reading
 

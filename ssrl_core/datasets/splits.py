@@ -18,6 +18,7 @@ from ssrl_core.errors import DataError, SpecError
 Array = np.ndarray[Any, Any]
 SPLITS = ("train", "val", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
+NO_GROUP = "none"  # asked for as a group: nothing is kept together, wells neither
 _SYNONYMS = {
     "train": ("train", "training", "trainset", "trn"),
     "val": ("val", "valid", "validate", "validation", "valset", "dev", "eval", "evaluation"),
@@ -84,6 +85,38 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
         if not np.any(dealt == place) and len(trained) > 1:
             dealt[trained[np.argmin(sizes[trained])]] = place
     return np.array(SPLITS)[dealt[codes]] if len(order) else np.array([], dtype=str)
+
+
+def split_word(name: str) -> str | None:
+    """train | val | test where a name says so, else None."""
+    return _WORDS.get(name.strip().lower())
+
+
+def well_names(table: pd.DataFrame) -> pd.Series[Any] | None:
+    """The well of each image, with its plate where that is known; None where wells are not known."""
+    if "well" not in table or table["well"].isna().mean() > 0.5:
+        return None
+    wells = table["well"].astype(object).where(table["well"].notna())
+    return (
+        wells
+        if "plate" not in table
+        else table["plate"].astype(str).str.cat(wells.astype(str), "/").where(wells.notna())
+    )
+
+
+def by_well(wells: pd.Series[Any], label_ids: Array, order: Array) -> Array | None:
+    """About 70/10/20 without tearing a well apart, within every class where each well holds one class.
+
+    Returns:
+        (N,) str: train | val | test; None where wells are so few that train or test would be empty.
+    """
+    one_each = bool(pd.Series(label_ids).groupby(wells.to_numpy()).nunique().le(1).all())
+    split = np.full(len(order), "train", dtype=object)
+    for label in np.unique(label_ids) if one_each else [None]:
+        members = np.arange(len(order)) if label is None else np.flatnonzero(label_ids == label)
+        places = np.argsort(np.argsort(order[members]))
+        split[members] = by_group(wells.iloc[members].reset_index(drop=True), places)
+    return split.astype(str) if {"train", "test"} <= set(split) else None
 
 
 def group_codes(groups: pd.Series[Any]) -> Array:

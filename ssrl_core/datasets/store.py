@@ -92,13 +92,33 @@ def summary(name: str) -> dict[str, Any]:
 
 
 def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
-    """One item of `data list`, the files that were skipped, and what was understood of its source (None: not kept).
+    """One item of `data list`, the files that were skipped, what was understood of its source (None: not kept), and the
+    warnings: what the checks said when it was imported, else those that need no pixels.
 
     A built-in set is made.
     """
     imageset = load(name, report=report)
+    warnings = warnings_of(imageset)
     skipped = [dict(item) for item in imageset.skipped]
-    return {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood")}
+    return {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood"), "warnings": warnings}
+
+
+def warnings_of(imageset: ImageSet) -> list[str]:
+    """What the checks said when it was imported, else what those say that need no pixels."""
+    from ssrl_core.datasets.checks import check
+
+    kept = imageset.meta.get("warnings")
+    return check(imageset, pixels=False) if kept is None else list(kept)
+
+
+def keep_warnings(imageset: ImageSet) -> ImageSet:
+    """Run all checks, and keep what they say with the image set."""
+    from ssrl_core.datasets.checks import check
+
+    warnings = check(imageset)
+    with held(imageset.name):
+        stores.write_json(imageset.folder / "imageset.json", {**imageset.meta, "warnings": warnings})
+    return load(imageset.name)
 
 
 def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:

@@ -43,7 +43,8 @@ def _write(data: Any, file: Any, beside: Path) -> None:
 
 def _obs(cells: CellTable) -> pd.DataFrame:
     """Columns that HDF5 can hold: groups and text as categories, everything else as it is."""
-    obs = cells.known.copy()
+    obs = cells.known.rename(columns={"_index": "index_given"})  # the format keeps this name for itself
+    obs.columns = [str(name).replace("/", "_per_") for name in obs.columns]
     for key, ids in cells.clusters.items():
         named = cells.names.get(key, {})
         obs[key] = pd.Categorical([named.get(int(i), str(i)) if i >= 0 else None for i in ids])

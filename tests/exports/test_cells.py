@@ -56,6 +56,19 @@ def test_anndata_opens_with_embedding_layouts_groups_and_spec(run, tmp_path):
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == ["cells.h5ad"]
 
 
+def test_anndata_takes_columns_whose_names_the_format_keeps_for_itself(run, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    from ssrl_core.datasets import store
+
+    place = store.folder_of(run.spec().dataset.name) / "table.parquet"
+    table = pd.read_parquet(place)
+    table.assign(**{"_index": [f"cell{i}" for i in range(len(table))], "a/b": 1}).to_parquet(place)
+    export(run.id, "h5ad", tmp_path / "cells.h5ad")
+    data = anndata.read_h5ad(tmp_path / "cells.h5ad")
+    assert data.obs["index_given"].iloc[0].startswith("cell")
+    assert "a_per_b" in data.obs
+
+
 def test_profiles_have_metadata_then_features(run, tmp_path):
     export(run.id, "profiles", tmp_path / "p.csv")
     table = pd.read_csv(tmp_path / "p.csv")

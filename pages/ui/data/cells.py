@@ -26,13 +26,14 @@ from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, Nucleus
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import is_zip, unpack, unpacked
+from ssrl_core.datasets.splits import NO_GROUP
 from ssrl_core.errors import SSRLError, Stopped
 
 Array = np.ndarray[Any, Any]
 _WIDEST = 1000
 _KEPT, _DROPPED = (45, 212, 191), (230, 159, 0)
 MOST_SHOWN = 6
-_NONE = "none"
+_NONE, _WELLS = "none", "wells, where known"
 
 
 def button() -> None:
@@ -168,11 +169,12 @@ def _channels(listed: FieldList) -> dict[str, Any]:
     label = middle.selectbox("Label", [_NONE, *columns], index=usual, key="cells-label")
     kept = right.selectbox(
         "Keep together",
-        [_NONE, *columns],
+        [_WELLS, _NONE, *columns],
         key="cells-group",
         help="Cells of one well, or of one plate, stay in one split",
     )
-    return {"nuclei": nuclei, "label": None if label == _NONE else label, "group": None if kept == _NONE else kept}
+    group = {_WELLS: None, _NONE: NO_GROUP}.get(kept, kept)
+    return {"nuclei": nuclei, "label": None if label == _NONE else label, "group": group}
 
 
 def _settings(listed: FieldList) -> CellSettings | None:

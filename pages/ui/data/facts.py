@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,8 +52,18 @@ def panel(imageset: ImageSet) -> None:
     st.html(f"{split_html(imageset)}{classes_html(imageset)}")
 
 
+def warnings(imageset: ImageSet) -> None:
+    """What the checks say of the image set."""
+    for said in image_sets.warnings_of(imageset):
+        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
+
+
 def details(imageset: ImageSet) -> None:
-    """The table, skipped files, origin and deletion, folded."""
+    """What was understood, the table, skipped files, origin and deletion, folded."""
+    understood = imageset.meta.get("understood")
+    if understood:
+        with st.expander("What was understood", icon=":material/fact_check:"):
+            st.html(understood_html(understood))
     with st.expander("Table of images", icon=":material/table_rows:"):
         frame.quiet(f"The first {min(MOST_ROWS, imageset.count)} of {number(imageset.count)} rows.")
         st.dataframe(imageset.table.head(MOST_ROWS), hide_index=True, height=320)
@@ -61,6 +73,30 @@ def details(imageset: ImageSet) -> None:
     with st.expander("Origin", icon=":material/history_edu:"):
         st.html(_origin(imageset))
         _delete(imageset)
+
+
+def understood_html(said: Mapping[str, Any]) -> str:
+    """An understanding (`Understanding.as_json`) as a list: layout, label, what was guessed, decided, left out."""
+    layout = [f"{key.replace('_', ' ')} {value}" for key, value in said["layout"].items() if value is not None]
+    columns = [f"{column['name']} ({column['kind']})" for column in said["columns"]]
+    rows = [
+        ("Layout", ", ".join(layout)),
+        ("Images", " × ".join(map(str, said["shape"])) if said["shape"] else ""),
+        ("Label", said["label"] or "none"),
+        ("Kept together", said["group"] or ""),
+        ("Columns", ", ".join(columns)),
+        *[("Guessed", f"{item['what']}: {item['taken']}, from {item['because']}") for item in said["guessed"]],
+        *[("Decided", note) for note in said["notes"]],
+        ("Left out", _left_out(said["skipped"])),
+    ]
+    shown = "".join(f"<span>{name}</span><div>{html.escape(text)}</div>" for name, text in rows if text)
+    return f'<div class="vl-list">{shown}</div>'
+
+
+def _left_out(skipped: Sequence[Mapping[str, str]]) -> str:
+    """How many files for which reason."""
+    reasons = Counter(item["reason"] for item in skipped)
+    return "; ".join(f"{frame.count(n, 'file')}: {reason}" for reason, n in reasons.most_common(5))
 
 
 def split_html(imageset: ImageSet) -> str:

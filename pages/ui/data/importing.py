@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from pages.ui.data.facts import understood_html
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import told_on
@@ -20,10 +21,11 @@ from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns
+from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns, understand
 from ssrl_core.datasets.reading.archives import sweep
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, MAX_SIZE, SUFFIXES, WAYS
 from ssrl_core.datasets.reading.source import OpenedFile
+from ssrl_core.datasets.splits import NO_GROUP
 from ssrl_core.datasets.subsets import (
     PRESETS,
     Chosen,
@@ -73,6 +75,8 @@ def form() -> None:
     name, options = _options(files, columns)
     if problem is not None:
         frame.show_error(problem)
+    elif st.button("What would be imported?", key="data-understand", help="Nothing is written"):
+        _report(files, options)
     if st.button("Import", type="primary", key="data-import-now", disabled=problem is not None):
         _bring_in(files, name, options)
 
@@ -108,9 +112,9 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> tuple[str, ImportO
         )
         kept = group.selectbox(
             "Keep together",
-            [NONE, *columns],
+            [AS_FOUND, NONE, *columns],
             key="data-group",
-            help="Images that share this value stay in one split: no plate or patient in two",
+            help="Images that share this value stay in one split; “as found” keeps wells whole where they are known",
         )
         layout = AS_FOUND
         if any(file.name.lower().endswith(".npz") for file in files):
@@ -121,7 +125,7 @@ def _options(files: Sequence[Any], columns: Sequence[str]) -> tuple[str, ImportO
         label=None if label == AS_FOUND else label,
         size=None if side is None else int(side),
         fit=way,
-        group=None if kept == NONE else kept,
+        group={AS_FOUND: None, NONE: NO_GROUP}.get(kept, kept),
         layout=None if layout == AS_FOUND else layout,
     )
 
@@ -144,6 +148,18 @@ def _columns(files: Sequence[Any]) -> tuple[list[str], SSRLError | None]:
     except SSRLError as error:
         return [], error
     return found, None
+
+
+def _report(files: Sequence[Any], options: ImportOptions) -> None:
+    """What is understood of the files, told what the form says; change the form and look again."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root()) as folder:
+            paths = [_written(file, Path(folder)) for file in files]
+            understood = understand(paths[0] if len(paths) == 1 else paths, options)
+    except SSRLError as error:
+        frame.show_error(error)
+        return
+    st.html(understood_html(understood.as_json()))
 
 
 def _bring_in(files: Sequence[Any], name: str, options: ImportOptions) -> None:

@@ -32,6 +32,8 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.parallel import in_order
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import needed
+from ssrl_core.datasets.splits import NO_GROUP
+from ssrl_core.datasets.store import keep_warnings
 from ssrl_core.errors import DataError
 from ssrl_core.stores import held
 
@@ -246,13 +248,17 @@ def import_fields(
                 channels=listed.as_channels(windows=asked.normalise == "none"),
                 pixel_size_um=assembly.pixel_size_um,
                 seed=options.seed,
-                group=options.group,
+                group=None if options.group == NO_GROUP else options.group,
+                by_well=options.group is None,
                 source=assembly.source,
                 skipped=assembly.skipped,
             ),
         )
         assembly.write_report(imageset.folder)
         shards.remove()
+    imageset = keep_warnings(imageset)
+    for warning in imageset.meta["warnings"]:
+        say(0, 0, warning)
     return imageset
 
 

@@ -144,7 +144,8 @@ class CellOptions:
         where: column -> values: only these fields.
         pattern: how the files of a folder are named (`{well}_s{site}_{channel}.tif`); None = as a microscope does.
         label: the column that is the truth; None = `compound` if the fields have it.
-        group: a column no value of which may be in two splits (`well`, `plate`).
+        group: a column no value of which may be in two splits (`well`, `plate`); None = wells, where they are known;
+            `none` = nothing.
         seed: decides order and split.
         title: the name for people; None = the image set's name.
         max_value: the pixel value that stands for 1; None = the bits that the cells use (8, 10, 12, 14 or 16).
