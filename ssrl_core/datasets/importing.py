@@ -178,11 +178,28 @@ def _of_tree(tree: FolderTree | ZipTree, content: Path | BinaryIO, by: str) -> L
     from ssrl_core.datasets.cells.field_lists import WholeFields
 
     if not tree.zarrs or any(is_image(file) for file in tree.files) or not isinstance(content, Path):
-        return list_tree(tree)
+        listed = list_tree(tree)
+        listed.understood.notes += _about_channels(listed.understood, tree)
+        return listed
     if isinstance(tree, ZipTree):
         tree.close()
         unpacked(content, by)
     return WholeFields(content)
+
+
+def _about_channels(understood: Understanding, tree: FolderTree | ZipTree) -> list[str]:
+    """What to say where the names of files are those of fields whose channels have files of their own."""
+    from ssrl_core.datasets.cells.field_names import fields_by_name
+
+    files = [Path(file) for file in tree.files if is_image(file)] if understood.layout.kind != "table" else []
+    try:
+        named = fields_by_name(files)
+    except DataError:
+        return []  # names that are not known may be anything
+    if named is None or len(named.channels) < 2:
+        return []
+    shown = ", ".join(named.channels[:5])
+    return [f"the names tell of fields with the channels {shown}: each file is an image here; data cells joins them"]
 
 
 def _ours(column: str | None) -> str | None:

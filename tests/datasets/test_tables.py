@@ -235,3 +235,14 @@ def test_a_split_column_is_taken_whole_or_refused(folder):
     _rows(split=[*words[:5], None]).to_csv(folder / "t.csv", index=False)
     with pytest.raises(DataError, match="none"):
         import_source(folder / "t.csv", "gap")
+
+
+def test_the_only_column_beside_the_names_is_the_label_and_said_to_be_guessed(tmp_path):
+    rows = [save(tmp_path / "in" / "train" / f"{i:03}.png", picture(seed=i)).stem for i in range(8)]
+    (tmp_path / "in" / "labels.csv").write_text(
+        "id,breed\n" + "".join(f"{r},{'ab'[i % 2]}\n" for i, r in enumerate(rows))
+    )
+    made = import_source(tmp_path / "in", "kaggle")
+    assert (made.label, made.classes) == ("breed", ("a", "b"))
+    guessed = {item["what"]: item["because"] for item in made.meta["understood"]["guessed"]}
+    assert guessed["label"] == "the table has no other"

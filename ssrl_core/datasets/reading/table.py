@@ -157,6 +157,10 @@ def _listed(tree: Tree, path: str, names: _Names) -> ImageFiles:
     understood.label = next((str(name) for name in table.columns if str(name).lower() in ("label", "class")), None)
     if understood.label:
         understood.guess("label", f"column {understood.label!r}", "its name")
+    rest = [name for name in table.columns if name not in (column, "split")]
+    if not understood.label and len(rest) == 1 and 2 <= table[rest[0]].nunique() <= len(table) / 2:
+        understood.label = str(rest[0])
+        understood.guess("label", f"column {understood.label!r}", "the table has no other")
     understood.notes += [
         *table.attrs.get("notes", []),
         *names.about_doses,

@@ -6,6 +6,7 @@ import tifffile
 
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import read_field
+from ssrl_core.datasets.importing import understand
 from ssrl_core.errors import DataError, SpecError
 
 
@@ -87,3 +88,9 @@ def test_words_that_may_be_channels_are_refused_with_what_was_seen_and_how_to_sa
     for wrong in ("{site}_{x}.tif", "{site}_{site}.tif", "{well}-{channel}.tif"):
         with pytest.raises(SpecError, match="--pattern"):
             list_fields(folder, pattern=wrong)
+
+
+def test_an_import_of_images_says_that_names_tell_of_channels(tmp_path):
+    folder = _files(tmp_path / "p", [f"field{f}_{c}.tif" for f in (1, 2) for c in ("GFP", "DAPI")])
+    assert any("channels DAPI, GFP" in note and "data cells" in note for note in understand(folder).notes)
+    assert understand(_files(tmp_path / "q", ["a1.tif", "a2.tif"])).notes == []
