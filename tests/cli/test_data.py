@@ -61,7 +61,7 @@ def test_import_describe_delete(run, tmp_path):
     code, out, _ = run("data", "import", folder, "--name", "animals", "--title", "My animals", "--json")
     imported = _document(out)["data"]
     assert code == 0
-    assert set(imported) == ITEM | {"skipped", "understood"}
+    assert set(imported) == ITEM | {"skipped", "understood", "warnings"}
     assert imported["count"] == 20
     assert imported["title"] == "My animals"
     assert imported["skipped"][0]["file"] == "cat/text.png"
