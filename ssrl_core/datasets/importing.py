@@ -122,7 +122,7 @@ def import_source(
         create(name, reading.pixels, lambda: _renamed(reading.table()), metadata)
     imageset = keep_warnings(load(name))
     for warning in imageset.meta["warnings"]:
-        told(report)(0, 0, warning)
+        or_silent(report)(0, 0, warning)
     return imageset
 
 
