@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.ui.clusters import differences, files, images, scores, strips
+from pages.ui.clusters import choice as images
+from pages.ui.clusters import files, scores, strips
 from pages.ui.clusters.choice import choose_view, explain_unfinished
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
@@ -46,6 +47,6 @@ with frame.guard():
         scores.show_scores(run, found, choice.layout)
     strips.strips(shown)
     images.images_table(shown)
-    differences.effects_table(shown)
+    strips.effects_table(shown)
     scores.details(shown, found)
     images.send_pictures(payload)

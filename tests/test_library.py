@@ -18,7 +18,7 @@ import ssrl_core as vl
 from ssrl_core import stores
 from ssrl_core.datasets import pictures
 from ssrl_core.errors import RunError, SpecError, Stopped
-from ssrl_core.library import specs, waiting
+from ssrl_core.library import run_objects, specs
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import processes, registry, submitting
 from ssrl_core.specs.run import RunSpec
@@ -271,7 +271,7 @@ def test_a_sweep_is_a_table_and_is_found_again(no_worker):
 
 
 def test_a_bar_writes_a_line_a_phase_where_there_is_no_terminal(capsys):
-    bar = waiting.Bar("a run")
+    bar = run_objects.Bar("a run")
     for share, words in ((0.1, "train  10 %"), (0.2, "train  20 %"), (1.0, "done")):
         bar(share, words)
     bar.close()
@@ -280,7 +280,7 @@ def test_a_bar_writes_a_line_a_phase_where_there_is_no_terminal(capsys):
 
 def test_a_bar_stays_on_its_line_in_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    bar = waiting.Bar("a run")
+    bar = run_objects.Bar("a run")
     bar(0.5, "train  50 %")
     bar.close()
     assert capsys.readouterr().err == "\r\x1b[K" + "█" * 12 + "░" * 12 + " train  50 %\n"

@@ -121,8 +121,7 @@ def _named(
 
 def _apart(imageset: ImageSet, image_ids: np.ndarray, clustering: Clustering) -> dict[str, Any]:
     """`apart`: of each cluster `words` and its largest `effects`; `apart_rests_on`: what their intervals rest on."""
-    from ssrl_core.analysis.effect_sentences import sentence
-    from ssrl_core.analysis.effect_table import cluster_effects
+    from ssrl_core.analysis.effect_table import cluster_effects, sentence
     from ssrl_core.datasets.columns import informative_columns
     from ssrl_core.runs.evaluation.descriptors import known
 
@@ -146,7 +145,7 @@ def _plain(effect: Effect) -> dict[str, Any]:
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.evaluation import over_k
+    from ssrl_core.runs.evaluation import clustering as over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
     from ssrl_core.runs.queue.finding import find

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
 from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
-from ssrl_core.forecast.reading import read_classes, read_number
+from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
-from ssrl_core.forecast.targets import described, shrunk, targets_of
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.feature_banks import DEFAULT, check_bank
 from ssrl_core.specs.run import Term

@@ -207,7 +207,7 @@ def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wis
     from dataclasses import replace
 
     from ssrl_core.forecast.searching import search as asked
-    from ssrl_core.library.waiting import Bar
+    from ssrl_core.library.run_objects import Bar
     from ssrl_core.specs.wishes import load_wishes
 
     _check_options("search", options, asked, ("dataset", "wishes"))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.effect_sentences import sentence
+from ssrl_core.analysis.effect_table import sentence
 from ssrl_core.analysis.effects import Units, number_effects, units_of, value_effects
 
 

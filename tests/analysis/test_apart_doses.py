@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.effect_sentences import evidence, sentence
-from ssrl_core.analysis.effect_table import cluster_effects, dose_effects, treated
+from ssrl_core.analysis.effect_table import cluster_effects, dose_effects, evidence, sentence, treated
 from ssrl_core.analysis.effects import units_of
 from ssrl_core.datasets.columns import doses_of
 

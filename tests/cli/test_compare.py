@@ -7,7 +7,7 @@ import pytest
 
 from ssrl_core.cli import main
 from ssrl_core.runs import jobs
-from ssrl_core.runs.evaluation import descriptors, over_k
+from ssrl_core.runs.evaluation import clustering, descriptors
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run
 
@@ -112,7 +112,7 @@ def test_every_k_is_scored_and_kept(ask):
     code, document = ask("cluster", run, "--over", "2:5")
     assert code == 0
     assert [row["k"] for row in document["data"]["over"]] == [2, 3, 4, 5]
-    kept = over_k.read(RunFolder(run))
+    kept = clustering.read(RunFolder(run))
     assert sorted(kept) == [2, 3, 4, 5]
     assert kept[3]["silhouette"] > kept[5]["silhouette"]
 

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from pages.ui.kit import choices, frame, jobs
-from pages.ui.map.colours import CLUSTER, colour_names
+from pages.ui.map import files, panel, selection
+from pages.ui.map.colours import CLUSTER, colour_names, hover_facets
 from pages.ui.map.evaluated import EvaluatedRun
+from pages.ui.map.names import ClusteredRun
+from pages.ui.map.payload import MapPayload
+from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
@@ -159,3 +164,67 @@ def _k(run: EvaluatedRun) -> int:
             help="How many groups k-means makes. It always works in the embedding, never on the map.",
         )
     )
+
+
+MAP_HEIGHT = 580
+MOST_LISTED = 5_000
+
+
+def payload_of(of: ClusteredRun, choice: Choice) -> MapPayload:
+    """The page's map as it is coloured now."""
+    return MapPayload(of.run, choice.layout, hover_facets(of, choice.colour))
+
+
+def send_points(payload: MapPayload) -> None:
+    """Points and colours, before the map is drawn."""
+    colours = payload.colours() + [None] * 3
+    send_blocks(
+        {"cluster-places": payload.places(), **{f"cluster-colour-{at}": block for at, block in enumerate(colours[:3])}}
+    )
+
+
+def send_pictures(payload: MapPayload) -> None:
+    """Thumbnails, once the page stands; then what the map asks for while one looks around."""
+    send_blocks({"cluster-pictures": payload.pictures()})
+    keep_views({payload.name: payload.facets[0]}, key="cluster-views")
+    answer_asks(payload.some_pictures, key="cluster-asks")
+
+
+@st.fragment
+def images_map(of: ClusteredRun, payload: MapPayload) -> None:
+    """The map and, at its right, what one selected on it."""
+    selection.write_address(of.run)
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        if payload.layout:
+            selection.selectable_map(payload, key="cluster-map", height=MAP_HEIGHT)
+        else:
+            why = of.run.results.missing.get("layouts", "this run was evaluated without layouts")
+            frame.empty(f"No map: {why}.", stop=False)
+    with right, st.container(gap="xsmall"), frame.guard():
+        panel.panel(of)
+
+
+def images_table(of: ClusteredRun) -> None:
+    """Folded: what is selected, or all images; ticked rows become the selection."""
+    with st.expander("Images as a table"):
+        if not st.toggle("Show it", key="rows-show"):
+            return
+        chosen = selection.mask_of(of.run)
+        table = files.image_table(of)[chosen if chosen is not None else np.ones(len(of.run.ids), bool)]
+        if len(table) > MOST_LISTED:
+            frame.quiet(
+                f"The first {MOST_LISTED} of {len(table)} rows; the button above the map downloads all of them."
+            )
+        shown = table.head(MOST_LISTED)
+        event = st.dataframe(
+            shown, key="rows-table", hide_index=True, on_select="rerun", selection_mode="multi-row", height=340
+        )
+        ticked = list(event["selection"]["rows"])
+        if ticked:
+            st.button(
+                f"Select these {len(ticked)}",
+                key="rows-select",
+                on_click=selection.select,
+                args=(of.run.images_key, shown["image_id"].to_numpy()[ticked], "in the table"),
+            )

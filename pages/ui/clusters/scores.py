@@ -17,8 +17,7 @@ from pages.ui.map.panel import score_row
 from ssrl_core.compositions.shown import said_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three_digits
-from ssrl_core.runs.evaluation.clustering import KMEANS
-from ssrl_core.runs.evaluation.over_k import MOST_OVER
+from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 CSS = """
@@ -107,7 +106,7 @@ def _drawn_over_k(run: EvaluatedRun, seen: Mapping[int, Mapping[str, Any]], chos
 
 def _over_k(run: EvaluatedRun) -> dict[int, Mapping[str, Any]]:
     """Scores of all k that are known: from the run's results and the job."""
-    from ssrl_core.runs.evaluation.over_k import read
+    from ssrl_core.runs.evaluation.clustering import read
 
     return {**read(RunFolder(run.run_id)), **{k: found.scores for k, found in run.results.clusters.items()}}
 

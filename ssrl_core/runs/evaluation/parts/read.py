@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssrl_core.errors import SpecError
-from ssrl_core.forecast.reading import Reading, read_classes, read_numbers
-from ssrl_core.forecast.targets import targets_of
+from ssrl_core.forecast.reading import Reading, read_classes, read_numbers, targets_of
 from ssrl_core.runs.evaluation.images import EvaluationImages, Rows, extract, pixel_features
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 
 if TYPE_CHECKING:
-    from ssrl_core.forecast.targets import Array
+    from ssrl_core.forecast.reading import Array
 
 MOST = 1000
 """Images that are fitted on, and as many that are asked about at most: descriptors and pixels cost seconds."""
