@@ -113,7 +113,7 @@ def train(page):
         page.wait_for_timeout(800)
     page.locator(".st-key-train-launch button").click()
     page.wait_for_url(re.compile("run="))
-    page.get_by_text("This network").wait_for(timeout=300_000)
+    page.get_by_text("This network").first.wait_for(timeout=300_000)
     return re.search(r"run=([\w-]+)", page.url)[1]
 
 

@@ -30,7 +30,8 @@ def results_table(sweep: str) -> pd.DataFrame:
 
     Returns:
         columns run, sweep, dataset, backbone, method, seed, state, vary.<path>…, and the numbers of the parts
-        (`specs.parts`): top1, knn_top1, ami, silhouette … (None while there are no results; of clusters, the first K).
+        (`specs.parts`): top1, knn_top1, ami, silhouette (None while there are no results; of clusters, the first K),
+        and those of parts that are made on demand, where a run has them.
 
     Raises:
         SpecError: there is no such sweep.
@@ -38,7 +39,9 @@ def results_table(sweep: str) -> pd.DataFrame:
     rows = []
     for head, vary, state, results in _runs(sweep):
         rows.append({**head, "state": state, **vary, **results.columns()})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    on_demand = [column.name for part, column in parts.columns() if part.default is False and column.name in table]
+    return table.drop(columns=[name for name in on_demand if table[name].isna().all()])
 
 
 def classes_table(sweep: str) -> pd.DataFrame:
