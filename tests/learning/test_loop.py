@@ -151,7 +151,7 @@ def test_pixels_come_the_same_from_memory_and_from_the_file(dtype: str, monkeypa
     ids = images.split_ids("train")
     rows = np.array([3, 0, 5])
     resident = PixelBank(images.pixels, ids, torch.device("cpu")).batch(rows)
-    monkeypatch.setattr("ssrl_core.learning.devices._room", lambda device: 0)
+    monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
     read = PixelBank(images.pixels, ids, torch.device("cpu")).batch(rows)
     assert resident.dtype == read.dtype == getattr(torch, dtype)
     assert np.array_equal(resident.numpy(), images.pixels[ids[rows]])
