@@ -29,8 +29,8 @@ def warm():
     engine = LocalEngine(warm=True)
     made = Coordinator(engine)
     yield made
-    for flight in made.watch.flights.values():
-        flight.job.kill()
+    for active in made.watch.active_runs.values():
+        active.job.kill()
     engine.close()
 
 

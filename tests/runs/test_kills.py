@@ -77,14 +77,14 @@ def test_child_killed_at_random_moments_ends_with_the_same_result(queued, local)
     seen = ""
     while kills < 4 and state(run) != "done":
         local.tick()
-        flight, now = local.watch.flights.get(run.id), checkpoint.read_text() if checkpoint.exists() else ""
-        if flight is None or now == seen:
+        active, now = local.watch.active_runs.get(run.id), checkpoint.read_text() if checkpoint.exists() else ""
+        if active is None or now == seen:
             continue
         seen = now
         time.sleep(chance.uniform(0.0, 0.1))
-        if flight.job.poll() is None:
+        if active.job.poll() is None:
             kills += 1
-            flight.job.kill()
+            active.job.kill()
     until(lambda: state(run) == "done", each=local.tick)
     assert (run.path / "encoder.safetensors").read_text() == value_after(80)
     assert registry.require(run.id)["attempt"] == kills + 1
