@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import Tenths, leaf, table
 from ssrl_core.specs.feature_banks import BANKS, DEFAULT
 
 
@@ -54,22 +54,9 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         bank=args.bank,
         seed=args.seed,
         input=args.input,
-        progress=Tenths("forecast"),
+        progress=Tenths("forecast", every=3),
     )
     return found.to_json()
-
-
-class Tenths:
-    """Says every third tenth of a work that takes longer, on stderr."""
-
-    def __init__(self, what: str) -> None:
-        self.what, self.told = what, 0
-
-    def __call__(self, share: float) -> None:
-        """A share done, 0..1."""
-        if int(10 * share) >= self.told + 3:
-            self.told = int(10 * share)
-            say(f"{self.what} {10 * self.told} %")
 
 
 def _show(data: dict[str, Any]) -> str:

@@ -83,16 +83,17 @@ class Tenths:
     """Tells every tenth of some work once, on stderr, and hands every share on.
 
     Args:
-        what: is done.  report: told the share done, 0..1.
+        what: is done.  report: told the share done, 0..1.  every: so many tenths at a time, for work of seconds.
     """
 
-    def __init__(self, what: str, report: Callable[[float], None]) -> None:
-        self._what, self._report, self._told = what, report, 0
+    def __init__(self, what: str, report: Callable[[float], None] | None = None, *, every: int = 1) -> None:
+        self._what, self._report, self._every, self._told = what, report, every, 0
 
     def __call__(self, share: float) -> None:
         """So much is done, 0..1."""
-        self._report(share)
-        if int(10 * share) > self._told:
+        if self._report is not None:
+            self._report(share)
+        if int(10 * share) >= self._told + self._every:
             self._told = int(10 * share)
             say(f"{self._what} {10 * self._told} %")
 
