@@ -248,14 +248,15 @@ class Setting:
 
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
         """Features of both halves as a network is shown them, made once for all terms that show the same."""
-        from ssrl_core.compositions.draws import fixed_steps
+        from ssrl_core.compositions.shown import shown_view
         from ssrl_core.learning.solving import features_of
 
-        first = terms[0].composition
         side = self._side(terms)
-        certain = fixed_steps(first).views[0].steps if self.fixed else ()
+        view = shown_view(term.composition for term in terms) if self.fixed else None
+        certain = () if view is None else view.views[0].steps
         if (side, certain) not in self._seen:
-            show = partial(features_of, self.imageset, bank=self.bank(terms), composition=first, device=self.device)
+            way = view or terms[0].composition
+            show = partial(features_of, self.imageset, bank=self.bank(terms), composition=way, device=self.device)
             found = show(self.solve_ids, fixed=bool(certain)), show(self.ask_ids, fixed=bool(certain))
             self._seen = {key: kept for key, kept in self._seen.items() if not key[1]} | {(side, certain): found}
         return self._seen[side, certain]

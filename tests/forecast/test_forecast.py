@@ -110,6 +110,9 @@ def test_a_fixed_crop_is_what_the_network_is_shown():
     whole, fixed = (forecast(images, crop, bank="live", images=200, views=4, input=w) for w in ("whole", "fixed_steps"))
     assert _value(whole, "border") > 0.8
     assert _value(fixed, "border") < 0.2
+    flips = Term(_composition(("horizontal_flip", 0.5, {})))  # of several terms the first with a fixed step, as runs do
+    both = forecast(images, [flips, Term(crop)], bank="live", images=200, views=4, input="fixed_steps")
+    assert _value(both, "border") < 0.2
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])
