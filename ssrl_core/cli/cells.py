@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def register_cells(data: Any) -> None:
 
 
 def _add_settings(cells: argparse.ArgumentParser) -> None:
-    cells.add_argument("--size", type=int, default=196, metavar="S", help="side of the crops, px (default: 196)")
+    cells.add_argument("--size", type=int, metavar="S", help="side of the crops, px (default: about four nuclei)")
     cells.add_argument(
         "--span-um", type=float, metavar="UM", help="side of the crops in µm, brought to --size (needs the pixel size)"
     )
@@ -72,17 +73,27 @@ def _add_settings(cells: argparse.ArgumentParser) -> None:
         help="threshold, or cellpose or stardist where they are installed (default: threshold)",
     )
     cells.add_argument(
-        "--threshold", default="otsu", help="otsu: one level a field; local: for uneven backgrounds (default: otsu)"
+        "--brightness",
+        type=float,
+        metavar="G",
+        help="usual brightness of a nucleus above its background, grey values (default: measured)",
     )
+    cells.add_argument("--threshold", default="levels", help=argparse.SUPPRESS)  # otsu, local: of earlier versions
     cells.add_argument("--sensitivity", type=float, default=1.0, help="above 1 finds dimmer nuclei (default: 1)")
     cells.add_argument(
         "--keep-border", action="store_true", help="keep cells whose crop leaves the field, with 0 outside"
     )
     cells.add_argument(
         "--focus-limit",
-        default="0.33",
+        default="measured",
         metavar="X|none",
-        help="widest edge of a sharp nucleus, in diameters (default: 0.33)",
+        help="widest edge of a sharp nucleus, in diameters (default: twice the usual edge, at least 0.33)",
+    )
+    cells.add_argument(
+        "--speck-limit",
+        default="0.15",
+        metavar="X|none",
+        help="least DNA (area times brightness) by that of a usual nucleus (default: 0.15)",
     )
     cells.add_argument(
         "--contrast-limit", default="5", metavar="X|none", help="least height above the noise (default: 5)"
@@ -106,6 +117,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         {
             "nuclei": {
                 "diameter_px": args.diameter,
+                "brightness": args.brightness,
                 "detector": args.detector,
                 "threshold": args.threshold,
                 "sensitivity": args.sensitivity,
@@ -114,7 +126,10 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
             "span_um": args.span_um,
             "pixel_um": args.pixel_um,
             "keep_border": args.keep_border,
-            "focus_limit": _number("--focus-limit", args.focus_limit),
+            "focus_limit": args.focus_limit
+            if args.focus_limit == cells.MEASURED
+            else _number("--focus-limit", args.focus_limit),
+            "speck_limit": _number("--speck-limit", args.speck_limit),
             "contrast_limit": _number("--contrast-limit", args.contrast_limit),
             "saturated_limit": _number("--saturated-limit", args.saturated_limit),
             "illumination": args.illumination,
@@ -142,7 +157,10 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         report=ProgressLines(),
     )
     report = cells.report_of(imageset.folder)
-    return {**store.describe(args.name), **{key: report[key] for key in ("fields", "dropped", "nuclei", "notes")}}
+    return {
+        **store.describe(args.name),
+        **{key: report[key] for key in ("fields", "dropped", "dropped_by", "nuclei", "notes")},
+    }
 
 
 def _show(data: dict[str, Any]) -> str:
@@ -152,9 +170,23 @@ def _show(data: dict[str, Any]) -> str:
     if data["classes"]:
         lines.append(f"  {data['label']}: {', '.join(data['classes'])}")
     lines += [f"  dropped {count:,}: {reason}" for reason, count in data["dropped"].items()]
+    lines += dropped_lines(data["dropped_by"])
     lines += [f"  {note}" for note in data["notes"]]
     lines += [f"  skipped {item['file']}: {item['reason']}" for item in data["skipped"]]
     return "\n".join(lines)
+
+
+def dropped_lines(by: Mapping[str, Any]) -> list[str]:
+    """Of every value what share of its nuclei was kept, and what was dropped by reason."""
+    lines = []
+    for row in by.get("rows", []):
+        reasons = ", ".join(f"{row[r]:,} {r}" for r in row if r not in ("value", "found", "kept"))
+        share = 100 * row["kept"] / max(row["found"], 1)
+        lines.append(
+            f"  {by['column']} {row['value'] or '-'}: kept {row['kept']:,} of {row['found']:,} nuclei, {share:.1f} %"
+            + (f" (dropped {reasons})" if reasons else "")
+        )
+    return lines
 
 
 def _number(flag: str, text: str) -> float | None:

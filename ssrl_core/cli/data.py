@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from ssrl_core.cli.cells import register_cells, register_simulate
+from ssrl_core.cli.cells import dropped_lines, register_cells, register_simulate
 from ssrl_core.cli.output import ProgressLines, leaf, names_in, say, table
 from ssrl_core.datasets.importing import ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
@@ -161,6 +161,8 @@ def _show_one(item: dict[str, Any]) -> str:
     if empty:
         lines.append(f"empty: {', '.join(empty)} (too few images, or split so when they came)")
     lines += [f"look at: {warning}" for warning in item.get("warnings", [])]
+    lines += [f"  dropped {count:,}: {reason}" for reason, count in item.get("dropped", {}).items()]
+    lines += dropped_lines(item.get("dropped_by", {}))
     lines += _understood(item.get("understood") or {"skipped": item["skipped"]})
     return "\n".join(lines)
 

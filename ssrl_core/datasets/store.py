@@ -93,14 +93,20 @@ def summary(name: str) -> dict[str, Any]:
 
 def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
     """One item of `data list`, the files that were skipped, what was understood of its source (None: not kept), and the
-    warnings: what the checks said when it was imported, else those that need no pixels.
+    warnings: what the checks said when it was imported, else those that need no pixels. Of cells that were cut out of
+    fields also what was dropped, by reason and by compound.
 
     A built-in set is made.
     """
     imageset = load(name, report=report)
     warnings = warnings_of(imageset)
     skipped = [dict(item) for item in imageset.skipped]
-    return {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood"), "warnings": warnings}
+    told = {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood"), "warnings": warnings}
+    cells = imageset.folder / "cells.json"  # of a set that was cut out of fields
+    if cells.exists():
+        report = stores.read_json(cells)
+        told |= {key: report.get(key, {}) for key in ("dropped", "dropped_by")}
+    return told
 
 
 def warnings_of(imageset: ImageSet) -> list[str]:

@@ -61,6 +61,13 @@ def _of_images(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
     return told + _of_cutting(imageset)
 
 
+_LEVELS = {  # the first is how it is done, the others of image sets that older versions made
+    "levels": "the best choice among the regions of ten brightness levels",
+    "otsu": "one Otsu level a field, a distance transform",
+    "local": "a local threshold, a distance transform",
+}
+
+
 def _of_cutting(imageset: ImageSet) -> list[str]:
     """How the cells were found, if they were cut out of fields here."""
     from ssrl_core.datasets.cells import report_of
@@ -70,14 +77,14 @@ def _of_cutting(imageset: ImageSet) -> list[str]:
     except SSRLError:
         return []
     nuclei, settings = report["settings"]["nuclei"], report["settings"]
-    level = "one Otsu level a field" if nuclei["threshold"] == "otsu" else "a local threshold"
+    level = _LEVELS[nuclei["threshold"]]
     light = " Uneven illumination was divided out for each plate and channel." if _corrected(report) else ""
     dropped = ", ".join(f"{count:,} ({reason})" for reason, count in report["dropped"].items())
     width = f"{nuclei['diameter_px']:.0f} px" if nuclei["diameter_px"] else "the nuclei's width"
     return [
-        f"Nuclei were found in the {report['nuclei']} channel of {report['fields']:,} fields by smoothing, {level}, a "
-        f"distance transform and watershed (usual nuclear width {width}), and a square of {settings['size']} px was "
-        f"cut around each.{light}" + (f" Left out were {dropped}." if dropped else "")
+        f"Nuclei were found in the {report['nuclei']} channel of {report['fields']:,} fields by smoothing, {level} and "
+        f"watershed (usual nuclear width {width}), and a square of {settings['size']} px was cut around each.{light}"
+        + (f" Left out were {dropped}." if dropped else "")
     ]
 
 

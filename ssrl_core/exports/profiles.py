@@ -40,7 +40,11 @@ def profiles(cells: CellTable) -> pd.DataFrame:
 
 
 def well_profiles(cells: CellTable, *, where: str = "profiles") -> pd.DataFrame:
-    """One row a well: medians of the features, `Metadata_Cell_Count`, share of each group (`Metadata_Share_…`).
+    """One row a well, every number with what it rests on.
+
+    Medians of the features over `Metadata_Cell_Count`, all cells of the well; for each clustering the cells of the well
+    that are in one of its groups (`Metadata_Clustered_KEY`), and for each group how many of those are in it
+    (`Metadata_Cells_KEY_GROUP`) and their share (`Metadata_Share_KEY_GROUP`; empty where none is clustered).
 
     Raises:
         RunError: the image set has no columns plate and well.
@@ -61,14 +65,16 @@ def well_profiles(cells: CellTable, *, where: str = "profiles") -> pd.DataFrame:
 
 
 def _shares(cells: CellTable, wells: list[pd.Series]) -> list[pd.Series]:
-    """Share of every group among the cells of a well that are in one."""
+    """Of every clustering its denominator, then of every group how many cells and their share of it."""
     found = []
     for key, ids in cells.clusters.items():
-        inside = pd.Series(ids >= 0)
+        clustered = pd.Series(ids >= 0).groupby(wells, dropna=False).sum()
+        found.append(clustered.rename(f"Metadata_Clustered_{key}"))
         for number in range(int(ids.max(initial=-1)) + 1):
-            of = pd.Series((ids == number).astype(float)).where(inside)
-            name = cells.names.get(key, {}).get(number, str(number))
-            found.append(of.groupby(wells, dropna=False).mean().rename(f"Metadata_Share_{key}_{name}"))
+            inside = pd.Series(ids == number).groupby(wells, dropna=False).sum()
+            name = f"{key}_{cells.names.get(key, {}).get(number, str(number))}"
+            share = inside / clustered.where(clustered > 0)
+            found += [inside.rename(f"Metadata_Cells_{name}"), share.rename(f"Metadata_Share_{name}")]
     return found
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from pages.ui.data.importing import KINDS, _written, free_name
@@ -22,7 +23,7 @@ from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, top_of
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
-from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, NucleusSettings
+from ssrl_core.datasets.cells.settings import MEASURED, CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import is_zip, unpack, unpacked
@@ -179,25 +180,26 @@ def _channels(listed: FieldList) -> dict[str, Any]:
 
 def _settings(listed: FieldList) -> CellSettings | None:
     """The settings, checked; None (and the reason) where they are out of range."""
-    one, two, three, four = st.columns(4)
-    size = one.number_input("Side of a crop, px", 8, 2048, 196, key="cells-size")
+    one, two, three = st.columns(3)
+    size = one.number_input(
+        "Side of a crop, px", 8, 2048, None, key="cells-size", placeholder="about four nuclei", step=1
+    )
     diameter = two.number_input(
         "Width of a nucleus, px", 3.0, 2000.0, None, key="cells-diameter", placeholder="measured", step=1.0
     )
-    threshold = three.selectbox(
-        "Threshold",
-        ("otsu", "local"),
-        key="cells-threshold",
-        help="otsu: one level for the whole field; local: for uneven backgrounds",
+    sensitivity = three.slider(
+        "Sensitivity", 0.3, 3.0, 1.0, 0.1, key="cells-sensitivity", help="Above 1: dimmer nuclei"
     )
-    sensitivity = four.slider("Sensitivity", 0.3, 3.0, 1.0, 0.1, key="cells-sensitivity", help="Above 1: dimmer nuclei")
     with st.expander("Splitting, quality, lighting", icon=":material/tune:"):
         more = _more(listed)
     try:
         nuclei = NucleusSettings(
-            diameter, threshold, float(sensitivity), splitting=more.pop("splitting"), detector=more.pop("detector")
+            diameter,
+            sensitivity=float(sensitivity),
+            splitting=more.pop("splitting"),
+            detector=more.pop("detector"),
         )
-        return CellSettings(nuclei=nuclei, size=int(size), pixel_um=listed.pixel_um, **more).checked()
+        return CellSettings(nuclei=nuclei, size=int(size) if size else None, pixel_um=listed.pixel_um, **more).checked()
     except SSRLError as error:
         frame.show_error(error)
         return None
@@ -206,8 +208,19 @@ def _settings(listed: FieldList) -> CellSettings | None:
 def _more(listed: FieldList) -> dict[str, Any]:
     one, two, three = st.columns(3)
     splitting = one.slider("Splitting of touching nuclei", 0.3, 1.0, 0.73, 0.01, key="cells-splitting")
-    focus = two.slider("Blurriest edge allowed, in widths of a nucleus", 0.1, 1.0, 0.33, 0.01, key="cells-focus")
+    focus = two.number_input(
+        "Blurriest edge allowed, in widths of a nucleus",
+        0.1,
+        3.0,
+        None,
+        0.01,
+        key="cells-focus",
+        placeholder="twice the usual edge",
+    )
     contrast = three.slider("Least brightness above the noise", 0.0, 30.0, 5.0, 0.5, key="cells-contrast")
+    specks = one.slider(
+        "Least DNA, by that of a usual nucleus", 0.0, 1.0, 0.15, 0.01, key="cells-specks", help="Less is a speck"
+    )
     border = one.checkbox("Keep cells at the border", key="cells-border", help="What lies outside the field is black")
     light = two.checkbox("Correct uneven lighting", True, key="cells-light", help="Needs at least 8 fields of a plate")
     stretch = three.checkbox("Stretch each plate's channels", key="cells-stretch", help="To its own percentiles")
@@ -220,7 +233,8 @@ def _more(listed: FieldList) -> dict[str, Any]:
     return {
         "splitting": float(splitting),
         "detector": detector,
-        "focus_limit": float(focus),
+        "focus_limit": float(focus) if focus else MEASURED,
+        "speck_limit": float(specks),
         "contrast_limit": float(contrast),
         "keep_border": border,
         "illumination": "plate" if light else "none",
@@ -337,11 +351,23 @@ def dropped(imageset: ImageSet) -> None:
     with st.expander(words, icon=":material/grid_on:"):
         for note in report["notes"]:
             frame.quiet(note)
+        _by_value(report.get("dropped_by", {}))
         examples = dropped_examples(imageset.folder)
         for reason, count in report["dropped"].items():
             st.html(f"<b>{reason}</b> · {number(count)}")
             if reason in examples:
                 st.html(_dropped_strip(imageset, examples[reason]))
+
+
+def _by_value(by: dict[str, Any]) -> None:
+    """What was dropped of each compound: a reason that one of them has more of is no property of its cells alone."""
+    if not by:
+        return
+    table = pd.DataFrame(by["rows"]).fillna(0).rename(columns={"value": by["column"]})
+    reasons = [c for c in table.columns if c not in (by["column"], "found", "kept")]
+    table["kept, %"] = (100 * table["kept"] / table["found"].clip(lower=1)).round(1)
+    table[reasons] = table[reasons].astype(int)
+    st.dataframe(table[[by["column"], "found", "kept", "kept, %", *reasons]], hide_index=True)
 
 
 def _dropped_strip(imageset: ImageSet, crops: Array) -> str:

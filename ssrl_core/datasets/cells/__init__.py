@@ -21,6 +21,7 @@ _HOMES = {
     "import_fields": "importing",
     "report_of": "importing",
     "dropped_examples": "importing",
+    "MEASURED": "settings",
     "CellOptions": "settings",
     "CellSettings": "settings",
     "NucleusSettings": "settings",

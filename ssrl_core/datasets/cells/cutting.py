@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -16,53 +16,16 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field, shown_below
-from ssrl_core.datasets.cells.illumination import corrected
-from ssrl_core.datasets.cells.nuclei import binned, detect, raised
+from ssrl_core.datasets.cells.illumination import Lighting, corrected
+from ssrl_core.datasets.cells.nuclei import Sharpness, detect, sharpness, usual_of
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, kept_plan, plate_of
-from ssrl_core.datasets.cells.settings import CellSettings
+from ssrl_core.datasets.cells.settings import CellSettings, Usual
 from ssrl_core.datasets.parallel import in_order
 from ssrl_core.datasets.reading.image import fitted
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-_WORKING_PX = 16
-_SMOOTHING = 0.035  # sd in diameters, before slopes are taken
 _FULL_SCALES = (1023, 4095, 16383)  # of cameras of 10, 12, 14 bits in 16-bit files
-
-
-def edge_width(dna: Array, labels: Array, diameter: float) -> tuple[Array, Array]:
-    """Sharpness and contrast of every nucleus.
-
-    Args:
-        dna: (H, W) the DNA channel.
-        labels: (H, W) its nuclei, 1..n.
-        diameter: of a nucleus, px.
-
-    Returns:
-        edge (n,): width of the nucleus's edge (its brightness over the slope there) by the usual diameter, about 0.1 to
-            0.2 in
-        focus and rising with blur, at most 10; contrast (n,): height above the background, in sd of the background's
-        noise.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    times = max(1, int(diameter // _WORKING_PX))
-    small = binned(dna, times)
-    regions = labels[times // 2 :: times, times // 2 :: times]
-    regions = np.pad(regions, [(0, small.shape[i] - regions.shape[i]) for i in (0, 1)], mode="edge")
-    image = raised(small, diameter / times)
-    sd = _SMOOTHING * diameter / times
-    smooth = gaussian_filter(image.signal, sd, mode="nearest")
-    dy, dx = np.gradient(smooth)
-    rim, inside = np.flatnonzero(_rim(regions)), np.flatnonzero(regions)
-    slope = np.hypot(dy.ravel()[rim], dx.ravel()[rim])
-    # The slope's own noise would make an empty region look sharp.
-    slope = np.sqrt(np.maximum(slope**2 - (image.noise / sd**2) ** 2 / (4 * np.pi), 0))
-    count, flat = int(labels.max()) + 1, regions.ravel()
-    steep = _self_weighted(flat[rim], slope, count)
-    height = _self_weighted(flat[inside], np.maximum(smooth.ravel()[inside], 0), count)
-    edge = np.where(steep > 0, height / np.maximum(steep, 1e-9) / (diameter / times), 10.0)
-    return np.minimum(edge, 10.0)[1:], (height / image.noise)[1:]
 
 
 def full_scale(field: Array) -> int:
@@ -95,26 +58,10 @@ def shapes(labels: Array) -> tuple[Array, Array, Array, Array]:
     return x[1:], y[1:], area[1:], np.sqrt(1 - ratio)[1:]
 
 
-def _rim(regions: Array) -> Array:
-    """(H, W) bool: pixels of a nucleus beside background; where two nuclei touch there is no edge to judge."""
-    rim = np.zeros(regions.shape, bool)
-    rim[:-1] |= regions[1:] == 0
-    rim[1:] |= regions[:-1] == 0
-    rim[:, :-1] |= regions[:, 1:] == 0
-    rim[:, 1:] |= regions[:, :-1] == 0
-    alone: Array = rim & (regions > 0)
-    return alone
-
-
-def _self_weighted(flat: Array, values: Array, count: int) -> Array:
-    """Mean of each region's values weighted by themselves: near the largest, but not one noisy pixel."""
-    total = np.bincount(flat, values, minlength=count)
-    return np.bincount(flat, values * values, minlength=count) / np.maximum(total, 1e-30)
-
-
 REASONS = {
     "border": "the crop would leave the field",
     "empty": "no nucleus that stands out of the noise",
+    "speck": "too little DNA for a nucleus: small, or small and dim",
     "out of focus": "the nucleus is blurred",
     "saturated": "too many pixels at the top of the camera's range",
     "over the limit": "more cells in the field than were asked for",
@@ -169,12 +116,14 @@ def cut(
         raise DataError(
             where="cells", field="the field", rule=f"(C, {labels.shape[0]}, {labels.shape[1]})", value=image.shape
         )
-    pixel_um = pixel_um or s.pixel_um
-    side = _side(s, pixel_um)
+    s = replace(s, pixel_um=pixel_um or s.pixel_um)
     x, y, area, eccentricity = shapes(labels)
+    look = sharpness(image[dna], labels, s.nuclei.diameter_px or _widest_half(area))
+    s = s if s.is_fitted else _fitted(s, area, look)
+    size, side = s.side_px
     left, top = (np.rint(v - (side - 1) / 2).astype(np.int64) for v in (x, y))
-    edge, contrast = edge_width(image[dna], labels, _usual_diameter(area)) if len(x) else (x, x)
-    reason = _reasons(image if saturated_in is None else saturated_in, s, left, top, side, edge, contrast)
+    camera = image if saturated_in is None else saturated_in
+    reason = _reasons(camera, s, left, top, side, look, _content(s, area, look))
     _limit(reason, s, salt)
     kept = np.flatnonzero(reason == "")
     table = pd.DataFrame(
@@ -185,37 +134,43 @@ def cut(
             "nuclear_area_px": area.astype(np.int64),
             "nuclear_eccentricity": eccentricity,
             "neighbours": _neighbours(x, y, left, top, side),
-            "edge_width": edge,
-            "contrast": contrast,
+            "edge_width": look.edge,
+            "contrast": look.contrast,
         }
     )
-    if pixel_um:
-        table["nuclear_area_um2"] = area * pixel_um**2
+    if s.pixel_um:
+        table["nuclear_area_um2"] = area * s.pixel_um**2
     dropped = {name: int((reason == name).sum()) for name in REASONS if (reason == name).any()}
     first = {name: int(np.flatnonzero(reason == name)[0]) for name in dropped}
-    examples = {name: _crop(image, left[i], top[i], side, s.size) for name, i in first.items()}
-    pixels = np.empty((len(kept), image.shape[0], s.size, s.size), image.dtype)
+    examples = {name: _crop(image, left[i], top[i], side, size) for name, i in first.items()}
+    pixels = np.empty((len(kept), image.shape[0], size, size), image.dtype)
     for k, i in enumerate(kept):
-        pixels[k] = _crop(image, left[i], top[i], side, s.size)
+        pixels[k] = _crop(image, left[i], top[i], side, size)
     return Crops(pixels, table.iloc[kept].reset_index(drop=True), dropped, examples)
 
 
-def _side(s: CellSettings, pixel_um: float | None) -> int:
-    """Pixels of the field that a crop spans."""
-    if s.span_um is None:
-        return s.size
-    if not pixel_um:
-        raise DataError(
-            where="cells",
-            field="span_um",
-            rule="given only where the pixel size is known",
-            value=s.span_um,
-            remedy="Give pixel_um too, or the size in px alone.",
-        )
-    return max(2, round(s.span_um / pixel_um))
+def _widest_half(area: Array) -> float:
+    """The diameter that halves the area of all; 1 without any."""
+    usual = usual_of([np.stack([np.sqrt(4 / np.pi * area)] * 3, axis=1)])
+    return 1.0 if usual is None else usual.diameter_px
 
 
-def _reasons(image: Array, s: CellSettings, left: Array, top: Array, side: int, edge: Array, contrast: Array) -> Array:
+def _fitted(s: CellSettings, area: Array, look: Sharpness) -> CellSettings:
+    """A field alone is judged by its own nuclei."""
+    usual = usual_of([np.stack([np.sqrt(4 / np.pi * area), look.height, look.edge], axis=1)])
+    return s.fitted(usual or Usual(1.0, 1.0, 0.0))
+
+
+def _content(s: CellSettings, area: Array, look: Sharpness) -> Array:
+    """(n,) DNA of each, by that of a usual nucleus: area times brightness."""
+    usual = np.pi / 4 * (s.nuclei.diameter_px or 1) ** 2 * (s.nuclei.brightness or 1)
+    share: Array = area * look.height / usual
+    return share
+
+
+def _reasons(
+    image: Array, s: CellSettings, left: Array, top: Array, side: int, look: Sharpness, content: Array
+) -> Array:
     """(n,) why each is dropped, "" if it is kept; of several reasons the first of `REASONS`."""
     reason = np.full(len(left), "", dtype=object)
     outside = (left < 0) | (top < 0) | (left + side > image.shape[2]) | (top + side > image.shape[1])
@@ -224,10 +179,12 @@ def _reasons(image: Array, s: CellSettings, left: Array, top: Array, side: int, 
         if image.max(initial=0) >= full_at:
             full: Array = np.any(image >= full_at, axis=0)
             reason[_share(full, left, top, side) > s.saturated_limit] = "saturated"
-    if s.focus_limit is not None:
-        reason[edge > s.focus_limit] = "out of focus"
+    if isinstance(s.focus_limit, int | float):
+        reason[look.edge > s.focus_limit] = "out of focus"
+    if s.speck_limit is not None:
+        reason[content < s.speck_limit] = "speck"
     if s.contrast_limit is not None:
-        reason[contrast < s.contrast_limit] = "empty"
+        reason[look.contrast < s.contrast_limit] = "empty"
     if not s.keep_border:
         reason[outside] = "border"
     return reason
@@ -271,10 +228,6 @@ def _neighbours(x: Array, y: Array, left: Array, top: Array, side: int) -> Array
     return counts
 
 
-def _usual_diameter(area: Array) -> float:
-    return float(np.sqrt(4 / np.pi * np.median(area)))
-
-
 @dataclass(frozen=True)
 class FieldTask:
     """A field to be cut.
@@ -304,13 +257,23 @@ def cut_field(task: FieldTask, plan: Plan, shards: Shards) -> None:
         skipped = {"file": shown_below(task.base, error.path), "reason": error.reason}
         shards.write(task.number, Shard(0, {}, {}, skipped), None, None, {})
         return
-    settings = plan.settings
-    even = corrected(image, plan.lightings.get(plate_of(task.row)))
+    lighting = plan.lightings.get(plate_of(task.row))
+    settings = _stretched(plan.settings, lighting, task.nuclei, image)
+    even = corrected(image, lighting)
     labels = detect(even[task.nuclei], settings.nuclei)
     crops = cut(even, labels, settings, dna=task.nuclei, salt=task.number, saturated_in=image)
     highest = int(crops.pixels.max(initial=0))
     shard = Shard(len(crops.pixels), {}, crops.dropped, None, image.dtype.name, highest)
     shards.write(task.number, shard, crops.pixels, crops.table, crops.examples)
+
+
+def _stretched(settings: CellSettings, lighting: Lighting | None, dna: int, image: Array) -> CellSettings:
+    """The settings for grey values that a plate's lighting stretches: the usual brightness grows with them."""
+    if lighting is None or lighting.limits is None or settings.nuclei.brightness is None:
+        return settings
+    low, high = lighting.limits[dna]
+    times = np.iinfo(image.dtype).max / max(high - low, 1.0)
+    return replace(settings, nuclei=replace(settings.nuclei, brightness=settings.nuclei.brightness * times))
 
 
 def cut_field_by_plan(task: FieldTask, shards: Shards) -> None:

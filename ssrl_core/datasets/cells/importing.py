@@ -60,6 +60,7 @@ class Assembly:
         self._listed, self._plan, self._shards = listed, plan, shards
         self.skipped = list(listed.skipped)
         self.dropped: dict[str, int] = {}
+        self._by_field: dict[int, dict[str, int]] = {}  # field -> kept, and dropped by reason
         self._kept: list[tuple[int, int]] = []  # field, cells
         self._columns: dict[str, list[Any]] = {}
         self._gather()
@@ -86,6 +87,7 @@ class Assembly:
                 self._take(number, shard)
 
     def _take(self, number: int, shard: Shard) -> None:
+        self._by_field[number] = {"kept": shard.count, **shard.dropped}
         for reason, count in shard.dropped.items():
             self.dropped[reason] = self.dropped.get(reason, 0) + count
         if not shard.count:
@@ -106,7 +108,7 @@ class Assembly:
     def pixel_size_um(self) -> float | None:
         """Size of a pixel of the crops."""
         s = self._plan.settings
-        return s.span_um / s.size if s.span_um else s.pixel_um
+        return s.span_um / s.size if s.span_um and s.size else s.pixel_um
 
     def chunks(self, report: Report) -> Iterator[Array]:
         """The cells' pixels, field by field, in pieces of about 16 MB."""
@@ -132,6 +134,21 @@ class Assembly:
         clash = [column for column in of_field.columns if column in own.columns]
         return pd.concat([of_field.rename(columns={c: f"{c}_given" for c in clash}), own], axis=1)
 
+    def by_value(self) -> dict[str, Any]:
+        """Of every value of a column: cells found, kept, and dropped by reason; {} if the fields have no such column.
+
+        The column is the label's, else the compound, else the plate. A reason that grows with a dose is seen here.
+        """
+        column = next((c for c in (self.label, "compound", "plate") if c and self._has(c)), None)
+        if column is None:
+            return {}
+        counts: dict[str, Counter[str]] = {}
+        for number, of in self._by_field.items():
+            value = self._listed.fields[number].columns.get(column)
+            counts.setdefault("" if value is None else str(value), Counter()).update(of)
+        rows = [{"value": value, "found": of.total(), **of} for value, of in sorted(counts.items())]
+        return {"column": column, "rows": rows}
+
     def write_report(self, folder: Path) -> None:
         """`cells.json` and `dropped.npz` in the image set's folder."""
         numbers = [number for number, _ in self._kept]
@@ -141,6 +158,7 @@ class Assembly:
             "fields_with_cells": len(numbers),
             "cells": self.count,
             "dropped": self.dropped,
+            "dropped_by": self.by_value(),
             "channels": list(self._listed.channels),
             "nuclei": self._listed.channels[self._listed.nuclei],
             "notes": [*self._listed.notes, *self._plan.notes],
@@ -185,7 +203,7 @@ def _without_source(columns: Any) -> dict[str, Any]:
     return {("source_given" if k == "source" else str(k)): v for k, v in columns.items()}
 
 
-_VERSION = 1  # raised when the same fields and settings would give other cells
+_VERSION = 2  # raised when the same fields and settings would give other cells
 
 
 def import_fields(

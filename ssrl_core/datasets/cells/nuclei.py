@@ -1,4 +1,4 @@
-"""Nuclei found in a DNA image: smoothing, threshold, distance transform, watershed, outlines at about half height."""
+"""Nuclei found in a DNA image: background off, candidates at many levels, the best choice, outlines at half height."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.candidates import Candidates, candidates, chosen
 from ssrl_core.datasets.cells.detectors import found_by
-from ssrl_core.datasets.cells.settings import NucleusSettings
-from ssrl_core.datasets.cells.splitting import TRUNCATE, depths, outlined_anew, pieces_of, split, tidied
+from ssrl_core.datasets.cells.outlines import TRUNCATE, joined_crumbs, outlined_anew, tidied
+from ssrl_core.datasets.cells.settings import NucleusSettings, Usual
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -68,24 +69,6 @@ def raised(image: Array, diameter: float) -> Raised:
     return Raised(signal, max(noise, 1e-3 * float(np.ptp(image)) + 1e-9))
 
 
-def foreground(image: Raised, smooth: Array, diameter: float, *, method: str, sensitivity: float) -> Array:
-    """(H, W) bool: where there is DNA.
-
-    Args:
-        smooth: the signal, blurred.
-        method: otsu | local (see NucleusSettings).
-    """
-    floor = 3.0 * image.noise
-    level = max(floor, _log_otsu(smooth, floor) / sensitivity)
-    if method == "otsu":
-        return smooth > level
-    from scipy.ndimage import gaussian_filter
-
-    wide = gaussian_filter(smooth, 2.0 * diameter, mode="nearest")
-    result: Array = smooth > np.maximum(0.5 * level, wide / sensitivity)
-    return result
-
-
 def _stretched(grid: Array, shape: tuple[int, ...]) -> Array:
     """A coarse grid drawn out to an image, linear between the middles of its tiles."""
     down, across = (_between(grid.shape[i], shape[i]) for i in (0, 1))
@@ -122,28 +105,18 @@ def _tile_percentiles(image: Array, tile: int) -> Array:
     return grid
 
 
-def _log_otsu(smooth: Array, floor: float) -> float:
-    """The level that best divides the logarithms of what stands out of the noise into two heaps.
-
-    On the logarithm a mitotic cell, ten times as bright, is one step away and does not lift the level above the others.
-    """
-    values = smooth[::2, ::2].ravel()
-    values = values[values > 0.5 * floor]
-    if len(values) < 16:
-        return floor
-    logs = np.log(values)
-    counts, edges = np.histogram(logs, 128)
-    middles = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1].astype(float)
-    above = counts.sum() - below
-    sums = np.cumsum(counts * middles)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        apart = below * above * (sums[:-1] / below - (sums[-1] - sums[:-1]) / above) ** 2
-    return float(np.exp(edges[1:-1][np.nanargmax(apart)]))
-
-
 _WORKING_PX = 16  # nuclei are sought in an image where they are about this wide
 _EDGE_LEVEL = 0.42  # share of a nucleus's brightness at which its outline lies
+_SLOPE_BLUR = 0.035  # sd in diameters, before slopes are taken
+_REACH = 0.35  # how far a region may grow to its outline, in diameters
+_CRUMB = 0.3  # regions below this share of a nucleus join the neighbour they touch most
+_EVEN = 0.95  # share of the brightness that is left on the border between pieces of one nucleus
+_LOBES_FROM_PX = 24  # in smaller nuclei two lobes look like two nuclei, and mostly are
+_WHOLE = 1.1  # two that touch and are no larger than this together are one nucleus in pieces
+_AT_EDGE = 0.2  # of `smallest`: what the image's edge cuts off is no speck
+_CLEAR = 5.0  # sds of the noise that a nucleus stands above its background at least
+_LEAST_PX = 3  # nothing smaller has a shape
+_ATTEMPTS, _SETTLED = 6, 0.05  # to measure the usual diameter, until it changes by less than this share
 
 
 def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
@@ -168,94 +141,173 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
         return np.zeros(dna.shape, np.int32)
     if s.detector != "threshold":
         return tidied(_sized(found_by(s.detector, dna, diameter), diameter, s))
-    return _by_threshold(dna, diameter, s)
+    return _by_levels(dna, diameter, s)
 
 
-def _by_threshold(dna: Array, diameter: float, s: NucleusSettings) -> Array:
+def _by_levels(dna: Array, diameter: float, s: NucleusSettings) -> Array:
+    search = searched(dna, diameter, s)
+    regions = _sized(_regions(search, s), search.found.diameter, s)
+    return _enlarged(regions, search.times, dna, search.found.smooth, s.smoothing * diameter)
+
+
+@dataclass(frozen=True)
+class Search:
+    """The candidates of an image `times` smaller than the field, and the noise of its background."""
+
+    found: Candidates
+    times: int
+    noise: float
+
+
+def searched(dna: Array, diameter: float, settings: NucleusSettings | None = None) -> Search:
+    """Every candidate of a field whose nuclei are `diameter` px wide."""
+    s = settings or NucleusSettings()
     times = max(1, int(diameter // _WORKING_PX))
     small, d = binned(dna, times), diameter / times
     image = raised(small, d)
     smooth = _blurred(image.signal, max(0.6, s.smoothing * d))
-    mask = _tidied(foreground(image, smooth, d, method=s.threshold, sensitivity=s.sensitivity), d)
-    regions = mask.astype(np.int32)
-    for _ in range(2):  # haze between nuclei is in the first mask; the second is of their own outlines
-        regions = _outlined(split(regions > 0, d, s.splitting), smooth, image.noise)
-    regions = _sized(regions, d, s)
-    return _enlarged(regions, times, dna, smooth, s.smoothing * diameter)
+    return Search(candidates(smooth, image.noise, d, lowest=3.0 / s.sensitivity), times, image.noise)
+
+
+def _regions(search: Search, s: NucleusSettings, *, sized: bool = True) -> Array:
+    """Regions of nuclei, out to their outlines, the pieces of one nucleus joined."""
+    usual = None if s.brightness is None else s.brightness / s.sensitivity
+    regions = chosen(search.found, usual, splitting=s.splitting, sized=sized)
+    smooth, d = search.found.smooth, search.found.diameter
+    bright = _brightness(regions, smooth)
+    clear = np.where(bright >= _CLEAR / s.sensitivity * search.noise, np.arange(len(bright)), 0)
+    regions = _grown(clear[regions].astype(np.int32), smooth, bright, search.noise, d)
+    if d * search.times < _LOBES_FROM_PX:
+        return regions
+    disc = np.pi / 4 * d**2
+    return joined_crumbs(regions, smooth, _CRUMB * disc, _WHOLE * disc, _EVEN)
+
+
+def _grown(regions: Array, smooth: Array, bright: Array, noise: float, d: float) -> Array:
+    """Each region out to where the image falls to a share of its own brightness, but not into its neighbours."""
+    from scipy.ndimage import maximum_filter
+    from skimage.segmentation import watershed
+
+    if len(bright) < 2:
+        return regions
+    level = np.maximum(_EDGE_LEVEL * bright, 2 * noise).astype(np.float32)
+    level[0] = np.inf
+    reach = 2 * max(1, round(_REACH * d)) + 1
+    near = (maximum_filter(regions, reach) > 0) & (smooth >= level.min())
+    wide = watershed(-smooth, regions, mask=near | (regions > 0))  # type: ignore[no-untyped-call]
+    return np.where(smooth >= level[wide], wide, 0).astype(np.int32)
 
 
 def _sized(regions: Array, diameter: float, s: NucleusSettings) -> Array:
-    """Without regions that are too small or too large for a nucleus."""
+    """Without regions that are too small or too large for a nucleus; a piece at the image's edge may be smaller."""
     area = np.bincount(regions.ravel()) / (np.pi / 4 * diameter**2)
+    least = np.full(len(area), s.smallest)
+    least[np.unique(np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]]))] = _AT_EDGE * s.smallest
     area[0] = 0
-    kept: Array = np.where((area >= s.smallest) & (area <= s.largest), np.arange(len(area)), 0)[regions]
+    kept: Array = np.where((area >= least) & (area <= s.largest), np.arange(len(area)), 0)[regions]
     return kept
 
 
 def measure_diameter(fields: list[Array], settings: NucleusSettings | None = None) -> float | None:
-    """The usual diameter of nuclei in px, from some fields; None if there are none.
+    """The usual diameter of nuclei in px, from some fields; None if there are none."""
+    usual = usual_of([measured(dna, settings or NucleusSettings()) for dna in fields])
+    return None if usual is None else usual.diameter_px
 
-    The half width of everything that stands out, where it is widest; nuclei count by their area, so that specks do not
-    matter.
+
+def usual_of(found: list[Array]) -> Usual | None:
+    """What the `measured` nuclei of some fields come to; None if there are none.
+
+    The values that halve the area of all: nuclei count by their area, so that specks do not matter.
     """
-    s = settings or NucleusSettings()
-    return usual_diameter([widths(dna, s) for dna in fields])
+    every = np.concatenate(found) if found else np.zeros((0, 3))
+    if not len(every):
+        return None
+    return Usual(*(_middle(values, every[:, 0] ** 2) for values in every.T))
 
 
-def usual_diameter(found: list[Array]) -> float | None:
-    """What the `widths` of some fields come to; None if there are none."""
-    every = np.sort(np.concatenate(found)) if found else np.zeros(0)
-    return _middle(every) if len(every) else None
+def _middle(values: Array, weights: Array) -> float:
+    order = np.argsort(values, kind="stable")
+    weight = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(weight, 0.5 * weight[-1])])
 
 
-def _middle(ascending: Array) -> float:
-    """The width that halves the area of all."""
-    weight = np.cumsum(ascending**2)
-    return float(ascending[np.searchsorted(weight, 0.5 * weight[-1])])
+def measured(dna: Array, s: NucleusSettings) -> Array:
+    """(n, 3) diameter, px, brightness and edge (see `Usual`) of the nuclei of a field, whatever their size.
 
-
-def widths(dna: Array, s: NucleusSettings) -> Array:
-    """Diameters, px, where the foreground is widest, first with a guess of the scale, then with what was found."""
-    from scipy.ndimage import maximum_filter
-
-    guess, found = max(8.0, min(dna.shape) / 20), np.zeros(0)
-    for _ in range(2):
-        times = max(1, int(guess // _WORKING_PX))
-        small, d = binned(dna, times), guess / times
-        image = raised(small, d)
-        smooth = _blurred(image.signal, max(0.7, 0.05 * d))
-        mask = foreground(image, smooth, d, method=s.threshold, sensitivity=s.sensitivity)
-        depth = depths(*pieces_of(_tidied(mask, d)))
-        gap = 2 * max(1, int(0.2 * d)) + 1
-        peaks = (depth > 1) & (depth == maximum_filter(depth, gap))
-        found = 2.15 * depth[peaks] * times  # the widest disc inside an oval is narrower than the oval
-        if not len(found):
+    First with a guess of the scale and regions of any size, then with what was found, until that stays.
+    """
+    guess, found = max(8.0, min(dna.shape) / 20), np.zeros((0, 3))
+    for attempt in range(_ATTEMPTS):
+        search = searched(dna, guess, s)
+        regions = _regions(search, s, sized=attempt > 1)
+        area = np.bincount(regions.ravel())[1:]
+        seen = np.sqrt(4 / np.pi * area) * search.times >= _LEAST_PX
+        if not seen.any():
+            return np.zeros((0, 3))
+        width = np.sqrt(4 / np.pi * area) * search.times
+        last, guess = guess, float(np.clip(_middle(width[seen], area[seen]), 4, min(dna.shape)))
+        look = _sharpness(binned(dna, search.times), regions, guess / search.times)
+        found = np.stack([width, look.height, look.edge], axis=1)[seen]
+        if attempt > 1 and abs(guess / last - 1) < _SETTLED:
             break
-        guess = float(np.clip(_middle(np.sort(found)), 4, min(dna.shape)))
     return found
 
 
-def _tidied(mask: Array, d: float) -> Array:
-    """Holes filled, single specks gone."""
-    from scipy.ndimage import binary_opening, label
+@dataclass(frozen=True)
+class Sharpness:
+    """How each of n nuclei stands out.
 
-    mask = binary_opening(mask, iterations=1) if d >= 8 else mask
-    holes, count = label(~mask)
-    if count:
-        size = np.bincount(holes.ravel())
-        size[0] = 0
-        touching = np.unique(np.concatenate([holes[0], holes[-1], holes[:, 0], holes[:, -1]]))
-        small = size < 0.4 * d**2
-        small[touching] = False
-        mask = mask | (small[holes] & (holes > 0))
-    filled: Array = mask
-    return filled
+    Attributes:
+        edge: (n,) width of the nucleus's edge (its brightness over the slope there) by the usual diameter, about 0.1 to
+            0.2 in focus and rising with blur, at most 10.
+        height: (n,) brightness above the background, grey values.
+        contrast: (n,) the same, in sd of the background's noise.
+    """
+
+    edge: Array
+    height: Array
+    contrast: Array
 
 
-def _outlined(regions: Array, smooth: Array, noise: float) -> Array:
-    """Each region cut at a share of its own brightness, so that bright and dim nuclei are outlined alike."""
-    level = _EDGE_LEVEL * _brightness(regions, smooth)
-    return np.where(smooth >= np.maximum(level, 2 * noise)[regions], regions, 0)
+def sharpness(dna: Array, labels: Array, diameter: float) -> Sharpness:
+    """Of every nucleus of a field.
+
+    Args:
+        dna: (H, W) the DNA channel.
+        labels: (H, W) its nuclei, 1..n.
+        diameter: of a nucleus, px: the import's, not the field's, so that debris does not change what is sharp.
+    """
+    times = max(1, int(diameter // _WORKING_PX))
+    small = binned(dna, times)
+    regions = labels[times // 2 :: times, times // 2 :: times]
+    regions = np.pad(regions, [(0, small.shape[i] - regions.shape[i]) for i in (0, 1)], mode="edge")
+    return _sharpness(small, regions, diameter / times, int(labels.max()) + 1)
+
+
+def _sharpness(small: Array, regions: Array, d: float, count: int | None = None) -> Sharpness:
+    image, sd = raised(small, d), _SLOPE_BLUR * d
+    smooth = _blurred(image.signal, sd)
+    dy, dx = np.gradient(smooth)
+    rim, inside = np.flatnonzero(_rim(regions)), np.flatnonzero(regions)
+    slope = np.hypot(dy.ravel()[rim], dx.ravel()[rim])
+    # The slope's own noise would make an empty region look sharp.
+    slope = np.sqrt(np.maximum(slope**2 - (image.noise / sd**2) ** 2 / (4 * np.pi), 0))
+    count, flat = count or int(regions.max()) + 1, regions.ravel()
+    steep = _self_weighted(flat[rim], slope, count)
+    height = _self_weighted(flat[inside], np.maximum(smooth.ravel()[inside], 0), count)
+    edge = np.where(steep > 0, height / np.maximum(steep, 1e-9) / d, 10.0)
+    return Sharpness(np.minimum(edge, 10.0)[1:], height[1:], (height / image.noise)[1:])
+
+
+def _rim(regions: Array) -> Array:
+    """(H, W) bool: pixels of a nucleus beside background; where two nuclei touch there is no edge to judge."""
+    rim = np.zeros(regions.shape, bool)
+    rim[:-1] |= regions[1:] == 0
+    rim[1:] |= regions[:-1] == 0
+    rim[:, :-1] |= regions[:, 1:] == 0
+    rim[:, 1:] |= regions[:, :-1] == 0
+    alone: Array = rim & (regions > 0)
+    return alone
 
 
 def _enlarged(regions: Array, times: int, dna: Array, smooth: Array, sd_px: float) -> Array:
@@ -277,9 +329,13 @@ def _local_floor(regions: Array, background: Array) -> Array:
 def _brightness(regions: Array, smooth: Array) -> Array:
     """Of each region: mean of its pixels weighted by themselves, so that a dim rim hardly counts."""
     flat, places = _inside(regions)
-    values = np.maximum(smooth.ravel()[places], 0)
-    total = np.bincount(flat, values, minlength=1)
-    return (np.bincount(flat, values * values, minlength=1) / np.maximum(total, 1e-9)).astype(np.float32)
+    return _self_weighted(flat, np.maximum(smooth.ravel()[places], 0), 1).astype(np.float32)
+
+
+def _self_weighted(flat: Array, values: Array, count: int) -> Array:
+    """Mean of each region's values weighted by themselves: near the largest, but not one noisy pixel."""
+    total = np.bincount(flat, values, minlength=count)
+    return np.bincount(flat, values * values, minlength=count) / np.maximum(total, 1e-30)
 
 
 def _inside(regions: Array) -> tuple[Array, Array]:

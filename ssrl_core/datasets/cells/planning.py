@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field
 from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, FieldLight, Lighting, PlateSums, measured
-from ssrl_core.datasets.cells.nuclei import usual_diameter, widths
-from ssrl_core.datasets.cells.settings import CellSettings
+from ssrl_core.datasets.cells.nuclei import measured as measured_nuclei
+from ssrl_core.datasets.cells.nuclei import usual_of
+from ssrl_core.datasets.cells.settings import MEASURED, CellSettings
 from ssrl_core.datasets.columns import is_untreated_name
 from ssrl_core.datasets.parallel import in_order
 from ssrl_core.datasets.progress import Report
@@ -65,7 +66,7 @@ def plan_import(listed: FieldList, settings: CellSettings, pool: ThreadPoolExecu
     plates = _by_plate(listed.fields)
     wanted = {plate: _spread(_controls_first(rows, stretch), _FIELDS_A_PLATE) for plate, rows in plates.items()}
     size_from = _spread([i for rows in wanted.values() for i in rows], _FIELDS_FOR_SIZE)
-    if settings.nuclei.diameter_px is not None:
+    if settings.is_fitted:
         size_from = []
     if not (correct or stretch):
         wanted = {"": size_from}
@@ -84,7 +85,7 @@ def plan_import(listed: FieldList, settings: CellSettings, pool: ThreadPoolExecu
             plan.lightings[plate] = lighting
         few += correct and sums.count < FEWEST_FIELDS
     if size_from:
-        _with_diameter(plan, found, len(size_from))
+        _with_usual(plan, found, len(size_from))
     if few:
         plan.notes.append(
             f"lighting was not corrected on {few} of {len(wanted)} plates (fewer than {FEWEST_FIELDS} fields)"
@@ -92,12 +93,12 @@ def plan_import(listed: FieldList, settings: CellSettings, pool: ThreadPoolExecu
     return plan
 
 
-def _summed(looks: Iterable[_Look], widths_found: list[Array]) -> PlateSums:
-    """The lighting of a plate's fields; the widths of their nuclei go into the list."""
+def _summed(looks: Iterable[_Look], nuclei_found: list[Array]) -> PlateSums:
+    """The lighting of a plate's fields; their nuclei go into the list."""
     sums = PlateSums()
     for one in looks:
-        if one.widths is not None:
-            widths_found.append(one.widths)
+        if one.nuclei is not None:
+            nuclei_found.append(one.nuclei)
         if one.light is not None:
             sums.add(one.light)
     return sums
@@ -108,7 +109,7 @@ class _Look:
     """What a field tells before the import; None = not asked, or not readable."""
 
     light: FieldLight | None = None
-    widths: Array | None = None
+    nuclei: Array | None = None
 
 
 def _looked_at(listed: FieldList, row: FieldRow, settings: CellSettings, *, light: bool, size: bool) -> _Look:
@@ -119,15 +120,24 @@ def _looked_at(listed: FieldList, row: FieldRow, settings: CellSettings, *, ligh
     dna = image[listed.nuclei]
     return _Look(
         FieldLight.of(image, range_too=settings.normalise == "plate") if light else None,
-        widths(dna, settings.nuclei) if size and min(dna.shape) > 1 else None,
+        measured_nuclei(dna, settings.nuclei) if size and min(dna.shape) > 1 else None,
     )
 
 
-def _with_diameter(plan: Plan, found: list[Array], fields: int) -> None:
-    diameter = usual_diameter(found)
-    plan.settings = replace(plan.settings, nuclei=replace(plan.settings.nuclei, diameter_px=diameter))
-    if diameter is not None:
-        plan.notes.append(f"nuclei are about {diameter:.0f} px wide (measured on {fields} fields)")
+def _with_usual(plan: Plan, found: list[Array], fields: int) -> None:
+    """The usual nucleus, measured once for all fields, so that no field is judged by its own debris."""
+    usual, asked = usual_of(found), plan.settings
+    if usual is None:
+        return
+    plan.settings = s = asked.fitted(usual)
+    plan.notes.append(
+        f"nuclei are about {s.nuclei.diameter_px:.0f} px wide and {s.nuclei.brightness:.3g} grey values above their "
+        f"background (measured on {fields} fields)"
+    )
+    if asked.size is None:
+        plan.notes.append(f"crops are {s.size} px wide, about four nuclei")
+    if asked.focus_limit == MEASURED:
+        plan.notes.append(f"a nucleus whose edge is wider than {s.focus_limit:.2f} of its width is out of focus")
 
 
 def plate_of(row: FieldRow) -> str:

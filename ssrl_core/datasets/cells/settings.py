@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
 from ssrl_core.datasets.cells.detectors import NAMES
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import DataError, SpecError
 
 
 @dataclass(frozen=True)
@@ -16,23 +18,25 @@ class NucleusSettings:
 
     Attributes:
         diameter_px: usual diameter of a nucleus; None = measured from the images.
-        detector: threshold = as below | cellpose, stardist = that package, if it is installed; of the settings below
-            `smallest` and `largest` hold for them, too.
-        threshold: otsu = one level for the field (on the logarithm, so that bright mitotic cells do not hide the
-            others) | local = a level for each neighbourhood, for fields whose background is uneven.
+        brightness: usual brightness of a nucleus above its background, grey values; None = measured from the images.
+            What is much dimmer needs a better shape to count, and what is dimmer and smaller is a speck.
+        detector: threshold = every region at the level that suits it | cellpose, stardist = that package, if it is
+            installed; of the settings below `smallest` and `largest` hold for them, too.
+        threshold: levels; otsu and local, the ways of earlier versions, are taken for it.
         sensitivity: above 1 finds dimmer nuclei, below 1 only clear ones.
-        smoothing: sd of the blur before thresholding, in diameters.
-        splitting: how narrow a waist separates two nuclei, as a share of the smaller one's half width; towards 1 splits
-            more.
-        smallest, largest: area of what counts as a nucleus, in areas of a disc of the usual diameter.
+        smoothing: sd of the blur before levels are laid, in diameters.
+        splitting: how readily one region counts as several nuclei: 0 = never, 0.73 = as likely as it looks, 1 = more.
+        smallest, largest: area of what counts as a nucleus, in areas of a disc of the usual diameter; what the field's
+            edge cuts off may be smaller.
     """
 
     diameter_px: float | None = None
-    threshold: str = "otsu"
+    brightness: float | None = None
+    threshold: str = "levels"
     sensitivity: float = 1.0
-    smoothing: float = 0.06
+    smoothing: float = 0.04
     splitting: float = 0.73
-    smallest: float = 0.15
+    smallest: float = 0.25
     largest: float = 6.0
     detector: str = "threshold"
 
@@ -45,8 +49,9 @@ class NucleusSettings:
         _check("diameter_px", "a number of 3 to 2,000 px", self.diameter_px, 3, 2000, none=True)
         if self.detector not in NAMES:
             raise SpecError(where="cells", field="detector", rule=f"one of {', '.join(NAMES)}", value=self.detector)
-        if self.threshold not in ("otsu", "local"):
-            raise SpecError(where="cells", field="threshold", rule="otsu or local", value=self.threshold)
+        if self.threshold not in ("levels", "otsu", "local"):
+            raise SpecError(where="cells", field="threshold", rule="levels", value=self.threshold)
+        _check("brightness", "a number of grey values above 0", self.brightness, 1e-9, 1e9, none=True)
         _check("sensitivity", "in 0.1..10", self.sensitivity, 0.1, 10)
         _check("smoothing", "in 0..0.5", self.smoothing, 0, 0.5)
         _check("splitting", "in 0..1", self.splitting, 0, 1)
@@ -55,19 +60,41 @@ class NucleusSettings:
         return self
 
 
+MEASURED = "measured"
+_FOCUS_LEAST, _FOCUS_TIMES = 0.33, 2.0
+_CROP_DIAMETERS, _CROP_STEP, _CROP_LEAST, _CROP_MOST = 4, 8, 16, 512
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What nuclei usually are: the values that halve the area of all.
+
+    Attributes:
+        diameter_px: of a disc of their area.
+        brightness: above the background, in grey values.
+        edge: width of their edge, in diameters (see `nuclei.sharpness`).
+    """
+
+    diameter_px: float
+    brightness: float
+    edge: float
+
+
 @dataclass(frozen=True)
 class CellSettings:
     """What is cut out of a field, and which crops are left out.
 
     Attributes:
         nuclei: see NucleusSettings.
-        size: side of the crops, px.
+        size: side of the crops, px; None = about four nuclei, so that small nuclei do not lose the field's border.
         span_um: side of the crops in µm, for images whose pixel size is known: they are cut this large and brought to
             `size`.
         pixel_um: size of a pixel, where the files do not say it.
         keep_border: cells whose crop would leave the field are kept, with 0 outside; else they are dropped.
-        focus_limit: a nucleus whose edge is wider than this share of the usual diameter is out of focus; None = keep
-            all.
+        focus_limit: a nucleus whose edge is wider than this share of the usual diameter is out of focus; measured =
+            twice the usual edge, at least 0.33; None = keep all.
+        speck_limit: what has less DNA (area times brightness) than this share of a usual nucleus is a speck; None =
+            keep all.
         contrast_limit: a nucleus less than this many times the noise above its surroundings is empty; None = keep all.
         saturated_limit: largest share of a crop's pixels that may be at the top of the range; None = keep all.
         illumination: plate = uneven lighting is measured for each plate and channel and divided out | none.
@@ -78,11 +105,12 @@ class CellSettings:
     """
 
     nuclei: NucleusSettings = NucleusSettings()
-    size: int = 196
+    size: int | None = None
     span_um: float | None = None
     pixel_um: float | None = None
     keep_border: bool = False
-    focus_limit: float | None = 0.33
+    focus_limit: float | str | None = MEASURED
+    speck_limit: float | None = 0.15
     contrast_limit: float | None = 5.0
     saturated_limit: float | None = 0.02
     illumination: str = "plate"
@@ -108,6 +136,49 @@ class CellSettings:
                     )
         return cls(nuclei=NucleusSettings(**nuclei), **values).checked()
 
+    @property
+    def is_fitted(self) -> bool:
+        """Whether nothing is left to be measured."""
+        n = self.nuclei
+        return None not in (n.diameter_px, n.brightness, self.size) and self.focus_limit != MEASURED
+
+    @property
+    def side_px(self) -> tuple[int, int]:
+        """Side of a crop, px, and how many pixels of the field it spans; of fitted settings.
+
+        Raises:
+            DataError: `span_um` without a pixel size.
+        """
+        size = self.size or 0
+        if self.span_um is None:
+            return size, size
+        if not self.pixel_um:
+            raise DataError(
+                where="cells",
+                field="span_um",
+                rule="given only where the pixel size is known",
+                value=self.span_um,
+                remedy="Give pixel_um too, or the size in px alone.",
+            )
+        return size, max(2, round(self.span_um / self.pixel_um))
+
+    def fitted(self, usual: Usual) -> CellSettings:
+        """The same, with what was left to be measured filled in from the usual nucleus."""
+        n, limit, size = self.nuclei, self.focus_limit, self.size
+        nuclei = replace(
+            n,
+            diameter_px=n.diameter_px or usual.diameter_px,
+            brightness=n.brightness or usual.brightness,
+        )
+        if limit == MEASURED:
+            limit = round(max(_FOCUS_LEAST, _FOCUS_TIMES * usual.edge), 3)
+        if size is None:
+            wanted = _CROP_DIAMETERS * (nuclei.diameter_px or 1)
+            if self.span_um and self.pixel_um:
+                wanted = self.span_um / self.pixel_um
+            size = int(np.clip(_CROP_STEP * round(wanted / _CROP_STEP), _CROP_LEAST, _CROP_MOST))
+        return replace(self, nuclei=nuclei, size=size, focus_limit=limit)
+
     def to_mapping(self) -> dict[str, Any]:
         """Plain values, all of them."""
         return asdict(self)
@@ -119,10 +190,12 @@ class CellSettings:
             SpecError: a value out of its range.
         """
         self.nuclei.checked()
-        _check("size", "a whole number of 8 to 2,048 px", self.size, 8, 2048, whole=True)
+        _check("size", "a whole number of 8 to 2,048 px", self.size, 8, 2048, none=True, whole=True)
         _check("span_um", "a number of µm above 0", self.span_um, 0.01, 1e5, none=True)
         _check("pixel_um", "a number of µm above 0", self.pixel_um, 1e-4, 1e4, none=True)
-        _check("focus_limit", "above 0, or none", self.focus_limit, 1e-3, 1e3, none=True)
+        if self.focus_limit != MEASURED:
+            _check("focus_limit", "above 0, measured or none", self.focus_limit, 1e-3, 1e3, none=True)
+        _check("speck_limit", "in 0..1, or none", self.speck_limit, 0, 1, none=True)
         _check("contrast_limit", "0 or more, or none", self.contrast_limit, 0, 1e6, none=True)
         _check("saturated_limit", "in 0..1, or none", self.saturated_limit, 0, 1, none=True)
         _check("per_field", "a whole number from 1 on, or none", self.per_field, 1, 10**9, none=True, whole=True)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import gaussian_filter
 from skimage.measure import label
-from skimage.segmentation import watershed
 
 
 def outlined_anew(rough, times, dna, level, sd_px):
@@ -51,18 +50,6 @@ def renumbered(regions):
     for rank, number in enumerate(seen, start=1):
         result[regions == number] = rank
     return result
-
-
-def split_depths(mask):
-    """Distance to the nearest pixel outside the mask."""
-    return distance_transform_edt(mask).astype(np.float32)
-
-
-def flooded(height, peaks, mask):
-    """Watershed of the whole image."""
-    seeds = np.zeros(mask.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    return watershed(-height, seeds, mask=mask)
 
 
 def block_means(image, times):

@@ -64,6 +64,11 @@ def test_a_table_of_fields_becomes_cells_that_know_where_they_were(tmp_path, fie
     report = cells.report_of(made.folder)
     assert report["cells"] == made.count
     assert report["dropped"]["border"] > 0
+    by = report["dropped_by"]
+    assert (by["column"], [row["value"] for row in by["rows"]]) == ("compound", ["DMSO", "taxol"])
+    assert sum(row["border"] for row in by["rows"]) == report["dropped"]["border"]
+    assert sum(row["kept"] for row in by["rows"]) == made.count
+    assert store.describe("screen")["dropped_by"] == by
     assert cells.dropped_examples(made.folder)["border"].shape[1:] == made.shape
     assert _leftovers() == []
 

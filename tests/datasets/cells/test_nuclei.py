@@ -1,12 +1,17 @@
 """Nuclei against the truth of generated fields, at settings of the generator that its author did not choose, too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
+from scipy.ndimage import binary_dilation, gaussian_filter, zoom
 
 from ssrl_core.datasets.cells import NucleusSettings, agreement, cut, detect, measure_diameter
 from ssrl_core.datasets.cells.illumination import FieldLight, PlateSums, corrected, measured
-from ssrl_core.datasets.cells.settings import CellSettings
+from ssrl_core.datasets.cells.nuclei import measured as measured_nuclei
+from ssrl_core.datasets.cells.nuclei import usual_of
+from ssrl_core.datasets.cells.settings import CellSettings, Usual
 from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError
@@ -31,8 +36,6 @@ def test_nuclei_agree_with_the_truth(case):
 
 
 def _small(settings):
-    from dataclasses import replace
-
     side = round(250 / settings.camera.pixel_um)  # µm
     return replace(settings, shape=(side, side))
 
@@ -72,6 +75,58 @@ def test_settings_out_of_range_are_refused(bad):
         CellSettings.from_mapping({"nuclei": bad})
 
 
+def test_debris_or_larger_nuclei_do_not_change_which_cells_are_kept():
+    """A compound that only leaves specks, or only enlarges nuclei, must not draw a dose curve."""
+    drawn = draw_field(replace(FieldSettings(), shape=(420, 420)), seed=31)
+    dna, truth = drawn.pixels[0], drawn.nuclei
+    usual = usual_of([measured_nuclei(dna, NucleusSettings())])
+    settings = CellSettings(size=32, keep_border=True).fitted(usual)
+    plain, cells = _kept(dna, truth, settings)
+    littered, more = _kept(_with_specks(dna, truth, usual, 40), truth, settings)
+    assert littered == plain
+    assert more - cells <= 4, "of 40 specks"
+    large, _ = _kept(zoom(dna.astype(float), 1.3, order=1).astype(dna.dtype), zoom(truth, 1.3, order=0), settings)
+    assert large >= plain
+
+
+def _kept(dna, truth, settings):
+    labels = detect(dna, settings.nuclei)
+    table = cut(dna[None], labels, settings).table
+    return agreement(truth, np.where(np.isin(labels, table["nucleus_id"]), labels, 0)).matched, len(table)
+
+
+def _with_specks(dna, truth, usual, count):
+    """Discs of a quarter to half a nucleus's width, a fifth to twice as bright, beside the nuclei."""
+    rng, out = np.random.default_rng(0), dna.astype(float)
+    free = np.argwhere(~binary_dilation(truth > 0, iterations=int(usual.diameter_px / 2)))
+    y, x = np.indices(dna.shape)
+    for cy, cx in free[rng.choice(len(free), count, replace=False)]:
+        disc = np.hypot(y - cy, x - cx) <= usual.diameter_px * rng.uniform(0.12, 0.24)
+        out += gaussian_filter(disc.astype(float), 1) * usual.brightness * rng.uniform(0.2, 2)
+    return np.clip(out, 0, np.iinfo(dna.dtype).max).astype(dna.dtype)
+
+
+def test_crops_follow_the_size_of_the_nuclei_unless_told():
+    usual = Usual(20.0, 100.0, 0.15)
+    assert CellSettings().fitted(usual).size == 80
+    assert CellSettings(size=196).fitted(usual).size == 196
+    assert CellSettings(span_um=32.0, pixel_um=0.5).fitted(usual).side_px == (64, 64)
+    assert CellSettings().fitted(usual).focus_limit == 0.33
+    assert CellSettings().fitted(replace(usual, edge=0.3)).focus_limit == 0.6, "a set that is blurred as a whole"
+
+
+def test_a_glow_does_not_hide_its_nuclei():
+    y, x = np.mgrid[:256, :256]
+    glow = 35 * np.exp(-((x - 190) ** 2 + (y - 120) ** 2) / (2 * 55.0**2))
+    truth = np.zeros((256, 256), np.int32)
+    places = [(40, 60), (60, 180), (150, 120), (185, 90), (190, 150), (225, 120), (205, 200), (150, 40)]
+    for number, (cx, cy) in enumerate(places, 1):
+        truth[np.hypot(x - cx, y - cy) <= 10] = number
+    image = 8 + glow + 60 * gaussian_filter((truth > 0).astype(float), 1.5)
+    dna = np.clip(image + np.random.default_rng(0).normal(0, 1, image.shape), 0, 255).astype(np.uint8)
+    assert agreement(truth, detect(dna)).f1 >= 0.9
+
+
 def test_a_picture_of_several_channels_is_no_dna_image():
     with pytest.raises(DataError, match="DNA image"):
         detect(np.zeros((3, 20, 20), np.uint8))
@@ -106,8 +161,6 @@ def test_border_cells_can_be_kept_with_black_outside():
 
 
 def test_crops_are_dropped_for_saturation_blur_and_emptiness_each_with_a_picture():
-    from scipy.ndimage import gaussian_filter
-
     image, labels = _discs([(30, 30), (80, 30), (120, 30), (30, 90)])
     rng = np.random.default_rng(1)
     image = image + rng.normal(0, 2, image.shape)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import find_objects, gaussian_filter, label, maximum_filter
+from scipy.ndimage import gaussian_filter, label
 
-from ssrl_core.datasets.cells import splitting
+from ssrl_core.datasets.cells import outlines
+from ssrl_core.datasets.cells.candidates import _weighed, candidates, numbers_of, with_parts
 from ssrl_core.datasets.cells.cutting import shapes
 from ssrl_core.datasets.cells.illumination import Lighting, corrected
 from ssrl_core.datasets.cells.nuclei import _tile_percentiles, binned
@@ -18,7 +19,7 @@ def test_crumbs_and_holes_are_those_of_the_definition(seed, kinds, share):
     """Random confetti: many pieces, holes in holes, holes between two regions, regions at the edge."""
     rng = np.random.default_rng(seed)
     regions = np.where(rng.random((24, 31)) < share, rng.integers(1, kinds + 1, (24, 31)), 0).astype(np.int32)
-    assert np.array_equal(splitting.tidied(regions), slow_outlines.tidied(regions))
+    assert np.array_equal(outlines.tidied(regions), slow_outlines.tidied(regions))
 
 
 def test_a_ring_is_filled_and_a_ring_around_another_nucleus_is_not():
@@ -26,7 +27,7 @@ def test_a_ring_is_filled_and_a_ring_around_another_nucleus_is_not():
     regions[2:9, 2:9], regions[4:7, 4:7] = 1, 0
     regions[2:13, 12:23], regions[4:11, 14:21] = 2, 0
     regions[6:9, 16:19] = 3
-    found = splitting.tidied(regions)
+    found = outlines.tidied(regions)
     assert found[5, 5] == found[2, 2]
     assert found[4, 14] == 0, "this gap lies between two nuclei"
     assert np.array_equal(found, slow_outlines.tidied(regions))
@@ -40,22 +41,45 @@ def test_outlines_found_in_parts_are_those_of_the_whole_image(seed, times, sd_px
     rough = rng.integers(0, 4, small).astype(np.int32) * (rng.random(small) < 0.6)
     dna = rng.integers(0, 60_000, shape).astype(np.uint16)
     level = rng.uniform(20_000, 40_000, 4).astype(np.float32)
-    fast = splitting.outlined_anew(rough.astype(np.int32), times, dna, level, sd_px)
+    fast = outlines.outlined_anew(rough.astype(np.int32), times, dna, level, sd_px)
     assert np.array_equal(fast, slow_outlines.outlined_anew(rough, times, dna, level, sd_px))
 
 
-@given(st.integers(0, 10_000), st.floats(1, 4))
-def test_depths_and_watersheds_of_pieces_are_those_of_the_whole_mask(seed, sd):
+@pytest.mark.parametrize(("seed", "sd"), [(0, 1.0), (1, 2.0), (2, 4.0)])
+def test_candidates_are_the_pieces_of_every_level_and_what_their_pixels_come_to(seed, sd):
     rng = np.random.default_rng(seed)
-    mask = gaussian_filter(rng.normal(0, 1, (40, 52)), sd) > 0.02
-    pieces, _ = label(mask)
-    boxes = find_objects(pieces)
-    depth = splitting.depths(pieces, boxes)
-    assert np.array_equal(depth, slow_outlines.split_depths(mask))
-    height = gaussian_filter(depth, 0.7) + 1e-3 * rng.random(mask.shape).astype(np.float32)  # two ways out of a tie
-    tops = np.argwhere(mask & (height == maximum_filter(height, 5)))
-    peaks = tops[rng.permutation(len(tops))]
-    assert np.array_equal(splitting.flooded(height, peaks, pieces, boxes), slow_outlines.flooded(height, peaks, mask))
+    smooth = gaussian_filter(rng.normal(0, 1, (40, 52)), sd).astype(np.float32) + 1e-3
+    found = candidates(smooth, 0.05 * float(smooth.std()), 8.0)
+    piece = 0
+    for k, level in enumerate(found.levels):
+        pieces, count = label(smooth >= level)
+        for number in range(1, count + 1):
+            y, x = np.nonzero(pieces == number)
+            v = smooth[y, x].astype(float)
+            sums = [len(x), x.sum(), y.sum(), (x * x).sum(), (y * y).sum(), (x * y).sum(), v.sum(), (v * v).sum()]
+            assert found.sums[:, piece] == pytest.approx(sums, rel=1e-6)
+            if k:
+                below = found.pieces[k - 1][found.places[k - 1] == y[0] * smooth.shape[1] + x[0]]
+                assert found.parent[piece] == below[0]
+            piece += 1
+    assert piece == len(found.parent)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_choice_without_overlap_is_worth_more(seed):
+    """Against every choice there is: each piece whole, or its parts, or the best of what it holds."""
+    rng = np.random.default_rng(seed)
+    smooth = gaussian_filter(rng.normal(0, 1, (30, 36)), 2).astype(np.float32) + 1e-3
+    found = candidates(smooth, 0.05 * float(smooth.std()), 8.0)
+    numbers = numbers_of(found.sums, found.level, found.growth(), found.diameter)
+    worth = _weighed(with_parts(found, numbers), numbers, 1.0, 1.0, True)
+
+    def best(piece):
+        held = sum(best(child) for child in np.flatnonzero(found.parent == piece))
+        return max(worth.whole[piece], worth.parts.get(piece, np.zeros(1)).sum(), held)
+
+    for root in range(found.first[1]):
+        assert worth.best[root] == pytest.approx(best(root), abs=1e-6)
 
 
 @pytest.mark.parametrize("times", [1, 2, 3, 7])

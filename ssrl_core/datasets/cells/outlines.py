@@ -1,4 +1,4 @@
-"""One region a nucleus: seeds where the mask is widest, watershed, and what was cut without a waist joined again."""
+"""Outlines of regions: crumbs joined or gone, holes filled, edges found anew at full size, numbers in order."""
 
 from __future__ import annotations
 
@@ -8,125 +8,34 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, Any]
-_SEED_GAP = 0.35  # least distance of two seeds, in diameters
-_CRUMB = 0.3  # regions below this share of a nucleus join the neighbour they touch most
 
 
-def split(mask: Array, diameter: float, splitting: float) -> Array:
-    """Touching nuclei taken apart.
+def joined_crumbs(regions: Array, smooth: Array, least: float, whole: float, even: float) -> Array:
+    """Small regions join the neighbour of the longest common border (the bunch of a micronucleated cell).
 
     Args:
-        mask: (H, W) bool.
-        diameter: of a nucleus, px.
-        splitting: regions stay apart where the waist between them is narrower than this share of the smaller's half
-            width.
-
-    Returns:
-        (H, W) int32: 0 = background, 1..n.
+        regions: (H, W) whole numbers, 0 = background.
+        smooth: (H, W) the image; where it falls between two regions they are two nuclei, however small.
+        least: smaller regions than this, px, are crumbs.
+        whole: a region that is no larger than this together with that neighbour is a crumb, too.
+        even: share of the dimmer one's brightness that must be left on the border.
     """
-    from scipy.ndimage import gaussian_filter
-    from skimage.feature import peak_local_max
-
-    pieces, boxes = pieces_of(mask)
-    depth = depths(pieces, boxes)
-    smooth = gaussian_filter(depth, max(0.5, 0.05 * diameter))
-    gap = max(1, round(_SEED_GAP * diameter))
-    peaks = peak_local_max(  # type: ignore[no-untyped-call]
-        smooth, min_distance=gap, threshold_abs=0.5, exclude_border=False, labels=mask.astype(np.int8)
-    )
-    regions = flooded(smooth, peaks, pieces, boxes)
-    regions = _joined(regions, depth, splitting)
-    return _without_crumbs(regions, _CRUMB * np.pi / 4 * diameter**2)
-
-
-def pieces_of(mask: Array) -> tuple[Array, list[tuple[slice, slice]]]:
-    """The 4-connected pieces of a mask, 1..m, and the box of each."""
-    from scipy.ndimage import find_objects, label
-
-    pieces, _ = label(mask)
-    return pieces, find_objects(pieces)
-
-
-def depths(pieces: Array, boxes: list[tuple[slice, slice]]) -> Array:
-    """Distance of each pixel of a mask to the nearest one outside it.
-
-    Piece by piece: the nearest pixel outside touches the piece, so a box one pixel wider than the piece holds it.
-
-    Args:
-        pieces: (H, W) the mask's 4-connected pieces, 1..m; 0 = outside.
-        boxes: of the pieces.
-
-    Returns:
-        (H, W) float32, 0 outside.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    depth = np.zeros(pieces.shape, np.float32)
-    for number, (rows, columns) in enumerate(boxes, start=1):
-        wide = (slice(max(0, rows.start - 1), rows.stop + 1), slice(max(0, columns.start - 1), columns.stop + 1))
-        part = pieces[wide]
-        own = part == number
-        depth[wide][own] = distance_transform_edt(part > 0)[own]
-    return depth
-
-
-def flooded(height: Array, peaks: Array, pieces: Array, boxes: list[tuple[slice, slice]]) -> Array:
-    """Watershed from the peaks downwards; a piece with one peak is its region as it is.
-
-    Args:
-        height: (H, W) numbers.
-        peaks: (n, 2) seeds: row, column; the first gives region 1.
-        pieces: (H, W) the mask's 4-connected pieces, 1..m.
-        boxes: of the pieces.
-
-    Returns:
-        (H, W) int32 regions, 0 where there is no seed.
-    """
-    from skimage.segmentation import watershed
-
-    seeds = np.zeros(pieces.shape, np.int32)
-    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    of_piece = pieces[tuple(peaks.T)]
-    count = np.bincount(of_piece, minlength=len(boxes) + 1)
-    alone = np.zeros(len(boxes) + 1, np.int32)
-    alone[of_piece] = np.arange(1, len(peaks) + 1)
-    alone[count != 1] = 0
-    regions: Array = alone[pieces]
-    for piece in np.flatnonzero(count[1:] > 1) + 1:
-        box = boxes[piece - 1]
-        own = pieces[box] == piece
-        parts = watershed(-height[box], seeds[box] * own, mask=own)  # type: ignore[no-untyped-call]
-        regions[box][own] = parts[own]
-    return regions
-
-
-def _joined(regions: Array, depth: Array, splitting: float) -> Array:
-    """Regions between which there is no waist become one, the widest waist first."""
-    places = np.flatnonzero(regions)
-    widest = np.zeros(regions.max() + 1, np.float32)
-    np.maximum.at(widest, regions.ravel()[places], depth.ravel()[places])
-    pairs, waist, _ = _contacts(regions, depth)
-    parent = np.arange(len(widest))
-    for i in np.argsort(-waist):
-        a, b = _root(parent, pairs[i, 0]), _root(parent, pairs[i, 1])
-        if a != b and waist[i] > splitting * min(widest[a], widest[b]):
-            parent[b] = a
-            widest[a] = max(widest[a], widest[b])
-    return _roots(parent)[regions].astype(np.int32)
-
-
-def _without_crumbs(regions: Array, least: float) -> Array:
-    """Small regions join the neighbour of the longest common border (the bunch of a micronucleated cell)."""
     for _ in range(6):
         area = np.bincount(regions.ravel())
-        pairs, _, length = _contacts(regions, None)
-        small = np.flatnonzero((area > 0) & (area < least))
+        pairs, length, height = _contacts(regions, smooth)
+        own = np.bincount(regions.ravel(), smooth.ravel()) / np.maximum(area, 1)
+        together = area[pairs].sum(axis=1) <= whole
+        same = together | (height >= even * own[pairs].min(axis=1))
+        pairs, length = pairs[same], length[same]
+        small = np.flatnonzero((area > 0) & (area < max(least, whole)))
         small = small[small > 0]
         parent, changed = np.arange(len(area)), False
         for crumb in small[np.argsort(area[small])]:
             touching = np.flatnonzero((pairs == crumb).any(axis=1))
             if len(touching):
                 pair = pairs[touching[np.argmax(length[touching])]]
+                if area[crumb] >= least and area[pair].sum() > whole:
+                    continue
                 a, b = _root(parent, pair[0]), _root(parent, pair[1])
                 parent[max(a, b)] = min(a, b)
                 changed |= a != b
@@ -136,24 +45,20 @@ def _without_crumbs(regions: Array, least: float) -> Array:
     return regions
 
 
-def _contacts(regions: Array, depth: Array | None) -> tuple[Array, Array, Array]:
-    """Which regions touch: pairs (k, 2), the widest point of each contact, and its length in pixels."""
-    count = int(regions.max()) + 1
-    keys, heights = [], []
+def _contacts(regions: Array, smooth: Array) -> tuple[Array, Array, Array]:
+    """Which regions touch: pairs (k, 2), the length of each contact in pixels, and the image's mean on it."""
+    count, keys, heights = int(regions.max()) + 1, [], []
     for a, b in (
         ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
         ((slice(None, -1),), (slice(1, None),)),
     ):
         one, other = regions[a], regions[b]
         at = (one != other) & (one > 0) & (other > 0)
-        low, high = np.minimum(one[at], other[at]).astype(np.int64), np.maximum(one[at], other[at])
-        keys.append(low * count + high)
-        heights.append(np.minimum(depth[a][at], depth[b][at]) if depth is not None else np.zeros(len(low), np.float32))
-    key, height = np.concatenate(keys), np.concatenate(heights)
-    kinds, inverse, length = np.unique(key, return_inverse=True, return_counts=True)
-    waist = np.zeros(len(kinds), np.float32)
-    np.maximum.at(waist, inverse, height)
-    return np.stack([kinds // count, kinds % count], axis=1), waist, length
+        keys.append(np.minimum(one[at], other[at]).astype(np.int64) * count + np.maximum(one[at], other[at]))
+        heights.append((smooth[a][at] + smooth[b][at]) / 2)
+    kinds, inverse, length = np.unique(np.concatenate(keys), return_inverse=True, return_counts=True)
+    height = np.bincount(inverse, np.concatenate(heights), minlength=len(kinds)) / np.maximum(length, 1)
+    return np.stack([kinds // count, kinds % count], axis=1), length, height
 
 
 def _root(parent: Array, i: int) -> int:
