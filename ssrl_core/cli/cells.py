@@ -78,7 +78,9 @@ def _add_settings(cells: argparse.ArgumentParser) -> None:
         metavar="G",
         help="usual brightness of a nucleus above its background, grey values (default: measured)",
     )
-    cells.add_argument("--threshold", default="levels", help=argparse.SUPPRESS)  # otsu, local: of earlier versions
+    cells.add_argument(
+        "--threshold", default="levels", help="levels; otsu and local, of earlier versions, are taken for it"
+    )
     cells.add_argument("--sensitivity", type=float, default=1.0, help="above 1 finds dimmer nuclei (default: 1)")
     cells.add_argument(
         "--keep-border", action="store_true", help="keep cells whose crop leaves the field, with 0 outside"
