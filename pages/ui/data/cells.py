@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
-import tempfile
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +10,10 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.data.importing import KINDS, _written, free_name
+from pages.ui.data.importing import KINDS, Upload, free_name, names_of
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame, theme
 from pages.ui.kit.jobs import told_on
-from ssrl_core import stores
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, top_of
@@ -80,29 +76,23 @@ def _source() -> str | None:
     return _uploaded(files) if files else None
 
 
-class _Upload:
-    """Uploaded files in a folder of the store that goes when nobody holds it any more."""
+class _Upload(Upload):
+    """Uploaded files, zips unpacked."""
 
     def __init__(self, files: Sequence[Any], report: Report) -> None:
-        self.key = _names(files)
-        self.folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=stores.data_root()))
-        self.forget = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        super().__init__(files)
         try:
-            for file in files:
-                _laid(_written(file, self.folder), report)
+            for path in self.paths:
+                _laid(path, report)
         except SSRLError:
             self.forget()
             raise
 
 
-def _names(files: Sequence[Any]) -> tuple[tuple[str, int], ...]:
-    return tuple((file.name, file.size) for file in files)
-
-
 def _uploaded(files: Sequence[Any]) -> str:
     """The folder that holds the uploaded files (zips unpacked), or the only one; made once for the same files."""
     kept = st.session_state.get("cells-upload")
-    if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
+    if kept is None or kept.key != names_of(files) or not kept.folder.is_dir():
         bar = st.empty()
         st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
         bar.empty()

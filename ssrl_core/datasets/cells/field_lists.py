@@ -24,7 +24,7 @@ from ssrl_core.datasets.reading.archives import unpacked
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.scale import CAMERAS, OTHER_SCALE, Spread, camera_top
 from ssrl_core.datasets.reading.table import TABLES
-from ssrl_core.datasets.reading.understanding import Layout, Reading, Understanding, columns_of
+from ssrl_core.datasets.reading.understanding import ImportOptions, Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError, SSRLError
 
 Array = np.ndarray[Any, Any]
@@ -235,13 +235,33 @@ class WholeFields:
         self.understood = Understanding(path.name, Layout("fields"), skipped=listed.skipped, notes=list(listed.notes))
         self.understood.columns = columns_of(pd.DataFrame([dict(row.columns) for row in listed.fields]))
 
-    def read(self, size: int | None, way: str, report: Report) -> Reading:
+    def read(self, options: ImportOptions, report: Report) -> Reading:
         """See Listing."""
-        side = size or _common_side(self._listed, report)
+        side, way = options.size or _common_side(self._listed, report), options.fit
         self.understood.notes += [f"fitted to {side} px ({way})"] if side else []
         self.understood.channels = self._listed.as_channels(windows=True)
         rows: list[dict[str, Any]] = []
-        return Reading(self.understood, self._stream(side, way, rows, report), lambda: pd.DataFrame(rows))
+        planned = pd.DataFrame([self._row(row) for row in self._listed.fields])
+        pixels = self._stream(side, way, rows, report)
+
+        def sample(ids: Sequence[int], whole: bool) -> tuple[list[int], list[Array]]:
+            return self._sample(ids, None if whole else side, way)
+
+        return Reading(self.understood, pixels, lambda: pd.DataFrame(rows), planned, sample)
+
+    def _row(self, row: FieldRow) -> dict[str, Any]:
+        return {"source": self._listed.source(row), **{str(k): v for k, v in row.columns.items()}}
+
+    def _sample(self, ids: Sequence[int], side: int | None, way: str) -> tuple[list[int], list[Array]]:
+        read: dict[int, Array] = {}
+        for i in ids:
+            try:
+                image = read_field(self._listed.fields[i])
+            except UnreadableField:
+                continue  # an import says why it is left out
+            read[i] = fitted(image, side, way) if side else image
+        alike = {i: image for i, image in read.items() if image.shape == next(iter(read.values())).shape}
+        return list(alike), list(alike.values())
 
     def _stream(self, side: int | None, way: str, rows: list[dict[str, Any]], report: Report) -> Iterator[Array]:
         listed, kind, highest = self._listed, "", 0
@@ -257,7 +277,7 @@ class WholeFields:
                 reason = f"it is {image.dtype} where the first field is {kind}"
                 listed.skipped.append({"file": listed.source(row), "reason": reason})
                 continue
-            rows.append({"source": listed.source(row), **{str(k): v for k, v in row.columns.items()}})
+            rows.append(self._row(row))
             yield (fitted(image, side, way) if side else image)[None]
         if not rows:
             shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])

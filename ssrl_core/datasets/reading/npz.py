@@ -8,8 +8,8 @@ number that `x` is multiplied by. `channels`: channel names. `max_value`: the pi
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
@@ -22,7 +22,15 @@ from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import check_archive
 from ssrl_core.datasets.reading.image import all_fitted
 from ssrl_core.datasets.reading.scale import camera_top
-from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding, columns_of
+from ssrl_core.datasets.reading.understanding import (
+    Column,
+    ImportOptions,
+    Layout,
+    Reading,
+    Understanding,
+    columns_of,
+    told_wrong,
+)
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -126,12 +134,14 @@ _REMEDY = "Save x as uint8, uint16, or as numbers in 0..1."
 
 @dataclass(frozen=True)
 class Conversion:
-    """`round(x * factor)` as `dtype`; `full` stands for 1 (None: the largest of the type)."""
+    """`round((x - zero) * factor)` as `dtype`; `full` stands for 1 (None: the largest of the type)."""
 
     dtype: str
     factor: float = 1.0
     note: str = ""
     full: int | None = None
+    zero: float = 0.0
+    clipped: bool = False
 
     def apply(self, values: Array, where: str) -> Array:
         """Pixel values of the same shape.
@@ -142,7 +152,9 @@ class Conversion:
         if values.dtype.name == self.dtype and self.factor == 1:
             return values
         top = float(np.iinfo(self.dtype).max)
-        scaled = values.astype(np.float64) * self.factor
+        scaled = (values.astype(np.float64) - self.zero) * self.factor
+        if self.clipped:
+            return np.rint(np.clip(np.nan_to_num(scaled), 0, top)).astype(self.dtype)
         low, high = float(scaled.min(initial=0)), float(scaled.max(initial=0))
         if not (low >= 0 and high <= top + 0.5):
             raise DataError(
@@ -155,8 +167,18 @@ class Conversion:
         return np.rint(scaled).astype(self.dtype)
 
 
-def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: float | None, where: str) -> Conversion:
+def conversion_for(
+    archive: zipfile.ZipFile,
+    arrays: list[ArrayHeader],
+    scale: float | None,
+    where: str,
+    zero: float | None = None,
+    one: float | None = None,
+) -> Conversion:
     """How the numbers of some arrays become pixel values; types other than 8 and 16 bit are looked through once.
+
+    Args:
+        zero, one: the numbers that stand for 0 and 1, where somebody says so.
 
     Raises:
         DataError: text, complex numbers, negative or too large values, fractions above 1, NaN.
@@ -170,12 +192,23 @@ def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: f
         return Conversion("uint8", 255.0)
     if dtype.kind not in "uif":
         raise DataError(where=where, field="x", rule="numbers", value=str(dtype), remedy=_REMEDY)
+    if zero is not None or (one is not None and (not float(one).is_integer() or one <= 1)):
+        return _told_range(zero or 0.0, one)
     if scale is not None and scale != 1:
         wide = dtype.itemsize > 1 or scale > 1
         return Conversion("uint16" if wide else "uint8", scale, f"x was multiplied by its scale, {scale:g}")
     if dtype == np.uint8:
-        return Conversion("uint8")
-    return _looked_through(archive, arrays, where)
+        return Conversion("uint8", full=int(one) if one is not None else None)
+    looked = _looked_through(archive, arrays, where)
+    return replace(looked, full=int(one)) if one is not None else looked
+
+
+def _told_range(zero: float, one: float | None) -> Conversion:
+    """Numbers of a range that somebody names, as 16 bit."""
+    if one is None or one <= zero:
+        raise told_wrong("max_value", f"given, above {zero:g}, what stands for 0", one)
+    note = f"{zero:g} stands for 0 and {one:g} for 1"
+    return Conversion("uint16", 65535 / (one - zero), note, zero=zero, clipped=True)
 
 
 def _looked_through(archive: zipfile.ZipFile, arrays: list[ArrayHeader], where: str) -> Conversion:
@@ -308,7 +341,7 @@ class NpzImages:
         name = where.rsplit("/", 1)[-1]
         self.understood = Understanding(name, Layout("npz"), tuple(map(Column, self._fitting())), label)
 
-    def read(self, size: int | None, way: str, report: Report) -> Reading:
+    def read(self, options: ImportOptions, report: Report) -> Reading:
         """See Listing.
 
         Raises:
@@ -318,18 +351,41 @@ class NpzImages:
         layout = find_layout([header.shape for header in found], self._layout, self._where)
         if self._layout is None:
             said.guess("layout of x", layout, "its sides")
-        conversion = conversion_for(self._archive, found, self._scalar("scale"), self._where)
+        range_told = (options.min_value, options.max_value)
+        conversion = conversion_for(self._archive, found, self._scalar("scale"), self._where, *range_told)
         said.notes += [conversion.note] if conversion.note else []
         table, classes, truth = self._table()
         said.columns = columns_of(table, without=("source",))
         said.classes = classes if self._asked in (None, truth, "y") else None
         said.label = _label(self._asked, truth, table)
         said.channels = self._texts("channels")
-        top = self._scalar("max_value")
+        top = self._scalar("max_value") if options.max_value is None else None
         said.max_value = int(top) if top is not None else conversion.full
-        if top is None and conversion.full:
+        if top is None and conversion.full and options.max_value is None:
             said.guess("the value that stands for 1", str(conversion.full), "the largest value of x")
-        return all_fitted(Reading(said, self._stream(layout, conversion, report), lambda: table), size, way)
+        shape = found[0].shape
+        channels, height, width = channels_first(np.empty((0, *shape[1:]), np.uint8), layout).shape[1:]
+        side = options.size
+        said.shape = (channels, side or height, side or width)
+        pixels = self._stream(layout, conversion, report)
+        reading = Reading(
+            said, pixels, lambda: table, table, lambda rows, whole: self._sample(rows, layout, conversion)
+        )
+        return all_fitted(reading, side, options.fit)
+
+    def _sample(self, rows: Sequence[int], layout: str, conversion: Conversion) -> tuple[list[int], list[Array]]:
+        """See Reading.sample; what lies behind the last row is not read."""
+        wanted, found, start = sorted(rows), dict[int, Array](), 0
+        for part in self._parts:
+            for piece in pieces(self._archive, part.header, self._where):
+                here = [row for row in wanted if start <= row < start + len(piece)]
+                if here:
+                    chosen = piece[[row - start for row in here]]
+                    found |= zip(here, channels_first(conversion.apply(chosen, self._where), layout), strict=True)
+                start += len(piece)
+                if not wanted or start > wanted[-1]:
+                    break
+        return [row for row in rows if row in found], [found[row] for row in rows if row in found]
 
     def _fitting(self) -> list[str]:
         """The columns that may be a label, by their headers; `y` first if there is one."""
@@ -349,7 +405,7 @@ class NpzImages:
 
     def _stream(self, layout: str, conversion: Conversion, report: Report) -> Iterator[Array]:
         total, done = sum(self._counts), 0
-        with self._archive:
+        with self._archive:  # a sample is read before
             for part in self._parts:
                 for piece in pieces(self._archive, part.header, self._where):
                     yield channels_first(conversion.apply(piece, self._where), layout)
