@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.compare import differences, files, maps, matrix
+from pages.ui.compare import differences, maps, matrix
 from pages.ui.compare.pair import Pair, choose_ks, choose_layout, choose_second, open_pair
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
@@ -55,7 +55,7 @@ with frame.guard():
         differences.recipes(pair)
         differences.scores(pair)
     with place:
-        files.figures(pair, colour)
+        maps.figures(pair, colour)
     maps.send(pair, colour)
     selection.read_address(pair.a.run)
     look(pair, colour)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.shown import shown_of
+from ssrl_core.compositions.draws import draw, shown_of
 from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet

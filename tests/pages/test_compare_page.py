@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compare import differences, files, matrix
+from pages.ui.compare import differences, maps, matrix
 from pages.ui.compare.differences import compared
 from pages.ui.compare.maps import MOVED, OF_A, facets_of
 from pages.ui.compare.pair import open_pair
@@ -87,12 +87,12 @@ def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
 
 def test_every_figure_can_be_downloaded_with_its_caption(runs, pair):
     for draw in (
-        lambda kind: files.map_file_of(pair, pair.b, OF_A, kind),
-        lambda kind: files.matrix_of(pair, kind),
-        lambda kind: files.moved_file(pair, kind),
+        lambda kind: maps.map_file_of(pair, pair.b, OF_A, kind),
+        lambda kind: maps.matrix_of(pair, kind),
+        lambda kind: maps.moved_file(pair, kind),
     ):
         assert draw("svg").startswith(b"<?xml")
-    table = files.contingency_table(pair)
+    table = maps.contingency_table(pair)
     assert table.shape == (3, 5)
     assert table.drop(columns="cluster").to_numpy().sum() == 60
 

@@ -14,7 +14,7 @@ import streamlit as st
 from pages.ui.classes import behaviours, class_table, curves, highest, opposites, trade
 from pages.ui.classes.class_table import ClassTable
 from pages.ui.kit import cache, choices, frame
-from pages.ui.kit.theme import QUIET
+from pages.ui.kit.frame import QUIET
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError
 

@@ -15,8 +15,7 @@ from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
 from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.worker.estimate import has_gpu
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import Part, asked_for

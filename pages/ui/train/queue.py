@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import LINE, QUIET
+from pages.ui.kit.frame import LINE, QUIET
 from pages.ui.runs import sweeps, tables
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib import format as npy
 
-from ssrl_core.datasets.labels import class_names
+from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import check_archive
 from ssrl_core.datasets.reading.image import all_fitted

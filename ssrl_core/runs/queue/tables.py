@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.labels import superclasses_of
+from ssrl_core.datasets.columns import superclasses_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
