@@ -71,11 +71,6 @@ h1 {{ padding: 0 !important; line-height: 1.25 !important; }}
 """
 
 
-def css(extra: str = "") -> str:
-    """The style sheet of every page, with what one page adds."""
-    return f"<style>{_RULES}{extra}</style>"
-
-
 ROOT = Path(__file__).resolve().parents[3]
 DRAWINGS = Path(__file__).with_name("drawings")
 
@@ -116,7 +111,7 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         layout="wide",
         initial_sidebar_state=SIDEBAR_PX,
     )
-    st.html(css(css))
+    st.html(f"<style>{_RULES}{css}</style>")
     _sidebar()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
