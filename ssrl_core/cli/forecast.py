@@ -130,10 +130,10 @@ def _search(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.jobs import Reporter
     from ssrl_core.specs.wishes import load_wishes
 
-    wishes = load_wishes(args.wishes)
-    if args.candidates is not None:
-        wishes = replace(wishes, candidates=args.candidates)
     with Reporter() as report:
+        wishes = load_wishes(args.wishes)
+        if args.candidates is not None:
+            wishes = replace(wishes, candidates=args.candidates)
         try:
             return search(wishes.dataset, wishes, progress=Tenths("search", report)).to_json()
         except KeyboardInterrupt:
