@@ -165,7 +165,7 @@ def view_side(spec: RunSpec, imageset: ImageSet) -> int:
 def showing(spec: RunSpec, imageset: ImageSet) -> Show:
     """What a network is shown of an image when it is measured (`evaluate.input`): the one place that makes it.
 
-    `whole`: the image as it is. `fixed_steps`: what `compositions.shown.shown_of` leaves of it, the same for every
+    `whole`: the image as it is. `fixed_steps`: what `compositions.draws.shown_of` leaves of it, the same for every
     image, epoch and seed.
     """
     steps = shown_of(spec)

@@ -18,6 +18,7 @@ from ssrl_core.figures.classes import class_bars, class_differences, class_pairs
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
 NONE = "none"
@@ -66,7 +67,7 @@ def load(run_id: str, title: str = "") -> Run:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), RunRow(id=run_id))
-    return Run(run_id, title or frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
+    return Run(run_id, title or run_names.words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:

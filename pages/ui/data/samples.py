@@ -55,7 +55,7 @@ def choose_images(imageset: ImageSet) -> str:
     if imageset.classes:
         words[BY_CLASS] = "a row for each class"
         words |= {str(i): f"only {name}" for i, name in enumerate(imageset.classes)}
-    return choices.from_address("Show", list(words), key="images", shown=words.__getitem__, default=AT_RANDOM)
+    return choices.from_address("Show", list(words), key="pick", shown=words.__getitem__, default=AT_RANDOM)
 
 
 def choose_channel(imageset: ImageSet) -> str:

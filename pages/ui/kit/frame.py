@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,8 @@ import streamlit as st
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS
 
 INK = "light-dark(#14181f, #e8ebef)"
 QUIET = "light-dark(#5b6470, #9aa4b1)"
@@ -219,20 +218,6 @@ def known_runs() -> list[RunRow]:
     return registry.list_runs()
 
 
-def run_words(run: RunRow) -> str:
-    """A run as one reads it in a list: its own name, or what it is."""
-    if run.get("name"):
-        return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
-    parts = [run.get("dataset"), _title(METHODS, run.get("method")), _title(BACKBONES, run.get("backbone"))]
-    words = " · ".join(part for part in parts if part)
-    return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
-
-
-def _title(table: Mapping[str, Any], name: Any) -> str:
-    """What people call a method or a network; a name that the table has not stays as it is."""
-    return str(table[name].title if name in table else name or "")
-
-
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 field`, `1,200 fields`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
@@ -318,7 +303,7 @@ def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:
 
 
 def _now_item(run: RunRow) -> str:
-    name, run_id = html.escape(run_words(run)), html.escape(str(run.get("id")))
+    name, run_id = html.escape(run_names.words(run)), html.escape(str(run.get("id")))
     head = f'<div class="vl-now"><b title="{run_id}">{name}</b>'
     if run["state"] != "running":
         return f"{head}<span>waits</span></div>"

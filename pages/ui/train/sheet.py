@@ -22,6 +22,7 @@ from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import verdict
 from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
@@ -56,7 +57,7 @@ def sheet(run_id: str) -> None:
         return
     live = row["state"] in frame.ACTIVE
     every_s = LIVE_S if live else None
-    opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+    opened(run_names.words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
