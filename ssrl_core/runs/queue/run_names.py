@@ -21,8 +21,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, UNTRAINED
 
 _MOST_DIFFERENCES = 3
