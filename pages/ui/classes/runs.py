@@ -13,6 +13,7 @@ import streamlit as st
 from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_words, quoted
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
+from ssrl_core import stores
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
@@ -241,7 +242,7 @@ def page(place: Any) -> None:
         with place:
             st.download_button(
                 "Table",
-                table_of(first, second, probe).to_csv(index=False).encode(),
+                stores.csv_text(table_of(first, second, probe)).encode(),
                 f"{run_id}-classes-{probe}.csv",
                 "text/csv",
                 icon=":material/download:",

@@ -260,7 +260,7 @@ def content(table: pd.DataFrame, ending: str) -> bytes:
     """A table as the bytes of a `.csv` or `.parquet` file."""
     typed = plain(table).convert_dtypes()
     if ending == ".csv":
-        return str(typed.to_csv(index=False, lineterminator="\n")).encode()
+        return stores.csv_text(typed).encode()
     file = io.BytesIO()
     typed.to_parquet(file, index=False)
     return file.getvalue()
