@@ -17,9 +17,9 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
+from ssrl_core.datasets.columns import class_names, sort_names
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.datasets.labels import class_names, sort_names
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import forget, unpacked
 from ssrl_core.datasets.reading.image import is_image

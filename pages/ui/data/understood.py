@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pages.ui.data.samples import number
-from pages.ui.kit import frame, theme
+from pages.ui.kit import frame
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.importing import Glance
@@ -26,17 +26,17 @@ _OF_CHANNELS = 8
 CSS = f"""
 .vl-u {{ display: grid; grid-template-columns: minmax(5.5rem, max-content) 1fr; gap: .3rem 1rem; font-size: .9rem;
   align-items: start; }}
-.vl-u > span {{ color: {theme.QUIET}; }}
+.vl-u > span {{ color: {frame.QUIET}; }}
 .vl-u > div {{ overflow-wrap: anywhere; min-width: 0; }}
 .vl-u-rows {{ display: grid; grid-template-columns: minmax(5rem, 11rem) 1fr; gap: 4px 12px; align-items: center;
   max-height: 340px; overflow-y: auto; margin: .4rem 0 1rem; }}
 .vl-u-rows b {{ font-weight: 500; font-size: .86rem; display: block; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; color: {theme.INK}; }}
-.vl-u-rows small {{ color: {theme.QUIET}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
-.vl-u-strip {{ background: {theme.IMAGE_GROUND}; border-radius: 4px; overflow: hidden; height: {_SIDE}px; }}
+  white-space: nowrap; color: {frame.INK}; }}
+.vl-u-rows small {{ color: {frame.QUIET}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
+.vl-u-strip {{ background: {frame.IMAGE_GROUND}; border-radius: 4px; overflow: hidden; height: {_SIDE}px; }}
 .vl-u-strip img {{ height: {_SIDE}px; width: auto; max-width: none; display: block; }}
 .vl-u-whole {{ display: flex; flex-wrap: wrap; gap: 14px; margin: .4rem 0 1rem; }}
-.vl-u-whole figure {{ margin: 0; display: flex; gap: 6px; align-items: center; background: {theme.IMAGE_GROUND};
+.vl-u-whole figure {{ margin: 0; display: flex; gap: 6px; align-items: center; background: {frame.IMAGE_GROUND};
   padding: 6px; border-radius: 4px; }}
 .vl-u-whole span {{ position: relative; display: block; line-height: 0; }}
 .vl-u-whole span i {{ position: absolute; outline: 2px solid #2dd4bf; outline-offset: -2px;
@@ -44,7 +44,7 @@ CSS = f"""
 .vl-u-whole span {{ overflow: hidden; }}
 .vl-u-whole em {{ color: #9aa4b1; font-style: normal; }}
 .vl-u details {{ margin: 0; }} .vl-u summary {{ cursor: pointer; }}
-.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {theme.QUIET}; font-size: .84rem;
+.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {frame.QUIET}; font-size: .84rem;
   max-height: 180px; overflow-y: auto; }}
 @media (max-width: 640px) {{
   .vl-u, .vl-u-rows {{ grid-template-columns: 1fr; gap: .1rem; }}

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ssrl_core.datasets.labels import natural_key
+from ssrl_core.datasets.columns import natural_key
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
     Column,
