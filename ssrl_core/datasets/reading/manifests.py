@@ -20,7 +20,7 @@ from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.files import ImageFiles
 from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
 from ssrl_core.datasets.reading.source import Tree
-from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, USUAL, read
+from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, USUAL, bare_name, read
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
     ImportOptions,
@@ -33,16 +33,8 @@ from ssrl_core.datasets.splits import read_given, split_word, unknown_splits
 from ssrl_core.errors import DataError
 
 _LABELS = (
-    "label",
-    "class",
-    "labels",
-    "class_name",
-    "category",
-    "category_name",
-    "target",
-    "diagnosis",
-    "dx",
-    "species",
+    *("label", "class", "labels", "classname", "category", "categoryname", "target", "diagnosis", "dx", "species"),
+    *("klasse", "classe"),
 )
 _HELD_OUT = {"is_valid": "val", "is_val": "val", "is_test": "test", "is_train": "train"}
 _LEAVES = "its path leaves the table's folder; give one relative to it"
@@ -141,10 +133,10 @@ def _joined(found: Mapping[str, Manifest]) -> Manifest | None:
         same = [m for m in same if posixpath.basename(m.path) == name]
     if len(same) < 2:
         return best
-    for manifest in same:
-        word = words[manifest.path] or split_word(posixpath.dirname(manifest.path).rsplit("/", 1)[-1])
-        if word and "split" not in best.table.columns:
-            manifest.told_split(word)
+    told = [words[m.path] or split_word(posixpath.dirname(m.path).rsplit("/", 1)[-1]) for m in same]
+    if all(told) and "split" not in best.table.columns:
+        for manifest, word in zip(same, told, strict=True):
+            manifest.told_split(str(word))
     for manifest in same:
         if manifest is not best:
             best.join(manifest)
@@ -201,6 +193,12 @@ def _take_split(names: Manifest, understood: Understanding, options: ImportOptio
         words = _of_truths(names.table[asked], held) if held else names.table[asked]
         names.told("split", words)
     elif "split" not in columns:
+        worded = [c for c in columns if names.table[c].nunique() > 1 and read_given(names.table[c]) is not None]
+        if worded and "train" in set(read_given(names.table[worded[0]])):
+            names.told("split", names.table[worded[0]])
+            understood.guess("split", f"column {worded[0]!r}", "all its values are splits")
+            understood.layout = replace(understood.layout, split_column=str(worded[0]))
+            return
         held_out = [c for c in columns if str(c).lower() in _HELD_OUT and names.table[c].nunique() == 2]
         if held_out:
             column = held_out[0]
@@ -241,13 +239,15 @@ def _about_split(table: pd.DataFrame, where: str) -> list[str]:
 
 def _take_label(names: Manifest, understood: Understanding) -> None:
     """The column that is the truth: by its name, the only one there is, or columns of 0 and 1 of which one is 1."""
-    table = names.table
-    usual = [str(c) for word in _LABELS for c in table.columns if str(c).lower() == word and table[c].notna().any()]
+    table, layout = names.table, understood.layout
+    known = [str(c) for c in table.columns if table[c].notna().any()]
+    usual = [c for word in _LABELS for c in known if bare_name(c) == word]
     if usual:
-        understood.label = usual[0]
-        understood.guess("label", f"column {usual[0]!r}", "its name")
+        chosen = next((c for c in usual if _words_for(table[usual[0]], table[c])), usual[0])
+        understood.label = chosen
+        understood.guess("label", f"column {chosen!r}", "its name")
         return
-    rest = [name for name in table.columns if name not in (names.column, "split", "row name")]
+    rest = [name for name in table.columns if name not in (names.column, "split", "row name", layout.split_column)]
     one_hot = [name for name in rest if set(table[name].dropna().unique()) <= {0, 1} and table[name].notna().all()]
     if len(one_hot) > 1:
         sums = table[one_hot].astype(int).sum(axis=1)
@@ -262,6 +262,13 @@ def _take_label(names: Manifest, understood: Understanding) -> None:
     if len(rest) == 1 and 2 <= table[rest[0]].nunique() <= len(table) / 2:
         understood.label = str(rest[0])
         understood.guess("label", f"column {understood.label!r}", "the table has no other")
+
+
+def _words_for(numbers: pd.Series[Any], words: pd.Series[Any]) -> bool:
+    """Whether a column of text names what another one numbers."""
+    if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_numeric_dtype(words):
+        return False
+    return len(pd.concat([numbers, words], axis=1).drop_duplicates()) == numbers.nunique() == words.nunique()
 
 
 def _ask_folders(names: Manifest, understood: Understanding, options: ImportOptions) -> None:
@@ -398,9 +405,11 @@ class Manifest:
 
     def _file_column(self, where: str, asked: str | None) -> tuple[str, list[str]]:
         naming = [str(column) for column in self.table.columns if _names_images(self.table[column])]
-        usual = [column for column in self.table.columns if str(column).lower() in USUAL]
-        usual.sort(key=lambda column: USUAL.index(str(column).lower()))
-        bare = [] if naming else [str(column) for column in usual if self._names_stems(self.table[column])]
+        usual = [column for column in self.table.columns if bare_name(str(column)) in USUAL]
+        usual.sort(key=lambda column: USUAL.index(bare_name(str(column))))
+        text = [c for c in self.table.columns if c not in usual and self.table[c].dtype == object]
+        each = [column for column in text if self.table[column].is_unique]  # and each of its values names a file
+        bare = [] if naming else [str(column) for column in [*usual, *each] if self._names_stems(self.table[column])]
         chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
         if asked is not None:
             if asked not in self.table.columns:

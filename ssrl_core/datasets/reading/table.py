@@ -23,7 +23,22 @@ from ssrl_core.errors import DataError
 
 TABLES = (".csv", ".tsv", ".parquet")
 TEXTS = (".txt",)  # may be tables, too
-USUAL = ("file", "filename", "file_name", "path", "image", "image_path", "filepath", "image_id", "id", "name")
+USUAL = (  # columns of file names, without case, blanks and marks
+    *(
+        "file",
+        "filename",
+        "path",
+        "filepath",
+        "image",
+        "imagepath",
+        "imagefile",
+        "imagename",
+        "imageid",
+        "img",
+        "imgname",
+    ),
+    *("id", "name", "datei", "dateiname", "fichier", "archivo"),
+)
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _NAMES = {"plate", "well", "compound", "label", "class", "barcode"}  # columns of names, whatever they look like
 _GAPS = {"", "na", "n/a", "nan", "none", "null", "<na>"}  # among numbers
@@ -95,9 +110,14 @@ def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
     return typed
 
 
+def bare_name(column: str) -> str:
+    """A name without case, blanks and marks."""
+    return re.sub(r"[\W_]", "", column).lower()
+
+
 def _rows_are_named(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the cell that rows have beyond the head is the first (as R writes row names), not the last."""
-    named = [place for place in range(len(head)) if head[place].strip().lower() in USUAL]
+    named = [place for place, name in enumerate(head) if bare_name(name) in USUAL]
     if any(image.is_image(rows[0][place].strip()) for place in named):
         return False
     first = [row[0] for row in rows]
@@ -113,10 +133,9 @@ def _mark(lines: Sequence[str]) -> str:
             counts = [len(row) for row in rows if row]
         except csv.Error:
             return False, 0
-        agree = (
-            len(set(counts[1:])) <= 1 and counts[:1] != [1] and abs(counts[0] - counts[-1]) <= 1 if counts else False
-        )
-        return agree, counts[0] if counts else 0
+        if not counts or counts[0] == 1:
+            return False, 0
+        return len(set(counts[1:])) <= 1 and abs(counts[0] - counts[-1]) <= 1, counts[0]
 
     best = max(",;\t|", key=cells)
     return best if cells(best)[1] else " " if cells(" ")[0] else ","
