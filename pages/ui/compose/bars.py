@@ -11,6 +11,7 @@ import numpy as np
 
 from pages.ui.kit import frame, theme
 from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast, Kept
@@ -30,6 +31,7 @@ _GROUPS = {
     "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
 }
 _UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
+_NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
 _LIMITS = (
     "Solved, not trained: trust the order of the bars, not their values; "
     "what a network of another kind learns may differ."
@@ -50,6 +52,9 @@ CSS = f"""
   border: 1.5px solid {theme.INK}; }}
 .vl-kept small {{ color: {theme.QUIET}; font-size: .76rem; }}
 .vl-kept.twice {{ grid-template-columns: 104px minmax(0, 1fr) 76px; }}
+.vl-kept.marked {{ grid-template-columns: 104px minmax(0, 1fr) 44px 44px; }}
+.vl-kept.marked.twice {{ grid-template-columns: 92px minmax(0, 1fr) 70px 44px; }}
+.vl-kept.marked > span:nth-child(3) {{ text-align: right; white-space: nowrap; }}
 .vl-kept-all .vl-group {{ margin: .45rem 0 .1rem; }}
 .vl-kept-all.old {{ opacity: .4; }}
 .vl-kept-said {{ font-size: .92rem; line-height: 1.4; margin: 0 0 .2rem; }}
@@ -62,18 +67,26 @@ CSS = f"""
 """
 
 
-def bars_html(found: Forecast, *, old: bool = False, icc: bool = False, below: str = "") -> str:
+def bars_html(
+    found: Forecast,
+    *,
+    old: bool = False,
+    icc: bool = False,
+    below: str = "",
+    marks: Mapping[str, str] | None = None,
+) -> str:
     """Every bar, in groups whose order never changes, so that an edit moves nothing but the bars.
 
     Args:
         old: of the composition before the last edit.
         icc: a ring on the bars of descriptors.
         below: what stands under the bars.
+        marks: thing -> keep or ignore; with it a button stands beside each bar.
     """
     told = [row for row in found.kept if row.plain >= _TOLD]
     parts = [f'<p class="vl-kept-said">{_sentence(told)}</p>']
     for title, rows in _grouped(told).items():
-        drawn = "".join(_row(row, icc=icc) for row in rows)
+        drawn = "".join(_row(row, icc=icc, marks=marks) for row in rows)
         parts.append(f'<div class="vl-group">{html.escape(title)}</div>{drawn}')
     dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD]
     if dim:
@@ -120,7 +133,7 @@ def _sentence(rows: Sequence[Kept]) -> str:
     return " ".join(words)
 
 
-def _row(row: Kept, *, icc: bool) -> str:
+def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     name = titled(row.name, row.kind)
     drawn = f'<s style="width:{100 * row.plain:.1f}%"></s><i style="width:{100 * row.value:.1f}%"></i>'
     if row.against is not None:
@@ -133,9 +146,21 @@ def _row(row: Kept, *, icc: bool) -> str:
         said += f" <small>B {row.against / row.plain:.0%}</small>".replace("%", " %")
     kind = "vl-kept twice" if row.against is not None else "vl-kept"
     about = html.escape(_about(row, name))
+    mark = "" if marks is None else _mark(row, name, marks)
     return (
-        f'<div class="{kind}" title="{about}"><span>{html.escape(name)}</span>'
-        f'<span class="bar">{drawn}</span><span>{said}</span></div>'
+        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span>{html.escape(name)}</span>'
+        f'<span class="bar">{drawn}</span><span>{said}</span>{mark}</div>'
+    )
+
+
+def _mark(row: Kept, title: str, marks: Mapping[str, str]) -> str:
+    """What is wished of a thing, as a button that goes round: don't care, keep, ignore."""
+    known = row.name if row.kind != "classes" or row.name in marks else CLASSES
+    wish = marks.get(known, "")
+    about = f"{title}: {wish or 'don’t care'}. A click: {_NEXT[wish]}."
+    return (
+        f'<button type="button" class="vl-mark" data-name="{html.escape(known)}" data-wish="{wish}" '
+        f'title="{html.escape(about)}" aria-label="{html.escape(about)}">{wish or "–"}</button>'
     )
 
 

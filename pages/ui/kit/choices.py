@@ -52,6 +52,8 @@ def from_address(
     """
     widget, written = f"choose-{key}", f"choose-{key}-address"
     known = asked(key)
+    if known not in options and st.query_params.get(key) in options:
+        known = st.query_params[key]  # an option is shown otherwise now, and the browser still sends how it was shown
     if known != st.session_state.get(widget):
         st.session_state[widget] = known
     if known not in options:
@@ -166,6 +168,16 @@ def from_token(token: str) -> Composition:
             remedy="Load a preset.",
         ) from error
     return Composition.from_mapping(data, "Address")
+
+
+def link_to_train(label: str, dataset: str, composition: Composition, shown: str = "whole") -> None:
+    """A link to the Train page with image set and composition loaded, saved or not.
+
+    Args:
+        shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
+    """
+    way = {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
+    frame.link("pages/3_Train.py", label, icon="model_training", **way)
 
 
 def show_fights(compositions: Sequence[Composition]) -> None:
