@@ -116,7 +116,7 @@ def test_two_images_are_answered_in_words():
         test.run()
     test.run()
     assert any("40 or more" in warning.value for warning in test.warning)
-    assert "vl-wishes-said" not in text_of(test)
+    assert '<p class="vl-wishes-said">' not in text_of(test)
 
 
 def test_what_was_found_is_shown_opens_as_a_draft_and_goes_to_train():
