@@ -19,6 +19,7 @@ from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import reference_words
 
 CSS = """
 .st-key-cluster-scores { min-height: 68px; }
@@ -118,7 +119,8 @@ def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, 
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
-    for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
+    words = reference_words(solved=RunFolder(run.run_id).spec().is_solved)
+    for key, word in words.items():
         value = run.results.reference(key).ami
         if value is not None:
             parts.append(f"{word} {score(value)}")
