@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TOLD = 0.1  # R² below which even no steps at all tell too little to lose
 _SURE = 0.3  # without steps, below which a share is too rough to be put into words
-_KEPT, _LOST = 0.8, 0.5
+_KEPT, _LOST, _MORE = 0.8, 0.5, 1.05
 _MOST_NAMED, _MOST_HARDER, _MOST_CHANGES = 3, 5, 4
 _LEAST_CHANGE = 0.03
 _GROUPS = {
@@ -33,8 +33,8 @@ _GROUPS = {
 _UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
 _NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
 _LIMITS = (
-    "Solved, not trained: trust the order of the bars, not their values; "
-    "what a network of another kind learns may differ."
+    "Solved, not trained: trust the order of the bars, not their values; what is lost is lost to a linear "
+    "reading, and a network of another kind may differ."
 )
 
 CSS = f"""
@@ -74,6 +74,7 @@ def bars_html(
     icc: bool = False,
     below: str = "",
     marks: Mapping[str, str] | None = None,
+    hidden: Collection[str] = (),
 ) -> str:
     """Every bar, in groups whose order never changes, so that an edit moves nothing but the bars.
 
@@ -82,13 +83,14 @@ def bars_html(
         icc: a ring on the bars of descriptors.
         below: what stands under the bars.
         marks: thing -> keep or ignore; with it a button stands beside each bar.
+        hidden: columns that are not shown.
     """
-    told = [row for row in found.kept if row.plain >= _TOLD]
+    told = [row for row in found.kept if row.plain >= _TOLD and row.name not in hidden]
     parts = [f'<p class="vl-kept-said">{_sentence(told)}</p>']
     for title, rows in _grouped(told).items():
         drawn = "".join(_row(row, icc=icc, marks=marks) for row in rows)
         parts.append(f'<div class="vl-group">{html.escape(title)}</div>{drawn}')
-    dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD]
+    dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD and row.name not in hidden]
     if dim:
         parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
     parts.append(f'<p class="vl-quiet vl-kept-legend">{html.escape(_legend(found, icc))} {_LIMITS}</p>')
@@ -182,6 +184,8 @@ def _about(row: Kept, name: str) -> str:
 
 def _legend(found: Forecast, icc: bool) -> str:
     parts = ["Numbers: kept, as a share of what the outline, no steps at all, tells."]
+    if any(_share(row) > _MORE for row in found.kept if row.plain >= _TOLD):
+        parts.append("More than 100 %: the views show more of it than the whole picture does, as a crop can.")
     if found.against is not None:
         parts.append("Thin bar: composition B.")
     if icc:
