@@ -21,8 +21,8 @@ from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.forecast.candidates import Population, Space, Steps, thinned
 from ssrl_core.forecast.kept import DIM, MU, POWER, Setting, chosen_images, imageset_of
 from ssrl_core.forecast.tried import Candidate, Tried, folder_of, read_tried
+from ssrl_core.specs.backbones import DEFAULT, LIVE
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.feature_banks import DEFAULT, LIVE
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.transforms import TRANSFORMS
