@@ -14,7 +14,7 @@ from pages.ui.compose.bars import titled
 from pages.ui.compose.draft import DRAFT
 from pages.ui.compose.preview import Sample
 from pages.ui.compose.wishes import FOUND, PLACE_KEY, VIEWS
-from pages.ui.kit import choices, frame, session, theme
+from pages.ui.kit import choices, frame, session
 from ssrl_core.forecast.searching import so_far
 from ssrl_core.runs import jobs
 from ssrl_core.specs.composition import Composition
@@ -35,9 +35,9 @@ CSS = f"""
 .vl-found-rows {{ max-width: 420px; }}
 .vl-found-rows .vl-kept {{ grid-template-columns: minmax(0, 150px) minmax(60px, 1fr) 48px; }}
 .vl-found-rows .vl-kept b.wish {{ position: static; width: auto; height: auto; margin: 0 .4em 0 0; border: 0;
-  background: none; font-weight: 400; color: {theme.QUIET}; }}
-.vl-found-rows .ignore i {{ background: {theme.QUIET}; }}
-.vl-found-price {{ font-size: .86rem; line-height: 1.4; color: {theme.QUIET}; margin: 0; }}
+  background: none; font-weight: 400; color: {frame.QUIET}; }}
+.vl-found-rows .ignore i {{ background: {frame.QUIET}; }}
+.vl-found-price {{ font-size: .86rem; line-height: 1.4; color: {frame.QUIET}; margin: 0; }}
 """
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose.bars import titled
-from pages.ui.kit import frame, jobs, session, theme
+from pages.ui.kit import frame, jobs, session
 from pages.ui.kit.session import Slot
 from ssrl_core import stores
 from ssrl_core.analysis.descriptors import DESCRIPTORS
@@ -44,11 +44,11 @@ WISHES: Slot[Wishes | None] = Slot("compose-wishes")
 
 CSS = f"""
 .vl-mark {{ font: inherit; font-size: .72rem; line-height: 1.25rem; height: 1.3rem; width: 44px; padding: 0;
-  color: {theme.QUIET}; background: transparent; border: 1px solid {theme.LINE}; border-radius: 4px; cursor: pointer; }}
-.vl-mark:hover, .vl-mark:focus-visible {{ border-color: {theme.ACCENT}; outline: none; }}
-.vl-mark[data-wish="keep"] {{ background: {theme.ACCENT}; border-color: {theme.ACCENT};
+  color: {frame.QUIET}; background: transparent; border: 1px solid {frame.LINE}; border-radius: 4px; cursor: pointer; }}
+.vl-mark:hover, .vl-mark:focus-visible {{ border-color: {frame.ACCENT}; outline: none; }}
+.vl-mark[data-wish="keep"] {{ background: {frame.ACCENT}; border-color: {frame.ACCENT};
   color: light-dark(#ffffff, #06201c); font-weight: 600; }}
-.vl-mark[data-wish="ignore"] {{ border-color: {theme.INK}; color: {theme.INK}; font-weight: 600; }}
+.vl-mark[data-wish="ignore"] {{ border-color: {frame.INK}; color: {frame.INK}; font-weight: 600; }}
 .st-key-compose-marks-room {{ position: absolute; }}
 .st-key-vl-wishes {{ padding: .6rem .7rem; gap: .4rem; }}
 .vl-wishes-said {{ font-size: .9rem; line-height: 1.4; margin: 0; min-height: 2.8em; }}
