@@ -16,7 +16,7 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = (
     *("data", "descriptors", "compose", "lpips", "forecast", "search", "train", "sweep", "worker", "runs"),
-    *("cluster", "layout", "classes", "compare", "export", "paper", "bench"),
+    *("cluster", "layout", "classes", "compare", "export", "paper", "demo", "bench"),
 )
 
 

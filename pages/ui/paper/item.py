@@ -62,6 +62,8 @@ def _scale(item: Item) -> Scale:
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
+    if data.get("made_with"):
+        frame.quiet(str(data["made_with"]))
     results.show_claims(data["contrasts"])
     if name.startswith("table"):
         results.show_numbers(data)

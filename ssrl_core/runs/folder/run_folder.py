@@ -179,11 +179,6 @@ class RunFolder:
             found[method] = (self._array(path.name), self._info(path))
         return found
 
-    def annotations(self) -> dict[str, Any]:
-        """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""
-        path = self.path / "annotations.json"
-        return stores.read_json(path) if path.is_file() else {"version": 1, "revision": 0, "clusters": {}, "tags": []}
-
     def files(self) -> list[str]:
         """Names of what is in the folder, hidden and temporary ones left out."""
         if not self.path.is_dir():
