@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 _TYPICAL = 8
 _ACROSS = 2  # groups side by side
 _MAP = (560, 250)
-_KEPT, _LOST = 0.6, 0.4  # share that is read from the network: kept above, lost below
+_KEPT, _LOST = 0.6, 0.4  # share that is read from the network: kept above, lost below, else blurred
 _MOST = 3
 _SHOWN_BY = {
     "digit": "which digit it is",
@@ -222,9 +222,10 @@ def kept_words(results: Results) -> str:
     told = {words: found[name] for name, words in _SHOWN_BY.items() if name in found}
     kept = sorted((w for w in told if told[w] >= _KEPT), key=lambda w: -told[w])[:_MOST]
     lost = sorted((w for w in told if told[w] <= _LOST), key=lambda w: told[w])[:_MOST]
+    blurred = sorted((w for w in told if _LOST < told[w] < _KEPT), key=lambda w: -told[w])[:_MOST]
     parts = [
         f"<b>{verb}</b> {_listed([f'{w} ({100 * max(0.0, told[w]):.0f} %)' for w in words])}."
-        for verb, words in (("Keeps", kept), ("Loses", lost))
+        for verb, words in (("Keeps", kept), ("Blurs", blurred), ("Loses", lost))
         if words
     ]
     return " ".join(parts)

@@ -42,9 +42,13 @@ def show(name: str) -> None:
     with st.container(gap="xxsmall"):
         runs.act(name, scale)
         runs.standing(name, scale)
-        runs.show_images_needed(item.plans[scale].needs)
+        if "made_with" not in data:
+            runs.show_images_needed(item.plans[scale].needs)
     _results(name, scale, data)
     _notes(data)
+    if "made_with" in data:  # the results that ship stand first; what it takes to see them here comes after
+        frame.section("See it on this machine")
+        runs.show_images_needed(item.plans[scale].needs)
     results.show_readings(running.evidence(name, scale))
     show_links(name, running.evidence(name, scale))
     show_specs(name, scale)

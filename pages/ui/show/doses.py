@@ -223,7 +223,7 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         with one:
             name = choices.from_address("Plate", sorted(set(cells.plates.tolist())), key="plate")
         with two:
-            group = _choose_group(cells, "Share of", key="plate-group")
+            group = _choose_group(cells, "Share of", key="plate-group", first=most_changed(cells))
         rows = np.flatnonzero((cells.plates == name) & (cells.ids >= 0))
         what = _conditions(cells, wells, rows)
         shares = plate_shares(wells[rows], cells.ids[rows], group.number)
@@ -239,10 +239,11 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         _well(cells, picked, rows[wells[rows] == picked], what.get(picked, ""), look, count)
 
 
-def _choose_group(cells: ShownCells, label: str, *, key: str) -> Group:
-    """One of the groups, by its name; kept in the address."""
+def _choose_group(cells: ShownCells, label: str, *, key: str, first: Change | None) -> Group:
+    """One of the groups, by its name; kept in the address. The one that changes most until another is chosen."""
     by = {str(group.number): group for group in cells.groups}
-    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name)]
+    default = str(first.group) if first else None
+    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name, default=default)]
 
 
 def _picked() -> str:

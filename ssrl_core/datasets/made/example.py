@@ -24,6 +24,8 @@ from ssrl_core.datasets.made.strokes import draw_strokes
 
 Array = np.ndarray[Any, Any]
 STROKES, CELLS = "example-strokes", "example-cells"
+LIKE = {"strokes": STROKES, "simulated-cells": CELLS, "simulated-nocodazole": CELLS}
+"""Image sets that are made on first use -> the few images like them that ship."""
 SEED = 5
 _STROKES, _CELLS = 1_200, 1_000
 _SIDE = 64
