@@ -21,9 +21,11 @@ from ssrl_core.errors import DataError, SpecError
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
 
 SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,79}$")
 _DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RETRY_S = 2.0
 _UMASK = os.umask(0)
 os.umask(_UMASK)
@@ -177,6 +179,26 @@ def sync_folder(folder: Path) -> None:
 def write_json(path: Path, data: Any) -> None:
     """Write JSON atomically; NaN and infinity are refused (write None and say why in `missing`)."""
     replace(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV text (LF, no index) in which nothing is a formula.
+
+    Text that a spreadsheet would run (it begins with = + - @, a tab or a carriage return, and is no number) gets an
+    apostrophe in front, in headings too (OWASP, "CSV Injection").
+    """
+    harmless = table.map(_no_formula).rename(columns=_no_formula)
+    return str(harmless.to_csv(index=False, lineterminator="\n"))
+
+
+def _no_formula(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in _FORMULA:
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:

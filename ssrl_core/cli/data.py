@@ -1,4 +1,4 @@
-"""`data`: the image sets that there are, a new one, what is known of one, one gone."""
+"""`data`: image sets listed, made, described, deleted; `descriptors N`: each image in numbers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ssrl_core.cli.cells import register_cells, register_simulate
-from ssrl_core.cli.output import ProgressLines, leaf, names_in, say, table
+from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, say, table
 from ssrl_core.datasets.importing import ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
@@ -331,3 +331,46 @@ def _show_subset(data: dict[str, Any]) -> str:
     lines += [f"  {compound}: {count:,}" for compound, count in data["compounds"].items()]
     lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))
     return "\n".join([*lines, *(f"  {note}" for note in data["notes"])])
+
+
+def register_descriptors(commands: Any) -> None:
+    """Add the command."""
+    command = leaf(
+        commands,
+        "descriptors",
+        run=_descriptors,
+        show=_show_descriptors,
+        help="measure what a person sees in every image: brightness, area, elongation …",
+        description="Measure every image of an image set once; the Clusters page colours by it and says what sets a "
+        "cluster apart. What is there already is not made again.",
+    )
+    command.add_argument("name", metavar="N", help="name of the image set")
+    command.add_argument("--again", action="store_true", help="measure again")
+
+
+def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.runs.evaluation import descriptors
+    from ssrl_core.runs.jobs import Reporter
+
+    with Reporter() as report:
+        imageset = store.load(args.name)
+        table = None if args.again else descriptors.read(imageset)
+        if table is None:
+            table = descriptors.make(imageset, Tenths("descriptors", report))
+    rows = {}
+    for name in table.columns:
+        known = table[name].dropna()
+        quantiles = [round(float(known.quantile(q)), 6) for q in (0.25, 0.5, 0.75)] if len(known) else None
+        rows[name] = {"n": len(known), "quartiles": quantiles}
+    return {"name": args.name, "count": len(table), "file": "descriptors.parquet", "descriptors": rows}
+
+
+def _show_descriptors(data: dict[str, Any]) -> str:
+    from ssrl_core.analysis.descriptors import DESCRIPTORS
+
+    lines = [f"{data['name']}: {data['count']} images described"]
+    for name, row in data["descriptors"].items():
+        told = "undefined" if row["quartiles"] is None else " · ".join(f"{q:.3g}" for q in row["quartiles"])
+        lines.append(f"{name:>12}  {told:<28} {DESCRIPTORS[name].sentence if name in DESCRIPTORS else ''}")
+    return "\n".join([*lines, "(first quarter, median, third quarter)"])

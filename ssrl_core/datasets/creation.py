@@ -21,9 +21,8 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.datasets import builtin, splits
 from ssrl_core.datasets.channels import as_json, default_channels
-from ssrl_core.datasets.columns import OWN_COLUMNS
+from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.datasets.labels import class_ids
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
 

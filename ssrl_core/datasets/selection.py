@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.imageset import ImageSet, stats_of
-from ssrl_core.datasets.labels import class_names
 from ssrl_core.errors import SpecError
 
 Array = np.ndarray[Any, Any]

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
-from ssrl_core.compositions.shown import said_of
+from ssrl_core.compositions.draws import said_of
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL
 from ssrl_core.specs.parts import columns
 

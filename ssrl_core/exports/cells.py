@@ -85,7 +85,7 @@ def _names(run: RunFolder) -> dict[str, dict[int, str]]:
 def write_csv(run: RunFolder, out: Path) -> dict[str, Any]:
     """All that is known of every cell but its embedding; tells rows and columns."""
     table = cell_table(run).flat(embedding=False)
-    stores.replace(out, table.to_csv(index=False))
+    stores.replace(out, stores.csv_text(table))
     return {"rows": len(table), "columns": list(table.columns)}
 
 

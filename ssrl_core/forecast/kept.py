@@ -16,8 +16,8 @@ from ssrl_core.errors import SpecError
 from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
 from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
+from ssrl_core.specs.backbones import DEFAULT, check_bank
 from ssrl_core.specs.composition import Composition, load
-from ssrl_core.specs.feature_banks import DEFAULT, check_bank
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
 
@@ -66,7 +66,7 @@ def forecast(
         by_step: also leave out one step after another.
         images: so many of the image set, at random by the seed.
         views: of each image.
-        bank: feature bank, see `specs.feature_banks`.
+        bank: feature bank, see `specs.backbones`.
         input: "whole", or "fixed_steps": images are embedded as the composition's steps without chance leave them.
         mu, dim, power: of the closed form.
         device: of features and views.
@@ -248,7 +248,7 @@ class Setting:
 
     def _shown(self, terms: Sequence[Term]) -> tuple[Array, Array]:
         """Features of both halves as a network is shown them, made once for all terms that show the same."""
-        from ssrl_core.compositions.shown import shown_view
+        from ssrl_core.compositions.draws import shown_view
         from ssrl_core.learning.solving import features_of
 
         side = self._side(terms)

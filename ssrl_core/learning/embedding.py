@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.shown import shown_of
+from ssrl_core.compositions.draws import draw, shown_of
 from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet
@@ -166,7 +165,7 @@ def view_side(spec: RunSpec, imageset: ImageSet) -> int:
 def showing(spec: RunSpec, imageset: ImageSet) -> Show:
     """What a network is shown of an image when it is measured (`evaluate.input`): the one place that makes it.
 
-    `whole`: the image as it is. `fixed_steps`: what `compositions.shown.shown_of` leaves of it, the same for every
+    `whole`: the image as it is. `fixed_steps`: what `compositions.draws.shown_of` leaves of it, the same for every
     image, epoch and seed.
     """
     steps = shown_of(spec)

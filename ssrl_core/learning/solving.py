@@ -36,7 +36,7 @@ def bank_for(name: str, imageset: ImageSet, image_ids: Ids, side: int, *, seed: 
     """A feature bank for an image set.
 
     Args:
-        name: as in `specs.feature_banks`.
+        name: as in `specs.backbones`.
         image_ids: images it may learn from (`patches`); no others are looked at.
         side: of the views, px.
 

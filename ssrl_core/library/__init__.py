@@ -240,8 +240,8 @@ def train(spec: str | Path | Mapping[str, Any] | RunSpec, wait: bool = True, *, 
         RunError: it was waited for, and failed; in the words of its log.
         Stopped: somebody stopped it meanwhile.
     """
+    from ssrl_core.library.images import read_run
     from ssrl_core.library.run_objects import Run
-    from ssrl_core.library.specs import read_run
     from ssrl_core.runs.queue import submitting
 
     asked = submitting.submit(read_run(spec), again=again)
@@ -290,8 +290,8 @@ def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -
         SpecError: a value makes a spec that is not valid; nothing is queued then.
         RunError: it was waited for, and some of its runs failed.
     """
+    from ssrl_core.library.images import read_sweep
     from ssrl_core.library.run_objects import Sweep
-    from ssrl_core.library.specs import read_sweep
     from ssrl_core.runs.queue import sweep_files, sweeps
 
     there = isinstance(spec, str) and not Path(spec).exists() and sweep_files.path_of(spec).is_file()

@@ -263,6 +263,21 @@ def test_crop_keeps_the_middle_and_pad_keeps_all():
     assert padded[:, :10].max() == padded[:, 20:].max() == 0
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 300), (300, 1), (2, 90), (3, 31)])
+def test_a_line_of_pixels_is_cropped_without_making_all_of_it(monkeypatch, height, width):
+    """Its short side becomes the side asked for, so that the long one would be 9,999 times as long."""
+    line = np.random.default_rng(0).integers(0, 256, (2, height, width), dtype=np.uint8)
+    whole = image.fitted(line, 16, "crop")
+    monkeypatch.setattr(image, "_LARGE", 0)
+    assert np.abs(image.fitted(line, 16, "crop").astype(int) - whole).max() <= 1
+    monkeypatch.undo()
+    made = []
+    resized = image._resized
+    monkeypatch.setattr(image, "_resized", lambda *all_: made.append(resized(*all_)) or made[-1])
+    image.fitted(np.zeros((1, 1, 9999), np.uint8), 224, "crop")
+    assert [one.shape for one in made] == [(1, 224, 224)]
+
+
 def test_a_picture_of_too_many_pixels_is_skipped_before_it_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(image, "MAX_PIXELS", 100)
     (tmp_path / "big.png").write_bytes(png_bytes(picture()))

@@ -1,5 +1,6 @@
 """`.npz`: every layout and type that the contract names, and clear words for the others."""
 
+import struct
 import zipfile
 
 import numpy as np
@@ -215,3 +216,13 @@ def test_a_size_brings_all_images_to_a_square(npz):
     assert made.dtype == "uint16"
     assert np.all(made.pixels[:, :, 0] == 0)
     assert "10 px" in made.meta["source"]
+
+
+def test_a_header_whose_size_overflows_is_refused(tmp_path):
+    """2³² × 2³² × 16 bytes are 0 in 64 bits, which is what the file holds."""
+    head = b"{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296, 4294967296, 16), }"
+    head = b"\x93NUMPY\x01\x00" + struct.pack("<H", 118) + head.ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "huge.npz", "w") as archive:
+        archive.writestr("x.npy", head)
+    with pytest.raises(DataError, match="should have 295147905179352825984 bytes"):
+        import_source(tmp_path / "huge.npz", "huge")

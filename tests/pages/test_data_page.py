@@ -68,10 +68,10 @@ def test_shuffle_shows_other_images_and_a_class_shows_only_its_own(page):
     test = page("many")
     before = text_of(test)
     assert text_of(click(test, "data-shuffle")) != before
-    one = text_of(page("many", images="1"))
+    one = text_of(page("many", pick="1"))
     assert "· k1 ·" in one
     assert "· k0 ·" not in one
-    assert "vl-by-class" in text_of(page("many", images="classes"))
+    assert "vl-by-class" in text_of(page("many", pick="classes"))
     assert "· test" in text_of(page("many", split="test"))
     assert "· train" not in text_of(page("many", split="test"))
 
@@ -127,7 +127,7 @@ def test_small_and_unlabelled_sets_open_and_say_which_split_is_empty(page, n, cl
 def test_names_in_the_data_never_become_markup(page):
     pixels = np.zeros((4, 1, 8, 8), np.uint8)
     store.create("evil", pixels, pd.DataFrame({"kind": ["<script>alert(1)</script>", "b"] * 2}), Metadata(label="kind"))
-    text = text_of(page("evil", images="classes"))
+    text = text_of(page("evil", pick="classes"))
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
 

@@ -13,11 +13,13 @@ import streamlit as st
 from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_words, quoted
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
+from ssrl_core import stores
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
 NONE = "none"
@@ -66,7 +68,7 @@ def load(run_id: str, title: str = "") -> Run:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), RunRow(id=run_id))
-    return Run(run_id, title or frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
+    return Run(run_id, title or run_names.words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:
@@ -240,7 +242,7 @@ def page(place: Any) -> None:
         with place:
             st.download_button(
                 "Table",
-                table_of(first, second, probe).to_csv(index=False).encode(),
+                stores.csv_text(table_of(first, second, probe)).encode(),
                 f"{run_id}-classes-{probe}.csv",
                 "text/csv",
                 icon=":material/download:",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pages.ui.kit import frame, theme
+from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import DESCRIPTORS
 
 if TYPE_CHECKING:
@@ -42,13 +42,13 @@ CSS = f"""
 .vl-kept > span:last-child {{ text-align: right; white-space: nowrap; }}
 .vl-kept .bar {{ position: relative; height: 13px; }}
 .vl-kept .bar > * {{ position: absolute; left: 0; box-sizing: border-box; }}
-.vl-kept s {{ top: 1px; height: 9px; border: 1px solid {theme.QUIET}; border-radius: 2px; opacity: .55; }}
-.vl-kept i {{ top: 1px; height: 9px; border-radius: 2px; background: {theme.ACCENT}; }}
-.vl-kept u {{ top: 5px; height: 1px; min-width: 1px; background: {theme.INK}; }}
-.vl-kept em {{ top: 11px; height: 2px; background: {theme.QUIET}; }}
-.vl-kept b {{ top: 1px; width: 9px; height: 9px; margin-left: -5px; border-radius: 50%; background: {theme.PANEL};
-  border: 1.5px solid {theme.INK}; }}
-.vl-kept small {{ color: {theme.QUIET}; font-size: .76rem; }}
+.vl-kept s {{ top: 1px; height: 9px; border: 1px solid {frame.QUIET}; border-radius: 2px; opacity: .55; }}
+.vl-kept i {{ top: 1px; height: 9px; border-radius: 2px; background: {frame.ACCENT}; }}
+.vl-kept u {{ top: 5px; height: 1px; min-width: 1px; background: {frame.INK}; }}
+.vl-kept em {{ top: 11px; height: 2px; background: {frame.QUIET}; }}
+.vl-kept b {{ top: 1px; width: 9px; height: 9px; margin-left: -5px; border-radius: 50%; background: {frame.PANEL};
+  border: 1.5px solid {frame.INK}; }}
+.vl-kept small {{ color: {frame.QUIET}; font-size: .76rem; }}
 .vl-kept.twice {{ grid-template-columns: 104px minmax(0, 1fr) 76px; }}
 .vl-kept-all .vl-group {{ margin: .45rem 0 .1rem; }}
 .vl-kept-all.old {{ opacity: .4; }}
@@ -57,8 +57,8 @@ CSS = f"""
 .vl-kept-state {{ min-height: 2.1em; }}
 .vl-kept-skeleton {{ height: 520px; }}
 .vl-step {{ font-size: .84rem; line-height: 1.4; padding: .2rem 0; }}
-.vl-step span {{ color: {theme.QUIET}; display: block; }}
-.vl-kept-all details summary {{ cursor: pointer; color: {theme.QUIET}; font-size: .84rem; }}
+.vl-step span {{ color: {frame.QUIET}; display: block; }}
+.vl-kept-all details summary {{ cursor: pointer; color: {frame.QUIET}; font-size: .84rem; }}
 """
 
 

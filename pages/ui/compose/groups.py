@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import frame, gallery, theme
+from pages.ui.kit import frame, gallery
 from pages.ui.kit.gallery import Shelf
 from ssrl_core.figures.style import palette
 
@@ -23,7 +23,7 @@ _MOSTLY = 0.5
 _OLD = "Of the composition before the last edit; the new ones come with the refined bars."
 
 CSS = f"""
-.vl-groups-map {{ width: 100%; border: 1px solid {theme.LINE}; border-radius: 4px; display: block; }}
+.vl-groups-map {{ width: 100%; border: 1px solid {frame.LINE}; border-radius: 4px; display: block; }}
 """
 
 

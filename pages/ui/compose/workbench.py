@@ -12,7 +12,7 @@ from pages.ui.compose import files, grid, meaning, preview
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.compose.preview import Sample
-from pages.ui.kit import choices, frame, session, theme
+from pages.ui.kit import choices, frame, session
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.presets_table import PRESETS_TABLE
@@ -22,10 +22,10 @@ DEFAULT = "mnist-first-set"
 CSS = f"""
 .vl-sentence {{ font-size: 1.02rem; line-height: 1.4; height: 2.8em; margin: .2rem 0 0; overflow: hidden;
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }}
-.vl-silent {{ color: {theme.QUIET}; font-size: .86rem; line-height: 1.4; min-height: 1.4em; }}
+.vl-silent {{ color: {frame.QUIET}; font-size: .86rem; line-height: 1.4; min-height: 1.4em; }}
 .vl-silent summary {{ cursor: pointer; }}
-.vl-strip-title {{ font-size: .9rem; color: {theme.QUIET}; margin-top: .4rem; }}
-.vl-strip-title b {{ color: {theme.INK}; font-weight: 600; margin-right: .4rem; }}
+.vl-strip-title {{ font-size: .9rem; color: {frame.QUIET}; margin-top: .4rem; }}
+.vl-strip-title b {{ color: {frame.INK}; font-weight: 600; margin-right: .4rem; }}
 .st-key-vl-views {{ position: sticky; top: 1rem; container-type: inline-size; }}
 @media (max-width: 1000px) {{
   .st-key-vl-bench {{ flex-direction: column !important; }}

@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui.data.importing import KINDS, _written, free_name
 from pages.ui.data.samples import number
-from pages.ui.kit import cache, frame, theme
+from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import told_on
 from ssrl_core import stores
 from ssrl_core.datasets import pictures
@@ -318,7 +318,7 @@ def overlay_html(dna: Array, labels: Array, kept: set[int]) -> str:
     words = '<span style="color:#2dd4bf">―</span> kept &nbsp; <span style="color:#e69f00">┄</span> dropped'
     return (
         f'<img alt="a field with the outlines of its nuclei" style="max-width:100%;max-height:60vh;'
-        f'background:{theme.IMAGE_GROUND};border-radius:6px" src="data:image/png;base64,{sheet}">'
+        f'background:{frame.IMAGE_GROUND};border-radius:6px" src="data:image/png;base64,{sheet}">'
         f'<div class="vl-quiet">{words}</div>'
     )
 

@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
 Array = np.ndarray[Any, Any]
@@ -102,7 +103,7 @@ def _card(run: RunRow) -> None:
     title = html.escape(str(run.get("name") or "")) or names
     st.html(
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
-        f'<p class="vl-card-about">{html.escape(frame.run_words(run | {"name": None}))}</p>'
+        f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
     )
     with st.container(horizontal=True, gap="medium"):

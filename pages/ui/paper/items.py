@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import cache, frame
-from pages.ui.kit.theme import ACCENT, LINE, QUIET
+from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
 from ssrl_core.paper import running

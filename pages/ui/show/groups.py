@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import choices, frame, theme
+from pages.ui.kit import choices, frame
 from pages.ui.show import files
 from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
 from pages.ui.show.pictures import Look, colours_of, limits_words, wall
@@ -32,14 +32,14 @@ CSS = f"""
 .vl-stains {{ font-size: 1.05rem; }}
 .vl-stains span {{ margin-right: 1.2em; white-space: nowrap; }}
 .vl-stains i {{ display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .45em;
-  outline: 1px solid {theme.LINE}; }}
+  outline: 1px solid {frame.LINE}; }}
 .vl-shown h2 {{ font-size: 1.5rem; margin: 1.6rem 0 .3rem; }}
 .vl-name {{ font-size: 1.2rem; font-weight: 600; margin: 1rem 0 .1rem; }}
 .vl-name i {{ display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .45em; }}
-.vl-name small {{ font-weight: 400; color: {theme.QUIET}; font-size: .95rem; }}
+.vl-name small {{ font-weight: 400; color: {frame.QUIET}; font-size: .95rem; }}
 .vl-two {{ width: 100%; border-collapse: collapse; font-size: 1rem; }}
-.vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {theme.LINE}; }}
-.vl-two th {{ color: {theme.QUIET}; font-weight: 400; border: 0; }}
+.vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {frame.LINE}; }}
+.vl-two th {{ color: {frame.QUIET}; font-weight: 400; border: 0; }}
 .vl-two td:first-child, .vl-two th:first-child {{ text-align: left; padding-left: 0; }}
 .vl-two span {{ white-space: nowrap; }}
 .stPlotlyChart .xtick text {{ font-size: 12px; }}

@@ -10,12 +10,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs.queue import ordering
+from ssrl_core.runs.queue import ordering, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, save_settings
 from ssrl_core.specs.parts import columns
@@ -160,7 +160,7 @@ def _item(row: RunRow) -> None:
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.button(
-                frame.run_words(row),
+                run_names.words(row),
                 key=f"train-open-{run_id}",
                 type="tertiary",
                 on_click=actions.open_run,

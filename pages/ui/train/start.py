@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, session, theme
+from pages.ui.kit import cache, choices, frame, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
@@ -27,7 +27,7 @@ _LARGEST = 96
 
 CSS = f"""
 .train-term {{ font-weight: 600; margin: .2rem 0 0; }}
-.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
+.train-term small {{ font-weight: 400; color: {frame.QUIET}; font-size: .84rem; }}
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame, session
-from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft

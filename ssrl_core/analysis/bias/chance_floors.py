@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from ssrl_core.analysis.bias.columns import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import Rule, coefficients, judge_draws
 from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
-from ssrl_core.datasets.parallel import in_order
+from ssrl_core.datasets.progress import in_order
 from ssrl_core.errors import SpecError
 
 KINDS = ("permuted", "trend_kept")

@@ -20,7 +20,7 @@ from ssrl_core.datasets.cells.illumination import corrected
 from ssrl_core.datasets.cells.nuclei import binned, detect, raised
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, kept_plan, plate_of
 from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.parallel import in_order
+from ssrl_core.datasets.progress import in_order
 from ssrl_core.datasets.reading.image import fitted
 from ssrl_core.errors import DataError
 

@@ -17,7 +17,7 @@ from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
-from ssrl_core.datasets.labels import class_names, natural_key
+from ssrl_core.datasets.columns import class_names, natural_key
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
 from ssrl_core.datasets.reading.archives import unpacked

@@ -24,8 +24,7 @@ from ssrl_core.datasets.cells.illumination import FEWEST_FIELDS, FieldLight, Lig
 from ssrl_core.datasets.cells.nuclei import usual_diameter, widths
 from ssrl_core.datasets.cells.settings import CellSettings
 from ssrl_core.datasets.columns import is_untreated_name
-from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.progress import Report, in_order
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]

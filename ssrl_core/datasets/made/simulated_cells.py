@@ -22,8 +22,7 @@ from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.chance import Chance
 from ssrl_core.datasets.made.simulation.crops import draw_crops
 from ssrl_core.datasets.made.simulation.population import CLASSES, COMPOUNDS, CONTROL, SITES, screen
-from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report, or_silent
+from ssrl_core.datasets.progress import Report, in_order, or_silent
 from ssrl_core.errors import SpecError
 
 Array = np.ndarray[Any, Any]

@@ -201,6 +201,7 @@ def _first_line(error: BaseException) -> str:
 WAYS = ("crop", "pad", "stretch")
 DEFAULT_SIZE = 224
 MAX_SIZE = 4096
+_LARGE = 16_000_000
 
 
 def check_fit(size: int | None, way: str) -> None:
@@ -249,22 +250,26 @@ def fitted(image: Array, side: int, way: str) -> Array:
         return _resized(image, side, side)
     ratio = side / (min if way == "crop" else max)(height, width)
     new_h, new_w = max(1, round(height * ratio)), max(1, round(width * ratio))
-    scaled = _resized(image, new_h, new_w)
     if way == "crop":
         top, left = (new_h - side) // 2, (new_w - side) // 2
-        return scaled[:, top : top + side, left : left + side]
+        if new_h * new_w > _LARGE:  # a line of pixels: only what is kept of it is made
+            down, right = height / new_h, width / new_w
+            return _resized(image, side, side, (left * right, top * down, (left + side) * right, (top + side) * down))
+        return _resized(image, new_h, new_w)[:, top : top + side, left : left + side]
+    scaled = _resized(image, new_h, new_w)
     out = np.zeros((image.shape[0], side, side), image.dtype)
     top, left = (side - new_h) // 2, (side - new_w) // 2
     out[:, top : top + new_h, left : left + new_w] = scaled
     return out
 
 
-def _resized(image: Array, height: int, width: int) -> Array:
+def _resized(image: Array, height: int, width: int, box: tuple[float, float, float, float] | None = None) -> Array:
+    """(C, height, width) of the whole image, or of a box of it (left, top, right, bottom)."""
     if image.shape[1:] == (height, width):
         return image
     top = np.iinfo(image.dtype).max
     channels = [
-        Image.fromarray(channel.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+        Image.fromarray(channel.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR, box)
         for channel in image
     ]
     result: Array = np.clip(np.rint(np.stack([np.asarray(c) for c in channels])), 0, top).astype(image.dtype)

@@ -7,6 +7,7 @@ number that `x` is multiplied by. `channels`: channel names. `max_value`: the pi
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib import format as npy
 
-from ssrl_core.datasets.labels import class_names
+from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import check_archive
 from ssrl_core.datasets.reading.image import all_fitted
@@ -60,7 +61,7 @@ def pieces(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Iterato
     if header.fortran and len(header.shape) > 1:
         yield whole(archive, header, where)
         return
-    row = int(np.prod(header.shape[1:], dtype=np.int64)) * header.dtype.itemsize
+    row = math.prod(header.shape[1:]) * header.dtype.itemsize
     step = max(1, _PIECE_BYTES // max(1, row))
     with archive.open(header.member) as file:
         _skip_header(file)
@@ -71,7 +72,7 @@ def pieces(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Iterato
 
 def whole(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Array:
     """A whole array."""
-    size = int(np.prod(header.shape, dtype=np.int64)) * header.dtype.itemsize
+    size = math.prod(header.shape) * header.dtype.itemsize
     with archive.open(header.member) as file:
         _skip_header(file)
         flat = np.frombuffer(_read(file, size, header, where), header.dtype)
@@ -91,7 +92,7 @@ def _header(file: IO[bytes], info: zipfile.ZipInfo, where: str) -> ArrayHeader:
             f"{where}: {info.filename} is an array of Python objects, which is never read (it could run any program). "
             "Save it as numbers or text: numpy.asarray(values, dtype=str)."
         )
-    expected = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize + file.tell()
+    expected = math.prod(map(int, shape)) * dtype.itemsize + file.tell()
     if expected != info.file_size:
         raise DataError(
             f"{where}: {info.filename} should have {expected} bytes by its header, not {info.file_size}. Save it again."

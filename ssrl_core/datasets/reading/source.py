@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from ssrl_core.datasets.labels import natural_key
+from ssrl_core.datasets.columns import natural_key
 from ssrl_core.datasets.reading.archives import check_archive
 from ssrl_core.errors import DataError
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.labels import superclasses_of
+from ssrl_core.datasets.columns import superclasses_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -260,7 +260,7 @@ def content(table: pd.DataFrame, ending: str) -> bytes:
     """A table as the bytes of a `.csv` or `.parquet` file."""
     typed = plain(table).convert_dtypes()
     if ending == ".csv":
-        return str(typed.to_csv(index=False, lineterminator="\n")).encode()
+        return stores.csv_text(typed).encode()
     file = io.BytesIO()
     typed.to_parquet(file, index=False)
     return file.getvalue()

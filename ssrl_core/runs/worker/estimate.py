@@ -13,8 +13,7 @@ from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.processes import cores
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
