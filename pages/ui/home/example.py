@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.home.runs import thumbnail
 from pages.ui.kit import cache, frame
-from pages.ui.kit.theme import ACCENT, PANEL, QUIET
+from pages.ui.kit.frame import ACCENT, PANEL, QUIET
 from ssrl_core.datasets.made.example import STROKES
 from ssrl_core.runs import example
 from ssrl_core.runs.folder.results import Results
