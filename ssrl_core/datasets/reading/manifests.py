@@ -193,8 +193,8 @@ def _take_split(names: Manifest, understood: Understanding, options: ImportOptio
         words = _of_truths(names.table[asked], held) if held else names.table[asked]
         names.told("split", words)
     elif "split" not in columns:
-        worded = [c for c in columns if names.table[c].nunique() > 1 and read_given(names.table[c]) is not None]
-        if worded and "train" in set(read_given(names.table[worded[0]])):
+        worded = [c for c in columns if names.table[c].nunique() > 1 and _holds_splits(names.table[c])]
+        if worded:
             names.told("split", names.table[worded[0]])
             understood.guess("split", f"column {worded[0]!r}", "all its values are splits")
             understood.layout = replace(understood.layout, split_column=str(worded[0]))
@@ -211,6 +211,11 @@ def _take_split(names: Manifest, understood: Understanding, options: ImportOptio
     understood.notes += _about_split(names.table, where)
     if read_given(names.table["split"]) is not None:
         understood.layout = replace(understood.layout, split_column=asked or "split")
+
+
+def _holds_splits(values: pd.Series[Any]) -> bool:
+    known = read_given(values)
+    return known is not None and "train" in known
 
 
 def _of_truths(values: pd.Series[Any], when_true: str) -> pd.Series[Any]:
@@ -268,7 +273,8 @@ def _words_for(numbers: pd.Series[Any], words: pd.Series[Any]) -> bool:
     """Whether a column of text names what another one numbers."""
     if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_numeric_dtype(words):
         return False
-    return len(pd.concat([numbers, words], axis=1).drop_duplicates()) == numbers.nunique() == words.nunique()
+    pairs = len(pd.concat([numbers, words], axis=1).drop_duplicates())
+    return pairs == int(numbers.nunique()) and pairs == int(words.nunique())
 
 
 def _ask_folders(names: Manifest, understood: Understanding, options: ImportOptions) -> None:
