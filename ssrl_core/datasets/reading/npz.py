@@ -419,7 +419,7 @@ class NpzImages:
         columns: dict[str, Any] = {"source": [f"{self.understood.source}#{key}" for key in keys]}
         if self._parts[0].split is not None:
             columns["split"] = np.repeat([part.split for part in self._parts], self._counts)
-        labels = self._joined("y")
+        labels = self._labels()
         if labels is None and self._labelled:
             lengths = {key: header.shape for key, header in self._found.items() if key == "y" or key.startswith("y_")}
             rule = f"one value for each of the {sum(self._counts)} images"
@@ -432,7 +432,7 @@ class NpzImages:
         if labels is None:
             return _with_names_column(table, names), None, None
         truth = "y" if "label" in table.columns else "label"
-        words, classes = _named(pd.Series(labels, name="y"), names, self._where)
+        words, classes = _named(pd.Series(labels, name="y"), names, self._where, self.understood)
         table.insert(len(table.columns) if "split" not in table else 2, truth, pd.Series(words, dtype="object"))
         return table, classes, truth
 
@@ -453,6 +453,39 @@ class NpzImages:
         columns = [self._column(f"{name}_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
         known = [column for column in columns if column is not None]
         return np.concatenate(known) if len(known) == len(columns) else None
+
+    def _labels(self) -> Array | None:
+        """`y` over all parts: one column of 0 and 1 for each class counts as their number; a part without is missing."""
+        whole_y = self._joined("y")
+        if whole_y is not None:
+            return whole_y
+        if "y" in self._found:
+            return self._one_hot("y", sum(self._counts))
+        parts = [self._one_hot(f"y_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
+        if all(part is None for part in parts):
+            return None
+        lacking = [p.key for p, part in zip(self._parts, parts, strict=True) if part is None]
+        if any(f"y_{key.removeprefix('x_')}" in self._found for key in lacking):
+            return None  # it is there, and of another length
+        if lacking:
+            self.understood.notes.append(f"{' and '.join(lacking)} have no y: these images have no label")
+        gaps = [np.full(n, None, object) if part is None else part for part, n in zip(parts, self._counts, strict=True)]
+        return np.concatenate([gap.astype(object) for gap in gaps]) if lacking else np.concatenate(gaps)
+
+    def _one_hot(self, key: str, count: int) -> Array | None:
+        """Labels of an array: (count,), or the places of the ones of (count, classes)."""
+        plain = self._column(key, count)
+        if plain is not None or key not in self._found:
+            return plain
+        values = whole(self._archive, self._found[key], self._where)
+        if values.ndim != 2 or len(values) != count or values.dtype.kind not in "buif":
+            return None
+        if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
+            said = "of one 1 in each row (several labels for an image are not read)"
+            raise DataError(where=self._where, field=key, rule=said, value=values[0].tolist())
+        self.understood.guess("label", f"which of the {values.shape[1]} columns of {key} is 1", "in each row one is")
+        places: Array = values.argmax(axis=1)
+        return places
 
     def _sized(self) -> Iterator[tuple[_Part, int]]:
         return zip(self._parts, self._counts, strict=True)
@@ -508,18 +541,25 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
     return [_Part(f"x_{split}", split if len(given) > 1 else None, found[f"x_{split}"]) for split in given]
 
 
-def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple[list[str | None], list[str] | None]:
-    """Labels as class names: numbers count into `names` where those are given, -1 is missing."""
+def _named(
+    labels: pd.Series[Any], names: list[str] | None, where: str, understood: Understanding
+) -> tuple[list[str | None], list[str] | None]:
+    """Labels as class names: numbers count into `names` where those are given (from 1, where they say so); -1 is
+    missing."""
     words = [None if word == "nan" else word for word in class_names(labels)]  # so numpy writes a gap among text
-    numbers = pd.api.types.is_numeric_dtype(labels)
+    numbers = pd.api.types.is_numeric_dtype(labels.infer_objects())
+    first = 0
+    if names is not None and numbers and str(len(names)) in words and "0" not in words:
+        first = 1
+        understood.guess("label", "y counts from 1", f"it goes to {len(names)}, as many as there are names, without 0")
     if names is None or (not numbers and set(words) - {None} <= set(names)):
         return words, names
     out: list[str | None] = []
     for word in words:
         if word is None or word == "-1":
             out.append(None)
-        elif word.isdigit() and int(word) < len(names):
-            out.append(names[int(word)])
+        elif word.isdigit() and first <= int(word) < len(names) + first:
+            out.append(names[int(word) - first])
         else:
             raise DataError(
                 where=where,
