@@ -74,12 +74,12 @@ def _numbers() -> list[str]:
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.finding import find, spec_of
 
     run = RunFolder(find(args.run_id))
     return {
         "state": state_of(run.id),
-        "spec": run.spec().to_mapping(),
+        "spec": spec_of(run).to_mapping(),
         "results": run.results().data or None,
         "files": run.files(),
     }
