@@ -174,7 +174,7 @@ def _one(args: argparse.Namespace) -> str:
     from ssrl_core.runs.queue.finding import find
 
     if not args.run_id:
-        raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
+        raise SpecError.at("runs", "RUN", "named", None, "Name a run, or --sweep SWEEP.")
     return find(args.run_id)
 
 
@@ -183,9 +183,7 @@ def _members(args: argparse.Namespace) -> list[str]:
     from ssrl_core.runs.queue import stopping
 
     if args.run_id:
-        raise SpecError(
-            where="runs", field="RUN", rule="left out with --sweep", value=args.run_id, remedy="Name one of the two."
-        )
+        raise SpecError.at("runs", "RUN", "left out with --sweep", args.run_id, "Name one of the two.")
     return stopping.of_sweep(args.sweep)
 
 

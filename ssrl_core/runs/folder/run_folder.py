@@ -102,7 +102,7 @@ class RunFolder:
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
         words = f"Run folders here: {', '.join(known[-8:])}." if known else "There are no run folders here yet."
-        raise SpecError(where="Run", field="id", rule="a run of this store", value=self.id, remedy=words)
+        raise SpecError.at("Run", "id", "a run of this store", self.id, words)
 
     def spec(self) -> RunSpec:
         """The resolved spec.
