@@ -184,7 +184,7 @@ def conversion_for(
     if dtype.kind == "b":
         return Conversion("uint8", 255.0)
     if dtype.kind not in "uif":
-        raise DataError(where=where, field="x", rule="numbers", value=str(dtype), remedy=_REMEDY)
+        raise DataError.at(where, "x", "numbers", str(dtype), _REMEDY)
     if zero is not None or (one is not None and (not float(one).is_integer() or one <= 1)):
         return _told_range(zero or 0.0, one)
     if scale is not None and scale != 1:
@@ -437,7 +437,7 @@ class NpzImages:
         return np.concatenate(known) if len(known) == len(columns) else None
 
     def _labels(self) -> Array | None:
-        """`y` over all parts: one column of 0 and 1 for each class counts as their number; a part without is missing."""
+        """`y` over all parts; of columns of 0 and 1 for each class, which is 1; missing in a part without."""
         whole_y = self._joined("y")
         if whole_y is not None:
             return whole_y
