@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import told_on
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
-from ssrl_core.datasets.cells.field_lists import list_fields, top_of
+from ssrl_core.datasets.cells.field_lists import list_fields, names_in, top_of
+from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
@@ -40,15 +42,19 @@ def button() -> None:
 
 def form() -> None:
     """Where the fields are, how nuclei are found (live), then the import."""
+    source: str | None = None
     try:
         source = _source()
         if source is None:
             return
-        listed = _fields(source)
+        listed = _fields(source, _pattern())
     except SSRLError as error:
         frame.show_error(error)
+        if source is not None and Path(source).exists():
+            _naming(source, refused=True)
         return
     _found(listed)
+    _naming(source, refused=False)
     chosen = _channels(listed)
     settings = _settings(listed)
     if settings is None:
@@ -112,15 +118,40 @@ def _laid(path: Path, report: Report) -> None:
         path.unlink()
 
 
-def _fields(source: str) -> FieldList:
+def _naming(source: str, *, refused: bool) -> None:
+    """How files are named: a pattern, tried on the first of them while one writes it."""
+    names: list[Path] = []
+    with suppress(SSRLError, OSError):  # what is wrong with it was said
+        names = names_in(source)
+    if not names:
+        return
+    place = st.container() if refused else st.expander("How files are named", icon=":material/text_fields:")
+    with place:
+        pattern = st.text_input(
+            "Pattern of the names",
+            key="cells-pattern",
+            placeholder="{plate}_{well}_s{site}_{channel}.tif",
+            help="Parts: {plate}, {well}, {site}, {channel}, {z}, {t}; {any} tells fields apart and means no more",
+        ).strip()
+        try:
+            rows = parts_of_names(names, pattern or None)
+        except SSRLError as error:
+            frame.show_error(error)
+            return
+        fit = sum(len(row) > 1 for row in rows)
+        st.dataframe(rows, hide_index=True)
+        frame.quiet(f"The first of {frame.count(len(names), 'file')}; {fit} of these {len(rows)} names are read so.")
+
+
+def _fields(source: str, pattern: str | None) -> FieldList:
     """The fields; read again where an import has taken away what a zip was unpacked to."""
     path = Path(source)
     _lay_open(path)
     with st.spinner("Reading the list of fields"):
-        listed = _listed(source, _stamp(path))
+        listed = _listed(source, _stamp(path), pattern)
         if not listed.base.is_dir():
             _listed.clear()
-            listed = _listed(source, _stamp(path))
+            listed = _listed(source, _stamp(path), pattern)
     return listed
 
 
@@ -134,8 +165,8 @@ def _lay_open(path: Path) -> None:
 
 
 @cache.kept
-def _listed(source: str, stamp: float) -> FieldList:
-    return list_fields(source)
+def _listed(source: str, stamp: float, pattern: str | None) -> FieldList:
+    return list_fields(source, pattern=pattern)
 
 
 def _stamp(path: Path) -> float:
@@ -272,7 +303,7 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, CellOptions(settings=settings, **chosen), report=told_on(bar))
+        import_fields(source, name, CellOptions(settings=settings, pattern=_pattern(), **chosen), report=told_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)
@@ -281,6 +312,10 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
     st.query_params.clear()
     st.query_params["dataset"] = name
     st.rerun()
+
+
+def _pattern() -> str | None:
+    return st.session_state.get("cells-pattern", "").strip() or None
 
 
 def _suggested(source: str) -> str:
