@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bench.calibration.rows import BANKS, DIMS, MUS, PIXELS, POWERS, learnt
 from bench.calibration.statistics import Agreement, Pair, agreement, better, left_out, two_by_two, within
 from ssrl_core.forecast.kept import DIM, MU, POWER
-from ssrl_core.specs.feature_banks import DEFAULT
+from ssrl_core.specs.backbones import DEFAULT
 
 Row = dict[str, Any]
 Matrix = NDArray[np.float64]
