@@ -15,7 +15,7 @@ import streamlit as st
 from pages.ui.data.facts import understood_html
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
+from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
@@ -168,7 +168,7 @@ def _bring_in(files: Sequence[Any], name: str, options: ImportOptions) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root()) as folder:
             paths = [_written(file, Path(folder)) for file in files]
-            import_source(paths[0] if len(paths) == 1 else paths, name, options, report=told_on(bar))
+            import_source(paths[0] if len(paths) == 1 else paths, name, options, report=progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
@@ -211,7 +211,7 @@ def offer_built_in(name: str) -> None:
 def _make_built_in(name: str) -> None:
     bar = st.progress(0.0, "Starting")
     try:
-        image_sets.load(name, report=told_on(bar))
+        image_sets.load(name, report=progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
@@ -340,7 +340,7 @@ def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:
         return
     bar = st.progress(0.0, "Starting …")
     try:
-        make_subset(imageset, name, choice, report=told_on(bar))
+        make_subset(imageset, name, choice, report=progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
