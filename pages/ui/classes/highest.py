@@ -33,9 +33,8 @@ def choose_superclasses(data: ClassTable) -> None:
         if file is not None:
             with frame.guard():
                 st.session_state[_KEPT] = bias.read_superclasses(read_table(file.getvalue(), file.name))
-                frame.quiet(
-                    f"{len(uploaded_superclasses() or {})} classes in {len(set((uploaded_superclasses() or {}).values()))} superclasses."
-                )
+                found = st.session_state[_KEPT]
+                frame.quiet(f"{len(found)} classes in {len(set(found.values()))} superclasses.")
         elif uploaded_superclasses():
             st.button("Forget them", on_click=st.session_state.pop, args=(_KEPT, None))
 

@@ -174,7 +174,7 @@ class ForecastWorker:
 
 @cache.kept
 def forecast_worker() -> ForecastWorker:
-    """The one desk of this process."""
+    """The one of this process."""
     return ForecastWorker()
 
 

@@ -164,7 +164,7 @@ class LpipsWorker:
 
 @cache.kept
 def lpips_worker() -> LpipsWorker:
-    """The one desk of this process."""
+    """The one of this process."""
     return LpipsWorker()
 
 
