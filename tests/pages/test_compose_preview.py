@@ -136,7 +136,6 @@ def test_what_goes_wrong_becomes_the_answer_and_the_desk_lives_on(monkeypatch):
     worker = LpipsWorker()
     failed = finished(worker, Question(load("mnist-first-set"), "k", "f", (1, 2), 5))
     assert failed.error == "these views cannot be compared"
-    )
     assert "ZeroDivisionError" in finished(worker, Question(load("identity"), "k", "f", (1, 2), 5)).error
 
 
