@@ -97,7 +97,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any]:
     found = []
     for number, run_id in enumerate(ids):
         if number % 10 == 9:
-            say(f"{number + 1} of {len(ids)} runs")
+            to_stderr(f"{number + 1} of {len(ids)} runs")
         found += [{"run": run_id, "file": one.file, "what": one.what} for one in damages(RunFolder(run_id))]
     return {"runs": len(ids), "damaged": found}
 
