@@ -14,7 +14,7 @@ import streamlit as st
 from pages.ui.data.importing import KINDS, Upload, free_name, names_of
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
+from pages.ui.kit.jobs import progress_on
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, names_in, top_of
@@ -100,7 +100,7 @@ def _uploaded(files: Sequence[Any]) -> str:
     kept = st.session_state.get("cells-upload")
     if kept is None or kept.key != names_of(files) or not kept.folder.is_dir():
         bar = st.empty()
-        st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
+        st.session_state["cells-upload"] = kept = _Upload(files, progress_on(bar))
         bar.empty()
     top = top_of(kept.folder)
     inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
@@ -160,7 +160,7 @@ def _lay_open(path: Path) -> None:
     if not is_zip(path):
         return
     bar = st.empty()
-    unpacked(path, report=told_on(bar))
+    unpacked(path, report=progress_on(bar))
     bar.empty()
 
 
@@ -303,7 +303,8 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, CellOptions(settings=settings, pattern=_pattern(), **chosen), report=told_on(bar))
+        options = CellOptions(settings=settings, pattern=_pattern(), **chosen)
+        import_fields(source, name, options, report=progress_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)

@@ -6,7 +6,7 @@ import html
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import streamlit as st
 from pages.ui.data.samples import number
 from pages.ui.data.understood import glance_html
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
+from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
@@ -141,7 +141,7 @@ def _glanced(source: Paths, options: ImportOptions) -> tuple[Glance | None, SSRL
     """What an import would make of the source, or why it makes nothing."""
     bar = st.empty()
     try:
-        return _looked(source, options, told_on(bar)), None
+        return _looked(source, options, progress_on(bar)), None
     except SSRLError as error:
         return None, error
     finally:
@@ -301,17 +301,26 @@ def free_name(text: str) -> str:
 
 def _bring_in(source: Paths, name: str, options: ImportOptions) -> None:
     """Import the files; those that were uploaded are forgotten then."""
+
+    def work(report: Report) -> None:
+        import_source(source[0] if len(source) == 1 else source, name, options, report=report)
+        kept = st.session_state.pop("data-upload", None)
+        if kept is not None:
+            st.session_state["data-brought"] = kept.key
+            kept.forget()
+
+    _make_and_open(name, work)
+
+
+def _make_and_open(name: str, work: Callable[[Report], object]) -> None:
+    """Make an image set under a bar, then open it; what goes wrong is said."""
     bar = st.progress(0.0, "Starting …")
     try:
-        import_source(source[0] if len(source) == 1 else source, name, options, report=told_on(bar))
+        work(progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
         return
-    kept = st.session_state.pop("data-upload", None)
-    if kept is not None:
-        st.session_state["data-brought"] = kept.key
-        kept.forget()
     st.query_params.clear()
     st.query_params["dataset"] = name
     st.rerun()
@@ -350,7 +359,7 @@ def offer_built_in(name: str) -> None:
 def _make_built_in(name: str) -> None:
     bar = st.progress(0.0, "Starting")
     try:
-        image_sets.load(name, report=told_on(bar))
+        image_sets.load(name, report=progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
@@ -477,13 +486,4 @@ def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:
     )
     if not st.button("Take these cells", type="primary", key="part-now"):
         return
-    bar = st.progress(0.0, "Starting …")
-    try:
-        make_subset(imageset, name, choice, report=told_on(bar))
-    except SSRLError as error:
-        bar.empty()
-        frame.show_error(error)
-        return
-    st.query_params.clear()
-    st.query_params["dataset"] = name
-    st.rerun()
+    _make_and_open(name, lambda report: make_subset(imageset, name, choice, report=report))
