@@ -12,7 +12,6 @@ import pytest
 from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.analysis.descriptors import FILES as DESCRIPTOR_FILES
 from ssrl_core.analysis.doses import DOSE_MODELS
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli import COMMANDS
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.datasets.builtin import BUILT_IN
@@ -21,7 +20,7 @@ from ssrl_core.learning import features
 from ssrl_core.learning.backbones import names as backbone_names
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS
-from ssrl_core.specs.parts import PARTS
+from ssrl_core.specs.parts import LAYOUTS, PARTS
 from ssrl_core.specs.transforms import TRANSFORMS
 from tests.kit import ROOT
 

@@ -16,7 +16,6 @@ from pages.ui.map.evaluated import EvaluatedRun, typical_of
 from pages.ui.map.files import figure_row
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.compositions.draws import said_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.files import figure_file
@@ -24,6 +23,7 @@ from ssrl_core.figures.sheets import gallery_file
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER, way_of
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.specs.parts import LAYOUTS
 
 _IMAGES = 10
 

@@ -17,7 +17,6 @@ from pages.ui.map.payload import MapPayload
 from pages.ui.map.selection import selectable_map
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.comparison import changed_cluster
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.figures.sheets import matrix_file
 from ssrl_core.figures.style import percent
 
@@ -56,7 +55,7 @@ def maps(pair: Pair, colour: str) -> None:
     """Both maps."""
     for side, column in zip((pair.a, pair.b), st.columns(2, gap="medium"), strict=True):
         with column:
-            drawn = f" · {LAYOUTS[side.layout].title}" if side.layout else ""
+            drawn = f" · {side.layout_title}{side.begun}" if side.layout else ""
             st.html(f"<b>{side.letter}</b> · {html.escape(side.title)} · k = {side.clustering.k}{drawn}")
             if side.layout:
                 selectable_map(payload_of(pair, side, colour), key=f"compare-map-{side.letter}", height=MAP_HEIGHT)
@@ -122,7 +121,7 @@ def map_file_of(pair: Pair, side: Side, colour: str, kind: str) -> bytes:
     """The map of one side as it is coloured now; a selection stands out."""
     facet, other = facets_of(pair, side, colour)[0], pair.other(side)
     caption = (
-        f"{LAYOUTS[side.layout].title} of the embeddings of {len(side.run.ids)} images by {side.letter} "
+        f"{side.layout_title}{side.begun}, of the embeddings of {len(side.run.ids)} images by {side.letter} "
         f"({side.title}), coloured by {facet.title}; {other.letter} is {other.title}. Clusters by k-means (k = "
         f"{pair.a.k} and {pair.b.k}) in the embeddings, not on the maps."
         f"{files.trust_words(side.run.layouts[side.layout][1])} Image set {side.run.imageset.title}."

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.parent_watch import StopRequest
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
@@ -21,6 +20,7 @@ from ssrl_core.runs.folder.results import Results, ResultsFile
 from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
+from ssrl_core.specs.parts import LAYOUTS
 
 if TYPE_CHECKING:
     from ssrl_core.learning.backbones.encoder import Encoder

@@ -29,8 +29,10 @@ def clusters_file(k: int, seed: int) -> str:
     return f"clusters_kmeans_k{k}_s{seed}.npy"
 
 
-def layout_file(method: str, params: dict[str, Any]) -> str:
-    """Name of a layout; its key is made from its parameters."""
+def layout_file(method: str, params: dict[str, Any], like: str | None = None) -> str:
+    """Name of a layout; its key is made from its parameters, or names the run that it lies like."""
+    if like is not None:
+        return f"layout_{method}_like_{like}.npy"
     key = hashlib.sha256(json.dumps(clean(params), sort_keys=True).encode()).hexdigest()[:6]
     return f"layout_{method}_{key}.npy"
 

@@ -171,13 +171,22 @@ class RunFolder:
 
         return np.isin(self.embedding_ids(), evaluated_ids(self.spec()))
 
-    def layouts(self) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
-        """`{method: (points (n, 2) float32, info)}`; the newest of each method."""
-        found: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
+    def layout_files(self, like: str | None = None) -> dict[str, Path]:
+        """The newest file of each method: `{method: path}`.
+
+        Args:
+            like: instead of the run's own maps, those that began as that run's map of the same method lies.
+        """
+        found: dict[str, Path] = {}
         for path in sorted(self.path.glob("layout_*.npy"), key=lambda path: path.stat().st_mtime):
-            method = path.stem.split("_")[1]
-            found[method] = (self._array(path.name), self._info(path))
+            _, method, key, *other = path.stem.split("_", 3)
+            if (other[0] if key == "like" else None) == like:
+                found[method] = path
         return found
+
+    def layouts(self, like: str | None = None) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+        """`{method: (points (n, 2) float32, info)}` of `layout_files`."""
+        return {method: (self._array(p.name), self._info(p)) for method, p in self.layout_files(like).items()}
 
     def annotations(self) -> dict[str, Any]:
         """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""
