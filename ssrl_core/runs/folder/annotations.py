@@ -17,7 +17,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.analysis.comparison import contingency, matched
-from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.errors import DataError, RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_folder import RunFolder
 
@@ -42,7 +42,30 @@ def read(run: RunFolder) -> Content:
     """
     path = path_of(run)
     empty: Content = {"version": 1, "revision": 0, "clusters": {}, "tags": []}
-    return empty | stores.read_json(path) if path.is_file() else empty
+    if not path.is_file():
+        return empty
+    content = empty | stores.read_json(path)
+    try:
+        _check(content)
+    except (SpecError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(
+            f"{path}: this is not what Viewloom wrote ({error}). Restore the file, or delete it."
+        ) from error
+    return content
+
+
+def _check(content: Content) -> None:
+    """Raises where something is not of its type."""
+    if type(content["revision"]) is not int:
+        raise ValueError("revision must be a whole number")
+    for clusters in content["clusters"].values():
+        for number, said in clusters.items():
+            int(number)
+            for key, value in _known(said).items():
+                _checked(key, value)
+    for entry in content["tags"]:
+        if not isinstance(entry["name"], str) or not all(type(one) is int for one in entry["image_ids"]):
+            raise ValueError("a tag must have a name and image_ids, whole numbers")
 
 
 def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Content:

@@ -126,7 +126,7 @@ class RunFolder:
     def results(self) -> Results:
         """`results.json`; empty, and false, while there is none."""
         path = self.path / "results.json"
-        return Results(stores.read_json(path) if path.is_file() else {})
+        return Results.read(path) if path.is_file() else Results()
 
     def metrics(self) -> pd.DataFrame:
         """`metrics.jsonl` as a table, one row a line, ordered by step; steps repeated after a resume keep the last."""
@@ -207,18 +207,14 @@ class RunFolder:
         return [line for line in map(_parsed, lines) if line]
 
     def _array(self, name: str) -> np.ndarray:
-        import numpy as np
-
         path = self.path / name
         if not path.is_file():
             raise RunError(self._why_missing(name), where=self.id)
         try:
-            array: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
-            raise RunError(
-                f"{path}: the file is damaged ({error}). Delete it and resume the run.", where=self.id
-            ) from error
-        return array
+            return stores.read_array(path)
+        except DataError as error:
+            words = str(error).replace("Delete it and make it again.", "Delete it and resume the run.")
+            raise RunError(words, where=self.id) from error
 
     def _why_missing(self, name: str) -> str:
         self.require()
