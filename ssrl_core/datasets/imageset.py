@@ -86,7 +86,7 @@ class ImageSet:
         What was read of a large file stays in the system's cache, but no longer counts as memory of this process.
         """
         found = np.ascontiguousarray(self.pixels[ids])
-        mapped = getattr(self.pixels, "_mmap", None)
+        mapped: Any = getattr(self.pixels, "_mmap", None)
         if self.pixels.nbytes > _LARGE and hasattr(mapped, "madvise"):
             mapped.madvise(mmap.MADV_DONTNEED)
         return found

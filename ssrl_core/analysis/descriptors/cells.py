@@ -23,7 +23,7 @@ def nuclear_area(batch: ImageBatch) -> Array:
 def nuclear_eccentricity(batch: ImageBatch) -> Array:
     """(B,) of the ellipse with the nucleus' second moments: 0 a circle, towards 1 a line."""
     long, short = batch.nucleus_moments.axes
-    return np.sqrt(np.maximum(0.0, 1 - np.square(short / long))).astype(np.float32)
+    return np.asarray(np.sqrt(np.maximum(0.0, 1 - np.square(short / long))), dtype=np.float32)
 
 
 def nuclear_solidity(batch: ImageBatch) -> Array:

@@ -172,7 +172,7 @@ def _apart(mask: Array) -> Array:
 
     joint = several[pieces]
     cut = watershed(-depth, cores * joint, mask=joint, connectivity=_touching(4))  # type: ignore[no-untyped-call]
-    return np.where(joint, cut + count, pieces)
+    return np.asarray(np.where(joint, cut + count, pieces))
 
 
 def depths(mask: Array) -> Array:
@@ -196,8 +196,8 @@ def _measured(places: Array) -> Regions:
     size = np.bincount(own, minlength=many)
     of_image = np.zeros(many, np.int64)
     of_image[own] = image
-    middles = [np.bincount(own, weights=axis, minlength=many) / np.maximum(size, 1) for axis in (y, x)]
-    return Regions(places, of_image, size, *middles, _in_the_middle(places, of_image, *middles))
+    down, right = (np.bincount(own, weights=axis, minlength=many) / np.maximum(size, 1) for axis in (y, x))
+    return Regions(places, of_image, size, down, right, _in_the_middle(places, of_image, down, right))
 
 
 def _in_the_middle(places: Array, image: Array, y: Array, x: Array) -> Array:
