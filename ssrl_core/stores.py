@@ -38,6 +38,11 @@ def source_root() -> Path | None:
     return root if (root / "app.py").is_file() else None
 
 
+def shipped_root() -> Path:
+    """What ships beside the library (the example, results of the paper): the source tree, or the app of a wheel."""
+    return source_root() or Path(__file__).resolve().parent / "app"
+
+
 def data_root() -> Path:
     """The store of image sets (created when missing)."""
     return _root("SSRL_DATA", "data")
@@ -54,8 +59,14 @@ def runs_root() -> Path:
 
 
 def demo_root() -> Path:
-    """`models/demo`: read-only runs that ship with the project."""
-    return models_root() / "demo"
+    """`models/demo` of what ships, wherever the stores are: a read-only example. `SSRL_DEMO` names another."""
+    chosen = os.environ.get("SSRL_DEMO")
+    return Path(chosen).expanduser().absolute() if chosen else shipped_root() / "models" / "demo"
+
+
+def demo_data_root() -> Path:
+    """`models/demo/data`: the image sets of the example."""
+    return demo_root() / "data"
 
 
 def weights_root() -> Path:

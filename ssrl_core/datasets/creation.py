@@ -234,13 +234,16 @@ def _as_json(name: str, file: PixelFile, done: _Tabled, said: Metadata) -> dict[
 def check_free(name: str) -> None:
     """Raise SpecError if an image set of this name is there and was not made by us under a built-in name."""
     folder = stores.data_root() / name
-    if name in RESERVED or (folder.exists() and not _is_built_in(folder)):
+    shipped = (stores.demo_data_root() / name).is_dir()
+    if name in RESERVED or shipped or (folder.exists() and not _is_built_in(folder)):
         raise SpecError(
             where="image set",
             field="name",
             rule="one that is not taken",
             value=name,
-            remedy=f"Choose another name, or delete it first: data delete {name}.",
+            remedy="The example has this name; choose another."
+            if shipped
+            else f"Choose another name, or delete it first: data delete {name}.",
         )
 
 

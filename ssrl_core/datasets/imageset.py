@@ -6,7 +6,7 @@ import mmap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
 _PIECE, _LARGE = 1 << 20, 1 << 26
+PACKED = "pixels.png"  # of image sets that ship: small, without loss, and never written into
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,13 @@ class ImageSet:
 
     @cached_property
     def pixels(self) -> Array:
-        """(N, C, H, W) uint8 or uint16, memory-mapped, read-only."""
-        path = self.folder / "pixels.npy"
+        """(N, C, H, W) uint8 or uint16, memory-mapped (those of the example unpacked), read-only."""
+        path, packed = self.folder / "pixels.npy", self.folder / PACKED
         try:
-            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+            if packed.is_file():
+                pixels = _unpacked(packed, packed.stat().st_mtime_ns, self.shape)
+            else:
+                pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{path}: the pixels cannot be read ({error}). Delete the image set and import it again."
@@ -205,6 +209,28 @@ class ImageSet:
     def _train_or_all(self) -> Array:
         train = self.split_ids("train")
         return train if len(train) else self.split_ids("all")
+
+
+def pack(pixels: Array) -> Array:
+    """(N, C, H, W) as the picture that `PACKED` is: images below one another, (N·H, W[, C]).
+
+    Args:
+        pixels: uint8 of one channel or three.
+    """
+    rows = np.moveaxis(pixels, 1, -1).reshape(-1, pixels.shape[3], pixels.shape[1])
+    return np.ascontiguousarray(rows[..., 0] if pixels.shape[1] == 1 else rows)
+
+
+@lru_cache(maxsize=4)
+def _unpacked(path: Path, changed: int, shape: tuple[int, int, int]) -> Array:
+    from PIL import Image
+
+    channels, height, width = shape
+    with Image.open(path) as picture:
+        rows = np.asarray(picture)
+    pixels = np.ascontiguousarray(np.moveaxis(rows.reshape(-1, height, width, channels), -1, 1))
+    pixels.flags.writeable = False
+    return pixels
 
 
 def stats_of(pixels: Array, ids: Array, max_value: int) -> tuple[Array, Array]:

@@ -25,11 +25,14 @@ __all__ = ["create", "delete", "describe", "is_ready", "load", "names", "set_cha
 
 
 def names() -> list[str]:
-    """Every image set that can be named: the built-in ones first, then those on disk."""
-    on_disk = sorted(
-        path.parent.name for path in stores.data_root().glob("*/imageset.json") if stores.SLUG.match(path.parent.name)
-    )
-    return [*builtin.BUILT_IN, *(name for name in on_disk if name not in builtin.BUILT_IN)]
+    """Every image set that can be named: the built-in ones first, then those on disk, then those of the example."""
+    on_disk = _in(stores.data_root())
+    return list(dict.fromkeys([*builtin.BUILT_IN, *on_disk, *_in(stores.demo_data_root())]))
+
+
+def _in(root: Path) -> list[str]:
+    found = (path.parent.name for path in root.glob("*/imageset.json"))
+    return sorted(name for name in found if stores.SLUG.match(name))
 
 
 def is_ready(name: str) -> bool:
@@ -42,9 +45,15 @@ def is_made(name: str) -> bool:
     return name in builtin.BUILT_IN and is_ready(name) and load(name).meta.get("source") == builtin.source_of(name)
 
 
+def is_example(name: str) -> bool:
+    """Whether the image set ships with the finished example, which is not written into."""
+    return is_ready(name) and folder_of(name).parent == stores.demo_data_root()
+
+
 def folder_of(name: str) -> Path:
-    """`data/<name>`."""
-    return stores.data_root() / name
+    """`data/<name>`; of an image set that ships, its folder in `models/demo/data`."""
+    own, shipped = stores.data_root() / name, stores.demo_data_root() / name
+    return shipped if not own.is_dir() and shipped.is_dir() else own
 
 
 def load(name: str, *, report: Report | None = None) -> ImageSet:
@@ -158,6 +167,14 @@ def _require_ready(name: str) -> None:
     if not is_ready(name):
         raise SpecError(
             where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
+        )
+    if is_example(name):
+        raise SpecError(
+            where="image set",
+            field="name",
+            rule="one of your own",
+            value=name,
+            remedy="The example stays as it ships; import your images under another name.",
         )
 
 

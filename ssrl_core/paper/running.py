@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.paper.cost import NOT_HERE, check, cost
 from ssrl_core.paper.evidence import Evidence, make_measurement
@@ -170,6 +171,24 @@ def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
     outcome = chosen.compare(found)
     missing = [check(needed) for needed in found.plan.needs]
     return _document(chosen, scale, outcome, found.progress(), [row for row in missing if not row["ready"]])
+
+
+def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
+    """The results that ship (`docs/results`), as `compare` says them, with `made_with` in words; None: none ship."""
+    path = stores.shipped_root() / "docs" / "results" / f"{name}-{scale}.json"
+    if not path.is_file():
+        return None
+    found = stores.read_json(path)
+    return found | {"made_with": _made_with(found)}
+
+
+def _made_with(found: dict[str, Any]) -> str:
+    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 24 min in all), not on this machine.`"""
+    runs = found.get("runs") or []
+    seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
+    on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"
+    many = f" ({len(runs):,} runs, {seconds / 3600:.1f} hours in all)" if runs else ""
+    return f"Measured on {on} with Viewloom {found.get('viewloom')}{many}, not on this machine."
 
 
 def _check_scale(name: str, scale: str) -> None:

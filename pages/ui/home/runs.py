@@ -59,7 +59,11 @@ def newest() -> None:
 
 
 def _shown() -> list[RunRow]:
-    return [run for run in frame.known_runs() if run.get("kind", "train") == "train"][:NEWEST]
+    return _own()[:NEWEST]
+
+
+def _own() -> list[RunRow]:
+    return [run for run in frame.known_runs() if run.get("kind", "train") == "train" and not run.get("demo")]
 
 
 def _cards() -> None:
@@ -72,7 +76,7 @@ def _cards() -> None:
 
 def more() -> None:
     """The way to the list of all runs, where there are more than the cards show."""
-    count = len(frame.known_runs())
+    count = len(_own())
     if count > NEWEST:
         frame.link("pages/3_Train.py", f"All runs ({count:,})", icon="list", list="all")
 

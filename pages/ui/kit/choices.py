@@ -199,6 +199,16 @@ def from_token(token: str) -> Composition:
     return Composition.from_mapping(data, "Address")
 
 
+def link_to_train(label: str, dataset: str, composition: Composition, shown: str = "whole") -> None:
+    """A link to the Train page with image set and composition loaded, saved or not.
+
+    Args:
+        shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
+    """
+    way = {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
+    frame.link("pages/3_Train.py", label, icon="model_training", **way)
+
+
 def show_fights(compositions: Sequence[Composition]) -> None:
     """A line for each pair of steps that fight; nothing where none does."""
     if found := conflicts(compositions):

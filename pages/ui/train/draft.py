@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pages.ui.kit import choices
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
@@ -101,6 +102,17 @@ def set_composition(draft: Draft, term: int, name: str) -> Draft:
     """
     new = copy.deepcopy(draft)
     new["terms"][term]["composition"] = load(name).to_mapping()
+    return new
+
+
+def set_draft(draft: Draft, term: int, token: str) -> Draft:
+    """A draft with the composition of an address, saved or not, in one term.
+
+    Raises:
+        SpecError: the address was cut.
+    """
+    new = copy.deepcopy(draft)
+    new["terms"][term]["composition"] = choices.from_token(token).to_mapping()
     return new
 
 

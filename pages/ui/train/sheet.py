@@ -167,13 +167,13 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
 
 
 def _results(run: RunFolder) -> None:
-    """What was measured, beside raw pixels and the untrained network."""
+    """What was measured, beside raw pixels and the untrained network (of a solved one: its features alone)."""
     results = run.results()
     if not results:
         return
     solved = run.spec().is_solved
     st.html(results_html(results, untrained="Its features alone" if solved else "Untrained"))
-    said = verdict.verdict(results, trained=run.spec().is_trained)
+    said = verdict.verdict(results, trained=run.spec().is_trained, solved=solved)
     st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
     _shares(run, results)
     with st.container(horizontal=True, gap="medium"):

@@ -13,6 +13,7 @@ from pages.ui.kit import cache, choices, frame, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
+from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
@@ -244,8 +245,11 @@ def strip(draft: train_draft.Draft) -> None:
     """For each term one picture: the images in the first row, then a row for each view."""
     from ssrl_core.datasets import store as image_sets
 
-    if not image_sets.is_ready(draft["dataset"]["name"]):
-        return
+    name = draft["dataset"]["name"]
+    if not image_sets.is_ready(name):  # as long as they are not made: the few like them that ship
+        if not image_sets.is_ready(LIKE.get(name, "")):
+            return
+        draft = draft | {"dataset": {"name": LIKE[name], "channels": None, "where": {}}}
     with frame.guard():
         spec = train_draft.spec_of(draft)
         from ssrl_core.runs.folder.run_folder import imageset_of
@@ -262,7 +266,10 @@ def strip(draft: train_draft.Draft) -> None:
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
         choices.show_fights([term.composition for term in spec.terms])
-        frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
+        stand_in = (
+            " The images of the example stand in until these are made." if draft["dataset"]["name"] != name else ""
+        )
+        frame.quiet(f"First row: images as they are. Below: two views of each, as the training draws them.{stand_in}")
 
 
 def _heading(term: Term) -> str:

@@ -188,11 +188,6 @@ class RunFolder:
         """`{method: (points (n, 2) float32, info)}` of `layout_files`."""
         return {method: (self._array(p.name), self._info(p)) for method, p in self.layout_files(like).items()}
 
-    def annotations(self) -> dict[str, Any]:
-        """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""
-        path = self.path / "annotations.json"
-        return stores.read_json(path) if path.is_file() else {"version": 1, "revision": 0, "clusters": {}, "tags": []}
-
     def files(self) -> list[str]:
         """Names of what is in the folder, hidden and temporary ones left out."""
         if not self.path.is_dir():

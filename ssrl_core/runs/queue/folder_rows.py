@@ -158,13 +158,14 @@ def listed_row(row: Row) -> Row:
 
 
 def demo_rows() -> list[Row]:
-    """Rows of the runs that ship with the project, in order of their names."""
+    """Rows of the runs that ship with the project, in the order in which they were made."""
     root = stores.demo_root()
     if not root.is_dir():
         return []
     own = folder_names()
     names = sorted(entry.name for entry in root.iterdir() if (entry / wanted.SPEC).is_file() and entry.name not in own)
-    return [row for name in names if (row := _demo_row(name, (root / name / wanted.SPEC).stat().st_mtime_ns))]
+    rows = (_demo_row(name, (root / name / wanted.SPEC).stat().st_mtime_ns) for name in names)
+    return sorted((row for row in rows if row), key=lambda row: str(row["finished_at"]))
 
 
 @lru_cache(maxsize=64)
