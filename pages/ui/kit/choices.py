@@ -189,14 +189,18 @@ def from_token(token: str) -> Composition:
             raise ValueError("cut short or too large")
         data = json.loads(text)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
+        raise SpecError.at("Address", "draft", "a composition that this page wrote", token, "Load a preset.") from error
     return Composition.from_mapping(data, "Address")
+
+
+def link_to_train(label: str, dataset: str, composition: Composition, shown: str = "whole") -> None:
+    """A link to the Train page with image set and composition loaded, saved or not.
+
+    Args:
+        shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
+    """
+    way = {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
+    frame.link("pages/3_Train.py", label, icon="model_training", **way)
 
 
 def show_fights(compositions: Sequence[Composition]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pages.ui.kit import choices
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
@@ -126,6 +127,17 @@ def set_composition(draft: Draft, term: int, name: str) -> Draft:
     """
     new = copy.deepcopy(draft)
     new["terms"][term]["composition"] = load(name).to_mapping()
+    return new
+
+
+def set_draft(draft: Draft, term: int, token: str) -> Draft:
+    """A draft with the composition of an address, saved or not, in one term.
+
+    Raises:
+        SpecError: the address was cut.
+    """
+    new = copy.deepcopy(draft)
+    new["terms"][term]["composition"] = choices.from_token(token).to_mapping()
     return new
 
 
@@ -251,12 +263,8 @@ def _is_own(chosen: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 
 def _bad_seeds(text: str) -> SpecError:
-    return SpecError(
-        where="Run",
-        field="seeds",
-        rule=f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})",
-        value=text,
-        remedy="Start with 5.",
+    return SpecError.at(
+        "Run", "seeds", f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})", text, "Start with 5."
     )
 
 

@@ -167,7 +167,7 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
 
 
 def _results(run: RunFolder) -> None:
-    """What was measured, beside raw pixels and the untrained network."""
+    """What was measured, beside raw pixels and the untrained network (of a solved one: its features alone)."""
     results = run.results()
     if not results:
         return

@@ -73,11 +73,14 @@ def _span(row: dict[str, Any] | None) -> dict[str, float] | None:
     return None if row is None else {key: float(row[key]) for key in ("value", "low", "high")}
 
 
-_REFERENCES = {"pixels": "raw pixels", "untrained": "the untrained network"}
-_SOLVED_ON = {"untrained": "its features alone"}
 _SCORES = {"knn": "kNN", "ami": "AMI"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
 _KEPT, _MOST_KEPT = 0.6, 3
+
+
+def reference_words(*, solved: bool) -> dict[str, str]:
+    """What a run is set beside -> its name: a network that was solved has its feature bank for an untrained one."""
+    return {"pixels": "raw pixels", "untrained": "its features alone" if solved else "the untrained network"}
 
 
 def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> str:
@@ -88,12 +91,12 @@ def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> 
 
     Args:
         trained: False for a network that was solved for or taken as it came, which cannot be trained longer.
-        solved: it was solved for; what is not learnt is then its features alone.
+        solved: the network was solved for.
     """
     if not results:
         return "Nothing was measured yet."
     own, every = _own(results), _compared(results)
-    names = _REFERENCES | (_SOLVED_ON if solved else {})
+    names = reference_words(solved=solved)
     parts, worse = [], any("worse than" in found.values() for found in every.values())
     for key, title in _SCORES.items():
         beside = " and ".join(
@@ -143,7 +146,7 @@ def _compared(results: Results) -> dict[str, dict[str, str]]:
 def _against(results: Results, key: str, value: float, margin: float) -> dict[str, str]:
     """Reference -> how the value stands to it."""
     found = {}
-    for name in _REFERENCES:
+    for name in ("pixels", "untrained"):
         other = getattr(results.reference(name), key)
         if other is not None:
             more = value - other
