@@ -11,6 +11,8 @@ from ssrl_core.runs.folder.results import Results, Scores
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ssrl_core.specs.run import RunSpec
+
 
 @dataclass(frozen=True)
 class Share:
@@ -84,7 +86,7 @@ def reference_words(*, solved: bool) -> dict[str, str]:
 
 
 def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> str:
-    """What the numbers say, against raw pixels and the untrained network, of the same images; what it keeps.
+    """What the numbers say, against raw pixels and the untrained network, of the same images.
 
     A difference in kNN below twice its standard error, or in AMI below 0.02, counts as none; what else can be read from
     the network (the part `read`) is named where raw pixels tell more of it.
@@ -107,8 +109,14 @@ def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> 
     if not parts:
         parts = ["There are no labels to judge it by." if own.knn is own.ami is None else "Nothing to set it beside."]
     remedy = " Train longer, or choose weaker steps." if trained else " Choose weaker steps, or another feature bank."
-    said = [" ".join(parts) + (remedy if worse else ""), kept(results), worse_than_pixels(results)]
-    return " ".join(filter(None, said))
+    said = " ".join(parts) + (remedy if worse else "")
+    return f"{said} {worse_than_pixels(results)}".strip()
+
+
+def in_words(results: Results, spec: RunSpec) -> str:
+    """The verdict on a run, and what it keeps."""
+    judged = verdict(results, trained=spec.is_trained, solved=spec.is_solved)
+    return f"{judged} {kept(results)}".strip()
 
 
 def standing(results: Results) -> str:
