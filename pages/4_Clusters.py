@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui.clusters import choice as images
-from pages.ui.clusters import files, scores, strips
+from pages.ui.clusters import scores, strips
 from pages.ui.clusters.choice import choose_view, explain_unfinished
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
@@ -28,7 +28,7 @@ with frame.guard():
     shown = clustered(run, choice.k, choice.method)
     score_place = st.container(key="cluster-scores")  # filled once the map stands: scores of a new k take seconds
     with place:
-        files.figures(shown, choice)
+        scores.figures(shown, choice)
         st.download_button(
             "Table of all images",
             lambda: as_csv(image_table(shown)),

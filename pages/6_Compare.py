@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from pages.ui.compare import differences, files, maps, matrix
-from pages.ui.compare.pair import Pair, choose_ks, choose_layout, choose_second, open_pair
+from pages.ui.compare import differences, maps, matrix
+from pages.ui.compare.pair import Pair, choose_alike, choose_ks, choose_layout, choose_second, open_pair
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
 from pages.ui.runs import choosing
@@ -45,8 +45,9 @@ looks = st.container(horizontal=True, vertical_alignment="bottom", gap="large")
 with frame.guard():
     with looks:
         layout = choose_layout(first, second)
+        alike = choose_alike(first, second, layout)
     with head:
-        pair = open_pair(first, second, ks, layout)
+        pair = open_pair(first, second, ks, layout, alike=alike)
     if pair is None:
         st.stop()
     with looks:
@@ -55,7 +56,7 @@ with frame.guard():
         differences.recipes(pair)
         differences.scores(pair)
     with place:
-        files.figures(pair, colour)
+        maps.figures(pair, colour)
     maps.send(pair, colour)
     selection.read_address(pair.a.run)
     look(pair, colour)

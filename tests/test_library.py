@@ -18,7 +18,7 @@ import ssrl_core as vl
 from ssrl_core import stores
 from ssrl_core.datasets import pictures
 from ssrl_core.errors import RunError, SpecError, Stopped
-from ssrl_core.library import run_objects, specs
+from ssrl_core.library import images, run_objects
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import processes, registry, submitting
 from ssrl_core.specs.run import RunSpec
@@ -173,11 +173,11 @@ def test_a_search_is_a_table_and_shows_itself(capsys):
 
 def test_a_spec_takes_image_sets_and_compositions_as_they_are(no_worker):
     imageset, composition = make_imageset(), vl.composition("mnist-first-set")
-    asked = specs.read_run(_spec(dataset=imageset, terms=[{"composition": composition, "weight": 2.0}]))
+    asked = images.read_run(_spec(dataset=imageset, terms=[{"composition": composition, "weight": 2.0}]))
     assert (asked.dataset.name, asked.terms[0].composition, asked.terms[0].weight) == ("kit", composition, 2.0)
-    assert specs.read_run(asked) is asked
+    assert images.read_run(asked) is asked
     with pytest.raises(SpecError, match="a whole image set"):
-        specs.read_run(_spec(dataset=imageset.select(where={"plate": ["p0"]})))
+        images.read_run(_spec(dataset=imageset.select(where={"plate": ["p0"]})))
     run = vl.train(_spec(terms=composition), wait=False)
     assert (run.state, repr(run)) == ("queued", f"<Run {run.id}: queued>")
     assert vl.train(RunSpec.from_mapping(run.spec.to_mapping()), wait=False).id == run.id

@@ -1,5 +1,6 @@
 """The stores: whole files or none, names that every system takes."""
 
+import pandas as pd
 import pytest
 
 from ssrl_core import stores
@@ -61,3 +62,12 @@ def test_an_array_that_is_missing_empty_or_damaged_is_said(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"clusters\.npy: the file is (missing|damaged)"):
         stores.read_array(path)
+
+
+def test_nothing_in_a_csv_is_a_formula():
+    table = pd.DataFrame({"=cmd": ["=1+1", "+a", "-a", "@a", "\ta", "-5", "+5e3", "a=b", None], "n": range(-4, 5)})
+    text = stores.csv_text(table)
+    lines = text.splitlines()
+    assert lines[0] == "'=cmd,n"
+    assert [line.split(",")[0] for line in lines[1:]] == ["'=1+1", "'+a", "'-a", "'@a", "'\ta", "-5", "+5e3", "a=b", ""]
+    assert [int(line.split(",")[1]) for line in lines[1:]] == list(range(-4, 5))

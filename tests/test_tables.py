@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -11,17 +12,15 @@ import pytest
 from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.analysis.descriptors import FILES as DESCRIPTOR_FILES
 from ssrl_core.analysis.doses import DOSE_MODELS
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli import COMMANDS
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.exports import EXPORTS
 from ssrl_core.learning import features
 from ssrl_core.learning.backbones import names as backbone_names
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS
-from ssrl_core.specs.parts import PARTS
+from ssrl_core.specs.parts import LAYOUTS, PARTS
 from ssrl_core.specs.transforms import TRANSFORMS
 from tests.kit import ROOT
 
@@ -86,8 +85,11 @@ def test_every_export_is_a_row_and_has_a_writer():
 
 
 def test_every_command_is_a_row_and_a_file():
-    registering = {p.stem for p in (ROOT / "ssrl_core/cli").glob("*.py") if "\ndef register(commands" in p.read_text()}
-    assert set(COMMANDS) == registering
+    registering = set()
+    for path in (ROOT / "ssrl_core/cli").glob("*.py"):
+        for other in re.findall(r"\ndef register(?:_(\w+))?\(commands", path.read_text()):
+            registering.add((other or path.stem, path.stem))
+    assert set(COMMANDS.items()) == registering
 
 
 def test_every_page_is_a_row_of_the_side_bar():

@@ -8,85 +8,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.analysis.matrix import Floats, all_equal, checked, principal_components
-from ssrl_core.analysis.tsne import tsne
-from ssrl_core.analysis.umap import umap
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.specs.parts import LAYOUTS
 
 FIRST_COMPONENTS = 50
+_LEAST_KNOWN = 0.5
 _LEAST_ROWS = 8  # below, neighbours mean nothing: every layout falls back to the principal components
-
-
-class MakePoints(Protocol):
-    """What a layout method does."""
-
-    def __call__(
-        self, x: Floats, *, seed: int, init: Points | None, report: Report | None
-    ) -> tuple[Points, dict[str, Any]]:
-        """Points (n, 2) of a reduced embedding (n, D) from a start (n, 2), and the parameters that made them."""
-
-
-@dataclass(frozen=True)
-class LayoutMethod:
-    """One way to lay an embedding out.
-
-    Attributes:
-        name: as specs, files and commands have it.
-        title: as figures and menus have it.
-        sentence: what it shows, and what not to read from it.
-        seconds_per_row: about how long it takes on two cores.
-        make: see `MakePoints`.
-        default: whether a run makes it unasked.
-    """
-
-    name: str
-    title: str
-    sentence: str
-    seconds_per_row: float
-    make: MakePoints
-    default: bool = False
-
-
-def _pca(x: Floats, *, seed: int, init: Points | None, report: Report | None) -> tuple[Points, dict[str, Any]]:
-    """The first two principal components; nothing is left to chance and a start changes nothing."""
-    plane = np.zeros((len(x), 2))
-    plane[:, : min(2, x.shape[1])] = x[:, :2]
-    return plane, {}
-
-
-LAYOUTS = {
-    row.name: row
-    for row in (
-        LayoutMethod(
-            "tsne",
-            "t-SNE",
-            "Neighbours stay neighbours; distances between groups and their sizes mean little.",
-            0.0035,
-            tsne,
-            default=True,
-        ),
-        LayoutMethod(
-            "umap",
-            "UMAP",
-            "Neighbours stay neighbours and groups are drawn tight; gaps between groups mean little.",
-            0.0025,
-            umap,
-            default=True,
-        ),
-        LayoutMethod(
-            "pca",
-            "PCA",
-            "The two directions of largest variance: distances are true, but most directions are left out.",
-            0.0001,
-            _pca,
-        ),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -116,7 +50,7 @@ def compute_layout(
 
     Args:
         x: (n, D) embedding; it is first reduced to its 50 largest principal components.
-        method: a name of `LAYOUTS`.
+        method: a name of `specs.parts.LAYOUTS`.
         seed: same seed, same machine, same points.
         init: (n, 2) points to start from, of any scale, such as the layout of another run of the same images: the two
             maps then lie alike. PCA has no start.
@@ -128,7 +62,7 @@ def compute_layout(
         DataError: an embedding that is empty or not finite; a start that is not (n, 2) and finite.
     """
     if method not in LAYOUTS:
-        raise SpecError(where="Layout", field="method", rule=f"one of {', '.join(LAYOUTS)}", value=method)
+        raise SpecError.at("Layout", "method", f"one of {', '.join(LAYOUTS)}", method)
     table = checked(x)
     start = None if init is None else _checked_start(init, len(table))
     started = time.perf_counter()
@@ -145,7 +79,7 @@ def compute_layout(
 def _checked_start(init: ArrayLike, n: int) -> Points:
     points = np.asarray(init, np.float64)
     if points.shape != (n, 2) or not np.isfinite(points).all():
-        raise DataError(where="Layout", field="init", rule=f"({n}, 2) and finite", value=points.shape)
+        raise DataError.at("Layout", "init", f"({n}, 2) and finite", points.shape)
     return points
 
 
@@ -157,9 +91,44 @@ def _points(
     reduced = principal_components(x, FIRST_COMPONENTS)
     if method == "pca" or len(x) < _LEAST_ROWS:
         note = {} if method == "pca" else {"note": f"principal components, as {len(x)} rows are too few for {method}"}
-        return _pca(reduced, seed=seed, init=None, report=report)[0], {"explained": _explained(x, reduced), **note}
-    points, params = LAYOUTS[method].make(reduced, seed=seed, init=init, report=report)
+        plane = np.zeros((len(x), 2))
+        plane[:, : min(2, reduced.shape[1])] = reduced[:, :2]
+        return plane, {"explained": _explained(x, reduced), **note}
+    make = getattr(import_module(f"ssrl_core.analysis.{method}"), method)
+    points, params = make(reduced, seed=seed, init=init, report=report)
     return points, {"components": reduced.shape[1], **params}
+
+
+def started_like(x: ArrayLike, known: ArrayLike) -> Points:
+    """Where each row begins, for a map that lies like another.
+
+    Args:
+        x: (n, D) the embedding that is to be laid out.
+        known: (n, 2) where its rows lie on the other map, NaN for those that are not on it.
+
+    Returns:
+        (n, 2): rows that are not on the other map begin at the one nearest to them in the embedding that is.
+
+    Raises:
+        SpecError: fewer than half of the rows are on the other map.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    table, start = checked(x), np.array(known, np.float64)
+    there = np.asarray(np.isfinite(start).all(axis=1))
+    if there.mean() < _LEAST_KNOWN:
+        raise SpecError.at(
+            "Layout",
+            "images",
+            "shared with the other run, at least half of them",
+            f"{int(there.sum()):,} of {len(there):,}",
+            "Take a run that was evaluated on the same images, or lay the map out by itself.",
+        )
+    if not there.all():
+        reduced = principal_components(table, FIRST_COMPONENTS)
+        search = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(reduced[there])
+        start[~there] = start[there][search.kneighbors(reduced[~there], return_distance=False)[:, 0]]
+    return start
 
 
 def _explained(x: Floats, reduced: Floats) -> list[float]:

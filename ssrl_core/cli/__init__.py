@@ -1,10 +1,9 @@
-"""The command line: `python -m ssrl_core COMMAND …`. One module a command; `COMMANDS` is the table."""
+"""The command line: `python -m ssrl_core COMMAND …`. `COMMANDS` is the table: a row a command."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -14,10 +13,10 @@ from ssrl_core import __version__, stores
 from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
-COMMANDS = (
-    *("data", "descriptors", "compose", "lpips", "forecast", "search", "train", "sweep", "worker", "runs"),
-    *("cluster", "layout", "classes", "compare", "export", "paper", "bench"),
-)
+COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "lpips", "forecast": "forecast"}
+COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "worker", "runs": "runs"}
+COMMANDS |= {name: name for name in ("cluster", "layout", "classes", "compare", "export", "paper", "demo", "bench")}
+"""Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,10 +45,9 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(prog="python -m ssrl_core", description="Choose transformations, train, look at what is encoded.")
     top.add_argument("--version", action="version", version=f"viewloom {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    for name in COMMANDS:
-        if importlib.util.find_spec(f"ssrl_core.cli.{name}") is None:
-            continue
-        importlib.import_module(f"ssrl_core.cli.{name}").register(commands)
+    for name, home in COMMANDS.items():
+        module = importlib.import_module(f"ssrl_core.cli.{home}")
+        getattr(module, "register" if home == name else f"register_{name}")(commands)
     return top
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.cli import lpips
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.errors import SpecError
 
@@ -228,7 +228,7 @@ def _lpips(
 
     why = perceptual.missing(args.net)
     if why is not None:
-        say(why)
+        to_stderr(why)
         return None, why
     return perceptual.measure(imageset, composition, ids, seed=args.seed, net=args.net).as_dict(), None
 
@@ -263,13 +263,10 @@ def _show_export(data: dict[str, Any]) -> str:
 def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.specs.composition import save
     from ssrl_core.specs.exchange import read
+    from ssrl_core.specs.yaml_files import read_at_most
 
     path = Path(args.file)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise SpecError.at("compose import", "file", "a file that can be read", args.file, "Correct it.") from error
-    found = read(content, path.name, stores.as_slug(path.stem))
+    found = read(read_at_most(path, "file"), path.name, stores.as_slug(path.stem))
     composition = found.composition.renamed(args.name) if args.name else found.composition
     return {
         "name": composition.name,

@@ -1,4 +1,4 @@
-"""`data`: the image sets that there are, a new one, what is known of one, one gone."""
+"""`data`: image sets listed, made, described, deleted; `descriptors N`: each image in numbers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ssrl_core.cli.cells import dropped_lines, register_cells, register_simulate
-from ssrl_core.cli.output import ProgressLines, leaf, names_in, say, table
-from ssrl_core.datasets.importing import ImportOptions
+from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
+from ssrl_core.datasets.reading.understanding import ALPHAS, ORIENTATIONS, PAGES, ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
 
@@ -52,7 +52,22 @@ def _register_import(data: Any) -> None:
     bring.add_argument(
         "--fit", default="crop", help="crop: the short side fills; pad: the long side fits; stretch (default: crop)"
     )
-    bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth")
+    bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth; none: there is none")
+    bring.add_argument("--class-level", metavar="N", help="which folder of a path is the class, 1 = the highest; none")
+    bring.add_argument(
+        "--split", metavar="WHAT", help="the column, or the number of the folder, that says train, val or test; none"
+    )
+    bring.add_argument("--table", metavar="FILE", help="the table of a folder or zip that names the images; none")
+    bring.add_argument("--names-in", metavar="COLUMN", help="the table's column of file names")
+    bring.add_argument(
+        "--channels", metavar="A,B,C", help="names of the channels, in their order; one with a comma in quotes"
+    )
+    bring.add_argument("--pages", help=f"what the pages of a file are: {', '.join(PAGES)} (one of them)")
+    bring.add_argument(
+        "--orientation", default="tagged", help=f"{' or '.join(ORIENTATIONS)}: turned as files say, or not"
+    )
+    bring.add_argument("--alpha", default="black", help=f"{', '.join(ALPHAS)}: what is made of it (default: black)")
+    bring.add_argument("--code-page", metavar="P", help="of names in a zip that do not say it: gbk, cp866 …")
     bring.add_argument("--layout", help="which axis of an .npz is the channels: NHW, NHWC or NCHW")
     bring.add_argument(
         "--group",
@@ -60,7 +75,8 @@ def _register_import(data: Any) -> None:
         help="no value of this column will be in two splits (default: wells, where known; none: nothing)",
     )
     bring.add_argument("--seed", type=int, default=5, help="decides the split (default: 5)")
-    bring.add_argument("--max-value", type=int, help="the pixel value that stands for 1, e.g. 4095 for 12 bits in 16")
+    bring.add_argument("--max-value", type=float, help="the value that stands for 1, e.g. 4095 for 12 bits in 16")
+    bring.add_argument("--min-value", type=float, help="the value that stands for 0; needed for negative numbers")
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -71,7 +87,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         try:
             items.append(store.summary(name))
         except SSRLError as error:  # a damaged set must not hide the others
-            say(error.message)
+            to_stderr(error.message)
     return items
 
 
@@ -80,7 +96,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.importing import import_source, understand
 
     if (args.name is None) != args.dry_run:
-        raise SpecError(where="data import", field="--name", rule="given, or --dry-run, but not both", value=args.name)
+        raise SpecError.at("data import", "--name", "given, or --dry-run, but not both", args.name)
     source = args.source[0] if len(args.source) == 1 else args.source
     options = ImportOptions(
         title=args.title,
@@ -91,11 +107,21 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
         layout=args.layout,
         seed=args.seed,
         max_value=args.max_value,
+        min_value=args.min_value,
+        table=args.table,
+        names_in=args.names_in,
+        class_level=args.class_level,
+        split=args.split,
+        channels=names_in(args.channels, where="data import", field="--channels") if args.channels else None,
+        pages=args.pages,
+        orientation=args.orientation,
+        alpha=args.alpha,
+        code_page=args.code_page,
     )
     if args.dry_run:
-        understood = understand(source, options, report=_say_notes)
+        understood = understand(source, options, report=_print_notes)
         return {"understood": understood.as_json(), "warnings": understood.notes}
-    import_source(source, args.name, options, report=_say_notes)
+    import_source(source, args.name, options, report=_print_notes)
     return store.describe(args.name)
 
 
@@ -124,10 +150,10 @@ def _delete(args: argparse.Namespace) -> dict[str, Any]:
     return {"name": args.name, "deleted": True}
 
 
-def _say_notes(done: int, total: int, what: str) -> None:
+def _print_notes(done: int, total: int, what: str) -> None:
     """Decisions are said; counting files is not."""
     if total == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_list(items: list[dict[str, Any]]) -> str:
@@ -174,6 +200,7 @@ def _show_import(item: dict[str, Any]) -> str:
 def _dry(said: dict[str, Any]) -> list[str]:
     """What an import would take for what."""
     layout = {key: value for key, value in said["layout"].items() if value is not None}
+    folders = [f"folders, level {level['number']}: {_named(level)}" for level in said["folders"]]
     shape = "×".join(map(str, said["shape"])) if said["shape"] else "as they are"
     columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
     return [
@@ -181,8 +208,26 @@ def _dry(said: dict[str, Any]) -> list[str]:
         f"images of {shape}; channels: {', '.join(said['channels'] or []) or 'by their number'}",
         f"columns: {columns or 'none'}",
         f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+        *folders,
         *_understood(said),
+        *_counted(said["counts"]),
     ]
+
+
+def _named(level: dict[str, Any]) -> str:
+    more = f" … ({level['count']})" if level["count"] > len(level["names"]) else ""
+    return ", ".join(level["names"]) + more
+
+
+def _counted(counts: dict[str, dict[str, int]]) -> list[str]:
+    """A line for each class, with its images in each split."""
+    splits = [split for split in ("train", "val", "test", "") if any(split in row for row in counts.values())]
+    rows = [
+        {"class": name or "(no label)"} | {split or "by seed": row.get(split, 0) for split in splits}
+        for name, row in list(counts.items())[:_CLASSES]
+    ]
+    more = [f"and {len(counts) - _CLASSES} more classes"] if len(counts) > _CLASSES else []
+    return [table(rows, ["class", *(split or "by seed" for split in splits)]), *more] if rows else []
 
 
 def _understood(said: dict[str, Any]) -> list[str]:
@@ -193,6 +238,9 @@ def _understood(said: dict[str, Any]) -> list[str]:
         lines.append(f"skipped {len(said['skipped'])}:")
         lines += [f"  {entry['file']}: {entry['reason']}" for entry in said["skipped"][:20]]
     return lines
+
+
+_CLASSES = 30  # shown of a dry run
 
 
 def _show_delete(item: dict[str, Any]) -> str:
@@ -264,7 +312,7 @@ def _window(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(":"))
     except ValueError:
-        raise SpecError(where=_CHANNELS, field="--windows", rule="LOW:HIGH or auto", value=text) from None
+        raise SpecError.at(_CHANNELS, "--windows", "LOW:HIGH or auto", text) from None
     return low, high
 
 
@@ -296,7 +344,7 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.subsets import make_subset
 
-    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_say)
+    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_print_first)
     notes = str(made.meta["source"]).split("; ")[1:]
     compounds = {name: int(count) for name, count in made.table["compound"].value_counts().items()}
     return {**store.describe(args.name), "compounds": compounds, "notes": notes}
@@ -306,11 +354,11 @@ def _choice(args: argparse.Namespace) -> Any:
     from ssrl_core.datasets.subsets import PRESETS, SubsetChoice
 
     if args.preset is not None and args.preset not in PRESETS:
-        raise SpecError(where="data subset", field="--preset", rule=f"one of {', '.join(PRESETS)}", value=args.preset)
+        raise SpecError.at("data subset", "--preset", f"one of {', '.join(PRESETS)}", args.preset)
     if args.preset is None and not args.compound:
-        raise SpecError(where="data subset", field="--compound", rule="given, or a preset", value=None)
+        raise SpecError.at("data subset", "--compound", "given, or a preset", None)
     if args.cells is not None and args.cells < 1:
-        raise SpecError(where="data subset", field="--cells", rule="a whole number from 1 on", value=args.cells)
+        raise SpecError.at("data subset", "--cells", "a whole number from 1 on", args.cells)
     start = PRESETS[args.preset].choice if args.preset else SubsetChoice(())
     asked = {
         "compounds": tuple(args.compound) or None,
@@ -323,9 +371,9 @@ def _choice(args: argparse.Namespace) -> Any:
     return replace(start, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _say(done: int, total: int, what: str) -> None:
+def _print_first(done: int, total: int, what: str) -> None:
     if done == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_subset(data: dict[str, Any]) -> str:
@@ -333,3 +381,47 @@ def _show_subset(data: dict[str, Any]) -> str:
     lines += [f"  {compound}: {count:,}" for compound, count in data["compounds"].items()]
     lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))
     return "\n".join([*lines, *(f"  {note}" for note in data["notes"])])
+
+
+def register_descriptors(commands: Any) -> None:
+    """Add the command."""
+    command = leaf(
+        commands,
+        "descriptors",
+        run=_descriptors,
+        show=_show_descriptors,
+        help="measure what a person sees in every image: brightness, area, elongation …",
+        description="Measure every image of an image set once; the Clusters page colours by it and says what sets a "
+        "cluster apart. What is there already is not made again.",
+    )
+    command.add_argument("name", metavar="N", help="name of the image set")
+    command.add_argument("--again", action="store_true", help="measure again")
+
+
+def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.runs.evaluation import descriptors
+    from ssrl_core.runs.jobs import Reporter
+
+    with Reporter() as report:
+        imageset = store.load(args.name)
+        table = None if args.again else descriptors.read(imageset)
+        if table is None:
+            table = descriptors.make(imageset, Tenths("descriptors", report))
+    rows = {}
+    for name in table.columns:
+        known = table[name].dropna()
+        quantiles = [round(float(known.quantile(q)), 6) for q in (0.25, 0.5, 0.75)] if len(known) else None
+        rows[name] = {"n": len(known), "quartiles": quantiles}
+    return {"name": args.name, "count": len(table), "file": "descriptors.parquet", "descriptors": rows}
+
+
+def _show_descriptors(data: dict[str, Any]) -> str:
+    from ssrl_core.analysis.descriptors import descriptor
+
+    lines = [f"{data['name']}: {data['count']} images described"]
+    for name, row in data["descriptors"].items():
+        about = descriptor(name)
+        told = "undefined" if row["quartiles"] is None else " · ".join(f"{q:.3g}" for q in row["quartiles"])
+        lines.append(f"{name:>12}  {told:<28} {about.sentence if about else ''}")
+    return "\n".join([*lines, "(first quarter, median, third quarter)"])

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli.output import Tenths, leaf
+from ssrl_core.specs.parts import LAYOUTS
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder.run_folder import RunFolder
@@ -26,6 +26,9 @@ def register(commands: Any) -> None:
     )
     layout.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
     layout.add_argument("--method", choices=sorted(LAYOUTS), default="tsne", help="tsne (default), umap or pca")
+    layout.add_argument(
+        "--like", metavar="RUN", help="begin from that run's map of the same images, so that both lie alike"
+    )
     layout.add_argument("--again", action="store_true", help="make it again, with --seed, even if there is one")
     layout.add_argument("--out", metavar="FILE", help="also draw it, coloured by the label: .svg, .pdf or .png")
     layout.add_argument("--seed", type=int, default=0, help="of what is drawn by chance (0)")
@@ -38,32 +41,36 @@ def _layout(args: argparse.Namespace) -> dict[str, Any]:
 
     with Reporter() as report:
         run = RunFolder(find(args.run_id))
-        stored = None if args.again or args.seed else _stored(run, args.method)
-        file, info = stored or _make(run, args.method, args.seed, report)
+        like = None if args.like is None else RunFolder(find(args.like))
+        stored = None if args.again or args.seed else _stored(run, args.method, like)
+        file, info = stored or _make(run, args.method, args.seed, like, report)
     if args.out is not None:
         _draw(run, args.method, file, info, Path(args.out))
     return {
         "run": run.id,
         "method": args.method,
         "file": file,
+        "like": info.get("like"),
         "trustworthiness": info.get("trustworthiness"),
         "neighbour_hit": info.get("neighbour_hit"),
         "seconds": info.get("seconds"),
     }
 
 
-def _stored(run: RunFolder, method: str) -> tuple[str, dict[str, Any]] | None:
-    """File and information of the newest layout of this method."""
-    from ssrl_core import stores
-
-    files = sorted(run.path.glob(f"layout_{method}_*.npy"), key=lambda path: path.stat().st_mtime)
-    if not files:
+def _stored(run: RunFolder, method: str, like: RunFolder | None) -> tuple[str, dict[str, Any]] | None:
+    """File and information of the newest layout of this method; of one like another run's, while that has the same."""
+    other = None if like is None else like.id
+    file = run.layout_files(other).get(method)
+    if file is None:
         return None
-    beside = files[-1].with_suffix(".json")
-    return files[-1].name, stores.read_json(beside) if beside.is_file() else {}
+    info = run.layouts(other)[method][1]
+    began = None if like is None else like.layout_files().get(method)
+    return None if began and began.name != info.get("like", {}).get("file") else (file.name, info)
 
 
-def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str, dict[str, Any]]:
+def _make(
+    run: RunFolder, method: str, seed: int, like: RunFolder | None, report: Reporter
+) -> tuple[str, dict[str, Any]]:
     """Compute a layout of the evaluated images and write it into the run folder.
 
     Raises:
@@ -84,7 +91,7 @@ def _make(run: RunFolder, method: str, seed: int, report: Reporter) -> tuple[str
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
     told = Tenths(LAYOUTS[method].title, report)
-    return lay_out(run, x[rows], rows, len(ids), method, labels=labels, report=told, seed=seed)
+    return lay_out(run, x[rows], rows, len(ids), method, labels=labels, report=told, seed=seed, like=like)
 
 
 def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Path) -> None:
@@ -102,7 +109,7 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
     from ssrl_core.runs.folder.run_folder import imageset_of
 
     if not out.parent.is_dir():
-        raise SpecError(where="layout", field="--out", rule="in a folder that exists", value=str(out))
+        raise SpecError.at("layout", "--out", "in a folder that exists", str(out))
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labelled = imageset.label is not None
@@ -130,4 +137,5 @@ def _show(data: dict[str, Any]) -> str:
         for key, word in (("trustworthiness", "trustworthiness"), ("neighbour_hit", "neighbour hit"))
         if data[key] is not None
     ]
-    return f"{data['run']}: {data['file']} ({', '.join(quality) or 'too few images to judge it'})"
+    beside = f", begun from {data['like']['file']} of {data['like']['run']}" if data["like"] else ""
+    return f"{data['run']}: {data['file']}{beside} ({', '.join(quality) or 'too few images to judge it'})"

@@ -1,4 +1,4 @@
-"""`train SPEC.yaml`: queue a run, and wait for it if asked to."""
+"""`train SPEC.yaml` and `sweep SWEEP.yaml`: queue a run or many, and wait for them if asked to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import leaf, to_stderr
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.specs.parts import columns
 
@@ -46,7 +46,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     asked = submitting.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked
-    say(f"run {asked['id']}")
+    to_stderr(f"run {asked['id']}")
     say_if_nobody_works()
     submitting.raise_unless_done(asked["id"], wait_saying(asked["id"]))
     return asked | {"state": "done", "results": RunFolder(asked["id"]).results().data or None}
@@ -57,7 +57,7 @@ def say_if_nobody_works() -> None:
     from ssrl_core.runs.queue import processes
 
     if not processes.is_alive():
-        say("No worker is alive: start one with `python -m ssrl_core worker`.")
+        to_stderr("No worker is alive: start one with `python -m ssrl_core worker`.")
 
 
 def wait_saying(run_id: str) -> str:
@@ -70,7 +70,7 @@ def wait_saying(run_id: str) -> str:
         head = (state["state"], state["phase"])
         if head != said["head"] or time.monotonic() - said["at"] >= _SAY_EVERY_S:
             said.update(at=time.monotonic(), head=head)
-            say(submitting.progress_line(state))
+            to_stderr(submitting.progress_line(state))
 
     return submitting.wait(run_id, on_change)
 
@@ -85,3 +85,63 @@ def _show(data: dict[str, Any]) -> str:
     for k, found in results.clusters.items():
         lines.append(f"{k} clusters: AMI {'–' if found.ami is None else format(found.ami, '.3f')}")
     return "\n".join([head, *lines, *(f"missing {key}: {why}" for key, why in results.missing.items())])
+
+
+def register_sweep(commands: Any) -> None:
+    """Add the command."""
+    sweep = leaf(
+        commands,
+        "sweep",
+        run=_sweep,
+        show=_show_sweep,
+        help="queue all runs of a sweep",
+        description="Queue a run for every value and seed; runs that are there already are not made again.",
+    )
+    sweep.add_argument("spec", metavar="SWEEP.yaml", help="a run spec with seeds and vary")
+    add_queue_options(sweep)
+
+
+def _sweep(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs.queue import sweeps
+    from ssrl_core.specs.sweep import load_sweep
+
+    asked = sweeps.submit(load_sweep(args.spec), priority=args.priority, start=not args.no_start)
+    if args.wait:
+        to_stderr(f"sweep {asked['id']}: {len(asked['runs'])} runs")
+        say_if_nobody_works()
+        _wait(asked["runs"])
+    return asked
+
+
+def _wait(run_ids: list[str]) -> None:
+    """Wait for all runs.
+
+    Raises:
+        RunError: some of them failed (all are waited for first).
+        Stopped: some were stopped.
+    """
+    from ssrl_core.errors import RunError, Stopped
+    from ssrl_core.runs.queue import submitting
+
+    ends: dict[str, list[str]] = {"done": [], "failed": [], "stopped": []}
+    for number, run_id in enumerate(run_ids, 1):
+        ends[submitting.wait(run_id)].append(run_id)
+        to_stderr(f"{number}/{len(run_ids)}  {run_id}  {submitting.progress_line(_state(run_id))}")
+    if ends["failed"]:
+        raise RunError(
+            f"{len(ends['failed'])} of {len(run_ids)} runs failed: {', '.join(ends['failed'][:5])}. See `runs show`."
+        )
+    if ends["stopped"]:
+        raise Stopped(f"{len(ends['stopped'])} of {len(run_ids)} runs were stopped: {', '.join(ends['stopped'][:5])}.")
+
+
+def _state(run_id: str) -> dict[str, Any]:
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import registry
+
+    row = registry.require(run_id)
+    return RunFolder(run_id).state() | {"state": row["state"], "reason": row["reason"]}
+
+
+def _show_sweep(data: dict[str, Any]) -> str:
+    return f"{data['id']}: {len(data['runs'])} runs, {data['created']} new, {data['existing']} were there already"

@@ -11,12 +11,13 @@ The counter, exactly:
 - a choice has the branch as parameter 1, and the step at place j of branch b of a choice at place s counts as
   step 64 + (64·s + b)·64 + j.
 
-Quantities are relative (shares, turns, uniforms for positions), so the size of the image is not needed here.
+Quantities are relative (shares, turns, uniforms for positions), so the size of the image is not needed here. The steps
+without chance are also what a network is shown of an image when it is measured (`shown_view`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +27,7 @@ from ssrl_core.compositions import Array, random_numbers, transforms
 from ssrl_core.compositions.random_numbers import WORD
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step, ViewGroup
+from ssrl_core.specs.run import RunSpec
 
 BLOCKS_PER_STEP = 32
 _WIDTH = 64  # steps of a group, branches of a choice, steps of a branch
@@ -54,14 +56,14 @@ class StepDraws:
         """Name of the transform, or `choice`."""
         return self.step.transform
 
-    def say(self, view: int, image: int) -> list[str]:
+    def words(self, view: int, image: int) -> list[str]:
         """A few words on this step for one view; [] where it was not applied."""
         if not self.applied[view, image]:
             return []
         if self.transform == "choice":
-            return [text for branch in self.branches for inner in branch for text in inner.say(view, image)]
+            return [text for branch in self.branches for inner in branch for text in inner.words(view, image)]
         values = {name: array[view, image] for name, array in self.values.items()}
-        return [transforms.load(self.transform).say(self.step, values)]
+        return [transforms.load(self.transform).describe(self.step, values)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ class Draws:
             image: row in `image_ids`.
         """
         group, within = self.place(view)
-        return [text for step in group.steps for text in step.say(within, image)]
+        return [text for step in group.steps for text in step.words(within, image)]
 
 
 def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, term: int = 0) -> Draws:
@@ -221,3 +223,29 @@ def _fixed(drawn: StepDraws) -> bool:
     if not drawn.applied.all() or drawn.branches:
         return False
     return all(bool((value == value[:1, :1]).all()) for value in drawn.values.values())
+
+
+def shown_view(compositions: Iterable[Composition]) -> Composition | None:
+    """What a network that learns under several compositions is shown of an image: the first fixed steps there are.
+
+    A network that is trained on a weighted sum sees whole images in one term and, say, their centre in another. What
+    the terms have in common is what is left of the image where something is always left out.
+
+    Returns:
+        None where no composition has such a step: images are shown whole.
+    """
+    found = (fixed_steps(composition) for composition in compositions)
+    return next((fixed for fixed in found if fixed.views[0].steps), None)
+
+
+def shown_of(spec: RunSpec) -> Composition | None:
+    """What of an image a run's network is shown when it is measured (`evaluate.input`); None: all of it."""
+    if spec.evaluate.input != "fixed_steps":
+        return None
+    return shown_view(term.composition for term in spec.terms if term.weight > 0)
+
+
+def said_of(spec: RunSpec) -> str:
+    """What of an image a run's network is shown, in words: "centre crop to 50 % of the side"; "" for all of it."""
+    steps = shown_of(spec)
+    return "" if steps is None else steps.sentence().replace(", always", "")

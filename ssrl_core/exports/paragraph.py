@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 def write_positions(run: RunFolder, out: Path) -> dict[str, Any]:
     """See `exports`; tells rows and fields."""
     table = positions(cell_table(run), where=run.id)
-    stores.replace(out, table.to_csv(index=False))
+    stores.replace(out, stores.csv_text(table))
     return {"rows": len(table), "fields": int(table["ImageNumber"].nunique())}
 
 

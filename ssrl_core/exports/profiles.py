@@ -93,7 +93,7 @@ def _written(run: RunFolder, table: pd.DataFrame, out: Path) -> dict[str, Any]:
     if out.suffix.lower() == ".parquet":
         stores.replace(out, lambda file: table.to_parquet(file, index=False))
     else:
-        stores.replace(out, table.to_csv(index=False))
+        stores.replace(out, stores.csv_text(table))
     features = [c for c in table.columns if c.startswith("Embedding_")]
     return {"rows": len(table), "metadata": len(table.columns) - len(features), "features": len(features)}
 

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core import stores
+from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.datasets.selection import sample
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.forecast.candidates import Population, Space, Steps, thinned
-from ssrl_core.forecast.kept import DIM, MU, POWER, Setting, chosen_images, imageset_of
-from ssrl_core.forecast.tried import Candidate, Tried
+from ssrl_core.forecast.kept import DIM, MU, POWER, chosen_images, imageset_of
+from ssrl_core.forecast.setting import Setting
+from ssrl_core.forecast.tried import Candidate, Tried, folder_of, read_tried
+from ssrl_core.specs.backbones import DEFAULT, LIVE
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.feature_banks import DEFAULT, LIVE
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -31,12 +33,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ssrl_core.datasets.imageset import ImageSet
-    from ssrl_core.forecast.kept import Answer
+    from ssrl_core.forecast.setting import Answer
 
 Array = NDArray[Any]
 Progress = Callable[[float], None]
 
 MOST_SHOWN = 8
+_FRONT = "front.json"
 REST = "everything else"
 """The goal that is added where all wishes are of one sign: else the image as it is, or nothing at all, would do."""
 _QUICK, _SIDE, _VIEWS = 400, 64, 4  # images and px that candidates are tried with
@@ -68,6 +71,12 @@ class Found:
         """Plain data, the composition as in its file."""
         named = {f.name: getattr(self, f.name) for f in fields(self)}
         return named | {"composition": self.composition.to_mapping()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Found:
+        """What `to_json` wrote."""
+        composition = Composition.from_mapping(data["composition"], _FRONT)
+        return cls(**{f.name: data[f.name] for f in fields(cls)} | {"composition": composition})
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ def search(
     some = sample(imageset, chosen_images(imageset, _QUICK, wishes.seed), _SIDE)
     quick = _Asked(some, np.arange(some.count), wishes, LIVE, px=min(some.shape[1:]) / side)
     space = Space(side, _accepts(imageset.shape[0]))
-    folder = stores.models_root() / "searches" / wishes.key
+    folder = folder_of(wishes)
     with Tried(folder, wishes, imageset.fingerprint) as tried:
         _try(quick, space, tried, wishes, progress, on_candidate)
         first = [tried.candidates[n] for n in thinned(np.array([c.goals for c in tried.candidates]), _FINALISTS)]
@@ -167,7 +176,7 @@ def search(
             seconds=round(time.monotonic() - started, 3),
             folder=str(folder),
         )
-        stores.write_json(folder / "front.json", {"version": 1, **found.to_json()})
+        stores.write_json(folder / _FRONT, {"version": 1, **found.to_json()})
     if progress is not None:
         progress(1.0)
     return found
@@ -245,7 +254,7 @@ class _Asked:
                 progress(_TRIED_SHARE + (1 - _TRIED_SHARE) * number / len(candidates))
             asked.append(self.candidate(candidate.number, candidate.origin, candidate.steps))
         shown = thinned(np.array([candidate.goals for candidate in asked]), MOST_SHOWN)
-        return tuple(self._found(asked[n]) for n in shown)
+        return tuple(_found(asked[n], self.goals, self.wishes) for n in shown)
 
     def _wished(self, label: str | None) -> dict[str, tuple[str, ...]]:
         """wish -> its targets that these images tell without any steps.
@@ -253,12 +262,8 @@ class _Asked:
         Raises:
             SpecError: a name that is not there, a contradiction, or nothing that can be read.
         """
-        from ssrl_core.analysis.descriptors import DESCRIPTORS
-
-        told = self.setting.targets
-        known = {row.title: name for name, row in DESCRIPTORS.items() if name in told} | {name: name for name in told}
         found = {}
-        for name, targets in self.wishes.meaning(known, label).items():
+        for name, targets in self.wishes.meaning(known_names(self.setting.targets), label).items():
             read = tuple(target for target in targets if target in self.plain)
             if read:
                 found[name] = read
@@ -304,22 +309,65 @@ class _Asked:
 
     def _rest(self, kept: Iterable[str]) -> list[str]:
         wished = {target for targets in self.goals.values() for target in targets}
-        return [name for name in kept if name not in wished]
+        return [name for name in kept if name not in wished and not says_where_from(name)]
 
-    def _found(self, candidate: Candidate) -> Found:
-        wished = {name: float(np.mean([candidate.kept[t] for t in ts])) for name, ts in self.goals.items()}
-        ignored = {t for name, ts in self.goals.items() if self.wishes.wishes[name] == IGNORE for t in ts}
-        lost = {name: round(1 - share, 4) for name, share in candidate.kept.items() if name not in ignored}
-        price = {name: share for name, share in sorted(lost.items(), key=lambda row: -row[1]) if share >= _LOST}
-        composition = Composition.simple(self._name(candidate), candidate.steps)
-        kept = {name: round(share, 4) for name, share in wished.items()} | candidate.kept
-        return Found(composition, composition.sentence(), candidate.origin, kept, price, candidate.clusters)
 
-    def _name(self, candidate: Candidate) -> str:
-        """`for-classes-not-stroke-thickness-57`."""
-        parts = [[n for n, w in self.wishes.wishes.items() if w == wish] for wish in (KEEP, IGNORE)]
-        text = " ".join([*(["for", *parts[0]] if parts[0] else []), *(["not", *parts[1]] if parts[1] else [])])
-        return f"{stores.as_slug(text)[:70]}-{candidate.number}"
+def so_far(wishes: Wishes, fingerprint: str, label: str | None) -> tuple[Search, bool] | None:
+    """What a search has found until now, read from its folder; None where nothing was tried.
+
+    Args:
+        fingerprint: of the image set; what was tried on other images does not count.
+        label: the target that `classes` stands for.
+
+    Returns:
+        the answer, and whether it is the whole one: while the search goes on, or after it was stopped, its compositions
+        are those of the first look, which are asked again with more images at the end.
+    """
+    tried = read_tried(wishes, fingerprint)
+    if not tried:
+        return None
+    try:
+        data = stores.read_json(folder_of(wishes) / _FRONT)
+    except SSRLError:
+        data = {}
+    if data.get("tried") == len(tried):
+        front, notes = tuple(Found.from_json(row) for row in data["front"]), tuple(data["notes"])
+        return Search(wishes, front, len(tried), notes, data["seconds"], data["folder"]), True
+    from ssrl_core.analysis.descriptors import DESCRIPTORS
+
+    told = dict.fromkeys([*DESCRIPTORS, *(name for candidate in tried for name in candidate.kept)])
+    goals = wishes.meaning(known_names(told), label)
+    shown = thinned(np.array([candidate.goals for candidate in tried]), MOST_SHOWN)
+    front = tuple(_found(tried[n], goals, wishes) for n in shown)
+    return Search(wishes, front, len(tried), (), 0.0, str(folder_of(wishes))), False
+
+
+def known_names(told: Iterable[str]) -> dict[str, str]:
+    """Every word for what images tell -> its name: the titles of descriptors, and the names themselves."""
+    from ssrl_core.analysis.descriptors import descriptor
+
+    names = list(told)
+    return {row.title: name for name in names if (row := descriptor(name))} | {name: name for name in names}
+
+
+def _found(candidate: Candidate, goals: Mapping[str, tuple[str, ...]], wishes: Wishes) -> Found:
+    """A candidate as it is shown: wishes first, then what it keeps and loses of the rest."""
+    told = {name: [candidate.kept[t] for t in targets if t in candidate.kept] for name, targets in goals.items()}
+    wished = {name: round(float(np.mean(shares)), 4) for name, shares in told.items() if shares}
+    left_out = {t for name, ts in goals.items() if wishes.wishes[name] == IGNORE for t in ts}
+    left_out |= {name for name in candidate.kept if says_where_from(name)}
+    lost = {name: round(1 - share, 4) for name, share in candidate.kept.items() if name not in left_out}
+    price = {name: share for name, share in sorted(lost.items(), key=lambda row: -row[1]) if share >= _LOST}
+    composition = Composition.simple(_name(candidate, wishes), candidate.steps)
+    sentence = composition.sentence()
+    return Found(composition, sentence, candidate.origin, wished | candidate.kept, price, candidate.clusters)
+
+
+def _name(candidate: Candidate, wishes: Wishes) -> str:
+    """`for-classes-not-stroke-thickness-57`."""
+    parts = [[n for n, w in wishes.wishes.items() if w == wish] for wish in (KEEP, IGNORE)]
+    text = " ".join([*(["for", *parts[0]] if parts[0] else []), *(["not", *parts[1]] if parts[1] else [])])
+    return f"{stores.as_slug(text)[:70]}-{candidate.number}"
 
 
 def _scaled(step: Step, ratio: float) -> Step:

@@ -1,4 +1,7 @@
-"""What a search has tried: a file with one composition a line, one writer, taken up again by the next search."""
+"""What a search has tried: a file with one composition a line, one writer, taken up again by the next search.
+
+Whoever watches a search reads it here, without writing: what was tried, and which searches there are.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,10 @@ from typing import Any, Self
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.specs.steps import Step, read_steps
-from ssrl_core.specs.wishes import Wishes, dump_wishes
+from ssrl_core.specs.wishes import Wishes, dump_wishes, load_wishes
 
 _VERSION = 1
+TRIED, WISHED = "tried.jsonl", "wishes.yaml"
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,8 @@ class Tried:
     def __init__(self, folder: Path, wishes: Wishes, fingerprint: str) -> None:
         import filelock
 
-        self.path, self._wishes = folder / "tried.jsonl", wishes
-        self._head = {"version": _VERSION, "fingerprint": fingerprint}
+        self.path, self._wishes = folder / TRIED, wishes
+        self._head = _head(fingerprint)
         self._lock = filelock.FileLock(folder / ".lock", timeout=0)
         self.candidates: list[Candidate] = []
 
@@ -82,7 +86,7 @@ class Tried:
         if not lines or lines[0] != self._head:
             lines = [self._head]  # other pixels or labels than those of last time
         stores.replace(self.path, "".join(json.dumps(line) + "\n" for line in lines))
-        stores.replace(self.path.with_name("wishes.yaml"), dump_wishes(self._wishes))
+        stores.replace(self.path.with_name(WISHED), dump_wishes(self._wishes))
         self.candidates = [Candidate.from_json(line) for line in lines[1 : 1 + self._wishes.candidates]]
         self._file = self.path.open("a", encoding="utf-8")
         return self
@@ -98,6 +102,36 @@ class Tried:
     ) -> None:
         self._file.close()
         self._lock.release()
+
+
+def folder_of(wishes: Wishes) -> Path:
+    """`models/searches/<key>/`, where a search of these wishes keeps what it tries."""
+    return stores.models_root() / "searches" / wishes.key
+
+
+def read_tried(wishes: Wishes, fingerprint: str) -> list[Candidate]:
+    """What was tried for these wishes until now, on images of this fingerprint; it may be written meanwhile."""
+    lines = _lines(folder_of(wishes) / TRIED)
+    if not lines or lines[0] != _head(fingerprint):
+        return []
+    return [Candidate.from_json(line) for line in lines[1:]]
+
+
+def searched(dataset: str) -> list[Wishes]:
+    """Wishes that were searched for on an image set, the newest first; a file that cannot be read is left out."""
+    found = []
+    for path in (stores.models_root() / "searches").glob(f"*/{WISHED}"):
+        try:
+            wishes = load_wishes(path)
+        except (SSRLError, OSError):
+            continue
+        if wishes.dataset == dataset:
+            found.append((path.stat().st_mtime, wishes))
+    return [wishes for _, wishes in sorted(found, key=lambda row: -row[0])]
+
+
+def _head(fingerprint: str) -> dict[str, Any]:
+    return {"version": _VERSION, "fingerprint": fingerprint}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

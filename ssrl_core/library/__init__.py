@@ -74,7 +74,8 @@ def import_images(source: str | Path | Sequence[str | Path], name: str, **option
         source: a folder of class folders, a zip of one, an .npz, a table (CSV, TSV, Parquet) of file names, or image
             files.
         name: of the new set: lower-case letters, digits, - and _.
-        options: title, label, group, size, fit, layout, seed, max_value; see `datasets.importing.ImportOptions`.
+        options: title, label, group, size, fit, layout, seed, max_value; see
+            `datasets.reading.understanding.ImportOptions`.
 
     Raises:
         SpecError: a name that is taken, an option that is not known, a column that is not there.
@@ -82,7 +83,8 @@ def import_images(source: str | Path | Sequence[str | Path], name: str, **option
     """
     from dataclasses import fields
 
-    from ssrl_core.datasets.importing import ImportOptions, import_source
+    from ssrl_core.datasets.importing import import_source
+    from ssrl_core.datasets.reading.understanding import ImportOptions
 
     known = [f.name for f in fields(ImportOptions)]
     for option in options:
@@ -240,8 +242,8 @@ def train(spec: str | Path | Mapping[str, Any] | RunSpec, wait: bool = True, *, 
         RunError: it was waited for, and failed; in the words of its log.
         Stopped: somebody stopped it meanwhile.
     """
+    from ssrl_core.library.images import read_run
     from ssrl_core.library.run_objects import Run
-    from ssrl_core.library.specs import read_run
     from ssrl_core.runs.queue import submitting
 
     asked = submitting.submit(read_run(spec), again=again)
@@ -290,8 +292,8 @@ def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -
         SpecError: a value makes a spec that is not valid; nothing is queued then.
         RunError: it was waited for, and some of its runs failed.
     """
+    from ssrl_core.library.images import read_sweep
     from ssrl_core.library.run_objects import Sweep
-    from ssrl_core.library.specs import read_sweep
     from ssrl_core.runs.queue import sweep_files, sweeps
 
     there = isinstance(spec, str) and not Path(spec).exists() and sweep_files.path_of(spec).is_file()

@@ -159,9 +159,9 @@ class Run:
     @property
     def verdict(self) -> str:
         """In words: whether it is better than raw pixels and than the untrained network, at what; what would help."""
-        from ssrl_core.runs.folder.verdict import verdict
+        from ssrl_core.runs.folder.verdict import in_words
 
-        return verdict(self.results, trained=self.spec.is_trained)
+        return in_words(self.results, self.spec)
 
     @property
     def image_ids(self) -> NDArray[np.int64]:
@@ -201,26 +201,28 @@ class Run:
         ids = np.where(rows >= 0, self.image_ids[np.maximum(rows, 0)], -1)
         return Nearest(self.images, ids, distances, found.sizes)
 
-    def layout(self, method: str = "tsne") -> NDArray[np.float32]:
+    def layout(self, method: str = "tsne", *, like: Run | None = None) -> NDArray[np.float32]:
         """(n, 2) float32: the embedding laid out in the plane; what the run has is not made again.
 
         Args:
             method: tsne, umap or pca.
+            like: the run whose layout of that method this one begins from, so that both lie alike.
 
         Raises:
-            SpecError: another method.
+            SpecError: another method, or a run that has no such layout or fewer than half of the images.
             RunError: there is no embedding yet.
         """
         from ssrl_core.analysis.layouts import compute_layout
         from ssrl_core.runs.evaluation.parts.layouts import lay_out
 
         x, ids, rows, whole = self._rows
-        if method not in self.folder.layouts():
+        other, name = (None, None) if like is None else (like.folder, like.id)
+        if method not in self.folder.layout_files(name):
             if self.folder.is_demo:  # what ships is not written into
                 return np.asarray(compute_layout(x, method).points, dtype=np.float32)
             labels = self.images.label_ids[ids] if self.images.label is not None else None
-            lay_out(self.folder, x, rows, whole, method, labels=labels, report=lambda share: None)
-        return np.asarray(self.folder.layouts()[method][0][rows], dtype=np.float32)
+            lay_out(self.folder, x, rows, whole, method, labels=labels, report=lambda share: None, like=other)
+        return np.asarray(self.folder.layouts(name)[method][0][rows], dtype=np.float32)
 
     def table(self, k: int | None = None) -> pd.DataFrame:
         """What is known of each evaluated image, one row an image, by its `image_id`.
@@ -247,8 +249,8 @@ class Run:
         Raises:
             SpecError: no such column.
         """
-        from ssrl_core.analysis.layouts import LAYOUTS
         from ssrl_core.figures.layouts import layout_figure
+        from ssrl_core.specs.parts import LAYOUTS
 
         points = self.layout(method)
         title = f"{LAYOUTS[method].title} of {len(points):,} images"

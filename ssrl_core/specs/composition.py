@@ -11,7 +11,7 @@ from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Parameter, refuse_unknown
 from ssrl_core.specs.steps import MAX_STEPS, Branch, Step, how_often, read_steps
-from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+from ssrl_core.specs.yaml_files import dump_yaml, kind_of, parse_yaml, read_at_most
 
 __all__ = [
     "Branch",
@@ -139,7 +139,9 @@ class Composition:
             SpecError: naming the step and the rule.
         """
         if not isinstance(data, Mapping):
-            raise SpecError.at(where or "Composition", "composition", "a mapping", data, "See docs/compositions.md.")
+            raise SpecError.at(
+                where or "Composition", "composition", "a mapping", kind_of(data), "See docs/compositions.md."
+            )
         name = data.get("name", "untitled")
         place = where or f'Composition "{name}"'
         stores.check_version(dict(data), place, VERSION)
@@ -206,14 +208,14 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
         for folder in (PRESETS, stores.compositions_root()):
             file = folder / f"{source}.yaml"
             if stores.SLUG.match(source) and file.is_file():
-                return parse(file.read_bytes(), f'Composition "{source}"')
+                return parse(read_at_most(file, "composition"), f'Composition "{source}"')
     path = Path(source) if base is None else base / source
     if not path.is_file():
         known = ", ".join([*preset_names(), *saved_names()])
         raise SpecError.at(
             "Composition", "composition", "a preset, a saved name or a file", str(source), f"There is: {known}."
         )
-    return parse(path.read_bytes(), str(path))
+    return parse(read_at_most(path, "composition"), str(path))
 
 
 def save(composition: Composition) -> Path:

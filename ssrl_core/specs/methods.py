@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ssrl_core.specs.feature_banks import BANKS, check_bank
-from ssrl_core.specs.feature_banks import DEFAULT as BANK
+from ssrl_core.specs.backbones import BANKS, check_bank
+from ssrl_core.specs.backbones import DEFAULT as BANK
 from ssrl_core.specs.parameters import Parameter
 
 

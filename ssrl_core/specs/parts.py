@@ -13,8 +13,54 @@ from typing import Any, Literal
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings
 
-LAYOUTS = ("tsne", "umap", "pca")
 Takes = Literal["nothing", "switch", "settings", "list"]
+
+
+@dataclass(frozen=True)
+class LayoutRow:
+    """One way to lay an embedding out in the plane; `analysis/NAME.py` has a function of that name (PCA: none).
+
+    Attributes:
+        name: as specs, files and commands have it.
+        title: as figures and menus have it.
+        sentence: what it shows, and what not to read from it.
+        seconds_per_row: about how long it takes on two cores.
+        default: whether a run makes it unasked.
+        starts: it begins somewhere, so that the map of another run can be the beginning.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    seconds_per_row: float
+    default: bool = False
+    starts: bool = True
+
+
+_LAYOUT_ROWS = (
+    LayoutRow(
+        "tsne",
+        "t-SNE",
+        "Neighbours stay neighbours; distances between groups and their sizes mean little.",
+        0.0035,
+        default=True,
+    ),
+    LayoutRow(
+        "umap",
+        "UMAP",
+        "Neighbours stay neighbours and groups are drawn tight; gaps between groups mean little.",
+        0.0025,
+        default=True,
+    ),
+    LayoutRow(
+        "pca",
+        "PCA",
+        "The two directions of largest variance: distances are true, but most directions are left out.",
+        0.0001,
+        starts=False,
+    ),
+)
+LAYOUTS: dict[str, LayoutRow] = {row.name: row for row in _LAYOUT_ROWS}
 
 
 @dataclass(frozen=True)
@@ -230,10 +276,10 @@ _ROWS = (
         "Maps",
         "The embedding laid out in the plane.",
         takes="list",
-        settings=(Parameter("layouts", "choice", "tsne", "How the plane is found.", options=LAYOUTS),),
-        default=("tsne", "umap"),
+        settings=(Parameter("layouts", "choice", "tsne", "How the plane is found.", options=tuple(LAYOUTS)),),
+        default=tuple(row.name for row in _LAYOUT_ROWS if row.default),
         phase="layout",
-        offered=LAYOUTS,
+        offered=tuple(LAYOUTS),
     ),
 )
 

@@ -15,7 +15,7 @@ from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.parameters import Frozen, Parameter
 from ssrl_core.specs.parts import PARTS, asked_for
-from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+from ssrl_core.specs.yaml_files import dump_yaml, kind_of, read_yaml
 from ssrl_core.stores import as_slug
 
 VERSION = 1
@@ -292,15 +292,9 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
         SpecError: missing, unreadable, empty, or no mapping.
     """
     path = Path(source)
-    try:
-        text = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SpecError.at(str(path), what, "a readable file", reason, "Check the name.") from error
-    data = parse_yaml(text, str(path))
+    data = read_yaml(path, what)
     if not isinstance(data, Mapping):
-        found = "an empty file" if data is None else type(data).__name__
-        raise SpecError.at(str(path), what, "a mapping", found, "Start with dataset, method and terms.")
+        raise SpecError.at(str(path), what, "a mapping", kind_of(data), "Start with dataset, method and terms.")
     return data, path
 
 

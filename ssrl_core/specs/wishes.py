@@ -23,7 +23,7 @@ from typing import Any, Literal
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Frozen, Parameter, refuse_unknown
-from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
+from ssrl_core.specs.yaml_files import dump_yaml, kind_of, read_yaml
 
 VERSION = 1
 CLASSES = "classes"
@@ -35,6 +35,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "direction": ("orientation", "slant"),
     "shape": ("area", "elongation", "symmetry"),
     "fine detail": ("texture", "homogeneity", "local_patterns", "high_frequency"),
+    "nucleus": ("nuclear_area", "nuclear_eccentricity", "nuclear_solidity", "nuclear_texture"),
+    "neighbourhood": ("neighbour_count", "neighbour_distance"),
 }
 """Words for several descriptors at once; a wish for one is one goal, the mean over those that its image set has."""
 
@@ -94,7 +96,7 @@ class Wishes:
             SpecError: naming the key and the rule.
         """
         if not isinstance(data, Mapping):
-            raise SpecError.at(where, "wishes", "a mapping", data, "Write dataset: and wishes:, a line each.")
+            raise SpecError.at(where, "wishes", "a mapping", kind_of(data), "Write dataset: and wishes:, a line each.")
         stores.check_version(dict(data), where, VERSION)
         refuse_unknown(data, _KEYS, where, "a key of wishes")
         dataset = data.get("dataset")
@@ -179,7 +181,7 @@ def load_wishes(source: str | Path | Mapping[str, Any]) -> Wishes:
     if not path.is_file():
         remedy = "Give a file; docs/examples/wishes.yaml is one."
         raise SpecError.at("Wishes", "file", "a YAML or JSON file of wishes", str(source), remedy)
-    return Wishes.from_mapping(parse_yaml(path.read_bytes(), str(path)), str(path))
+    return Wishes.from_mapping(read_yaml(path, "wishes"), str(path))
 
 
 def dump_wishes(wishes: Wishes) -> str:

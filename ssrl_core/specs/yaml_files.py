@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -60,6 +61,45 @@ def parse_yaml(text: str | bytes, where: str) -> Any:
         raise SpecError(f"{where}: nested too deeply to be a spec. Flatten it.") from error
     except (ValueError, OverflowError) as error:
         raise SpecError(f"{where}: a number cannot be read ({error}). Correct it.") from error
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """The data in a YAML or JSON file; no more of it is read than such a file may hold.
+
+    Args:
+        what: what it should be, for messages: "spec", "composition" …
+
+    Raises:
+        SpecError: no such file, a folder or a device, too large, or not YAML (`parse_yaml`).
+    """
+    return parse_yaml(read_at_most(path, what), str(path))
+
+
+def read_at_most(path: Path, what: str) -> bytes:
+    """The bytes of a file that a person wrote.
+
+    Raises:
+        SpecError: no such file, no regular file (a folder, a device, a pipe), or more than 1 MB.
+    """
+    where = str(path)
+    try:
+        if not path.is_file():  # a device or a pipe has no end
+            found = "a folder or a device" if path.exists() else "nothing"
+            raise SpecError.at(where, what, "a readable file", found, "Check the name.")
+        with open(path, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SpecError.at(where, what, "a readable file", reason, "Check the name.") from error
+    if len(content) > MAX_BYTES:
+        raise SpecError.at(where, what, "at most 1 MB", f"{path.stat().st_size} bytes", "Give a smaller file.")
+    return content
+
+
+def kind_of(data: Any) -> str:
+    """What a document is, in words, for messages about a file that may be anybody's: its content is not repeated."""
+    kinds = {type(None): "an empty file", str: "a text", list: "a list", bool: "true or false"}
+    return kinds.get(type(data), "a number" if isinstance(data, int | float) else "a mapping")
 
 
 def dump_yaml(data: Any) -> str:
@@ -120,13 +160,15 @@ def _loader(where: str) -> Any:
             return super().compose_node(parent, index)
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-            for number, key in enumerate(keys):
+            before: set[str] = set()
+            for key_node, _ in node.value:
+                key = self.construct_object(key_node, deep=True)
                 if not isinstance(key, str):
-                    line = node.value[number][0].start_mark.line + 1
+                    line = key_node.start_mark.line + 1
                     raise SpecError(f"{where}: line {line}: a key must be text, got {key!r}. Put it in quotes.")
-                if key in keys[:number]:
+                if key in before:
                     raise SpecError(f"{where}: the key {key!r} stands twice. Keep one.")
+                before.add(key)
             return super().construct_mapping(node, deep=deep)
 
     for tag, pattern in (("null", _NULL), ("bool", _BOOL), ("int", _INT), ("float", _FLOAT)):

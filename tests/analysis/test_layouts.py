@@ -1,10 +1,13 @@
+from importlib import import_module
+
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness as reference
 
-from ssrl_core.analysis.layouts import LAYOUTS, compute_layout, neighbour_hit, trustworthiness
+from ssrl_core.analysis.layouts import compute_layout, neighbour_hit, started_like, trustworthiness
 from ssrl_core.analysis.matrix import principal_components
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.specs.parts import LAYOUTS, PARTS
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +108,34 @@ def test_neighbours_of_many_rows_are_found_by_descent_almost_all(monkeypatch):
 
 
 def test_the_layouts_a_spec_may_ask_for_are_those_of_the_table():
-    from ssrl_core.specs.parts import LAYOUTS as NAMES
-
-    assert tuple(LAYOUTS) == NAMES
     assert all(row.title and row.sentence and row.seconds_per_row > 0 for row in LAYOUTS.values())
+    for name in (name for name, row in LAYOUTS.items() if row.starts):
+        assert callable(getattr(import_module(f"ssrl_core.analysis.{name}"), name))
+    assert PARTS["layouts"].settings[0].options == tuple(LAYOUTS)
+
+
+def test_a_map_that_begins_like_another_lies_like_it(blobs):
+    x, _ = blobs
+    first = compute_layout(x, "tsne").points
+    turned = first @ np.array([[0.0, -1.0], [1.0, 0.0]])
+    turned[:10] = np.nan
+    start = started_like(x, turned)
+    assert np.isfinite(start).all()
+    assert np.array_equal(start[10:], turned[10:].astype(float))
+    alike = compute_layout(x, "tsne", init=start).points
+
+    def apart(points):
+        return np.corrcoef(points[10:].ravel(), turned[10:].ravel())[0, 1]
+
+    assert apart(alike) > 0.8 > apart(first)
+
+
+def test_a_map_is_not_begun_from_one_that_shows_other_images(blobs):
+    x, _ = blobs
+    known = np.full((len(x), 2), np.nan)
+    known[: len(x) // 3] = 0.0
+    with pytest.raises(SpecError, match="at least half of them"):
+        started_like(x, known)
 
 
 @pytest.mark.parametrize("method", ["tsne", "pca"])

@@ -95,7 +95,7 @@ def test_properties_of_an_image_set_are_tested_against_behaviour(capsys, tmp_pat
 
 def test_cifar100_has_its_own_twenty_superclasses():
     from ssrl_core.datasets.builtin import BUILT_IN
-    from ssrl_core.datasets.labels import superclasses_of
+    from ssrl_core.datasets.columns import superclasses_of
 
     groups = superclasses_of("cifar100")
     assert set(groups) == set(BUILT_IN["cifar100"].classes)

@@ -110,6 +110,37 @@ def test_layout_takes_what_is_there_and_makes_what_is_not(ask):
     assert (folder / data["file"]).is_file()
 
 
+def test_a_map_begins_from_that_of_another_run_and_keeps_its_own_name(ask):
+    one, other = (make_run(n=60, seed=seed, spec={"seed": seed}).name for seed in (1, 2))
+    code, document = ask("layout", other, "--method", "tsne", "--like", one)
+    assert code == 2
+    assert f"Make it first: `layout {one} --method tsne`" in document["error"]["message"]
+    first = ask("layout", one, "--method", "tsne")[1]["data"]
+    own = ask("layout", other, "--method", "tsne")[1]["data"]
+    data = ask("layout", other, "--method", "tsne", "--like", one)[1]["data"]
+    assert data["file"] == f"layout_tsne_like_{one}.npy"
+    assert data["like"] == {"run": one, "file": first["file"], "shared": 60}
+    assert own["like"] is None
+    folder = RunFolder(other)
+    assert folder.layout_files()["tsne"].name == own["file"]
+    assert folder.layouts(like=one)["tsne"][1]["parameters"]["start"] == "given"
+    assert "no start" in ask("layout", other, "--method", "pca", "--like", one)[1]["error"]["message"]
+
+
+def test_a_map_of_other_images_is_no_beginning(ask):
+    one = make_run(n=60, seed=1).name
+    assert ask("layout", one, "--method", "tsne")[0] == 0
+    make_imageset(60, name="others")
+    stranger = make_run(n=60, spec={"dataset": "others"}).name
+    assert "same images" in ask("layout", stranger, "--method", "tsne", "--like", one)[1]["error"]["message"]
+    few = make_run(n=60, spec={"seed": 7}, seed=7)
+    assert ask("layout", few.name, "--method", "tsne")[0] == 0
+    ids = np.load(few / "embedding_ids.npy")
+    np.save(few / "embedding_ids.npy", np.concatenate([ids[:20], ids[20:] + 10_000]))
+    refused = ask("layout", one, "--method", "tsne", "--like", few.name)[1]["error"]["message"]
+    assert "images must be shared with the other run, at least half of them, got '20 of 60'" in refused
+
+
 def test_a_demo_run_is_not_written_into(ask):
     folder = make_run(n=60)
     demo = stores.demo_root() / folder.name

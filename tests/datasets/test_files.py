@@ -12,6 +12,7 @@ from PIL import Image
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.understanding import WAYS
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -246,7 +247,7 @@ def test_bad_sizes_and_fits_are_refused(tmp_path, size, fit):
         import_source(save(tmp_path / "a.png", picture()), "bad", ImportOptions(size=size, fit=fit))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(image.WAYS))
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(WAYS))
 def test_fitting_keeps_a_constant_image_and_its_shape(height, width, side, way):
     out = image.fitted(np.full((2, height, width), 1000, np.uint16), side, way)
     assert out.shape == (2, side, side)
@@ -261,6 +262,21 @@ def test_crop_keeps_the_middle_and_pad_keeps_all():
     padded = image.fitted(wide, 30, "pad")
     assert np.array_equal(padded[:, 10:20], wide)
     assert padded[:, :10].max() == padded[:, 20:].max() == 0
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 300), (300, 1), (2, 90), (3, 31)])
+def test_a_line_of_pixels_is_cropped_without_making_all_of_it(monkeypatch, height, width):
+    """Its short side becomes the side asked for, so that the long one would be 9,999 times as long."""
+    line = np.random.default_rng(0).integers(0, 256, (2, height, width), dtype=np.uint8)
+    whole = image.fitted(line, 16, "crop")
+    monkeypatch.setattr(image, "_LARGE", 0)
+    assert np.abs(image.fitted(line, 16, "crop").astype(int) - whole).max() <= 1
+    monkeypatch.undo()
+    made = []
+    resized = image._resized
+    monkeypatch.setattr(image, "_resized", lambda *all_: made.append(resized(*all_)) or made[-1])
+    image.fitted(np.zeros((1, 1, 9999), np.uint8), 224, "crop")
+    assert [one.shape for one in made] == [(1, 224, 224)]
 
 
 def test_a_picture_of_too_many_pixels_is_skipped_before_it_is_decoded(tmp_path, monkeypatch):

@@ -14,8 +14,8 @@ from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.forecast import search
 from ssrl_core.forecast.candidates import Population, Space, fronts, survivors, thinned
-from ssrl_core.forecast.searching import _accepts, _scaled
-from ssrl_core.forecast.tried import Tried
+from ssrl_core.forecast.searching import _accepts, _scaled, so_far
+from ssrl_core.forecast.tried import Tried, searched
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.wishes import Wishes
@@ -100,6 +100,22 @@ def test_a_stopped_search_goes_on_as_if_it_had_not_been_and_tries_nothing_twice(
     whole = search(other, THICK, candidates=23)
     assert [one.sentence for one in went_on.front] == [one.sentence for one in whole.front]
     assert [one.kept for one in went_on.front] == [one.kept for one in whole.front]
+
+
+def test_whoever_watches_sees_what_was_found_so_far_and_then_the_whole_answer(few):
+    images, wishes, seen = _strokes(), Wishes("few-strokes", {"exposure": "ignore", **DIGITS}, candidates=9), []
+    assert so_far(wishes, images.fingerprint, "digit") is None
+    assert searched("few-strokes") == []
+
+    def look(candidate):
+        seen.append(so_far(wishes, images.fingerprint, "digit"))
+
+    found = search(images, wishes, on_candidate=look)
+    assert [(one.tried, whole) for one, whole in seen] == [(n, False) for n in range(1, 10)]
+    assert set(wishes.wishes) <= set(seen[-1][0].front[0].kept)
+    assert so_far(wishes, images.fingerprint, "digit") == (found, True)
+    assert so_far(wishes, "other pixels", "digit") is None
+    assert [one.wishes for one in searched("few-strokes")] == [wishes.wishes]
 
 
 def test_a_torn_line_is_tried_again_and_other_pixels_start_anew(tmp_path):

@@ -10,7 +10,7 @@ import torch
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning import features
-from ssrl_core.specs.feature_banks import BANKS, check_bank
+from ssrl_core.specs.backbones import BANKS, check_bank
 
 WEIGHTS = Path(os.environ.get("SSRL_SHARED", "../shared")) / "data" / "weights"
 

@@ -1,14 +1,17 @@
 """Choosing a run: one of three, one of thousands; what is offered, what is found, what the browser is sent."""
 
 import pytest
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Selectbox
 
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding, registry, registry_file
+from ssrl_core.runs.queue import finding, registry, registry_file, run_names
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
+from tests.paging import opened as opened_page
 from tests.paging import text_of
 
 FLIPPED = {"name": "flipped-twice", "steps": [{"transform": "horizontal_flip"}]}
@@ -106,7 +109,7 @@ def test_a_link_opens_a_run_that_is_not_in_the_list():
 def test_runs_without_an_embedding_are_offered_only_where_there_are_no_others():
     bare, kept = (make_run(spec={"seed": s}, seed=s).name for s in (1, 2))
     (RunFolder(bare).path / "embedding.npy").unlink()
-    assert opened().selectbox(key="choose-run").options == [choosing.words_of(choosing.trained())[kept]]
+    assert opened().selectbox(key="choose-run").options == [run_names.words_of(choosing.trained())[kept]]
     assert opened(run=bare).caption[0].value == bare
     (RunFolder(kept).path / "embedding.npy").unlink()
     assert opened().caption[0].value in (bare, kept)
@@ -121,8 +124,8 @@ def test_runs_without_an_embedding_are_offered_only_where_there_are_no_others():
     ],
 )
 def test_compositions_are_read_from_every_form_of_a_spec(text):
-    assert finding.names_in(text) == "some-set"
-    assert finding.names_in(text.replace("some-set", "null").replace('"null"', "null")) == ""
+    assert run_names.names_in(text) == "some-set"
+    assert run_names.names_in(text.replace("some-set", "null").replace('"null"', "null")) == ""
 
 
 def test_runs_are_found_by_composition_and_forgotten_with_it():
@@ -152,3 +155,59 @@ def test_in_a_browser_a_run_is_searched_taken_and_kept_in_the_address():
         settled(page)
         assert f"run={odd}" in page.url
         assert page.get_by_role("combobox").first.input_value().startswith("kit · SimCLR")
+
+
+@pytest.fixture
+def browser(monkeypatch):
+    """Lists send what a browser's send: the words that it shows, until it is told to show others."""
+    shown: dict[str, str] = {}
+
+    def sent(self):
+        if self.proto.set_value or self.id not in shown:
+            shown[self.id] = self.proto.raw_value if self.proto.set_value else self.options[self.proto.default]
+        return WidgetState(id=self.id, string_value=shown[self.id])
+
+    monkeypatch.setattr(Selectbox, "_widget_state", property(sent))
+
+
+@pytest.mark.usefixtures("browser")
+@pytest.mark.parametrize(
+    ("page", "keys"),
+    [
+        ("pages/4_Clusters.py", ("run",)),
+        ("pages/5_Classes.py", ("run", "beside")),
+        ("pages/6_Compare.py", ("run", "beside")),
+        ("pages/8_Show.py", ("run",)),
+    ],
+)
+def test_a_run_stays_chosen_while_namesakes_finish(page, keys):
+    older, chosen = (make_run(spec={"epochs": e, "method": m}).name for e, m in ((2, "byol"), (2, "simclr")))
+    newest = make_run(spec={"epochs": 2, "method": "vicreg"}).name
+    address = dict(zip(keys, (chosen, older), strict=False))
+    test = opened_page(page, address)
+    before = {key: test.selectbox(key=f"choose-{key}").value for key in keys}
+    assert before == address
+    assert newest not in before.values()  # what a choice would fall to
+    words = run_names.words_of(registry.list_runs())
+    for method in ("simclr", "byol"):  # two that read the same finish: the words of the chosen change
+        make_run(spec={"epochs": 3, "method": method})
+    assert run_names.words_of(registry.list_runs())[chosen] != words[chosen]
+    test = test.run().run()  # the browser sends the words that it was shown, once more after the list changed
+    assert not test.exception
+    assert {key: test.selectbox(key=f"choose-{key}").value for key in keys} == address
+    assert {key: test.query_params[key] for key in keys} == address
+
+
+def test_runs_are_named_by_what_differs_and_never_by_their_id():
+    spec = {"terms": [{"composition": "identity", "weight": 1.0}, {"composition": FLIPPED, "weight": 0.5}]}
+    plain = make_run().name
+    terms = make_run(spec=spec).name
+    longer = make_run(spec=spec | {"epochs": 9, "backbone": "resnet18"}).name
+    twins = [make_run(spec=spec | {"epochs": 5, "batch_size": size}).name for size in (8, 16)]
+    said = run_names.words_of(registry.list_runs())
+    assert said[plain] == "identity · kit · SimCLR · Tiny CNN · seed 5"
+    assert said[terms].startswith("identity × 1 + flipped-twice × 0.5 · kit · SimCLR · Tiny CNN · seed 5")
+    assert "ResNet18" in said[longer]
+    assert [said[run].split(" · ")[-1] for run in twins] == ["batch size 8, epochs 5", "batch size 16, epochs 5"]
+    assert len(set(said.values())) == len(said)
+    assert not any(run.rpartition("-")[2] in words for run, words in said.items())

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.clusters import files
+from pages.ui.clusters import scores as files
 from pages.ui.clusters.choice import Choice
 from pages.ui.map import colours, panel, selection
 from pages.ui.map import names as cluster_names

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compare import differences, files, matrix
+from pages.ui.compare import differences, maps, matrix
 from pages.ui.compare.differences import compared
 from pages.ui.compare.maps import MOVED, OF_A, facets_of
 from pages.ui.compare.pair import open_pair
@@ -87,12 +87,12 @@ def test_a_cell_a_row_and_a_column_select_their_images(pair, monkeypatch):
 
 def test_every_figure_can_be_downloaded_with_its_caption(runs, pair):
     for draw in (
-        lambda kind: files.map_file_of(pair, pair.b, OF_A, kind),
-        lambda kind: files.matrix_of(pair, kind),
-        lambda kind: files.moved_file(pair, kind),
+        lambda kind: maps.map_file_of(pair, pair.b, OF_A, kind),
+        lambda kind: maps.matrix_of(pair, kind),
+        lambda kind: maps.moved_file(pair, kind),
     ):
         assert draw("svg").startswith(b"<?xml")
-    table = files.contingency_table(pair)
+    table = maps.contingency_table(pair)
     assert table.shape == (3, 5)
     assert table.drop(columns="cluster").to_numpy().sum() == 60
 
@@ -157,6 +157,25 @@ def test_seeds_give_mean_and_sd_once_their_job_has_compared_them():
     assert table["pairs"].tolist() == ["3"]
     assert "±" in table["CKA"][0]
     assert not [button for button in test.button if "pairs of seeds" in button.label]
+
+
+def test_the_second_map_is_laid_like_the_first_by_one_press(runs, monkeypatch):
+    started = []
+    monkeypatch.setattr("ssrl_core.runs.jobs.start", lambda name, words: started.append(words))
+    for run in runs:
+        assert main(["layout", run, "--method", "tsne"]) == 0
+    page(*runs, maps="tsne").button(key=f"job-layout-tsne-{runs[1]}-like-{runs[0]}").click().run()
+    assert started == [["layout", runs[1], "--method", "tsne", "--like", runs[0]]]
+    assert main(started[0]) == 0
+    test = page(*runs, maps="tsne")
+    assert "t-SNE, begun from that of A" in text_of(test)
+    assert "begun from that of A" not in text_of(test.toggle(key="alike").set_value(False).run())
+    alike, own = (open_pair(*runs, (3, 4), "tsne", alike=alike) for alike in (True, False))
+    assert alike.a.layout == own.b.layout == "tsne"
+    assert alike.b.layout == f"tsne {runs[0]}"
+    assert not np.array_equal(alike.b.run.layouts[alike.b.layout][0], own.b.run.layouts["tsne"][0])
+    assert main(["layout", runs[0], "--method", "tsne", "--seed", "3"]) == 0  # A has another map now
+    assert "begun from that of A" not in text_of(page(*runs, maps="tsne"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.compose import bars, forecasts, groups
-from pages.ui.compose.forecasts import Answer, Question, desk
+from pages.ui.compose.forecasts import Answer, Question, forecast_worker
 from pages.ui.kit import cache
 from ssrl_core.compositions import perceptual
 from ssrl_core.datasets.creation import Metadata, create
@@ -31,7 +31,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(perceptual, "missing", lambda net="alex": "no weights here")
     monkeypatch.setattr(forecasts, "FEW", 60)
     monkeypatch.setattr(forecasts, "ALL", 120)
-    desk.clear()
+    forecast_worker.clear()
     cache.SHARED.clear("forecast")
     cache.SHARED.clear("forecast-setting")
 
@@ -49,7 +49,7 @@ def settled(test: AppTest, **state) -> AppTest:
     """The page once nothing is worked on any more, with some widgets' state (AppTest forgets which folds are open)."""
     _run(test, state)
     deadline = time.monotonic() + 60
-    while desk().busy and time.monotonic() < deadline:
+    while forecast_worker().busy and time.monotonic() < deadline:
         time.sleep(0.02)
     return _run(test, state)
 
@@ -133,12 +133,12 @@ def test_a_newer_question_ends_the_work_on_an_older_one(monkeypatch):
 
     monkeypatch.setattr(forecasts, "_setting", lambda asked, images: Slow())
     old, new = (Question(load(name), None, "some", "f") for name in ("mnist-first-set", "mnist-rotation-crop"))
-    desk().ask("me", old, None)
+    forecast_worker().ask("me", old, None)
     assert begun.wait(20)
-    desk().ask("me", new, None)
+    forecast_worker().ask("me", new, None)
     may_go.set()
     deadline = time.monotonic() + 20
-    while not desk().ask("me", new, None).done() and time.monotonic() < deadline:
+    while not forecast_worker().ask("me", new, None).done() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert ended == ["_Overtaken"]
     assert forecasts.answer_to(old).found is None
@@ -169,6 +169,19 @@ def test_a_bar_says_share_interval_outline_and_icc_and_what_is_hardly_told_is_no
     assert "Loses most: <b>stroke thickness</b>" in text
     assert "Hardly told even without steps: x (px)" in text
     assert "vl-kept twice" not in text
+
+
+def test_more_than_all_is_said_and_columns_of_bookkeeping_are_hidden_unless_wanted():
+    kept = [Kept(*row) for row in (("area", "descriptor", 0.9, 0.8, 1.0, 0.6, 0.6), ("field", "column", *[0.5] * 5))]
+    text = bars.bars_html(_found(kept), hidden=["field"])
+    assert "150 %" in text
+    assert "More than 100 %: the views show more" in text
+    assert ">field<" not in text
+    assert ">field<" in bars.bars_html(_found(kept))
+    assert "vl-mark" not in text
+    marked = bars.bars_html(_found(kept), marks={"area": "ignore"})
+    assert 'data-name="area" data-wish="ignore"' in marked
+    assert 'data-name="field" data-wish=""' in marked
 
 
 def test_classes_that_become_harder_are_ranked_and_chance_is_left_out():

@@ -1,5 +1,6 @@
 """The frame that every page shares."""
 
+import ast
 import re
 
 import pytest
@@ -8,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.kit import frame
 from ssrl_core.errors import RunError, SpecError
+from ssrl_core.runs.queue import run_names
 from tests.kit import ROOT, make_imageset, make_run
 
 
@@ -158,8 +160,8 @@ def test_choose_run_offers_finished_runs_and_shows_an_empty_state_without():
 
 def test_a_run_reads_as_what_it_is():
     run = {"id": "x", "name": None, "dataset": "mnist", "method": "byol", "backbone": "vgg11", "seed": 5}
-    assert frame.run_words(run) == "mnist · BYOL · VGG11 · seed 5"
-    assert frame.run_words(run | {"name": "Mine"}) == "Mine · seed 5"
+    assert run_names.words(run) == "mnist · BYOL · VGG11 · seed 5"
+    assert run_names.words(run | {"name": "Mine"}) == "Mine · seed 5"
 
 
 def test_the_theme_is_the_one_of_the_design():
@@ -208,3 +210,19 @@ def test_a_set_that_is_made_on_first_use_opens():
         st.caption(str(choices.open_imageset("digits").count))
 
     assert run_script(script).caption[0].value == "1797"
+
+
+TRAVELLING = {"dataset", "composition", "run", "sweep", "beside"}  # mean the same wherever they are asked
+
+
+def test_the_address_keys_of_pages_do_not_collide():
+    rooms: dict[str, set[str]] = {}
+    for file in sorted((ROOT / "pages" / "ui").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            given = {word.arg: word.value for word in getattr(node, "keywords", ())}
+            name = getattr(getattr(node, "func", None), "attr", getattr(getattr(node, "func", None), "id", ""))
+            bound = getattr(given.get("bind"), "value", "") == "query-params"
+            if isinstance(given.get("key"), ast.Constant) and (bound or name in ("from_address", "one_of")):
+                rooms.setdefault(str(given["key"].value), set()).add(file.parent.name)
+    assert len(rooms) > 20
+    assert {key: where for key, where in rooms.items() if len(where) > 1 and key not in TRAVELLING} == {}

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ssrl_core import exports
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
 from ssrl_core.exports import tracking
@@ -18,6 +17,7 @@ from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import folder_rows, registry, submitting, sweeps, tables
 from ssrl_core.specs import parts
+from ssrl_core.specs.parts import LAYOUTS
 from ssrl_core.specs.run import RunSpec, dump_run
 from ssrl_core.specs.sweep import SweepSpec
 from ssrl_core.specs.yaml_files import parse_yaml

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ssrl_core.compositions.shown import shown_of, shown_view
+from ssrl_core.compositions.draws import shown_of, shown_view
 from ssrl_core.errors import SpecError
 from ssrl_core.exports.card import card
 from ssrl_core.learning.encoders import load_encoder

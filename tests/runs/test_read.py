@@ -12,8 +12,7 @@ from ssrl_core.forecast.reading import read_number, read_numbers
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
-from ssrl_core.runs.folder.shares import shares, shares_table
-from ssrl_core.runs.folder.verdict import verdict
+from ssrl_core.runs.folder.verdict import shares, shares_table, verdict
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.specs.run import RunSpec
 from tests.kit import make_imageset

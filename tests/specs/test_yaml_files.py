@@ -1,12 +1,15 @@
 """YAML in and out: 1.2 scalars, one canonical writer, nothing dangerous."""
 
 import math
+import os
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ssrl_core.errors import SpecError
+from ssrl_core.specs import composition, run, wishes, yaml_files
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -97,3 +100,55 @@ def test_a_large_file_and_other_encodings_are_refused():
         parse_yaml("a" * 1_000_001, "test")
     with pytest.raises(SpecError, match="UTF-8"):
         parse_yaml(b"\xff\xfea", "test")
+
+
+def test_many_keys_are_read_in_linear_time():
+    """Looked up one by one in a list, 60,000 keys took a minute."""
+    small, large = (_lookups(count) for count in (500, 2000))
+    assert large == pytest.approx(4 * small, rel=0.1)
+
+
+def _lookups(count):
+    """How often keys are compared while a mapping of so many keys is read."""
+
+    class Key(str):
+        compared = 0
+
+        def __eq__(self, other):
+            Key.compared += 1
+            return str.__eq__(self, other)
+
+        __hash__ = str.__hash__
+
+    loader = yaml_files._loader("test")
+    loader.construct_scalar = lambda self, node: Key(node.value)
+    loader.add_constructor("tag:yaml.org,2002:str", lambda self, node: Key(node.value))
+    yaml.load("".join(f"k{number}: a\n" for number in range(count)), Loader=loader)
+    return Key.compared + count
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.mkdir(), "a folder or a device"),
+        (lambda path: os.mkfifo(path), "a folder or a device"),
+        (lambda path: None, "got 'nothing'"),
+        (lambda path: path.write_bytes(b"a" * 1_000_001), "at most 1 MB"),
+        (lambda path: os.truncate(os.open(path, os.O_CREAT | os.O_WRONLY), 5_000_000_000), "got '5000000000 bytes'"),
+    ],
+)
+def test_only_files_are_read_and_no_more_of_them_than_they_may_hold(tmp_path, make, words):
+    make(tmp_path / "spec.yaml")
+    with pytest.raises(SpecError, match=words):
+        yaml_files.read_yaml(tmp_path / "spec.yaml", "spec")
+
+
+@pytest.mark.parametrize("text", ["root:x:0:0:root:/root", "- a\n- secret", "secret", "1234"])
+def test_a_message_does_not_repeat_a_file_that_is_no_spec(tmp_path, text):
+    """A path on a server may be anybody's file."""
+    path = tmp_path / "passwd"
+    path.write_text(text, encoding="utf-8")
+    for read in (composition.load, run.load_run, wishes.load_wishes):
+        with pytest.raises(SpecError) as refused:
+            read(str(path))
+        assert not any(word in str(refused.value) for word in ("root:x", "secret", "1234"))

@@ -81,7 +81,7 @@ def _dataset(data: ClassTable) -> str | None:
     if not ready:
         frame.quiet(f"The images of {wanted} are not here; bring them in on the Data page.")
         return None
-    chosen = choices.from_address("Images", ready, key="images", default=wanted)
+    chosen = choices.from_address("Images", ready, key="of", default=wanted)
     if chosen != wanted:
         frame.quiet(f"The sweep is about {wanted}; classes are matched by name.")
     return chosen

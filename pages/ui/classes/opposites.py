@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.classes import class_table
 from pages.ui.classes.class_table import CORRECTION, POINTS, ClassTable, choose_setting, pick, same_setting
 from pages.ui.kit import frame
+from ssrl_core import stores
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.figures.bias import chance_histogram, floor_ratios, pair_matrix, shared_bars
@@ -108,7 +109,7 @@ def _all_pairs(data: ClassTable, pairs: pd.DataFrame) -> None:
         shown = pairs.iloc[:, pairs.columns.get_loc("first") :]
         class_table.show_table(shown)
         st.download_button(
-            "Pairs", lambda: pairs.to_csv(index=False).encode(), f"{data.name}-pairs.csv", "text/csv",
+            "Pairs", lambda: stores.csv_text(pairs).encode(), f"{data.name}-pairs.csv", "text/csv",
             on_click="ignore", icon=":material/download:",
         )  # fmt: skip
 

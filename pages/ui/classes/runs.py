@@ -13,11 +13,14 @@ import streamlit as st
 from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_words, quoted
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
+from ssrl_core import stores
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import reference_words
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
 NONE = "none"
@@ -66,7 +69,7 @@ def load(run_id: str, title: str = "") -> Run:
         SSRLError: the folder is damaged.
     """
     row = next((run for run in frame.known_runs() if run["id"] == run_id), RunRow(id=run_id))
-    return Run(run_id, title or frame.run_words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
+    return Run(run_id, title or run_names.words(row), str(row.get("dataset") or ""), RunFolder(run_id).results())
 
 
 def choose_beside(first: str) -> str | None:
@@ -106,7 +109,7 @@ def tops(run: Run, *, named: bool = False) -> None:
     """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
     floors = [
         f"{word} {percent(known)}"
-        for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
+        for key, word in reference_words(solved=RunFolder(run.run_id).spec().is_solved).items()
         if (known := run.results.reference(key).knn) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
@@ -240,7 +243,7 @@ def page(place: Any) -> None:
         with place:
             st.download_button(
                 "Table",
-                table_of(first, second, probe).to_csv(index=False).encode(),
+                stores.csv_text(table_of(first, second, probe)).encode(),
                 f"{run_id}-classes-{probe}.csv",
                 "text/csv",
                 icon=":material/download:",

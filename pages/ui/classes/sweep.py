@@ -14,7 +14,8 @@ import streamlit as st
 from pages.ui.classes import behaviours, class_table, curves, highest, opposites, trade
 from pages.ui.classes.class_table import ClassTable
 from pages.ui.kit import cache, choices, frame
-from pages.ui.kit.theme import QUIET
+from pages.ui.kit.frame import QUIET
+from ssrl_core import stores
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError
 
@@ -130,10 +131,13 @@ def choose_parameter(source: Source) -> str:
 
     names = _parameters(source.key, source.table)
     if not names:
-        raise SpecError(
-            where=source.name, field="vary", rule="a parameter with its values", value="nothing",
-            remedy="A sweep over seeds alone has no curve: vary a setting of a transformation.",
-        )  # fmt: skip
+        raise SpecError.at(
+            source.name,
+            "vary",
+            "a parameter with its values",
+            "nothing",
+            "A sweep over seeds alone has no curve: vary a setting of a transformation.",
+        )
     return choices.from_address("Parameter", names, key="x", shown=parameter_name)
 
 
@@ -186,7 +190,7 @@ def page(place: Any, look: str) -> None:
         with place:
             st.download_button(
                 "Table",
-                lambda: source.table.to_csv(index=False).encode(),  # made when asked for: a fifth of a second
+                lambda: stores.csv_text(source.table).encode(),  # made when asked for: a fifth of a second
                 f"{source.name}-classes.csv",
                 "text/csv",
                 icon=":material/download:",

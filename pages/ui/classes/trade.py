@@ -25,7 +25,7 @@ def view(data: ClassTable) -> None:
     """Which classes matter and how much, the front, what is gained and lost, and the way to Compose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("For", dict(reversed(LEVELS.items())), "trade-level")
-        highest.bring(data)
+        highest.choose_superclasses(data)
     with frame.guard():
         table = data.table if level == "classes" else highest.by_superclass(data)
         weights = _weights(data, level, table)
@@ -33,7 +33,7 @@ def view(data: ClassTable) -> None:
             frame.quiet("Choose the classes that matter to you: no value is good for all of them.")
             return
         found = data.numbers(
-            f"trade-off {level} {sorted(weights.items())} {sorted((highest.brought() or {}).items())}",
+            f"trade-off {level} {sorted(weights.items())} {sorted((highest.uploaded_superclasses() or {}).items())}",
             lambda: bias.tradeoff(table, data.x, weights),
         )
         values = choose_setting(found.values, "trade", "x")
@@ -156,7 +156,7 @@ def with_value(base: dict[str, Any], path: str, value: Any) -> Composition:
     """
     found = _PATH.fullmatch(path)
     if found is None:
-        raise SpecError(where="Compose", field="path", rule="inside a composition", value=path)
+        raise SpecError.at("Compose", "path", "inside a composition", path)
     spec = SweepSpec.from_mapping({**base, "vary": {path: [value]}, "seeds": [5]}, "Compose").runs()[0].spec
     return spec.terms[int(found[1])].composition
 
@@ -169,9 +169,7 @@ def _origin(data: ClassTable) -> str | None:
     path = str(data.x).removeprefix("vary.")
     fitting = [name for name in [*saved_names(), *preset_names()] if _has(name, path)]
     if not fitting:
-        raise SpecError(
-            where="Compose", field="composition", rule=f"one with {path}", value="none", remedy="Save such a one first."
-        )
+        raise SpecError.at("Compose", "composition", f"one with {path}", "none", "Save such a one first.")
     return str(st.selectbox("into", fitting, key="classes-hand-origin"))
 
 

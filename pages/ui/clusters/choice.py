@@ -17,9 +17,9 @@ from pages.ui.map.names import ClusteredRun
 from pages.ui.map.payload import MapPayload
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.specs.parts import LAYOUTS
 
 MOST_CLUSTERS = 30
 _METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}

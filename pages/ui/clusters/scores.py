@@ -1,4 +1,4 @@
-"""The numbers of the Clusters page, each beside its floors, with a plain word on what it says."""
+"""The numbers of the Clusters page, each beside its floors, with a plain word; its figures as files."""
 
 from __future__ import annotations
 
@@ -8,17 +8,94 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.clusters import files
+from pages.ui.clusters.choice import Choice
 from pages.ui.kit import frame, jobs
-from pages.ui.map.evaluated import EvaluatedRun
+from pages.ui.map import files
+from pages.ui.map.colours import colour_by
+from pages.ui.map.evaluated import EvaluatedRun, typical_of
 from pages.ui.map.files import figure_row
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
-from ssrl_core.compositions.shown import said_of
+from ssrl_core.compositions.draws import said_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
+from ssrl_core.figures.files import figure_file
+from ssrl_core.figures.sheets import gallery_file
 from ssrl_core.figures.style import percent, score, three_digits
-from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER
+from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER, way_of
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import in_words, reference_words
+from ssrl_core.specs.parts import LAYOUTS
+
+_IMAGES = 10
+
+
+def figures(of: ClusteredRun, choice: Choice) -> None:
+    """A popover with both figures in three formats."""
+    run_id = of.run.run_id
+    with st.popover("Figures", icon=":material/image:", help="Figures for a paper, with their captions"):
+        files.figure_row(
+            "Map",
+            f"{run_id}-map",
+            lambda kind: map_file_of(of, choice, kind),
+            bool(choice.layout),
+            lambda: files.image_table(of),
+        )
+        files.figure_row("Galleries", f"{run_id}-clusters", lambda kind: galleries_file(of, kind))
+        frame.quiet(files.FORMATS)
+
+
+def map_file_of(of: ClusteredRun, choice: Choice, kind: str) -> bytes:
+    """The map as it is coloured now; a selection stands out."""
+    title = f"{LAYOUTS[choice.layout].title} of the embedding"
+    caption = map_caption(of, choice)
+    colour = colour_by(of, choice.colour)
+    return files.map_figure(of.run, choice.layout, colour, kind, title=title, caption=caption)
+
+
+def map_caption(of: ClusteredRun, choice: Choice) -> str:
+    """What a reader must know of the map."""
+    return (
+        f"{LAYOUTS[choice.layout].title} of the embeddings of {len(of.run.ids)} images, coloured by {choice.colour}; "
+        f"clusters by {_way(of)}, found in the embedding and not on the map."
+        f"{files.trust_words(of.run.layouts[choice.layout][1])} {files.source(of.run)}"
+    )
+
+
+def galleries_file(of: ClusteredRun, kind: str) -> bytes:
+    """The ten most typical images of each cluster that is not excluded."""
+    run, names = of.run, of.names
+    rows, _ = typical_of(run, of.k, of.method, _IMAGES)
+    shown = []
+    for c in range(of.clustering.k):
+        own = rows[c][rows[c] >= 0]
+        if not len(own) or names.mark(c).excluded:
+            continue
+        size = of.clustering.sizes[c]
+        about = f"{size} images, {percent(size / len(run.ids))}"
+        shown.append((names.title(c), about, names.colour(c), files.pixels_of(run.imageset, run.ids[own])))
+    caption = (
+        f"The {_IMAGES} images nearest to the centroid of each of {of.clustering.k} clusters "
+        f"({_way(of)}), most typical first. {files.source(run)}"
+    )
+    return gallery_file(shown, kind, title="Most typical images of each cluster", caption=caption)
+
+
+def scores_file(run: EvaluatedRun, scores: Mapping[int, Mapping[str, Any]], chosen: int | None, kind: str) -> bytes:
+    """AMI and silhouette over k."""
+    ks = sorted(scores)
+    marked = f" The dotted line is k = {chosen}, which the page shows." if chosen is not None else ""
+    caption = (
+        f"Scores of k-means in the embedding of {len(run.ids)} images for {len(ks)} numbers of clusters from {ks[0]} "
+        f"to {ks[-1]}: AMI with the labels (divided by the larger entropy) and silhouette (Euclidean).{marked} "
+        f"{files.source(run)}"
+    )
+    return figure_file(score_over_k(scores, chosen=chosen), kind, caption=caption)
+
+
+def _way(of: ClusteredRun) -> str:
+    many = f", k = {of.clustering.k}" if of.method == KMEANS else ""
+    return way_of(of.method, of.k, len(of.run.ids)) + many
+
 
 CSS = """
 .st-key-cluster-scores { min-height: 68px; }
@@ -58,6 +135,7 @@ def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> No
         if hit is not None:
             cells.append(("Map: neighbour hit", percent(hit), "same label nearby", _HIT))
     score_row(cells)
+    frame.quiet(in_words(run.results, RunFolder(run.run_id).spec()))
     if run.results.input == "fixed_steps":
         frame.quiet(_shown(run.run_id))
 
@@ -90,7 +168,7 @@ def _drawn_over_k(run: EvaluatedRun, seen: Mapping[int, Mapping[str, Any]], chos
         figure_row(
             "Scores",
             f"{run.run_id}-scores",
-            lambda kind: files.scores_file(run, seen, chosen, kind),
+            lambda kind: scores_file(run, seen, chosen, kind),
             table=lambda: over_k_table(seen),
         )
     else:
@@ -118,7 +196,8 @@ def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, 
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
-    for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
+    words = reference_words(solved=RunFolder(run.run_id).spec().is_solved)
+    for key, word in words.items():
         value = run.results.reference(key).ami
         if value is not None:
             parts.append(f"{word} {score(value)}")

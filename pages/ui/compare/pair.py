@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,23 +15,38 @@ from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.map.names import ClusteredRun, Names, clustered
 from pages.ui.runs import choosing
 from ssrl_core.analysis.clusters import Clustering, kmeans
-from ssrl_core.analysis.layouts import LAYOUTS, compute_layout
+from ssrl_core.analysis.layouts import compute_layout
 from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.evaluation.clustering import KMEANS
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue.over_seeds import common
+from ssrl_core.specs.parts import LAYOUTS
 
 SAME = "same"
 
 
 @dataclass(frozen=True)
 class Side(ClusteredRun):
-    """One side: a run under a clustering, called A or B, and the layout that is shown ("" for none)."""
+    """One side: a run under a clustering, called A or B.
+
+    Attributes:
+        layout: of its run that is shown; with the other run's id behind it where it began from that; "" for none.
+    """
 
     letter: str
     title: str
     layout: str
+
+    @property
+    def layout_title(self) -> str:
+        """What the map is called; "" where there is none."""
+        return LAYOUTS[self.layout.split()[0]].title if self.layout else ""
+
+    @property
+    def begun(self) -> str:
+        """Says where the map began, if from that of the other side."""
+        return ", begun from that of A" if " " in self.layout else ""
 
     def cluster_words(self, cluster: int) -> str:
         """A cluster's name or number with its side: cluster 2 of A is not cluster 2 of B."""
@@ -120,8 +135,46 @@ def choose_layout(first: str, second: str) -> str:
     return str(chosen or options[0])
 
 
-def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") -> Pair | None:
-    """Both sides, with the layout `wanted` where they have it.
+def choose_alike(first: str, second: str, wanted: str) -> bool:
+    """Whether B's map is the one that began from A's; where that is not there yet, the button that makes it.
+
+    Raises:
+        SSRLError: a damaged run.
+    """
+    if second == SAME or second in baseline.BASELINES or wanted not in open_run(first).layouts:
+        return False
+    if not LAYOUTS[wanted].starts:
+        return False
+    if _like(open_run(second), first, wanted):
+        return st.toggle("Maps lie alike", True, key="alike", bind="query-params", help=_ALIKE)
+    if not RunFolder(second).is_demo:
+        jobs.job(
+            f"layout-{wanted}-{second}-like-{first}",
+            ("layout", second, "--method", wanted, "--like", first),
+            button="Lay the second map like the first",
+            icon="align_horizontal_center",
+            help=_ALIKE,
+        )
+    return False
+
+
+_ALIKE = (
+    "B's images begin where they lie on A's map: groups that both runs know stay in their places. "
+    "Made in the background and kept with the run B; its own map stays."
+)
+
+
+def _like(run: EvaluatedRun, first: str, method: str) -> dict[str, tuple[Array, Mapping[str, Any]]]:
+    """`{name: (points, info)}` of a run's map that began from the map that the first run has now; else empty."""
+    began = RunFolder(first).layout_files().get(method)
+    points, info = RunFolder(run.run_id).layouts(first).get(method, (np.empty(0), {}))
+    if began is None or info.get("like", {}).get("file") != began.name:
+        return {}
+    return {f"{method} {first}": (points[run.rows], info)}
+
+
+def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "", *, alike: bool = False) -> Pair | None:
+    """Both sides, with the layout `wanted` where they have it; B's the one that began from A's if they shall lie alike.
 
     None where a baseline must first be made, which the page then offers.
 
@@ -138,7 +191,10 @@ def open_pair(first: str, second: str, ks: tuple[int, int], wanted: str = "") ->
         clusters, title = _baseline_clusters(b, ks[1]), baseline.BASELINES[second]
         right = Side(b, ks[1], KMEANS, clusters, names, "B", title, _layout(b, wanted))
     else:
-        right = _side("B", a if second == SAME else open_run(second), titles, ks[1], wanted)
+        b = a if second == SAME else open_run(second)
+        begun = _like(b, first, wanted) if alike else {}
+        b = replace(b, layouts={**b.layouts, **begun})
+        right = _side("B", b, titles, ks[1], next(iter(begun), wanted))
     rows_a, rows_b = common(a.ids, right.run.ids, first, second)
     return Pair(_side("A", a, titles, ks[0], wanted), right, rows_a, rows_b)
 
@@ -150,7 +206,7 @@ def _side(letter: str, run: EvaluatedRun, titles: Mapping[str, str], k: int, wan
 
 def _layout(run: EvaluatedRun, wanted: str) -> str:
     stored = [method for method in LAYOUTS if method in run.layouts]
-    return wanted if wanted in stored else (stored[0] if stored else "")
+    return wanted if wanted in run.layouts else (stored[0] if stored else "")
 
 
 def _baseline_run(beside: EvaluatedRun, kind: str) -> EvaluatedRun | None:

@@ -19,7 +19,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose.turns import REST, turns
-from pages.ui.kit import cache, frame, theme
+from pages.ui.kit import cache, frame
 from ssrl_core.compositions.lpips import NETWORKS, LeftOut, Mean, summary
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
@@ -35,24 +35,24 @@ _ABOUT = (
 
 CSS = f"""
 .vl-big {{ font-size: 1.6rem; font-weight: 600; line-height: 1.2; }}
-.vl-big small {{ font-size: 1rem; font-weight: 400; color: {theme.QUIET}; }}
+.vl-big small {{ font-size: 1rem; font-weight: 400; color: {frame.QUIET}; }}
 .vl-hist {{ position: relative; display: flex; align-items: flex-end; gap: 1px; height: 84px; margin-top: .4rem;
-  border-bottom: 1px solid {theme.LINE}; }}
-.vl-hist i {{ flex: 1; background: {theme.ACCENT}; min-height: 0; border-radius: 1px 1px 0 0; }}
-.vl-hist b {{ position: absolute; bottom: 0; top: 0; width: 0; border-left: 1.5px dashed {theme.QUIET}; }}
-.vl-axis {{ display: flex; justify-content: space-between; font-size: .76rem; color: {theme.QUIET}; }}
+  border-bottom: 1px solid {frame.LINE}; }}
+.vl-hist i {{ flex: 1; background: {frame.ACCENT}; min-height: 0; border-radius: 1px 1px 0 0; }}
+.vl-hist b {{ position: absolute; bottom: 0; top: 0; width: 0; border-left: 1.5px dashed {frame.QUIET}; }}
+.vl-axis {{ display: flex; justify-content: space-between; font-size: .76rem; color: {frame.QUIET}; }}
 .vl-row {{ display: grid; grid-template-columns: minmax(0, 1fr) 72px 92px; gap: .5rem; align-items: center;
   font-size: .84rem; line-height: 1.6; }}
 .vl-row span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .vl-row span:last-child {{ text-align: right; }}
 .vl-row .bar {{ position: relative; height: 9px; }}
-.vl-row i {{ position: absolute; left: 0; top: 2px; height: 5px; border-radius: 2px; background: {theme.QUIET};
+.vl-row i {{ position: absolute; left: 0; top: 2px; height: 5px; border-radius: 2px; background: {frame.QUIET};
   opacity: .55; }}
-.vl-row u {{ position: absolute; top: 4px; height: 1px; min-width: 1px; background: {theme.INK}; }}
-.vl-row.own i {{ background: {theme.ACCENT}; opacity: 1; }}
+.vl-row u {{ position: absolute; top: 4px; height: 1px; min-width: 1px; background: {frame.INK}; }}
+.vl-row.own i {{ background: {frame.ACCENT}; opacity: 1; }}
 .vl-row.step {{ grid-template-columns: minmax(0, 1fr) 142px; row-gap: 0; padding-bottom: .25rem; }}
 .vl-row.step span:first-child {{ grid-column: 1 / -1; white-space: normal; line-height: 1.35; }}
-.vl-row.less i {{ background: {theme.WARNING}; opacity: .8; }}
+.vl-row.less i {{ background: {frame.WARNING}; opacity: .8; }}
 .vl-rows {{ max-height: 15rem; overflow-y: auto; }}
 """
 
@@ -106,7 +106,7 @@ class Answer:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
 
-class Desk:
+class LpipsWorker:
     """Takes questions from pages and answers them in one thread."""
 
     def __init__(self) -> None:
@@ -163,9 +163,9 @@ class Desk:
 
 
 @cache.kept
-def desk() -> Desk:
-    """The one desk of this process."""
-    return Desk()
+def lpips_worker() -> LpipsWorker:
+    """The one of this process."""
+    return LpipsWorker()
 
 
 def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> None:

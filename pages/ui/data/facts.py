@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.ui.data.samples import number
-from pages.ui.kit import frame, theme
+from pages.ui.data.understood import understood_html
+from pages.ui.kit import frame
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.channels import changed
 from ssrl_core.datasets.imageset import Channel, ImageSet
@@ -23,20 +22,20 @@ MOST_ROWS = 200
 
 CSS = f"""
 .vl-list {{ display: grid; grid-template-columns: max-content 1fr; gap: .15rem .9rem; font-size: .9rem; }}
-.vl-list span {{ color: {theme.QUIET}; }}
+.vl-list span {{ color: {frame.QUIET}; }}
 .vl-list div {{ overflow-wrap: anywhere; }}
 .vl-dot {{ display: inline-block; width: .7em; height: .7em; border-radius: 50%; margin: 0 .3em 0 0;
-  border: 1px solid {theme.LINE}; vertical-align: -.04em; }}
+  border: 1px solid {frame.LINE}; vertical-align: -.04em; }}
 .vl-split {{ display: flex; height: 10px; border-radius: 5px; overflow: hidden; margin: 1rem 0 .35rem; gap: 2px; }}
-.vl-split i {{ display: block; background: {theme.ACCENT}; min-width: 2px; }}
+.vl-split i {{ display: block; background: {frame.ACCENT}; min-width: 2px; }}
 .vl-split .val {{ opacity: .62; }} .vl-split .test {{ opacity: .34; }}
-.vl-split-words {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .86rem; color: {theme.QUIET}; }}
-.vl-split-words b {{ color: {theme.INK}; font-weight: 500; }}
+.vl-split-words {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .86rem; color: {frame.QUIET}; }}
+.vl-split-words b {{ color: {frame.INK}; font-weight: 500; }}
 .vl-classes {{ max-height: 420px; overflow-y: auto; margin-top: 1rem; }}
 .vl-classes table {{ border-collapse: collapse; width: 100%; font-size: .86rem; }}
-.vl-classes th {{ position: sticky; top: 0; background: light-dark(#ffffff, #0f1216); color: {theme.QUIET};
+.vl-classes th {{ position: sticky; top: 0; background: light-dark(#ffffff, #0f1216); color: {frame.QUIET};
   font-weight: 400; text-align: right; padding: .15rem 0 .3rem .7rem; }}
-.vl-classes td {{ text-align: right; padding: .12rem 0 .12rem .7rem; border-top: 1px solid {theme.LINE}; }}
+.vl-classes td {{ text-align: right; padding: .12rem 0 .12rem .7rem; border-top: 1px solid {frame.LINE}; }}
 .vl-classes th:first-child, .vl-classes td:first-child {{ text-align: left; padding-left: 0; max-width: 12rem;
   overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
 .vl-classes td.vl-share {{ width: 28%; min-width: 3rem; }}
@@ -73,30 +72,6 @@ def details(imageset: ImageSet) -> None:
     with st.expander("Origin", icon=":material/history_edu:"):
         st.html(_origin(imageset))
         _delete(imageset)
-
-
-def understood_html(said: Mapping[str, Any]) -> str:
-    """An understanding (`Understanding.as_json`) as a list: layout, label, what was guessed, decided, left out."""
-    layout = [f"{key.replace('_', ' ')} {value}" for key, value in said["layout"].items() if value is not None]
-    columns = [f"{column['name']} ({column['kind']})" for column in said["columns"]]
-    rows = [
-        ("Layout", ", ".join(layout)),
-        ("Images", " × ".join(map(str, said["shape"])) if said["shape"] else ""),
-        ("Label", said["label"] or "none"),
-        ("Kept together", said["group"] or ""),
-        ("Columns", ", ".join(columns)),
-        *[("Guessed", f"{item['what']}: {item['taken']}, from {item['because']}") for item in said["guessed"]],
-        *[("Decided", note) for note in said["notes"]],
-        ("Left out", _left_out(said["skipped"])),
-    ]
-    shown = "".join(f"<span>{name}</span><div>{html.escape(text)}</div>" for name, text in rows if text)
-    return f'<div class="vl-list">{shown}</div>'
-
-
-def _left_out(skipped: Sequence[Mapping[str, str]]) -> str:
-    """How many files for which reason."""
-    reasons = Counter(item["reason"] for item in skipped)
-    return "; ".join(f"{frame.count(n, 'file')}: {reason}" for reason, n in reasons.most_common(5))
 
 
 def split_html(imageset: ImageSet) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, theme
+from pages.ui.kit import cache, choices, frame
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.splits import SPLITS
@@ -23,7 +23,7 @@ _LEAST_PX, _MOST_PX = 56, 144  # an image on the screen
 _BUDGET_PX = 500_000  # area of all samples together, on the screen
 
 CSS = f"""
-.vl-samples {{ background: {theme.IMAGE_GROUND}; border-radius: 6px; padding: 6px; display: grid; gap: 3px;
+.vl-samples {{ background: {frame.IMAGE_GROUND}; border-radius: 6px; padding: 6px; display: grid; gap: 3px;
   grid-template-columns: repeat(auto-fill, var(--cell-w)); justify-content: center; }}
 .vl-samples i {{ display: block; width: var(--cell-w); height: var(--cell-h); background-image: var(--sheet);
   background-size: var(--sheet-w) var(--sheet-h); border-radius: 2px; }}
@@ -31,7 +31,7 @@ CSS = f"""
 .vl-by-class {{ display: grid; grid-template-columns: minmax(1rem, max-content) 1fr; gap: 3px 10px;
   align-items: center; }}
 .vl-by-class b {{ font-weight: 500; font-size: .82rem; max-width: 10rem; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; color: {theme.INK}; }}
+  white-space: nowrap; color: {frame.INK}; }}
 .vl-by-class .vl-samples {{ display: flex; overflow: hidden; padding: 0; border-radius: 3px; justify-content: start; }}
 .vl-by-class .vl-samples i {{ flex: none; }}
 @media (max-width: 640px) {{
@@ -55,7 +55,7 @@ def choose_images(imageset: ImageSet) -> str:
     if imageset.classes:
         words[BY_CLASS] = "a row for each class"
         words |= {str(i): f"only {name}" for i, name in enumerate(imageset.classes)}
-    return choices.from_address("Show", list(words), key="images", shown=words.__getitem__, default=AT_RANDOM)
+    return choices.from_address("Show", list(words), key="pick", shown=words.__getitem__, default=AT_RANDOM)
 
 
 def choose_channel(imageset: ImageSet) -> str:

@@ -11,7 +11,8 @@ import binascii
 import html
 import json
 import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,26 +49,31 @@ def from_address(
         flat: all options side by side, for a few short ones; else a list that unfolds.
 
     Returns:
-        The chosen option. An address that names something unknown gets the default and a line that says so.
+        The chosen option. A link that names something unknown gets the default and a line that says so. The choice is
+        kept by its option, never by its words: a run stays chosen when a namesake finishes and its words change.
     """
     widget, written = f"choose-{key}", f"choose-{key}-address"
-    known = asked(key)
-    if known != st.session_state.get(widget):
-        st.session_state[widget] = known
-    if known not in options:
-        st.session_state[widget] = default if default in options else options[0]
+    words = _told_apart(options, shown)
+    known = _by_words(widget, words, asked(key))
+    linked = _linked(key)
+    if known not in words:
+        chosen_first = default if default in words else options[0]
+        if linked:
+            st.caption(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}.")
+        known = chosen_first
+    if known != st.session_state.get(widget) or words[known] != st.session_state.get(f"{widget}-words", {}).get(known):
+        st.session_state[widget] = known  # by id: its words may have changed since the browser was told them
+    st.session_state[f"{widget}-words"] = words
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
     chosen: str = draw(
         label,
-        options,
-        format_func=shown,
+        list(words),
+        format_func=words.__getitem__,
         key=widget,
         help=help,
         label_visibility=label_visibility,
         persist_state="session",
     )
-    if known is not None and known not in options:
-        st.caption(f"There is no {label.lower()} “{known}” here.")
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
     st.session_state[written] = chosen
@@ -76,11 +82,36 @@ def from_address(
 
 def asked(key: str) -> str | None:
     """What a choice's address asks for, else what was chosen before; None at first."""
-    wanted = st.query_params.get(key)
-    if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address"):
-        return str(wanted)  # a link or the browser's back button, not our own writing
+    if (wanted := _linked(key)) is not None:
+        return wanted
     known: str | None = st.session_state.get(f"choose-{key}")
     return known
+
+
+def travels(key: str, value: str) -> None:
+    """Let a choice of another page (`dataset`, `composition`, `run`) be the one that the next page opens with."""
+    st.session_state[f"choose-{key}"] = value
+
+
+def _linked(key: str) -> str | None:
+    """What a link or the browser's back button asks for; None where the address holds only our own writing."""
+    wanted = st.query_params.get(key)
+    return str(wanted) if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address") else None
+
+
+def _told_apart(options: Sequence[str], shown: Callable[[str], str]) -> dict[str, str]:
+    """Option -> its words; the browser knows an option by its words alone, so no two have the same."""
+    words = {option: shown(option) for option in options}
+    often = Counter(words.values())
+    return {option: said if often[said] == 1 else f"{said} ({option})" for option, said in words.items()}
+
+
+def _by_words(widget: str, words: Mapping[str, str], known: str | None) -> str | None:
+    """A choice by id where the browser sent the words that it had last been shown."""
+    if known is None or known in words:
+        return known
+    before: dict[str, str] = st.session_state.get(f"{widget}-words", {})
+    return next((option for option, said in before.items() if said == known and option in words), known)
 
 
 def choose_dataset(label: str = "Image set", *, key: str = "dataset", default: str | None = None) -> str:
@@ -112,7 +143,7 @@ def open_imageset(name: str) -> Any:
     place = st.empty()
     bar = place.progress(0.0, f"Preparing the image set “{name}”; this is needed once")
     try:
-        image_sets.load(name, report=jobs.told_on(bar))
+        image_sets.load(name, report=jobs.progress_on(bar))
     except SSRLError as error:
         failed[name] = error
         raise
@@ -158,14 +189,18 @@ def from_token(token: str) -> Composition:
             raise ValueError("cut short or too large")
         data = json.loads(text)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
+        raise SpecError.at("Address", "draft", "a composition that this page wrote", token, "Load a preset.") from error
     return Composition.from_mapping(data, "Address")
+
+
+def link_to_train(label: str, dataset: str, composition: Composition, shown: str = "whole") -> None:
+    """A link to the Train page with image set and composition loaded, saved or not.
+
+    Args:
+        shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
+    """
+    way = {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
+    frame.link("pages/3_Train.py", label, icon="model_training", **way)
 
 
 def show_fights(compositions: Sequence[Composition]) -> None:

@@ -1,6 +1,9 @@
 """What every page shares: its frame, the sidebar, errors in words, empty states, words for counts and durations.
 
 A page opens by itself, in whatever order: nothing here relies on `app.py` having run.
+
+The look is Streamlit's theme and a few rules of CSS, so few that an update breaks little; colours that depend on the
+theme are written `light-dark(a, b)`: Streamlit sets `color-scheme` with its theme.
 """
 
 from __future__ import annotations
@@ -8,7 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,12 +19,56 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import theme
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.methods import METHODS
+
+INK = "light-dark(#14181f, #e8ebef)"
+QUIET = "light-dark(#5b6470, #9aa4b1)"
+LINE = "light-dark(#e2e6eb, #2a313a)"
+PANEL = "light-dark(#f6f7f9, #171b21)"
+ACCENT = "light-dark(#0f766e, #2dd4bf)"
+WARNING = "light-dark(#b45309, #f59e0b)"
+DANGER = "light-dark(#b91c1c, #f87171)"
+IMAGE_GROUND = "#0b0d10"
+
+_RULES = f"""
+.stApp {{ font-variant-numeric: tabular-nums; }}
+[data-testid="stHeader"] {{ background: transparent; }}
+[data-testid="stMainBlockContainer"] {{ padding: 2.4rem 1.6rem 4rem; max-width: 1760px; }}
+[data-testid="stSidebarHeader"] {{ height: 2.6rem; margin-bottom: 0; }}
+[data-stale="true"] {{ opacity: 1 !important; transition: none !important; }}
+[data-testid="stImage"] img {{ background: {IMAGE_GROUND}; border-radius: 4px; }}
+[data-testid="stHeading"] [data-testid="stMarkdownContainer"] {{ margin-bottom: 0; }}
+h1 {{ padding: 0 !important; line-height: 1.25 !important; }}
+[data-testid="stBaseButton-primary"], [data-testid="stPopover"] button[kind="primary"],
+[data-testid="stMultiSelect"] [data-baseweb="tag"] {{ color: light-dark(#ffffff, #06201c); }}
+.vl-question {{ color: {QUIET}; margin: 0; font-size: 1rem; line-height: 1.4; max-width: 110ch; }}
+.vl-quiet {{ color: {QUIET}; font-size: .86rem; line-height: 1.4; }}
+.vl-group {{ color: {QUIET}; font-size: .72rem; letter-spacing: .06em; text-transform: uppercase;
+  margin: .7rem 0 0 .5rem; }}
+.vl-empty {{ text-align: center; color: {QUIET}; padding-top: 8vh; }}
+.vl-empty img {{ width: 184px; height: auto; display: block; margin: 0 auto 1rem; }}
+.vl-empty .vl-question {{ margin: 0 auto 1rem; }}
+.vl-fight {{ color: {WARNING}; font-size: .9rem; line-height: 1.4; margin: .1rem 0; }}
+.vl-bar {{ height: 4px; border-radius: 2px; background: {LINE}; overflow: hidden; margin: .25rem 0; }}
+.vl-bar > i {{ display: block; height: 100%; background: {ACCENT}; }}
+.vl-now {{ font-size: .86rem; line-height: 1.35; margin-bottom: .5rem; }}
+.vl-now b {{ font-weight: 500; display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.vl-now span {{ color: {QUIET}; }}
+.vl-store {{ color: {QUIET}; font-size: .76rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  direction: rtl; text-align: left; }}
+.st-key-vl-sidebar-links, .st-key-vl-brand {{ gap: .1rem; }}
+.st-key-vl-brand a p {{ font-size: 1.15rem; font-weight: 600; letter-spacing: -.01em; }}
+@media (max-width: 640px) {{ [data-testid="stMainBlockContainer"] {{ padding: 3.4rem 1rem 3rem; }} }}
+@media print {{
+  /* charts keep the width that they have on the screen: a sheet of that width, which printers make smaller */
+  @page {{ size: 400mm 566mm; margin: 12mm; }}
+  [data-testid="stSidebar"], [data-testid="stToolbar"] {{ display: none; }}
+}}
+"""
+
 
 ROOT = Path(__file__).resolve().parents[3]
 DRAWINGS = Path(__file__).with_name("drawings")
@@ -63,7 +110,7 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         layout="wide",
         initial_sidebar_state=SIDEBAR_PX,
     )
-    st.html(theme.css(css))
+    st.html(f"<style>{_RULES}{css}</style>")
     _sidebar()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
@@ -171,20 +218,6 @@ def known_runs() -> list[RunRow]:
     return registry.list_runs()
 
 
-def run_words(run: RunRow) -> str:
-    """A run as one reads it in a list: its own name, or what it is."""
-    if run.get("name"):
-        return f"{run['name']} · seed {run['seed']}" if run.get("seed") is not None else str(run["name"])
-    parts = [run.get("dataset"), _title(METHODS, run.get("method")), _title(BACKBONES, run.get("backbone"))]
-    words = " · ".join(part for part in parts if part)
-    return f"{words} · seed {run.get('seed')}" if words else str(run["id"])
-
-
-def _title(table: Mapping[str, Any], name: Any) -> str:
-    """What people call a method or a network; a name that the table has not stays as it is."""
-    return str(table[name].title if name in table else name or "")
-
-
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 field`, `1,200 fields`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
@@ -270,7 +303,7 @@ def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:
 
 
 def _now_item(run: RunRow) -> str:
-    name, run_id = html.escape(run_words(run)), html.escape(str(run.get("id")))
+    name, run_id = html.escape(run_names.words(run)), html.escape(str(run.get("id")))
     head = f'<div class="vl-now"><b title="{run_id}">{name}</b>'
     if run["state"] != "running":
         return f"{head}<span>waits</span></div>"

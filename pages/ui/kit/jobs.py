@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,13 +13,22 @@ from ssrl_core.errors import RunError
 from ssrl_core.runs import jobs
 
 
-def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | None = None) -> None:
+def job(
+    name: str,
+    words: Sequence[str],
+    *,
+    button: str,
+    icon: str,
+    help: str | None = None,
+    before: Callable[[], None] | None = None,
+) -> None:
     """A job of a command line.
 
     Args:
         name: of the job; one of a name runs at a time, whoever started it.
         words: the command, e.g. ("descriptors", "mnist").
         button: the verb that starts it.
+        before: what the click does first, such as to lay the file that the command reads.
     """
     now = jobs.state_of(name)
     if now is not None and now["state"] == "running":
@@ -29,6 +38,8 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
         frame.show_error(RunError(now["message"]))
 
     def begin() -> None:
+        if before is not None:
+            before()
         jobs.start(name, list(words))
 
     frame.action(button, icon, begin, key=f"job-{name}", help=help)
@@ -45,7 +56,7 @@ def _watch(name: str, button: str) -> None:
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))
 
 
-def told_on(bar: Any) -> Report:
+def progress_on(bar: Any) -> Report:
     """A report that moves a bar of `st.progress` and says what is done."""
 
     def report(done: int, total: int, what: str) -> None:

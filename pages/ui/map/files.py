@@ -16,6 +16,7 @@ from pages.ui.map.colours import Facet
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.selection import mask_of
+from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
@@ -124,7 +125,7 @@ def image_table(of: ClusteredRun) -> pd.DataFrame:
 
 def as_csv(table: pd.DataFrame) -> bytes:
     """A table as CSV (UTF-8)."""
-    return bytes(table.to_csv(index=False).encode())
+    return stores.csv_text(table).encode()
 
 
 def as_parquet(table: pd.DataFrame) -> bytes:

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import cache, frame, gallery
-from pages.ui.kit.theme import IMAGE_GROUND, QUIET
+from pages.ui.kit.frame import IMAGE_GROUND, QUIET
 from pages.ui.paper import items, runs
 from ssrl_core.analysis import bias
 from ssrl_core.paper import hue_claims, running, words

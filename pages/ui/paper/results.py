@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import ACCENT, DANGER, INK, LINE, PANEL, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, INK, LINE, PANEL, QUIET, WARNING
 from ssrl_core.paper import report, words
 from ssrl_core.paper.evidence import PUBLISHED, Evidence
 from ssrl_core.paper.report import Block

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import cache, frame
-from pages.ui.kit.theme import QUIET
+from pages.ui.kit.frame import QUIET
 from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.paper import cost, running, words

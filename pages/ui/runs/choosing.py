@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -15,7 +14,7 @@ from pages.ui.kit import choices, frame
 from pages.ui.runs import sweeps
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue import finding, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.specs.parts import columns
 
@@ -85,10 +84,10 @@ def one_of(
     fitting = _Fitting(rows, usable)
     listed = list(islice(fitting, MOST + 1))
     more, listed = len(listed) > MOST, listed[:MOST]
-    wanted = choices.asked(key)
+    wanted = choices.asked(key) or default
     listed += [row for row in rows if row["id"] == wanted and all(row["id"] != other["id"] for other in listed)]
     listed = listed or list(rows[:1])  # none can be used: the page says of the newest why
-    words = {**(before or {}), **words_of(listed), **(after or {})}
+    words = {**(before or {}), **run_names.words_of(listed), **(after or {})}
     draw = partial(
         choices.from_address, label, list(words), key=key, default=default, shown=words.__getitem__, help=help
     )
@@ -100,24 +99,10 @@ def one_of(
     return chosen
 
 
-def words_of(rows: Sequence[Row]) -> dict[str, str]:
-    """{id: words}; runs that read the same say what their sweep varied, else the end of their id."""
-    plain = {str(row["id"]): frame.run_words(row) for row in rows}
-    if len(set(plain.values())) < len(plain):
-        values = sweeps.values_by_run()
-        plain = {run: f"{words} · {values[run]}" if values.get(run) else words for run, words in plain.items()}
-    often = Counter(plain.values())
-    return {run: words if often[words] == 1 else f"{words} · {_tail(run)}" for run, words in plain.items()}
-
-
 def titles_of(*run_ids: str) -> dict[str, str]:
-    """{id: words} of a few runs, told apart where they read the same; an id that no run has is its own title."""
+    """{id: words} of a few runs, told apart where they read the same."""
     known = {str(row["id"]): row for row in frame.known_runs()}
-    return words_of([known.get(run_id, RunRow(id=run_id)) for run_id in dict.fromkeys(run_ids)])
-
-
-def _tail(run_id: str) -> str:
-    return run_id.rpartition("-s")[2] or run_id
+    return run_names.words_of([known.get(run_id, RunRow(id=run_id)) for run_id in dict.fromkeys(run_ids)])
 
 
 class _Fitting:
@@ -162,7 +147,7 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
         elif len(found) > _FOUND:
             frame.quiet(f"These are the newest {_FOUND}. More words find others.")
         with st.container(gap="xxsmall"):
-            for row, words in zip(found, words_of(found[:_FOUND]).values(), strict=False):
+            for row, words in zip(found, run_names.words_of(found[:_FOUND]).values(), strict=False):
                 name = f"take-{key}-{row['id']}"
                 st.button(words, key=name, type="tertiary", help=_told(row), on_click=_take, args=(key, str(row["id"])))
 

@@ -11,8 +11,8 @@ from datetime import datetime
 import pandas as pd
 
 from pages.ui.kit import frame
-from pages.ui.kit.frame import run_words
 from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.finding import shown_state
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
@@ -60,7 +60,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "State": [STATES[shown_state(row)] for row in rows],
-            "Run": [run_words(row) for row in rows],
+            "Run": [run_names.words(row) for row in rows],
             "Values": [row.get("values") or "" for row in rows],
             "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
             **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},

@@ -14,7 +14,7 @@ from pages.ui.kit.blocks import Array
 from pages.ui.show import files
 from pages.ui.show.cells import Group, ShownCells, changes_of
 from pages.ui.show.files import PrintedFigures
-from pages.ui.show.groups import CLEARLY, heading
+from pages.ui.show.groups import CLEARLY, heading, joined
 from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, dose_shares, dose_summary, fit_curve
@@ -22,10 +22,59 @@ from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_
 from ssrl_core.figures.screens import dose_figure, plate_figure
 from ssrl_core.figures.style import percent, three_digits
 
-MOST = "most"
+MOST, EACH = "most", "each"
+_EACH = "For each compound, the group of cells that it changes most."
 _MOST_PANELS = 6
 _SMALL = '<span style="font-size:14px;font-weight:400">'
 _PLAIN = {"displayModeBar": False}
+
+
+def answer(cells: ShownCells) -> None:
+    """The page's answer in a sentence a compound, the one that changes most first; nothing without compounds."""
+    if cells.doses is None or not cells.treatments:
+        return
+    found = answers(cells)
+    if not found:
+        st.html('<p class="vl-answer"><b>No compound changes the cells clearly.</b></p>')
+        return
+    some, every = len(found), len(cells.treatments)
+    head = f"{f'All {every}' if some == every else f'{some} of {every}'} compounds change the {cells.noun}."
+    if some == 1:
+        head = f"{html.escape(found[0][0].compound)} changes the {cells.noun}."
+    lines = "".join(f"<li>{_answer_words(cells, most, least)}</li>" for most, least in found)
+    quiet = [name for name in cells.treatments if name not in {most.compound for most, _ in found}]
+    rest = f"<li>No clear change under {joined([html.escape(name) for name in quiet])}.</li>" if quiet else ""
+    st.html(f'<p class="vl-answer"><b>{head}</b></p><ul class="vl-answers">{lines}{rest}</ul>')
+
+
+def answers(cells: ShownCells) -> list[tuple[Change, float]]:
+    """For each compound with a clear change: the largest, and the lowest dose at which that group changes clearly."""
+    here = {group.number for group in cells.groups}
+    clear = [c for c in changes_of(cells, each_dose=True) if c.group in here and c.least > CLEARLY and c.dose]
+    most: dict[str, Change] = {}
+    for change in clear:
+        if change.compound not in most or _gain(change) > _gain(most[change.compound]):
+            most[change.compound] = change
+    found = []
+    for best in most.values():
+        same = [c for c in clear if (c.compound, c.group) == (best.compound, best.group) and _gain(c) * _gain(best) > 0]
+        found.append((best, min((float(c.dose) for c in same if c.dose), default=float(best.dose or 0))))
+    return sorted(found, key=lambda pair: -abs(_gain(pair[0])))
+
+
+def _gain(change: Change) -> float:
+    return change.share - change.untreated
+
+
+def _answer_words(cells: ShownCells, most: Change, least: float) -> str:
+    name = next(group.name for group in cells.groups if group.number == most.group)
+    unit = html.escape(cells.unit)
+    seen = f"; clear from {least:g} {unit} on" if least < float(most.dose or 0) else ""
+    shares = percent(round(most.untreated, 2)), percent(round(most.share, 2))
+    return (
+        f"<b>{html.escape(most.compound)}</b>: “{html.escape(name)}” goes from {shares[0]} of the untreated "
+        f"{cells.noun} to {shares[1]} at {most.dose:g} {unit}{seen}."
+    )
 
 
 def doses(cells: ShownCells, printed: PrintedFigures) -> None:
@@ -35,23 +84,25 @@ def doses(cells: ShownCells, printed: PrintedFigures) -> None:
         return
     heading("What does the dose do?")
     first = most_changed(cells)
-    group = _dose_group(cells, first)
-    st.html(f'<p class="vl-finding">{dose_words(cells, group, first)}</p>')
+    group, each = _dose_group(cells, first)
+    st.html(f'<p class="vl-finding">{dose_words(cells, group, first) if group else _EACH}</p>')
     chosen = sorted(known, key=lambda name: first is not None and name != first.compound)[:_MOST_PANELS]
     model = _dose_model()
-    found = {compound: dose_of(cells, compound, group, model) for compound in chosen}
+    of = {compound: group or each.get(compound, cells.groups[0]) for compound in chosen}
+    found = {compound: dose_of(cells, compound, of[compound], model) for compound in chosen}
     top = max((float(s["high"].max()) for _, s, _ in found.values() if len(s)), default=1.0)
     columns = st.columns(min(3, len(chosen)))
     for i, (compound, (shares, summary, curve)) in enumerate(found.items()):
         if shares.empty:
             continue
-        title = _dose_title(compound, curve, cells.unit)
-        fig = dose_figure(shares, summary, colour=group.colour, title=title, unit=cells.unit, curve=curve, height=320)
+        shown, unit = of[compound], cells.unit
+        title = _dose_title(compound if group else f"{compound}: {shown.name}", curve, unit)
+        fig = dose_figure(shares, summary, colour=shown.colour, title=title, unit=unit, curve=curve, height=320)
         fig.update_yaxes(range=[0, min(1.0, top) * 1.04])  # one scale for all compounds
         with columns[i % len(columns)]:
             st.plotly_chart(large(fig), key=f"show-dose-{i}", config=_PLAIN)
-            printed.keep(fig, f"{group.name} under {compound}")
-            files.figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, group, shares, curve))
+            printed.keep(fig, f"{shown.name} under {compound}")
+            files.figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, shown, shares, curve))
     frame.quiet(
         "Grey points: plates (repeats). Diamonds: their mean with its 95 % interval. 0: untreated cells of the same "
         "plates. A curve and its dotted line (half of the change, EC50) are drawn only where they fit."
@@ -86,16 +137,24 @@ def dose_words(cells: ShownCells, group: Group, first: Change | None) -> str:
     )
 
 
-def _dose_group(cells: ShownCells, first: Change | None) -> Group:
-    """The group that was chosen; until then the one that changes most with a dose."""
+def _dose_group(cells: ShownCells, first: Change | None) -> tuple[Group | None, dict[str, Group]]:
+    """The group that was chosen, and that of each compound; None: each compound's own.
+
+    Until one is chosen, each compound shows the group that it changes most, where those differ; else the one that
+    changes most of all.
+    """
     by = {str(group.number): group for group in cells.groups}
+    each = {change.compound: by[str(change.group)] for change, _ in answers(cells)}
     most = by.get(str(first.group)) if first else None
     most = most or cells.groups[0]
     words = {MOST: f"{most.name} ({'changes most' if first else 'no group changes clearly'})"}
     words |= {number: group.name for number, group in by.items()}
+    own = len({group.number for group in each.values()}) > 1
+    words = {EACH: "each compound: what it changes most", **words} if own else words
+    default = EACH if own else MOST
     with st.container(width=360):
-        chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=MOST)
-    return by.get(chosen, most)
+        chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=default)
+    return (None if chosen == EACH else by.get(chosen, most)), each
 
 
 def _dose_model() -> str:
@@ -175,7 +234,7 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         with one:
             name = choices.from_address("Plate", sorted(set(cells.plates.tolist())), key="plate")
         with two:
-            group = _choose_group(cells, "Share of", key="plate-group")
+            group = _choose_group(cells, "Share of", key="plate-group", first=most_changed(cells))
         rows = np.flatnonzero((cells.plates == name) & (cells.ids >= 0))
         what = _conditions(cells, wells, rows)
         shares = plate_shares(wells[rows], cells.ids[rows], group.number)
@@ -191,10 +250,11 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         _well(cells, picked, rows[wells[rows] == picked], what.get(picked, ""), look, count)
 
 
-def _choose_group(cells: ShownCells, label: str, *, key: str) -> Group:
-    """One of the groups, by its name; kept in the address."""
+def _choose_group(cells: ShownCells, label: str, *, key: str, first: Change | None) -> Group:
+    """One of the groups, by its name; kept in the address. The one that changes most until another is chosen."""
     by = {str(group.number): group for group in cells.groups}
-    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name)]
+    default = str(first.group) if first else None
+    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name, default=default)]
 
 
 def _picked() -> str:

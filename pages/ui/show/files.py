@@ -91,7 +91,7 @@ def table_file(cells: ShownCells) -> None:
     """Every cell with its group, as CSV."""
     st.download_button(
         "Table of all cells",
-        lambda: table_of(cells).to_csv(index=False).encode(),
+        lambda: stores.csv_text(table_of(cells)).encode(),
         f"{cells.run.run_id}-cells.csv",
         "text/csv",
         icon=":material/download:",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import choices, frame, theme
+from pages.ui.kit import choices, frame
 from pages.ui.show import files
 from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
 from pages.ui.show.pictures import Look, colours_of, limits_words, wall
@@ -23,18 +23,23 @@ _ABOUT = 0.05  # the largest change that "about as frequent" may hide
 CSS = f"""
 .vl-lead, .vl-finding {{ font-size: 1.3rem; line-height: 1.5; max-width: 72ch; margin: .2rem 0 .6rem; }}
 .vl-lead b, .vl-finding b {{ font-weight: 600; }}
+.vl-answer {{ font-size: 1.7rem; line-height: 1.3; margin: .4rem 0 .3rem; }}
+.vl-answer b {{ font-weight: 650; }}
+.vl-answers {{ font-size: 1.2rem; line-height: 1.5; margin: 0 0 .4rem; padding-left: 1.2rem; max-width: 80ch; }}
+.vl-answers b {{ font-weight: 600; }}
+.vl-same {{ margin-top: 1.4rem; }}
 .vl-more {{ font-size: 1.05rem; margin: 0 0 .35rem; }}
 .vl-stains {{ font-size: 1.05rem; }}
 .vl-stains span {{ margin-right: 1.2em; white-space: nowrap; }}
 .vl-stains i {{ display: inline-block; width: .75em; height: .75em; border-radius: 2px; margin-right: .45em;
-  outline: 1px solid {theme.LINE}; }}
+  outline: 1px solid {frame.LINE}; }}
 .vl-shown h2 {{ font-size: 1.5rem; margin: 1.6rem 0 .3rem; }}
 .vl-name {{ font-size: 1.2rem; font-weight: 600; margin: 1rem 0 .1rem; }}
 .vl-name i {{ display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .45em; }}
-.vl-name small {{ font-weight: 400; color: {theme.QUIET}; font-size: .95rem; }}
+.vl-name small {{ font-weight: 400; color: {frame.QUIET}; font-size: .95rem; }}
 .vl-two {{ width: 100%; border-collapse: collapse; font-size: 1rem; }}
-.vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {theme.LINE}; }}
-.vl-two th {{ color: {theme.QUIET}; font-weight: 400; border: 0; }}
+.vl-two td, .vl-two th {{ text-align: right; padding: .3rem .6rem; border-top: 1px solid {frame.LINE}; }}
+.vl-two th {{ color: {frame.QUIET}; font-weight: 400; border: 0; }}
 .vl-two td:first-child, .vl-two th:first-child {{ text-align: left; padding-left: 0; }}
 .vl-two span {{ white-space: nowrap; }}
 .stPlotlyChart .xtick text {{ font-size: 12px; }}
@@ -44,6 +49,8 @@ CSS = f"""
 }}
 @media (max-width: 700px) {{
   .vl-lead, .vl-finding {{ font-size: 1.15rem; }}
+  .vl-answer {{ font-size: 1.35rem; }}
+  .vl-answers {{ font-size: 1.08rem; }}
   .vl-two {{ font-size: .92rem; }}
   .vl-two td, .vl-two th {{ padding: .3rem .25rem; }}
 }}
@@ -73,23 +80,60 @@ def heading(text: str) -> None:
 
 
 def galleries(cells: ShownCells, look: Look, count: int) -> None:
-    """One wall for each group, the most typical cells first."""
+    """One wall for each group, the most typical cells first; groups that a compound changes stand before the others."""
+    heading(f"Which kinds of {cells.noun} are there?")
     st.html(f'<p class="vl-lead">{lead(cells)}</p>{stains(cells, look)}')
-    for group in cells.groups:
-        note = f" · {html.escape(group.note)}" if group.note else ""
-        first = group.rows[:count]
-        st.html(
-            f'<div class="vl-kind"><div class="vl-name"><i style="background:{group.colour}"></i>'
-            f"{html.escape(group.name)} "
-            f"<small>{percent(group.share)} of the {cells.noun} (n = {len(group.rows):,}){note}</small></div>"
-            f'<div class="vl-more">{more_under(cells, group)}</div>'
-            + wall(cells.run.imageset, cells.run.ids[first], look, cells.tips(first))
-            + "</div>"
-        )
+    changing, others = _by_change(cells)
+    for group in changing:
+        _gallery(cells, group, look, count, more_under(cells, group))
+    if others and (words := quiet_words(cells, others, bool(changing))):
+        st.html(f'<p class="vl-more vl-same">{words}</p>')
+    for group in others:
+        _gallery(cells, group, look, count, "")
     frame.quiet(limits_words(cells.run.imageset, look))
     if not cells.run.imageset.pixel_size_um:
         frame.quiet("No scale bar: the size of a pixel is not known for these images.")
     files.gallery_files(cells, look, count)
+
+
+def _by_change(cells: ShownCells) -> tuple[list[Group], list[Group]]:
+    """Groups that some compound changes clearly, those that change most first; then the others."""
+    clear = [change.group for change in changes_of(cells, each_dose=False) if change.least > CLEARLY]
+    order = {group: place for place, group in reversed(list(enumerate(clear)))}
+    changing = sorted((group for group in cells.groups if group.number in order), key=lambda g: order[g.number])
+    return changing, [group for group in cells.groups if group.number not in order]
+
+
+def quiet_words(cells: ShownCells, others: Sequence[Group], some_change: bool) -> str:
+    """What is said once of the groups that no compound changes; "" where there is nothing to compare with."""
+    found = changes_of(cells, each_dose=False)
+    if not found:
+        return ""
+    which = (
+        "The other groups" if some_change and len(others) > 1 else "The other group" if some_change else "All groups"
+    )
+    if not some_change and len(others) == 1:
+        return more_under(cells, others[0])
+    numbers = {group.number for group in others}
+    if max(change.most for change in found if change.group in numbers) <= _ABOUT:
+        about = (
+            f"as frequent under every compound as among untreated cells, within {percent(_ABOUT)[:-1].strip()} points"
+        )
+        return f"{which}: {about}."
+    return f"{which}: no clear difference between any compound and untreated cells."
+
+
+def _gallery(cells: ShownCells, group: Group, look: Look, count: int, more: str) -> None:
+    note = f" · {html.escape(group.note)}" if group.note else ""
+    first = group.rows[:count]
+    st.html(
+        f'<div class="vl-kind"><div class="vl-name"><i style="background:{group.colour}"></i>'
+        f"{html.escape(group.name)} "
+        f"<small>{percent(group.share)} of the {cells.noun} (n = {len(group.rows):,}){note}</small></div>"
+        + (f'<div class="vl-more">{more}</div>' if more else "")
+        + wall(cells.run.imageset, cells.run.ids[first], look, cells.tips(first))
+        + "</div>"
+    )
 
 
 def lead(cells: ShownCells) -> str:

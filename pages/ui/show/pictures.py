@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pages.ui.kit import cache, theme
+from pages.ui.kit import cache, frame
 from pages.ui.kit.blocks import Array
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import Channel, ImageSet
@@ -20,7 +20,7 @@ _BARS_UM = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 _SAMPLE = 400
 
 CSS = f"""
-.vl-wall {{ background: {theme.IMAGE_GROUND}; border-radius: 6px; padding: 6px; display: grid; gap: 4px;
+.vl-wall {{ background: {frame.IMAGE_GROUND}; border-radius: 6px; padding: 6px; display: grid; gap: 4px;
   grid-template-columns: repeat(8, 1fr); }}
 .vl-wall.few {{ grid-template-columns: repeat(auto-fill, minmax(92px, 1fr)); }}
 @media (max-width: 700px) {{ .vl-wall:not(.few) {{ grid-template-columns: repeat(4, 1fr); }} }}

@@ -71,8 +71,9 @@ def page_drawn() -> None:
 
 
 def _arrive() -> None:
-    """Take image set and composition from the address, once for each address."""
-    asked = {name: st.query_params.get(name) for name in ("dataset", "composition")}
+    """Take image set, composition (by name, or a draft that was not saved) and what is shown of images from the
+    address, once for each address."""
+    asked = {name: st.query_params.get(name) for name in ("dataset", "composition", "draft", "input")}
     if asked == st.session_state.get(_ARRIVED):
         return
     st.session_state[_ARRIVED] = asked
@@ -80,6 +81,10 @@ def _arrive() -> None:
         DRAFT.edit("address", drafts.put, "dataset.name", asked["dataset"])
     if asked["composition"]:
         DRAFT.edit("address", drafts.set_composition, 0, asked["composition"])
+    if asked["draft"]:
+        DRAFT.edit("address", drafts.set_draft, 0, asked["draft"])
+    if asked["input"]:
+        DRAFT.edit("address", drafts.put, "evaluate.input", asked["input"])
 
 
 def open_run(run_id: str) -> None:
@@ -249,7 +254,7 @@ def _try(work: Callable[[], Any], failed: str = "That could not be done") -> Non
     try:
         work()
     except (SSRLError, OSError) as error:
-        DRAFT.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
+        DRAFT.note("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
 
 
 def start_worker() -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pages.ui.kit import choices
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
@@ -21,6 +22,7 @@ from ssrl_core.specs.yaml_files import parse_yaml
 Draft = dict[str, Any]
 DRAFT: Slot[Draft] = Slot("train-draft")
 _MOST_SEEDS = 100
+_MOST_CLUSTERS = 30
 _OF_SWEEP = ("seeds", "vary", "sampler")
 _EPOCHS = 100  # where a network that was not trained is to be trained after all
 
@@ -90,7 +92,31 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
     node[last] = None if path == "backbone.weights" and not value else value
+    if path == "dataset.name":
+        return suggested(new)
     return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
+
+
+def suggested(draft: Draft) -> Draft:
+    """A draft that begins with what suits the kind of its pictures: composition, what of them is shown, clusters.
+
+    What a user chose stays: a composition of one's own, or a preset for such pictures that no kind begins with.
+    """
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.kinds import KINDS, fits, kind_of
+
+    name = draft["dataset"]["name"]
+    if not image_sets.is_ready(name) or len(draft["terms"]) > 1:
+        return draft
+    imageset = image_sets.load(name)
+    kind, (chosen, known) = kind_of(imageset), composition_name(draft, 0)
+    usual = chosen in {other.composition for other in KINDS.values()}
+    if not known or (chosen == kind.composition) or (fits(kind, chosen) and not usual):
+        return draft
+    new = set_composition(draft, 0, kind.composition)
+    few = 2 <= len(imageset.classes) <= _MOST_CLUSTERS
+    new["evaluate"] |= {"input": kind.input, "clusters": [len(imageset.classes) if few else kind.clusters]}
+    return new
 
 
 def set_composition(draft: Draft, term: int, name: str) -> Draft:
@@ -101,6 +127,17 @@ def set_composition(draft: Draft, term: int, name: str) -> Draft:
     """
     new = copy.deepcopy(draft)
     new["terms"][term]["composition"] = load(name).to_mapping()
+    return new
+
+
+def set_draft(draft: Draft, term: int, token: str) -> Draft:
+    """A draft with the composition of an address, saved or not, in one term.
+
+    Raises:
+        SpecError: the address was cut.
+    """
+    new = copy.deepcopy(draft)
+    new["terms"][term]["composition"] = choices.from_token(token).to_mapping()
     return new
 
 
@@ -226,12 +263,8 @@ def _is_own(chosen: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 
 def _bad_seeds(text: str) -> SpecError:
-    return SpecError(
-        where="Run",
-        field="seeds",
-        rule=f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})",
-        value=text,
-        remedy="Start with 5.",
+    return SpecError.at(
+        "Run", "seeds", f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})", text, "Start with 5."
     )
 
 

@@ -13,13 +13,11 @@ from pages.ui.kit import choices, frame, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.runs.worker.estimate import has_gpu
-from ssrl_core.specs.backbones import BACKBONES
-from ssrl_core.specs.feature_banks import BANKS
+from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
-from ssrl_core.specs.parts import Part, asked_for
+from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
     HEADS,
@@ -98,7 +96,7 @@ def sentence(draft: train_draft.Draft) -> None:
         st.markdown("with seeds")
         _seeds(draft)
     for place in ("terms", "seeds", "address"):
-        DRAFT.tell(place)
+        DRAFT.show_note(place)
 
 
 def _bank_title(name: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
-from ssrl_core.runs.queue import ordering
+from ssrl_core.runs.queue import ordering, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, save_settings
 from ssrl_core.specs.parts import columns
@@ -160,7 +160,7 @@ def _item(row: RunRow) -> None:
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.button(
-                frame.run_words(row),
+                run_names.words(row),
                 key=f"train-open-{run_id}",
                 type="tertiary",
                 on_click=actions.open_run,
@@ -283,7 +283,7 @@ def _settings(now: EngineSettings) -> None:
     )
     frame.quiet("On saving, the worker writes checkpoints and ends; the next one goes on with its runs.")
     st.button("Save", type="primary", key="train-where-save", on_click=_save)
-    DRAFT.tell("where")
+    DRAFT.show_note("where")
 
 
 def _slurm(now: EngineSettings) -> None:
@@ -309,10 +309,10 @@ def _save() -> None:
         save_settings(load_settings(chosen_settings(st.session_state)))
         ended = processes.ask_to_end()
     except (SSRLError, OSError) as error:
-        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
+        DRAFT.note("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
         return
     actions.start_worker()
-    DRAFT.say("where", "Saved. The worker is starting again." if ended else "Saved.")
+    DRAFT.note("where", "Saved. The worker is starting again." if ended else "Saved.")
 
 
 def chosen_settings(state: Any) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.kit.theme import LINE, QUIET
+from pages.ui.kit.frame import LINE, QUIET
 from pages.ui.runs import sweeps, tables
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened
-from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue import finding, run_names
 from ssrl_core.runs.queue import tables as queue_tables
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
@@ -239,7 +239,7 @@ def who_html(found: tables.Compared) -> str:
 
     lines = []
     for letter, colour, row in zip(found.letters, palette(len(found.rows)), found.rows, strict=True):
-        name, run_id = html.escape(frame.run_words(row)), html.escape(str(row["id"]))
+        name, run_id = html.escape(run_names.words(row)), html.escape(str(row["id"]))
         link = f'<a href="?run={run_id}" target="_self">{name}</a>'
         lines.append(f'<p class="train-who"><b style="color:{colour}">{letter}</b> {link} <small>{run_id}</small></p>')
         lines.append(under_html(row))

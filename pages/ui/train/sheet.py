@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame, jobs
-from pages.ui.kit.theme import QUIET, WARNING
+from pages.ui.kit.frame import QUIET, WARNING
 from pages.ui.train import actions, start
 from pages.ui.train.draft import DRAFT
 from ssrl_core import exports, stores
@@ -19,9 +19,10 @@ from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.figures.style import percent, score
-from ssrl_core.runs.folder import shares, verdict
+from ssrl_core.runs.folder import verdict
 from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.parts import columns
 
@@ -56,7 +57,7 @@ def sheet(run_id: str) -> None:
         return
     live = row["state"] in frame.ACTIVE
     every_s = LIVE_S if live else None
-    opened(frame.run_words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
+    opened(run_names.words(row), lambda: _buttons(row), _body, run_id, live, every_s=every_s)
 
 
 def _body(run_id: str, live: bool) -> None:
@@ -166,13 +167,13 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
 
 
 def _results(run: RunFolder) -> None:
-    """What was measured, beside raw pixels and the untrained network."""
+    """What was measured, beside raw pixels and the untrained network (of a solved one: its features alone)."""
     results = run.results()
     if not results:
         return
     solved = run.spec().is_solved
     st.html(results_html(results, untrained="Its features alone" if solved else "Untrained"))
-    said = verdict.verdict(results, trained=run.spec().is_trained)
+    said = verdict.in_words(results, run.spec())
     st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
     _shares(run, results)
     with st.container(horizontal=True, gap="medium"):
@@ -185,7 +186,7 @@ def _shares(run: RunFolder, results: Results) -> None:
     """What can be read from the run beside pixels and beside its forecast; the button that asks for it."""
     from ssrl_core.figures.shares import shares_figure
 
-    table = shares.shares_table(results)
+    table = verdict.shares_table(results)
     if len(table):
         frame.section("What can be read from it, beside the forecast")
         st.plotly_chart(shares_figure(table), key=f"train-shares-{run.id}", config={"displayModeBar": False})
@@ -400,7 +401,7 @@ def opened(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(title, anchor=False)
         buttons()
-    DRAFT.tell("sheet")
+    DRAFT.show_note("sheet")
     st.fragment(run_every=every_s)(_followed)(body, *args)
 
 

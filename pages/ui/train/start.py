@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, session, theme
+from pages.ui.kit import cache, choices, frame, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
+from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
@@ -26,7 +27,7 @@ _LARGEST = 96
 
 CSS = f"""
 .train-term {{ font-weight: 600; margin: .2rem 0 0; }}
-.train-term small {{ font-weight: 400; color: {theme.QUIET}; font-size: .84rem; }}
+.train-term small {{ font-weight: 400; color: {frame.QUIET}; font-size: .84rem; }}
 """
 
 
@@ -69,7 +70,7 @@ def file_popover(draft: train_draft.Draft) -> None:
         st.file_uploader(
             "Open a spec", type=["yaml", "yml", "json"], key="train-upload", max_upload_size=1, on_change=_open_upload
         )
-        DRAFT.tell("upload")
+        DRAFT.show_note("upload")
 
 
 def spec_text(draft: train_draft.Draft) -> str:
@@ -109,7 +110,7 @@ def cost(draft: train_draft.Draft) -> None:
             frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
         elif name in image_sets.names():
             _fetch(name)
-    DRAFT.tell("launch")
+    DRAFT.show_note("launch")
 
 
 def _fetch(name: str) -> None:
@@ -198,16 +199,16 @@ def _launch() -> None:
             swept = sweeps.submit(SweepSpec.from_mapping(train_draft.sweep_of(draft)), start=False)
             runs, new, sweep_id = swept["runs"], swept["created"], swept["id"]
     except SSRLError as error:
-        DRAFT.say("launch", error)
+        DRAFT.note("launch", error)
         return
     except OSError as error:
-        DRAFT.say("launch", f"It could not be queued: {error.strerror or error}.")
+        DRAFT.note("launch", f"It could not be queued: {error.strerror or error}.")
         return
     actions.start_worker()
     there = len(runs) - new
     if there:
         words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
-        DRAFT.say("sheet", f"{words}: the same settings and the same seed are the same run.")
+        DRAFT.note("sheet", f"{words}: the same settings and the same seed are the same run.")
     if sweep_id:
         st.query_params["sweep"] = sweep_id
     else:
@@ -232,8 +233,8 @@ def _open_upload() -> None:
     if file is None:
         return
     DRAFT.edit("upload", partial(_read, file.getvalue(), file.name))
-    if not isinstance(DRAFT.said("upload"), SSRLError):
-        DRAFT.say("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
+    if not isinstance(DRAFT.noted("upload"), SSRLError):
+        DRAFT.note("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
 
 
 def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Draft:
@@ -244,8 +245,11 @@ def strip(draft: train_draft.Draft) -> None:
     """For each term one picture: the images in the first row, then a row for each view."""
     from ssrl_core.datasets import store as image_sets
 
-    if not image_sets.is_ready(draft["dataset"]["name"]):
-        return
+    name = draft["dataset"]["name"]
+    if not image_sets.is_ready(name):  # as long as they are not made: the few like them that ship
+        if not image_sets.is_ready(LIKE.get(name, "")):
+            return
+        draft = draft | {"dataset": {"name": LIKE[name], "channels": None, "where": {}}}
     with frame.guard():
         spec = train_draft.spec_of(draft)
         from ssrl_core.runs.folder.run_folder import imageset_of
@@ -262,7 +266,10 @@ def strip(draft: train_draft.Draft) -> None:
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
         choices.show_fights([term.composition for term in spec.terms])
-        frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
+        stand_in = (
+            " The images of the example stand in until these are made." if draft["dataset"]["name"] != name else ""
+        )
+        frame.quiet(f"First row: images as they are. Below: two views of each, as the training draws them.{stand_in}")
 
 
 def _heading(term: Term) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.kit import frame, session
-from pages.ui.kit.theme import ACCENT, DANGER, LINE, QUIET, WARNING
+from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
@@ -224,12 +224,8 @@ def _joined(label: str, key: str) -> str:
 
 
 def _bad(text: str) -> SpecError:
-    return SpecError(
-        where="Vary",
-        field="values",
-        rule="such as 0.1, 0.2, 0.4 or 0 to 0.5 in 6",
-        value=text,
-        remedy="Write the values with commas between them.",
+    return SpecError.at(
+        "Vary", "values", "such as 0.1, 0.2, 0.4 or 0 to 0.5 in 6", text, "Write the values with commas between them."
     )
 
 
@@ -252,7 +248,7 @@ def vary(draft: train_draft.Draft) -> None:
             )
         _one_more(draft, chosen)
     _sampler(draft, chosen)
-    DRAFT.tell("vary")
+    DRAFT.show_note("vary")
 
 
 def _one_more(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:

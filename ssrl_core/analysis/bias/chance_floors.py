@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from ssrl_core.analysis.bias.columns import DECIMALS, Floats
 from ssrl_core.analysis.bias.correlation import Rule, coefficients, judge_draws
 from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
-from ssrl_core.datasets.parallel import in_order
+from ssrl_core.datasets.progress import in_order
 from ssrl_core.errors import SpecError
 
 KINDS = ("permuted", "trend_kept")
@@ -58,7 +58,7 @@ def floors(
         pairs_opposite. The ratios are of the classes tested; NaN where none could be.
     """
     if draws < 1:
-        raise SpecError(where="Floors", field="draws", rule="at least 1", value=draws)
+        raise SpecError.at("Floors", "draws", "at least 1", draws)
     chosen, found = rule or Rule(), grids(table, x)
     parts, done, total = [], 0, draws * len(KINDS) * len(found)
     with threadpool_limits(1), ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:

@@ -14,9 +14,9 @@ _HOMES = {
     "class_properties": "class_table",
     "FAMILIES": "class_table",
     "fourier": "images",
-    "maximum_likelihood": "features",
-    "two_nn": "features",
-    "covariance_spectrum": "features",
+    "maximum_likelihood": "class_table",
+    "two_nn": "class_table",
+    "covariance_spectrum": "class_table",
     "texture": "images",
 }
 

@@ -20,7 +20,7 @@ from ssrl_core.datasets.cells.illumination import Lighting, corrected
 from ssrl_core.datasets.cells.nuclei import Sharpness, detect, sharpness, usual_of
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, kept_plan, plate_of
 from ssrl_core.datasets.cells.settings import CellSettings, Usual
-from ssrl_core.datasets.parallel import in_order
+from ssrl_core.datasets.progress import in_order
 from ssrl_core.datasets.reading.image import fitted
 from ssrl_core.errors import DataError
 
@@ -113,9 +113,7 @@ def cut(
     """
     s = settings or CellSettings()
     if image.ndim != 3 or image.shape[1:] != labels.shape:
-        raise DataError(
-            where="cells", field="the field", rule=f"(C, {labels.shape[0]}, {labels.shape[1]})", value=image.shape
-        )
+        raise DataError.at("cells", "the field", f"(C, {labels.shape[0]}, {labels.shape[1]})", image.shape)
     s = replace(s, pixel_um=pixel_um or s.pixel_um)
     x, y, area, eccentricity = shapes(labels)
     look = sharpness(image[dna], labels, s.nuclei.diameter_px or _widest_half(area))

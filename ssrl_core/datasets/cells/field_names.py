@@ -113,6 +113,11 @@ _IS_WELL = re.compile(r"(?:A[A-F]|[A-P])\d{1,2}", re.IGNORECASE)
 _ALONE = re.compile(r"(?:s|f|site|field|fld|pos|position|p|img|image|xy)?(\d+)", re.IGNORECASE)
 
 
+def is_nuclei_name(channel: str) -> bool:
+    """Whether a channel's name says that it shows nuclei."""
+    return _NUCLEI.search(channel) is not None
+
+
 def naming_of(pattern: str) -> Naming:
     """The naming that a user describes: `{plate}_{well}_s{site}_{channel}.tif`.
 
@@ -123,14 +128,31 @@ def naming_of(pattern: str) -> Naming:
     asked = [name for name in parts[1::2] if name != "any"]
     if any(name not in _PARTS for name in asked) or len(set(asked)) < len(asked):
         known = ", ".join(f"{{{name}}}" for name in _PARTS)
-        raise SpecError(
-            where="data cells", field="--pattern", rule=f"a file name with {known}, each once", value=pattern
-        )
+        raise SpecError.at("data cells", "--pattern", f"a file name with {known}, each once", pattern)
     pieces = [
         re.escape(part) if i % 2 == 0 else f"(?P<rest{i}>.*?)" if part == "any" else _PARTS[part]
         for i, part in enumerate(parts)
     ]
     return _naming(f"the pattern {pattern}", *pieces)
+
+
+def parts_of_names(paths: Sequence[Path], pattern: str | None = None, most: int = 8) -> list[dict[str, str]]:
+    """The first names split into their parts, as a pattern (None: a microscope's) reads them.
+
+    Returns:
+        One row a file: `file`, then the parts that the pattern names; only `file` where the name does not follow it.
+
+    Raises:
+        SpecError: see `naming_of`.
+    """
+    tried = NAMINGS if pattern is None else (naming_of(pattern),)
+    best = max(tried, key=lambda naming: sum(naming.pattern.match(p.name) is not None for p in paths))
+    rows = []
+    for path in paths[:most]:
+        match = best.pattern.match(path.name)
+        said = {} if match is None else {name: value for name, value in _said(match).items() if value}
+        rows.append({"file": path.name, **{name: value for name, value in said.items() if not name.startswith("rest")}})
+    return rows
 
 
 def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFields | None:
@@ -157,9 +179,7 @@ def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFi
             return NamedFields(naming, fields, channels, skipped + missing)
     if pattern is not None:
         shown = ", ".join(p.name for p in paths[:3])
-        raise SpecError(
-            where="data cells", field="--pattern", rule=f"one that most names follow ({shown})", value=pattern
-        )
+        raise SpecError.at("data cells", "--pattern", f"one that most names follow ({shown})", pattern)
     return _by_last_words(paths)
 
 

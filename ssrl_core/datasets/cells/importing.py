@@ -29,8 +29,7 @@ from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, plan_import
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report, or_silent
+from ssrl_core.datasets.progress import Report, in_order, or_silent
 from ssrl_core.datasets.reading.archives import needed
 from ssrl_core.datasets.splits import NO_GROUP
 from ssrl_core.datasets.store import keep_warnings

@@ -108,6 +108,7 @@ def _tile_percentiles(image: Array, tile: int) -> Array:
 _WORKING_PX = 16  # nuclei are sought in an image where they are about this wide
 _EDGE_LEVEL = 0.42  # share of a nucleus's brightness at which its outline lies
 _SLOPE_BLUR = 0.035  # sd in diameters, before slopes are taken
+_DARK_END = 0.1  # quantile of the surroundings that counts as a nucleus's own background
 _REACH = 0.35  # how far a region may grow to its outline, in diameters
 _CRUMB = 0.3  # regions below this share of a nucleus join the neighbour they touch most
 _EVEN = 0.95  # share of the brightness that is left on the border between pieces of one nucleus
@@ -134,7 +135,7 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
         SpecError: settings out of their range, or a detector that is not installed.
     """
     if dna.ndim != 2 or min(dna.shape) < 2:
-        raise DataError(where="cells", field="the DNA image", rule="(H, W)", value=dna.shape)
+        raise DataError.at("cells", "the DNA image", "(H, W)", dna.shape)
     s = (settings or NucleusSettings()).checked()
     diameter = s.diameter_px or measure_diameter([dna], s)
     if diameter is None:
@@ -190,12 +191,25 @@ def _grown(regions: Array, smooth: Array, bright: Array, noise: float, d: float)
 
     if len(bright) < 2:
         return regions
-    level = np.maximum(_EDGE_LEVEL * bright, 2 * noise).astype(np.float32)
+    near = maximum_filter(regions, 2 * max(1, round(_REACH * d)) + 1) > 0
+    wide = watershed(-smooth, regions, mask=near)  # type: ignore[no-untyped-call]
+    floor = _floors(np.where(regions > 0, 0, wide), smooth, len(bright))
+    level = np.maximum(floor + _EDGE_LEVEL * (bright - floor), 2 * noise)
     level[0] = np.inf
-    reach = 2 * max(1, round(_REACH * d)) + 1
-    near = (maximum_filter(regions, reach) > 0) & (smooth >= level.min())
-    wide = watershed(-smooth, regions, mask=near | (regions > 0))  # type: ignore[no-untyped-call]
     return np.where(smooth >= level[wide], wide, 0).astype(np.int32)
+
+
+def _floors(around: Array, smooth: Array, count: int) -> Array:
+    """Of each region the dark end of what lies around it, 0 at least: a glow is no part of a nucleus."""
+    flat, places = _inside(around)
+    values = smooth.ravel()[places]
+    order = np.lexsort((values, flat))
+    many = np.bincount(flat, minlength=count)
+    first = np.cumsum(many) - many
+    at = np.minimum(first + (_DARK_END * many).astype(np.int64), len(order) - 1)
+    floor = np.where(many > 0, values[order[at]] if len(order) else 0, 0)
+    dark: Array = np.maximum(floor, 0)
+    return dark
 
 
 def _sized(regions: Array, diameter: float, s: NucleusSettings) -> Array:

@@ -25,8 +25,7 @@ from ssrl_core.datasets.cells.nuclei import measured as measured_nuclei
 from ssrl_core.datasets.cells.nuclei import usual_of
 from ssrl_core.datasets.cells.settings import MEASURED, CellSettings
 from ssrl_core.datasets.columns import is_untreated_name
-from ssrl_core.datasets.parallel import in_order
-from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.progress import Report, in_order
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]

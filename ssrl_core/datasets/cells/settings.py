@@ -48,9 +48,9 @@ class NucleusSettings:
         """
         _check("diameter_px", "a number of 3 to 2,000 px", self.diameter_px, 3, 2000, none=True)
         if self.detector not in NAMES:
-            raise SpecError(where="cells", field="detector", rule=f"one of {', '.join(NAMES)}", value=self.detector)
+            raise SpecError.at("cells", "detector", f"one of {', '.join(NAMES)}", self.detector)
         if self.threshold not in ("levels", "otsu", "local"):
-            raise SpecError(where="cells", field="threshold", rule="levels", value=self.threshold)
+            raise SpecError.at("cells", "threshold", "levels", self.threshold)
         _check("brightness", "a number of grey values above 0", self.brightness, 1e-9, 1e9, none=True)
         _check("sensitivity", "in 0.1..10", self.sensitivity, 0.1, 10)
         _check("smoothing", "in 0..0.5", self.smoothing, 0, 0.5)
@@ -131,9 +131,7 @@ class CellSettings:
             known = {f.name for f in fields(kind)}
             for name in asked:
                 if name not in known:
-                    raise SpecError(
-                        where=names, field="a setting", rule=f"one of {', '.join(sorted(known))}", value=name
-                    )
+                    raise SpecError.at(names, "a setting", f"one of {', '.join(sorted(known))}", name)
         return cls(nuclei=NucleusSettings(**nuclei), **values).checked()
 
     @property
@@ -153,12 +151,12 @@ class CellSettings:
         if self.span_um is None:
             return size, size
         if not self.pixel_um:
-            raise DataError(
-                where="cells",
-                field="span_um",
-                rule="given only where the pixel size is known",
-                value=self.span_um,
-                remedy="Give pixel_um too, or the size in px alone.",
+            raise DataError.at(
+                "cells",
+                "span_um",
+                "given only where the pixel size is known",
+                self.span_um,
+                "Give pixel_um too, or the size in px alone.",
             )
         return size, max(2, round(self.span_um / self.pixel_um))
 
@@ -202,7 +200,7 @@ class CellSettings:
         _check("seed", "a whole number from 0 on", self.seed, 0, 2**63, whole=True)
         for name, value in (("illumination", self.illumination), ("normalise", self.normalise)):
             if value not in ("plate", "none"):
-                raise SpecError(where="cells", field=name, rule="plate or none", value=value)
+                raise SpecError.at("cells", name, "plate or none", value)
         return self
 
 
@@ -243,4 +241,4 @@ def _check(
         return
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        raise SpecError(where="cells", field=name, rule=rule, value=value)
+        raise SpecError.at("cells", name, rule, value)

@@ -2,7 +2,7 @@
 
 A family file says `NAMES` and builds with `build(name, images, seed, mean, sd) -> Bank`; its `module(name, channels)`
 is the same network with weights to be laid in, `source(name, channels)` the lines that make that module without
-Viewloom. A new bank is its row in `specs/feature_banks.py` and a file here.
+Viewloom. A new bank is its row in `specs/backbones.py` and a file here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ssrl_core.specs.feature_banks import check_bank
+from ssrl_core.specs.backbones import check_bank
 
 if TYPE_CHECKING:
     from ssrl_core.learning.backbones.encoder import Encoder
@@ -58,7 +58,7 @@ def build(name: str, images: Tensor, *, seed: int, mean: Sequence[float], sd: Se
     """A bank for some images, on the CPU.
 
     Args:
-        name: as `specs.feature_banks.check_bank` takes it.
+        name: as `specs.backbones.check_bank` takes it.
         images: (n,C,S,S) float in 0..1, some of the set, at the side that will come; `patches` learns from them.
         seed: of random weights.
         mean, sd: (C,) of the train split, in 0..1, for banks without a normalisation of their own.

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.analysis.layouts import LAYOUTS
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.parent_watch import StopRequest
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
@@ -21,6 +20,7 @@ from ssrl_core.runs.folder.results import Results, ResultsFile
 from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import StateWriter
+from ssrl_core.specs.parts import LAYOUTS
 
 if TYPE_CHECKING:
     from ssrl_core.learning.backbones.encoder import Encoder
@@ -74,12 +74,12 @@ class Phases:
         self.spec_hash = self.spec.spec_hash(self.imageset.fingerprint)
         found = _HASH_IN_ID.search(self.run.id)
         if found and found[1] != self.spec_hash[:8]:
-            raise SpecError(
-                where=f"Run {self.run.id}",
-                field="spec_hash",
-                rule=f"{found[1]}…, as when it was queued",
-                value=self.spec_hash,
-                remedy="spec.yaml or the image set was changed since. Delete this run and queue the spec anew.",
+            raise SpecError.at(
+                f"Run {self.run.id}",
+                "spec_hash",
+                f"{found[1]}…, as when it was queued",
+                self.spec_hash,
+                "spec.yaml or the image set was changed since. Delete this run and queue the spec anew.",
             )
         from ssrl_core.learning.devices import pick_device
 

@@ -36,7 +36,7 @@ def path_of(run: RunFolder, kind: str) -> Path:
         SpecError: an unknown baseline.
     """
     if kind not in BASELINES:
-        raise SpecError(where="Baseline", field="kind", rule=f"one of {', '.join(BASELINES)}", value=kind)
+        raise SpecError.at("Baseline", "kind", f"one of {', '.join(BASELINES)}", kind)
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
     text = np.ascontiguousarray(ids).tobytes() + imageset.fingerprint.encode() + _shown(run).encode()
@@ -47,7 +47,7 @@ def path_of(run: RunFolder, kind: str) -> Path:
 
 def _shown(run: RunFolder) -> str:
     """What of the images is embedded, as text; "" for all of it."""
-    from ssrl_core.compositions.shown import shown_of
+    from ssrl_core.compositions.draws import shown_of
 
     steps = shown_of(run.spec())
     return "" if steps is None else json.dumps(steps.to_mapping(), sort_keys=True)

@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue import registry, run_names
+from ssrl_core.runs.queue.identity import spec_of_text
 from ssrl_core.runs.queue.registry import RunRow
-
-# as JSON (waiting) and as canonical YAML: a composition begins with its version and its name
-_NAMED = re.compile(r'"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\s*"?([^",}\n]+)')
-
-_last: dict[Path, tuple[registry.Stamp, dict[str, str]]] = {}
+from ssrl_core.specs.run import RunSpec
 
 
 def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
     """The same rows with `compositions`, the names of the compositions of their terms; "" where none is known."""
-    known = _own()
-    return [row | {"compositions": known[row["id"]] if row["id"] in known else _of_folder(row["id"])} for row in rows]
-
-
-def names_in(text: str) -> str:
-    """The names of the compositions in the text of a spec, YAML or JSON, with spaces between."""
-    return " ".join(dict.fromkeys(name.strip() for name in _NAMED.findall(text) if name.strip() != "null"))
-
-
-def _own() -> dict[str, str]:
-    """Names by run of the registry; read anew when that has changed."""
-    path, stamp = registry.path(), registry.stamp()
-    kept = _last.get(path)
-    if kept is None or kept[0] != stamp:
-        texts = registry.query("SELECT id, spec FROM runs")
-        kept = _last[path] = (stamp, {str(row["id"]): names_in(str(row["spec"])) for row in texts})
-    return kept[1]
-
-
-def _of_folder(run_id: str) -> str:
-    """Names by the folder of a run that the registry does not know: a demo run, or one that was just copied in."""
-    try:
-        return names_in((RunFolder(run_id).path / "spec.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return ""
+    known = run_names.all_compositions()
+    return [row | {"compositions": known.get(row["id"]) or run_names.compositions_of(row["id"])} for row in rows]
 
 
 Row = RunRow
@@ -93,4 +65,13 @@ def find(text: str) -> str:
     near = fitting or ids
     words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
     rule = "the beginning of one run's id" if fitting else "a run of this store"
-    raise SpecError(where="Run", field="id", rule=rule, value=text, remedy=words)
+    raise SpecError.at("Run", "id", rule, text, words)
+
+
+def spec_of(run: RunFolder) -> RunSpec:
+    """The spec of a run, also of one that waits since a version that wrote no folder before the run's turn.
+
+    Raises:
+        SpecError: no such run, or the spec cannot be read.
+    """
+    return run.spec() if run.exists else spec_of_text(str(registry.require(run.id)["spec"]))

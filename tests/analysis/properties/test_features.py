@@ -15,7 +15,7 @@ from ssrl_core.analysis.properties import (
     maximum_likelihood,
     two_nn,
 )
-from ssrl_core.analysis.properties.features import nearest_distances
+from ssrl_core.analysis.properties.class_table import nearest_distances
 from ssrl_core.errors import DataError, SpecError
 from tests.analysis.bias.tables import classes_table
 

@@ -117,7 +117,7 @@ def test_crops_follow_the_size_of_the_nuclei_unless_told():
 
 def test_a_glow_does_not_hide_its_nuclei():
     y, x = np.mgrid[:256, :256]
-    glow = 35 * np.exp(-((x - 190) ** 2 + (y - 120) ** 2) / (2 * 55.0**2))
+    glow = 80 * np.exp(-((x - 190) ** 2 + (y - 120) ** 2) / (2 * 55.0**2))
     truth = np.zeros((256, 256), np.int32)
     places = [(40, 60), (60, 180), (150, 120), (185, 90), (190, 150), (225, 120), (205, 200), (150, 40)]
     for number, (cx, cy) in enumerate(places, 1):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 from ssrl_core.runs.folder.arrays import layout_file, save_array, spread
+from ssrl_core.specs.parts import LAYOUTS
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder.run_folder import RunFolder
@@ -39,19 +41,26 @@ def lay_out(
     labels: np.ndarray | None,
     report: Callable[[float], None],
     seed: int = 0,
+    like: RunFolder | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Compute a layout and write it into the run folder.
 
     Args:
         x: (m, D) embedding of the evaluated images.  rows: (m,) their rows among the `n` of the run's arrays.
         labels: (m,) class ids or None, for `neighbour_hit`.
+        like: the run whose map of the same method it begins from, so that both lie alike.
 
     Returns:
         name of its file, and the information beside it.
-    """
-    from ssrl_core.analysis.layouts import compute_layout
 
-    found = compute_layout(x, method, seed=seed, labels=labels, report=report)
+    Raises:
+        SpecError: `like` has no such map, is of another image set, or has fewer than half of the images.
+    """
+    from ssrl_core.analysis.layouts import compute_layout, started_like
+
+    known = None if like is None else _places(like, method, run, run.embedding_ids()[rows])
+    init = None if known is None else started_like(x, known)
+    found = compute_layout(x, method, seed=seed, init=init, labels=labels, report=report)
     params = {**found.params, "fitted_n": len(x)}
     info = {
         "method": method,
@@ -60,6 +69,28 @@ def lay_out(
         "trustworthiness": found.trustworthiness,
         "neighbour_hit": found.neighbour_hit,
     }
-    file = layout_file(method, params)
+    if like is not None and known is not None:
+        shared = int(np.isfinite(known).all(axis=1).sum())
+        info["like"] = {"run": like.id, "file": like.layout_files()[method].name, "shared": shared}
+    file = layout_file(method, params, None if like is None else like.id)
     save_array(run.path / file, spread(found.points, rows, n, empty=np.nan), info)
     return file, info
+
+
+def _places(other: RunFolder, method: str, run: RunFolder, image_ids: np.ndarray) -> np.ndarray:
+    """(m, 2) where images (by their number) lie on a map of another run, NaN where they are not on it."""
+    where = f"Map of {run.id} like {other.id}"
+    row = LAYOUTS[method]
+    if not row.starts:
+        able = ", ".join(name for name, one in LAYOUTS.items() if one.starts)
+        raise SpecError.at(where, "--method", f"one of {able}", method, f"{row.title} has no start to be given.")
+    own, theirs = run.spec().dataset.name, other.spec().dataset.name
+    if own != theirs:
+        raise SpecError.at(where, "dataset", f"{own}, as in run {run.id}", theirs, "Take a run on the same images.")
+    if method not in other.layout_files():
+        have = f"{other.id} (it has {', '.join(other.layout_files()) or 'none'})"
+        remedy = f"Make it first: `layout {other.id} --method {method}`."
+        raise SpecError.at(where, "--like", f"a run that has a {row.title} map", have, remedy)
+    points, ids = other.layouts()[method][0], other.embedding_ids()
+    at = np.minimum(np.searchsorted(ids, image_ids), len(ids) - 1)
+    return np.where((ids[at] == image_ids)[:, None], points[at], np.nan)

@@ -1,0 +1,171 @@
+"""How a run is called: by what makes it different, composition first, never by its id.
+
+    mnist-first-set · strokes · BYOL · ResNet18 · seed 5
+    mnist-first-set × 1 + mnist-second-set × 0.4 · strokes · Spectral · Random features · seed 5 · mu 0.1
+
+Runs that are shown together and would read the same say where their specs differ (what a sweep varies, epochs, …).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.backbones import BACKBONES, BANKS
+from ssrl_core.specs.methods import METHODS, UNTRAINED
+
+_MOST_DIFFERENCES = 3
+_NOT_TOLD = ("name", "notes", "tags", "device", "evaluate", "keep", "seed", "version")
+_SILENT = ("terms", "composition", "steps", "views", "optimizer", "method", "schedule", "backbone")
+# as JSON (waiting) and as canonical YAML: a term begins with its weight, a composition with its version and its name
+_TERM = re.compile(
+    r'(?:"?weight"?:\s*([\d.eE+-]+),?\s*)?"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\s*"?([^",}\n]+)'
+)
+_known: dict[Path, tuple[registry.Stamp, dict[str, str]]] = {}
+_read: dict[Path, registry.Stamp] = {}  # when everything was read
+
+
+def words(run: RunRow) -> str:
+    """A run as one reads it alone: its own name, else composition, images, method, network; then its seed."""
+    seed = [f"seed {run['seed']}"] if run.get("seed") is not None else []
+    if run.get("name"):
+        return " · ".join([str(run["name"]), *seed])
+    parts = [compositions_of(str(run["id"])), run.get("dataset"), _method(run), _network(run)]
+    return " · ".join([*(str(part) for part in parts if part), *seed]) or "a run"
+
+
+def words_of(rows: Sequence[RunRow]) -> dict[str, str]:
+    """{id: words} of runs that are shown together: no two read the same."""
+    plain = {str(row["id"]): words(row) for row in rows}
+    by_id = {str(row["id"]): row for row in rows}
+    for same in _alike(plain):
+        plain |= {run: " · ".join(filter(None, (plain[run], told))) for run, told in _differences(same).items()}
+    for same in _alike(plain):
+        plain |= {run: f"{plain[run]} · {_queued(by_id[run])}" for run in same}
+    for same in _alike(plain):
+        plain |= {run: f"{plain[run]} ({number})" for number, run in enumerate(sorted(same), 1)}
+    return plain
+
+
+def compositions_of(run_id: str) -> str:
+    """The compositions of a run's terms, with their weights where there are several; "" where none is known."""
+    known = _own()
+    return known[run_id] if run_id in known else _of_folder(run_id)
+
+
+def all_compositions() -> dict[str, str]:
+    """The same for every run of the registry, as it says now; read anew when it has changed."""
+    path, stamp = registry.path(), registry.stamp()
+    if _read.get(path) != stamp:
+        _known[path] = (stamp, _texts((), everything=True))
+        _read[path] = stamp
+    return _known[path][1]
+
+
+def names_in(text: str) -> str:
+    """The same, from the text of a spec, YAML or JSON."""
+    found = [(weight, name.strip()) for weight, name in _TERM.findall(text)]
+    named = [(weight, name) for weight, name in found if name != "null"]
+    if len(named) < 2:
+        return "".join(name for _, name in named)
+    return " + ".join(f"{name} × {float(weight):g}" if weight else name for weight, name in named)
+
+
+def differences_in_words(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Where these specs (flat: dotted path -> value) differ, as each would say it; the first few settings."""
+    paths = dict.fromkeys(path for spec in specs for path in spec if path.partition(".")[0] not in _NOT_TOLD)
+    differ = [path for path in paths if len({str(spec.get(path)) for spec in specs}) > 1]
+    told = [path for path in differ if not path.endswith(".name") or "composition" not in path][:_MOST_DIFFERENCES]
+    return [", ".join(_setting(spec, path) for path in told if path in spec) for spec in specs]
+
+
+def _method(run: RunRow) -> str:
+    name = str(run.get("method") or "")
+    row = METHODS.get(name) or UNTRAINED.get(name)
+    return row.title.partition(" (")[0] if row else name
+
+
+def _network(run: RunRow) -> str:
+    name = str(run.get("backbone") or "")
+    row = BACKBONES.get(name) or BANKS.get(name)
+    return row.title if row else name
+
+
+def _alike(plain: Mapping[str, str]) -> list[list[str]]:
+    often = Counter(plain.values())
+    return [[run for run, said in plain.items() if said == one] for one, count in often.items() if count > 1]
+
+
+def _differences(run_ids: Sequence[str]) -> dict[str, str]:
+    specs = [_flat_spec(run_id, str(RunFolder(run_id).path)) for run_id in run_ids]
+    return dict(zip(run_ids, differences_in_words(specs), strict=True))
+
+
+@lru_cache(4096)
+def _flat_spec(run_id: str, folder: str) -> Mapping[str, Any]:
+    """A run's spec by dotted paths; a run of this id has this spec for ever. Empty where it cannot be read."""
+    from ssrl_core.runs.queue.tables import flat
+
+    with suppress(SSRLError, OSError):
+        return flat(RunFolder(run_id).spec().to_mapping())
+    return {}
+
+
+def _setting(spec: Mapping[str, Any], path: str) -> str:
+    """`resized_crop scale.0 0.2`: a step by its transform, other settings by their own names."""
+    value = spec[path]
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    parts, kept = path.split("."), list[str]()
+    for at, part in enumerate(parts):
+        if part.isdecimal() and at and parts[at - 1] == "steps":
+            kept.append(str(spec.get(".".join([*parts[: at + 1], "transform"]), "step")))
+        elif not part.isdecimal() and part not in _SILENT:
+            kept.append(part)
+    return " ".join([*kept, shown]).replace("_", " ")
+
+
+def _queued(run: RunRow) -> str:
+    told = run.get("queued_at") or run.get("created_at") or run.get("finished_at")
+    try:
+        return f"queued {datetime.fromisoformat(str(told)).astimezone():%d %b %Y %H:%M:%S}"
+    except ValueError:
+        return "queued earlier"
+
+
+def _own() -> dict[str, str]:
+    """Compositions by run of the registry; what is new is read when that has changed."""
+    path, stamp = registry.path(), registry.stamp()
+    seen, kept = _known.get(path, (None, {}))
+    if seen != stamp:
+        ids = [str(row["id"]) for row in registry.query("SELECT id FROM runs")]
+        new = [run for run in ids if run not in kept]
+        fresh = _texts(new, everything=len(new) > 900)  # SQLite takes a thousand marks
+        kept = {run: kept[run] for run in ids if run in kept} | fresh
+        _known[path] = (stamp, kept)
+    return kept
+
+
+def _texts(ids: Sequence[str], *, everything: bool) -> dict[str, str]:
+    if not ids and not everything:
+        return {}
+    where = "" if everything else f" WHERE id IN ({','.join('?' * len(ids))})"
+    rows = registry.query(f"SELECT id, spec FROM runs{where}", () if everything else ids)
+    return {str(row["id"]): names_in(str(row["spec"])) for row in rows}
+
+
+def _of_folder(run_id: str) -> str:
+    """By the folder of a run that the registry does not know: a demo run, or one that was just copied in."""
+    try:
+        return names_in((RunFolder(run_id).path / "spec.yaml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, SSRLError):
+        return ""
