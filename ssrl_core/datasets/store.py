@@ -109,8 +109,8 @@ def describe(name: str, *, report: Report | None = None) -> dict[str, Any]:
     told = {**summary(name), "skipped": skipped, "understood": imageset.meta.get("understood"), "warnings": warnings}
     cells = imageset.folder / "cells.json"  # of a set that was cut out of fields
     if cells.exists():
-        report = stores.read_json(cells)
-        told |= {key: report.get(key, {}) for key in ("dropped", "dropped_by")}
+        kept = stores.read_json(cells)
+        told |= {key: kept.get(key, {}) for key in ("dropped", "dropped_by")}
     return told
 
 
