@@ -101,8 +101,16 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
 
 def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
+    from ssrl_core.runs import jobs
 
-    return store.describe(args.name, report=ProgressLines())
+    lines = ProgressLines()
+    with jobs.Reporter() as told:  # a page makes a built-in set by this command
+
+        def report(done: int, total: int, what: str) -> None:
+            lines(done, total, what)
+            told(done / total if total else 0.0)
+
+        return store.describe(args.name, report=report)
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def test_the_draft_survives_a_visit_to_another_page():
 def test_an_image_set_that_must_be_fetched_cannot_be_trained_on_yet():
     test = page(dataset="mnist")
     assert test.button(key="train-launch").disabled
-    assert test.button(key="train-fetch").label == "Fetch them"
+    assert test.button(key="job-images-mnist").label == "Fetch them"
 
 
 # the sheet

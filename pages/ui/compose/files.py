@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.kit import frame, session
+from pages.ui.kit import choices, frame, session
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
@@ -54,6 +54,17 @@ def save_popover() -> None:
         taken = draft is not None and st.session_state.get(NAME_KEY) in saved_names()
         st.button("Replace it" if taken else "Save", key="vl-save", type="primary", on_click=_save)
         DRAFT.tell("save")
+
+
+def train_button() -> None:
+    """On to the Train page, with the composition as it stands, saved or not."""
+    draft = DRAFT.get()
+    pressed = st.button(
+        "Train with this", icon=":material/model_training:", key="vl-train", help="Take it to the Train page"
+    )
+    if pressed and draft is not None:
+        choices.hand_over(draft.composition)
+        st.switch_page("pages/3_Train.py")
 
 
 def presets_popover() -> None:

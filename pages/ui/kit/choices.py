@@ -17,15 +17,18 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.conflicts import Conflict, conflicts
-from ssrl_core.specs.presets_table import PRESETS_TABLE
+from ssrl_core.specs.presets_table import PRESETS_TABLE, SUGGESTED
 from ssrl_core.specs.transforms import TRANSFORMS
 
 _LARGEST_TOKEN = 256 * 1024
+_HANDED = "handed-composition"
+_DIGIT_PX = 40  # larger grey images are seldom written characters
 
 
 def from_address(
@@ -55,15 +58,16 @@ def from_address(
     widget, written = f"choose-{key}", f"choose-{key}-address"
     words = _told_apart(options, shown)
     known = _by_words(widget, words, asked(key))
-    linked = _linked(key)
+    by_link = linked(key) is not None
     if known not in words:
         chosen_first = default if default in words else options[0]
-        if linked:
+        if by_link:
             st.caption(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}.")
         known = chosen_first
-    if known != st.session_state.get(widget) or words[known] != st.session_state.get(f"{widget}-words", {}).get(known):
-        st.session_state[widget] = known  # by id: its words may have changed since the browser was told them
-    st.session_state[f"{widget}-words"] = words
+    told = (_page(), words[known])
+    if known != st.session_state.get(widget) or told != st.session_state.get(f"{widget}-told"):
+        st.session_state[widget] = known  # by id: another page, or other words than the browser was told
+    st.session_state[f"{widget}-told"], st.session_state[f"{widget}-words"] = told, words
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
     chosen: str = draw(
         label,
@@ -76,27 +80,67 @@ def from_address(
     )
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
-    st.session_state[written] = chosen
+    st.session_state[written] = st.session_state[f"chosen-{key}"] = chosen
     return chosen
 
 
 def asked(key: str) -> str | None:
     """What a choice's address asks for, else what was chosen before; None at first."""
-    if (wanted := _linked(key)) is not None:
+    if (wanted := linked(key)) is not None:
         return wanted
-    known: str | None = st.session_state.get(f"choose-{key}")
+    known: str | None = st.session_state.get(f"choose-{key}", st.session_state.get(f"chosen-{key}"))
     return known
+
+
+def kind_of_images(name: str) -> str | None:
+    """digits, cells or photographs, from what is known of an image set; None where that does not say."""
+    from ssrl_core.datasets import store as image_sets
+
+    try:
+        about = image_sets.summary(name)
+        imageset = image_sets.load(name) if image_sets.is_ready(name) else None
+    except SSRLError:
+        return None
+    channels, side = about["shape"][0], max(about["shape"][1:])
+    names = [channel.name.lower() for channel in imageset.channels] if imageset else []
+    stained = channels > 1 and bool(names) and names[0] not in ("red", "r", "channel 0", "0")
+    if about["label"] == "compound" or channels > 3 or stained or (imageset and imageset.pixel_size_um):
+        return "cells"
+    return "photographs" if channels == 3 else "digits" if side <= _DIGIT_PX else None
+
+
+def suited(dataset: str, composition: str) -> str:
+    """A composition for an image set: the same, or where it is a preset for another kind of images, one for this."""
+    preset = PRESETS_TABLE.get(composition)
+    kind = kind_of_images(dataset) if preset and preset.kind else None
+    return composition if kind is None or preset is None or preset.kind == kind else SUGGESTED[kind]
 
 
 def travels(key: str, value: str) -> None:
     """Let a choice of another page (`dataset`, `composition`, `run`) be the one that the next page opens with."""
-    st.session_state[f"choose-{key}"] = value
+    st.session_state[f"choose-{key}"] = st.session_state[f"chosen-{key}"] = value
 
 
-def _linked(key: str) -> str | None:
+def hand_over(composition: Composition) -> None:
+    """Let the Train page begin with this composition."""
+    st.session_state[_HANDED] = composition.to_mapping()
+
+
+def handed_over() -> dict[str, Any] | None:
+    """What `hand_over` was given, once."""
+    found: dict[str, Any] | None = st.session_state.pop(_HANDED, None)
+    return found
+
+
+def linked(key: str) -> str | None:
     """What a link or the browser's back button asks for; None where the address holds only our own writing."""
     wanted = st.query_params.get(key)
     return str(wanted) if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address") else None
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
 
 
 def _told_apart(options: Sequence[str], shown: Callable[[str], str]) -> dict[str, str]:

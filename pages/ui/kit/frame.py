@@ -88,6 +88,7 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
 SIDEBAR_PX = 216
+_UNDER_WAY, _JUST_DONE = "frame-under-way", "frame-just-done"
 ACTIVE = ("running", "submitted", "queued")
 
 
@@ -287,8 +288,24 @@ def _sidebar() -> None:
 @st.fragment(run_every=3.0)
 def _what_runs_now() -> None:
     """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
-    rows = [run for run in known_runs() if run.get("state") in ACTIVE]
+    known = known_runs()
+    rows = [run for run in known if run.get("state") in ACTIVE]
     st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+    _ended(known, {str(run["id"]) for run in rows})
+
+
+def _ended(known: Sequence[RunRow], active: set[str]) -> None:
+    """The run that was under way a moment ago and is done now, with the way to its map."""
+    before: set[str] = st.session_state.get(_UNDER_WAY, set())
+    done = [run for run in known if str(run["id"]) in before - active and run.get("state") == "done"]
+    if done:
+        st.session_state[_JUST_DONE] = str(done[0]["id"])
+    st.session_state[_UNDER_WAY] = active
+    if st.query_params.get("run") == st.session_state.get(_JUST_DONE):
+        st.session_state.pop(_JUST_DONE, None)  # it is looked at
+    if run := next((run for run in known if run["id"] == st.session_state.get(_JUST_DONE)), None):
+        st.html(f'<div class="vl-now"><b>{html.escape(run_names.words(run))}</b><span>is done.</span></div>')
+        link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=str(run["id"]))
 
 
 def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:

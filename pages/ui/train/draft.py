@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pages.ui.kit import choices
 from pages.ui.kit.session import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
@@ -90,6 +91,8 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
     node[last] = None if path == "backbone.weights" and not value else value
+    if path == "dataset.name":
+        return _with_suited_terms(new)
     return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
 
 
@@ -187,6 +190,16 @@ def seeds_text(seeds: list[int]) -> str:
     if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]}–{seeds[-1]}"
     return ", ".join(str(seed) for seed in seeds)
+
+
+def _with_suited_terms(draft: Draft) -> Draft:
+    """Presets, unedited, that were made for another kind of images give way to one for these."""
+    for term in range(len(draft["terms"])):
+        name, known = composition_name(draft, term)
+        fitting = choices.suited(draft["dataset"]["name"], name) if known else name
+        if fitting != name:
+            draft = set_composition(draft, term, fitting)
+    return draft
 
 
 def _with_method(draft: Draft, name: str) -> Draft:
