@@ -8,7 +8,6 @@ from typing import Any
 
 from ssrl_core.cli.cells import register_cells, register_simulate
 from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, say, table
-from ssrl_core.datasets.importing import ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
 
@@ -77,7 +76,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
-    from ssrl_core.datasets.importing import import_source, understand
+    from ssrl_core.datasets.importing import ImportOptions, import_source, understand
 
     if (args.name is None) != args.dry_run:
         raise SpecError(where="data import", field="--name", rule="given, or --dry-run, but not both", value=args.name)

@@ -136,7 +136,7 @@ def guard(where: Any = None) -> Iterator[None]:
 def show_error(error: SSRLError, where: Any = None) -> None:
     """One error in its own words: what the user can mend in amber, a failed run in red."""
     place = where if where is not None else st
-    text = _plain(error.message)
+    text = plain(error.message)
     if isinstance(error, RunError):
         place.error(text, icon=":material/error:")
     else:
@@ -262,7 +262,7 @@ def _drawing(name: str) -> str:
     return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}">'
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text for Streamlit's boxes, which read Markdown: user's names must not become formatting."""
     for sign in "\\`*_[]$<>":
         text = text.replace(sign, "\\" + sign)
