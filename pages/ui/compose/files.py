@@ -88,11 +88,14 @@ def _entry(name: str) -> None:
         preset = PRESETS_TABLE.get(name)
         sentence = load(name).sentence()
         st.button(
-            preset.title if preset else name, key=f"vl-load-{name}", type="tertiary", on_click=_load, args=(name,)
+            preset.title if preset else name,
+            key=f"vl-load-{name}",
+            type="tertiary",
+            on_click=_load,
+            args=(name,),
+            help=f"Left open by its source: {preset.silent}" if preset and preset.silent else None,
         )
         frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")
-        if preset is not None and preset.silent:
-            frame.quiet(f"Left open: {preset.silent}")
 
 
 def _load(name: str) -> None:
@@ -112,12 +115,12 @@ def file_popover(draft: Draft) -> None:
     if not menu.open:
         return
     with menu:
-        name = draft.composition.name
+        name = draft.composition.name if _is_kept(draft) else suggest_name(draft.origin)
         with st.container(horizontal=True):
             _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
             _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
         for target in ("torchvision", "solo-learn"):
-            _other(draft.composition, target)
+            _other(draft.composition.renamed(name), target)
         st.file_uploader(
             "Open a YAML or JSON file, or solo-learn's augmentations",
             type=["yaml", "yml", "json"],
@@ -126,6 +129,14 @@ def file_popover(draft: Draft) -> None:
             on_change=_open_upload,
         )
         DRAFT.tell("upload")
+
+
+def _is_kept(draft: Draft) -> bool:
+    """Whether the draft is what its name stands for."""
+    try:
+        return load(draft.origin) == draft.composition
+    except SSRLError:
+        return False
 
 
 def _other(composition: Composition, target: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import html
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -89,6 +90,21 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 SIDEBAR_PX = 216
 _UNDER_WAY, _JUST_DONE = "frame-under-way", "frame-just-done"
+SETTINGS = {
+    "batch_size": "the number of images in a batch",
+    "limit_train": "the number of images",
+    "lr": "the learning rate",
+    "lr_scaling": "the learning rate's scaling",
+    "warmup_lr": "the warm-up learning rate",
+    "warmup_epochs": "the number of warm-up epochs",
+    "final_lr": "the final learning rate",
+    "weight_decay": "the weight decay",
+    "queue_size": "the length of the queue",
+    "hidden_dim": "the width of the hidden layer",
+    "projection_dim": "the width of the projection",
+    "pixel_size_um": "the size of a pixel in µm",
+    "thickness_px": "the thickness in px",
+}
 ACTIVE = ("running", "submitted", "queued")
 
 
@@ -136,11 +152,17 @@ def guard(where: Any = None) -> Iterator[None]:
 def show_error(error: SSRLError, where: Any = None) -> None:
     """One error in its own words: what the user can mend in amber, a failed run in red."""
     place = where if where is not None else st
-    text = plain(error.message)
+    text = plain(_in_words(error.message))
     if isinstance(error, RunError):
         place.error(text, icon=":material/error:")
     else:
         place.warning(text, icon=":material/info:")
+
+
+def _in_words(message: str) -> str:
+    """A message as a page says it: settings by their words, not by their names in a file."""
+    named = re.sub(r"\b(" + "|".join(map(re.escape, SETTINGS)) + r")\b(?![./])", lambda m: SETTINGS[m[1]], message)
+    return named.replace(", got None.", "; nothing is given.")
 
 
 def empty(

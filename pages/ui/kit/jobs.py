@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -13,13 +13,22 @@ from ssrl_core.errors import RunError
 from ssrl_core.runs import jobs
 
 
-def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | None = None) -> None:
+def job(
+    name: str,
+    words: Sequence[str],
+    *,
+    button: str,
+    icon: str,
+    help: str | None = None,
+    begun: Callable[[], object] | None = None,
+) -> None:
     """A job of a command line.
 
     Args:
         name: of the job; one of a name runs at a time, whoever started it.
         words: the command, e.g. ("descriptors", "mnist").
         button: the verb that starts it.
+        begun: called when the button is pressed.
     """
     now = jobs.state_of(name)
     if now is not None and now["state"] == "running":
@@ -30,6 +39,8 @@ def job(name: str, words: Sequence[str], *, button: str, icon: str, help: str | 
 
     def begin() -> None:
         jobs.start(name, list(words))
+        if begun is not None:
+            begun()
 
     frame.action(button, icon, begin, key=f"job-{name}", help=help)
 

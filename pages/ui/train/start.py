@@ -265,11 +265,14 @@ def strip(draft: train_draft.Draft) -> None:
 
     if not image_sets.is_ready(draft["dataset"]["name"]):
         return
-    with frame.guard():
-        spec = train_draft.spec_of(draft)
-        from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
+    try:
+        spec = train_draft.spec_of(draft)
         imageset = imageset_of(spec)
+    except SSRLError:  # said above, beside the cost
+        return
+    with frame.guard():
         count = len(spec.terms)
         for number, (column, term) in enumerate(zip(st.columns(count), spec.terms, strict=True)):
             with column:
