@@ -40,12 +40,14 @@ else:
                 start.file_popover(draft)
             form.sentence(draft)
             sweep.vary(draft)
-            start.cost(draft)
+            cost = st.container()
             form.settings(draft)
             pictures = st.container()
     with queue:
         frame.section("Queue")
         train_queue.queue()
     if not opened and not swept:
-        with pictures:  # last: the first views take the time to load what makes them
+        with cost:  # last: what solving takes is tried, and the first views take the time to load what makes them
+            start.cost(draft)
+        with pictures:
             start.strip(draft)

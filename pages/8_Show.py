@@ -1,15 +1,14 @@
-"""Show: which kinds of cells are there, and what do the compounds do to them? For those who study the cells."""
+"""Show: what do the compounds do to the cells, and which kinds of cells are there? For those who study the cells."""
 
 import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import open_run
 from pages.ui.show import doses, files, groups, pictures
-from pages.ui.show.cells import choices, choose_experiment, shown_cells
+from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
 place = frame.open_page(
-    "Which kinds of cells are there?",
-    "And what do the compounds do to them?",
+    *question(),
     icon="co_present",
     css=groups.CSS + pictures.CSS + files.CSS,
 )
@@ -24,10 +23,11 @@ with frame.guard():
     cells = shown_cells(run, choice.k, compounds=choice.compounds, doses=choice.doses)
     with place:
         files.table_file(cells)
-    groups.galleries(cells, choice.look, choice.count)
     printed = files.PrintedFigures()
+    doses.answer(cells)
     doses.doses(cells, printed)
     doses.plate(cells, choice.look, choice.count, printed)
+    groups.galleries(cells, choice.look, choice.count)
     groups.compare(cells)
     files.methods(cells)
     printed.draw()

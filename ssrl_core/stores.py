@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,11 @@ def source_root() -> Path | None:
     return root if (root / "app.py").is_file() else None
 
 
+def shipped_root() -> Path:
+    """What ships beside the library (the example, results of the paper): the source tree, or the app of a wheel."""
+    return source_root() or Path(__file__).resolve().parent / "app"
+
+
 def data_root() -> Path:
     """The store of image sets (created when missing)."""
     return _root("SSRL_DATA", "data")
@@ -53,8 +59,14 @@ def runs_root() -> Path:
 
 
 def demo_root() -> Path:
-    """`models/demo`: read-only runs that ship with the project."""
-    return models_root() / "demo"
+    """`models/demo` of what ships, wherever the stores are: a read-only example. `SSRL_DEMO` names another."""
+    chosen = os.environ.get("SSRL_DEMO")
+    return Path(chosen).expanduser().absolute() if chosen else shipped_root() / "models" / "demo"
+
+
+def demo_data_root() -> Path:
+    """`models/demo/data`: the image sets of the example."""
+    return demo_root() / "data"
 
 
 def weights_root() -> Path:
@@ -209,7 +221,7 @@ def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:
 
 
 def read_array(path: Path) -> np.ndarray:
-    """An array file of ours.
+    """An array file of ours, whose checksum is compared where the JSON beside it holds one.
 
     Raises:
         DataError: missing, empty or damaged.
@@ -217,12 +229,52 @@ def read_array(path: Path) -> np.ndarray:
     import numpy as np
 
     try:
+        _compare_checksum(path)
         found: np.ndarray = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path}: the file is missing. Make it again, or restore it.") from error
     except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
         raise DataError(f"{path}: the file is damaged ({error}). Delete it and make it again.") from error
     return found
+
+
+def checksum_of(path: Path) -> str | None:
+    """The checksum that was written beside an array; None where there is none, as in older runs."""
+    try:
+        said = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # a damaged one is named by who needs it
+        return None
+    found = said.get("crc32") if isinstance(said, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _compare_checksum(path: Path) -> None:
+    """`ValueError` where the bytes of a file are not those that were written."""
+    written = checksum_of(path)
+    if written is None:
+        return
+    found = Checksum()
+    with open(path, "rb") as file:
+        while piece := file.read(1 << 20):
+            found.write(piece)
+    if found.text() != written:
+        raise ValueError("its bytes are not those that were written")
+
+
+class Checksum:
+    """The CRC-32 of what is written into it, as a file that keeps nothing."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def write(self, piece: Any) -> int:
+        """Take in some more bytes."""
+        self._sum = zlib.crc32(piece, self._sum)
+        return len(piece)
+
+    def text(self) -> str:
+        """Eight hexadecimal digits."""
+        return f"{self._sum:08x}"
 
 
 def check_version(data: dict[str, Any], where: str, known: int = 1) -> None:

@@ -47,5 +47,6 @@ def own_stores(tmp_path, monkeypatch, cache_home):
     """Stores in a temporary folder."""
     monkeypatch.setenv("SSRL_DATA", str(tmp_path / "store" / "data"))
     monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "store" / "models"))
+    monkeypatch.setenv("SSRL_DEMO", str(tmp_path / "store" / "models" / "demo"))  # none, unless a test lays one there
     for variable in ("TORCH_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(variable, str(cache_home / variable.lower()))

@@ -30,6 +30,7 @@ _TAKEN = (
     "README.md",
     "LICENSE",
 )
+_SHIPPED = ("models/demo", "docs/results")
 _OPEN = """
 from streamlit.testing.v1 import AppTest
 from ssrl_core import start
@@ -37,6 +38,7 @@ test = AppTest.from_file(str(start.ROOT / "app.py"), default_timeout=120).run()
 assert not test.exception, test.exception
 for page in sorted((start.ROOT / "pages").glob("*.py")):
     test.switch_page(f"pages/{page.name}").run()
+    assert "No finished runs" not in " ".join(str(part.proto.body) for part in test.get("html")), page
     assert not test.exception, (page, test.exception)
 print(len(list((start.ROOT / "pages").glob("*.py"))), "pages of", start.ROOT)
 """
@@ -46,7 +48,7 @@ print(len(list((start.ROOT / "pages").glob("*.py"))), "pages of", start.ROOT)
 def wheel(tmp_path_factory):
     """The wheel, built from a copy of the source tree."""
     tree, out = tmp_path_factory.mktemp("tree"), tmp_path_factory.mktemp("wheel")
-    for name in _TAKEN:
+    for name in (*_TAKEN, *_SHIPPED):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -74,7 +76,7 @@ def elsewhere(tmp_path):
     """Another folder, and an environment whose stores are those of a new user: ~/viewloom."""
     folder = tmp_path / "elsewhere"
     folder.mkdir()
-    left_out = ("SSRL_DATA", "SSRL_MODELS", "PYTHONPATH")
+    left_out = ("SSRL_DATA", "SSRL_MODELS", "SSRL_DEMO", "PYTHONPATH")
     return folder, {**{k: v for k, v in os.environ.items() if k not in left_out}, "HOME": str(tmp_path / "home")}
 
 
@@ -90,7 +92,9 @@ def test_the_wheel_has_the_app_and_nothing_of_it_at_the_top(wheel):
     there = {name.removeprefix("ssrl_core/app/") for name in names if name.startswith("ssrl_core/app/")}
     kinds = (".py", ".js", ".css", ".svg", ".yaml")
     pages = {str(p.relative_to(ROOT)) for p in (ROOT / "pages").rglob("*") if p.suffix in kinds}
-    assert there == pages | {"app.py", ".streamlit/config.toml"}
+    results = {str(p.relative_to(ROOT)) for p in (ROOT / "docs" / "results").glob("*.json")}
+    example = {str(p.relative_to(ROOT)) for p in (ROOT / "models" / "demo").rglob("*") if p.is_file()}
+    assert there == pages | results | example | {"app.py", ".streamlit/config.toml"}
     data = (".yaml", ".json", ".csv")
     library = {str(p.relative_to(ROOT)) for p in (ROOT / "ssrl_core").rglob("*") if p.suffix in (".py", *data)}
     assert library <= set(names)

@@ -30,6 +30,8 @@ def register(commands: Any) -> None:
     show = leaf(actions, "show", run=_show, show=_show_one, help="state, spec, results and files of a run")
     log = leaf(actions, "log", run=_log, show=lambda data: "\n".join(data["lines"]), help="what a run said")
     log.add_argument("--search", metavar="TEXT", default="", help="only lines that hold this text")
+    checked = leaf(actions, "check", run=_check, show=_show_check, help="what is damaged in run folders")
+    checked.add_argument("run_ids", metavar="RUN", nargs="*", help="ids, or their beginnings (default: every run)")
     stop = leaf(actions, "stop", run=_stop, show=_show_state, help=f"stop a run after a checkpoint{many}")
     stop.add_argument("--wait", action="store_true", help="wait until it has stopped")
     resume = leaf(actions, "resume", run=_resume, show=_show_state, help=f"go on with a stopped or failed run{many}")
@@ -74,15 +76,36 @@ def _numbers() -> list[str]:
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.finding import find, spec_of
 
     run = RunFolder(find(args.run_id))
     return {
         "state": state_of(run.id),
-        "spec": run.spec().to_mapping(),
+        "spec": spec_of(run).to_mapping(),
         "results": run.results().data or None,
         "files": run.files(),
     }
+
+
+def _check(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.runs.folder.checking import damages
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue import registry
+    from ssrl_core.runs.queue.finding import find
+
+    ids = [find(text) for text in args.run_ids] or [row["id"] for row in registry.list_runs()]
+    found = []
+    for number, run_id in enumerate(ids):
+        if number % 10 == 9:
+            say(f"{number + 1} of {len(ids)} runs")
+        found += [{"run": run_id, "file": one.file, "what": one.what} for one in damages(RunFolder(run_id))]
+    return {"runs": len(ids), "damaged": found}
+
+
+def _show_check(data: dict[str, Any]) -> str:
+    if data["damaged"]:
+        return table(data["damaged"], ["run", "file", "what"])
+    return f"{data['runs']} run{'' if data['runs'] == 1 else 's'}: nothing is damaged"
 
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
@@ -174,7 +197,7 @@ def _one(args: argparse.Namespace) -> str:
     from ssrl_core.runs.queue.finding import find
 
     if not args.run_id:
-        raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
+        raise SpecError.at("runs", "RUN", "named", None, "Name a run, or --sweep SWEEP.")
     return find(args.run_id)
 
 
@@ -183,9 +206,7 @@ def _members(args: argparse.Namespace) -> list[str]:
     from ssrl_core.runs.queue import stopping
 
     if args.run_id:
-        raise SpecError(
-            where="runs", field="RUN", rule="left out with --sweep", value=args.run_id, remedy="Name one of the two."
-        )
+        raise SpecError.at("runs", "RUN", "left out with --sweep", args.run_id, "Name one of the two.")
     return stopping.of_sweep(args.sweep)
 
 

@@ -24,6 +24,10 @@ KNOWN = {
     "dose_unit": ("doseunit", "doseunits", "concentrationunit", "concentrationunits", "unit"),
 }
 _PLACE = {name: ours for ours, names in KNOWN.items() for name in names}
+_NUMBERED = re.compile(
+    r"(fields?|frame|file|tile|row|col|column|object|image|cell|nucleus|track|batch|session|series|plane)?"
+    r"(id|ids|index|idx|number|nr|no|num)|field|frame|file|tile|row|col|column|track|batch|session|series|plane"
+)
 UNTREATED = ("dmso", "untreated", "control", "negative", "negcon", "mock", "vehicle")
 
 
@@ -43,6 +47,13 @@ def _bare(column: str) -> str:
     """`Image_Metadata_Plate_DAPI` -> `platedapi`, `Metadata_Concentration` -> `concentration`."""
     text = re.sub(r"^(image_)?(metadata_)?", "", column.strip().lower())
     return re.sub(r"[^a-z0-9]", "", text)
+
+
+def says_where_from(column: str) -> bool:
+    """Whether a column, by its name, says where an image comes from (plate, well, replicate, a number of field or
+    object) rather than what it shows; guessed, so whoever uses it says so."""
+    bare = _bare(column)
+    return _PLACE.get(bare) in ("plate", "well", "site", "replicate") or bool(_NUMBERED.fullmatch(bare))
 
 
 def is_untreated_name(value: object) -> bool:
@@ -112,18 +123,18 @@ def class_ids(
     place = {name: i for i, name in enumerate(known)}
     where = f"label column {values.name!r}"
     if len(place) != len(known):
-        raise DataError(where=where, field="class names", rule="different from each other", value=known)
+        raise DataError.at(where, "class names", "different from each other", known)
     if len(known) > MAX_CLASSES:
-        raise DataError(
-            where=where,
-            field="the number of classes",
-            rule=f"at most {MAX_CLASSES}",
-            value=len(known),
-            remedy="Choose another column with --label: this one looks like a measurement or a name.",
+        raise DataError.at(
+            where,
+            "the number of classes",
+            f"at most {MAX_CLASSES}",
+            len(known),
+            "Choose another column with --label: this one looks like a measurement or a name.",
         )
     strangers = sorted({name for name in names if name is not None and name not in place})
     if strangers:
-        raise DataError(where=where, field="labels", rule=f"among the {len(known)} class names", value=strangers[:5])
+        raise DataError.at(where, "labels", f"among the {len(known)} class names", strangers[:5])
     return np.array([-1 if name is None else place[name] for name in names], dtype=np.int64), tuple(known)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
 _PIECE = 1 << 20
+PACKED = "pixels.png"  # of image sets that ship: small, without loss, and never written into
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,24 @@ class ImageSet:
 
     @cached_property
     def pixels(self) -> Array:
-        """(N, C, H, W) uint8 or uint16, memory-mapped, read-only."""
-        path = self.folder / "pixels.npy"
+        """(N, C, H, W) uint8 or uint16, memory-mapped (those of the example unpacked), read-only."""
+        path, packed = self.folder / "pixels.npy", self.folder / PACKED
         try:
-            pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+            if packed.is_file():
+                pixels = _unpacked(packed, packed.stat().st_mtime_ns, self.shape)
+            else:
+                pixels = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{path}: the pixels cannot be read ({error}). Delete the image set and import it again."
             ) from error
         if pixels.shape != (self.count, *self.shape) or pixels.dtype.name != self.dtype:
-            raise DataError(
-                where=str(path),
-                field="pixels",
-                rule=f"{(self.count, *self.shape)} {self.dtype}, as imageset.json says",
-                value=f"{pixels.shape} {pixels.dtype}",
-                remedy="Delete the image set and import it again.",
+            raise DataError.at(
+                str(path),
+                "pixels",
+                f"{(self.count, *self.shape)} {self.dtype}, as imageset.json says",
+                f"{pixels.shape} {pixels.dtype}",
+                "Delete the image set and import it again.",
             )
         result: Array = pixels
         return result
@@ -113,17 +117,13 @@ class ImageSet:
             SpecError: an unknown split, or a limit below 1.
         """
         if split not in (*SPLITS, "all"):
-            raise SpecError(
-                where=f"image set {self.name!r}", field="split", rule="train, val, test or all", value=split
-            )
+            raise SpecError.at(f"image set {self.name!r}", "split", "train, val, test or all", split)
         chosen = self._chosen & (self.table["split"].to_numpy() == split) if split != "all" else self._chosen
         ids = np.flatnonzero(chosen).astype(np.int64)
         if split != "train" or limit_train is None:
             return ids
         if isinstance(limit_train, bool) or not isinstance(limit_train, int | np.integer) or limit_train < 1:
-            raise SpecError(
-                where=f"image set {self.name!r}", field="limit_train", rule="a whole number ≥ 1", value=limit_train
-            )
+            raise SpecError.at(f"image set {self.name!r}", "limit_train", "a whole number ≥ 1", limit_train)
         order = self.table["order"].to_numpy()[ids]
         return np.sort(ids[np.argsort(order, kind="stable")[:limit_train]])
 
@@ -193,6 +193,28 @@ class ImageSet:
     def _train_or_all(self) -> Array:
         train = self.split_ids("train")
         return train if len(train) else self.split_ids("all")
+
+
+def pack(pixels: Array) -> Array:
+    """(N, C, H, W) as the picture that `PACKED` is: images below one another, (N·H, W[, C]).
+
+    Args:
+        pixels: uint8 of one channel or three.
+    """
+    rows = np.moveaxis(pixels, 1, -1).reshape(-1, pixels.shape[3], pixels.shape[1])
+    return np.ascontiguousarray(rows[..., 0] if pixels.shape[1] == 1 else rows)
+
+
+@lru_cache(maxsize=4)
+def _unpacked(path: Path, changed: int, shape: tuple[int, int, int]) -> Array:
+    from PIL import Image
+
+    channels, height, width = shape
+    with Image.open(path) as picture:
+        rows = np.asarray(picture)
+    pixels = np.ascontiguousarray(np.moveaxis(rows.reshape(-1, height, width, channels), -1, 1))
+    pixels.flags.writeable = False
+    return pixels
 
 
 def stats_of(pixels: Array, ids: Array, max_value: int) -> tuple[Array, Array]:

@@ -25,11 +25,14 @@ __all__ = ["create", "delete", "describe", "is_ready", "load", "names", "set_cha
 
 
 def names() -> list[str]:
-    """Every image set that can be named: the built-in ones first, then those on disk."""
-    on_disk = sorted(
-        path.parent.name for path in stores.data_root().glob("*/imageset.json") if stores.SLUG.match(path.parent.name)
-    )
-    return [*builtin.BUILT_IN, *(name for name in on_disk if name not in builtin.BUILT_IN)]
+    """Every image set that can be named: the built-in ones first, then those on disk, then those of the example."""
+    on_disk = _in(stores.data_root())
+    return list(dict.fromkeys([*builtin.BUILT_IN, *on_disk, *_in(stores.demo_data_root())]))
+
+
+def _in(root: Path) -> list[str]:
+    found = (path.parent.name for path in root.glob("*/imageset.json"))
+    return sorted(name for name in found if stores.SLUG.match(name))
 
 
 def is_ready(name: str) -> bool:
@@ -42,9 +45,15 @@ def is_made(name: str) -> bool:
     return name in builtin.BUILT_IN and is_ready(name) and load(name).meta.get("source") == builtin.source_of(name)
 
 
+def is_example(name: str) -> bool:
+    """Whether the image set ships with the finished example, which is not written into."""
+    return is_ready(name) and folder_of(name).parent == stores.demo_data_root()
+
+
 def folder_of(name: str) -> Path:
-    """`data/<name>`."""
-    return stores.data_root() / name
+    """`data/<name>`; of an image set that ships, its folder in `models/demo/data`."""
+    own, shipped = stores.data_root() / name, stores.demo_data_root() / name
+    return shipped if not own.is_dir() and shipped.is_dir() else own
 
 
 def load(name: str, *, report: Report | None = None) -> ImageSet:
@@ -60,12 +69,8 @@ def load(name: str, *, report: Report | None = None) -> ImageSet:
     if is_ready(name):
         return _read(folder_of(name))
     if name not in builtin.BUILT_IN:
-        raise SpecError(
-            where="image set",
-            field="name",
-            rule=f"one of {', '.join(names())}",
-            value=name,
-            remedy="Import it first: data import SRC --name NAME.",
+        raise SpecError.at(
+            "image set", "name", f"one of {', '.join(names())}", name, "Import it first: data import SRC --name NAME."
         )
     with held(name):
         if not is_ready(name):  # nobody made it while we waited
@@ -131,11 +136,11 @@ def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:
     with held(name):
         imageset = load(name)
         if len(channels) != len(imageset.channels):
-            raise SpecError(
-                where=f"image set {name!r}",
-                field="channels",
-                rule=f"{len(imageset.channels)}, as many as its images have",
-                value=[channel.name for channel in channels],
+            raise SpecError.at(
+                f"image set {name!r}",
+                "channels",
+                f"{len(imageset.channels)}, as many as its images have",
+                [channel.name for channel in channels],
             )
         stores.write_json(imageset.folder / "imageset.json", {**imageset.meta, "channels": as_json(channels)})
     return load(name)
@@ -156,8 +161,14 @@ def delete(name: str) -> None:
 
 def _require_ready(name: str) -> None:
     if not is_ready(name):
-        raise SpecError(
-            where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
+        raise SpecError.at("image set", "name", "one that is on disk", name, "See `data list`.")
+    if is_example(name):
+        raise SpecError.at(
+            "image set",
+            "name",
+            "one of your own",
+            name,
+            "The example stays as it ships; import your images under another name.",
         )
 
 

@@ -47,7 +47,7 @@ def card(run: RunFolder) -> str:
         "## What it was asked to ignore",
         *_terms(spec),
         "## Figures",
-        *_figures(results),
+        *_figures(results, solved=spec.is_solved),
         "## Who wins, who loses",
         *_classes(results),
         "## Load it",
@@ -105,15 +105,16 @@ def _terms(spec: RunSpec) -> list[str]:
     return ["Two views of one image were made to agree under", "\n".join(lines), *told]
 
 
-def _figures(results: Results) -> list[str]:
+def _figures(results: Results, *, solved: bool) -> list[str]:
     if not results:
         return ["Nothing was measured."]
+    alone = "its features alone" if solved else "untrained network"
     k, own = next(iter(results.clusters.items()), ("", None))
     rows = [
         ("this network", results.knn, results.linear, own.ami if own else None, results.view),
         *(
             (name, of.knn, None, of.ami, results.reference(key, of_views=True))
-            for name, key in (("untrained network", "untrained"), ("raw pixels", "pixels"))
+            for name, key in ((alone, "untrained"), ("raw pixels", "pixels"))
             for of in [results.reference(key)]
         ),
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError
+from ssrl_core.runs.folder.annotations import read as said_of
 from ssrl_core.runs.folder.run_folder import RunFolder
 
 Array = np.ndarray[Any, Any]
@@ -74,7 +75,7 @@ def _key(path: Path) -> str:
 
 def _names(run: RunFolder) -> dict[str, dict[int, str]]:
     """The names that were given to groups."""
-    every = run.annotations().get("clusters") or {}
+    every = said_of(run)["clusters"]
     return {
         _key(Path(stem)): {int(number): note["name"] for number, note in notes.items() if note.get("name")}
         for stem, notes in every.items()

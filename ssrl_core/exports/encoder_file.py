@@ -8,16 +8,20 @@ from typing import Any
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.exports.loading import loading_code, torchvision_name
-from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 
 def encoder_path(run: RunFolder) -> Path:
-    """`encoder.safetensors` of a run.
+    """`encoder.safetensors` of a run; the example's, which ships without, is solved for when it is first asked for.
 
     Raises:
         RunError: the run has not learnt yet.
     """
     path = run.path / "encoder.safetensors"
+    if run.is_demo and not path.is_file():
+        path = stores.exports_root() / f"{run.id}-encoder.safetensors"
+        if not path.is_file():
+            _solve(run, path)
     if not path.is_file():
         state = run.state()["state"]
         raise RunError(f"Run {run.id}: there is no encoder yet (the run is {state}). Wait until it is done.")
@@ -46,9 +50,7 @@ def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
             opened: Any = file
             return dict(opened.metadata() or {}), list(opened.keys())
     except (SafetensorError, OSError) as error:
-        raise DataError(
-            where=str(path), field="weights", rule="a safetensors file", value=str(error), remedy="Train the run again."
-        ) from error
+        raise DataError.at(str(path), "weights", "a safetensors file", str(error), "Train the run again.") from error
 
 
 def write_safetensors(run: RunFolder, out: Path) -> dict[str, Any]:
@@ -88,11 +90,22 @@ def _named(run: RunFolder) -> tuple[str, dict[str, str], list[str]]:
     metadata, keys = metadata_and_keys(encoder_path(run))
     name = torchvision_name(metadata["backbone"], keys)
     if name is None:
-        raise SpecError(
-            where=f"Run {run.id}",
-            field="backbone",
-            rule="one that torchvision has",
-            value=metadata["backbone"],
-            remedy="Export to safetensors or onnx; the model card has the lines that load it.",
+        raise SpecError.at(
+            f"Run {run.id}",
+            "backbone",
+            "one that torchvision has",
+            metadata["backbone"],
+            "Export to safetensors or onnx; the model card has the lines that load it.",
         )
     return name, metadata, keys
+
+
+def _solve(run: RunFolder, path: Path) -> None:
+    """Make the network that the example ships without: the same images and seed give the same numbers, in seconds."""
+    from ssrl_core.learning.encoders import save_encoder
+    from ssrl_core.learning.loop import encoder_metadata
+    from ssrl_core.learning.solving import solve_run
+
+    spec = run.spec()
+    imageset = imageset_of(spec)
+    save_encoder(path, solve_run(spec, imageset), encoder_metadata(spec, imageset))

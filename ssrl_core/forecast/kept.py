@@ -437,13 +437,7 @@ def _terms(recipe: Recipe) -> list[Term]:
         return [Term(load(recipe))]
     terms = [term for term in recipe if term.weight > 0]
     if not terms:
-        raise SpecError(
-            where="Forecast",
-            field="terms",
-            rule="one or more of a weight above 0",
-            value=len(recipe),
-            remedy="Add one.",
-        )
+        raise SpecError.at("Forecast", "terms", "one or more of a weight above 0", len(recipe), "Add one.")
     return terms
 
 
@@ -468,12 +462,12 @@ def chosen_images(imageset: ImageSet, images: int, seed: int) -> Array:
     """
     ids = imageset.split_ids("all")
     if len(ids) < LEAST:
-        raise SpecError(
-            where=f"Forecast on {imageset.name!r}",
-            field="images",
-            rule=f"{LEAST} or more (half to solve on, half to ask about)",
-            value=len(ids),
-            remedy="Choose a larger image set.",
+        raise SpecError.at(
+            f"Forecast on {imageset.name!r}",
+            "images",
+            f"{LEAST} or more (half to solve on, half to ask about)",
+            len(ids),
+            "Choose a larger image set.",
         )
     return np.random.default_rng(seed).permutation(ids)[:images]
 
@@ -482,11 +476,9 @@ def _check(images: int, views: int, seed: int, input: str, bank: str) -> None:
     check_bank(bank, "Forecast")
     for name, value, low, high in (("images", images, LEAST, 10**7), ("views", views, 2, 32), ("seed", seed, 0, 2**32)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-            raise SpecError(
-                where="Forecast", field=name, rule=f"a whole number in {low}..{high}", value=value, remedy="Change it."
-            )
+            raise SpecError.at("Forecast", name, f"a whole number in {low}..{high}", value, "Change it.")
     if input not in ("whole", "fixed_steps"):
-        raise SpecError(where="Forecast", field="input", rule="whole or fixed_steps", value=input, remedy="Use whole.")
+        raise SpecError.at("Forecast", "input", "whole or fixed_steps", input, "Use whole.")
 
 
 def _shares(parts: int, progress: Callable[[float], None] | None) -> Callable[[int], Callable[[float], None] | None]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core import stores
+from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.forecast.candidates import Population, Space, Steps, thinned
@@ -307,7 +308,7 @@ class _Asked:
 
     def _rest(self, kept: Iterable[str]) -> list[str]:
         wished = {target for targets in self.goals.values() for target in targets}
-        return [name for name in kept if name not in wished]
+        return [name for name in kept if name not in wished and not says_where_from(name)]
 
 
 def so_far(wishes: Wishes, fingerprint: str, label: str | None) -> tuple[Search, bool] | None:
@@ -352,8 +353,9 @@ def _found(candidate: Candidate, goals: Mapping[str, tuple[str, ...]], wishes: W
     """A candidate as it is shown: wishes first, then what it keeps and loses of the rest."""
     told = {name: [candidate.kept[t] for t in targets if t in candidate.kept] for name, targets in goals.items()}
     wished = {name: round(float(np.mean(shares)), 4) for name, shares in told.items() if shares}
-    ignored = {t for name, ts in goals.items() if wishes.wishes[name] == IGNORE for t in ts}
-    lost = {name: round(1 - share, 4) for name, share in candidate.kept.items() if name not in ignored}
+    left_out = {t for name, ts in goals.items() if wishes.wishes[name] == IGNORE for t in ts}
+    left_out |= {name for name in candidate.kept if says_where_from(name)}
+    lost = {name: round(1 - share, 4) for name, share in candidate.kept.items() if name not in left_out}
     price = {name: share for name, share in sorted(lost.items(), key=lambda row: -row[1]) if share >= _LOST}
     composition = Composition.simple(_name(candidate, wishes), candidate.steps)
     sentence = composition.sentence()

@@ -105,6 +105,11 @@ def _keep_as_previous(folder: Path) -> None:
     stores.replace(_checksum(previous), digest)
 
 
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint is what was written (its sha256 lies beside it)."""
+    return _is_whole(path, path.read_bytes())
+
+
 def _is_whole(path: Path, content: bytes) -> bool:
     try:
         return _checksum(path).read_text().strip() == hashlib.sha256(content).hexdigest()

@@ -30,7 +30,8 @@ def save_encoder(path: Path, encoder: Encoder, metadata: Mapping[str, str]) -> N
         metadata: texts, e.g. the resolved spec; no times, paths or hosts, so that the same spec gives the same bytes.
     """
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.body.state_dict().items()}
-    stores.replace(path, _safetensors(state, {**metadata, **_shape(encoder)}))
+    content, told = _tensors(state), {**metadata, **_shape(encoder)}
+    stores.replace(path, _safetensors(state, content, {**told, "crc32": _crc32(content)}))
 
 
 def load_encoder(path: Path) -> Encoder:
@@ -45,6 +46,8 @@ def load_encoder(path: Path) -> Encoder:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        if metadata.get("crc32", found := _crc32(_tensors(state))) != found:  # older files have none
+            raise ValueError("its bytes are not those that were written")
         encoder = rebuild(metadata, state)
         encoder.body.load_state_dict(state)
     except FileNotFoundError as error:
@@ -90,17 +93,26 @@ def _shape(encoder: Encoder) -> dict[str, str]:
     }
 
 
-def _safetensors(state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
+def _tensors(state: Mapping[str, Tensor]) -> dict[str, bytes]:
+    """The bytes of each tensor, in the order of the names."""
+    return {key: state[key].reshape(-1).view(torch.uint8).numpy().tobytes() for key in sorted(state)}
+
+
+def _crc32(content: Mapping[str, bytes]) -> str:
+    found = stores.Checksum()
+    for part in content.values():
+        found.write(part)
+    return found.text()
+
+
+def _safetensors(state: Mapping[str, Tensor], content: Mapping[str, bytes], metadata: Mapping[str, str]) -> bytes:
     """The safetensors format: length of the header (8 bytes), header (JSON, padded), the tensors one after another."""
     header: dict[str, object] = {"__metadata__": dict(metadata)}
-    parts: list[bytes] = []
     offset = 0
-    for key in sorted(state):
-        content = state[key].reshape(-1).view(torch.uint8).numpy().tobytes()
-        place = [offset, offset + len(content)]
+    for key, part in content.items():
+        place = [offset, offset + len(part)]
         header[key] = {"dtype": _DTYPES[state[key].dtype], "shape": list(state[key].shape), "data_offsets": place}
-        parts.append(content)
-        offset += len(content)
+        offset += len(part)
     text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
     text += b" " * (-len(text) % _ALIGN)
-    return struct.pack("<Q", len(text)) + text + b"".join(parts)
+    return struct.pack("<Q", len(text)) + text + b"".join(content.values())

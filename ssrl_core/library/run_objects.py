@@ -161,7 +161,7 @@ class Run:
         """In words: whether it is better than raw pixels and than the untrained network, at what; what would help."""
         from ssrl_core.runs.folder.verdict import verdict
 
-        return verdict(self.results, trained=self.spec.is_trained)
+        return verdict(self.results, trained=self.spec.is_trained, solved=self.spec.is_solved)
 
     @property
     def image_ids(self) -> NDArray[np.int64]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.paper.cost import NOT_HERE, check, cost
 from ssrl_core.paper.evidence import Evidence, make_measurement
@@ -21,9 +22,7 @@ def item(name: str) -> Item:
     """
     if name in ITEMS:
         return ITEMS[name]
-    raise SpecError(
-        where="Paper", field="id", rule=f"one of {', '.join(ITEMS)}", value=name, remedy="See `paper list`."
-    )
+    raise SpecError.at("Paper", "id", f"one of {', '.join(ITEMS)}", name, "See `paper list`.")
 
 
 def evidence(name: str, scale: Scale) -> Evidence:
@@ -38,13 +37,13 @@ def evidence(name: str, scale: Scale) -> Evidence:
         raise SpecError(
             f"Paper {name}: it shows example images and measures nothing, so there is nothing to run. See such images "
             "on the Data page, or with `data describe simulated-cells`.",
-            where=f"Paper {name}", field="id", value=name, remedy="Choose another item: `paper list`.",
-        )  # fmt: skip
+            where=f"Paper {name}",
+            field="id",
+            value=name,
+            remedy="Choose another item: `paper list`.",
+        )
     if scale not in chosen.plans:
-        raise SpecError(
-            where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans)}", value=scale,
-            remedy="Use the other one.",
-        )  # fmt: skip
+        raise SpecError.at(f"Paper {name}", "scale", f"one of {', '.join(chosen.plans)}", scale, "Use the other one.")
     return Evidence(chosen.plans[scale], scale)
 
 
@@ -138,8 +137,11 @@ def require(found: Evidence, name: str) -> None:
         raise SpecError(
             f"Paper {name}: {' and '.join(row['title'] for row in lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} needed. Nothing was queued. {how}",
-            where=f"Paper {name}", field="image set", value=", ".join(row["name"] for row in lacking), remedy=how,
-        )  # fmt: skip
+            where=f"Paper {name}",
+            field="image set",
+            value=", ".join(row["name"] for row in lacking),
+            remedy=how,
+        )
 
 
 def _can_be_fetched(state: Mapping[str, Any]) -> bool:
@@ -172,9 +174,27 @@ def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
     return _document(chosen, scale, outcome, found.progress(), [row for row in missing if not row["ready"]])
 
 
+def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
+    """The results that ship (`docs/results`), as `compare` says them, with `made_with` in words; None: none ship."""
+    path = stores.shipped_root() / "docs" / "results" / f"{name}-{scale}.json"
+    if not path.is_file():
+        return None
+    found = stores.read_json(path)
+    return found | {"made_with": _made_with(found)}
+
+
+def _made_with(found: dict[str, Any]) -> str:
+    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 24 min in all), not on this machine.`"""
+    runs = found.get("runs") or []
+    seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
+    on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"
+    many = f" ({len(runs):,} runs, {seconds / 3600:.1f} hours in all)" if runs else ""
+    return f"Measured on {on} with Viewloom {found.get('viewloom')}{many}, not on this machine."
+
+
 def _check_scale(name: str, scale: str) -> None:
     if scale not in SCALES:
-        raise SpecError(where=f"Paper {name}", field="scale", rule="small or full", value=scale)
+        raise SpecError.at(f"Paper {name}", "scale", "small or full", scale)
 
 
 def _document(

@@ -171,6 +171,19 @@ def test_a_bar_says_share_interval_outline_and_icc_and_what_is_hardly_told_is_no
     assert "vl-kept twice" not in text
 
 
+def test_more_than_all_is_said_and_columns_of_bookkeeping_are_hidden_unless_wanted():
+    kept = [Kept(*row) for row in (("area", "descriptor", 0.9, 0.8, 1.0, 0.6, 0.6), ("field", "column", *[0.5] * 5))]
+    text = bars.bars_html(_found(kept), hidden=["field"])
+    assert "150 %" in text
+    assert "More than 100 %: the views show more" in text
+    assert ">field<" not in text
+    assert ">field<" in bars.bars_html(_found(kept))
+    assert "vl-mark" not in text
+    marked = bars.bars_html(_found(kept), marks={"area": "ignore"})
+    assert 'data-name="area" data-wish="ignore"' in marked
+    assert 'data-name="field" data-wish=""' in marked
+
+
 def test_classes_that_become_harder_are_ranked_and_chance_is_left_out():
     labels = np.repeat([0, 1, 2, 3], 25)
     classes = [ClassKept(*row) for row in (("a", 0.9, 0.92), ("b", 0.5, 0.9), ("c", 0.2, 0.9), ("d", 0.9, 0.5))]

@@ -65,17 +65,17 @@ def test_an_edited_composition_goes_to_training_as_it_stands():
 def test_photographs_are_never_put_under_a_preset_for_digits():
     make_imageset(name="photos", c=3, side=48)
     make_imageset(name="grey", c=1, side=28)
-    assert choices.suited("photos", "mnist-first-set") == "sololearn-symmetric"
+    assert choices.suited("photos", "mnist-first-set") == "cifar-base"
     assert choices.suited("grey", "mnist-second-set") == "mnist-second-set"
     assert choices.suited("photos", "identity") == "identity"
-    assert choices.kind_of_images("simulated-cells") == "cells"
+    assert choices.is_of_cells("simulated-cells")
     test = opened(COMPOSE, {"dataset": "grey"})
     assert test.selectbox(key="choose-composition").value == "mnist-first-set"
     test.selectbox(key="choose-dataset").set_value("photos").run()
-    assert test.selectbox(key="choose-composition").value == "sololearn-symmetric"
+    assert test.selectbox(key="choose-composition").value == "cifar-base"
     test = opened(TRAIN, {"dataset": "grey", "composition": "mnist-first-set"})
     test.selectbox(key="train-dataset.name").set_value("photos").run()
-    assert test.selectbox(key="train-term-0").value == "sololearn-symmetric"
+    assert test.selectbox(key="train-term-0").value == "cifar-base"
 
 
 def test_a_run_that_is_done_is_what_the_look_pages_open_with():

@@ -29,7 +29,7 @@ def test_what_is_said_of_a_cluster_is_kept(run):
     assert content["revision"] == 1
     mark = marks_of(clusters(run), [])[1]
     assert (mark.name, mark.colour, mark.note, mark.excluded) == ("spindles two", "#aabbcc", "look again", True)
-    assert run.annotations()["clusters"][STEM]["1"]["name"] == "spindles two"
+    assert annotations.read(run)["clusters"][STEM]["1"]["name"] == "spindles two"
 
 
 def test_a_stale_change_is_refused_and_changes_nothing(run):

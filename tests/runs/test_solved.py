@@ -12,7 +12,7 @@ from ssrl_core.learning.encoders import load_encoder
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import submitting, sweeps
-from ssrl_core.runs.worker.estimate import estimate
+from ssrl_core.runs.worker.estimate import estimate, seconds_per_view
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, missing
@@ -59,7 +59,8 @@ def test_a_solved_run_has_everything_that_a_trained_one_has(solved):
     x, _ = solved.embedding()
     assert x.shape[1] == 6
     assert len(solved.metrics()) == 0
-    assert estimate(spec, imageset_of(spec)).train_s > 0
+    assert 0 < seconds_per_view(spec, imageset_of(spec)) < 1
+    assert estimate(spec, imageset_of(spec)).train_s > 1
 
 
 def test_the_log_and_the_card_say_solved_not_trained(solved):

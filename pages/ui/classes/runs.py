@@ -19,6 +19,7 @@ from ssrl_core.figures.classes import class_bars, class_differences, class_pairs
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import reference_words
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
@@ -108,7 +109,7 @@ def tops(run: Run, *, named: bool = False) -> None:
     """Top-1 of each probe, beside what no learning at all would reach; with the run's name where there are two."""
     floors = [
         f"{word} {percent(known)}"
-        for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network"))
+        for key, word in reference_words(solved=RunFolder(run.run_id).spec().is_solved).items()
         if (known := run.results.reference(key).knn) is not None
     ]
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []

@@ -92,7 +92,7 @@ def _make_layout(run: EvaluatedRun) -> None:
                 button=kind.title,
                 icon="scatter_plot",
                 help=kind.sentence,
-                begun=partial(st.session_state.__setitem__, _ASKED_FOR, kind.name),
+                before=partial(st.session_state.__setitem__, _ASKED_FOR, kind.name),
             )
 
 

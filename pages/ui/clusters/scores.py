@@ -23,6 +23,7 @@ from ssrl_core.figures.sheets import gallery_file
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER, way_of
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import reference_words
 from ssrl_core.specs.parts import LAYOUTS
 
 _IMAGES = 10
@@ -197,7 +198,8 @@ def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, 
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
-    for key, word in (("pixels", "raw pixels"), ("untrained", "untrained network")):
+    words = reference_words(solved=RunFolder(run.run_id).spec().is_solved)
+    for key, word in words.items():
         value = run.results.reference(key).ami
         if value is not None:
             parts.append(f"{word} {score(value)}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast, Kept
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _TOLD = 0.1  # R² below which even no steps at all tell too little to lose
 _SURE = 0.3  # without steps, below which a share is too rough to be put into words
-_KEPT, _LOST = 0.8, 0.5
+_KEPT, _LOST, _MORE = 0.8, 0.5, 1.05
 _MOST_NAMED, _MOST_HARDER, _MOST_CHANGES = 3, 5, 4
 _LEAST_CHANGE = 0.03
 _GROUPS = {
@@ -30,9 +31,10 @@ _GROUPS = {
     "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
 }
 _UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
+_NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
 _LIMITS = (
-    "Solved, not trained: trust the order of the bars, not their values; "
-    "what a network of another kind learns may differ."
+    "Solved, not trained: trust the order of the bars, not their values; what is lost is lost to a linear "
+    "reading, and a network of another kind may differ."
 )
 
 CSS = f"""
@@ -50,6 +52,9 @@ CSS = f"""
   border: 1.5px solid {frame.INK}; }}
 .vl-kept small {{ color: {frame.QUIET}; font-size: .76rem; }}
 .vl-kept.twice {{ grid-template-columns: 104px minmax(0, 1fr) 76px; }}
+.vl-kept.marked {{ grid-template-columns: 104px minmax(0, 1fr) 44px 44px; }}
+.vl-kept.marked.twice {{ grid-template-columns: 92px minmax(0, 1fr) 70px 44px; }}
+.vl-kept.marked > span:nth-child(3) {{ text-align: right; white-space: nowrap; }}
 .vl-kept-all .vl-group {{ margin: .45rem 0 .1rem; }}
 .vl-kept-all.old {{ opacity: .4; }}
 .vl-kept-said {{ font-size: .92rem; line-height: 1.4; margin: 0 0 .2rem; }}
@@ -62,20 +67,30 @@ CSS = f"""
 """
 
 
-def bars_html(found: Forecast, *, old: bool = False, icc: bool = False, below: str = "") -> str:
+def bars_html(
+    found: Forecast,
+    *,
+    old: bool = False,
+    icc: bool = False,
+    below: str = "",
+    marks: Mapping[str, str] | None = None,
+    hidden: Collection[str] = (),
+) -> str:
     """Every bar, in groups whose order never changes, so that an edit moves nothing but the bars.
 
     Args:
         old: of the composition before the last edit.
         icc: a ring on the bars of descriptors.
         below: what stands under the bars.
+        marks: thing -> keep or ignore; with it a button stands beside each bar.
+        hidden: columns that are not shown.
     """
-    told = [row for row in found.kept if row.plain >= _TOLD]
+    told = [row for row in found.kept if row.plain >= _TOLD and row.name not in hidden]
     parts = [f'<p class="vl-kept-said">{_sentence(told)}</p>']
     for title, rows in _grouped(told).items():
-        drawn = "".join(_row(row, icc=icc) for row in rows)
+        drawn = "".join(_row(row, icc=icc, marks=marks) for row in rows)
         parts.append(f'<div class="vl-group">{html.escape(title)}</div>{drawn}')
-    dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD]
+    dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD and row.name not in hidden]
     if dim:
         parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
     parts.append(f'<p class="vl-quiet vl-kept-legend">{html.escape(_legend(found, icc))} {_LIMITS}</p>')
@@ -120,7 +135,7 @@ def _sentence(rows: Sequence[Kept]) -> str:
     return " ".join(words)
 
 
-def _row(row: Kept, *, icc: bool) -> str:
+def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     name = titled(row.name, row.kind)
     drawn = f'<s style="width:{100 * row.plain:.1f}%"></s><i style="width:{100 * row.value:.1f}%"></i>'
     if row.against is not None:
@@ -133,9 +148,21 @@ def _row(row: Kept, *, icc: bool) -> str:
         said += f" <small>B {row.against / row.plain:.0%}</small>".replace("%", " %")
     kind = "vl-kept twice" if row.against is not None else "vl-kept"
     about = html.escape(_about(row, name))
+    mark = "" if marks is None else _mark(row, name, marks)
     return (
-        f'<div class="{kind}" title="{about}"><span>{html.escape(name)}</span>'
-        f'<span class="bar">{drawn}</span><span>{said}</span></div>'
+        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span>{html.escape(name)}</span>'
+        f'<span class="bar">{drawn}</span><span>{said}</span>{mark}</div>'
+    )
+
+
+def _mark(row: Kept, title: str, marks: Mapping[str, str]) -> str:
+    """What is wished of a thing, as a button that goes round: don't care, keep, ignore."""
+    known = row.name if row.kind != "classes" or row.name in marks else CLASSES
+    wish = marks.get(known, "")
+    about = f"{title}: {wish or 'don’t care'}. A click: {_NEXT[wish]}."
+    return (
+        f'<button type="button" class="vl-mark" data-name="{html.escape(known)}" data-wish="{wish}" '
+        f'title="{html.escape(about)}" aria-label="{html.escape(about)}">{wish or "–"}</button>'
     )
 
 
@@ -157,6 +184,8 @@ def _about(row: Kept, name: str) -> str:
 
 def _legend(found: Forecast, icc: bool) -> str:
     parts = ["Numbers: kept, as a share of what the outline, no steps at all, tells."]
+    if any(_share(row) > _MORE for row in found.kept if row.plain >= _TOLD):
+        parts.append("More than 100 %: the views show more of it than the whole picture does, as a crop can.")
     if found.against is not None:
         parts.append("Thin bar: composition B.")
     if icc:

@@ -39,9 +39,7 @@ def read_file(content: bytes, name: str = "opened") -> tuple[Composition, str]:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SpecError(
-            where="File", field="encoding", rule="UTF-8 text", value="other bytes", remedy="Save it as a text file."
-        ) from error
+        raise SpecError.at("File", "encoding", "UTF-8 text", "other bytes", "Save it as a text file.") from error
     found = read(text, "File", name)
     return found.composition, " ".join(found.notes)
 
@@ -63,8 +61,8 @@ def train_button() -> None:
         "Train with this", icon=":material/model_training:", key="vl-train", help="Take it to the Train page"
     )
     if pressed and draft is not None:
-        choices.hand_over(draft.composition)
-        st.switch_page("pages/3_Train.py")
+        way = choices.way_to_train(st.session_state["choose-dataset"], draft.composition)
+        st.switch_page("pages/3_Train.py", query_params=way)
 
 
 def presets_popover() -> None:

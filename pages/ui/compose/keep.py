@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.compose import bars, forecasts, groups
+from pages.ui.compose import bars, forecasts, groups, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, desk
 from pages.ui.kit import cache, frame, session
+from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.specs.composition import Composition
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.3
 _INPUT_KEY, _ICC_KEY, _LAST_KEY = "compose-keep-input", "compose-keep-icc", "compose-keep-last"
+_COLUMNS_KEY = "compose-keep-columns"
+_ABOUT_COLUMNS = "Also show columns that seem to say where an image comes from: plate, field, replicate, numbers."
 _ABOUT = (
     "A forecast, before any training: fixed random features of the views, and one linear map of them that keeps what "
     "views of one image have in common. A bar is how well the result still tells a thing on images that it was not "
@@ -29,7 +32,7 @@ _ABOUT_INPUT = (
     "only to its training. What is cut away there cannot be kept."
 )
 
-CSS = bars.CSS + groups.CSS
+CSS = bars.CSS + groups.CSS + wishes.CSS
 
 
 def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
@@ -45,8 +48,12 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     fold = st.expander("What each step costs", key="compose-keep-steps", on_change="rerun")
     ask = partial(desk().ask, session.visitor(), question, imageset, by_step=bool(fold.open))
     answer = ask()
+    wished = wishes.of_page(imageset.name)
     with top:
-        _live(_bars, answer, not answer.done(), ask, imageset)
+        if not answer.error:
+            wishes.listen()
+            wishes.section(imageset, answer.found or _last(answer, imageset.name), wished)
+        _live(_bars, answer, not answer.done(), ask, imageset, wishes.marks_of(wished))
     if fold.open:
         with fold:
             _live(_steps, answer, not answer.done(by_step=True), ask)
@@ -78,6 +85,12 @@ def _input(shown: Composition) -> str:
     return str(chosen or WHOLE)
 
 
+def input_of(composition: Composition) -> str:
+    """What is embedded of an image under a composition, as it was chosen last: `evaluate.input` of a run."""
+    chosen = str(st.session_state.get(_INPUT_KEY) or WHOLE)
+    return chosen if _certain(composition.renamed("any")) else WHOLE
+
+
 @cache.kept
 def _certain(composition: Composition) -> bool:
     from ssrl_core.compositions.draws import fixed_steps
@@ -93,7 +106,7 @@ def _last(answer: Answer, dataset: str) -> Forecast | None:
     return found if name == dataset and not answer.error else None
 
 
-def _bars(ask: Any, imageset: Any, *, polling: bool) -> None:
+def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> None:
     """What is known so far; while it is refined this part asks again, by itself."""
     answer: Answer = ask()
     if answer.error:
@@ -104,14 +117,25 @@ def _bars(ask: Any, imageset: Any, *, polling: bool) -> None:
         if warned := _warned(answer):
             st.html("".join(f'<p class="vl-fight">{html.escape(text)}</p>' for text in warned))
         icc = bool(st.session_state.get(_ICC_KEY))
+        hidden = () if st.session_state.get(_COLUMNS_KEY) else _where_from(found)
+        if hidden:
+            frame.quiet(f"Not shown, as they seem to say where an image comes from: {', '.join(hidden)}.")
         harder = bars.harder_html(found, imageset.label_ids) if answer.found is None or answer.refined else ""
-        st.html(bars.bars_html(found, old=answer.found is None, icc=icc, below=harder))
-        st.toggle("ICC", key=_ICC_KEY, help=_ABOUT_ICC, persist_state="session")
+        st.html(bars.bars_html(found, old=answer.found is None, icc=icc, below=harder, marks=marks, hidden=hidden))
+        with st.container(horizontal=True):
+            st.toggle("ICC", key=_ICC_KEY, help=_ABOUT_ICC, persist_state="session")
+            if _where_from(found):
+                st.toggle("All columns", key=_COLUMNS_KEY, help=_ABOUT_COLUMNS, persist_state="session")
     elif not answer.error:
         frame.quiet("Looking at the first images …")
         st.html('<div class="vl-kept-skeleton"></div>')
     if polling and answer.done():
         st.rerun()
+
+
+def _where_from(found: Forecast) -> list[str]:
+    """Columns that say where an image comes from, by their names; nobody wishes to keep them."""
+    return [row.name for row in found.kept if row.kind == "column" and says_where_from(row.name)]
 
 
 def _warned(answer: Answer) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import files, grid, meaning, preview
+from pages.ui.compose import files, found, grid, keep, meaning, preview, wishes
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.compose.preview import Sample
@@ -19,7 +19,7 @@ from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 DEFAULT = "mnist-first-set"
 
-CSS = f"""
+CSS = f"""{found.CSS}
 .vl-sentence {{ font-size: 1.02rem; line-height: 1.4; height: 2.8em; margin: .2rem 0 0; overflow: hidden;
   display: -webkit-box; -webkit-line-clamp: 2; -webkit-box-orient: vertical; }}
 .vl-silent {{ color: {frame.QUIET}; font-size: .86rem; line-height: 1.4; min-height: 1.4em; }}
@@ -67,10 +67,15 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
     _roll_unless_locked(shown)
     with st.container(horizontal=True, wrap=False, gap="medium", key="vl-bench"):
         with st.container(width=320, key="vl-recipe"):
-            _recipe(draft, refused, min(imageset.shape[1:]))
+            _recipe(draft, refused, imageset)
         with st.container(width="stretch", key="vl-views"):
+            wishes.of_page(imageset.name)
+            face = found.place()
             sample = _sample(imageset, which, views)
-            _views(sample, shown)
+            if face == wishes.FOUND:
+                found.front(sample)
+            else:
+                _views(sample, shown)
         with st.container(width=320, key="vl-meaning"):
             meaning.meaning(shown, imageset, seed=preview.seed())
 
@@ -155,8 +160,9 @@ def _reads_as(draft: Draft, saved: bool) -> None:
     st.html(f'<p class="vl-sentence" title="{text}">{text}.</p><div class="vl-silent">{about}</div>')
 
 
-def _recipe(draft: Draft, refused: dict[int, SSRLError], side: int) -> None:
+def _recipe(draft: Draft, refused: dict[int, SSRLError], imageset: Any) -> None:
     recipes.tools(draft)
+    side = min(imageset.shape[1:])
     groups = draft.composition.views
     if len(groups) == 1:
         recipes.recipe(draft, 0, refused, side=side)
@@ -167,6 +173,7 @@ def _recipe(draft: Draft, refused: dict[int, SSRLError], side: int) -> None:
                 with tab:
                     recipes.recipe(draft, number, refused, side=side)
     choices.show_fights([draft.composition])
+    choices.link_to_train("Train or solve with it", imageset.name, draft.composition, keep.input_of(draft.composition))
 
 
 def _sample(imageset: Any, which: str, views: int) -> Sample:

@@ -59,7 +59,11 @@ def newest() -> None:
 
 
 def _shown() -> list[RunRow]:
-    return [run for run in frame.known_runs() if run.get("kind", "train") == "train"][:NEWEST]
+    return _own()[:NEWEST]
+
+
+def _own() -> list[RunRow]:
+    return [run for run in frame.known_runs() if run.get("kind", "train") == "train" and not run.get("demo")]
 
 
 def _cards() -> None:
@@ -72,7 +76,7 @@ def _cards() -> None:
 
 def more() -> None:
     """The way to the list of all runs, where there are more than the cards show."""
-    count = len(frame.known_runs())
+    count = len(_own())
     if count > NEWEST:
         frame.link("pages/3_Train.py", f"All runs ({count:,})", icon="list", list="all")
 
@@ -106,7 +110,7 @@ def _card(run: RunRow) -> None:
         if done:
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
-            if choices.kind_of_images(str(run.get("dataset"))) == "cells":
+            if choices.is_of_cells(str(run.get("dataset"))):
                 frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)

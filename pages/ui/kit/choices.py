@@ -20,15 +20,14 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
+from ssrl_core.datasets.kinds import CELLS, DRAWINGS, GREY, PHOTOGRAPHS, Kind, kind_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.conflicts import Conflict, conflicts
-from ssrl_core.specs.presets_table import PRESETS_TABLE, SUGGESTED
+from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
 
 _LARGEST_TOKEN = 256 * 1024
-_HANDED = "handed-composition"
-_DIGIT_PX = 40  # larger grey images are seldom written characters
 
 
 def from_address(
@@ -92,44 +91,39 @@ def asked(key: str) -> str | None:
     return known
 
 
-def kind_of_images(name: str) -> str | None:
-    """digits, cells or photographs, from what is known of an image set; None where that does not say."""
+def kind_of_images(name: str) -> Kind | None:
+    """What an image set holds; None where it is damaged or not known."""
     from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.builtin import BUILT_IN
 
     try:
-        about = image_sets.summary(name)
-        imageset = image_sets.load(name) if image_sets.is_ready(name) else None
+        if image_sets.is_ready(name):
+            return kind_of(image_sets.load(name))
     except SSRLError:
         return None
-    channels, side = about["shape"][0], max(about["shape"][1:])
-    names = [channel.name.lower() for channel in imageset.channels] if imageset else []
-    stained = channels > 1 and bool(names) and names[0] not in ("red", "r", "channel 0", "0")
-    if about["label"] == "compound" or channels > 3 or stained or (imageset and imageset.pixel_size_um):
-        return "cells"
-    return "photographs" if channels == 3 else "digits" if side <= _DIGIT_PX else None
+    row = BUILT_IN.get(name)  # not made yet
+    if row is None:
+        return None
+    return CELLS if row.label == "compound" else PHOTOGRAPHS if row.shape[0] == 3 else DRAWINGS
+
+
+def is_of_cells(name: str) -> bool:
+    """Whether an image set holds cells."""
+    return kind_of_images(name) == CELLS
 
 
 def suited(dataset: str, composition: str) -> str:
     """A composition for an image set: the same, or where it is a preset for another kind of images, one for this."""
     preset = PRESETS_TABLE.get(composition)
     kind = kind_of_images(dataset) if preset and preset.kind else None
-    return composition if kind is None or preset is None or preset.kind == kind else SUGGESTED[kind]
+    if kind is None or preset is None or preset.kind == kind.name or (kind == GREY and preset.kind == CELLS.name):
+        return composition
+    return kind.composition
 
 
 def travels(key: str, value: str) -> None:
     """Let a choice of another page (`dataset`, `composition`, `run`) be the one that the next page opens with."""
     st.session_state[f"choose-{key}"] = st.session_state[f"chosen-{key}"] = value
-
-
-def hand_over(composition: Composition) -> None:
-    """Let the Train page begin with this composition."""
-    st.session_state[_HANDED] = composition.to_mapping()
-
-
-def handed_over() -> dict[str, Any] | None:
-    """What `hand_over` was given, once."""
-    found: dict[str, Any] | None = st.session_state.pop(_HANDED, None)
-    return found
 
 
 def linked(key: str) -> str | None:
@@ -233,14 +227,22 @@ def from_token(token: str) -> Composition:
             raise ValueError("cut short or too large")
         data = json.loads(text)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
+        raise SpecError.at("Address", "draft", "a composition that this page wrote", token, "Load a preset.") from error
     return Composition.from_mapping(data, "Address")
+
+
+def link_to_train(label: str, dataset: str, composition: Composition, shown: str = "whole") -> None:
+    """A link to the Train page with image set and composition loaded, saved or not.
+
+    Args:
+        shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
+    """
+    frame.link("pages/3_Train.py", label, icon="model_training", **way_to_train(dataset, composition, shown))
+
+
+def way_to_train(dataset: str, composition: Composition, shown: str = "whole") -> dict[str, str]:
+    """The same as the query of an address."""
+    return {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
 
 
 def show_fights(compositions: Sequence[Composition]) -> None:

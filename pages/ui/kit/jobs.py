@@ -20,7 +20,7 @@ def job(
     button: str,
     icon: str,
     help: str | None = None,
-    begun: Callable[[], object] | None = None,
+    before: Callable[[], None] | None = None,
 ) -> None:
     """A job of a command line.
 
@@ -28,7 +28,7 @@ def job(
         name: of the job; one of a name runs at a time, whoever started it.
         words: the command, e.g. ("descriptors", "mnist").
         button: the verb that starts it.
-        begun: called when the button is pressed.
+        before: what the click does first, such as to lay the file that the command reads.
     """
     now = jobs.state_of(name)
     if now is not None and now["state"] == "running":
@@ -38,9 +38,9 @@ def job(
         frame.show_error(RunError(now["message"]))
 
     def begin() -> None:
+        if before is not None:
+            before()
         jobs.start(name, list(words))
-        if begun is not None:
-            begun()
 
     frame.action(button, icon, begin, key=f"job-{name}", help=help)
 

@@ -13,8 +13,8 @@ import streamlit as st
 
 from pages.ui.kit import cache
 from pages.ui.kit.blocks import Array
-from ssrl_core import stores
 from ssrl_core.analysis.clusters import Clustering, borderline, nearest
+from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.columns import informative_columns
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SSRLError
@@ -112,7 +112,7 @@ def _stamp(run_id: str) -> str:
         if name in ("embedding.npy", "results.json") or name.startswith("layout_")
     ]
     try:
-        folder = stores.data_root() / run.spec().dataset.name
+        folder = image_sets.folder_of(run.spec().dataset.name)
         files += [folder / name for name in ("imageset.json", "descriptors.parquet")]
     except SSRLError:
         pass  # the run says itself what is wrong with it

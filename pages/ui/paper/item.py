@@ -42,9 +42,13 @@ def show(name: str) -> None:
     with st.container(gap="xxsmall"):
         runs.act(name, scale)
         runs.standing(name, scale)
-        runs.show_images_needed(item.plans[scale].needs)
+        if "made_with" not in data:
+            runs.show_images_needed(item.plans[scale].needs)
     _results(name, scale, data)
     _notes(data)
+    if "made_with" in data:  # the results that ship stand first; what it takes to see them here comes after
+        frame.section("See it on this machine")
+        runs.show_images_needed(item.plans[scale].needs)
     results.show_readings(running.evidence(name, scale))
     show_links(name, running.evidence(name, scale))
     show_specs(name, scale)
@@ -62,6 +66,8 @@ def _scale(item: Item) -> Scale:
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
+    if data.get("made_with"):
+        frame.quiet(str(data["made_with"]))
     results.show_claims(data["contrasts"])
     if name.startswith("table"):
         results.show_numbers(data)

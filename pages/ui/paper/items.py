@@ -67,7 +67,7 @@ def spoken(name: str) -> str:
 
 
 def compared(name: str, scale: str) -> dict[str, Any]:
-    """`running.compare`, kept while no run changes."""
+    """`running.compare`, kept while no run changes; the results that ship (`made_with`) where none are here."""
     return _compared(name, scale, now())
 
 
@@ -129,7 +129,9 @@ def _verdicts(name: str, scale: str) -> str:
 
 @cache.kept(least=64)
 def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
-    return running.compare(name, scale)  # type: ignore[arg-type]
+    found = running.compare(name, scale)  # type: ignore[arg-type]
+    shipped = running.shipped(name, scale) if found["verdict"] == "not run" else None  # type: ignore[arg-type]
+    return found if shipped is None else shipped | {key: found[key] for key in ("progress", "missing")}
 
 
 def now() -> str:

@@ -95,7 +95,7 @@ def one_of(
     fitting = _Fitting(rows, usable)
     listed = list(islice(fitting, MOST + 1))
     more, listed = len(listed) > MOST, listed[:MOST]
-    wanted = choices.asked(key)
+    wanted = choices.asked(key) or default
     listed += [row for row in rows if row["id"] == wanted and all(row["id"] != other["id"] for other in listed)]
     listed = listed or list(rows[:1])  # none can be used: the page says of the newest why
     words = {**(before or {}), **run_names.words_of(listed), **(after or {})}

@@ -14,7 +14,7 @@ from pages.ui.kit.blocks import Array
 from pages.ui.show import files
 from pages.ui.show.cells import Group, ShownCells, changes_of
 from pages.ui.show.files import PrintedFigures
-from pages.ui.show.groups import CLEARLY, heading
+from pages.ui.show.groups import CLEARLY, heading, joined
 from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, dose_shares, dose_summary, fit_curve
@@ -26,6 +26,54 @@ MOST = "most"
 _MOST_PANELS = 6
 _SMALL = '<span style="font-size:14px;font-weight:400">'
 _PLAIN = {"displayModeBar": False}
+
+
+def answer(cells: ShownCells) -> None:
+    """The page's answer in a sentence a compound, the one that changes most first; nothing without compounds."""
+    if cells.doses is None or not cells.treatments:
+        return
+    found = answers(cells)
+    if not found:
+        st.html('<p class="vl-answer"><b>No compound changes the cells clearly.</b></p>')
+        return
+    some, every = len(found), len(cells.treatments)
+    head = f"{f'All {every}' if some == every else f'{some} of {every}'} compounds change the {cells.noun}."
+    if some == 1:
+        head = f"{html.escape(found[0][0].compound)} changes the {cells.noun}."
+    lines = "".join(f"<li>{_answer_words(cells, most, least)}</li>" for most, least in found)
+    quiet = [name for name in cells.treatments if name not in {most.compound for most, _ in found}]
+    rest = f"<li>No clear change under {joined([html.escape(name) for name in quiet])}.</li>" if quiet else ""
+    st.html(f'<p class="vl-answer"><b>{head}</b></p><ul class="vl-answers">{lines}{rest}</ul>')
+
+
+def answers(cells: ShownCells) -> list[tuple[Change, float]]:
+    """For each compound with a clear change: the largest, and the lowest dose at which that group changes clearly."""
+    here = {group.number for group in cells.groups}
+    clear = [c for c in changes_of(cells, each_dose=True) if c.group in here and c.least > CLEARLY and c.dose]
+    most: dict[str, Change] = {}
+    for change in clear:
+        if change.compound not in most or _gain(change) > _gain(most[change.compound]):
+            most[change.compound] = change
+    found = []
+    for best in most.values():
+        same = [c for c in clear if (c.compound, c.group) == (best.compound, best.group) and _gain(c) * _gain(best) > 0]
+        found.append((best, min((float(c.dose) for c in same if c.dose), default=float(best.dose or 0))))
+    return sorted(found, key=lambda pair: -abs(_gain(pair[0])))
+
+
+def _gain(change: Change) -> float:
+    return change.share - change.untreated
+
+
+def _answer_words(cells: ShownCells, most: Change, least: float) -> str:
+    name = next(group.name for group in cells.groups if group.number == most.group)
+    unit = html.escape(cells.unit)
+    seen = f"; clear from {least:g} {unit} on" if least < float(most.dose or 0) else ""
+    shares = percent(round(most.untreated, 2)), percent(round(most.share, 2))
+    return (
+        f"<b>{html.escape(most.compound)}</b>: “{html.escape(name)}” goes from {shares[0]} of the untreated "
+        f"{cells.noun} to {shares[1]} at {most.dose:g} {unit}{seen}."
+    )
 
 
 def doses(cells: ShownCells, printed: PrintedFigures) -> None:
@@ -175,7 +223,7 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         with one:
             name = choices.from_address("Plate", sorted(set(cells.plates.tolist())), key="plate")
         with two:
-            group = _choose_group(cells, "Share of", key="plate-group")
+            group = _choose_group(cells, "Share of", key="plate-group", first=most_changed(cells))
         rows = np.flatnonzero((cells.plates == name) & (cells.ids >= 0))
         what = _conditions(cells, wells, rows)
         shares = plate_shares(wells[rows], cells.ids[rows], group.number)
@@ -191,10 +239,11 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         _well(cells, picked, rows[wells[rows] == picked], what.get(picked, ""), look, count)
 
 
-def _choose_group(cells: ShownCells, label: str, *, key: str) -> Group:
-    """One of the groups, by its name; kept in the address."""
+def _choose_group(cells: ShownCells, label: str, *, key: str, first: Change | None) -> Group:
+    """One of the groups, by its name; kept in the address. The one that changes most until another is chosen."""
     by = {str(group.number): group for group in cells.groups}
-    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name)]
+    default = str(first.group) if first else None
+    return by[choices.from_address(label, list(by), key=key, shown=lambda number: by[number].name, default=default)]
 
 
 def _picked() -> str:

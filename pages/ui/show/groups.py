@@ -23,6 +23,11 @@ _ABOUT = 0.05  # the largest change that "about as frequent" may hide
 CSS = f"""
 .vl-lead, .vl-finding {{ font-size: 1.3rem; line-height: 1.5; max-width: 72ch; margin: .2rem 0 .6rem; }}
 .vl-lead b, .vl-finding b {{ font-weight: 600; }}
+.vl-answer {{ font-size: 1.7rem; line-height: 1.3; margin: .4rem 0 .3rem; }}
+.vl-answer b {{ font-weight: 650; }}
+.vl-answers {{ font-size: 1.2rem; line-height: 1.5; margin: 0 0 .4rem; padding-left: 1.2rem; max-width: 80ch; }}
+.vl-answers b {{ font-weight: 600; }}
+.vl-same {{ margin-top: 1.4rem; }}
 .vl-more {{ font-size: 1.05rem; margin: 0 0 .35rem; }}
 .vl-stains {{ font-size: 1.05rem; }}
 .vl-stains span {{ margin-right: 1.2em; white-space: nowrap; }}
@@ -44,6 +49,8 @@ CSS = f"""
 }}
 @media (max-width: 700px) {{
   .vl-lead, .vl-finding {{ font-size: 1.15rem; }}
+  .vl-answer {{ font-size: 1.35rem; }}
+  .vl-answers {{ font-size: 1.08rem; }}
   .vl-two {{ font-size: .92rem; }}
   .vl-two td, .vl-two th {{ padding: .3rem .25rem; }}
 }}
@@ -73,23 +80,60 @@ def heading(text: str) -> None:
 
 
 def galleries(cells: ShownCells, look: Look, count: int) -> None:
-    """One wall for each group, the most typical cells first."""
+    """One wall for each group, the most typical cells first; groups that a compound changes stand before the others."""
+    heading(f"Which kinds of {cells.noun} are there?")
     st.html(f'<p class="vl-lead">{lead(cells)}</p>{stains(cells, look)}')
-    for group in cells.groups:
-        note = f" · {html.escape(group.note)}" if group.note else ""
-        first = group.rows[:count]
-        st.html(
-            f'<div class="vl-kind"><div class="vl-name"><i style="background:{group.colour}"></i>'
-            f"{html.escape(group.name)} "
-            f"<small>{percent(group.share)} of the {cells.noun} (n = {len(group.rows):,}){note}</small></div>"
-            f'<div class="vl-more">{more_under(cells, group)}</div>'
-            + wall(cells.run.imageset, cells.run.ids[first], look, cells.tips(first))
-            + "</div>"
-        )
+    changing, others = _by_change(cells)
+    for group in changing:
+        _gallery(cells, group, look, count, more_under(cells, group))
+    if others and (words := quiet_words(cells, others, bool(changing))):
+        st.html(f'<p class="vl-more vl-same">{words}</p>')
+    for group in others:
+        _gallery(cells, group, look, count, "")
     frame.quiet(limits_words(cells.run.imageset, look))
     if not cells.run.imageset.pixel_size_um:
         frame.quiet("No scale bar: the size of a pixel is not known for these images.")
     files.gallery_files(cells, look, count)
+
+
+def _by_change(cells: ShownCells) -> tuple[list[Group], list[Group]]:
+    """Groups that some compound changes clearly, those that change most first; then the others."""
+    clear = [change.group for change in changes_of(cells, each_dose=False) if change.least > CLEARLY]
+    order = {group: place for place, group in reversed(list(enumerate(clear)))}
+    changing = sorted((group for group in cells.groups if group.number in order), key=lambda g: order[g.number])
+    return changing, [group for group in cells.groups if group.number not in order]
+
+
+def quiet_words(cells: ShownCells, others: Sequence[Group], some_change: bool) -> str:
+    """What is said once of the groups that no compound changes; "" where there is nothing to compare with."""
+    found = changes_of(cells, each_dose=False)
+    if not found:
+        return ""
+    which = (
+        "The other groups" if some_change and len(others) > 1 else "The other group" if some_change else "All groups"
+    )
+    if not some_change and len(others) == 1:
+        return more_under(cells, others[0])
+    numbers = {group.number for group in others}
+    if max(change.most for change in found if change.group in numbers) <= _ABOUT:
+        about = (
+            f"as frequent under every compound as among untreated cells, within {percent(_ABOUT)[:-1].strip()} points"
+        )
+        return f"{which}: {about}."
+    return f"{which}: no clear difference between any compound and untreated cells."
+
+
+def _gallery(cells: ShownCells, group: Group, look: Look, count: int, more: str) -> None:
+    note = f" · {html.escape(group.note)}" if group.note else ""
+    first = group.rows[:count]
+    st.html(
+        f'<div class="vl-kind"><div class="vl-name"><i style="background:{group.colour}"></i>'
+        f"{html.escape(group.name)} "
+        f"<small>{percent(group.share)} of the {cells.noun} (n = {len(group.rows):,}){note}</small></div>"
+        + (f'<div class="vl-more">{more}</div>' if more else "")
+        + wall(cells.run.imageset, cells.run.ids[first], look, cells.tips(first))
+        + "</div>"
+    )
 
 
 def lead(cells: ShownCells) -> str:

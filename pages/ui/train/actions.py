@@ -75,20 +75,24 @@ def page_drawn() -> None:
 
 
 def _arrive() -> None:
-    """Take image set and composition from the address, or as they were chosen on other pages since."""
+    """Take image set and composition from the address, or as they were chosen on other pages since; a draft that was
+    not saved and what is shown of images from the address."""
     asked = {name: choices.asked(name) for name in ("dataset", "composition")}
+    asked |= {name: st.query_params.get(name) for name in ("draft", "input")}
     before = st.session_state.get(_ARRIVED, {})
     st.session_state[_ARRIVED] = asked
     new = {name: value for name, value in asked.items() if value and value != before.get(name)}
-    for name, value in new.items():
-        if choices.linked(name):
-            choices.travels(name, value)
+    for name in ("dataset", "composition"):
+        if name in new and choices.linked(name):
+            choices.travels(name, new[name])
     if "dataset" in new and (choices.linked("dataset") or is_at_hand(new["dataset"])):
         DRAFT.edit("address", drafts.put, "dataset.name", new["dataset"])
     if "composition" in new:
         DRAFT.edit("address", drafts.set_composition, 0, new["composition"])
-    if handed := choices.handed_over():
-        DRAFT.edit("address", drafts.put, "terms.0.composition", handed)
+    if "draft" in new:
+        DRAFT.edit("address", drafts.set_draft, 0, new["draft"])
+    if "input" in new:
+        DRAFT.edit("address", drafts.put, "evaluate.input", new["input"])
 
 
 def is_at_hand(name: str) -> bool:

@@ -107,6 +107,17 @@ def set_composition(draft: Draft, term: int, name: str) -> Draft:
     return new
 
 
+def set_draft(draft: Draft, term: int, token: str) -> Draft:
+    """A draft with the composition of an address, saved or not, in one term.
+
+    Raises:
+        SpecError: the address was cut.
+    """
+    new = copy.deepcopy(draft)
+    new["terms"][term]["composition"] = choices.from_token(token).to_mapping()
+    return new
+
+
 def add_term(draft: Draft, name: str) -> Draft:
     """A draft with one more term, of weight 1."""
     new = copy.deepcopy(draft)
@@ -239,12 +250,8 @@ def _is_own(chosen: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 
 def _bad_seeds(text: str) -> SpecError:
-    return SpecError(
-        where="Run",
-        field="seeds",
-        rule=f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})",
-        value=text,
-        remedy="Start with 5.",
+    return SpecError.at(
+        "Run", "seeds", f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})", text, "Start with 5."
     )
 
 

@@ -167,20 +167,20 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
 
 
 def _results(run: RunFolder) -> None:
-    """What was measured, beside raw pixels and the untrained network."""
+    """What was measured, beside raw pixels and the untrained network (of a solved one: its features alone)."""
     results = run.results()
     if not results:
         return
     solved = run.spec().is_solved
     st.html(results_html(results, untrained="Its features alone" if solved else "Untrained"))
-    said = verdict.verdict(results, trained=run.spec().is_trained)
+    said = verdict.verdict(results, trained=run.spec().is_trained, solved=solved)
     st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
     _shares(run, results)
     with st.container(horizontal=True, gap="medium"):
         choices.travels("run", run.id)  # the Look pages open with what was looked at last
         frame.link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
-        if choices.kind_of_images(run.spec().dataset.name) == "cells":
+        if choices.is_of_cells(run.spec().dataset.name):
             frame.link("pages/8_Show.py", "Show the cells", icon="co_present", run=run.id)
         popover(run)
 

@@ -14,6 +14,7 @@ from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
 from ssrl_core.datasets.builtin import BUILT_IN
+from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
@@ -262,10 +263,13 @@ def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Dr
 def strip(draft: train_draft.Draft) -> None:
     """For each term one picture: the images in the first row, then a row for each view."""
     from ssrl_core.datasets import store as image_sets
-
-    if not image_sets.is_ready(draft["dataset"]["name"]):
-        return
     from ssrl_core.runs.folder.run_folder import imageset_of
+
+    name = draft["dataset"]["name"]
+    if not image_sets.is_ready(name):  # as long as they are not made: the few like them that ship
+        if not image_sets.is_ready(LIKE.get(name, "")):
+            return
+        draft = draft | {"dataset": {"name": LIKE[name], "channels": None, "where": {}}}
 
     try:
         spec = train_draft.spec_of(draft)
@@ -284,7 +288,10 @@ def strip(draft: train_draft.Draft) -> None:
                 st.image(picture, width="stretch", alt=alt)
                 frame.quiet(f"{term.composition.name}: {term.composition.sentence()}.")
         choices.show_fights([term.composition for term in spec.terms])
-        frame.quiet("First row: images as they are. Below: two views of each, as the training draws them.")
+        stand_in = (
+            " The images of the example stand in until these are made." if draft["dataset"]["name"] != name else ""
+        )
+        frame.quiet(f"First row: images as they are. Below: two views of each, as the training draws them.{stand_in}")
 
 
 def _heading(term: Term) -> str:

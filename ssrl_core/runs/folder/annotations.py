@@ -17,7 +17,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.analysis.comparison import contingency, matched
-from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.errors import DataError, RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.run_folder import RunFolder
 
@@ -41,8 +41,32 @@ def read(run: RunFolder) -> Content:
         DataError: the file is damaged.
     """
     path = path_of(run)
+    path = path if path.is_file() else run.path / "annotations.json"  # what was said of the example when it was made
     empty: Content = {"version": 1, "revision": 0, "clusters": {}, "tags": []}
-    return empty | stores.read_json(path) if path.is_file() else empty
+    if not path.is_file():
+        return empty
+    content = empty | stores.read_json(path)
+    try:
+        _check(content)
+    except (SpecError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise DataError(
+            f"{path}: this is not what Viewloom wrote ({error}). Restore the file, or delete it."
+        ) from error
+    return content
+
+
+def _check(content: Content) -> None:
+    """Raises where something is not of its type."""
+    if type(content["revision"]) is not int:
+        raise ValueError("revision must be a whole number")
+    for clusters in content["clusters"].values():
+        for number, said in clusters.items():
+            int(number)
+            for key, value in _known(said).items():
+                _checked(key, value)
+    for entry in content["tags"]:
+        if not isinstance(entry["name"], str) or not all(type(one) is int for one in entry["image_ids"]):
+            raise ValueError("a tag must have a name and image_ids, whole numbers")
 
 
 def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Content:
@@ -97,9 +121,7 @@ def tag(run: RunFolder, revision: int, name: str, image_ids: list[int]) -> Conte
     name = _checked("name", name)
     if not name or not image_ids:
         what, value = ("name", name) if not name else ("image_ids", image_ids)
-        raise SpecError(
-            where="Tag", field=what, rule="not empty", value=value, remedy="Name it, and select images first."
-        )
+        raise SpecError.at("Tag", what, "not empty", value, "Name it, and select images first.")
 
     def edit(content: Content) -> None:
         content["tags"] = [entry for entry in content["tags"] if entry["name"] != name]
@@ -142,19 +164,19 @@ def _write(path: Path, content: Content, revision: int, edit: Callable[[Content]
 
 def _checked(key: str, value: Any) -> Any:
     if key not in MARKS:
-        raise SpecError(where="Cluster", field="mark", rule=f"one of {', '.join(MARKS)}", value=key)
+        raise SpecError.at("Cluster", "mark", f"one of {', '.join(MARKS)}", key)
     if key == "excluded":
         return bool(value)
     if key == "colour":
         import re
 
         if value is not None and not re.fullmatch(r"#[0-9a-f]{6}", str(value).lower()):
-            raise SpecError(where="Cluster", field="colour", rule="#rrggbb", value=value)
+            raise SpecError.at("Cluster", "colour", "#rrggbb", value)
         return None if value is None else str(value).lower()
     text = " ".join(str(value or "").split()) if key == "name" else str(value or "").strip()
     longest = LONGEST_NAME if key == "name" else LONGEST_NOTE
     if len(text) > longest:
-        raise SpecError(where="Cluster", field=key, rule=f"at most {longest} characters", value=text)
+        raise SpecError.at("Cluster", key, f"at most {longest} characters", text)
     return text
 
 

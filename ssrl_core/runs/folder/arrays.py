@@ -1,4 +1,7 @@
-"""The arrays of a run (C9): rows as `embedding_ids.npy`, each with a JSON file of how it was made; written once."""
+"""The arrays of a run (C9): rows as `embedding_ids.npy`, each with a JSON file of how it was made; written once.
+
+That file holds the array's checksum too, so that bytes a disk changed are named, not used (`stores.read_array`).
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,18 @@ from ssrl_core.runs.folder.results import clean
 def save_array(path: Path, array: np.ndarray, info: dict[str, Any] | None = None) -> None:
     """Write an array, and before it the JSON beside it, so that no array is ever without its parameters.
 
+    Args:
+        info: how it was made; `crc32`, the checksum of the array's file, is put beside it.
+
     Raises:
         OSError: the disk is full; nothing half-written stays.
     """
-    if info is not None:
-        stores.write_json(path.with_suffix(".json"), {"version": 1, **clean(info)})
+    beside, checksum = path.with_suffix(".json"), stores.Checksum()
+    np.save(checksum, array, allow_pickle=False)
+    said = {"version": 1, **clean(info or {}), "crc32": checksum.text()}
+    if path.exists() and stores.checksum_of(path) != said["crc32"]:
+        path.unlink()  # or a kill before the last line would leave the old numbers with the new checksum
+    stores.write_json(beside, said)
     stores.replace(path, lambda file: np.save(file, array, allow_pickle=False))
 
 

@@ -62,10 +62,22 @@ class Results:
     """`results.json` of a run, read; a part that was not made, or could not be, is None or missing from its mapping.
 
     Attributes:
-        data: the file as it is.
+        data: the file as it is, without what is damaged in it.
+        damaged: dotted name of what is not of the type that belongs there -> what it is instead.
     """
 
     data: Mapping[str, Any] = field(default_factory=dict)
+    damaged: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Results:
+        """The results in a file.
+
+        Raises:
+            DataError: it is no JSON object, or of a newer version.
+        """
+        damaged: dict[str, str] = {}
+        return cls(_sound(stores.read_json(path), _SHAPE, "", damaged), damaged)
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -174,6 +186,60 @@ def _numbers(results: Results, part: Part, column: Column) -> list[float | None]
     return [entry.get(column.key) if entry else None for entry in entries]
 
 
+_NUMBER, _TEXT = (int, float), (str,)
+_PROBE = {"top1": _NUMBER, "classes": {"*": {"*": _NUMBER}}, "confusion": [[_NUMBER]]}
+_SCORES = {"knn": _NUMBER, "ami": _NUMBER}
+_RANGE = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
+_TOLD = {"rows": [{**_RANGE, "name": _TEXT, "kind": _TEXT, "plain": _NUMBER, "pixels": _RANGE}]}
+_CLUSTERS = {
+    **dict.fromkeys(("ami", "silhouette", "ami_arithmetic", "nmi", "ari", "homogeneity", "inertia"), _NUMBER),
+    "ami_shuffled": {"*": _NUMBER},
+    "sizes": [_NUMBER],
+    "file": _TEXT,
+}
+_SHAPE: dict[str, Any] = {
+    "split": _TEXT,
+    "input": _TEXT,
+    "n": _NUMBER,
+    "dim": _NUMBER,
+    "clusters": {"*": _CLUSTERS},
+    "knn": _PROBE,
+    "linear": _PROBE,
+    "finetune": {"*": _PROBE},
+    "references": {"*": _SCORES},
+    "view": {**_SCORES, "references": {"*": _SCORES}},
+    "read": {**_TOLD, "mean": _NUMBER},
+    "forecast": _TOLD,
+    "layouts": {"*": _TEXT},
+    "seconds": {"*": _NUMBER},
+    "missing": {"*": _TEXT},
+}
+
+
+def _sound(value: Any, shape: Any, place: str, damaged: dict[str, str]) -> Any:
+    """What is of the types that a shape names; the rest is None and told in `damaged`.
+
+    Args:
+        shape: types of a value; a mapping of keys ("*": every key) to shapes; a list of the shape of its items.
+    """
+    if value is None:
+        return None
+    if isinstance(shape, dict) and isinstance(value, dict):
+        shapes = {key: shape[key] if key in shape else shape.get("*") for key in value}
+        return {
+            key: one if shapes[key] is None else _sound(one, shapes[key], f"{place}.{key}".lstrip("."), damaged)
+            for key, one in value.items()
+        }
+    if isinstance(shape, list) and isinstance(value, list):
+        return [_sound(one, shape[0], f"{place}.{number}", damaged) for number, one in enumerate(value)]
+    if isinstance(shape, tuple) and isinstance(value, shape) and not isinstance(value, bool):
+        return value
+    leaf = "a number" if shape == _NUMBER else "a text"
+    wanted = "keys and values" if isinstance(shape, dict) else "a list" if isinstance(shape, list) else leaf
+    damaged[place] = f"must be {wanted}, got {type(value).__name__}."
+    return None
+
+
 def _clusters(found: Mapping[str, Any]) -> Clusters:
     return Clusters(
         found.get("ami"),
@@ -186,7 +252,7 @@ def _clusters(found: Mapping[str, Any]) -> Clusters:
 
 
 def _probe(found: Mapping[str, Any] | None) -> Probe | None:
-    if not found:
+    if not found or found.get("top1") is None:
         return None
     settings = {key: value for key, value in found.items() if key not in ("top1", "classes", "confusion")}
     return Probe(found["top1"], found.get("classes") or {}, found.get("confusion"), settings)

@@ -101,10 +101,8 @@ class RunFolder:
         if self.exists:
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
-        words = (
-            f"Runs here: {', '.join(known[-8:])}." if known else "There are no runs yet; `train SPEC.yaml` makes one."
-        )
-        raise SpecError(where="Run", field="id", rule="a run of this store", value=self.id, remedy=words)
+        words = f"Run folders here: {', '.join(known[-8:])}." if known else "There are no run folders here yet."
+        raise SpecError.at("Run", "id", "a run of this store", self.id, words)
 
     def spec(self) -> RunSpec:
         """The resolved spec.
@@ -126,7 +124,7 @@ class RunFolder:
     def results(self) -> Results:
         """`results.json`; empty, and false, while there is none."""
         path = self.path / "results.json"
-        return Results(stores.read_json(path) if path.is_file() else {})
+        return Results.read(path) if path.is_file() else Results()
 
     def metrics(self) -> pd.DataFrame:
         """`metrics.jsonl` as a table, one row a line, ordered by step; steps repeated after a resume keep the last."""
@@ -188,11 +186,6 @@ class RunFolder:
         """`{method: (points (n, 2) float32, info)}` of `layout_files`."""
         return {method: (self._array(p.name), self._info(p)) for method, p in self.layout_files(like).items()}
 
-    def annotations(self) -> dict[str, Any]:
-        """`annotations.json` (names, colours, notes of clusters; tags), revision 0 while there is none."""
-        path = self.path / "annotations.json"
-        return stores.read_json(path) if path.is_file() else {"version": 1, "revision": 0, "clusters": {}, "tags": []}
-
     def files(self) -> list[str]:
         """Names of what is in the folder, hidden and temporary ones left out."""
         if not self.path.is_dir():
@@ -207,18 +200,14 @@ class RunFolder:
         return [line for line in map(_parsed, lines) if line]
 
     def _array(self, name: str) -> np.ndarray:
-        import numpy as np
-
         path = self.path / name
         if not path.is_file():
             raise RunError(self._why_missing(name), where=self.id)
         try:
-            array: np.ndarray = np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
-            raise RunError(
-                f"{path}: the file is damaged ({error}). Delete it and resume the run.", where=self.id
-            ) from error
-        return array
+            return stores.read_array(path)
+        except DataError as error:
+            words = str(error).replace("Delete it and make it again.", "Delete it and resume the run.")
+            raise RunError(words, where=self.id) from error
 
     def _why_missing(self, name: str) -> str:
         self.require()

@@ -73,11 +73,15 @@ def _span(row: dict[str, Any] | None) -> dict[str, float] | None:
     return None if row is None else {key: float(row[key]) for key in ("value", "low", "high")}
 
 
-_REFERENCES = {"pixels": "raw pixels", "untrained": "the untrained network"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
 
 
-def verdict(results: Results, *, trained: bool = True) -> str:
+def reference_words(*, solved: bool) -> dict[str, str]:
+    """What a run is set beside -> its name: a network that was solved has its feature bank for an untrained one."""
+    return {"pixels": "raw pixels", "untrained": "its features alone" if solved else "the untrained network"}
+
+
+def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> str:
     """What the numbers say, against raw pixels and the untrained network, of the same images.
 
     A difference in kNN below twice its standard error, or in AMI below 0.02, counts as none; what else can be read from
@@ -85,17 +89,21 @@ def verdict(results: Results, *, trained: bool = True) -> str:
 
     Args:
         trained: False for a network that was solved for or taken as it came, which cannot be trained longer.
+        solved: the network was solved for.
     """
     if not results:
         return "Nothing was measured yet."
     own = Scores(knn=results.knn.top1 if results.knn else None, ami=results.columns()["ami"])
+    names = reference_words(solved=solved)
     margins = {"knn": _knn_margin(own.knn, results.n), "ami": _AMI_MARGIN}
     parts, worse = [], False
     for key, title in (("knn", "kNN"), ("ami", "AMI")):
         value = getattr(own, key)
         found = {} if value is None else _against(results, key, value, margins[key])
         worse = worse or "worse than" in found.values()
-        beside = " and ".join(f"{how} {_told(results, key, name)}" for name, how in found.items())
+        beside = " and ".join(
+            f"{how} {names[name]} ({getattr(results.reference(name), key):.2f})" for name, how in found.items()
+        )
         if beside:
             parts.append(f"{title} {value:.2f}: {beside}.")
     if not parts:
@@ -108,16 +116,12 @@ def verdict(results: Results, *, trained: bool = True) -> str:
 def _against(results: Results, key: str, value: float, margin: float) -> dict[str, str]:
     """Reference -> how the value stands to it."""
     found = {}
-    for name in _REFERENCES:
+    for name in ("pixels", "untrained"):
         other = getattr(results.reference(name), key)
         if other is not None:
             more = value - other
             found[name] = "about as good as" if abs(more) <= margin else "better than" if more > 0 else "worse than"
     return found
-
-
-def _told(results: Results, key: str, name: str) -> str:
-    return f"{_REFERENCES[name]} ({getattr(results.reference(name), key):.2f})"
 
 
 def _knn_margin(share: float | None, n: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,6 +24,8 @@ from ssrl_core.specs.run import RunSpec
 Row = dict[str, Any]
 
 _FEW = 20  # specs that are read one by one
+_GROWS_S = 5.0  # a folder that somebody copies in grows for a while
+DAMAGED = "spec.yaml is damaged; restore it, or delete the run:"
 GONE = "Its folder was deleted by hand; nothing of it is left. Delete the run here too, or train it again."
 
 
@@ -36,7 +39,9 @@ def rows_of(names: Collection[str]) -> list[Row]:
 
 
 def row_of(run_id: str, sweep_id: str | None, known: IdentifiedRun | None = None) -> Row | None:
-    """The registry's row of a folder, or None where there is no spec to read.
+    """The registry's row of a folder, or None where there is no spec, or one that somebody just copies in.
+
+    A spec that cannot be read is a failed run whose reason says so (`is_damaged`): it is there, and can be deleted.
 
     Args:
         sweep_id: its sweep.
@@ -48,7 +53,9 @@ def row_of(run_id: str, sweep_id: str | None, known: IdentifiedRun | None = None
         same = known is not None and known.text == text
         spec = known.spec if known is not None and same else run.spec()
         made = _written_at(run.path / wanted.SPEC)
-    except (SSRLError, OSError, UnicodeDecodeError):
+    except (SSRLError, UnicodeDecodeError) as error:
+        return _damaged_row(run_id, sweep_id, error)
+    except OSError:
         return None
     return spec_columns(spec) | {
         "id": run_id,
@@ -59,6 +66,27 @@ def row_of(run_id: str, sweep_id: str | None, known: IdentifiedRun | None = None
         "queued_at": made,
         **state_columns(run),
     }
+
+
+def _damaged_row(run_id: str, sweep_id: str | None, error: Exception) -> Row | None:
+    file = RunFolder(run_id).path / wanted.SPEC
+    if time.time() - file.stat().st_mtime < _GROWS_S:
+        return None
+    made, why = _written_at(file), error if isinstance(error, SSRLError) else "it is no text in UTF-8"
+    return {
+        "id": run_id,
+        "name": run_id,
+        "sweep_id": sweep_id,
+        "state": "failed",
+        "reason": f"{DAMAGED} {why}",
+        "created_at": made,
+        "queued_at": made,
+    }
+
+
+def is_damaged(row: Mapping[str, Any]) -> bool:
+    """Whether this is a run whose spec could not be read."""
+    return str(row["reason"] or "").startswith(DAMAGED)
 
 
 def waiting_row(run: IdentifiedRun, sweep_id: str | None, at: str, priority: int = 0) -> Row:
@@ -130,13 +158,14 @@ def listed_row(row: Row) -> Row:
 
 
 def demo_rows() -> list[Row]:
-    """Rows of the runs that ship with the project, in order of their names."""
+    """Rows of the runs that ship with the project, in the order in which they were made."""
     root = stores.demo_root()
     if not root.is_dir():
         return []
     own = folder_names()
     names = sorted(entry.name for entry in root.iterdir() if (entry / wanted.SPEC).is_file() and entry.name not in own)
-    return [row for name in names if (row := _demo_row(name, (root / name / wanted.SPEC).stat().st_mtime_ns))]
+    rows = (_demo_row(name, (root / name / wanted.SPEC).stat().st_mtime_ns) for name in names)
+    return sorted((row for row in rows if row), key=lambda row: str(row["finished_at"]))
 
 
 @lru_cache(maxsize=64)

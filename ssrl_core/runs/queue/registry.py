@@ -150,13 +150,7 @@ def require(run_id: str) -> dict[str, Any]:
     """
     row = get(run_id)
     if row is None:
-        raise SpecError(
-            where="Run",
-            field="id",
-            rule="a run of this store",
-            value=run_id,
-            remedy="`runs list` shows the runs that are there.",
-        )
+        raise SpecError.at("Run", "id", "a run of this store", run_id, "`runs list` shows the runs that are there.")
     return row
 
 
@@ -230,7 +224,12 @@ def _write_missing(connection: sqlite3.Connection, thorough: bool) -> None:
 
 @dataclass(frozen=True)
 class _Differences:
-    """Where folders and registry differ: rows it does not know, ids whose folder went, ids whose folder came back."""
+    """Where folders and registry differ.
+
+    Attributes:
+        new: rows it does not know, or knew as damaged before they were mended.
+        gone: ids whose folder went.  back: ids whose folder came back.
+    """
 
     new: list[Row]
     gone: list[str]
@@ -240,14 +239,18 @@ class _Differences:
 def _differences(rows: Sequence[Row], there: set[str]) -> _Differences:
     known = {row["id"]: row for row in rows}
     gone = [name for name, row in known.items() if name not in there and row["reason"] != GONE]
+    damaged = {name for name, row in known.items() if name in there and folder_rows.is_damaged(row)}
+    mended = [row for row in folder_rows.rows_of(damaged) if not folder_rows.is_damaged(row)] if damaged else []
     return _Differences(
-        folder_rows.rows_of(there - known.keys()),
+        [*folder_rows.rows_of(there - known.keys()), *mended],
         [name for name in gone if not folder_rows.never_began(known[name])],
         [name for name in known if name in there and known[name]["reason"] == GONE],
     )
 
 
 def _reconcile(connection: sqlite3.Connection, found: _Differences) -> None:
+    for row in found.new:  # one that was damaged is there already
+        connection.execute("DELETE FROM runs WHERE id = ? AND reason LIKE ?", [row["id"], f"{folder_rows.DAMAGED}%"])
     registry_file.insert(connection, found.new)
     registry_file.insert_after(connection, [row["id"] for row in found.new])
     # asked again: now nobody else can be making or deleting it
@@ -294,6 +297,7 @@ def _with_folders(rows: list[Row]) -> list[Row]:
     if not (found.new or found.gone or found.back):
         return rows
     gone, back = set(found.gone), set(found.back)
+    new_ids = {row["id"] for row in found.new}
     told = [
         row | _gone()
         if row["id"] in gone
@@ -301,6 +305,7 @@ def _with_folders(rows: list[Row]) -> list[Row]:
         if row["id"] in back
         else row
         for row in rows
+        if row["id"] not in new_ids
     ]
     new = [dict.fromkeys(COLUMNS) | row for row in found.new]
     told += [folder_rows.listed_row(row) for row in new]
@@ -391,13 +396,7 @@ def _connected(address: str) -> sqlite3.Connection:
 def _check_version(found: int) -> None:
     """Refuse what a newer Viewloom wrote, and what is no registry."""
     if found > VERSION:
-        raise SpecError(
-            where=str(path()),
-            field="version",
-            rule=f"at most {VERSION}",
-            value=found,
-            remedy="Update Viewloom to use this store.",
-        )
+        raise SpecError.at(str(path()), "version", f"at most {VERSION}", found, "Update Viewloom to use this store.")
     if found < 1:
         raise sqlite3.DatabaseError("not a registry")
 

@@ -1,14 +1,19 @@
-"""What a run will cost before it is started: from earlier runs on this machine, else from the table of backbones."""
+"""What a run will cost before it is started: from earlier runs on this machine, else from the table of backbones.
+
+What solving takes is tried on a few images.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssrl_core import stores
+from ssrl_core.errors import SSRLError
 from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
@@ -24,6 +29,7 @@ _TABLE_SIDE, _TABLE_CORES = 32, 2
 _SMALL_FILES = 400_000  # log, metrics, results
 _UNKNOWN_IMAGES_PER_S = 5.0  # a network of timm
 _UNKNOWN_MS_PER_VIEW, _VIEW_S = 20.0, 0.0005
+_PROBED, _PROBED_VIEWS = 48, 2  # images and views of each that solving is tried on
 _MODEST = 4e6  # bytes of a network that no table knows
 _GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
 
@@ -73,15 +79,51 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     row = BACKBONES.get(spec.backbone.name)
     dim, weights = (row.dim, row.parameters_m * 4e6) if row else (spec.method.settings.get("dim", 1024), _MODEST)
     disk = kept * (dim * 4 + 8) + weights + _SMALL_FILES
-    train = _solving_s(spec, images) if spec.is_solved else steps * spec.batch_size / speed
+    train = _solving_s(spec, imageset, images) if spec.is_solved else steps * spec.batch_size / speed
     return Estimate(images, steps, speed, measured, train, after, round(disk))
 
 
-def _solving_s(spec: RunSpec, images: int) -> float:
-    """Seconds of views, features and sums of a run that is solved, not trained: a first guess."""
-    row = BANKS.get(spec.method["bank"])
-    each = (row.ms_per_view if row else _UNKNOWN_MS_PER_VIEW) / 1000 + _VIEW_S
-    return 1.0 + images * int(spec.method["views"]) * len(spec.terms) * each / max(1, cores())
+def _solving_s(spec: RunSpec, imageset: ImageSet, images: int) -> float:
+    """Seconds of views, features and sums of a run that is solved, not trained."""
+    return 1.0 + images * int(spec.method["views"]) * len(spec.terms) * seconds_per_view(spec, imageset)
+
+
+_probed: dict[object, float] = {}
+
+
+def seconds_per_view(spec: RunSpec, imageset: ImageSet) -> float:
+    """Seconds that one view and its features take here: tried once on a few images, then remembered.
+
+    Where the bank cannot be built (its weights are missing), what its table says.
+    """
+    compositions = tuple(term.composition for term in spec.terms)
+    key = (spec.method["bank"], imageset.name, imageset.fingerprint, compositions)
+    if key not in _probed:
+        try:
+            _probed[key] = _probe(spec, imageset)
+        except SSRLError:
+            row = BANKS.get(spec.method["bank"])
+            each = (row.ms_per_view if row else _UNKNOWN_MS_PER_VIEW) / 1000 + _VIEW_S
+            return each / max(1, cores())
+    return _probed[key]
+
+
+def _probe(spec: RunSpec, imageset: ImageSet) -> float:
+    """Seconds of one view, of the quicker of two tries: the first one also sets everything up."""
+    from ssrl_core.compositions.plan import view_side
+    from ssrl_core.learning.solving import bank_for, features_of_views, view_batches
+
+    ids = imageset.split_ids("all")[:_PROBED]
+    side = view_side(spec.terms[0].composition.views[0], imageset.shape[1:])
+    bank = bank_for(spec.method["bank"], imageset, ids, side, seed=spec.seed)
+    took = []
+    for _ in range(2):
+        started, made = time.perf_counter(), 0
+        for number, term in enumerate(spec.terms):
+            for _, groups in view_batches(imageset, ids, term, number, views=_PROBED_VIEWS, seed=spec.seed):
+                made += sum(features_of_views(bank, group).shape[0] * len(group[0]) for group in groups)
+        took.append((time.perf_counter() - started) / max(1, made))
+    return min(took)
 
 
 def slots() -> int:

@@ -1,0 +1,64 @@
+"""What kind of pictures an image set holds, and the composition that one begins with for such pictures.
+
+A kind decides only where one begins: photographs are not begun with under a preset of digits, nor cells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ssrl_core.datasets.imageset import ImageSet
+
+_SMALL_PX = 64
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of pictures.
+
+    Attributes:
+        noun: in the plural, as the pages say it.
+        composition: the preset to begin with.
+        input: what the network is shown where it is measured (`evaluate.input`).
+        clusters: the numbers of clusters to begin with where there are no labels.
+    """
+
+    name: str
+    noun: str
+    composition: str
+    input: str = "whole"
+    clusters: int = 10
+
+
+CELLS = Kind("cells", "cells", "cells-figure6-right", "fixed_steps", 4)
+DRAWINGS = Kind("drawings", "images", "mnist-rotation-crop")
+PHOTOGRAPHS = Kind("photographs", "images", "cifar-base")
+GREY = Kind("grey", "images", "cells-first-set")
+KINDS = {kind.name: kind for kind in (CELLS, DRAWINGS, PHOTOGRAPHS, GREY)}
+
+
+def kind_of(imageset: ImageSet) -> Kind:
+    """Cells where compounds or the size of a pixel are known, or where stains are; small grey pictures are drawings."""
+    names = {channel.name.lower() for channel in imageset.channels}
+    rgb = names == {"red", "green", "blue"}
+    if imageset.pixel_size_um or (imageset.shape[0] > 1 and not rgb) or _has_compounds(imageset):
+        return CELLS
+    if rgb:
+        return PHOTOGRAPHS
+    return DRAWINGS if max(imageset.shape[1:]) <= _SMALL_PX else GREY
+
+
+def _has_compounds(imageset: ImageSet) -> bool:
+    return _compounds_in(str(imageset.folder / "table.parquet"), imageset.fingerprint)
+
+
+@lru_cache(maxsize=256)
+def _compounds_in(path: str, fingerprint: str) -> bool:
+    """Whether the table has a column of compounds; its head alone is read."""
+    import pyarrow.parquet as parquet
+
+    try:
+        return "compound" in parquet.read_schema(path).names
+    except (OSError, ValueError):
+        return False
