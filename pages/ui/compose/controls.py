@@ -214,7 +214,7 @@ def new_step(name: str) -> Step:
         flips = (Branch(1.0, (Step("horizontal_flip"),)), Branch(1.0, (Step("vertical_flip"),)))
         return Step("choice", branches=flips)
     row = TRANSFORMS[name]
-    return Step(name, dict(row.begins_with), p=1.0 if row.parameters else 0.5)
+    return Step(name, p=1.0 if row.parameters else 0.5, settings=dict(row.begins_with))
 
 
 def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
