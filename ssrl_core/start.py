@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 _TREE = Path(__file__).resolve().parent.parent
 ROOT = _TREE if (_TREE / "app.py").is_file() else Path(__file__).resolve().parent / "app"  # the second: in a wheel
+_SERVE = "from ssrl_core.start import serve; serve()"
+_HEAVY = (
+    *("scipy.stats", "scipy.spatial", "torch"),
+    *("ssrl_core.compositions.views", "ssrl_core.compositions.perceptual", "ssrl_core.forecast.kept"),
+)
 _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
 
 
@@ -115,11 +123,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     subprocess.Popen(
         precompile, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
+    command = [sys.executable, "-c", _SERVE, "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
     command += ["--server.headless", "true" if args.no_browser else "false"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
     print(f"Viewloom: http://127.0.0.1:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     return _until_it_ends(command, ROOT)
+
+
+def serve() -> None:
+    """Be Streamlit's server, and import meanwhile what pages would else wait for when they are opened first."""
+    import pandas  # noqa: F401  before the thread: Plotly trips over one that is half imported
+    import plotly.graph_objects  # noqa: F401
+    from streamlit.web import cli
+
+    threading.Thread(target=_warm, daemon=True).start()
+    sys.argv[0] = "streamlit"
+    cli.main()
+
+
+def _warm() -> None:
+    from ssrl_core import stores
+
+    with suppress(Exception):  # whatever is wrong, the page that needs it says so
+        stores.prepare_caches()
+        for name in _HEAVY:
+            importlib.import_module(name)
 
 
 def _port_taken(port: int) -> str:
