@@ -116,7 +116,7 @@ def _looked_at(imageset: ImageSet, ids: Array, composition: Composition) -> Row:
     from ssrl_core.library import lpips
 
     views = [groups[0] for _, groups in view_batches(imageset, ids, Term(composition), 0, views=_FEW_VIEWS, seed=SEED)]
-    measured = icc(torch.cat(views, dim=1).cpu().numpy())
+    measured = icc(torch.cat(views, dim=1).cpu().numpy(), imageset)
     distance = None if missing() else lpips(imageset, composition, seed=SEED, limit=_FEW).mean
     return {"icc": measured, "lpips": distance}
 
