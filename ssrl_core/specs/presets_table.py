@@ -20,16 +20,10 @@ class Preset:
     source: str
     silent: str = ""
 
-    @property
-    def kind(self) -> str | None:
-        """Kind of images that it was made for: drawings, cells or photographs (`datasets.kinds`); None for any."""
-        return _KINDS.get(self.group)
-
 
 _MNIST = "Digits (paper, table 2)"
 _CELLS = "Cells (paper, tables 3 and 4, figure 6)"
 _NATURAL = "Natural images"
-_KINDS = {_MNIST: "drawings", _CELLS: "cells", _NATURAL: "photographs"}
 _MNIST_SILENT = (
     "The text gives no order, fill or aspect ratio; the order here is the order of its sentence, the fill black, "
     "the ratio torchvision's. "

@@ -20,7 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
-from ssrl_core.datasets.kinds import CELLS, DRAWINGS, GREY, PHOTOGRAPHS, Kind, kind_of
+from ssrl_core.datasets.kinds import CELLS, DRAWINGS, PHOTOGRAPHS, Kind, fits, kind_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.conflicts import Conflict, conflicts
@@ -114,11 +114,8 @@ def is_of_cells(name: str) -> bool:
 
 def suited(dataset: str, composition: str) -> str:
     """A composition for an image set: the same, or where it is a preset for another kind of images, one for this."""
-    preset = PRESETS_TABLE.get(composition)
-    kind = kind_of_images(dataset) if preset and preset.kind else None
-    if kind is None or preset is None or preset.kind == kind.name or (kind == GREY and preset.kind == CELLS.name):
-        return composition
-    return kind.composition
+    kind = kind_of_images(dataset) if composition in PRESETS_TABLE else None
+    return composition if kind is None or fits(kind, composition) else kind.composition
 
 
 def travels(key: str, value: str) -> None:
