@@ -23,7 +23,11 @@ from pathlib import Path
 
 _TREE = Path(__file__).resolve().parent.parent
 ROOT = _TREE if (_TREE / "app.py").is_file() else Path(__file__).resolve().parent / "app"  # the second: in a wheel
-_SERVE = "from ssrl_core.start import serve; serve()"
+# Streamlit's own start, warm: pandas and Plotly before the thread, as Plotly trips over one that is half imported
+_SERVE = (
+    "import sys, pandas, plotly.graph_objects; from streamlit.web import cli; from ssrl_core.start import warm; "
+    "warm(); sys.argv[0] = 'streamlit'; cli.main()"
+)
 _HEAVY = (
     *("scipy.stats", "scipy.spatial", "torch"),
     *("ssrl_core.compositions.views", "ssrl_core.compositions.perceptual", "ssrl_core.forecast.kept"),
@@ -130,15 +134,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _until_it_ends(command, ROOT)
 
 
-def serve() -> None:
-    """Be Streamlit's server, and import meanwhile what pages would else wait for when they are opened first."""
-    import pandas  # noqa: F401  before the thread: Plotly trips over one that is half imported
-    import plotly.graph_objects  # noqa: F401
-    from streamlit.web import cli
-
+def warm() -> None:
+    """For the app's server: import in the background what pages would else wait for when they are opened first."""
     threading.Thread(target=_warm, daemon=True).start()
-    sys.argv[0] = "streamlit"
-    cli.main()
 
 
 def _warm() -> None:
