@@ -41,6 +41,8 @@ CSS = f"""
 .vl-kept {{ display: grid; grid-template-columns: 118px minmax(0, 1fr) 52px; gap: .5rem; align-items: center;
   font-size: .84rem; line-height: 1.5; }}
 .vl-kept > span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.vl-kept > span[data-about] {{ cursor: pointer; }}
+.vl-kept > span[data-about]:hover {{ text-decoration: underline; }}
 .vl-kept > span:last-child {{ text-align: right; white-space: nowrap; }}
 .vl-kept .bar {{ position: relative; height: 13px; }}
 .vl-kept .bar > * {{ position: absolute; left: 0; box-sizing: border-box; }}
@@ -149,8 +151,9 @@ def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     kind = "vl-kept twice" if row.against is not None else "vl-kept"
     about = html.escape(_about(row, name))
     mark = "" if marks is None else _mark(row, name, marks)
+    asks = f' data-about="{html.escape(row.name)}"' if mark and row.kind != "classes" else ""
     return (
-        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span>{html.escape(name)}</span>'
+        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span{asks}>{html.escape(name)}</span>'
         f'<span class="bar">{drawn}</span><span>{said}</span>{mark}</div>'
     )
 
@@ -239,8 +242,12 @@ def _class_row(row: ClassKept, n: int) -> str:
     )
 
 
-def steps_html(found: Forecast, steps: Sequence[StepCost]) -> str:
-    """Each step, and what would be told better or worse without it, in points of R² or accuracy."""
+def steps_html(found: Forecast, steps: Sequence[StepCost], waiting: Sequence[str] = ()) -> str:
+    """Each step, and what would be told better or worse without it, in points of R² or accuracy.
+
+    Args:
+        waiting: the steps whose turn has not come.
+    """
     rows = {row.name: row for row in found.kept if max(row.plain, row.value) >= _TOLD}
     parts = []
     for step in steps:
@@ -253,6 +260,8 @@ def steps_html(found: Forecast, steps: Sequence[StepCost]) -> str:
             f'<div class="vl-step">{html.escape(step.step[:1].upper() + step.step[1:])}'
             f"<span>without it {said or 'nothing changes by more than 3 points'}</span></div>"
         )
+    for name in waiting:
+        parts.append(f'<div class="vl-step">{html.escape(name[:1].upper() + name[1:])}<span>without it …</span></div>')
     return "".join(parts)
 
 

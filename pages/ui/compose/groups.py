@@ -1,4 +1,5 @@
-"""The groups that k-means finds in a forecast: a small map of the images that were asked about, and typical images."""
+"""Images that say what a forecast means: the groups that k-means finds, as a map and by typical images, and what a
+bar is about, from one extreme to the other."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 _WIDE, _HIGH, _EDGE, _DOT = 320, 220, 6, 2.4
 _TYPICAL = 6
+_BETWEEN = 18
 _MOSTLY = 0.5
 _OLD = "Of the composition before the last edit; the new ones come with the refined bars."
 
@@ -45,6 +47,27 @@ def groups(imageset: Any, found: Forecast, *, old: bool) -> None:
         faded = f"<style>.st-key-vl-groups {{ opacity: {0.4 if old else 1}; }}</style>"
         st.html(faded + map_html(flattened(found.embedding), found.cluster_ids, colours))
         gallery.show_shelves(imageset, _shelves(imageset, found, colours), key="compose-groups", columns=_TYPICAL)
+
+
+def extremes(imageset: Any, ids: Array, values: Array, about: str) -> None:
+    """Images of the set from the lowest to the highest value of a thing, evenly over their ranks.
+
+    Args:
+        ids, values: (n,) the images and what was measured of them; NaN is left out.
+    """
+    chosen = ranked(values, _BETWEEN)
+    tips = tuple(f"{values[place]:.3g}" for place in chosen)
+    low, high = tips[0], tips[-1]
+    shelf = Shelf(ids[chosen], title=f"{low} to {high}, from left to right and down", tips=tips, said=about)
+    gallery.show_shelves(imageset, [shelf], key="compose-extremes", columns=_TYPICAL)
+
+
+def ranked(values: Array, most: int) -> Array:
+    """Places of values from the lowest to the highest, at most so many, evenly over their ranks."""
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    chosen: Array = order[np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)]
+    return chosen
 
 
 def flattened(embedding: Array) -> Array:

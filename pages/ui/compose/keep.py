@@ -11,6 +11,7 @@ import streamlit as st
 from pages.ui.compose import bars, forecasts, groups, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, desk
 from pages.ui.kit import cache, frame, session
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.specs.composition import Composition
 
@@ -56,11 +57,35 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
         _live(_bars, answer, not answer.done(), ask, imageset, wishes.marks_of(wished))
     if fold.open:
         with fold:
-            _live(_steps, answer, not answer.done(by_step=True), ask)
+            _live(_steps, answer, not answer.done(by_step=True), ask, shown)
+    if answer.found is not None:
+        _about_a_bar(question, imageset, answer.found)
     if found := _last(answer, imageset.name):
         groups.groups(imageset, found, old=found is not answer.found)
     if answer.refined:
         st.session_state[_LAST_KEY] = (imageset.name, answer.found)
+
+
+def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
+    """Images from one extreme of a descriptor to the other; a click on a bar's name opens it."""
+    fold = st.expander("What a bar is about", key=wishes.ABOUT_KEY, on_change="rerun")
+    if not fold.open:
+        return
+    rows = {row.name: row for row in found.kept if row.kind != "classes"}
+    with fold:
+        if st.session_state.get(wishes.ABOUT_KEY + "-name") not in rows:
+            st.session_state[wishes.ABOUT_KEY + "-name"] = next(iter(rows))
+        name = st.selectbox(
+            "Bar",
+            list(rows),
+            key=wishes.ABOUT_KEY + "-name",
+            format_func=lambda name: bars.titled(name, rows[name].kind),
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        ids, values = forecasts.measured(question, imageset)
+        about = DESCRIPTORS[name].sentence if name in DESCRIPTORS else "A column of the table."
+        groups.extremes(imageset, ids, values[name], about)
 
 
 def _live(draw: Any, answer: Answer, polling: bool, *args: Any) -> None:
@@ -156,17 +181,24 @@ def _refine_words(answer: Answer) -> None:
     st.html(f'<div class="vl-quiet vl-kept-state">{html.escape(words)}{bar}</div>')
 
 
-def _steps(ask: Any, *, polling: bool) -> None:
-    """What is kept without each step, as it is found."""
+def _steps(ask: Any, shown: Composition, *, polling: bool) -> None:
+    """What is kept without each step, as it is found; every step has its row from the beginning."""
     answer: Answer = ask()
-    if answer.found is None or not answer.refined:
-        frame.quiet("It begins when the bars are refined.")
-    else:
-        if answer.stepped and not answer.steps:
-            frame.quiet("Every step is switched off.")
-        elif answer.steps:
-            st.html(bars.steps_html(answer.found, answer.steps))
-        if not answer.stepped:
+    names = [step.sentence() for group in shown.views for step in group.steps if step.enabled]
+    if not names:
+        frame.quiet("There is no step that is switched on.")
+    elif answer.found is not None and not answer.error:
+        begun = answer.refined
+        done = answer.steps if begun else []
+        frame.quiet("Points of R² or accuracy." if answer.stepped else _leaving_out(len(done), len(names), begun))
+        st.html(bars.steps_html(answer.found, done, names[len(done) :]))
+        if begun and not answer.stepped:
             st.html(frame.progress_bar(answer.share))
     if polling and answer.done(by_step=True):
         st.rerun()
+
+
+def _leaving_out(done: int, count: int, begun: bool) -> str:
+    return (
+        f"Leaving out one step after another: {done} of {count} …" if begun else "It begins when the bars are refined."
+    )
