@@ -367,10 +367,11 @@ def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_descriptors(data: dict[str, Any]) -> str:
-    from ssrl_core.analysis.descriptors import DESCRIPTORS
+    from ssrl_core.analysis.descriptors import descriptor
 
     lines = [f"{data['name']}: {data['count']} images described"]
     for name, row in data["descriptors"].items():
+        about = descriptor(name)
         told = "undefined" if row["quartiles"] is None else " · ".join(f"{q:.3g}" for q in row["quartiles"])
-        lines.append(f"{name:>12}  {told:<28} {DESCRIPTORS[name].sentence if name in DESCRIPTORS else ''}")
+        lines.append(f"{name:>12}  {told:<28} {about.sentence if about else ''}")
     return "\n".join([*lines, "(first quarter, median, third quarter)"])

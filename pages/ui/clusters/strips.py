@@ -14,7 +14,7 @@ from pages.ui.map import names as cluster_names
 from pages.ui.map import selection
 from pages.ui.map.evaluated import EvaluatedRun, borderline_of, typical_of
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import descriptor
 from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects, evidence, sentence
 from ssrl_core.analysis.effects import Effect
 from ssrl_core.analysis.scores import purity
@@ -30,7 +30,7 @@ _MOST_ROWS = 12
 def effects_of(of: ClusteredRun) -> ClusterEffects:
     """The effects of each cluster, and what their intervals rest on."""
     columns = of.run.columns
-    measured = [c for c in of.run.table if c in DESCRIPTORS and c not in columns]
+    measured = [c for c in of.run.table if descriptor(c) and c not in columns]
     return cluster_effects(of.run.table, [*columns, *measured], of.clustering.ids, of.clustering.k)
 
 
@@ -157,7 +157,7 @@ def _outside(of: ClusteredRun) -> None:
 
 def _measure(run: EvaluatedRun) -> None:
     """Offer to measure the images, which lets clusters be told apart in words."""
-    if any(name in run.table.columns for name in DESCRIPTORS):
+    if any(descriptor(name) and name not in run.imageset.table for name in run.table.columns):
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         jobs.job(

@@ -22,8 +22,8 @@ from ssrl_core.specs.run import Term
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast
-    from ssrl_core.forecast.kept import Setting
     from ssrl_core.forecast.result import StepCost
+    from ssrl_core.forecast.setting import Setting
 
 FEW, ALL, VIEWS = 256, 1000, 8
 BANK = "live"
