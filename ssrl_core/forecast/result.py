@@ -48,6 +48,17 @@ class ClassKept:
 
 
 @dataclass(frozen=True)
+class PairKept:
+    """How often two classes are taken for one another on held-out images (the mean of both ways), and without steps."""
+
+    a: str
+    b: str
+    confused: float
+    plain: float
+    against: float | None = None
+
+
+@dataclass(frozen=True)
 class StepCost:
     """What is kept when one step is left out: name -> value; place counts from 1 within its view group."""
 
@@ -62,6 +73,7 @@ class Forecast:
     """What a composition keeps.
 
     Attributes:
+        pairs: those that are taken for one another more often than without any steps, the most so first.
         clusters: k, and AMI with the classes (None without labels).
         guards: warnings, a sentence each.
         missing: name -> why it is not among `kept`.
@@ -77,6 +89,7 @@ class Forecast:
     views: int
     kept: tuple[Kept, ...]
     classes: tuple[ClassKept, ...]
+    pairs: tuple[PairKept, ...]
     clusters: dict[str, Any]
     steps: tuple[StepCost, ...]
     guards: tuple[str, ...]
@@ -90,7 +103,7 @@ class Forecast:
     def to_json(self) -> dict[str, Any]:
         """Plain data, arrays left out."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
-        rows = ("kept", "classes", "steps")
+        rows = ("kept", "classes", "pairs", "steps")
         return {key: [asdict(row) for row in value] if key in rows else _plain(value) for key, value in named.items()}
 
     @property

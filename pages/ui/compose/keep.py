@@ -145,7 +145,9 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
         hidden = () if st.session_state.get(_COLUMNS_KEY) else _where_from(found)
         if hidden:
             frame.quiet(f"Not shown, as they seem to say where an image comes from: {', '.join(hidden)}.")
-        harder = bars.harder_html(found, imageset.label_ids) if answer.found is None or answer.refined else ""
+        harder = ""
+        if answer.found is None or answer.refined:
+            harder = bars.harder_html(found, imageset.label_ids) + bars.pairs_html(found, imageset.label_ids)
         st.html(bars.bars_html(found, old=answer.found is None, icc=icc, below=harder, marks=marks, hidden=hidden))
         with st.container(horizontal=True):
             st.toggle("ICC", key=_ICC_KEY, help=_ABOUT_ICC, persist_state="session")
