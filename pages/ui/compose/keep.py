@@ -52,7 +52,6 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     wished = wishes.of_page(imageset.name)
     with top:
         if not answer.error:
-            wishes.listen()
             wishes.section(imageset, answer.found or _last(answer, imageset.name), wished)
         _live(_bars, answer, not answer.done(), ask, imageset, wishes.marks_of(wished))
     if fold.open:
@@ -60,6 +59,7 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
             _live(_steps, answer, not answer.done(by_step=True), ask, shown)
     if answer.found is not None:
         _about_a_bar(question, imageset, answer.found)
+    wishes.listen()  # not above the bars, where it would take room
     if found := _last(answer, imageset.name):
         groups.groups(imageset, found, old=found is not answer.found)
     if answer.refined:
