@@ -44,7 +44,7 @@ class SSRLError(Exception):
         super().__init__(self.message)
 
     @classmethod
-    def at(cls, where: str, field: str, rule: str, value: Any, remedy: str) -> Self:
+    def at(cls, where: str, field: str, rule: str, value: Any, remedy: str = "") -> Self:
         """The error `{where}: {field} must be {rule}, got {value!r}. {remedy}`."""
         return cls(where=where, field=field, rule=rule, value=value, remedy=remedy)
 

@@ -97,19 +97,14 @@ def compare_classes(
 def _pairs(truth: ArrayLike, predicted: ArrayLike, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     true_ids, found_ids = np.asarray(truth, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if true_ids.shape != found_ids.shape or true_ids.ndim != 1:
-        raise SpecError(
-            where="Class accuracy",
-            field="predicted",
-            rule=f"as long as truth, {true_ids.shape}",
-            value=found_ids.shape,
-        )
+        raise SpecError.at("Class accuracy", "predicted", f"as long as truth, {true_ids.shape}", found_ids.shape)
     known = true_ids >= 0
     true_ids, found_ids = true_ids[known], found_ids[known]
     if len(true_ids) and (max(true_ids.max(), found_ids.max()) >= size or found_ids.min() < 0):
-        raise SpecError(
-            where="Class accuracy",
-            field="ids",
-            rule=f"in 0..{size - 1}",
-            value=(int(found_ids.min()), int(max(true_ids.max(), found_ids.max()))),
+        raise SpecError.at(
+            "Class accuracy",
+            "ids",
+            f"in 0..{size - 1}",
+            (int(found_ids.min()), int(max(true_ids.max(), found_ids.max()))),
         )
     return true_ids, found_ids

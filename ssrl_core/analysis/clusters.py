@@ -52,9 +52,7 @@ def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:
     """
     table = checked(x)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(table):
-        raise SpecError(
-            where="Clusters", field="k", rule=f"in 1..{len(table)}", value=k, remedy="Ask for fewer clusters."
-        )
+        raise SpecError.at("Clusters", "k", f"in 1..{len(table)}", k, "Ask for fewer clusters.")
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -204,7 +202,7 @@ def density_clusters(x: ArrayLike, least: int, *, seed: int = 0) -> Clustering:
     table = checked(x)
     if isinstance(least, bool) or not isinstance(least, int | np.integer) or not 2 <= least <= len(table):
         rule = f"in 2..{len(table)}"
-        raise SpecError(where="HDBSCAN", field="least size", rule=rule, value=least, remedy="Ask for smaller clusters.")
+        raise SpecError.at("HDBSCAN", "least size", rule, least, "Ask for smaller clusters.")
     if all_equal(table):
         return from_ids(table, np.zeros(len(table), np.int32), 1, seed=seed)
     from sklearn.cluster import HDBSCAN

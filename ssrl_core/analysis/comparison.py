@@ -77,7 +77,7 @@ def compare(first: ArrayLike, second: ArrayLike, ids: ArrayLike, others: ArrayLi
     """
     x, y = checked(first, where="First embedding"), checked(second, where="Second embedding")
     if len(x) != len(y):
-        raise DataError(where="Comparison", field="rows", rule="the same images", value=(len(x), len(y)))
+        raise DataError.at("Comparison", "rows", "the same images", (len(x), len(y)))
     a, b = np.asarray(ids), np.asarray(others)
     both = (a >= 0) & (b >= 0)
     k = min(NEIGHBOURS, max(1, len(x) - 1))

@@ -37,11 +37,8 @@ def dose_shares(groups: ArrayLike, doses: ArrayLike, replicates: ArrayLike, k: i
     """
     ids, dose = np.asarray(groups, np.int64), np.asarray(doses, float)
     if not len(ids) == len(dose) == len(np.asarray(replicates)):
-        raise DataError(
-            where="Doses",
-            field="groups, doses and replicates",
-            rule="of one length",
-            value=(len(ids), len(dose), len(np.asarray(replicates))),
+        raise DataError.at(
+            "Doses", "groups, doses and replicates", "of one length", (len(ids), len(dose), len(np.asarray(replicates)))
         )
     table = pd.DataFrame({"group": ids, "dose": dose, "replicate": np.asarray(replicates).astype(str)})
     table = table[(table["group"] >= 0) & np.isfinite(dose)]

@@ -37,7 +37,7 @@ def wilson(correct: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
 
     count, size = np.asarray(correct, float), np.asarray(n, float)
     if ((count < 0) | (count > size * (1 + 1e-12))).any():
-        raise SpecError(where="Interval", field="correct", rule=f"in 0..{size}", value=correct)
+        raise SpecError.at("Interval", "correct", f"in 0..{size}", correct)
     low, high = proportion_confint(count, np.where(size == 0, 1.0, size), method="wilson")
     low = np.where((size == 0) | (count == 0), 0.0, low)  # exactly, where rounding would leave 1e-17
     high = np.where((size == 0) | (count == size), 1.0, high)

@@ -62,7 +62,7 @@ def compute_layout(
         DataError: an embedding that is empty or not finite; a start that is not (n, 2) and finite.
     """
     if method not in LAYOUTS:
-        raise SpecError(where="Layout", field="method", rule=f"one of {', '.join(LAYOUTS)}", value=method)
+        raise SpecError.at("Layout", "method", f"one of {', '.join(LAYOUTS)}", method)
     table = checked(x)
     start = None if init is None else _checked_start(init, len(table))
     started = time.perf_counter()
@@ -79,7 +79,7 @@ def compute_layout(
 def _checked_start(init: ArrayLike, n: int) -> Points:
     points = np.asarray(init, np.float64)
     if points.shape != (n, 2) or not np.isfinite(points).all():
-        raise DataError(where="Layout", field="init", rule=f"({n}, 2) and finite", value=points.shape)
+        raise DataError.at("Layout", "init", f"({n}, 2) and finite", points.shape)
     return points
 
 

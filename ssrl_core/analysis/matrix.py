@@ -18,21 +18,21 @@ def checked(x: ArrayLike, *, where: str = "Embedding") -> Floats:
     """
     table = np.asarray(x, dtype=np.float32)
     if table.ndim != 2 or 0 in table.shape:
-        raise DataError(
-            where=where,
-            field="shape",
-            rule="(n, D) with at least one row and one column",
-            value=tuple(table.shape),
-            remedy="Embed at least one image.",
+        raise DataError.at(
+            where,
+            "shape",
+            "(n, D) with at least one row and one column",
+            tuple(table.shape),
+            "Embed at least one image.",
         )
     bad = int(np.count_nonzero(~np.isfinite(table).all(axis=1)))
     if bad:
-        raise DataError(
-            where=where,
-            field="values",
-            rule="finite",
-            value=f"NaN or infinity in {bad} of {len(table)} rows",
-            remedy="The training has probably diverged: lower the learning rate and train again.",
+        raise DataError.at(
+            where,
+            "values",
+            "finite",
+            f"NaN or infinity in {bad} of {len(table)} rows",
+            "The training has probably diverged: lower the learning rate and train again.",
         )
     return table
 

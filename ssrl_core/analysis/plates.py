@@ -110,7 +110,7 @@ def plate_reading(x: ArrayLike, plates: ArrayLike, wells: ArrayLike, *, k: int =
     table = np.asarray(x, np.float32)
     names, own = np.unique(np.asarray(plates, dtype=str), return_inverse=True)
     if len(table) != len(own):
-        raise DataError(where="Plates", field="plates", rule=f"{len(table)} values", value=len(own))
+        raise DataError.at("Plates", "plates", f"{len(table)} values", len(own))
     place = np.unique(np.char.add(np.char.add(np.asarray(plates, dtype=str), "|"), np.asarray(wells, dtype=str)),
                       return_inverse=True)[1]  # fmt: skip
     if len(names) < 2 or len(table) < 2 * k:

@@ -163,7 +163,7 @@ def _number(flag: str, text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise SpecError(where="data cells", field=flag, rule="a number or none", value=text) from None
+        raise SpecError.at("data cells", flag, "a number or none", text) from None
 
 
 def register_simulate(data: Any) -> None:
@@ -193,9 +193,7 @@ def register_simulate(data: Any) -> None:
 
 def _simulate(args: argparse.Namespace) -> dict[str, Any]:
     if (args.name is None) == (args.fields is None):
-        raise SpecError(
-            where="data simulate", field="--name", rule="given, or --fields, but not both", value=args.name or None
-        )
+        raise SpecError.at("data simulate", "--name", "given, or --fields, but not both", args.name or None)
     if args.fields is not None:
         return _fields(args)
     from ssrl_core.datasets import store
@@ -220,11 +218,9 @@ def _fields(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.made.simulation.fields import write_fields
 
     if args.field_count < 1:
-        raise SpecError(
-            where="data simulate", field="--field-count", rule="a whole number from 1 on", value=args.field_count
-        )
+        raise SpecError.at("data simulate", "--field-count", "a whole number from 1 on", args.field_count)
     if args.fields.exists() and (not args.fields.is_dir() or any(args.fields.iterdir())):
-        raise SpecError(where="data simulate", field="--fields", rule="a new or empty folder", value=str(args.fields))
+        raise SpecError.at("data simulate", "--fields", "a new or empty folder", str(args.fields))
     table = write_fields(args.fields, args.field_count, seed=args.seed)
     return {"table": str(table), "fields": sum(1 for _ in open(table, encoding="utf-8")) - 1}
 

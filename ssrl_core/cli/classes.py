@@ -143,7 +143,7 @@ def _statistics(args: argparse.Namespace, rows: pd.DataFrame) -> dict[str, Any]:
 
     x = [_only_parameter(rows)] if not args.x else args.x
     if args.draws < 0:
-        raise SpecError(where="classes", field="draws", rule="0 or more", value=args.draws)
+        raise SpecError.at("classes", "draws", "0 or more", args.draws)
     found = statistics(
         rows,
         x[0] if len(x) == 1 else x,
@@ -181,7 +181,7 @@ def _only_parameter(rows: pd.DataFrame) -> str:
     remedy = "Nothing varies here, or there are no results yet."
     if names:
         remedy = f"Name one or more with --x: {', '.join(names)}."
-    raise SpecError(where="classes", field="x", rule="named where there is not exactly one", value=names, remedy=remedy)
+    raise SpecError.at("classes", "x", "named where there is not exactly one", names, remedy)
 
 
 def _superclasses(file: str | None) -> dict[str, str] | None:
@@ -198,9 +198,7 @@ def _weights(texts: list[str]) -> dict[str, float]:
         try:
             weights[name or number] = float(number) if name else 1.0
         except ValueError as error:
-            raise SpecError(
-                where="classes", field="weight", rule="CLASS=NUMBER", value=text, remedy="Write --weight caterpillar=2."
-            ) from error
+            raise SpecError.at("classes", "weight", "CLASS=NUMBER", text, "Write --weight caterpillar=2.") from error
     return weights
 
 
@@ -208,9 +206,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(
-            where=str(path), field="file", rule="one that can be read", value=error.strerror, remedy="Check the path."
-        ) from error
+        raise DataError.at(str(path), "file", "one that can be read", error.strerror, "Check the path.") from error
 
 
 def _report(done: int, total: int) -> None:

@@ -64,7 +64,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     if args.over is not None:
         return _over(args)
     if args.nearest < 0:
-        raise SpecError(where="cluster", field="--nearest", rule="at least 0", value=args.nearest)
+        raise SpecError.at("cluster", "--nearest", "at least 0", args.nearest)
     run = RunFolder(find(args.run_id))
     whole, images = run.embedding()
     rows = np.flatnonzero(run.evaluated())
@@ -113,7 +113,7 @@ def _named(
     for text in said:
         number, _, name = text.partition("=")
         if not (number.isdigit() and int(number) < k and "=" in text):
-            raise SpecError(where="cluster", field="--name", rule=f"C=NAME with C in 0..{k - 1}", value=text)
+            raise SpecError.at("cluster", "--name", f"C=NAME with C in 0..{k - 1}", text)
         marks.mark(run, marks.read(run)["revision"], stem, int(number), name=name)
     found = marks_of(Clusters(run, stem, image_ids, ids), [])
     return {str(c): mark.name for c, mark in sorted(found.items()) if mark.name}
@@ -152,7 +152,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):
-        raise SpecError(where="cluster", field="--over", rule="A:B, two whole numbers", value=args.over)
+        raise SpecError.at("cluster", "--over", "A:B, two whole numbers", args.over)
     with Reporter() as report:
         run = RunFolder(find(args.run_id))
         found = over_k.make(run, int(first), int(last), seed=args.seed, report=report)

@@ -70,7 +70,7 @@ def _over_seeds(first: RunFolder, second: str, args: argparse.Namespace, report:
 
     if args.seed:
         remedy = "Leave --seed out, or --over-seeds."
-        raise SpecError(where="compare", field="--seed", rule="0 with --over-seeds", value=args.seed, remedy=remedy)
+        raise SpecError.at("compare", "--seed", "0 with --over-seeds", args.seed, remedy)
     other = None if second in baseline.BASELINES else RunFolder(second)
     asked = over_seeds.ask(first, other, args.k, args.k2 or args.k)
     rows = over_seeds.make(asked, report)

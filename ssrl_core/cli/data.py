@@ -80,7 +80,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.importing import import_source, understand
 
     if (args.name is None) != args.dry_run:
-        raise SpecError(where="data import", field="--name", rule="given, or --dry-run, but not both", value=args.name)
+        raise SpecError.at("data import", "--name", "given, or --dry-run, but not both", args.name)
     source = args.source[0] if len(args.source) == 1 else args.source
     options = ImportOptions(
         title=args.title,
@@ -262,7 +262,7 @@ def _window(text: str) -> tuple[float, float]:
     try:
         low, high = (float(part) for part in text.split(":"))
     except ValueError:
-        raise SpecError(where=_CHANNELS, field="--windows", rule="LOW:HIGH or auto", value=text) from None
+        raise SpecError.at(_CHANNELS, "--windows", "LOW:HIGH or auto", text) from None
     return low, high
 
 
@@ -304,11 +304,11 @@ def _choice(args: argparse.Namespace) -> Any:
     from ssrl_core.datasets.subsets import PRESETS, SubsetChoice
 
     if args.preset is not None and args.preset not in PRESETS:
-        raise SpecError(where="data subset", field="--preset", rule=f"one of {', '.join(PRESETS)}", value=args.preset)
+        raise SpecError.at("data subset", "--preset", f"one of {', '.join(PRESETS)}", args.preset)
     if args.preset is None and not args.compound:
-        raise SpecError(where="data subset", field="--compound", rule="given, or a preset", value=None)
+        raise SpecError.at("data subset", "--compound", "given, or a preset", None)
     if args.cells is not None and args.cells < 1:
-        raise SpecError(where="data subset", field="--cells", rule="a whole number from 1 on", value=args.cells)
+        raise SpecError.at("data subset", "--cells", "a whole number from 1 on", args.cells)
     start = PRESETS[args.preset].choice if args.preset else SubsetChoice(())
     asked = {
         "compounds": tuple(args.compound) or None,

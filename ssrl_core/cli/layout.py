@@ -109,7 +109,7 @@ def _draw(run: RunFolder, method: str, file: str, info: dict[str, Any], out: Pat
     from ssrl_core.runs.folder.run_folder import imageset_of
 
     if not out.parent.is_dir():
-        raise SpecError(where="layout", field="--out", rule="in a folder that exists", value=str(out))
+        raise SpecError.at("layout", "--out", "in a folder that exists", str(out))
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
     labelled = imageset.label is not None

@@ -130,7 +130,7 @@ def names_in(text: str, *, where: str, field: str) -> list[str]:
         rows = list(csv.reader([text], skipinitialspace=True, strict=True))
     except csv.Error:
         rule = 'names with commas between them, in "quotes" where they have commas themselves'
-        raise SpecError(where=where, field=field, rule=rule, value=text) from None
+        raise SpecError.at(where, field, rule, text) from None
     return [name.strip() for row in rows for name in row] or [""]
 
 
@@ -142,7 +142,7 @@ def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str = "")
     """
     column, found, value = text.partition("=")
     if not found or not column.strip():
-        raise SpecError(where=where, field="--where", rule=rule, value=text, remedy=remedy)
+        raise SpecError.at(where, "--where", rule, text, remedy)
     return column.strip(), value.strip()
 
 

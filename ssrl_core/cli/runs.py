@@ -76,12 +76,12 @@ def _numbers() -> list[str]:
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.finding import find, spec_of
 
     run = RunFolder(find(args.run_id))
     return {
         "state": state_of(run.id),
-        "spec": run.spec().to_mapping(),
+        "spec": spec_of(run).to_mapping(),
         "results": run.results().data or None,
         "files": run.files(),
     }
@@ -197,7 +197,7 @@ def _one(args: argparse.Namespace) -> str:
     from ssrl_core.runs.queue.finding import find
 
     if not args.run_id:
-        raise SpecError(where="runs", field="RUN", rule="named", value=None, remedy="Name a run, or --sweep SWEEP.")
+        raise SpecError.at("runs", "RUN", "named", None, "Name a run, or --sweep SWEEP.")
     return find(args.run_id)
 
 
@@ -206,9 +206,7 @@ def _members(args: argparse.Namespace) -> list[str]:
     from ssrl_core.runs.queue import stopping
 
     if args.run_id:
-        raise SpecError(
-            where="runs", field="RUN", rule="left out with --sweep", value=args.run_id, remedy="Name one of the two."
-        )
+        raise SpecError.at("runs", "RUN", "left out with --sweep", args.run_id, "Name one of the two.")
     return stopping.of_sweep(args.sweep)
 
 

@@ -47,7 +47,7 @@ def default_channels(given: Sequence[Channel | str] | None, count: int, *, where
         named = [replace(usual, colour=c.colour or usual.colour, window=c.window)
                  for c, usual in zip(named, _unnamed(count), strict=True)]  # fmt: skip
     if len(named) != count or len({c.name for c in named}) != count:
-        raise SpecError(where=where, field="channels", rule=f"{count} different names", value=[c.name for c in named])
+        raise SpecError.at(where, "channels", f"{count} different names", [c.name for c in named])
     return tuple(c if c.colour else replace(c, colour=_colour(c.name, i, count)) for i, c in enumerate(named))
 
 
@@ -84,10 +84,10 @@ def changed(
     """
     for field, given in (("names", names), ("colours", colours), ("windows", windows)):
         if given is not None and len(given) != len(channels):
-            raise SpecError(where=where, field=field, rule=f"{len(channels)}, one for each channel", value=list(given))
+            raise SpecError.at(where, field, f"{len(channels)}, one for each channel", list(given))
     new_names = [str(n).strip() for n in names] if names is not None else [c.name for c in channels]
     if not all(new_names) or len(set(new_names)) != len(new_names):
-        raise SpecError(where=where, field="names", rule="different for each channel", value=new_names)
+        raise SpecError.at(where, "names", "different for each channel", new_names)
     new_colours = [_checked_colour(c, where) for c in (colours or [c.colour for c in channels])]
     new_windows = [
         _checked_window(w, where) for w in (windows if windows is not None else [c.window for c in channels])
@@ -97,7 +97,7 @@ def changed(
 
 def _checked_colour(colour: str, where: str) -> str:
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", str(colour).strip()):
-        raise SpecError(where=where, field="colours", rule="#rrggbb, such as #3d7dff", value=colour)
+        raise SpecError.at(where, "colours", "#rrggbb, such as #3d7dff", colour)
     return str(colour).strip().lower()
 
 
@@ -107,7 +107,7 @@ def _checked_window(window: Sequence[float] | None, where: str) -> tuple[float, 
     low, high = (float(v) for v in window) if len(window) == 2 else (0.0, 0.0)
     if not -math.inf < low < high < math.inf:
         rule = "two pixel values, that of black below that of full"
-        raise SpecError(where=where, field="windows", rule=rule, value=list(window))
+        raise SpecError.at(where, "windows", rule, list(window))
     return low, high
 
 

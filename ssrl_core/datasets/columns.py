@@ -123,18 +123,18 @@ def class_ids(
     place = {name: i for i, name in enumerate(known)}
     where = f"label column {values.name!r}"
     if len(place) != len(known):
-        raise DataError(where=where, field="class names", rule="different from each other", value=known)
+        raise DataError.at(where, "class names", "different from each other", known)
     if len(known) > MAX_CLASSES:
-        raise DataError(
-            where=where,
-            field="the number of classes",
-            rule=f"at most {MAX_CLASSES}",
-            value=len(known),
-            remedy="Choose another column with --label: this one looks like a measurement or a name.",
+        raise DataError.at(
+            where,
+            "the number of classes",
+            f"at most {MAX_CLASSES}",
+            len(known),
+            "Choose another column with --label: this one looks like a measurement or a name.",
         )
     strangers = sorted({name for name in names if name is not None and name not in place})
     if strangers:
-        raise DataError(where=where, field="labels", rule=f"among the {len(known)} class names", value=strangers[:5])
+        raise DataError.at(where, "labels", f"among the {len(known)} class names", strangers[:5])
     return np.array([-1 if name is None else place[name] for name in names], dtype=np.int64), tuple(known)
 
 

@@ -64,22 +64,22 @@ class PixelFile:
             DataError: another dtype or shape than uint8|uint16 and the chunks before.
         """
         if chunk.ndim != 4 or chunk.dtype.name not in DTYPES:
-            raise DataError(
-                where=f"image set {self.path.parent.name!r}",
-                field="pixels",
-                rule="(N, C, H, W) uint8 or uint16",
-                value=f"{chunk.shape} {chunk.dtype}",
+            raise DataError.at(
+                f"image set {self.path.parent.name!r}",
+                "pixels",
+                "(N, C, H, W) uint8 or uint16",
+                f"{chunk.shape} {chunk.dtype}",
             )
         shape = (int(chunk.shape[1]), int(chunk.shape[2]), int(chunk.shape[3]))
         if self.shape is None:
             self.shape, self.dtype = shape, chunk.dtype.name
         if (shape, chunk.dtype.name) != (self.shape, self.dtype):
-            raise DataError(
-                where=f"image set {self.path.parent.name!r}",
-                field="pixels",
-                rule=f"of one shape, {self.shape} {self.dtype}",
-                value=f"{shape} {chunk.dtype}",
-                remedy="Give a size that all images are fitted to (--size).",
+            raise DataError.at(
+                f"image set {self.path.parent.name!r}",
+                "pixels",
+                f"of one shape, {self.shape} {self.dtype}",
+                f"{shape} {chunk.dtype}",
+                "Give a size that all images are fitted to (--size).",
             )
         if self._file is None:
             raise ValueError("the pixel file is not open")
@@ -236,14 +236,16 @@ def check_free(name: str) -> None:
     folder = stores.data_root() / name
     shipped = (stores.demo_data_root() / name).is_dir()
     if name in RESERVED or shipped or (folder.exists() and not _is_built_in(folder)):
-        raise SpecError(
-            where="image set",
-            field="name",
-            rule="one that is not taken",
-            value=name,
-            remedy="The example has this name; choose another."
-            if shipped
-            else f"Choose another name, or delete it first: data delete {name}.",
+        raise SpecError.at(
+            "image set",
+            "name",
+            "one that is not taken",
+            name,
+            (
+                "The example has this name; choose another."
+                if shipped
+                else f"Choose another name, or delete it first: data delete {name}."
+            ),
         )
 
 
@@ -268,11 +270,11 @@ def _chunks(pixels: Array | Iterable[Array]) -> Iterator[Array]:
 def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabled:
     where, label, group = f"image set {name!r}", said.label, said.group
     if len(given) != count:
-        raise DataError(where=where, field="the table", rule=f"of {count} rows, one for each image", value=len(given))
+        raise DataError.at(where, "the table", f"of {count} rows, one for each image", len(given))
     for field, column in (("label", label), ("group", group)):
         if column is not None and column not in given.columns:
             found = ", ".join(str(c) for c in given.columns if c not in ("source", "split")) or "none"
-            raise SpecError(where=where, field=field, rule=f"a column of the table ({found})", value=column)
+            raise SpecError.at(where, field, f"a column of the table ({found})", column)
     given = given.reset_index(drop=True)
     label_ids, names = (
         class_ids(given[label], said.classes)
@@ -326,12 +328,7 @@ def _check_max_value(name: str, max_value: int | None, dtype: str) -> int:
     if max_value is None:
         return top
     if isinstance(max_value, bool) or not isinstance(max_value, int | np.integer) or not 1 <= max_value <= top:
-        raise SpecError(
-            where=f"image set {name!r}",
-            field="max_value",
-            rule=f"a whole number in 1..{top} ({dtype})",
-            value=max_value,
-        )
+        raise SpecError.at(f"image set {name!r}", "max_value", f"a whole number in 1..{top} ({dtype})", max_value)
     return int(max_value)
 
 

@@ -74,12 +74,12 @@ class ImageSet:
                 f"{path}: the pixels cannot be read ({error}). Delete the image set and import it again."
             ) from error
         if pixels.shape != (self.count, *self.shape) or pixels.dtype.name != self.dtype:
-            raise DataError(
-                where=str(path),
-                field="pixels",
-                rule=f"{(self.count, *self.shape)} {self.dtype}, as imageset.json says",
-                value=f"{pixels.shape} {pixels.dtype}",
-                remedy="Delete the image set and import it again.",
+            raise DataError.at(
+                str(path),
+                "pixels",
+                f"{(self.count, *self.shape)} {self.dtype}, as imageset.json says",
+                f"{pixels.shape} {pixels.dtype}",
+                "Delete the image set and import it again.",
             )
         result: Array = pixels
         return result
@@ -129,17 +129,13 @@ class ImageSet:
             SpecError: an unknown split, or a limit below 1.
         """
         if split not in (*SPLITS, "all"):
-            raise SpecError(
-                where=f"image set {self.name!r}", field="split", rule="train, val, test or all", value=split
-            )
+            raise SpecError.at(f"image set {self.name!r}", "split", "train, val, test or all", split)
         chosen = self._chosen & (self.table["split"].to_numpy() == split) if split != "all" else self._chosen
         ids = np.flatnonzero(chosen).astype(np.int64)
         if split != "train" or limit_train is None:
             return ids
         if isinstance(limit_train, bool) or not isinstance(limit_train, int | np.integer) or limit_train < 1:
-            raise SpecError(
-                where=f"image set {self.name!r}", field="limit_train", rule="a whole number ≥ 1", value=limit_train
-            )
+            raise SpecError.at(f"image set {self.name!r}", "limit_train", "a whole number ≥ 1", limit_train)
         order = self.table["order"].to_numpy()[ids]
         return np.sort(ids[np.argsort(order, kind="stable")[:limit_train]])
 

@@ -167,7 +167,7 @@ def _of_file(
     if kind == ".npz":
         return NpzImages(content, where, layout=options.layout, label=options.label)
     if options.layout is not None:
-        raise SpecError(where="data import", field="--layout", rule="given for an .npz only", value=options.layout)
+        raise SpecError.at("data import", "--layout", "given for an .npz only", options.layout)
     if kind == ".zip":
         return _of_tree(ZipTree(content, where), content, by)
     return list_table(beside, PurePath(where).name) if kind in TABLES else list_tree(alone)

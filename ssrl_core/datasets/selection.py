@@ -111,9 +111,7 @@ def select(imageset: ImageSet, channels: Sequence[str] | None, where: Mapping[st
     for column, values in where.items():
         kept &= _matches(imageset, column, values)
     if not kept.any():
-        raise SpecError(
-            where=f"image set {imageset.name!r}", field="where", rule="one that some images match", value=dict(where)
-        )
+        raise SpecError.at(f"image set {imageset.name!r}", "where", "one that some images match", dict(where))
     whole = imageset.whole if isinstance(imageset, Selection) else imageset
     before = imageset.channel_ids if isinstance(imageset, Selection) else tuple(range(len(imageset.channels)))
     own = {f.name: getattr(imageset, f.name) for f in fields(ImageSet)}
@@ -166,23 +164,18 @@ def _channel_ids(imageset: ImageSet, channels: Sequence[str] | None) -> list[int
     wanted = [channels] if isinstance(channels, str) else list(channels)
     unknown = [name for name in wanted if name not in names]
     if unknown or not wanted or len(set(wanted)) != len(wanted):
-        raise SpecError(
-            where=f"image set {imageset.name!r}",
-            field="channels",
-            rule=f"some of {', '.join(names)}, each once",
-            value=wanted,
-        )
+        raise SpecError.at(f"image set {imageset.name!r}", "channels", f"some of {', '.join(names)}, each once", wanted)
     return [names.index(name) for name in wanted]
 
 
 def _matches(imageset: ImageSet, column: str, values: Sequence[Any]) -> Array:
     table = imageset.table
     if column not in table.columns:
-        raise SpecError(
-            where=f"image set {imageset.name!r}",
-            field="where",
-            rule=f"about a column of the table ({', '.join(map(str, table.columns))})",
-            value=column,
+        raise SpecError.at(
+            f"image set {imageset.name!r}",
+            "where",
+            f"about a column of the table ({', '.join(map(str, table.columns))})",
+            column,
         )
     wanted = [values] if isinstance(values, str | int | float) else list(values)
     numbers = table[column].isin(wanted).to_numpy(dtype=bool)

@@ -34,7 +34,7 @@ def seeded_order(count: int, seed: int) -> Array:
         SpecError: a seed that is not a whole number from 0 on.
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise SpecError(where="split", field="seed", rule="a whole number from 0 on", value=seed)
+        raise SpecError.at("split", "seed", "a whole number from 0 on", seed)
     bits = np.random.Philox(key=seed % 2**128).random_raw(count)
     order = np.empty(count, dtype=np.int64)
     order[np.argsort(bits, kind="stable")] = np.arange(count)
@@ -168,12 +168,12 @@ def complete_given(split: Array, label_ids: Array, order: Array) -> Array:
         DataError: nothing to train on.
     """
     if not np.any(split == "train"):
-        raise DataError(
-            where="split",
-            field="the given split",
-            rule="one with train images",
-            value=sorted(set(split.tolist())),
-            remedy="Name the column of splits otherwise to have the images split by seed.",
+        raise DataError.at(
+            "split",
+            "the given split",
+            "one with train images",
+            sorted(set(split.tolist())),
+            "Name the column of splits otherwise to have the images split by seed.",
         )
     if np.any(split == "val"):
         return split

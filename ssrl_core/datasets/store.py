@@ -69,12 +69,8 @@ def load(name: str, *, report: Report | None = None) -> ImageSet:
     if is_ready(name):
         return _read(folder_of(name))
     if name not in builtin.BUILT_IN:
-        raise SpecError(
-            where="image set",
-            field="name",
-            rule=f"one of {', '.join(names())}",
-            value=name,
-            remedy="Import it first: data import SRC --name NAME.",
+        raise SpecError.at(
+            "image set", "name", f"one of {', '.join(names())}", name, "Import it first: data import SRC --name NAME."
         )
     with held(name):
         if not is_ready(name):  # nobody made it while we waited
@@ -140,11 +136,11 @@ def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:
     with held(name):
         imageset = load(name)
         if len(channels) != len(imageset.channels):
-            raise SpecError(
-                where=f"image set {name!r}",
-                field="channels",
-                rule=f"{len(imageset.channels)}, as many as its images have",
-                value=[channel.name for channel in channels],
+            raise SpecError.at(
+                f"image set {name!r}",
+                "channels",
+                f"{len(imageset.channels)}, as many as its images have",
+                [channel.name for channel in channels],
             )
         stores.write_json(imageset.folder / "imageset.json", {**imageset.meta, "channels": as_json(channels)})
     return load(name)
@@ -165,16 +161,14 @@ def delete(name: str) -> None:
 
 def _require_ready(name: str) -> None:
     if not is_ready(name):
-        raise SpecError(
-            where="image set", field="name", rule="one that is on disk", value=name, remedy="See `data list`."
-        )
+        raise SpecError.at("image set", "name", "one that is on disk", name, "See `data list`.")
     if is_example(name):
-        raise SpecError(
-            where="image set",
-            field="name",
-            rule="one of your own",
-            value=name,
-            remedy="The example stays as it ships; import your images under another name.",
+        raise SpecError.at(
+            "image set",
+            "name",
+            "one of your own",
+            name,
+            "The example stays as it ships; import your images under another name.",
         )
 
 

@@ -185,7 +185,7 @@ def make_subset(
     check_free(name)
     if choice.group is not None and choice.group not in source.table.columns:
         known = ", ".join(c for c in ("well", "plate") if c in source.table.columns) or "none here"
-        raise SpecError(where=f"subset {name!r}", field="group", rule=f"a column ({known})", value=choice.group)
+        raise SpecError.at(f"subset {name!r}", "group", f"a column ({known})", choice.group)
     chosen = choose_cells(source.table, choice, where=f"subset {name!r}")
     table = source.table.iloc[chosen.ids].reset_index(drop=True)
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
@@ -219,9 +219,7 @@ def choose_cells(table: pd.DataFrame, choice: SubsetChoice, *, where: str = "sub
         SpecError, DataError: as `make_subset`.
     """
     if "compound" not in table:
-        raise SpecError(
-            where=where, field="the image set", rule="one with a column compound", value=[str(c) for c in table.columns]
-        )
+        raise SpecError.at(where, "the image set", "one with a column compound", [str(c) for c in table.columns])
     names = _compounds(table, choice.compounds, where)
     treated = {name: _treated(table, name, choice, where) for name in names}
     order = seeded_order(len(table), choice.seed)
@@ -248,12 +246,10 @@ def _compounds(table: pd.DataFrame, wanted: Sequence[str], where: str) -> list[s
     found = []
     for name in wanted:
         if _bare(name) not in known:
-            raise SpecError(
-                where=where, field="compound", rule=f"one of {', '.join(sorted(known.values()))}", value=name
-            )
+            raise SpecError.at(where, "compound", f"one of {', '.join(sorted(known.values()))}", name)
         found.append(known[_bare(name)])
     if not found:
-        raise SpecError(where=where, field="compound", rule="at least one", value=list(wanted))
+        raise SpecError.at(where, "compound", "at least one", list(wanted))
     return list(dict.fromkeys(found))
 
 
@@ -265,11 +261,11 @@ def _treated(table: pd.DataFrame, name: str, choice: SubsetChoice, where: str) -
         absent = [dose for dose in choice.doses if not np.isclose(tested, dose).any()]
         if absent:
             rule = f"among the doses of {name} ({', '.join(f'{d:g}' for d in tested)})"
-            raise SpecError(where=where, field="dose", rule=rule, value=absent[0])
+            raise SpecError.at(where, "dose", rule, absent[0])
         mine &= np.isclose(doses[:, None], np.array(choice.doses)[None]).any(axis=1)
     if choice.highest is not None:
         if choice.highest < 1:
-            raise SpecError(where=where, field="highest", rule="a whole number from 1 on", value=choice.highest)
+            raise SpecError.at(where, "highest", "a whole number from 1 on", choice.highest)
         mine &= np.isin(doses, tested[-choice.highest :])
     return np.flatnonzero(mine)
 

@@ -149,26 +149,20 @@ def _function(what: str, to: str) -> Any:
 
 def _check_format(to: str) -> None:
     if to not in EXPORTS:
-        raise SpecError(
-            where="Export", field="to", rule="one of " + ", ".join(EXPORTS), value=to, remedy="Choose one of them."
-        )
+        raise SpecError.at("Export", "to", "one of " + ", ".join(EXPORTS), to, "Choose one of them.")
     missing = [name for name in EXPORTS[to].needs if importlib.util.find_spec(name) is None]
     if missing:
-        raise SpecError(
-            where="Export",
-            field="to",
-            rule="a format whose packages are installed",
-            value=to,
-            remedy=f"Run: pip install {' '.join(missing)}.",
+        raise SpecError.at(
+            "Export", "to", "a format whose packages are installed", to, f"Run: pip install {' '.join(missing)}."
         )
 
 
 def _check_place(out: Path) -> None:
     if out.is_dir() or not out.absolute().parent.is_dir():
-        raise SpecError(
-            where="Export",
-            field="out",
-            rule="a file in a folder that is there",
-            value=str(out),
-            remedy="Name a file." if out.is_dir() else "Make the folder first.",
+        raise SpecError.at(
+            "Export",
+            "out",
+            "a file in a folder that is there",
+            str(out),
+            "Name a file." if out.is_dir() else "Make the folder first.",
         )

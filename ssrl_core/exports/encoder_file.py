@@ -50,9 +50,7 @@ def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
             opened: Any = file
             return dict(opened.metadata() or {}), list(opened.keys())
     except (SafetensorError, OSError) as error:
-        raise DataError(
-            where=str(path), field="weights", rule="a safetensors file", value=str(error), remedy="Train the run again."
-        ) from error
+        raise DataError.at(str(path), "weights", "a safetensors file", str(error), "Train the run again.") from error
 
 
 def write_safetensors(run: RunFolder, out: Path) -> dict[str, Any]:
@@ -92,12 +90,12 @@ def _named(run: RunFolder) -> tuple[str, dict[str, str], list[str]]:
     metadata, keys = metadata_and_keys(encoder_path(run))
     name = torchvision_name(metadata["backbone"], keys)
     if name is None:
-        raise SpecError(
-            where=f"Run {run.id}",
-            field="backbone",
-            rule="one that torchvision has",
-            value=metadata["backbone"],
-            remedy="Export to safetensors or onnx; the model card has the lines that load it.",
+        raise SpecError.at(
+            f"Run {run.id}",
+            "backbone",
+            "one that torchvision has",
+            metadata["backbone"],
+            "Export to safetensors or onnx; the model card has the lines that load it.",
         )
     return name, metadata, keys
 

@@ -33,9 +33,7 @@ def track(run: RunFolder, to: str, out: Path) -> dict[str, Any]:
         SpecError: an unknown tracker, one that is not installed, or no such run.
     """
     if to not in TRACKERS:
-        raise SpecError(
-            where="track", field="to", rule="one of " + ", ".join(TRACKERS), value=to, remedy="Choose one of these."
-        )
+        raise SpecError.at("track", "to", "one of " + ", ".join(TRACKERS), to, "Choose one of these.")
     require(to)
     write = {"tensorboard": _tensorboard, "mlflow": _mlflow}[to]
     return {"run": run.id, "to": to, "out": str(out), "points": write(run.require(), out)}
@@ -48,13 +46,7 @@ def require(to: str) -> None:
         SpecError: with the remedy.
     """
     if importlib.util.find_spec(to) is None:
-        raise SpecError(
-            where="track",
-            field="to",
-            rule="installed",
-            value=to,
-            remedy=f"Run `pip install {to}`; it is not needed else.",
-        )
+        raise SpecError.at("track", "to", "installed", to, f"Run `pip install {to}`; it is not needed else.")
 
 
 def points(run: RunFolder) -> Iterator[tuple[str, int, float]]:

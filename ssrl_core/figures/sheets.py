@@ -54,13 +54,13 @@ def sheet(
         SpecError: another kind, or Matplotlib is not installed.
     """
     if kind not in KINDS:
-        raise SpecError(where="Figure", field="kind", rule=f"one of {', '.join(KINDS)}", value=kind)
+        raise SpecError.at("Figure", "kind", f"one of {', '.join(KINDS)}", kind)
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
         remedy = "Run: pip install matplotlib."
-        raise SpecError(where="Figure", field="kind", rule="drawn by Matplotlib", value=kind, remedy=remedy) from None
+        raise SpecError.at("Figure", "kind", "drawn by Matplotlib", kind, remedy) from None
     with rc_context(_LOOK):
         lines = textwrap.wrap(escape_mathtext(caption), int(width_mm * 0.76))
         heads = textwrap.wrap(escape_mathtext(title), int(width_mm * 0.5))

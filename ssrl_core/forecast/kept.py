@@ -124,13 +124,9 @@ def chosen_images(imageset: ImageSet, images: int, seed: int) -> Array:
     """
     ids = imageset.split_ids("all")
     if len(ids) < LEAST:
-        raise SpecError(
-            where=f"Forecast on {imageset.name!r}",
-            field="images",
-            rule=f"{LEAST} or more (half to solve on, half to ask about)",
-            value=len(ids),
-            remedy="Choose a larger image set.",
-        )
+        rule = f"{LEAST} or more (half to solve on, half to ask about)"
+        where = f"Forecast on {imageset.name!r}"
+        raise SpecError.at(where, "images", rule, len(ids), "Choose a larger image set.")
     return np.random.default_rng(seed).permutation(ids)[:images]
 
 
@@ -138,8 +134,6 @@ def _check(images: int, views: int, seed: int, input: str, bank: str) -> None:
     check_bank(bank, "Forecast")
     for name, value, low, high in (("images", images, LEAST, 10**7), ("views", views, 2, 32), ("seed", seed, 0, 2**32)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-            raise SpecError(
-                where="Forecast", field=name, rule=f"a whole number in {low}..{high}", value=value, remedy="Change it."
-            )
+            raise SpecError.at("Forecast", name, f"a whole number in {low}..{high}", value, "Change it.")
     if input not in ("whole", "fixed_steps"):
-        raise SpecError(where="Forecast", field="input", rule="whole or fixed_steps", value=input, remedy="Use whole.")
+        raise SpecError.at("Forecast", "input", "whole or fixed_steps", input, "Use whole.")

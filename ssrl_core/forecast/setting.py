@@ -383,13 +383,7 @@ def _terms(recipe: Recipe) -> list[Term]:
         return [Term(load(recipe))]
     terms = [term for term in recipe if term.weight > 0]
     if not terms:
-        raise SpecError(
-            where="Forecast",
-            field="terms",
-            rule="one or more of a weight above 0",
-            value=len(recipe),
-            remedy="Add one.",
-        )
+        raise SpecError.at("Forecast", "terms", "one or more of a weight above 0", len(recipe), "Add one.")
     return terms
 
 

@@ -135,7 +135,7 @@ def _path(kind: str, parameters: Mapping[str, Any]) -> Path | None:
     from ssrl_core.datasets import store as image_sets
 
     if kind not in KINDS:
-        raise SpecError(where="Measurement", field="kind", rule=f"one of {', '.join(KINDS)}", value=kind)
+        raise SpecError.at("Measurement", "kind", f"one of {', '.join(KINDS)}", kind)
     name = str(parameters["dataset"])
     if name not in image_sets.names() or not image_sets.is_ready(name):
         return None

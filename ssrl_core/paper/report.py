@@ -32,9 +32,7 @@ def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
         stores.replace(paths["json"], json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         stores.replace(paths["markdown"], markdown(found))
     except OSError as error:
-        raise DataError(
-            where=str(folder), field="folder", rule="one that can be written", value=error.strerror
-        ) from error
+        raise DataError.at(str(folder), "folder", "one that can be written", error.strerror) from error
     return {kind: str(path) for kind, path in paths.items()}
 
 

@@ -22,9 +22,7 @@ def item(name: str) -> Item:
     """
     if name in ITEMS:
         return ITEMS[name]
-    raise SpecError(
-        where="Paper", field="id", rule=f"one of {', '.join(ITEMS)}", value=name, remedy="See `paper list`."
-    )
+    raise SpecError.at("Paper", "id", f"one of {', '.join(ITEMS)}", name, "See `paper list`.")
 
 
 def evidence(name: str, scale: Scale) -> Evidence:
@@ -39,13 +37,13 @@ def evidence(name: str, scale: Scale) -> Evidence:
         raise SpecError(
             f"Paper {name}: it shows example images and measures nothing, so there is nothing to run. See such images "
             "on the Data page, or with `data describe simulated-cells`.",
-            where=f"Paper {name}", field="id", value=name, remedy="Choose another item: `paper list`.",
-        )  # fmt: skip
+            where=f"Paper {name}",
+            field="id",
+            value=name,
+            remedy="Choose another item: `paper list`.",
+        )
     if scale not in chosen.plans:
-        raise SpecError(
-            where=f"Paper {name}", field="scale", rule=f"one of {', '.join(chosen.plans)}", value=scale,
-            remedy="Use the other one.",
-        )  # fmt: skip
+        raise SpecError.at(f"Paper {name}", "scale", f"one of {', '.join(chosen.plans)}", scale, "Use the other one.")
     return Evidence(chosen.plans[scale], scale)
 
 
@@ -139,8 +137,11 @@ def require(found: Evidence, name: str) -> None:
         raise SpecError(
             f"Paper {name}: {' and '.join(row['title'] for row in lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} needed. Nothing was queued. {how}",
-            where=f"Paper {name}", field="image set", value=", ".join(row["name"] for row in lacking), remedy=how,
-        )  # fmt: skip
+            where=f"Paper {name}",
+            field="image set",
+            value=", ".join(row["name"] for row in lacking),
+            remedy=how,
+        )
 
 
 def _can_be_fetched(state: Mapping[str, Any]) -> bool:
@@ -193,7 +194,7 @@ def _made_with(found: dict[str, Any]) -> str:
 
 def _check_scale(name: str, scale: str) -> None:
     if scale not in SCALES:
-        raise SpecError(where=f"Paper {name}", field="scale", rule="small or full", value=scale)
+        raise SpecError.at(f"Paper {name}", "scale", "small or full", scale)
 
 
 def _document(

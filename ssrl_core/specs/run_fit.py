@@ -23,13 +23,7 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
     """
     where = f"Run on {spec.dataset.name!r}"
     if spec.is_solved and images < 2:
-        raise SpecError(
-            where=where,
-            field="train images",
-            rule="two or more",
-            value=images,
-            remedy="Take more images (limit_train, where).",
-        )
+        raise SpecError.at(where, "train images", "two or more", images, "Take more images (limit_train, where).")
     if not spec.is_trained:
         return
     if images < max(2, spec.batch_size):

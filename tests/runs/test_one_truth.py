@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ssrl_core import stores
+from ssrl_core.cli import main
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting, sweep_files, sweeps
@@ -48,10 +49,16 @@ def listed():
     return {row["id"]: (row["state"], row["priority"]) for row in registry.list_runs()}
 
 
-def test_an_older_store_is_listed_as_it_was_and_not_changed_by_that(older_store):
+def test_an_older_store_is_listed_as_it_was_and_not_changed_by_that(older_store, capsys):
     registry.counts()
     before = contents()
     assert listed() == THEN
+    unlaid = sorted(THEN.keys() - set(folders()))
+    assert unlaid
+    for run_id in unlaid:
+        assert main(["runs", "show", run_id, "--json"]) == 0
+        shown = json.loads(capsys.readouterr().out)["data"]
+        assert (shown["state"]["state"], shown["spec"]["dataset"]["name"]) == (THEN[run_id][0], "kit")
     assert contents() == before
 
 

@@ -131,10 +131,13 @@ def choose_parameter(source: Source) -> str:
 
     names = _parameters(source.key, source.table)
     if not names:
-        raise SpecError(
-            where=source.name, field="vary", rule="a parameter with its values", value="nothing",
-            remedy="A sweep over seeds alone has no curve: vary a setting of a transformation.",
-        )  # fmt: skip
+        raise SpecError.at(
+            source.name,
+            "vary",
+            "a parameter with its values",
+            "nothing",
+            "A sweep over seeds alone has no curve: vary a setting of a transformation.",
+        )
     return choices.from_address("Parameter", names, key="x", shown=parameter_name)
 
 

@@ -156,7 +156,7 @@ def with_value(base: dict[str, Any], path: str, value: Any) -> Composition:
     """
     found = _PATH.fullmatch(path)
     if found is None:
-        raise SpecError(where="Compose", field="path", rule="inside a composition", value=path)
+        raise SpecError.at("Compose", "path", "inside a composition", path)
     spec = SweepSpec.from_mapping({**base, "vary": {path: [value]}, "seeds": [5]}, "Compose").runs()[0].spec
     return spec.terms[int(found[1])].composition
 
@@ -169,9 +169,7 @@ def _origin(data: ClassTable) -> str | None:
     path = str(data.x).removeprefix("vary.")
     fitting = [name for name in [*saved_names(), *preset_names()] if _has(name, path)]
     if not fitting:
-        raise SpecError(
-            where="Compose", field="composition", rule=f"one with {path}", value="none", remedy="Save such a one first."
-        )
+        raise SpecError.at("Compose", "composition", f"one with {path}", "none", "Save such a one first.")
     return str(st.selectbox("into", fitting, key="classes-hand-origin"))
 
 

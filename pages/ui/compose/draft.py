@@ -167,10 +167,9 @@ def split_group(draft: Draft, group: int) -> Draft:
     """
     view = draft.composition.views[group]
     if view.count < 2:
-        raise SpecError(
-            where=f"View group {view.name!r}", field="count", rule="2 or more to be parted", value=view.count,
-            remedy="Raise its count first.",
-        )  # fmt: skip
+        raise SpecError.at(
+            f"View group {view.name!r}", "count", "2 or more to be parted", view.count, "Raise its count first."
+        )
     halved = change_group(draft, group, name=f"{view.name}-1", count=view.count - view.count // 2)
     parted = add_group(halved, group, name=f"{view.name}-2", count=view.count // 2)
     return replace(parted, past=(*draft.past, (draft.composition, draft.uids, draft.origin))[-HISTORY:])

@@ -39,9 +39,7 @@ def read_file(content: bytes, name: str = "opened") -> tuple[Composition, str]:
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise SpecError(
-            where="File", field="encoding", rule="UTF-8 text", value="other bytes", remedy="Save it as a text file."
-        ) from error
+        raise SpecError.at("File", "encoding", "UTF-8 text", "other bytes", "Save it as a text file.") from error
     found = read(text, "File", name)
     return found.composition, " ".join(found.notes)
 

@@ -189,13 +189,7 @@ def from_token(token: str) -> Composition:
             raise ValueError("cut short or too large")
         data = json.loads(text)
     except (binascii.Error, zlib.error, ValueError) as error:
-        raise SpecError(
-            where="Address",
-            field="draft",
-            rule="a composition that this page wrote",
-            value=token,
-            remedy="Load a preset.",
-        ) from error
+        raise SpecError.at("Address", "draft", "a composition that this page wrote", token, "Load a preset.") from error
     return Composition.from_mapping(data, "Address")
 
 

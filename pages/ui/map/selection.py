@@ -157,7 +157,7 @@ def _image(text: str, count: int) -> int | None:
     if not text:
         return None
     if not re.fullmatch(r"\d{1,12}", text, re.ASCII) or int(text) >= count:
-        raise SpecError(where="Address", field=_FOCUS, rule=f"an image, 0..{count - 1}", value=text[:40])
+        raise SpecError.at("Address", _FOCUS, f"an image, 0..{count - 1}", text[:40])
     return int(text)
 
 

@@ -192,7 +192,7 @@ def enclosed(event: dict[str, Any], points: Array, codes: Array | None) -> Array
         outline = np.asarray(event["outline"], np.float64).reshape(-1, 2)
         hidden = [int(group) for group in event.get("hidden", [])]
     except (KeyError, TypeError, ValueError) as error:
-        raise SpecError(where="Map", field="outline", rule="a list of corners", value=event) from error
+        raise SpecError.at("Map", "outline", "a list of corners", event) from error
     found = in_polygon(points, outline)
     if codes is not None and hidden:
         found &= ~np.isin(codes, hidden)

@@ -158,9 +158,7 @@ def filters(text: str) -> dict[str, str]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, sign, value = part.partition("=")
         if not sign or not name.strip():
-            raise SpecError(
-                where="Filter", field="filter", rule="column=value", value=part, remedy="Write lr=0.1, state=done."
-            )
+            raise SpecError.at("Filter", "filter", "column=value", part, "Write lr=0.1, state=done.")
         found[name.strip()] = value.strip()
     return found
 

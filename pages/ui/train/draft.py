@@ -238,12 +238,8 @@ def _is_own(chosen: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 
 def _bad_seeds(text: str) -> SpecError:
-    return SpecError(
-        where="Run",
-        field="seeds",
-        rule=f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})",
-        value=text,
-        remedy="Start with 5.",
+    return SpecError.at(
+        "Run", "seeds", f"whole numbers such as 5, or 5–9, or 5, 6, 9 (at most {_MOST_SEEDS})", text, "Start with 5."
     )
 
 

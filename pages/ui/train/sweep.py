@@ -224,12 +224,8 @@ def _joined(label: str, key: str) -> str:
 
 
 def _bad(text: str) -> SpecError:
-    return SpecError(
-        where="Vary",
-        field="values",
-        rule="such as 0.1, 0.2, 0.4 or 0 to 0.5 in 6",
-        value=text,
-        remedy="Write the values with commas between them.",
+    return SpecError.at(
+        "Vary", "values", "such as 0.1, 0.2, 0.4 or 0 to 0.5 in 6", text, "Write the values with commas between them."
     )
 
 

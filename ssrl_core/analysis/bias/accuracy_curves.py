@@ -125,12 +125,8 @@ def reference_place(grid: Grid, value: float | str | None = None) -> int | None:
     for place, cell in enumerate(grid.axis.cells()):
         if cell == value or (isinstance(cell, float) and _close(cell, value)):
             return place
-    raise SpecError(
-        where="Reference",
-        field=grid.axis.path,
-        rule=f"one of {', '.join(grid.axis.labels)}",
-        value=value,
-        remedy="Choose a value that was run.",
+    raise SpecError.at(
+        "Reference", grid.axis.path, f"one of {', '.join(grid.axis.labels)}", value, "Choose a value that was run."
     )
 
 

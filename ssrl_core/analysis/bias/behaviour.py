@@ -98,9 +98,9 @@ def behaviours(table: pd.DataFrame, x: XNames, *, points: str = "means", alpha: 
         Section 3.1 of the paper, which does not give the test or its level.
     """
     if points not in POINTS:
-        raise SpecError(where="Behaviours", field="points", rule=f"one of {', '.join(POINTS)}", value=points)
+        raise SpecError.at("Behaviours", "points", f"one of {', '.join(POINTS)}", points)
     if not 0 < alpha < 1:
-        raise SpecError(where="Behaviours", field="alpha", rule="between 0 and 1", value=alpha)
+        raise SpecError.at("Behaviours", "alpha", "between 0 and 1", alpha)
     return pd.concat([_rows(grid, points, alpha) for grid in grids(table, x)], ignore_index=True)
 
 
@@ -229,23 +229,23 @@ def _second(names: list[str], second: str | None) -> str:
         return second
     tuned = [name for name in names if name.startswith("finetune")]
     if len(tuned) != 1:
-        raise SpecError(
-            where="Probes",
-            field="second",
-            rule="named where the table does not have exactly one fine-tuning",
-            value=tuned,
-            remedy=f"The table has the probes {', '.join(names)}.",
+        raise SpecError.at(
+            "Probes",
+            "second",
+            "named where the table does not have exactly one fine-tuning",
+            tuned,
+            f"The table has the probes {', '.join(names)}.",
         )
     return tuned[0]
 
 
 def _unknown(probe: str, names: list[str]) -> SpecError:
-    return SpecError(
-        where="Probes",
-        field="probe",
-        rule=f"one of {', '.join(names)}",
-        value=probe,
-        remedy="Ask for it in the sweep's evaluate and run what is missing.",
+    return SpecError.at(
+        "Probes",
+        "probe",
+        f"one of {', '.join(names)}",
+        probe,
+        "Ask for it in the sweep's evaluate and run what is missing.",
     )
 
 

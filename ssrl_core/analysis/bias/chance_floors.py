@@ -58,7 +58,7 @@ def floors(
         pairs_opposite. The ratios are of the classes tested; NaN where none could be.
     """
     if draws < 1:
-        raise SpecError(where="Floors", field="draws", rule="at least 1", value=draws)
+        raise SpecError.at("Floors", "draws", "at least 1", draws)
     chosen, found = rule or Rule(), grids(table, x)
     parts, done, total = [], 0, draws * len(KINDS) * len(found)
     with threadpool_limits(1), ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:

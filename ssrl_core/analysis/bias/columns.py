@@ -34,12 +34,12 @@ def find_column(table: pd.DataFrame, name: str) -> str:
     ends = [c for c in columns if c == f"vary.{name}" or c.endswith(f".{name}")]
     if len(ends) == 1:
         return ends[0]
-    raise SpecError(
-        where="Classes table",
-        field="x",
-        rule="one column that the sweep varies",
-        value=name,
-        remedy=f"It varies {', '.join(ends or columns) or 'nothing'}.",
+    raise SpecError.at(
+        "Classes table",
+        "x",
+        "one column that the sweep varies",
+        name,
+        f"It varies {', '.join(ends or columns) or 'nothing'}.",
     )
 
 

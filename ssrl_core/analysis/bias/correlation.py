@@ -276,13 +276,9 @@ class Rule:
     def __post_init__(self) -> None:
         for name, low, high in (("threshold", -1, 0), ("alpha", 0, 1)):
             if not low <= getattr(self, name) <= high:
-                raise SpecError(
-                    where="Opposite classes", field=name, rule=f"in {low}..{high}", value=getattr(self, name)
-                )
+                raise SpecError.at("Opposite classes", name, f"in {low}..{high}", getattr(self, name))
         if self.points not in POINTS:
-            raise SpecError(
-                where="Opposite classes", field="points", rule=f"one of {', '.join(POINTS)}", value=self.points
-            )
+            raise SpecError.at("Opposite classes", "points", f"one of {', '.join(POINTS)}", self.points)
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ def _with_value(frame: pd.DataFrame, column: str) -> tuple[Axis, pd.DataFrame, I
     """
     given, empty = frame[column].notna(), without_value(frame, column)
     if not given.any():
-        raise DataError(where="Classes table", field=column, rule="given in at least one row", value="no value")
+        raise DataError.at("Classes table", column, "given in at least one row", "no value")
     axis, codes = read_axis(frame.loc[given, column])
     if axis.numeric or not empty.any():
         return axis, frame if given.all() else frame[given].reset_index(drop=True), codes, frame[empty]

@@ -92,7 +92,7 @@ def movers(table: pd.DataFrame, x: XNames, count: int | None = None, *, by: str 
     The range of noise alone is not 0 (with 20 values about 3.7 sd of a mean): p says whether it is more than that.
     """
     if by not in ORDERS:
-        raise SpecError(where="Movers", field="by", rule=f"one of {', '.join(ORDERS)}", value=by)
+        raise SpecError.at("Movers", "by", f"one of {', '.join(ORDERS)}", by)
     parts = []
     for grid in grids(table, x):
         rows = _rows(grid)

@@ -220,7 +220,7 @@ def shared_classes(classes: pd.DataFrame, *, over: str = "method", corrected: bo
     """
     settings = list(classes.columns[: classes.columns.get_loc("class")])
     if over not in settings:
-        raise SpecError(where="Shared classes", field="over", rule=f"one of {', '.join(settings)}", value=over)
+        raise SpecError.at("Shared classes", "over", f"one of {', '.join(settings)}", over)
     others = [name for name in settings if name != over]
     flag = "opposite_corrected" if corrected else "opposite"
     rows: list[dict[str, Any]] = []

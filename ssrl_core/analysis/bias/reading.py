@@ -30,9 +30,7 @@ def checked(table: pd.DataFrame) -> pd.DataFrame:
     """
     _columns_there(table)
     if table.empty:
-        raise DataError(
-            where="Classes table", field="rows", rule="at least one", value=0, remedy="Wait until a run of it is done."
-        )
+        raise DataError.at("Classes table", "rows", "at least one", 0, "Wait until a run of it is done.")
     frame = table if table.index.equals(pd.RangeIndex(len(table))) else table.reset_index(drop=True)
     n, correct = _numbers(frame, "n"), _numbers(frame, "correct")
     return frame.assign(
@@ -50,19 +48,19 @@ def _columns_there(table: pd.DataFrame) -> None:
     needed = (*NAMED, "seed", "accuracy")
     absent = [column for column in needed if column not in table.columns]
     if absent:
-        raise DataError(
-            where="Classes table",
-            field="columns",
-            rule=f"those of the table of a sweep ({', '.join(needed)}, vary.…)",
-            value=list(map(str, table.columns)),
-            remedy=f"Missing: {', '.join(absent)}.",
+        raise DataError.at(
+            "Classes table",
+            "columns",
+            f"those of the table of a sweep ({', '.join(needed)}, vary.…)",
+            list(map(str, table.columns)),
+            f"Missing: {', '.join(absent)}.",
         )
 
 
 def _refused(column: pd.Series, at: int, rule: str, remedy: str) -> DataError:
     value = column.iloc[at]
     value = None if value is None or value != value else getattr(value, "item", lambda: value)()
-    return DataError(where=f"Classes table, row {at}", field=str(column.name), rule=rule, value=value, remedy=remedy)
+    return DataError.at(f"Classes table, row {at}", str(column.name), rule, value, remedy)
 
 
 def _names(column: pd.Series) -> pd.Series:
@@ -131,9 +129,9 @@ def read_table(content: bytes, name: str) -> pd.DataFrame:
     """
     suffix = Path(name).suffix.lower()
     if suffix not in SUFFIXES:
-        raise DataError(where=name, field="ending", rule=f"one of {', '.join(SUFFIXES)}", value=suffix or name)
+        raise DataError.at(name, "ending", f"one of {', '.join(SUFFIXES)}", suffix or name)
     if not content:
-        raise DataError(where=name, field="file", rule="a table", value="0 bytes", remedy="Save it again.")
+        raise DataError.at(name, "file", "a table", "0 bytes", "Save it again.")
     try:
         return _from_parquet(content) if suffix == ".parquet" else _from_text(content, suffix)
     except (ValueError, OSError, pd.errors.ParserError) as error:
@@ -170,12 +168,12 @@ def read_classes(content: bytes, name: str) -> pd.DataFrame:
     table = read_table(content, name)
     checked(table)
     if not parameters(table):
-        raise DataError(
-            where=name,
-            field="columns",
-            rule="one at least that varies, named vary.PATH",
-            value=list(map(str, table.columns)),
-            remedy="Add the parameter's values as a column, e.g. vary.hue.",
+        raise DataError.at(
+            name,
+            "columns",
+            "one at least that varies, named vary.PATH",
+            list(map(str, table.columns)),
+            "Add the parameter's values as a column, e.g. vary.hue.",
         )
     return table
 

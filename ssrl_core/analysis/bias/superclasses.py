@@ -25,11 +25,8 @@ def read_superclasses(table: pd.DataFrame) -> dict[str, str]:
     """
     where = "Table of superclasses"
     if table.shape[1] < 2 or table.empty:
-        raise DataError(
-            where=where,
-            field="columns",
-            rule="class and superclass, with at least one row",
-            value=(len(table), list(map(str, table.columns))),
+        raise DataError.at(
+            where, "columns", "class and superclass, with at least one row", (len(table), list(map(str, table.columns)))
         )
     named = {str(c).strip().lower(): c for c in table.columns}
     both = [named[n] for n in ("class", "superclass")] if {"class", "superclass"} <= set(named) else table.columns[:2]
@@ -37,7 +34,7 @@ def read_superclasses(table: pd.DataFrame) -> dict[str, str]:
     rows.columns = ["class", "superclass"]
     twice = rows.loc[rows["class"].duplicated(), "class"]
     if len(twice):
-        raise DataError(where=where, field="class", rule="in one superclass", value=str(twice.iloc[0]))
+        raise DataError.at(where, "class", "in one superclass", str(twice.iloc[0]))
     return dict(zip(rows["class"], rows["superclass"], strict=True))
 
 
@@ -65,12 +62,12 @@ def by_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
     rows = checked(table)
     given = _given(rows, superclasses)
     if not given.notna().any():
-        raise SpecError(
-            where="Superclasses",
-            field="superclasses",
-            rule="given for at least one class",
-            value=None if superclasses is None else sorted(superclasses)[:5],
-            remedy="Bring a table with the columns class and superclass that uses the names of these classes.",
+        raise SpecError.at(
+            "Superclasses",
+            "superclasses",
+            "given for at least one class",
+            None if superclasses is None else sorted(superclasses)[:5],
+            "Bring a table with the columns class and superclass that uses the names of these classes.",
         )
     rows = rows.assign(superclass=given)[given.notna().to_numpy()]
     names = [x] if isinstance(x, str) else x
@@ -116,12 +113,8 @@ def _given(rows: pd.DataFrame, superclasses: Mapping[str, str] | None) -> pd.Ser
     if twice.any():
         name = str(known.loc[twice, "class"].iloc[0])
         found = sorted(known.loc[known["class"] == name, "superclass"].astype(str))
-        raise DataError(
-            where=f"Classes table, class {name}",
-            field="superclass",
-            rule="one and the same",
-            value=found,
-            remedy="Put the class in one of them.",
+        raise DataError.at(
+            f"Classes table, class {name}", "superclass", "one and the same", found, "Put the class in one of them."
         )
     return rows[columns[:2]].merge(known, on=columns[:2], how="left")["superclass"]
 

@@ -262,16 +262,14 @@ def on_front(means: Floats) -> NDArray[np.bool_]:
 def _check(weights: Mapping[str, float], grid: Grid) -> None:
     where = "Trade-off"
     if not weights:
-        raise SpecError(where=where, field="weights", rule="given for at least one class", value={})
+        raise SpecError.at(where, "weights", "given for at least one class", {})
     for name, weight in weights.items():
         if name not in grid.classes:
             close = get_close_matches(str(name), grid.classes, n=1)
             hint = f"Did you mean {close[0]!r}?" if close else f"The classes are {comma_list(grid.classes)}."
-            raise SpecError(where=where, field="weights", rule="of classes of the table", value=name, remedy=hint)
+            raise SpecError.at(where, "weights", "of classes of the table", name, hint)
         if not (np.isfinite(weight) and weight > 0):
-            raise SpecError(
-                where=where, field=f"weight of {name}", rule="above 0", value=weight, remedy="Leave the class out."
-            )
+            raise SpecError.at(where, f"weight of {name}", "above 0", weight, "Leave the class out.")
 
 
 def _part(

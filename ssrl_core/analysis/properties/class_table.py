@@ -57,7 +57,7 @@ def covariance_spectrum(x: ArrayLike) -> Spectrum:
     """
     rows = np.asarray(x, dtype=np.float64)
     if rows.ndim != 2 or not np.isfinite(rows).all():
-        raise SpecError(where="Feature spectrum", field="x", rule="(n, D) and finite", value=rows.shape)
+        raise SpecError.at("Feature spectrum", "x", "(n, D) and finite", rows.shape)
     n = len(rows)
     if n < LEAST_ROWS:
         return _unknown(n, f"{n} images, at least {LEAST_ROWS} are needed")
@@ -130,7 +130,7 @@ def two_nn(x: ArrayLike, *, discard: float = 0.1) -> Dimension:
         Facco, d'Errico, Rodriguez, Laio, Scientific Reports 7, 12140 (2017).
     """
     if not 0 <= discard <= 0.5:
-        raise SpecError(where="Intrinsic dimension", field="discard", rule="in 0..0.5", value=discard)
+        raise SpecError.at("Intrinsic dimension", "discard", "in 0..0.5", discard)
     points = _distinct(x)
     if len(points) < LEAST_ROWS:
         return _unknown_dimension(len(points), f"{len(points)} different points, at least {LEAST_ROWS} are needed")
@@ -159,7 +159,7 @@ def maximum_likelihood(x: ArrayLike, *, k: int = 20) -> Dimension:
     """
     points = _distinct(x)
     if k < 3:
-        raise SpecError(where="Intrinsic dimension", field="k", rule="at least 3", value=k)
+        raise SpecError.at("Intrinsic dimension", "k", "at least 3", k)
     if len(points) <= max(k, LEAST_ROWS - 1):
         return _unknown_dimension(
             len(points), f"{len(points)} different points, more than {max(k, LEAST_ROWS - 1)} are needed"
@@ -200,7 +200,7 @@ def _left(n: int) -> NDArray[np.float64]:
 def _distinct(x: ArrayLike) -> Floats:
     rows = np.asarray(x, dtype=np.float64)
     if rows.ndim != 2 or not np.isfinite(rows).all():
-        raise SpecError(where="Intrinsic dimension", field="x", rule="(n, D) and finite", value=rows.shape)
+        raise SpecError.at("Intrinsic dimension", "x", "(n, D) and finite", rows.shape)
     return np.unique(rows, axis=0)
 
 
@@ -319,13 +319,9 @@ def _check(
 ) -> None:
     where = "Class properties"
     if images is None and features is None:
-        raise SpecError(where=where, field="images or features", rule="given", value=None)
+        raise SpecError.at(where, "images or features", "given", None)
     for field, rows in (("images", images), ("features", features)):
         if rows is not None and len(np.asarray(rows)) != len(ids):
-            raise SpecError(
-                where=where, field=field, rule=f"as many as labels, {len(ids)}", value=len(np.asarray(rows))
-            )
+            raise SpecError.at(where, field, f"as many as labels, {len(ids)}", len(np.asarray(rows)))
     if len(ids) and not -1 <= int(ids.min()) <= int(ids.max()) < len(names):
-        raise SpecError(
-            where=where, field="labels", rule=f"in -1..{len(names) - 1}", value=(int(ids.min()), int(ids.max()))
-        )
+        raise SpecError.at(where, "labels", f"in -1..{len(names) - 1}", (int(ids.min()), int(ids.max())))

@@ -237,12 +237,12 @@ def against_behaviour(
     settings = list(behaviours.columns[: behaviours.columns.get_loc("class")])
     wanted = {name: [c for c in columns if c in properties] for name, columns in chosen.items()}
     if not set(properties["class"]) & set(behaviours["class"]):
-        raise DataError(
-            where="Class properties",
-            field="class",
-            rule="named as in the table of behaviours",
-            value=list(properties["class"][:3]),
-            remedy=f"The behaviours are of {', '.join(map(str, behaviours['class'][:3]))} …",
+        raise DataError.at(
+            "Class properties",
+            "class",
+            "named as in the table of behaviours",
+            list(properties["class"][:3]),
+            f"The behaviours are of {', '.join(map(str, behaviours['class'][:3]))} …",
         )
     rows: list[dict[str, Any]] = []
     for key, part in behaviours.groupby(settings, sort=False, dropna=False):

@@ -29,13 +29,13 @@ def grey(images: NDArray[Any], *, max_value: float | None = None) -> Floats:
         DataError: not four-dimensional, or a value that is not finite.
     """
     if images.ndim != 4:
-        raise DataError(where="Images", field="shape", rule="(n, C, H, W)", value=tuple(images.shape))
+        raise DataError.at("Images", "shape", "(n, C, H, W)", tuple(images.shape))
     if max_value is None:
         max_value = 1.0 if images.dtype.kind == "f" else float(np.iinfo(images.dtype).max)
     weights = LUMA if images.shape[1] == 3 else np.full(images.shape[1], 1 / images.shape[1])
     bright = np.tensordot(images.astype(np.float64) / max_value, weights, axes=(1, 0))
     if not np.isfinite(bright).all():
-        raise DataError(where="Images", field="values", rule="finite", value="NaN or infinity")
+        raise DataError.at("Images", "values", "finite", "NaN or infinity")
     return np.asarray(np.clip(bright, 0.0, 1.0))
 
 
@@ -67,11 +67,9 @@ def fourier(images: NDArray[Any], *, max_value: float | None = None) -> Floats:
         Network 14 (2003): it differs between categories of scenes.
     """
     if images.ndim == 4 and min(images.shape[-2:]) < LEAST_SIDE:
-        raise DataError(
-            where="Fourier spectrum", field="sides", rule=f"at least {LEAST_SIDE} px", value=tuple(images.shape[-2:])
-        )
+        raise DataError.at("Fourier spectrum", "sides", f"at least {LEAST_SIDE} px", tuple(images.shape[-2:]))
     if 0 in images.shape:
-        raise DataError(where="Fourier spectrum", field="images", rule="at least one", value=tuple(images.shape))
+        raise DataError.at("Fourier spectrum", "images", "at least one", tuple(images.shape))
     size = max(1, CHUNK_NUMBERS // (images.shape[-1] * images.shape[-2]))
     chunks = range(0, len(images), size)
     return np.concatenate([_numbers(grey(images[i : i + size], max_value=max_value)) for i in chunks])
@@ -158,12 +156,12 @@ def texture(
     """
     where = "Texture"
     if not 2 <= levels <= 256:
-        raise SpecError(where=where, field="levels", rule="in 2..256", value=levels)
+        raise SpecError.at(where, "levels", "in 2..256", levels)
     side = min(images.shape[-2:])
     if not distances or not all(1 <= d < side for d in distances):
-        raise SpecError(where=where, field="distances", rule=f"in 1..{side - 1} pixels", value=distances)
+        raise SpecError.at(where, "distances", f"in 1..{side - 1} pixels", distances)
     if 0 in images.shape:
-        raise DataError(where=where, field="images", rule="at least one", value=tuple(images.shape))
+        raise DataError.at(where, "images", "at least one", tuple(images.shape))
     size = max(1, CHUNK_NUMBERS // (levels * levels + images.shape[-1] * images.shape[-2]))
     parts = []
     for start in range(0, len(images), size):

@@ -166,9 +166,7 @@ def cut(
     """
     s = settings or CellSettings()
     if image.ndim != 3 or image.shape[1:] != labels.shape:
-        raise DataError(
-            where="cells", field="the field", rule=f"(C, {labels.shape[0]}, {labels.shape[1]})", value=image.shape
-        )
+        raise DataError.at("cells", "the field", f"(C, {labels.shape[0]}, {labels.shape[1]})", image.shape)
     pixel_um = pixel_um or s.pixel_um
     side = _side(s, pixel_um)
     x, y, area, eccentricity = shapes(labels)
@@ -205,12 +203,12 @@ def _side(s: CellSettings, pixel_um: float | None) -> int:
     if s.span_um is None:
         return s.size
     if not pixel_um:
-        raise DataError(
-            where="cells",
-            field="span_um",
-            rule="given only where the pixel size is known",
-            value=s.span_um,
-            remedy="Give pixel_um too, or the size in px alone.",
+        raise DataError.at(
+            "cells",
+            "span_um",
+            "given only where the pixel size is known",
+            s.span_um,
+            "Give pixel_um too, or the size in px alone.",
         )
     return max(2, round(s.span_um / pixel_um))
 

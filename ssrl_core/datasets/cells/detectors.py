@@ -69,18 +69,14 @@ def require(name: str) -> None:
         SpecError: no such detector, or its package is not installed.
     """
     if name not in NAMES:
-        raise SpecError(where="cells", field="detector", rule=f"one of {', '.join(NAMES)}", value=name)
+        raise SpecError.at("cells", "detector", f"one of {', '.join(NAMES)}", name)
     if name not in OTHERS:
         return
     try:
         importlib.import_module(name)
     except ImportError as error:
-        raise SpecError(
-            where="cells",
-            field="detector",
-            rule="threshold, or one whose package is installed",
-            value=name,
-            remedy=f"Run: pip install {name}.",
+        raise SpecError.at(
+            "cells", "detector", "threshold, or one whose package is installed", name, f"Run: pip install {name}."
         ) from error
 
 

@@ -217,13 +217,11 @@ def _matching(listed: FieldList, where: Mapping[str, Sequence[Any]]) -> list[Fie
     for column, values in where.items():
         if column not in known.columns:
             found = ", ".join(map(str, known.columns)) or "none"
-            raise SpecError(
-                where=listed.where, field="where", rule=f"about a column of the fields ({found})", value=column
-            )
+            raise SpecError.at(listed.where, "where", f"about a column of the fields ({found})", column)
         wanted = set(class_names(pd.Series(list(values))))
         kept &= np.array([name in wanted for name in class_names(known[column])])
     if not kept.any():
-        raise SpecError(where=listed.where, field="where", rule="one that some fields match", value=dict(where))
+        raise SpecError.at(listed.where, "where", "one that some fields match", dict(where))
     return [row for row, keep in zip(listed.fields, kept, strict=True) if keep]
 
 

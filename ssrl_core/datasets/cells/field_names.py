@@ -123,9 +123,7 @@ def naming_of(pattern: str) -> Naming:
     asked = [name for name in parts[1::2] if name != "any"]
     if any(name not in _PARTS for name in asked) or len(set(asked)) < len(asked):
         known = ", ".join(f"{{{name}}}" for name in _PARTS)
-        raise SpecError(
-            where="data cells", field="--pattern", rule=f"a file name with {known}, each once", value=pattern
-        )
+        raise SpecError.at("data cells", "--pattern", f"a file name with {known}, each once", pattern)
     pieces = [
         re.escape(part) if i % 2 == 0 else f"(?P<rest{i}>.*?)" if part == "any" else _PARTS[part]
         for i, part in enumerate(parts)
@@ -157,9 +155,7 @@ def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFi
             return NamedFields(naming, fields, channels, skipped + missing)
     if pattern is not None:
         shown = ", ".join(p.name for p in paths[:3])
-        raise SpecError(
-            where="data cells", field="--pattern", rule=f"one that most names follow ({shown})", value=pattern
-        )
+        raise SpecError.at("data cells", "--pattern", f"one that most names follow ({shown})", pattern)
     return _by_last_words(paths)
 
 

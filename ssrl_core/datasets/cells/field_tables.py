@@ -47,12 +47,12 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
     lamps = [name for name in found if name.lower().startswith("illum")]
     found = {name: column for name, column in found.items() if name not in lamps} if len(lamps) < len(found) else found
     if not found:
-        raise DataError(
-            where=str(path),
-            field="at least one column",
-            rule=f"of names of image files ({', '.join(image.SUFFIXES)}), or FileName_X with PathName_X",
-            value=[str(c) for c in table.columns],
-            remedy="Add a column for each channel with file names relative to the table's folder.",
+        raise DataError.at(
+            str(path),
+            "at least one column",
+            f"of names of image files ({', '.join(image.SUFFIXES)}), or FileName_X with PathName_X",
+            [str(c) for c in table.columns],
+            "Add a column for each channel with file names relative to the table's folder.",
         )
     if len(table) == 0:
         raise DataError(f"{path}: the table has no rows. Add one row for each field.")
@@ -81,9 +81,9 @@ def choose(
     """
     asked = list(wanted) if wanted else list(names)
     if len(set(asked)) != len(asked) or any(name not in names for name in asked):
-        raise SpecError(where=where, field="--channels", rule=f"some of {', '.join(names)}, each once", value=asked)
+        raise SpecError.at(where, "--channels", f"some of {', '.join(names)}, each once", asked)
     if nuclei is not None and nuclei not in asked:
-        raise SpecError(where=where, field="--nuclei", rule=f"one of {', '.join(asked)}", value=nuclei)
+        raise SpecError.at(where, "--nuclei", f"one of {', '.join(asked)}", nuclei)
     return tuple(names.index(name) for name in asked), asked.index(nuclei) if nuclei is not None else 0
 
 

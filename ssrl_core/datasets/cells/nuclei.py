@@ -161,7 +161,7 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
         SpecError: settings out of their range, or a detector that is not installed.
     """
     if dna.ndim != 2 or min(dna.shape) < 2:
-        raise DataError(where="cells", field="the DNA image", rule="(H, W)", value=dna.shape)
+        raise DataError.at("cells", "the DNA image", "(H, W)", dna.shape)
     s = (settings or NucleusSettings()).checked()
     diameter = s.diameter_px or measure_diameter([dna], s)
     if diameter is None:

@@ -44,9 +44,9 @@ class NucleusSettings:
         """
         _check("diameter_px", "a number of 3 to 2,000 px", self.diameter_px, 3, 2000, none=True)
         if self.detector not in NAMES:
-            raise SpecError(where="cells", field="detector", rule=f"one of {', '.join(NAMES)}", value=self.detector)
+            raise SpecError.at("cells", "detector", f"one of {', '.join(NAMES)}", self.detector)
         if self.threshold not in ("otsu", "local"):
-            raise SpecError(where="cells", field="threshold", rule="otsu or local", value=self.threshold)
+            raise SpecError.at("cells", "threshold", "otsu or local", self.threshold)
         _check("sensitivity", "in 0.1..10", self.sensitivity, 0.1, 10)
         _check("smoothing", "in 0..0.5", self.smoothing, 0, 0.5)
         _check("splitting", "in 0..1", self.splitting, 0, 1)
@@ -103,9 +103,7 @@ class CellSettings:
             known = {f.name for f in fields(kind)}
             for name in asked:
                 if name not in known:
-                    raise SpecError(
-                        where=names, field="a setting", rule=f"one of {', '.join(sorted(known))}", value=name
-                    )
+                    raise SpecError.at(names, "a setting", f"one of {', '.join(sorted(known))}", name)
         return cls(nuclei=NucleusSettings(**nuclei), **values).checked()
 
     def to_mapping(self) -> dict[str, Any]:
@@ -129,7 +127,7 @@ class CellSettings:
         _check("seed", "a whole number from 0 on", self.seed, 0, 2**63, whole=True)
         for name, value in (("illumination", self.illumination), ("normalise", self.normalise)):
             if value not in ("plate", "none"):
-                raise SpecError(where="cells", field=name, rule="plate or none", value=value)
+                raise SpecError.at("cells", name, "plate or none", value)
         return self
 
 
@@ -170,4 +168,4 @@ def _check(
         return
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        raise SpecError(where="cells", field=name, rule=rule, value=value)
+        raise SpecError.at("cells", name, rule, value)

@@ -111,7 +111,7 @@ def camera_for(side: int, bits: int = 8) -> Camera:
         ("bits", "8 to 16", bits, 8 <= bits <= 16),
     ):
         if not good:
-            raise SpecError(where="simulated cells", field=field, rule=rule, value=value)
+            raise SpecError.at("simulated cells", field, rule, value)
     top = 2**bits - 1
     return Camera(pixel_um=SPAN_UM / side, offset=0.03 * top, gain=0.2 * top / 255, bits=bits)
 
@@ -131,9 +131,9 @@ def simulate(
         pixels (n, 3, side, side) and the table (columns: see `simulation.crops.draw_crops`).
     """
     if count < 1:
-        raise SpecError(where="simulated cells", field="count", rule="at least 1", value=count)
+        raise SpecError.at("simulated cells", "count", "at least 1", count)
     if only is not None and only not in COMPOUNDS:
-        raise SpecError(where="simulated cells", field="only", rule=f"one of {', '.join(COMPOUNDS)}", value=only)
+        raise SpecError.at("simulated cells", "only", f"one of {', '.join(COMPOUNDS)}", only)
     camera = camera or camera_for(side)
     wells = screen(Chance(seed, 0))
     chosen = wells.iloc[_well_of_each(wells, count, only)].reset_index(drop=True)

@@ -34,7 +34,7 @@ def check_archive(archive: zipfile.ZipFile, where: str) -> None:
     """
     infos = archive.infolist()
     if len(infos) > MAX_MEMBERS:
-        raise DataError(where=where, field="the archive", rule=f"of at most {MAX_MEMBERS:,} files", value=len(infos))
+        raise DataError.at(where, "the archive", f"of at most {MAX_MEMBERS:,} files", len(infos))
     for info in infos:
         _check_name(info, where)
         if info.flag_bits & 1:
@@ -57,14 +57,11 @@ def leads_out(name: str) -> bool:
 def _check_name(info: zipfile.ZipInfo, where: str) -> None:
     name = info.filename
     if leads_out(name):
-        raise DataError(
-            where=where, field="a path in the archive", rule="inside it", value=name, remedy="Pack the folder again."
-        )
+        raise DataError.at(where, "a path in the archive", "inside it", name, "Pack the folder again.")
     if stat.S_ISLNK(info.external_attr >> 16):
-        raise DataError(
-            where=where, field="every file in the archive", rule="a real one, not a link", value=name,
-            remedy="Pack the files themselves.",
-        )  # fmt: skip
+        raise DataError.at(
+            where, "every file in the archive", "a real one, not a link", name, "Pack the files themselves."
+        )
 
 
 def _check_total(infos: list[zipfile.ZipInfo], where: str) -> None:
@@ -75,12 +72,12 @@ def _check_total(infos: list[zipfile.ZipInfo], where: str) -> None:
         raise DataError(f"{where}: its files overlap, as in an archive made to fill disks. Pack the folder again.")
     free = shutil.disk_usage(stores.data_root()).free
     if total > free:
-        raise DataError(
-            where=where,
-            field="the unpacked size",
-            rule=f"at most the free {_gb(free)} of the store",
-            value=_gb(total),
-            remedy="Make room, or set SSRL_DATA to a larger disk.",
+        raise DataError.at(
+            where,
+            "the unpacked size",
+            f"at most the free {_gb(free)} of the store",
+            _gb(total),
+            "Make room, or set SSRL_DATA to a larger disk.",
         )
     if total > RATIO_FROM_BYTES and total > MAX_RATIO * max(1, packed):
         raise DataError(

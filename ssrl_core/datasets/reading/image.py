@@ -211,12 +211,10 @@ def check_fit(size: int | None, way: str) -> None:
         SpecError: an unknown way or a side outside 1..4096.
     """
     if way not in WAYS:
-        raise SpecError(where="data import", field="--fit", rule="crop, pad or stretch", value=way)
+        raise SpecError.at("data import", "--fit", "crop, pad or stretch", way)
     whole = size is None or (isinstance(size, int | np.integer) and not isinstance(size, bool))
     if not whole or (size is not None and not 1 <= size <= MAX_SIZE):
-        raise SpecError(
-            where="data import", field="--size", rule=f"a whole number of pixels in 1..{MAX_SIZE}", value=size
-        )
+        raise SpecError.at("data import", "--size", f"a whole number of pixels in 1..{MAX_SIZE}", size)
 
 
 def all_fitted(reading: Reading, size: int | None, way: str) -> Reading:

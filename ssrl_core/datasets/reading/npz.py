@@ -146,13 +146,7 @@ class Conversion:
         scaled = values.astype(np.float64) * self.factor
         low, high = float(scaled.min(initial=0)), float(scaled.max(initial=0))
         if not (low >= 0 and high <= top + 0.5):
-            raise DataError(
-                where=where,
-                field="pixel values (times `scale`)",
-                rule=f"in 0..{top:.0f}",
-                value=[low, high],
-                remedy=_REMEDY,
-            )
+            raise DataError.at(where, "pixel values (times `scale`)", f"in 0..{top:.0f}", [low, high], _REMEDY)
         return np.rint(scaled).astype(self.dtype)
 
 
@@ -164,13 +158,11 @@ def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: f
     """
     dtype = arrays[0].dtype
     if any(other.dtype != dtype for other in arrays):
-        raise DataError(
-            where=where, field="x_train and x_test", rule="of one type", value=[str(a.dtype) for a in arrays]
-        )
+        raise DataError.at(where, "x_train and x_test", "of one type", [str(a.dtype) for a in arrays])
     if dtype.kind == "b":
         return Conversion("uint8", 255.0)
     if dtype.kind not in "uif":
-        raise DataError(where=where, field="x", rule="numbers", value=str(dtype), remedy=_REMEDY)
+        raise DataError.at(where, "x", "numbers", str(dtype), _REMEDY)
     if scale is not None and scale != 1:
         wide = dtype.itemsize > 1 or scale > 1
         return Conversion("uint16" if wide else "uint8", scale, f"x was multiplied by its scale, {scale:g}")
@@ -185,9 +177,7 @@ def _looked_through(archive: zipfile.ZipFile, arrays: list[ArrayHeader], where: 
         for piece in pieces(archive, array, where):
             low, high = min(low, float(piece.min())), max(high, float(piece.max()))
             if not (np.isfinite(low) and np.isfinite(high)):
-                raise DataError(
-                    where=where, field="x", rule="free of NaN and infinity", value="NaN or infinity", remedy=_REMEDY
-                )
+                raise DataError.at(where, "x", "free of NaN and infinity", "NaN or infinity", _REMEDY)
             if piece.dtype.kind == "f":
                 whole = whole and bool(np.all(piece == np.rint(piece)))
                 bytewise = bytewise and bool(np.all(np.abs(piece * 255 - np.rint(piece * 255)) < 1e-3))
@@ -198,13 +188,7 @@ def _looked_through(archive: zipfile.ZipFile, arrays: list[ArrayHeader], where: 
     if low >= 0 and high <= 1 and kind == "f":
         dtype = "uint8" if bytewise else "uint16"
         return Conversion(dtype, float(np.iinfo(dtype).max), f"numbers in 0..1 were stored as {dtype}")
-    raise DataError(
-        where=where,
-        field="x",
-        rule="in 0..1, or whole numbers in 0..65535",
-        value=f"{low:g} to {high:g}",
-        remedy=_REMEDY,
-    )
+    raise DataError.at(where, "x", "in 0..1, or whole numbers in 0..65535", f"{low:g} to {high:g}", _REMEDY)
 
 
 LAYOUTS = ("NHW", "NHWC", "NCHW")
@@ -223,11 +207,9 @@ def find_layout(shapes: list[tuple[int, ...]], asked: str | None, where: str) ->
     """
     shape = shapes[0]
     if any(other[1:] != shape[1:] for other in shapes):
-        raise DataError(
-            where=where, field="x_train and x_test", rule="of the same sides", value=[s[1:] for s in shapes]
-        )
+        raise DataError.at(where, "x_train and x_test", "of the same sides", [s[1:] for s in shapes])
     if len(shape) not in (3, 4) or 0 in shape[1:]:
-        raise DataError(where=where, field="x", rule="(N,H,W), (N,H,W,C) or (N,C,H,W)", value=shape)
+        raise DataError.at(where, "x", "(N,H,W), (N,H,W,C) or (N,C,H,W)", shape)
     if asked is not None:
         return _asked(asked.strip().upper(), shape, where)
     if len(shape) == 3:
@@ -245,7 +227,7 @@ def channels_first(images: Array, layout: str) -> Array:
 def _asked(layout: str, shape: tuple[int, ...], where: str) -> str:
     if layout not in LAYOUTS or len(layout) != len(shape):
         fitting = [name for name in LAYOUTS if len(name) == len(shape)]
-        raise SpecError(where=where, field="--layout", rule=f"{' or '.join(fitting)} for x of {shape}", value=layout)
+        raise SpecError.at(where, "--layout", f"{' or '.join(fitting)} for x of {shape}", layout)
     return layout
 
 
@@ -261,12 +243,12 @@ def _guess(shape: tuple[int, ...], where: str) -> str:
         return "NHWC"
     if third == last != second or (second <= _COLOURS and last >= 2 * _COLOURS):
         return "NCHW"
-    raise DataError(
-        where=where,
-        field="the layout of x",
-        rule="clear from its sides",
-        value=shape,
-        remedy="Say which axis is the channels: --layout NCHW or --layout NHWC.",
+    raise DataError.at(
+        where,
+        "the layout of x",
+        "clear from its sides",
+        shape,
+        "Say which axis is the channels: --layout NCHW or --layout NHWC.",
     )
 
 
@@ -367,7 +349,7 @@ class NpzImages:
         if labels is None and self._labelled:
             lengths = {key: header.shape for key, header in self._found.items() if key == "y" or key.startswith("y_")}
             rule = f"one value for each of the {sum(self._counts)} images"
-            raise DataError(where=self._where, field="y", rule=rule, value=lengths)
+            raise DataError.at(self._where, "y", rule, lengths)
         for name in self._column_names():
             values = self._joined(name)
             if values is not None and name not in columns:
@@ -415,7 +397,7 @@ class NpzImages:
         value = whole(self._archive, self._found[key], self._where)
         number = float(value.ravel()[0]) if value.size == 1 and value.dtype.kind in "iuf" else float("nan")
         if not (np.isfinite(number) and number > 0):
-            raise DataError(where=self._where, field=key, rule="one number above 0", value=value.tolist())
+            raise DataError.at(self._where, key, "one number above 0", value.tolist())
         return number
 
     def _texts(self, key: str) -> list[str] | None:
@@ -442,12 +424,12 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
         return [_Part("x", None, found["x"])]
     given = [split for split in _PARTS if f"x_{split}" in found]
     if not given:
-        raise DataError(
-            where=where,
-            field="the arrays",
-            rule="x, or x_train and x_test, (N,H,W[,C]) or (N,C,H,W)",
-            value=sorted(found)[:12],
-            remedy="Save the images under the name x.",
+        raise DataError.at(
+            where,
+            "the arrays",
+            "x, or x_train and x_test, (N,H,W[,C]) or (N,C,H,W)",
+            sorted(found)[:12],
+            "Save the images under the name x.",
         )
     return [_Part(f"x_{split}", split if len(given) > 1 else None, found[f"x_{split}"]) for split in given]
 
@@ -465,12 +447,7 @@ def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple
         elif word.isdigit() and int(word) < len(names):
             out.append(names[int(word)])
         else:
-            raise DataError(
-                where=where,
-                field="y",
-                rule=f"0..{len(names) - 1} (a place in `names`), or -1 where missing",
-                value=word,
-            )
+            raise DataError.at(where, "y", f"0..{len(names) - 1} (a place in `names`), or -1 where missing", word)
     return out, names
 
 

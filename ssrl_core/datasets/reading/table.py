@@ -185,9 +185,7 @@ def _about_split(table: pd.DataFrame, where: str) -> list[str]:
         return []
     if len(strange) < table["split"].nunique(dropna=False):
         remedy = "Correct them, or call the column otherwise to have the images split by seed."
-        raise DataError(
-            where=where, field="split", rule="train, val or test in every row", value=strange, remedy=remedy
-        )
+        raise DataError.at(where, "split", "train, val or test in every row", strange, remedy)
     return [f"column 'split' holds no splits ({', '.join(strange[:3])}): the images are split by seed"]
 
 
@@ -222,12 +220,12 @@ class _Names:
         bare = [] if naming else [str(column) for column in usual if self._names_stems(self.table[column])]
         chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
         if chosen is None:
-            raise DataError(
-                where=where,
-                field="one column",
-                rule=f"of names of image files ({', '.join(image.SUFFIXES)})",
-                value=[str(c) for c in self.table.columns],
-                remedy="Add a column called file, with names relative to the table's folder.",
+            raise DataError.at(
+                where,
+                "one column",
+                f"of names of image files ({', '.join(image.SUFFIXES)})",
+                [str(c) for c in self.table.columns],
+                "Add a column called file, with names relative to the table's folder.",
             )
         return str(chosen), [column for column in naming if column != chosen]
 

@@ -32,7 +32,7 @@ def panels(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
         DataError: the table has no rows.
     """
     if table.empty:
-        raise DataError(where="Figure", field="table", rule="with at least one row", value=0)
+        raise DataError.at("Figure", "table", "with at least one row", 0)
     columns = setting_columns(table)
     if not columns:
         return [("", table)]

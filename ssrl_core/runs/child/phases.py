@@ -74,12 +74,12 @@ class Phases:
         self.spec_hash = self.spec.spec_hash(self.imageset.fingerprint)
         found = _HASH_IN_ID.search(self.run.id)
         if found and found[1] != self.spec_hash[:8]:
-            raise SpecError(
-                where=f"Run {self.run.id}",
-                field="spec_hash",
-                rule=f"{found[1]}…, as when it was queued",
-                value=self.spec_hash,
-                remedy="spec.yaml or the image set was changed since. Delete this run and queue the spec anew.",
+            raise SpecError.at(
+                f"Run {self.run.id}",
+                "spec_hash",
+                f"{found[1]}…, as when it was queued",
+                self.spec_hash,
+                "spec.yaml or the image set was changed since. Delete this run and queue the spec anew.",
             )
         from ssrl_core.learning.devices import pick_device
 

@@ -36,7 +36,7 @@ def path_of(run: RunFolder, kind: str) -> Path:
         SpecError: an unknown baseline.
     """
     if kind not in BASELINES:
-        raise SpecError(where="Baseline", field="kind", rule=f"one of {', '.join(BASELINES)}", value=kind)
+        raise SpecError.at("Baseline", "kind", f"one of {', '.join(BASELINES)}", kind)
     imageset = imageset_of(run.spec())
     ids = run.embedding_ids()[run.evaluated()]
     text = np.ascontiguousarray(ids).tobytes() + imageset.fingerprint.encode() + _shown(run).encode()

@@ -151,9 +151,7 @@ def make(
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     if not 2 <= first <= last <= len(rows):
-        raise SpecError(
-            where="cluster", field="--over", rule=f"A:B with 2 <= A <= B <= {len(rows)}", value=f"{first}:{last}"
-        )
+        raise SpecError.at("cluster", "--over", f"A:B with 2 <= A <= B <= {len(rows)}", f"{first}:{last}")
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
     own, found = x[rows], read(run, seed)

@@ -68,10 +68,13 @@ def _features(imageset: ImageSet, ids: object, features: str, report: object) ->
         return baseline.imagenet_embedding(imageset, ids, features, report)  # type: ignore[arg-type]
     run = RunFolder(features)
     if run.exists and run.spec().dataset.name != imageset.name:
-        raise SpecError(
-            where="Class properties", field="features", rule=f"of a run on {imageset.name}", value=features,
-            remedy=f"That run was trained on {run.spec().dataset.name}.",
-        )  # fmt: skip
+        raise SpecError.at(
+            "Class properties",
+            "features",
+            f"of a run on {imageset.name}",
+            features,
+            f"That run was trained on {run.spec().dataset.name}.",
+        )
     return baseline.run_embedding(features, ids)  # type: ignore[arg-type]
 
 
@@ -80,10 +83,7 @@ def _load(dataset: str) -> ImageSet:
 
     imageset = image_sets.load(dataset)
     if not imageset.classes:
-        raise SpecError(
-            where=f"Image set {dataset}", field="label", rule="given", value=None,
-            remedy="Import it with --label COLUMN.",
-        )  # fmt: skip
+        raise SpecError.at(f"Image set {dataset}", "label", "given", None, "Import it with --label COLUMN.")
     return imageset
 
 

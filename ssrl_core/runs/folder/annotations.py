@@ -121,9 +121,7 @@ def tag(run: RunFolder, revision: int, name: str, image_ids: list[int]) -> Conte
     name = _checked("name", name)
     if not name or not image_ids:
         what, value = ("name", name) if not name else ("image_ids", image_ids)
-        raise SpecError(
-            where="Tag", field=what, rule="not empty", value=value, remedy="Name it, and select images first."
-        )
+        raise SpecError.at("Tag", what, "not empty", value, "Name it, and select images first.")
 
     def edit(content: Content) -> None:
         content["tags"] = [entry for entry in content["tags"] if entry["name"] != name]
@@ -166,19 +164,19 @@ def _write(path: Path, content: Content, revision: int, edit: Callable[[Content]
 
 def _checked(key: str, value: Any) -> Any:
     if key not in MARKS:
-        raise SpecError(where="Cluster", field="mark", rule=f"one of {', '.join(MARKS)}", value=key)
+        raise SpecError.at("Cluster", "mark", f"one of {', '.join(MARKS)}", key)
     if key == "excluded":
         return bool(value)
     if key == "colour":
         import re
 
         if value is not None and not re.fullmatch(r"#[0-9a-f]{6}", str(value).lower()):
-            raise SpecError(where="Cluster", field="colour", rule="#rrggbb", value=value)
+            raise SpecError.at("Cluster", "colour", "#rrggbb", value)
         return None if value is None else str(value).lower()
     text = " ".join(str(value or "").split()) if key == "name" else str(value or "").strip()
     longest = LONGEST_NAME if key == "name" else LONGEST_NOTE
     if len(text) > longest:
-        raise SpecError(where="Cluster", field=key, rule=f"at most {longest} characters", value=text)
+        raise SpecError.at("Cluster", key, f"at most {longest} characters", text)
     return text
 
 

@@ -101,10 +101,8 @@ class RunFolder:
         if self.exists:
             return self
         known = sorted(entry.name for entry in stores.runs_root().iterdir() if (entry / "spec.yaml").is_file())
-        words = (
-            f"Runs here: {', '.join(known[-8:])}." if known else "There are no runs yet; `train SPEC.yaml` makes one."
-        )
-        raise SpecError(where="Run", field="id", rule="a run of this store", value=self.id, remedy=words)
+        words = f"Run folders here: {', '.join(known[-8:])}." if known else "There are no run folders here yet."
+        raise SpecError.at("Run", "id", "a run of this store", self.id, words)
 
     def spec(self) -> RunSpec:
         """The resolved spec.

@@ -72,7 +72,7 @@ def read(name: str, most: int) -> Ids:
         return _kept(name[1:], most)
     if not _WRITTEN.fullmatch(name):
         rule = "images as in 3-7.12, or @ and the name of a kept selection"
-        raise SpecError(where="Address", field="sel", rule=rule, value=name[:80])
+        raise SpecError.at("Address", "sel", rule, name[:80])
     chosen = np.zeros(most, bool)
     for part in name.split("."):
         first, _, last = part.partition("-")
@@ -110,17 +110,17 @@ def _named_last(path: Path) -> float:
 def _kept(name: str, most: int) -> Ids:
     path = stores.models_root() / _FOLDER / f"{name}.npy"
     if not re.fullmatch(r"[0-9a-f]{12}", name) or not path.is_file():
-        raise DataError(
-            where="Address",
-            field="sel",
-            rule="a selection that is kept in this store",
-            value=f"@{name[:40]}",
-            remedy="An address of many images holds in the store it was made in; a tag keeps them with their run.",
+        raise DataError.at(
+            "Address",
+            "sel",
+            "a selection that is kept in this store",
+            f"@{name[:40]}",
+            "An address of many images holds in the store it was made in; a tag keeps them with their run.",
         )
     try:
         bits = np.load(path, allow_pickle=False)
         if bits.dtype != np.uint8 or bits.ndim != 1:
             raise ValueError(f"{bits.dtype} numbers of shape {bits.shape}")
     except (OSError, ValueError, EOFError) as error:
-        raise DataError(where=str(path), field="selection", rule="readable", value=str(error)) from error
+        raise DataError.at(str(path), "selection", "readable", str(error)) from error
     return np.flatnonzero(np.unpackbits(bits, bitorder="little")[:most]).astype(np.int64)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ssrl_core.errors import SpecError
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry, run_names
+from ssrl_core.runs.queue.identity import spec_of_text
 from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.run import RunSpec
 
 
 def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
@@ -62,4 +65,13 @@ def find(text: str) -> str:
     near = fitting or ids
     words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
     rule = "the beginning of one run's id" if fitting else "a run of this store"
-    raise SpecError(where="Run", field="id", rule=rule, value=text, remedy=words)
+    raise SpecError.at("Run", "id", rule, text, words)
+
+
+def spec_of(run: RunFolder) -> RunSpec:
+    """The spec of a run, also of one that waits since a version that wrote no folder before the run's turn.
+
+    Raises:
+        SpecError: no such run, or the spec cannot be read.
+    """
+    return run.spec() if run.exists else spec_of_text(str(registry.require(run.id)["spec"]))

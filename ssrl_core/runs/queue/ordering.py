@@ -123,4 +123,4 @@ def _pause_file() -> Path:
 
 
 def _bad(run_id: str, other: str, rule: str, remedy: str) -> SpecError:
-    return SpecError(where=f"Run {run_id}", field="after", rule=rule, value=other, remedy=remedy)
+    return SpecError.at(f"Run {run_id}", "after", rule, other, remedy)

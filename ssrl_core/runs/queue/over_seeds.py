@@ -44,12 +44,12 @@ def common(ids: np.ndarray, others: np.ndarray, first: str, second: str) -> tupl
     """
     both, rows, other_rows = np.intersect1d(ids, others, assume_unique=True, return_indices=True)
     if len(both) < 2:
-        raise SpecError(
-            where=f"{first} beside {second}",
-            field="images",
-            rule="shared, at least two of them",
-            value=len(both),
-            remedy="Compare runs that were evaluated on the same image set and split.",
+        raise SpecError.at(
+            f"{first} beside {second}",
+            "images",
+            "shared, at least two of them",
+            len(both),
+            "Compare runs that were evaluated on the same image set and split.",
         )
     return rows, other_rows
 

@@ -150,13 +150,7 @@ def require(run_id: str) -> dict[str, Any]:
     """
     row = get(run_id)
     if row is None:
-        raise SpecError(
-            where="Run",
-            field="id",
-            rule="a run of this store",
-            value=run_id,
-            remedy="`runs list` shows the runs that are there.",
-        )
+        raise SpecError.at("Run", "id", "a run of this store", run_id, "`runs list` shows the runs that are there.")
     return row
 
 
@@ -402,13 +396,7 @@ def _connected(address: str) -> sqlite3.Connection:
 def _check_version(found: int) -> None:
     """Refuse what a newer Viewloom wrote, and what is no registry."""
     if found > VERSION:
-        raise SpecError(
-            where=str(path()),
-            field="version",
-            rule=f"at most {VERSION}",
-            value=found,
-            remedy="Update Viewloom to use this store.",
-        )
+        raise SpecError.at(str(path()), "version", f"at most {VERSION}", found, "Update Viewloom to use this store.")
     if found < 1:
         raise sqlite3.DatabaseError("not a registry")
 

@@ -254,13 +254,7 @@ def _refuse_demo(run_id: str) -> None:
         SpecError: it is one.
     """
     if RunFolder(run_id).is_demo:
-        raise SpecError(
-            where="Run",
-            field="id",
-            rule="one of your own",
-            value=run_id,
-            remedy="Demo runs are read-only; train one yourself.",
-        )
+        raise SpecError.at("Run", "id", "one of your own", run_id, "Demo runs are read-only; train one yourself.")
 
 
 def _rows(ids: Iterable[str]) -> list[dict[str, Any]]:

@@ -46,9 +46,7 @@ def read(sweep_id: str) -> dict[str, Any]:
     if path.is_file():
         return stores.read_json(path)
     known = ", ".join(sorted(file.stem for file in path.parent.glob("*.json"))[-8:]) or "none yet"
-    raise SpecError(
-        where="Sweep", field="id", rule="a sweep of this store", value=sweep_id, remedy=f"Sweeps here: {known}."
-    )
+    raise SpecError.at("Sweep", "id", "a sweep of this store", sweep_id, f"Sweeps here: {known}.")
 
 
 def spec_of(sweep_id: str) -> SweepSpec:

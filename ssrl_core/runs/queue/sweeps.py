@@ -127,12 +127,12 @@ def require_optuna() -> None:
         SpecError: with the remedy.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise SpecError(
-            where="Sweep",
-            field="sampler",
-            rule="one that is installed",
-            value="optuna",
-            remedy="Run `pip install optuna`, or use the sampler random.",
+        raise SpecError.at(
+            "Sweep",
+            "sampler",
+            "one that is installed",
+            "optuna",
+            "Run `pip install optuna`, or use the sampler random.",
         )
 
 

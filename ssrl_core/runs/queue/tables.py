@@ -214,7 +214,7 @@ def differences(run_ids: Sequence[str]) -> list[dict[str, Any]]:
     """
     if not 2 <= len(run_ids) <= MOST_COMPARED:
         rule = f"two to {MOST_COMPARED} runs"
-        raise SpecError(where="runs diff", field="RUN", rule=rule, value=len(run_ids), remedy="Name other runs.")
+        raise SpecError.at("runs diff", "RUN", rule, len(run_ids), "Name other runs.")
     differ = spec_differences(run_ids)
     if len(run_ids) == 2:
         return [{"path": path, "first": one, "second": other} for path, (one, other) in differ.items()]
@@ -240,15 +240,11 @@ def save(table: pd.DataFrame, out: Path) -> None:
         SpecError: another ending, or the file cannot be written.
     """
     if out.suffix.lower() not in FORMATS:
-        raise SpecError(
-            where="table", field="out", rule=f"a name that ends with {' or '.join(FORMATS)}", value=str(out), remedy=""
-        )
+        raise SpecError.at("table", "out", f"a name that ends with {' or '.join(FORMATS)}", str(out), "")
     try:
         stores.replace(out, content(table, out.suffix.lower()))
     except OSError as error:
-        raise SpecError(
-            where="table", field="out", rule="a file that can be written", value=str(out), remedy=str(error)
-        ) from error
+        raise SpecError.at("table", "out", "a file that can be written", str(out), str(error)) from error
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
@@ -277,12 +273,12 @@ def column_of(table: pd.DataFrame, name: str) -> str:
     ends = [str(column) for column in table.columns if str(column).endswith(f".{name}")]
     if len(ends) == 1:
         return ends[0]
-    raise SpecError(
-        where="table",
-        field="column",
-        rule="one of " + ", ".join(map(str, table.columns)),
-        value=name,
-        remedy=f"It may be {' or '.join(ends)}." if ends else "Choose one of these.",
+    raise SpecError.at(
+        "table",
+        "column",
+        "one of " + ", ".join(map(str, table.columns)),
+        name,
+        f"It may be {' or '.join(ends)}." if ends else "Choose one of these.",
     )
 
 

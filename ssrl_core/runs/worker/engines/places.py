@@ -256,20 +256,20 @@ class SlurmPlace(Place):
         text = " ".join(line.split("error:", 1)[-1].strip() for line in said.splitlines()).strip()
         if "artition" in text:
             there = ", ".join(_said(["sinfo", "--noheader", "--format=%R"]).split()) or "none"
-            return SpecError(
-                where="SLURM",
-                field="partition",
-                rule="a partition of this cluster",
-                value=self._slurm.partition,
-                remedy=f"There is: {there}. SLURM says: {text}",
+            return SpecError.at(
+                "SLURM",
+                "partition",
+                "a partition of this cluster",
+                self._slurm.partition,
+                f"There is: {there}. SLURM says: {text}",
             )
         if self._slurm.gpus and ("gres" in text.lower() or "node configuration" in text):
-            return SpecError(
-                where="SLURM",
-                field="gpus",
-                rule="what a node of the partition has",
-                value=self._slurm.gpus,
-                remedy=f"Ask for fewer (gpus: 0 trains on the processor), or another partition. SLURM says: {text}",
+            return SpecError.at(
+                "SLURM",
+                "gpus",
+                "what a node of the partition has",
+                self._slurm.gpus,
+                f"Ask for fewer (gpus: 0 trains on the processor), or another partition. SLURM says: {text}",
             )
         return SpecError(f"SLURM refuses such a job: {text} Change partition, account, walltime, cores or memory.")
 
@@ -281,12 +281,12 @@ def require_slurm() -> None:
         SpecError: with the remedy.
     """
     if shutil.which("sbatch") is None:
-        raise SpecError(
-            where="worker",
-            field="engine",
-            rule="one that is on this machine",
-            value="slurm",
-            remedy="There is no command `sbatch` here: start the worker on a login node of the cluster.",
+        raise SpecError.at(
+            "worker",
+            "engine",
+            "one that is on this machine",
+            "slurm",
+            "There is no command `sbatch` here: start the worker on a login node of the cluster.",
         )
 
 

@@ -69,7 +69,7 @@ class EngineSettings:
             SpecError: naming the field, the rule and the remedy.
         """
         if not isinstance(data, Mapping):
-            raise SpecError(where=where, field="settings", rule="a mapping", value=data, remedy="Write engine: local.")
+            raise SpecError.at(where, "settings", "a mapping", data, "Write engine: local.")
         given = dict(data)
         stores.check_version(given, where)
         refuse_unknown(given, {"version", *(f.name for f in dataclasses.fields(cls))}, where, "a key of the engine")
@@ -82,12 +82,12 @@ class EngineSettings:
             _tls(given.get("tls") or {}, f"{where}, tls"),
         )
         if settings.engine.startswith("tls://") and not settings.tls:
-            raise SpecError(
-                where=where,
-                field="tls",
-                rule="{ca, cert, key} for a tls:// scheduler",
-                value=None,
-                remedy="Name the three files, as the scheduler was started with.",
+            raise SpecError.at(
+                where,
+                "tls",
+                "{ca, cert, key} for a tls:// scheduler",
+                None,
+                "Name the three files, as the scheduler was started with.",
             )
         return settings
 
@@ -131,18 +131,18 @@ def save_settings(settings: EngineSettings) -> None:
 def _engine(value: Any, where: str) -> str:
     if isinstance(value, str) and (value in ("local", "dask", "slurm") or _ADDRESS.match(value)):
         return value
-    raise SpecError(
-        where=where,
-        field="engine",
-        rule="local, dask, slurm, or the address of a Dask scheduler (tcp://HOST:8786, tls://HOST:8786)",
-        value=value,
-        remedy="Leave it out for this machine.",
+    raise SpecError.at(
+        where,
+        "engine",
+        "local, dask, slurm, or the address of a Dask scheduler (tcp://HOST:8786, tls://HOST:8786)",
+        value,
+        "Leave it out for this machine.",
     )
 
 
 def _truth(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
-        raise SpecError(where=where, field="warm", rule="true or false", value=value, remedy="Leave it out for true.")
+        raise SpecError.at(where, "warm", "true or false", value, "Leave it out for true.")
     return value
 
 
@@ -154,17 +154,13 @@ def _slurm(given: Mapping[str, Any], where: str) -> Slurm:
             plain[name] = int(_WHOLE[name].check(plain[name], where))
     for name, pattern, example in (("walltime", _WALLTIME, '"12:00:00"'), ("memory", _MEMORY, "16GB")):
         if name in plain and not (isinstance(plain[name], str) and pattern.match(plain[name])):
-            raise SpecError(
-                where=where, field=name, rule=f"such as {example}", value=plain[name], remedy="Put it in quotes."
-            )
+            raise SpecError.at(where, name, f"such as {example}", plain[name], "Put it in quotes.")
     for name in ("partition", "account"):
         if name in plain and not re.fullmatch(r"[\w.,@+-]{1,100}", str(plain[name])):
-            raise SpecError(where=where, field=name, rule="a name of SLURM", value=plain[name], remedy="Check `sinfo`.")
+            raise SpecError.at(where, name, "a name of SLURM", plain[name], "Check `sinfo`.")
     lines = plain.get("prologue", ())
     if isinstance(lines, str) or not all(isinstance(line, str) for line in lines):
-        raise SpecError(
-            where=where, field="prologue", rule="a list of shell lines", value=lines, remedy="Write [module load cuda]."
-        )
+        raise SpecError.at(where, "prologue", "a list of shell lines", lines, "Write [module load cuda].")
     return Slurm(**{**plain, "prologue": tuple(lines)})
 
 
@@ -173,7 +169,5 @@ def _tls(given: Mapping[str, Any], where: str) -> dict[str, str]:
     for name in ("ca", "cert", "key") if given else ():
         file = Path(str(given.get(name)))
         if not given.get(name) or not file.is_file():
-            raise SpecError(
-                where=where, field=name, rule="a PEM file", value=given.get(name), remedy="Check the file's name."
-            )
+            raise SpecError.at(where, name, "a PEM file", given.get(name), "Check the file's name.")
     return {name: str(Path(str(file)).absolute()) for name, file in given.items()}
