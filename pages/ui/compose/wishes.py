@@ -146,10 +146,11 @@ def _job(imageset: Any, wishes: Wishes) -> None:
     wanted = int(st.session_state.get(_COUNT_KEY) or wishes.candidates)
     seen = so_far(wishes, imageset.fingerprint, imageset.label)
     tried = seen[0].tried if seen else 0
-    if seen and seen[1] and tried >= wanted and not _is_running(wishes):
+    busy = _is_running(wishes)
+    if seen and seen[1] and tried >= wanted and not busy:
         frame.quiet(f"{tried:,} compositions tried.")
         return
-    verb = "Go on" if tried else "Search"
+    verb = "Go on" if tried and not busy else "Search"
     words = ["search", str(folder_of(wishes) / WISHED)]
     begin = partial(_begin, replace(wishes, candidates=wanted))
     jobs.job(name, words, button=verb, icon="search", help=_ABOUT, before=begin)
