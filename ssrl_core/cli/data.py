@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ssrl_core.cli.cells import register_cells, register_simulate
-from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, say, table
+from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
 from ssrl_core.datasets.importing import ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
@@ -71,7 +71,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         try:
             items.append(store.summary(name))
         except SSRLError as error:  # a damaged set must not hide the others
-            say(error.message)
+            to_stderr(error.message)
     return items
 
 
@@ -93,9 +93,9 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
         max_value=args.max_value,
     )
     if args.dry_run:
-        understood = understand(source, options, report=_say_notes)
+        understood = understand(source, options, report=_print_notes)
         return {"understood": understood.as_json(), "warnings": understood.notes}
-    import_source(source, args.name, options, report=_say_notes)
+    import_source(source, args.name, options, report=_print_notes)
     return store.describe(args.name)
 
 
@@ -124,10 +124,10 @@ def _delete(args: argparse.Namespace) -> dict[str, Any]:
     return {"name": args.name, "deleted": True}
 
 
-def _say_notes(done: int, total: int, what: str) -> None:
+def _print_notes(done: int, total: int, what: str) -> None:
     """Decisions are said; counting files is not."""
     if total == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_list(items: list[dict[str, Any]]) -> str:
@@ -294,7 +294,7 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.subsets import make_subset
 
-    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_say)
+    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_print_first)
     notes = str(made.meta["source"]).split("; ")[1:]
     compounds = {name: int(count) for name, count in made.table["compound"].value_counts().items()}
     return {**store.describe(args.name), "compounds": compounds, "notes": notes}
@@ -321,9 +321,9 @@ def _choice(args: argparse.Namespace) -> Any:
     return replace(start, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _say(done: int, total: int, what: str) -> None:
+def _print_first(done: int, total: int, what: str) -> None:
     if done == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_subset(data: dict[str, Any]) -> str:

@@ -106,9 +106,9 @@ def strips(of: ClusteredRun) -> None:
     )
     frame.quiet(f"By {way_of(of.method, of.k, len(of.run.ids))}, in the embedding, never on the map. {about}")
     _measure(of.run)
-    gallery.show_shelves(
+    gallery.show_rows(
         of.run.imageset,
-        _shelves(of, border),
+        _image_rows(of, border),
         strips=True,
         tile_px=56,
         picked=selection.selected(of.run.images_key).focus,
@@ -170,7 +170,7 @@ def _measure(run: EvaluatedRun) -> None:
         )
 
 
-def _shelves(of: ClusteredRun, border: bool) -> list[gallery.Shelf]:
+def _image_rows(of: ClusteredRun, border: bool) -> list[gallery.ImageRow]:
     run, clustering = of.run, of.clustering
     count = _FEW if clustering.k <= _MANY_CLUSTERS else _MANY
     rows, numbers = (borderline_of if border else typical_of)(run, of.k, of.method, count)
@@ -178,13 +178,13 @@ def _shelves(of: ClusteredRun, border: bool) -> list[gallery.Shelf]:
     filled.sort(key=lambda c: of.names.mark(c).excluded)
     found = effects_of(of)
     shares = purity(run.labels, clustering.ids, clustering.k) if run.labels is not None else None
-    shelves = []
+    image_rows = []
     for c in filled:
         sentence, evidence = in_words(found, c, run.label)
-        shelf = _shelf(of, c, rows[c], numbers[c], "margin" if border else "from the centroid")
+        image_row = _image_row(of, c, rows[c], numbers[c], "margin" if border else "from the centroid")
         lines = _lines(of, c, shares[c] if shares else None)
-        shelves.append(replace(shelf, lines=lines, said=sentence, evidence=tuple(evidence)))
-    return shelves
+        image_rows.append(replace(image_row, lines=lines, said=sentence, evidence=tuple(evidence)))
+    return image_rows
 
 
 def _picked(of: ClusteredRun, event: dict[str, Any]) -> None:
@@ -214,9 +214,9 @@ def _lines(of: ClusteredRun, cluster: int, pure: dict[str, Any] | None) -> tuple
     return tuple(lines)
 
 
-def _shelf(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: str) -> gallery.Shelf:
+def _image_row(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: str) -> gallery.ImageRow:
     kept = rows[rows >= 0]
-    return gallery.Shelf(
+    return gallery.ImageRow(
         of.run.ids[kept],
         title=of.names.title(cluster),
         colour=of.names.colour(cluster),

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import frame, gallery
-from pages.ui.kit.gallery import Shelf
+from pages.ui.kit.gallery import ImageRow
 from ssrl_core.figures.style import palette
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def groups(imageset: Any, found: Forecast, *, old: bool) -> None:
         colours = palette(k)
         faded = f"<style>.st-key-vl-groups {{ opacity: {0.4 if old else 1}; }}</style>"
         st.html(faded + map_html(flattened(found.embedding), found.cluster_ids, colours))
-        gallery.show_shelves(imageset, _shelves(imageset, found, colours), key="compose-groups", columns=_TYPICAL)
+        gallery.show_rows(imageset, _image_rows(imageset, found, colours), key="compose-groups", columns=_TYPICAL)
 
 
 def extremes(imageset: Any, ids: Array, values: Array, about: str) -> None:
@@ -58,8 +58,8 @@ def extremes(imageset: Any, ids: Array, values: Array, about: str) -> None:
     chosen = ranked(values, _BETWEEN)
     tips = tuple(f"{values[place]:.3g}" for place in chosen)
     low, high = tips[0], tips[-1]
-    shelf = Shelf(ids[chosen], title=f"{low} to {high}, from left to right and down", tips=tips, said=about)
-    gallery.show_shelves(imageset, [shelf], key="compose-extremes", columns=_TYPICAL)
+    row = ImageRow(ids[chosen], title=f"{low} to {high}, from left to right and down", tips=tips, said=about)
+    gallery.show_rows(imageset, [row], key="compose-extremes", columns=_TYPICAL)
 
 
 def ranked(values: Array, most: int) -> Array:
@@ -104,18 +104,18 @@ def nearest(embedding: Array, cluster_ids: Array, cluster: int, most: int) -> Ar
     return order
 
 
-def _shelves(imageset: Any, found: Forecast, colours: Sequence[str]) -> list[Shelf]:
-    """A shelf for each group, the largest first."""
+def _image_rows(imageset: Any, found: Forecast, colours: Sequence[str]) -> list[ImageRow]:
+    """A row for each group, the largest first."""
     sizes = np.bincount(found.cluster_ids, minlength=len(colours))
     labels = np.asarray(imageset.label_ids)[found.image_ids]
-    shelves = []
+    image_rows = []
     for cluster in np.argsort(-sizes, kind="stable"):
         if sizes[cluster]:
             ids = found.image_ids[nearest(found.embedding, found.cluster_ids, int(cluster), _TYPICAL)]
             share = f"{sizes[cluster] / len(labels):.0%} of the images"
             words = _mostly(labels[found.cluster_ids == cluster], imageset.classes)
-            shelves.append(Shelf(ids, title=f"{share}{words}".replace("%", " %"), colour=colours[cluster]))
-    return shelves
+            image_rows.append(ImageRow(ids, title=f"{share}{words}".replace("%", " %"), colour=colours[cluster]))
+    return image_rows
 
 
 def _mostly(labels: Array, classes: Sequence[str]) -> str:

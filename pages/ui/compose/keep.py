@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pages.ui.compose import bars, forecasts, groups, wishes
-from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, desk
+from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
 from pages.ui.kit import cache, frame, session
 from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.datasets.columns import says_where_from
@@ -47,7 +47,7 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     question = Question(shown, beside, imageset.name, imageset.fingerprint, _input(shown))
     top = st.container()
     fold = st.expander("What each step costs", key="compose-keep-steps", on_change="rerun")
-    ask = partial(desk().ask, session.visitor(), question, imageset, by_step=bool(fold.open))
+    ask = partial(forecast_worker().ask, session.visitor(), question, imageset, by_step=bool(fold.open))
     answer = ask()
     wished = wishes.of_page(imageset.name)
     with top:

@@ -16,7 +16,7 @@ import streamlit as st
 from pages.ui.data.importing import KINDS, _written, free_name
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
+from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
@@ -104,7 +104,7 @@ def _uploaded(files: Sequence[Any]) -> str:
     kept = st.session_state.get("cells-upload")
     if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
         bar = st.empty()
-        st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
+        st.session_state["cells-upload"] = kept = _Upload(files, progress_on(bar))
         bar.empty()
     top = top_of(kept.folder)
     inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
@@ -139,7 +139,7 @@ def _lay_open(path: Path) -> None:
     if not is_zip(path):
         return
     bar = st.empty()
-    unpacked(path, report=told_on(bar))
+    unpacked(path, report=progress_on(bar))
     bar.empty()
 
 
@@ -282,7 +282,7 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, CellOptions(settings=settings, **chosen), report=told_on(bar))
+        import_fields(source, name, CellOptions(settings=settings, **chosen), report=progress_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)

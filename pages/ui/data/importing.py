@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import streamlit as st
 from pages.ui.data.facts import understood_html
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
+from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.columns import doses_of, is_untreated_name
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.importing import ImportOptions, import_source, label_columns, understand
+from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import sweep
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, MAX_SIZE, SUFFIXES, WAYS
 from ssrl_core.datasets.reading.source import OpenedFile
@@ -164,11 +165,20 @@ def _report(files: Sequence[Any], options: ImportOptions) -> None:
 
 def _bring_in(files: Sequence[Any], name: str, options: ImportOptions) -> None:
     """Write the uploaded files beside the image sets, import them, forget them."""
-    bar = st.progress(0.0, "Starting …")
-    try:
+
+    def work(report: Report) -> None:
         with tempfile.TemporaryDirectory(prefix=".upload-", dir=stores.data_root()) as folder:
             paths = [_written(file, Path(folder)) for file in files]
-            import_source(paths[0] if len(paths) == 1 else paths, name, options, report=told_on(bar))
+            import_source(paths[0] if len(paths) == 1 else paths, name, options, report=report)
+
+    _make_and_open(name, work)
+
+
+def _make_and_open(name: str, work: Callable[[Report], object]) -> None:
+    """Make an image set under a bar, then open it; what goes wrong is said."""
+    bar = st.progress(0.0, "Starting …")
+    try:
+        work(progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
@@ -211,7 +221,7 @@ def offer_built_in(name: str) -> None:
 def _make_built_in(name: str) -> None:
     bar = st.progress(0.0, "Starting")
     try:
-        image_sets.load(name, report=told_on(bar))
+        image_sets.load(name, report=progress_on(bar))
     except SSRLError as error:
         bar.empty()
         frame.show_error(error)
@@ -338,13 +348,4 @@ def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:
     )
     if not st.button("Take these cells", type="primary", key="part-now"):
         return
-    bar = st.progress(0.0, "Starting …")
-    try:
-        make_subset(imageset, name, choice, report=told_on(bar))
-    except SSRLError as error:
-        bar.empty()
-        frame.show_error(error)
-        return
-    st.query_params.clear()
-    st.query_params["dataset"] = name
-    st.rerun()
+    _make_and_open(name, lambda report: make_subset(imageset, name, choice, report=report))

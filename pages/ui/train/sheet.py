@@ -401,7 +401,7 @@ def opened(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(title, anchor=False)
         buttons()
-    DRAFT.tell("sheet")
+    DRAFT.show_note("sheet")
     st.fragment(run_every=every_s)(_followed)(body, *args)
 
 
