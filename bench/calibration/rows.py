@@ -106,7 +106,7 @@ def _plain(case: Case, imageset: ImageSet, targets: Targets, fit: Array, ask: Ar
     numbers = {name: reading.value for name, (kind, reading) in plain.readings.items() if kind != "classes"}
     return {
         "numbers": numbers,
-        "of_class": [None if np.isnan(v) else v for v in plain.of_class.tolist()],
+        "of_class": [None if np.isnan(v) else v for v in plain.taken.diagonal().tolist()],
         "ami": plain.clusters["ami"],
     }
 
@@ -127,11 +127,11 @@ def _read(imageset: ImageSet, targets: Targets, here: Array, there: Array, *, cl
     (fit, ask) = next((a, b) for kind, a, b in targets.values() if kind == "classes")
     known, asked = fit >= 0, ask >= 0
     given = here[known], fit[known], there[asked], ask[asked]
-    overall, of_class = read_classes(*given, classes=len(imageset.classes), seed=SEED)
+    overall, taken = read_classes(*given, classes=len(imageset.classes), seed=SEED)
     return {
         "numbers": {name: reading.value for name, reading in readings.items() if reading is not None},
         "accuracy": overall.value,
-        "of_class": [None if np.isnan(share) else share for share in of_class.tolist()],
+        "of_class": [None if np.isnan(share) else share for share in taken.diagonal().tolist()],
         **({"ami": _ami(targets, there)} if clusters else {}),
     }
 
