@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compose import bars, forecasts, groups
+from pages.ui.compose import bars, forecasts, keep
 from pages.ui.compose.forecasts import Answer, Question, forecast_worker
 from pages.ui.kit import cache
 from ssrl_core.compositions import perceptual
@@ -207,6 +207,6 @@ def test_what_a_step_costs_is_told_in_points():
 def test_typical_images_are_those_nearest_to_the_middle_of_their_group():
     embedding = np.array([[0.0], [1.0], [5.0], [9.0], [2.0]])
     ids = np.array([0, 0, 1, 1, 0])
-    assert groups.nearest(embedding, ids, 0, 2).tolist() == [1, 0]
-    assert groups.flattened(embedding).shape == (5, 2)
+    assert keep.nearest(embedding, ids, 0, 2).tolist() == [1, 0]
+    assert keep.flattened(embedding).shape == (5, 2)
     assert Answer().done() is False
