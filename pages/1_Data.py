@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui.data import cells, importing, samples
+from pages.ui.data import cells, importing, samples, understood
 from pages.ui.data import facts as data_facts
 from pages.ui.kit import choices, frame
 from ssrl_core.datasets import store as image_sets
 
-CSS = samples.CSS + data_facts.CSS
+CSS = samples.CSS + data_facts.CSS + understood.CSS
 
 place = frame.open_page("Data", "Which images are there to learn from?", icon="photo_library", css=CSS)
 with place, st.container(horizontal=True, horizontal_alignment="right"):

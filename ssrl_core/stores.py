@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import tempfile
 import time
 import zlib
@@ -28,6 +29,7 @@ SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,79}$")
 _DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RETRY_S = 2.0
+_ROOM_BYTES = 50_000_000
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -97,11 +99,23 @@ def run_folder(run_id: str) -> Path:
 
 
 def prepare_caches() -> None:
-    """Send the caches of torch, numba and matplotlib into the store. Call before anything imports them."""
+    """Send the caches of torch, numba and matplotlib into the store. Call before anything imports them.
+
+    Where the store is read-only or full they go to a temporary folder: numba would fail over a kernel it cannot keep.
+    """
     cache = models_root() / "cache"
     for variable, name in (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib")):
         if variable not in os.environ:
-            os.environ[variable] = str(_made(cache / name))
+            place = cache if has_room(cache.parent) else Path(tempfile.gettempdir()) / "viewloom-cache"
+            os.environ[variable] = str(_made(place / name))
+
+
+def has_room(folder: Path) -> bool:
+    """Whether something can be written there: not read-only, and 50 MB free."""
+    try:
+        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES
+    except OSError:
+        return False
 
 
 def check_slug(text: str, *, where: str, field: str = "name") -> str:

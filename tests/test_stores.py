@@ -1,5 +1,8 @@
 """The stores: whole files or none, names that every system takes."""
 
+import os
+from types import SimpleNamespace
+
 import pandas as pd
 import pytest
 
@@ -71,3 +74,13 @@ def test_nothing_in_a_csv_is_a_formula():
     assert lines[0] == "'=cmd,n"
     assert [line.split(",")[0] for line in lines[1:]] == ["'=1+1", "'+a", "'-a", "'@a", "'\ta", "-5", "+5e3", "a=b", ""]
     assert [int(line.split(",")[1]) for line in lines[1:]] == list(range(-4, 5))
+
+
+@pytest.mark.parametrize(("free", "place"), [(10**9, "models/cache/numba"), (10**6, "viewloom-cache/numba")])
+def test_a_full_store_sends_caches_to_a_temporary_folder(monkeypatch, tmp_path, free, place):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    monkeypatch.setattr(stores.tempfile, "gettempdir", lambda: str(tmp_path))
+    stores.prepare_caches()
+    assert os.environ["NUMBA_CACHE_DIR"].endswith(place)
+    assert os.path.isdir(os.environ["NUMBA_CACHE_DIR"])

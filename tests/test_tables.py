@@ -37,7 +37,7 @@ def test_every_transform_is_a_row_and_a_file():
 def test_every_transform_draws_and_changes_images_as_its_kind_says(name):
     module = importlib.import_module(f"ssrl_core.compositions.transforms.{name}")
     assert callable(module.place if TRANSFORMS[name].kind == "geometry" else module.apply)
-    assert callable(module.say)
+    assert callable(module.describe)
     assert module.SLOTS == 0 or callable(module.draw)
     assert module.SLOTS <= 31
 

@@ -14,8 +14,9 @@ from ssrl_core.analysis.clusters import kmeans
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.forecast.kept import chosen_images, icc
+from ssrl_core.forecast.kept import chosen_images
 from ssrl_core.forecast.reading import read_classes, read_numbers, targets_of
+from ssrl_core.forecast.setting import icc
 from ssrl_core.learning.closed_form import solve
 from ssrl_core.learning.features import Bank
 from ssrl_core.learning.solving import bank_for, features_of, moments_of, view_batches
@@ -121,7 +122,7 @@ def _looked_at(imageset: ImageSet, ids: Array, composition: Composition) -> Row:
     from ssrl_core.library import lpips
 
     views = [groups[0] for _, groups in view_batches(imageset, ids, Term(composition), 0, views=_FEW_VIEWS, seed=SEED)]
-    measured = icc(torch.cat(views, dim=1).cpu().numpy())
+    measured = icc(torch.cat(views, dim=1).cpu().numpy(), imageset)
     distance = None if missing() else lpips(imageset, composition, seed=SEED, limit=_FEW).mean
     return {"icc": measured, "lpips": distance}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import descriptor
 from ssrl_core.analysis.effects import Effect, Units, number_effects, share_effects, units_of, value_effects
 from ssrl_core.datasets.columns import doses_of
 
@@ -309,7 +309,7 @@ def _count(count: int, units: str) -> str:
 
 
 def _number(effect: Effect, words: Mapping[str, tuple[str, str]]) -> str:
-    row = DESCRIPTORS.get(effect.column)
+    row = descriptor(effect.column)
     more, less = (
         (row.more, row.less) if row else words.get(effect.column, (f"higher {effect.column}", f"lower {effect.column}"))
     )

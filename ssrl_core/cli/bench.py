@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.errors import SpecError
 
 
@@ -33,7 +33,7 @@ def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     found = []
     for item in module.measure(options):
         found.append(item.as_dict())
-        say(_line(found[-1]))
+        to_stderr(_line(found[-1]))
     return found
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.errors import DataError, RunError, SpecError
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _bytes(path: Path) -> bytes:
 
 def _report(done: int, total: int) -> None:
     if done == total or done % max(1, total // 10) < 2:
-        say(f"floors {done}/{total}")
+        to_stderr(f"floors {done}/{total}")
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.cli import lpips
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.errors import SpecError
 
@@ -228,7 +228,7 @@ def _lpips(
 
     why = perceptual.missing(args.net)
     if why is not None:
-        say(why)
+        to_stderr(why)
         return None, why
     return perceptual.measure(imageset, composition, ids, seed=args.seed, net=args.net).as_dict(), None
 

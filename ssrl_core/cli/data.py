@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ssrl_core.cli.cells import register_cells, register_simulate
-from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, say, table
-from ssrl_core.datasets.importing import ImportOptions
+from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
+from ssrl_core.datasets.reading.understanding import ALPHAS, ORIENTATIONS, PAGES, ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
 
@@ -52,7 +52,22 @@ def _register_import(data: Any) -> None:
     bring.add_argument(
         "--fit", default="crop", help="crop: the short side fills; pad: the long side fits; stretch (default: crop)"
     )
-    bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth")
+    bring.add_argument("--label", metavar="COLUMN", help="the column that is the truth; none: there is none")
+    bring.add_argument("--class-level", metavar="N", help="which folder of a path is the class, 1 = the highest; none")
+    bring.add_argument(
+        "--split", metavar="WHAT", help="the column, or the number of the folder, that says train, val or test; none"
+    )
+    bring.add_argument("--table", metavar="FILE", help="the table of a folder or zip that names the images; none")
+    bring.add_argument("--names-in", metavar="COLUMN", help="the table's column of file names")
+    bring.add_argument(
+        "--channels", metavar="A,B,C", help="names of the channels, in their order; one with a comma in quotes"
+    )
+    bring.add_argument("--pages", help=f"what the pages of a file are: {', '.join(PAGES)} (one of them)")
+    bring.add_argument(
+        "--orientation", default="tagged", help=f"{' or '.join(ORIENTATIONS)}: turned as files say, or not"
+    )
+    bring.add_argument("--alpha", default="black", help=f"{', '.join(ALPHAS)}: what is made of it (default: black)")
+    bring.add_argument("--code-page", metavar="P", help="of names in a zip that do not say it: gbk, cp866 …")
     bring.add_argument("--layout", help="which axis of an .npz is the channels: NHW, NHWC or NCHW")
     bring.add_argument(
         "--group",
@@ -60,7 +75,8 @@ def _register_import(data: Any) -> None:
         help="no value of this column will be in two splits (default: wells, where known; none: nothing)",
     )
     bring.add_argument("--seed", type=int, default=5, help="decides the split (default: 5)")
-    bring.add_argument("--max-value", type=int, help="the pixel value that stands for 1, e.g. 4095 for 12 bits in 16")
+    bring.add_argument("--max-value", type=float, help="the value that stands for 1, e.g. 4095 for 12 bits in 16")
+    bring.add_argument("--min-value", type=float, help="the value that stands for 0; needed for negative numbers")
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -71,7 +87,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         try:
             items.append(store.summary(name))
         except SSRLError as error:  # a damaged set must not hide the others
-            say(error.message)
+            to_stderr(error.message)
     return items
 
 
@@ -91,11 +107,21 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
         layout=args.layout,
         seed=args.seed,
         max_value=args.max_value,
+        min_value=args.min_value,
+        table=args.table,
+        names_in=args.names_in,
+        class_level=args.class_level,
+        split=args.split,
+        channels=names_in(args.channels, where="data import", field="--channels") if args.channels else None,
+        pages=args.pages,
+        orientation=args.orientation,
+        alpha=args.alpha,
+        code_page=args.code_page,
     )
     if args.dry_run:
-        understood = understand(source, options, report=_say_notes)
+        understood = understand(source, options, report=_print_notes)
         return {"understood": understood.as_json(), "warnings": understood.notes}
-    import_source(source, args.name, options, report=_say_notes)
+    import_source(source, args.name, options, report=_print_notes)
     return store.describe(args.name)
 
 
@@ -124,10 +150,10 @@ def _delete(args: argparse.Namespace) -> dict[str, Any]:
     return {"name": args.name, "deleted": True}
 
 
-def _say_notes(done: int, total: int, what: str) -> None:
+def _print_notes(done: int, total: int, what: str) -> None:
     """Decisions are said; counting files is not."""
     if total == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_list(items: list[dict[str, Any]]) -> str:
@@ -172,6 +198,7 @@ def _show_import(item: dict[str, Any]) -> str:
 def _dry(said: dict[str, Any]) -> list[str]:
     """What an import would take for what."""
     layout = {key: value for key, value in said["layout"].items() if value is not None}
+    folders = [f"folders, level {level['number']}: {_named(level)}" for level in said["folders"]]
     shape = "×".join(map(str, said["shape"])) if said["shape"] else "as they are"
     columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
     return [
@@ -179,8 +206,26 @@ def _dry(said: dict[str, Any]) -> list[str]:
         f"images of {shape}; channels: {', '.join(said['channels'] or []) or 'by their number'}",
         f"columns: {columns or 'none'}",
         f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+        *folders,
         *_understood(said),
+        *_counted(said["counts"]),
     ]
+
+
+def _named(level: dict[str, Any]) -> str:
+    more = f" … ({level['count']})" if level["count"] > len(level["names"]) else ""
+    return ", ".join(level["names"]) + more
+
+
+def _counted(counts: dict[str, dict[str, int]]) -> list[str]:
+    """A line for each class, with its images in each split."""
+    splits = [split for split in ("train", "val", "test", "") if any(split in row for row in counts.values())]
+    rows = [
+        {"class": name or "(no label)"} | {split or "by seed": row.get(split, 0) for split in splits}
+        for name, row in list(counts.items())[:_CLASSES]
+    ]
+    more = [f"and {len(counts) - _CLASSES} more classes"] if len(counts) > _CLASSES else []
+    return [table(rows, ["class", *(split or "by seed" for split in splits)]), *more] if rows else []
 
 
 def _understood(said: dict[str, Any]) -> list[str]:
@@ -191,6 +236,9 @@ def _understood(said: dict[str, Any]) -> list[str]:
         lines.append(f"skipped {len(said['skipped'])}:")
         lines += [f"  {entry['file']}: {entry['reason']}" for entry in said["skipped"][:20]]
     return lines
+
+
+_CLASSES = 30  # shown of a dry run
 
 
 def _show_delete(item: dict[str, Any]) -> str:
@@ -294,7 +342,7 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.subsets import make_subset
 
-    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_say)
+    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_print_first)
     notes = str(made.meta["source"]).split("; ")[1:]
     compounds = {name: int(count) for name, count in made.table["compound"].value_counts().items()}
     return {**store.describe(args.name), "compounds": compounds, "notes": notes}
@@ -321,9 +369,9 @@ def _choice(args: argparse.Namespace) -> Any:
     return replace(start, **{key: value for key, value in asked.items() if value is not None})
 
 
-def _say(done: int, total: int, what: str) -> None:
+def _print_first(done: int, total: int, what: str) -> None:
     if done == 0:
-        say(what)
+        to_stderr(what)
 
 
 def _show_subset(data: dict[str, Any]) -> str:
@@ -367,10 +415,11 @@ def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_descriptors(data: dict[str, Any]) -> str:
-    from ssrl_core.analysis.descriptors import DESCRIPTORS
+    from ssrl_core.analysis.descriptors import descriptor
 
     lines = [f"{data['name']}: {data['count']} images described"]
     for name, row in data["descriptors"].items():
+        about = descriptor(name)
         told = "undefined" if row["quartiles"] is None else " · ".join(f"{q:.3g}" for q in row["quartiles"])
-        lines.append(f"{name:>12}  {told:<28} {DESCRIPTORS[name].sentence if name in DESCRIPTORS else ''}")
+        lines.append(f"{name:>12}  {told:<28} {about.sentence if about else ''}")
     return "\n".join([*lines, "(first quarter, median, third quarter)"])

@@ -60,7 +60,7 @@ def fail(command: str, error: SSRLError, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def say(text: str) -> None:
+def to_stderr(text: str) -> None:
     """A line of progress, on stderr so that stdout stays one document."""
     print(text, file=sys.stderr, flush=True)
 
@@ -76,7 +76,7 @@ class ProgressLines:
         tenth = 10 * done // total if total else 0
         if (what, tenth) != self._last:
             self._last = (what, tenth)
-            say(f"{what}: {done:,} of {total:,}" if total else what)
+            to_stderr(f"{what}: {done:,} of {total:,}" if total else what)
 
 
 class Tenths:
@@ -95,7 +95,7 @@ class Tenths:
             self._report(share)
         if int(10 * share) >= self._told + self._every:
             self._told = int(10 * share)
-            say(f"{self._what} {10 * self._told} %")
+            to_stderr(f"{self._what} {10 * self._told} %")
 
 
 def table(rows: list[dict[str, Any]], columns: list[str]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say, table
+from ssrl_core.cli.output import leaf, table, to_stderr
 
 
 def register(commands: Any) -> None:
@@ -59,8 +59,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.measures_only:
         with Reporter() as share:
-            return running.measure(args.item, args.scale, report=say, share=share)
-    return running.run(args.item, args.scale, start=not args.no_start, report=say)
+            return running.measure(args.item, args.scale, report=to_stderr, share=share)
+    return running.run(args.item, args.scale, start=not args.no_start, report=to_stderr)
 
 
 def _show_run(data: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf, pair, say, table
+from ssrl_core.cli.output import leaf, pair, table, to_stderr
 from ssrl_core.specs.parts import columns
 
 _LISTED = ("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed")
@@ -97,7 +97,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any]:
     found = []
     for number, run_id in enumerate(ids):
         if number % 10 == 9:
-            say(f"{number + 1} of {len(ids)} runs")
+            to_stderr(f"{number + 1} of {len(ids)} runs")
         found += [{"run": run_id, "file": one.file, "what": one.what} for one in damages(RunFolder(run_id))]
     return {"runs": len(ids), "damaged": found}
 
@@ -153,7 +153,7 @@ def _delete(args: argparse.Namespace) -> dict[str, Any]:
             raise RunError(f"{count} runs were deleted, {len(troubles)} were not: {troubles[0]}", where=args.sweep)
         return {"sweep": args.sweep, "state": "deleted", "count": count}
     run_id = _one(args)
-    say(f"deleting {run_id} …")
+    to_stderr(f"deleting {run_id} …")
     stopping.delete(run_id)
     return {"id": run_id, "state": "deleted"}
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import leaf, to_stderr
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.specs.parts import columns
 
@@ -46,7 +46,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     asked = submitting.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked
-    say(f"run {asked['id']}")
+    to_stderr(f"run {asked['id']}")
     say_if_nobody_works()
     submitting.raise_unless_done(asked["id"], wait_saying(asked["id"]))
     return asked | {"state": "done", "results": RunFolder(asked["id"]).results().data or None}
@@ -57,7 +57,7 @@ def say_if_nobody_works() -> None:
     from ssrl_core.runs.queue import processes
 
     if not processes.is_alive():
-        say("No worker is alive: start one with `python -m ssrl_core worker`.")
+        to_stderr("No worker is alive: start one with `python -m ssrl_core worker`.")
 
 
 def wait_saying(run_id: str) -> str:
@@ -70,7 +70,7 @@ def wait_saying(run_id: str) -> str:
         head = (state["state"], state["phase"])
         if head != said["head"] or time.monotonic() - said["at"] >= _SAY_EVERY_S:
             said.update(at=time.monotonic(), head=head)
-            say(submitting.progress_line(state))
+            to_stderr(submitting.progress_line(state))
 
     return submitting.wait(run_id, on_change)
 
@@ -107,7 +107,7 @@ def _sweep(args: argparse.Namespace) -> dict[str, Any]:
 
     asked = sweeps.submit(load_sweep(args.spec), priority=args.priority, start=not args.no_start)
     if args.wait:
-        say(f"sweep {asked['id']}: {len(asked['runs'])} runs")
+        to_stderr(f"sweep {asked['id']}: {len(asked['runs'])} runs")
         say_if_nobody_works()
         _wait(asked["runs"])
     return asked
@@ -126,7 +126,7 @@ def _wait(run_ids: list[str]) -> None:
     ends: dict[str, list[str]] = {"done": [], "failed": [], "stopped": []}
     for number, run_id in enumerate(run_ids, 1):
         ends[submitting.wait(run_id)].append(run_id)
-        say(f"{number}/{len(run_ids)}  {run_id}  {submitting.progress_line(_state(run_id))}")
+        to_stderr(f"{number}/{len(run_ids)}  {run_id}  {submitting.progress_line(_state(run_id))}")
     if ends["failed"]:
         raise RunError(
             f"{len(ends['failed'])} of {len(run_ids)} runs failed: {', '.join(ends['failed'][:5])}. See `runs show`."

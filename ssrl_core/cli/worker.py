@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ssrl_core.cli.output import leaf, say
+from ssrl_core.cli.output import leaf, to_stderr
 
 _SLURM = ("partition", "account", "walltime", "gpus", "cores", "memory", "prologue")
 
@@ -51,7 +51,7 @@ def _worker(args: argparse.Namespace) -> dict[str, Any]:
     settings = load_settings(_changes(args))
     if args.keep:
         save_settings(settings)
-        say("Workers that are alive go on as they were started.")
+        to_stderr("Workers that are alive go on as they were started.")
         return {"ended": False, "settings": settings.to_mapping()}
     coordinator.main(settings, once=args.once, echo=True)
     return {"ended": True}

@@ -56,14 +56,14 @@ class StepDraws:
         """Name of the transform, or `choice`."""
         return self.step.transform
 
-    def say(self, view: int, image: int) -> list[str]:
+    def words(self, view: int, image: int) -> list[str]:
         """A few words on this step for one view; [] where it was not applied."""
         if not self.applied[view, image]:
             return []
         if self.transform == "choice":
-            return [text for branch in self.branches for inner in branch for text in inner.say(view, image)]
+            return [text for branch in self.branches for inner in branch for text in inner.words(view, image)]
         values = {name: array[view, image] for name, array in self.values.items()}
-        return [transforms.load(self.transform).say(self.step, values)]
+        return [transforms.load(self.transform).describe(self.step, values)]
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Draws:
             image: row in `image_ids`.
         """
         group, within = self.place(view)
-        return [text for step in group.steps for text in step.say(within, image)]
+        return [text for step in group.steps for text in step.words(within, image)]
 
 
 def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, term: int = 0) -> Draws:

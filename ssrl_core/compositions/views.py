@@ -89,7 +89,7 @@ def strip(
     for count, step in enumerate(drawn.steps, 1):
         if not step.step.enabled:
             continue
-        label = "; ".join(step.say(within, 0)) or f"{step.transform.replace('_', ' ')}: not applied"
+        label = "; ".join(step.words(within, 0)) or f"{step.transform.replace('_', ' ')}: not applied"
         images.append((label, _one(source, group, drawn, count, member, where, finish=False)))
     side = view_side(group, (source.shape[2], source.shape[3]))
     if images[-1][1].shape[1:] != (side, side):

@@ -25,6 +25,11 @@ STAINS = (
 SPARE = ("#3d7dff", "#ff3dd0", "#3ddc5a", "#ffc53d", "#3de0ff", "#ff5a3d", "#b48cff", "#c8ff3d")
 
 
+def nucleus_channel(names: Sequence[str]) -> int | None:
+    """Number of the first channel whose name says that nuclei are stained in it (DNA, DAPI, Hoechst, …)."""
+    return next((n for n, name in enumerate(names) if re.search(STAINS[0][0], name, re.IGNORECASE)), None)
+
+
 def default_channels(given: Sequence[Channel | str] | None, count: int, *, where: str) -> tuple[Channel, ...]:
     """Channels with names and colours.
 

@@ -160,6 +160,21 @@ class _Tabled:
     group: str | None
 
 
+def create_built_in(
+    row: builtin.BuiltIn, pixels: Array | Iterable[Array], table: pd.DataFrame, **said: Any
+) -> ImageSet:
+    """Create an image set that ships, under the name, title, classes and label of its row.
+
+    Args:
+        pixels, table: as of `create`.
+        said: more of `Metadata`: licence, citation …
+    """
+    source = builtin.source_of(row.name)
+    return create(
+        row.name, pixels, table, Metadata(title=row.title, classes=row.classes, label=row.label, source=source, **said)
+    )
+
+
 def create(
     name: str,
     pixels: Array | Iterable[Array],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from ssrl_core.datasets.splits import SPLITS
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
-_PIECE = 1 << 20
+_PIECE, _LARGE = 1 << 20, 1 << 26
 PACKED = "pixels.png"  # of image sets that ship: small, without loss, and never written into
 
 
@@ -82,6 +83,17 @@ class ImageSet:
             )
         result: Array = pixels
         return result
+
+    def take(self, ids: Array) -> Array:
+        """(n, C, H, W) pixels of some images, copied.
+
+        What was read of a large file stays in the system's cache, but no longer counts as memory of this process.
+        """
+        found = np.ascontiguousarray(self.pixels[ids])
+        mapped: Any = getattr(self.pixels, "_mmap", None)
+        if self.pixels.nbytes > _LARGE and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return found
 
     @cached_property
     def table(self) -> pd.DataFrame:

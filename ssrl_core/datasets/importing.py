@@ -5,59 +5,104 @@ What a source holds is understood once (`understand`): the import, the page and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
+from ssrl_core.datasets.columns import class_names, sort_names
 from ssrl_core.datasets.creation import Metadata, check_free, create
-from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import forget, unpacked
-from ssrl_core.datasets.reading.folders import list_tree
-from ssrl_core.datasets.reading.image import check_fit, is_image
+from ssrl_core.datasets.reading.image import is_image
+from ssrl_core.datasets.reading.manifests import list_table, list_tree
 from ssrl_core.datasets.reading.npz import NpzImages
-from ssrl_core.datasets.reading.source import FileTree, FolderTree, OpenedFile, Tree, ZipTree
-from ssrl_core.datasets.reading.table import TABLES, list_table
-from ssrl_core.datasets.reading.understanding import Listing, Reading, Understanding
-from ssrl_core.datasets.splits import NO_GROUP
+from ssrl_core.datasets.reading.source import FileTree, FolderTree, Tree, ZipTree
+from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS
+from ssrl_core.datasets.reading.understanding import (
+    NOTHING,
+    ImportOptions,
+    Listing,
+    Reading,
+    Understanding,
+    told_wrong,
+)
+from ssrl_core.datasets.splits import NO_GROUP, read_given
 from ssrl_core.datasets.store import keep_warnings, load
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError
 from ssrl_core.stores import held
 
+Array = np.ndarray[Any, Any]
 Source = str | Path | Sequence[str | Path]
 RENAMED = {"concentration": "dose"}
 _GLANCE = "a-glance"
+_WHOLE = 4  # images that are shown before and after fitting
 
 
 @dataclass(frozen=True)
-class ImportOptions:
-    """What an import of images is told.
+class Glance:
+    """What an import would make of a source.
 
     Attributes:
-        title: the name for people; None = the image set's name.
-        label: the column that is the truth; None = the class folder, `y`, or a column called label or class.
-        group: a column no value of which may be in two splits; None = wells, where they are known; `none` = nothing.
-        size: the side that images are fitted to; needed where they have several (224 if it is left out).
-        fit: crop (the short side fills, the middle is kept) | pad (the long side fits, 0 around it) | stretch.
-        layout: NHW | NHWC | NCHW of an .npz whose sides do not tell.
-        seed: decides the order and the split.
-        max_value: the pixel value that stands for 1 (4095 for 12 bits in a 16-bit file); None = as the source says.
+        table: one row an image, as they would come; `split` only where the source says it.
+        rows: some of them, of every class; `pixels`: (n, C, H, W), theirs.
+        whole: (C, H, W) each, some of these before they are fitted; empty where nothing is fitted.
     """
 
-    title: str | None = None
-    label: str | None = None
-    group: str | None = None
-    size: int | None = None
-    fit: str = "crop"
-    layout: str | None = None
-    seed: int = 5
-    max_value: int | None = None
+    understood: Understanding
+    table: pd.DataFrame
+    rows: tuple[int, ...]
+    pixels: Array
+    whole: tuple[Array, ...] = ()
+
+    @property
+    def cache_key(self) -> tuple[Any, ...]:
+        """Itself: two looks are two."""
+        return (id(self),)
+
+
+def glance(
+    src: Source,
+    options: ImportOptions | None = None,
+    *,
+    of_each: int = 6,
+    most: int = 240,
+    report: Report | None = None,
+) -> Glance:
+    """What an import would make of a source, with some images of each class; nothing is written.
+
+    Args:
+        of_each: images of a class; `most`: images of all together.
+
+    Raises:
+        SpecError, DataError: see `import_source`.
+    """
+    with _unpacked_for_now(src, _GLANCE):
+        reading = _reading(src, _GLANCE, options or ImportOptions(), report)
+        planned = _renamed(reading.planned)
+        rows, images = reading.sample(_some_of_each(planned, reading.understood.label, of_each, most), False)
+        pixels = np.stack(images) if images else np.zeros((0, 1, 1, 1), np.uint8)
+        some = rows[:: max(1, len(rows) // _WHOLE)][:_WHOLE]
+        whole = [image for image in reading.sample(some, True)[1] if image.shape[1:] != pixels.shape[2:]]
+        return Glance(reading.understood, planned, tuple(rows), pixels, tuple(whole))
+
+
+def _some_of_each(table: pd.DataFrame, label: str | None, of_each: int, most: int) -> list[int]:
+    """Rows of every class, spread over it, fewer of each where there are many classes."""
+    if label not in table:
+        return [int(i) for i in np.unique(np.linspace(0, len(table) - 1, min(4 * of_each, len(table))).astype(int))]
+    groups = list(table.groupby(label, sort=False).indices.values())
+    each = max(1, min(of_each, most // max(1, len(groups))))
+    spread = [group[np.unique(np.linspace(0, len(group) - 1, each).astype(int))] for group in groups[:most]]
+    return [int(i) for group in spread for i in group]
 
 
 def understand(src: Source, options: ImportOptions | None = None, *, report: Report | None = None) -> Understanding:
@@ -68,17 +113,6 @@ def understand(src: Source, options: ImportOptions | None = None, *, report: Rep
     """
     with _unpacked_for_now(src, _GLANCE):
         return _reading(src, _GLANCE, options or ImportOptions(), report).understood
-
-
-def label_columns(file: OpenedFile) -> list[str]:
-    """Columns of an uploaded file that `label` could name, without looking at an image.
-
-    Raises:
-        DataError: an archive that cannot be read, or may not be.
-    """
-    understood = _listing(file, _GLANCE, ImportOptions()).understood
-    own = {"split"} if understood.layout.split_level is not None else set()
-    return [name for name in understood.column_names if name not in own]
 
 
 def import_source(
@@ -137,25 +171,57 @@ def _unpacked_for_now(src: Source, by: str) -> Iterator[None]:
 
 
 def _reading(src: Source, by: str, options: ImportOptions, report: Report | None) -> Reading:
-    """The images of a source, and what was understood of it, told what the options say."""
-    check_fit(options.size, options.fit)
-    reading = _listing(src, by, options).read(options.size, options.fit, or_silent(report))
+    """The images of a source, and what was understood of it, told what the options say.
+
+    Raises:
+        SpecError: also a label, a group or channels that are not there.
+    """
+    reading = _listing(src, by, options.checked()).read(options, or_silent(report))
     understood = reading.understood
     label = options.label if understood.layout.kind != "npz" else None  # an .npz has answered it
-    understood.label = _ours(label or understood.label)
+    understood.label = None if label == NOTHING else _ours(label or understood.label)
+    if options.label is not None:
+        understood.guessed = [guess for guess in understood.guessed if guess.what != "label"]
     understood.group = (_ours(options.group) or understood.group) if options.group != NO_GROUP else None
-    understood.max_value = options.max_value if options.max_value is not None else understood.max_value
+    table = _renamed(reading.planned)
+    for field_name, column in (("label", understood.label), ("group", understood.group)):
+        if column is not None and column not in table:
+            known = ", ".join(str(c) for c in table.columns if c not in ("source", "split")) or "none"
+            raise told_wrong(field_name, f"a column of the table ({known})", column)
+    _take_channels(understood, options)
+    understood.counts = _counts(table, understood.label)
     return reading
 
 
-def _listing(src: Source | OpenedFile, by: str, options: ImportOptions) -> Listing:
-    if isinstance(src, OpenedFile):
-        return _of_file(src.name, src.file, src, src, by, options)
+def _take_channels(understood: Understanding, options: ImportOptions) -> None:
+    """The names that were asked for; what the files say of colours stays."""
+    if options.channels is None:
+        return
+    names = [name.strip() for name in options.channels]
+    if understood.shape is not None and len(names) != understood.shape[0]:
+        raise told_wrong("channels", f"{understood.shape[0]} names, one for each channel", ", ".join(names))
+    said = list(understood.channels or names)
+    kept = [replace(old, name=new) if isinstance(old, Channel) else new for old, new in zip(said, names, strict=True)]
+    understood.channels = kept
+
+
+def _counts(table: pd.DataFrame, label: str | None) -> dict[str, dict[str, int]]:
+    """See `Understanding.counts`."""
+    classes = class_names(table[label]) if label is not None else [None] * len(table)
+    given = read_given(table["split"]) if "split" in table else None
+    splits = [""] * len(table) if given is None else given.tolist()
+    counts: dict[str, dict[str, int]] = {name: {} for name in sort_names({c or "" for c in classes})}
+    for (name, split), count in Counter(zip(classes, splits, strict=True)).items():
+        counts[name or ""][split] = count
+    return counts
+
+
+def _listing(src: Source, by: str, options: ImportOptions) -> Listing:
     if not isinstance(src, str | Path):
-        return list_tree(FileTree([_existing(path) for path in src]))
+        return list_tree(FileTree([_existing(path) for path in src]), options)
     path = _existing(src)
     if path.is_dir():
-        return _of_tree(FolderTree(path), path, by)
+        return _of_tree(FolderTree(path), path, by, options)
     return _of_file(str(path), path, FileTree([path]), FolderTree(path.parent), by, options)
 
 
@@ -167,18 +233,23 @@ def _of_file(
     if kind == ".npz":
         return NpzImages(content, where, layout=options.layout, label=options.label)
     if options.layout is not None:
-        raise SpecError.at("data import", "--layout", "given for an .npz only", options.layout)
+        raise told_wrong("layout", "given for an .npz only", options.layout)
     if kind == ".zip":
-        return _of_tree(ZipTree(content, where), content, by)
-    return list_table(beside, PurePath(where).name) if kind in TABLES else list_tree(alone)
+        return _of_tree(ZipTree(content, where, options.code_page), content, by, options)
+    if kind in SPREADSHEETS:
+        raise DataError(f"{where}: spreadsheets are not read. Save the table as CSV (UTF-8) beside the images.")
+    if kind in (*TABLES, *TEXTS):
+        return list_table(beside, PurePath(where).name, options)
+    return list_tree(alone, options)
 
 
-def _of_tree(tree: FolderTree | ZipTree, content: Path | BinaryIO, by: str) -> Listing:
+def _of_tree(tree: FolderTree | ZipTree, content: Path | BinaryIO, by: str, options: ImportOptions) -> Listing:
     """The image files of a folder or a zip; where there are none, but OME-Zarr, its fields."""
     from ssrl_core.datasets.cells.field_lists import WholeFields
 
     if not tree.zarrs or any(is_image(file) for file in tree.files) or not isinstance(content, Path):
-        listed = list_tree(tree)
+        listed = list_tree(tree, options)
+        listed.understood.notes += getattr(tree, "notes", [])
         listed.understood.notes += _about_channels(listed.understood, tree)
         return listed
     if isinstance(tree, ZipTree):

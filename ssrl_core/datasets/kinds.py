@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import SSRLError
 
 _SMALL_PX = 64
 
@@ -47,6 +48,23 @@ def kind_of(imageset: ImageSet) -> Kind:
     if rgb:
         return PHOTOGRAPHS
     return DRAWINGS if max(imageset.shape[1:]) <= _SMALL_PX else GREY
+
+
+def of_cells(name: str) -> bool:
+    """Whether an image set that is here holds cells; a damaged one does not (its page says what is wrong with it)."""
+    from ssrl_core.datasets import store
+
+    try:
+        return store.is_ready(name) and kind_of(store.load(name)) is CELLS
+    except SSRLError:
+        return False
+
+
+def fits(kind: Kind, composition: str) -> bool:
+    """Whether a preset was made for such pictures; compositions of one's own fit everywhere."""
+    families = {"mnist-": DRAWINGS, "cells-": CELLS, "cifar-": PHOTOGRAPHS, "sololearn-": PHOTOGRAPHS}
+    made_for = next((own for start, own in families.items() if composition.startswith(start)), kind)
+    return made_for is kind or (made_for is CELLS and kind is GREY)
 
 
 def _has_compounds(imageset: ImageSet) -> bool:

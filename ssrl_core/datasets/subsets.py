@@ -294,9 +294,9 @@ def _first(rows: Array, order: Array, count: int) -> Array:
     return rows[np.argsort(order[rows], kind="stable")[: max(0, count)]]
 
 
-def _pieces(source: ImageSet, ids: Array, say: Report) -> Iterator[Array]:
+def _pieces(source: ImageSet, ids: Array, report: Report) -> Iterator[Array]:
     for start in range(0, len(ids), _CHUNK):
-        say(start, len(ids), "copying cells")
+        report(start, len(ids), "copying cells")
         yield np.asarray(source.pixels[ids[start : start + _CHUNK]])
 
 

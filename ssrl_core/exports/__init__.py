@@ -55,6 +55,7 @@ EXPORTS: dict[str, ExportRow] = {
         ".onnx",
         "The network with its normalisation, from images in 0..1 to embeddings, for any ONNX runtime.",
         ("onnx", "onnxscript"),
+        module="encoder_file",
     ),
     "card": ExportRow(
         "Model card",
@@ -66,6 +67,7 @@ EXPORTS: dict[str, ExportRow] = {
         ".h5ad",
         "For scanpy: embedding in X, layouts in obsm, groups and all that is known in obs.",
         ("anndata",),
+        module="cells",
     ),
     "profiles": ExportRow(
         "Profiles of cells",
@@ -88,6 +90,7 @@ EXPORTS: dict[str, ExportRow] = {
         "Positions",
         ".csv",
         "Where each cell lies in its field, as CellProfiler names it (ObjectNumber, Location_Center_X …).",
+        module="cells",
     ),
     "paragraph": ExportRow(
         "Methods paragraph", ".md", "What one copies into a paper: how it was made, with versions and sources."

@@ -1,4 +1,4 @@
-"""What is known of the cells of a run, as one table: the image set's columns, groups, layouts, embedding."""
+"""What is known of the cells of a run: one table with the embedding, the same as AnnData, places in their fields."""
 
 from __future__ import annotations
 
@@ -94,3 +94,81 @@ def write_parquet(run: RunFolder, out: Path) -> dict[str, Any]:
     table = cell_table(run).flat()
     stores.replace(out, lambda file: table.to_parquet(file, index=False))
     return {"rows": len(table), "columns": len(table.columns)}
+
+
+def write_positions(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells rows and fields."""
+    table = positions(cell_table(run), where=run.id)
+    stores.replace(out, stores.csv_text(table))
+    return {"rows": len(table), "fields": int(table["ImageNumber"].nunique())}
+
+
+def positions(cells: CellTable, *, where: str = "positions") -> pd.DataFrame:
+    """The table.
+
+    Raises:
+        RunError: the image set does not know where its cells lay (no columns x_px, y_px).
+    """
+    known = cells.known
+    if "x_px" not in known or "y_px" not in known:
+        raise RunError(
+            f"{where}: the image set has no columns x_px and y_px. Cut its cells with `data cells`.", where=where
+        )
+    source = known["source"].astype(str).str.replace(r"#\d+$", "", regex=True)
+    place = [known[c].astype(str) for c in ("plate", "well", "site") if c in known]
+    field = known["field"].astype(str) if "field" in known else source.str.cat(place, sep="|") if place else source
+    number = pd.factorize(field)[0] + 1
+    table = pd.DataFrame({"ImageNumber": number, "ObjectNumber": pd.Series(number).groupby(number).cumcount() + 1})
+    if "nucleus_id" in known:
+        table["ObjectNumber"] = known["nucleus_id"]
+    table["Location_Center_X"], table["Location_Center_Y"] = known["x_px"], known["y_px"]
+    table["FileName"] = source
+    for column, theirs in (("plate", "Metadata_Plate"), ("well", "Metadata_Well"), ("site", "Metadata_Site")):
+        if column in known:
+            table[theirs] = known[column]
+    table["image_id"] = cells.ids
+    for key, ids in cells.clusters.items():
+        table[key] = ids
+    return table
+
+
+def write_h5ad(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells shape, obs and obsm."""
+    import anndata
+
+    cells = cell_table(run)
+    data = anndata.AnnData(
+        X=cells.x,
+        obs=_obs(cells),
+        var=pd.DataFrame(index=[f"embedding_{i}" for i in range(cells.x.shape[1])]),
+        obsm={f"X_{method}": np.asarray(points, np.float64) for method, points in cells.layouts.items()},
+        uns={"viewloom": {"run": run.id, "spec": (run.path / "spec.yaml").read_text(encoding="utf-8")}},
+    )
+    stores.replace(out, lambda file: _write(data, file, out.absolute().parent))
+    return {"cells": data.n_obs, "dimensions": data.n_vars, "obs": list(data.obs.columns), "obsm": list(data.obsm)}
+
+
+def _write(data: Any, file: Any, beside: Path) -> None:
+    """Through a file of its own: HDF5 seeks and reads back while it writes."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix=".h5ad-", dir=beside) as folder:
+        path = Path(folder) / "cells.h5ad"
+        data.write_h5ad(path)
+        with open(path, "rb") as done:
+            while block := done.read(1 << 20):
+                file.write(block)
+
+
+def _obs(cells: CellTable) -> pd.DataFrame:
+    """Columns that HDF5 can hold: groups and text as categories, everything else as it is."""
+    obs = cells.known.rename(columns={"_index": "index_given"})  # the format keeps this name for itself
+    obs.columns = [str(name).replace("/", "_per_") for name in obs.columns]
+    for key, ids in cells.clusters.items():
+        named = cells.names.get(key, {})
+        obs[key] = pd.Categorical([named.get(int(i), str(i)) if i >= 0 else None for i in ids])
+    for column in obs.columns:
+        if obs[column].dtype == object or isinstance(obs[column].dtype, pd.StringDtype):
+            obs[column] = pd.Categorical(obs[column].map(lambda v: None if pd.isna(v) else str(v)))
+    obs.index = pd.Index(cells.ids.astype(str), name=None)
+    return obs

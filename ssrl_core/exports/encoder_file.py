@@ -1,7 +1,9 @@
-"""The encoder of a run as a file: as it is (safetensors), or as a state dict for torchvision's own network."""
+"""The encoder of a run as a file: as it is (safetensors), as a state dict for torchvision's own network, or ONNX."""
 
 from __future__ import annotations
 
+import logging
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +111,37 @@ def _solve(run: RunFolder, path: Path) -> None:
     spec = run.spec()
     imageset = imageset_of(spec)
     save_encoder(path, solve_run(spec, imageset), encoder_metadata(spec, imageset))
+
+
+_OPSET = 18
+
+
+check_onnx = check_safetensors
+
+
+def write_onnx(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells the names and shapes of input and output."""
+    import torch
+
+    from ssrl_core.learning.encoders import load_encoder
+
+    encoder = load_encoder(encoder_path(run))
+    example = torch.zeros(2, encoder.channels, encoder.side, encoder.side)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter warns of its own internals
+        program = torch.onnx.export(
+            encoder,
+            (example,),
+            dynamo=True,
+            opset_version=_OPSET,
+            input_names=["images"],
+            output_names=["embedding"],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+            verbose=False,
+        )
+    if program is None:
+        raise ValueError("the exporter returned no program")
+    stores.replace(out, program.model_proto.SerializeToString())
+    shape = ["batch", encoder.channels, encoder.side, encoder.side]
+    return {"opset": _OPSET, "input": {"images": shape}, "output": {"embedding": ["batch", encoder.dim]}}

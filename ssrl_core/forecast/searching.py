@@ -19,7 +19,8 @@ from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.forecast.candidates import Population, Space, Steps, thinned
-from ssrl_core.forecast.kept import DIM, MU, POWER, Setting, chosen_images, imageset_of
+from ssrl_core.forecast.kept import DIM, MU, POWER, chosen_images, imageset_of
+from ssrl_core.forecast.setting import Setting
 from ssrl_core.forecast.tried import Candidate, Tried, folder_of, read_tried
 from ssrl_core.specs.backbones import DEFAULT, LIVE
 from ssrl_core.specs.composition import Composition
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ssrl_core.datasets.imageset import ImageSet
-    from ssrl_core.forecast.kept import Answer
+    from ssrl_core.forecast.setting import Answer
 
 Array = NDArray[Any]
 Progress = Callable[[float], None]
@@ -343,10 +344,10 @@ def so_far(wishes: Wishes, fingerprint: str, label: str | None) -> tuple[Search,
 
 def known_names(told: Iterable[str]) -> dict[str, str]:
     """Every word for what images tell -> its name: the titles of descriptors, and the names themselves."""
-    from ssrl_core.analysis.descriptors import DESCRIPTORS
+    from ssrl_core.analysis.descriptors import descriptor
 
     names = list(told)
-    return {row.title: name for name, row in DESCRIPTORS.items() if name in names} | {name: name for name in names}
+    return {row.title: name for name in names if (row := descriptor(name))} | {name: name for name in names}
 
 
 def _found(candidate: Candidate, goals: Mapping[str, tuple[str, ...]], wishes: Wishes) -> Found:

@@ -25,7 +25,7 @@ from ssrl_core.specs.run import RunSpec
 Report = Callable[[int, int], None]
 Show = Callable[[Tensor], Tensor]
 """From stored pixels (B,C,H,W) to what an encoder is shown of them: (B,C,h,w) float32 in 0..1 on the same device."""
-_BATCH = 512
+_BATCH, _VALUES = 512, 1 << 22  # images, or values of them, that are embedded at once
 _WIDE = {torch.uint16: torch.int32}  # uint16 tensors know too few operations
 
 
@@ -36,7 +36,7 @@ def embed(
     *,
     max_value: int,
     device: torch.device | str,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
     report: Report | None = None,
     show: Show | None = None,
 ) -> NDArray[np.float32]:
@@ -49,6 +49,7 @@ def embed(
         pixels: (N,C,H,W) uint8 or uint16, array or memory map.
         image_ids: (n,) which images, in this order.
         max_value: the pixel value that is 1.0.
+        batch_size: images at once; else `at_once`.
         report: called with (images done, images).
         show: what of the images is embedded (`showing`); else all of them.
 
@@ -57,6 +58,7 @@ def embed(
     """
     show = show or (lambda stored: as_float(stored, max_value))
     device = _placed(encoder, device)
+    batch_size = batch_size or at_once(pixels.shape[1:])
     parts = [np.empty((0, encoder.dim), dtype=np.float32)]
     for start in range(0, len(image_ids), batch_size):
         chunk = torch.from_numpy(np.ascontiguousarray(pixels[image_ids[start : start + batch_size]])).to(device)
@@ -74,7 +76,7 @@ def embed_views(
     *,
     seed: int,
     device: torch.device | str,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
     report: Report | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings of each image passed once, with fixed draws, through the composition; arguments as in `views_of`.
@@ -99,7 +101,7 @@ def view_pixels(
     *,
     seed: int,
     device: torch.device | str = "cpu",
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
 ) -> NDArray[np.float32]:
     """The same views as flat arrays (n, C·S·S) float32, the raw-pixel reference beside `embed_views`."""
     found = views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size)
@@ -113,7 +115,7 @@ def views_of(
     *,
     seed: int,
     device: torch.device | str,
-    batch_size: int = _BATCH,
+    batch_size: int | None = None,
 ) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
     """One view of each image: view 0 of the first view group, draws of epoch 0 of this seed.
 
@@ -121,9 +123,10 @@ def views_of(
         (image ids (B,), views (B,C,S,S) float32 in 0..1 on the device).
     """
     one = replace(composition, views=(replace(composition.views[0], count=1),))
+    batch_size = batch_size or at_once(imageset.shape)
     for start in range(0, len(image_ids), batch_size):
         ids = image_ids[start : start + batch_size]
-        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(pick_device(str(device)))
+        pixels = torch.from_numpy(imageset.take(ids)).to(pick_device(str(device)))
         drawn = draw(one, ids, seed=seed, epoch=0)
         yield ids, make_views(pixels, drawn, one, max_value=imageset.max_value)[0][0]
 
@@ -177,6 +180,14 @@ def showing(spec: RunSpec, imageset: ImageSet) -> Show:
         return make_views(pixels, drawn, steps, max_value=imageset.max_value)[0][0]
 
     return fixed
+
+
+def at_once(shape: tuple[int, ...]) -> int:
+    """Images (C,H,W) that are taken through a network at once: at most 512, fewer where they are large.
+
+    Copies of a batch (floats, views, maps of a network) are what memory goes to; larger ones save no time.
+    """
+    return max(1, min(_BATCH, _VALUES // max(1, int(np.prod(shape)))))
 
 
 def as_float(pixels: Tensor, max_value: int) -> Tensor:

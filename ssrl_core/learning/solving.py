@@ -45,7 +45,7 @@ def bank_for(name: str, imageset: ImageSet, image_ids: Ids, side: int, *, seed: 
     """
     mean, sd = imageset.channel_stats()
     some = image_ids[:_LEARNT_FROM] if name == "patches" else image_ids[:1]
-    images = as_float(torch.from_numpy(np.ascontiguousarray(imageset.pixels[some])), imageset.max_value)
+    images = as_float(torch.from_numpy(imageset.take(some)), imageset.max_value)
     return features.build(name, at_side(images, side), seed=seed, mean=mean.tolist(), sd=np.maximum(sd, 1e-3).tolist())
 
 
@@ -154,7 +154,7 @@ def view_batches(
     step = min(step, _AT_ONCE) if torch.device(device).type == "cpu" else step
     for start in range(0, len(image_ids), step):
         ids = image_ids[start : start + step]
-        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(device)
+        pixels = torch.from_numpy(imageset.take(ids)).to(device)
         drawn = draw(many, ids, seed=seed, epoch=0, term=number)
         yield ids, make_views(pixels, drawn, many, max_value=imageset.max_value)
 
@@ -172,7 +172,7 @@ def shown(
     certain = fixed_steps(composition) if fixed else None
     for start in range(0, len(image_ids), step):
         ids = image_ids[start : start + step]
-        pixels = torch.from_numpy(np.ascontiguousarray(imageset.pixels[ids])).to(device)
+        pixels = torch.from_numpy(imageset.take(ids)).to(device)
         if certain is None:
             yield ids, at_side(as_float(pixels, imageset.max_value), side)
         else:

@@ -74,7 +74,8 @@ def import_images(source: str | Path | Sequence[str | Path], name: str, **option
         source: a folder of class folders, a zip of one, an .npz, a table (CSV, TSV, Parquet) of file names, or image
             files.
         name: of the new set: lower-case letters, digits, - and _.
-        options: title, label, group, size, fit, layout, seed, max_value; see `datasets.importing.ImportOptions`.
+        options: title, label, group, size, fit, layout, seed, max_value; see
+            `datasets.reading.understanding.ImportOptions`.
 
     Raises:
         SpecError: a name that is taken, an option that is not known, a column that is not there.
@@ -82,7 +83,8 @@ def import_images(source: str | Path | Sequence[str | Path], name: str, **option
     """
     from dataclasses import fields
 
-    from ssrl_core.datasets.importing import ImportOptions, import_source
+    from ssrl_core.datasets.importing import import_source
+    from ssrl_core.datasets.reading.understanding import ImportOptions
 
     known = [f.name for f in fields(ImportOptions)]
     for option in options:

@@ -159,9 +159,9 @@ class Run:
     @property
     def verdict(self) -> str:
         """In words: whether it is better than raw pixels and than the untrained network, at what; what would help."""
-        from ssrl_core.runs.folder.verdict import verdict
+        from ssrl_core.runs.folder.verdict import in_words
 
-        return verdict(self.results, trained=self.spec.is_trained, solved=self.spec.is_solved)
+        return in_words(self.results, self.spec)
 
     @property
     def image_ids(self) -> NDArray[np.int64]:

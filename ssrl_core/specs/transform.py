@@ -50,7 +50,7 @@ def _up_to(value: Any, unit: str, *, percent: bool = False) -> str:
     return f"from {text}" if isinstance(value, tuple) else f"up to {text}"
 
 
-def _say_affine(s: Mapping[str, Any]) -> str:
+def _affine_sentence(s: Mapping[str, Any]) -> str:
     parts = []
     if s["degrees"]:
         parts.append(f"turn {_up_to(s['degrees'], '°')}")
@@ -63,7 +63,7 @@ def _say_affine(s: Mapping[str, Any]) -> str:
     return "affine: " + (", ".join(parts) or "nothing changes")
 
 
-def _say_jitter(s: Mapping[str, Any]) -> str:
+def _jitter_sentence(s: Mapping[str, Any]) -> str:
     names = ("brightness", "contrast", "saturation")
     parts = [
         f"{n} {'× ' if isinstance(s[n], tuple) else '± '}{_span(s[n])}"
@@ -75,7 +75,7 @@ def _say_jitter(s: Mapping[str, Any]) -> str:
     return "colour jitter: " + (", ".join(parts) or "nothing changes")
 
 
-def _say_gain(s: Mapping[str, Any]) -> str:
+def _gain_sentence(s: Mapping[str, Any]) -> str:
     gain = f"gain {'× ' if isinstance(s['gain'], tuple) else '± '}{_span(s['gain'])}"
     offset = f"offset {'' if isinstance(s['offset'], tuple) else '± '}{_span(s['offset'])}"
     return "each channel by itself: " + (
@@ -83,7 +83,7 @@ def _say_gain(s: Mapping[str, Any]) -> str:
     )
 
 
-SAY: dict[str, Callable[[Mapping[str, Any]], str]] = {
+SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "resized_crop": lambda s: (
         f"crop to {_span(s['scale'], percent=True)} of the area"
         + (", over the edge too" if s["overflow"] == "pad" else "")
@@ -91,15 +91,15 @@ SAY: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "center_crop": lambda s: f"centre crop to {_span(s['side'], percent=True)} of the side",
     "pad": lambda s: f"margin of {_span(s['fraction'], percent=True)} on each side",
     "rotation": lambda s: f"rotation {_up_to(s['degrees'], '°')}",
-    "affine": _say_affine,
-    "color_jitter": _say_jitter,
+    "affine": _affine_sentence,
+    "color_jitter": _jitter_sentence,
     "hue_jitter": lambda s: f"hue {'' if isinstance(s['hue'], tuple) else '± '}{_span(s['hue'])}",
     "gaussian_blur": lambda s: f"blur of {_span(s['sigma'], ' px')}",
     "solarize": lambda s: f"solarize from {_span(s['threshold'])}",
     "random_erasing": lambda s: f"erasing {_span(s['scale'], percent=True)} of the area",
     "gaussian_noise": lambda s: f"noise of {_span(s['sigma'], percent=True)} of full brightness",
     "poisson_noise": lambda s: f"shot noise of {_span(s['photons'])} photons",
-    "channel_gain": _say_gain,
+    "channel_gain": _gain_sentence,
     "channel_drop": lambda s: "one channel taken away",
     "gamma": lambda s: f"gamma of {_span(s['gamma'])}",
     "defocus": lambda s: f"out of focus by {_span(s['radius'], ' px')}",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.specs.parameters import Parameter
-from ssrl_core.specs.transform import SAY, Transform
+from ssrl_core.specs.transform import SENTENCES, Transform
 
 __all__ = ["TRANSFORMS", "Transform", "sentence"]
 
@@ -514,5 +514,5 @@ TRANSFORMS: dict[str, Transform] = {row.name: row for row in (*_ROWS, *MICROSCOP
 
 def sentence(name: str, settings: Mapping[str, Any]) -> str:
     """The parameters of a step in words, without its probability: "rotation up to 180°"."""
-    say = SAY.get(name)
-    return say(settings) if say else TRANSFORMS[name].title.lower()
+    sentence = SENTENCES.get(name)
+    return sentence(settings) if sentence else TRANSFORMS[name].title.lower()

@@ -35,6 +35,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "direction": ("orientation", "slant"),
     "shape": ("area", "elongation", "symmetry"),
     "fine detail": ("texture", "homogeneity", "local_patterns", "high_frequency"),
+    "nucleus": ("nuclear_area", "nuclear_eccentricity", "nuclear_solidity", "nuclear_texture"),
+    "neighbourhood": ("neighbour_count", "neighbour_distance"),
 }
 """Words for several descriptors at once; a wish for one is one goal, the mean over those that its image set has."""
 

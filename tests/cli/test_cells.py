@@ -14,7 +14,7 @@ import tifffile
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
-from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.crops import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
 from tests.kit import ROOT
 

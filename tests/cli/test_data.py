@@ -83,7 +83,7 @@ def test_a_dry_run_says_what_the_import_then_does_and_writes_nothing(run, tmp_pa
     understood = _document(out)["data"]["understood"]
     assert code == 0
     assert not any(path.name == "imageset.json" for path in stores.data_root().glob("*/*"))
-    assert understood["layout"] == {**understood["layout"], "kind": "folders", "split_level": 0, "class_level": 1}
+    assert understood["layout"] == {**understood["layout"], "kind": "folders", "split_level": 1, "class_level": 2}
     assert {guess["what"] for guess in understood["guessed"]} == {"split", "label"}
     assert [column["name"] for column in understood["columns"]] == ["split", "label"]
     code, out, _ = run("data", "import", tmp_path / "set", "--name", "animals", "--size", "8", "--json")

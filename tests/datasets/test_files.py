@@ -12,6 +12,7 @@ from PIL import Image
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.understanding import WAYS
 from ssrl_core.errors import DataError, SpecError
 from tests.datasets.files import class_folders, picture, png16_bytes, png_bytes, save
 
@@ -246,7 +247,7 @@ def test_bad_sizes_and_fits_are_refused(tmp_path, size, fit):
         import_source(save(tmp_path / "a.png", picture()), "bad", ImportOptions(size=size, fit=fit))
 
 
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(image.WAYS))
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 24), st.sampled_from(WAYS))
 def test_fitting_keeps_a_constant_image_and_its_shape(height, width, side, way):
     out = image.fitted(np.full((2, height, width), 1000, np.uint16), side, way)
     assert out.shape == (2, side, side)

@@ -322,3 +322,15 @@ def test_channels_get_the_colours_of_their_stains():
     assert all(len(colour) == 7 and colour.startswith("#") for colour in colours)
     with pytest.raises(SpecError, match="channels"):
         store.create("short", _pixels(3, c=3), _table(3), Metadata(channels=["DNA"]))
+
+
+def test_images_taken_from_a_large_file_are_copies_and_the_same_each_time(monkeypatch):
+    monkeypatch.setattr(imageset, "_LARGE", 10)
+    pixels = _pixels(c=2)
+    made = store.create("large", pixels, _table(), Metadata())
+    for ids in (np.array([3, 4, 17]), np.array([19, 0]), np.array([], int)):
+        taken = made.take(ids)
+        assert np.array_equal(taken, pixels[ids])
+        assert taken.flags.writeable
+        assert not isinstance(taken, np.memmap)
+    assert np.array_equal(made.pixels, pixels)

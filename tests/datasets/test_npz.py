@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
+from ssrl_core.datasets.reading import arrays as npz_arrays
 from ssrl_core.datasets.reading import npz as layouts
-from ssrl_core.datasets.reading import npz as npz_arrays
 from ssrl_core.errors import DataError, SpecError
 
 
@@ -226,3 +226,17 @@ def test_a_header_whose_size_overflows_is_refused(tmp_path):
         archive.writestr("x.npy", head)
     with pytest.raises(DataError, match="should have 295147905179352825984 bytes"):
         import_source(tmp_path / "huge.npz", "huge")
+
+
+def test_y_of_one_hot_rows_of_some_parts_and_counted_from_one(npz):
+    x = np.random.default_rng(0).integers(0, 255, (6, 8, 8), dtype=np.uint8)
+    hot = import_source(npz(x=x, y=np.eye(3, dtype=int)[[0, 1, 2, 0, 1, 2]], names=np.array(["a", "b", "c"])), "hot")
+    assert [hot.classes[i] for i in hot.label_ids] == ["a", "b", "c"] * 2
+    part = import_source(npz(x_train=x, y_train=np.array([0, 1, 0, 1, 0, 1]), x_test=x[:2]), "part")
+    assert [(part.table["split"] == "test").sum(), (part.label_ids == -1).sum()] == [2, 2]
+    assert "x_test have no y" in part.meta["source"]
+    ones = import_source(npz(x=x, y=np.array([1, 2, 3, 1, 2, 3]), names=np.array(["2", "3", "1"])), "ones")
+    assert [ones.classes[i] for i in ones.label_ids] == ["2", "3", "1"] * 2
+    assert "y counts from 1" in str(ones.meta["understood"]["guessed"])
+    with pytest.raises(DataError, match="several labels"):
+        import_source(npz(x=x, y=np.ones((6, 3), int)), "many")

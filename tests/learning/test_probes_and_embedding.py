@@ -10,7 +10,7 @@ import torch
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones import build
-from ssrl_core.learning.embedding import embed, embed_views, untrained_encoder, view_pixels
+from ssrl_core.learning.embedding import at_once, embed, embed_views, untrained_encoder, view_pixels
 from ssrl_core.learning.probes.knn import knn_predict, knn_top1
 from ssrl_core.learning.probes.linear import linear_probe, linear_probe_through
 from ssrl_core.specs.composition import load
@@ -38,6 +38,10 @@ def test_embedding_does_not_depend_on_the_batch() -> None:
     assert told[-1] == (64, 64)
     one = embed(encoder, images.pixels, ids[5:6], max_value=255, device="cpu")
     np.testing.assert_allclose(one[0], whole[5], atol=1e-5)
+
+
+def test_large_images_go_in_fewer_at_once() -> None:
+    assert [at_once(shape) for shape in ((1, 28, 28), (3, 196, 196), (9, 2000, 2000))] == [512, 36, 1]
 
 
 def test_16_bit_and_8_bit_images_of_the_same_values_embed_alike() -> None:

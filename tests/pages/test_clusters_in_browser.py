@@ -112,7 +112,7 @@ def test_a_name_given_in_place_is_on_the_map_and_stays_under_another_k(address, 
     make_imageset(600, side=16)
     folder = make_run(n=90)
     page.goto(f"{address}/Clusters?run={folder.name}&k=3")
-    page.locator(".strips .shelf").first.wait_for()
+    page.locator(".strips .row").first.wait_for()
     page.locator(".headbox button[title=Rename]").first.click()
     page.locator(".headbox input").fill("upright bars")
     page.keyboard.press("Enter")
@@ -136,7 +136,7 @@ def digits_run():
 def test_three_named_clusters_keep_their_names_over_a_reload_and_other_k(address, page):
     folder = digits_run()
     page.goto(f"{address}/Clusters?run={folder.name}&k=8")
-    page.locator(".strips .shelf").first.wait_for()
+    page.locator(".strips .row").first.wait_for()
     names = ("round ones", "thin ones", "the rest")
     for number, name in enumerate(names):
         page.locator(".headbox button[title=Rename]").nth(number).click()

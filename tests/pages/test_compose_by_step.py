@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.compose import lpips
-from pages.ui.compose.lpips import Answer, desk
+from pages.ui.compose.lpips import Answer, lpips_worker
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.lpips import left_out, summary
 from ssrl_core.errors import SpecError
@@ -32,7 +32,7 @@ def asked(monkeypatch) -> list[dict]:
 
     monkeypatch.setattr(perceptual, "measure", measure)
     monkeypatch.setattr(perceptual, "missing", lambda net="alex": None)
-    desk.clear()
+    lpips_worker.clear()
     return calls
 
 
@@ -49,7 +49,7 @@ def settled(test: AppTest, **state) -> AppTest:
     """The page once the thread has answered, with some widgets' state (AppTest forgets what segments were chosen)."""
     _run(test, state)
     deadline = time.monotonic() + 20
-    while desk()._thread is not None and time.monotonic() < deadline:
+    while lpips_worker()._thread is not None and time.monotonic() < deadline:
         time.sleep(0.02)
     return _run(test, state)
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compose import bars, forecasts, groups
-from pages.ui.compose.forecasts import Answer, Question, desk
+from pages.ui.compose import bars, forecasts, keep
+from pages.ui.compose.forecasts import Answer, Question, forecast_worker
 from pages.ui.kit import cache
 from ssrl_core.compositions import perceptual
 from ssrl_core.datasets.creation import Metadata, create
@@ -31,7 +31,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(perceptual, "missing", lambda net="alex": "no weights here")
     monkeypatch.setattr(forecasts, "FEW", 60)
     monkeypatch.setattr(forecasts, "ALL", 120)
-    desk.clear()
+    forecast_worker.clear()
     cache.SHARED.clear("forecast")
     cache.SHARED.clear("forecast-setting")
 
@@ -49,7 +49,7 @@ def settled(test: AppTest, **state) -> AppTest:
     """The page once nothing is worked on any more, with some widgets' state (AppTest forgets which folds are open)."""
     _run(test, state)
     deadline = time.monotonic() + 60
-    while desk().busy and time.monotonic() < deadline:
+    while forecast_worker().busy and time.monotonic() < deadline:
         time.sleep(0.02)
     return _run(test, state)
 
@@ -133,12 +133,12 @@ def test_a_newer_question_ends_the_work_on_an_older_one(monkeypatch):
 
     monkeypatch.setattr(forecasts, "_setting", lambda asked, images: Slow())
     old, new = (Question(load(name), None, "some", "f") for name in ("mnist-first-set", "mnist-rotation-crop"))
-    desk().ask("me", old, None)
+    forecast_worker().ask("me", old, None)
     assert begun.wait(20)
-    desk().ask("me", new, None)
+    forecast_worker().ask("me", new, None)
     may_go.set()
     deadline = time.monotonic() + 20
-    while not desk().ask("me", new, None).done() and time.monotonic() < deadline:
+    while not forecast_worker().ask("me", new, None).done() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert ended == ["_Overtaken"]
     assert forecasts.answer_to(old).found is None
@@ -207,6 +207,6 @@ def test_what_a_step_costs_is_told_in_points():
 def test_typical_images_are_those_nearest_to_the_middle_of_their_group():
     embedding = np.array([[0.0], [1.0], [5.0], [9.0], [2.0]])
     ids = np.array([0, 0, 1, 1, 0])
-    assert groups.nearest(embedding, ids, 0, 2).tolist() == [1, 0]
-    assert groups.flattened(embedding).shape == (5, 2)
+    assert keep.nearest(embedding, ids, 0, 2).tolist() == [1, 0]
+    assert keep.flattened(embedding).shape == (5, 2)
     assert Answer().done() is False

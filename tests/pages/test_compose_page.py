@@ -344,4 +344,4 @@ def test_a_bad_file_keeps_the_draft(page, monkeypatch):
     monkeypatch.setattr(files.st, "session_state", state)
     files._open_upload()
     assert state["compose-draft"].composition == kept
-    assert "hue must be in 0..0.5, got 0.9" in str(state["compose-draft-said"]["upload"])
+    assert "hue must be in 0..0.5, got 0.9" in str(state["compose-draft-notes"]["upload"])

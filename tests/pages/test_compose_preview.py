@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from pages.ui.compose import grid, preview
-from pages.ui.compose.lpips import Answer, Desk, Question
+from pages.ui.compose.lpips import Answer, LpipsWorker, Question
 from pages.ui.compose.preview import Sample, fitted, pictures
 from pages.ui.kit.blocks import as_sheet
 from ssrl_core.compositions import perceptual
@@ -117,12 +117,12 @@ def test_the_desk_answers_in_the_background_and_remembers(monkeypatch):
         return SimpleNamespace(values=np.full(len(image_ids), 0.25), size_px=64)
 
     monkeypatch.setattr(perceptual, "measure", measure)
-    desk, question = Desk(), Question(load("identity"), "kit", "f", tuple(range(10)), 5)
-    answer = finished(desk, question)
+    worker, question = LpipsWorker(), Question(load("identity"), "kit", "f", tuple(range(10)), 5)
+    answer = finished(worker, question)
     assert (answer.mean, answer.sd, answer.size_px) == (0.25, 0.0, 64)
     assert sum(calls) == 10
     renamed = replace(question, composition=question.composition.renamed("other"))
-    assert desk.ask("b", [renamed], None)[0] is answer  # a name changes no distance
+    assert worker.ask("b", [renamed], None)[0] is answer  # a name changes no distance
     assert sum(calls) == 10
 
 
@@ -133,16 +133,15 @@ def test_what_goes_wrong_becomes_the_answer_and_the_desk_lives_on(monkeypatch):
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr(perceptual, "measure", measure)
-    desk = Desk()
-    assert (
-        finished(desk, Question(load("mnist-first-set"), "k", "f", (1, 2), 5)).error == "these views cannot be compared"
-    )
-    assert "ZeroDivisionError" in finished(desk, Question(load("identity"), "k", "f", (1, 2), 5)).error
+    worker = LpipsWorker()
+    failed = finished(worker, Question(load("mnist-first-set"), "k", "f", (1, 2), 5))
+    assert failed.error == "these views cannot be compared"
+    assert "ZeroDivisionError" in finished(worker, Question(load("identity"), "k", "f", (1, 2), 5)).error
 
 
-def finished(desk: Desk, question: Question) -> Answer:
+def finished(worker: LpipsWorker, question: Question) -> Answer:
     deadline = time.monotonic() + 20
-    answer = desk.ask("a", [question], None)[0]
+    answer = worker.ask("a", [question], None)[0]
     while not answer.done and time.monotonic() < deadline:
         time.sleep(0.01)
     assert answer.done

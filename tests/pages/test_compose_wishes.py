@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.compose import forecasts, found, wishes
-from pages.ui.compose.forecasts import desk
+from pages.ui.compose.forecasts import forecast_worker
 from pages.ui.kit import cache
 from pages.ui.train.draft import DRAFT as RUN
 from ssrl_core.compositions import perceptual
@@ -34,7 +34,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(forecasts, "ALL", 60)
     for name, value in (("_QUICK", 80), ("_AGAIN", 80), ("_FINALISTS", 3), ("_VIEWS", 2), ("DEFAULT", "live")):
         monkeypatch.setattr(f"ssrl_core.forecast.searching.{name}", value)
-    desk.clear()
+    forecast_worker.clear()
     cache.SHARED.clear("forecast")
     cache.SHARED.clear("forecast-setting")
 
@@ -99,7 +99,7 @@ def test_wishes_that_cannot_be_are_answered_in_words_and_no_job_is_offered(label
     images(label=label)
     test = page(**address)
     for _ in range(200):
-        if not desk().busy:
+        if not forecast_worker().busy:
             break
         test.run()
     test.run()

@@ -13,9 +13,8 @@ from ssrl_core import stores
 from ssrl_core.datasets import store
 from ssrl_core.datasets.channels import changed
 from ssrl_core.datasets.creation import Metadata
-from ssrl_core.datasets.importing import label_columns
+from ssrl_core.datasets.importing import understand
 from ssrl_core.datasets.made import fetching
-from ssrl_core.datasets.reading.source import OpenedFile
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 from tests.kit import ROOT, make_imageset
@@ -225,18 +224,22 @@ def test_suggested_names_are_free():
     assert importing.free_name("My Cells") == "my-cells-2"
 
 
-def test_label_columns_are_found_without_reading_pixels(tmp_path):
+def test_columns_that_may_be_the_label_are_understood_before_an_import(tmp_path):
+    def columns(path):
+        return [name for name in understand(path).column_names if name != "split"]
+
     np.savez(tmp_path / "x.npz", x=np.zeros((4, 6, 6), np.uint8), y=np.arange(4), plate=np.arange(4), odd=np.arange(3))
-    with open(tmp_path / "x.npz", "rb") as file:
-        assert label_columns(OpenedFile("x.npz", file)) == ["y", "plate"]
-    assert label_columns(OpenedFile("t.csv", io.BytesIO(b"file,kind,dose\na.png,x,1\n"))) == ["kind", "dose"]
+    assert columns(tmp_path / "x.npz") == ["plate", "label"]
+    (tmp_path / "t.csv").write_text("file,kind,dose\na.png,x,1\n")
+    (tmp_path / "a.png").write_bytes(png_bytes(picture()))
+    assert columns(tmp_path / "t.csv") == ["kind", "dose"]
     folder = class_folders(tmp_path / "set", {"cat": 1, "dog": 1})
-    with open(zipped(folder, tmp_path / "set.zip"), "rb") as file:
-        assert label_columns(OpenedFile("set.zip", file)) == ["label"]
-    assert label_columns(OpenedFile("a.png", io.BytesIO(png_bytes(picture())))) == []
+    assert columns(zipped(folder, tmp_path / "set.zip")) == ["label"]
+    assert columns(tmp_path / "a.png") == []
     for name in ("x.npz", "x.zip"):
+        (tmp_path / name).write_text("text")
         with pytest.raises(DataError, match=name):
-            label_columns(OpenedFile(name, io.BytesIO(b"text")))
+            columns(tmp_path / name)
 
 
 def test_counts_of_classes_add_up_to_the_split():

@@ -2,12 +2,14 @@
 
 import ast
 import re
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.kit import frame
+from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.queue import run_names
 from tests.kit import ROOT, make_imageset, make_run
@@ -226,3 +228,40 @@ def test_the_address_keys_of_pages_do_not_collide():
                 rooms.setdefault(str(given["key"].value), set()).add(file.parent.name)
     assert len(rooms) > 20
     assert {key: where for key, where in rooms.items() if len(where) > 1 and key not in TRAVELLING} == {}
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        (None, True),
+        ("localhost:8501", True),
+        ("127.0.0.1:8501", True),
+        ("[::1]:8501", True),
+        ("192.168.0.7", True),
+        ("LAB.example:443", True),
+        ("other.example", True),
+        ("evil.example:8501", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("", False),
+    ],
+)
+def test_only_names_that_are_ours_are_answered(monkeypatch, host, known):
+    monkeypatch.setenv("VIEWLOOM_HOSTS", "lab.example, other.example")
+    assert frame.is_known_host(host) is known
+
+
+def test_a_store_without_room_is_said_on_the_page(monkeypatch):
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+
+    def script():
+        import streamlit as st
+
+        from pages.ui.kit import frame
+
+        frame.open_page("Train", "What?")
+        st.write("the rest")
+
+    page = run_script(script)
+    assert "full or read-only" in page.warning[0].value
+    assert page.markdown[-1].value == "the rest"

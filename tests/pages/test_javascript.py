@@ -24,7 +24,7 @@ SCRIPTS = {
     "sheet": view.SHEET_JS,
     "gallery": gallery.JS,
     "matrix": matrix.JS,
-    "grid": Path(grid.__file__).with_suffix(".js").read_text(encoding="utf-8"),
+    "grid": grid.JS,
 }
 
 

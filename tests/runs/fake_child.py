@@ -15,13 +15,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ssrl_core import stores
-from ssrl_core.runs.child import parent_watch
+from ssrl_core.runs.child import process
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import StateWriter
 
 
 def main(folder: Path) -> int:
-    parent_watch.end_with_parent()
+    process.end_with_parent()
     behave = {"steps": 40, "step_s": 0.02} | _json(folder / "behave.json")
     lock = Lock(folder / "lock")
     if not lock.take():

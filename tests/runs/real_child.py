@@ -12,12 +12,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from ssrl_core import stores
-from ssrl_core.runs.child import parent_watch, train
+from ssrl_core.runs.child import process, train
 
 
 def main() -> int:
     folder = Path(sys.argv[1])
-    plain_wanted, plain_replace = parent_watch.StopRequest.wanted, stores.replace
+    plain_wanted, plain_replace = process.StopRequest.wanted, stores.replace
 
     def behave() -> dict:
         file = folder / "behave.json"
@@ -32,7 +32,7 @@ def main() -> int:
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         plain_replace(path, content)
 
-    parent_watch.StopRequest.wanted = wanted
+    process.StopRequest.wanted = wanted
     stores.replace = replace
     from ssrl_core.learning import loop
 

@@ -165,6 +165,22 @@ def test_full_disk_is_an_error_in_words(queued):
     assert registry.query("SELECT * FROM sweeps") == []
 
 
+@pytest.mark.parametrize("delete", [stopping.delete, lambda run_id: stopping.delete_all([run_id])])
+def test_a_run_can_be_deleted_on_a_full_disk(queued, monkeypatch, delete):
+    """Its folder goes first, which makes the room that the registry needs to write that it went."""
+    run, transact = queued(), registry.transact
+
+    def while_full(work):
+        if run.path.is_dir():
+            raise RunError("the registry of runs cannot be used: database or disk is full")
+        return transact(work)
+
+    monkeypatch.setattr(registry, "transact", while_full)
+    delete(run.id)
+    assert not run.path.exists()
+    assert registry.list_runs(demo=False) == []
+
+
 def test_asking_a_done_run_for_more_queues_it_once_more():
     folder = make_run(spec={"keep": {"embedding": "test"}})
     from tests.runs.conftest import spec

@@ -16,16 +16,16 @@ _KEPT = "classes-groups"
 _MOST_PANELS = 24
 
 
-def brought() -> dict[str, str] | None:
+def uploaded_superclasses() -> dict[str, str] | None:
     """class -> superclass that the user brought in this session; None takes the table's own."""
     found: dict[str, str] | None = st.session_state.get(_KEPT)
     return found
 
 
-def bring(data: ClassTable) -> None:
+def choose_superclasses(data: ClassTable) -> None:
     """A place to bring superclasses, with what they are now."""
     own = has_own(data)
-    now = "brought" if brought() else "the data set's own" if own else "none yet"
+    now = "brought" if uploaded_superclasses() else "the data set's own" if own else "none yet"
     with st.popover(f"Superclasses: {now}", icon=":material/category:"):
         file = st.file_uploader(
             "A table with the columns class and superclass", type=["csv", "tsv", "parquet"], key="classes-groups-file"
@@ -33,8 +33,9 @@ def bring(data: ClassTable) -> None:
         if file is not None:
             with frame.guard():
                 st.session_state[_KEPT] = bias.read_superclasses(read_table(file.getvalue(), file.name))
-                frame.quiet(f"{len(brought() or {})} classes in {len(set((brought() or {}).values()))} superclasses.")
-        elif brought():
+                found = st.session_state[_KEPT]
+                frame.quiet(f"{len(found)} classes in {len(set(found.values()))} superclasses.")
+        elif uploaded_superclasses():
             st.button("Forget them", on_click=st.session_state.pop, args=(_KEPT, None))
 
 
@@ -49,14 +50,14 @@ def by_superclass(data: ClassTable) -> pd.DataFrame:
     Raises:
         SpecError: no class has one.
     """
-    chosen = brought()
+    chosen = uploaded_superclasses()
     key = f"by superclass {sorted((chosen or {}).items())}"
     return data.numbers(key, lambda: bias.by_superclass(data.table, chosen, data.x))
 
 
 def without_superclass(data: ClassTable) -> pd.DataFrame:
     """The classes that have no superclass, as a table of reasons."""
-    chosen = brought()
+    chosen = uploaded_superclasses()
     key = f"no superclass {sorted((chosen or {}).items())}"
     return data.numbers(key, lambda: bias.no_superclass(data.table, chosen))
 
@@ -65,8 +66,8 @@ def view(data: ClassTable) -> None:
     """Curves with a ring at each own highest, then the matrix of prices of one setting."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("Show", LEVELS, "level")
-        bring(data)
-    if level == "superclasses" and not has_own(data) and not brought():
+        choose_superclasses(data)
+    if level == "superclasses" and not has_own(data) and not uploaded_superclasses():
         frame.empty(
             "These classes have no superclasses. Bring a table with the columns class and superclass.", stop=False
         )
@@ -76,7 +77,7 @@ def view(data: ClassTable) -> None:
 
 
 def _show(data: ClassTable, level: str, table: pd.DataFrame) -> None:
-    key = f"{level} {sorted((brought() or {}).items())}"
+    key = f"{level} {sorted((uploaded_superclasses() or {}).items())}"
     found = data.numbers(f"highest {key}", lambda: bias.own_highest(table, data.x))
     curves = data.numbers(f"curves {key}", lambda: bias.curves(table, data.x))
     names = list(dict.fromkeys(found.highest["for"]))[:_MOST_PANELS]

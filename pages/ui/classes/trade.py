@@ -25,7 +25,7 @@ def view(data: ClassTable) -> None:
     """Which classes matter and how much, the front, what is gained and lost, and the way to Compose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("For", dict(reversed(LEVELS.items())), "trade-level")
-        highest.bring(data)
+        highest.choose_superclasses(data)
     with frame.guard():
         table = data.table if level == "classes" else highest.by_superclass(data)
         weights = _weights(data, level, table)
@@ -33,7 +33,7 @@ def view(data: ClassTable) -> None:
             frame.quiet("Choose the classes that matter to you: no value is good for all of them.")
             return
         found = data.numbers(
-            f"trade-off {level} {sorted(weights.items())} {sorted((highest.brought() or {}).items())}",
+            f"trade-off {level} {sorted(weights.items())} {sorted((highest.uploaded_superclasses() or {}).items())}",
             lambda: bias.tradeoff(table, data.x, weights),
         )
         values = choose_setting(found.values, "trade", "x")

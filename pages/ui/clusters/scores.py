@@ -23,7 +23,7 @@ from ssrl_core.figures.sheets import gallery_file
 from ssrl_core.figures.style import percent, score, three_digits
 from ssrl_core.runs.evaluation.clustering import KMEANS, MOST_OVER, way_of
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.verdict import reference_words
+from ssrl_core.runs.folder.verdict import in_words, reference_words
 from ssrl_core.specs.parts import LAYOUTS
 
 _IMAGES = 10
@@ -135,6 +135,7 @@ def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> No
         if hit is not None:
             cells.append(("Map: neighbour hit", percent(hit), "same label nearby", _HIT))
     score_row(cells)
+    frame.quiet(in_words(run.results, RunFolder(run.run_id).spec()))
     if run.results.input == "fixed_steps":
         frame.quiet(_shown(run.run_id))
 

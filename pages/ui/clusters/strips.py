@@ -14,7 +14,7 @@ from pages.ui.map import names as cluster_names
 from pages.ui.map import selection
 from pages.ui.map.evaluated import EvaluatedRun, borderline_of, typical_of
 from pages.ui.map.names import ClusteredRun
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import descriptor
 from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects, evidence, sentence
 from ssrl_core.analysis.effects import Effect
 from ssrl_core.analysis.scores import purity
@@ -30,7 +30,7 @@ _MOST_ROWS = 12
 def effects_of(of: ClusteredRun) -> ClusterEffects:
     """The effects of each cluster, and what their intervals rest on."""
     columns = of.run.columns
-    measured = [c for c in of.run.table if c in DESCRIPTORS and c not in columns]
+    measured = [c for c in of.run.table if descriptor(c) and c not in columns]
     return cluster_effects(of.run.table, [*columns, *measured], of.clustering.ids, of.clustering.k)
 
 
@@ -106,9 +106,9 @@ def strips(of: ClusteredRun) -> None:
     )
     frame.quiet(f"By {way_of(of.method, of.k, len(of.run.ids))}, in the embedding, never on the map. {about}")
     _measure(of.run)
-    gallery.show_shelves(
+    gallery.show_rows(
         of.run.imageset,
-        _shelves(of, border),
+        _image_rows(of, border),
         strips=True,
         tile_px=56,
         picked=selection.selected(of.run.images_key).focus,
@@ -157,7 +157,7 @@ def _outside(of: ClusteredRun) -> None:
 
 def _measure(run: EvaluatedRun) -> None:
     """Offer to measure the images, which lets clusters be told apart in words."""
-    if any(name in run.table.columns for name in DESCRIPTORS):
+    if any(descriptor(name) and name not in run.imageset.table for name in run.table.columns):
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         jobs.job(
@@ -170,7 +170,7 @@ def _measure(run: EvaluatedRun) -> None:
         )
 
 
-def _shelves(of: ClusteredRun, border: bool) -> list[gallery.Shelf]:
+def _image_rows(of: ClusteredRun, border: bool) -> list[gallery.ImageRow]:
     run, clustering = of.run, of.clustering
     count = _FEW if clustering.k <= _MANY_CLUSTERS else _MANY
     rows, numbers = (borderline_of if border else typical_of)(run, of.k, of.method, count)
@@ -178,13 +178,13 @@ def _shelves(of: ClusteredRun, border: bool) -> list[gallery.Shelf]:
     filled.sort(key=lambda c: of.names.mark(c).excluded)
     found = effects_of(of)
     shares = purity(run.labels, clustering.ids, clustering.k) if run.labels is not None else None
-    shelves = []
+    image_rows = []
     for c in filled:
         sentence, evidence = in_words(found, c, run.label)
-        shelf = _shelf(of, c, rows[c], numbers[c], "margin" if border else "from the centroid")
+        image_row = _image_row(of, c, rows[c], numbers[c], "margin" if border else "from the centroid")
         lines = _lines(of, c, shares[c] if shares else None)
-        shelves.append(replace(shelf, lines=lines, said=sentence, evidence=tuple(evidence)))
-    return shelves
+        image_rows.append(replace(image_row, lines=lines, said=sentence, evidence=tuple(evidence)))
+    return image_rows
 
 
 def _picked(of: ClusteredRun, event: dict[str, Any]) -> None:
@@ -214,9 +214,9 @@ def _lines(of: ClusteredRun, cluster: int, pure: dict[str, Any] | None) -> tuple
     return tuple(lines)
 
 
-def _shelf(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: str) -> gallery.Shelf:
+def _image_row(of: ClusteredRun, cluster: int, rows: Array, numbers: Array, what: str) -> gallery.ImageRow:
     kept = rows[rows >= 0]
-    return gallery.Shelf(
+    return gallery.ImageRow(
         of.run.ids[kept],
         title=of.names.title(cluster),
         colour=of.names.colour(cluster),

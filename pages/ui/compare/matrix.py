@@ -133,9 +133,9 @@ def _strips(pair: Pair, key: str, fine: Side, coarse: Side, found: list[Split]) 
         + "; ".join(_split_words(split, fine, coarse) for split in found)
         + "."
     )
-    gallery.show_shelves(
+    gallery.show_rows(
         fine.run.imageset,
-        [_shelf(pair, fine, coarse, split, part) for split in found for part, _ in split.parts],
+        [_image_row(pair, fine, coarse, split, part) for split in found for part, _ in split.parts],
         strips=True,
         tile_px=48,
         picked=selection.selected(fine.run.images_key).focus,
@@ -149,14 +149,14 @@ def _split_words(split: Split, fine: Side, coarse: Side) -> str:
     return f"{coarse.cluster_words(split.whole)} is {parts}"
 
 
-def _shelf(pair: Pair, fine: Side, coarse: Side, split: Split, part: int) -> gallery.Shelf:
+def _image_row(pair: Pair, fine: Side, coarse: Side, split: Split, part: int) -> gallery.ImageRow:
     ids, others = pair.clusters if fine is pair.a else pair.clusters[::-1]
     rows = pair.rows_of(fine)
     chosen = np.flatnonzero((ids == part) & (others == split.whole))
     away = np.linalg.norm(fine.run.x[rows[chosen]] - fine.clustering.centroids[part], axis=1)
     shown = chosen[np.argsort(away, kind="stable")[:_IMAGES]]
     cell = (part, split.whole) if fine is pair.a else (split.whole, part)
-    return gallery.Shelf(
+    return gallery.ImageRow(
         pair.ids[shown],
         title=f"{fine.cluster_words(part)} in {coarse.cluster_words(split.whole)}",
         lines=(f"{len(chosen)} of the {split.n} images of {coarse.cluster_words(split.whole)}",),

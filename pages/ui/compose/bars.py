@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pages.ui.kit import frame
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import descriptor
 from ssrl_core.forecast.result import calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
@@ -101,8 +101,9 @@ def bars_html(
 
 def titled(name: str, kind: str) -> str:
     """A thing as one reads it: a descriptor's title, a column with its unit apart."""
-    if kind == "descriptor" and name in DESCRIPTORS:
-        return DESCRIPTORS[name].title
+    row = descriptor(name) if kind == "descriptor" else None
+    if row is not None:
+        return row.title
     words = name.replace("_", " ").split()
     unit = _UNITS.get(words[-1]) if len(words) > 1 else None
     return f"{' '.join(words[:-1])} ({unit})" if unit else " ".join(words)
@@ -179,8 +180,9 @@ def _about(row: Kept, name: str) -> str:
         parts.append(f"Under B: {row.against:.0%}.")
     if row.icc is not None:
         parts.append(f"ICC over views: {row.icc:.2f}.")
-    if row.kind == "descriptor" and row.name in DESCRIPTORS:
-        parts.append(DESCRIPTORS[row.name].sentence)
+    about = descriptor(row.name) if row.kind == "descriptor" else None
+    if about is not None:
+        parts.append(about.sentence)
     return " ".join(parts)
 
 

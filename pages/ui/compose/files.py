@@ -51,7 +51,7 @@ def save_popover() -> None:
         draft = DRAFT.get()
         taken = draft is not None and st.session_state.get(NAME_KEY) in saved_names()
         st.button("Replace it" if taken else "Save", key="vl-save", type="primary", on_click=_save)
-        DRAFT.tell("save")
+        DRAFT.show_note("save")
 
 
 def presets_popover() -> None:
@@ -86,7 +86,7 @@ def _load(name: str) -> None:
     try:
         composition = load(name)
     except SSRLError as error:
-        DRAFT.say("upload", error)
+        DRAFT.note("upload", error)
         return
     DRAFT.edit("upload", drafts.load_into, composition, name)
     st.session_state[NAME_KEY] = suggest_name(name)
@@ -112,7 +112,7 @@ def file_popover(draft: Draft) -> None:
             max_upload_size=_LARGEST_MB,
             on_change=_open_upload,
         )
-        DRAFT.tell("upload")
+        DRAFT.show_note("upload")
 
 
 def _other(composition: Composition, target: str) -> None:
@@ -145,11 +145,11 @@ def _save() -> None:
     try:
         path = save(draft.composition.renamed(str(st.session_state.get(NAME_KEY) or "").strip()))
     except (SSRLError, OSError) as error:
-        DRAFT.say("save", error)
+        DRAFT.note("save", error)
         return
     DRAFT.put(drafts.renamed(draft, path.stem))
     st.session_state["choose-composition"] = path.stem
-    DRAFT.say("save", f"Saved as {path.stem}.")
+    DRAFT.note("save", f"Saved as {path.stem}.")
 
 
 def _open_upload() -> None:
@@ -160,8 +160,8 @@ def _open_upload() -> None:
     try:
         composition, note = read_file(file.getvalue(), stores.as_slug(file.name.rsplit(".", 1)[0]))
     except SSRLError as error:
-        DRAFT.say("upload", error)
+        DRAFT.note("upload", error)
         return
     DRAFT.put(drafts.load_into(draft, composition, draft.origin))
     st.session_state[NAME_KEY] = suggest_name(composition.name)
-    DRAFT.say("upload", f"Opened {file.name}. {note}".strip())
+    DRAFT.note("upload", f"Opened {file.name}. {note}".strip())

@@ -22,8 +22,8 @@ from ssrl_core.specs.run import Term
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast
-    from ssrl_core.forecast.kept import Setting
     from ssrl_core.forecast.result import StepCost
+    from ssrl_core.forecast.setting import Setting
 
 FEW, ALL, VIEWS = 256, 1000, 8
 BANK = "live"
@@ -85,7 +85,7 @@ class _Asked:
     at: float
 
 
-class Desk:
+class ForecastWorker:
     """Takes questions from pages and answers them in two threads."""
 
     def __init__(self) -> None:
@@ -173,9 +173,9 @@ class Desk:
 
 
 @cache.kept
-def desk() -> Desk:
-    """The one desk of this process."""
-    return Desk()
+def forecast_worker() -> ForecastWorker:
+    """The one of this process."""
+    return ForecastWorker()
 
 
 def warnings(found: Forecast) -> list[str]:

@@ -1,15 +1,6 @@
 // A grid of pictures cut from one image: hover says what was drawn, a click (or Enter) picks a cell.
-// Data: 4 bytes length of the header (little endian), the header as JSON, then the image file.
 
 const instances = new WeakMap();
-
-function unpack(data) {
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = view.getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  return { header, blob: new Blob([bytes.subarray(4 + length)], { type: header.mime }) };
-}
 
 function build(root, header) {
   root.replaceChildren();
@@ -127,7 +118,7 @@ export default function (component) {
   if (!data) return undefined;
   const root = parentElement.querySelector(".grid");
   const tip = parentElement.querySelector(".tip");
-  const { header, blob } = unpack(data);
+  const { header, read } = unpack(data);
   let state = instances.get(root);
   if (!state) {
     state = { root, shape: "", cells: [], bitmap: null, turn: 0 };
@@ -138,7 +129,7 @@ export default function (component) {
   }
   const turn = (state.turn += 1);
   if (!state.bitmap) arrange(state, header); // reserve the space while the first picture is decoded
-  createImageBitmap(blob).then((bitmap) => {
+  createImageBitmap(new Blob([read("file")], { type: header.mime })).then((bitmap) => {
     if (turn !== state.turn) return; // a newer picture is already on its way
     arrange(state, header);
     state.bitmap = bitmap;

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,15 +10,16 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit.blocks import as_sheet
+from pages.ui.kit import blocks
 
 _SMALL = 64
+JS = blocks.script(Path(__file__).with_name("grid.js"))
 
 _grid = st.components.v2.component(
     "viewloom_grid",
     html='<div class="wrap"><div class="grid"></div><div class="tip" hidden></div></div>',
     css=Path(__file__).with_name("grid.css").read_text(encoding="utf-8"),
-    js=Path(__file__).with_name("grid.js").read_text(encoding="utf-8"),
+    js=JS,
 )
 
 
@@ -65,7 +64,7 @@ def pack(
         stamp: name of this content; a click brings it back.
     """
     count, height, width = pictures.shape[:3]
-    file, mime = encode(as_sheet(pictures, columns), exact=max(height, width) <= _SMALL)
+    file, mime = encode(blocks.as_sheet(pictures, columns), exact=max(height, width) <= _SMALL)
     header = {
         "mime": mime,
         "cell": [width, height],
@@ -103,9 +102,8 @@ def show(
     room = f"min(100cqw / {header['columns']}, {most}px) * {header['rows']}"
     st.html(f"<style>.st-key-{key}-room {{ min-height: calc({room}); }}</style>")  # before the first picture is there
     changing = {"captions": captions, "picked": picked, "pickable": on_pick is not None, "least": least, "most": most}
-    text = json.dumps(header | changing, ensure_ascii=False).encode()
     with st.container(key=f"{key}-room"):
-        _grid(key=key, data=struct.pack("<I", len(text)) + text + file, on_picked_change=on_pick or _nothing)
+        _grid(key=key, data=blocks.pack(header | changing, {"file": file}), on_picked_change=on_pick or _nothing)
 
 
 def _nothing() -> None:

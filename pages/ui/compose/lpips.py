@@ -106,7 +106,7 @@ class Answer:
         return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else float("nan")
 
 
-class Desk:
+class LpipsWorker:
     """Takes questions from pages and answers them in one thread."""
 
     def __init__(self) -> None:
@@ -163,9 +163,9 @@ class Desk:
 
 
 @cache.kept
-def desk() -> Desk:
-    """The one desk of this process."""
-    return Desk()
+def lpips_worker() -> LpipsWorker:
+    """The one of this process."""
+    return LpipsWorker()
 
 
 def _work_on(question: Question, answer: Answer, imageset: Any, chunk: int) -> None:

@@ -97,7 +97,7 @@ def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError |
             st.toggle("On", key=key, label_visibility="collapsed", on_change=_switch, args=(uid, key))
         if refusal is not None:
             frame.show_error(refusal)
-        DRAFT.tell(uid)
+        DRAFT.show_note(uid)
         if opened:
             _opened(step, uid, first=first, last=last)
 
@@ -148,7 +148,7 @@ def _as_text(step: Step, uid: int) -> None:
     """The step as a line of its file: every allowed value can be written here exactly."""
     with st.expander("As text", key=f"vl-text-expander-{uid}"):
         key = f"vl-text-{uid}"
-        if DRAFT.said(uid) is None:  # a line that was refused stays, to be mended
+        if DRAFT.noted(uid) is None:  # a line that was refused stays, to be mended
             session.show(key, json.dumps(step.to_mapping(), ensure_ascii=False))
         st.text_area("The step as in a file", key=key, height="content", on_change=_take_text, args=(uid, key))
 
@@ -209,7 +209,7 @@ def views_popover(draft: Draft, group: int, side: int) -> None:
         )  # fmt: skip
         if len(draft.composition.views) > 1:
             _role(view, group)
-        DRAFT.tell(("group", group))
+        DRAFT.show_note(("group", group))
         _more(draft, group, side)
 
 

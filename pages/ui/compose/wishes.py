@@ -67,7 +67,7 @@ def of_page(dataset: str) -> Wishes | None:
             WISHES.put(_from_address(dataset, asked))
         except SSRLError as error:
             WISHES.put(None)
-            WISHES.say("wishes", error)
+            WISHES.note("wishes", error)
     elif "compose-wishes" not in st.session_state:
         now = [wishes for wishes in searched(dataset) if _is_running(wishes)]
         WISHES.put(now[0] if now else None)
@@ -109,7 +109,7 @@ def section(imageset: Any, found: Forecast | None, wishes: Wishes | None) -> Non
         st.html(f'<p class="vl-wishes-said">{_sentence(wishes)}</p>')
         with frame.guard():
             _search(imageset, found, wishes)
-        WISHES.tell("wishes")
+        WISHES.show_note("wishes")
 
 
 def _sentence(wishes: Wishes | None) -> str:
@@ -242,12 +242,12 @@ def _open_file(dataset: str) -> None:
     try:
         found = Wishes.from_mapping(parse_yaml(file.getvalue(), file.name), file.name)
     except SSRLError as error:
-        WISHES.say("wishes", error)
+        WISHES.note("wishes", error)
         return
     WISHES.put(replace(found, dataset=dataset))
     st.session_state[_COUNT_KEY] = found.candidates
     if found.dataset != dataset:
-        WISHES.say("wishes", f"{file.name} was written for “{found.dataset}”; it is searched on “{dataset}” here.")
+        WISHES.note("wishes", f"{file.name} was written for “{found.dataset}”; it is searched on “{dataset}” here.")
 
 
 def _asked() -> dict[str, list[str]]:

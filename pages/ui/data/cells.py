@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import base64
-import shutil
-import tempfile
-import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from pages.ui.data.importing import KINDS, _written, free_name
+from pages.ui.data.importing import KINDS, Upload, free_name, names_of
 from pages.ui.data.samples import number
 from pages.ui.kit import cache, frame
-from pages.ui.kit.jobs import told_on
-from ssrl_core import stores
+from pages.ui.kit.jobs import progress_on
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
-from ssrl_core.datasets.cells.field_lists import list_fields, top_of
+from ssrl_core.datasets.cells.field_lists import list_fields, names_in, top_of
+from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.imageset import ImageSet
@@ -44,15 +42,19 @@ def button() -> None:
 
 def form() -> None:
     """Where the fields are, how nuclei are found (live), then the import."""
+    source: str | None = None
     try:
         source = _source()
         if source is None:
             return
-        listed = _fields(source)
+        listed = _fields(source, _pattern())
     except SSRLError as error:
         frame.show_error(error)
+        if source is not None and Path(source).exists():
+            _naming(source, refused=True)
         return
     _found(listed)
+    _naming(source, refused=False)
     chosen = _channels(listed)
     settings = _settings(listed)
     if settings is None:
@@ -80,31 +82,25 @@ def _source() -> str | None:
     return _uploaded(files) if files else None
 
 
-class _Upload:
-    """Uploaded files in a folder of the store that goes when nobody holds it any more."""
+class _Upload(Upload):
+    """Uploaded files, zips unpacked."""
 
     def __init__(self, files: Sequence[Any], report: Report) -> None:
-        self.key = _names(files)
-        self.folder = Path(tempfile.mkdtemp(prefix=".upload-", dir=stores.data_root()))
-        self.forget = weakref.finalize(self, shutil.rmtree, self.folder, True)
+        super().__init__(files)
         try:
-            for file in files:
-                _laid(_written(file, self.folder), report)
+            for path in self.paths:
+                _laid(path, report)
         except SSRLError:
             self.forget()
             raise
 
 
-def _names(files: Sequence[Any]) -> tuple[tuple[str, int], ...]:
-    return tuple((file.name, file.size) for file in files)
-
-
 def _uploaded(files: Sequence[Any]) -> str:
     """The folder that holds the uploaded files (zips unpacked), or the only one; made once for the same files."""
     kept = st.session_state.get("cells-upload")
-    if kept is None or kept.key != _names(files) or not kept.folder.is_dir():
+    if kept is None or kept.key != names_of(files) or not kept.folder.is_dir():
         bar = st.empty()
-        st.session_state["cells-upload"] = kept = _Upload(files, told_on(bar))
+        st.session_state["cells-upload"] = kept = _Upload(files, progress_on(bar))
         bar.empty()
     top = top_of(kept.folder)
     inside = [entry for entry in top.iterdir() if not entry.name.startswith(".")]
@@ -122,15 +118,40 @@ def _laid(path: Path, report: Report) -> None:
         path.unlink()
 
 
-def _fields(source: str) -> FieldList:
+def _naming(source: str, *, refused: bool) -> None:
+    """How files are named: a pattern, tried on the first of them while one writes it."""
+    names: list[Path] = []
+    with suppress(SSRLError, OSError):  # what is wrong with it was said
+        names = names_in(source)
+    if not names:
+        return
+    place = st.container() if refused else st.expander("How files are named", icon=":material/text_fields:")
+    with place:
+        pattern = st.text_input(
+            "Pattern of the names",
+            key="cells-pattern",
+            placeholder="{plate}_{well}_s{site}_{channel}.tif",
+            help="Parts: {plate}, {well}, {site}, {channel}, {z}, {t}; {any} tells fields apart and means no more",
+        ).strip()
+        try:
+            rows = parts_of_names(names, pattern or None)
+        except SSRLError as error:
+            frame.show_error(error)
+            return
+        fit = sum(len(row) > 1 for row in rows)
+        st.dataframe(rows, hide_index=True)
+        frame.quiet(f"The first of {frame.count(len(names), 'file')}; {fit} of these {len(rows)} names are read so.")
+
+
+def _fields(source: str, pattern: str | None) -> FieldList:
     """The fields; read again where an import has taken away what a zip was unpacked to."""
     path = Path(source)
     _lay_open(path)
     with st.spinner("Reading the list of fields"):
-        listed = _listed(source, _stamp(path))
+        listed = _listed(source, _stamp(path), pattern)
         if not listed.base.is_dir():
             _listed.clear()
-            listed = _listed(source, _stamp(path))
+            listed = _listed(source, _stamp(path), pattern)
     return listed
 
 
@@ -139,13 +160,13 @@ def _lay_open(path: Path) -> None:
     if not is_zip(path):
         return
     bar = st.empty()
-    unpacked(path, report=told_on(bar))
+    unpacked(path, report=progress_on(bar))
     bar.empty()
 
 
 @cache.kept
-def _listed(source: str, stamp: float) -> FieldList:
-    return list_fields(source)
+def _listed(source: str, stamp: float, pattern: str | None) -> FieldList:
+    return list_fields(source, pattern=pattern)
 
 
 def _stamp(path: Path) -> float:
@@ -282,7 +303,8 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
 
     bar = st.progress(0.0, "Starting …")
     try:
-        import_fields(source, name, CellOptions(settings=settings, **chosen), report=told_on(bar))
+        options = CellOptions(settings=settings, pattern=_pattern(), **chosen)
+        import_fields(source, name, options, report=progress_on(bar))
     except (SSRLError, Stopped) as error:
         bar.empty()
         frame.show_error(error)
@@ -291,6 +313,10 @@ def _import(source: str, listed: FieldList, settings: CellSettings, chosen: dict
     st.query_params.clear()
     st.query_params["dataset"] = name
     st.rerun()
+
+
+def _pattern() -> str | None:
+    return st.session_state.get("cells-pattern", "").strip() or None
 
 
 def _suggested(source: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from pages.ui.data.samples import number
+from pages.ui.data.understood import understood_html
 from pages.ui.kit import frame
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.channels import changed
@@ -73,30 +72,6 @@ def details(imageset: ImageSet) -> None:
     with st.expander("Origin", icon=":material/history_edu:"):
         st.html(_origin(imageset))
         _delete(imageset)
-
-
-def understood_html(said: Mapping[str, Any]) -> str:
-    """An understanding (`Understanding.as_json`) as a list: layout, label, what was guessed, decided, left out."""
-    layout = [f"{key.replace('_', ' ')} {value}" for key, value in said["layout"].items() if value is not None]
-    columns = [f"{column['name']} ({column['kind']})" for column in said["columns"]]
-    rows = [
-        ("Layout", ", ".join(layout)),
-        ("Images", " × ".join(map(str, said["shape"])) if said["shape"] else ""),
-        ("Label", said["label"] or "none"),
-        ("Kept together", said["group"] or ""),
-        ("Columns", ", ".join(columns)),
-        *[("Guessed", f"{item['what']}: {item['taken']}, from {item['because']}") for item in said["guessed"]],
-        *[("Decided", note) for note in said["notes"]],
-        ("Left out", _left_out(said["skipped"])),
-    ]
-    shown = "".join(f"<span>{name}</span><div>{html.escape(text)}</div>" for name, text in rows if text)
-    return f'<div class="vl-list">{shown}</div>'
-
-
-def _left_out(skipped: Sequence[Mapping[str, str]]) -> str:
-    """How many files for which reason."""
-    reasons = Counter(item["reason"] for item in skipped)
-    return "; ".join(f"{frame.count(n, 'file')}: {reason}" for reason, n in reasons.most_common(5))
 
 
 def split_html(imageset: ImageSet) -> str:

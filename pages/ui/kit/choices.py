@@ -143,7 +143,7 @@ def open_imageset(name: str) -> Any:
     place = st.empty()
     bar = place.progress(0.0, f"Preparing the image set “{name}”; this is needed once")
     try:
-        image_sets.load(name, report=jobs.told_on(bar))
+        image_sets.load(name, report=jobs.progress_on(bar))
     except SSRLError as error:
         failed[name] = error
         raise

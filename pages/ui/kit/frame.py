@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import base64
 import html
+import ipaddress
 import math
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -111,12 +115,39 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         initial_sidebar_state=SIDEBAR_PX,
     )
     st.html(f"<style>{_RULES}{css}</style>")
+    if not is_known_host(st.context.headers.get("Host")):
+        st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
+        st.stop()
     _sidebar()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
             st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
             st.html(f'<p class="vl-question">{html.escape(question)}</p>')
-        return st.container(width="content", horizontal=True, horizontal_alignment="right")
+        place = st.container(width="content", horizontal=True, horizontal_alignment="right")
+    if not stores.has_room(stores.models_root()):
+        words = "can be written: it is full or read-only. What is there can be looked at; to make room, delete runs."
+        st.warning(_plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
+    return place
+
+
+def is_known_host(host: str | None) -> bool:
+    """Whether a browser that asks under this name may have been meant for us.
+
+    A page elsewhere can give its own name our address (DNS rebinding) and would then read what we answer. So a name
+    must be localhost, this machine's own, or one of VIEWLOOM_HOSTS (with commas between); a bare address is no name.
+
+    Args:
+        host: the header `Host`, with or without a port; None where no browser asks (a test).
+    """
+    if host is None:
+        return True
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ipaddress.ip_address(name)
+        return True
+    except ValueError:
+        said = os.environ.get("VIEWLOOM_HOSTS", "").lower().split(",")
+        return name in {"localhost", socket.gethostname().lower(), *(one.strip() for one in said if one.strip())}
 
 
 @contextmanager

@@ -10,14 +10,14 @@ function make(tag, className, text) {
   return element;
 }
 
-function tile(state, shelf, at, place) {
+function tile(state, row, at, place) {
   const { header, url } = state;
   const { able, across, count, ratio, sharp } = header;
   const element = make(able ? "button" : "div", `tile${able ? " able" : ""}`);
-  const id = shelf.ids[at];
-  element.title = shelf.tips[at];
+  const id = row.ids[at];
+  element.title = row.tips[at];
   element.dataset.id = id;
-  element.setAttribute("aria-label", shelf.tips[at]);
+  element.setAttribute("aria-label", row.tips[at]);
   if (id === header.picked) element.classList.add("picked");
   const cut = make("span", "cut");
   const down = Math.ceil(count / across);
@@ -28,7 +28,7 @@ function tile(state, shelf, at, place) {
   cut.style.backgroundPosition = `${share(place % across, across)} ${share(Math.floor(place / across), down)}`;
   if (sharp) cut.style.imageRendering = "pixelated";
   element.append(cut);
-  if (shelf.captions.length) element.append(make("span", "under", shelf.captions[at]));
+  if (row.captions.length) element.append(make("span", "under", row.captions[at]));
   if (able) {
     element.addEventListener("click", (event) => {
       state.send({ kind: "image", id, how: event.shiftKey ? "add" : event.altKey ? "remove" : "new" });
@@ -37,26 +37,26 @@ function tile(state, shelf, at, place) {
   return element;
 }
 
-function head(state, shelf) {
-  const able = state.header.able && shelf.name !== "";
+function head(state, row) {
+  const able = state.header.able && row.name !== "";
   const element = make(able ? "button" : "div", `head${able ? " able" : ""}`);
   const title = make("b", "");
-  if (shelf.colour) {
+  if (row.colour) {
     const mark = document.createElement("i");
-    mark.style.background = shelf.colour;
+    mark.style.background = row.colour;
     title.append(mark);
   }
-  title.append(shelf.title);
-  element.append(title, ...shelf.lines.map((line) => make("span", "", line)));
-  if (shelf.said) element.append(make("span", "said", shelf.said));
-  element.title = [shelf.title, ...shelf.lines, shelf.said, ...shelf.evidence].filter(Boolean).join("\n");
-  if (able) element.addEventListener("click", () => state.send({ kind: "head", name: shelf.name }));
-  if (!shelf.editable) return element;
+  title.append(row.title);
+  element.append(title, ...row.lines.map((line) => make("span", "", line)));
+  if (row.said) element.append(make("span", "said", row.said));
+  element.title = [row.title, ...row.lines, row.said, ...row.evidence].filter(Boolean).join("\n");
+  if (able) element.addEventListener("click", () => state.send({ kind: "head", name: row.name }));
+  if (!row.editable) return element;
   const box = make("div", "headbox");
   const acts = make("div", "acts");
   acts.append(
-    act("Rename", "M4 16l1-4 8-8 3 3-8 8zM11 6l3 3", () => rename(state, shelf, box, element)),
-    act("Colour, note, exclude", "M4 10h.01M10 10h.01M16 10h.01", () => state.send({ kind: "edit", name: shelf.name })),
+    act("Rename", "M4 16l1-4 8-8 3 3-8 8zM11 6l3 3", () => rename(state, row, box, element)),
+    act("Colour, note, exclude", "M4 10h.01M10 10h.01M16 10h.01", () => state.send({ kind: "edit", name: row.name })),
   );
   box.append(element, acts);
   return box;
@@ -78,19 +78,19 @@ function act(title, path, done) {
   return button;
 }
 
-function rename(state, shelf, box, element) {
+function rename(state, row, box, element) {
   // The title becomes a field: Enter keeps what was written, Escape leaves it as it was.
   const field = document.createElement("input");
-  field.value = shelf.title;
+  field.value = row.title;
   field.maxLength = 80;
-  field.setAttribute("aria-label", `Name of ${shelf.title}`);
+  field.setAttribute("aria-label", `Name of ${row.title}`);
   let over = false;
   const end = (keep) => {
     if (over) return;
     over = true;
     const title = field.value.trim();
     field.replaceWith(element);
-    if (keep && title !== shelf.title) state.send({ kind: "rename", name: shelf.name, title });
+    if (keep && title !== row.title) state.send({ kind: "rename", name: row.name, title });
   };
   field.addEventListener("keydown", (event) => {
     event.stopPropagation();
@@ -107,18 +107,18 @@ function show(box, state) {
   box.className = `gallery${header.strips ? " strips" : ""}${header.columns ? " fixed" : ""}`;
   box.style.setProperty("--tile", `${header.tile}px`);
   box.style.setProperty("--columns", header.columns || 1);
-  box.style.setProperty("--under", header.shelves.some((shelf) => shelf.captions.length) ? "18px" : "2px");
+  box.style.setProperty("--under", header.rows.some((row) => row.captions.length) ? "18px" : "2px");
   let place = 0;
-  const rows = header.shelves.map((shelf) => {
-    const row = make("div", `shelf${shelf.faded ? " faded" : ""}`);
-    if (shelf.title) row.append(head(state, shelf));
+  const drawn = header.rows.map((row) => {
+    const line = make("div", `row${row.faded ? " faded" : ""}`);
+    if (row.title) line.append(head(state, row));
     const tiles = make("div", "tiles");
-    shelf.ids.forEach((_, at) => tiles.append(tile(state, shelf, at, place + at)));
-    place += shelf.ids.length;
-    row.append(tiles);
-    return row;
+    row.ids.forEach((_, at) => tiles.append(tile(state, row, at, place + at)));
+    place += row.ids.length;
+    line.append(tiles);
+    return line;
   });
-  box.replaceChildren(...rows);
+  box.replaceChildren(...drawn);
 }
 
 export default function ({ data, parentElement, setTriggerValue }) {

@@ -33,7 +33,7 @@ Pick = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Shelf:
+class ImageRow:
     """Some images under one heading.
 
     Attributes:
@@ -80,13 +80,13 @@ def show_grid(
         on_pick: called before the rerun with {kind: "image", id, how: new | add | remove} after a click (with Shift,
             with Alt); left out, images cannot be clicked.
     """
-    shelf = Shelf(np.asarray(image_ids, np.int64), captions=tuple(captions or ()), tips=tuple(tips or ()))
-    show_shelves(imageset, [shelf], key=key, columns=columns, tile_px=tile_px, picked=picked, on_pick=on_pick)
+    row = ImageRow(np.asarray(image_ids, np.int64), captions=tuple(captions or ()), tips=tuple(tips or ()))
+    show_rows(imageset, [row], key=key, columns=columns, tile_px=tile_px, picked=picked, on_pick=on_pick)
 
 
-def show_shelves(
+def show_rows(
     imageset: ImageSet,
-    shelves: Sequence[Shelf],
+    rows: Sequence[ImageRow],
     *,
     key: str,
     strips: bool = False,
@@ -98,11 +98,11 @@ def show_shelves(
     """Several rows of images in one picture.
 
     Args:
-        strips: one line a shelf, its heading at the left; else headings stand above grids.
-        on_pick: called with {kind: "image", id, how}, {kind: "head", name}, and of editable shelves {kind: "rename",
+        strips: one line a row, its heading at the left; else headings stand above grids.
+        on_pick: called with {kind: "image", id, how}, {kind: "head", name}, and of editable rows {kind: "rename",
             name, title} or {kind: "edit", name}.
     """
-    ids = np.concatenate([np.asarray(shelf.image_ids, np.int64) for shelf in shelves] or [np.empty(0, np.int64)])
+    ids = np.concatenate([np.asarray(row.image_ids, np.int64) for row in rows] or [np.empty(0, np.int64)])
     if not len(ids):
         return
     file, mime, size, across = _sheet(imageset, tuple(int(i) for i in ids))
@@ -117,7 +117,7 @@ def show_shelves(
         "strips": strips,
         "picked": picked,
         "able": on_pick is not None,
-        "shelves": [_told(shelf) for shelf in shelves],
+        "rows": [_as_sent(row) for row in rows],
     }
 
     def done() -> None:
@@ -149,18 +149,18 @@ def _sheet(imageset: ImageSet, ids: tuple[int, ...]) -> tuple[bytes, str, tuple[
     return file, mime, side, across
 
 
-def _told(shelf: Shelf) -> dict[str, Any]:
-    ids = [int(i) for i in shelf.image_ids]
+def _as_sent(row: ImageRow) -> dict[str, Any]:
+    ids = [int(i) for i in row.image_ids]
     return {
-        "title": shelf.title,
-        "lines": list(shelf.lines),
-        "colour": shelf.colour,
-        "name": shelf.name,
+        "title": row.title,
+        "lines": list(row.lines),
+        "colour": row.colour,
+        "name": row.name,
         "ids": ids,
-        "captions": list(shelf.captions),
-        "said": shelf.said,
-        "evidence": list(shelf.evidence),
-        "editable": shelf.editable,
-        "faded": shelf.faded,
-        "tips": list(shelf.tips) or [f"image {i}" for i in ids],
+        "captions": list(row.captions),
+        "said": row.said,
+        "evidence": list(row.evidence),
+        "editable": row.editable,
+        "faded": row.faded,
+        "tips": list(row.tips) or [f"image {i}" for i in ids],
     }

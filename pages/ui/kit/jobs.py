@@ -56,7 +56,7 @@ def _watch(name: str, button: str) -> None:
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))
 
 
-def told_on(bar: Any) -> Report:
+def progress_on(bar: Any) -> Report:
     """A report that moves a bar of `st.progress` and says what is done."""
 
     def report(done: int, total: int, what: str) -> None:

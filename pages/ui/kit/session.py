@@ -40,7 +40,7 @@ class Slot(Generic[T]):
     def put(self, value: T) -> None:
         """Make this the value; what was said of the one before has lost its reason."""
         st.session_state[self.name] = value
-        st.session_state[self._said] = {}
+        st.session_state[self._notes] = {}
 
     def edit(self, at: Hashable, change: Callable[..., T], *args: Any, **kwargs: Any) -> None:
         """Put `change(value, *args, **kwargs)`; what it refuses is said at `at`, and the value stays. For callbacks."""
@@ -50,22 +50,22 @@ class Slot(Generic[T]):
         try:
             self.put(change(value, *args, **kwargs))
         except SSRLError as error:
-            self.say(at, error)
+            self.note(at, error)
         except self.dropped:
             return
 
-    def say(self, at: Hashable, words: Words) -> None:
+    def note(self, at: Hashable, words: Words) -> None:
         """Note an error, or what was done, for the place where it was asked."""
-        st.session_state[self._said] = st.session_state.get(self._said, {}) | {at: words}
+        st.session_state[self._notes] = st.session_state.get(self._notes, {}) | {at: words}
 
-    def said(self, at: Hashable) -> Words | None:
+    def noted(self, at: Hashable) -> Words | None:
         """What is to be said there."""
-        words: Words | None = st.session_state.get(self._said, {}).get(at)
+        words: Words | None = st.session_state.get(self._notes, {}).get(at)
         return words
 
-    def tell(self, at: Hashable) -> None:
+    def show_note(self, at: Hashable) -> None:
         """Say it there: an error in its own words, or what was done."""
-        words = self.said(at)
+        words = self.noted(at)
         if isinstance(words, SSRLError):
             frame.show_error(words)
         elif isinstance(words, OSError):
@@ -74,8 +74,8 @@ class Slot(Generic[T]):
             st.info(words, icon=":material/info:")
 
     @property
-    def _said(self) -> str:
-        return f"{self.name}-said"
+    def _notes(self) -> str:
+        return f"{self.name}-notes"
 
 
 def show(key: str, value: Any) -> str:

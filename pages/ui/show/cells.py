@@ -19,10 +19,8 @@ from pages.ui.runs import choosing
 from pages.ui.show.pictures import SAFE, STANDARD, Look
 from ssrl_core.analysis.clusters import nearest
 from ssrl_core.analysis.dose_changes import Change, changes
-from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.columns import doses_of, untreated
-from ssrl_core.datasets.kinds import CELLS, kind_of
-from ssrl_core.errors import SSRLError
+from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.runs import example
 
 UNTREATED = "untreated"
@@ -145,26 +143,17 @@ def question() -> tuple[str, str]:
     """What the page asks of the run that it will show: its title, and the sentence below."""
     rows = {str(row["id"]): row for row in choosing.trained()}
     row = rows.get(choose.asked("run") or "") or rows.get(_newest_of_cells() or "") or next(iter(rows.values()), None)
-    if row is None or _is_of_cells(str(row.get("dataset"))):
+    if row is None or of_cells(str(row.get("dataset"))):
         return "What do the compounds do to the cells?", "Which one changes them, how, and at what dose?"
     return "Which kinds of images are there?", "Groups of images that look alike."
 
 
 def _newest_of_cells() -> str | None:
-    usable = (
-        row for row in choosing.trained() if _is_of_cells(str(row.get("dataset"))) and choosing.has_embedding(row)
-    )
+    usable = (row for row in choosing.trained() if of_cells(str(row.get("dataset"))) and choosing.has_embedding(row))
     own = next(usable, None)
     if own is None or not own.get("demo"):
         return own and str(own["id"])
     return example.run_id("right") or str(own["id"])
-
-
-def _is_of_cells(dataset: str) -> bool:
-    try:
-        return image_sets.is_ready(dataset) and kind_of(image_sets.load(dataset)) is CELLS
-    except SSRLError:
-        return False  # its page says what is wrong with it
 
 
 def choices(run: EvaluatedRun) -> Choice:

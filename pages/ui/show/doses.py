@@ -22,7 +22,8 @@ from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_
 from ssrl_core.figures.screens import dose_figure, plate_figure
 from ssrl_core.figures.style import percent, three_digits
 
-MOST = "most"
+MOST, EACH = "most", "each"
+_EACH = "For each compound, the group of cells that it changes most."
 _MOST_PANELS = 6
 _SMALL = '<span style="font-size:14px;font-weight:400">'
 _PLAIN = {"displayModeBar": False}
@@ -83,23 +84,25 @@ def doses(cells: ShownCells, printed: PrintedFigures) -> None:
         return
     heading("What does the dose do?")
     first = most_changed(cells)
-    group = _dose_group(cells, first)
-    st.html(f'<p class="vl-finding">{dose_words(cells, group, first)}</p>')
+    group, each = _dose_group(cells, first)
+    st.html(f'<p class="vl-finding">{dose_words(cells, group, first) if group else _EACH}</p>')
     chosen = sorted(known, key=lambda name: first is not None and name != first.compound)[:_MOST_PANELS]
     model = _dose_model()
-    found = {compound: dose_of(cells, compound, group, model) for compound in chosen}
+    of = {compound: group or each.get(compound, cells.groups[0]) for compound in chosen}
+    found = {compound: dose_of(cells, compound, of[compound], model) for compound in chosen}
     top = max((float(s["high"].max()) for _, s, _ in found.values() if len(s)), default=1.0)
     columns = st.columns(min(3, len(chosen)))
     for i, (compound, (shares, summary, curve)) in enumerate(found.items()):
         if shares.empty:
             continue
-        title = _dose_title(compound, curve, cells.unit)
-        fig = dose_figure(shares, summary, colour=group.colour, title=title, unit=cells.unit, curve=curve, height=320)
+        shown, unit = of[compound], cells.unit
+        title = _dose_title(compound if group else f"{compound}: {shown.name}", curve, unit)
+        fig = dose_figure(shares, summary, colour=shown.colour, title=title, unit=unit, curve=curve, height=320)
         fig.update_yaxes(range=[0, min(1.0, top) * 1.04])  # one scale for all compounds
         with columns[i % len(columns)]:
             st.plotly_chart(large(fig), key=f"show-dose-{i}", config=_PLAIN)
-            printed.keep(fig, f"{group.name} under {compound}")
-            files.figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, group, shares, curve))
+            printed.keep(fig, f"{shown.name} under {compound}")
+            files.figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, shown, shares, curve))
     frame.quiet(
         "Grey points: plates (repeats). Diamonds: their mean with its 95 % interval. 0: untreated cells of the same "
         "plates. A curve and its dotted line (half of the change, EC50) are drawn only where they fit."
@@ -134,16 +137,24 @@ def dose_words(cells: ShownCells, group: Group, first: Change | None) -> str:
     )
 
 
-def _dose_group(cells: ShownCells, first: Change | None) -> Group:
-    """The group that was chosen; until then the one that changes most with a dose."""
+def _dose_group(cells: ShownCells, first: Change | None) -> tuple[Group | None, dict[str, Group]]:
+    """The group that was chosen, and that of each compound; None: each compound's own.
+
+    Until one is chosen, each compound shows the group that it changes most, where those differ; else the one that
+    changes most of all.
+    """
     by = {str(group.number): group for group in cells.groups}
+    each = {change.compound: by[str(change.group)] for change, _ in answers(cells)}
     most = by.get(str(first.group)) if first else None
     most = most or cells.groups[0]
     words = {MOST: f"{most.name} ({'changes most' if first else 'no group changes clearly'})"}
     words |= {number: group.name for number, group in by.items()}
+    own = len({group.number for group in each.values()}) > 1
+    words = {EACH: "each compound: what it changes most", **words} if own else words
+    default = EACH if own else MOST
     with st.container(width=360):
-        chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=MOST)
-    return by.get(chosen, most)
+        chosen = choices.from_address("Group", list(words), key="dose-group", shown=words.__getitem__, default=default)
+    return (None if chosen == EACH else by.get(chosen, most)), each
 
 
 def _dose_model() -> str:

@@ -254,7 +254,7 @@ def _try(work: Callable[[], Any], failed: str = "That could not be done") -> Non
     try:
         work()
     except (SSRLError, OSError) as error:
-        DRAFT.say("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
+        DRAFT.note("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
 
 
 def start_worker() -> None:

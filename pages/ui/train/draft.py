@@ -22,6 +22,7 @@ from ssrl_core.specs.yaml_files import parse_yaml
 Draft = dict[str, Any]
 DRAFT: Slot[Draft] = Slot("train-draft")
 _MOST_SEEDS = 100
+_MOST_CLUSTERS = 30
 _OF_SWEEP = ("seeds", "vary", "sampler")
 _EPOCHS = 100  # where a network that was not trained is to be trained after all
 
@@ -91,7 +92,31 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
     node[last] = None if path == "backbone.weights" and not value else value
+    if path == "dataset.name":
+        return suggested(new)
     return _with_fitting_queue(new) if path in ("batch_size", "method.queue_size") else new
+
+
+def suggested(draft: Draft) -> Draft:
+    """A draft that begins with what suits the kind of its pictures: composition, what of them is shown, clusters.
+
+    What a user chose stays: a composition of one's own, or a preset for such pictures that no kind begins with.
+    """
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.kinds import KINDS, fits, kind_of
+
+    name = draft["dataset"]["name"]
+    if not image_sets.is_ready(name) or len(draft["terms"]) > 1:
+        return draft
+    imageset = image_sets.load(name)
+    kind, (chosen, known) = kind_of(imageset), composition_name(draft, 0)
+    usual = chosen in {other.composition for other in KINDS.values()}
+    if not known or (chosen == kind.composition) or (fits(kind, chosen) and not usual):
+        return draft
+    new = set_composition(draft, 0, kind.composition)
+    few = 2 <= len(imageset.classes) <= _MOST_CLUSTERS
+    new["evaluate"] |= {"input": kind.input, "clusters": [len(imageset.classes) if few else kind.clusters]}
+    return new
 
 
 def set_composition(draft: Draft, term: int, name: str) -> Draft:

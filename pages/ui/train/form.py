@@ -96,7 +96,7 @@ def sentence(draft: train_draft.Draft) -> None:
         st.markdown("with seeds")
         _seeds(draft)
     for place in ("terms", "seeds", "address"):
-        DRAFT.tell(place)
+        DRAFT.show_note(place)
 
 
 def _bank_title(name: str) -> str:

@@ -283,7 +283,7 @@ def _settings(now: EngineSettings) -> None:
     )
     frame.quiet("On saving, the worker writes checkpoints and ends; the next one goes on with its runs.")
     st.button("Save", type="primary", key="train-where-save", on_click=_save)
-    DRAFT.tell("where")
+    DRAFT.show_note("where")
 
 
 def _slurm(now: EngineSettings) -> None:
@@ -309,10 +309,10 @@ def _save() -> None:
         save_settings(load_settings(chosen_settings(st.session_state)))
         ended = processes.ask_to_end()
     except (SSRLError, OSError) as error:
-        DRAFT.say("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
+        DRAFT.note("where", error if isinstance(error, SSRLError) else f"It could not be saved: {error}.")
         return
     actions.start_worker()
-    DRAFT.say("where", "Saved. The worker is starting again." if ended else "Saved.")
+    DRAFT.note("where", "Saved. The worker is starting again." if ended else "Saved.")
 
 
 def chosen_settings(state: Any) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def _results(run: RunFolder) -> None:
         return
     solved = run.spec().is_solved
     st.html(results_html(results, untrained="Its features alone" if solved else "Untrained"))
-    said = verdict.verdict(results, trained=run.spec().is_trained, solved=solved)
+    said = verdict.in_words(results, run.spec())
     st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
     _shares(run, results)
     with st.container(horizontal=True, gap="medium"):
@@ -401,7 +401,7 @@ def opened(
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.subheader(title, anchor=False)
         buttons()
-    DRAFT.tell("sheet")
+    DRAFT.show_note("sheet")
     st.fragment(run_every=every_s)(_followed)(body, *args)
 
 

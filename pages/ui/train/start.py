@@ -70,7 +70,7 @@ def file_popover(draft: train_draft.Draft) -> None:
         st.file_uploader(
             "Open a spec", type=["yaml", "yml", "json"], key="train-upload", max_upload_size=1, on_change=_open_upload
         )
-        DRAFT.tell("upload")
+        DRAFT.show_note("upload")
 
 
 def spec_text(draft: train_draft.Draft) -> str:
@@ -110,7 +110,7 @@ def cost(draft: train_draft.Draft) -> None:
             frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
         elif name in image_sets.names():
             _fetch(name)
-    DRAFT.tell("launch")
+    DRAFT.show_note("launch")
 
 
 def _fetch(name: str) -> None:
@@ -199,16 +199,16 @@ def _launch() -> None:
             swept = sweeps.submit(SweepSpec.from_mapping(train_draft.sweep_of(draft)), start=False)
             runs, new, sweep_id = swept["runs"], swept["created"], swept["id"]
     except SSRLError as error:
-        DRAFT.say("launch", error)
+        DRAFT.note("launch", error)
         return
     except OSError as error:
-        DRAFT.say("launch", f"It could not be queued: {error.strerror or error}.")
+        DRAFT.note("launch", f"It could not be queued: {error.strerror or error}.")
         return
     actions.start_worker()
     there = len(runs) - new
     if there:
         words = "This run was there already" if len(runs) == 1 else f"{there} of {len(runs)} runs were there already"
-        DRAFT.say("sheet", f"{words}: the same settings and the same seed are the same run.")
+        DRAFT.note("sheet", f"{words}: the same settings and the same seed are the same run.")
     if sweep_id:
         st.query_params["sweep"] = sweep_id
     else:
@@ -233,8 +233,8 @@ def _open_upload() -> None:
     if file is None:
         return
     DRAFT.edit("upload", partial(_read, file.getvalue(), file.name))
-    if not isinstance(DRAFT.said("upload"), SSRLError):
-        DRAFT.say("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
+    if not isinstance(DRAFT.noted("upload"), SSRLError):
+        DRAFT.note("upload", f"Opened {file.name}. Comments and layout of a file are not kept.")
 
 
 def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Draft:

@@ -248,7 +248,7 @@ def vary(draft: train_draft.Draft) -> None:
             )
         _one_more(draft, chosen)
     _sampler(draft, chosen)
-    DRAFT.tell("vary")
+    DRAFT.show_note("vary")
 
 
 def _one_more(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:

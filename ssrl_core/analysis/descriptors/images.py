@@ -22,9 +22,13 @@ class ImageBatch:
 
     Attributes:
         pixels: (B, C, H, W) float32 in 0..1.
+        nucleus: number of the channel in which nuclei are stained; None: there is none.
+        px: of the image as it is stored in one px here.
     """
 
     pixels: Array
+    nucleus: int | None = None
+    px: float = 1.0
 
     @cached_property
     def grey(self) -> Array:
@@ -60,9 +64,7 @@ class ImageBatch:
         """
         from scipy import ndimage
 
-        within = np.zeros((3, 3, 3), int)
-        within[1] = 1  # pieces never reach from one image into the next
-        pieces, count = ndimage.label(self.foreground, structure=within)
+        pieces, count = ndimage.label(self.foreground, structure=_touching(8))
         sizes = np.bincount(pieces.ravel(), minlength=count + 1)
         large = sizes >= max(2.0, LEAST_OBJECT * self.grey[0].size)
         large[0] = False
@@ -91,6 +93,130 @@ class ImageBatch:
     def object_moments(self) -> Moments:
         """Of all objects together; NaN where there is none."""
         return moments(self.objects[0] > 0)
+
+    @property
+    def nuclear_stain(self) -> Array:
+        """(B, H, W) the channel of nuclei."""
+        return np.asarray(self.pixels[:, self.nucleus or 0])
+
+    @cached_property
+    def nuclei(self) -> Regions:
+        """The nuclei of each image, those that touch taken apart."""
+        return _nuclei(self.nuclear_stain)
+
+    @cached_property
+    def nucleus_mask(self) -> Array:
+        """(B, H, W) bool: the nucleus in the middle of each image; nothing where there is none."""
+        regions = self.nuclei
+        return np.asarray((regions.places == regions.middle[:, None, None] + 1) & (regions.places > 0))
+
+    @cached_property
+    def nucleus_moments(self) -> Moments:
+        """Of the nucleus in the middle; NaN where there is none."""
+        return moments(self.nucleus_mask)
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Things in a batch of images.
+
+    Attributes:
+        places: (B, H, W) number of the thing + 1, 0 for none.
+        image: (m,) the image each is in.  size: (m,) px.  y, x: (m,) its middle, px.
+        middle: (B,) the thing at the middle of each image, else the nearest to it; -1 where there is none.
+    """
+
+    places: Array
+    image: Array
+    size: Array
+    y: Array
+    x: Array
+    middle: Array
+
+
+_CORE = 0.7  # of a piece's greatest depth; pieces with two cores are two things
+
+
+def _nuclei(stain: Array) -> Regions:
+    """Bright things of a stain (B, H, W), by Otsu's threshold of its square root (dim ones lie beside bright ones)."""
+    from scipy import ndimage
+
+    sigma = max(0.5, 0.01 * min(stain.shape[1:]))
+    smooth = np.sqrt(ndimage.gaussian_filter(stain, (0, sigma, sigma), mode="nearest").clip(0))
+    mask = smooth > otsu(smooth)[:, None, None]
+    ground, count = ndimage.label(~mask, structure=_touching(4))
+    border = np.ones(mask.shape[1:], bool)
+    border[1:-1, 1:-1] = False
+    open_ground = np.zeros(count + 1, bool)
+    open_ground[ground[:, border]] = True
+    return _measured(_apart(mask | ~open_ground[ground]))
+
+
+def _apart(mask: Array) -> Array:
+    """(B, H, W) int: the pieces of a mask, cut between places that are wide beside their waist."""
+    from scipy import ndimage
+
+    pieces, count = ndimage.label(mask, structure=_touching(4))
+    depth = depths(mask)
+    deepest = np.zeros(count + 1)
+    np.maximum.at(deepest, pieces.ravel(), depth.ravel())
+    cores, many = ndimage.label((depth > _CORE * deepest[pieces]) & mask, structure=_touching(8))
+    flat = cores.ravel()
+    of_piece = np.zeros(many + 1, np.int64)
+    of_piece[flat[flat > 0]] = pieces.ravel()[flat > 0]
+    several = np.bincount(of_piece, minlength=count + 1) > 1
+    several[0] = False
+    if not several.any():
+        return np.asarray(pieces)
+    from skimage.segmentation import watershed
+
+    joint = several[pieces]
+    cut = watershed(-depth, cores * joint, mask=joint, connectivity=_touching(4))  # type: ignore[no-untyped-call]
+    return np.asarray(np.where(joint, cut + count, pieces))
+
+
+def depths(mask: Array) -> Array:
+    """(B, H, W) distance of each pixel of a mask to the nearest of its image outside it; 1 where there is none."""
+    from scipy.ndimage import distance_transform_edt
+
+    def of(one: Array) -> Array:  # image by image: a quarter of the time that it takes over all at once
+        return np.ones(one.shape) if one.all() else np.asarray(distance_transform_edt(one))
+
+    return np.stack([of(one) for one in mask])
+
+
+def _measured(places: Array) -> Regions:
+    """Size and middle of each thing that is no speck."""
+    size = np.bincount(places.ravel())
+    large = size >= max(4.0, LEAST_OBJECT * places[0].size)
+    large[0] = False
+    places = np.where(large, np.cumsum(large), 0)[places]
+    image, y, x = np.nonzero(places)
+    own, many = places[image, y, x] - 1, int(large.sum())
+    size = np.bincount(own, minlength=many)
+    of_image = np.zeros(many, np.int64)
+    of_image[own] = image
+    down, right = (np.bincount(own, weights=axis, minlength=many) / np.maximum(size, 1) for axis in (y, x))
+    return Regions(places, of_image, size, down, right, _in_the_middle(places, of_image, down, right))
+
+
+def _in_the_middle(places: Array, image: Array, y: Array, x: Array) -> Array:
+    height, width = places.shape[1:]
+    away = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2)
+    found = np.full(len(places), -1)
+    order = np.argsort(-away, kind="stable")
+    found[image[order]] = order  # the last written is the nearest
+    at = places[:, height // 2, width // 2] - 1
+    return np.where(at >= 0, at, found)
+
+
+def _touching(count: int) -> Array:
+    """Which pixels touch: 4 or 8 of the same image, none of the next."""
+    around = np.zeros((3, 3, 3), int)
+    around[1] = 1
+    if count == 4:
+        around[1, ::2, ::2] = 0
+    return around
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Every module has
     SLOTS: int                        counter blocks of four words that its draw takes (at most 31)
     draw(step, words) -> dict         words (SLOTS, V, B, 4) -> named arrays (V, B[, …]); numpy only, no image size;
                                       not needed where SLOTS is 0
-    say(step, values) -> str          a few words for one view, whose values are scalars or short arrays
+    describe(step, values) -> str     a few words for one view, whose values are scalars or short arrays
 
 A transform of the kind `geometry` has
     place(step, values, n, frame, side) -> Placement  where each pixel of the new frame comes from; numpy only;

@@ -40,7 +40,7 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     )
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people; what did not change is left out."""
     angle, slant, scale = (float(values[name]) for name in ("angle_deg", "shear_deg", "scale"))
     across, down = float(values["shift_x"]), float(values["shift_y"])

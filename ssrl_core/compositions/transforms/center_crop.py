@@ -24,6 +24,6 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     return geometry.cut(top, left, height, width, frame, frame)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"middle {100 * values['side']:.0f} % of the side"

@@ -48,7 +48,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people, who may have any number of channels."""
     return f"one channel dropped ({100 * float(values['channel']):.0f} % down the list)"
 

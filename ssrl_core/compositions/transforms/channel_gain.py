@@ -56,7 +56,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """The first three channels."""
     gain, offset = amounts(step, np.asarray(values["channels"])[None], 3)
     text = "channels × " + ", ".join(f"{g:.2f}" for g in gain[0])

@@ -56,7 +56,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: kernels.jitter(images.reshape(*images.shape[:2], -1), first, applied, order, amounts)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people, in the order in which they were made."""
     parts = []
     for number in values["order"]:

@@ -77,7 +77,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"out of focus by {float(values['radius']):.1f} px"
 

@@ -44,6 +44,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: kernels.equalize(images.reshape(*images.shape[:2], -1), first, applied)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return "brightness spread evenly"

@@ -36,6 +36,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: kernels.raise_to(images.reshape(*images.shape[:2], -1), first, applied, power)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"gamma {float(values['gamma']):.2f}"

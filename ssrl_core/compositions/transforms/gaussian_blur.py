@@ -71,7 +71,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"blurred by {float(values['sigma']):.1f} px"
 

@@ -41,6 +41,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: noise.add_normal(images, first, applied, sigma, seeds)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"noise of {100 * float(values['sigma']):.1f} % of full brightness"

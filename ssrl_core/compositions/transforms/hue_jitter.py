@@ -48,6 +48,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"hue {360 * float(values['hue']):+.0f}°"

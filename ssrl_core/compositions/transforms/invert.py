@@ -30,6 +30,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: kernels.turn_round(images.reshape(*images.shape[:2], -1), first, applied, threshold)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return "made a negative"

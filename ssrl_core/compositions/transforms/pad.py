@@ -23,6 +23,6 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     return geometry.cut(-down, -across, frame[0] + 2 * down, frame[1] + 2 * across, frame, frame, step["fill"])
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"margin of {100 * values['fraction']:.0f} % on each side"

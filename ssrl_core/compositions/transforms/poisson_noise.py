@@ -44,6 +44,6 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return lambda images, first: noise.count_photons(images, first, applied, photons, seeds)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"shot noise of {float(values['photons']):.0f} photons"

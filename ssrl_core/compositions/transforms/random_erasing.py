@@ -82,7 +82,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     return change
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """The rectangle as it comes out on a square image."""
     nominal = 10_000
     _, _, h, w = boxes({k: np.asarray(v)[None] for k, v in values.items()}, (nominal, nominal))

@@ -55,7 +55,7 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     return geometry.cut(*boxes(step, values, frame), frame, (side, side), step["fill"])
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """The rectangle as it comes out on a square image."""
     nominal = 10_000
     _, _, h, w = boxes(step, {k: np.asarray(v)[None] for k, v in values.items()}, (nominal, nominal))

@@ -21,7 +21,7 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     return geometry.turn(-values["angle_deg"], frame, fill=step["fill"])
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     angle = float(values["angle_deg"])
     return f"turned {abs(angle):.0f}° {'counter-clockwise' if angle >= 0 else 'clockwise'}"

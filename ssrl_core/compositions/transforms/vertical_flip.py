@@ -15,6 +15,6 @@ def place(step: Step, values: dict[str, Array], n: int, frame: geometry.Frame, s
     return geometry.mirror(n, frame, 1)
 
 
-def say(step: Step, values: dict[str, Any]) -> str:
+def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return "mirrored up and down"

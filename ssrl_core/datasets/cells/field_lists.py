@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name
+from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name, is_nuclei_name
 from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
+from ssrl_core.datasets.cells.harmony import HarmonyIndex, index_of
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
 from ssrl_core.datasets.columns import class_names, natural_key
@@ -24,7 +25,7 @@ from ssrl_core.datasets.reading.archives import unpacked
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.scale import CAMERAS, OTHER_SCALE, Spread, camera_top
 from ssrl_core.datasets.reading.table import TABLES
-from ssrl_core.datasets.reading.understanding import Layout, Reading, Understanding, columns_of
+from ssrl_core.datasets.reading.understanding import ImportOptions, Layout, Reading, Understanding, columns_of
 from ssrl_core.errors import DataError, SpecError, SSRLError
 
 Array = np.ndarray[Any, Any]
@@ -97,6 +98,16 @@ def list_fields(
     return listed
 
 
+def names_in(source: str | Path) -> list[Path]:
+    """The image files of a folder or a zip, whose names may follow a pattern; none of other sources."""
+    path = Path(source).expanduser()
+    folder = path if path.is_dir() else top_of(unpacked(path)) if path.suffix.lower() == ".zip" else None
+    if folder is None or not folder.is_dir():
+        return []
+    found = (p for p in entries(folder) if images.is_image(p.name) or p.suffix.lower() in (".c01", ".flex"))
+    return sorted(found, key=lambda p: natural_key(str(p)))
+
+
 def _on_one_scale(listed: FieldList) -> None:
     """Where the first file holds floats: look through all, and read them on one scale."""
     files = dict.fromkeys(path for row in listed.fields for channel in row.files for path in channel)
@@ -150,6 +161,9 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None,
         return _of_zarrs(zarrs, pictures, folder, channels, nuclei)
     if not pictures:
         raise DataError(f"{folder}: there are no images in it. Give a folder of TIFF files, or a table of fields.")
+    index = index_of(folder) if pattern is None else None
+    if index is not None:
+        return _of_index(HarmonyIndex(index), folder, channels, nuclei)
     named = fields_by_name(pictures, pattern)
     if named is None:
         return fields_of_files(pictures, folder, str(folder), channels, nuclei)
@@ -160,6 +174,19 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None,
         listed = _of_names(named, folder, channels, nuclei)
     listed.skipped += [{**item, "file": listed.shown(Path(item["file"]))} for item in named.skipped]
     listed.notes.insert(0, f"file names read as those of {named.naming.title}")
+    return listed
+
+
+def _of_index(index: HarmonyIndex, folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """Fields as an index of Harmony names them."""
+    listed = FieldList([], (), 0, str(folder), folder, skipped=index.skipped, notes=index.notes)
+    names = tuple(index.channels.values())
+    usual = next((name for name in names if channels is None and is_nuclei_name(name)), None)
+    places, listed.nuclei = choose(names, channels, nuclei or usual, listed.where)
+    listed.channels = tuple(names[i] for i in places)
+    listed.fields = [replace(row, files=tuple(row.files[i] for i in places)) for row in index.fields]
+    listed.pixel_um = index.pixel_um
+    listed.looks = looks_of_files(listed)
     return listed
 
 
@@ -233,13 +260,33 @@ class WholeFields:
         self.understood = Understanding(path.name, Layout("fields"), skipped=listed.skipped, notes=list(listed.notes))
         self.understood.columns = columns_of(pd.DataFrame([dict(row.columns) for row in listed.fields]))
 
-    def read(self, size: int | None, way: str, report: Report) -> Reading:
+    def read(self, options: ImportOptions, report: Report) -> Reading:
         """See Listing."""
-        side = size or _common_side(self._listed, report)
+        side, way = options.size or _common_side(self._listed, report), options.fit
         self.understood.notes += [f"fitted to {side} px ({way})"] if side else []
         self.understood.channels = self._listed.as_channels(windows=True)
         rows: list[dict[str, Any]] = []
-        return Reading(self.understood, self._stream(side, way, rows, report), lambda: pd.DataFrame(rows))
+        planned = pd.DataFrame([self._row(row) for row in self._listed.fields])
+        pixels = self._stream(side, way, rows, report)
+
+        def sample(ids: Sequence[int], whole: bool) -> tuple[list[int], list[Array]]:
+            return self._sample(ids, None if whole else side, way)
+
+        return Reading(self.understood, pixels, lambda: pd.DataFrame(rows), planned, sample)
+
+    def _row(self, row: FieldRow) -> dict[str, Any]:
+        return {"source": self._listed.source(row), **{str(k): v for k, v in row.columns.items()}}
+
+    def _sample(self, ids: Sequence[int], side: int | None, way: str) -> tuple[list[int], list[Array]]:
+        read: dict[int, Array] = {}
+        for i in ids:
+            try:
+                image = read_field(self._listed.fields[i])
+            except UnreadableField:
+                continue  # an import says why it is left out
+            read[i] = fitted(image, side, way) if side else image
+        alike = {i: image for i, image in read.items() if image.shape == next(iter(read.values())).shape}
+        return list(alike), list(alike.values())
 
     def _stream(self, side: int | None, way: str, rows: list[dict[str, Any]], report: Report) -> Iterator[Array]:
         listed, kind, highest = self._listed, "", 0
@@ -255,7 +302,7 @@ class WholeFields:
                 reason = f"it is {image.dtype} where the first field is {kind}"
                 listed.skipped.append({"file": listed.source(row), "reason": reason})
                 continue
-            rows.append({"source": listed.source(row), **{str(k): v for k, v in row.columns.items()}})
+            rows.append(self._row(row))
             yield (fitted(image, side, way) if side else image)[None]
         if not rows:
             shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])

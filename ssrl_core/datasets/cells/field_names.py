@@ -113,6 +113,11 @@ _IS_WELL = re.compile(r"(?:A[A-F]|[A-P])\d{1,2}", re.IGNORECASE)
 _ALONE = re.compile(r"(?:s|f|site|field|fld|pos|position|p|img|image|xy)?(\d+)", re.IGNORECASE)
 
 
+def is_nuclei_name(channel: str) -> bool:
+    """Whether a channel's name says that it shows nuclei."""
+    return _NUCLEI.search(channel) is not None
+
+
 def naming_of(pattern: str) -> Naming:
     """The naming that a user describes: `{plate}_{well}_s{site}_{channel}.tif`.
 
@@ -129,6 +134,25 @@ def naming_of(pattern: str) -> Naming:
         for i, part in enumerate(parts)
     ]
     return _naming(f"the pattern {pattern}", *pieces)
+
+
+def parts_of_names(paths: Sequence[Path], pattern: str | None = None, most: int = 8) -> list[dict[str, str]]:
+    """The first names split into their parts, as a pattern (None: a microscope's) reads them.
+
+    Returns:
+        One row a file: `file`, then the parts that the pattern names; only `file` where the name does not follow it.
+
+    Raises:
+        SpecError: see `naming_of`.
+    """
+    tried = NAMINGS if pattern is None else (naming_of(pattern),)
+    best = max(tried, key=lambda naming: sum(naming.pattern.match(p.name) is not None for p in paths))
+    rows = []
+    for path in paths[:most]:
+        match = best.pattern.match(path.name)
+        said = {} if match is None else {name: value for name, value in _said(match).items() if value}
+        rows.append({"file": path.name, **{name: value for name, value in said.items() if not name.startswith("rest")}})
+    return rows
 
 
 def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFields | None:

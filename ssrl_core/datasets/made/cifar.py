@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.builtin import BuiltIn
+from ssrl_core.datasets.creation import create_built_in
 from ssrl_core.datasets.made.fetching import cannot_fetch, fetch, has_md5
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError
@@ -70,18 +70,12 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
             "label": [part.classes[target] for part in parts.values() for target in part.targets],
         }
     )
-    create(
-        row.name,
+    create_built_in(
+        row,
         (np.moveaxis(np.asarray(part.data), -1, 1) for part in parts.values()),
         table,
-        Metadata(
-            title=row.title,
-            classes=row.classes,
-            label="label",
-            source=source_of(row.name),
-            licence="none stated",
-            citation="Krizhevsky 2009, Learning multiple layers of features from tiny images",
-        ),
+        licence="none stated",
+        citation="Krizhevsky 2009, Learning multiple layers of features from tiny images",
     )
 
 

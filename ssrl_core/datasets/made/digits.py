@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.builtin import BuiltIn
+from ssrl_core.datasets.creation import create_built_in
 from ssrl_core.datasets.progress import Report
 
 MAX_VALUE = 16  # each pixel counts the dark ones of a 4 × 4 block
@@ -21,17 +21,11 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
     table = pd.DataFrame(
         {"source": [f"load_digits#{i}" for i in range(len(pixels))], "digit": np.asarray(bunch.target).astype(str)}
     )
-    create(
-        row.name,
+    create_built_in(
+        row,
         pixels,
         table,
-        Metadata(
-            title=row.title,
-            classes=row.classes,
-            label="digit",
-            max_value=MAX_VALUE,
-            source=source_of(row.name),
-            licence="CC BY 4.0",
-            citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI; doi:10.24432/C50P49",
-        ),
+        max_value=MAX_VALUE,
+        licence="CC BY 4.0",
+        citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, UCI; doi:10.24432/C50P49",
     )

@@ -16,9 +16,8 @@ from ssrl_core import stores
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import PACKED, ImageSet, pack
 from ssrl_core.datasets.made.simulated_cells import CHANNELS, camera_for
-from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.chance import Chance
-from ssrl_core.datasets.made.simulation.crops import draw_crops
+from ssrl_core.datasets.made.simulation.crops import Camera, draw_crops
 from ssrl_core.datasets.made.simulation.population import CLASSES, CONTROL, SITES, screen
 from ssrl_core.datasets.made.strokes import draw_strokes
 

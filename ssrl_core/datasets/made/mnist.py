@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.builtin import BuiltIn
+from ssrl_core.datasets.creation import create_built_in
 from ssrl_core.datasets.made.fetching import cannot_fetch, fetch
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import DataError
@@ -52,18 +52,12 @@ def make(row: BuiltIn, report: Report | None = None) -> None:
             "digit": np.concatenate([labels for _, labels in parts.values()]).astype(str),
         }
     )
-    create(
-        row.name,
+    create_built_in(
+        row,
         (images[:, None] for images, _ in parts.values()),
         table,
-        Metadata(
-            title=row.title,
-            classes=row.classes,
-            label="digit",
-            source=source_of(row.name),
-            licence="CC BY-SA 3.0 (usual statement)",
-            citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
-        ),
+        licence="CC BY-SA 3.0 (usual statement)",
+        citation="LeCun, Cortes, Burges: The MNIST database of handwritten digits",
     )
 
 

@@ -18,9 +18,8 @@ import pandas as pd
 from ssrl_core.datasets.builtin import BuiltIn, source_of
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.datasets.made.simulation.camera import Camera
 from ssrl_core.datasets.made.simulation.chance import Chance
-from ssrl_core.datasets.made.simulation.crops import draw_crops
+from ssrl_core.datasets.made.simulation.crops import Camera, draw_crops
 from ssrl_core.datasets.made.simulation.population import CLASSES, COMPOUNDS, CONTROL, SITES, screen
 from ssrl_core.datasets.progress import Report, in_order, or_silent
 from ssrl_core.errors import SpecError

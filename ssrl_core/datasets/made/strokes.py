@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.builtin import BuiltIn
+from ssrl_core.datasets.creation import create_built_in
 from ssrl_core.datasets.progress import Report, or_silent
 
 Array = np.ndarray[Any, Any]
@@ -224,18 +224,12 @@ class _Writers:
 def make(row: BuiltIn, report: Report | None = None) -> None:
     """Create `strokes` in the store (about three seconds)."""
     pixels, table = draw_strokes(row.count, seed=5, report=report)
-    create(
-        row.name,
+    create_built_in(
+        row,
         pixels,
         table,
-        Metadata(
-            title=row.title,
-            classes=row.classes,
-            label="digit",
-            source=source_of(row.name),
-            licence="Apache-2.0",
-            citation="Drawn by Viewloom (ssrl_core/datasets/made/strokes.py)",
-        ),
+        licence="Apache-2.0",
+        citation="Drawn by Viewloom (ssrl_core/datasets/made/strokes.py)",
     )
 
 

@@ -1,4 +1,4 @@
-"""What an archive may do to the disk (nothing outside the store, no bombs), and zips whose files must lie on it.
+"""Zips: what one may do to the disk (nothing outside the store, no bombs), how its names are written, laying it out.
 
 OME-Zarr is a folder, so a zip of it is unpacked; hidden files come along, since Zarr 2 keeps its metadata in `.zattrs`,
 `.zgroup` and `.zarray`.
@@ -6,14 +6,18 @@ OME-Zarr is a folder, so a zip of it is unpacked; hidden files come along, since
 
 from __future__ import annotations
 
+import codecs
 import hashlib
+import posixpath
 import shutil
 import stat
 import time
+import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ssrl_core import stores
@@ -24,6 +28,10 @@ from ssrl_core.stores import held
 MAX_RATIO = 250  # photographs reach 2, blank 16-bit fields 200
 RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm
 MAX_MEMBERS = 2_000_000
+WESTERN = "cp1252 or cp437"
+_LATIN = ("cp437", "cp1252")
+_CODE_PAGES = ("cp866", "cp1251", "gb18030", "shift_jis", "big5", "euc-kr")
+_LEAST_KOREAN = 8  # letters; fewer cannot be told from Chinese
 
 
 def check_archive(archive: zipfile.ZipFile, where: str) -> None:
@@ -90,6 +98,95 @@ def _gb(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
 
 
+def readable_name(info: zipfile.ZipInfo, code_page: str) -> str:
+    """The name of a file in a zip; one that carries no flag is of a code page, or UTF-8 among western ones."""
+    if _says(info):
+        return info.filename
+    written = info.filename.encode("cp437")
+    if code_page != WESTERN:
+        return written.decode(code_page, "replace")
+    with suppress(UnicodeDecodeError):
+        return written.decode("utf-8")
+    return max((written.decode(page, "replace") for page in _LATIN), key=partial(_likelihood, WESTERN))
+
+
+def _says(info: zipfile.ZipInfo) -> bool:
+    return bool(info.flag_bits & 0x800) or info.filename.isascii()
+
+
+def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[str, list[str]]:
+    """The code page of all names of an archive that carry no flag and are no UTF-8, and what to say of it.
+
+    It is the page by whose letters the names are likeliest words: Latin ones, Cyrillic, or the characters that a
+    language uses most.
+
+    Raises:
+        SpecError: a code page that is not known.
+    """
+    unsaid = [info for info in infos if not _says(info) and not _is_utf8(info.filename.encode("cp437"))]
+    if asked is not None:
+        try:
+            codecs.lookup(asked)
+        except LookupError:
+            known = ", ".join(_CODE_PAGES)
+            raise SpecError(where="data import", field="--code-page", rule=f"one of {known}", value=asked) from None
+        return asked, []
+    if not unsaid:
+        return WESTERN, []
+    every = b"/".join(posixpath.splitext(info.filename)[0].encode("cp437") for info in unsaid)
+    likely = {page: _likelihood(page, text) for page in _CODE_PAGES if (text := _decoded(every, page)) is not None}
+    latin = "/".join(posixpath.splitext(readable_name(info, WESTERN))[0] for info in unsaid)
+    likely[WESTERN] = _likelihood(WESTERN, latin)
+    page = max(likely, key=likely.__getitem__)
+    shown = posixpath.dirname(readable_name(unsaid[0], page)) or readable_name(unsaid[0], page)
+    return page, [f"{len(unsaid)} names in the zip do not say how they are written; read as {page}: {shown}"]
+
+
+def _is_utf8(written: bytes) -> bool:
+    return _decoded(written, "utf-8") is not None
+
+
+def _decoded(written: bytes, page: str) -> str | None:
+    try:
+        return written.decode(page)
+    except UnicodeDecodeError:
+        return None
+
+
+def _likelihood(page: str, text: str) -> float:
+    """How usual the letters of a text are in names of a code page, on the average."""
+    letters = [c for c in text if not c.isascii()]
+    if page == "euc-kr" and len(letters) < _LEAST_KOREAN:
+        return -1.0
+    if page == WESTERN and len(letters) > 4 and sum(c.isascii() and c.isalpha() for c in text) < len(letters):
+        return 0.5  # words of accents alone
+    return sum(_weight(page, letter) for letter in letters) / max(1, len(letters))
+
+
+def _weight(page: str, letter: str) -> float:
+    """How usual a letter is in names of a code page."""
+    name = unicodedata.name(letter, "")
+    if page == WESTERN:
+        return 1.0 if name.startswith("LATIN SMALL") else 0.8 if name.startswith("LATIN") else 0.0
+    if page in ("cp866", "cp1251"):
+        return 0.95 if name.startswith("CYRILLIC SMALL") else 0.6 if name.startswith("CYRILLIC") else 0.0
+    if page == "shift_jis" and name.startswith(("HIRAGANA", "KATAKANA")):
+        return 1.2
+    if page == "euc-kr":
+        return 1.2 if name.startswith("HANGUL SYLLABLE") else 0.2
+    return _usual(page, letter) if name.startswith("CJK UNIFIED") else 0.1
+
+
+def _usual(page: str, letter: str) -> float:
+    """Characters of the first level of a standard are those in use: GB 2312 (by sound), JIS X 0208, Big5."""
+    try:
+        lead = letter.encode({"gb18030": "gb2312"}.get(page, page))[0]
+    except UnicodeEncodeError:
+        return 0.3
+    first = {"gb18030": (0xB0, 0xD7), "shift_jis": (0x88, 0x97), "big5": (0xA4, 0xC6)}[page]
+    return 1.15 if first[0] <= lead <= first[1] else 0.5
+
+
 _BLOCK = 1 << 20
 _WHOLE = ".whole"
 _NEEDED = ".needed-by-"
@@ -113,11 +210,12 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
         raise DataError(f"{archive.name}: this is not a readable zip ({error}). Pack the folder again.") from error
     with opened:
         check_archive(opened, archive.name)
+        page, _ = code_page_of(opened.infolist(), None)
         done, total = 0, sum(info.file_size for info in opened.infolist())
         for info in opened.infolist():
             or_silent(report)(done // _BLOCK, total // _BLOCK, f"Unpacking {archive.name}, MB")
             done += info.file_size
-            name = info.filename.replace("\\", "/")
+            name = readable_name(info, page).replace("\\", "/")
             if not info.is_dir() and not any(part in _LEFT_BY_SYSTEMS for part in name.split("/")):
                 try:
                     _lay(opened, info, folder / name)

@@ -17,8 +17,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from ssrl_core.datasets.reading import tiff
 from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.datasets.reading.scale import as_numbers, kind_of
+from ssrl_core.datasets.reading.tiff import PLAIN, Sight
 from ssrl_core.datasets.reading.understanding import Reading
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
@@ -26,7 +27,7 @@ MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
-_PNG_GREY_ALPHA, _PNG_COLOURS = 4, (2, 4, 6)  # colour types: RGB, grey + alpha, RGB + alpha
+_PNG_COLOURED, _PNG_GREY_ALPHA, _PNG_COLOURS = 2, 4, (2, 4, 6)  # colour types: RGB, grey + alpha, RGB + alpha
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Facts:
         said: of its channels, () where nothing.
         kind: of its numbers (see `scale.kind_of`).
         named: what its pages are (see `tiff.Head`).
+        turned, alpha: whether it says that it lies on its side or its head, and that it has alpha.
     """
 
     pages: int
@@ -46,6 +48,8 @@ class Facts:
     kind: str = "bytes"
     said: Said = ()
     named: str = ""
+    turned: bool = False
+    alpha: bool = False
 
     @property
     def sixteen(self) -> bool:
@@ -58,7 +62,7 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def facts(file: BinaryIO) -> Facts:
+def facts(file: BinaryIO, sight: Sight = PLAIN) -> Facts:
     """Size, channels and depth, from the head of the file where that is possible.
 
     Raises:
@@ -66,16 +70,22 @@ def facts(file: BinaryIO) -> Facts:
     """
     with _explained():
         if tiff.is_tiff(_head(file)):
-            told = tiff.head_of(file)
-            return Facts(*told.shape, kind_of(told.dtype), told.said, told.pages)
+            told = tiff.head_of(file, sight)
+            return Facts(*told.shape, kind_of(told.dtype), told.said, told.pages, told.turned, told.alpha)
         if is_deep_png(head := _head(file)):
             width, height = _deep_size(head)
-            return Facts(1, 1 if head[25] == _PNG_GREY_ALPHA else 3, height, width, "deep")
+            alpha = head[25] != _PNG_COLOURED
+            channels = (1 if head[25] == _PNG_GREY_ALPHA else 3) + (alpha and sight.alpha == "channel")
+            return Facts(1, channels, height, width, "deep", alpha=alpha)
         with _opened(file) as image:
             width, height = image.size
-            if image.getexif().get(0x0112) in _TURNED:
+            tag = image.getexif().get(0x0112, 1)
+            if tag in _TURNED and sight.turned:
                 width, height = height, width
-            return Facts(1, _channels(image), height, width, "deep" if image.mode.startswith(("I", "F")) else "bytes")
+            kind = "deep" if image.mode.startswith(("I", "F")) else "bytes"
+            alpha = _has_alpha(image)
+            channels = _channels(image) + (alpha and sight.alpha == "channel")
+            return Facts(1, channels, height, width, kind, turned=tag in range(2, 9), alpha=alpha)
 
 
 def decode(file: BinaryIO) -> Array:
@@ -83,7 +93,7 @@ def decode(file: BinaryIO) -> Array:
     return tiff.as_pixels(numbers(file))
 
 
-def numbers(file: BinaryIO) -> Array:
+def numbers(file: BinaryIO, sight: Sight = PLAIN) -> Array:
     """The pixels as the file has them.
 
     Returns:
@@ -95,12 +105,12 @@ def numbers(file: BinaryIO) -> Array:
     with _explained():
         head = _head(file)
         if tiff.is_tiff(head):
-            return tiff.decode(file)
+            return tiff.decode(file, sight)
         if is_deep_png(head):
             _deep_size(head)
-            return _deep_pixels(file.read())[None]
+            return _deep_pixels(file.read(), sight)[None]
         with _opened(file) as image:
-            return _pixels(ImageOps.exif_transpose(image))[None]
+            return _pixels(ImageOps.exif_transpose(image) if sight.turned else image, sight)[None]
 
 
 def is_deep_png(head: bytes) -> bool:
@@ -116,27 +126,39 @@ def _deep_size(head: bytes) -> tuple[int, int]:
     return width, height
 
 
-def _deep_pixels(data: bytes) -> Array:
-    """(C, H, W) uint16 of such a PNG, alpha laid over black."""
+def _deep_pixels(data: bytes, sight: Sight) -> Array:
+    """(C, H, W) uint16 of such a PNG."""
     from imagecodecs import png_decode
 
     pixels = np.moveaxis(png_decode(data), -1, 0)
-    if len(pixels) % 2:
+    if len(pixels) % 2 or sight.alpha == "channel":
         return pixels
-    seen: Array = np.rint(pixels[:-1] * (pixels[-1] / 65535)).astype(np.uint16)
+    if sight.alpha == "ignored":
+        return pixels[:-1]
+    share = pixels[-1] / 65535
+    ground = 65535 * (1 - share) if sight.alpha == "white" else 0
+    seen: Array = np.rint(pixels[:-1] * share + ground).astype(np.uint16)
     return seen
 
 
-def _pixels(image: Image.Image) -> Array:
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info
+
+
+def _pixels(image: Image.Image, sight: Sight) -> Array:
     """(C, H, W) uint8 or uint16 of an opened image."""
     if image.mode.startswith(("I", "F")):
         return as_numbers(np.asarray(image))[None]
     grey = _channels(image) == 1
-    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+    if _has_alpha(image):
         over = image.convert("RGBA")
-        flat = Image.new("RGBA", over.size, (0, 0, 0, 255))
-        flat.alpha_composite(over)
-        image = flat.convert("RGB")
+        if sight.alpha == "channel":
+            return np.moveaxis(np.asarray(over), -1, 0)[[0, 3] if grey else slice(None)]
+        if sight.alpha in ("black", "white"):
+            flat = Image.new("RGBA", over.size, sight.alpha)
+            flat.alpha_composite(over)
+            over = flat
+        image = over.convert("RGB")
     array = np.asarray(image.convert("L" if grey and image.mode != "P" else "RGB"))
     if array.ndim == 2:
         return array[None]
@@ -198,31 +220,22 @@ def _first_line(error: BaseException) -> str:
     return (text[0] if text else type(error).__name__)[:160]
 
 
-WAYS = ("crop", "pad", "stretch")
 DEFAULT_SIZE = 224
-MAX_SIZE = 4096
 _LARGE = 16_000_000
-
-
-def check_fit(size: int | None, way: str) -> None:
-    """Whether images can be brought to a side (None: as they are) in a way.
-
-    Raises:
-        SpecError: an unknown way or a side outside 1..4096.
-    """
-    if way not in WAYS:
-        raise SpecError.at("data import", "--fit", "crop, pad or stretch", way)
-    whole = size is None or (isinstance(size, int | np.integer) and not isinstance(size, bool))
-    if not whole or (size is not None and not 1 <= size <= MAX_SIZE):
-        raise SpecError.at("data import", "--size", f"a whole number of pixels in 1..{MAX_SIZE}", size)
 
 
 def all_fitted(reading: Reading, size: int | None, way: str) -> Reading:
     """A reading whose images agree in size, brought to the side that was asked for."""
     if size is not None:
+        sample = reading.sample
         reading.pixels = _each(reading.pixels, size, way)
+        reading.sample = lambda rows, whole: sample(rows, whole) if whole else _sampled(sample(rows, whole), size, way)
         reading.understood.notes.append(f"fitted to {size} px ({way})")
     return reading
+
+
+def _sampled(read: tuple[list[int], list[Array]], side: int, way: str) -> tuple[list[int], list[Array]]:
+    return read[0], [fitted(image, side, way) for image in read[1]]
 
 
 def _each(chunks: Iterable[Array], side: int, way: str) -> Iterator[Array]:

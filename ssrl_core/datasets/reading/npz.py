@@ -7,132 +7,45 @@ number that `x` is multiplied by. `channels`: channel names. `max_value`: the pi
 
 from __future__ import annotations
 
-import math
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
-from numpy.lib import format as npy
 
 from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.arrays import ArrayHeader, headers, pieces, whole
 from ssrl_core.datasets.reading.image import all_fitted
 from ssrl_core.datasets.reading.scale import camera_top
-from ssrl_core.datasets.reading.understanding import Column, Layout, Reading, Understanding, columns_of
+from ssrl_core.datasets.reading.understanding import (
+    Column,
+    ImportOptions,
+    Layout,
+    Reading,
+    Understanding,
+    columns_of,
+    told_wrong,
+)
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
-_PIECE_BYTES = 16_000_000
-
-
-@dataclass(frozen=True)
-class ArrayHeader:
-    """What the head of an .npy says."""
-
-    member: str
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-
-
-def headers(archive: zipfile.ZipFile, where: str) -> dict[str, ArrayHeader]:
-    """The arrays of an .npz by name.
-
-    Raises:
-        DataError: a bomb, an array of Python objects, or a member that is no array.
-    """
-    check_archive(archive, where)
-    found = {}
-    for info in archive.infolist():
-        if not info.filename.endswith(".npy"):
-            continue
-        with archive.open(info) as file:
-            found[info.filename.removesuffix(".npy")] = _header(file, info, where)
-    return found
-
-
-def pieces(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Iterator[Array]:
-    """Rows of an array, about 16 MB at a time (whole if it is in Fortran order)."""
-    if header.fortran and len(header.shape) > 1:
-        yield whole(archive, header, where)
-        return
-    row = math.prod(header.shape[1:]) * header.dtype.itemsize
-    step = max(1, _PIECE_BYTES // max(1, row))
-    with archive.open(header.member) as file:
-        _skip_header(file)
-        for start in range(0, header.shape[0], step):
-            count = min(step, header.shape[0] - start)
-            yield np.frombuffer(_read(file, count * row, header, where), header.dtype).reshape(count, *header.shape[1:])
-
-
-def whole(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Array:
-    """A whole array."""
-    size = math.prod(header.shape) * header.dtype.itemsize
-    with archive.open(header.member) as file:
-        _skip_header(file)
-        flat = np.frombuffer(_read(file, size, header, where), header.dtype)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
-
-
-def _header(file: IO[bytes], info: zipfile.ZipInfo, where: str) -> ArrayHeader:
-    try:
-        version = npy.read_magic(file)
-        shape, fortran, dtype = _read_header(file, version)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{where}: {info.filename} is not an array that can be read ({error}). Save the file again."
-        ) from error
-    if dtype.hasobject:
-        raise DataError(
-            f"{where}: {info.filename} is an array of Python objects, which is never read (it could run any program). "
-            "Save it as numbers or text: numpy.asarray(values, dtype=str)."
-        )
-    expected = math.prod(map(int, shape)) * dtype.itemsize + file.tell()
-    if expected != info.file_size:
-        raise DataError(
-            f"{where}: {info.filename} should have {expected} bytes by its header, not {info.file_size}. Save it again."
-        )
-    return ArrayHeader(info.filename, tuple(int(n) for n in shape), bool(fortran), dtype)
-
-
-def _read_header(file: IO[bytes], version: tuple[int, int]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    if version == (1, 0):
-        return npy.read_array_header_1_0(file)
-    if version in ((2, 0), (3, 0)):  # 3.0 only differs in the encoding of field names
-        return npy.read_array_header_2_0(file)
-    raise ValueError(f"version {version} of the .npy format")
-
-
-def _skip_header(file: IO[bytes]) -> None:
-    _read_header(file, npy.read_magic(file))
-
-
-def _read(file: IO[bytes], size: int, header: ArrayHeader, where: str) -> bytes:
-    try:
-        data = file.read(size)
-    except (OSError, EOFError, zipfile.BadZipFile, zipfile.error, ValueError) as error:
-        raise DataError(f"{where}: {header.member} is damaged ({error}). Fetch or save the file again.") from error
-    if len(data) != size:
-        raise DataError(f"{where}: {header.member} ends too early. Fetch or save the file again.")
-    return data
-
-
 _REMEDY = "Save x as uint8, uint16, or as numbers in 0..1."
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """`round(x * factor)` as `dtype`; `full` stands for 1 (None: the largest of the type)."""
+    """`round((x - zero) * factor)` as `dtype`; `full` stands for 1 (None: the largest of the type)."""
 
     dtype: str
     factor: float = 1.0
     note: str = ""
     full: int | None = None
+    zero: float = 0.0
+    clipped: bool = False
 
     def apply(self, values: Array, where: str) -> Array:
         """Pixel values of the same shape.
@@ -143,15 +56,27 @@ class Conversion:
         if values.dtype.name == self.dtype and self.factor == 1:
             return values
         top = float(np.iinfo(self.dtype).max)
-        scaled = values.astype(np.float64) * self.factor
+        scaled = (values.astype(np.float64) - self.zero) * self.factor
+        if self.clipped:
+            return np.rint(np.clip(np.nan_to_num(scaled), 0, top)).astype(self.dtype)
         low, high = float(scaled.min(initial=0)), float(scaled.max(initial=0))
         if not (low >= 0 and high <= top + 0.5):
             raise DataError.at(where, "pixel values (times `scale`)", f"in 0..{top:.0f}", [low, high], _REMEDY)
         return np.rint(scaled).astype(self.dtype)
 
 
-def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: float | None, where: str) -> Conversion:
+def conversion_for(
+    archive: zipfile.ZipFile,
+    arrays: list[ArrayHeader],
+    scale: float | None,
+    where: str,
+    zero: float | None = None,
+    one: float | None = None,
+) -> Conversion:
     """How the numbers of some arrays become pixel values; types other than 8 and 16 bit are looked through once.
+
+    Args:
+        zero, one: the numbers that stand for 0 and 1, where somebody says so.
 
     Raises:
         DataError: text, complex numbers, negative or too large values, fractions above 1, NaN.
@@ -163,12 +88,23 @@ def conversion_for(archive: zipfile.ZipFile, arrays: list[ArrayHeader], scale: f
         return Conversion("uint8", 255.0)
     if dtype.kind not in "uif":
         raise DataError.at(where, "x", "numbers", str(dtype), _REMEDY)
+    if zero is not None or (one is not None and (not float(one).is_integer() or one <= 1)):
+        return _told_range(zero or 0.0, one)
     if scale is not None and scale != 1:
         wide = dtype.itemsize > 1 or scale > 1
         return Conversion("uint16" if wide else "uint8", scale, f"x was multiplied by its scale, {scale:g}")
     if dtype == np.uint8:
-        return Conversion("uint8")
-    return _looked_through(archive, arrays, where)
+        return Conversion("uint8", full=int(one) if one is not None else None)
+    looked = _looked_through(archive, arrays, where)
+    return replace(looked, full=int(one)) if one is not None else looked
+
+
+def _told_range(zero: float, one: float | None) -> Conversion:
+    """Numbers of a range that somebody names, as 16 bit."""
+    if one is None or one <= zero:
+        raise told_wrong("max_value", f"given, above {zero:g}, what stands for 0", one)
+    note = f"{zero:g} stands for 0 and {one:g} for 1"
+    return Conversion("uint16", 65535 / (one - zero), note, zero=zero, clipped=True)
 
 
 def _looked_through(archive: zipfile.ZipFile, arrays: list[ArrayHeader], where: str) -> Conversion:
@@ -291,7 +227,7 @@ class NpzImages:
         name = where.rsplit("/", 1)[-1]
         self.understood = Understanding(name, Layout("npz"), tuple(map(Column, self._fitting())), label)
 
-    def read(self, size: int | None, way: str, report: Report) -> Reading:
+    def read(self, options: ImportOptions, report: Report) -> Reading:
         """See Listing.
 
         Raises:
@@ -301,18 +237,41 @@ class NpzImages:
         layout = find_layout([header.shape for header in found], self._layout, self._where)
         if self._layout is None:
             said.guess("layout of x", layout, "its sides")
-        conversion = conversion_for(self._archive, found, self._scalar("scale"), self._where)
+        range_told = (options.min_value, options.max_value)
+        conversion = conversion_for(self._archive, found, self._scalar("scale"), self._where, *range_told)
         said.notes += [conversion.note] if conversion.note else []
         table, classes, truth = self._table()
         said.columns = columns_of(table, without=("source",))
         said.classes = classes if self._asked in (None, truth, "y") else None
         said.label = _label(self._asked, truth, table)
         said.channels = self._texts("channels")
-        top = self._scalar("max_value")
+        top = self._scalar("max_value") if options.max_value is None else None
         said.max_value = int(top) if top is not None else conversion.full
-        if top is None and conversion.full:
+        if top is None and conversion.full and options.max_value is None:
             said.guess("the value that stands for 1", str(conversion.full), "the largest value of x")
-        return all_fitted(Reading(said, self._stream(layout, conversion, report), lambda: table), size, way)
+        shape = found[0].shape
+        channels, height, width = channels_first(np.empty((0, *shape[1:]), np.uint8), layout).shape[1:]
+        side = options.size
+        said.shape = (channels, side or height, side or width)
+        pixels = self._stream(layout, conversion, report)
+        reading = Reading(
+            said, pixels, lambda: table, table, lambda rows, whole: self._sample(rows, layout, conversion)
+        )
+        return all_fitted(reading, side, options.fit)
+
+    def _sample(self, rows: Sequence[int], layout: str, conversion: Conversion) -> tuple[list[int], list[Array]]:
+        """See Reading.sample; what lies behind the last row is not read."""
+        wanted, found, start = sorted(rows), dict[int, Array](), 0
+        for part in self._parts:
+            for piece in pieces(self._archive, part.header, self._where):
+                here = [row for row in wanted if start <= row < start + len(piece)]
+                if here:
+                    chosen = piece[[row - start for row in here]]
+                    found |= zip(here, channels_first(conversion.apply(chosen, self._where), layout), strict=True)
+                start += len(piece)
+                if not wanted or start > wanted[-1]:
+                    break
+        return [row for row in rows if row in found], [found[row] for row in rows if row in found]
 
     def _fitting(self) -> list[str]:
         """The columns that may be a label, by their headers; `y` first if there is one."""
@@ -332,7 +291,7 @@ class NpzImages:
 
     def _stream(self, layout: str, conversion: Conversion, report: Report) -> Iterator[Array]:
         total, done = sum(self._counts), 0
-        with self._archive:
+        with self._archive:  # a sample is read before
             for part in self._parts:
                 for piece in pieces(self._archive, part.header, self._where):
                     yield channels_first(conversion.apply(piece, self._where), layout)
@@ -345,7 +304,7 @@ class NpzImages:
         columns: dict[str, Any] = {"source": [f"{self.understood.source}#{key}" for key in keys]}
         if self._parts[0].split is not None:
             columns["split"] = np.repeat([part.split for part in self._parts], self._counts)
-        labels = self._joined("y")
+        labels = self._labels()
         if labels is None and self._labelled:
             lengths = {key: header.shape for key, header in self._found.items() if key == "y" or key.startswith("y_")}
             rule = f"one value for each of the {sum(self._counts)} images"
@@ -358,7 +317,7 @@ class NpzImages:
         if labels is None:
             return _with_names_column(table, names), None, None
         truth = "y" if "label" in table.columns else "label"
-        words, classes = _named(pd.Series(labels, name="y"), names, self._where)
+        words, classes = _named(pd.Series(labels, name="y"), names, self._where, self.understood)
         table.insert(len(table.columns) if "split" not in table else 2, truth, pd.Series(words, dtype="object"))
         return table, classes, truth
 
@@ -379,6 +338,39 @@ class NpzImages:
         columns = [self._column(f"{name}_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
         known = [column for column in columns if column is not None]
         return np.concatenate(known) if len(known) == len(columns) else None
+
+    def _labels(self) -> Array | None:
+        """`y` over all parts; of columns of 0 and 1 for each class, which is 1; missing in a part without."""
+        whole_y = self._joined("y")
+        if whole_y is not None:
+            return whole_y
+        if "y" in self._found:
+            return self._one_hot("y", sum(self._counts))
+        parts = [self._one_hot(f"y_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
+        if all(part is None for part in parts):
+            return None
+        lacking = [p.key for p, part in zip(self._parts, parts, strict=True) if part is None]
+        if any(f"y_{key.removeprefix('x_')}" in self._found for key in lacking):
+            return None  # it is there, and of another length
+        if lacking:
+            self.understood.notes.append(f"{' and '.join(lacking)} have no y: these images have no label")
+        gaps = [np.full(n, None, object) if part is None else part for part, n in zip(parts, self._counts, strict=True)]
+        return np.concatenate([gap.astype(object) for gap in gaps]) if lacking else np.concatenate(gaps)
+
+    def _one_hot(self, key: str, count: int) -> Array | None:
+        """Labels of an array: (count,), or the places of the ones of (count, classes)."""
+        plain = self._column(key, count)
+        if plain is not None or key not in self._found:
+            return plain
+        values = whole(self._archive, self._found[key], self._where)
+        if values.ndim != 2 or len(values) != count or values.dtype.kind not in "buif":
+            return None
+        if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
+            said = "of one 1 in each row (several labels for an image are not read)"
+            raise DataError(where=self._where, field=key, rule=said, value=values[0].tolist())
+        self.understood.guess("label", f"which of the {values.shape[1]} columns of {key} is 1", "in each row one is")
+        places: Array = values.argmax(axis=1)
+        return places
 
     def _sized(self) -> Iterator[tuple[_Part, int]]:
         return zip(self._parts, self._counts, strict=True)
@@ -434,18 +426,25 @@ def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:
     return [_Part(f"x_{split}", split if len(given) > 1 else None, found[f"x_{split}"]) for split in given]
 
 
-def _named(labels: pd.Series[Any], names: list[str] | None, where: str) -> tuple[list[str | None], list[str] | None]:
-    """Labels as class names: numbers count into `names` where those are given, -1 is missing."""
+def _named(
+    labels: pd.Series[Any], names: list[str] | None, where: str, understood: Understanding
+) -> tuple[list[str | None], list[str] | None]:
+    """Labels as class names: numbers count into `names` where those are given (from 1, where they say so); -1 is
+    missing."""
     words = [None if word == "nan" else word for word in class_names(labels)]  # so numpy writes a gap among text
-    numbers = pd.api.types.is_numeric_dtype(labels)
+    numbers = pd.api.types.is_numeric_dtype(labels.infer_objects())
+    first = 0
+    if names is not None and numbers and str(len(names)) in words and "0" not in words:
+        first = 1
+        understood.guess("label", "y counts from 1", f"it goes to {len(names)}, as many as there are names, without 0")
     if names is None or (not numbers and set(words) - {None} <= set(names)):
         return words, names
     out: list[str | None] = []
     for word in words:
         if word is None or word == "-1":
             out.append(None)
-        elif word.isdigit() and int(word) < len(names):
-            out.append(names[int(word)])
+        elif word.isdigit() and first <= int(word) < len(names) + first:
+            out.append(names[int(word) - first])
         else:
             raise DataError.at(where, "y", f"0..{len(names) - 1} (a place in `names`), or -1 where missing", word)
     return out, names

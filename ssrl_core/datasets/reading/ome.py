@@ -20,9 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, ParseError
 
 import numpy as np
+from defusedxml import ElementTree
 
 from ssrl_core.datasets.imageset import Channel
 
@@ -32,13 +33,13 @@ MOST_OF_AN_IMAGE, MOST_PLANES = 100_000, 1_000_000  # that are followed of an im
 _LETTERS = "CZT"
 
 
-def images_of(text: str) -> list[ElementTree.Element]:
+def images_of(text: str) -> list[Element]:
     """The Image elements of an OME-XML document; none where it cannot be read."""
     if not text or "<!DOCTYPE" in text or "<!ENTITY" in text:
         return []  # entities could swell; OME-XML has none
     try:
         return [element for element in ElementTree.fromstring(text).iter() if tag(element) == "Image"]
-    except (ElementTree.ParseError, ValueError):
+    except (ParseError, ValueError):
         return []
 
 
@@ -55,7 +56,7 @@ def planes_in(text: str, path: Path) -> Iterator[Planes]:
         yield planes
 
 
-def _planes_of(image: ElementTree.Element, path: Path, most: int) -> Planes:
+def _planes_of(image: Element, path: Path, most: int) -> Planes:
     """The planes of an image, `most` at most; one that is named twice lies where it was named first."""
     found: Planes = {}
     pixels = next((element for element in image.iter() if tag(element) == "Pixels"), image)
@@ -113,13 +114,13 @@ def _advance(place: dict[str, int], order: Sequence[str], sizes: dict[str, int])
         place[letter] = 0
 
 
-def number(element: ElementTree.Element, name: str) -> int:
+def number(element: Element, name: str) -> int:
     """A whole number from 0 on of an attribute; 0 where there is none."""
     text = element.get(name) or "0"
     return int(text) if text.isdigit() and len(text) < 10 else 0
 
 
-def tag(element: ElementTree.Element) -> str:
+def tag(element: Element) -> str:
     """The element's name without its namespace."""
     return element.tag.rsplit("}", 1)[-1]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
 CAMERAS = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
@@ -24,8 +24,11 @@ def camera_top(highest: float) -> int:
     return next(top for top in CAMERAS if highest <= top)
 
 
-def as_numbers(values: Array) -> Array:
+def as_numbers(values: Array, *, any_range: bool = False) -> Array:
     """Truths as bytes, numbers in this machine's order of bytes.
+
+    Args:
+        any_range: negative numbers, and ones that 16 bits do not hold, are taken: it was said what stands for 0 and 1.
 
     Raises:
         DataError: text, complex numbers, NaN, negative numbers, or ones that 16 bits do not hold.
@@ -38,8 +41,11 @@ def as_numbers(values: Array) -> Array:
         raise DataError("it holds NaN or infinite values")
     if values.dtype not in (np.uint8, np.uint16):
         low, high = float(values.min(initial=0)), float(values.max(initial=0))
-        if low < 0 or high > 65535.49:
-            raise DataError(f"{values.dtype} values from {low:g} to {high:g}; save it as 8 or 16 bit")
+        if not any_range and (low < 0 or high > 65535.49):
+            raise DataError(
+                f"{values.dtype} values from {low:g} to {high:g}; say what stands for black and white "
+                f"(--min-value {low:g} --max-value {high:g}), or save it as 8 or 16 bit"
+            )
     return values.astype(values.dtype.newbyteorder("="), copy=False)
 
 
@@ -73,6 +79,12 @@ class Spread:
             self.whole = self.whole and high <= 1
             self.faint += [name] if high <= 1 else []
 
+    def join(self, other: Spread, name: str) -> None:
+        """Add what the numbers of another file come to."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.whole, self.bytewise = self.whole and other.whole, self.bytewise and other.bytewise
+        self.faint += [name] if other.faint else []
+
     @property
     def lost(self) -> list[str]:
         """Files whose fractions would vanish among whole numbers."""
@@ -105,12 +117,14 @@ class Scale:
         factors: by the kind of the file's numbers (see `kind_of`); one that is not there stays as it is.
         max_value: the value that stands for 1 in the result.
         notes: what was decided, in sentences.
+        zero: the number that becomes 0, for kinds that have a factor.
     """
 
     dtype: str
     factors: Mapping[str, float]
     max_value: int
     notes: tuple[str, ...] = ()
+    zero: float = 0.0
 
     def apply(self, values: Array) -> Array:
         """Pixel values of the same shape."""
@@ -118,10 +132,13 @@ class Scale:
         if factor == 1 and values.dtype.name == self.dtype:
             return values
         top = np.iinfo(self.dtype).max
-        scaled = values if factor == 1 else values.astype(np.float64) * factor
+        scaled = values if factor == 1 else (values.astype(np.float64) - self._zero_of(values.dtype)) * factor
         whole = np.rint(scaled) if scaled.dtype.kind == "f" else scaled
         result: Array = np.clip(whole, 0, top).astype(self.dtype)
         return result
+
+    def _zero_of(self, dtype: np.dtype[Any]) -> float:
+        return 0.0 if kind_of(dtype) == "bytes" else self.zero
 
 
 def kind_of(dtype: np.dtype[Any]) -> str:
@@ -131,12 +148,15 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return "deep" if dtype == np.uint16 else "whole" if dtype.kind in "ui" else "fractions"
 
 
-def scale_for(found: Mapping[str, Spread]) -> Scale:
+def scale_for(found: Mapping[str, Spread], zero: float | None = None, one: float | None = None) -> Scale:
     """One scale for all files: where all kinds are full at the same value, values stay; else each is brought to 16 bit.
 
     Args:
         found: kind -> its numbers; those of bytes are not looked at.
+        zero, one: the numbers that stand for 0 and 1, where somebody says so (bytes keep 0..255 beside others).
     """
+    if zero is not None or one is not None:
+        return _told(found, zero or 0.0, one)
     full = {
         kind: 255.0 if kind == "bytes" else spread.full(beside_bytes="bytes" in found) for kind, spread in found.items()
     }
@@ -160,6 +180,30 @@ def scale_for(found: Mapping[str, Spread]) -> Scale:
         told = [f"{_words(kind)} × {factor:.4g}" for kind, factor in sorted(factors.items()) if factor != 1]
         notes.append("files of several depths were raised to 16 bit: " + ", ".join(told))
     return Scale("uint16", factors, 65535, tuple(notes))
+
+
+def _told(found: Mapping[str, Spread], zero: float, one: float | None) -> Scale:
+    """The scale that somebody asked for: whole numbers stay where 0 is 0, all else fills 16 bit.
+
+    Raises:
+        SpecError: 1 that is not above 0.
+    """
+    deep = [spread for kind, spread in found.items() if kind != "bytes"]
+    top = one if one is not None else max((spread.high for spread in deep), default=255.0)
+    if not zero < top < np.inf:
+        raise SpecError(where="data import", field="--max-value", rule=f"above {zero:g}, what stands for 0", value=one)
+    whole = zero == 0 and float(top).is_integer() and not any(spread.faint for spread in deep)
+    if whole and len({"bytes"} & set(found)) + bool(deep) == 1 and 1 <= top <= CAMERAS[-1]:
+        plain = not deep or (max(spread.high for spread in deep) <= CAMERAS[0] and "deep" not in found)
+        if plain and top > CAMERAS[0]:
+            raise SpecError(where="data import", field="--max-value", rule="at most 255 for 8 bit", value=one)
+        return Scale("uint8" if plain else "uint16", {}, int(top))
+    said = " and ".join(
+        f"{_words(kind)} go from {s.low:g} to {s.high:g}" for kind, s in found.items() if kind != "bytes"
+    )
+    note = f"{said}; {zero:g} stands for 0 and {top:g} for 1"
+    factors = {kind: 257.0 if kind == "bytes" else CAMERAS[-1] / (top - zero) for kind in found}
+    return Scale("uint16", factors, CAMERAS[-1], (note,), zero)
 
 
 def _words(kind: str) -> str:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import io
 import os
 import posixpath
-import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ssrl_core.datasets.columns import natural_key
-from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.archives import check_archive, code_page_of, readable_name
 from ssrl_core.errors import DataError
 
 MAX_FILE_BYTES = 2_000_000_000
@@ -44,6 +42,10 @@ class Tree(Protocol):
 
     def holds(self, path: str) -> bool:
         """Whether a file is there, without listing all."""
+        ...
+
+    def stamp(self, path: str) -> Hashable:
+        """What changes when a file does."""
         ...
 
 
@@ -82,6 +84,10 @@ class FolderTree:
         """See Tree."""
         return (self._folder / path).is_file()
 
+    def stamp(self, path: str) -> Hashable:
+        """See Tree."""
+        return _stamp(self._folder / path)
+
     def _walk(self) -> Iterable[tuple[str, list[str]]]:
         """Each folder and its files; nothing below a Zarr folder, which may hold a million."""
         seen: set[str] = set()
@@ -100,20 +106,23 @@ class FolderTree:
 class ZipTree:
     """A zip, read in place.
 
+    Args:
+        code_page: of names that carry no flag; None = the likeliest, which `notes` say.
+
     Raises:
         DataError: not a zip, or one that `check_archive` refuses.
     """
 
-    def __init__(self, source: Path | BinaryIO, where: str | None = None) -> None:
+    def __init__(self, source: Path | BinaryIO, where: str | None = None, code_page: str | None = None) -> None:
         self.where = where or str(source)
         try:
             self._archive = zipfile.ZipFile(source)
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
-        self._names = {
-            readable_name(i).replace("\\", "/"): i.filename for i in self._archive.infolist() if not i.is_dir()
-        }
+        infos = self._archive.infolist()
+        page, self.notes = code_page_of(infos, code_page)
+        self._names = {readable_name(i, page).replace("\\", "/"): i.filename for i in infos if not i.is_dir()}
         self.files, self.zarrs = map(_visible, _apart(self._names))
 
     def close(self) -> None:
@@ -133,6 +142,11 @@ class ZipTree:
     def holds(self, path: str) -> bool:
         """See Tree."""
         return path in self._names
+
+    def stamp(self, path: str) -> Hashable:
+        """See Tree."""
+        info = self._archive.getinfo(self._names[path])
+        return (self.where, info.header_offset, info.CRC, info.file_size)
 
 
 class FileTree:
@@ -156,6 +170,18 @@ class FileTree:
         """See Tree."""
         return path in self._paths
 
+    def stamp(self, path: str) -> Hashable:
+        """See Tree."""
+        return _stamp(self._paths[path])
+
+
+def _stamp(path: Path) -> Hashable:
+    try:
+        known = path.stat()
+    except OSError:
+        return str(path)
+    return (str(path), known.st_mtime_ns, known.st_size)
+
 
 def why(error: Exception) -> str:
     """Why a file could not be read, as one clause."""
@@ -164,38 +190,6 @@ def why(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"it cannot be read ({error.strerror or error})"
     return str(error)
-
-
-class OpenedFile:
-    """A file that is open already (an upload), as a tree of one file; `with` does not close it: it is the caller's."""
-
-    def __init__(self, name: str, file: BinaryIO) -> None:
-        self.where, self.name, self.file = name, name, file
-        self.files, self.zarrs = [name], ()
-
-    def open(self, path: str) -> BinaryIO:
-        """See Tree."""
-        self.file.seek(0)
-        return nullcontext(self.file)  # type: ignore[return-value]
-
-    def holds(self, path: str) -> bool:
-        """See Tree."""
-        return path == self.name
-
-
-def readable_name(info: zipfile.ZipInfo) -> str:
-    """The name of a file in a zip; one that carries no flag is UTF-8 where it can be, else the likelier code page."""
-    if info.flag_bits & 0x800 or info.filename.isascii():
-        return info.filename
-    written = info.filename.encode("cp437")
-    try:
-        return written.decode("utf-8")
-    except UnicodeDecodeError:
-        return max((info.filename, written.decode("cp1252", "replace")), key=_latin_letters)
-
-
-def _latin_letters(name: str) -> int:
-    return sum(unicodedata.name(c, "").startswith("LATIN") for c in name)
 
 
 def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:

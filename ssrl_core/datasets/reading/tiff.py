@@ -25,6 +25,24 @@ from ssrl_core.errors import DataError
 Array = np.ndarray[Any, Any]
 _WHITE_IS_ZERO, _PALETTE, _INKS, _LAB = 0, 3, 5, 8
 _SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
+
+
+@dataclass(frozen=True)
+class Sight:
+    """How files are seen, the same for all of a set (see `ImportOptions`).
+
+    Attributes:
+        turned: as their tag of orientation says.
+        alpha: black | white (laid over it) | ignored | channel (one like the others).
+        any_range: negative numbers, and ones above 16 bit, are taken.
+    """
+
+    turned: bool = True
+    alpha: str = "black"
+    any_range: bool = False
+
+
+PLAIN = Sight()
 UNNAMED = "unnamed"
 
 
@@ -123,15 +141,18 @@ class Head:
         shape: (pages, C, H, W).
         said: what is said of the channels.
         pages: what its pages are: "" (one), `unnamed`, or the axes that metadata call them by (`Z`, `T` …).
+        turned, alpha: whether it says that it lies on its side or its head, and that a sample is alpha.
     """
 
     shape: tuple[int, int, int, int]
     dtype: np.dtype[Any]
     said: Said
     pages: str
+    turned: bool = False
+    alpha: bool = False
 
 
-def head_of(file: BinaryIO) -> Head:
+def head_of(file: BinaryIO, sight: Sight = PLAIN) -> Head:
     """The head of a TIFF, without reading pixels.
 
     Raises:
@@ -143,18 +164,20 @@ def head_of(file: BinaryIO) -> Head:
             raise DataError(f"{'×'.join(map(str, shape))} values are too many for one file; cut it into pieces")
         sizes = dict(zip(axes, shape, strict=True))
         samples = math.prod(n for axis, n in sizes.items() if axis in "CS")
-        channels = _seen_samples(tiff.pages[0], sizes.get("S", 1), samples)
+        channels = _seen_samples(tiff.pages[0], sizes.get("S", 1), samples, sight)
         others = [axis for axis in axes if axis not in "CSYX"]
         pages = math.prod(sizes[axis] for axis in others)
         named = "" if pages == 1 else "".join(others) if not set(others) & set("QI") else UNNAMED
         said = tinted(of_tiff(tiff, channels), series.tint, channels)
         height, width = sizes["Y"], sizes["X"]
-        if _orientation(tiff.pages[0]) in _SWAPPED:
+        tag, alpha = _orientation(tiff.pages[0]), _alpha(tiff.pages[0], sizes.get("S", 1))
+        if tag in _SWAPPED and sight.turned:
             height, width = width, height
-        return Head((pages, channels, height, width), np.dtype(series.dtype), said, named)
+        dtype = np.dtype(series.dtype)
+        return Head((pages, channels, height, width), dtype, said, named, tag != 1, bool(alpha))
 
 
-def decode(file: BinaryIO) -> Array:
+def decode(file: BinaryIO, sight: Sight = PLAIN) -> Array:
     """(pages, C, H, W) numbers of any type, turned and in colours as the file says.
 
     Raises:
@@ -167,9 +190,9 @@ def decode(file: BinaryIO) -> Array:
     channels = [i for i, axis in enumerate(axes) if axis in "CS"]
     ordered = np.transpose(values, [*others, *channels, axes.index("Y"), axes.index("X")])
     shape = (math.prod(ordered.shape[: len(others)]), -1, *ordered.shape[-2:])
-    numbers = as_numbers(ordered.reshape(shape))
-    seen = _seen_colours(numbers, page) if numbers.shape[1] == samples else numbers
-    return _upright(seen, _orientation(page))
+    numbers = as_numbers(ordered.reshape(shape), any_range=sight.any_range)
+    seen = _seen_colours(numbers, page, sight) if numbers.shape[1] == samples else numbers
+    return _upright(seen, _orientation(page)) if sight.turned else seen
 
 
 def _orientation(page: Any) -> int:
@@ -193,15 +216,17 @@ def _alpha(page: Any, samples: int) -> int:
     return last if last in (1, 2) and samples in (2, 4) and len(extra) == 1 else 0
 
 
-def _seen_samples(page: Any, samples: int, channels: int) -> int:
-    """How many channels are seen of so many samples: alpha is laid over black, inks become colours."""
+def _seen_samples(page: Any, samples: int, channels: int, sight: Sight) -> int:
+    """How many channels are seen of so many samples: alpha is no channel, inks become colours."""
     if samples != channels:
         return channels
-    return 3 if int(page.photometric) == _INKS and samples == 4 else channels - bool(_alpha(page, samples))
+    if int(page.photometric) == _INKS and samples == 4:
+        return 3
+    return channels - (bool(_alpha(page, samples)) and sight.alpha != "channel")
 
 
-def _seen_colours(values: Array, page: Any) -> Array:
-    """(pages, C, H, W) with alpha laid over black, inks and Lab as RGB.
+def _seen_colours(values: Array, page: Any, sight: Sight) -> Array:
+    """(pages, C, H, W) without alpha, inks and Lab as RGB.
 
     Raises:
         DataError: colours of a kind that is not read.
@@ -214,12 +239,13 @@ def _seen_colours(values: Array, page: Any) -> Array:
     if kind in (_INKS, _LAB, 9, 10):
         raise DataError("its colours are CMYK or Lab of an unusual kind; save it as RGB")
     alpha = _alpha(page, samples)
-    if not alpha:
+    if not alpha or sight.alpha == "channel":
         return values
-    if alpha == 1:
+    if sight.alpha == "ignored" or (alpha == 1 and sight.alpha == "black"):
         return values[:, :-1]
     top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
-    over = values[:, :-1] * (values[:, -1:] / top)
+    share = values[:, -1:] / top
+    over = values[:, :-1] * (share if alpha == 2 else 1) + (top * (1 - share) if sight.alpha == "white" else 0)
     laid: Array = (over if values.dtype.kind == "f" else np.rint(over)).astype(values.dtype)
     return laid
 

@@ -22,9 +22,9 @@ from typing import Any
 import ssrl_core
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError, SSRLError, Stopped
-from ssrl_core.runs.child import parent_watch
+from ssrl_core.runs.child import process
+from ssrl_core.runs.child.process import RunLog
 from ssrl_core.runs.folder.locks import Lock
-from ssrl_core.runs.folder.run_log import RunLog
 from ssrl_core.runs.folder.state import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED, StateWriter
 
 
@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if _has_no_spec(folder):
         return BAD_SPEC
     if args.end_with_parent:
-        parent_watch.end_with_parent()
-        parent_watch.ignore_interrupts()
+        process.end_with_parent()
+        process.ignore_interrupts()
     prepare()
     return attempt(folder, by_hand=not args.end_with_parent)
 
@@ -106,7 +106,7 @@ class Child:
         for leftover in folder.glob(".*.tmp"):
             leftover.unlink(missing_ok=True)  # an earlier attempt was killed while it wrote
         self.state = StateWriter(folder, versions())
-        self.stop_request = parent_watch.StopRequest(folder, self._give_up)
+        self.stop_request = process.StopRequest(folder, self._give_up)
         self.stop_request.listen()
 
     def go(self) -> int:

@@ -20,7 +20,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.runs.child import parent_watch, train
+from ssrl_core.runs.child import process, train
 from ssrl_core.runs.folder.state import PRE_EMPTED
 
 _TORCH_SEED = 67280421310721  # what torch starts with (c10::detail default_rng_seed_val)
@@ -29,7 +29,7 @@ _GROWTH_BYTES = 1_000_000_000
 
 def main() -> int:
     """Take runs until standard input closes."""
-    parent_watch.ignore_interrupts()
+    process.ignore_interrupts()
     train.prepare()
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), name="parent-watch", daemon=True).start()

@@ -62,14 +62,15 @@ def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> p
     import numpy as np
     import pandas as pd
 
-    from ssrl_core.analysis.descriptors import DESCRIPTORS, describe
+    from ssrl_core.analysis.descriptors import describe, descriptors_of
 
     started = time.perf_counter()
     count, step = len(imageset.table), max(1, _PIXELS // int(np.prod(imageset.shape)))
-    values = {name: np.empty(count, np.float32) for name in DESCRIPTORS}
+    channels = [channel.name for channel in imageset.channels]
+    values = {name: np.empty(count, np.float32) for name in descriptors_of(channels)}
     for start in range(0, count, step):
         batch = np.asarray(imageset.pixels[start : start + step])
-        for name, found in describe(batch, max_value=imageset.max_value).items():
+        for name, found in describe(batch, max_value=imageset.max_value, channels=channels).items():
             values[name][start : start + step] = found
         if report is not None:
             report(min(1.0, (start + step) / count))

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 PIXEL_SIDE = 32  # larger images are averaged down to it for the raw-pixel reference, which has to fit into memory
-_BATCH = 512
 NO_LABELS = "the image set has no labels"
 
 Extractor = Callable[["Tensor"], Rows]
@@ -91,17 +90,19 @@ class EvaluationImages:
         """
         import torch
 
-        images, show = self.imageset, self.show
-        for start in range(0, len(ids), _BATCH):
-            chunk = np.ascontiguousarray(images.pixels[ids[start : start + _BATCH]])
-            yield show(torch.from_numpy(chunk).to(device))
+        from ssrl_core.learning.embedding import at_once
+
+        images, show, step = self.imageset, self.show, at_once(self.imageset.shape)
+        for start in range(0, len(ids), step):
+            chunk = torch.from_numpy(images.take(ids[start : start + step]))
+            yield show(chunk.to(device))
 
     def views(self, ids: np.ndarray, device: Any) -> Iterator[Tensor]:
         """Each image passed once, with fixed draws, through the first term's composition."""
         from ssrl_core.learning.embedding import views_of
 
         composition, seed = self.spec.terms[0].composition, self.spec.seed
-        found = views_of(self.imageset, ids, composition, seed=seed, device=device, batch_size=_BATCH)
+        found = views_of(self.imageset, ids, composition, seed=seed, device=device)
         return (views for _, views in found)
 
 

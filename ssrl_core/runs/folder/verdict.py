@@ -11,6 +11,8 @@ from ssrl_core.runs.folder.results import Results, Scores
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ssrl_core.specs.run import RunSpec
+
 
 @dataclass(frozen=True)
 class Share:
@@ -73,7 +75,9 @@ def _span(row: dict[str, Any] | None) -> dict[str, float] | None:
     return None if row is None else {key: float(row[key]) for key in ("value", "low", "high")}
 
 
+_SCORES = {"knn": "kNN", "ami": "AMI"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
+_KEPT, _MOST_KEPT = 0.6, 3
 
 
 def reference_words(*, solved: bool) -> dict[str, str]:
@@ -93,24 +97,58 @@ def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> 
     """
     if not results:
         return "Nothing was measured yet."
-    own = Scores(knn=results.knn.top1 if results.knn else None, ami=results.columns()["ami"])
+    own, every = _own(results), _compared(results)
     names = reference_words(solved=solved)
-    margins = {"knn": _knn_margin(own.knn, results.n), "ami": _AMI_MARGIN}
-    parts, worse = [], False
-    for key, title in (("knn", "kNN"), ("ami", "AMI")):
-        value = getattr(own, key)
-        found = {} if value is None else _against(results, key, value, margins[key])
-        worse = worse or "worse than" in found.values()
+    parts, worse = [], any("worse than" in found.values() for found in every.values())
+    for key, title in _SCORES.items():
         beside = " and ".join(
-            f"{how} {names[name]} ({getattr(results.reference(name), key):.2f})" for name, how in found.items()
+            f"{how} {names[name]} ({getattr(results.reference(name), key):.2f})" for name, how in every[key].items()
         )
         if beside:
-            parts.append(f"{title} {value:.2f}: {beside}.")
+            parts.append(f"{title} {getattr(own, key):.2f}: {beside}.")
     if not parts:
         parts = ["There are no labels to judge it by." if own.knn is own.ami is None else "Nothing to set it beside."]
     remedy = " Train longer, or choose weaker steps." if trained else " Choose weaker steps, or another feature bank."
     said = " ".join(parts) + (remedy if worse else "")
     return f"{said} {worse_than_pixels(results)}".strip()
+
+
+def in_words(results: Results, spec: RunSpec) -> str:
+    """The verdict on a run, and what it keeps."""
+    judged = verdict(results, trained=spec.is_trained, solved=spec.is_solved)
+    return f"{judged} {kept(results)}".strip()
+
+
+def standing(results: Results) -> str:
+    """Beside raw pixels, in a few words: "Better than raw pixels", "Worse than raw pixels in kNN"; "" if unknown."""
+    how = {_SCORES[key]: found["pixels"] for key, found in _compared(results).items() if "pixels" in found}
+    worse = [title for title, words in how.items() if words == "worse than"]
+    better = [title for title, words in how.items() if words == "better than"]
+    if worse:
+        return f"Worse than raw pixels in {' and '.join(worse)}" + (f", better in {better[0]}" if better else "")
+    if len(better) < len(how):
+        return f"Better than raw pixels in {better[0]}" if better else "About as good as raw pixels"
+    return "Better than raw pixels" if how else ""
+
+
+def kept(results: Results) -> str:
+    """A sentence that names what can be read best from the network; "" where nothing was read, or nothing well."""
+    read = [share for share in shares(results) if share.own is not None and share.own["value"] >= _KEPT]
+    best = sorted(read, key=lambda share: -(share.own or {})["value"])[:_MOST_KEPT]
+    named = [f"{share.name.replace('_', ' ')} ({100 * (share.own or {})['value']:.0f} %)" for share in best]
+    return f"It keeps best: {', '.join(named)}." if named else ""
+
+
+def _own(results: Results) -> Scores:
+    return Scores(knn=results.knn.top1 if results.knn else None, ami=results.columns()["ami"])
+
+
+def _compared(results: Results) -> dict[str, dict[str, str]]:
+    """Score -> reference -> how the run stands to it; empty where a score is not known."""
+    own = _own(results)
+    margins = {"knn": _knn_margin(own.knn, results.n), "ami": _AMI_MARGIN}
+    values = {key: getattr(own, key) for key in _SCORES}
+    return {key: {} if v is None else _against(results, key, v, margins[key]) for key, v in values.items()}
 
 
 def _against(results: Results, key: str, value: float, margin: float) -> dict[str, str]:

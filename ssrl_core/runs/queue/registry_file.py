@@ -155,7 +155,7 @@ def make(path: Path, why: str) -> None:
         written = folder_rows.write_missing({}, folder_rows.folder_names(with_spec=True))
         count = _write(path)
         if count or aside:
-            _say(path, why, count, written, aside)
+            _leave_note(path, why, count, written, aside)
     finally:
         lock.give_back()
 
@@ -236,7 +236,7 @@ def _write(path: Path) -> int:
     return count
 
 
-def _say(path: Path, why: str, count: int, written: int, aside: Path | None) -> None:
+def _leave_note(path: Path, why: str, count: int, written: int, aside: Path | None) -> None:
     lost = f" The folders of {written} runs of sweeps were missing and have been written again." if written else ""
     kept = f" The old file is kept as {aside.name}." if aside else ""
     message = f"The registry of runs {why}: made again from {count} run folders.{lost}{kept}"

@@ -91,7 +91,7 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
     """
     _refuse_demo(run_id)
     _own(run_id)
-    _stop([run_id])
+    _stop_to_delete([run_id])
     for trouble in _delete([run_id], timeout_s)[1]:
         raise RunError(trouble, where=run_id)
 
@@ -103,7 +103,7 @@ def delete_all(ids: Iterable[str]) -> tuple[int, list[str]]:
         How many were deleted, and what was said of those that could not be.
     """
     asked = [row["id"] for row in _rows(ids)]
-    _stop(asked)
+    _stop_to_delete(asked)
     return _delete(asked, _STOP_TIMEOUT_S)
 
 
@@ -129,6 +129,21 @@ def _stop(run_ids: Sequence[str]) -> int:
         return sum(_stop_one(connection, run_id, alive) for run_id in run_ids)
 
     return registry.transact(work)
+
+
+def _stop_to_delete(run_ids: Sequence[str]) -> None:
+    """`_stop`; on a full disk the folders of those that stand still go first, or no room could ever be made."""
+    try:
+        _stop(run_ids)
+    except RunError:
+        asked = set(run_ids)
+        at_work = {row["id"] for row in registry.list_runs(demo=False) if row["state"] in registry.ACTIVE}
+        hidden = [run_id for run_id in asked - at_work if _hide(stores.runs_root() / run_id)]
+        for run_id in hidden:
+            shutil.rmtree(_out_of_sight(run_id), ignore_errors=True)
+        if not hidden:
+            raise
+        _stop(run_ids)
 
 
 def _stop_one(connection: sqlite3.Connection, run_id: str, alive: bool) -> bool:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssrl_core.analysis.descriptors import DESCRIPTORS, describe
+from ssrl_core.analysis.descriptors import DESCRIPTORS, describe, descriptor, descriptors_of
 from ssrl_core.analysis.descriptors.images import ImageBatch, otsu
 
 
@@ -217,3 +217,91 @@ def test_images_of_a_batch_do_not_touch_each_other():
         alone = describe(images[i : i + 1], max_value=255)
         for name, values in together.items():
             assert values[i] == pytest.approx(alone[name][0], rel=1e-5, nan_ok=True), name
+
+
+STAINED = ("DNA", "actin")
+
+
+def cells(*discs, side=64, squash=1.0):
+    """Two channels: nuclei (row, column, radius) in the first, the second evenly half as bright."""
+    y, x = np.mgrid[:side, :side]
+    dna = np.full((side, side), 10, np.uint8)
+    for row, column, radius in discs:
+        dna[np.hypot(y - row, (x - column) * squash) <= radius] = 180
+    return np.stack([dna, np.full_like(dna, 90)])[None]
+
+
+def of_cells(image, **ways):
+    return {name: float(v[0]) for name, v in describe(image, max_value=255, channels=STAINED, **ways).items()}
+
+
+@pytest.mark.parametrize("radius", [5, 8, 12])
+def test_a_disc_has_its_area_and_is_round(radius):
+    found = of_cells(cells((32, 32, radius)))
+    assert found["nuclear_area"] == pytest.approx(np.pi * radius**2, rel=0.06)
+    assert found["nuclear_eccentricity"] < 0.15
+    assert found["nuclear_intensity"] == pytest.approx(180 / 255, abs=0.01)
+    assert found["nuclear_texture"] < 0.05
+    assert found["neighbour_count"] == 0
+    assert np.isnan(found["neighbour_distance"])
+    assert found["intensity actin"] == pytest.approx(90 / 255, abs=1e-4)
+    smaller = of_cells(cells((32, 32, radius)), px=3.0)  # a third of the side of what is stored
+    assert smaller["nuclear_area"] == pytest.approx(9 * found["nuclear_area"])
+
+
+def test_an_ellipse_has_its_eccentricity_and_a_ring_of_bites_its_solidity():
+    from skimage.measure import regionprops
+
+    ellipse = cells((32, 32, 14), squash=2.0)
+    found = of_cells(ellipse)
+    twin = regionprops((ellipse[0, 0] > 100).astype(int))[0]
+    assert found["nuclear_eccentricity"] == pytest.approx(np.sqrt(0.75), abs=0.01)
+    assert found["nuclear_eccentricity"] == pytest.approx(twin.eccentricity, abs=0.01)
+    assert found["nuclear_solidity"] == pytest.approx(twin.solidity, abs=0.03)
+    box = np.full((1, 2, 40, 40), 10, np.uint8)
+    box[0, 0, 10:30, 10:30] = 200
+    box[0, 0, 10:20, 10:20] = 10  # a quarter bitten out: 300 of a hull of 350
+    assert of_cells(box)["nuclear_solidity"] == pytest.approx(300 / 350, abs=0.03)
+
+
+@pytest.mark.parametrize("others", [(), ((12, 32),), ((12, 32), (50, 50)), ((12, 12), (12, 50), (50, 12), (50, 50))])
+def test_neighbours_are_counted_and_the_nearest_is_as_far_as_it_was_drawn(others):
+    found = of_cells(cells((32, 32, 7), *((row, column, 6) for row, column in others)))
+    assert found["neighbour_count"] == len(others)
+    if others:
+        nearest = min(np.hypot(row - 32, column - 32) for row, column in others)
+        assert found["neighbour_distance"] == pytest.approx(nearest, abs=0.6)
+
+
+def test_nuclei_that_touch_are_two_and_the_one_in_the_middle_counts():
+    found = of_cells(cells((32, 32, 8), (32, 47, 8)))
+    assert found["neighbour_count"] == 1
+    assert found["neighbour_distance"] == pytest.approx(15, abs=1)
+    assert found["nuclear_area"] == pytest.approx(np.pi * 64, rel=0.08)
+    off_centre = of_cells(cells((20, 28, 9), (55, 55, 4)))
+    assert off_centre["nuclear_area"] == pytest.approx(np.pi * 81, rel=0.08)
+
+
+def test_grains_are_granular_and_a_large_disc_is_not():
+    disc = cells((32, 32, 16))
+    grains = cells(*((row, column, 0.5) for row in range(4, 64, 8) for column in range(4, 64, 8)))
+    assert of_cells(disc)["granularity"] < 0.1
+    assert of_cells(grains)["granularity"] > 0.8
+
+
+def test_images_without_nuclei_or_without_their_channel_are_answered():
+    empty = of_cells(cells())
+    assert all(np.isnan(empty[name]) for name in ("nuclear_area", "nuclear_solidity", "neighbour_count"))
+    assert set(descriptors_of(["red", "green", "blue"])) & {"nuclear_area", "granularity"} == set()
+    assert "intensity green" in descriptors_of(["red", "green", "blue"])
+    assert "intensity DNA" not in descriptors_of(["DNA"])
+    assert descriptor("intensity DNA").title == "intensity of DNA"
+    assert descriptor("compound") is None
+
+
+def test_cells_of_one_batch_are_those_of_each_alone():
+    images = np.concatenate([cells((32, 32, 8), (12, 12, 5)), cells((30, 33, 6)), cells()])
+    whole = describe(images, max_value=255, channels=STAINED)
+    for number, image in enumerate(images):
+        alone = describe(image[None], max_value=255, channels=STAINED)
+        assert all(np.array_equal(whole[name][number], alone[name][0], equal_nan=True) for name in whole)

@@ -1,10 +1,13 @@
 """Names of files say plate, well, site and channel; a naming that is not known is refused with what was seen."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
 
 from ssrl_core.datasets.cells.field_lists import list_fields
+from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import read_field
 from ssrl_core.datasets.importing import understand
 from ssrl_core.errors import DataError, SpecError
@@ -94,3 +97,67 @@ def test_an_import_of_images_says_that_names_tell_of_channels(tmp_path):
     folder = _files(tmp_path / "p", [f"field{f}_{c}.tif" for f in (1, 2) for c in ("GFP", "DAPI")])
     assert any("channels DAPI, GFP" in note and "data cells" in note for note in understand(folder).notes)
     assert understand(_files(tmp_path / "q", ["a1.tif", "a2.tif"])).notes == []
+
+
+def test_a_pattern_is_tried_on_the_first_names():
+    paths = [Path(f"P1_B0{w}_s{s}_{c}.tif") for w in (1, 2) for s in (1, 2) for c in ("DNA", "ER")] + [Path("odd.tif")]
+    rows = parts_of_names(paths, "{plate}_{well}_s{site}_{channel}.tif", most=9)
+    assert rows[0] == {"file": "P1_B01_s1_DNA.tif", "plate": "P1", "well": "B01", "site": "1", "channel": "DNA"}
+    assert rows[8] == {"file": "odd.tif"}
+    harmony = parts_of_names([Path("r02c03f01p01-ch2sk1fk1fl1.tiff")])
+    assert harmony[0]["channel"] == "2"
+    with pytest.raises(SpecError, match="--pattern"):
+        parts_of_names(paths, "{sort}.tif")
+
+
+def _harmony(folder: Path, head: str = "", *, planes: int = 2) -> Path:
+    """A measurement of one well of two fields, two channels and some planes, as Harmony exports it."""
+    images, value = [], 0
+    (folder / "Images").mkdir(parents=True)
+    for site in (1, 2):
+        for plane in range(1, planes + 1):
+            for channel, name in ((1, "Alexa 488"), (2, "HOECHST 33342")):
+                url = f"r02c11f{site:02d}p{plane:02d}-ch{channel}sk1fk1fl1.tiff"
+                tifffile.imwrite(folder / "Images" / url, np.full((16, 16), value, np.uint16))
+                value += 1
+                images.append(
+                    f"<Image><id>x</id><State>Ok</State><URL>{url}</URL><Row>2</Row><Col>11</Col><FieldID>{site}</FieldID>"
+                    f"<PlaneID>{plane}</PlaneID><TimepointID>0</TimepointID><ChannelID>{channel}</ChannelID>"
+                    f'<ChannelName>{name}</ChannelName><ImageResolutionX Unit="m">5.98E-07</ImageResolutionX></Image>'
+                )
+    text = (
+        f'<?xml version="1.0"?>{head}<EvaluationInputData xmlns="http://www.perkinelmer.com/PEHH/HarmonyV5">'
+        "<Plates><Plate><PlateID>P7</PlateID><Name>HeLa 7</Name></Plate></Plates>"
+        f"<Images>{''.join(images)}</Images></EvaluationInputData>"
+    )
+    (folder / "Images" / "Index.idx.xml").write_text(text)
+    return folder
+
+
+def test_an_index_of_harmony_names_wells_channels_planes_and_the_size_of_a_pixel(tmp_path):
+    folder = _harmony(tmp_path / "m")
+    (folder / "Images" / "r02c11f02p01-ch1sk1fk1fl1.tiff").unlink()
+    listed = list_fields(folder)
+    assert listed.channels == ("Alexa 488", "HOECHST 33342")
+    assert listed.nuclei == 1
+    assert listed.pixel_um == pytest.approx(0.598)
+    assert [dict(row.columns) for row in listed.fields] == [{"plate": "HeLa 7", "well": "B11", "site": 1}]
+    assert read_field(listed.fields[0])[:, 0, 0].tolist() == [2, 3]  # the brightest of two planes
+    assert listed.skipped == [{"file": "r02c11f02p01-ch1sk1fk1fl1.tiff", "reason": "there is no such file"}]
+    assert any("2 planes" in note for note in listed.notes)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;">]>',
+        '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+        "<unclosed>",
+    ],
+)
+def test_a_hostile_or_odd_index_is_refused(tmp_path, head):
+    with pytest.raises(DataError, match=r"index cannot be read"):
+        list_fields(_harmony(tmp_path / "m", head))
+    (tmp_path / "m" / "Images" / "Index.idx.xml").write_text("<a><b/></a>")
+    with pytest.raises(DataError, match=r"names no images"):
+        list_fields(tmp_path / "m")

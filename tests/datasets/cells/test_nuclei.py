@@ -7,7 +7,7 @@ import tifffile
 from ssrl_core.datasets.cells import NucleusSettings, agreement, cut, detect, measure_diameter
 from ssrl_core.datasets.cells.illumination import FieldLight, PlateSums, corrected, measured
 from ssrl_core.datasets.cells.settings import CellSettings
-from ssrl_core.datasets.made.simulation.camera import Camera
+from ssrl_core.datasets.made.simulation.crops import Camera
 from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError
 from tests.kit import shared

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.made.simulation.camera import Camera, lighting, photograph
 from ssrl_core.datasets.made.simulation.canvas import draw
 from ssrl_core.datasets.made.simulation.chance import Chance, textures
-from ssrl_core.datasets.made.simulation.crops import respond, scattered
+from ssrl_core.datasets.made.simulation.crops import Camera, lighting, photograph, respond, scattered
 from ssrl_core.datasets.made.simulation.population import (
     CONTROL,
     RESPONSE_NAMES,

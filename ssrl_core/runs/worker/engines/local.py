@@ -59,7 +59,7 @@ class Process:
         """Exit code, None while it lives."""
         return self._process.poll()
 
-    def say(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """A line for the child.
 
         Raises:
@@ -71,7 +71,7 @@ class Process:
         stream.write((json.dumps(message) + "\n").encode())
         stream.flush()
 
-    def heard(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         """Whole lines that came since the last call. On Windows only after the end, because reading waits there."""
         stream = self._process.stdout
         if stream is None or stream.closed or (os.name == "nt" and self.exit_code() is None):
@@ -124,7 +124,7 @@ class ChildJob:
         if self._code is not None:
             return self._code
         gone = self.process.exit_code()
-        for message in self.process.heard():
+        for message in self.process.received():
             self._words = message.get("error") or self._words
             if self.warm and "code" in message:
                 self._code, self.grown = int(message["code"]), bool(message.get("grown"))
@@ -178,7 +178,7 @@ class Children:
         kind = tuple(sorted(environment.items()))
         process = self._free_one(kind) or Process(warm_command(), folder, environment)
         self._taken[process.pid] = self._taken.get(process.pid, 0) + 1
-        process.say({"run": str(folder)})
+        process.send({"run": str(folder)})
         return ChildJob(process, self._where, warm=True, on_end=lambda job: self._ended(job, kind))
 
     def tend(self, *, idle_s: float = IDLE_S) -> None:

@@ -1,0 +1,531 @@
+"""Tables that name image files: which of a source's tables do, which file each row means, and what they say of it.
+
+What a table does not say is asked of the folders that its files lie in; labels that folders do not give, of tables.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.datasets.doses import with_doses
+from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.files import ImageFiles
+from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
+from ssrl_core.datasets.reading.source import Tree
+from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, USUAL, bare_name, read
+from ssrl_core.datasets.reading.understanding import (
+    NOTHING,
+    ImportOptions,
+    Layout,
+    Understanding,
+    columns_of,
+    told_wrong,
+)
+from ssrl_core.datasets.splits import read_given, split_word, unknown_splits
+from ssrl_core.errors import DataError
+
+_LABELS = (
+    *("label", "class", "labels", "classname", "category", "categoryname", "target", "diagnosis", "dx", "species"),
+    *("klasse", "classe"),
+)
+_HELD_OUT = {"is_valid": "val", "is_val": "val", "is_test": "test", "is_train": "train"}
+_LEAVES = "its path leaves the table's folder; give one relative to it"
+_DEEPEST = 2  # folders below which no table is looked for
+_MOST_TABLES = 40
+_ZARR_BESIDE = "a Zarr folder beside image files; import it by itself"
+_NO_IMAGE = "not an image file"
+_SHEET = "a spreadsheet; save it as CSV to have it read"
+
+
+def list_tree(tree: Tree, options: ImportOptions = UNTOLD) -> ImageFiles:
+    """The images of a tree: by the table that names most of them, else by their folders.
+
+    Raises:
+        SpecError: a table, a column or a level that was asked for and is not there.
+    """
+    paths = [path for path in tree.files if image.is_image(path)]
+    tables = [path for path in tree.files if path.lower().endswith((*TABLES, *TEXTS)) and path.count("/") <= _DEEPEST]
+    found, unused = _manifests(tree, tables, options)
+    if options.table not in (None, NOTHING):
+        return _listed(tree, found[str(options.table)], paths, options)
+    understood, entries = by_folders(paths, _name_of(tree), options)
+    best = _joined(found)
+    if best is not None and not (understood.label and len(best.entries) < len(paths) / 2):
+        others = {path: f"{best.path} names more of the images" for path in found if path not in best.paths}
+        listed = _listed(tree, best, paths, options)
+        listed.understood.skipped += _no_images(tree, {**unused, **others}, best.paths)
+        return listed
+    entries = _with_labels(tree, understood, entries, found)
+    reasons = {**dict.fromkeys(found, "it names few of the images"), **unused}
+    used = {path for path in found if any(path in note for note in understood.notes)}
+    understood.skipped += _no_images(tree, reasons, used)
+    understood.skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
+    understood.tables = tuple(found)
+    return ImageFiles(tree, entries, understood)
+
+
+def _no_images(tree: Tree, reasons: Mapping[str, str], used: Collection[str]) -> list[dict[str, str]]:
+    """Files that are no images and no tables that were used, each with the reason that is known, or that it is none."""
+    left = [path for path in tree.files if not image.is_image(path) and path not in used]
+    sheets = {path: _SHEET for path in left if path.lower().endswith(SPREADSHEETS)}
+    return [{"file": path, "reason": reasons.get(path) or sheets.get(path, _NO_IMAGE)} for path in left]
+
+
+def list_table(tree: Tree, path: str, options: ImportOptions = UNTOLD) -> ImageFiles:
+    """The images that a table names, in its order.
+
+    Raises:
+        DataError: a table that cannot be read, that names no image files, or none that is there.
+        SpecError: a column that was asked for and is not there.
+    """
+    return _listed(tree, Manifest(tree, path, options), None, options)
+
+
+def _name_of(tree: Tree) -> str:
+    return tree.where.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+
+
+def _manifests(tree: Tree, tables: Sequence[str], options: ImportOptions) -> tuple[dict[str, Manifest], dict[str, str]]:
+    """The tables that name images which are there, and why others are not used.
+
+    Raises:
+        SpecError: the table that was asked for is none of them.
+    """
+    if options.table == NOTHING:
+        return {}, dict.fromkeys(tables, "no table was asked for")
+    if options.table is not None:
+        if options.table not in tables:
+            raise told_wrong("table", f"one of {', '.join(tables[:10]) or 'none: there is no table'}", options.table)
+        return {options.table: Manifest(tree, options.table, options)}, {}
+    found, unused = dict[str, Manifest](), dict[str, str]()
+    for path in tables[:_MOST_TABLES]:
+        try:
+            names = Manifest(tree, path, options)
+        except DataError:
+            names = None  # it is one of the files that are skipped
+        if names is not None and any(tree.holds(entry.path) for entry in names.entries):
+            found[path] = names
+        elif not path.lower().endswith(TEXTS):
+            unused[path] = "a table in which no column names images that are here"
+    return found, unused
+
+
+def _joined(found: Mapping[str, Manifest]) -> Manifest | None:
+    """The table that names most images; with it those of the same columns and, in other folders, the same name, or
+    whose names are splits (`train.csv`, `test.csv`)."""
+    if not found:
+        return None
+    best = max(found.values(), key=lambda manifest: len(manifest.entries))
+    same = [m for m in found.values() if list(m.table.columns) == list(best.table.columns)]
+    words = {m.path: split_word(posixpath.splitext(posixpath.basename(m.path))[0]) for m in same}
+    name = posixpath.basename(best.path)
+    if words[best.path] is not None:
+        same = [m for m in same if words[m.path] is not None]
+    else:
+        same = [m for m in same if posixpath.basename(m.path) == name]
+    if len(same) < 2:
+        return best
+    told = [words[m.path] or split_word(posixpath.dirname(m.path).rsplit("/", 1)[-1]) for m in same]
+    if all(told) and "split" not in best.table.columns:
+        for manifest, word in zip(same, told, strict=True):
+            manifest.told_split(str(word))
+    for manifest in same:
+        if manifest is not best:
+            best.join(manifest)
+    return best
+
+
+def _listed(tree: Tree, names: Manifest, paths: Sequence[str] | None, options: ImportOptions) -> ImageFiles:
+    """The images of a table, told what its columns and the folders say.
+
+    Args:
+        paths: all images of the tree; None = only the table was given.
+    """
+    layout = Layout("table", " and ".join(names.paths), names.column)
+    understood = Understanding(posixpath.basename(names.path), layout, skipped=names.skipped)
+    understood.tables = tuple(names.paths)
+    understood.notes += [*names.table.attrs.get("notes", []), *names.about_doses]
+    _take_split(names, understood, options, f"{tree.where}/{names.path}")
+    _take_label(names, understood)
+    if paths is not None:
+        _ask_folders(names, understood, options)
+        named = {entry.path for entry in names.entries} | {item["file"] for item in understood.skipped}
+        unnamed = [path for path in paths if path not in named]
+        understood.skipped += [{"file": path, "reason": f"{names.path} does not name it"} for path in unnamed]
+    if names.others:
+        others = ", ".join(map(repr, names.others))
+        understood.notes.append(f"images were taken from column {names.column!r}; {others} also name files")
+        understood.guess("the column of files", repr(names.column), f"it is the usual one; {others} also name files")
+    if names.found_elsewhere:
+        understood.notes.append(f"{names.found_elsewhere} images lie elsewhere than the table says, by the same name")
+    known = pd.DataFrame([dict(entry.columns) for entry in names.entries])
+    columns = columns_of(names.table, without=(names.column,))
+    more = columns_of(known[[c for c in known.columns if c not in names.table.columns]]) if len(known) else ()
+    understood.columns = columns + more
+    if understood.label in known:
+        understood.notes += look_alikes({str(value) for value in known[understood.label].dropna().unique()})
+    return ImageFiles(tree, names.entries, understood)
+
+
+def _take_split(names: Manifest, understood: Understanding, options: ImportOptions, where: str) -> None:
+    """The column that is the split: the one asked for, `split`, or the truths of `is_valid`.
+
+    Raises:
+        SpecError: there is no such column.
+        DataError: some of its values are splits, and others are not.
+    """
+    asked = str(options.split) if options.split is not None and not str(options.split).isdigit() else None
+    columns = list(names.table.columns)
+    if asked == NOTHING or (options.split is not None and asked is None):
+        names.forget_split()
+    elif asked is not None and asked != "split":
+        if asked not in columns:
+            raise told_wrong("split", f"a column of the table ({', '.join(map(str, columns))}) or a level", asked)
+        held = _HELD_OUT.get(asked.lower())
+        words = _of_truths(names.table[asked], held) if held else names.table[asked]
+        names.told("split", words)
+    elif "split" not in columns:
+        worded = [c for c in columns if names.table[c].nunique() > 1 and _holds_splits(names.table[c])]
+        if worded:
+            names.told("split", names.table[worded[0]])
+            understood.guess("split", f"column {worded[0]!r}", "all its values are splits")
+            understood.layout = replace(understood.layout, split_column=str(worded[0]))
+            return
+        held_out = [c for c in columns if str(c).lower() in _HELD_OUT and names.table[c].nunique() == 2]
+        if held_out:
+            column = held_out[0]
+            names.told("split", _of_truths(names.table[column], _HELD_OUT[str(column).lower()]))
+            understood.guess("split", f"column {column!r}", "its name")
+            understood.layout = replace(understood.layout, split_column=str(column))
+            return
+    if "split" not in names.table.columns:
+        return
+    understood.notes += _about_split(names.table, where)
+    if read_given(names.table["split"]) is not None:
+        understood.layout = replace(understood.layout, split_column=asked or "split")
+
+
+def _holds_splits(values: pd.Series[Any]) -> bool:
+    known = read_given(values)
+    return known is not None and "train" in known
+
+
+def _of_truths(values: pd.Series[Any], when_true: str) -> pd.Series[Any]:
+    """Splits of a column of truths (or 0 and 1)."""
+    other = "train" if when_true != "train" else "test"
+    true = values.astype(str).str.lower().isin(("true", "1", "1.0", "yes"))
+    return pd.Series(np.where(true, when_true, other), values.index, dtype=object)
+
+
+def _about_split(table: pd.DataFrame, where: str) -> list[str]:
+    """What to say of a column `split` that is not one.
+
+    Raises:
+        DataError: some of its values are splits, and others are not.
+    """
+    strange = unknown_splits(table["split"])
+    if not strange:
+        return []
+    if len(strange) < table["split"].nunique(dropna=False):
+        remedy = "Correct them, or call the column otherwise to have the images split by seed."
+        raise DataError.at(where, "split", "train, val or test in every row", strange, remedy)
+    return [f"column 'split' holds no splits ({', '.join(strange[:3])}): the images are split by seed"]
+
+
+def _take_label(names: Manifest, understood: Understanding) -> None:
+    """The column that is the truth: by its name, the only one there is, or columns of 0 and 1 of which one is 1."""
+    table, layout = names.table, understood.layout
+    known = [str(c) for c in table.columns if table[c].notna().any()]
+    usual = [c for word in _LABELS for c in known if bare_name(c) == word]
+    if usual:
+        chosen = next((c for c in usual if _words_for(table[usual[0]], table[c])), usual[0])
+        understood.label = chosen
+        understood.guess("label", f"column {chosen!r}", "its name")
+        return
+    rest = [name for name in table.columns if name not in (names.column, "split", "row name", layout.split_column)]
+    one_hot = [name for name in rest if set(table[name].dropna().unique()) <= {0, 1} and table[name].notna().all()]
+    if len(one_hot) > 1:
+        sums = table[one_hot].astype(int).sum(axis=1)
+        if (sums <= 1).all() and (sums == 1).mean() > 0.5:
+            names.told("label", table[one_hot].astype(int).idxmax(axis=1).where(sums == 1, None))
+            understood.label = "label"
+            understood.guess("label", f"which of {len(one_hot)} columns is 1", "in each row one is")
+            return
+        if len(one_hot) == len(rest):
+            shown = ", ".join(map(str, one_hot[:4]))
+            understood.notes.append(f"in some rows several of {shown} are 1: no column is the label; choose one")
+    if len(rest) == 1 and 2 <= table[rest[0]].nunique() <= len(table) / 2:
+        understood.label = str(rest[0])
+        understood.guess("label", f"column {understood.label!r}", "the table has no other")
+
+
+def _words_for(numbers: pd.Series[Any], words: pd.Series[Any]) -> bool:
+    """Whether a column of text names what another one numbers."""
+    if not pd.api.types.is_numeric_dtype(numbers) or pd.api.types.is_numeric_dtype(words):
+        return False
+    pairs = len(pd.concat([numbers, words], axis=1).drop_duplicates())
+    return pairs == int(numbers.nunique()) and pairs == int(words.nunique())
+
+
+def _ask_folders(names: Manifest, understood: Understanding, options: ImportOptions) -> None:
+    """Split and class of the folders, where the table does not say them.
+
+    Folders that the table does not write, and that are no splits, only store files: they are no classes.
+    """
+    told, entries = by_folders([entry.path for entry in names.entries], "", options)
+    understood.folders = told.folders
+    split, label = told.layout.split_level, told.layout.class_level
+    column = "label" if "label" not in names.table.columns else "folder"
+    classes = {e.columns.get("label") for e in entries} - {None}
+    asked = options.class_level not in (None, NOTHING)
+    take_split = split is not None and "split" not in names.table.columns and options.split != NOTHING
+    take_label = asked or (
+        not understood.label and len(classes) > 1 and (split is not None or names.writes_folders) and label is not None
+    )
+    if not (take_split or take_label):
+        return
+    own = {entry.path: entry.columns for entry in entries}
+    left = {item["file"]: item["reason"] for item in told.skipped}
+    understood.skipped += [{"file": path, "reason": reason} for path, reason in left.items()]
+    kept = []
+    for entry in names.entries:
+        if entry.path in own:
+            said = own[entry.path]
+            more = {"split": said["split"]} if take_split and "split" in said else {}
+            kept.append(
+                Entry(entry.path, {**entry.columns, **more, **({column: said.get("label")} if take_label else {})})
+            )
+    names.entries = kept
+    if take_split:
+        understood.layout = replace(understood.layout, split_level=split)
+        understood.guess("split", "the folders of the images", "the table does not say it")
+    if take_label:
+        understood.label, understood.layout = column, replace(understood.layout, class_level=label)
+        if not asked:
+            understood.guess("label", "the folder that an image lies in", "the table does not say it")
+
+
+def _with_labels(
+    tree: Tree, understood: Understanding, entries: Sequence[Entry], found: Mapping[str, Manifest]
+) -> list[Entry]:
+    """Entries without a class folder labelled by a table whose values are classes of the others (Tiny ImageNet's
+    `val_annotations.txt`)."""
+    classes = {entry.columns.get("label") for entry in entries} - {None}
+    done = list(entries)
+    for path, manifest in found.items() if classes else ():
+        labels = manifest.labels_among(classes)
+        places = [i for i, e in enumerate(done) if e.columns.get("label") is None and e.path in labels]
+        for i in places:
+            done[i] = Entry(done[i].path, {**done[i].columns, "label": labels[done[i].path]})
+        if places:
+            still = sum(entry.columns.get("label") is None for entry in done)
+            understood.notes = [note for note in understood.notes if "no class folder and have" not in note]
+            understood.notes.append(f"the labels of {len(places)} images are those of {path}")
+            understood.notes += [f"{still} images lie in no class folder and have no label"] if still else []
+    return done
+
+
+class Manifest:
+    """The rows of a table and the files that they name.
+
+    Attributes:
+        path: of the table; `paths`: of all that were joined.
+        column: which one names them; `others`: further ones that do.
+        entries: one for each file, by its first row; `skipped`: the rows without one.
+        about_doses: what is to be said of the doses.
+        found_elsewhere: how many were found by a part of their path, or without their ending.
+        writes_folders: whether names are written with the folders that they lie in.
+
+    Raises:
+        DataError: a table that cannot be read, that names no image files, or has no rows.
+        SpecError: the column that was asked for is not there.
+    """
+
+    def __init__(self, tree: Tree, path: str, options: ImportOptions = UNTOLD) -> None:
+        self._tree, self._folder, self.path, self.paths = tree, posixpath.dirname(path), path, [path]
+        table, self.about_doses = with_doses(read(tree, path))
+        self.table = table.rename(columns={c: "split" for c in table.columns if str(c).lower() == "split"})
+        self.column, self.others = self._file_column(f"{tree.where}/{path}", options.names_in)
+        if self.table.empty:
+            raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
+        self.entries: list[Entry] = []
+        self.skipped: list[dict[str, str]] = []
+        self.found_elsewhere = 0
+        self.writes_folders = False
+        self._rows: list[int] = []  # of each entry
+        self._match()
+
+    def told(self, column: str, values: pd.Series[Any]) -> None:
+        """Take a column that follows from the others; one of that name goes."""
+        self.table[column] = values
+        found = values.tolist()
+        pairs = zip(self.entries, self._rows, strict=True)
+        self.entries = [Entry(entry.path, {**entry.columns, column: found[row]}) for entry, row in pairs]
+
+    def told_split(self, word: str) -> None:
+        """All images are of one split."""
+        self.told("split", pd.Series([word] * len(self.table), self.table.index, dtype=object))
+
+    def forget_split(self) -> None:
+        """The column `split` travels as `split_given`."""
+        self.table = self.table.rename(columns={"split": "split_given"})
+        self.entries = [
+            Entry(e.path, {"split_given" if k == "split" else k: v for k, v in e.columns.items()}) for e in self.entries
+        ]
+
+    def join(self, other: Manifest) -> None:
+        """Take the rows of another table, apart from files that are named already."""
+        known = {entry.path for entry in self.entries}
+        start = len(self.table)
+        for entry, row in zip(other.entries, other._rows, strict=True):
+            if entry.path in known:
+                self.skipped.append({"file": entry.path, "reason": f"{other.path} names it once more"})
+            else:
+                self.entries.append(entry)
+                self._rows.append(start + row)
+        self.table = pd.concat([self.table, other.table], ignore_index=True)
+        self.skipped += other.skipped
+        self.paths.append(other.path)
+        self.found_elsewhere += other.found_elsewhere
+
+    def labels_among(self, classes: set[Any]) -> dict[str, str]:
+        """file -> class by the column whose values (or their first words) are among some classes; empty if none is."""
+        for column in (c for c in self.table.columns if c != self.column):
+            words = self.table[column].map(lambda value: str(value).split(" ")[0] if value is not None else None)
+            for values in (self.table[column].astype(str), words):
+                if values.isin(classes).mean() > 0.9:
+                    found = values.tolist()
+                    pairs = zip(self.entries, self._rows, strict=True)
+                    return {entry.path: found[row] for entry, row in pairs if found[row] in classes}
+        return {}
+
+    def _file_column(self, where: str, asked: str | None) -> tuple[str, list[str]]:
+        naming = [str(column) for column in self.table.columns if _names_images(self.table[column])]
+        usual = [column for column in self.table.columns if bare_name(str(column)) in USUAL]
+        usual.sort(key=lambda column: USUAL.index(bare_name(str(column))))
+        text = [c for c in self.table.columns if c not in usual and self.table[c].dtype == object]
+        each = [column for column in text if self.table[column].is_unique]  # and each of its values names a file
+        bare = [] if naming else [str(column) for column in [*usual, *each] if self._names_stems(self.table[column])]
+        chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
+        if asked is not None:
+            if asked not in self.table.columns:
+                raise told_wrong("names_in", f"a column of {where} ({', '.join(map(str, self.table.columns))})", asked)
+            chosen = asked
+        if chosen is None:
+            raise DataError.at(
+                where,
+                "one column",
+                f"of names of image files ({', '.join(image.SUFFIXES)})",
+                [str(c) for c in self.table.columns],
+                "Add a column called file, with names relative to the table's folder.",
+            )
+        return str(chosen), [column for column in naming if column != chosen]
+
+    def _names_stems(self, values: pd.Series[Any]) -> bool:
+        known = values.dropna().astype(str)
+        return len(known) > 0 and sum(value in self._by_stem for value in known) > len(known) / 2
+
+    def _match(self) -> None:
+        rest = [c for c in self.table.columns if c != "source"]
+        rows = self.table[rest].to_dict("records")
+        places = [self._find(row[self.column]) for row in rows]
+        written: dict[str, set[str]] = defaultdict(set)
+        for row, (place, _) in zip(rows, places, strict=True):
+            written[place or ""].add(str(row[self.column]))
+        seen: dict[str, int] = {}
+        for number, (row, (place, said)) in enumerate(zip(rows, places, strict=True), start=1):
+            value = row[self.column]
+            if place is None:
+                self.skipped.append({"file": str(value) if isinstance(value, str) else f"row {number}", "reason": said})
+            elif said and len(written[place]) > 1:
+                reason = f"there is no such file; {place}, of the same name, is what another row names"
+                self.skipped.append({"file": str(value), "reason": reason})
+            elif place in seen:
+                self.skipped.append({"file": f"row {number}", "reason": f"row {seen[place]} names {place} already"})
+            else:
+                seen[place] = number
+                self.found_elsewhere += bool(said)
+                self.writes_folders = self.writes_folders or ("/" in place and "/" in _slashed(value))
+                self.entries.append(Entry(place, {str(k): v for k, v in row.items()}))
+                self._rows.append(number - 1)
+
+    def _find(self, value: Any) -> tuple[str | None, str]:
+        """The file that a row names; else why there is none. A file with a reason was found by a part of its name."""
+        name = _slashed(value)
+        if not name:
+            return None, "the file name is missing"
+        inside = _inside(self._folder, name)
+        for place in (inside, _inside("", name)):  # relative to the table, or to the top
+            if place is not None and self._tree.holds(place):
+                return place, ""
+        parts = name.split("/")
+        for start in range(1, len(parts) - 1 if inside is None else 0):
+            for folder in dict.fromkeys((self._folder, "")):
+                shorter = _inside(folder, "/".join(parts[start:]))
+                if shorter is not None and self._tree.holds(shorter):
+                    return shorter, "shortened"
+        own = name if inside is not None else parts[-1] if self._one_folder else None
+        places = (self._by_name.get(own.lower()) or self._by_stem.get(own) or []) if own else []
+        if len(places) > 1:
+            return None, f"{len(places)} files are called so ({', '.join(places[:3])}); give their folders"
+        if places:
+            return places[0], "elsewhere"
+        return (inside, "") if inside is not None else (None, _LEAVES)
+
+    @cached_property
+    def _one_folder(self) -> bool:
+        """Whether all names are of one folder, so that no two of them can be told apart by it alone."""
+        folders = {posixpath.dirname(_slashed(value)) for value in self.table[self.column].dropna()}
+        return len(folders) == 1
+
+    @cached_property
+    def _images(self) -> list[str]:
+        return [path for path in self._tree.files if image.is_image(path)]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        return _grouped([(name.lower(), path) for path in self._images for name in self._names_of(path)])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        stems = [(posixpath.splitext(name)[0], path) for path in self._images for name in self._names_of(path)]
+        return _grouped(stems)
+
+    def _names_of(self, path: str) -> set[str]:
+        """What a table may call a file: its path from the table's folder, or its name alone."""
+        below = posixpath.relpath(path, self._folder) if self._folder else path
+        return {below, posixpath.basename(path)}
+
+
+def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, path in pairs:
+        found[key].append(path)
+    return found
+
+
+def _names_images(values: pd.Series[Any]) -> bool:
+    known = [value for value in values.dropna().tolist() if isinstance(value, str)]
+    return bool(known) and sum(image.is_image(value) for value in known) > len(known) / 2
+
+
+def _slashed(value: Any) -> str:
+    """A path as it is written here; "" for no text."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "" if missing else str(value).strip().replace("\\", "/")
+
+
+def _inside(folder: str, name: str) -> str | None:
+    """The path in the tree, or None if it leads out of the table's folder."""
+    if not name or name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return None
+    path = posixpath.normpath(name)
+    return None if path.startswith("..") else posixpath.join(folder, path)
