@@ -226,9 +226,13 @@ def _between_halves(sets: list[Measured], quantity: str) -> Row:
     """How well what trained networks keep on one half of the test images orders what they keep on the other."""
     pairs = {}
     for one in sets:
-        first, second = (one.truth(quantity, lambda rows, n=n: [row["halves"][n] for row in rows]) for n in (0, 1))
+        first, second = (one.truth(quantity, _half(number)) for number in (0, 1))
         pairs[one.name] = _pair(quantity, first, second)
     return asdict(agreement(pairs)) | {"sets": {name: within(pair) for name, pair in pairs.items()}}
+
+
+def _half(number: int) -> Callable[[list[Row]], list[Row]]:
+    return lambda rows: [row["halves"][number] for row in rows]
 
 
 def _nth(number: int) -> Callable[[list[Row]], list[Row]]:
