@@ -41,6 +41,9 @@ with frame.guard():
     with picture:
         samples.samples(imageset, split_name, which, shown)
     with facts:
+        with st.container(horizontal=True, gap="medium"):
+            frame.link("pages/2_Compose.py", "Use in Compose", icon="tune", dataset=name)
+            frame.link("pages/3_Train.py", "Train on it", icon="model_training", dataset=name)
         data_facts.panel(imageset)
     cells.dropped(imageset)
     data_facts.details(imageset)

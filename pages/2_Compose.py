@@ -10,4 +10,5 @@ place = frame.open_page(
 )
 workbench.workbench()
 with place:  # after the workbench, which suggests the name
+    files.train_button()
     files.save_popover()

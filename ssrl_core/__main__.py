@@ -2,7 +2,12 @@
 
 import sys
 
-from ssrl_core.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from ssrl_core.cli import main
+
+        sys.exit(main())
+    except ModuleNotFoundError as missing:
+        from ssrl_core.start import why_missing
+
+        sys.exit(why_missing(missing))

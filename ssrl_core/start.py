@@ -6,18 +6,32 @@ Standard library alone until the packages of the requirement file are there.
 from __future__ import annotations
 
 import argparse
+import errno
+import importlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import venv
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 _TREE = Path(__file__).resolve().parent.parent
 ROOT = _TREE if (_TREE / "app.py").is_file() else Path(__file__).resolve().parent / "app"  # the second: in a wheel
+# Streamlit's own start, warm: pandas and Plotly before the thread, as Plotly trips over one that is half imported
+_SERVE = (
+    "import sys, pandas, plotly.graph_objects; from streamlit.web import cli; from ssrl_core.start import warm; "
+    "warm(); sys.argv[0] = 'streamlit'; cli.main()"
+)
+_HEAVY = (
+    *("scipy.stats", "scipy.spatial", "torch"),
+    *("ssrl_core.compositions.views", "ssrl_core.compositions.perceptual", "ssrl_core.forecast.kept"),
+)
 _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
 
 
@@ -56,7 +70,10 @@ def ensure(file: Path, script: Sequence[str]) -> None:
         script: what to run there, as after `python`.
     """
     if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python meets first
-        sys.exit(f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]}.")
+        sys.exit(
+            f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}). Install "
+            "a newer one (python.org; on Debian: apt install python3.11 python3.11-venv), then start again with it."
+        )
     if not missing(file):
         return
     inside = sys.prefix != sys.base_prefix
@@ -71,6 +88,7 @@ def ensure(file: Path, script: Sequence[str]) -> None:
                 f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}"
             )
     if not inside:
+        print(f"For the command line, activate the environment first: {_activation()}", flush=True)
         sys.exit(_until_it_ends([str(python), *script], Path.cwd()))
 
 
@@ -87,13 +105,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-worker", action="store_true", help="do not start the worker; Train starts one when needed"
     )
+    parser.add_argument(
+        "--no-fetch", action="store_true", help="do not fetch the weights that LPIPS needs (233 MB, once)"
+    )
     args = parser.parse_args(words)
     if (ROOT / "requirements.txt").is_file():  # an installed package came with what it requires
         ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
+    if why := _port_taken(args.port):
+        sys.exit(why)
     if not args.no_worker:
         from ssrl_core.runs.queue import processes
 
         processes.start_coordinator()
+        if not args.no_fetch:
+            _fetch_weights()
     precompile = [
         sys.executable,
         "-m",
@@ -102,11 +127,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     subprocess.Popen(
         precompile, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
+    command = [sys.executable, "-c", _SERVE, "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
     command += ["--server.headless", "true" if args.no_browser else "false"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
     print(f"Viewloom: http://127.0.0.1:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     return _until_it_ends(command, ROOT)
+
+
+def warm() -> None:
+    """For the app's server: import in the background what pages would else wait for when they are opened first."""
+    threading.Thread(target=_warm, daemon=True).start()
+
+
+def _warm() -> None:
+    from ssrl_core import stores
+
+    with suppress(Exception):  # whatever is wrong, the page that needs it says so
+        stores.prepare_caches()
+        for name in _HEAVY:
+            importlib.import_module(name)
+
+
+def _port_taken(port: int) -> str:
+    """Why the app cannot listen there, with what to do; "" where it can."""
+    with socket.socket() as probe:
+        try:
+            if os.name != "nt":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Streamlit's server does
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return f"Port {port} cannot be used ({error.strerror}). Choose another, above 1024: --port 8502"
+            return (
+                f"Port {port} is taken, perhaps by another Viewloom: open http://127.0.0.1:{port}, or end that, or "
+                f"choose another port: --port {port + 1}"
+            )
+    return ""
+
+
+def _fetch_weights() -> None:
+    """Fetch what LPIPS needs in the background, once; the Compose page shows how far it is, and why it failed."""
+    from ssrl_core import stores
+    from ssrl_core.compositions.lpips import NETWORKS
+    from ssrl_core.errors import SSRLError
+    from ssrl_core.runs import jobs
+
+    try:
+        if not any((stores.weights_root() / file).is_file() for file in NETWORKS["alex"].files):
+            jobs.start("fetch-alexnet", ("fetch", "alexnet"))
+    except (OSError, SSRLError) as error:  # a store that cannot be written: the pages say so, too
+        print(f"The weights that LPIPS needs are not fetched: {error}", flush=True)
 
 
 def command() -> int:
@@ -116,7 +186,7 @@ def command() -> int:
         The exit code.
     """
     words = sys.argv[1:]
-    if not words or words[0].partition("=")[0] in ("--port", "--no-browser", "--no-worker"):
+    if not words or words[0].partition("=")[0] in ("--port", "--no-browser", "--no-worker", "--no-fetch"):
         return main(words)
     from ssrl_core.cli import main as run_command
 
@@ -135,6 +205,20 @@ def _until_it_ends(words: Sequence[str], folder: Path) -> int:
         return 0
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def why_missing(error: ModuleNotFoundError) -> str:
+    """What to do where a package that the command line needs is not in this Python."""
+    if (ROOT / ".venv").is_dir():
+        return (
+            f"{error.name} is not in this Python. Activate the environment that `python app.py` made: {_activation()}"
+        )
+    return f"{error.name} is not in this Python. `python app.py` makes an environment that has it; or: pip install ."
+
+
+def _activation() -> str:
+    """The line that makes `python` the one with the packages."""
+    return r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
 
 
 def _own_environment() -> Path:

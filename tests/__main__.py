@@ -10,6 +10,12 @@ sys.path.insert(0, str(ROOT))
 
 from ssrl_core.start import ensure  # noqa: E402  the path must be set first
 
+if {"-h", "--help"} & set(sys.argv[1:]):  # says what it does, and installs nothing for it
+    print(__doc__)
+    print(
+        "Installs the packages of requirements-dev.txt, then hands its arguments to pytest (tests/runs -k kill -x …)."
+    )
+    sys.exit(0)
 ensure(ROOT / "requirements-dev.txt", [str(Path(__file__).parent), *sys.argv[1:]])
 words = sys.argv[1:]
 if "--coverage" in words:  # twice the time, so it is asked for

@@ -49,6 +49,11 @@ def chromium() -> str:
     raise AssertionError
 
 
+def no_network(*_: object, **__: object) -> None:
+    """For `urllib.request.urlopen`."""
+    raise OSError("no network")
+
+
 def make_imageset(
     n: int = 60,
     c: int = 1,

@@ -1,5 +1,11 @@
 """The start command: what it asks of an environment, and that it goes on only where that is there."""
 
+import socket
+import subprocess
+import sys
+
+import pytest
+
 from ssrl_core import start
 from tests.kit import ROOT
 
@@ -26,6 +32,31 @@ def test_the_app_is_started_without_advertisements_and_says_where_it_is(monkeypa
     assert words[words.index("--logger.hideWelcomeMessage") + 1] == "true"
     assert words[words.index("--server.headless") + 1] == "false"
     assert "http://127.0.0.1:8599" in capsys.readouterr().out
+
+
+def test_a_port_that_is_taken_is_said_with_another():
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"Port {port} is taken.*--port {port + 1}"):
+            start.main(["--port", str(port), "--no-worker"])
+
+
+def test_an_older_python_is_told_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(start.sys, "version_info", (3, 10, 4))
+    with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer.*python3\.11-venv"):
+        start.ensure(tmp_path / "a.txt", ["app.py"])
+
+
+def test_help_installs_nothing_and_a_bare_python_is_told_to_activate():
+    bare = [sys.executable, "-S"]  # without its packages
+    said = subprocess.run([*bare, str(ROOT / "tests"), "--help"], capture_output=True, text=True, check=True)
+    assert "hands its arguments to pytest" in said.stdout
+    words = [*bare, "-m", "ssrl_core", "runs", "list"]
+    said = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert said.returncode == 1
+    assert "is not in this Python" in said.stderr
 
 
 def test_what_is_absent_or_too_old_is_missing(tmp_path):

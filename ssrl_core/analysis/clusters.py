@@ -17,7 +17,7 @@ MOST_FULL = 100_000  # rows; above, k-means sees a seeded piece of 4,096 of them
 _PIECE = 4096
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Clustering:
     """Which cluster each row is in.
 
@@ -31,6 +31,10 @@ class Clustering:
     sizes: tuple[int, ...]
     k: int
     seed: int
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(map(str, self.sizes[:8])) + (", …" if len(self.sizes) > 8 else "")
+        return f"<Clustering of {len(self.ids):,} rows: {self.k} clusters of {sizes}>"
 
 
 def kmeans(x: ArrayLike, k: int, *, seed: int = 0) -> Clustering:

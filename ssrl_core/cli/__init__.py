@@ -6,8 +6,9 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from ssrl_core import __version__, stores
 from ssrl_core.cli import output
@@ -15,7 +16,8 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "lpips", "forecast": "forecast"}
 COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "worker", "runs": "runs"}
-COMMANDS |= {name: name for name in ("cluster", "layout", "classes", "compare", "export", "paper", "demo", "bench")}
+_ALONE = ("fetch", "cluster", "layout", "classes", "compare", "export", "paper", "demo", "bench")
+COMMANDS |= {name: name for name in _ALONE}
 """Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""
 
 
@@ -29,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         stores.prepare_caches()
-        args = parser().parse_args(words)
+        known = words[:1] if words[:1] and words[0] in COMMANDS else None
+        args = _parser(known or COMMANDS, brief=known is None).parse_args(words)
         return output.report(args)
     except SSRLError as error:
         return output.fail(" ".join(words[:1]), error, as_json=as_json)
@@ -42,13 +45,35 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
+    return _parser(COMMANDS)
+
+
+def _parser(names: Iterable[str], *, brief: bool = False) -> argparse.ArgumentParser:
+    """The parser of some commands; `brief` knows of each only its name and its sentence, for `--help` at once."""
     top = _Parser(prog="python -m ssrl_core", description="Choose transformations, train, look at what is encoded.")
     top.add_argument("--version", action="version", version=f"viewloom {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-    for name, home in COMMANDS.items():
-        module = importlib.import_module(f"ssrl_core.cli.{home}")
-        getattr(module, "register" if home == name else f"register_{name}")(commands)
+    for name in names:
+        module = importlib.import_module(f"ssrl_core.cli.{COMMANDS[name]}")
+        with suppress(_Enough):
+            add = getattr(module, "register" if COMMANDS[name] == name else f"register_{name}")
+            add(_Names(commands) if brief else commands)
     return top
+
+
+class _Enough(Exception):
+    """Nothing more of a command is needed."""
+
+
+class _Names:
+    """Takes a command's name and sentence, and none of its options."""
+
+    def __init__(self, commands: Any) -> None:
+        self._commands = commands
+
+    def add_parser(self, name: str, *, help: str, **_: Any) -> NoReturn:
+        self._commands.add_parser(name, help=help)
+        raise _Enough
 
 
 class _Parser(argparse.ArgumentParser):

@@ -8,7 +8,6 @@ from typing import Any
 
 from ssrl_core.cli.cells import register_cells, register_simulate
 from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
-from ssrl_core.datasets.reading.understanding import ALPHAS, ORIENTATIONS, PAGES, ImportOptions
 from ssrl_core.errors import SpecError, SSRLError
 
 
@@ -30,6 +29,8 @@ def register(commands: Any) -> None:
 
 
 def _register_import(data: Any) -> None:
+    from ssrl_core.datasets.reading.understanding import ALPHAS, ORIENTATIONS, PAGES
+
     bring = leaf(
         data,
         "import",
@@ -94,6 +95,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
 def _import(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.importing import import_source, understand
+    from ssrl_core.datasets.reading.understanding import ImportOptions
 
     if (args.name is None) != args.dry_run:
         raise SpecError.at("data import", "--name", "given, or --dry-run, but not both", args.name)
@@ -127,8 +129,16 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
 
 def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
+    from ssrl_core.runs import jobs
 
-    return store.describe(args.name, report=ProgressLines())
+    lines = ProgressLines()
+    with jobs.Reporter() as told:  # a page makes a built-in set by this command
+
+        def report(done: int, total: int, what: str) -> None:
+            lines(done, total, what)
+            told(done / total if total else 0.0)
+
+        return store.describe(args.name, report=report)
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Channel:
     window: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSet:
     """Images that training takes. Image i is row i of `pixels` and of `table`.
 
@@ -187,6 +187,11 @@ class ImageSet:
         from ssrl_core.datasets.selection import select
 
         return select(self, channels, where or {})
+
+    def __repr__(self) -> str:
+        classes = f", {len(self.classes)} classes by {self.label}" if self.label else ""
+        sides = " × ".join(map(str, self.shape))
+        return f"<ImageSet {self.name}: {self.count:,} images, {sides} {self.dtype}{classes}>"
 
     def _repr_html_(self) -> str:
         """Two dozen of its images, evenly taken, for notebooks."""

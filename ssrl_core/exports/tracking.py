@@ -12,8 +12,8 @@ from typing import Any
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue.tables import flat
 from ssrl_core.specs.parts import PARTS
+from ssrl_core.specs.yaml_files import flat
 
 TRACKERS = ("tensorboard", "mlflow")
 _CURVES = ("loss", "lr", "z_std", "effective_rank", "images_per_s", "knn_top1")

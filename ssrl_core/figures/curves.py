@@ -85,8 +85,9 @@ def spread_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
     fig = go.Figure()
     _line(fig, steps["epoch"], steps["z_std"], ACCENT, "")
     last = float(steps["z_std"].dropna().iloc[-1])
-    state = "collapsed" if last < 0.05 else "spread out" if last > 0.5 else "partly spread"
-    style(fig, title=f"Projections {state} ({three_digits(last)})", x="epoch", height=height)
+    told = "images are told apart" if last > 0.5 else "images are told apart in part"
+    title = "All images look the same to the loss (collapsed)" if last < 0.05 else f"To the loss, {told}"
+    style(fig, title=title, x="epoch", y="spread, 0 to 1", height=height)
     return fig.update_yaxes(range=[0, max(1.05, float(steps["z_std"].max()) * 1.05)])
 
 

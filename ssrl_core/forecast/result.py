@@ -61,7 +61,7 @@ class StepCost:
     kept: dict[str, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Forecast:
     """What a composition keeps.
 
@@ -90,6 +90,14 @@ class Forecast:
     image_ids: Array = field(repr=False)
     embedding: Array = field(repr=False)
     cluster_ids: Array = field(repr=False)
+
+    def __repr__(self) -> str:
+        best = sorted(self.kept, key=lambda one: -one.value)
+        lines = [
+            f"{one.name:20} {one.value:5.2f}  ({one.low:.2f} to {one.high:.2f}; plain {one.plain:.2f})" for one in best
+        ]
+        head = f"<Forecast of {self.composition} on {self.dataset}: {self.images:,} images, {self.views} views each>"
+        return "\n".join([head, *lines, *self.guards])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, arrays left out."""

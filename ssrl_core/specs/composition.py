@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -208,7 +209,8 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
         for folder in (PRESETS, stores.compositions_root()):
             file = folder / f"{source}.yaml"
             if stores.SLUG.match(source) and file.is_file():
-                return parse(read_at_most(file, "composition"), f'Composition "{source}"')
+                found = file.stat()
+                return _named(source, file, (found.st_mtime_ns, found.st_size))
     path = Path(source) if base is None else base / source
     if not path.is_file():
         known = ", ".join([*preset_names(), *saved_names()])
@@ -216,6 +218,12 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
             "Composition", "composition", "a preset, a saved name or a file", str(source), f"There is: {known}."
         )
     return parse(read_at_most(path, "composition"), str(path))
+
+
+@lru_cache(256)
+def _named(name: str, file: Path, stamp: tuple[int, int]) -> Composition:
+    """A composition of the store, read again when its file has changed (the paper asks hundreds of times)."""
+    return parse(read_at_most(file, "composition"), f'Composition "{name}"')
 
 
 def save(composition: Composition) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ssrl_core.specs.parameters import Parameter
@@ -19,6 +19,7 @@ class Transform:
         sentence: what it does to an image and what a network then learns to ignore.
         channels: 3 if parts of it mean something on red, green and blue only, 2 if it needs several, else None.
         source: where the definition is from.
+        begins_with: settings of a step that is added by hand, where the defaults of a spec would change nothing.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Transform:
     source: str
     parameters: tuple[Parameter, ...] = ()
     channels: int | None = None
+    begins_with: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def parameter(self, name: str) -> Parameter:
         """The row of one setting."""

@@ -245,6 +245,7 @@ _ROWS = (
             _ORDER,
         ),
         channels=3,
+        begins_with={"brightness": 0.4, "contrast": 0.4, "saturation": 0.2, "hue": 0.1},
     ),
     Transform(
         "hue_jitter",

@@ -273,3 +273,12 @@ def _escaped(character: str) -> str:
     if character.isprintable() and not 0xD800 <= code <= 0xDFFF:
         return character
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def flat(data: Any, prefix: str = "") -> dict[str, Any]:
+    """Plain nested data as {dotted path: value}; empty lists and mappings are values."""
+    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    found: dict[str, Any] = {}
+    for key, value in items:
+        found |= flat(value, f"{prefix}{key}.")
+    return found or ({prefix.removesuffix("."): data} if prefix else {})

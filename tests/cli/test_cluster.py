@@ -124,6 +124,8 @@ def test_a_map_begins_from_that_of_another_run_and_keeps_its_own_name(ask):
     folder = RunFolder(other)
     assert folder.layout_files()["tsne"].name == own["file"]
     assert folder.layouts(like=one)["tsne"][1]["parameters"]["start"] == "given"
+    (folder.path / own["file"]).rename(folder.path / "layout_in_a_grid_123abc.npy")
+    assert folder.layout_files().keys() == {"pca", "in_a_grid"}
     assert "no start" in ask("layout", other, "--method", "pca", "--like", one)[1]["error"]["message"]
 
 

@@ -15,6 +15,7 @@ from ssrl_core.forecast import forecast
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
+from tests.kit import no_network
 
 QUICK = {"bank": "live", "images": 400, "views": 4}
 DRAWN = draw_strokes(400, seed=5)
@@ -205,6 +206,6 @@ def test_two_terms_that_undo_each_other_are_named():
     ],
 )
 def test_wrong_settings_are_named(wrong, said, monkeypatch):
-    monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *a, **k: (_ for _ in ()).throw(OSError("no net")))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
     with pytest.raises(SpecError, match=said):
         forecast(_strokes(), "mnist-rotation-crop", **{**QUICK, **wrong})

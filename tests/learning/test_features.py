@@ -11,6 +11,7 @@ import torch
 from ssrl_core.errors import SpecError
 from ssrl_core.learning import features
 from ssrl_core.specs.backbones import BANKS, check_bank
+from tests.kit import no_network
 
 WEIGHTS = Path(os.environ.get("SSRL_SHARED", "../shared")) / "data" / "weights"
 
@@ -77,7 +78,7 @@ def test_stages_of_imagenet_networks_equal_those_of_torchvision(name):
 
 @pytest.mark.parametrize("name", ["alexnet", "vgg16"])
 def test_missing_weights_are_named_with_their_place(name, monkeypatch):
-    monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *a, **k: (_ for _ in ()).throw(OSError("no net")))
+    monkeypatch.setattr("urllib.request.urlopen", no_network)
     with pytest.raises(SpecError, match="weights"):
         _built(name, channels=3)
 

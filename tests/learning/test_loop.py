@@ -171,7 +171,7 @@ def test_pixels_come_the_same_from_memory_and_from_the_file(dtype: str, monkeypa
 def test_what_cannot_train_is_refused_before_anything_is_written(
     changes: dict[str, object], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("torch.hub.load_state_dict_from_url", _no_network)
+    monkeypatch.setattr("urllib.request.urlopen", _no_network)
     images = small_images()
     with pytest.raises(SpecError, match=said):
         fit(small_spec(**changes), images, tmp_path / "run")

@@ -186,7 +186,14 @@ def test_a_copied_address_shows_the_same_view_in_another_browser(address, page):
     page.get_by_text("inside the outline").wait_for()
     page.locator(".map .legend button").first.click()
     page.mouse.move(*screen(points.mean(0)))
+    page.mouse.move(5, 5)  # away, so that the map is not taken any more
+    page.mouse.move(*screen(points.mean(0)))
+    page.mouse.wheel(0, -300)  # scrolls the page
+    page.wait_for_timeout(800)
+    assert "at=" not in page.url
+    page.keyboard.down("Control")
     page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
     page.wait_for_url("**at=**")
     page.wait_for_url("**hide=**")
     link = page.url

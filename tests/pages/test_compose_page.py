@@ -317,7 +317,7 @@ def test_steps_that_fight_are_said_beside_the_recipe(page):
 def test_the_menu_loads_presets_with_what_their_source_leaves_open(page):
     page.session_state["vl-presets-0"] = True
     page.run()
-    assert "Left open: The text gives no order" in text_of(page)
+    assert "Left open by its source: The text gives no order" in page.button(key="vl-load-mnist-first-set").help
     click(page, "vl-load-cells-first-set")
     assert names_of(page)[0] == "affine"
     assert page.selectbox(key="choose-composition").value == "cells-first-set"

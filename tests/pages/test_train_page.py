@@ -266,7 +266,7 @@ def test_a_bad_setting_is_said_where_it_was_made(started):
     assert "seeds must be whole numbers" in text_of(test)
     test.number_input(key="train-optimizer.lr").set_value(0.0).run()
     test.button(key="train-launch").click().run()
-    assert "lr must be above 0" in text_of(test)
+    assert "the learning rate must be above 0" in text_of(test)
     assert registry.list_runs() == []
 
 
@@ -281,7 +281,7 @@ def test_the_draft_survives_a_visit_to_another_page():
 def test_an_image_set_that_must_be_fetched_cannot_be_trained_on_yet():
     test = page(dataset="mnist")
     assert test.button(key="train-launch").disabled
-    assert test.button(key="train-fetch").label == "Fetch them"
+    assert test.button(key="job-images-mnist").label == "Fetch them"
 
 
 # the sheet

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.parts import LAYOUTS
 
 MOST_CLUSTERS = 30
+_ASKED_FOR = "map-asked-for"
 _METHODS = {KMEANS: "k-means", HDBSCAN: "HDBSCAN"}
 
 
@@ -90,6 +92,7 @@ def _make_layout(run: EvaluatedRun) -> None:
                 button=kind.title,
                 icon="scatter_plot",
                 help=kind.sentence,
+                before=partial(st.session_state.__setitem__, _ASKED_FOR, kind.name),
             )
 
 
@@ -98,12 +101,15 @@ def _stored_layout(run: EvaluatedRun) -> str:
     if not stored:
         st.selectbox("Map", ["none stored"], disabled=True, key="no-layout")
         return ""
+    if st.session_state.get(_ASKED_FOR) in stored:
+        choices.travels("map", st.session_state.pop(_ASKED_FOR))  # just made: it is what one waits for
     return choices.from_address(
         "Map",
         stored,
         key="map",
         shown=lambda method: LAYOUTS[method].title,
-        help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little.",
+        help="A flat picture of the embedding. Close points look alike to the network; sizes and gaps mean little. "
+        + " ".join(f"{LAYOUTS[method].title}: {LAYOUTS[method].sentence}" for method in stored),
         flat=True,
     )
 

@@ -109,8 +109,11 @@ _SILHOUETTE = (
     "How much closer an image lies to its own cluster than to the next one, in the embedding, between -1 and 1. "
     "It knows nothing of labels: tight clusters need not be the ones you want."
 )
-_TRUST = "Share of neighbours on the map that are neighbours in the embedding too (1: all of them; random about 0.5)."
-_HIT = "Of the 10 nearest on the map, the share that carries the same label."
+_TRUST = (
+    "Trustworthiness: share of neighbours on the map that are neighbours in the embedding too "
+    "(1: all of them; random about 0.5)."
+)
+_HIT = "Neighbour hit: of the 10 nearest on the map, the share that carries the same label."
 _OTHERS = {
     "ami_arithmetic": "AMI, arithmetic mean of the entropies",
     "nmi": "NMI, not corrected for chance",
@@ -131,9 +134,9 @@ def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> No
     if layout:
         info = run.layouts[layout][1]
         hit = info.get("neighbour_hit")
-        cells.append(("Map: trustworthiness", score(info.get("trustworthiness")), "of neighbours on the map", _TRUST))
+        cells.append(("Map: neighbours kept", score(info.get("trustworthiness")), "1 is all, 0.5 chance", _TRUST))
         if hit is not None:
-            cells.append(("Map: neighbour hit", percent(hit), "same label nearby", _HIT))
+            cells.append(("Map: same label nearby", percent(hit), "of the 10 nearest", _HIT))
     score_row(cells)
     frame.quiet(in_words(run.results, RunFolder(run.run_id).spec()))
     if run.results.input == "fixed_steps":

@@ -213,8 +213,8 @@ def new_step(name: str) -> Step:
     if name == "choice":
         flips = (Branch(1.0, (Step("horizontal_flip"),)), Branch(1.0, (Step("vertical_flip"),)))
         return Step("choice", branches=flips)
-    p = 1.0 if TRANSFORMS[name].parameters else 0.5
-    return Step(name, p=p)
+    row = TRANSFORMS[name]
+    return Step(name, p=1.0 if row.parameters else 0.5, settings=dict(row.begins_with))
 
 
 def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.kit import frame, session
+from pages.ui.kit import choices, frame, session
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
@@ -54,6 +54,17 @@ def save_popover() -> None:
         DRAFT.show_note("save")
 
 
+def train_button() -> None:
+    """On to the Train page, with the composition as it stands, saved or not."""
+    draft = DRAFT.get()
+    pressed = st.button(
+        "Train with this", icon=":material/model_training:", key="vl-train", help="Take it to the Train page"
+    )
+    if pressed and draft is not None:
+        way = choices.way_to_train(st.session_state["choose-dataset"], draft.composition)
+        st.switch_page("pages/3_Train.py", query_params=way)
+
+
 def presets_popover() -> None:
     """Saved compositions and presets by group, each with its sentence and what its source leaves open."""
     menu = st.popover("Load", icon=":material/library_books:", key=session.menu_key("vl-presets"), on_change="rerun")
@@ -75,11 +86,14 @@ def _entry(name: str) -> None:
         preset = PRESETS_TABLE.get(name)
         sentence = load(name).sentence()
         st.button(
-            preset.title if preset else name, key=f"vl-load-{name}", type="tertiary", on_click=_load, args=(name,)
+            preset.title if preset else name,
+            key=f"vl-load-{name}",
+            type="tertiary",
+            on_click=_load,
+            args=(name,),
+            help=f"Left open by its source: {preset.silent}" if preset and preset.silent else None,
         )
         frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")
-        if preset is not None and preset.silent:
-            frame.quiet(f"Left open: {preset.silent}")
 
 
 def _load(name: str) -> None:
@@ -99,12 +113,12 @@ def file_popover(draft: Draft) -> None:
     if not menu.open:
         return
     with menu:
-        name = draft.composition.name
+        name = draft.composition.name if _is_kept(draft) else suggest_name(draft.origin)
         with st.container(horizontal=True):
             _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
             _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
         for target in ("torchvision", "solo-learn"):
-            _other(draft.composition, target)
+            _other(draft.composition.renamed(name), target)
         st.file_uploader(
             "Open a YAML or JSON file, or solo-learn's augmentations",
             type=["yaml", "yml", "json"],
@@ -113,6 +127,14 @@ def file_popover(draft: Draft) -> None:
             on_change=_open_upload,
         )
         DRAFT.show_note("upload")
+
+
+def _is_kept(draft: Draft) -> bool:
+    """Whether the draft is what its name stands for."""
+    try:
+        return load(draft.origin) == draft.composition
+    except SSRLError:
+        return False
 
 
 def _other(composition: Composition, target: str) -> None:

@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui.compose import keep, lpips, preview
 from pages.ui.compose.lpips import Answer, Question, lpips_worker
-from pages.ui.kit import choices, frame, session
+from pages.ui.kit import choices, frame, jobs, session
 from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
@@ -24,6 +24,7 @@ COUNTS = (16, 64, 256)
 SIDES_PX, USUAL_SIDE_PX = (32, 64, 128, 224), 64
 DEFAULT_BESIDE = ["identity"]
 _POLL_S = 0.5
+_MBIT_S = 50  # of a usual connection
 _BESIDE_KEY, _SPLIT_KEY, _COUNT_KEY = "compose-beside", "compose-split", "compose-lpips-n"
 _NET_KEY, _SIZE_KEY = "compose-lpips-net", "compose-lpips-size"
 _ABOUT = (
@@ -98,9 +99,23 @@ def _networks() -> list[str]:
 
     found = [net for net in NETWORKS if perceptual.missing(net) is None]
     if not found:
-        st.info(perceptual.missing(), icon=":material/download:")
-        frame.quiet("All else on this page works without it.")
+        _offer_weights()
     return found
+
+
+def _offer_weights() -> None:
+    """The weights that LPIPS needs, in one press; where there is no network, what to lay where."""
+    from ssrl_core.compositions import perceptual
+
+    row = NETWORKS["alex"]
+    frame.section("How far apart the views look (LPIPS)")
+    frame.quiet(
+        f"It needs the weights of {row.title}: {row.megabytes} MB, fetched once from PyTorch's own address, about "
+        f"{frame.duration(8 * row.megabytes / _MBIT_S)} at {_MBIT_S} Mbit/s. All else on this page works without."
+    )
+    jobs.job("fetch-alexnet", ("fetch", "alexnet"), button=f"Fetch {row.title}", icon="download")
+    with st.expander("No network here?"):
+        st.markdown(frame.plain(perceptual.missing() or ""))
 
 
 def _choices(nets: Sequence[str]) -> None:

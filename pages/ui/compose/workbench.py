@@ -48,7 +48,7 @@ def workbench() -> None:
     with columns[0]:
         name = choices.choose_dataset(default="strokes")
     with columns[1]:
-        draft = _chosen_draft()
+        draft = _chosen_draft(name)
     with columns[2]:
         which = preview.choose_images()
     with columns[3]:
@@ -80,12 +80,15 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
             meaning.meaning(shown, imageset, seed=preview.seed())
 
 
-def _chosen_draft() -> Draft:
-    """The draft, after what the user or the address chose was put into it."""
+def _chosen_draft(dataset: str) -> Draft:
+    """The draft, after what the user or the address chose was put into it; a preset follows the kind of images."""
     draft, before = DRAFT.get(), st.session_state.get("compose-chosen")
     if draft is not None and draft.origin != before and st.session_state.get("choose-composition") == before:
         st.session_state["choose-composition"] = draft.origin  # undo went back past a loading
-    chosen = choices.choose_composition(default=DEFAULT)
+    if draft is not None and dataset != st.session_state.get("compose-dataset"):
+        _suit(draft, dataset)
+    st.session_state["compose-dataset"] = dataset
+    chosen = choices.choose_composition(default=choices.suited(dataset, DEFAULT))
     if draft is None:
         draft = _first_draft(chosen)
         DRAFT.put(draft)
@@ -94,6 +97,13 @@ def _chosen_draft() -> Draft:
         draft = _loaded(draft, chosen)
     st.session_state["compose-chosen"] = chosen
     return draft
+
+
+def _suit(draft: Draft, dataset: str) -> None:
+    """Where other images were chosen, an unedited preset for another kind gives way to one for theirs."""
+    fitting = choices.suited(dataset, draft.origin)
+    if fitting != draft.origin and choices.linked("composition") is None and _is_saved(draft):
+        choices.travels("composition", fitting)
 
 
 def _first_draft(chosen: str) -> Draft:

@@ -17,8 +17,10 @@ from functools import partial
 from typing import Any
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
+from ssrl_core.datasets.kinds import CELLS, DRAWINGS, PHOTOGRAPHS, Kind, fits, kind_of
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.conflicts import Conflict, conflicts
@@ -55,15 +57,16 @@ def from_address(
     widget, written = f"choose-{key}", f"choose-{key}-address"
     words = _told_apart(options, shown)
     known = _by_words(widget, words, asked(key))
-    linked = _linked(key)
+    by_link = linked(key) is not None
     if known not in words:
         chosen_first = default if default in words else options[0]
-        if linked:
+        if by_link:
             st.caption(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}.")
         known = chosen_first
-    if known != st.session_state.get(widget) or words[known] != st.session_state.get(f"{widget}-words", {}).get(known):
-        st.session_state[widget] = known  # by id: its words may have changed since the browser was told them
-    st.session_state[f"{widget}-words"] = words
+    told = (_page(), words[known])
+    if known != st.session_state.get(widget) or told != st.session_state.get(f"{widget}-told"):
+        st.session_state[widget] = known  # by id: another page, or other words than the browser was told
+    st.session_state[f"{widget}-told"], st.session_state[f"{widget}-words"] = told, words
     draw: Callable[..., Any] = partial(st.segmented_control, required=True) if flat else st.selectbox
     chosen: str = draw(
         label,
@@ -76,27 +79,59 @@ def from_address(
     )
     if st.query_params.get(key) != chosen:
         st.query_params[key] = chosen
-    st.session_state[written] = chosen
+    st.session_state[written] = st.session_state[f"chosen-{key}"] = chosen
     return chosen
 
 
 def asked(key: str) -> str | None:
     """What a choice's address asks for, else what was chosen before; None at first."""
-    if (wanted := _linked(key)) is not None:
+    if (wanted := linked(key)) is not None:
         return wanted
-    known: str | None = st.session_state.get(f"choose-{key}")
+    known: str | None = st.session_state.get(f"choose-{key}", st.session_state.get(f"chosen-{key}"))
     return known
+
+
+def kind_of_images(name: str) -> Kind | None:
+    """What an image set holds; None where it is damaged or not known."""
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.builtin import BUILT_IN
+
+    try:
+        if image_sets.is_ready(name):
+            return kind_of(image_sets.load(name))
+    except SSRLError:
+        return None
+    row = BUILT_IN.get(name)  # not made yet
+    if row is None:
+        return None
+    return CELLS if row.label == "compound" else PHOTOGRAPHS if row.shape[0] == 3 else DRAWINGS
+
+
+def is_of_cells(name: str) -> bool:
+    """Whether an image set holds cells."""
+    return kind_of_images(name) == CELLS
+
+
+def suited(dataset: str, composition: str) -> str:
+    """A composition for an image set: the same, or where it is a preset for another kind of images, one for this."""
+    kind = kind_of_images(dataset) if composition in PRESETS_TABLE else None
+    return composition if kind is None or fits(kind, composition) else kind.composition
 
 
 def travels(key: str, value: str) -> None:
     """Let a choice of another page (`dataset`, `composition`, `run`) be the one that the next page opens with."""
-    st.session_state[f"choose-{key}"] = value
+    st.session_state[f"choose-{key}"] = st.session_state[f"chosen-{key}"] = value
 
 
-def _linked(key: str) -> str | None:
+def linked(key: str) -> str | None:
     """What a link or the browser's back button asks for; None where the address holds only our own writing."""
     wanted = st.query_params.get(key)
     return str(wanted) if wanted is not None and wanted != st.session_state.get(f"choose-{key}-address") else None
+
+
+def _page() -> str:
+    context = get_script_run_ctx()
+    return context.page_script_hash if context else ""
 
 
 def _told_apart(options: Sequence[str], shown: Callable[[str], str]) -> dict[str, str]:
@@ -199,8 +234,12 @@ def link_to_train(label: str, dataset: str, composition: Composition, shown: str
     Args:
         shown: what the network is shown of an image wherever it is measured, as `evaluate.input`.
     """
-    way = {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
-    frame.link("pages/3_Train.py", label, icon="model_training", **way)
+    frame.link("pages/3_Train.py", label, icon="model_training", **way_to_train(dataset, composition, shown))
+
+
+def way_to_train(dataset: str, composition: Composition, shown: str = "whole") -> dict[str, str]:
+    """The same as the query of an address."""
+    return {"dataset": dataset, "draft": to_token(composition)} | ({} if shown == "whole" else {"input": shown})
 
 
 def show_fights(compositions: Sequence[Composition]) -> None:

@@ -13,6 +13,7 @@ import html
 import ipaddress
 import math
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,6 +93,22 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
 SIDEBAR_PX = 216
+_UNDER_WAY, _JUST_DONE = "frame-under-way", "frame-just-done"
+SETTINGS = {
+    "batch_size": "the number of images in a batch",
+    "limit_train": "the number of images",
+    "lr": "the learning rate",
+    "lr_scaling": "the learning rate's scaling",
+    "warmup_lr": "the warm-up learning rate",
+    "warmup_epochs": "the number of warm-up epochs",
+    "final_lr": "the final learning rate",
+    "weight_decay": "the weight decay",
+    "queue_size": "the length of the queue",
+    "hidden_dim": "the width of the hidden layer",
+    "projection_dim": "the width of the projection",
+    "pixel_size_um": "the size of a pixel in µm",
+    "thickness_px": "the thickness in px",
+}
 ACTIVE = ("running", "submitted", "queued")
 
 
@@ -126,7 +143,7 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         place = st.container(width="content", horizontal=True, horizontal_alignment="right")
     if not stores.has_room(stores.models_root()):
         words = "can be written: it is full or read-only. What is there can be looked at; to make room, delete runs."
-        st.warning(_plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
+        st.warning(plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
     return place
 
 
@@ -166,11 +183,17 @@ def guard(where: Any = None) -> Iterator[None]:
 def show_error(error: SSRLError, where: Any = None) -> None:
     """One error in its own words: what the user can mend in amber, a failed run in red."""
     place = where if where is not None else st
-    text = _plain(error.message)
+    text = plain(_in_words(error.message))
     if isinstance(error, RunError):
         place.error(text, icon=":material/error:")
     else:
         place.warning(text, icon=":material/info:")
+
+
+def _in_words(message: str) -> str:
+    """A message as a page says it: settings by their words, not by their names in a file."""
+    named = re.sub(r"\b(" + "|".join(map(re.escape, SETTINGS)) + r")\b(?![./])", lambda m: SETTINGS[m[1]], message)
+    return named.replace(", got None.", "; nothing is given.")
 
 
 def empty(
@@ -292,7 +315,7 @@ def _drawing(name: str) -> str:
     return f'<img alt="" src="data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}">'
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text for Streamlit's boxes, which read Markdown: user's names must not become formatting."""
     for sign in "\\`*_[]$<>":
         text = text.replace(sign, "\\" + sign)
@@ -318,8 +341,24 @@ def _sidebar() -> None:
 @st.fragment(run_every=3.0)
 def _what_runs_now() -> None:
     """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
-    rows = [run for run in known_runs() if run.get("state") in ACTIVE]
+    known = known_runs()
+    rows = [run for run in known if run.get("state") in ACTIVE]
     st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+    _ended(known, {str(run["id"]) for run in rows})
+
+
+def _ended(known: Sequence[RunRow], active: set[str]) -> None:
+    """The run that was under way a moment ago and is done now, with the way to its map."""
+    before: set[str] = st.session_state.get(_UNDER_WAY, set())
+    done = [run for run in known if str(run["id"]) in before - active and run.get("state") == "done"]
+    if done:
+        st.session_state[_JUST_DONE] = str(done[0]["id"])
+    st.session_state[_UNDER_WAY] = active
+    if st.query_params.get("run") == st.session_state.get(_JUST_DONE):
+        st.session_state.pop(_JUST_DONE, None)  # it is looked at
+    if run := next((run for run in known if run["id"] == st.session_state.get(_JUST_DONE)), None):
+        st.html(f'<div class="vl-now"><b>{html.escape(run_names.words(run))}</b><span>is done.</span></div>')
+        link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=str(run["id"]))
 
 
 def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:

@@ -45,6 +45,12 @@ def job(
     frame.action(button, icon, begin, key=f"job-{name}", help=help)
 
 
+def is_running(name: str) -> bool:
+    """Whether a job of this name runs now."""
+    now = jobs.state_of(name)
+    return now is not None and now["state"] == "running"
+
+
 @st.fragment(run_every=1.0)
 def _watch(name: str, button: str) -> None:
     now = jobs.state_of(name)

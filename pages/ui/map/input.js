@@ -41,6 +41,7 @@ function listen(map) {
   let drag = null;
 
   over.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey && !map.taken) return;  // who scrolls the page past the map does not zoom it
     event.preventDefault();
     const [x, y] = place(map, event);
     zoomAt(map, x, y, Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0016)));
@@ -48,6 +49,7 @@ function listen(map) {
 
   over.addEventListener("pointerdown", (event) => {
     if (event.button === 2) return;
+    map.taken = true;  // until the pointer leaves
     map.box.classList.remove("keyed");
     over.focus({ preventScroll: true });
     over.setPointerCapture(event.pointerId);
@@ -99,7 +101,10 @@ function listen(map) {
     map.outline = [];
     paintOverlay(map);
   });
-  over.addEventListener("pointerleave", () => !drag && setHover(map, -1));
+  over.addEventListener("pointerleave", () => {
+    map.taken = false;
+    if (!drag) setHover(map, -1);
+  });
   over.addEventListener("dblclick", (event) => event.preventDefault());
   over.addEventListener("keydown", (event) => key(map, event));
   over.addEventListener("keyup", (event) => {

@@ -104,7 +104,8 @@ def _hint() -> None:
         frame.empty("Nothing is selected.", stop=False)
         frame.quiet(
             "Draw around points to see their images and what they have in common. Click a point to see one image and "
-            "those most like it. The wheel zooms; hold Space to move the map; Shift adds, Alt takes away."
+            "those most like it. The wheel zooms with Ctrl, or after a click on the map; hold Space to move the map; "
+            "Shift adds, Alt takes away."
         )
 
 

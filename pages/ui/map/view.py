@@ -88,7 +88,7 @@ _HTML = f"""
       {_tool('data-tool="box"', "Box: drag a rectangle (B)", "M4 4h12v12H4z")}
       {_tool('data-tool="pan"', "Move the map (P, or hold Space)", "M10 2.5v15M2.5 10h15M10 2.5l-2 2m2-2 2 2M10 17.5l-2-2m2 2 2-2M2.5 10l2-2m-2 2 2 2M17.5 10l-2-2m2 2-2 2")}
       <hr>
-      {_tool('data-zoom="in"', "Closer (+, or the wheel)", "M10 4v12M4 10h12")}
+      {_tool('data-zoom="in"', "Closer (+, or the wheel with Ctrl or after a click)", "M10 4v12M4 10h12")}
       {_tool('data-zoom="out"', "Farther (-)", "M4 10h12")}
       {_tool('data-zoom="home"', "Show all (0)", "M3 7V3h4M13 3h4v4M17 13v4h-4M7 17H3v-4")}
       <hr>

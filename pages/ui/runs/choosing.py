@@ -58,8 +58,19 @@ def choose_run(
     rows = [run for run in trained(state) if all(run.get(column) == value for column, value in where.items())]
     if not rows:
         sentence = "No finished runs yet." if state == "done" else "No runs yet."
+        _until_one_is_there(state)
         frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
     return one_of(label, rows, key=key, default=default, usable=usable)
+
+
+@st.fragment(run_every=2.0)
+def _until_one_is_there(state: str | None) -> None:
+    """Draw the page anew as soon as a run can be chosen; say what is under way meanwhile."""
+    if trained(state):
+        st.rerun()
+    under_way = [run for run in trained(None) if run.get("state") in frame.ACTIVE]
+    if under_way:
+        frame.quiet(f"{frame.count(len(under_way), 'run')} under way; this page opens by itself when one is done.")
 
 
 def one_of(

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import choices, frame
 from pages.ui.train import draft as drafts
 from pages.ui.train.draft import DRAFT, Draft
 from ssrl_core.errors import RunError, SSRLError
@@ -36,6 +36,8 @@ def take(path: str, key: str) -> None:
     """Callback of a widget: its value goes into the draft."""
     value = st.session_state[key]
     DRAFT.edit(path, drafts.put, path, list(value) if isinstance(value, list | tuple) else value)
+    if path == "dataset.name":
+        choices.travels("dataset", value)
 
 
 def take_seeds(key: str) -> None:
@@ -46,6 +48,8 @@ def take_seeds(key: str) -> None:
 def take_composition(term: int, key: str) -> None:
     """Callback of a composition's select box."""
     DRAFT.edit("terms", drafts.set_composition, term, st.session_state[key])
+    if term == 0:
+        choices.travels("composition", st.session_state[key])
 
 
 def take_recipe(key: str) -> None:
@@ -71,20 +75,32 @@ def page_drawn() -> None:
 
 
 def _arrive() -> None:
-    """Take image set, composition (by name, or a draft that was not saved) and what is shown of images from the
-    address, once for each address."""
-    asked = {name: st.query_params.get(name) for name in ("dataset", "composition", "draft", "input")}
-    if asked == st.session_state.get(_ARRIVED):
-        return
+    """Take image set and composition from the address, or as they were chosen on other pages since; a draft that was
+    not saved and what is shown of images from the address."""
+    asked = {name: choices.asked(name) for name in ("dataset", "composition")}
+    asked |= {name: st.query_params.get(name) for name in ("draft", "input")}
+    before = st.session_state.get(_ARRIVED, {})
     st.session_state[_ARRIVED] = asked
-    if asked["dataset"]:
-        DRAFT.edit("address", drafts.put, "dataset.name", asked["dataset"])
-    if asked["composition"]:
-        DRAFT.edit("address", drafts.set_composition, 0, asked["composition"])
-    if asked["draft"]:
-        DRAFT.edit("address", drafts.set_draft, 0, asked["draft"])
-    if asked["input"]:
-        DRAFT.edit("address", drafts.put, "evaluate.input", asked["input"])
+    new = {name: value for name, value in asked.items() if value and value != before.get(name)}
+    for name in ("dataset", "composition"):
+        if name in new and choices.linked(name):
+            choices.travels(name, new[name])
+    if "dataset" in new and (choices.linked("dataset") or is_at_hand(new["dataset"])):
+        DRAFT.edit("address", drafts.put, "dataset.name", new["dataset"])
+    if "composition" in new:
+        DRAFT.edit("address", drafts.set_composition, 0, new["composition"])
+    if "draft" in new:
+        DRAFT.edit("address", drafts.set_draft, 0, new["draft"])
+    if "input" in new:
+        DRAFT.edit("address", drafts.put, "evaluate.input", new["input"])
+
+
+def is_at_hand(name: str) -> bool:
+    """Whether an image set is here, or made here without a network."""
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.datasets.builtin import BUILT_IN
+
+    return image_sets.is_ready(name) or (name in BUILT_IN and not BUILT_IN[name].fetched)
 
 
 def open_run(run_id: str) -> None:

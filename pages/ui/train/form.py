@@ -93,7 +93,7 @@ def sentence(draft: train_draft.Draft) -> None:
             _number("Images in a batch", "batch_size", draft["batch_size"], 92, low=2)
         else:
             st.markdown("images" if solved else "labelled images")
-        st.markdown("with seeds")
+        st.markdown("with seed" if len(draft["seeds"]) == 1 else f"with {len(draft['seeds'])} seeds,")
         _seeds(draft)
     for place in ("terms", "seeds", "address"):
         DRAFT.show_note(place)

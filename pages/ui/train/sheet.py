@@ -10,7 +10,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame, jobs
+from pages.ui.kit import choices, frame, jobs
 from pages.ui.kit.frame import QUIET, WARNING
 from pages.ui.train import actions, start
 from pages.ui.train.draft import DRAFT
@@ -177,8 +177,11 @@ def _results(run: RunFolder) -> None:
     st.html(f'<p class="train-verdict">{html.escape(said)}</p>')
     _shares(run, results)
     with st.container(horizontal=True, gap="medium"):
-        frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run.id)
+        choices.travels("run", run.id)  # the Look pages open with what was looked at last
+        frame.link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
+        if choices.is_of_cells(run.spec().dataset.name):
+            frame.link("pages/8_Show.py", "Show the cells", icon="co_present", run=run.id)
         popover(run)
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, session
+from pages.ui.kit import cache, choices, frame, jobs, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
+from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
@@ -20,7 +21,7 @@ from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 from ssrl_core.specs.run import Term, dump_run
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
-_MADE_HERE = ("strokes", "digits", "simulated-cells")  # built-in sets that are made in seconds, without a network
+_GOES_ON = "train-goes-on"
 _LONG_S = 6 * 3600.0
 _IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
 _LARGEST = 96
@@ -93,7 +94,7 @@ def launch_button(draft: train_draft.Draft) -> None:
         _launch,
         key="train-launch",
         type="primary",
-        disabled=not _is_at_hand(draft["dataset"]["name"]),
+        disabled=not actions.is_at_hand(draft["dataset"]["name"]),
     )
 
 
@@ -104,22 +105,39 @@ def cost(draft: train_draft.Draft) -> None:
     name = draft["dataset"]["name"]
     with frame.guard():
         if image_sets.is_ready(name):
+            _go_on()
             _offer_solving(draft)
             frame.quiet(_cost_words(draft))
-        elif name in _MADE_HERE:
-            frame.quiet(f"The image set “{name}” is made when the run is queued; that takes some seconds.")
         elif name in image_sets.names():
-            _fetch(name)
+            _images_job(name)
     DRAFT.show_note("launch")
 
 
-def _fetch(name: str) -> None:
+def _images_job(name: str) -> None:
+    """The images of a built-in set that are not here yet: made or fetched in the background, with progress."""
+    row = BUILT_IN[name]
+    took = "" if row.fetched else f", about {frame.duration(row.seconds)}"
+    verb = "Fetch" if row.fetched else "Make"
     with st.container(horizontal=True, vertical_alignment="center"):
-        frame.quiet(f"The images of “{name}” are not here yet.")
-        wanted = st.button("Fetch them", icon=":material/download:", key="train-fetch")
-    if wanted:
-        choices.open_imageset(name)
+        frame.quiet(f"The images of “{name}” are not here yet ({frame.count(row.count, 'image')}{took}).")
+        jobs.job(_images_name(name), _images_words(name), button=f"{verb} them", icon="download")
+    if not jobs.is_running(_images_name(name)):
+        st.session_state.pop(_GOES_ON, None)  # it failed or was stopped, which the job says
+
+
+def _go_on() -> None:
+    """Where the button was pressed before the images were here: queue the run now."""
+    if st.session_state.pop(_GOES_ON, None):
+        _launch()
         st.rerun()
+
+
+def _images_name(name: str) -> str:
+    return f"images-{name}"
+
+
+def _images_words(name: str) -> tuple[str, ...]:
+    return ("data", "describe", name)
 
 
 def _cost_words(draft: train_draft.Draft) -> str:
@@ -179,18 +197,19 @@ def _offer_solving(draft: train_draft.Draft) -> None:
         frame.quiet(f"There is no GPU here. Solved instead of trained, this takes about {took}.")
 
 
-def _is_at_hand(name: str) -> bool:
-    from ssrl_core.datasets import store as image_sets
-
-    return image_sets.is_ready(name) or name in _MADE_HERE
-
-
 def _launch() -> None:
     """Callback: queue the run (or one for each seed), start a worker, open the first run's sheet."""
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.runs.jobs import start
     from ssrl_core.runs.queue import submitting, sweeps
     from ssrl_core.specs.sweep import SweepSpec
 
     draft, sweep_id = actions.current(), None
+    images = draft["dataset"]["name"]
+    if images in BUILT_IN and not image_sets.is_ready(images):
+        st.session_state[_GOES_ON] = True
+        start(_images_name(images), _images_words(images))
+        return
     try:
         if not train_draft.is_sweep(draft):
             asked = submitting.submit(train_draft.spec_of(draft), start=False)
@@ -244,17 +263,20 @@ def _read(content: bytes, name: str, draft: train_draft.Draft) -> train_draft.Dr
 def strip(draft: train_draft.Draft) -> None:
     """For each term one picture: the images in the first row, then a row for each view."""
     from ssrl_core.datasets import store as image_sets
+    from ssrl_core.runs.folder.run_folder import imageset_of
 
     name = draft["dataset"]["name"]
     if not image_sets.is_ready(name):  # as long as they are not made: the few like them that ship
         if not image_sets.is_ready(LIKE.get(name, "")):
             return
         draft = draft | {"dataset": {"name": LIKE[name], "channels": None, "where": {}}}
-    with frame.guard():
-        spec = train_draft.spec_of(draft)
-        from ssrl_core.runs.folder.run_folder import imageset_of
 
+    try:
+        spec = train_draft.spec_of(draft)
         imageset = imageset_of(spec)
+    except SSRLError:  # said above, beside the cost
+        return
+    with frame.guard():
         count = len(spec.terms)
         for number, (column, term) in enumerate(zip(st.columns(count), spec.terms, strict=True)):
             with column:

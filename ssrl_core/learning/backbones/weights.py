@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ import torch
 from torch import Tensor
 
 from ssrl_core import stores
+from ssrl_core.datasets.made.fetching import fetch
+from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 
@@ -106,10 +107,44 @@ def imagenet_state(name: str) -> dict[str, Tensor]:
     Raises:
         SpecError: none of them has the weights; names the file and where to lay it.
     """
-    from torchvision import models
-
     if name.startswith("timm/"):
         return _timm_state(name)
+    _check_torchvision(name)
+    return read_state(imagenet_file(name) or fetch_imagenet(name), name)
+
+
+def imagenet_file(name: str) -> Path | None:
+    """Where a backbone's ImageNet weights are on this machine; None where they are not."""
+    official = Path(urlparse(_address(name)).path).name
+    places = (
+        stores.weights_root() / f"{name}_features.safetensors",
+        stores.weights_root() / official,
+        Path(torch.hub.get_dir()) / "checkpoints" / official,
+    )
+    return next((path for path in places if path.is_file()), None)
+
+
+def fetch_imagenet(name: str, report: Report | None = None) -> Path:
+    """A backbone's official file in `models/weights`, fetched where it is not there.
+
+    Raises:
+        SpecError: it cannot be fetched; names file, address and folder.
+    """
+    _check_torchvision(name)
+    url = _address(name)
+    path = stores.weights_root() / Path(urlparse(url).path).name
+    if path.is_file():
+        return path
+    why = fetch([url], path, sha256=path.stem.rpartition("-")[2], report=report)
+    if why is None:
+        return path
+    remedy = f"They could not be fetched ({why}). Lay {path.name} (from {url}) into {path.parent}."
+    raise _missing(name, "imagenet", remedy)
+
+
+def _check_torchvision(name: str) -> None:
+    from torchvision import models
+
     if name not in models.list_models():
         raise SpecError.at(
             f"Backbone {name}",
@@ -118,12 +153,12 @@ def imagenet_state(name: str) -> dict[str, Tensor]:
             "imagenet",
             "Leave weights out, or choose another backbone.",
         )
-    url = models.get_model_weights(name).IMAGENET1K_V1.url
-    official = Path(urlparse(url).path).name
-    for path in (stores.weights_root() / f"{name}_features.safetensors", stores.weights_root() / official):
-        if path.is_file():
-            return read_state(path, name)
-    return _download(url, official, name)
+
+
+def _address(name: str) -> str:
+    from torchvision import models
+
+    return str(models.get_model_weights(name).IMAGENET1K_V1.url)
 
 
 def read_state(path: Path, name: str) -> dict[str, Tensor]:
@@ -168,20 +203,6 @@ def _timm_state(name: str) -> dict[str, Tensor]:
     except SpecError:
         raise
     except Exception as error:  # its hub raises many kinds without a network
-        remedy = f"They could not be fetched ({error}). Lay {official} into {stores.weights_root()}."
-        raise _missing(name, "imagenet", remedy) from error
-
-
-def _download(url: str, official: str, name: str) -> dict[str, Tensor]:
-    folder = os.path.join(torch.hub.get_dir(), "checkpoints")
-    try:
-        with _timeout(_DOWNLOAD_TIMEOUT_S):
-            return dict(
-                torch.hub.load_state_dict_from_url(
-                    url, model_dir=folder, map_location="cpu", progress=False, check_hash=True, weights_only=True
-                )
-            )
-    except (OSError, RuntimeError) as error:
         remedy = f"They could not be fetched ({error}). Lay {official} into {stores.weights_root()}."
         raise _missing(name, "imagenet", remedy) from error
 

@@ -6,6 +6,7 @@ The folder is the truth, and nothing here writes.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +57,7 @@ def kept_ids(spec: RunSpec, imageset: ImageSet) -> np.ndarray:
     return imageset.split_ids("all") if spec.keep.embedding == "all" else evaluated_ids(spec, imageset)
 
 
+_LAYOUT = re.compile(r"layout_(?P<method>.+?)_(?:like_(?P<like>.+)|[^_]+)")
 _METRIC_COLUMNS = ["kind", "step", "epoch", "loss", "terms", "lr", "z_std", "effective_rank", "images_per_s", "time_s"]
 _EVENT_COLUMNS = ["split", "knn_top1", "name", "message"]
 
@@ -177,9 +179,9 @@ class RunFolder:
         """
         found: dict[str, Path] = {}
         for path in sorted(self.path.glob("layout_*.npy"), key=lambda path: path.stat().st_mtime):
-            _, method, key, *other = path.stem.split("_", 3)
-            if (other[0] if key == "like" else None) == like:
-                found[method] = path
+            named = _LAYOUT.fullmatch(path.stem)
+            if named is not None and named["like"] == like:
+                found[named["method"]] = path
         return found
 
     def layouts(self, like: str | None = None) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:

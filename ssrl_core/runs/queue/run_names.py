@@ -23,6 +23,7 @@ from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, UNTRAINED
+from ssrl_core.specs.yaml_files import flat
 
 _MOST_DIFFERENCES = 3
 _NOT_TOLD = ("name", "notes", "tags", "device", "evaluate", "keep", "seed", "version")
@@ -114,8 +115,6 @@ def _differences(run_ids: Sequence[str]) -> dict[str, str]:
 @lru_cache(4096)
 def _flat_spec(run_id: str, folder: str) -> Mapping[str, Any]:
     """A run's spec by dotted paths; a run of this id has this spec for ever. Empty where it cannot be read."""
-    from ssrl_core.runs.queue.tables import flat
-
     with suppress(SSRLError, OSError):
         return flat(RunFolder(run_id).spec().to_mapping())
     return {}

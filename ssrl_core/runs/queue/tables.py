@@ -20,6 +20,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import folder_rows, registry, sweeps
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs import parts
+from ssrl_core.specs.yaml_files import flat
 
 _CONFUSION = '"confusion": [['  # most of the text, and none of these tables want it
 Run = tuple[dict[str, Any], dict[str, Any], str, Results]
@@ -280,15 +281,6 @@ def column_of(table: pd.DataFrame, name: str) -> str:
         name,
         f"It may be {' or '.join(ends)}." if ends else "Choose one of these.",
     )
-
-
-def flat(data: Any, prefix: str = "") -> dict[str, Any]:
-    """Plain nested data as {dotted path: value}; empty lists and mappings are values."""
-    items = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    found: dict[str, Any] = {}
-    for key, value in items:
-        found |= flat(value, f"{prefix}{key}.")
-    return found or ({prefix.removesuffix("."): data} if prefix else {})
 
 
 def _told_apart(table: pd.DataFrame) -> list[str]:
