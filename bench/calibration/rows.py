@@ -38,7 +38,10 @@ _MOST = 2000  # images that a trained network is read on, of either kind
 
 
 def trained_row(case: Case, run_id: str) -> Row:
-    """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references."""
+    """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references.
+
+    `halves`: the same numbers of either half of the test images, to tell what is chance in them.
+    """
     run = RunFolder.own(run_id)
     spec, results = run.spec(), run.results()
     imageset = store.load(case.images.name)
@@ -46,11 +49,14 @@ def trained_row(case: Case, run_id: str) -> Row:
     fit, ask = (_some(np.intersect1d(imageset.split_ids(split), ids), _MOST) for split in ("train", "test"))
     here, there = (np.asarray(x[np.searchsorted(ids, some)]) for some in (fit, ask))
     names = {"view": results.view} | {n: results.reference(n, of_views=True) for n in (PIXELS, "untrained")}
+    targets = _targets(case.images.name, fit.tobytes(), ask.tobytes())
+    halves = np.array_split(np.random.default_rng(SEED).permutation(len(ask)), 2)
     return {
         "run": run_id,
         "seed": spec.seed,
         "seconds": round(results.seconds["train"] or 0),
-        **_read(imageset, _targets(case.images.name, fit.tobytes(), ask.tobytes()), here, there),
+        **_read(imageset, targets, here, there),
+        "halves": [_read(imageset, _of_rows(targets, rows), here, there[rows]) for rows in halves],
         "knn": results.columns()["knn_top1"],
         "views": {name: {"knn": scores.knn, "ami": scores.ami} for name, scores in names.items()},
         "references": {n: {"knn": s.knn, "ami": s.ami} for n in (PIXELS, "untrained") for s in [results.reference(n)]},
@@ -134,6 +140,11 @@ def _read(imageset: ImageSet, targets: Targets, here: Array, there: Array, *, cl
         "of_class": [None if np.isnan(share) else share for share in taken.diagonal().tolist()],
         **({"ami": _ami(targets, there)} if clusters else {}),
     }
+
+
+def _of_rows(targets: Targets, rows: Array) -> Targets:
+    """The targets of some of the images that are asked about."""
+    return {name: (kind, here, there[rows]) for name, (kind, here, there) in targets.items()}
 
 
 def _ami(targets: Targets, embedding: Array) -> float:

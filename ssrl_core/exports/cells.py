@@ -172,3 +172,84 @@ def _obs(cells: CellTable) -> pd.DataFrame:
             obs[column] = pd.Categorical(obs[column].map(lambda v: None if pd.isna(v) else str(v)))
     obs.index = pd.Index(cells.ids.astype(str), name=None)
     return obs
+
+
+_NAMES = {
+    "plate": "Plate",
+    "well": "Well",
+    "site": "Site",
+    "replicate": "Replicate",
+    "compound": "Compound",
+    "dose": "Concentration",
+    "dose_unit": "ConcentrationUnit",
+}
+_WELL = ("plate", "well")
+_SAME = ("replicate", "compound", "dose", "dose_unit")
+
+
+def write_profiles(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`: one row a cell; tells rows, metadata and features. `.parquet` in the name gives Parquet."""
+    return _written(run, profiles(cell_table(run)), out)
+
+
+def profiles(cells: CellTable) -> pd.DataFrame:
+    """One row a cell."""
+    return pd.concat([_metadata(cells), _features(cells)], axis=1)
+
+
+def well_profiles(cells: CellTable, *, where: str = "profiles") -> pd.DataFrame:
+    """One row a well: medians of the features, `Metadata_Cell_Count`, share of each group (`Metadata_Share_…`).
+
+    Raises:
+        RunError: the image set has no columns plate and well.
+    """
+    missing = [column for column in _WELL if column not in cells.known]
+    if missing:
+        raise RunError(
+            f"{where}: the image set has no column {' and '.join(missing)}. Export one row a cell instead.", where=where
+        )
+    metadata, features = _metadata(cells), _features(cells)
+    wells = [metadata[f"Metadata_{_NAMES[column]}"] for column in _WELL]
+    kept = [f"Metadata_{_NAMES[c]}" for c in _SAME if c in cells.known]
+    constant = [c for c in kept if (metadata.groupby(wells, dropna=False)[c].nunique() <= 1).all()]
+    by_well = metadata.groupby(wells, dropna=False)
+    parts = [by_well[constant].first(), by_well.size().rename("Metadata_Cell_Count"), *_shares(cells, wells)]
+    parts.append(features.groupby(wells, dropna=False).median())
+    return pd.concat(parts, axis=1).reset_index()
+
+
+def _shares(cells: CellTable, wells: list[pd.Series]) -> list[pd.Series]:
+    """Share of every group among the cells of a well that are in one."""
+    found = []
+    for key, ids in cells.clusters.items():
+        inside = pd.Series(ids >= 0)
+        for number in range(int(ids.max(initial=-1)) + 1):
+            of = pd.Series((ids == number).astype(float)).where(inside)
+            name = cells.names.get(key, {}).get(number, str(number))
+            found.append(of.groupby(wells, dropna=False).mean().rename(f"Metadata_Share_{key}_{name}"))
+    return found
+
+
+def _metadata(cells: CellTable) -> pd.DataFrame:
+    table = cells.flat(embedding=False)
+    names = {column: f"Metadata_{_NAMES.get(str(column), column)}" for column in table.columns}
+    return table.rename(columns=names)
+
+
+def _features(cells: CellTable) -> pd.DataFrame:
+    return pd.DataFrame(cells.x, columns=[f"Embedding_{i}" for i in range(cells.x.shape[1])])
+
+
+def _written(run: RunFolder, table: pd.DataFrame, out: Path) -> dict[str, Any]:
+    """As CSV, or as Parquet where the name says so."""
+    if out.suffix.lower() == ".parquet":
+        stores.replace(out, lambda file: table.to_parquet(file, index=False))
+    else:
+        stores.replace(out, stores.csv_text(table))
+    features = [c for c in table.columns if c.startswith("Embedding_")]
+    return {"rows": len(table), "metadata": len(table.columns) - len(features), "features": len(features)}
+
+
+def write_wells(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`: one row a well; tells rows, metadata and features."""
+    return _written(run, well_profiles(cell_table(run), where=run.id), out)

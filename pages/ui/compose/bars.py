@@ -11,6 +11,7 @@ import numpy as np
 
 from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import descriptor
+from ssrl_core.forecast.result import calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def bars_html(
     dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD and row.name not in hidden]
     if dim:
         parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
-    parts.append(f'<p class="vl-quiet vl-kept-legend">{html.escape(_legend(found, icc))} {_LIMITS}</p>')
+    limits = html.escape(f"{_legend(found, icc)} {_LIMITS} {calibration_sentence()}")
+    parts.append(f'<p class="vl-quiet vl-kept-legend">{limits}</p>')
     return f'<div class="vl-kept-all{" old" if old else ""}">{"".join(parts)}{below}</div>'
 
 
