@@ -103,7 +103,8 @@ def write(chosen: list[Case], args: argparse.Namespace) -> None:
     Raises:
         SystemExit: too few compositions are there.
     """
-    from bench.calibration.document import as_markdown, measured, shipped
+    from bench.calibration.document import as_markdown
+    from bench.calibration.measured import measured, shipped
     from bench.calibration.statistics import LEAST
 
     rows = [row for case in chosen if (row := _row(case, args))]
@@ -113,7 +114,10 @@ def write(chosen: list[Case], args: argparse.Namespace) -> None:
     found = measured(rows)
     args.out.mkdir(parents=True, exist_ok=True)
     stores.write_json(args.out / "forecast.json", found)
-    text = as_markdown(found, [_state(case, args) for case in chosen if not _row(case, args)])
+    missing = [_state(case, args) for case in chosen if not _row(case, args)]
+    measured_beside = args.out / "forecast-bench.json"
+    beside = json.loads(measured_beside.read_bytes())["data"] if measured_beside.is_file() else []
+    text = as_markdown(found, missing, beside)
     stores.replace(args.out / "forecast.md", text)
     if args.ship:
         stores.write_json(SHIPPED, shipped(found))

@@ -38,7 +38,10 @@ _MOST = 2000  # images that a trained network is read on, of either kind
 
 
 def trained_row(case: Case, run_id: str) -> Row:
-    """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references."""
+    """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references.
+
+    `halves`: the same numbers of either half of the test images, to tell what is chance in them.
+    """
     run = RunFolder.own(run_id)
     spec, results = run.spec(), run.results()
     imageset = store.load(case.images.name)
@@ -46,11 +49,14 @@ def trained_row(case: Case, run_id: str) -> Row:
     fit, ask = (_some(np.intersect1d(imageset.split_ids(split), ids), _MOST) for split in ("train", "test"))
     here, there = (np.asarray(x[np.searchsorted(ids, some)]) for some in (fit, ask))
     names = {"view": results.view} | {n: results.reference(n, of_views=True) for n in (PIXELS, "untrained")}
+    targets = _targets(case.images.name, fit.tobytes(), ask.tobytes())
+    halves = np.array_split(np.random.default_rng(SEED).permutation(len(ask)), 2)
     return {
         "run": run_id,
         "seed": spec.seed,
         "seconds": round(results.seconds["train"] or 0),
-        **_read(imageset, _targets(case.images.name, fit.tobytes(), ask.tobytes()), here, there),
+        **_read(imageset, targets, here, there),
+        "halves": [_read(imageset, _of_rows(targets, rows), here, there[rows]) for rows in halves],
         "knn": results.columns()["knn_top1"],
         "views": {name: {"knn": scores.knn, "ami": scores.ami} for name, scores in names.items()},
         "references": {n: {"knn": s.knn, "ami": s.ami} for n in (PIXELS, "untrained") for s in [results.reference(n)]},
@@ -106,7 +112,7 @@ def _plain(case: Case, imageset: ImageSet, targets: Targets, fit: Array, ask: Ar
     numbers = {name: reading.value for name, (kind, reading) in plain.readings.items() if kind != "classes"}
     return {
         "numbers": numbers,
-        "of_class": [None if np.isnan(v) else v for v in plain.of_class.tolist()],
+        "of_class": [None if np.isnan(v) else v for v in plain.taken.diagonal().tolist()],
         "ami": plain.clusters["ami"],
     }
 
@@ -127,13 +133,18 @@ def _read(imageset: ImageSet, targets: Targets, here: Array, there: Array, *, cl
     (fit, ask) = next((a, b) for kind, a, b in targets.values() if kind == "classes")
     known, asked = fit >= 0, ask >= 0
     given = here[known], fit[known], there[asked], ask[asked]
-    overall, of_class = read_classes(*given, classes=len(imageset.classes), seed=SEED)
+    overall, taken = read_classes(*given, classes=len(imageset.classes), seed=SEED)
     return {
         "numbers": {name: reading.value for name, reading in readings.items() if reading is not None},
         "accuracy": overall.value,
-        "of_class": [None if np.isnan(share) else share for share in of_class.tolist()],
+        "of_class": [None if np.isnan(share) else share for share in taken.diagonal().tolist()],
         **({"ami": _ami(targets, there)} if clusters else {}),
     }
+
+
+def _of_rows(targets: Targets, rows: Array) -> Targets:
+    """The targets of some of the images that are asked about."""
+    return {name: (kind, here, there[rows]) for name, (kind, here, there) in targets.items()}
 
 
 def _ami(targets: Targets, embedding: Array) -> float:

@@ -16,7 +16,7 @@ from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.runs.folder.arrays import clusters_file, layout_file, save_array
+from ssrl_core.runs.folder.results import clusters_file, layout_file, save_array
 from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.run import RunSpec, dump_run

@@ -71,6 +71,9 @@ def _show(data: dict[str, Any]) -> str:
         lines.append(f"{clusters['k']} clusters agree with the classes by AMI {clusters['ami']:.2f}")
     if data["classes"]:
         lines.append("classes, those that lose most first:\n" + table(_ranked(data["classes"]), _class_columns(data)))
+    if data["pairs"]:
+        said = [f"{row['a']} and {row['b']} {row['plain']:.0%} -> {row['confused']:.0%}" for row in data["pairs"][:5]]
+        lines.append(f"taken for one another more often: {', '.join(said)}")
     for step in data["steps"]:
         lines.append(f"without step {step['place']} ({step['step']}): {_changes(step['kept'], data['kept'])}")
     lines += [f"! {text}" for text in data["guards"]]

@@ -40,9 +40,12 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue import submitting
     from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.identity import identify
     from ssrl_core.specs.run import load_run
 
     spec, after = load_run(args.spec), [find(text) for text in args.after]
+    for doubt in identify(spec).doubts:
+        to_stderr(doubt)
     asked = submitting.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked

@@ -135,6 +135,23 @@ def _bind(draws: StepDraws, frame: Frame) -> Bound:
     return Bound(draws.step, transforms.load(draws.transform), np.ravel(draws.applied), flat, frame)
 
 
+def check_steps(steps: Sequence[Step], channels: int, where: str) -> None:
+    """Refuse steps that images of so many channels cannot take (hue of one channel), whatever is drawn.
+
+    Raises:
+        SpecError: a step that needs other channels.
+    """
+    for number, step in enumerate(steps, 1):
+        place = f"{where}, step {number}"
+        if not step.enabled or step.p == 0:
+            continue
+        for count, branch in enumerate(step.branches, 1):
+            if branch.weight > 0:
+                check_steps(branch.steps, channels, f"{place} choice, branch {count}")
+        if step.transform != "choice":
+            _check_channels(step, channels, f"{place} {step.transform}")
+
+
 def _check_channels(step: Step, channels: int, where: str) -> None:
     module = transforms.load(step.transform)
     if TRANSFORMS[step.transform].channels is None or module.accepts(step, channels):

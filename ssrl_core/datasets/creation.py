@@ -299,7 +299,7 @@ def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabl
     order = splits.seeded_order(count, said.seed)
     known = splits.read_given(given["split"]) if "split" in given.columns else None
     if known is not None:
-        split = splits.complete_given(known, label_ids, order)
+        split = splits.complete_given(known, label_ids, order, splits.well_names(given) if said.by_well else None)
     else:
         wells = splits.well_names(given) if said.by_well and not group else None
         whole = splits.by_well(wells, label_ids, order) if wells is not None and wells.nunique() < count else None

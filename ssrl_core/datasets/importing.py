@@ -73,7 +73,7 @@ def glance(
     src: Source,
     options: ImportOptions | None = None,
     *,
-    of_each: int = 6,
+    of_each: int = 12,
     most: int = 240,
     report: Report | None = None,
 ) -> Glance:

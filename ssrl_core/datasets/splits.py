@@ -161,8 +161,8 @@ def split_folders(names: Iterable[str]) -> dict[str, str]:
     return kept if "train" in kept.values() and len(set(kept.values())) > 1 else {}
 
 
-def complete_given(split: Array, label_ids: Array, order: Array) -> Array:
-    """Given splits are kept; without a val, 1/8 of train (by seed, stratified) becomes it.
+def complete_given(split: Array, label_ids: Array, order: Array, wells: pd.Series[Any] | None = None) -> Array:
+    """Given splits are kept; without a val, 1/8 of train (by seed, stratified) becomes it, in whole wells if known.
 
     Raises:
         DataError: nothing to train on.
@@ -178,12 +178,32 @@ def complete_given(split: Array, label_ids: Array, order: Array) -> Array:
     if np.any(split == "val"):
         return split
     done = split.copy()
+    whole = _whole_wells(split, label_ids, order, wells) if wells is not None else np.array([], int)
+    if len(whole):
+        done[whole] = "val"
+        return done
     for label in np.unique(label_ids):
         members = np.flatnonzero((label_ids == label) & (split == "train"))
         members = members[np.argsort(order[members])]
         count = _rounded(len(members) / 8) if len(members) > 4 else int(len(members) > 2)
         done[members[:count]] = "val"
     return done
+
+
+def _whole_wells(split: Array, label_ids: Array, order: Array, wells: pd.Series[Any]) -> Array:
+    """Train images of about 1/8 of the wells of each class (of all classes together, where wells hold several)."""
+    train = np.flatnonzero(split == "train")
+    codes = group_codes(wells.iloc[train].reset_index(drop=True))
+    one_each = bool(pd.Series(label_ids[train]).groupby(codes).nunique().le(1).all())
+    strata = label_ids[train] if one_each else np.zeros(len(train), int)
+    taken: list[int] = []
+    for label in np.unique(strata):
+        places = np.flatnonzero(strata == label)
+        first = pd.Series(order[train[places]]).groupby(codes[places]).min().sort_values()
+        count = max(1, _rounded(len(first) / 8))
+        if len(first) > count:
+            taken += first.index[:count].tolist()
+    return train[np.isin(codes, taken)]
 
 
 def _shares(count: int, *, at_least_one: bool) -> tuple[int, int]:

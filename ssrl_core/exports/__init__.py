@@ -73,12 +73,13 @@ EXPORTS: dict[str, ExportRow] = {
         "Profiles of cells",
         ".csv",
         "For pycytominer: Metadata_ columns, then the embedding, one row a cell (a name in .parquet gives Parquet).",
+        module="cells",
     ),
     "wells": ExportRow(
         "Profiles of wells",
         ".csv",
         "The same, one row a well: medians, number of cells, share of each group.",
-        module="profiles",
+        module="cells",
     ),
     "parquet": ExportRow(
         "Table with embedding", ".parquet", "Everything of every cell in one Parquet table.", module="cells"

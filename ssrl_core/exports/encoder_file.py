@@ -20,7 +20,7 @@ def encoder_path(run: RunFolder) -> Path:
         RunError: the run has not learnt yet.
     """
     path = run.path / "encoder.safetensors"
-    if run.is_demo and not path.is_file():
+    if _ships_without(run):
         path = stores.exports_root() / f"{run.id}-encoder.safetensors"
         if not path.is_file():
             _solve(run, path)
@@ -36,7 +36,8 @@ def check_safetensors(run: RunFolder) -> None:
     Raises:
         RunError: there is none yet. DataError: its file is damaged.
     """
-    metadata_and_keys(encoder_path(run))
+    if not _ships_without(run):
+        metadata_and_keys(encoder_path(run))
 
 
 def metadata_and_keys(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -100,6 +101,11 @@ def _named(run: RunFolder) -> tuple[str, dict[str, str], list[str]]:
             "Export to safetensors or onnx; the model card has the lines that load it.",
         )
     return name, metadata, keys
+
+
+def _ships_without(run: RunFolder) -> bool:
+    """Whether it is a run of the example, whose network is not in its folder."""
+    return run.is_demo and not (run.path / "encoder.safetensors").is_file() and run.spec().is_solved
 
 
 def _solve(run: RunFolder, path: Path) -> None:

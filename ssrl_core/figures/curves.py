@@ -1,4 +1,4 @@
-"""Curves: how a training goes, the runs of a sweep (mean and one sd over seeds), scores over the number of clusters."""
+"""Figures of runs: curves of a training and of a sweep, scores over k, a layout, shares of what can be read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, percent, score, style, three_digits
 
@@ -276,3 +277,119 @@ def over_k_table(scores: Mapping[int, Mapping[str, Any]]) -> pd.DataFrame:
     shuffled = [(scores[k].get("ami_shuffled") or {}) for k in sorted(scores)]
     table = pd.DataFrame([{"k": k, **{key: scores[k].get(key) for key in keys}} for k in sorted(scores)])
     return table.assign(ami_shuffled=[s.get("mean") for s in shuffled], ami_shuffled_sd=[s.get("sd") for s in shuffled])
+
+
+_MOST_NAMES = 40  # a number with more different values is shown on a scale
+_HEIGHT_PX = 560
+
+
+def layout_figure(points: NDArray[Any], values: pd.Series, image_ids: ArrayLike, *, title: str = "") -> Figure:
+    """Points with a colour each; a legend of names, or a scale of numbers.
+
+    Args:
+        points: (n, 2).  values: (n,) what colours stand for; its name heads the legend.
+        image_ids: (n,) told on hover, and the points' `customdata`.
+    """
+    import plotly.graph_objects as go
+
+    shown = pd.DataFrame({"x": points[:, 0], "y": points[:, 1], "id": image_ids, "value": values.to_numpy()})
+    fig = go.Figure()
+    if pd.api.types.is_numeric_dtype(values) and values.nunique() > _MOST_NAMES:
+        _layout_points(
+            fig, shown, {"color": shown["value"], "colorscale": "Viridis", "colorbar": {"title": str(values.name)}}
+        )
+    else:
+        names = sorted(shown["value"].dropna().unique(), key=_by_number)
+        for name, colour in zip(names, palette(len(names)), strict=True):
+            _layout_points(fig, shown[shown["value"] == name], {"color": colour}, str(name))
+    style(fig, title=title, height=_HEIGHT_PX)
+    fig.update_layout(
+        showlegend=len(fig.data) > 1, legend={"title": {"text": str(values.name)}, "itemsizing": "constant"}
+    )
+    fig.update_xaxes(visible=False)
+    return fig.update_yaxes(visible=False, scaleanchor="x")
+
+
+def _by_number(name: object) -> tuple[str, int, str]:
+    """`cluster 10` after `cluster 9`."""
+    words, _, number = str(name).rpartition(" ")
+    return (words, int(number), "") if number.isdigit() else (words, -1, number)
+
+
+def _layout_points(fig: Figure, rows: pd.DataFrame, marker: dict[str, object], name: str = "") -> None:
+    fig.add_scattergl(
+        x=rows["x"],
+        y=rows["y"],
+        mode="markers",
+        name=name,
+        marker={"size": 5, "opacity": 0.8, **marker},
+        customdata=rows["id"],
+        hovertemplate=f"image %{{customdata}}{', ' + name if name else ''}<extra></extra>",
+    )
+
+
+KINDS = {
+    "forecast": ("Forecast", "diamond-open", ACCENT),
+    "pixels": ("Raw pixels", "line-ns-open", NEUTRAL),
+    "own": ("This network", "circle", ACCENT),
+}
+_ROW_PX, _FRAME_PX, _APART = 26, 110, 0.22
+
+
+def shares_figure(table: pd.DataFrame, *, title: str = "", theme: str | None = None) -> Figure:
+    """One line a thing that can be read, the best read on top.
+
+    Args:
+        table: name, source (own, pixels, forecast), value, low, high: shares in 0..1.
+    """
+    import plotly.graph_objects as go
+
+    own = table[table["source"] == "own"].set_index("name")["value"]
+    names = sorted(dict.fromkeys(table["name"]), key=lambda name: own.get(name, -1.0))
+    place = {name: row for row, name in enumerate(names)}
+    figure = go.Figure()
+    there = [kind for kind in KINDS if (table["source"] == kind).any()]
+    for kind in there:
+        figure.add_scatter(**_share_points(table[table["source"] == kind], kind, place, _lift(kind, there)))
+    style(figure, title=title, x="share that a linear reading finds on other images", theme=theme)
+    figure.update_layout(
+        height=_FRAME_PX + _ROW_PX * len(names),
+        showlegend=True,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
+        margin_t=72 if title else 36,
+        hovermode="closest",
+    )
+    figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", showgrid=True)
+    shown = [name.replace("_", " ") for name in names]
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=shown, range=[-0.6, len(names) - 0.4])
+    return figure
+
+
+def _share_points(rows: pd.DataFrame, kind: str, place: dict[str, int], lift: float) -> dict[str, Any]:
+    title, symbol, colour = KINDS[kind]
+    span = {"color": colour, "thickness": 1.2, "width": 0}
+    return {
+        "x": rows["value"],
+        "y": [place[name] + lift for name in rows["name"]],
+        "mode": "markers",
+        "name": title,
+        "marker": {
+            "symbol": symbol,
+            "size": 10 if kind != "pixels" else 12,
+            "color": colour,
+            "line": {"width": 2 if symbol.endswith("open") else 0},
+        },
+        "error_x": {
+            "type": "data",
+            "array": rows["high"] - rows["value"],
+            "arrayminus": rows["value"] - rows["low"],
+            **span,
+        },
+        "text": [name.replace("_", " ") for name in rows["name"]],
+        "hovertemplate": f"{title}, %{{text}}: %{{x:.0%}}<extra></extra>",
+    }
+
+
+def _lift(kind: str, there: list[str]) -> float:
+    """Kinds stand one above the other within a line, so that their intervals do not hide each other."""
+    return _APART * (there.index(kind) - (len(there) - 1) / 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.steps import Step
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -19,6 +20,7 @@ Array = NDArray[Any]
 
 NOTHING, EASY, SAME = 0.15, 0.9, 1e-4
 _RING = 12
+_MOVES = ("resized_crop", "center_crop", "pad", "affine", "rotation")
 _COLOUR = ("color_jitter", "hue_jitter", "grayscale", "channel_gain", "channel_drop", "gamma", "invert", "equalize")
 
 
@@ -31,23 +33,24 @@ def kept_rank(shares: Array) -> float:
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
-def keeps_nothing(shares: Array, composition: Composition) -> list[str]:
+def keeps_nothing(shares: Array, composition: Composition, strongest: Callable[[], str]) -> list[str]:
     """Whether the views of one image have anything in common.
 
     Args:
         shares: (k,) lambda of the directions on images that they were not solved on.
+        strongest: names the step to weaken; it is only asked where there is something to say.
     """
     if not _steps(composition):
         return []
     if shares.max(initial=0.0) < NOTHING:
         return [
             f"{_named(composition)}Views of one image have almost nothing in common: the direction that is kept best "
-            f"keeps {shares.max(initial=0.0):.0%} of its variance. A network would learn nothing; weaken the steps."
+            f"keeps {shares.max(initial=0.0):.0%} of its variance. A network would learn nothing. Weaken {strongest()}."
         ]
     if kept_rank(shares) < 1.5:
         return [
             f"{_named(composition)}Nearly all that views of one image have in common is one single number. "
-            "A network would tell images apart by little else; weaken the strongest step."
+            f"A network would tell images apart by little else. Weaken {strongest()}."
         ]
     return []
 
@@ -61,11 +64,14 @@ def too_easy(views: Sequence[Array], composition: Composition) -> list[str]:
     if not _steps(composition):
         return [f"{_named(composition)}All views of an image are equal: nothing is asked to be ignored. Add a step."]
     found = []
-    colour = any(step.transform in _COLOUR for step in _steps(composition))
+    colour = [named_step(n, step.transform) for n, step in _placed(composition) if step.transform in _COLOUR]
+    moves = [named_step(n, step.transform) for n, step in _placed(composition) if step.transform in _MOVES]
+    vary = f"Strengthen {', '.join(colour)}." if colour else "Add a step that varies brightness or colour."
+    move = f"Strengthen {', '.join(moves)}." if moves else "Add a crop, so that the border differs."
     for name, statistic, remedy in (
-        ("its histogram of values", _histogram, "Vary" + (" more" if colour else "") + " brightness or colour."),
-        ("the border of the picture", _border, "Crop or move the picture, so that its border differs."),
-        ("how brightness falls from centre to border", _falloff, "Vary brightness, or crop off centre."),
+        ("its histogram of values", _histogram, vary),
+        ("the border of the picture", _border, move),
+        ("how brightness falls from centre to border", _falloff, vary),
     ):
         share = _found_again(*(statistic(np.asarray(v)) for v in views))
         if share >= EASY:
@@ -87,11 +93,16 @@ def idle_steps(imageset: ImageSet, ids: Array, composition: Composition, *, seed
             steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
             without = _made(imageset, ids, composition.with_steps(steps, group_number), seed)
             if float(np.abs(whole[group_number] - without[group_number]).mean()) < SAME:
-                where = f"step {place + 1} ({step.transform.replace('_', ' ')})"
+                where = named_step(place + 1, step.transform)
                 found.append(
                     f"{_named(composition)}{where} changes nothing on these images. Remove it, or strengthen it."
                 )
     return found
+
+
+def named_step(place: int, transform: str) -> str:
+    """`step 2 (color jitter)`, places from 1."""
+    return f"step {place} ({transform.replace('_', ' ')})"
 
 
 def undone_terms(names: Sequence[str], solutions: Sequence[Solution], moments: Sequence[Moments]) -> list[str]:
@@ -165,6 +176,12 @@ def _found_again(one: Array, other: Array) -> float:
 
 def _steps(composition: Composition) -> list[Any]:
     return [step for group in composition.views for step in group.steps if step.enabled and step.p > 0]
+
+
+def _placed(composition: Composition) -> list[tuple[int, Step]]:
+    """Steps that do something, with their places from 1 in their view group."""
+    placed = [row for group in composition.views for row in enumerate(group.steps, 1)]
+    return [(place, step) for place, step in placed if step.enabled and step.p > 0]
 
 
 def _named(composition: Composition) -> str:

@@ -85,12 +85,17 @@ def read_classes(
         labels, truth: (n,), (m,) class ids, 0 or more.
 
     Returns:
-        overall, and (classes,) accuracy of each class, NaN where the test images have none.
+        overall, and (classes, classes) share of the images of a class (row) that are taken for each class: the diagonal
+        is its accuracy; NaN where the test images have none.
     """
     scores = _ridge(train, np.eye(classes)[labels], test)
-    right = (scores.argmax(axis=1) == truth).astype(float)
-    of_class = np.array([right[truth == c].mean() if (truth == c).any() else np.nan for c in range(classes)])
-    return _reading(right.mean(), _resamples(len(truth), seed) @ right), of_class
+    said = scores.argmax(axis=1)
+    right = (said == truth).astype(float)
+    counts = np.zeros((classes, classes))
+    np.add.at(counts, (truth, said), 1)
+    with np.errstate(invalid="ignore"):
+        taken = counts / counts.sum(axis=1, keepdims=True)
+    return _reading(right.mean(), _resamples(len(truth), seed) @ right), taken
 
 
 def _ridge(train: Array, targets: Array, test: Array) -> Array:

@@ -1,9 +1,13 @@
-"""What a forecast answers, as data."""
+"""What a forecast answers, as data, and how well such answers ordered networks that were trained."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -48,6 +52,17 @@ class ClassKept:
 
 
 @dataclass(frozen=True)
+class PairKept:
+    """How often two classes are taken for one another on held-out images (the mean of both ways), and without steps."""
+
+    a: str
+    b: str
+    confused: float
+    plain: float
+    against: float | None = None
+
+
+@dataclass(frozen=True)
 class StepCost:
     """What is kept when one step is left out: name -> value; place counts from 1 within its view group."""
 
@@ -62,6 +77,7 @@ class Forecast:
     """What a composition keeps.
 
     Attributes:
+        pairs: those that are taken for one another more often than without any steps, the most so first.
         clusters: k, and AMI with the classes (None without labels).
         guards: warnings, a sentence each.
         missing: name -> why it is not among `kept`.
@@ -77,6 +93,7 @@ class Forecast:
     views: int
     kept: tuple[Kept, ...]
     classes: tuple[ClassKept, ...]
+    pairs: tuple[PairKept, ...]
     clusters: dict[str, Any]
     steps: tuple[StepCost, ...]
     guards: tuple[str, ...]
@@ -98,7 +115,7 @@ class Forecast:
     def to_json(self) -> dict[str, Any]:
         """Plain data, arrays left out."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
-        rows = ("kept", "classes", "steps")
+        rows = ("kept", "classes", "pairs", "steps")
         return {key: [asdict(row) for row in value] if key in rows else _plain(value) for key, value in named.items()}
 
     @property
@@ -117,3 +134,43 @@ class Forecast:
 
 def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+_CALIBRATION = Path(__file__).with_name("calibration.json")
+_TOLD = {
+    "descriptors": "what is kept of descriptors",
+    "descriptor_changes": "how compositions change that",
+    "ami": "clusters",
+    "accuracy": "accuracy",
+    "classes": "changes of single classes",
+}
+
+
+@cache
+def calibration() -> Mapping[str, Any]:
+    """How well forecasts ordered trained networks, as it was measured for this version.
+
+    Returns:
+        {networks, image_sets, agreement: {ami, descriptors, descriptor_changes, accuracy, classes: {value, low, high,
+        weakest, weakest_value}}, in_order: {right, of, ami_apart}, source}: Spearman correlations within an image set,
+        their mean over sets with its 95 % interval; pairs of compositions whose AMI differed by `ami_apart` or more.
+
+    Source:
+        docs/results/forecast.md; `python -m bench.calibration --ship` measures and writes it again.
+    """
+    found: Mapping[str, Any] = json.loads(_CALIBRATION.read_bytes())
+    return found
+
+
+def calibration_sentence() -> str:
+    """The same in one sentence, for pages."""
+    found = calibration()
+    agreement, order = found["agreement"], found["in_order"]
+    told = ", ".join(f"{agreement[name]['value']:.2f} for {words}" for name, words in _TOLD.items())
+    name = min(_TOLD, key=lambda one: float(agreement[one]["weakest_value"]))
+    where = agreement[name]["weakest"].removeprefix("calib-").replace("-", " ")
+    return (
+        f"Beside {found['networks']} trained networks on {len(found['image_sets'])} image sets its ranks agreed by "
+        f"{told} (Spearman; weakest for {_TOLD[name]} on {where}, {agreement[name]['weakest_value']:.2f}), and "
+        f"{order['right']} of {order['of']} pairs of compositions that differ clearly were in the right order."
+    )

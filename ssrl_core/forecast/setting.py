@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ssrl_core.errors import SpecError
 from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
 from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
-from ssrl_core.forecast.result import ClassKept, Forecast, Kept, StepCost
+from ssrl_core.forecast.result import ClassKept, Forecast, Kept, PairKept, StepCost
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
@@ -31,14 +31,15 @@ Recipe = str | Path | Mapping[str, Any] | Composition | Sequence[Term]
 _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descriptors are followed on
 _ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
+_MOST_PAIRS = 20
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What one set of terms keeps: readings by name, accuracy by class, clusters, the solution."""
+    """What one set of terms keeps: readings by name, what each class (row) is taken for, clusters, the solution."""
 
     readings: dict[str, tuple[str, Any]]
-    of_class: Array
+    taken: Array
     missing: dict[str, str]
     clusters: dict[str, Any]
     cluster_ids: Array
@@ -120,6 +121,7 @@ class Setting:
             views=self.views,
             kept=_kept(own, plain, beside, icc(looks[0].views, self.imageset) if looks else {}),
             classes=_classes(self.imageset, own, plain, beside),
+            pairs=_pairs(self.imageset, own, plain, beside),
             clusters=own.clusters,
             steps=steps,
             guards=tuple(said),
@@ -214,7 +216,8 @@ class Setting:
 
     def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""
-        said = keeps_nothing(shares, terms[0].composition) if len(terms) == 1 else []
+        first = terms[0]
+        said = keeps_nothing(shares, first.composition, lambda: self._strongest(first)) if len(terms) == 1 else []
         for term, look in zip(terms, looks, strict=True):
             said += too_easy((look.views[0], look.views[-1]), term.composition)
             said += idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
@@ -222,6 +225,17 @@ class Setting:
             said += self._undone(terms, looks)
         said += self._rough(terms)
         return list(dict.fromkeys(said))
+
+    def _strongest(self, term: Term) -> str:
+        """The step without which views of an image would have most in common."""
+        found = [(self._common(terms[0]), place, step) for _, place, step, terms in _variants([term])]
+        _, place, step = max(found)
+        return f"step {place} ({step})"
+
+    def _common(self, term: Term) -> float:
+        """Share of the variance of all features that a few images' views have in common."""
+        moments = self.looks([term])[0].moments
+        return float(np.trace(moments.shared) / max(np.trace(moments.total), 1e-12))
 
     def _undone(self, terms: Sequence[Term], looks: Sequence[Look]) -> list[str]:
         from ssrl_core.learning.closed_form import solve
@@ -242,7 +256,7 @@ class Setting:
     def _read(self, found: Solution, train: Array, test: Array) -> Answer:
         readings: dict[str, tuple[str, Any]] = {}
         missing: dict[str, str] = {}
-        of_class: Array = np.empty(0)
+        taken: Array = np.empty((0, 0))
         for name, (kind, here, there) in self.targets.items():
             if kind != "classes":
                 number = read_number(train, here, test, there, seed=self.seed)
@@ -255,12 +269,12 @@ class Setting:
             else:
                 known, asked, classes = here >= 0, there >= 0, len(self.imageset.classes)
                 given = train[known], here[known], test[asked], there[asked]
-                accuracy, of_class = read_classes(*given, classes=classes, seed=self.seed)
+                accuracy, taken = read_classes(*given, classes=classes, seed=self.seed)
                 readings[name] = (kind, accuracy)
         if self.imageset.label is None:
             missing["classes"] = "the image set has no labels"
         clusters, ids = self._clusters(test)
-        return Answer(readings, of_class, missing, clusters, ids, test, found)
+        return Answer(readings, taken, missing, clusters, ids, test, found)
 
     def _clusters(self, test: Array) -> tuple[dict[str, Any], Array]:
         from ssrl_core.analysis.clusters import kmeans
@@ -313,15 +327,33 @@ def _kept(own: Answer, plain: Answer, beside: Answer | None, icc: Mapping[str, f
 
 def _classes(imageset: ImageSet, own: Answer, plain: Answer, beside: Answer | None) -> tuple[ClassKept, ...]:
     def told(values: Array | None, number: int) -> float | None:
-        return None if values is None or np.isnan(values[number]) else float(values[number])
+        return None if values is None or np.isnan(values[number, number]) else float(values[number, number])
 
-    if not len(own.of_class):
+    if not len(own.taken):
         return ()
-    other = None if beside is None else beside.of_class
+    other = None if beside is None else beside.taken
     return tuple(
-        ClassKept(name, told(own.of_class, n), told(plain.of_class, n), told(other, n))
+        ClassKept(name, told(own.taken, n), told(plain.taken, n), told(other, n))
         for n, name in enumerate(imageset.classes)
     )
+
+
+def _pairs(imageset: ImageSet, own: Answer, plain: Answer, beside: Answer | None) -> tuple[PairKept, ...]:
+    """Pairs of classes that are taken for one another more often than without any steps, the most so first."""
+    if not len(own.taken):
+        return ()
+    now, before = ((answer.taken + answer.taken.T) / 2 for answer in (own, plain))
+    other = None if beside is None else (beside.taken + beside.taken.T) / 2
+    first, second = np.triu_indices(len(now), 1)
+    more = np.nan_to_num(now - before, nan=-1.0)[first, second]
+    found = []
+    for at in np.argsort(-more, kind="stable")[:_MOST_PAIRS]:
+        a, b = int(first[at]), int(second[at])
+        if more[at] > 0:
+            names = imageset.classes[a], imageset.classes[b]
+            against = None if other is None else float(other[a, b])
+            found.append(PairKept(*names, float(now[a, b]), float(before[a, b]), against))
+    return tuple(found)
 
 
 def _variants(terms: Sequence[Term]) -> list[tuple[str, int, str, list[Term]]]:

@@ -249,7 +249,7 @@ class Run:
         Raises:
             SpecError: no such column.
         """
-        from ssrl_core.figures.layouts import layout_figure
+        from ssrl_core.figures.curves import layout_figure
         from ssrl_core.specs.parts import LAYOUTS
 
         points = self.layout(method)

@@ -44,6 +44,17 @@ def check_fit(spec: RunSpec, images: int, shape: Sequence[int]) -> None:
         _check_sides(spec, number, side)
 
 
+def doubts(spec: RunSpec, images: int) -> tuple[str, ...]:
+    """What may be meant, and is seldom, of a run on so many train images: in sentences, before it trains."""
+    queue = spec.method.settings.get("queue_size", 0) if spec.is_trained else 0
+    if queue <= images:
+        return ()
+    return (
+        f"queue_size {queue:,} is more than the {images:,} train images: each image meets itself in the queue; "
+        f"{_lower(max(2, images // 2)):,} or less is usual",
+    )
+
+
 def _check_prototypes(spec: RunSpec, images: int, where: str) -> None:
     """DeepCluster v2 seeds each centroid with an image of its memory, which whole batches fill."""
     if spec.method.name != "deepcluster_v2":

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core.datasets import store
-from ssrl_core.datasets.checks import CHECKS, check, torn_wells
+from ssrl_core.datasets.checks import CHECKS, Looked, check, torn_wells
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.importing import ImportOptions, import_source
 from tests.datasets.files import class_folders, picture, save
@@ -112,6 +112,17 @@ def test_wells_stay_whole_by_default_and_torn_ones_are_said(wells):
     assert torn.meta["warnings"] == said
 
 
+def test_val_is_made_of_whole_wells_where_the_given_split_has_none(wells):
+    table = pd.read_csv(wells)
+    table["split"] = np.where(table["well"].str.endswith("02"), "test", "train")
+    table["well"] = [f"{well}{i // 2 % 3}" for i, well in enumerate(table["well"])]
+    table.to_csv(wells, index=False)
+    made = import_source(wells, "given", ImportOptions(label="compound"))
+    assert made.split_counts["val"] > 0
+    assert torn_wells(made.table)[0] == 0
+    assert set(made.table["compound"][made.table["split"] == "val"]) == {"x", "y"}
+
+
 def test_where_wells_are_too_few_images_are_split_and_it_is_said(tmp_path):
     table = pd.DataFrame({"compound": ["x"] * 10, "well": ["A01"] * 10})
     table.insert(0, "file", [save(tmp_path / f"{i}.png", picture(seed=i)).name for i in range(10)])
@@ -131,3 +142,61 @@ def test_warnings_are_said_by_the_import_and_by_the_command(tmp_path, capsys):
     capsys.readouterr()
     assert main(["data", "check", "heard"]) == 0
     assert capsys.readouterr().out.strip() == "\n".join(made.meta["warnings"])
+
+
+def _wells():
+    return ["A01"] * 15 + ["A02"] * 5 + ["A03"] * 10
+
+
+def _planted(name):
+    """An image set with what a check looks for (30 images, 20 of them train), and the same without it."""
+    split, label = ["train"] * 20 + ["test"] * 10, (["a", "b"] * 15)
+    clean = {"label": label, "split": split}
+    near = _smooth(30)
+    twin = near.copy()
+    twin[29] = np.clip(near[0] * 0.9 + np.random.default_rng(3).normal(0, 2, near[0].shape), 0, 255)
+    dull = _noise(30, 2)
+    dull[:, 1] = 9
+    twice = _noise(30)
+    twice[29] = twice[0]
+    plates = ["P1", "P1", "P2"] * 10
+    return {
+        "classes that read like folders": (
+            (_noise(30), {**clean, "label": ["train", "test"] * 15}),
+            (_noise(30), {**clean, "label": ["training shoe", "test tube"] * 15}),
+        ),
+        "a split column that was not used": (
+            (_noise(30), {"label": label, "fold": split}),
+            (_noise(30), {"label": label, "fold": ["1", "2"] * 15}),
+        ),
+        "a class in one split only": (
+            (_noise(30), {"label": ["a"] * 20 + ["b"] * 10, "split": split}),
+            (_noise(30), clean),
+        ),
+        "wells in two splits": (
+            (_noise(30), {**clean, "well": ["A01"] * 25 + ["A02"] * 5}),
+            (_noise(30), {**clean, "split": [*split[:15], *["val"] * 5, *split[20:]], "well": _wells()}),
+        ),
+        "class and plate confounded": (
+            (_noise(30), {**clean, "plate": ["P" + c for c in label]}),
+            (_noise(30), {**clean, "plate": plates}),
+        ),
+        "labels nearly all different": (
+            (_noise(30), {"label": [f"{i}" for i in range(30)]}),
+            (_noise(30), {"label": [f"{i % 10}" for i in range(30)]}),
+        ),
+        "images twice": ((twice, clean), (_noise(30), clean)),
+        "near-duplicates across splits": ((twin, clean), (near, clean)),
+        "plates that share images": (
+            (twice, {**clean, "plate": ["P1"] * 20 + ["P2"] * 10}),
+            (_noise(30), {**clean, "plate": plates}),
+        ),
+        "constant or empty channels": ((dull, clean), (_noise(30, 2), clean)),
+    }[name]
+
+
+@pytest.mark.parametrize("row", CHECKS, ids=lambda row: row.name)
+def test_each_check_finds_what_was_planted_and_is_silent_without_it(row):
+    for i, ((pixels, columns), expected) in enumerate(zip(_planted(row.name), (True, False), strict=True)):
+        said = row.run(Looked(_set(f"set-{i}", pixels, **columns)))
+        assert bool(said) is expected, said

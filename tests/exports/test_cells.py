@@ -12,8 +12,7 @@ from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import RunError
 from ssrl_core.exports import EXPORTS, export
-from ssrl_core.exports.cells import cell_table
-from ssrl_core.exports.profiles import profiles, well_profiles
+from ssrl_core.exports.cells import cell_table, profiles, well_profiles
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run, missing
 from tests.screen_kit import make_screen_run

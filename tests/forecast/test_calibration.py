@@ -11,12 +11,13 @@ from scipy.stats import spearmanr
 
 from bench import bench_forecast
 from bench.calibration import __main__ as command
-from bench.calibration import cases, document, rows
+from bench.calibration import cases, measured, rows
 from bench.calibration.statistics import Pair, agreement, better, left_out, spearman, two_by_two, within
 from bench.support.measuring import Options
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.forecast import forecast
+from ssrl_core.forecast.result import calibration, calibration_sentence
 
 SETS = 5
 
@@ -99,7 +100,7 @@ def test_the_command_trains_forecasts_and_writes_and_does_nothing_twice(tmp_path
     monkeypatch.setitem(cases.IMAGES, "few-strokes", few)
     monkeypatch.setattr(rows, "MUS", (0.01,))
     monkeypatch.setattr(rows, "BANKS", ("random",))
-    monkeypatch.setattr(document, "SETTINGS", [document.USUAL])
+    monkeypatch.setattr(measured, "SETTINGS", [measured.USUAL])
     shipped = tmp_path / "calibration.json"
     monkeypatch.setattr(command, "SHIPPED", shipped)
     asked = ["--sets", "few-strokes", "--images", "120", "--out", str(tmp_path), "--ship"]
@@ -111,7 +112,9 @@ def test_the_command_trains_forecasts_and_writes_and_does_nothing_twice(tmp_path
     text = (tmp_path / "forecast.md").read_text()
     assert "mnist-second-set" in text
     assert "Changes of class accuracy" in text
-    assert set(json.loads(shipped.read_bytes())["agreement"]) == {"ami", "descriptors", "classes"}
+    said = json.loads(shipped.read_bytes())
+    assert set(said["agreement"]) == set(calibration()["agreement"])
+    assert 0 <= said["in_order"]["right"] <= said["in_order"]["of"]
 
     case = found["cases"][0]
     same = forecast("few-strokes", cases.Case(few, 0, 5).composition, images=120)
@@ -137,3 +140,12 @@ def test_the_bench_sets_the_solved_run_beside_minutes_of_training(monkeypatch):
     assert 0.3 <= spent["few-trained-0.005-minutes"] < spent["few-trained-0.01-minutes"]
     assert all(0 <= one.ours <= 1 for one in found if "kNN" in one.metric)
     assert not list(bench_forecast.measure(Options(only=("nothing",))))
+
+
+def test_the_package_says_in_one_sentence_how_well_it_ordered_networks():
+    found = calibration()
+    assert found["networks"] >= 30
+    for one in found["agreement"].values():
+        assert one["low"] <= one["value"] <= one["high"]
+        assert f"{one['value']:.2f}" in calibration_sentence()
+    assert f"{found['in_order']['right']} of {found['in_order']['of']} pairs" in calibration_sentence()

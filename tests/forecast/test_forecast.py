@@ -12,6 +12,7 @@ from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.forecast import forecast
+from ssrl_core.forecast.reading import read_classes
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import Term
 from ssrl_core.specs.steps import Step
@@ -57,9 +58,21 @@ def test_the_answer_has_the_shape_of_the_contract():
         assert row["icc"] is None or 0 <= row["icc"] <= 1
     assert {row["name"] for row in document["kept"]} >= {"brightness", "thickness_px", "slant_deg", "digit"}
     assert len(document["classes"]) == 10
+    more = [row["confused"] - row["plain"] for row in document["pairs"]]
+    assert more == sorted(more, reverse=True)
+    assert all(rise > 0 for rise in more)
+    assert all({row["a"], row["b"]} <= set(map(str, range(10))) and row["against"] >= 0 for row in document["pairs"])
     assert document["clusters"]["k"] == 10
     assert found.embedding.shape == (200, 32)
     assert len(found.image_ids) == len(found.cluster_ids) == 200
+
+
+def test_classes_are_read_with_what_they_are_taken_for():
+    train, test = np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([[0.0], [5.0], [5.1], [0.2]])
+    accuracy, taken = read_classes(train, np.array([0, 0, 1, 1]), test, np.array([0, 0, 1, 1]), classes=3, seed=5)
+    assert accuracy.value == 0.5
+    assert np.array_equal(taken[:2], [[0.5, 0.5, 0], [0.5, 0.5, 0]])
+    assert np.isnan(taken[2]).all()
 
 
 def test_the_same_seed_gives_the_same_answer_and_another_seed_other_images():
@@ -171,15 +184,18 @@ def test_views_that_share_nothing_are_warned_of():
         ("invert", 0.5, {}),
     )
     found = forecast(_plain_set(pixels), strong, bank="live", images=300, views=8)
-    assert any("almost nothing in common" in text for text in found.guards)
+    assert any("almost nothing in common" in text and "Weaken step " in text for text in found.guards)
 
 
 def test_a_colour_that_solves_the_task_is_warned_of():
     rng = np.random.default_rng(0)
     levels = rng.integers(20, 230, (200, 3, 1, 1))
     pixels = np.clip(levels + rng.integers(-3, 3, (200, 3, 32, 32)), 0, 255).astype(np.uint8)
-    found = forecast(_plain_set(pixels), _composition(("horizontal_flip", 0.5, {})), **QUICK)
-    assert any("histogram of values alone finds" in text for text in found.guards)
+    images = _plain_set(pixels)
+    found = forecast(images, _composition(("horizontal_flip", 0.5, {})), **QUICK)
+    assert any("histogram of values alone finds" in text and "Add a step that" in text for text in found.guards)
+    weak = forecast(images, _composition(("gamma", 1.0, {"gamma": [0.99, 1.01]})), **QUICK)
+    assert any("Strengthen step 1 (gamma)" in text for text in weak.guards)
 
 
 def test_two_terms_that_undo_each_other_are_named():

@@ -17,7 +17,7 @@ from ssrl_core.compositions import perceptual
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.forecast import Forecast, Kept
-from ssrl_core.forecast.result import ClassKept, StepCost
+from ssrl_core.forecast.result import ClassKept, PairKept, StepCost
 from ssrl_core.specs.composition import load
 from tests.paging import opened, text_of
 
@@ -145,11 +145,24 @@ def test_a_newer_question_ends_the_work_on_an_older_one(monkeypatch):
     assert forecasts.answer_to(new).refined
 
 
-def _found(kept=(), classes=()) -> Forecast:
+def _found(kept=(), classes=(), pairs=()) -> Forecast:
     nothing = np.zeros((0, 2))
     arrays = {"shares": nothing, "image_ids": np.arange(100), "embedding": nothing, "cluster_ids": nothing}
     return Forecast(
-        *("some", "any", None, "live", 100, 8, tuple(kept), tuple(classes), {"k": 2, "ami": None}, (), ()),
+        *(
+            "some",
+            "any",
+            None,
+            "live",
+            100,
+            8,
+            tuple(kept),
+            tuple(classes),
+            tuple(pairs),
+            {"k": 2, "ami": None},
+            (),
+            (),
+        ),
         missing={},
         seconds=1.0,
         **arrays,
@@ -194,6 +207,17 @@ def test_classes_that_become_harder_are_ranked_and_chance_is_left_out():
     assert ">d<" not in text
     assert bars.harder_html(_found(), labels) == ""
     assert "None by more than chance" in bars.harder_html(_found(classes=classes[:1]), labels)
+
+
+def test_pairs_that_are_taken_for_one_another_more_often_are_ranked_and_chance_is_left_out():
+    labels = np.repeat([0, 1, 2, 3], 25)
+    classes = [ClassKept(name, 0.5, 0.9) for name in "abcd"]
+    pairs = [PairKept("a", "b", 0.4, 0.1), PairKept("c", "d", 0.3, 0.1, 0.2), PairKept("a", "d", 0.04, 0.02)]
+    text = bars.pairs_html(_found(classes=classes, pairs=pairs), labels)
+    assert text.index("a and b") < text.index("c and d")
+    assert "+30 points" in text
+    assert "a and d" not in text
+    assert bars.pairs_html(_found(), labels) == ""
 
 
 def test_what_a_step_costs_is_told_in_points():

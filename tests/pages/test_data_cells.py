@@ -133,3 +133,20 @@ def test_a_second_import_from_a_zip_sees_its_fields_again(tmp_path):
     assert "with the outlines of its nuclei" in text_of(again)
     again.button(key="cells-now").click().run()
     assert store.load("second").count == store.load("first").count
+
+
+def test_an_unknown_naming_is_refused_and_a_pattern_is_tried_live(tmp_path):
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for site in (1, 2):
+        for name in ("probeA", "probeB"):
+            tifffile.imwrite(folder / f"{site}_{name}.tif", np.full((64, 64), 9, np.uint16))
+    test = opened(**{"cells-path": str(folder)})
+    assert "probeA, probeB" in test.warning[0].value
+    test.text_input(key="cells-pattern").set_value("{site}_{channel}.tif").run()
+    assert not test.exception
+    rows = test.dataframe[0].value
+    assert rows["channel"].tolist() == ["probeA", "probeB"] * 2
+    assert "channels probeA, probeB" in text_of(test)
+    test.text_input(key="cells-pattern").set_value("{sort}.tif").run()
+    assert "--pattern" in test.warning[0].value

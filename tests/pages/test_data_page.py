@@ -16,7 +16,7 @@ from ssrl_core.datasets.creation import Metadata
 from ssrl_core.datasets.importing import understand
 from ssrl_core.datasets.made import fetching
 from ssrl_core.errors import DataError
-from tests.datasets.files import class_folders, picture, png_bytes, zipped
+from tests.datasets.files import class_folders, picture, png_bytes, save, zipped
 from tests.kit import ROOT, make_imageset
 
 
@@ -270,3 +270,37 @@ def upload(test: AppTest, *files: tuple[str, bytes]) -> None:
     test.file_uploader(key="data-files").set_value([(name, data, "application/octet-stream") for name, data in files])
     test.run()
     assert not test.exception
+
+
+def test_what_is_understood_is_shown_in_pictures_and_every_guess_can_be_said_otherwise(tmp_path):
+    for split in ("train", "test"):
+        for kind in ("café", "nuit"):
+            for i in range(4):
+                save(tmp_path / "set" / split / kind / f"{i}.png", picture(20, 30 if i else 20, seed=i))
+    (tmp_path / "set" / "notes.docx").write_text("mine")
+    test = form()
+    test.text_input(key="data-path").set_value(str(tmp_path / "set")).run()
+    text = text_of(test)
+    assert "16 images, 2 classes, 224 × 224 px, 3 channels. Split: 8 train, 8 test." in text
+    assert "<b>café</b><small>4 train · 4 test</small>" in text
+    assert text.count("data:image/png;base64,") == 2 + 4 + 2 * 4  # classes, channels, four images before and after
+    assert "what lies in the frame is kept" in text
+    assert "not an image file" in text
+    assert "notes.docx" in text
+    test.selectbox(key="data-class-level").select(1).run()
+    assert "2 classes" in text_of(test)
+    assert "<b>test</b>" in text_of(test)
+    test.selectbox(key="data-class-level").select("as found").run()
+    test.number_input(key="data-size").set_value(16).run()
+    test.selectbox(key="data-fit").select("pad").run()
+    assert "16 × 16 px" in text_of(test)
+    assert "the rest is black" in text_of(test)
+    test.text_input(key="data-channels").set_value("a, b").run()
+    assert "one for each channel" in test.warning[0].value
+    assert test.button(key="data-import-now").disabled
+    test.text_input(key="data-channels").set_value("a, b, c").run()
+    click(test, "data-import-now")
+    made = store.load("set")
+    assert made.shape == (3, 16, 16)
+    assert [channel.name for channel in made.channels] == ["a", "b", "c"]
+    assert made.meta["understood"]["counts"] == {kind: {"train": 4, "test": 4} for kind in ("café", "nuit")}

@@ -1,5 +1,7 @@
 """Home: the newest runs, or the first steps."""
 
+import re
+
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
@@ -72,3 +74,40 @@ def test_samples_fill_the_same_space_as_a_map():
     picture = runs.samples(rgb)
     assert picture.shape == (200, 320, 3)
     assert (picture[1:39, 1:39] > 20).any()
+
+
+def shipped_home(monkeypatch) -> AppTest:
+    monkeypatch.setenv("SSRL_DEMO", str(ROOT / "models" / "demo"))
+    return home()
+
+
+def test_a_fresh_store_opens_with_the_same_images_under_two_choices(monkeypatch):
+    test = shipped_home(monkeypatch)
+    text = text_of(test)
+    assert "No runs yet." not in text
+    assert [line in text for line in ("Keeps the digit", "Keeps the handwriting")] == [True, True]
+    first, second = re.findall(r'<p class="vl-says"><b>Keeps</b> (.*?)\.', text)
+    assert "which digit it is" in first
+    assert "which digit it is" not in second
+    asked = [link.proto.query_string for link in test.get("page_link")]
+    assert any("example-cells" in query for query in asked)  # see the cells
+    assert any("example-strokes" in query and "mnist-first-set" in query for query in asked)
+
+
+def test_the_tour_has_three_stops_and_can_be_left_and_called_back(monkeypatch):
+    test = shipped_home(monkeypatch)
+    for stop in (1, 2, 3):
+        assert f"Stop {stop} of 3" in text_of(test)
+        if stop < 3:
+            test = test.button(key="home-tour-next").click().run()
+    test = test.button(key="home-tour-leave").click().run()
+    assert "Stop" not in text_of(test)
+    assert "Stop 1 of 3" in text_of(test.button(key="home-tour-begin").click().run())
+
+
+def test_with_own_runs_the_newest_stand_first_and_the_example_stays_without_its_tour(monkeypatch):
+    make_run(spec={"terms": "mnist-first-set"})
+    text = text_of(shipped_home(monkeypatch))
+    assert text.index("pixels 0.500") < text.index("Keeps the digit")
+    assert "Stop 1 of 3" not in text
+    assert "Better than raw pixels" in text or "pixels" in text

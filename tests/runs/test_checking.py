@@ -10,8 +10,8 @@ from ssrl_core.errors import DataError, RunError
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.encoders import load_encoder, save_encoder
 from ssrl_core.runs.folder import annotations
-from ssrl_core.runs.folder.arrays import save_array
 from ssrl_core.runs.folder.checking import damages
+from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry, stopping
 from tests.kit import make_run

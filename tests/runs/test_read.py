@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.figures.shares import shares_figure
+from ssrl_core.figures.curves import shares_figure
 from ssrl_core.forecast.reading import read_number, read_numbers
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.results import Results

@@ -35,6 +35,7 @@ def _multi(local: int, *, role: str = "local", method_size: int | None = None) -
     return {"name": "multi", "views": views}
 
 
+HUE = {"name": "hue", "steps": [{"transform": "hue_jitter", "hue": 0.2}]}
 BAD = [
     ({"method": {"name": "moco_v2_plus", "queue_size": 30}}, "queue_size", "Take 32"),
     ({"method": {"name": "deepcluster_v2", "prototypes": 3000}}, "prototypes", "Set prototypes to"),
@@ -45,6 +46,7 @@ BAD = [
     ({"terms": [{"composition": "identity", "weight": 0}, {"composition": "identity", "weight": 0}]}, "terms", "Raise"),
     ({"terms": [{"composition": _multi(8)}]}, "composition", "swav, deepcluster_v2 or dino"),
     ({"terms": [{"composition": _multi(8, role="global")}]}, "size", "Give both groups size: 16"),
+    ({"terms": [{"composition": HUE}]}, "channels", "Use color_jitter with"),
     (
         {"method": {"name": "swav", "prototypes": 6}, "terms": [{"composition": _multi(24)}]},
         "size of view group part",
@@ -87,3 +89,13 @@ def test_a_sweep_with_one_run_that_cannot_train_queues_none() -> None:
     with pytest.raises(SpecError, match="Lower batch_size"):
         sweeps.submit(sweep, start=False)
     assert not registry.list_runs()
+
+
+def test_a_queue_that_is_larger_than_the_image_set_is_named_and_queued(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_imageset()
+    file = tmp_path / "spec.yaml"
+    file.write_text(dump_yaml({**PLAIN, "method": {"name": "moco_v2_plus", "queue_size": 4096}}), encoding="utf-8")
+    assert main(["train", str(file), "--no-start", "--json"]) == 0
+    assert "queue_size 4,096 is more than the" in capsys.readouterr().err

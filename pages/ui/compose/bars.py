@@ -11,11 +11,12 @@ import numpy as np
 
 from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import descriptor
+from ssrl_core.forecast.result import calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast, Kept
-    from ssrl_core.forecast.result import ClassKept, StepCost
+    from ssrl_core.forecast.result import ClassKept, PairKept, StepCost
 
 _TOLD = 0.1  # R² below which even no steps at all tell too little to lose
 _SURE = 0.3  # without steps, below which a share is too rough to be put into words
@@ -41,6 +42,8 @@ CSS = f"""
 .vl-kept {{ display: grid; grid-template-columns: 118px minmax(0, 1fr) 52px; gap: .5rem; align-items: center;
   font-size: .84rem; line-height: 1.5; }}
 .vl-kept > span:first-child {{ overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+.vl-kept > span[data-about] {{ cursor: pointer; }}
+.vl-kept > span[data-about]:hover {{ text-decoration: underline; }}
 .vl-kept > span:last-child {{ text-align: right; white-space: nowrap; }}
 .vl-kept .bar {{ position: relative; height: 13px; }}
 .vl-kept .bar > * {{ position: absolute; left: 0; box-sizing: border-box; }}
@@ -50,6 +53,7 @@ CSS = f"""
 .vl-kept em {{ top: 11px; height: 2px; background: {frame.QUIET}; }}
 .vl-kept b {{ top: 1px; width: 9px; height: 9px; margin-left: -5px; border-radius: 50%; background: {frame.PANEL};
   border: 1.5px solid {frame.INK}; }}
+.vl-kept.pair {{ grid-template-columns: 118px minmax(0, 1fr) 70px; }}
 .vl-kept small {{ color: {frame.QUIET}; font-size: .76rem; }}
 .vl-kept.twice {{ grid-template-columns: 104px minmax(0, 1fr) 76px; }}
 .vl-kept.marked {{ grid-template-columns: 104px minmax(0, 1fr) 44px 44px; }}
@@ -93,7 +97,8 @@ def bars_html(
     dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD and row.name not in hidden]
     if dim:
         parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
-    parts.append(f'<p class="vl-quiet vl-kept-legend">{html.escape(_legend(found, icc))} {_LIMITS}</p>')
+    limits = html.escape(f"{_legend(found, icc)} {_LIMITS} {calibration_sentence()}")
+    parts.append(f'<p class="vl-quiet vl-kept-legend">{limits}</p>')
     return f'<div class="vl-kept-all{" old" if old else ""}">{"".join(parts)}{below}</div>'
 
 
@@ -150,8 +155,9 @@ def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     kind = "vl-kept twice" if row.against is not None else "vl-kept"
     about = html.escape(_about(row, name))
     mark = "" if marks is None else _mark(row, name, marks)
+    asks = f' data-about="{html.escape(row.name)}"' if mark and row.kind != "classes" else ""
     return (
-        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span>{html.escape(name)}</span>'
+        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span{asks}>{html.escape(name)}</span>'
         f'<span class="bar">{drawn}</span><span>{said}</span>{mark}</div>'
     )
 
@@ -215,6 +221,41 @@ def harder_html(found: Forecast, label_ids: np.ndarray[Any, Any]) -> str:
     return f"{head}{''.join(rows[:_MOST_HARDER])}{more}"
 
 
+def pairs_html(found: Forecast, label_ids: np.ndarray[Any, Any]) -> str:
+    """Pairs of classes that are taken for one another more often, ranked; "" where there are none.
+
+    Args:
+        label_ids: (N,) class of every image of the set.
+    """
+    counts = np.bincount(label_ids[found.image_ids].clip(min=0), minlength=len(found.classes))
+    of = {row.name: int(n) for row, n in zip(found.classes, counts, strict=False)}
+    rows = [
+        _pair_row(row)
+        for row in found.pairs
+        if row.confused - row.plain > _beyond_chance(row.confused, row.plain, of.get(row.a, 0) + of.get(row.b, 0))
+    ]
+    if not rows:
+        return ""
+    return f'<div class="vl-group">Taken for one another more often</div>{"".join(rows[:_MOST_HARDER])}'
+
+
+def _pair_row(row: PairKept) -> str:
+    drawn = f'<s style="width:{_percent(row.plain)}"></s><i style="width:{_percent(row.confused)}"></i>'
+    if row.against is not None:
+        drawn += f'<em style="width:{_percent(row.against)}"></em>'
+    name = html.escape(f"{row.a} and {row.b}")
+    told = f"{name}: {row.confused:.0%} of them are taken for the other, {row.plain:.0%} without any steps"
+    return (
+        f'<div class="vl-kept pair" title="{told}"><span>{name}</span>'
+        f'<span class="bar">{drawn}</span><span>{_points(row.confused - row.plain)} points</span></div>'
+    )
+
+
+def _beyond_chance(one: float, other: float, n: int) -> float:
+    """A standard error of the difference of two shares of n images, 3 points at least."""
+    return max(_LEAST_CHANGE, math.sqrt((one * (1 - one) + other * (1 - other)) / max(n, 1)))
+
+
 def _among(known: Sequence[tuple[ClassKept, int]]) -> str:
     return f"{min(n for _, n in known)} to {max(n for _, n in known)} images of each class were asked"
 
@@ -225,9 +266,7 @@ def _change(row: ClassKept) -> float | None:
 
 def _is_harder(row: ClassKept, n: int) -> bool:
     """Whether a class loses more than one standard error of the two shares, and 3 points."""
-    shares = np.array([row.accuracy, row.plain], dtype=float)
-    error = math.sqrt(float((shares * (1 - shares)).sum()) / max(n, 1))
-    return float(shares[0] - shares[1]) < -max(_LEAST_CHANGE, error)
+    return (_change(row) or 0.0) < -_beyond_chance(row.accuracy or 0.0, row.plain or 0.0, n)
 
 
 def _class_row(row: ClassKept, n: int) -> str:
@@ -241,8 +280,12 @@ def _class_row(row: ClassKept, n: int) -> str:
     )
 
 
-def steps_html(found: Forecast, steps: Sequence[StepCost]) -> str:
-    """Each step, and what would be told better or worse without it, in points of R² or accuracy."""
+def steps_html(found: Forecast, steps: Sequence[StepCost], waiting: Sequence[str] = ()) -> str:
+    """Each step, and what would be told better or worse without it, in points of R² or accuracy.
+
+    Args:
+        waiting: the steps whose turn has not come.
+    """
     rows = {row.name: row for row in found.kept if max(row.plain, row.value) >= _TOLD}
     parts = []
     for step in steps:
@@ -255,6 +298,8 @@ def steps_html(found: Forecast, steps: Sequence[StepCost]) -> str:
             f'<div class="vl-step">{html.escape(step.step[:1].upper() + step.step[1:])}'
             f"<span>without it {said or 'nothing changes by more than 3 points'}</span></div>"
         )
+    for name in waiting:
+        parts.append(f'<div class="vl-step">{html.escape(name[:1].upper() + name[1:])}<span>without it …</span></div>')
     return "".join(parts)
 
 

@@ -188,6 +188,15 @@ def answer_to(question: Question) -> Answer:
     return cache.SHARED.get("forecast", question.cache_key, Answer, least=64)
 
 
+def measured(question: Question, imageset: Any) -> tuple[Any, dict[str, Any]]:
+    """The images of a forecast (n,), and what was measured of them: name of a descriptor or column -> (n,) values."""
+    import numpy as np
+
+    setting = _setting(_Asked(question, imageset, False, 0.0), FEW)
+    values = {n: np.concatenate(of[1:]) for n, of in setting.targets.items() if of[0] != "classes"}
+    return np.concatenate([setting.solve_ids, setting.ask_ids]), values
+
+
 def _forecast(asked: _Asked, images: int, told: Any) -> Forecast:
     """From so many images; a first look has no ICC and no warnings, which take views of further images."""
     question, setting = asked.question.cache_key, _setting(asked, images)

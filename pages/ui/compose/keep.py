@@ -15,6 +15,7 @@ from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
 from pages.ui.kit import cache, frame, gallery, session
 from pages.ui.kit.gallery import ImageRow
+from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.figures.style import palette
 from ssrl_core.specs.composition import Composition
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 _WIDE, _HIGH, _EDGE, _DOT = 320, 220, 6, 2.4
 _TYPICAL = 6
+_BETWEEN = 18
 _MOSTLY = 0.5
 _OLD = "Of the composition before the last edit; the new ones come with the refined bars."
 
@@ -52,6 +54,27 @@ def groups(imageset: Any, found: Forecast, *, old: bool) -> None:
         faded = f"<style>.st-key-vl-groups {{ opacity: {0.4 if old else 1}; }}</style>"
         st.html(faded + map_html(flattened(found.embedding), found.cluster_ids, colours))
         gallery.show_rows(imageset, _image_rows(imageset, found, colours), key="compose-groups", columns=_TYPICAL)
+
+
+def extremes(imageset: Any, ids: Array, values: Array, about: str) -> None:
+    """Images of the set from the lowest to the highest value of a thing, evenly over their ranks.
+
+    Args:
+        ids, values: (n,) the images and what was measured of them; NaN is left out.
+    """
+    chosen = ranked(values, _BETWEEN)
+    tips = tuple(f"{values[place]:.3g}" for place in chosen)
+    low, high = tips[0], tips[-1]
+    row = ImageRow(ids[chosen], title=f"{low} to {high}, from left to right and down", tips=tips, said=about)
+    gallery.show_rows(imageset, [row], key="compose-extremes", columns=_TYPICAL)
+
+
+def ranked(values: Array, most: int) -> Array:
+    """Places of values from the lowest to the highest, at most so many, evenly over their ranks."""
+    known = np.flatnonzero(np.isfinite(values))
+    order = known[np.argsort(values[known], kind="stable")]
+    chosen: Array = order[np.linspace(0, len(order) - 1, min(most, len(order))).round().astype(int)]
+    return chosen
 
 
 def flattened(embedding: Array) -> Array:
@@ -146,16 +169,40 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     wished = wishes.of_page(imageset.name)
     with top:
         if not answer.error:
-            wishes.listen()
             wishes.section(imageset, answer.found or _last(answer, imageset.name), wished)
         _live(_bars, answer, not answer.done(), ask, imageset, wishes.marks_of(wished))
     if fold.open:
         with fold:
-            _live(_steps, answer, not answer.done(by_step=True), ask)
+            _live(_steps, answer, not answer.done(by_step=True), ask, shown)
+    if answer.found is not None:
+        _about_a_bar(question, imageset, answer.found)
+    wishes.listen()  # not above the bars, where it would take room
     if found := _last(answer, imageset.name):
         groups(imageset, found, old=found is not answer.found)
     if answer.refined:
         st.session_state[_LAST_KEY] = (imageset.name, answer.found)
+
+
+def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
+    """Images from one extreme of a descriptor to the other; a click on a bar's name opens it."""
+    fold = st.expander("What a bar is about", key=wishes.ABOUT_KEY, on_change="rerun")
+    if not fold.open:
+        return
+    rows = {row.name: row for row in found.kept if row.kind != "classes"}
+    with fold:
+        if st.session_state.get(wishes.ABOUT_KEY + "-name") not in rows:
+            st.session_state[wishes.ABOUT_KEY + "-name"] = next(iter(rows))
+        name = st.selectbox(
+            "Bar",
+            list(rows),
+            key=wishes.ABOUT_KEY + "-name",
+            format_func=lambda name: bars.titled(name, rows[name].kind),
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+        ids, values = forecasts.measured(question, imageset)
+        about = DESCRIPTORS[name].sentence if name in DESCRIPTORS else "A column of the table."
+        extremes(imageset, ids, values[name], about)
 
 
 def _live(draw: Any, answer: Answer, polling: bool, *args: Any) -> None:
@@ -213,10 +260,12 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
             st.html("".join(f'<p class="vl-fight">{html.escape(text)}</p>' for text in warned))
         icc = bool(st.session_state.get(_ICC_KEY))
         hidden = () if st.session_state.get(_COLUMNS_KEY) else _where_from(found)
+        harder = ""
+        if answer.found is None or answer.refined:
+            harder = bars.harder_html(found, imageset.label_ids) + bars.pairs_html(found, imageset.label_ids)
+        st.html(bars.bars_html(found, old=answer.found is None, icc=icc, below=harder, marks=marks, hidden=hidden))
         if hidden:
             frame.quiet(f"Not shown, as they seem to say where an image comes from: {', '.join(hidden)}.")
-        harder = bars.harder_html(found, imageset.label_ids) if answer.found is None or answer.refined else ""
-        st.html(bars.bars_html(found, old=answer.found is None, icc=icc, below=harder, marks=marks, hidden=hidden))
         with st.container(horizontal=True):
             st.toggle("ICC", key=_ICC_KEY, help=_ABOUT_ICC, persist_state="session")
             if _where_from(found):
@@ -251,17 +300,24 @@ def _refine_words(answer: Answer) -> None:
     st.html(f'<div class="vl-quiet vl-kept-state">{html.escape(words)}{bar}</div>')
 
 
-def _steps(ask: Any, *, polling: bool) -> None:
-    """What is kept without each step, as it is found."""
+def _steps(ask: Any, shown: Composition, *, polling: bool) -> None:
+    """What is kept without each step, as it is found; every step has its row from the beginning."""
     answer: Answer = ask()
-    if answer.found is None or not answer.refined:
-        frame.quiet("It begins when the bars are refined.")
-    else:
-        if answer.stepped and not answer.steps:
-            frame.quiet("Every step is switched off.")
-        elif answer.steps:
-            st.html(bars.steps_html(answer.found, answer.steps))
-        if not answer.stepped:
+    names = [step.sentence() for group in shown.views for step in group.steps if step.enabled]
+    if not names:
+        frame.quiet("There is no step that is switched on.")
+    elif answer.found is not None and not answer.error:
+        begun = answer.refined
+        done = answer.steps if begun else []
+        frame.quiet("Points of R² or accuracy." if answer.stepped else _leaving_out(len(done), len(names), begun))
+        st.html(bars.steps_html(answer.found, done, names[len(done) :]))
+        if begun and not answer.stepped:
             st.html(frame.progress_bar(answer.share))
     if polling and answer.done(by_step=True):
         st.rerun()
+
+
+def _leaving_out(done: int, count: int, begun: bool) -> str:
+    return (
+        f"Leaving out one step after another: {done} of {count} …" if begun else "It begins when the bars are refined."
+    )

@@ -34,6 +34,7 @@ _SETTINGS = ("seed", "input")
 _WRITTEN, _COUNT_KEY, _UPLOAD = "compose-wishes-address", "compose-candidates", "compose-wishes-file"
 VIEWS, FOUND = "views", "found"
 PLACE_KEY = "compose-middle"
+ABOUT_KEY = "compose-keep-about"
 _ABOUT = (
     "Mark what a network shall keep and what it shall ignore, beside the bars. A search then forecasts many "
     "compositions and shows a handful that differ: what each keeps, and its price. None is right for everything; each "
@@ -94,9 +95,9 @@ def _members(name: str) -> tuple[str, ...]:
 
 
 def listen() -> None:
-    """Take clicks on the marks, whichever bars are on the page."""
+    """Take clicks on the marks, and on the names of bars, whichever are on the page."""
     with st.container(key="compose-marks-room"):
-        _marks(key="compose-marks", on_marked_change=_take)
+        _marks(key="compose-marks", on_marked_change=_take, on_asked_change=_ask)
 
 
 def section(imageset: Any, found: Forecast | None, wishes: Wishes | None) -> None:
@@ -145,10 +146,11 @@ def _job(imageset: Any, wishes: Wishes) -> None:
     wanted = int(st.session_state.get(_COUNT_KEY) or wishes.candidates)
     seen = so_far(wishes, imageset.fingerprint, imageset.label)
     tried = seen[0].tried if seen else 0
-    if seen and seen[1] and tried >= wanted and not _is_running(wishes):
+    busy = _is_running(wishes)
+    if seen and seen[1] and tried >= wanted and not busy:
         frame.quiet(f"{tried:,} compositions tried.")
         return
-    verb = "Go on" if tried else "Search"
+    verb = "Go on" if tried and not busy else "Search"
     words = ["search", str(folder_of(wishes) / WISHED)]
     begin = partial(_begin, replace(wishes, candidates=wanted))
     jobs.job(name, words, button=verb, icon="search", help=_ABOUT, before=begin)
@@ -220,6 +222,14 @@ def _take() -> None:
     if told:
         dataset = str(st.session_state.get("choose-dataset"))
         WISHES.put(marked(WISHES.get(), str(told["name"]), str(told["wish"]), dataset))
+
+
+def _ask() -> None:
+    """Callback of the names: open what the bar is about."""
+    name = st.session_state["compose-marks"].get("asked")
+    if name:
+        st.session_state[ABOUT_KEY] = True
+        st.session_state[ABOUT_KEY + "-name"] = str(name)
 
 
 def marked(wishes: Wishes | None, name: str, wish: str, dataset: str) -> Wishes | None:

@@ -19,20 +19,26 @@ from ssrl_core.datasets.splits import SPLITS
 
 Array = np.ndarray[Any, Any]
 MOST_CLASSES = 40
-_MOST_NAMED = 30  # files of one reason
+_MOST_NAMED, _NAMED_AT_ONCE = 30, 3  # files of one reason
 _SIDE, _WHOLE = 56, 104  # px of a picture on the screen
 _OF_CHANNELS = 8
+
+_DIM = "color-mix(in srgb, currentColor 68%, transparent)"  # in a dialog, too, which has no scheme of its own
 
 CSS = f"""
 .vl-u {{ display: grid; grid-template-columns: minmax(5.5rem, max-content) 1fr; gap: .3rem 1rem; font-size: .9rem;
   align-items: start; }}
-.vl-u > span {{ color: {frame.QUIET}; }}
+.vl-u > span {{ color: {_DIM}; }}
 .vl-u > div {{ overflow-wrap: anywhere; min-width: 0; }}
 .vl-u-rows {{ display: grid; grid-template-columns: minmax(5rem, 11rem) 1fr; gap: 4px 12px; align-items: center;
   max-height: 340px; overflow-y: auto; margin: .4rem 0 1rem; }}
+.vl-u-head {{ font-size: .78rem; letter-spacing: .04em; text-transform: uppercase; color: {_DIM};
+  margin-top: .6rem; }}
+.vl-u .vl-quiet {{ color: {_DIM}; }}
+.vl-u-head small {{ text-transform: none; letter-spacing: 0; }}
 .vl-u-rows b {{ font-weight: 500; font-size: .86rem; display: block; overflow: hidden; text-overflow: ellipsis;
-  white-space: nowrap; color: {frame.INK}; }}
-.vl-u-rows small {{ color: {frame.QUIET}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
+  white-space: nowrap; }}
+.vl-u-rows small {{ color: {_DIM}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
 .vl-u-strip {{ background: {frame.IMAGE_GROUND}; border-radius: 4px; overflow: hidden; height: {_SIDE}px; }}
 .vl-u-strip img {{ height: {_SIDE}px; width: auto; max-width: none; display: block; }}
 .vl-u-whole {{ display: flex; flex-wrap: wrap; gap: 14px; margin: .4rem 0 1rem; }}
@@ -44,7 +50,7 @@ CSS = f"""
 .vl-u-whole span {{ overflow: hidden; }}
 .vl-u-whole em {{ color: #9aa4b1; font-style: normal; }}
 .vl-u details {{ margin: 0; }} .vl-u summary {{ cursor: pointer; }}
-.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {frame.QUIET}; font-size: .84rem;
+.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {_DIM}; font-size: .84rem;
   max-height: 180px; overflow-y: auto; }}
 @media (max-width: 640px) {{
   .vl-u, .vl-u-rows {{ grid-template-columns: 1fr; gap: .1rem; }}
@@ -82,7 +88,6 @@ def understood_html(said: Mapping[str, Any]) -> str:
     rows = [
         ("Layout", html.escape(layout_words(said))),
         ("Folders", "<br>".join(html.escape(_level(level)) for level in said.get("folders", []))),
-        ("Images", html.escape(" × ".join(map(str, said["shape"])) if said["shape"] else "")),
         ("Label", html.escape(said["label"] or "none")),
         ("Kept together", html.escape(said["group"] or "")),
         ("Channels", html.escape(", ".join(said.get("channels") or []))),
@@ -132,6 +137,8 @@ def _reason(reason: str, files: Sequence[str]) -> str:
     shown = "".join(f"<li>{html.escape(name)}</li>" for name in files[:_MOST_NAMED])
     more = f"<li>and {number(len(files) - _MOST_NAMED)} more</li>" if len(files) > _MOST_NAMED else ""
     head = html.escape(f"{frame.count(len(files), 'file')}: {reason}")
+    if len(files) <= _NAMED_AT_ONCE:
+        return f'<div>{head} <span class="vl-quiet">({html.escape(", ".join(files))})</span></div>'
     return f"<details><summary>{head}</summary><ul>{shown}{more}</ul></details>"
 
 
@@ -175,7 +182,7 @@ def _classes(glance: Glance, rgb: Array) -> str:
     ]
     more = len(counts) - len(rows)
     tail = f'<p class="vl-quiet">and {frame.count(more, "more class", "more classes")}</p>' if more > 0 else ""
-    return f'<div class="vl-u-rows">{"".join(lines)}</div>{tail}'
+    return f'<div class="vl-u-head">Classes</div><div class="vl-u-rows">{"".join(lines)}</div>{tail}'
 
 
 def _class_name(value: Any) -> str:
@@ -197,7 +204,7 @@ def _channels(glance: Glance, rgb: Array, grey: Array) -> str:
         shown = np.repeat(grey[some, place][..., None], 3, axis=3)
         dot = f'<i class="vl-dot" style="background:{html.escape(channel.colour)}"></i>'
         lines.append(f"<div><b>{dot}{html.escape(channel.name)}</b></div>{_strip(shown, channel.name)}")
-    return f'<div class="vl-u-rows">{"".join(lines)}</div>'
+    return f'<div class="vl-u-head">Channels</div><div class="vl-u-rows">{"".join(lines)}</div>'
 
 
 def _fitting(glance: Glance, rgb: Array, fit: str) -> str:
@@ -213,7 +220,13 @@ def _fitting(glance: Glance, rgb: Array, fit: str) -> str:
         after = _after(before, glance.pixels.shape[2], fit)
         done = pictures.to_rgb(after[None], channels, max_value=top, limits=limits)[0]
         figures.append(f"<figure>{_framed(whole, fit)}<em>→</em>{_sized(done)}</figure>")
-    return f'<div class="vl-u-whole" title="{html.escape(fit)}">{"".join(figures)}</div>'
+    words = {
+        "crop": "what lies in the frame is kept",
+        "pad": "the rest is black",
+        "stretch": "sides are drawn to one length",
+    }
+    head = f'<div class="vl-u-head">Fitted to {glance.pixels.shape[2]} px <small>{words[fit]}</small></div>'
+    return f'{head}<div class="vl-u-whole">{"".join(figures)}</div>'
 
 
 def _after(image: Array, side: int, fit: str) -> Array:

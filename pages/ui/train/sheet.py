@@ -187,7 +187,7 @@ def _results(run: RunFolder) -> None:
 
 def _shares(run: RunFolder, results: Results) -> None:
     """What can be read from the run beside pixels and beside its forecast; the button that asks for it."""
-    from ssrl_core.figures.shares import shares_figure
+    from ssrl_core.figures.curves import shares_figure
 
     table = verdict.shares_table(results)
     if len(table):

@@ -147,7 +147,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
 
     spec = train_draft.spec_of(draft)
-    identify(spec)  # what cannot train on these images is said here, before anybody asks for it
+    doubts = identify(spec).doubts  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
     if spec.is_solved:
         return _solved_words(draft, found.seconds)
@@ -162,6 +162,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
         f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
         f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
         f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
+        + "".join(f" {doubt[:1].upper()}{doubt[1:]}." for doubt in doubts)
     )
 
 

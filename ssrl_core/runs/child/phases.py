@@ -15,8 +15,7 @@ from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.process import RunLog, StopRequest
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
 from ssrl_core.runs.evaluation.parts import EMBED, TRAIN, Evaluation, make, missing_parts, phase_of, same_images
-from ssrl_core.runs.folder.arrays import save_array
-from ssrl_core.runs.folder.results import Results, ResultsFile
+from ssrl_core.runs.folder.results import Results, ResultsFile, save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.state import StateWriter
 from ssrl_core.specs.parts import LAYOUTS

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.evaluation.images import EvaluationImages
-from ssrl_core.runs.folder.arrays import save_array
+from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:

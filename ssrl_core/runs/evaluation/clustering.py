@@ -12,8 +12,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
-from ssrl_core.runs.folder.arrays import clusters_file, save_array, spread
-from ssrl_core.runs.folder.results import clean
+from ssrl_core.runs.folder.results import clean, clusters_file, save_array, spread
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:

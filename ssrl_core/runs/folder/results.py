@@ -1,16 +1,25 @@
-"""`results.json`: what was measured of a run, typed as one reads it, and written one part after another."""
+"""`results.json`: what was measured of a run, typed as one reads it, written part after part; and a run's arrays.
+
+Arrays (C9) have rows as `embedding_ids.npy`, and each a JSON file of how it was made, with its checksum, so that bytes
+that a disk changed are named, not used (`stores.read_array`).
+"""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.specs.parts import PARTS, Column, Part, columns
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _NO_SECONDS = {"train": None, "embed": None, "evaluate": None, "layout": None}
 
@@ -322,3 +331,53 @@ def clean(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return clean(value.tolist())
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def save_array(path: Path, array: np.ndarray, info: dict[str, Any] | None = None) -> None:
+    """Write an array, and before it the JSON beside it, so that no array is ever without its parameters.
+
+    Args:
+        info: how it was made; `crc32`, the checksum of the array's file, is put beside it.
+
+    Raises:
+        OSError: the disk is full; nothing half-written stays.
+    """
+    import numpy as np
+
+    beside, checksum = path.with_suffix(".json"), stores.Checksum()
+    np.save(checksum, array, allow_pickle=False)
+    said = {"version": 1, **clean(info or {}), "crc32": checksum.text()}
+    if path.exists() and stores.checksum_of(path) != said["crc32"]:
+        path.unlink()  # or a kill before the last line would leave the old numbers with the new checksum
+    stores.write_json(beside, said)
+    stores.replace(path, lambda file: np.save(file, array, allow_pickle=False))
+
+
+def clusters_file(k: int, seed: int) -> str:
+    """Name of a k-means clustering."""
+    return f"clusters_kmeans_k{k}_s{seed}.npy"
+
+
+def layout_file(method: str, params: dict[str, Any], like: str | None = None) -> str:
+    """Name of a layout; its key is made from its parameters, or names the run that it lies like."""
+    if like is not None:
+        return f"layout_{method}_like_{like}.npy"
+    key = hashlib.sha256(json.dumps(clean(params), sort_keys=True).encode()).hexdigest()[:6]
+    return f"layout_{method}_{key}.npy"
+
+
+def spread(values: np.ndarray, rows: np.ndarray, n: int, *, empty: float) -> np.ndarray:
+    """Values of some rows in an array for all rows.
+
+    Args:
+        values: (m, …).  rows: (m,) row numbers.  n: rows in all.
+        empty: what the other rows hold (-1: no cluster, NaN: no place on the map).
+
+    Returns:
+        (n, …) of the same type.
+    """
+    import numpy as np
+
+    full = np.full((n, *values.shape[1:]), empty, dtype=values.dtype)
+    full[rows] = values
+    return full

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.parts import asked_for
 from ssrl_core.specs.run import SPEC_PARTS, EvaluateChoice, RunSpec, dump_run, hashed, hashed_keys
-from ssrl_core.specs.run_fit import check_fit
+from ssrl_core.specs.run_fit import check_fit, doubts
+from ssrl_core.specs.steps import Step
+from ssrl_core.specs.transforms import TRANSFORMS
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 
@@ -22,12 +24,14 @@ class IdentifiedRun:
 
     Attributes:
         text: the spec as its folder keeps it, canonical YAML.
+        doubts: what may be meant and is seldom (a queue that is larger than the image set), in sentences.
     """
 
     spec: RunSpec
     id: str
     spec_hash: str
     text: str
+    doubts: tuple[str, ...] = ()
 
 
 def identify(spec: RunSpec) -> IdentifiedRun:
@@ -47,7 +51,8 @@ def identify_all(specs: Iterable[RunSpec]) -> list[IdentifiedRun]:
         SpecError: as `identify`.
     """
     images, texts = _Images(), _Texts()
-    return [texts.identified(spec, images.checked(spec)) for spec in specs]
+    runs = [texts.identified(spec, images.checked(spec)) for spec in specs]
+    return [replace(run, doubts=found) if (found := images.doubts(run.spec)) else run for run in runs]
 
 
 class _Images:
@@ -66,7 +71,13 @@ class _Images:
         fingerprint, images, shape = self._found[key]
         self._check_backbone(spec.backbone.name)
         check_fit(spec, images, shape)
+        _check_steps(spec, shape[0])
         return fingerprint
+
+    def doubts(self, spec: RunSpec) -> tuple[str, ...]:
+        """See IdentifiedRun; of a spec that was checked."""
+        found = self._found.get((spec.dataset, spec.limit_train))
+        return doubts(spec, found[1]) if found else ()
 
     def _check_backbone(self, name: str) -> None:
         if name.startswith("timm/") and name not in self._backbones:
@@ -148,3 +159,20 @@ def merged(old: RunSpec, new: RunSpec) -> RunSpec:
 def _merged_evaluate(old: EvaluateChoice, new: EvaluateChoice) -> EvaluateChoice:
     parts = {name: asked_for()[name].merged(old.parts.get(name, asked), asked) for name, asked in new.parts.items()}
     return dataclasses.replace(new, parts=Frozen(parts))
+
+
+def _check_steps(spec: RunSpec, channels: int) -> None:
+    """Refuse steps that the images' channels cannot take (hue of one), before anybody waits for the run."""
+    groups = [(n, term.composition, group) for n, term in enumerate(spec.terms, 1) for group in term.composition.views]
+    for number, composition, group in groups:
+        if _asks_for_channels(group.steps):  # else torch is not needed to queue a run
+            from ssrl_core.compositions.plan import check_steps
+
+            check_steps(group.steps, channels, f'Term {number}, composition "{composition.name}"')
+
+
+def _asks_for_channels(steps: Iterable[Step]) -> bool:
+    return any(
+        TRANSFORMS[step.transform].channels is not None or any(_asks_for_channels(b.steps) for b in step.branches)
+        for step in steps
+    )

@@ -8,7 +8,7 @@ import numpy as np
 
 from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
-from ssrl_core.runs.folder.arrays import clusters_file
+from ssrl_core.runs.folder.results import clusters_file
 
 if TYPE_CHECKING:
     from ssrl_core.runs.folder.run_folder import RunFolder

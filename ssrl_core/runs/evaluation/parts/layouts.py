@@ -9,7 +9,7 @@ import numpy as np
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
-from ssrl_core.runs.folder.arrays import layout_file, save_array, spread
+from ssrl_core.runs.folder.results import layout_file, save_array, spread
 from ssrl_core.specs.parts import LAYOUTS
 
 if TYPE_CHECKING:
