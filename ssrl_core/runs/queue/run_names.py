@@ -1,7 +1,7 @@
 """How a run is called: by what makes it different, composition first, never by its id.
 
     mnist-first-set · strokes · BYOL · ResNet18 · seed 5
-    mnist-first-set × 1 + mnist-second-set × 0.4 · strokes · Spectral · Random features · seed 5 · mu 0.1
+    mnist-first-set × 1 + mnist-second-set × 0.4 · mu 0.1 · strokes · Spectral · Random features · seed 5
 
 Runs that are shown together and would read the same say where their specs differ (what a sweep varies, epochs, …).
 """
@@ -50,12 +50,18 @@ def words_of(rows: Sequence[RunRow]) -> dict[str, str]:
     plain = {str(row["id"]): words(row) for row in rows}
     by_id = {str(row["id"]): row for row in rows}
     for same in _alike(plain):
-        plain |= {run: " · ".join(filter(None, (plain[run], told))) for run, told in _differences(same).items()}
+        plain |= {run: _after_first(plain[run], told) for run, told in _differences(same).items()}
     for same in _alike(plain):
-        plain |= {run: f"{plain[run]} · {_queued(by_id[run])}" for run in same}
+        plain |= {run: _after_first(plain[run], _queued(by_id[run])) for run in same}
     for same in _alike(plain):
         plain |= {run: f"{plain[run]} ({number})" for number, run in enumerate(sorted(same), 1)}
     return plain
+
+
+def _after_first(said: str, told: str) -> str:
+    """What tells a run apart comes second, where a narrow list still shows it."""
+    first, *rest = said.split(" · ")
+    return " · ".join(filter(None, [first, told, *rest]))
 
 
 def compositions_of(run_id: str) -> str:
