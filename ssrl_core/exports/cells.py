@@ -104,7 +104,11 @@ def write_positions(run: RunFolder, out: Path) -> dict[str, Any]:
 
 
 def positions(cells: CellTable, *, where: str = "positions") -> pd.DataFrame:
-    """The table.
+    """One row a cell, as CellProfiler writes and loads object positions, so that it can be found in its field again.
+
+    Returns:
+        `ImageNumber`, `ObjectNumber`, `Location_Center_X`, `Location_Center_Y` (px, the first pixel's centre is 0), the
+        field's file, and the cell's group.
 
     Raises:
         RunError: the image set does not know where its cells lay (no columns x_px, y_px).
@@ -193,7 +197,11 @@ def write_profiles(run: RunFolder, out: Path) -> dict[str, Any]:
 
 
 def profiles(cells: CellTable) -> pd.DataFrame:
-    """One row a cell."""
+    """One row a cell, as pycytominer takes it: `Metadata_` columns, then `Embedding_0` …
+
+    pycytominer infers features by CellProfiler's compartments only, so give them:
+    `features=[c for c in profiles if c.startswith("Embedding_")]`.
+    """
     return pd.concat([_metadata(cells), _features(cells)], axis=1)
 
 

@@ -14,8 +14,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from pages.ui.compose.turns import FIRST_BARS, REST, turns
 from pages.ui.kit import cache
+from pages.ui.kit.jobs import FIRST_BARS, REST, turns
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import Term

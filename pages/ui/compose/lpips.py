@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.compose.turns import REST, turns
 from pages.ui.kit import cache, frame
+from pages.ui.kit.jobs import REST, turns
 from ssrl_core.compositions.lpips import NETWORKS, LeftOut, Mean, summary
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition

@@ -14,8 +14,8 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import grid as compose_grid
-from pages.ui.compose.turns import PREVIEW, turns
 from pages.ui.kit import cache, choices
+from pages.ui.kit.jobs import PREVIEW, turns
 from ssrl_core.datasets.pictures import BACKGROUND, shown_limits, to_rgb
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, Step

@@ -1,13 +1,15 @@
-"""A job on a page: the button that starts it, its progress, then the page anew; and bars for what one waits for."""
+"""A job on a page: the button that starts it, its progress, then the page anew; and whose thread goes first."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame
+from pages.ui.kit import cache, frame
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import RunError
 from ssrl_core.runs import jobs
@@ -70,3 +72,38 @@ def progress_on(bar: Any) -> Report:
         bar.progress(share, f"{what}: {done:,} of {total:,}" if total else f"{what} …")
 
     return report
+
+
+PREVIEW, FIRST_BARS, REST = range(3)
+_PATIENCE_S = 0.5
+
+
+class Turns:
+    """Counts the urgent work in progress; threads of less haste wait for it between two pieces, though not for ever."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Condition()
+        self._going = [0] * REST
+
+    @contextmanager
+    def first(self, level: int) -> Iterator[None]:
+        """While this goes on, work of a later level starts no new piece."""
+        with self._lock:
+            self._going[level] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._going[level] -= 1
+                self._lock.notify_all()
+
+    def wait(self, level: int) -> None:
+        """Until nothing of an earlier level goes on, half a second at most: what is least urgent must end, too."""
+        with self._lock:
+            self._lock.wait_for(lambda: not any(self._going[:level]), _PATIENCE_S)
+
+
+@cache.kept
+def turns() -> Turns:
+    """The one of this process."""
+    return Turns()
