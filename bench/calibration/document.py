@@ -244,8 +244,8 @@ def _beside_training(bench: Sequence[Row]) -> list[str]:
         "## The solved run beside minutes of training",
         "",
         "`python -m ssrl_core bench forecast`: the same train images and composition; AMI and kNN of the test images. "
-        "Seconds and minutes are of one processor, as the machine was shared; those of the solved run hold its embedding "
-        f"and scores too, those of a training do not. Budgets: {', '.join(f'{m:g}' for m in MINUTES)} minutes; one that "
+        "Seconds and minutes are of one processor, as the machine was shared; those of the solved run hold its scores "
+        f"too, those of a training do not. Budgets: {', '.join(f'{m:g}' for m in MINUTES)} minutes; one that "
         "is not in the table was not run.",
         "",
         "| image set | way | AMI | kNN | processor s |",
