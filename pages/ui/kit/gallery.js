@@ -17,6 +17,7 @@ function tile(state, row, at, place) {
   const id = row.ids[at];
   element.title = row.tips[at];
   element.dataset.id = id;
+  if (!able) element.setAttribute("role", "img");  // a name without a role is not read
   element.setAttribute("aria-label", row.tips[at]);
   if (id === header.picked) element.classList.add("picked");
   const cut = make("span", "cut");
