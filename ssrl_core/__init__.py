@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssrl_core.library import (
+        by_example,
         composition,
         datasets,
         forecast,
@@ -46,6 +47,7 @@ __all__ = [
     "Runs",
     "Sweep",
     "Views",
+    "by_example",
     "composition",
     "datasets",
     "forecast",

@@ -10,6 +10,8 @@ from ssrl_core.cli.cells import dropped_lines, register_cells, register_simulate
 from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
 from ssrl_core.errors import SpecError, SSRLError
 
+_ENDS = 8  # images shown of either end of a descriptor by example
+
 
 def register(commands: Any) -> None:
     """Add `data list | import | cells | subset | simulate | describe | check | channels | delete`."""
@@ -402,10 +404,17 @@ def register_descriptors(commands: Any) -> None:
         show=_show_descriptors,
         help="measure what a person sees in every image: brightness, area, elongation …",
         description="Measure every image of an image set once; the Clusters page colours by it and says what sets a "
-        "cluster apart. What is there already is not made again.",
+        "cluster apart. What is there already is not made again. With --call, --like and --unlike a descriptor of your "
+        "own is made by example; forecasts, searches and evaluation know it by its name from then on.",
     )
     command.add_argument("name", metavar="N", help="name of the image set")
     command.add_argument("--again", action="store_true", help="measure again")
+    command.add_argument("--call", metavar="NAME", help="make a descriptor by example, of this name")
+    command.add_argument("--like", metavar="ID", type=int, nargs="+", default=[], help="images that have much of it")
+    command.add_argument(
+        "--unlike", metavar="ID", type=int, nargs="+", default=[], help="images that have little of it"
+    )
+    command.add_argument("--forget", metavar="NAME", help="take a descriptor by example away")
 
 
 def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
@@ -415,15 +424,42 @@ def _descriptors(args: argparse.Namespace) -> dict[str, Any]:
 
     with Reporter() as report:
         imageset = store.load(args.name)
+        _own_descriptors(imageset, args)
         table = None if args.again else descriptors.read(imageset)
         if table is None:
-            table = descriptors.make(imageset, Tenths("descriptors", report))
+            table = descriptors.make(imageset, Tenths("descriptors", report), again=args.again)
     rows = {}
     for name in table.columns:
         known = table[name].dropna()
         quantiles = [round(float(known.quantile(q)), 6) for q in (0.25, 0.5, 0.75)] if len(known) else None
         rows[name] = {"n": len(known), "quartiles": quantiles}
-    return {"name": args.name, "count": len(table), "file": "descriptors.parquet", "descriptors": rows}
+    told = {"name": args.name, "count": len(table), "file": "descriptors.parquet", "descriptors": rows}
+    return told | {"by_example": _by_example(imageset, table)}
+
+
+def _own_descriptors(imageset: Any, args: argparse.Namespace) -> None:
+    """Make or take away a descriptor by example, where that is asked for."""
+    from ssrl_core.forecast import by_example
+
+    if args.call is None and (args.like or args.unlike):
+        remedy = "Give the descriptor a name."
+        raise SpecError.at("descriptors", "--call", "given with --like and --unlike", None, remedy)
+    if args.forget is not None:
+        by_example.forget(imageset, args.forget)
+    if args.call is not None:
+        by_example.define(imageset, args.call, args.like, args.unlike)
+
+
+def _by_example(imageset: Any, table: Any) -> dict[str, Any]:
+    """{name: {like, unlike, right, most, least}}: the lists, and the images at both ends."""
+    from ssrl_core.forecast import by_example
+
+    found = {}
+    for name, row in by_example.defined(imageset).items():
+        order = table[name].sort_values().index.tolist()
+        lists = {"like": list(row.like), "unlike": list(row.unlike), "right": round(row.right, 4)}
+        found[name] = lists | {"most": order[::-1][:_ENDS], "least": order[:_ENDS]}
+    return found
 
 
 def _show_descriptors(data: dict[str, Any]) -> str:
@@ -434,4 +470,10 @@ def _show_descriptors(data: dict[str, Any]) -> str:
         about = descriptor(name)
         told = "undefined" if row["quartiles"] is None else " · ".join(f"{q:.3g}" for q in row["quartiles"])
         lines.append(f"{name:>12}  {told:<28} {about.sentence if about else ''}")
-    return "\n".join([*lines, "(first quarter, median, third quarter)"])
+    lines.append("(first quarter, median, third quarter)")
+    for name, row in data["by_example"].items():
+        count = len(row["like"]) + len(row["unlike"])
+        right = f"the other examples tell {row['right']:.0%} of the {count} rightly"
+        most, least = (", ".join(map(str, row[end])) for end in ("most", "least"))
+        lines.append(f"{name}: by example; {right}; most: images {most}; least: {least}")
+    return "\n".join(lines)

@@ -176,6 +176,7 @@ def targets_of(imageset: ImageSet, solve_ids: Array, ask_ids: Array) -> dict[str
     import pandas as pd
 
     from ssrl_core.datasets.columns import informative_columns
+    from ssrl_core.forecast.by_example import defined
 
     channels = [channel.name for channel in imageset.channels]
 
@@ -190,6 +191,8 @@ def targets_of(imageset: ImageSet, solve_ids: Array, ask_ids: Array) -> dict[str
 
     here, there = measured(solve_ids), measured(ask_ids)
     found: dict[str, tuple[str, Array, Array]] = {n: ("descriptor", here[n], there[n]) for n in here}
+    for name, row in defined(imageset).items():
+        found[name] = ("descriptor", row.values(imageset, solve_ids), row.values(imageset, ask_ids))
     for name in informative_columns(imageset.table, imageset.label):
         column = imageset.table[name]
         numeric = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)

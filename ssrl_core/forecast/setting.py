@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
+from ssrl_core.forecast.by_example import defined
 from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
 from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, PairKept, StepCost
@@ -302,7 +303,9 @@ def icc(views: Array, imageset: ImageSet) -> dict[str, float | None]:
 
     if len(views) < 2:
         return {}
-    measured = described(views.reshape(-1, *views.shape[2:]), [channel.name for channel in imageset.channels])
+    flat = views.reshape(-1, *views.shape[2:])
+    measured = described(flat, [channel.name for channel in imageset.channels])
+    measured |= {name: row.measure(flat) for name, row in defined(imageset).items()}
     return {name: intraclass_correlation(values.reshape(views.shape[:2])) for name, values in measured.items()}
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ssrl_core.compositions.perceptual import Lpips
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.forecast import Forecast, Search
+    from ssrl_core.forecast.by_example import ByExample
     from ssrl_core.library.images import Views
     from ssrl_core.library.run_objects import Run, Runs, Sweep
     from ssrl_core.specs.composition import Composition
@@ -186,6 +187,28 @@ def forecast(dataset: str | ImageSet, composition: Recipe, **options: Any) -> Fo
 
     _check_options("forecast", options, asked, ("dataset", "composition"))
     return asked(dataset, _recipe(composition), **options)
+
+
+def by_example(dataset: str | ImageSet, name: str, like: Sequence[int], unlike: Sequence[int]) -> ByExample:
+    """A descriptor of one's own, "like these, not like those": kept with the image set, known by its name everywhere.
+
+    Args:
+        dataset: an image set, or the name of one.
+        name: words of one's own; forecasts, searches and evaluation list it among their descriptors.
+        like, unlike: ids of images, two or more of each.
+
+    Returns:
+        `right`: share of the examples that the others tell rightly; `values(images, ids)`: 1 is like the one list,
+        0 like the other.
+
+    Raises:
+        SpecError: a name that is taken, too few images, unknown ones, one in both lists.
+        DataError: examples that are all the same.
+    """
+    from ssrl_core.forecast.by_example import define
+    from ssrl_core.forecast.kept import imageset_of
+
+    return define(imageset_of(dataset), name, like, unlike)
 
 
 def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wishes, **options: Any) -> Search:

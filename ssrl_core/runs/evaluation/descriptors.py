@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ssrl_core import stores
 from ssrl_core.errors import DataError
+from ssrl_core.forecast.by_example import defined
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
     from ssrl_core.datasets.imageset import ImageSet
@@ -25,7 +27,15 @@ def path_of(imageset: ImageSet) -> Path:
 
 
 def read(imageset: ImageSet) -> pd.DataFrame | None:
-    """The descriptors of an image set, one column each; None while they are not made, or are of other images."""
+    """The descriptors of an image set, one column each; None while some are not made, or are of other images."""
+    found = _stored(imageset)
+    if found is None or found[1] != {name: row.key for name, row in defined(imageset).items()}:
+        return None
+    return found[0]
+
+
+def _stored(imageset: ImageSet) -> tuple[pd.DataFrame, dict[str, str]] | None:
+    """What is kept, and the key of each descriptor by example in it."""
     import pandas as pd
 
     path = path_of(imageset)
@@ -33,7 +43,7 @@ def read(imageset: ImageSet) -> pd.DataFrame | None:
         about = stores.read_json(path.with_suffix(".json"))
         if about.get("fingerprint") != imageset.fingerprint or not path.is_file():
             return None
-        return pd.read_parquet(path)
+        return pd.read_parquet(path), dict(about.get("by_example", {}))
     except (DataError, OSError, ValueError):
         return None  # not made yet, or damaged: make them again
 
@@ -50,36 +60,46 @@ def known(imageset: ImageSet, image_ids: np.ndarray) -> pd.DataFrame:
     return pd.concat([table, measured[new].iloc[image_ids].reset_index(drop=True)], axis=1)
 
 
-def make(imageset: ImageSet, report: Callable[[float], None] | None = None) -> pd.DataFrame:
+def make(imageset: ImageSet, report: Callable[[float], None] | None = None, *, again: bool = False) -> pd.DataFrame:
     """Measure every descriptor of every image and keep them.
 
     Args:
         report: told the share done, 0..1; what it raises ends the work, and nothing is kept.
+        again: those that are kept already too.
 
     Returns:
         N rows, one column a descriptor; those that no image has (hue without colour) are left out.
     """
-    import numpy as np
+    started = time.perf_counter()
+    found, rows = None if again else _stored(imageset), defined(imageset)
+    table, kept = (_measured(imageset, report), {}) if found is None else found
+    table = table.drop(columns=[name for name in kept if name in table and name not in rows])
+    ids = np.arange(imageset.count)
+    for name, row in rows.items():
+        if kept.get(name) != row.key:
+            table[name] = row.values(imageset, ids)
+    _keep(imageset, table, {name: row.key for name, row in rows.items()}, time.perf_counter() - started)
+    return table
+
+
+def _measured(imageset: ImageSet, report: Callable[[float], None] | None) -> pd.DataFrame:
     import pandas as pd
 
     from ssrl_core.analysis.descriptors import describe, descriptors_of
 
-    started = time.perf_counter()
-    count, step = len(imageset.table), max(1, _PIXELS // int(np.prod(imageset.shape)))
+    count, step = imageset.count, max(1, _PIXELS // int(np.prod(imageset.shape)))
     channels = [channel.name for channel in imageset.channels]
     values = {name: np.empty(count, np.float32) for name in descriptors_of(channels)}
     for start in range(0, count, step):
-        batch = np.asarray(imageset.pixels[start : start + step])
+        batch = imageset.take(np.arange(start, min(start + step, count)))
         for name, found in describe(batch, max_value=imageset.max_value, channels=channels).items():
             values[name][start : start + step] = found
         if report is not None:
             report(min(1.0, (start + step) / count))
-    table = pd.DataFrame(values).dropna(axis=1, how="all")
-    _keep(imageset, table, time.perf_counter() - started)
-    return table
+    return pd.DataFrame(values).dropna(axis=1, how="all")
 
 
-def _keep(imageset: ImageSet, table: pd.DataFrame, seconds: float) -> None:
+def _keep(imageset: ImageSet, table: pd.DataFrame, keys: dict[str, str], seconds: float) -> None:
     path = path_of(imageset)
     stores.replace(path, lambda file: table.to_parquet(file, index=False))
     about: dict[str, Any] = {
@@ -87,6 +107,7 @@ def _keep(imageset: ImageSet, table: pd.DataFrame, seconds: float) -> None:
         "fingerprint": imageset.fingerprint,
         "count": len(table),
         "names": list(table.columns),
+        "by_example": keys,
         "seconds": round(seconds, 2),
     }
     stores.write_json(path.with_suffix(".json"), about)
