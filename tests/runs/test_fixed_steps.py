@@ -11,9 +11,10 @@ from ssrl_core.compositions.draws import shown_of, shown_view
 from ssrl_core.errors import SpecError
 from ssrl_core.exports.card import card
 from ssrl_core.learning.encoders import load_encoder
+from ssrl_core.learning.solving import bank_alone, solve_run
 from ssrl_core.runs.evaluation import baseline
-from ssrl_core.runs.evaluation.images import EvaluationImages, embedding_of
-from ssrl_core.runs.evaluation.parts import missing_parts
+from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of, encoder_features, extract
+from ssrl_core.runs.evaluation.parts import Evaluation, missing_parts, references, view
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import submitting
 from ssrl_core.specs.composition import Composition, load
@@ -112,6 +113,26 @@ def test_embedding_references_and_probes_see_the_same_images():
         np.testing.assert_allclose(embedding_of(images, encoder, "cpu", lambda share: None).of(ids), x, atol=1e-4)
         assert run.results().linear.settings["mode"] == mode
         assert "1" in run.results().finetune
+
+
+def test_what_a_solved_network_and_its_bank_say_comes_of_one_pass_and_is_what_two_give():
+    images = EvaluationImages(_spec(), make_imageset(90, side=24))
+    encoder = solve_run(images.spec, images.imageset)
+    features = embedding_of(images, encoder, "cpu", lambda share: None)
+    alone = extract(
+        images.batches(images.every), {"": encoder_features(bank_alone(images.spec, images.imageset), "cpu")}
+    )
+    np.testing.assert_allclose(features.alone, alone[""], atol=1e-4)
+    run = RunFolder("none")
+    once, twice = (Evaluation(run, images, x, encoder, "cpu", lambda share: None) for x in (features, _bare(features)))
+    assert references.make(once) == references.make(twice)
+    own = {"own": encoder_features(encoder, "cpu"), **references.unlearnt(once)}
+    found, _ = references.measured(images, lambda ids: images.views(ids, "cpu"), own)
+    assert view.make(once)[0] == {**found.pop("own"), "references": found}
+
+
+def _bare(features):
+    return Features(features.ids, features.x)
 
 
 def test_references_of_the_centre_are_others_than_those_of_whole_images():

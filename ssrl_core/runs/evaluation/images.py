@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 PIXEL_SIDE = 32  # larger images are averaged down to it for the raw-pixel reference, which has to fit into memory
+_ALONE = 1 << 25  # values of a bank's features that are kept while a run is measured; more are made again
 NO_LABELS = "the image set has no labels"
 
 Extractor = Callable[["Tensor"], Rows]
@@ -112,10 +113,12 @@ class Features:
 
     Attributes:
         ids: (n,) ascending.  x: (n, D).
+        alone: (n, F) of a solved network, what its bank says of the images before anything was solved for.
     """
 
     ids: np.ndarray
     x: Rows
+    alone: Rows | None = None
 
     def of(self, ids: np.ndarray) -> Rows:
         """(m, D) rows of these images, which must be among `ids`."""
@@ -128,13 +131,16 @@ def embedding_of(images: EvaluationImages, encoder: Encoder, device: Any, report
     Args:
         report: told the share done, 0..1.
     """
-    ids, features = images.every, encoder_features(encoder, device)
-    parts, done = [np.empty((0, encoder.dim), np.float32)], 0
+    ids, features = images.every, both_features(encoder, device)
+    parts, alone, done = [np.empty((0, encoder.dim), np.float32)], list[Rows](), 0
     for batch in images.batches(ids, device):
-        parts.append(features(batch))
+        own, bank = features(batch)
+        parts.append(own)
+        if bank is not None and bank.shape[1] * len(ids) <= _ALONE:
+            alone.append(bank)
         done += len(batch)
         report(done / len(ids))
-    return Features(ids, np.concatenate(parts))
+    return Features(ids, np.concatenate(parts), np.concatenate(alone) if alone else None)
 
 
 def extract(batches: Iterable[Tensor], extractors: Mapping[str, Extractor]) -> dict[str, Rows]:
@@ -144,6 +150,41 @@ def extract(batches: Iterable[Tensor], extractors: Mapping[str, Extractor]) -> d
         for name, features in extractors.items():
             parts[name].append(features(batch))
     return {name: np.concatenate(found) for name, found in parts.items()}
+
+
+def both_features(encoder: Encoder, device: Any) -> Callable[[Tensor], tuple[Rows, Rows | None]]:
+    """The embedding of a network, and of a solved one what its bank alone says: one pass for both."""
+    from ssrl_core.learning.backbones.solved import Solved
+
+    body, own = encoder.body, encoder_features(encoder, device)
+    if not isinstance(body, Solved):
+        return lambda images: (own(images), None)
+
+    def both(images: Tensor) -> tuple[Rows, Rows | None]:
+        found: list[Tensor] = []
+        hook = body.bank.register_forward_hook(lambda module, given, features: found.append(features))
+        try:
+            return own(images), found[0].float().cpu().numpy()
+        finally:
+            hook.remove()
+
+    return both
+
+
+def solved_features(encoder: Encoder, device: Any) -> dict[str, Extractor]:
+    """{own, untrained} of a solved network: its embedding and what its bank alone says, of one pass for both."""
+    both, last = both_features(encoder, device), dict[str, Any]()
+
+    def of(place: int) -> Extractor:
+        def features(images: Tensor) -> Rows:
+            if last.get("images") is not images:
+                last.update(images=images, found=both(images))
+            rows: Rows = last["found"][place]
+            return rows
+
+        return features
+
+    return {"own": of(0), "untrained": of(1)}
 
 
 def encoder_features(encoder: Encoder, device: Any) -> Extractor:

@@ -12,6 +12,7 @@ from ssrl_core.runs.evaluation.images import (
     NO_LABELS,
     EvaluationImages,
     Extractor,
+    Features,
     Rows,
     encoder_features,
     extract,
@@ -27,8 +28,16 @@ _WIDE, _FIRST = 512, 64  # raw pixels: k-means on the first 64 components finds 
 
 
 def make(evaluation: Evaluation, item: str = "") -> Answer:
-    """{pixels, untrained: {knn, ami}}."""
-    return measured(evaluation.images, evaluation.images.batches, unlearnt(evaluation))
+    """{pixels, untrained: {knn, ami}}; beside a solved network the features of its bank are there already."""
+    images, features = evaluation.images, evaluation.features
+    if features.alone is None:
+        return measured(images, images.batches, unlearnt(evaluation))
+    alone = Features(features.ids, features.alone)
+    rows = [
+        extract(images.batches(ids), {"pixels": pixel_features}) | {"untrained": alone.of(ids)}
+        for ids in (images.bank, images.evaluated)
+    ]
+    return scored(images, *rows)
 
 
 def unlearnt(evaluation: Evaluation) -> dict[str, Extractor]:
@@ -47,10 +56,14 @@ def measured(
     Args:
         batches: gives images of some ids.
     """
-    bank, evaluated = (extract(batches(ids), extractors) for ids in (images.bank, images.evaluated))
+    return scored(images, *(extract(batches(ids), extractors) for ids in (images.bank, images.evaluated)))
+
+
+def scored(images: EvaluationImages, bank: dict[str, Rows], evaluated: dict[str, Rows]) -> Answer:
+    """{name: {knn, ami}} of several kinds of features of the train and of the evaluated images."""
     found: dict[str, Any] = {}
     missing: dict[str, str] = {}
-    for name in extractors:
+    for name in bank:
         found[name], told = _scores(bank[name], evaluated[name], images)
         missing |= {f"{name}.{key}": why for key, why in told.items()}
     return found, missing

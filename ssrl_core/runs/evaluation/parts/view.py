@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ssrl_core.runs.evaluation.images import encoder_features
+from ssrl_core.runs.evaluation.images import encoder_features, pixel_features, solved_features
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 from ssrl_core.runs.evaluation.parts.references import measured, unlearnt
 
@@ -10,7 +10,10 @@ from ssrl_core.runs.evaluation.parts.references import measured, unlearnt
 def make(evaluation: Evaluation, item: str = "") -> Answer:
     """{knn, ami, references: {pixels, untrained: {knn, ami}}}."""
     images, device = evaluation.images, evaluation.device
-    extractors = {"own": encoder_features(evaluation.encoder, device), **unlearnt(evaluation)}
+    if evaluation.spec.is_solved:
+        extractors = {"pixels": pixel_features, **solved_features(evaluation.encoder, device)}
+    else:
+        extractors = {"own": encoder_features(evaluation.encoder, device), **unlearnt(evaluation)}
     found, missing = measured(images, lambda ids: images.views(ids, device), extractors)
     own = found.pop("own")
     told = {
