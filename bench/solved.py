@@ -1,8 +1,8 @@
 """What the closed form gives beside its bank alone and raw pixels: `python -m bench.solved [--sets strokes …]`.
 
 1,000 train and 1,000 test images of each set, whole (or their centre half, as the composition shows them); one line of
-JSON for each composition: seconds, k-means AMI, kNN and ridge accuracy on the test images. MNIST is read from
-`$SSRL_SHARED/data/mnist/mnist.npz`.
+JSON for each composition: seconds, k-means AMI, kNN and ridge accuracy on the test images. MNIST, CIFAR-10 and the
+crops of BBBC021 are read from `$SSRL_SHARED/data`.
 """
 
 from __future__ import annotations
@@ -36,8 +36,15 @@ DIGITS = (
     "mnist-rotation-crop-flips",
     "mnist-second-set",
 )
-CELLS = ("cells-figure6-left", "cells-figure6-right")
-SETS = {"strokes": DIGITS, "mnist": DIGITS, "simulated-nocodazole": CELLS}
+FIGURE_6 = ("cells-figure6-left", "cells-figure6-right")
+CELLS = ("cells-first-set", "cells-second-set", *FIGURE_6)
+SETS = {
+    "strokes": DIGITS,
+    "mnist": DIGITS,
+    "cifar10": ("identity", "cifar-base", "sololearn-symmetric"),
+    "simulated-nocodazole": FIGURE_6,
+    "bbbc021": CELLS,
+}
 
 
 def main() -> None:
@@ -51,7 +58,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=None, help="compositions")
     args = parser.parse_args()
     for name in args.sets:
-        imageset = _mnist() if name == "mnist" else store.load(name)
+        imageset = MADE[name]() if name in MADE else store.load(name)
         for composition in args.only or SETS[name]:
             for seed in args.seeds:
                 for line in _lines(imageset, composition, args.bank, args.images, args.views, seed):
@@ -112,15 +119,45 @@ def _labels(imageset: ImageSet) -> Any:
 
 
 def _mnist() -> ImageSet:
-    if store.is_ready("mnist-2000"):
-        return store.load("mnist-2000")
+    data = _shared("mnist", "mnist.npz")
+    pixels = np.concatenate([data["x_train"][:1000], data["x_test"][:1000]])[:, None]
+    digits = np.concatenate([data["y_train"][:1000], data["y_test"][:1000]]).astype(str)
+    return _made("mnist-2000", pixels, digits, np.arange(2000) < 1000)
+
+
+def _cifar() -> ImageSet:
+    data = _shared("cifar10", "cifar10_small.npz")
+    pixels = np.moveaxis(np.concatenate([data["x_train"], data["x_test"]]), -1, 1)
+    kinds = data["names"][np.concatenate([data["y_train"], data["y_test"]])].astype(str)
+    return _made("cifar10-7000", pixels, kinds, np.arange(7000) < 5000)
+
+
+def _real_cells() -> ImageSet:
+    """Crops of the ten commonest mechanisms and DMSO, at most 150 of each, half of them to test on."""
+    data = _shared("bbbc021", "cells.npz")
+    kinds, order = data["moa"].astype(str), np.random.default_rng(0).permutation(len(data["moa"]))
+    names, counts = np.unique(kinds, return_counts=True)
+    some = [order[kinds[order] == name][:150] for name in names[np.argsort(-counts)[:11]]]
+    ids, train = np.concatenate(some), np.concatenate([np.arange(len(own)) % 2 == 0 for own in some])
+    pixels = np.moveaxis(data["x"][ids], -1, 1)
+    top = int(np.quantile(pixels, 0.999))
+    return _made("bbbc021-crops", np.minimum(pixels, top), kinds[ids], train, max_value=top)
+
+
+def _shared(*parts: str) -> Any:
+    return np.load(Path(os.environ.get("SSRL_SHARED", "../shared"), "data", *parts), allow_pickle=False)
+
+
+def _made(name: str, pixels: Any, labels: Any, train: Any, **about: Any) -> ImageSet:
+    if store.is_ready(name):
+        return store.load(name)
     import pandas as pd
 
-    data = np.load(Path(os.environ.get("SSRL_SHARED", "../shared")) / "data" / "mnist" / "mnist.npz")
-    pixels = np.concatenate([data["x_train"][:1000], data["x_test"][:1000]])[:, None]
-    digits = np.concatenate([data["y_train"][:1000], data["y_test"][:1000]])
-    table = pd.DataFrame({"digit": [str(d) for d in digits], "split": ["train"] * 1000 + ["test"] * 1000})
-    return create("mnist-2000", pixels, table, Metadata(label="digit"))
+    table = pd.DataFrame({"label": labels, "split": np.where(train, "train", "test")})
+    return create(name, np.ascontiguousarray(pixels), table, Metadata(label="label", **about))
+
+
+MADE = {"mnist": _mnist, "cifar10": _cifar, "bbbc021": _real_cells}
 
 
 if __name__ == "__main__":
