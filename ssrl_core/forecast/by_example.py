@@ -144,7 +144,7 @@ _FIELDS = ("like", "unlike", "right", "weights", "offset", "mean", "sd")
 
 
 def _from_json(name: str, row: Mapping[str, Any]) -> ByExample:
-    given = {key: tuple(row[key]) if isinstance(row[key], list) else float(row[key]) for key in _FIELDS}
+    given: dict[str, Any] = {key: tuple(row[key]) if isinstance(row[key], list) else row[key] for key in _FIELDS}
     return ByExample(name, **given)
 
 
