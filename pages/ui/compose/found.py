@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _POLL_S = 2.0
 _IMAGES, _VIEWS = 2, 5
 _MOST_PRICES = 4
+_OPENED = "compose-found-opened"
 _GOES_ON = "These are asked again with more images at the end."
 _STOPPED = "The search was stopped: “Go on” tries the rest."
 
@@ -66,11 +67,14 @@ def front(sample: Sample) -> None:
         return
     now = jobs.state_of(wishes.job_name(wished))
     running = now is not None and now["state"] == "running"
+    st.session_state.pop(_OPENED, None)
     with frame.guard():
         st.fragment(run_every=_POLL_S if running else None)(_front)(sample, wished, running=running)
 
 
 def _front(sample: Sample, wished: Wishes, *, running: bool) -> None:
+    if st.session_state.get(_OPENED):
+        st.rerun()  # a click in here draws this part alone; the draft that it opened is shown outside
     found = so_far(wished, sample.imageset.fingerprint, sample.imageset.label)
     if found is None:
         begun = "The first compositions are tried …" if running else "Nothing was searched for these wishes yet."
@@ -145,3 +149,4 @@ def _open(composition: Composition) -> None:
         DRAFT.put(drafts.load_into(draft, composition, draft.origin))
         st.session_state[files.NAME_KEY] = composition.name
     st.session_state[PLACE_KEY] = VIEWS
+    st.session_state[_OPENED] = True
