@@ -1,7 +1,9 @@
 """What the grid shows, and LPIPS beside it."""
 
 import json
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from types import SimpleNamespace
@@ -15,6 +17,7 @@ from pages.ui.compose import grid, preview
 from pages.ui.compose.lpips import Answer, LpipsWorker, Question
 from pages.ui.compose.preview import Sample, fitted, pictures
 from pages.ui.kit.blocks import as_sheet
+from pages.ui.kit.jobs import REST, Turns
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
@@ -146,3 +149,21 @@ def finished(worker: LpipsWorker, question: Question) -> Answer:
         time.sleep(0.01)
     assert answer.done
     return answer
+
+
+def test_threads_of_a_page_end_before_the_process_does():
+    turns, pieces = Turns(), []
+
+    def work():
+        with suppress(SystemExit):  # what the interpreter does with it in a thread
+            while True:
+                turns.wait(REST)
+                pieces.append(time.monotonic())
+                time.sleep(0.01)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while not pieces:
+        time.sleep(0.01)
+    turns.end()
+    assert not thread.is_alive()

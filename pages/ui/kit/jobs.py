@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import streamlit as st
 
@@ -76,14 +78,21 @@ def progress_on(bar: Any) -> Report:
 
 PREVIEW, FIRST_BARS, REST = range(3)
 _PATIENCE_S = 0.5
+_PIECE_S = 10.0
 
 
 class Turns:
-    """Counts the urgent work in progress; threads of less haste wait for it between two pieces, though not for ever."""
+    """Counts the urgent work in progress; threads of less haste wait for it between two pieces, though not for ever.
+
+    When the process ends, whoever waits here ends first: a thread that is left inside of torch aborts it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._going = [0] * REST
+        self._over = False
+        self._threads: WeakSet[threading.Thread] = WeakSet()
+        atexit.register(self.end)
 
     @contextmanager
     def first(self, level: int) -> Iterator[None]:
@@ -98,9 +107,24 @@ class Turns:
                 self._lock.notify_all()
 
     def wait(self, level: int) -> None:
-        """Until nothing of an earlier level goes on, half a second at most: what is least urgent must end, too."""
+        """Until nothing of an earlier level goes on, half a second at most: what is least urgent must end, too.
+
+        Raises:
+            SystemExit: the process ends; it ends a thread without a word.
+        """
         with self._lock:
+            if self._over:
+                raise SystemExit
+            self._threads.add(threading.current_thread())
             self._lock.wait_for(lambda: not any(self._going[:level]), _PATIENCE_S)
+
+    def end(self) -> None:
+        """Let the threads that wait here between pieces end, and wait for their pieces in progress."""
+        with self._lock:
+            self._over = True
+            threads = set(self._threads) - {threading.current_thread()}
+        for thread in threads:
+            thread.join(_PIECE_S)
 
 
 @cache.kept
