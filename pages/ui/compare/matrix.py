@@ -49,7 +49,7 @@ _CSS = """
 
 _matrix = st.components.v2.component(
     "viewloom_matrix",
-    html='<div class="matrix" role="grid" aria-label="Contingency of the clusters of A and B"></div>',
+    html='<div class="matrix" role="group" aria-label="Contingency of the clusters of A and B"></div>',
     css=_CSS,
     js=JS,
 )

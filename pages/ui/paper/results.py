@@ -168,7 +168,7 @@ def table_html(item: str, block: Block) -> str:
         heads.append(f"<tr><th></th>{under}</tr>")
     body = "".join(_row(item, block, name, kinds) for name in block.rows)
     return (
-        f'<div class="paper-scroll"><table class="paper-table"><thead>{"".join(heads)}</thead>'
+        f'<div class="paper-scroll" tabindex="0"><table class="paper-table"><thead>{"".join(heads)}</thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
