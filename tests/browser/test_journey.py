@@ -81,10 +81,9 @@ def import_images(page, address, pictures):
 
 def compose(page):
     """One step less than the preset, one setting changed, kept under a name."""
-    page.get_by_role("link", name="Compose").click()
+    page.get_by_role("link", name="Use in Compose").click()
     page.get_by_role("heading", name="Compose").wait_for()
-    if "shapes" not in page.url:
-        choose(page, "Image set", "shapes")
+    assert "dataset=shapes" in page.url
     page.locator(".cell canvas").first.wait_for()
     page.get_by_role("button", name=re.compile("Inversion")).click()
     page.locator('[class*="st-key-vl-remove-"] button').first.click()
@@ -99,7 +98,7 @@ def compose(page):
 
 
 def train(page):
-    page.get_by_role("link", name="Train").click()
+    page.get_by_role("link", name="Train", exact=True).click()
     page.get_by_role("heading", name="Train").wait_for()
     page.get_by_role("button", name=re.compile("Start from")).click()
     page.get_by_role("button", name="Quick look", exact=True).click()
