@@ -86,7 +86,7 @@ class Setting:
         self._banks: dict[int, Bank] = {}
         self._seen: dict[tuple[int, tuple[Step, ...]], tuple[Array, Array]] = {}
         self._plain: dict[int, Answer] = {}
-        self._few = self.ask_ids[:_ON_VIEWS]
+        self._few = np.sort(ids[half : half + _ON_VIEWS])  # as they were drawn: the lowest ids may be all of one class
 
     def forecast(
         self,

@@ -154,7 +154,7 @@ def test_in_a_browser_a_run_is_searched_taken_and_kept_in_the_address():
         page.reload()
         settled(page)
         assert f"run={odd}" in page.url
-        assert page.get_by_role("combobox").first.input_value().startswith("kit · SimCLR")
+        assert page.get_by_role("combobox").first.input_value().startswith("flipped-twice · kit · SimCLR")
 
 
 @pytest.fixture

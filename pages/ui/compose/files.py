@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
+from pages.ui.compose import keep
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.kit import choices, frame, session
 from ssrl_core import stores
@@ -61,7 +62,8 @@ def train_button() -> None:
         "Train with this", icon=":material/model_training:", key="vl-train", help="Take it to the Train page"
     )
     if pressed and draft is not None:
-        way = choices.way_to_train(st.session_state["choose-dataset"], draft.composition)
+        composition = draft.composition
+        way = choices.way_to_train(st.session_state["choose-dataset"], composition, keep.input_of(composition))
         st.switch_page("pages/3_Train.py", query_params=way)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import files, found, grid, keep, meaning, preview, wishes
+from pages.ui.compose import files, found, grid, meaning, preview, wishes
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.compose.preview import Sample
@@ -173,7 +173,6 @@ def _recipe(draft: Draft, refused: dict[int, SSRLError], imageset: Any) -> None:
                 with tab:
                     recipes.recipe(draft, number, refused, side=side)
     choices.show_fights([draft.composition])
-    choices.link_to_train("Train or solve with it", imageset.name, draft.composition, keep.input_of(draft.composition))
 
 
 def _sample(imageset: Any, which: str, views: int) -> Sample:
