@@ -54,7 +54,7 @@ def test_a_click_on_a_well_shows_its_cells_and_the_address_keeps_it(show):
         name = page.locator(".vl-name", has_text="B04")
         name.wait_for()
         assert f"active, 0.03 µM, {(table['well'] == 'B04').sum()} cells" in name.inner_text()
-        tips = page.locator(".vl-wall").last.locator("i").evaluate_all("every => every.map(i => i.title)")
+        tips = page.locator(".vl-wall").first.locator("i").evaluate_all("every => every.map(i => i.title)")
         assert tips
         assert all("plate-2 B04" in tip for tip in tips)
         assert "well=B04" in page.url
@@ -127,7 +127,7 @@ def test_nothing_hangs_over_the_edge_of_a_phone_or_a_projector(show, width, heig
               .map(e => e.className?.baseVal ?? e.className ?? e.tagName)"""
         )
         assert wider == []
-        assert page.locator(".vl-wall").first.bounding_box()["width"] > 0.8 * min(width, 900) - 60
+        assert page.locator(".vl-wall").last.bounding_box()["width"] > 0.8 * min(width, 900) - 60
         assert errors == []
 
 

@@ -102,7 +102,7 @@ def test_value_that_cannot_be_is_said_and_the_draft_stays():
     test.selectbox(key="train-vary-path").set_value("optimizer.lr")
     test.text_input(key="train-vary-values").set_value("0.001, fast")
     test.button(key="train-vary-add").click().run()
-    assert "lr must be" in text_of(test)
+    assert "the learning rate must be" in text_of(test)
     assert test.button(key="train-launch").label == "Train"
 
 
