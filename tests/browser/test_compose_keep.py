@@ -46,16 +46,16 @@ def test_a_search_from_marks_is_stopped_outlives_a_reload_goes_on_and_its_front_
         page.get_by_text("Keep classes, thickness (px).").wait_for()
         thick.click()
         page.get_by_text("Keep classes; ignore thickness (px).").wait_for()
-        _try_ten(page)
+        _try(page, 200)  # many, so that it does not end before it is stopped
         page.get_by_role("button", name="Search").click()
         page.locator("[class*=st-key-vl-found-]").first.wait_for()
         page.get_by_text("Stop", exact=True).click()
         page.get_by_role("button", name="Go on").wait_for()
         page.reload()
         page.get_by_text("Keep classes; ignore thickness (px).").wait_for()
-        _try_ten(page)
+        _try(page, 40)
         page.get_by_role("button", name="Go on").click()
-        page.get_by_text("of 10 compositions tried").wait_for()
+        page.get_by_text("of 40 compositions tried").wait_for()
         page.get_by_role("button", name="Open as draft").first.click()
         page.get_by_text("Edited, not saved").wait_for()
         page.get_by_text("Found for your wishes").click()
@@ -64,11 +64,11 @@ def test_a_search_from_marks_is_stopped_outlives_a_reload_goes_on_and_its_front_
         page.get_by_text("for-classes-not-thickness_px").first.wait_for()
 
 
-def _try_ten(page) -> None:
-    """As few compositions as may be tried."""
+def _try(page, candidates: int) -> None:
+    """So many compositions shall be tried."""
     page.get_by_role("button", name="Wishes").click()
     count = page.get_by_role("spinbutton", name="Compositions that are tried")
-    count.fill("10")
+    count.fill(str(candidates))
     count.press("Enter")
     settled(page)
     page.keyboard.press("Escape")
