@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from ssrl_core.datasets.cells.field_lists import list_fields
-from ssrl_core.datasets.columns import doses_of
-from ssrl_core.datasets.doses import unit_of, with_doses
+from ssrl_core.datasets.columns import doses_of, unit_of, with_doses
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.subsets import SubsetChoice, choose_cells
 from tests.datasets.files import picture, save

@@ -17,8 +17,7 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
-from ssrl_core.datasets.columns import renamed
-from ssrl_core.datasets.doses import with_doses
+from ssrl_core.datasets.columns import renamed, with_doses
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.source import FolderTree, why

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.doses import with_doses
+from ssrl_core.datasets.columns import with_doses
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.files import ImageFiles
 from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
