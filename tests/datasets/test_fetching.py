@@ -107,6 +107,12 @@ def test_another_file_is_never_kept(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_another_file_is_said_however_often_its_connection_was_cut(server, tmp_path):
+    server.content, server.how, server.cuts = CONTENT[::-1], "cut", 3
+    assert "not the official file" in fetched(server, tmp_path / "w.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_proxy_that_answers_a_page_is_said(server, tmp_path):
     server.how = "html"
     why = fetched(server, tmp_path / "w.pth")

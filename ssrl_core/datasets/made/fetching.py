@@ -7,7 +7,6 @@ import hashlib
 import http.client
 import os
 import shutil
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
@@ -49,8 +48,8 @@ def fetch(
             return None
         except DataError as error:
             reasons.append(error.message)
-        except (urllib.error.URLError, OSError, ssl.SSLError, http.client.HTTPException) as error:
-            reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+        except http.client.HTTPException as error:
+            reasons.append(f"{url}: {error}")
     return "; ".join(reasons)
 
 
@@ -77,18 +76,18 @@ def _whole(url: str, path: Path, sums: tuple[str, str], report: Report) -> None:
     partial = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for last in (*[False] * (_TRIES - 1), True):
+        for more in reversed(range(_TRIES)):
             try:
                 began_at = _on_from(url, partial, path.name, report)
             except _Cut:
-                if last:
+                if not more:
                     raise
                 continue
             if _is_right(partial, sums):
                 os.replace(partial, path)
                 return
             partial.unlink()
-            if not began_at:  # else what had been kept may have been of another file
+            if not (began_at and more):  # else what had been kept may have been of another file: once more, all of it
                 raise DataError(f"{url}: what came is not the official file (its checksum differs)")
     except OSError as error:
         raise _told(error, url, path) from error
