@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from ssrl_core.datasets.reading.archives import forget, unpacked
 from ssrl_core.datasets.reading.image import is_image
 from ssrl_core.datasets.reading.manifests import list_table, list_tree
 from ssrl_core.datasets.reading.npz import NpzImages
-from ssrl_core.datasets.reading.source import FileTree, FolderTree, Tree, ZipTree
+from ssrl_core.datasets.reading.source import FileTree, FolderTree, ZipTree
 from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
@@ -222,40 +222,38 @@ def _listing(src: Source, by: str, options: ImportOptions) -> Listing:
     path = _existing(src)
     if path.is_dir():
         return _of_tree(FolderTree(path), path, by, options)
-    return _of_file(str(path), path, FileTree([path]), FolderTree(path.parent), by, options)
+    return _of_file(path, by, options)
 
 
-def _of_file(
-    where: str, content: Path | BinaryIO, alone: Tree, beside: Tree, by: str, options: ImportOptions
-) -> Listing:
-    """One file, by the ending of its name: `alone`, or with what lies `beside` it (the files that a table names)."""
-    kind = PurePath(where).suffix.lower()
+def _of_file(path: Path, by: str, options: ImportOptions) -> Listing:
+    """One file, by the ending of its name: alone, or with what lies beside it (the files that a table names)."""
+    kind = path.suffix.lower()
     if kind == ".npz":
-        return NpzImages(content, where, layout=options.layout, label=options.label)
+        return NpzImages(path, layout=options.layout, label=options.label)
     if options.layout is not None:
         raise told_wrong("layout", "given for an .npz only", options.layout)
     if kind == ".zip":
-        return _of_tree(ZipTree(content, where, options.code_page), content, by, options)
+        return _of_tree(ZipTree(path, options.code_page), path, by, options)
     if kind in SPREADSHEETS:
-        raise DataError(f"{where}: spreadsheets are not read. Save the table as CSV (UTF-8) beside the images.")
+        raise DataError(f"{path}: spreadsheets are not read. Save the table as CSV (UTF-8) beside the images.")
     if kind in (*TABLES, *TEXTS):
-        return list_table(beside, PurePath(where).name, options)
-    return list_tree(alone, options)
+        return list_table(FolderTree(path.parent), path.name, options)
+    return list_tree(FileTree([path]), options)
 
 
-def _of_tree(tree: FolderTree | ZipTree, content: Path | BinaryIO, by: str, options: ImportOptions) -> Listing:
+def _of_tree(tree: FolderTree | ZipTree, path: Path, by: str, options: ImportOptions) -> Listing:
     """The image files of a folder or a zip; where there are none, but OME-Zarr, its fields."""
     from ssrl_core.datasets.cells.field_lists import WholeFields
 
-    if not tree.zarrs or any(is_image(file) for file in tree.files) or not isinstance(content, Path):
+    if not tree.zarrs or any(is_image(file) for file in tree.files):
         listed = list_tree(tree, options)
-        listed.understood.notes += getattr(tree, "notes", [])
+        listed.understood.notes += tree.notes
         listed.understood.notes += _about_channels(listed.understood, tree)
         return listed
     if isinstance(tree, ZipTree):
         tree.close()
-        unpacked(content, by)
-    return WholeFields(content)
+        unpacked(path, by)
+    return WholeFields(path)
 
 
 def _about_channels(understood: Understanding, tree: FolderTree | ZipTree) -> list[str]:

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -205,8 +205,7 @@ class NpzImages:
     """The arrays of an .npz, listed by their headers (see `Listing`).
 
     Args:
-        source: its path, or the file open for reading.
-        where: its path or name, for messages.
+        path: of the file.
         layout: NHW | NHWC | NCHW; None = read from the sides.
         label: the column that is the truth; None = `y`, or a column called label or class.
 
@@ -214,18 +213,17 @@ class NpzImages:
         DataError: not an .npz, object arrays, or no `x`.
     """
 
-    def __init__(self, source: Path | BinaryIO, where: str, *, layout: str | None, label: str | None) -> None:
-        self._where, self._layout, self._asked = where, layout, label
+    def __init__(self, path: Path, *, layout: str | None, label: str | None) -> None:
+        self._where, self._layout, self._asked = str(path), layout, label
         try:
-            self._archive = zipfile.ZipFile(source)
-            self._found = _renamed(headers(self._archive, where))
+            self._archive = zipfile.ZipFile(path)
+            self._found = _renamed(headers(self._archive, self._where))
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(
-                f"{where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
+                f"{self._where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
             ) from error
-        self._parts = _parts(self._found, where)
-        name = where.rsplit("/", 1)[-1]
-        self.understood = Understanding(name, Layout("npz"), tuple(map(Column, self._fitting())), label)
+        self._parts = _parts(self._found, self._where)
+        self.understood = Understanding(path.name, Layout("npz"), tuple(map(Column, self._fitting())), label)
 
     def read(self, options: ImportOptions, report: Report) -> Reading:
         """See Listing.

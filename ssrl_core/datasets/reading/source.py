@@ -52,6 +52,8 @@ class Tree(Protocol):
 class FolderTree:
     """A folder on disk; links to folders are followed, each folder once."""
 
+    notes: Sequence[str] = ()
+
     def __init__(self, folder: Path) -> None:
         self.where, self._folder = str(folder), folder
 
@@ -113,15 +115,16 @@ class ZipTree:
         DataError: not a zip, or one that `check_archive` refuses.
     """
 
-    def __init__(self, source: Path | BinaryIO, where: str | None = None, code_page: str | None = None) -> None:
-        self.where = where or str(source)
+    def __init__(self, path: Path, code_page: str | None = None) -> None:
+        self.where = str(path)
         try:
-            self._archive = zipfile.ZipFile(source)
+            self._archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
         infos = self._archive.infolist()
-        page, self.notes = code_page_of(infos, code_page)
+        page, notes = code_page_of(infos, code_page)
+        self.notes: Sequence[str] = notes
         self._names = {readable_name(i, page).replace("\\", "/"): i.filename for i in infos if not i.is_dir()}
         self.files, self.zarrs = map(_visible, _apart(self._names))
 
