@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.datasets.importing import ImportOptions, import_source
+from ssrl_core.datasets.importing import ImportOptions, import_source, understand
 from ssrl_core.errors import DataError, SpecError
-from tests.datasets.files import picture, save
+from tests.datasets.files import class_folders, picture, save
 
 
 @pytest.fixture
@@ -246,3 +246,17 @@ def test_the_only_column_beside_the_names_is_the_label_and_said_to_be_guessed(tm
     assert (made.label, made.classes) == ("breed", ("a", "b"))
     guessed = {item["what"]: item["because"] for item in made.meta["understood"]["guessed"]}
     assert guessed["label"] == "the table has no other"
+
+
+def test_a_table_that_gave_no_labels_is_left_out_whatever_its_name(tmp_path):
+    """`ls.csv` ends the name of the table that did give them."""
+    folder = class_folders(tmp_path / "set", {"train/cat": 3, "train/dog": 3})
+    for i in range(4):
+        save(folder / "val" / "images" / f"v{i}.png", picture(seed=40 + i))
+    names = [f"v{i}.png" for i in range(4)]
+    rows = "\n".join(f"{name},{'dog' if i % 2 else 'cat'}" for i, name in enumerate(names))
+    (folder / "val" / "labels.csv").write_text(f"file,kind\n{rows}\n")
+    (folder / "ls.csv").write_text("file,note\n" + "\n".join(f"val/images/{name},{i}" for i, name in enumerate(names)))
+    understood = understand(folder)
+    assert "the labels of 4 images are those of val/labels.csv" in understood.notes
+    assert {"file": "ls.csv", "reason": "it names few of the images"} in understood.skipped

@@ -74,8 +74,6 @@ def by_folders(paths: Sequence[str], source: str, options: ImportOptions = UNTOL
     if asked is None:
         understood.guess("label", "the folder that an image lies in", f"its place, level {level + 1} of the path")
     understood.notes += look_alikes(names)
-    unlabelled = sum(e.columns["label"] is None for e in entries)
-    understood.notes += [f"{unlabelled} images lie in no class folder and have no label"] if unlabelled else []
     return understood, entries
 
 

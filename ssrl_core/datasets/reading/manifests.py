@@ -63,9 +63,8 @@ def list_tree(tree: Tree, options: ImportOptions = UNTOLD) -> ImageFiles:
         listed = _listed(tree, best, paths, options)
         listed.understood.skipped += _no_images(tree, {**unused, **others}, best.paths)
         return listed
-    entries = _with_labels(tree, understood, entries, found)
+    entries, used = _with_labels(understood, entries, found)
     reasons = {**dict.fromkeys(found, "it names few of the images"), **unused}
-    used = {path for path in found if any(path in note for note in understood.notes)}
     understood.skipped += _no_images(tree, reasons, used)
     understood.skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
     understood.tables = tuple(found)
@@ -314,23 +313,23 @@ def _ask_folders(names: Manifest, understood: Understanding, options: ImportOpti
 
 
 def _with_labels(
-    tree: Tree, understood: Understanding, entries: Sequence[Entry], found: Mapping[str, Manifest]
-) -> list[Entry]:
+    understood: Understanding, entries: Sequence[Entry], found: Mapping[str, Manifest]
+) -> tuple[list[Entry], list[str]]:
     """Entries without a class folder labelled by a table whose values are classes of the others (Tiny ImageNet's
-    `val_annotations.txt`)."""
+    `val_annotations.txt`), and the tables that gave labels."""
     classes = {entry.columns.get("label") for entry in entries} - {None}
-    done = list(entries)
+    done, used = list(entries), []
     for path, manifest in found.items() if classes else ():
         labels = manifest.labels_among(classes)
         places = [i for i, e in enumerate(done) if e.columns.get("label") is None and e.path in labels]
         for i in places:
             done[i] = Entry(done[i].path, {**done[i].columns, "label": labels[done[i].path]})
         if places:
-            still = sum(entry.columns.get("label") is None for entry in done)
-            understood.notes = [note for note in understood.notes if "no class folder and have" not in note]
+            used.append(path)
             understood.notes.append(f"the labels of {len(places)} images are those of {path}")
-            understood.notes += [f"{still} images lie in no class folder and have no label"] if still else []
-    return done
+    still = sum(entry.columns.get("label") is None for entry in done) if understood.label else 0
+    understood.notes += [f"{still} images lie in no class folder and have no label"] if still else []
+    return done, used
 
 
 class Manifest:
