@@ -25,7 +25,6 @@ Array = np.ndarray[Any, Any]
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_PIXELS = 100_000_000
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOURED, _PNG_GREY_ALPHA, _PNG_COLOURS = 2, 4, (2, 4, 6)  # colour types: RGB, grey + alpha, RGB + alpha
 
@@ -69,10 +68,11 @@ def facts(file: BinaryIO, sight: Sight = PLAIN) -> Facts:
         DataError: it is no image, or a huge one; the message is the reason, without the file's name.
     """
     with _explained():
-        if tiff.is_tiff(_head(file)):
+        head = _head(file)
+        if tiff.is_tiff(head):
             told = tiff.head_of(file, sight)
             return Facts(*told.shape, kind_of(told.dtype), told.said, told.pages, told.turned, told.alpha)
-        if is_deep_png(head := _head(file)):
+        if is_deep_png(head):
             width, height = _deep_size(head)
             alpha = head[25] != _PNG_COLOURED
             channels = (1 if head[25] == _PNG_GREY_ALPHA else 3) + (alpha and sight.alpha == "channel")
@@ -80,7 +80,7 @@ def facts(file: BinaryIO, sight: Sight = PLAIN) -> Facts:
         with _opened(file) as image:
             width, height = image.size
             tag = image.getexif().get(0x0112, 1)
-            if tag in _TURNED and sight.turned:
+            if tag in tiff.SWAPPED and sight.turned:
                 width, height = height, width
             kind = "deep" if image.mode.startswith(("I", "F")) else "bytes"
             alpha = _has_alpha(image)
@@ -131,14 +131,7 @@ def _deep_pixels(data: bytes, sight: Sight) -> Array:
     from imagecodecs import png_decode
 
     pixels = np.moveaxis(png_decode(data), -1, 0)
-    if len(pixels) % 2 or sight.alpha == "channel":
-        return pixels
-    if sight.alpha == "ignored":
-        return pixels[:-1]
-    share = pixels[-1] / 65535
-    ground = 65535 * (1 - share) if sight.alpha == "white" else 0
-    seen: Array = np.rint(pixels[:-1] * share + ground).astype(np.uint16)
-    return seen
+    return pixels if len(pixels) % 2 else tiff.without_alpha(pixels[None], tiff.NOT_LAID, sight)[0]
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -24,7 +24,8 @@ from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 _WHITE_IS_ZERO, _PALETTE, _INKS, _LAB = 0, 3, 5, 8
-_SWAPPED = (5, 6, 7, 8)  # orientations that swap height and width
+SWAPPED = (5, 6, 7, 8)  # orientations (EXIF has the same) that swap height and width
+LAID, NOT_LAID = 1, 2  # kinds of alpha: over black already, or not
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ def head_of(file: BinaryIO, sight: Sight = PLAIN) -> Head:
         said = tinted(of_tiff(tiff, channels), series.tint, channels)
         height, width = sizes["Y"], sizes["X"]
         tag, alpha = _orientation(tiff.pages[0]), _alpha(tiff.pages[0], sizes.get("S", 1))
-        if tag in _SWAPPED and sight.turned:
+        if tag in SWAPPED and sight.turned:
             height, width = width, height
         dtype = np.dtype(series.dtype)
         return Head((pages, channels, height, width), dtype, said, named, tag != 1, bool(alpha))
@@ -202,7 +203,7 @@ def _orientation(page: Any) -> int:
 
 def _upright(values: Array, orientation: int) -> Array:
     """(…, H, W) as the camera held it (EXIF orientation 1..8)."""
-    if orientation in _SWAPPED:
+    if orientation in SWAPPED:
         values = np.swapaxes(values, -1, -2)
     if orientation in (2, 3, 6, 7):
         values = values[..., ::-1]
@@ -210,10 +211,10 @@ def _upright(values: Array, orientation: int) -> Array:
 
 
 def _alpha(page: Any, samples: int) -> int:
-    """1 or 2 (laid over black already, or not) where the last sample is alpha, else 0."""
+    """LAID or NOT_LAID where the last sample is alpha, else 0."""
     extra = [int(kind) for kind in page.extrasamples]
     last = extra[-1] if extra else 0
-    return last if last in (1, 2) and samples in (2, 4) and len(extra) == 1 else 0
+    return last if last in (LAID, NOT_LAID) and samples in (2, 4) and len(extra) == 1 else 0
 
 
 def _seen_samples(page: Any, samples: int, channels: int, sight: Sight) -> int:
@@ -239,13 +240,18 @@ def _seen_colours(values: Array, page: Any, sight: Sight) -> Array:
     if kind in (_INKS, _LAB, 9, 10):
         raise DataError("its colours are CMYK or Lab of an unusual kind; save it as RGB")
     alpha = _alpha(page, samples)
-    if not alpha or sight.alpha == "channel":
+    return without_alpha(values, alpha, sight) if alpha else values
+
+
+def without_alpha(values: Array, alpha: int, sight: Sight) -> Array:
+    """(pages, C, H, W) whose last channel is alpha of a kind (LAID, NOT_LAID), as it is seen."""
+    if sight.alpha == "channel":
         return values
-    if sight.alpha == "ignored" or (alpha == 1 and sight.alpha == "black"):
+    if sight.alpha == "ignored" or (alpha == LAID and sight.alpha == "black"):
         return values[:, :-1]
     top = np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
     share = values[:, -1:] / top
-    over = values[:, :-1] * (share if alpha == 2 else 1) + (top * (1 - share) if sight.alpha == "white" else 0)
+    over = values[:, :-1] * (share if alpha == NOT_LAID else 1) + (top * (1 - share) if sight.alpha == "white" else 0)
     laid: Array = (over if values.dtype.kind == "f" else np.rint(over)).astype(values.dtype)
     return laid
 
