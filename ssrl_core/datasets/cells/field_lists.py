@@ -90,12 +90,17 @@ def list_fields(
     else:
         listed = fields_of_files([path], path.parent, str(path), channels, nuclei)
     if not listed.fields:
-        shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
-        raise DataError(f"{path}: not one of its fields is whole ({shown}). Lay the missing files beside it.")
+        raise DataError(
+            f"{path}: not one of its fields is whole ({_first_skipped(listed)}). Lay the missing files beside it."
+        )
     if where:
         listed.fields = _matching(listed, where)
     _on_one_scale(listed)
     return listed
+
+
+def _first_skipped(listed: FieldList) -> str:
+    return "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
 
 
 def names_in(source: str | Path) -> list[Path]:
@@ -104,8 +109,16 @@ def names_in(source: str | Path) -> list[Path]:
     folder = path if path.is_dir() else top_of(unpacked(path)) if path.suffix.lower() == ".zip" else None
     if folder is None or not folder.is_dir():
         return []
-    found = (p for p in entries(folder) if images.is_image(p.name) or p.suffix.lower() in (".c01", ".flex"))
-    return sorted(found, key=lambda p: natural_key(str(p)))
+    return [p for p in _sorted_entries(folder) if _is_picture(p)]
+
+
+def _sorted_entries(folder: Path) -> list[Path]:
+    return sorted(entries(folder), key=lambda p: natural_key(str(p)))
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether a file's name says that it is an image, or a field of a microscope's own kind of file."""
+    return images.is_image(path.name) or path.suffix.lower() in (".c01", ".flex")
 
 
 def _on_one_scale(listed: FieldList) -> None:
@@ -151,12 +164,12 @@ def _elsewhere(error: SSRLError, inner: str, known: str) -> SSRLError:
 
 
 def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
-    every = sorted(entries(folder), key=lambda p: natural_key(str(p)))
+    every = _sorted_entries(folder)
     tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
     if len(tables) == 1:
         return fields_of_table(tables[0], channels, nuclei)
     zarrs = [p for p in every if is_zarr(p)]
-    pictures = [p for p in every if images.is_image(p.name) or p.suffix.lower() in (".c01", ".flex")]
+    pictures = [p for p in every if _is_picture(p)]
     if zarrs:
         return _of_zarrs(zarrs, pictures, folder, channels, nuclei)
     if not pictures:
@@ -179,24 +192,32 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None,
 
 def _of_index(index: HarmonyIndex, folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
     """Fields as an index of Harmony names them."""
-    listed = FieldList([], (), 0, str(folder), folder, skipped=index.skipped, notes=index.notes)
     names = tuple(index.channels.values())
     usual = next((name for name in names if channels is None and is_nuclei_name(name)), None)
-    places, listed.nuclei = choose(names, channels, nuclei or usual, listed.where)
-    listed.channels = tuple(names[i] for i in places)
-    listed.fields = [replace(row, files=tuple(row.files[i] for i in places)) for row in index.fields]
-    listed.pixel_um = index.pixel_um
-    listed.looks = looks_of_files(listed)
+    listed = _of_channel_files(index.fields, names, folder, channels, nuclei or usual)
+    listed.skipped, listed.notes, listed.pixel_um = index.skipped, index.notes, index.pixel_um
     return listed
 
 
 def _of_names(named: NamedFields, folder: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """Fields as the names of their files tell."""
+    listed = _of_channel_files(named.fields, named.channels, folder, channels, nuclei)
+    listed.pixel_um = said_pixel(listed.fields)
+    return listed
+
+
+def _of_channel_files(
+    rows: Sequence[FieldRow],
+    names: tuple[str, ...],
+    folder: Path,
+    channels: Sequence[str] | None,
+    nuclei: str | None,
+) -> FieldList:
     """Fields each of whose channels has files of its own."""
     listed = FieldList([], (), 0, str(folder), folder)
-    places, listed.nuclei = choose(named.channels, channels, nuclei, listed.where)
-    listed.channels = tuple(named.channels[i] for i in places)
-    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in named.fields]
-    listed.pixel_um = said_pixel(listed.fields)
+    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
+    listed.channels = tuple(names[i] for i in places)
+    listed.fields = [replace(row, files=tuple(row.files[i] for i in places)) for row in rows]
     listed.looks = looks_of_files(listed)
     return listed
 
@@ -305,8 +326,7 @@ class WholeFields:
             rows.append(self._row(row))
             yield (fitted(image, side, way) if side else image)[None]
         if not rows:
-            shown = "; ".join(f"{item['file']}: {item['reason']}" for item in listed.skipped[:3])
-            raise DataError(f"{listed.where}: not one field in it can be read ({shown}).")
+            raise DataError(f"{listed.where}: not one field in it can be read ({_first_skipped(listed)}).")
         if kind == "uint16" and self.understood.max_value is None:
             self.understood.max_value = camera_top(highest)
 

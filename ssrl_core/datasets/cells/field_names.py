@@ -150,8 +150,8 @@ def parts_of_names(paths: Sequence[Path], pattern: str | None = None, most: int 
     rows = []
     for path in paths[:most]:
         match = best.pattern.match(path.name)
-        said = {} if match is None else {name: value for name, value in _said(match).items() if value}
-        rows.append({"file": path.name, **{name: value for name, value in said.items() if not name.startswith("rest")}})
+        said = match.groupdict() if match else {}
+        rows.append({"file": path.name} | {k: v for k, v in said.items() if v and not k.startswith("rest")})
     return rows
 
 
@@ -322,12 +322,12 @@ def _well(facts: Mapping[str, str | None]) -> str:
     if facts.get("letters"):
         well = f"{facts['letters']}{facts['column']}"
     elif facts.get("row"):
-        well = f"{_row_letters(int(facts['row'] or 1))}{facts['column']}"
+        well = f"{row_letters(int(facts['row'] or 1))}{facts['column']}"
     row = well.rstrip("0123456789")
     return f"{row.upper()}{int(well[len(row) :]):02d}" if well else ""
 
 
-def _row_letters(row: int) -> str:
+def row_letters(row: int) -> str:
     """1 -> A, 26 -> Z, 27 -> AA, as the rows of plates go on."""
     return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
 

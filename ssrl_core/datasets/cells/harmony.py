@@ -9,6 +9,7 @@ from xml.etree.ElementTree import Element
 
 from defusedxml import ElementTree
 
+from ssrl_core.datasets.cells.field_names import row_letters
 from ssrl_core.datasets.cells.fields import FieldRow
 from ssrl_core.datasets.columns import natural_key
 from ssrl_core.datasets.reading.ome import tag
@@ -16,7 +17,6 @@ from ssrl_core.errors import DataError
 
 INDEXES = ("index.idx.xml", "index.xml")
 _MOST_BYTES = 2_000_000_000
-_LETTERS = 26
 
 
 class HarmonyIndex:
@@ -36,19 +36,18 @@ class HarmonyIndex:
     def __init__(self, path: Path) -> None:
         self.path, self.skipped = path, list[dict[str, str]]()
         found = _parsed(path)
-        plates = {_said(plate, "PlateID"): _said(plate, "Name") for plate in found if tag(plate) == "Plate"}
+        plates = [_said(plate, "Name") for plate in found if tag(plate) == "Plate"]
         images = [image for image in found if tag(image) == "Image" and _said(image, "URL")]
         if not images:
             raise DataError(f"{path}: this is no index of Harmony: it names no images. Export the measurement again.")
-        measured = [image for image in images if _said(image, "State") in ("", "Ok")]
-        bad = [image for image in images if _said(image, "State") not in ("", "Ok")]
-        self.skipped += [
-            {"file": _said(image, "URL"), "reason": f"its state is {_said(image, 'State')}"} for image in bad
-        ]
+        states = [_said(image, "State") or "Ok" for image in images]
+        measured = [image for image, state in zip(images, states, strict=True) if state == "Ok"]
+        bad = [(image, state) for image, state in zip(images, states, strict=True) if state != "Ok"]
+        self.skipped += [{"file": _said(image, "URL"), "reason": f"its state is {state}"} for image, state in bad]
         self.channels = _channels(measured)
         size = next((float(text) for image in measured if (text := _said(image, "ImageResolutionX"))), 0.0)
         self.pixel_um = size * 1e6 if 0 < size < 1e-3 else None
-        plate = next((name for name in plates.values() if name), path.parent.parent.name)
+        plate = next((name for name in plates if name), path.parent.parent.name)
         self.fields = list(self._fields(measured, plate))
         planes = max((len(files) for row in self.fields for files in row.files), default=1)
         self.notes = [f"{path.name} of Harmony names the files"]
@@ -66,7 +65,7 @@ class HarmonyIndex:
             row, column, site, time = key
             absent = [self.channels[number] for number in self.channels if number not in files]
             gone = next((f for planes in files.values() for _, f in planes if not f.is_file()), None)
-            columns: dict[str, Any] = {"plate": plate, "well": f"{_row(row)}{column:02d}", "site": site}
+            columns: dict[str, Any] = {"plate": plate, "well": f"{row_letters(row)}{column:02d}", "site": site}
             columns |= {"time_point": time} if times > 1 else {}
             if absent or gone is not None:
                 reason = "there is no such file" if gone else f"its field has no file for channel {', '.join(absent)}"
@@ -109,11 +108,6 @@ def _said(element: Element, name: str) -> str:
 def _whole(image: Element, name: str) -> int:
     text = _said(image, name)
     return int(text) if text.isdigit() else 0
-
-
-def _row(number: int) -> str:
-    """1 -> A, 26 -> Z, 27 -> AA."""
-    return chr(64 + number) if number <= _LETTERS else "A" + chr(64 + number - _LETTERS)
 
 
 def _channels(images: list[Element]) -> dict[str, str]:
