@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssrl_core.datasets.cells import candidates as forest
-from ssrl_core.datasets.cells.nuclei import searched, usual_of
-from ssrl_core.datasets.cells.settings import Usual
+from ssrl_core.datasets.cells.nuclei import searched, usual_width
 
 Array = np.ndarray[Any, Any]
 TUNED_ON, HELD_OUT = "tuned on", "held out"
@@ -126,14 +125,6 @@ def otsu_watershed(image: Array) -> Array:
     return labels
 
 
-def usual_nucleus(truth: Array) -> Usual:
-    """The diameter that halves the area of all nuclei of a label map."""
-    area = np.bincount(truth.ravel())[1:]
-    usual = usual_of([np.stack([np.sqrt(4 / np.pi * area)] * 3, axis=1)])
-    assert usual is not None
-    return usual
-
-
 def examples(one: Annotated, diameter: float) -> tuple[Array, Array]:
     """(n, 13) terms of every candidate of an image, and (n,) bool whether it is one nucleus."""
     search = searched(one.image, diameter)
@@ -181,7 +172,8 @@ def fitted(images: list[Annotated]) -> dict[str, float]:
 
     rows, good, counts = [], [], []
     for one in images:
-        diameter = usual_nucleus(one.truth).diameter_px
+        diameter = usual_width(np.bincount(one.truth.ravel())[1:])
+        assert diameter is not None
         for times in _JITTER:
             x, y = examples(one, times * diameter)
             rows.append(x)

@@ -14,6 +14,7 @@ Source:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -24,10 +25,7 @@ _SPAN = 300  # the lowest level is not below the highest by more than this
 _SEED_GAP = 0.2  # least distance of two parts of a region, in diameters
 _HAS_WAIST = 0.97  # a region that fills less of its ellipse than this may fall apart
 _DEPTHS = (-2.2, -0.25)  # log of level by brightness where an outline may lie, and where waists are looked for
-_SMALLEST, _LARGEST = (
-    0.04,
-    25.0,
-)  # usual discs: smaller is nothing, larger does not fall apart at waists
+_SMALLEST, _LARGEST = 0.04, 25.0  # usual discs: smaller is nothing, larger does not fall apart at waists
 _LEAST_CHANCE = 0.25
 _RAGGED = 0.02  # what a clear region is worth that has no nucleus's shape: little, but it is not lost
 _EVEN = 0.73  # the setting `splitting` at which one region and several are weighed alike
@@ -120,24 +118,22 @@ def candidates(smooth: Array, noise: float, diameter: float, *, lowest: float = 
 
     levels = _levels(smooth, lowest * noise)
     rank = np.searchsorted(levels, smooth.ravel(), side="right").reshape(smooth.shape).astype(np.int8)
-    own, below = np.full(smooth.size, -1, np.int64), np.full(smooth.size, -1, np.int64)
+    own = np.full(smooth.size, -1, np.int64)  # the piece of the highest level so far
     first, parents, places, pieces = [0], list[Array](), list[Array](), list[Array]()
     for k in range(1, len(levels) + 1):
         labels, count = label(rank >= k)
         at = np.flatnonzero(labels)
         number = labels.ravel()[at] + (first[-1] - 1)
         parent = np.full(count, -1)
-        parent[number - first[-1]] = below[at]
-        own[at] = below[at] = number
+        parent[number - first[-1]] = own[at]
+        own[at] = number
         first.append(first[-1] + count)
         parents.append(parent)
         places.append(at)
         pieces.append(number)
-    found = Candidates(
-        smooth, diameter, levels, np.array(first), np.concatenate(parents), places, pieces, np.zeros((8, 0))
-    )
-    found.sums = _with_those_above(found, _sums_of(own[places[0]], places[0], smooth, first[-1]))
-    return found
+    parent_of = np.concatenate(parents)
+    sums = _with_those_above(_sums_of(own[places[0]], places[0], smooth, first[-1]), first, parent_of)
+    return Candidates(smooth, diameter, levels, np.array(first), parent_of, places, pieces, sums)
 
 
 def _levels(smooth: Array, lowest: float) -> Array:
@@ -154,13 +150,12 @@ def _sums_of(number: Array, places: Array, smooth: Array, count: int) -> Array:
     return np.stack([np.bincount(number, w, minlength=count).astype(np.float64) for w in weights])
 
 
-def _with_those_above(found: Candidates, own: Array) -> Array:
+def _with_those_above(alone: Array, first: list[int], parent: Array) -> Array:
     """A piece's pixels are those of its own level and all of the pieces that it holds."""
-    sums, first = own.copy(), found.first
-    for k in range(len(found.levels) - 1, 0, -1):
-        a, b = first[k], first[k + 1]
+    sums = alone.copy()
+    for a, b in reversed(list(pairwise(first))[1:]):
         for row in sums:
-            row[: first[k]] += np.bincount(found.parent[a:b], row[a:b], minlength=first[k])
+            row[:a] += np.bincount(parent[a:b], row[a:b], minlength=a)
     return sums
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field, shown_below
 from ssrl_core.datasets.cells.illumination import Lighting, corrected
-from ssrl_core.datasets.cells.nuclei import Sharpness, detect, sharpness, usual_of
+from ssrl_core.datasets.cells.nuclei import Sharpness, detect, sharpness, usual_of, usual_width, width_of
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, kept_plan, plate_of
 from ssrl_core.datasets.cells.settings import CellSettings, Usual
 from ssrl_core.datasets.progress import in_order
@@ -116,7 +116,7 @@ def cut(
         raise DataError.at("cells", "the field", f"(C, {labels.shape[0]}, {labels.shape[1]})", image.shape)
     s = replace(s, pixel_um=pixel_um or s.pixel_um)
     x, y, area, eccentricity = shapes(labels)
-    look = sharpness(image[dna], labels, s.nuclei.diameter_px or _widest_half(area))
+    look = sharpness(image[dna], labels, s.nuclei.diameter_px or usual_width(area) or 1.0)
     s = s if s.is_fitted else _fitted(s, area, look)
     size, side = s.side_px
     left, top = (np.rint(v - (side - 1) / 2).astype(np.int64) for v in (x, y))
@@ -147,15 +147,9 @@ def cut(
     return Crops(pixels, table.iloc[kept].reset_index(drop=True), dropped, examples)
 
 
-def _widest_half(area: Array) -> float:
-    """The diameter that halves the area of all; 1 without any."""
-    usual = usual_of([np.stack([np.sqrt(4 / np.pi * area)] * 3, axis=1)])
-    return 1.0 if usual is None else usual.diameter_px
-
-
 def _fitted(s: CellSettings, area: Array, look: Sharpness) -> CellSettings:
     """A field alone is judged by its own nuclei."""
-    usual = usual_of([np.stack([np.sqrt(4 / np.pi * area), look.height, look.edge], axis=1)])
+    usual = usual_of([np.stack([width_of(area), look.height, look.edge], axis=1)])
     return s.fitted(usual or Usual(1.0, 1.0, 0.0))
 
 

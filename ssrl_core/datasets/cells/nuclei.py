@@ -148,14 +148,15 @@ def detect(dna: Array, settings: NucleusSettings | None = None) -> Array:
 def _by_levels(dna: Array, diameter: float, s: NucleusSettings) -> Array:
     search = searched(dna, diameter, s)
     regions = _sized(_regions(search, s), search.found.diameter, s)
-    return _enlarged(regions, search.times, dna, search.found.smooth, s.smoothing * diameter)
+    return _enlarged(regions, search, dna, s.smoothing * diameter)
 
 
 @dataclass(frozen=True)
 class Search:
-    """The candidates of an image `times` smaller than the field, and the noise of its background."""
+    """The candidates of an image `small`, `times` smaller than the field, and the noise of its background."""
 
     found: Candidates
+    small: Array
     times: int
     noise: float
 
@@ -167,7 +168,7 @@ def searched(dna: Array, diameter: float, settings: NucleusSettings | None = Non
     small, d = binned(dna, times), diameter / times
     image = raised(small, d)
     smooth = _blurred(image.signal, max(0.6, s.smoothing * d))
-    return Search(candidates(smooth, image.noise, d, lowest=3.0 / s.sensitivity), times, image.noise)
+    return Search(candidates(smooth, image.noise, d, lowest=3.0 / s.sensitivity), small, times, image.noise)
 
 
 def _regions(search: Search, s: NucleusSettings, *, sized: bool = True) -> Array:
@@ -239,6 +240,18 @@ def usual_of(found: list[Array]) -> Usual | None:
     return Usual(*(_middle(values, every[:, 0] ** 2) for values in every.T))
 
 
+def usual_width(area: Array) -> float | None:
+    """The diameter that halves the area of all, px; None without any."""
+    width = width_of(area)
+    return _middle(width, width**2) if len(width) else None
+
+
+def width_of(area: Array) -> Array:
+    """Diameters of discs of these areas."""
+    width: Array = np.sqrt(4 / np.pi * area)
+    return width
+
+
 def _middle(values: Array, weights: Array) -> float:
     order = np.argsort(values, kind="stable")
     weight = np.cumsum(weights[order])
@@ -255,12 +268,12 @@ def measured(dna: Array, s: NucleusSettings) -> Array:
         search = searched(dna, guess, s)
         regions = _regions(search, s, sized=attempt > 1)
         area = np.bincount(regions.ravel())[1:]
-        seen = np.sqrt(4 / np.pi * area) * search.times >= _LEAST_PX
+        width = width_of(area) * search.times
+        seen = width >= _LEAST_PX
         if not seen.any():
             return np.zeros((0, 3))
-        width = np.sqrt(4 / np.pi * area) * search.times
         last, guess = guess, float(np.clip(_middle(width[seen], area[seen]), 4, min(dna.shape)))
-        look = _sharpness(binned(dna, search.times), regions, guess / search.times)
+        look = _sharpness(search.small, regions, guess / search.times)
         found = np.stack([width, look.height, look.edge], axis=1)[seen]
         if attempt > 1 and abs(guess / last - 1) < _SETTLED:
             break
@@ -324,12 +337,13 @@ def _rim(regions: Array) -> Array:
     return alone
 
 
-def _enlarged(regions: Array, times: int, dna: Array, smooth: Array, sd_px: float) -> Array:
+def _enlarged(regions: Array, search: Search, dna: Array, sd_px: float) -> Array:
     """The regions at the image's own size, their outlines found anew in its own pixels, numbered in reading order."""
-    if times == 1:
+    if search.times == 1:
         return tidied(regions)
-    level = _EDGE_LEVEL * _brightness(regions, smooth) + _local_floor(regions, binned(dna, times) - smooth)
-    return outlined_anew(_widened(regions), times, dna, level, max(0.7, sd_px))
+    smooth = search.found.smooth
+    level = _EDGE_LEVEL * _brightness(regions, smooth) + _local_floor(regions, search.small - smooth)
+    return outlined_anew(_widened(regions), search.times, dna, level, max(0.7, sd_px))
 
 
 def _local_floor(regions: Array, background: Array) -> Array:
