@@ -159,10 +159,7 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
         report=ProgressLines(),
     )
     report = cells.report_of(imageset.folder)
-    return {
-        **store.describe(args.name),
-        **{key: report[key] for key in ("fields", "dropped", "dropped_by", "nuclei", "notes")},
-    }
+    return store.describe(args.name) | {key: report[key] for key in ("fields", "nuclei", "notes")}
 
 
 def _show(data: dict[str, Any]) -> str:

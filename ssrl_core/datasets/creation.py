@@ -298,16 +298,15 @@ def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabl
     )
     order = splits.seeded_order(count, said.seed)
     known = splits.read_given(given["split"]) if "split" in given.columns else None
+    wells = splits.well_names(given) if said.by_well else None
     if known is not None:
-        split = splits.complete_given(known, label_ids, order, splits.well_names(given) if said.by_well else None)
+        split = splits.complete_given(known, label_ids, order, wells)
+    elif group:
+        split = splits.by_group(given[group], order)
     else:
-        wells = splits.well_names(given) if said.by_well and not group else None
         whole = splits.by_well(wells, label_ids, order) if wells is not None and wells.nunique() < count else None
-        group = group or ("well" if whole is not None else None)
-        if whole is not None:
-            split = whole
-        else:
-            split = splits.by_group(given[group], order) if group else splits.stratified(label_ids, order)
+        group = None if whole is None else "well"
+        split = splits.stratified(label_ids, order) if whole is None else whole
     own = pd.DataFrame(
         {
             "image_id": np.arange(count, dtype=np.int64),

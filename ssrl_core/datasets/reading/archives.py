@@ -129,7 +129,7 @@ def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[s
             codecs.lookup(asked)
         except LookupError:
             known = ", ".join(_CODE_PAGES)
-            raise SpecError(where="data import", field="--code-page", rule=f"one of {known}", value=asked) from None
+            raise SpecError.at("data import", "--code-page", f"one of {known}", asked) from None
         return asked, []
     if not unsaid:
         return WESTERN, []

@@ -365,7 +365,7 @@ class NpzImages:
             return None
         if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
             said = "of one 1 in each row (several labels for an image are not read)"
-            raise DataError(where=self._where, field=key, rule=said, value=values[0].tolist())
+            raise DataError.at(self._where, key, said, values[0].tolist())
         self.understood.guess("label", f"which of the {values.shape[1]} columns of {key} is 1", "in each row one is")
         places: Array = values.argmax(axis=1)
         return places

@@ -191,12 +191,12 @@ def _told(found: Mapping[str, Spread], zero: float, one: float | None) -> Scale:
     deep = [spread for kind, spread in found.items() if kind != "bytes"]
     top = one if one is not None else max((spread.high for spread in deep), default=255.0)
     if not zero < top < np.inf:
-        raise SpecError(where="data import", field="--max-value", rule=f"above {zero:g}, what stands for 0", value=one)
+        raise SpecError.at("data import", "--max-value", f"above {zero:g}, what stands for 0", one)
     whole = zero == 0 and float(top).is_integer() and not any(spread.faint for spread in deep)
     if whole and len({"bytes"} & set(found)) + bool(deep) == 1 and 1 <= top <= CAMERAS[-1]:
         plain = not deep or (max(spread.high for spread in deep) <= CAMERAS[0] and "deep" not in found)
         if plain and top > CAMERAS[0]:
-            raise SpecError(where="data import", field="--max-value", rule="at most 255 for 8 bit", value=one)
+            raise SpecError.at("data import", "--max-value", "at most 255 for 8 bit", one)
         return Scale("uint8" if plain else "uint16", {}, int(top))
     said = " and ".join(
         f"{_words(kind)} go from {s.low:g} to {s.high:g}" for kind, s in found.items() if kind != "bytes"

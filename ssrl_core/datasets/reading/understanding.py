@@ -91,7 +91,7 @@ _WORDS = {"fit": WAYS, "pages": PAGES, "orientation": ORIENTATIONS, "alpha": ALP
 
 def told_wrong(field_name: str, rule: str, value: Any) -> SpecError:
     """What is wrong with an option, by its name on the command line."""
-    return SpecError(where="data import", field=f"--{field_name.replace('_', '-')}", rule=rule, value=value)
+    return SpecError.at("data import", f"--{field_name.replace('_', '-')}", rule, value)
 
 
 @dataclass(frozen=True)
