@@ -23,11 +23,18 @@ from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.ome import Said, axes_of_pages, in_um, names_of, of_tiff, tinted
 from ssrl_core.datasets.reading.source import why
-from ssrl_core.datasets.reading.tiff import MAX_VALUES, TiffSeries, field_pixels, is_tiff, opened_tiff, series_of
+from ssrl_core.datasets.reading.tiff import (
+    MAX_VALUES,
+    MOST_PAGES_AS_CHANNELS,
+    TiffSeries,
+    field_pixels,
+    is_tiff,
+    opened_tiff,
+    series_of,
+)
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-MOST_PAGES_AS_CHANNELS = 5
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,6 @@ Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 _CHUNK_BYTES = 16_000_000
 _MIXABLE = {1, 3}
-MOST_PAGES_AS_CHANNELS = 5
 FILE = "file"  # the column that holds the pages of one file together
 
 
@@ -52,6 +51,32 @@ class ImageFiles:
         """See Listing."""
         given = options.min_value is not None or options.max_value is not None
         self._sight = tiff.Sight(options.orientation == "tagged", options.alpha, given)
+        looked = self._looked_at(report)
+        _say_sight([facts for _, facts in looked], options, self.understood)
+        pages = _meaning_of_pages([facts for _, facts in looked], options.pages, self.understood)
+        seen = [(entry, _as_seen(facts, pages)) for entry, facts in looked]
+        known, scale = self._scaled(seen, options, report)
+        found = [facts for _, facts in known]
+        target = _target(found, options, scale, pages, self.understood)
+        self.understood.channels = _said(found, target)
+        rows: list[dict[str, Any]] = []
+        pixels = self._stream([entry for entry, _ in known], target, rows, report)
+        planned = [(entry, page if facts.pages > 1 else None) for entry, facts in known for page in range(facts.pages)]
+        table = pd.DataFrame([self._row(entry, page) for entry, page in planned])
+        return Reading(
+            self.understood,
+            pixels,
+            lambda: pd.DataFrame(rows),
+            table,
+            lambda ids, whole: self._sample(planned, ids, replace(target, side=None) if whole else target),
+        )
+
+    def _looked_at(self, report: Report) -> list[tuple[Entry, images.Facts]]:
+        """The files whose heads can be read.
+
+        Raises:
+            DataError: there are none.
+        """
         known: list[tuple[Entry, images.Facts]] = []
         for done, entry in enumerate(self.entries):
             report(done, len(self.entries), "looking at files")
@@ -61,31 +86,16 @@ class ImageFiles:
                 self._skip(entry, error)
         if not known:
             raise DataError(_nothing(self.tree, self.understood.skipped))
-        _say_sight([facts for _, facts in known], options, self.understood)
-        pages = _meaning_of_pages([facts for _, facts in known], options.pages, self.understood)
-        known = [(entry, _as_seen(facts, pages)) for entry, facts in known]
-        known, scale = self._scaled(known, options, report)
-        if not known:
-            raise DataError(_nothing(self.tree, self.understood.skipped))
-        target = _target([facts for _, facts in known], options, scale, pages, self.understood)
-        self.understood.channels = _said([facts for _, facts in known], target)
-        rows: list[dict[str, Any]] = []
-        pixels = self._stream([entry for entry, _ in known], target, rows, report)
-        planned = [(entry, page) for entry, facts in known for page in range(facts.pages)]
-        paged = {entry.path for entry, facts in known if facts.pages > 1}
-        table = pd.DataFrame([self._row(entry, page if entry.path in paged else None) for entry, page in planned])
-        return Reading(
-            self.understood,
-            pixels,
-            lambda: pd.DataFrame(rows),
-            table,
-            lambda ids, whole: self._sample(planned, ids, replace(target, side=None) if whole else target),
-        )
+        return known
 
     def _scaled(
         self, known: list[tuple[Entry, images.Facts]], options: ImportOptions, report: Report
     ) -> tuple[list[tuple[Entry, images.Facts]], Scale]:
-        """Look through all files whose numbers are no bytes: those that can be read, and one scale for all."""
+        """Look through all files whose numbers are no bytes: those that can be read, and one scale for all.
+
+        Raises:
+            DataError: there are none.
+        """
         kept: list[tuple[Entry, images.Facts]] = []
         found: dict[str, Spread] = {}
         deep = sum(facts.sixteen for _, facts in known)
@@ -105,6 +115,8 @@ class ImageFiles:
         for entry in [entry for entry, _ in kept if entry.path in lost]:
             self._skip(entry, DataError(OTHER_SCALE))
         kept = [(entry, facts) for entry, facts in kept if entry.path not in lost]
+        if not kept:
+            raise DataError(_nothing(self.tree, self.understood.skipped))
         ranges = {kind: spread for kind, spread in found.items() if spread.high > -np.inf}
         scale = scale_for(ranges, options.min_value, options.max_value)
         self.understood.notes += scale.notes
@@ -147,7 +159,7 @@ class ImageFiles:
         return {"source": entry.path if page is None else f"{entry.path}#{page}", **entry.columns, **own}
 
     def _sample(
-        self, planned: Sequence[tuple[Entry, int]], ids: Sequence[int], target: _Target
+        self, planned: Sequence[tuple[Entry, int | None]], ids: Sequence[int], target: _Target
     ) -> tuple[list[int], list[Array]]:
         """See Reading.sample."""
         read: list[int] = []
@@ -155,7 +167,7 @@ class ImageFiles:
         for i in ids:
             entry, page = planned[i]
             try:
-                found.append(self._pages(entry, target)[page])
+                found.append(self._pages(entry, target)[page or 0])
             except (DataError, OSError, IndexError):
                 continue  # an import says why it is left out
             read.append(i)
@@ -202,7 +214,7 @@ def _meaning_of_pages(found: Sequence[images.Facts], asked: str | None, understo
     several = [facts for facts in found if facts.pages > 1]
     counts = {facts.pages for facts in found}
     unnamed = all(facts.named == tiff.UNNAMED and facts.channels == 1 for facts in found)
-    alike = len(found) > 1 and len(counts) == 1 and unnamed and max(counts) <= MOST_PAGES_AS_CHANNELS
+    alike = len(found) > 1 and len(counts) == 1 and unnamed and max(counts) <= tiff.MOST_PAGES_AS_CHANNELS
     if asked is None and alike:
         count = max(counts)
         understood.guess("channels", f"the {count} pages of each file", "every file has as many, and none says more")

@@ -45,6 +45,7 @@ class Sight:
 
 PLAIN = Sight()
 UNNAMED = "unnamed"
+MOST_PAGES_AS_CHANNELS = 5  # that nobody named
 
 
 class TiffSeries:
