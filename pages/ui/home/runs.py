@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame
+from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import SSRLError
@@ -115,8 +115,6 @@ def _card(run: RunRow) -> None:
                 frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
-            if choices.is_of_cells(str(run.get("dataset"))):
-                frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 
