@@ -16,7 +16,7 @@ from bench.calibration.statistics import Pair, agreement, better, left_out, spea
 from bench.support.measuring import Options
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
-from ssrl_core.forecast import forecast
+from ssrl_core.forecast import forecast, result
 from ssrl_core.forecast.result import calibration, calibration_sentence
 
 SETS = 5
@@ -149,3 +149,14 @@ def test_the_package_says_in_one_sentence_how_well_it_ordered_networks():
         assert one["low"] <= one["value"] <= one["high"]
         assert f"{one['value']:.2f}" in calibration_sentence()
     assert f"{found['in_order']['right']} of {found['in_order']['of']} pairs" in calibration_sentence()
+
+
+def test_the_sentence_calls_image_sets_by_words(monkeypatch):
+    found = json.loads(json.dumps(calibration()))
+    monkeypatch.setattr(result, "calibration", lambda: found)
+    said = set()
+    for name in found["image_sets"]:
+        for one in found["agreement"].values():
+            one["weakest"] = name
+        said.add(calibration_sentence().partition(" on ")[2].partition(" on ")[2].partition(",")[0])
+    assert said == {"MNIST", "CIFAR-10", "real cells", "simulated cells", "strokes"}
