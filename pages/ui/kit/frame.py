@@ -26,6 +26,7 @@ import streamlit as st
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
@@ -277,6 +278,11 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def joined(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
 def duration(seconds: float | None) -> str:
     """A length of time in words: "40 s", "3 min", "2 h 10 min", "3 d"; "" when unknown."""
     if seconds is None or math.isnan(seconds) or seconds < 0:
@@ -380,6 +386,6 @@ def _now_item(run: RunRow) -> str:
     if run.get("lost"):
         return f"{head}<span>no sign of life</span></div>"
     share = run.get("progress")
-    percent = f"{100 * share:.0f} %" if isinstance(share, int | float) and not math.isnan(share) else ""
+    percent = whole_percent(share) if isinstance(share, int | float) and not math.isnan(share) else ""
     words = " · ".join(part for part in (str(run.get("phase") or ""), percent, time_left(run.get("eta_s"))) if part)
     return f"{head}{progress_bar(share)}<span>{words}</span></div>"

@@ -11,6 +11,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import QUIET
 from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
@@ -293,7 +294,7 @@ def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:
     if now is not None and now["state"] == "running":
         share = min(1.0, max(0.0, float(now["progress"])))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, f"Measuring what needs no training: {100 * share:.0f} %")
+            st.progress(share, f"Measuring what needs no training: {whole_percent(share)}")
             st.button("Stop", key="paper-stop-measures", type="tertiary", on_click=jobs.stop, args=(job,))
     elif unmade and now is not None and now["state"] == "failed":
         frame.show_error(RunError(f"Measuring what needs no training failed. {now['message']}"))
