@@ -132,7 +132,7 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         layout="wide",
         initial_sidebar_state=SIDEBAR_PX,
     )
-    st.html(f"<style>{_RULES}{css}</style>")
+    st.html(f"<style>{_scheme()}{_RULES}{css}</style>")
     if not is_known_host(st.context.headers.get("Host")):
         st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
         st.stop()
@@ -146,6 +146,11 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         words = "can be written: it is full or read-only. What is there can be looked at; to make room, delete runs."
         st.warning(plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
     return place
+
+
+def _scheme() -> str:
+    """The theme as CSS for dialogs and popovers, which Streamlit draws outside of what it gives its `color-scheme`."""
+    return f"@media screen {{ :root {{ color-scheme: {st.context.theme.type or 'light dark'}; }} }}"
 
 
 def is_known_host(host: str | None) -> bool:
