@@ -64,7 +64,7 @@ def _weights(data: ClassTable, level: str, table: pd.DataFrame) -> dict[str, flo
         with column:
             weights[name] = float(
                 st.number_input(
-                    f"Weight of {name}",
+                    frame.plain(f"Weight of {name}"),
                     0.1,
                     100.0,
                     1.0,
@@ -101,7 +101,7 @@ def _prices(changes: pd.DataFrame, front: pd.DataFrame, reference: Any) -> None:
         parts = [f"{class_table.quoted(row['class'])} {_change(row)}" for _, row in rows.iterrows()]
         share = value["front_share"]
         sure = f" On the front in {whole_percent(share)} of resamplings of the seeds." if share == share else ""
-        st.markdown(f"**{_value_words(value['x'])}**: {', '.join(parts)}.{sure}")
+        st.markdown(f"**{frame.plain(_value_words(value['x']))}**: {', '.join(parts)}.{sure}")
 
 
 def _change(row: pd.Series) -> str:

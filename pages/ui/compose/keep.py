@@ -252,7 +252,7 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
     """What is known so far; while it is refined this part asks again, by itself."""
     answer: Answer = ask()
     if answer.error:
-        st.warning(answer.error, icon=":material/info:")
+        st.warning(frame.plain(answer.error), icon=":material/info:")
     found = answer.found or _last(answer, imageset.name)
     if found is not None:
         _refine_words(answer)

@@ -200,7 +200,7 @@ def _earlier(dataset: str, now: Wishes | None) -> None:
         return
     st.html('<div class="vl-group" style="margin-left:0">Earlier searches</div>')
     for wishes in others:
-        words = wishes.sentence()
+        words = frame.plain(wishes.sentence())
         st.button(words, key=f"compose-wishes-{wishes.key}", type="tertiary", on_click=_put, args=(wishes,))
 
 

@@ -61,7 +61,7 @@ def from_address(
     if known not in words:
         chosen_first = default if default in words else options[0]
         if by_link:
-            st.caption(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}.")
+            st.caption(frame.plain(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}."))
         known = chosen_first
     told = (_page(), words[known])
     if known != st.session_state.get(widget) or told != st.session_state.get(f"{widget}-told"):

@@ -110,6 +110,9 @@ SETTINGS = {
     "pixel_size_um": "the size of a pixel in µm",
     "thickness_px": "the thickness in px",
 }
+_MARKS = re.compile(r"[\\`*_\[\]$<>~]|:(?=[A-Za-z]|[\w+-]+:)")  # the last: `:red[…]`, `:+1:`
+_LINKS = re.compile(r"(https?:|www|@)(?=[/.\w])", re.IGNORECASE)  # become links even where their signs are escaped
+_JOINER = "\u2060"  # has no width
 ACTIVE = ("running", "submitted", "queued")
 
 
@@ -233,10 +236,10 @@ def empty(
 def section(title: str, sentence: str = "") -> None:
     """A heading inside a page, with one quiet sentence."""
     if not sentence:
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         return
     with st.container(gap="xxsmall"):
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         quiet(sentence)
 
 
@@ -253,7 +256,7 @@ def finding(sentence: str) -> None:
 
 def action(label: str, icon: str, do: Callable[..., None], *args: Any, key: str, **more: Any) -> None:
     """A button with a symbol that calls `do(*args)` before the page is drawn anew; `more` goes to `st.button`."""
-    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
+    st.button(plain(label), icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
 
 
 def page_exists(file: str) -> bool:
@@ -266,7 +269,7 @@ def link(file: str, label: str, *, icon: str | None = None, **query: str) -> Non
     if not page_exists(file):
         return
     try:
-        st.page_link(file, label=label, icon=f":material/{icon}:" if icon else None, query_params=query or None)
+        st.page_link(file, label=plain(label), icon=f":material/{icon}:" if icon else None, query_params=query or None)
     except st.errors.StreamlitAPIException:  # a page that is run alone, without app.py, knows no other pages
         quiet(label)
 
@@ -327,10 +330,11 @@ def _drawing(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text for Streamlit's boxes, which read Markdown: user's names must not become formatting."""
-    for sign in "\\`*_[]$<>":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("\n", "  \n")
+    """Text for what Streamlit reads as Markdown (boxes, labels, headings, help): a name stays a name.
+
+    A user's name must become neither formatting nor a link, nor an image that the browser would fetch from elsewhere.
+    """
+    return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\g<0>", text)).replace("\n", "  \n")
 
 
 def _sidebar() -> None:

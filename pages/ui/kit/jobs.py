@@ -63,7 +63,8 @@ def _watch(name: str, button: str) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         share = min(1.0, max(0.0, float(now["progress"])))
-        st.progress(share, f"{button}: {whole_percent(share)}" if share else f"{button} …")  # some cannot tell how far
+        told = f"{button}: {whole_percent(share)}" if share else f"{button} …"  # some cannot tell how far
+        st.progress(share, frame.plain(told))
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))
 
 
@@ -72,7 +73,7 @@ def progress_on(bar: Any) -> Report:
 
     def report(done: int, total: int, what: str) -> None:
         share = min(done / total, 1.0) if total else 0.0
-        bar.progress(share, f"{what}: {done:,} of {total:,}" if total else f"{what} …")
+        bar.progress(share, frame.plain(f"{what}: {done:,} of {total:,}" if total else f"{what} …"))
 
     return report
 

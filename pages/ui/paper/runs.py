@@ -75,7 +75,7 @@ def _obtain(rows: list[dict[str, Any]]) -> None:
     commands = list(dict.fromkeys(command for row in rows for command in row["commands"]))
     with st.container(border=True, gap="xsmall"):
         for row in rows:
-            st.markdown(f":material/download: **{row['title']}** · {row['problem']}")
+            st.markdown(f":material/download: **{frame.plain(row['title'])}** · {frame.plain(row['problem'])}")
         end = ":" if commands and not rows[0]["fetched"] else "."
         frame.quiet(f"{rows[0]['words'].rstrip('.')}{end}")
         if commands:

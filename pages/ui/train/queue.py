@@ -111,7 +111,7 @@ def _sweeps(rows: list[RunRow]) -> None:
     for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
         with st.container(key=f"train-item-sweep-{sweep_id}"):
             st.button(
-                sweep_id,
+                frame.plain(sweep_id),
                 key=f"train-open-sweep-{sweep_id}",
                 type="tertiary",
                 on_click=actions.open_sweep,
@@ -161,7 +161,7 @@ def _item(row: RunRow) -> None:
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.button(
-                run_names.words(row),
+                frame.plain(run_names.words(row)),
                 key=f"train-open-{run_id}",
                 type="tertiary",
                 on_click=actions.open_run,

@@ -403,7 +403,7 @@ def opened(
         every_s: seconds between two looks while something is under way, None where nothing changes by itself.
     """
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(title, anchor=False)
+        frame.section(title)
         buttons()
     DRAFT.show_note("sheet")
     st.fragment(run_every=every_s)(_followed)(body, *args)
