@@ -40,7 +40,7 @@ def keeps_nothing(shares: Array, composition: Composition, strongest: Callable[[
         shares: (k,) lambda of the directions on images that they were not solved on.
         strongest: names the step to weaken; it is only asked where there is something to say.
     """
-    if not _steps(composition):
+    if not _placed(composition):
         return []
     if shares.max(initial=0.0) < NOTHING:
         return [
@@ -61,7 +61,7 @@ def too_easy(views: Sequence[Array], composition: Composition) -> list[str]:
     Args:
         views: two arrays (n,C,S,S) in 0..1, one view each of the same n images.
     """
-    if not _steps(composition):
+    if not _placed(composition):
         return [f"{_named(composition)}All views of an image are equal: nothing is asked to be ignored. Add a step."]
     found = []
     colour = [named_step(n, step.transform) for n, step in _placed(composition) if step.transform in _COLOUR]
@@ -135,8 +135,7 @@ def _made(imageset: ImageSet, ids: Array, composition: Composition, seed: int) -
     from ssrl_core.compositions.views import make_views
 
     drawn = draw(composition, ids, seed=seed, epoch=0)
-    pixels = np.ascontiguousarray(imageset.pixels[ids])
-    return [v.numpy() for v in make_views(pixels, drawn, composition, max_value=imageset.max_value)]
+    return [v.numpy() for v in make_views(imageset.take(ids), drawn, composition, max_value=imageset.max_value)]
 
 
 def _histogram(images: Array) -> Array:
@@ -172,10 +171,6 @@ def _found_again(one: Array, other: Array) -> float:
     nearest = away.argmin(axis=1)
     ties = (away <= away.min(axis=1, keepdims=True) + 1e-12).sum(axis=1)
     return float(((nearest == np.arange(len(a))) / ties).mean())
-
-
-def _steps(composition: Composition) -> list[Any]:
-    return [step for group in composition.views for step in group.steps if step.enabled and step.p > 0]
 
 
 def _placed(composition: Composition) -> list[tuple[int, Step]]:
