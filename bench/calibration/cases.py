@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.support.images import bbbc021, cifar10, mnist
 from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.specs.run import RunSpec
@@ -79,6 +78,7 @@ class Images:
     """An image set of the calibration.
 
     Attributes:
+        title: as the page and the package say it.
         make: creates it in the store, whole or not at all.
         compositions: names or mappings, the most different ones first.
         side: of the views, px.
@@ -89,6 +89,7 @@ class Images:
     """
 
     name: str
+    title: str
     make: Callable[[], object]
     compositions: tuple[Any, ...]
     side: int
@@ -178,22 +179,14 @@ def longer_cases(sets: dict[str, Images]) -> Iterator[Case]:
                 yield Case(images, place, SEEDS[place], longer=True)
 
 
-def _shared(*parts: str) -> Any:
-    return np.load(Path(os.environ.get("SSRL_SHARED", "../shared"), "data", *parts), allow_pickle=False)
-
-
 def _mnist() -> object:
-    data = _shared("mnist", "mnist.npz")
-    pixels = np.concatenate([data["x_train"][:4000], data["x_test"][:2000]])[:, None]
-    digits = np.concatenate([data["y_train"][:4000], data["y_test"][:2000]]).astype(str)
+    pixels, digits = mnist(4000, 2000)
     return create("calib-mnist", pixels, _split(digits, 4000, "digit"), Metadata(label="digit"))
 
 
 def _cifar() -> object:
-    data = _shared("cifar10", "cifar10_small.npz")
-    pixels = np.moveaxis(np.concatenate([data["x_train"], data["x_test"]]), -1, 1)
-    kinds = data["names"][np.concatenate([data["y_train"], data["y_test"]])].astype(str)
-    return create("calib-cifar10", np.ascontiguousarray(pixels), _split(kinds, 5000, "label"), Metadata(label="label"))
+    pixels, kinds = cifar10()
+    return create("calib-cifar10", pixels, _split(kinds, 5000, "label"), Metadata(label="label"))
 
 
 def _split(labels: Any, train: int, column: str) -> pd.DataFrame:
@@ -202,8 +195,7 @@ def _split(labels: Any, train: int, column: str) -> pd.DataFrame:
 
 def _real_cells() -> object:
     """BBBC021's crops; ten mechanisms of at most 160 images are asked about, the others are only trained on."""
-    data = _shared("bbbc021", "cells.npz")
-    moa = data["moa"].astype(str)
+    pixels, moa = bbbc021()
     order = np.random.default_rng(0).permutation(len(moa))
     names, counts = np.unique(moa, return_counts=True)
     split, label = np.full(len(moa), "train", object), np.full(len(moa), None, object)
@@ -211,7 +203,6 @@ def _real_cells() -> object:
         own = [i for i in order if moa[i] == kind][:_EACH]
         label[own] = kind
         split[own[: len(own) * 2 // 5]] = "test"
-    pixels = np.ascontiguousarray(np.moveaxis(data["x"], -1, 1))
     top = int(np.quantile(pixels, 0.999))
     table = pd.DataFrame({"moa": label, "split": split})
     return create("calib-real-cells", np.minimum(pixels, top), table, Metadata(label="moa", max_value=top))
@@ -237,10 +228,13 @@ def _strokes() -> object:
 IMAGES: dict[str, Images] = {
     images.name: images
     for images in (
-        Images("strokes", _strokes, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=24),
-        Images("calib-mnist", _mnist, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=24),
-        Images("calib-cifar10", _cifar, _PHOTOS, 28, "simclr", 8, 4000, 10, longer=14),
-        Images("calib-simulated-cells", _simulated_cells, _cells(32), 32, "vicreg", 20, 2000, 4, 32, "fixed_steps"),
-        Images("calib-real-cells", _real_cells, _cells(32), 32, "vicreg", 20, 2000, 10, 0, "fixed_steps"),
+        Images("strokes", "strokes", _strokes, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=24),
+        Images("calib-mnist", "MNIST", _mnist, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=24),
+        Images("calib-cifar10", "CIFAR-10", _cifar, _PHOTOS, 28, "simclr", 8, 4000, 10, longer=14),
+        Images(
+            *("calib-simulated-cells", "simulated cells", _simulated_cells, _cells(32), 32),
+            *("vicreg", 20, 2000, 4, 32, "fixed_steps"),
+        ),
+        Images("calib-real-cells", "real cells", _real_cells, _cells(32), 32, "vicreg", 20, 2000, 10, 0, "fixed_steps"),
     )
 }
