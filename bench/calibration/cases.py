@@ -59,18 +59,16 @@ _PHOTOS = (
 )
 
 
-def _cells(size: int) -> tuple[Any, ...]:
-    turned = (*_FLIPS, _step("rotation", degrees=360))
-    return (
-        "cells-figure6-left",
-        "cells-figure6-right",
-        "cells-first-set",
-        _own("colour", size, _jitter(0.8, 0.5), _step("channel_gain")),
-        _own("shift", size, _SHIFT),
-        "cells-second-set",
-        _own("small-crops", size, _step("resized_crop", scale=[0.1, 0.5])),
-        _own("turned-blur", size, *turned, _step("gaussian_blur", sigma=[0.5, 2.0])),
-    )
+_CELLS = (
+    "cells-figure6-left",
+    "cells-figure6-right",
+    "cells-first-set",
+    _own("colour", 32, _jitter(0.8, 0.5), _step("channel_gain")),
+    _own("shift", 32, _SHIFT),
+    "cells-second-set",
+    _own("small-crops", 32, _step("resized_crop", scale=[0.1, 0.5])),
+    _own("turned-blur", 32, *_FLIPS, _step("rotation", degrees=360), _step("gaussian_blur", sigma=[0.5, 2.0])),
+)
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ def _real_cells() -> object:
     return create("calib-real-cells", np.minimum(pixels, top), table, Metadata(label="moa", max_value=top))
 
 
-def _simulated_cells() -> object:
+def _simulated() -> object:
     from ssrl_core.datasets.made.simulated_cells import CHANNELS, camera_for, simulate
 
     parts = list(simulate(2800, side=64, seed=5, only="sim-nocodazole"))
@@ -232,9 +230,8 @@ IMAGES: dict[str, Images] = {
         Images("calib-mnist", "MNIST", _mnist, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=24),
         Images("calib-cifar10", "CIFAR-10", _cifar, _PHOTOS, 28, "simclr", 8, 4000, 10, longer=14),
         Images(
-            *("calib-simulated-cells", "simulated cells", _simulated_cells, _cells(32), 32),
-            *("vicreg", 20, 2000, 4, 32, "fixed_steps"),
+            "calib-simulated-cells", "simulated cells", _simulated, _CELLS, 32, "vicreg", 20, 2000, 4, 32, "fixed_steps"
         ),
-        Images("calib-real-cells", "real cells", _real_cells, _cells(32), 32, "vicreg", 20, 2000, 10, 0, "fixed_steps"),
+        Images("calib-real-cells", "real cells", _real_cells, _CELLS, 32, "vicreg", 20, 2000, 10, 0, "fixed_steps"),
     )
 }
