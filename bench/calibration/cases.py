@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.support.images import bbbc021, cifar10, mnist
 from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.specs.run import RunSpec
@@ -67,17 +66,16 @@ _PHOTOS = (
 )
 
 
-def _cells(size: int) -> tuple[Any, ...]:
-    return (
-        "cells-figure6-left",
-        "cells-figure6-right",
-        "cells-first-set",
-        _own("centre-turned", size, *_TURNS, _CENTRE),
-        _own("small-crops", size, _SMALL),
-        _own("centre-crops", size, _jitter(0.4, 0.125), _HALF_CROP, _CENTRE),
-        "cells-second-set",
-        "cells-figure6-right-random",
-    )
+_CELLS = (
+    "cells-figure6-left",
+    "cells-figure6-right",
+    "cells-first-set",
+    _own("centre-turned", 32, *_TURNS, _CENTRE),
+    _own("small-crops", 32, _SMALL),
+    _own("centre-crops", 32, _jitter(0.4, 0.125), _HALF_CROP, _CENTRE),
+    "cells-second-set",
+    "cells-figure6-right-random",
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +83,7 @@ class Images:
     """An image set of the calibration.
 
     Attributes:
+        title: as the page and the package say it.
         make: creates it in the store, whole or not at all.
         compositions: names or mappings, the most different ones first.
         side: of the views, px.
@@ -95,6 +94,7 @@ class Images:
     """
 
     name: str
+    title: str
     make: Callable[[], object]
     compositions: tuple[Any, ...]
     side: int
@@ -185,22 +185,14 @@ def longer_cases(sets: dict[str, Images]) -> Iterator[Case]:
                 yield Case(images, place, SEEDS[place], longer=True)
 
 
-def _shared(*parts: str) -> Any:
-    return np.load(Path(os.environ.get("SSRL_SHARED", "../shared"), "data", *parts), allow_pickle=False)
-
-
 def _mnist() -> object:
-    data = _shared("mnist", "mnist.npz")
-    pixels = np.concatenate([data["x_train"][:4000], data["x_test"][:4000]])[:, None]
-    digits = np.concatenate([data["y_train"][:4000], data["y_test"][:4000]]).astype(str)
+    pixels, digits = mnist(4000, 4000)
     return create("calib-mnist", pixels, _split(digits, 4000, "digit"), Metadata(label="digit"))
 
 
 def _cifar() -> object:
-    data = _shared("cifar10", "cifar10_small.npz")
-    pixels = np.moveaxis(np.concatenate([data["x_train"], data["x_test"]]), -1, 1)
-    kinds = data["names"][np.concatenate([data["y_train"], data["y_test"]])].astype(str)
-    return create("calib-cifar10", np.ascontiguousarray(pixels), _split(kinds, 4000, "label"), Metadata(label="label"))
+    pixels, kinds = cifar10()
+    return create("calib-cifar10", pixels, _split(kinds, 4000, "label"), Metadata(label="label"))
 
 
 def _split(labels: Any, train: int, column: str) -> pd.DataFrame:
@@ -209,8 +201,7 @@ def _split(labels: Any, train: int, column: str) -> pd.DataFrame:
 
 def _real_cells() -> object:
     """BBBC021's crops; ten mechanisms of at most 200 images are asked about, the others are only trained on."""
-    data = _shared("bbbc021", "cells.npz")
-    moa = data["moa"].astype(str)
+    pixels, moa = bbbc021()
     order = np.random.default_rng(0).permutation(len(moa))
     names, counts = np.unique(moa, return_counts=True)
     split, label = np.full(len(moa), "train", object), np.full(len(moa), None, object)
@@ -218,13 +209,12 @@ def _real_cells() -> object:
         own = [i for i in order if moa[i] == kind][:_EACH]
         label[own] = kind
         split[own[: len(own) // 2]] = "test"
-    pixels = np.ascontiguousarray(np.moveaxis(data["x"], -1, 1))
     top = int(np.quantile(pixels, 0.999))
     table = pd.DataFrame({"moa": label, "split": split})
     return create("calib-real-cells", np.minimum(pixels, top), table, Metadata(label="moa", max_value=top))
 
 
-def _simulated_cells() -> object:
+def _simulated() -> object:
     from ssrl_core.datasets.made.simulated_cells import CHANNELS, camera_for, simulate
 
     parts = list(simulate(6600, side=64, seed=5, only="sim-nocodazole"))
@@ -244,10 +234,12 @@ def _strokes() -> object:
 IMAGES: dict[str, Images] = {
     images.name: images
     for images in (
-        Images("strokes", _strokes, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=36),
-        Images("calib-mnist", _mnist, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=36),
-        Images("calib-cifar10", _cifar, _PHOTOS, 28, "simclr", 10, 4000, 10, longer=30),
-        Images("calib-simulated-cells", _simulated_cells, _cells(32), 32, "vicreg", 16, 2000, 4, 48, "fixed_steps"),
-        Images("calib-real-cells", _real_cells, _cells(32), 32, "vicreg", 24, 2000, 10, 0, "fixed_steps"),
+        Images("strokes", "strokes", _strokes, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=36),
+        Images("calib-mnist", "MNIST", _mnist, _DIGITS, 28, "vicreg", 12, 2500, 10, longer=36),
+        Images("calib-cifar10", "CIFAR-10", _cifar, _PHOTOS, 28, "simclr", 10, 4000, 10, longer=30),
+        Images(
+            "calib-simulated-cells", "simulated cells", _simulated, _CELLS, 32, "vicreg", 16, 2000, 4, 48, "fixed_steps"
+        ),
+        Images("calib-real-cells", "real cells", _real_cells, _CELLS, 32, "vicreg", 24, 2000, 10, 0, "fixed_steps"),
     )
 }

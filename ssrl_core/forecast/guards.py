@@ -41,7 +41,7 @@ def keeps_nothing(shares: Array, composition: Composition, alone: Callable[[], A
         shares: (k,) lambda of the directions on images that they were not solved on.
         alone: what views of each step alone have in common; asked where there is a warning.
     """
-    if not _steps(composition):
+    if not _does_something(composition):
         return []
     best = float(shares.max(initial=0.0))
     if best < NOTHING:
@@ -95,7 +95,7 @@ def too_easy(views: Sequence[Array], composition: Composition) -> list[str]:
     Args:
         views: two arrays (n,C,S,S) in 0..1, one view each of the same n images.
     """
-    if not _steps(composition):
+    if not _does_something(composition):
         return [f"{_named(composition)}All views of an image are equal: nothing is asked to be ignored. Add a step."]
     found = []
     for name, statistic, kind, remedy in (
@@ -184,8 +184,7 @@ def _made(imageset: ImageSet, ids: Array, composition: Composition, seed: int) -
     from ssrl_core.compositions.views import make_views
 
     drawn = draw(composition, ids, seed=seed, epoch=0)
-    pixels = np.ascontiguousarray(imageset.pixels[ids])
-    return [v.numpy() for v in make_views(pixels, drawn, composition, max_value=imageset.max_value)]
+    return [v.numpy() for v in make_views(imageset.take(ids), drawn, composition, max_value=imageset.max_value)]
 
 
 def _histogram(images: Array) -> Array:
@@ -223,8 +222,8 @@ def _found_again(one: Array, other: Array) -> float:
     return float(((nearest == np.arange(len(a))) / ties).mean())
 
 
-def _steps(composition: Composition) -> list[Any]:
-    return [step for group in composition.views for step in group.steps if step.enabled and step.p > 0]
+def _does_something(composition: Composition) -> bool:
+    return any(step.enabled and step.p > 0 for group in composition.views for step in group.steps)
 
 
 def _named(composition: Composition) -> str:

@@ -23,7 +23,7 @@ from ssrl_core.forecast.guards import (
     undone_terms,
     without_each,
 )
-from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
+from ssrl_core.forecast.reading import described, read_targets, shrunk, targets_of
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, PairKept, StepCost
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.run import Term
@@ -41,6 +41,7 @@ _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descripto
 _ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
 _MOST_PAIRS = 20
+_NO_NUMBER, _NO_CLASSES = "the same for every image, or known for too few", "images of fewer than two classes"
 
 
 @dataclass(frozen=True)
@@ -261,23 +262,11 @@ class Setting:
         ]
 
     def _read(self, found: Solution, train: Array, test: Array) -> Answer:
-        readings: dict[str, tuple[str, Any]] = {}
-        missing: dict[str, str] = {}
-        taken: Array = np.empty((0, 0))
-        for name, (kind, here, there) in self.targets.items():
-            if kind != "classes":
-                number = read_number(train, here, test, there, seed=self.seed)
-                if number is None:
-                    missing[name] = "the same for every image, or known for too few"
-                else:
-                    readings[name] = (kind, number)
-            elif len(np.unique(here[here >= 0])) < 2 or not (there >= 0).any():
-                missing[name] = "images of fewer than two classes"
-            else:
-                known, asked, classes = here >= 0, there >= 0, len(self.imageset.classes)
-                given = train[known], here[known], test[asked], there[asked]
-                accuracy, taken = read_classes(*given, classes=classes, seed=self.seed)
-                readings[name] = (kind, accuracy)
+        read, taken = read_targets(train, test, self.targets, classes=len(self.imageset.classes), seed=self.seed)
+        kinds = {name: kind for name, (kind, _, _) in self.targets.items()}
+        readings = {name: (kind, read[name]) for name, kind in kinds.items() if name in read}
+        unread = {name: kind for name, kind in kinds.items() if name not in read}
+        missing = {name: _NO_CLASSES if kind == "classes" else _NO_NUMBER for name, kind in unread.items()}
         if self.imageset.label is None:
             missing["classes"] = "the image set has no labels"
         clusters, ids = self._clusters(test)
