@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.ranks import ALONE, Ranks
 
 
 class Pushed(Protocol):
@@ -40,6 +41,8 @@ class Setup:
         own_heads: each term has heads of its own; else all share them.
         seed: of heads and queues.
         precision: type of the forward passes on `device_type`, None for float32.
+        ranks: that take the batch together. Views are of a rank's own images, embeddings and all that follows of the
+            whole batch.
     """
 
     batch_size: int
@@ -49,6 +52,7 @@ class Setup:
     seed: int = 5
     precision: torch.dtype | None = None
     device_type: str = "cpu"
+    ranks: Ranks = ALONE
 
 
 @dataclass
@@ -127,7 +131,7 @@ class Method(nn.Module):
 
         Args:
             term: number of the term.
-            views: its views of the batch.
+            views: its views of the batch (of a rank's share of it).
             rows: (B,) int64, places of the images in the train split (0..images-1).
         """
         raise NotImplementedError
@@ -187,9 +191,10 @@ class Method(nn.Module):
             self.teacher[name] = _frozen(self.heads[name])
 
     def embed(self, view: Tensor) -> Tensor:
-        """(B,D) embedding of a view, in the run's precision, returned as float32."""
+        """(B,D) embedding of a view over all ranks, in the run's precision, returned as float32."""
         with self.mixed():
-            return _plain(self.encoder(view))
+            embedding = _plain(self.encoder(view))
+        return self.setup.ranks.gather(embedding)
 
     def head(self, name: str, x: Tensor) -> Tensor:
         """A head's output as float32 (float64 stays)."""
@@ -214,7 +219,8 @@ class Method(nn.Module):
     def taught(self, view: Tensor, head: str = "projector") -> Tensor:
         """The teacher's projection of a view, without gradients."""
         with self.mixed():
-            return _plain(self.teacher[self.own(head)](self.teacher["encoder"](view)))
+            embedding = self.setup.ranks.gather(self.teacher["encoder"](view))
+            return _plain(self.teacher[self.own(head)](embedding))
 
     def mixed(self) -> AbstractContextManager[Any]:
         """Autocast where the run has a precision below float32; losses are computed outside of it."""
