@@ -22,7 +22,7 @@ def register_cells(data: Any) -> None:
         description=(
             "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
             "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
-            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, OME-Zarr (pip install zarr), or a zip of these. "
+            "ImageXpress, MetaMorph, InCell, Yokogawa, ScanR, Cytation …, or names that tell channels), OME-TIFF files, OME-Zarr (pip install zarr), or a zip of these. "
             "An import that was stopped goes on when it is run again."
         ),
     )
