@@ -382,7 +382,7 @@ class Runs(list[Run]):
         return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
 
     def _repr_html_(self) -> str:
-        torn = [said for name in dict.fromkeys(row["dataset"] for row in self.rows) if (said := _torn(name))]
+        torn = [said for name in dict.fromkeys(str(row["dataset"]) for row in self.rows) if (said := _torn(name))]
         return str(self.table.to_html(max_rows=30)) + "".join(f"<p>{escape(said)}</p>" for said in torn)
 
 

@@ -280,7 +280,7 @@ def _grouped(known: Sequence[_Known]) -> tuple[list[FieldRow], tuple[str, ...], 
 
 def _with_folders(known: Sequence[_Known]) -> list[_Known]:
     """What names do not say, and their folders do: the time point, the site, the well; `folder` is the plate's."""
-    placed = []
+    placed: list[_Known] = []
     if all(facts.get("plate") == facts.get("channel") for _, facts, _ in known):  # DAPI--W1--P1--DAPI.tif
         known = [(path, {**facts, "plate": None}, letter) for path, facts, letter in known]
     for path, facts, letter in known:
@@ -298,7 +298,15 @@ def _with_folders(known: Sequence[_Known]) -> list[_Known]:
                 for (path, facts, letter), m in zip(placed, found, strict=True)
                 if m
             ]
-    return placed
+    return _with_plates(placed)
+
+
+def _with_plates(known: Sequence[_Known]) -> list[_Known]:
+    """The plate of those whose names say none: its folder, with the one above where two plates are called the same."""
+    folders = {Path(facts["folder"] or "") for _, facts, _ in known if not facts.get("plate")}
+    twins = len({folder.name for folder in folders}) < len(folders)
+    named = {str(f): f"{f.parent.name}/{f.name}" if twins else f.name for f in folders}
+    return [(p, {**f, "plate": f.get("plate") or named[f["folder"] or ""]}, letter) for p, f, letter in known]
 
 
 def _are_plates(folders: Sequence[str]) -> bool:
@@ -325,7 +333,7 @@ def _of_seq(facts: Facts) -> tuple[str | None, ...]:
 
 
 def _columns(facts: Facts) -> dict[str, object]:
-    columns: dict[str, object] = {"plate": facts.get("plate") or Path(facts["folder"] or "").name}
+    columns: dict[str, object] = {"plate": facts["plate"]}
     well = _well(facts)
     if well:
         columns["well"] = well

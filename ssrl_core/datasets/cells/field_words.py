@@ -229,7 +229,7 @@ def _told(paths: Sequence[Path], words: Words, channel: int | None) -> list[Fact
 def _best(places: Sequence[int], columns: Sequence[Sequence[str]]) -> int | None:
     """The last place whose words differ, else the last."""
     varied = [i for i in places if len(set(columns[i])) > 1]
-    return (varied or list(places) or [None])[-1]
+    return max(varied or places, default=None)
 
 
 def _well_place(columns: Sequence[Sequence[str]], taken: set[int]) -> int | None:
