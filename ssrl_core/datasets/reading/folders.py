@@ -73,12 +73,12 @@ def by_folders(paths: Sequence[str], source: str, options: ImportOptions = UNTOL
     if counted is not None:
         _say_label(understood, counted, None, ("the words that names of files begin with", "no folders tell classes"))
         return understood, counted
+    understood.notes += told.notes if asked is None else []
     if not levels:
         return understood, [Entry(e.path, {k: v for k, v in e.columns.items() if k != "label"}) for e in entries]
     level = levels.most_common(1)[0][0] + 1
     place = ("the folder that an image lies in", f"its place, level {level} of the path")
     _say_label(understood, entries, level, place if asked is None else None)
-    understood.notes += told.notes if asked is None else []
     return understood, entries
 
 
