@@ -33,7 +33,7 @@ PIXELS = "pixels"
 IMAGES, VIEWS, SEED = 1000, 8, 5
 _PIXEL_SIDE = 16
 _FEW, _FEW_VIEWS = 128, 4  # images and views that LPIPS and ICC are measured on
-_MOST = 2000  # images that a trained network is read on, of either kind
+_MOST = 4000  # images that a trained network is read on, of either kind
 
 
 def trained_row(case: Case, run_id: str) -> Row:
