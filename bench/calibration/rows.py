@@ -14,19 +14,21 @@ from ssrl_core.analysis.clusters import kmeans
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import RunError
 from ssrl_core.forecast.kept import chosen_images
-from ssrl_core.forecast.reading import read_classes, read_numbers, targets_of
+from ssrl_core.forecast.reading import Targets, read_targets, targets_of
 from ssrl_core.forecast.setting import icc
+from ssrl_core.learning.checkpoint import read_checkpoint
 from ssrl_core.learning.closed_form import solve
 from ssrl_core.learning.features import Bank
 from ssrl_core.learning.solving import bank_for, features_of, moments_of, view_batches
+from ssrl_core.learning.training import Training
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.run import Term
 
 Array = NDArray[Any]
 Row = dict[str, Any]
-Targets = dict[str, tuple[str, Array, Array]]
 
 MUS, DIMS, POWERS = (0.001, 0.01, 0.1, 1.0), (16, 32, 64), (0.0, 1.0, 2.0)
 BANKS = ("random", "patches")
@@ -34,13 +36,14 @@ PIXELS = "pixels"
 IMAGES, VIEWS, SEED = 1000, 8, 5
 _PIXEL_SIDE = 16
 _FEW, _FEW_VIEWS = 128, 4  # images and views that LPIPS and ICC are measured on
-_MOST = 2000  # images that a trained network is read on, of either kind
+_MOST = 4000  # images that a trained network is read on, of either kind
 
 
 def trained_row(case: Case, run_id: str) -> Row:
     """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references.
 
-    `halves`: the same numbers of either half of the test images, to tell what is chance in them.
+    `halves`: the same numbers of either half of the test images, to tell what is chance in them; `head`: those of what
+    the loss is asked of, after the projector.
     """
     run = RunFolder.own(run_id)
     spec, results = run.spec(), run.results()
@@ -56,11 +59,23 @@ def trained_row(case: Case, run_id: str) -> Row:
         "seed": spec.seed,
         "seconds": round(results.seconds["train"] or 0),
         **_read(imageset, targets, here, there),
+        "head": _read(imageset, targets, *_projected(run, imageset, here, there)),
         "halves": [_read(imageset, _of_rows(targets, rows), here, there[rows]) for rows in halves],
         "knn": results.columns()["knn_top1"],
         "views": {name: {"knn": scores.knn, "ami": scores.ami} for name, scores in names.items()},
         "references": {n: {"knn": s.knn, "ami": s.ami} for n in (PIXELS, "untrained") for s in [results.reference(n)]},
     }
+
+
+def _projected(run: RunFolder, imageset: ImageSet, *embeddings: Array) -> list[Array]:
+    """Embeddings (n,D) after the projector that the run was trained with, in evaluation mode."""
+    state, _ = read_checkpoint(run.path)
+    if state is None:
+        raise RunError.at(run.id, "checkpoint", "kept (keep.checkpoint: always)", "missing", "Train it anew.")
+    heads = Training(run.spec(), imageset).method.heads
+    heads.load_state_dict(state["method"]["heads"])
+    with torch.inference_mode():
+        return [heads["projector"].eval()(torch.from_numpy(np.array(x))).numpy() for x in embeddings]
 
 
 def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row:
@@ -70,7 +85,7 @@ def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row
         `readings`: "bank mu dim" -> numbers, of_class; `ami`: "bank mu dim power" -> AMI (the power moves only that);
         `plain`: the bank alone; `icc` by descriptor; `lpips`.
     """
-    imageset, composition = store.load(case.images.name), composition_of(case)
+    imageset, composition = store.load(case.images.name), load(case.composition)
     ids = chosen_images(imageset, images, SEED)
     fit, ask = np.sort(ids[: len(ids) // 2]), np.sort(ids[len(ids) // 2 :])
     targets = _targets(case.images.name, fit.tobytes(), ask.tobytes())
@@ -88,11 +103,6 @@ def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row
     return found | _looked_at(imageset, _some(ask, _FEW), composition)
 
 
-def composition_of(case: Case) -> Composition:
-    """The composition of a case."""
-    return load(case.composition)
-
-
 def _grid(found: Row, key: str, imageset: ImageSet, targets: Targets, shares: Array, fit: Array, ask: Array) -> None:
     """Readings and AMI of every dim and power of one solution."""
     for dim in DIMS if not key.startswith(PIXELS) else (32,):
@@ -108,11 +118,11 @@ def _plain(case: Case, imageset: ImageSet, targets: Targets, fit: Array, ask: Ar
     from ssrl_core.forecast.kept import prepare
 
     setting = prepare(imageset, images=len(fit) + len(ask), views=VIEWS, seed=SEED)
-    plain = setting.plain([Term(composition_of(case))])
+    plain = setting.plain([Term(load(case.composition))])
     numbers = {name: reading.value for name, (kind, reading) in plain.readings.items() if kind != "classes"}
     return {
         "numbers": numbers,
-        "of_class": [None if np.isnan(v) else v for v in plain.taken.diagonal().tolist()],
+        "of_class": _known(plain.taken),
         "ami": plain.clusters["ami"],
     }
 
@@ -128,18 +138,19 @@ def _looked_at(imageset: ImageSet, ids: Array, composition: Composition) -> Row:
 
 
 def _read(imageset: ImageSet, targets: Targets, here: Array, there: Array, *, clusters: bool = True) -> Row:
-    numbers = {name: (a, b) for name, (kind, a, b) in targets.items() if kind != "classes"}
-    readings = read_numbers(here, there, numbers, seed=SEED)
-    (fit, ask) = next((a, b) for kind, a, b in targets.values() if kind == "classes")
-    known, asked = fit >= 0, ask >= 0
-    given = here[known], fit[known], there[asked], ask[asked]
-    overall, taken = read_classes(*given, classes=len(imageset.classes), seed=SEED)
+    readings, taken = read_targets(here, there, targets, classes=len(imageset.classes), seed=SEED)
+    label = next(name for name, (kind, _, _) in targets.items() if kind == "classes")
     return {
-        "numbers": {name: reading.value for name, reading in readings.items() if reading is not None},
-        "accuracy": overall.value,
-        "of_class": [None if np.isnan(share) else share for share in taken.diagonal().tolist()],
+        "numbers": {name: reading.value for name, reading in readings.items() if name != label},
+        "accuracy": readings[label].value,
+        "of_class": _known(taken),
         **({"ami": _ami(targets, there)} if clusters else {}),
     }
+
+
+def _known(taken: Array) -> list[float | None]:
+    """The accuracy of each class; None where no image of it was asked about."""
+    return [None if np.isnan(share) else share for share in taken.diagonal().tolist()]
 
 
 def _of_rows(targets: Targets, rows: Array) -> Targets:

@@ -52,8 +52,11 @@ def is_example(name: str) -> bool:
 
 def folder_of(name: str) -> Path:
     """`data/<name>`; of an image set that ships, its folder in `models/demo/data`."""
-    own, shipped = stores.data_root() / name, stores.demo_data_root() / name
-    return shipped if not own.is_dir() and shipped.is_dir() else own
+    own = stores.data_root() / name
+    if own.is_dir():
+        return own
+    shipped = stores.demo_data_root() / name
+    return shipped if shipped.is_dir() else own
 
 
 def load(name: str, *, report: Report | None = None) -> ImageSet:
@@ -202,6 +205,28 @@ def _read(folder: Path) -> ImageSet:
         raise DataError(
             f"{path}: the file is not as expected ({error!r}). Delete the image set and import it again."
         ) from error
+
+
+def torn_words(name: str) -> str:
+    """See `checks.torn_words`; "" also where there is no such image set (any more)."""
+    if not is_ready(name):
+        return ""
+    imageset = load(name)
+    return _torn_words(imageset.folder / "table.parquet", imageset.fingerprint)
+
+
+@lru_cache(maxsize=256)
+def _torn_words(path: Path, fingerprint: str) -> str:
+    """Once for a table, and of it three columns only."""
+    import pyarrow.parquet as parquet
+
+    from ssrl_core.datasets import checks
+
+    try:
+        known = [column for column in ("split", "well", "plate") if column in parquet.read_schema(path).names]
+        return checks.torn_words(parquet.read_table(path, columns=known).to_pandas())
+    except (OSError, ValueError):
+        return ""  # who loads the set is told
 
 
 @lru_cache(maxsize=256)
