@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,13 @@ _WORDS = {
 def run_id(which: str) -> str | None:
     """Id of one of `RUNS` as it ships; None where the example is not there."""
     root, name = stores.demo_root(), RUNS[which]["name"]
-    folders = sorted(path.parent.name for path in root.glob("*/spec.yaml")) if root.is_dir() else []
-    return next((folder for folder in folders if RunFolder(folder, root / folder).spec().name == name), None)
+    files = sorted(root.glob("*/spec.yaml")) if root.is_dir() else []
+    return next((file.parent.name for file in files if _name_in(file, file.stat().st_mtime_ns) == name), None)
+
+
+@lru_cache(maxsize=64)
+def _name_in(file: Path, changed: int) -> str | None:
+    return RunFolder(file.parent.name, file.parent).spec().name
 
 
 def check_names(which: tuple[str, ...]) -> None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -23,6 +25,8 @@ from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
 
+_PRINTABLE, _PRINTABLE_AFTER_S = "show-printable", 1.5
+
 CSS = """
 .vl-paper { display: none; width: 100%; }
 @media print {
@@ -33,7 +37,7 @@ CSS = """
 
 
 class PrintedFigures:
-    """Places for pictures beside the charts of a page, filled once the page stands."""
+    """Places for pictures beside the charts of a page; the first of a visit are drawn once the page stands."""
 
     def __init__(self) -> None:
         self._places: list[tuple[Any, Figure, str]] = []
@@ -44,8 +48,19 @@ class PrintedFigures:
 
     def draw(self) -> None:
         """Draw the pictures; the charts are on the screen already."""
+        if not st.session_state.get(_PRINTABLE):
+            st.fragment(run_every=_PRINTABLE_AFTER_S)(self._prepare)(count())
+            return
         for place, fig, words in self._places:
             place.html(_picture(fig, words))
+
+    def _prepare(self, turns: Iterator[int]) -> None:
+        """What draws for paper takes as long to load as all else on the page."""
+        if next(turns):
+            for _, fig, words in self._places:
+                _picture(fig, words)
+            st.session_state[_PRINTABLE] = True
+            st.rerun()
 
 
 @cache.kept(by=lambda fig, words: (str(fig.to_json()), words), least=8)
