@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from ssrl_core import start
+from ssrl_core.compositions.lpips import NETWORKS
+from ssrl_core.runs import jobs
 from tests.kit import ROOT
 
 
@@ -42,6 +44,19 @@ def test_a_port_that_is_taken_is_said_with_another():
         port = other.getsockname()[1]
         with pytest.raises(SystemExit, match=f"Port {port} is taken.*--port {port + 1}"):
             start.main(["--port", str(port), "--no-worker"])
+
+
+def test_weights_that_torch_keeps_already_are_not_fetched(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(jobs, "start", lambda name, words: asked.append(words))
+    start._fetch_weights()
+    assert asked == [("fetch", "alexnet")]
+    kept = tmp_path / "hub" / "checkpoints" / NETWORKS["alex"].files[-1]
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"weights")
+    start._fetch_weights()
+    assert len(asked) == 1
 
 
 def test_an_older_python_is_told_what_to_install(monkeypatch, tmp_path):

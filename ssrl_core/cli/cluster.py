@@ -145,7 +145,7 @@ def _plain(effect: Effect) -> dict[str, Any]:
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.evaluation import clustering as over_k
+    from ssrl_core.runs.evaluation.clustering import make_over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
     from ssrl_core.runs.queue.finding import find
@@ -155,7 +155,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
         raise SpecError.at("cluster", "--over", "A:B, two whole numbers", args.over)
     with Reporter() as report:
         run = RunFolder(find(args.run_id))
-        found = over_k.make(run, int(first), int(last), seed=args.seed, report=report)
+        found = make_over_k(run, int(first), int(last), seed=args.seed, report=report)
     return {"run": run.id, "over": [{"k": k, **scores} for k, scores in found.items()]}
 
 

@@ -133,14 +133,8 @@ def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.runs import jobs
 
-    lines = ProgressLines()
     with jobs.Reporter() as told:  # a page makes a built-in set by this command
-
-        def report(done: int, total: int, what: str) -> None:
-            lines(done, total, what)
-            told(done / total if total else 0.0)
-
-        return store.describe(args.name, report=report)
+        return store.describe(args.name, report=ProgressLines(told))
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any]:

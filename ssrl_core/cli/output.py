@@ -66,13 +66,19 @@ def to_stderr(text: str) -> None:
 
 
 class ProgressLines:
-    """Says every tenth of the way, and every word that has no way."""
+    """Says every tenth of the way, and every word that has no way, on stderr, and hands every share on.
 
-    def __init__(self) -> None:
-        self._last = ("", -1)
+    Args:
+        report: told the share done, 0..1.
+    """
+
+    def __init__(self, report: Callable[[float], None] | None = None) -> None:
+        self._report, self._last = report, ("", -1)
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """A `Report`: what is done of how much."""
+        if self._report is not None:
+            self._report(done / total if total else 0.0)
         tenth = 10 * done // total if total else 0
         if (what, tenth) != self._last:
             self._last = (what, tenth)

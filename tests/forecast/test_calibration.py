@@ -96,7 +96,9 @@ def _few_strokes():
 
 
 def test_the_command_trains_forecasts_and_writes_and_does_nothing_twice(tmp_path, monkeypatch, capsys):
-    few = cases.Images("few-strokes", _few_strokes, cases.IMAGES["strokes"].compositions[:3], 28, "simclr", 1, 100, 10)
+    few = cases.Images(
+        "few-strokes", "few strokes", _few_strokes, cases.IMAGES["strokes"].compositions[:3], 28, "simclr", 1, 100, 10
+    )
     monkeypatch.setitem(cases.IMAGES, "few-strokes", few)
     monkeypatch.setattr(rows, "MUS", (0.01,))
     monkeypatch.setattr(rows, "BANKS", ("random",))
@@ -128,7 +130,7 @@ def test_the_command_trains_forecasts_and_writes_and_does_nothing_twice(tmp_path
 
 
 def test_the_bench_sets_the_solved_run_beside_minutes_of_training(monkeypatch):
-    few = cases.Images("few-strokes", _few_strokes, (), 28, "simclr", 1, 100, 10)
+    few = cases.Images("few-strokes", "few strokes", _few_strokes, (), 28, "simclr", 1, 100, 10)
     monkeypatch.setitem(cases.IMAGES, "few-strokes", few)
     monkeypatch.setattr(bench_forecast, "SETS", {"few": ("few-strokes", "mnist-first-set", "simclr")})
     monkeypatch.setattr(bench_forecast, "MINUTES", (0.005, 0.01))

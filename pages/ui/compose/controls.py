@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.kit import frame, session
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Branch, Step
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -250,7 +251,7 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
     total = sum(branch.weight for branch in step.branches) or 1.0
     for number, branch in enumerate(step.branches):
         with st.container(border=True, gap="xsmall", key=f"{key}-{number}-alternative"):
-            _branch_head(step, number, f"{key}-{number}", 100 * branch.weight / total, apply)
+            _branch_head(step, number, f"{key}-{number}", branch.weight / total, apply)
             for place, inner in enumerate(branch.steps):
                 _inner_step(inner, f"{key}-{number}-{place}", number, place, apply)
             _add_inner(f"{key}-{number}-add", number, apply)
@@ -263,12 +264,12 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
     )
 
 
-def _branch_head(step: Step, number: int, key: str, percent: float, apply: ApplyEdit) -> None:
+def _branch_head(step: Step, number: int, key: str, share: float, apply: ApplyEdit) -> None:
     weight_key = f"{key}-weight"
     session.show(weight_key, float(step.branches[number].weight))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
         st.number_input(
-            f"Alternative {number + 1}: weight ({percent:.0f} %)",
+            f"Alternative {number + 1}: weight ({whole_percent(share)})",
             min_value=0.0,
             step=0.1,
             key=weight_key,

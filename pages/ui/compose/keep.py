@@ -17,7 +17,7 @@ from pages.ui.kit import cache, frame, gallery, session
 from pages.ui.kit.gallery import ImageRow
 from ssrl_core.analysis.descriptors import DESCRIPTORS
 from ssrl_core.datasets.columns import says_where_from
-from ssrl_core.figures.style import palette
+from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.specs.composition import Composition
 
 if TYPE_CHECKING:
@@ -119,20 +119,20 @@ def _image_rows(imageset: Any, found: Forecast, colours: Sequence[str]) -> list[
     for cluster in np.argsort(-sizes, kind="stable"):
         if sizes[cluster]:
             ids = found.image_ids[nearest(found.embedding, found.cluster_ids, int(cluster), _TYPICAL)]
-            share = f"{sizes[cluster] / len(labels):.0%} of the images"
+            share = f"{whole_percent(sizes[cluster] / len(labels))} of the images"
             words = _mostly(labels[found.cluster_ids == cluster], imageset.classes)
-            image_rows.append(ImageRow(ids, title=f"{share}{words}".replace("%", " %"), colour=colours[cluster]))
+            image_rows.append(ImageRow(ids, title=f"{share}{words}", colour=colours[cluster]))
     return image_rows
 
 
 def _mostly(labels: Array, classes: Sequence[str]) -> str:
-    """`, 86% of them 7`, or "" where no class has half of the group."""
+    """`, 86 % of them 7`, or "" where no class has half of the group."""
     known = labels[labels >= 0]
     if not len(known):
         return ""
     counts = np.bincount(known)
     share = counts.max() / len(labels)
-    return f", {share:.0%} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
+    return f", {whole_percent(share)} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
 
 
 _POLL_S = 0.3
@@ -252,7 +252,7 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
     """What is known so far; while it is refined this part asks again, by itself."""
     answer: Answer = ask()
     if answer.error:
-        st.warning(answer.error, icon=":material/info:")
+        st.warning(frame.plain(answer.error), icon=":material/info:")
     found = answer.found or _last(answer, imageset.name)
     if found is not None:
         _refine_words(answer)

@@ -167,7 +167,7 @@ def _recipe(draft: Draft, refused: dict[int, SSRLError], imageset: Any) -> None:
     if len(groups) == 1:
         recipes.recipe(draft, 0, refused, side=side)
     else:
-        names = [f"{group.name} × {group.count}" for group in groups]
+        names = [frame.plain(f"{group.name} × {group.count}") for group in groups]
         for number, tab in enumerate(st.tabs(names, key="compose-group", on_change="rerun")):
             if tab.open:
                 with tab:

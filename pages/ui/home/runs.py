@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame
+from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
@@ -115,8 +116,6 @@ def _card(run: RunRow) -> None:
                 frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
-            if choices.is_of_cells(str(run.get("dataset"))):
-                frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 
@@ -144,7 +143,7 @@ def _standing(run: RunRow) -> str:
     state, why = str(run.get("state")), html.escape(str(run.get("reason") or ""))
     if state == "running":
         words = frame.time_left(run.get("eta_s")) or html.escape(str(run.get("phase") or ""))
-        said = f"<b>{100 * (run.get('progress') or 0):.0f} %</b><small>{words or '&nbsp;'}</small>"
+        said = f"<b>{whole_percent(run.get('progress') or 0)}</b><small>{words or '&nbsp;'}</small>"
     else:
         name = {"failed": "Failed", "stopped": "Stopped"}.get(state, "Waiting")
         said = f"<b>{name}</b><small>{why[:60] or '&nbsp;'}</small>"
