@@ -10,11 +10,10 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
-from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.runs.queue.registry import RunRow, verdict_of
 
 Array = np.ndarray[Any, Any]
 GROUND = (11, 13, 16)
@@ -108,12 +107,10 @@ def _card(run: RunRow) -> None:
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
         f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
-        f'<p class="vl-card-verdict">{_standing_words(run_id, str(run.get("finished_at"))) if done else ""}</p>'
+        f'<p class="vl-card-verdict">{html.escape(verdict_of(run))}</p>'
     )
     with st.container(horizontal=True, gap="medium"):
         if done:
-            if of_cells(str(run.get("dataset"))):
-                frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:
@@ -166,18 +163,6 @@ def _compositions(run_id: str) -> tuple[str, str]:
     ]
     text = " + ".join(said)
     return " + ".join(term.composition.name for term in terms), text[:1].upper() + text[1:]
-
-
-@cache.kept
-def _standing_words(run_id: str, finished_at: str) -> str:
-    """How the run stands to raw pixels, in words."""
-    from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.folder.verdict import standing
-
-    try:
-        return html.escape(standing(RunFolder(run_id).results()))
-    except SSRLError:
-        return ""
 
 
 @cache.kept
