@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.output import leaf, say_torn, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)
+    say_torn([imageset.name])
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
     names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)

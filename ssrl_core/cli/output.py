@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ssrl_core.errors import SpecError, SSRLError
@@ -63,6 +63,15 @@ def fail(command: str, error: SSRLError, *, as_json: bool) -> int:
 def to_stderr(text: str) -> None:
     """A line of progress, on stderr so that stdout stays one document."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_torn(datasets: Iterable[str]) -> None:
+    """A line for each image set whose split makes scores doubtful."""
+    from ssrl_core.datasets.store import torn_words
+
+    for name in dict.fromkeys(datasets):
+        if said := torn_words(name):
+            to_stderr(f"{name}: {said}")
 
 
 class ProgressLines:

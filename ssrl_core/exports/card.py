@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.compositions.draws import said_of
+from ssrl_core.datasets.store import torn_words
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
@@ -50,6 +51,7 @@ def card(run: RunFolder) -> str:
         "## Figures",
         *([in_words(results, spec)] if results else []),
         *_figures(results, solved=spec.is_solved),
+        *([torn] if (torn := torn_words(spec.dataset.name)) else []),
         "## Who wins, who loses",
         *_classes(results),
         "## Load it",

@@ -345,6 +345,13 @@ def _share(state: Mapping[str, Any]) -> float:
     return float(state["progress"] or 0.0) if state["state"] == "running" else float(state["state"] == "done")
 
 
+def _torn(dataset: str) -> str:
+    """What makes the scores on an image set doubtful, if anything."""
+    from ssrl_core.datasets.store import torn_words
+
+    return f"{dataset}: {said}" if (said := torn_words(dataset)) else ""
+
+
 class Runs(list[Run]):
     """Runs, a list; shown as a table.
 
@@ -377,7 +384,8 @@ class Runs(list[Run]):
         return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
 
     def _repr_html_(self) -> str:
-        return str(self.table.to_html(max_rows=30))
+        torn = [said for name in dict.fromkeys(str(row["dataset"]) for row in self.rows) if (said := _torn(name))]
+        return str(self.table.to_html(max_rows=30)) + "".join(f"<p>{escape(said)}</p>" for said in torn)
 
 
 @dataclass(frozen=True, repr=False)

@@ -107,7 +107,7 @@ def _card(run: RunRow) -> None:
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
         f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
-        f'<p class="vl-card-verdict">{html.escape(verdict_of(run))}</p>'
+        f'<p class="vl-card-verdict">{_verdict(run)}</p>'
     )
     with st.container(horizontal=True, gap="medium"):
         if done:
@@ -115,6 +115,16 @@ def _card(run: RunRow) -> None:
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
+
+
+def _verdict(run: RunRow) -> str:
+    """How a run stands to raw pixels and an untrained network, and whether a part of its images was cut off."""
+    if run.get("state") != "done":
+        return ""
+    from ssrl_core.datasets.store import torn_words
+
+    said = [verdict_of(run), torn_words(str(run.get("dataset")))]
+    return html.escape(". ".join(part.removesuffix(".") for part in said if part))
 
 
 def _figures(run: RunRow, run_id: str) -> str:
