@@ -125,7 +125,8 @@ def recipes(pair: Pair) -> None:
                 for at, line in enumerate(text)
             )
             st.html(f'<div class="vl-recipe">{rows}</div>')
-            frame.quiet(in_words(side.run.results, spec))
+            if side is pair.a or side.run.run_id != pair.a.run.run_id:
+                frame.quiet(in_words(side.run.results, spec))
     if specs[0] and specs[1]:
         found = differences(specs[0], specs[1])
         same = "Otherwise the two runs are the same." if pair.a.run.run_id != pair.b.run.run_id else ""

@@ -10,6 +10,7 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
@@ -111,6 +112,8 @@ def _card(run: RunRow) -> None:
     )
     with st.container(horizontal=True, gap="medium"):
         if done:
+            if of_cells(str(run.get("dataset"))):
+                frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:

@@ -24,6 +24,7 @@ from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import in_words, standing, verdict
 
 _PRINTABLE, _PRINTABLE_AFTER_S = "show-printable", 1.5
 
@@ -116,11 +117,18 @@ def table_file(cells: ShownCells) -> None:
     )
 
 
+def verdict_words(cells: ShownCells) -> str:
+    """How the network stands to raw pixels and an untrained one, in a few words."""
+    spec, results = RunFolder(cells.run.run_id).spec(), cells.run.results
+    return f"{standing(results, spec.method.name) or verdict(results, trained=spec.is_trained, solved=spec.is_solved)}."
+
+
 def methods(cells: ShownCells) -> None:
     """How it was made, folded: the paragraph for a paper, its sources, and the words that were avoided above."""
     with st.expander("How this was made (methods)", icon=":material/history_edu:"):
         text, sources = paragraph(RunFolder(cells.run.run_id), cells.k)
         st.html(f'<p style="max-width:90ch;line-height:1.6">{html.escape(text)}</p>')
+        frame.quiet(in_words(cells.run.results, RunFolder(cells.run.run_id).spec()))
         st.html("<ul>" + "".join(f"<li>{html.escape(source)}</li>" for source in sources) + "</ul>")
         frame.quiet(
             "A group is a cluster found by k-means in the network's embedding; the most typical cells are those "

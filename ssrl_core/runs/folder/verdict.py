@@ -72,7 +72,8 @@ def worse_than_pixels(results: Results) -> str:
     from ssrl_core.analysis.descriptors import titled
 
     below = [titled(share.name, share.kind) for share in shares(results) if share.below_pixels]
-    return f"This network does worse than raw pixels at {', '.join(below)}." if below else ""
+    more = f" and {len(below) - _MOST_NAMED} more" if len(below) > _MOST_NAMED else ""
+    return f"This network does worse than raw pixels at {'; '.join(below[:_MOST_NAMED])}{more}." if below else ""
 
 
 def _rows(entry: Any) -> dict[str, dict[str, Any]]:
@@ -85,7 +86,7 @@ def _span(row: dict[str, Any] | None) -> dict[str, float] | None:
 
 _SCORES = {"knn": "kNN", "ami": "AMI"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
-_KEPT, _MOST_KEPT = 0.6, 3
+_KEPT, _MOST_NAMED = 0.6, 3
 
 
 def reference_words(*, solved: bool) -> dict[str, str]:
@@ -174,9 +175,9 @@ def kept(results: Results) -> str:
     from ssrl_core.analysis.descriptors import titled
 
     read = [share for share in shares(results) if share.own is not None and share.own["value"] >= _KEPT]
-    best = sorted(read, key=lambda share: -(share.own or {})["value"])[:_MOST_KEPT]
-    named = [f"{titled(share.name, share.kind)}: {100 * (share.own or {})['value']:.0f} %" for share in best]
-    return f"It keeps best {'; '.join(named)}." if named else ""
+    best = sorted(read, key=lambda share: -(share.own or {})["value"])[:_MOST_NAMED]
+    named = [f"{titled(share.name, share.kind)} ({100 * (share.own or {})['value']:.0f} %)" for share in best]
+    return f"It keeps best: {'; '.join(named)}." if named else ""
 
 
 def _own(results: Results) -> Scores:
