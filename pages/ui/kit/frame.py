@@ -139,7 +139,7 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
     if not is_known_host(st.context.headers.get("Host")):
         st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
         st.stop()
-    _sidebar()
+    _sidebar(title)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
             st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
@@ -337,7 +337,7 @@ def plain(text: str) -> str:
     return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\g<0>", text)).replace("\n", "  \n")
 
 
-def _sidebar() -> None:
+def _sidebar(title: str) -> None:
     with st.sidebar:
         with st.container(key="vl-brand"):
             link("app.py", "Viewloom", icon="blur_on")
@@ -348,17 +348,22 @@ def _sidebar() -> None:
                     st.html(f'<div class="vl-group">{group}</div>')
                 for file, name, icon in present:
                     link(file, name, icon=icon)
-        _what_runs_now()
+        _what_runs_now(title != "Train")
         models = str(stores.models_root())
         st.html(f'<div class="vl-store" title="Store in use: {html.escape(models)}">&lrm;{html.escape(models)}</div>')
 
 
 @st.fragment(run_every=3.0)
-def _what_runs_now() -> None:
-    """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
+def _what_runs_now(listed: bool) -> None:
+    """Runs under way with their progress; reads the registry only, so that it costs next to nothing.
+
+    Args:
+        listed: False on the page whose queue says the same.
+    """
     known = known_runs()
     rows = [run for run in known if run.get("state") in ACTIVE]
-    st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+    if listed:
+        st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
     _ended(known, {str(run["id"]) for run in rows})
 
 
