@@ -1,4 +1,4 @@
-"""What mkdocs takes into the site from elsewhere in the project: `CONTRIBUTING.md` as a page, and the drawing of the app."""
+"""What mkdocs takes into the site from elsewhere: `CONTRIBUTING.md` as a page, and the drawing of the app."""
 
 from __future__ import annotations
 
