@@ -16,8 +16,8 @@ COPY . .
 RUN pip install --no-deps .
 
 FROM python:3.12-slim-bookworm
-RUN groupadd --gid 1000 viewloom \
-    && useradd --uid 1000 --gid 1000 --create-home viewloom \
+RUN groupadd --gid 10001 viewloom \
+    && useradd --uid 10001 --gid 10001 --create-home viewloom \
     && install -d -o viewloom -g viewloom /stores/data /stores/models
 COPY --from=build /opt/viewloom /opt/viewloom
 ENV PATH=/opt/viewloom/bin:$PATH \
@@ -25,7 +25,7 @@ ENV PATH=/opt/viewloom/bin:$PATH \
     SSRL_MODELS=/stores/models \
     STREAMLIT_SERVER_ADDRESS=0.0.0.0 \
     PYTHONUNBUFFERED=1
-USER 1000:1000
+USER 10001:10001
 WORKDIR /home/viewloom
 VOLUME ["/stores/data", "/stores/models"]
 EXPOSE 8501

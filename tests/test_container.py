@@ -16,6 +16,7 @@ import subprocess
 import sys
 import sysconfig
 from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import yaml
@@ -111,7 +112,8 @@ def _context(folder):
 
 def _steps(arguments: dict[str, str]) -> str:
     """Every instruction as a line of a shell that is root in the new root, then what the image is for, as its user."""
-    lines, user = [f"export PATH={sys.base_prefix}/bin:$PATH"], None
+    parents = " ".join(str(folder) for folder in Path(sys.base_prefix, "bin").parents)
+    lines, user = [f"chmod a+rx {parents}"], None  # this machine's Python may lie where an ordinary user cannot look
     for name, rest in instructions():
         if name == "FROM":
             lines.append(f"export PATH={sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin; cd /")
@@ -126,7 +128,7 @@ def _steps(arguments: dict[str, str]) -> str:
             *sources, target = rest.split()
             lines.append(f"cp -r {' '.join(f'/context/{source}' for source in sources)} {target}")
         elif name == "RUN":
-            lines.append(rest)
+            lines.append(f"{{ {rest}; }} || exit 1")
             if "venv" in rest and not FULL:
                 lines.append(_borrowed())
         elif name == "USER":
