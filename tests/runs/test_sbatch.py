@@ -1,4 +1,4 @@
-"""The example of a job of one's own, on the one-node SLURM: it trains what waits, and goes back when its time is over."""
+"""The example of a job of one's own, on a one-node SLURM: it trains what waits, and goes back when its time is over."""
 
 from __future__ import annotations
 
