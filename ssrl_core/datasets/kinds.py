@@ -50,14 +50,25 @@ def kind_of(imageset: ImageSet) -> Kind:
     return DRAWINGS if max(imageset.shape[1:]) <= _SMALL_PX else GREY
 
 
-def of_cells(name: str) -> bool:
-    """Whether an image set that is here holds cells; a damaged one does not (its page says what is wrong with it)."""
+def kind_named(name: str) -> Kind | None:
+    """What an image set holds, made or not; None where it is not known or damaged (its page says what is wrong)."""
     from ssrl_core.datasets import store
+    from ssrl_core.datasets.builtin import BUILT_IN
 
     try:
-        return store.is_ready(name) and kind_of(store.load(name)) is CELLS
+        if store.is_ready(name):
+            return kind_of(store.load(name))
     except SSRLError:
-        return False
+        return None
+    row = BUILT_IN.get(name)
+    if row is None:
+        return None
+    return CELLS if row.label == "compound" else PHOTOGRAPHS if row.shape[0] == 3 else DRAWINGS
+
+
+def of_cells(name: str) -> bool:
+    """Whether an image set holds cells."""
+    return kind_named(name) is CELLS
 
 
 def fits(kind: Kind, composition: str) -> bool:

@@ -61,6 +61,11 @@ def percent(value: float | None) -> str:
     return f"{scaled:.0f} %" if whole else f"{scaled:.1f} %"
 
 
+def whole_percent(value: float) -> str:
+    """A share as text in whole per cents, where the decimals of `percent` would say more than is known."""
+    return f"{100 * value:.0f} %"
+
+
 def three_digits(value: float | None) -> str:
     """A number with three significant digits; `–` where it is not known."""
     if value is None or value != value:

@@ -49,6 +49,13 @@ def test_a_run_whose_images_are_gone_is_still_listed():
     assert "kit · SimCLR · Tiny CNN" in text_of(home())
 
 
+def test_a_run_on_cells_offers_to_show_them_once():
+    make_imageset(c=2)  # stains: these are cells
+    make_run()
+    links = [(link.proto.page, link.proto.query_string) for link in home().get("page_link")]
+    assert sum(page == "Show" and "run=" in query for page, query in links) == 1
+
+
 def test_opening_home_starts_nothing(monkeypatch):
     import subprocess
 

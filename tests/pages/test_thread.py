@@ -6,6 +6,7 @@ import pytest
 
 from pages.ui.kit import choices
 from ssrl_core.datasets import store as image_sets
+from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.runs.queue import processes
 from ssrl_core.specs.composition import load, save
 from tests.kit import make_imageset, make_run
@@ -68,7 +69,7 @@ def test_photographs_are_never_put_under_a_preset_for_digits():
     assert choices.suited("photos", "mnist-first-set") == "cifar-base"
     assert choices.suited("grey", "mnist-second-set") == "mnist-second-set"
     assert choices.suited("photos", "identity") == "identity"
-    assert choices.is_of_cells("simulated-cells")
+    assert of_cells("simulated-cells")
     test = opened(COMPOSE, {"dataset": "grey"})
     assert test.selectbox(key="choose-composition").value == "mnist-first-set"
     test.selectbox(key="choose-dataset").set_value("photos").run()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import cache
+from pages.ui.kit import cache, frame
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.correlation import Rule
 
@@ -138,10 +138,7 @@ def points(difference: float) -> str:
 
 def quoted(name: str) -> str:
     """A user's name in italics, its signs of Markdown disarmed."""
-    text = str(name)
-    for sign in "\\`*_[]$<>~:":
-        text = text.replace(sign, "\\" + sign)
-    return f"*{text}*"
+    return f"*{frame.plain(str(name))}*"
 
 
 def show_table(rows: pd.DataFrame) -> None:

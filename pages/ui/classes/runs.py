@@ -16,7 +16,7 @@ from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
-from ssrl_core.figures.style import percent
+from ssrl_core.figures.style import percent, whole_percent
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.verdict import reference_words
@@ -274,7 +274,7 @@ def mistakes(pairs: Sequence[Mapping[str, Any]]) -> str:
     if not pairs:
         return "No image is mistaken."
     pairs_named = [
-        f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {100 * p['share']:.0f} %)" for p in pairs
+        f"{quoted(p['truth'])} for {quoted(p['predicted'])} ({p['n']}, {whole_percent(p['share'])})" for p in pairs
     ]
     return "Most often mistaken: " + ", ".join(pairs_named) + "."
 

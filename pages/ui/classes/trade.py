@@ -14,6 +14,7 @@ from pages.ui.kit import choices, frame
 from ssrl_core.analysis import bias
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.figures.bias import trade_off
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.sweep import SweepSpec
 
@@ -63,7 +64,7 @@ def _weights(data: ClassTable, level: str, table: pd.DataFrame) -> dict[str, flo
         with column:
             weights[name] = float(
                 st.number_input(
-                    f"Weight of {name}",
+                    frame.plain(f"Weight of {name}"),
                     0.1,
                     100.0,
                     1.0,
@@ -99,8 +100,8 @@ def _prices(changes: pd.DataFrame, front: pd.DataFrame, reference: Any) -> None:
         rows = changes[changes["x"] == value["x"]]
         parts = [f"{class_table.quoted(row['class'])} {_change(row)}" for _, row in rows.iterrows()]
         share = value["front_share"]
-        sure = f" On the front in {100 * share:.0f} % of resamplings of the seeds." if share == share else ""
-        st.markdown(f"**{_value_words(value['x'])}**: {', '.join(parts)}.{sure}")
+        sure = f" On the front in {whole_percent(share)} of resamplings of the seeds." if share == share else ""
+        st.markdown(f"**{frame.plain(_value_words(value['x']))}**: {', '.join(parts)}.{sure}")
 
 
 def _change(row: pd.Series) -> str:

@@ -18,6 +18,7 @@ from pages.ui.map.names import ClusteredRun
 from pages.ui.map.payload import MapPayload
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.evaluation.clustering import HDBSCAN, KMEANS
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.parts import LAYOUTS
@@ -46,7 +47,7 @@ def explain_unfinished(run_id: str | None) -> None:
     if row is None or row.get("state") == "done":
         return
     state, share = str(row.get("state")), row.get("progress")
-    done = f" ({100 * share:.0f} %)" if state == "running" and isinstance(share, float) else ""
+    done = f" ({whole_percent(share)})" if state == "running" and isinstance(share, float) else ""
     st.info(
         f"The run of this address is {state}{done}. Its clusters can be looked at once it is done; "
         "meanwhile, here is another one.",
@@ -204,6 +205,8 @@ def images_map(of: ClusteredRun, payload: MapPayload) -> None:
     with left:
         if payload.layout:
             selection.selectable_map(payload, key="cluster-map", height=MAP_HEIGHT)
+            shown = LAYOUTS[payload.layout]
+            frame.quiet(f"{shown.title}. {shown.sentence}")
         else:
             why = of.run.results.missing.get("layouts", "this run was evaluated without layouts")
             frame.empty(f"No map: {why}.", stop=False)

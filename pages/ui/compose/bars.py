@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pages.ui.kit import frame
-from ssrl_core.analysis.descriptors import descriptor
+from ssrl_core.analysis.descriptors import descriptor, titled
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.forecast.result import calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
@@ -31,7 +32,6 @@ _GROUPS = {
     "Light and colour": ("brightness", "contrast", "hue", "saturation"),
     "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
 }
-_UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
 _NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
 _LIMITS = (
     "Solved, not trained: trust the order of the bars, not their values; what is lost is lost to a linear "
@@ -102,14 +102,19 @@ def bars_html(
     return f'<div class="vl-kept-all{" old" if old else ""}">{"".join(parts)}{below}</div>'
 
 
-def titled(name: str, kind: str) -> str:
-    """A thing as one reads it: a descriptor's title, a column with its unit apart."""
-    row = descriptor(name) if kind == "descriptor" else None
-    if row is not None:
-        return row.title
-    words = name.replace("_", " ").split()
-    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
-    return f"{' '.join(words[:-1])} ({unit})" if unit else " ".join(words)
+def bar_html(of: str, drawn: str, said: str, *, kind: str = "", about: str = "", after: str = "") -> str:
+    """One bar.
+
+    Args:
+        of: a span with what it is of; drawn: its outline, bar and lines; said: its number; after: a button. All HTML.
+        kind: further CSS classes.
+        about: told to whoever points at it.
+    """
+    title = f' title="{html.escape(about)}"' if about else ""
+    return (
+        f'<div class="{f"vl-kept {kind}".strip()}"{title}>{of}<span class="bar">{drawn}</span>'
+        f"<span>{said}</span>{after}</div>"
+    )
 
 
 def _grouped(rows: Sequence[Kept]) -> Mapping[str, list[Kept]]:
@@ -143,23 +148,24 @@ def _sentence(rows: Sequence[Kept]) -> str:
 
 def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     name = titled(row.name, row.kind)
-    drawn = f'<s style="width:{100 * row.plain:.1f}%"></s><i style="width:{100 * row.value:.1f}%"></i>'
-    if row.against is not None:
-        drawn += f'<em style="width:{100 * row.against:.1f}%"></em>'
+    drawn = _drawn(row.plain, row.value, row.against)
     drawn += f'<u style="left:{100 * row.low:.1f}%;width:{100 * (row.high - row.low):.1f}%"></u>'
     if icc and row.icc is not None:
         drawn += f'<b style="left:{100 * row.icc:.1f}%"></b>'
-    said = f"{_share(row):.0%}".replace("%", " %")
+    said = whole_percent(_share(row))
     if row.against is not None:
-        said += f" <small>B {row.against / row.plain:.0%}</small>".replace("%", " %")
-    kind = "vl-kept twice" if row.against is not None else "vl-kept"
-    about = html.escape(_about(row, name))
+        said += f" <small>B {whole_percent(row.against / row.plain)}</small>"
     mark = "" if marks is None else _mark(row, name, marks)
     asks = f' data-about="{html.escape(row.name)}"' if mark and row.kind != "classes" else ""
-    return (
-        f'<div class="{kind}{" marked" if mark else ""}" title="{about}"><span{asks}>{html.escape(name)}</span>'
-        f'<span class="bar">{drawn}</span><span>{said}</span>{mark}</div>'
-    )
+    kind = " ".join(["twice"] * (row.against is not None) + ["marked"] * bool(mark))
+    of = f"<span{asks}>{html.escape(name)}</span>"
+    return bar_html(of, drawn, said, kind=kind, about=_about(row, name), after=mark)
+
+
+def _drawn(plain: float | None, value: float | None, against: float | None) -> str:
+    """The outline of no steps at all, the bar, and the thin bar of composition B where there is one."""
+    drawn = f'<s style="width:{_percent(plain)}"></s><i style="width:{_percent(value)}"></i>'
+    return drawn if against is None else f'{drawn}<em style="width:{_percent(against)}"></em>'
 
 
 def _mark(row: Kept, title: str, marks: Mapping[str, str]) -> str:
@@ -240,15 +246,10 @@ def pairs_html(found: Forecast, label_ids: np.ndarray[Any, Any]) -> str:
 
 
 def _pair_row(row: PairKept) -> str:
-    drawn = f'<s style="width:{_percent(row.plain)}"></s><i style="width:{_percent(row.confused)}"></i>'
-    if row.against is not None:
-        drawn += f'<em style="width:{_percent(row.against)}"></em>'
-    name = html.escape(f"{row.a} and {row.b}")
+    name = f"{row.a} and {row.b}"
     told = f"{name}: {row.confused:.0%} of them are taken for the other, {row.plain:.0%} without any steps"
-    return (
-        f'<div class="vl-kept pair" title="{told}"><span>{name}</span>'
-        f'<span class="bar">{drawn}</span><span>{_points(row.confused - row.plain)} points</span></div>'
-    )
+    drawn, said = _drawn(row.plain, row.confused, row.against), f"{_points(row.confused - row.plain)} points"
+    return bar_html(f"<span>{html.escape(name)}</span>", drawn, said, kind="pair", about=told)
 
 
 def _beyond_chance(one: float, other: float, n: int) -> float:
@@ -270,14 +271,9 @@ def _is_harder(row: ClassKept, n: int) -> bool:
 
 
 def _class_row(row: ClassKept, n: int) -> str:
-    drawn = f'<s style="width:{_percent(row.plain)}"></s><i style="width:{_percent(row.accuracy)}"></i>'
-    if row.against is not None:
-        drawn += f'<em style="width:{_percent(row.against)}"></em>'
     told = f"{row.name}: accuracy {row.accuracy:.0%}, {row.plain:.0%} without any steps, of {frame.count(n, 'image')}"
-    return (
-        f'<div class="vl-kept" title="{html.escape(told)}"><span>{html.escape(row.name)}</span>'
-        f'<span class="bar">{drawn}</span><span>{_points(_change(row) or 0.0)} points</span></div>'
-    )
+    drawn, said = _drawn(row.plain, row.accuracy, row.against), f"{_points(_change(row) or 0.0)} points"
+    return bar_html(f"<span>{html.escape(row.name)}</span>", drawn, said, about=told)
 
 
 def steps_html(found: Forecast, steps: Sequence[StepCost], waiting: Sequence[str] = ()) -> str:

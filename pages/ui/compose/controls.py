@@ -12,6 +12,7 @@ import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.kit import frame, session
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Branch, Step
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -239,6 +240,20 @@ def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
         setting(
             parameter, step[parameter.name], key=f"{key}-{parameter.name}", apply=_setting_edit(apply, parameter.name)
         )
+    if row.once:
+        _once_toggle(step, f"{key}-once", apply)
+
+
+def _once_toggle(step: Step, key: str, apply: ApplyEdit) -> None:
+    """Whether all views of a run have the same size."""
+    names = TRANSFORMS[step.transform].once
+    session.show(key, bool(step.once))
+    st.toggle(
+        "One value for the whole run",
+        key=key,
+        help="Drawn once when a training begins, and then the same for every view of every image.",
+        on_change=lambda: apply(lambda old: replace(old, once=names if st.session_state[key] else ())),
+    )
 
 
 def _setting_edit(apply: ApplyEdit, name: str) -> Apply:
@@ -250,7 +265,7 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
     total = sum(branch.weight for branch in step.branches) or 1.0
     for number, branch in enumerate(step.branches):
         with st.container(border=True, gap="xsmall", key=f"{key}-{number}-alternative"):
-            _branch_head(step, number, f"{key}-{number}", 100 * branch.weight / total, apply)
+            _branch_head(step, number, f"{key}-{number}", branch.weight / total, apply)
             for place, inner in enumerate(branch.steps):
                 _inner_step(inner, f"{key}-{number}-{place}", number, place, apply)
             _add_inner(f"{key}-{number}-add", number, apply)
@@ -263,12 +278,12 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
     )
 
 
-def _branch_head(step: Step, number: int, key: str, percent: float, apply: ApplyEdit) -> None:
+def _branch_head(step: Step, number: int, key: str, share: float, apply: ApplyEdit) -> None:
     weight_key = f"{key}-weight"
     session.show(weight_key, float(step.branches[number].weight))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
         st.number_input(
-            f"Alternative {number + 1}: weight ({percent:.0f} %)",
+            f"Alternative {number + 1}: weight ({whole_percent(share)})",
             min_value=0.0,
             step=0.1,
             key=weight_key,

@@ -88,7 +88,7 @@ def _entry(name: str) -> None:
         preset = PRESETS_TABLE.get(name)
         sentence = load(name).sentence()
         st.button(
-            preset.title if preset else name,
+            frame.plain(preset.title if preset else name),
             key=f"vl-load-{name}",
             type="tertiary",
             on_click=_load,
@@ -145,7 +145,13 @@ def _other(composition: Composition, target: str) -> None:
     try:
         text = export(composition, target)
     except SpecError as error:
-        st.button(row.title, disabled=True, key=f"vl-down-{target}", icon=":material/download:", help=error.message)
+        st.button(
+            row.title,
+            disabled=True,
+            key=f"vl-down-{target}",
+            icon=":material/download:",
+            help=frame.plain(error.message),
+        )
         frame.quiet(error.message)
         return
     _download(row.title, text, f"{composition.name}{row.suffix}", "text/plain")

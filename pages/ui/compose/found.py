@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.compose import files, grid, preview, wishes
-from pages.ui.compose.bars import titled
+from pages.ui.compose.bars import bar_html
 from pages.ui.compose.draft import DRAFT
 from pages.ui.compose.preview import Sample
 from pages.ui.compose.wishes import FOUND, PLACE_KEY, VIEWS
-from pages.ui.kit import choices, frame, session
+from pages.ui.kit import choices, frame, jobs, session
+from ssrl_core.analysis.descriptors import titled
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.forecast.searching import so_far
-from ssrl_core.runs import jobs
 from ssrl_core.specs.composition import Composition
-from ssrl_core.specs.wishes import CLASSES, Wishes
+from ssrl_core.specs.wishes import Wishes
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Found, Search
@@ -65,8 +66,7 @@ def front(sample: Sample) -> None:
     wished = wishes.WISHES.get()
     if wished is None:
         return
-    now = jobs.state_of(wishes.job_name(wished))
-    running = now is not None and now["state"] == "running"
+    running = jobs.is_running(wishes.job_name(wished))
     st.session_state.pop(_OPENED, None)
     with frame.guard():
         st.fragment(run_every=_POLL_S if running else None)(_front)(sample, wished, running=running)
@@ -121,25 +121,20 @@ def kept_html(one: Found, wanted: Mapping[str, str]) -> str:
         share = one.kept.get(name)
         if share is None:
             continue
-        title = CLASSES if name == CLASSES else titled(name, "descriptor")
-        said = f"{max(share, 0.0):.0%}".replace("%", " %")
-        rows.append(
-            f'<div class="vl-kept {wish}"><span><b class="wish">{wish}</b>{html.escape(title)}</span>'
-            f'<span class="bar"><s style="width:100%"></s><i style="width:{100 * min(max(share, 0.0), 1.0):.0f}%"></i>'
-            f"</span><span>{said}</span></div>"
-        )
+        said = whole_percent(max(share, 0.0))
+        of = f'<span><b class="wish">{wish}</b>{html.escape(titled(name, "descriptor"))}</span>'
+        drawn = f'<s style="width:100%"></s><i style="width:{100 * min(max(share, 0.0), 1.0):.0f}%"></i>'
+        rows.append(bar_html(of, drawn, said, kind=wish))
     return f'<div class="vl-found-rows">{"".join(rows)}</div><p class="vl-found-price">{html.escape(_price(one))}</p>'
 
 
 def _price(one: Found) -> str:
-    lost = [f"{titled(name, 'descriptor')} {share:.0%}".replace("%", " %") for name, share in _most_lost(one)]
+    lost = [
+        f"{titled(name, 'descriptor')} {whole_percent(share)}" for name, share in list(one.price.items())[:_MOST_PRICES]
+    ]
     price = f"Its price: loses {', '.join(lost)}." if lost else "It loses nothing else."
     ami = one.clusters["ami"]
     return price if ami is None else f"{price} Groups agree with the classes by AMI {max(ami, 0.0):.2f}."
-
-
-def _most_lost(one: Found) -> Sequence[tuple[str, float]]:
-    return list(one.price.items())[:_MOST_PRICES]
 
 
 def _open(composition: Composition) -> None:

@@ -15,9 +15,9 @@ from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
 from pages.ui.kit import cache, frame, gallery, session
 from pages.ui.kit.gallery import ImageRow
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.datasets.columns import says_where_from
-from ssrl_core.figures.style import palette
+from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.specs.composition import Composition
 
 if TYPE_CHECKING:
@@ -119,23 +119,23 @@ def _image_rows(imageset: Any, found: Forecast, colours: Sequence[str]) -> list[
     for cluster in np.argsort(-sizes, kind="stable"):
         if sizes[cluster]:
             ids = found.image_ids[nearest(found.embedding, found.cluster_ids, int(cluster), _TYPICAL)]
-            share = f"{sizes[cluster] / len(labels):.0%} of the images"
+            share = f"{whole_percent(sizes[cluster] / len(labels))} of the images"
             words = _mostly(labels[found.cluster_ids == cluster], imageset.classes)
-            image_rows.append(ImageRow(ids, title=f"{share}{words}".replace("%", " %"), colour=colours[cluster]))
+            image_rows.append(ImageRow(ids, title=f"{share}{words}", colour=colours[cluster]))
     return image_rows
 
 
 def _mostly(labels: Array, classes: Sequence[str]) -> str:
-    """`, 86% of them 7`, or "" where no class has half of the group."""
+    """`, 86 % of them 7`, or "" where no class has half of the group."""
     known = labels[labels >= 0]
     if not len(known):
         return ""
     counts = np.bincount(known)
     share = counts.max() / len(labels)
-    return f", {share:.0%} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
+    return f", {whole_percent(share)} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
 
 
-_POLL_S = 0.3
+_POLL_S = 0.2
 _INPUT_KEY, _ICC_KEY, _LAST_KEY = "compose-keep-input", "compose-keep-icc", "compose-keep-last"
 _COLUMNS_KEY = "compose-keep-columns"
 _ABOUT_COLUMNS = "Also show columns that seem to say where an image comes from: plate, field, replicate, numbers."
@@ -196,7 +196,7 @@ def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
             "Bar",
             list(rows),
             key=wishes.ABOUT_KEY + "-name",
-            format_func=lambda name: bars.titled(name, rows[name].kind),
+            format_func=lambda name: titled(name, rows[name].kind),
             label_visibility="collapsed",
             persist_state="session",
         )
@@ -252,7 +252,7 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
     """What is known so far; while it is refined this part asks again, by itself."""
     answer: Answer = ask()
     if answer.error:
-        st.warning(answer.error, icon=":material/info:")
+        st.warning(frame.plain(answer.error), icon=":material/info:")
     found = answer.found or _last(answer, imageset.name)
     if found is not None:
         _refine_words(answer)

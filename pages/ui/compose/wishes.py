@@ -15,16 +15,14 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.compose.bars import titled
 from pages.ui.kit import frame, jobs, session
 from pages.ui.kit.session import Slot
 from ssrl_core import stores
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.errors import SSRLError
 from ssrl_core.forecast.result import Forecast
 from ssrl_core.forecast.searching import known_names, so_far
 from ssrl_core.forecast.tried import WISHED, folder_of, searched
-from ssrl_core.runs import jobs as running
 from ssrl_core.specs.wishes import CLASSES, GROUPS, IGNORE, KEEP, Wishes, dump_wishes
 from ssrl_core.specs.yaml_files import parse_yaml
 
@@ -70,7 +68,7 @@ def of_page(dataset: str) -> Wishes | None:
             WISHES.put(None)
             WISHES.note("wishes", error)
     elif "compose-wishes" not in st.session_state:
-        now = [wishes for wishes in searched(dataset) if _is_running(wishes)]
+        now = [wishes for wishes in searched(dataset) if jobs.is_running(job_name(wishes))]
         WISHES.put(now[0] if now else None)
     wishes = WISHES.get()
     if wishes is not None and wishes.dataset != dataset:
@@ -120,7 +118,7 @@ def _sentence(wishes: Wishes | None) -> str:
     for wish in (KEEP, IGNORE):
         names = [name for name, wanted in wishes.wishes.items() if wanted == wish]
         if names:
-            said = ", ".join(CLASSES if name == CLASSES else titled(name, "descriptor") for name in names)
+            said = ", ".join(titled(name, "descriptor") for name in names)
             parts.append(f"{wish} <b>{html.escape(said)}</b>")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}."
@@ -146,7 +144,7 @@ def _job(imageset: Any, wishes: Wishes) -> None:
     wanted = int(st.session_state.get(_COUNT_KEY) or wishes.candidates)
     seen = so_far(wishes, imageset.fingerprint, imageset.label)
     tried = seen[0].tried if seen else 0
-    busy = _is_running(wishes)
+    busy = jobs.is_running(name)
     if seen and seen[1] and tried >= wanted and not busy:
         frame.quiet(f"{tried:,} compositions tried.")
         return
@@ -167,11 +165,6 @@ def _begin(wishes: Wishes) -> None:
 def job_name(wishes: Wishes) -> str:
     """Name of the job that searches for these."""
     return f"search-{wishes.key}"
-
-
-def _is_running(wishes: Wishes) -> bool:
-    now = running.state_of(job_name(wishes))
-    return now is not None and now["state"] == "running"
 
 
 def _menu(imageset: Any, wishes: Wishes | None) -> None:
@@ -206,7 +199,7 @@ def _earlier(dataset: str, now: Wishes | None) -> None:
         return
     st.html('<div class="vl-group" style="margin-left:0">Earlier searches</div>')
     for wishes in others:
-        words = wishes.sentence()
+        words = frame.plain(wishes.sentence())
         st.button(words, key=f"compose-wishes-{wishes.key}", type="tertiary", on_click=_put, args=(wishes,))
 
 

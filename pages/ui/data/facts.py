@@ -45,7 +45,7 @@ CSS = f"""
 
 def panel(imageset: ImageSet) -> None:
     """Facts, the channels' names and colours, the split, the classes."""
-    st.subheader(imageset.title, anchor=False)
+    frame.section(imageset.title)
     st.html(_facts(imageset))
     channels_popover(imageset)
     st.html(f"{split_html(imageset)}{classes_html(imageset)}")
@@ -54,7 +54,7 @@ def panel(imageset: ImageSet) -> None:
 def warnings(imageset: ImageSet) -> None:
     """What the checks say of the image set."""
     for said in image_sets.warnings_of(imageset):
-        st.warning(f"{said[:1].upper()}{said[1:]}.", icon=":material/info:")
+        st.warning(frame.plain(f"{said[:1].upper()}{said[1:]}."), icon=":material/info:")
 
 
 def details(imageset: ImageSet) -> None:
@@ -167,7 +167,7 @@ def _delete(imageset: ImageSet) -> None:
             if image_sets.is_made(imageset.name)
             else "This cannot be undone."
         )
-        st.write(f"Delete “{imageset.name}” and its {number(imageset.count)} images? {remade}")
+        st.write(frame.plain(f"Delete “{imageset.name}” and its {number(imageset.count)} images? {remade}"))
         if st.button("Delete image set", type="primary", key=f"data-delete-{imageset.name}-now"):
             with frame.guard():
                 image_sets.delete(imageset.name)

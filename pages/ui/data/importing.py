@@ -470,7 +470,7 @@ def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
     """What the choice comes to, and what is to be said about it."""
     st.dataframe(counted(table).dropna(axis=1, how="all"), hide_index=True)
     for note in chosen.notes:
-        st.warning(f"{note[:1].upper()}{note[1:]}.", icon=":material/info:")
+        st.warning(frame.plain(f"{note[:1].upper()}{note[1:]}."), icon=":material/info:")
     split = "70 % to learn from, 10 % to choose by, 20 % to test"
     torn = choice.group is None and not choice.whole_wells and "well" in table
     frame.quiet(

@@ -23,22 +23,19 @@ _MOST_NAMED, _NAMED_AT_ONCE = 30, 3  # files of one reason
 _SIDE, _WHOLE = 56, 104  # px of a picture on the screen
 _OF_CHANNELS = 8
 
-_DIM = "color-mix(in srgb, currentColor 68%, transparent)"  # in a dialog, too, which has no scheme of its own
-
 CSS = f"""
 .vl-u {{ display: grid; grid-template-columns: minmax(5.5rem, max-content) 1fr; gap: .3rem 1rem; font-size: .9rem;
   align-items: start; }}
-.vl-u > span {{ color: {_DIM}; }}
+.vl-u > span {{ color: {frame.QUIET}; }}
 .vl-u > div {{ overflow-wrap: anywhere; min-width: 0; }}
 .vl-u-rows {{ display: grid; grid-template-columns: minmax(5rem, 11rem) 1fr; gap: 4px 12px; align-items: center;
   max-height: 340px; overflow-y: auto; margin: .4rem 0 1rem; }}
-.vl-u-head {{ font-size: .78rem; letter-spacing: .04em; text-transform: uppercase; color: {_DIM};
+.vl-u-head {{ font-size: .78rem; letter-spacing: .04em; text-transform: uppercase; color: {frame.QUIET};
   margin-top: .6rem; }}
-.vl-u .vl-quiet {{ color: {_DIM}; }}
 .vl-u-head small {{ text-transform: none; letter-spacing: 0; }}
 .vl-u-rows b {{ font-weight: 500; font-size: .86rem; display: block; overflow: hidden; text-overflow: ellipsis;
   white-space: nowrap; }}
-.vl-u-rows small {{ color: {_DIM}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
+.vl-u-rows small {{ color: {frame.QUIET}; font-size: .76rem; font-variant-numeric: tabular-nums; }}
 .vl-u-strip {{ background: {frame.IMAGE_GROUND}; border-radius: 4px; overflow: hidden; height: {_SIDE}px; }}
 .vl-u-strip img {{ height: {_SIDE}px; width: auto; max-width: none; display: block; }}
 .vl-u-whole {{ display: flex; flex-wrap: wrap; gap: 14px; margin: .4rem 0 1rem; }}
@@ -50,7 +47,7 @@ CSS = f"""
 .vl-u-whole span {{ overflow: hidden; }}
 .vl-u-whole em {{ color: #9aa4b1; font-style: normal; }}
 .vl-u details {{ margin: 0; }} .vl-u summary {{ cursor: pointer; }}
-.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {_DIM}; font-size: .84rem;
+.vl-u details ul {{ margin: .2rem 0 .4rem; padding-left: 1.1rem; color: {frame.QUIET}; font-size: .84rem;
   max-height: 180px; overflow-y: auto; }}
 @media (max-width: 640px) {{
   .vl-u, .vl-u-rows {{ grid-template-columns: 1fr; gap: .1rem; }}

@@ -14,6 +14,7 @@ from pages.ui.home.runs import thumbnail
 from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, PANEL, QUIET
 from ssrl_core.datasets.made.example import STROKES
+from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.runs import example
 from ssrl_core.runs.folder.results import Results
 
@@ -161,7 +162,6 @@ def _ways() -> None:
 def _choice(run_id: str) -> Choice:
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.datasets.pictures import png
-    from ssrl_core.figures.style import palette
     from ssrl_core.runs.evaluation.clustering import stored_clusters
     from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
@@ -224,12 +224,8 @@ def kept_words(results: Results) -> str:
     lost = sorted((w for w in told if told[w] <= _LOST), key=lambda w: told[w])[:_MOST]
     blurred = sorted((w for w in told if _LOST < told[w] < _KEPT), key=lambda w: -told[w])[:_MOST]
     parts = [
-        f"<b>{verb}</b> {_listed([f'{w} ({100 * max(0.0, told[w]):.0f} %)' for w in words])}."
+        f"<b>{verb}</b> {frame.joined([f'{w} ({whole_percent(max(0.0, told[w]))})' for w in words])}."
         for verb, words in (("Keeps", kept), ("Blurs", blurred), ("Loses", lost))
         if words
     ]
     return " ".join(parts)
-
-
-def _listed(words: list[str]) -> str:
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -20,7 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
-from ssrl_core.datasets.kinds import CELLS, DRAWINGS, PHOTOGRAPHS, Kind, fits, kind_of
+from ssrl_core.datasets.kinds import fits, kind_named
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, preset_names, saved_names
 from ssrl_core.specs.conflicts import Conflict, conflicts
@@ -61,7 +61,7 @@ def from_address(
     if known not in words:
         chosen_first = default if default in words else options[0]
         if by_link:
-            st.caption(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}.")
+            st.caption(frame.plain(f"There is no {label.lower()} “{known}” here; this is {words[chosen_first]}."))
         known = chosen_first
     told = (_page(), words[known])
     if known != st.session_state.get(widget) or told != st.session_state.get(f"{widget}-told"):
@@ -91,30 +91,9 @@ def asked(key: str) -> str | None:
     return known
 
 
-def kind_of_images(name: str) -> Kind | None:
-    """What an image set holds; None where it is damaged or not known."""
-    from ssrl_core.datasets import store as image_sets
-    from ssrl_core.datasets.builtin import BUILT_IN
-
-    try:
-        if image_sets.is_ready(name):
-            return kind_of(image_sets.load(name))
-    except SSRLError:
-        return None
-    row = BUILT_IN.get(name)  # not made yet
-    if row is None:
-        return None
-    return CELLS if row.label == "compound" else PHOTOGRAPHS if row.shape[0] == 3 else DRAWINGS
-
-
-def is_of_cells(name: str) -> bool:
-    """Whether an image set holds cells."""
-    return kind_of_images(name) == CELLS
-
-
 def suited(dataset: str, composition: str) -> str:
     """A composition for an image set: the same, or where it is a preset for another kind of images, one for this."""
-    kind = kind_of_images(dataset) if composition in PRESETS_TABLE else None
+    kind = kind_named(dataset) if composition in PRESETS_TABLE else None
     return composition if kind is None or fits(kind, composition) else kind.composition
 
 

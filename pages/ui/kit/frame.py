@@ -26,6 +26,7 @@ import streamlit as st
 
 from ssrl_core import stores
 from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
 
@@ -109,6 +110,9 @@ SETTINGS = {
     "pixel_size_um": "the size of a pixel in µm",
     "thickness_px": "the thickness in px",
 }
+_MARKS = re.compile(r"[\\`*_\[\]$<>~]|:(?=[A-Za-z]|[\w+-]+:)")  # the last: `:red[…]`, `:+1:`
+_LINKS = re.compile(r"(https?:|www|@)(?=[/.\w])", re.IGNORECASE)  # become links even where their signs are escaped
+_JOINER = "\u2060"  # has no width
 ACTIVE = ("running", "submitted", "queued")
 
 
@@ -131,11 +135,11 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         layout="wide",
         initial_sidebar_state=SIDEBAR_PX,
     )
-    st.html(f"<style>{_RULES}{css}</style>")
+    st.html(f"<style>{_scheme()}{_RULES}{css}</style>")
     if not is_known_host(st.context.headers.get("Host")):
         st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
         st.stop()
-    _sidebar()
+    _sidebar(title)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
             st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
@@ -145,6 +149,11 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         words = "can be written: it is full or read-only. What is there can be looked at; to make room, delete runs."
         st.warning(plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
     return place
+
+
+def _scheme() -> str:
+    """The theme as CSS for dialogs and popovers, which Streamlit draws outside of what it gives its `color-scheme`."""
+    return f"@media screen {{ :root {{ color-scheme: {st.context.theme.type or 'light dark'}; }} }}"
 
 
 def is_known_host(host: str | None) -> bool:
@@ -227,10 +236,10 @@ def empty(
 def section(title: str, sentence: str = "") -> None:
     """A heading inside a page, with one quiet sentence."""
     if not sentence:
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         return
     with st.container(gap="xxsmall"):
-        st.subheader(title, anchor=False)
+        st.subheader(plain(title), anchor=False)
         quiet(sentence)
 
 
@@ -247,7 +256,7 @@ def finding(sentence: str) -> None:
 
 def action(label: str, icon: str, do: Callable[..., None], *args: Any, key: str, **more: Any) -> None:
     """A button with a symbol that calls `do(*args)` before the page is drawn anew; `more` goes to `st.button`."""
-    st.button(label, icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
+    st.button(plain(label), icon=f":material/{icon}:", key=key, on_click=do, args=args, **more)
 
 
 def page_exists(file: str) -> bool:
@@ -260,7 +269,7 @@ def link(file: str, label: str, *, icon: str | None = None, **query: str) -> Non
     if not page_exists(file):
         return
     try:
-        st.page_link(file, label=label, icon=f":material/{icon}:" if icon else None, query_params=query or None)
+        st.page_link(file, label=plain(label), icon=f":material/{icon}:" if icon else None, query_params=query or None)
     except st.errors.StreamlitAPIException:  # a page that is run alone, without app.py, knows no other pages
         quiet(label)
 
@@ -275,6 +284,11 @@ def known_runs() -> list[RunRow]:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 field`, `1,200 fields`; `plural` where it is not the noun with an s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def joined(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def duration(seconds: float | None) -> str:
@@ -316,13 +330,14 @@ def _drawing(name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Text for Streamlit's boxes, which read Markdown: user's names must not become formatting."""
-    for sign in "\\`*_[]$<>":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("\n", "  \n")
+    """Text for what Streamlit reads as Markdown (boxes, labels, headings, help): a name stays a name.
+
+    A user's name must become neither formatting nor a link, nor an image that the browser would fetch from elsewhere.
+    """
+    return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\g<0>", text)).replace("\n", "  \n")
 
 
-def _sidebar() -> None:
+def _sidebar(title: str) -> None:
     with st.sidebar:
         with st.container(key="vl-brand"):
             link("app.py", "Viewloom", icon="blur_on")
@@ -333,17 +348,22 @@ def _sidebar() -> None:
                     st.html(f'<div class="vl-group">{group}</div>')
                 for file, name, icon in present:
                     link(file, name, icon=icon)
-        _what_runs_now()
+        _what_runs_now(title != "Train")
         models = str(stores.models_root())
         st.html(f'<div class="vl-store" title="Store in use: {html.escape(models)}">&lrm;{html.escape(models)}</div>')
 
 
 @st.fragment(run_every=3.0)
-def _what_runs_now() -> None:
-    """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
+def _what_runs_now(listed: bool) -> None:
+    """Runs under way with their progress; reads the registry only, so that it costs next to nothing.
+
+    Args:
+        listed: False on the page whose queue says the same.
+    """
     known = known_runs()
     rows = [run for run in known if run.get("state") in ACTIVE]
-    st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+    if listed:
+        st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
     _ended(known, {str(run["id"]) for run in rows})
 
 
@@ -380,6 +400,6 @@ def _now_item(run: RunRow) -> str:
     if run.get("lost"):
         return f"{head}<span>no sign of life</span></div>"
     share = run.get("progress")
-    percent = f"{100 * share:.0f} %" if isinstance(share, int | float) and not math.isnan(share) else ""
+    percent = whole_percent(share) if isinstance(share, int | float) and not math.isnan(share) else ""
     words = " · ".join(part for part in (str(run.get("phase") or ""), percent, time_left(run.get("eta_s"))) if part)
     return f"{head}{progress_bar(share)}<span>{words}</span></div>"

@@ -14,6 +14,7 @@ import streamlit as st
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import RunError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs import jobs
 
 
@@ -62,7 +63,8 @@ def _watch(name: str, button: str) -> None:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         share = min(1.0, max(0.0, float(now["progress"])))
-        st.progress(share, f"{button}: {100 * share:.0f} %" if share else f"{button} …")  # some cannot tell how far
+        told = f"{button}: {whole_percent(share)}" if share else f"{button} …"  # some cannot tell how far
+        st.progress(share, frame.plain(told))
         st.button("Stop", key=f"stop-{name}", type="tertiary", on_click=jobs.stop, args=(name,))
 
 
@@ -71,7 +73,7 @@ def progress_on(bar: Any) -> Report:
 
     def report(done: int, total: int, what: str) -> None:
         share = min(done / total, 1.0) if total else 0.0
-        bar.progress(share, f"{what}: {done:,} of {total:,}" if total else f"{what} …")
+        bar.progress(share, frame.plain(f"{what}: {done:,} of {total:,}" if total else f"{what} …"))
 
     return report
 

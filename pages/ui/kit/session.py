@@ -69,9 +69,9 @@ class Slot(Generic[T]):
         if isinstance(words, SSRLError):
             frame.show_error(words)
         elif isinstance(words, OSError):
-            st.error(f"It could not be written: {words.strerror or words}.", icon=":material/error:")
+            st.error(frame.plain(f"It could not be written: {words.strerror or words}."), icon=":material/error:")
         elif words:
-            st.info(words, icon=":material/info:")
+            st.info(frame.plain(words), icon=":material/info:")
 
     @property
     def _notes(self) -> str:

@@ -12,7 +12,7 @@ from pages.ui.kit import frame
 from pages.ui.map.evaluated import EvaluatedRun, clusters_of
 from ssrl_core.analysis.clusters import Clustering
 from ssrl_core.errors import SSRLError
-from ssrl_core.figures.style import MISSING, palette
+from ssrl_core.figures.style import MISSING, palette, whole_percent
 from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
 from ssrl_core.runs.folder import annotations as marks
 from ssrl_core.runs.folder.annotations import Clusters, Mark, marks_of
@@ -162,7 +162,9 @@ def _edit_sheet(of: ClusteredRun, cluster: int) -> None:
         "Exclude", mark.excluded, help="Drawn grey, listed last, and marked in the table you download."
     )
     if mark.origin:
-        frame.quiet(f"Carried over from {mark.origin}, with which it shares {100 * mark.shared:.0f} % of its images.")
+        frame.quiet(
+            f"Carried over from {mark.origin}, with which it shares {whole_percent(mark.shared)} of its images."
+        )
     if st.button("Save", type="primary", key="cluster-keep"):
         annotate(of, cluster, name=name, colour=None if colour == own_colour else colour, note=note, excluded=excluded)
         st.rerun()

@@ -253,7 +253,7 @@ def _tagged(run: EvaluatedRun) -> None:
     for at, tag in enumerate(tags):
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
             st.button(
-                f"{tag['name']} · {len(tag['image_ids'])}",
+                frame.plain(f"{tag['name']} · {len(tag['image_ids'])}"),
                 icon=":material/label:",
                 key=f"tag-{at}",
                 on_click=selection.select,

@@ -15,6 +15,7 @@ from pages.ui.kit import cache, frame, gallery
 from pages.ui.kit.frame import IMAGE_GROUND, QUIET
 from pages.ui.paper import items, runs
 from ssrl_core.analysis import bias
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.paper import hue_claims, running, words
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Scale
@@ -314,9 +315,9 @@ def _about(values: Array, every: Array) -> str:
     shares = counts / len(values)
     of_all = np.array([float(np.mean(every.astype(str) == name)) for name in names])
     top, more = int(np.argmax(shares)), int(np.argmax(np.where(counts >= _FEW, shares / of_all, 0)))
-    text = f"{len(values):,} images, {100 * shares[top]:.0f} % “{names[top]}”"
+    text = f"{len(values):,} images, {whole_percent(shares[top])} “{names[top]}”"
     if more != top and shares[more] > 1.2 * of_all[more]:
-        text += f"; “{names[more]}” {100 * shares[more]:.0f} % ({100 * of_all[more]:.0f} % of all)"
+        text += f"; “{names[more]}” {whole_percent(shares[more])} ({whole_percent(of_all[more])} of all)"
     return text
 
 

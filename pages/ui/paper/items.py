@@ -39,7 +39,7 @@ def choose() -> str:
     chosen = asked if asked is not None and asked in ITEMS else "table-2"
     if asked != chosen:
         if asked is not None:
-            st.caption(f"There is no item “{asked}” in the paper; this is table 2.")
+            st.caption(frame.plain(f"There is no item “{asked}” in the paper; this is table 2."))
         st.query_params["item"] = chosen
     with st.container(key="paper-narrow"):
         _choose_narrow(chosen)

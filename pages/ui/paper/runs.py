@@ -11,6 +11,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import QUIET
 from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.paper import cost, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
@@ -74,7 +75,7 @@ def _obtain(rows: list[dict[str, Any]]) -> None:
     commands = list(dict.fromkeys(command for row in rows for command in row["commands"]))
     with st.container(border=True, gap="xsmall"):
         for row in rows:
-            st.markdown(f":material/download: **{row['title']}** · {row['problem']}")
+            st.markdown(f":material/download: **{frame.plain(row['title'])}** · {frame.plain(row['problem'])}")
         end = ":" if commands and not rows[0]["fetched"] else "."
         frame.quiet(f"{rows[0]['words'].rstrip('.')}{end}")
         if commands:
@@ -293,7 +294,7 @@ def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:
     if now is not None and now["state"] == "running":
         share = min(1.0, max(0.0, float(now["progress"])))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, f"Measuring what needs no training: {100 * share:.0f} %")
+            st.progress(share, f"Measuring what needs no training: {whole_percent(share)}")
             st.button("Stop", key="paper-stop-measures", type="tertiary", on_click=jobs.stop, args=(job,))
     elif unmade and now is not None and now["state"] == "failed":
         frame.show_error(RunError(f"Measuring what needs no training failed. {now['message']}"))

@@ -171,7 +171,8 @@ def _search(label: str, fitting: _Fitting, key: str) -> None:
         with st.container(gap="xxsmall"):
             for row, words in zip(found, run_names.words_of(found[:_FOUND]).values(), strict=False):
                 name = f"take-{key}-{row['id']}"
-                st.button(words, key=name, type="tertiary", help=_told(row), on_click=_take, args=(key, str(row["id"])))
+                take, label, told = (key, str(row["id"])), frame.plain(words), frame.plain(_told(row))
+                st.button(label, key=name, type="tertiary", help=told, on_click=_take, args=take)
 
 
 def _told(row: Row) -> str:

@@ -14,7 +14,7 @@ from pages.ui.kit.blocks import Array
 from pages.ui.show import files
 from pages.ui.show.cells import Group, ShownCells, changes_of
 from pages.ui.show.files import PrintedFigures
-from pages.ui.show.groups import CLEARLY, heading, joined
+from pages.ui.show.groups import CLEARLY, heading
 from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.dose_changes import Change
 from ssrl_core.analysis.doses import DOSE_MODELS, DoseCurve, dose_shares, dose_summary, fit_curve
@@ -43,7 +43,7 @@ def answer(cells: ShownCells) -> None:
         head = f"{html.escape(found[0][0].compound)} changes the {cells.noun}."
     lines = "".join(f"<li>{_answer_words(cells, most, least)}</li>" for most, least in found)
     quiet = [name for name in cells.treatments if name not in {most.compound for most, _ in found}]
-    rest = f"<li>No clear change under {joined([html.escape(name) for name in quiet])}.</li>" if quiet else ""
+    rest = f"<li>No clear change under {frame.joined([html.escape(name) for name in quiet])}.</li>" if quiet else ""
     st.html(f'<p class="vl-answer"><b>{head}</b></p><ul class="vl-answers">{lines}{rest}</ul>')
 
 

@@ -83,6 +83,7 @@ def galleries(cells: ShownCells, look: Look, count: int) -> None:
     """One wall for each group, the most typical cells first; groups that a compound changes stand before the others."""
     heading(f"Which kinds of {cells.noun} are there?")
     st.html(f'<p class="vl-lead">{lead(cells)}</p>{stains(cells, look)}')
+    frame.quiet(f"How well this sorts them: {files.verdict_words(cells)}")
     changing, others = _by_change(cells)
     for group in changing:
         _gallery(cells, group, look, count, more_under(cells, group))
@@ -140,7 +141,7 @@ def lead(cells: ShownCells) -> str:
     """How many cells of what, under which compounds, in how many groups."""
     shown, noun = int((cells.kept & (cells.ids >= 0)).sum()), cells.noun
     imageset, treated = cells.run.imageset, cells.treatments
-    under = f" under {joined([html.escape(name) for name in treated])}" if 0 < len(treated) <= 4 else ""
+    under = f" under {frame.joined([html.escape(name) for name in treated])}" if 0 < len(treated) <= 4 else ""
     under = f" under {len(treated)} compounds" if len(treated) > 4 else under
     if treated and cells.control.any():
         under += " or untreated"
@@ -181,7 +182,7 @@ def more_under(cells: ShownCells, group: Group) -> str:
 
 
 def _under(word: str, some: list[Change]) -> str:
-    named = joined([f"{html.escape(c.compound)} ({percent(round(c.share, 2))})" for c in some[:_MOST_NAMED]])
+    named = frame.joined([f"{html.escape(c.compound)} ({percent(round(c.share, 2))})" for c in some[:_MOST_NAMED]])
     return f"{word} frequent under {named}" if some else ""
 
 
@@ -228,8 +229,3 @@ def _points(share: float) -> str:
     """Percentage points with their sign, and 0 without one."""
     whole = round(100 * share)
     return f"{whole:+d}".replace("-", "−") if whole else "0"
-
-
-def joined(words: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -15,6 +15,7 @@ from pages.ui.runs import sweeps
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
+from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import ordering, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.runs.worker.engines.settings import EngineSettings, load_settings, save_settings
@@ -110,7 +111,7 @@ def _sweeps(rows: list[RunRow]) -> None:
     for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
         with st.container(key=f"train-item-sweep-{sweep_id}"):
             st.button(
-                sweep_id,
+                frame.plain(sweep_id),
                 key=f"train-open-sweep-{sweep_id}",
                 type="tertiary",
                 on_click=actions.open_sweep,
@@ -142,14 +143,14 @@ def _words(row: RunRow, state: str) -> str:
     if state == "queued":
         return html.escape(str(row.get("waits_for") or row.get("reason") or "Waits for its turn"))
     if state == "running":
-        share = f"{100 * (row.get('progress') or 0):.0f} %"
+        share = whole_percent(row.get("progress") or 0)
         wish = "stopping" if row.get("wanted") == "stop" else str(row.get("phase") or "")
         device = html.escape(str(row.get("device") or ""))
         return " · ".join(part for part in (wish, share, frame.time_left(row.get("eta_s")), device) if part)
     if state == "failed":
         return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
     if state == "stopped":
-        return f"Stopped at {100 * (row.get('progress') or 0):.0f} %"
+        return f"Stopped at {whole_percent(row.get('progress') or 0)}"
     numbers = {one.title: number_of(row, one.name) for _, one in columns(listed=True)}
     scores = [f"{title} {value:.3f}" for title, value in numbers.items() if value is not None]
     return "Done" + "".join(f" · {score}" for score in scores)
@@ -160,7 +161,7 @@ def _item(row: RunRow) -> None:
     with st.container(key=f"train-item-{run_id}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
             st.button(
-                run_names.words(row),
+                frame.plain(run_names.words(row)),
                 key=f"train-open-{run_id}",
                 type="tertiary",
                 on_click=actions.open_run,
@@ -168,7 +169,8 @@ def _item(row: RunRow) -> None:
             )
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
                 _item_buttons(row, run_id, str(state))
-        st.html(under_html(row))
+        opened = st.query_params.get("run") == run_id  # how it stands is said once, at its head
+        st.html('<div class="train-under">Open here</div>' if opened else under_html(row))
 
 
 def _item_buttons(row: RunRow, run_id: str, state: str) -> None:

@@ -15,6 +15,7 @@ from pages.ui.kit.frame import QUIET, WARNING
 from pages.ui.train import actions, start
 from pages.ui.train.draft import DRAFT
 from ssrl_core import exports, stores
+from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
@@ -180,7 +181,7 @@ def _results(run: RunFolder) -> None:
         choices.travels("run", run.id)  # the Look pages open with what was looked at last
         frame.link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=run.id)
         frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
-        if choices.is_of_cells(run.spec().dataset.name):
+        if of_cells(run.spec().dataset.name):
             frame.link("pages/8_Show.py", "Show the cells", icon="co_present", run=run.id)
         popover(run)
 
@@ -402,7 +403,7 @@ def opened(
         every_s: seconds between two looks while something is under way, None where nothing changes by itself.
     """
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.subheader(title, anchor=False)
+        frame.section(title)
         buttons()
     DRAFT.show_note("sheet")
     st.fragment(run_every=every_s)(_followed)(body, *args)
