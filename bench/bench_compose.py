@@ -7,10 +7,8 @@ which other processes on the machine disturb less. There is no peer.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from bench.support.browser import served, tab
+from bench.support.made_stores import own_stores
 from bench.support.measuring import Item, Options, item
 
 TITLE = "Compose in Chromium beside a training: seconds after an edit until views, first and refined bars are there."
@@ -43,18 +42,17 @@ _BARS_JS = """before => {
 
 def measure(options: Options) -> Iterator[Item]:
     """Both sizes, in stores of their own."""
-    store = tempfile.mkdtemp(prefix="viewloom-compose-")
-    os.environ |= {"SSRL_DATA": f"{store}/data", "SSRL_MODELS": f"{store}/models"}
     sides = [side for side in SIDES if options.wanted(f"compose-{side}")]
     if not sides:
         return
-    for side in sides:
-        _make(side, SIDES[side])
-    with served() as address, _training(sides[0]), tab() as page:
+    with own_stores():
         for side in sides:
-            for metric, value in _edits(page, address, side).items():
-                images = f"{_IMAGES} of {side} px, {SIDES[side]} channels"
-                yield item("compose", f"compose-{side}", metric, "s", value, images=images, threads=2)
+            _make(side, SIDES[side])
+        with served() as address, _training(sides[0]), tab() as page:
+            for side in sides:
+                for metric, value in _edits(page, address, side).items():
+                    images = f"{_IMAGES} of {side} px, {SIDES[side]} channels"
+                    yield item("compose", f"compose-{side}", metric, "s", value, images=images, threads=2)
 
 
 def _edits(page: Any, address: str, side: int) -> dict[str, float]:

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.support import images
 from ssrl_core.analysis.clusters import kmeans
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
@@ -66,11 +65,11 @@ def main() -> None:
 
 
 def _lines(
-    imageset: ImageSet, name: str, bank_name: str, images: int, views: int, seed: int
+    imageset: ImageSet, name: str, bank_name: str, limit: int, views: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     composition = load(name)
-    train = imageset.split_ids("train", limit_train=images)
-    test = np.setdiff1d(imageset.split_ids("all"), imageset.split_ids("train"))[:images]
+    train = imageset.split_ids("train", limit_train=limit)
+    test = np.setdiff1d(imageset.split_ids("all"), imageset.split_ids("train"))[:limit]
     started, worked = time.monotonic(), time.process_time()
     side = composition.views[0].size or max(imageset.shape[1:])
     bank = bank_for(bank_name, imageset, train, side, seed=seed)
@@ -119,33 +118,23 @@ def _labels(imageset: ImageSet) -> Any:
 
 
 def _mnist() -> ImageSet:
-    data = _shared("mnist", "mnist.npz")
-    pixels = np.concatenate([data["x_train"][:1000], data["x_test"][:1000]])[:, None]
-    digits = np.concatenate([data["y_train"][:1000], data["y_test"][:1000]]).astype(str)
-    return _made("mnist-2000", pixels, digits, np.arange(2000) < 1000)
+    return _made("mnist-2000", *images.mnist(1000, 1000), np.arange(2000) < 1000)
 
 
 def _cifar() -> ImageSet:
-    data = _shared("cifar10", "cifar10_small.npz")
-    pixels = np.moveaxis(np.concatenate([data["x_train"], data["x_test"]]), -1, 1)
-    kinds = data["names"][np.concatenate([data["y_train"], data["y_test"]])].astype(str)
-    return _made("cifar10-7000", pixels, kinds, np.arange(7000) < 5000)
+    return _made("cifar10-7000", *images.cifar10(), np.arange(7000) < 5000)
 
 
 def _real_cells() -> ImageSet:
     """Crops of the ten commonest mechanisms and DMSO, at most 150 of each, half of them to test on."""
-    data = _shared("bbbc021", "cells.npz")
-    kinds, order = data["moa"].astype(str), np.random.default_rng(0).permutation(len(data["moa"]))
+    crops, kinds = images.bbbc021()
+    order = np.random.default_rng(0).permutation(len(kinds))
     names, counts = np.unique(kinds, return_counts=True)
     some = [order[kinds[order] == name][:150] for name in names[np.argsort(-counts)[:11]]]
     ids, train = np.concatenate(some), np.concatenate([np.arange(len(own)) % 2 == 0 for own in some])
-    pixels = np.moveaxis(data["x"][ids], -1, 1)
+    pixels = crops[ids]
     top = int(np.quantile(pixels, 0.999))
     return _made("bbbc021-crops", np.minimum(pixels, top), kinds[ids], train, max_value=top)
-
-
-def _shared(*parts: str) -> Any:
-    return np.load(Path(os.environ.get("SSRL_SHARED", "../shared"), "data", *parts), allow_pickle=False)
 
 
 def _made(name: str, pixels: Any, labels: Any, train: Any, **about: Any) -> ImageSet:

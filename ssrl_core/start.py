@@ -231,13 +231,12 @@ def _port_taken(port: int, host: str = "127.0.0.1") -> str:
 
 def _fetch_weights() -> None:
     """Fetch what LPIPS needs in the background, once; the Compose page shows how far it is, and why it failed."""
-    from ssrl_core import stores
     from ssrl_core.compositions.lpips import NETWORKS
     from ssrl_core.errors import SSRLError
     from ssrl_core.runs import jobs
 
     try:
-        if not any((stores.weights_root() / file).is_file() for file in NETWORKS["alex"].files):
+        if not NETWORKS["alex"].file():
             jobs.start("fetch-alexnet", ("fetch", "alexnet"))
     except (OSError, SSRLError) as error:  # a store that cannot be written: the pages say so, too
         print(f"The weights that LPIPS needs are not fetched: {error}", flush=True)

@@ -234,8 +234,11 @@ def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:
     return data
 
 
-def read_array(path: Path) -> np.ndarray:
+def read_array(path: Path, *, remedy: str = "Delete it and make it again.") -> np.ndarray:
     """An array file of ours, whose checksum is compared where the JSON beside it holds one.
+
+    Args:
+        remedy: what to do with a damaged one.
 
     Raises:
         DataError: missing, empty or damaged.
@@ -248,7 +251,7 @@ def read_array(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise DataError(f"{path}: the file is missing. Make it again, or restore it.") from error
     except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
-        raise DataError(f"{path}: the file is damaged ({error}). Delete it and make it again.") from error
+        raise DataError(f"{path}: the file is damaged ({error}). {remedy}") from error
     return found
 
 

@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from ssrl_core import start, stores
+from ssrl_core.compositions.lpips import NETWORKS
+from ssrl_core.runs import jobs
 from tests.kit import ROOT, make_run
 
 
@@ -65,6 +67,19 @@ def test_one_run_is_shown_by_its_link(monkeypatch, capsys):
     assert start.show([run, "--port", "8599", "--host", "0.0.0.0"]) == 0
     assert "/Show?key=" in capsys.readouterr().out
     assert started[1][started[1].index("--server.address") + 1] == "0.0.0.0"
+
+
+def test_weights_that_torch_keeps_already_are_not_fetched(monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(jobs, "start", lambda name, words: asked.append(words))
+    start._fetch_weights()
+    assert asked == [("fetch", "alexnet")]
+    kept = tmp_path / "hub" / "checkpoints" / NETWORKS["alex"].files[-1]
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"weights")
+    start._fetch_weights()
+    assert len(asked) == 1
 
 
 def test_an_older_python_is_told_what_to_install(monkeypatch, tmp_path):

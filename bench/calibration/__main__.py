@@ -107,14 +107,15 @@ def write(chosen: list[Case], args: argparse.Namespace) -> None:
     from bench.calibration.measured import measured, shipped
     from bench.calibration.statistics import LEAST
 
-    rows = [row for case in chosen if (row := _row(case, args))]
+    every = [(case, _row(case, args)) for case in chosen]
+    rows = [row for _, row in every if row]
     compositions = Counter(name for name, _ in {(row["set"], row["composition"]) for row in rows})
     if max(compositions.values(), default=0) < LEAST:
         raise SystemExit(f"no image set has {LEAST} compositions that are trained and forecast: leave out --only")
     found = measured(rows)
     args.out.mkdir(parents=True, exist_ok=True)
     stores.write_json(args.out / "forecast.json", found)
-    missing = [_state(case, args) for case in chosen if not _row(case, args)]
+    missing = [_state(case, args) for case, row in every if not row]
     measured_beside = args.out / "forecast-bench.json"
     beside = json.loads(measured_beside.read_bytes())["data"] if measured_beside.is_file() else []
     text = as_markdown(found, missing, beside)

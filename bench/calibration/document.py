@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.bench_forecast import MINUTES, SETS
+from bench.calibration.cases import IMAGES
 from bench.calibration.measured import CLEAR, PREDICTORS, QUANTITIES, Row
 from bench.calibration.rows import PIXELS
 
@@ -51,9 +52,10 @@ def as_markdown(found: Row, failed: Sequence[Row], bench: Sequence[Row] = ()) ->
 
 def _method(found: Row) -> list[str]:
     names = list(dict.fromkeys(case["set"] for case in found["cases"]))
+    titles = ", ".join(map(_title, names))
     return [
         f"{found['networks']} networks (tiny_cnn; {found['compositions']} compositions on {len(names)} image sets: "
-        f"{', '.join(names)}) were trained on a processor. Each composition was forecast from 1,000 images with the "
+        f"{titles}) were trained on a processor. Each composition was forecast from 1,000 images with the "
         f"forecast's own settings (bank, mu, dim, power: `{found['setting']}`). Rank correlations (Spearman) are "
         "within an image set; *pooled* is their mean over the sets. Intervals (95 %) draw compositions anew within "
         "each set.",
@@ -74,7 +76,7 @@ def _setting_of(name: str, found: Row) -> str:
     spec = own[0]["spec"]
     side = f"{spec['terms'][0]['composition']['size']} px"
     seeds = ", ".join(str(seed) for seed in sorted({case["seed"] for case in own}))
-    told = (name, spec["method"]["name"], spec["epochs"], f"{spec['limit_train']:,} at most", side)
+    told = (_title(name), spec["method"]["name"], spec["epochs"], f"{spec['limit_train']:,} at most", side)
     return f"| {' | '.join(map(str, told))} | {spec['evaluate']['input']} | {seeds} |"
 
 
@@ -121,7 +123,7 @@ def _verdict(found: Row, name: str, goal: float) -> str:
 
 def _each(found: Row) -> list[str]:
     names = list(found["agreement"]["ami"]["forecast"]["sets"])
-    lines = ["| quantity | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    lines = ["| quantity | " + " | ".join(map(_title, names)) + " |", "|---|" + "---|" * len(names)]
     for name, quantity in QUANTITIES.items():
         own = found["agreement"][name]["forecast"]
         cells = [
@@ -174,7 +176,8 @@ def _others(found: Row) -> list[str]:
     ]
     for name, one in found["left_out"].items():
         by = [f"{one[q]:.2f} ({one['usual'][q]:.2f})" for q in ("ami", "descriptors", "classes")]
-        lines.append(f"| {name} | {one['setting']} | {one['mean']:.2f} | {one['usual_mean']:.2f} | {' | '.join(by)} |")
+        told = (_title(name), one["setting"], f"{one['mean']:.2f}", f"{one['usual_mean']:.2f}", *by)
+        lines.append(f"| {' | '.join(told)} |")
     mean = {s: {q: float(np.mean(list(v.values()))) for q, v in by.items()} for s, by in found["settings"].items()}
     best = sorted(mean, key=lambda setting: -sum(mean[setting].values()))
     lines += ["", "On all sets, the best eight of the grid and the forecast's own:", ""]
@@ -193,7 +196,7 @@ def _trained_longer(found: Row) -> list[str]:
             f"{one['usual'][name]:{form}} → {one['longer'][name]:{form}}"
             for name, form in (("epochs", "d"), ("ami", ".3f"), ("accuracy", ".3f"))
         ]
-        lines.append(f"| {one['set']} | {one['composition']} | {' | '.join(told)} |")
+        lines.append(f"| {_title(one['set'])} | {one['composition']} | {' | '.join(told)} |")
     return [*lines, ""]
 
 
@@ -209,7 +212,7 @@ def _networks(found: Row, failed: Sequence[Row]) -> list[str]:
     for case in found["cases"]:
         views = [case["views"][name]["knn"] for name in ("view", PIXELS, "untrained")]
         lines.append(
-            f"| {case['set']} | {case['composition']} | {case['seed']} | {case['seconds']} "
+            f"| {_title(case['set'])} | {case['composition']} | {case['seed']} | {case['seconds']} "
             f"| {views[0]:.2f} ({views[1]:.2f}, {views[2]:.2f}) | {'yes' if case['learnt'] else '**no**'} "
             f"| {case['ami']:.3f} | {case['forecast']['ami']:.3f} | {case['accuracy']:.3f} "
             f"| {case['forecast']['accuracy']:.3f} | `{case['run']}` |"
@@ -217,7 +220,7 @@ def _networks(found: Row, failed: Sequence[Row]) -> list[str]:
     lines += ["", "Specs of all runs are in `forecast.json`; the compositions in `bench/calibration/cases.py`."]
     failed = [case for case in failed if case["state"] != "queued"]
     if failed:
-        left = ", ".join(f"{c['set']} {c['composition']} seed {c['seed']} ({c['state']})" for c in failed)
+        left = ", ".join(f"{_title(c['set'])} {c['composition']} seed {c['seed']} ({c['state']})" for c in failed)
         lines += ["", f"Begun and not finished, or without a forecast: {left}."]
     lines += ["", "Again: `python -m bench.calibration --store DIR`, with `SSRL_SHARED` naming the folder of images."]
     return lines
@@ -229,12 +232,8 @@ def _beside_training(bench: Sequence[Row]) -> list[str]:
         return []
     rows: dict[tuple[str, str], dict[str, float]] = {}
     for item in bench:
-        name, metric = (
-            item["case"].rpartition("-references")[0] or item["case"].rpartition("-trained-")[0],
-            item["metric"],
-        )
-        short = "seconds" if metric.startswith("seconds") else metric.split()[0]
-        minutes = item["case"].rpartition("-trained-")[2].replace("-", " ") if "-trained-" in item["case"] else ""
+        case, _, budget = item["case"].removesuffix("-references").partition("-trained-")
+        name, minutes, short = SETS[case][0], budget.replace("-", " "), item["metric"].split()[0]
         peer = f"{item['peer_name']}, {minutes}" if minutes else item["peer_name"]
         rows.setdefault((name, "solved"), {})[short] = item["ours"]
         if item["peer"] is not None:
@@ -251,10 +250,16 @@ def _beside_training(bench: Sequence[Row]) -> list[str]:
         "| image set | way | AMI | kNN | processor s |",
         "|---|---|---|---|---|",
     ]
-    for (name, way), one in sorted(rows.items(), key=lambda pair: list(SETS).index(pair[0][0])):
+    order = [name for name, _, _ in SETS.values()]
+    for (name, way), one in sorted(rows.items(), key=lambda pair: order.index(pair[0][0])):
         seconds = f"{one['seconds']:.0f}" if "seconds" in one else "–"
-        lines.append(f"| {name} | {way} | {one['AMI']:.3f} | {one['kNN']:.3f} | {seconds} |")
+        lines.append(f"| {_title(name)} | {way} | {one['AMI']:.3f} | {one['kNN']:.3f} | {seconds} |")
     return lines
+
+
+def _title(name: str) -> str:
+    """Of an image set."""
+    return IMAGES[name].title
 
 
 def _told(one: Row, *, signed: bool = False) -> str:

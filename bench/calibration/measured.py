@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.calibration.cases import IMAGES
 from bench.calibration.rows import BANKS, DIMS, MUS, PIXELS, POWERS, learnt
 from bench.calibration.statistics import Agreement, Pair, agreement, better, left_out, two_by_two, within
 from ssrl_core.forecast.kept import DIM, MU, POWER
@@ -98,6 +99,7 @@ def measured(rows: Sequence[Row]) -> Row:
     """
     rows, longer = ([row for row in rows if row["longer"] is asked] for asked in (False, True))
     sets = _sets(rows)
+    scores = {setting: _of_setting(sets, setting) for setting in SETTINGS}
     agreements = {quantity: {name: _agreements(sets, quantity, name) for name in PREDICTORS} for quantity in QUANTITIES}
     return {
         "version": 1,
@@ -111,8 +113,8 @@ def measured(rows: Sequence[Row]) -> Row:
         "seeds": {quantity: _between_seeds(sets, quantity) for quantity in QUANTITIES},
         "halves": {quantity: _between_halves(sets, quantity) for quantity in QUANTITIES},
         "subsets": {name: _of_some([row for row in rows if keep(row)]) for name, keep in _SUBSETS.items()},
-        "left_out": _left_out(sets),
-        "settings": {s: _of_setting(sets, s) for s in SETTINGS},
+        "left_out": _left_out(sets, scores),
+        "settings": scores,
         "longer": [_longer(row, rows) for row in longer],
         "cases": [_case(row) for row in rows],
     }
@@ -124,11 +126,11 @@ def shipped(found: Row) -> Row:
     for quantity in ("ami", "descriptors", "descriptor_changes", "accuracy", "classes"):
         own = found["agreement"][quantity]["forecast"]
         weakest = min(own["sets"], key=lambda name: own["sets"][name])
-        told[quantity] = {**own["pooled"], "weakest": weakest, "weakest_value": own["sets"][weakest]}
+        told[quantity] = {**own["pooled"], "weakest": IMAGES[weakest].title, "weakest_value": own["sets"][weakest]}
     return {
         "version": 1,
         "networks": found["networks"],
-        "image_sets": sorted({case["set"] for case in found["cases"]}),
+        "image_sets": sorted({IMAGES[case["set"]].title for case in found["cases"]}),
         "agreement": told,
         "in_order": {"right": sum(o["right"] for o in order), "of": sum(o["of"] for o in order), "ami_apart": CLEAR},
         "source": "docs/results/forecast.md",
@@ -142,9 +144,8 @@ def _sets(rows: Sequence[Row]) -> list[Measured]:
         compositions = list(dict.fromkeys(row["composition"] for row in own))
         trained = [[row["trained"] for row in own if row["composition"] == one] for one in compositions]
         forecasts = [next(row["forecast"] for row in own if row["composition"] == one) for one in compositions]
-        key = " ".join(USUAL.split()[:3])
         names = [set(row["numbers"]) for rows in trained for row in rows]
-        names += [set(row["readings"][key]["numbers"]) for row in forecasts]
+        names += [set(row["readings"][_without_power(USUAL)]["numbers"]) for row in forecasts]
         found.append(Measured(name, compositions, sorted(set.intersection(*names)), trained, forecasts))
     return [one for one in found if len(one.compositions) >= 2]
 
@@ -161,7 +162,7 @@ def _values(row: Row, quantity: str, numbers: list[str]) -> Matrix:
 
 def _said(row: Row, quantity: str, predictor: str, setting: str, numbers: list[str]) -> Matrix:
     key = f"{PIXELS} 0.01 32 1" if predictor == PIXELS else setting
-    own = {"ami": row["ami"][key], **row["readings"][" ".join(key.split()[:3])]}
+    own = {"ami": row["ami"][key], **row["readings"][_without_power(key)]}
     if predictor in ("forecast", PIXELS):
         return _values(own, quantity, numbers)
     if predictor == "no change":
@@ -173,6 +174,11 @@ def _said(row: Row, quantity: str, predictor: str, setting: str, numbers: list[s
     if quantity.startswith("descriptor"):
         return np.array([known.get(name, np.nan) for name in numbers], dtype=float)
     return np.full_like(like, float(np.mean(list(known.values()))))
+
+
+def _without_power(setting: str) -> str:
+    """The power moves clusters only; readings have none."""
+    return setting.rpartition(" ")[0]
 
 
 def _pair(quantity: str, trained: Matrix, predicted: Matrix) -> Pair:
@@ -244,9 +250,8 @@ def _of_setting(sets: list[Measured], setting: str) -> Row:
     return {q: {one.name: within(one.pair(q, "forecast", setting)) for one in sets} for q in quantities}
 
 
-def _left_out(sets: list[Measured]) -> Row:
+def _left_out(sets: list[Measured], scores: Row) -> Row:
     """For each image set: the setting that is best on all others, and what it and the usual one score on this one."""
-    scores = {setting: _of_setting(sets, setting) for setting in SETTINGS}
     names = [one.name for one in sets]
     found: Row = {}
     if len(names) < 2:
@@ -263,15 +268,18 @@ def _left_out(sets: list[Measured]) -> Row:
 
 
 def _case(row: Row) -> Row:
-    trained, key = row["trained"], " ".join(USUAL.split()[:3])
-    said = row["forecast"]
+    trained, said = row["trained"], row["forecast"]
     return {
         **{name: row[name] for name in ("set", "composition", "spec")},
         **{name: trained[name] for name in ("run", "seed", "seconds", "ami", "knn", "accuracy", "numbers", "of_class")},
         "learnt": learnt(trained),
         "views": trained["views"],
         "references": trained["references"],
-        "forecast": {"ami": said["ami"][USUAL], **said["readings"][key], "lpips": said["lpips"], "icc": said["icc"]},
+        "forecast": {
+            "ami": said["ami"][USUAL],
+            **said["readings"][_without_power(USUAL)],
+            **{name: said[name] for name in ("lpips", "icc")},
+        },
         "plain": said["plain"],
         "forecast_processor_s": said["processor_s"],
     }

@@ -15,7 +15,7 @@ from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.forecast.kept import chosen_images
-from ssrl_core.forecast.reading import read_classes, read_numbers, targets_of
+from ssrl_core.forecast.reading import Targets, read_targets, targets_of
 from ssrl_core.forecast.setting import icc
 from ssrl_core.learning.closed_form import solve
 from ssrl_core.learning.features import Bank
@@ -26,7 +26,6 @@ from ssrl_core.specs.run import Term
 
 Array = NDArray[Any]
 Row = dict[str, Any]
-Targets = dict[str, tuple[str, Array, Array]]
 
 MUS, DIMS, POWERS = (0.001, 0.01, 0.1, 1.0), (16, 32, 64), (0.0, 1.0, 2.0)
 BANKS = ("random", "patches")
@@ -34,7 +33,7 @@ PIXELS = "pixels"
 IMAGES, VIEWS, SEED = 1000, 8, 5
 _PIXEL_SIDE = 16
 _FEW, _FEW_VIEWS = 128, 4  # images and views that LPIPS and ICC are measured on
-_MOST = 2000  # images that a trained network is read on, of either kind
+_MOST = 4000  # images that a trained network is read on, of either kind
 
 
 def trained_row(case: Case, run_id: str) -> Row:
@@ -70,7 +69,7 @@ def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row
         `readings`: "bank mu dim" -> numbers, of_class; `ami`: "bank mu dim power" -> AMI (the power moves only that);
         `plain`: the bank alone; `icc` by descriptor; `lpips`.
     """
-    imageset, composition = store.load(case.images.name), composition_of(case)
+    imageset, composition = store.load(case.images.name), load(case.composition)
     ids = chosen_images(imageset, images, SEED)
     fit, ask = np.sort(ids[: len(ids) // 2]), np.sort(ids[len(ids) // 2 :])
     targets = _targets(case.images.name, fit.tobytes(), ask.tobytes())
@@ -88,11 +87,6 @@ def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row
     return found | _looked_at(imageset, _some(ask, _FEW), composition)
 
 
-def composition_of(case: Case) -> Composition:
-    """The composition of a case."""
-    return load(case.composition)
-
-
 def _grid(found: Row, key: str, imageset: ImageSet, targets: Targets, shares: Array, fit: Array, ask: Array) -> None:
     """Readings and AMI of every dim and power of one solution."""
     for dim in DIMS if not key.startswith(PIXELS) else (32,):
@@ -108,11 +102,11 @@ def _plain(case: Case, imageset: ImageSet, targets: Targets, fit: Array, ask: Ar
     from ssrl_core.forecast.kept import prepare
 
     setting = prepare(imageset, images=len(fit) + len(ask), views=VIEWS, seed=SEED)
-    plain = setting.plain([Term(composition_of(case))])
+    plain = setting.plain([Term(load(case.composition))])
     numbers = {name: reading.value for name, (kind, reading) in plain.readings.items() if kind != "classes"}
     return {
         "numbers": numbers,
-        "of_class": [None if np.isnan(v) else v for v in plain.taken.diagonal().tolist()],
+        "of_class": _known(plain.taken),
         "ami": plain.clusters["ami"],
     }
 
@@ -128,18 +122,19 @@ def _looked_at(imageset: ImageSet, ids: Array, composition: Composition) -> Row:
 
 
 def _read(imageset: ImageSet, targets: Targets, here: Array, there: Array, *, clusters: bool = True) -> Row:
-    numbers = {name: (a, b) for name, (kind, a, b) in targets.items() if kind != "classes"}
-    readings = read_numbers(here, there, numbers, seed=SEED)
-    (fit, ask) = next((a, b) for kind, a, b in targets.values() if kind == "classes")
-    known, asked = fit >= 0, ask >= 0
-    given = here[known], fit[known], there[asked], ask[asked]
-    overall, taken = read_classes(*given, classes=len(imageset.classes), seed=SEED)
+    readings, taken = read_targets(here, there, targets, classes=len(imageset.classes), seed=SEED)
+    label = next(name for name, (kind, _, _) in targets.items() if kind == "classes")
     return {
-        "numbers": {name: reading.value for name, reading in readings.items() if reading is not None},
-        "accuracy": overall.value,
-        "of_class": [None if np.isnan(share) else share for share in taken.diagonal().tolist()],
+        "numbers": {name: reading.value for name, reading in readings.items() if name != label},
+        "accuracy": readings[label].value,
+        "of_class": _known(taken),
         **({"ami": _ami(targets, there)} if clusters else {}),
     }
+
+
+def _known(taken: Array) -> list[float | None]:
+    """The accuracy of each class; None where no image of it was asked about."""
+    return [None if np.isnan(share) else share for share in taken.diagonal().tolist()]
 
 
 def _of_rows(targets: Targets, rows: Array) -> Targets:

@@ -66,7 +66,36 @@ def _strokes(count: int, side: int) -> Pictures:
     return Pictures(np.ascontiguousarray(pixels), f"strokes (shipped, three equal channels), enlarged to {side} px")
 
 
+def mnist(train: int, test: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """The first digits of either split of MNIST, train images first: (N, 1, 28, 28) uint8, and their labels as text."""
+    data = _archive("data/mnist/mnist.npz")
+    pixels = np.concatenate([data["x_train"][:train], data["x_test"][:test]])[:, None]
+    return pixels, np.concatenate([data["y_train"][:train], data["y_test"][:test]]).astype(str)
+
+
+def cifar10() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """5,000 train and 2,000 test images of CIFAR-10: (N, 3, 32, 32) uint8, and the names of their classes."""
+    data = _archive("data/cifar10/cifar10_small.npz")
+    pixels = np.moveaxis(np.concatenate([data["x_train"], data["x_test"]]), -1, 1)
+    return np.ascontiguousarray(pixels), data["names"][np.concatenate([data["y_train"], data["y_test"]])].astype(str)
+
+
+def bbbc021() -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Crops of real cells, (N, 3, 68, 68) uint16, and the mechanism of each."""
+    data = _archive("data/bbbc021/cells.npz")
+    return np.ascontiguousarray(np.moveaxis(data["x"], -1, 1)), data["moa"].astype(str)
+
+
 def shared(name: str) -> Path | None:
     """A file of `SSRL_SHARED`, or None."""
-    file = Path(os.environ.get("SSRL_SHARED", "../shared")) / name
+    file = shared_folder() / name
     return file if file.is_file() else None
+
+
+def shared_folder() -> Path:
+    """`SSRL_SHARED`, the folder that holds `data/`."""
+    return Path(os.environ.get("SSRL_SHARED", "../shared"))
+
+
+def _archive(name: str) -> Any:
+    return np.load(shared_folder() / name, allow_pickle=False)

@@ -36,7 +36,7 @@ TINY: dict[str, Any] = {
 def own_stores() -> Iterator[None]:
     """Stores that are empty but for the images, with every module loaded."""
     before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a worker may write while it ends
         os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
         identify(RunSpec.from_mapping(TINY))
         registry.counts()

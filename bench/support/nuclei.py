@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.support.images import shared_folder
 from ssrl_core.datasets.cells import candidates as forest
 from ssrl_core.datasets.cells.nuclei import searched, usual_width
 
@@ -46,9 +45,8 @@ def half_of(file_name: str) -> str:
 
 def annotated() -> list[Annotated]:
     """The images of `$SSRL_SHARED/data/nuclei`; none where there is no such folder."""
-    folder = Path(os.environ.get("SSRL_SHARED", "../shared")) / "data" / "nuclei"
     found = []
-    for path in sorted(folder.glob("*.npz")):
+    for path in sorted((shared_folder() / "data" / "nuclei").glob("*.npz")):
         with np.load(path) as file:
             _, truth = np.unique(file["lab"], return_inverse=True)
             found.append(Annotated(path.stem, half_of(path.name), file["im"], truth.reshape(file["lab"].shape)))

@@ -21,9 +21,9 @@ def register_cells(data: Any) -> None:
         help="find the nuclei in microscope fields and cut a square around each",
         description=(
             "FIELDS is a table (CSV, TSV, Parquet) with one row a field and a column of file names for each channel, a "
-            "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, "
-            "ImageXpress, Yokogawa, ArrayScan), OME-TIFF files, OME-Zarr (pip install zarr), or a zip of these. "
-            "An import that was stopped goes on when it is run again."
+            "CellProfiler LoadData table, BBBC021's image table, a folder of a microscope's files (Opera, ImageXpress, "
+            "MetaMorph, InCell, Yokogawa, ScanR, Cytation …, or names that tell channels), OME-TIFF files, OME-Zarr "
+            "(pip install zarr), or a zip of these. An import that was stopped goes on when it is run again."
         ),
     )
     cells.add_argument("fields", metavar="FIELDS", help="table of fields, folder, zip of a folder, or image file")

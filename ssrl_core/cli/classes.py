@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, table, to_stderr
+from ssrl_core.cli.output import leaf, say_torn, table, to_stderr
 from ssrl_core.errors import DataError, RunError, SpecError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _classes(args: argparse.Namespace) -> Any:
     if Path(args.of).suffix.lower() in SUFFIXES:
         return _statistics(args, _of_file(Path(args.of)))
     found = _of_store(args.of)
+    say_torn(found["dataset"].astype(str))
     return _statistics(args, found) if asked else _records(found)
 
 

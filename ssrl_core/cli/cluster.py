@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.output import leaf, say_torn, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)
+    say_torn([imageset.name])
     near, away = nearest(x, own, args.nearest)
     file = file_of(args.method, args.k, args.seed)
     names = _named(run, file.removesuffix(".npy"), ids, own.ids, own.k, args.name)
@@ -145,7 +146,7 @@ def _plain(effect: Effect) -> dict[str, Any]:
 
 def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.evaluation import clustering as over_k
+    from ssrl_core.runs.evaluation.clustering import make_over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
     from ssrl_core.runs.queue.finding import find
@@ -155,7 +156,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
         raise SpecError.at("cluster", "--over", "A:B, two whole numbers", args.over)
     with Reporter() as report:
         run = RunFolder(find(args.run_id))
-        found = over_k.make(run, int(first), int(last), seed=args.seed, report=report)
+        found = make_over_k(run, int(first), int(last), seed=args.seed, report=report)
     return {"run": run.id, "over": [{"k": k, **scores} for k, scores in found.items()]}
 
 

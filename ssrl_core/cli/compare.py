@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.output import leaf, say_torn, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,6 +52,7 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
         rows, other_rows = common(ids, other_ids, first.id, name)
         found = compare(x[rows], y[other_rows], clusters[rows], others[other_rows], seed=args.seed)
         seeds = _over_seeds(first, name, args, report) if args.over_seeds else {}
+    say_torn([first.spec().dataset.name])
     separated = _separated(np.asarray(found["contingency"], np.int64).reshape(len(found["contingency"]), -1))
     told = {"first": first.id, "second": name, "k": args.k, "k2": args.k2 or args.k, **found, "separated": separated}
     return told | seeds

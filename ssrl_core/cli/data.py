@@ -133,14 +133,8 @@ def _describe(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.runs import jobs
 
-    lines = ProgressLines()
     with jobs.Reporter() as told:  # a page makes a built-in set by this command
-
-        def report(done: int, total: int, what: str) -> None:
-            lines(done, total, what)
-            told(done / total if total else 0.0)
-
-        return store.describe(args.name, report=report)
+        return store.describe(args.name, report=ProgressLines(told))
 
 
 def _check(args: argparse.Namespace) -> dict[str, Any]:
@@ -348,7 +342,11 @@ def register_subset(data: Any) -> None:
     subset.add_argument("--highest", type=int, metavar="K", help="only the K highest doses of each compound")
     subset.add_argument("--dose", type=float, action="append", metavar="D", help="only this dose; repeatable")
     subset.add_argument("--cells", type=int, metavar="N", help="cells of each compound, and untreated (default: all)")
-    subset.add_argument("--group", metavar="COLUMN", help="no value of it will be in two splits (well, plate)")
+    subset.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="no value of it will be in two splits (default: wells, where known; none: cell by cell)",
+    )
     subset.add_argument("--seed", type=int, help="decides which cells, and the split (default: 5)")
 
 
@@ -363,6 +361,7 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _choice(args: argparse.Namespace) -> Any:
+    from ssrl_core.datasets.splits import NO_GROUP
     from ssrl_core.datasets.subsets import PRESETS, SubsetChoice
 
     if args.preset is not None and args.preset not in PRESETS:
@@ -377,7 +376,8 @@ def _choice(args: argparse.Namespace) -> Any:
         "highest": args.highest,
         "doses": tuple(args.dose) if args.dose else None,
         "cells": args.cells,
-        "group": args.group,
+        "group": None if args.group == NO_GROUP else args.group,
+        "whole_wells": args.group is None,
         "seed": args.seed,
     }
     return replace(start, **{key: value for key, value in asked.items() if value is not None})
@@ -392,7 +392,7 @@ def _show_subset(data: dict[str, Any]) -> str:
     lines = [f"{data['name']}: {data['count']:,} cells"]
     lines += [f"  {compound}: {count:,}" for compound, count in data["compounds"].items()]
     lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))
-    return "\n".join([*lines, *(f"  {note}" for note in data["notes"])])
+    return "\n".join([*lines, *(f"  {note}" for note in (*data["notes"], *data["warnings"]))])
 
 
 def register_descriptors(commands: Any) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf
+from ssrl_core.cli.output import leaf, to_stderr
 from ssrl_core.errors import RunError
 
 
@@ -27,7 +26,7 @@ def _make(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core import stores
     from ssrl_core.runs import example
 
-    out = example.make((args.out or stores.demo_root()).absolute(), say=_say)
+    out = example.make((args.out or stores.demo_root()).absolute(), say=to_stderr)
     files = [path for path in out.rglob("*") if path.is_file()]
     return {"out": str(out), "files": len(files), "bytes": sum(path.stat().st_size for path in files)}
 
@@ -39,14 +38,10 @@ def _check(args: argparse.Namespace) -> dict[str, Any]:
     which = tuple(args.only or example.RUNS)
     example.check_names(which)
     with tempfile.TemporaryDirectory() as folder:
-        found = example.differences(stores.demo_root(), example.make(Path(folder) / "demo", say=_say, which=which))
+        found = example.differences(stores.demo_root(), example.make(Path(folder) / "demo", say=to_stderr, which=which))
     if found:
         raise RunError("The example that ships is not what is made now: " + "; ".join(found) + ". Run `demo make`.")
     return {"runs": list(which), "differences": found}
-
-
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
 
 
 def _show(data: dict[str, Any]) -> str:

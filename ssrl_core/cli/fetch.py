@@ -32,13 +32,8 @@ def _fetch(args: argparse.Namespace) -> dict[str, Any]:
         return {"files": [_standing(name) for name in _names()]}
     if args.name not in _names():
         raise SpecError.at("fetch", "NAME", "one of " + ", ".join(_names()), args.name, "See `fetch` without a name.")
-    lines = ProgressLines()
     with jobs.Reporter() as told:
-
-        def report(done: int, total: int, what: str) -> None:
-            lines(done, total, what)
-            told(done / total if total else 0.0)
-
+        report = ProgressLines(told)
         if args.name in ARCHIVES:
             from ssrl_core.datasets import store
 

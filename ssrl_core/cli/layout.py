@@ -60,10 +60,10 @@ def _layout(args: argparse.Namespace) -> dict[str, Any]:
 def _stored(run: RunFolder, method: str, like: RunFolder | None) -> tuple[str, dict[str, Any]] | None:
     """File and information of the newest layout of this method; of one like another run's, while that has the same."""
     other = None if like is None else like.id
-    file = run.layout_files(other).get(method)
-    if file is None:
+    found, file = run.layout(method, other), run.layout_files(other).get(method)
+    if found is None or file is None:
         return None
-    info = run.layouts(other)[method][1]
+    info = found[1]
     began = None if like is None else like.layout_files().get(method)
     return None if began and began.name != info.get("like", {}).get("file") else (file.name, info)
 
@@ -83,9 +83,8 @@ def _make(
     from ssrl_core.runs.folder.run_folder import imageset_of
 
     if run.is_demo:
-        raise SpecError(
-            f"Run {run.id} is a demo run and is not written into. It has: {', '.join(run.layouts()) or 'no layouts'}."
-        )
+        has = ", ".join(run.layout_files()) or "no layouts"
+        raise SpecError(f"Run {run.id} is a demo run and is not written into. It has: {has}.")
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())

@@ -6,7 +6,7 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ssrl_core.errors import SpecError, SSRLError
@@ -65,14 +65,29 @@ def to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-class ProgressLines:
-    """Says every tenth of the way, and every word that has no way."""
+def say_torn(datasets: Iterable[str]) -> None:
+    """A line for each image set whose split makes scores doubtful."""
+    from ssrl_core.datasets.store import torn_words
 
-    def __init__(self) -> None:
-        self._last = ("", -1)
+    for name in dict.fromkeys(datasets):
+        if said := torn_words(name):
+            to_stderr(f"{name}: {said}")
+
+
+class ProgressLines:
+    """Says every tenth of the way, and every word that has no way, on stderr, and hands every share on.
+
+    Args:
+        report: told the share done, 0..1.
+    """
+
+    def __init__(self, report: Callable[[float], None] | None = None) -> None:
+        self._report, self._last = report, ("", -1)
 
     def __call__(self, done: int, total: int, what: str) -> None:
         """A `Report`: what is done of how much."""
+        if self._report is not None:
+            self._report(done / total if total else 0.0)
         tenth = 10 * done // total if total else 0
         if (what, tenth) != self._last:
             self._last = (what, tenth)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf, pair, table, to_stderr
+from ssrl_core.cli.output import leaf, pair, say_torn, table, to_stderr
 from ssrl_core.specs.parts import columns
 
 _LISTED = ("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed")
@@ -62,6 +62,7 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
     listed = (*_LISTED, *_numbers())
+    say_torn(str(row["dataset"]) for row in rows if row["state"] == "done")
     return [{name: row.get(name) for name in listed} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
 
 
@@ -75,6 +76,7 @@ def _numbers() -> list[str]:
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets.store import torn_words
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue.finding import find, spec_of
 
@@ -84,6 +86,7 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
         "spec": spec_of(run).to_mapping(),
         "results": run.results().data or None,
         "files": run.files(),
+        "torn": torn_words(run.spec().dataset.name),
     }
 
 
@@ -243,7 +246,7 @@ def _show_one(data: dict[str, Any]) -> str:
         kept = {
             name: data["results"][name] for name in ("split", "n", "knn", "references", "view", "seconds", "missing")
         }
-        parts.append(dump_yaml({"results": kept}))
+        parts.append(dump_yaml({"results": kept}) + (f"{data['torn']}\n" if data["torn"] else ""))
     return "\n".join(parts) + "\nfiles: " + " ".join(data["files"])
 
 
@@ -289,6 +292,7 @@ def _table(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.queue import tables
 
     found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
+    say_torn(found["dataset"].astype(str))
     asked = [pair(text, where="runs table", remedy="Write seed=5.") for text in args.where]
     found = tables.chosen(found, dict(asked))
     if args.mean and not args.classes:

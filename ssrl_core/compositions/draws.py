@@ -9,7 +9,8 @@ The counter, exactly:
 - step is the place in the group's full list (a disabled step keeps its place), 0..63;
 - parameter 0 is the probability's, the following ones are the blocks of the transform (`SLOTS`), each of four words;
 - a choice has the branch as parameter 1, and the step at place j of branch b of a choice at place s counts as
-  step 64 + (64·s + b)·64 + j.
+  step 64 + (64·s + b)·64 + j;
+- what is drawn once for a run has image 0, epoch 0 and the view after the last there can be, 64.
 
 Quantities are relative (shares, turns, uniforms for positions), so the size of the image is not needed here. The steps
 without chance are also what a network is shown of an image when it is measured (`shown_view`).
@@ -17,22 +18,28 @@ without chance are also what a network is shown of an image when it is measured 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ssrl_core.compositions import Array, random_numbers, transforms
 from ssrl_core.compositions.random_numbers import WORD
 from ssrl_core.errors import SpecError
-from ssrl_core.specs.composition import Composition, Step, ViewGroup
+from ssrl_core.specs.composition import MAX_VIEWS, Composition, Step, ViewGroup
 from ssrl_core.specs.run import RunSpec
 
 BLOCKS_PER_STEP = 32
 _WIDTH = 64  # steps of a group, branches of a choice, steps of a branch
+_OF_RUN = np.zeros(1, np.int64)
 
-Words = Callable[[int, int, int], Array]
+
+class Words(Protocol):
+    """Words of randomness of one view group."""
+
+    def __call__(self, step: int, first: int, count: int, *, of_run: bool = False) -> Array:
+        """(count, V, B, 4) words of `count` blocks of a step from parameter `first` on; of the run (count, 1, 1, 4)."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +145,10 @@ def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, ter
 def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:
     from ssrl_core.compositions.kernels.noise import words as fill
 
-    def words(step: int, first: int, count: int) -> Array:
-        """(count, V, B, 4) words of `count` blocks from parameter `first` on."""
-        out = np.empty((count, len(views), len(ids), 4), np.int64)
-        fill(ids, epoch, views.start, BLOCKS_PER_STEP * step + first, key[0], key[1], out)
+    def words(step: int, first: int, count: int, *, of_run: bool = False) -> Array:
+        images, now, view = (_OF_RUN, 0, MAX_VIEWS) if of_run else (ids, epoch, views.start)
+        out = np.empty((count, 1 if of_run else len(views), len(images), 4), np.int64)
+        fill(images, now, view, BLOCKS_PER_STEP * step + first, key[0], key[1], out)
         return out
 
     return words
@@ -160,6 +167,9 @@ def _draw_step(step: Step, place: int, words: Words, name: str, allowed: Array |
         return _draw_choice(step, place, words, name, applied)
     module = transforms.load(step.transform)
     values = module.draw(step, words(place, 1, module.SLOTS)) if module.SLOTS else {}
+    if step.once:
+        of_run = module.draw(step, words(place, 1, module.SLOTS, of_run=True))
+        values |= {name: np.broadcast_to(of_run[name], values[name].shape).copy() for name in step.once}
     return StepDraws(step, applied, values)
 
 
@@ -211,7 +221,7 @@ def fixed_steps(composition: Composition) -> Composition:
     """One view of the first view group, made by the steps that change every image in the same way.
 
     A step counts when it is applied to all of 64 draws with the same values: a centre crop of p 1 and one side, a grey
-    image of p 1. The size of the views stays.
+    image of p 1. What is drawn once for a run is drawn all the same. The size of the views stays.
     """
     one = replace(composition, views=(replace(composition.views[0], count=1),))
     drawn = draw(one, np.arange(_DRAWS), seed=0, epoch=0).groups[0].steps
@@ -220,7 +230,7 @@ def fixed_steps(composition: Composition) -> Composition:
 
 
 def _fixed(drawn: StepDraws) -> bool:
-    if not drawn.applied.all() or drawn.branches:
+    if not drawn.applied.all() or drawn.branches or drawn.step.once:
         return False
     return all(bool((value == value[:1, :1]).all()) for value in drawn.values.values())
 

@@ -5,12 +5,15 @@ Steps do not add up: what a step adds depends on the others, so each is left out
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssrl_core import stores
 from ssrl_core.compositions import Array
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.steps import Step
@@ -40,6 +43,12 @@ class LpipsNetwork:
     def address(self) -> str:
         """Where torchvision's file is fetched from."""
         return f"https://download.pytorch.org/models/{self.files[-1]}"
+
+    def file(self) -> Path | None:
+        """Its weights on this machine, laid into the store or fetched by torch; None where they are not."""
+        home = Path(os.environ.get("TORCH_HOME") or stores.models_root() / "cache" / "torch")
+        folders = (stores.weights_root(), home / "hub" / "checkpoints")
+        return next((folder / name for folder in folders for name in self.files if (folder / name).is_file()), None)
 
 
 NETWORKS = {

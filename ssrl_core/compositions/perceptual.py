@@ -6,7 +6,6 @@ Source: Zhang et al. 2018, "The unreasonable effectiveness of deep features as a
 from __future__ import annotations
 
 import importlib.util
-import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -75,7 +74,7 @@ def missing(net: str = "alex") -> str | None:
     _check(net)
     if importlib.util.find_spec("lpips") is None:
         return "LPIPS needs the Python package lpips: install it with `pip install lpips`."
-    if _file(net) is None:
+    if NETWORKS[net].file() is None:
         row, place = NETWORKS[net], stores.weights_root()
         ours, theirs = row.files
         return (
@@ -94,7 +93,7 @@ def network(net: str, device: torch.device) -> Network:
     """
     if sentence := missing(net):
         raise SpecError(sentence)
-    file = _file(net)
+    file = NETWORKS[net].file()
     assert file is not None  # `missing` looked
     key, stamp = (net, str(device)), (str(file), file.stat().st_mtime_ns)
     with _lock:
@@ -123,14 +122,6 @@ def prepared(images: Tensor, smallest_px: int = SMALLEST_PX) -> Tensor:
 def _check(net: str) -> None:
     if net not in NETWORKS:
         raise SpecError.at("LPIPS", "net", " or ".join(NETWORKS), net, "The usual one is alex.")
-
-
-def _file(net: str) -> Path | None:
-    home = Path(os.environ.get("TORCH_HOME") or stores.models_root() / "cache" / "torch")
-    folders = (stores.weights_root(), home / "hub" / "checkpoints")
-    return next(
-        (folder / name for folder in folders for name in NETWORKS[net].files if (folder / name).is_file()), None
-    )
 
 
 def _load(net: str, file: Path, device: torch.device) -> Network:

@@ -192,10 +192,19 @@ def torn_wells(table: pd.DataFrame) -> tuple[int, int]:
     return int((splits > 1).sum()), len(splits)
 
 
+def torn_words(table: pd.DataFrame) -> str:
+    """What is to be said beside every score of an image set whose split tears wells; "" where it tears none.
+
+    Args:
+        table: rows of an image set's table, with `split`, and `well` and `plate` where they are known.
+    """
+    torn, wells = torn_wells(table)
+    return f"{torn} of {wells} wells lie in two splits: scores may tell wells apart, not compounds." if torn else ""
+
+
 def _torn(looked: Looked) -> list[str]:
-    torn, wells = torn_wells(looked.table)
-    advice = "scores may tell wells apart, not compounds; keep them together with --group well"
-    return [f"{torn} of {wells} wells lie in two splits: {advice}"] if torn else []
+    said = torn_words(looked.table)
+    return [f"{said[:-1]}; keep them together with --group well"] if said else []
 
 
 def _dull_channels(looked: Looked) -> list[str]:

@@ -206,6 +206,28 @@ def _read(folder: Path) -> ImageSet:
         ) from error
 
 
+def torn_words(name: str) -> str:
+    """See `checks.torn_words`; "" also where there is no such image set (any more)."""
+    if not is_ready(name):
+        return ""
+    imageset = load(name)
+    return _torn_words(imageset.folder / "table.parquet", imageset.fingerprint)
+
+
+@lru_cache(maxsize=256)
+def _torn_words(path: Path, fingerprint: str) -> str:
+    """Once for a table, and of it three columns only."""
+    import pyarrow.parquet as parquet
+
+    from ssrl_core.datasets import checks
+
+    try:
+        known = [column for column in ("split", "well", "plate") if column in parquet.read_schema(path).names]
+        return checks.torn_words(parquet.read_table(path, columns=known).to_pandas())
+    except (OSError, ValueError):
+        return ""  # who loads the set is told
+
+
 @lru_cache(maxsize=256)
 def _split_counts(path: Path, fingerprint: str) -> dict[str, int]:
     """Counts of each split, reading that one column only, once (a table never changes under its fingerprint)."""

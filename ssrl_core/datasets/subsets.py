@@ -71,6 +71,7 @@ class SubsetChoice:
         cells: cells of each compound, and untreated ones; fewer where there are fewer. None = as many as there are of
             the rarer side.
         group: a column no value of which may be in two splits (`well`, `plate`); None = cell by cell.
+        whole_wells: without a group, wells stay whole where they are known.
         seed: decides which cells, and the split.
     """
 
@@ -79,6 +80,7 @@ class SubsetChoice:
     doses: tuple[float, ...] | None = None
     cells: int | None = None
     group: str | None = None
+    whole_wells: bool = False
     seed: int = 5
 
 
@@ -202,6 +204,7 @@ def make_subset(
             pixel_size_um=source.pixel_size_um,
             seed=choice.seed,
             group=choice.group,
+            by_well=choice.whole_wells,
             source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
             licence=source.meta.get("licence"),
             citation=source.meta.get("citation"),

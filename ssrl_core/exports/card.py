@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
 from ssrl_core.compositions.draws import said_of
+from ssrl_core.datasets.store import torn_words
 from ssrl_core.errors import SSRLError
 from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import reference_words
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL
 from ssrl_core.specs.parts import columns
@@ -48,6 +50,7 @@ def card(run: RunFolder) -> str:
         *_terms(spec),
         "## Figures",
         *_figures(results, solved=spec.is_solved),
+        *([torn] if (torn := torn_words(spec.dataset.name)) else []),
         "## Who wins, who loses",
         *_classes(results),
         "## Load it",
@@ -108,13 +111,13 @@ def _terms(spec: RunSpec) -> list[str]:
 def _figures(results: Results, *, solved: bool) -> list[str]:
     if not results:
         return ["Nothing was measured."]
-    alone = "its features alone" if solved else "untrained network"
+    names = reference_words(solved=solved)
     k, own = next(iter(results.clusters.items()), ("", None))
     rows = [
         ("this network", results.knn, results.linear, own.ami if own else None, results.view),
         *(
-            (name, of.knn, None, of.ami, results.reference(key, of_views=True))
-            for name, key in ((alone, "untrained"), ("raw pixels", "pixels"))
+            (names[key].removeprefix("the "), of.knn, None, of.ami, results.reference(key, of_views=True))
+            for key in ("untrained", "pixels")
             for of in [results.reference(key)]
         ),
     ]

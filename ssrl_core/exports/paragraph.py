@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core import stores
+from ssrl_core.datasets.store import torn_words
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.backbones import BACKBONES, BANKS
@@ -128,11 +129,13 @@ def _of_groups(run: RunFolder, spec: RunSpec, k: int | None) -> list[str]:
     dim, n, split = results.dim, results.n, results.split
     if k is None or not n:
         return []
+    torn = torn_words(spec.dataset.name)
     return [
         f"The {n:,} images of the {split} part, which the training had not seen, were each described by "
         f"{dim} numbers (the network's output) and put into {k} groups by k-means in that space."
         if split != "train"
-        else f"The {n:,} training images were each described by {dim} numbers and put into {k} groups by k-means."
+        else f"The {n:,} training images were each described by {dim} numbers and put into {k} groups by k-means.",
+        *([torn] if torn else []),
     ]
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ssrl_core import access, stores
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.forecast.reading import batches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,6 @@ BANK, SEED = "random", 5
 LEAST, LONGEST = 2, 60  # images of either list; letters of a name
 _AROUND = 500  # further images that tell how features vary anyhow
 _RIDGE = 10.0  # of the mean variance of the features: a few examples tell few directions (docs/log.md)
-_VALUES = 1 << 22
 _VERSION = 1
 
 
@@ -78,7 +78,7 @@ class ByExample:
 
     def values(self, imageset: ImageSet, ids: Array) -> NDArray[np.float32]:
         """(n,) of some images of a set."""
-        parts = [self.measure(images) for images in _images(imageset, ids)]
+        parts = [self.measure(images) for images in batches(imageset, ids)]
         return np.concatenate([np.empty(0, np.float32), *parts])
 
 
@@ -154,13 +154,6 @@ def _path(imageset: ImageSet) -> Path:
     return imageset.folder / "by_example.json"
 
 
-def _images(imageset: ImageSet, ids: Array) -> Any:
-    """Images (B,C,S,S) float in 0..1, some at a time."""
-    step = max(1, _VALUES // int(np.prod(imageset.shape)))
-    for start in range(0, len(ids), step):
-        yield imageset.take(np.asarray(ids[start : start + step])).astype(np.float32) / np.float32(imageset.max_value)
-
-
 def _fitted(imageset: ImageSet, name: str, like: list[int], unlike: list[int], *, where: str) -> ByExample:
     import torch
     from scipy.linalg import cho_factor, cho_solve
@@ -171,7 +164,7 @@ def _fitted(imageset: ImageSet, name: str, like: list[int], unlike: list[int], *
     empty = ByExample(name, tuple(like), tuple(unlike), 0.0, (), 0.0, tuple(mean.tolist()), tuple(_above_0(sd)))
     others = np.random.default_rng(SEED).permutation(imageset.count)[:_AROUND]
     ids = np.concatenate([like, unlike, np.setdiff1d(others, [*like, *unlike])]).astype(np.int64)
-    parts = [empty.bank.features(torch.from_numpy(images)).numpy() for images in _images(imageset, ids)]
+    parts = [empty.bank.features(torch.from_numpy(images)).numpy() for images in batches(imageset, ids)]
     features = np.concatenate(parts).astype(np.float64)
     scale = features.std(axis=0)
     if not scale.max() > 1e-6:

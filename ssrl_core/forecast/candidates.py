@@ -60,7 +60,7 @@ class Space:
                 yield name, steps
         chance = np.random.default_rng(0)
         for row in TRANSFORMS.values():
-            step = self.step(row, chance)
+            step = self.step(row, chance) if row.searched else None
             if step is not None:
                 yield f"{row.name} alone", (step,)
 
@@ -123,7 +123,7 @@ class Space:
 
     def _added(self, chance: Chance, steps: Steps) -> Steps:
         there = {step.transform for step in steps}
-        rows = [row for name, row in TRANSFORMS.items() if name not in there]
+        rows = [row for name, row in TRANSFORMS.items() if name not in there and row.searched]
         made = None if len(steps) >= MOST_STEPS else self.step(rows[chance.integers(len(rows))], chance)
         if made is None:
             return steps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.steps import Step
+from ssrl_core.specs.transforms import TRANSFORMS
 
 if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
@@ -20,8 +21,8 @@ Array = NDArray[Any]
 
 NOTHING, EASY, SAME = 0.15, 0.9, 1e-4
 _RING = 12
-_MOVES = ("resized_crop", "center_crop", "pad", "affine", "rotation")
-_COLOUR = ("color_jitter", "hue_jitter", "grayscale", "channel_gain", "channel_drop", "gamma", "invert", "equalize")
+Alone = list[tuple[str, "Moments"]]
+"""Of each step its name, and the moments of views that it makes alone."""
 
 
 def kept_rank(shares: Array) -> float:
@@ -33,26 +34,59 @@ def kept_rank(shares: Array) -> float:
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
-def keeps_nothing(shares: Array, composition: Composition, strongest: Callable[[], str]) -> list[str]:
-    """Whether the views of one image have anything in common.
+def keeps_nothing(shares: Array, composition: Composition, alone: Callable[[], Alone]) -> list[str]:
+    """Whether the views of one image have anything in common, and the step that takes most of it.
 
     Args:
         shares: (k,) lambda of the directions on images that they were not solved on.
-        strongest: names the step to weaken; it is only asked where there is something to say.
+        alone: what views of each step alone have in common; asked where there is a warning.
     """
-    if not _steps(composition):
+    if not _does_something(composition):
         return []
-    if shares.max(initial=0.0) < NOTHING:
-        return [
-            f"{_named(composition)}Views of one image have almost nothing in common: the direction that is kept best "
-            f"keeps {shares.max(initial=0.0):.0%} of its variance. A network would learn nothing. Weaken {strongest()}."
-        ]
-    if kept_rank(shares) < 1.5:
-        return [
-            f"{_named(composition)}Nearly all that views of one image have in common is one single number. "
-            f"A network would tell images apart by little else. Weaken {strongest()}."
-        ]
-    return []
+    best = float(shares.max(initial=0.0))
+    if best < NOTHING:
+        said = (
+            "Views of one image have almost nothing in common: the direction that is kept best keeps "
+            f"{best:.0%} of its variance, and a network would learn nothing."
+        )
+    elif kept_rank(shares) < 1.5:
+        said = (
+            "Nearly all that views of one image have in common is one single number, and a network would tell images "
+            "apart by little else."
+        )
+    else:
+        return []
+    where, left = min(((where, common(moments)) for where, moments in alone()), key=lambda row: row[1])
+    return [f"{_named(composition)}{said} Weaken {where}: it alone leaves views {left:.0%} in common."]
+
+
+def common(moments: Moments) -> float:
+    """Share of the features' variance that views of an image have in common, the mean over features, 0 to 1."""
+    total, shared = np.diag(moments.total), np.diag(moments.shared)
+    told = total > 1e-10 * max(float(total.max()), 1e-12)
+    return float(np.clip(shared[told] / total[told], 0.0, 1.0).mean()) if told.any() else 0.0
+
+
+def without_each(composition: Composition) -> Iterator[tuple[int, int, Step, Composition]]:
+    """Each step that is switched on: number of its view group, its place from 0, the step, all without it."""
+    for number, group in enumerate(composition.views):
+        for place, step in enumerate(group.steps):
+            if step.enabled:
+                steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
+                yield number, place, step, composition.with_steps(steps, number)
+
+
+def alone_each(composition: Composition) -> Iterator[tuple[str, Composition]]:
+    """Each step that is switched on: its name, and the composition with no other step."""
+    for number, place, step, _ in without_each(composition):
+        groups = [replace(group, steps=()) for group in composition.views]
+        groups[number] = replace(groups[number], steps=(step,))
+        yield step_named(place, step), replace(composition, views=tuple(groups))
+
+
+def step_named(place: int, step: Step) -> str:
+    """`step 2 (color jitter)`."""
+    return f"step {place + 1} ({step.transform.replace('_', ' ')})"
 
 
 def too_easy(views: Sequence[Array], composition: Composition) -> list[str]:
@@ -61,66 +95,81 @@ def too_easy(views: Sequence[Array], composition: Composition) -> list[str]:
     Args:
         views: two arrays (n,C,S,S) in 0..1, one view each of the same n images.
     """
-    if not _steps(composition):
+    if not _does_something(composition):
         return [f"{_named(composition)}All views of an image are equal: nothing is asked to be ignored. Add a step."]
     found = []
-    colour = [named_step(n, step.transform) for n, step in _placed(composition) if step.transform in _COLOUR]
-    moves = [named_step(n, step.transform) for n, step in _placed(composition) if step.transform in _MOVES]
-    vary = f"Strengthen {', '.join(colour)}." if colour else "Add a step that varies brightness or colour."
-    move = f"Strengthen {', '.join(moves)}." if moves else "Add a crop, so that the border differs."
-    for name, statistic, remedy in (
-        ("its histogram of values", _histogram, vary),
-        ("the border of the picture", _border, move),
-        ("how brightness falls from centre to border", _falloff, vary),
+    for name, statistic, kind, remedy in (
+        ("its histogram of values", _histogram, "colour", "Add one that varies brightness or colour."),
+        ("the border of the picture", _border, "geometry", "Add a crop or a shift, so that the border differs."),
+        ("how brightness falls from centre to border", _falloff, "colour", "Vary brightness, or crop off centre."),
     ):
         share = _found_again(*(statistic(np.asarray(v)) for v in views))
         if share >= EASY:
             found.append(
                 f"{_named(composition)}{name[0].upper()}{name[1:]} alone finds the other view of an image in "
-                f"{share:.0%} of cases among {len(views[0])}: a network may learn nothing else. {remedy}"
+                f"{share:.0%} of cases among {len(views[0])}: a network may learn nothing else. "
+                + _too_weak(composition, kind, remedy)
             )
     return found
 
 
+def _too_weak(composition: Composition, kind: str, remedy: str) -> str:
+    """The steps that should vary a statistic and hardly do; what to add where there are none."""
+    group = composition.views[0]
+    meant = [
+        step_named(place, step)
+        for place, step in enumerate(group.steps)
+        if step.enabled and step.p > 0 and step.transform in TRANSFORMS and TRANSFORMS[step.transform].kind == kind
+        if not step.transform.endswith("_flip")
+    ]
+    if not meant:
+        return f"No step varies it. {remedy}"
+    steps = " and ".join(meant)
+    too_little, it = ("vary it", "them") if len(meant) > 1 else ("varies it", "it")
+    return f"{steps[0].upper()}{steps[1:]} {too_little} too little: strengthen {it}."
+
+
 def idle_steps(imageset: ImageSet, ids: Array, composition: Composition, *, seed: int) -> list[str]:
     """Steps that change no view: the same draws with and without them give the same pixels."""
-    whole = _made(imageset, ids, composition, seed)
-    found = []
-    for group_number, group in enumerate(composition.views):
-        for place, step in enumerate(group.steps):
-            if not step.enabled:
-                continue
-            steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
-            without = _made(imageset, ids, composition.with_steps(steps, group_number), seed)
-            if float(np.abs(whole[group_number] - without[group_number]).mean()) < SAME:
-                where = named_step(place + 1, step.transform)
-                found.append(
-                    f"{_named(composition)}{where} changes nothing on these images. Remove it, or strengthen it."
-                )
+    whole, found = _made(imageset, ids, composition, seed), []
+    for group, place, step, without in without_each(composition):
+        changed = np.abs(whole[group] - _made(imageset, ids, without, seed)[group]).mean()
+        if float(changed) < SAME:
+            where = f"{_named(composition)}{step_named(place, step)}"
+            found.append(f"{where} changes nothing on these images. Remove it, or strengthen it.")
     return found
 
 
-def named_step(place: int, transform: str) -> str:
-    """`step 2 (color jitter)`, places from 1."""
-    return f"step {place} ({transform.replace('_', ' ')})"
-
-
-def undone_terms(names: Sequence[str], solutions: Sequence[Solution], moments: Sequence[Moments]) -> list[str]:
-    """Pairs of terms of which each destroys what the other keeps.
+def undone_terms(
+    names: Sequence[str],
+    solutions: Sequence[Solution],
+    moments: Sequence[Moments],
+    alone: Callable[[int], Alone],
+) -> list[str]:
+    """Pairs of terms of which each destroys what the other keeps, and the step of each that does most of it.
 
     Args:
         solutions, moments: of each term alone.
+        alone: moments of the views of each step of a term alone; asked where there is a warning.
     """
     found = []
     for one in range(len(names)):
         for other in range(one + 1, len(names)):
-            left = [_left(solutions[a], moments[a], moments[b]) for a, b in ((one, other), (other, one))]
+            pairs = ((one, other), (other, one))
+            left = [_left(solutions[a], moments[a], moments[b]) for a, b in pairs]
             if max(left) < 0.5:
+                steps = [_worst(solutions[a], moments[a], alone(b)) for a, b in pairs]
                 found.append(
                     f"Terms {one + 1} ({names[one]}) and {other + 1} ({names[other]}) undo each other: of what one "
-                    f"keeps the other leaves {max(left):.0%}. Train them apart, or raise one weight."
+                    f"keeps the other leaves {max(left):.0%}. Most of it is {steps[1]} of term {one + 1} and "
+                    f"{steps[0]} of term {other + 1}: weaken them, or train the terms apart."
                 )
     return found
+
+
+def _worst(solution: Solution, own: Moments, alone: Alone) -> str:
+    """The step that alone leaves least of what another term keeps."""
+    return min(alone, key=lambda row: _left(solution, own, row[1]))[0]
 
 
 def _left(solution: Solution, own: Moments, other: Moments) -> float:
@@ -135,8 +184,7 @@ def _made(imageset: ImageSet, ids: Array, composition: Composition, seed: int) -
     from ssrl_core.compositions.views import make_views
 
     drawn = draw(composition, ids, seed=seed, epoch=0)
-    pixels = np.ascontiguousarray(imageset.pixels[ids])
-    return [v.numpy() for v in make_views(pixels, drawn, composition, max_value=imageset.max_value)]
+    return [v.numpy() for v in make_views(imageset.take(ids), drawn, composition, max_value=imageset.max_value)]
 
 
 def _histogram(images: Array) -> Array:
@@ -174,14 +222,8 @@ def _found_again(one: Array, other: Array) -> float:
     return float(((nearest == np.arange(len(a))) / ties).mean())
 
 
-def _steps(composition: Composition) -> list[Any]:
-    return [step for group in composition.views for step in group.steps if step.enabled and step.p > 0]
-
-
-def _placed(composition: Composition) -> list[tuple[int, Step]]:
-    """Steps that do something, with their places from 1 in their view group."""
-    placed = [row for group in composition.views for row in enumerate(group.steps, 1)]
-    return [(place, step) for place, step in placed if step.enabled and step.p > 0]
+def _does_something(composition: Composition) -> bool:
+    return any(step.enabled and step.p > 0 for group in composition.views for step in group.steps)
 
 
 def _named(composition: Composition) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 
 Array = NDArray[Any]
+Targets = Mapping[str, tuple[str, Array, Array]]
+"""name -> (kind, values of images to fit on, of images to ask about); kinds are descriptor, column and classes."""
 
 _RIDGES = tuple(10.0**power for power in range(-4, 4))
 _RESAMPLES = 200
@@ -98,6 +101,28 @@ def read_classes(
     return _reading(right.mean(), _resamples(len(truth), seed) @ right), taken
 
 
+def read_targets(
+    train: Array, test: Array, targets: Targets, *, classes: int, seed: int
+) -> tuple[dict[str, Reading], Array]:
+    """What can be read of everything that is asked about; names that cannot be read are left out.
+
+    Args:
+        train, test: (n,D), (m,D) embeddings of the images that the targets are of.
+        classes: how many there are.
+
+    Returns:
+        readings by name, and what each class is taken for as in `read_classes`, (0,0) where no classes are read.
+    """
+    numbers = {name: (here, there) for name, (kind, here, there) in targets.items() if kind != "classes"}
+    found, taken = read_numbers(train, test, numbers, seed=seed), np.empty((0, 0))
+    for name, (kind, here, there) in targets.items():
+        known, asked = here >= 0, there >= 0
+        if kind == "classes" and len(np.unique(here[known])) > 1 and asked.any():
+            given = train[known], here[known], test[asked], there[asked]
+            found[name], taken = read_classes(*given, classes=classes, seed=seed)
+    return {name: reading for name, reading in found.items() if reading is not None}, taken
+
+
 def _ridge(train: Array, targets: Array, test: Array) -> Array:
     """Predictions (m,T) by ridges whose weights leave-one-out chooses, one for each target; by one decomposition."""
     mean, sd = train.mean(axis=0), train.std(axis=0)
@@ -130,10 +155,12 @@ def _left_vectors(x: Array) -> tuple[Array, Array]:
     return left, np.maximum(squares, 0.0)
 
 
+@lru_cache(maxsize=4)
 def _resamples(count: int, seed: int) -> Array:
-    """(200,n) weights of bootstrap samples, each row summing to 1."""
+    """(200,n) weights of bootstrap samples, each row summing to 1; most numbers of a forecast take the same."""
     chance = np.random.default_rng(seed)
     drawn: Array = chance.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES) / count
+    drawn.flags.writeable = False
     return drawn
 
 
@@ -148,7 +175,7 @@ def _varies(values: Array) -> bool:
 
 MOST_PX = 96
 """Side above which images are made smaller before they are described: seconds count here."""
-_VALUES = 1 << 22  # of the images that are described at once
+_VALUES = 1 << 22  # of the images that are looked at at once
 
 
 def described(images: Array, channels: Sequence[str]) -> dict[str, Array]:
@@ -171,8 +198,15 @@ def shrunk(images: Array) -> Array:
     return np.asarray(small.reshape(*images.shape[:-2], *small.shape[-2:]))
 
 
+def batches(imageset: ImageSet, ids: Array) -> Iterator[Array]:
+    """Images (B,C,S,S) float32 in 0..1 of a set, so many at a time as memory takes."""
+    step = max(1, _VALUES // int(np.prod(imageset.shape)))
+    for start in range(0, len(ids), step):
+        yield imageset.take(np.asarray(ids[start : start + step])).astype(np.float32) / np.float32(imageset.max_value)
+
+
 def targets_of(imageset: ImageSet, solve_ids: Array, ask_ids: Array) -> dict[str, tuple[str, Array, Array]]:
-    """name -> (kind, values of the first half, of the second): descriptors, numeric columns, the label."""
+    """`Targets` of some images: descriptors, numeric columns, the label."""
     import pandas as pd
 
     from ssrl_core.datasets.columns import informative_columns
@@ -180,13 +214,8 @@ def targets_of(imageset: ImageSet, solve_ids: Array, ask_ids: Array) -> dict[str
 
     channels = [channel.name for channel in imageset.channels]
 
-    step = max(1, _VALUES // int(np.prod(imageset.shape)))
-
     def measured(ids: Array) -> dict[str, Array]:
-        parts = [
-            described(imageset.take(some).astype(np.float32) / np.float32(imageset.max_value), channels)
-            for some in np.array_split(ids, max(1, -(-len(ids) // step)))
-        ]
+        parts = [described(images, channels) for images in batches(imageset, ids)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     here, there = measured(solve_ids), measured(ask_ids)

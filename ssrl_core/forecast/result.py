@@ -144,13 +144,6 @@ _TOLD = {
     "accuracy": "accuracy",
     "classes": "changes of single classes",
 }
-_IMAGES = {
-    "calib-mnist": "MNIST",
-    "calib-cifar10": "CIFAR-10",
-    "calib-real-cells": "real cells",
-    "calib-simulated-cells": "simulated cells",
-    "strokes": "strokes",
-}
 
 
 @cache
@@ -175,9 +168,9 @@ def calibration_sentence() -> str:
     agreement, order = found["agreement"], found["in_order"]
     told = ", ".join(f"{agreement[name]['value']:.2f} for {words}" for name, words in _TOLD.items())
     name = min(_TOLD, key=lambda one: float(agreement[one]["weakest_value"]))
-    where = _IMAGES.get(agreement[name]["weakest"], agreement[name]["weakest"])
+    where, least = agreement[name]["weakest"], agreement[name]["weakest_value"]
     return (
         f"Beside {found['networks']} trained networks on {len(found['image_sets'])} image sets its ranks agreed by "
-        f"{told} (Spearman; weakest for {_TOLD[name]} on {where}, {agreement[name]['weakest_value']:.2f}), and "
+        f"{told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
         f"{order['right']} of {order['of']} pairs of compositions that differ clearly were in the right order."
     )

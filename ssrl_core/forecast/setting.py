@@ -14,8 +14,16 @@ from numpy.typing import NDArray
 
 from ssrl_core.errors import SpecError
 from ssrl_core.forecast.by_example import defined
-from ssrl_core.forecast.guards import idle_steps, keeps_nothing, too_easy, undone_terms
-from ssrl_core.forecast.reading import described, read_classes, read_number, shrunk, targets_of
+from ssrl_core.forecast.guards import (
+    Alone,
+    alone_each,
+    idle_steps,
+    keeps_nothing,
+    too_easy,
+    undone_terms,
+    without_each,
+)
+from ssrl_core.forecast.reading import described, read_targets, shrunk, targets_of
 from ssrl_core.forecast.result import ClassKept, Forecast, Kept, PairKept, StepCost
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.run import Term
@@ -33,6 +41,7 @@ _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descripto
 _ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
 _MOST_PAIRS = 20
+_NO_NUMBER, _NO_CLASSES = "the same for every image, or known for too few", "images of fewer than two classes"
 
 
 @dataclass(frozen=True)
@@ -187,19 +196,27 @@ class Setting:
 
     def looks(self, terms: Sequence[Term]) -> list[Look]:
         """A few views of a few of the images that are asked about, for each term."""
+        return [self._look(term, number, self.bank(terms)) for number, term in enumerate(terms)]
+
+    def _look(self, term: Term, number: int, bank: Bank) -> Look:
         from ssrl_core.learning.closed_form import Covariances, pairing
         from ssrl_core.learning.solving import features_of_views, view_batches
 
-        found, bank = [], self.bank(terms)
-        for number, term in enumerate(terms):
-            covariances, parts = Covariances(bank.dim, pairing(term.composition, _FEW_VIEWS)), []
-            ways: dict[str, Any] = {"views": _FEW_VIEWS, "seed": self.seed, "device": self.device}
-            for _, groups in view_batches(self.imageset, self._few, term, number, **ways):
-                covariances.add([features_of_views(bank, group) for group in groups])
-                alike = [group for group in groups if group.shape[-1] == groups[0].shape[-1]]
-                parts.append(np.concatenate([shrunk(group.cpu().numpy()) for group in alike]))
-            found.append(Look(covariances.moments(), np.concatenate(parts, axis=1)))
-        return found
+        covariances, parts = Covariances(bank.dim, pairing(term.composition, _FEW_VIEWS)), []
+        ways: dict[str, Any] = {"views": _FEW_VIEWS, "seed": self.seed, "device": self.device}
+        for _, groups in view_batches(self.imageset, self._few, term, number, **ways):
+            covariances.add([features_of_views(bank, group) for group in groups])
+            alike = [group for group in groups if group.shape[-1] == groups[0].shape[-1]]
+            parts.append(np.concatenate([shrunk(group.cpu().numpy()) for group in alike]))
+        return Look(covariances.moments(), np.concatenate(parts, axis=1))
+
+    def _alone(self, terms: Sequence[Term], number: int) -> Alone:
+        """What views of each step of a term alone have in common."""
+        bank, own = self.bank(terms), terms[number]
+        return [
+            (name, self._look(replace(own, composition=one), number, bank).moments)
+            for name, one in alone_each(own.composition)
+        ]
 
     def bank(self, terms: Sequence[Term]) -> Bank:
         """The feature bank for views of the terms' side."""
@@ -217,8 +234,9 @@ class Setting:
 
     def guards(self, terms: Sequence[Term], shares: Array, looks: Sequence[Look]) -> list[str]:
         """Every warning for the terms."""
-        first = terms[0]
-        said = keeps_nothing(shares, first.composition, lambda: self._strongest(first)) if len(terms) == 1 else []
+        said: list[str] = []
+        if len(terms) == 1:
+            said += keeps_nothing(shares, terms[0].composition, partial(self._alone, terms, 0))
         for term, look in zip(terms, looks, strict=True):
             said += too_easy((look.views[0], look.views[-1]), term.composition)
             said += idle_steps(self.imageset, self._few[:_ON_STEPS], term.composition, seed=self.seed)
@@ -227,24 +245,13 @@ class Setting:
         said += self._rough(terms)
         return list(dict.fromkeys(said))
 
-    def _strongest(self, term: Term) -> str:
-        """The step without which views of an image would have most in common."""
-        found = [(self._common(terms[0]), place, step) for _, place, step, terms in _variants([term])]
-        _, place, step = max(found)
-        return f"step {place} ({step})"
-
-    def _common(self, term: Term) -> float:
-        """Share of the variance of all features that a few images' views have in common."""
-        moments = self.looks([term])[0].moments
-        return float(np.trace(moments.shared) / max(np.trace(moments.total), 1e-12))
-
     def _undone(self, terms: Sequence[Term], looks: Sequence[Look]) -> list[str]:
         from ssrl_core.learning.closed_form import solve
 
         alone = [self.moments(self.solve_ids, [term]) for term in terms]
         solutions = [solve(moments, mu=self.mu, dim=self.dim, power=self.power) for moments in alone]
         names = [term.composition.name for term in terms]
-        return undone_terms(names, solutions, [look.moments for look in looks])
+        return undone_terms(names, solutions, [look.moments for look in looks], partial(self._alone, terms))
 
     def _rough(self, terms: Sequence[Term]) -> list[str]:
         count, dim = len(self.solve_ids) * self.views, self.bank(terms).dim
@@ -255,23 +262,11 @@ class Setting:
         ]
 
     def _read(self, found: Solution, train: Array, test: Array) -> Answer:
-        readings: dict[str, tuple[str, Any]] = {}
-        missing: dict[str, str] = {}
-        taken: Array = np.empty((0, 0))
-        for name, (kind, here, there) in self.targets.items():
-            if kind != "classes":
-                number = read_number(train, here, test, there, seed=self.seed)
-                if number is None:
-                    missing[name] = "the same for every image, or known for too few"
-                else:
-                    readings[name] = (kind, number)
-            elif len(np.unique(here[here >= 0])) < 2 or not (there >= 0).any():
-                missing[name] = "images of fewer than two classes"
-            else:
-                known, asked, classes = here >= 0, there >= 0, len(self.imageset.classes)
-                given = train[known], here[known], test[asked], there[asked]
-                accuracy, taken = read_classes(*given, classes=classes, seed=self.seed)
-                readings[name] = (kind, accuracy)
+        read, taken = read_targets(train, test, self.targets, classes=len(self.imageset.classes), seed=self.seed)
+        kinds = {name: kind for name, (kind, _, _) in self.targets.items()}
+        readings = {name: (kind, read[name]) for name, kind in kinds.items() if name in read}
+        unread = {name: kind for name, kind in kinds.items() if name not in read}
+        missing = {name: _NO_CLASSES if kind == "classes" else _NO_NUMBER for name, kind in unread.items()}
         if self.imageset.label is None:
             missing["classes"] = "the image set has no labels"
         clusters, ids = self._clusters(test)
@@ -363,13 +358,9 @@ def _variants(terms: Sequence[Term]) -> list[tuple[str, int, str, list[Term]]]:
     """Every term list with one step left out: (view group, place, the step in words, terms)."""
     found = []
     for number, term in enumerate(terms):
-        for group_number, group in enumerate(term.composition.views):
-            for place, step in enumerate(group.steps):
-                if not step.enabled:
-                    continue
-                steps = [*group.steps[:place], replace(step, enabled=False), *group.steps[place + 1 :]]
-                changed = replace(term, composition=term.composition.with_steps(steps, group_number))
-                found.append((group.name, place + 1, step.sentence(), [*terms[:number], changed, *terms[number + 1 :]]))
+        for group, place, step, rest in without_each(term.composition):
+            changed = [*terms[:number], replace(term, composition=rest), *terms[number + 1 :]]
+            found.append((term.composition.views[group].name, place + 1, step.sentence(), changed))
     return found
 
 

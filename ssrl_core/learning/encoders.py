@@ -46,7 +46,7 @@ def load_encoder(path: Path) -> Encoder:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        if metadata.get("crc32", found := _crc32(_tensors(state))) != found:  # older files have none
+        if "crc32" in metadata and metadata["crc32"] != _crc32(_tensors(state)):  # older files have none
             raise ValueError("its bytes are not those that were written")
         encoder = rebuild(metadata, state)
         encoder.body.load_state_dict(state)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.queue import registry, stopping, submitting, sweeps
 
@@ -212,17 +213,20 @@ class Run:
             SpecError: another method, or a run that has no such layout or fewer than half of the images.
             RunError: there is no embedding yet.
         """
-        from ssrl_core.analysis.layouts import compute_layout
-        from ssrl_core.runs.evaluation.parts.layouts import lay_out
+        from ssrl_core.analysis.layouts import compute_layout, started_like
+        from ssrl_core.runs.evaluation.parts.layouts import lay_out, places_in
 
         x, ids, rows, whole = self._rows
         other, name = (None, None) if like is None else (like.folder, like.id)
-        if method not in self.folder.layout_files(name):
-            if self.folder.is_demo:  # what ships is not written into
-                return np.asarray(compute_layout(x, method).points, dtype=np.float32)
+        found = self.folder.layout(method, name)
+        if found is None and self.folder.is_demo:  # what ships is not written into
+            init = None if other is None else started_like(x, places_in(other, method, self.folder, ids))
+            return np.asarray(compute_layout(x, method, init=init).points, dtype=np.float32)
+        if found is None:
             labels = self.images.label_ids[ids] if self.images.label is not None else None
-            lay_out(self.folder, x, rows, whole, method, labels=labels, report=lambda share: None, like=other)
-        return np.asarray(self.folder.layouts(name)[method][0][rows], dtype=np.float32)
+            file, _ = lay_out(self.folder, x, rows, whole, method, labels=labels, report=lambda share: None, like=other)
+            found = (stores.read_array(self.folder.path / file), {})
+        return np.asarray(found[0][rows], dtype=np.float32)
 
     def table(self, k: int | None = None) -> pd.DataFrame:
         """What is known of each evaluated image, one row an image, by its `image_id`.
@@ -341,6 +345,13 @@ def _share(state: Mapping[str, Any]) -> float:
     return float(state["progress"] or 0.0) if state["state"] == "running" else float(state["state"] == "done")
 
 
+def _torn(dataset: str) -> str:
+    """What makes the scores on an image set doubtful, if anything."""
+    from ssrl_core.datasets.store import torn_words
+
+    return f"{dataset}: {said}" if (said := torn_words(dataset)) else ""
+
+
 class Runs(list[Run]):
     """Runs, a list; shown as a table.
 
@@ -371,7 +382,8 @@ class Runs(list[Run]):
         return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
 
     def _repr_html_(self) -> str:
-        return str(self.table.to_html(max_rows=30))
+        torn = [said for name in dict.fromkeys(str(row["dataset"]) for row in self.rows) if (said := _torn(name))]
+        return str(self.table.to_html(max_rows=30)) + "".join(f"<p>{escape(said)}</p>" for said in torn)
 
 
 @dataclass(frozen=True, repr=False)

@@ -184,7 +184,7 @@ def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
 
 
 def _made_with(found: dict[str, Any]) -> str:
-    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 24 min in all), not on this machine.`"""
+    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 0.4 hours in all), not on this machine.`"""
     runs = found.get("runs") or []
     seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
     on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,21 @@ _WORDS = {
 def run_id(which: str) -> str | None:
     """Id of one of `RUNS` as it ships; None where the example is not there."""
     root, name = stores.demo_root(), RUNS[which]["name"]
-    folders = sorted(path.parent.name for path in root.glob("*/spec.yaml")) if root.is_dir() else []
-    return next((folder for folder in folders if RunFolder(folder, root / folder).spec().name == name), None)
+    specs = sorted(root.glob("*/spec.yaml")) if root.is_dir() else []
+    return next((spec.parent.name for spec in specs if _name_in(spec, spec.stat().st_mtime_ns) == name), None)
+
+
+@lru_cache(maxsize=64)
+def _name_in(spec: Path, changed: int) -> str | None:
+    """The name of the run with this spec, read once: the home page asks again whenever somebody clicks there."""
+    return RunFolder(spec.parent.name, spec.parent).spec().name
 
 
 def check_names(which: tuple[str, ...]) -> None:
     """Raise SpecError if one of these is none of `RUNS`."""
     for name in which:
         if name not in RUNS:
-            raise SpecError(where="Example", field="run", rule=f"one of {', '.join(RUNS)}", value=name)
+            raise SpecError.at("Example", "run", f"one of {', '.join(RUNS)}", name)
 
 
 def make(out: Path, *, say: Say = lambda words: None, which: tuple[str, ...] = tuple(RUNS)) -> Path:

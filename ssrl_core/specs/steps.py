@@ -36,6 +36,7 @@ class Step:
         enabled: a step that is switched off stays in place and is skipped.
         settings: every setting of the transform, defaults filled in, ranges as (lo, hi).
         branches: for `choice` only.
+        once: settings that are drawn once for a whole run: every view of every image then has the same.
 
     Raises:
         SpecError: when made with an unknown transform or a setting outside its rule.
@@ -46,10 +47,12 @@ class Step:
     enabled: bool = True
     settings: Mapping[str, Any] = field(default_factory=dict)
     branches: tuple[Branch, ...] = ()
+    once: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         where = f"Step {self.transform}"
         object.__setattr__(self, "p", _P.check(self.p, where))
+        object.__setattr__(self, "once", _once(self.transform, self.once, where))
         if self.transform == "choice":
             object.__setattr__(self, "settings", Frozen(check_settings((), self.settings, where, "choice")))
             object.__setattr__(self, "branches", tuple(self.branches))
@@ -88,7 +91,8 @@ class Step:
         if name == "choice":
             refuse_unknown(given, {"of"}, place, "a key of choice")
             return cls(name, p, enabled, branches=_branches(given.get("of"), place))
-        return cls(name, p, enabled, check_settings(TRANSFORMS[name].parameters, given, place, name))
+        once = _once(name, given.pop("once", ()), place)
+        return cls(name, p, enabled, check_settings(TRANSFORMS[name].parameters, given, place, name), once=once)
 
     def to_mapping(self) -> dict[str, Any]:
         """The step as plain data, every setting written out."""
@@ -101,6 +105,8 @@ class Step:
             data.update(
                 {key: list(value) if isinstance(value, tuple) else value for key, value in self.settings.items()}
             )
+        if self.once:
+            data["once"] = list(self.once)
         return data
 
     def sentence(self) -> str:
@@ -109,6 +115,8 @@ class Step:
             what = "one of: " + " | ".join("; ".join(s.sentence() for s in b.steps) or "nothing" for b in self.branches)
         else:
             what = transforms.sentence(self.transform, self.settings)
+        if self.once:
+            what += ", drawn once for the whole run"
         return f"{what}, {how_often(self.p)}"
 
 
@@ -132,6 +140,17 @@ def _row(name: Any, where: str) -> transforms.Transform:
         remedy = f"Did you mean {near[0]}?" if near else "There is: " + ", ".join([*TRANSFORMS, "choice"]) + "."
         raise SpecError.at(where, "transform", "a known transform", name, remedy)
     return TRANSFORMS[name]
+
+
+def _once(transform: str, value: Any, where: str) -> tuple[str, ...]:
+    """Names of settings that are drawn once for a run, in the order of the table."""
+    given = value if isinstance(value, list | tuple) else (value,)
+    known = TRANSFORMS[transform].once if transform in TRANSFORMS else ()
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        rule = f"of {', '.join(known)}" if known else f"left out: nothing of {transform} can be drawn once for a run"
+        raise SpecError.at(where, "once", rule, value, "Take the others out.")
+    return tuple(name for name in known if name in given)
 
 
 def _branches(data: Any, where: str) -> tuple[Branch, ...]:

@@ -20,6 +20,8 @@ class Transform:
         channels: 3 if parts of it mean something on red, green and blue only, 2 if it needs several, else None.
         source: where the definition is from.
         begins_with: settings of a step that is added by hand, where the defaults of a spec would change nothing.
+        once: settings whose draw can be made once for a whole run.
+        searched: whether a search from wishes tries it; not where another transform does nearly the same.
     """
 
     name: str
@@ -31,6 +33,8 @@ class Transform:
     parameters: tuple[Parameter, ...] = ()
     channels: int | None = None
     begins_with: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    once: tuple[str, ...] = ()
+    searched: bool = True
 
     def parameter(self, name: str) -> Parameter:
         """The row of one setting."""
@@ -90,6 +94,7 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
         f"crop to {_span(s['scale'], percent=True)} of the area"
         + (", over the edge too" if s["overflow"] == "pad" else "")
     ),
+    "side_crop": lambda s: f"crop to {_span(s['side'], percent=True)} of the side",
     "center_crop": lambda s: f"centre crop to {_span(s['side'], percent=True)} of the side",
     "pad": lambda s: f"margin of {_span(s['fraction'], percent=True)} on each side",
     "rotation": lambda s: f"rotation {_up_to(s['degrees'], '°')}",

@@ -89,6 +89,28 @@ _ROWS = (
         ),
     ),
     Transform(
+        "side_crop",
+        "Crop by side",
+        "crop_free",
+        "geometry",
+        "Cuts a piece of the image's own shape out of it and enlarges it, so that place and size stop mattering.",
+        "the authors' earlier code (IhabBendidi/IIC-SimCLR-MoCo-clusterer), whose crops are shares of the side",
+        (
+            Parameter(
+                "side",
+                "range",
+                (0.5, 0.9),
+                "Side of the piece that is kept.",
+                0.01,
+                1.0,
+                "of the side",
+                search=(0.3, 1.0),
+            ),
+        ),
+        once=("side",),
+        searched=False,
+    ),
+    Transform(
         "center_crop",
         "Centre crop",
         "center_focus_strong",
@@ -107,6 +129,7 @@ _ROWS = (
                 search=(0.3, 0.9),
             ),
         ),
+        once=("side",),
     ),
     Transform(
         "pad",
@@ -128,6 +151,7 @@ _ROWS = (
             ),
             _FILL,
         ),
+        once=("fraction",),
     ),
     Transform(
         "horizontal_flip",

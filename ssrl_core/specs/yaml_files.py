@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +283,10 @@ def flat(data: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in items:
         found |= flat(value, f"{prefix}{key}.")
     return found or ({prefix.removesuffix("."): data} if prefix else {})
+
+
+def differences(documents: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Where flat documents differ: path -> its value in each, None where one has no such path; in their order."""
+    paths = dict.fromkeys(path for document in documents for path in document)
+    found = {path: [document.get(path) for document in documents] for path in paths}
+    return {path: values for path, values in found.items() if any(value != values[0] for value in values[1:])}

@@ -112,7 +112,7 @@ def test_every_k_is_scored_and_kept(ask):
     code, document = ask("cluster", run, "--over", "2:5")
     assert code == 0
     assert [row["k"] for row in document["data"]["over"]] == [2, 3, 4, 5]
-    kept = clustering.read(RunFolder(run))
+    kept = clustering.read_over_k(RunFolder(run))
     assert sorted(kept) == [2, 3, 4, 5]
     assert kept[3]["silhouette"] > kept[5]["silhouette"]
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.draws import draw, fixed_steps
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Branch, Composition, Step, ViewGroup, load, preset_names
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -44,6 +44,7 @@ def test_views_and_epochs_and_steps_are_independent_coins():
 RANGES = [
     ("resized_crop", {"scale": [0.3, 0.9]}, "area", 0.3, 0.9),
     ("center_crop", {"side": [0.2, 0.8]}, "side", 0.2, 0.8),
+    ("side_crop", {"side": [0.2, 0.8]}, "side", 0.2, 0.8),
     ("pad", {"fraction": [0.1, 0.4]}, "fraction", 0.1, 0.4),
     ("rotation", {"degrees": 25}, "angle_deg", -25, 25),
     ("rotation", {"degrees": [10, 30]}, "angle_deg", 10, 30),
@@ -108,6 +109,29 @@ def test_every_order_of_the_jitter_comes_up_equally_often():
 def test_a_range_of_one_number_gives_that_number():
     drawn = values(draw(composition(step("center_crop", side=0.7)), np.arange(9), seed=1, epoch=0))["side"]
     assert (drawn == 0.7).all()
+
+
+@pytest.mark.parametrize(("name", "setting"), [(name, s) for name, row in TRANSFORMS.items() for s in row.once])
+def test_what_is_drawn_once_is_one_value_for_a_run_and_uniform_over_runs(name, setting):
+    made = composition(Step(name, settings={setting: [0.2, 0.8]}, once=(setting,)))
+    of_run = []
+    for seed in range(2000):
+        drawn = values(draw(made, [0, 7], seed=seed, epoch=seed % 3))
+        of_run.append(drawn[setting][0, 0])
+        assert (drawn[setting] == of_run[-1]).all()
+    assert values(draw(made, [12345], seed=3, epoch=77))[setting][0, 0] == of_run[3]
+    share = (np.array(of_run) - 0.2) / 0.6
+    assert abs(share.mean() - 1 / 2) < 4 * np.sqrt(1 / 12 / len(share))
+    assert abs(share.var() - 1 / 12) < 4 * np.sqrt(1 / 180 / len(share))
+
+
+def test_a_crop_of_one_size_for_a_run_still_moves():
+    every = composition(step("side_crop", side=[0.5, 0.9]))
+    once = composition(Step("side_crop", settings={"side": [0.5, 0.9]}, once=("side",)))
+    fixed, free = (values(draw(made, MANY[:500], seed=5, epoch=0)) for made in (once, every))
+    assert len(np.unique(fixed["side"])) == 1 < len(np.unique(free["side"]))
+    assert (fixed["row"] == free["row"]).all()
+    assert fixed_steps(once).steps == ()  # a training of another seed would show another size
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -130,6 +130,21 @@ def test_center_crop(kind):
         assert (out - expected).abs().max() < UPRIGHT
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_side_crop(kind):
+    source, made = images(kind), step("side_crop", side=[0.3, 1.0])
+    views, draws = view(source, made)
+    height, width = source.shape[2:]
+    frame = min(height, width)
+    drawn = values(draws)
+    for v, b, out in each(views):
+        share, row, column = (float(drawn[name][v, b]) for name in ("side", "row", "column"))
+        h, w = round(share * height), round(share * width)
+        top, left = int(row * (height - h + 1)), int(column * (width - w + 1))
+        expected = F.resized_crop(source[b].double(), top, left, h, w, [frame, frame], BILINEAR, antialias=True)
+        assert (out - expected).abs().max() < UPRIGHT
+
+
 @pytest.mark.parametrize("fill", [0.0, 0.5])
 @pytest.mark.parametrize("kind", KINDS)
 def test_pad(kind, fill):

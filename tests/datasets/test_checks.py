@@ -112,6 +112,38 @@ def test_wells_stay_whole_by_default_and_torn_ones_are_said(wells):
     assert torn.meta["warnings"] == said
 
 
+def test_a_torn_well_is_said_beside_every_score(capsys):
+    from streamlit.testing.v1 import AppTest
+
+    from ssrl_core import library
+    from ssrl_core.cli import main
+    from ssrl_core.datasets.creation import Metadata, create
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from tests.kit import make_run
+
+    table = pd.DataFrame(
+        {"label": [f"class {i % 3}" for i in range(300)], "well": [f"A{i % 5:02d}" for i in range(300)]}
+    )
+    pixels = np.random.default_rng(0).integers(0, 255, (300, 1, 16, 16)).astype(np.uint8)
+    create("kit", iter([pixels]), table, Metadata(title="Kit", label="label"))
+    run = RunFolder(make_run().name)
+    said = "5 of 5 wells lie in two splits: scores may tell wells apart, not compounds."
+    assert store.torn_words("kit") == said
+    assert store.torn_words("no-such-set") == ""
+    assert said in library.run(run.id).verdict
+    for command in (["runs", "show", run.id], ["runs", "list"], ["cluster", run.id, "-k", "3"]):
+        code, written = main(command), capsys.readouterr()
+        assert (code, said in written.out + written.err) == (0, True), written
+
+    def page():
+        from pages.ui.runs import choosing
+
+        choosing.choose_run()
+
+    shown = AppTest.from_function(page).run()
+    assert any(said in html.value for html in shown.get("html")), [html.value for html in shown.get("html")]
+
+
 def test_val_is_made_of_whole_wells_where_the_given_split_has_none(wells):
     table = pd.read_csv(wells)
     table["split"] = np.where(table["well"].str.endswith("02"), "test", "train")

@@ -13,7 +13,7 @@ from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.checking import damages
 from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry, stopping
+from ssrl_core.runs.queue import registry, run_names, stopping
 from tests.kit import make_run
 from tests.runs.conftest import settled
 
@@ -151,6 +151,8 @@ def test_names_of_wrong_types_are_named(run):
     named = [name for place in places for wrong in WRONG if (name := _refused(run, _with(sound, place, wrong)))]
     assert len(named) > len(places)
     assert all("annotations.json: this is not what Viewloom wrote" in text for text in named)
+    path.write_bytes(b"{")
+    assert [one.file for one in damages(run)] == ["annotations.json"]
 
 
 def _refused(run, content):
@@ -182,9 +184,11 @@ def test_a_run_whose_spec_is_damaged_is_listed_and_can_be_deleted_or_mended(run,
     assert "spec.yaml is damaged" in row["reason"]
     assert [one.file for one in damages(run)] == ["spec.yaml"]
     registry.reconcile()
+    assert run_names.compositions_of(run.id) == ""
     path.write_bytes(before)
     assert registry.list_runs()[0]["state"] == "done"
     registry.reconcile()
+    assert run_names.compositions_of(run.id) == run.spec().terms[0].composition.name
     assert (registry.require(run.id)["state"], registry.require(run.id)["dataset"]) == ("done", "kit")
     path.write_bytes(content)
     stopping.delete(run.id)

@@ -6,7 +6,9 @@ import shutil
 import numpy as np
 import pytest
 
+import ssrl_core as vl
 from ssrl_core import stores
+from ssrl_core.analysis import layouts
 from ssrl_core.analysis.clusters import nearest
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
@@ -70,6 +72,18 @@ def test_it_shows_what_the_paper_shows():
     assert agreement("left", crowded, 2) > 0.2 > 0.05 > agreement("right", crowded, 2)
     response = table["response"].astype("category").cat.codes.to_numpy()
     assert agreement("right", response, 6) > agreement("left", response, 6) + 0.05
+
+
+def test_a_map_of_it_begins_from_that_of_another_run_as_any_does(shipped, monkeypatch):
+    left, right = vl.run(run("left").id), vl.run(run("right").id)
+    begun = []
+    monkeypatch.setattr(layouts, "compute_layout", lambda x, method, init=None: begun.append(init) or _laid(x))
+    right.layout("tsne", like=left)
+    assert np.array_equal(begun[0], left.layout("tsne"))
+
+
+def _laid(x):
+    return layouts.Layout(np.zeros((len(x), 2), np.float32), {}, 0.0, None, None)
 
 
 def test_it_is_not_changed_and_what_one_says_of_it_is_kept_in_ones_own_store(shipped):

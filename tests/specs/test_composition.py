@@ -118,6 +118,8 @@ def test_the_short_form_is_two_views_of_one_group():
         ({"transform": "pad", "fraction": float("nan")}, ["fraction"]),
         ({"p": 0.5}, ["transform must be given"]),
         ("invert", ["a mapping with the key transform"]),
+        ({"transform": "pad", "once": ["fill"]}, ["once must be of fraction", "fill"]),
+        ({"transform": "rotation", "once": "degrees"}, ["once must be left out: nothing of rotation"]),
         ({"transform": "choice"}, ["of must be"]),
         ({"transform": "choice", "of": [{"weight": 0, "steps": []}]}, ["above 0"]),
         (
@@ -154,6 +156,14 @@ def test_a_wrong_step_is_answered_with_place_rule_value_and_remedy(step, words):
 def test_a_wrong_composition_is_refused(data):
     with pytest.raises(SpecError):
         Composition.from_mapping(data)
+
+
+def test_what_is_drawn_once_is_written_only_where_it_is_asked_for():
+    plain = {"transform": "pad", "p": 1.0, "fraction": [0.1, 0.4], "fill": 0.0}
+    assert Step.from_mapping(plain, "Step").to_mapping() == plain  # as specs of old have it: their hashes stay
+    once = Step.from_mapping({**plain, "once": "fraction"}, "Step")
+    assert once.to_mapping() == {**plain, "once": ["fraction"]}
+    assert once.sentence() == "margin of 10 to 40 % on each side, drawn once for the whole run, always"
 
 
 def test_every_preset_has_a_row_and_a_file_and_is_written_canonically():

@@ -187,9 +187,9 @@ def _drawn_over_k(run: EvaluatedRun, seen: Mapping[int, Mapping[str, Any]], chos
 
 def _over_k(run: EvaluatedRun) -> dict[int, Mapping[str, Any]]:
     """Scores of all k that are known: from the run's results and the job."""
-    from ssrl_core.runs.evaluation.clustering import read
+    from ssrl_core.runs.evaluation.clustering import read_over_k
 
-    return {**read(RunFolder(run.run_id)), **{k: found.scores for k, found in run.results.clusters.items()}}
+    return {**read_over_k(RunFolder(run.run_id)), **{k: found.scores for k, found in run.results.clusters.items()}}
 
 
 def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:

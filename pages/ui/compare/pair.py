@@ -167,7 +167,7 @@ _ALIKE = (
 def _like(run: EvaluatedRun, first: str, method: str) -> dict[str, tuple[Array, Mapping[str, Any]]]:
     """`{name: (points, info)}` of a run's map that began from the map that the first run has now; else empty."""
     began = RunFolder(first).layout_files().get(method)
-    points, info = RunFolder(run.run_id).layouts(first).get(method, (np.empty(0), {}))
+    points, info = RunFolder(run.run_id).layout(method, first) or (np.empty(0), {})
     if began is None or info.get("like", {}).get("file") != began.name:
         return {}
     return {f"{method} {first}": (points[run.rows], info)}

@@ -240,6 +240,20 @@ def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
         setting(
             parameter, step[parameter.name], key=f"{key}-{parameter.name}", apply=_setting_edit(apply, parameter.name)
         )
+    if row.once:
+        _once_toggle(step, f"{key}-once", apply)
+
+
+def _once_toggle(step: Step, key: str, apply: ApplyEdit) -> None:
+    """Whether all views of a run have the same size."""
+    names = TRANSFORMS[step.transform].once
+    session.show(key, bool(step.once))
+    st.toggle(
+        "One value for the whole run",
+        key=key,
+        help="Drawn once when a training begins, and then the same for every view of every image.",
+        on_change=lambda: apply(lambda old: replace(old, once=names if st.session_state[key] else ())),
+    )
 
 
 def _setting_edit(apply: ApplyEdit, name: str) -> Apply:

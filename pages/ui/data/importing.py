@@ -54,7 +54,7 @@ NONE = "none"
 _LAYOUTS = (AS_FOUND, "NHW", "NHWC", "NCHW")
 _BLOCK = 1 << 22
 OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
-CELL_BY_CELL = "none"
+CELL_BY_CELL, WHOLE_WELLS = "none", "wells"
 _HIGHEST = 4  # doses, as in the paper
 
 
@@ -417,12 +417,13 @@ def _choice(table: pd.DataFrame) -> SubsetChoice:
     kept = [column for column in ("well", "plate") if column in table]
     group = right.selectbox(
         "Keep together",
-        [CELL_BY_CELL, *kept],
+        [WHOLE_WELLS, *kept, CELL_BY_CELL] if "well" in table else [CELL_BY_CELL, *kept],
         key="part-group",
         help="Cells of one well, or of one plate, stay in one split",
     )
+    told = None if group in (CELL_BY_CELL, WHOLE_WELLS) else group
     return SubsetChoice(
-        compounds, highest, doses, None if cells is None else int(cells), None if group == CELL_BY_CELL else group
+        compounds, highest, doses, None if cells is None else int(cells), told, whole_wells=group == WHOLE_WELLS
     )
 
 
@@ -471,7 +472,7 @@ def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
     for note in chosen.notes:
         st.warning(frame.plain(f"{note[:1].upper()}{note[1:]}."), icon=":material/info:")
     split = "70 % to learn from, 10 % to choose by, 20 % to test"
-    torn = choice.group is None and "well" in table
+    torn = choice.group is None and not choice.whole_wells and "well" in table
     frame.quiet(
         f"{frame.count(len(table), 'cell')}: {split}." + (" Cells of one well are in several splits." if torn else "")
     )

@@ -171,11 +171,14 @@ def _compositions(run_id: str) -> tuple[str, str]:
 @cache.kept
 def _standing_words(run_id: str, finished_at: str) -> str:
     """How the run stands to raw pixels, in words."""
+    from ssrl_core.datasets.store import torn_words
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.folder.verdict import standing
 
     try:
-        return html.escape(standing(RunFolder(run_id).results()))
+        run = RunFolder(run_id)
+        said = [standing(run.results()), torn_words(run.spec().dataset.name)]
+        return html.escape(". ".join(part.removesuffix(".") for part in said if part))
     except SSRLError:
         return ""
 

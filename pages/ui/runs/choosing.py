@@ -13,6 +13,7 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.runs import sweeps
 from ssrl_core import stores
+from ssrl_core.datasets.store import torn_words
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import finding, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
@@ -60,7 +61,17 @@ def choose_run(
         sentence = "No finished runs yet." if state == "done" else "No runs yet."
         _until_one_is_there(state)
         frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
-    return one_of(label, rows, key=key, default=default, usable=usable)
+    chosen = one_of(label, rows, key=key, default=default, usable=usable)
+    say_torn(row for row in rows if row["id"] == chosen)
+    return chosen
+
+
+def say_torn(rows: Iterable[Row]) -> None:
+    """Whose scores are doubtful, because the splits of their image sets tear wells."""
+    names = [str(name) for name in dict.fromkeys(row.get("dataset") for row in rows) if name]
+    told = {name: said for name in names if (said := torn_words(name))}
+    for name, said in told.items():
+        frame.quiet(f"{name}: {said}" if len(names) > 1 else said)
 
 
 @st.fragment(run_every=2.0)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.kit.frame import LINE, QUIET
-from pages.ui.runs import sweeps, tables
+from pages.ui.runs import choosing, sweeps, tables
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened
 from ssrl_core.runs.queue import finding, run_names
@@ -72,6 +72,7 @@ def _body() -> None:
         selection_mode="multi-row",
         column_config=_columns(),
     )
+    choosing.say_torn(shown)
     frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
 
 
@@ -225,6 +226,7 @@ def _compared_body(ids: list[str]) -> None:
         if measured:
             shown = {name: [_score(value) for value in values] for name, values in measured.items()}
             st.html(table_html(shown, found.letters))
+            choosing.say_torn(found.rows)
         else:
             frame.quiet("Nothing yet.")
         frame.section("Where their settings differ")

@@ -50,9 +50,7 @@ class ImageBatch:
     def foreground(self) -> Array:
         """(B, H, W) bool: what stands out, by Otsu's threshold; the side that holds less of the border."""
         bright = self.grey > otsu(self.grey)[:, None, None]
-        border = np.ones(self.grey.shape[1:], bool)
-        border[1:-1, 1:-1] = False
-        turned = bright[:, border].mean(axis=1) > 0.5
+        turned = bright[:, _border(self.grey)].mean(axis=1) > 0.5
         return np.asarray(bright ^ turned[:, None, None])
 
     @cached_property
@@ -64,16 +62,12 @@ class ImageBatch:
         """
         from scipy import ndimage
 
-        pieces, count = ndimage.label(self.foreground, structure=_touching(8))
-        sizes = np.bincount(pieces.ravel(), minlength=count + 1)
-        large = sizes >= max(2.0, LEAST_OBJECT * self.grey[0].size)
-        large[0] = False
-        number = np.where(large, np.cumsum(large), 0)
-        pieces = number[pieces]
+        pieces, _ = ndimage.label(self.foreground, structure=_touching(8))
+        pieces, sizes = _no_specks(pieces, least=2.0)
         firsts = np.flatnonzero(pieces.ravel())
-        image = np.zeros(int(large.sum()), np.int64)
+        image = np.zeros(len(sizes), np.int64)
         image[pieces.ravel()[firsts] - 1] = firsts // self.grey[0].size
-        return pieces, image, sizes[large]
+        return pieces, image, sizes
 
     @cached_property
     def largest(self) -> Array:
@@ -145,10 +139,8 @@ def _nuclei(stain: Array) -> Regions:
     smooth = np.sqrt(ndimage.gaussian_filter(stain, (0, sigma, sigma), mode="nearest").clip(0))
     mask = smooth > otsu(smooth)[:, None, None]
     ground, count = ndimage.label(~mask, structure=_touching(4))
-    border = np.ones(mask.shape[1:], bool)
-    border[1:-1, 1:-1] = False
     open_ground = np.zeros(count + 1, bool)
-    open_ground[ground[:, border]] = True
+    open_ground[ground[:, _border(mask)]] = True
     return _measured(_apart(mask | ~open_ground[ground]))
 
 
@@ -187,17 +179,25 @@ def depths(mask: Array) -> Array:
 
 def _measured(places: Array) -> Regions:
     """Size and middle of each thing that is no speck."""
-    size = np.bincount(places.ravel())
-    large = size >= max(4.0, LEAST_OBJECT * places[0].size)
-    large[0] = False
-    places = np.where(large, np.cumsum(large), 0)[places]
+    places, size = _no_specks(places, least=4.0)
     image, y, x = np.nonzero(places)
-    own, many = places[image, y, x] - 1, int(large.sum())
-    size = np.bincount(own, minlength=many)
+    own, many = places[image, y, x] - 1, len(size)
     of_image = np.zeros(many, np.int64)
     of_image[own] = image
-    down, right = (np.bincount(own, weights=axis, minlength=many) / np.maximum(size, 1) for axis in (y, x))
+    down, right = (np.bincount(own, weights=axis, minlength=many) / size for axis in (y, x))
     return Regions(places, of_image, size, down, right, _in_the_middle(places, of_image, down, right))
+
+
+def _no_specks(places: Array, *, least: float) -> tuple[Array, Array]:
+    """The things of (B, H, W) that are no specks, numbered anew from 1, and the px of each (m,).
+
+    Args:
+        least: px, where a share of a small image would be less.
+    """
+    size = np.bincount(places.ravel())
+    large = size >= max(least, LEAST_OBJECT * places[0].size)
+    large[0] = False
+    return np.where(large, np.cumsum(large), 0)[places], size[large]
 
 
 def _in_the_middle(places: Array, image: Array, y: Array, x: Array) -> Array:
@@ -208,6 +208,13 @@ def _in_the_middle(places: Array, image: Array, y: Array, x: Array) -> Array:
     found[image[order]] = order  # the last written is the nearest
     at = places[:, height // 2, width // 2] - 1
     return np.where(at >= 0, at, found)
+
+
+def _border(images: Array) -> Array:
+    """(H, W) bool: the outermost pixels of images (B, H, W)."""
+    border = np.ones(images.shape[1:], bool)
+    border[1:-1, 1:-1] = False
+    return border
 
 
 def _touching(count: int) -> Array:

@@ -30,6 +30,10 @@ from ssrl_core.datasets.reading.understanding import ImportOptions, Layout, Read
 from ssrl_core.errors import DataError, SpecError, SSRLError
 
 Array = np.ndarray[Any, Any]
+_ALONE = (
+    "the names of the files say no channel: each file is a field by itself; if several are one field, say how they are "
+    "named (--pattern)"
+)
 
 
 def entries(folder: Path) -> Iterator[Path]:
@@ -182,7 +186,9 @@ def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None,
         return _of_index(HarmonyIndex(index), folder, channels, nuclei)
     named = fields_by_name(pictures, pattern)
     if named is None:
-        return fields_of_files(pictures, folder, str(folder), channels, nuclei)
+        listed = fields_of_files(pictures, folder, str(folder), channels, nuclei)
+        listed.notes += [_ALONE] if len(listed.channels) == 1 and len(listed.fields) > 1 else []
+        return listed
     if not named.naming.says_channel and _hold_more(named.fields):
         columns = {path: row.columns for row in named.fields for path in row.files[0]}
         listed = fields_of_files(list(columns), folder, str(folder), channels, nuclei, columns=columns)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssrl_core.datasets.cells.field_words import Facts, by_words
 from ssrl_core.datasets.cells.fields import FieldRow
 from ssrl_core.errors import DataError, SpecError
 
-_SUFFIX = r"\.(?:tiff?|png|c01|flex)$"
-_PLATE = r"(?:(?P<plate>.+?)_)?"
-_WELL = r"(?P<well>(?:A[A-F]|[A-Z])\d{1,2})"  # 1536 wells go to AF48
+_ENDING = r"\.(?:tiff?|png|jpe?g|bmp|c01|flex)$"
+_PLATE = r"(?:(?P<plate>.+?)_)??"
+_ROW = r"(?:A[A-F]|[A-Z])"  # 1536 wells go to AF48
+_WELL = rf"(?P<well>(?!s\d+_[wzt]\d){_ROW}\d{{1,2}})"  # s1_w1 is a site, and no well S01
+_Known = tuple[Path, Facts, str]  # a file, what its name says, what stands before the channel's number
 _INNER = re.compile(r"^(?:images|timepoint_(?P<t>\d+)|zstep_\d+)$", re.IGNORECASE)
 _GUID = r"(?:[0-9A-F]{8}(?:-[0-9A-F]{4}){3}-[0-9A-F]{12})?"
 
@@ -49,15 +51,20 @@ class NamedFields:
 
 
 def _naming(title: str, *pieces: str) -> Naming:
-    return Naming(title, re.compile("^" + "".join(pieces) + _SUFFIX, re.IGNORECASE))
+    return Naming(title, re.compile("^" + "".join(pieces) + _ENDING, re.IGNORECASE))
 
 
 NAMINGS = (
     _naming(
         "Opera / Operetta (Harmony)",
-        r"r(?P<row>\d+)c(?P<column>\d+)f(?P<site>\d+)p(?P<z>\d+)-ch(?P<channel>\d+)",
-        r"(?:sk(?P<t>\d+))?(?:fk\d+)?(?:fl\d+)?",
+        r"r(?P<row>\d+)c(?P<column>\d+)f(?P<site>\d+)(?:p(?P<z>\d+))?(?:rc\d+)?-ch(?P<channel>\d+)",
+        r"(?:(?:sk|t)(?P<t>\d+))?(?:fk\d+)?(?:fl\d+)?",
     ),
+    _naming(
+        "Operetta (Columbus)",
+        r"(?P<row>\d{3})(?P<column>\d{3})-(?P<site>\d+)-(?P<z>\d{3})(?P<t>\d{3})(?P<channel>\d{3})",
+    ),
+    _naming("Opera (flex)", r"(?P<row>\d{3})(?P<column>\d{3})(?P<site>\d{3})(?=\.flex)"),
     _naming(
         "ImageXpress (MetaXpress)",
         _PLATE + _WELL,
@@ -66,8 +73,8 @@ NAMINGS = (
     ),
     _naming(
         "MetaMorph",
-        r"(?:(?P<plate>.+?)_)??(?:" + _WELL + r"_)?w(?P<channel>\d{1,2})(?P<stain>[A-Za-z][^_]*)?(?:_s(?P<site>\d+))?",
-        r"(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
+        r"(?:(?P<plate>.+?)_)??(?:" + _WELL + r"_)?w(?P<channel>\d{1,2}?)(?P<stain>(?:[2-9]\d\d|[A-Za-z]).*?)?",
+        r"(?:_s(?P<site>\d+))?(?:_z(?P<z>\d+))?(?:_t(?P<t>\d+))?",
     ),
     _naming(
         "ImageXpress (MetaXpress)",
@@ -83,22 +90,36 @@ NAMINGS = (
     _naming("Cellomics (ArrayScan)", _PLATE + _WELL, r"f(?P<site>\d+)d(?P<channel>\d+)"),
     _naming(
         "InCell (GE)",
-        r"(?P<letters>A[A-F]|[A-Z]) ?- ?(?P<column>\d{1,2})\(fld ?(?P<site>\d+)",
-        r"(?: wv (?P<channel>[^)]+?))?(?: z ?(?P<z>\d+))?(?: time ?(?P<t>\d+)[^)]*)?\)",
+        rf"(?:(?P<plate>.+?)_)??(?P<letters>{_ROW}) ?- ?(?P<column>\d{{1,2}})\((?:fld ?(?P<site>\d+))?",
+        r"(?: ?wv ?(?P<channel>[^)]+?))?(?: z ?(?P<z>\d+))?(?: time ?(?P<t>\d+)[^)]*)?\)",
     ),
     _naming(
         "ScanR (Olympus)",
-        r"(?:(?P<plate>.+?)--)?W(?P<number>\d+)--P(?P<site>\d+)--Z(?P<z>\d+)--T(?P<t>\d+)--(?P<channel>.+)",
+        rf"(?:(?P<well>{_ROW}\d{{1,2}})--|(?P<plate>.+?)--)?W(?P<number>\d+)--P(?P<site>\d+)--Z(?P<z>\d+)",
+        r"--T(?P<t>\d+)--(?P<channel>.+)",
     ),
-    _naming("CQ1 (Yokogawa)", r"W(?P<number>\d+)F(?P<site>\d+)T(?P<t>\d+)Z(?P<z>\d+)C(?P<channel>\d+)"),
-    _naming("Cytation (Gen5)", _WELL, r"_-?\d+_\d+_(?P<site>\d+)_(?P<channel>[^_]+)_(?P<t>\d+)"),
+    _naming(
+        "Matrix Screener (Leica)",
+        r"(?P<plate>.+?)--L\d+--S\d+--U(?P<across>\d+)--V(?P<down>\d+)--J\d+(?:--E\d+)?(?:--O\d+)?",
+        r"--(?P<rest1>X\d+)--(?P<rest2>Y\d+)(?:--T(?P<t>\d+))?--Z(?P<z>\d+)--C(?P<channel>\d+)(?:\.ome)?",
+    ),
+    _naming(
+        "CQ1 (Yokogawa)", r"W(?P<number>\d+)F(?P<site>\d+)T(?P<t>\d+)Z(?P<z>\d+)C(?P<channel>\d+)(?:_(?P<rest1>\w+))?"
+    ),
+    _naming(
+        "Cytation (Gen5)",
+        _PLATE + _WELL,
+        r"_-?\d+_\d+_(?P<site>\d+)(?:Z(?P<z>\d+))?_(?:\w+\[)?(?P<channel>[^_\[\]]+)\]?_(?P<t>\d+)",
+    ),
+    _naming(
+        "NIS-Elements (Nikon)",
+        rf"(?:(?P<plate>.+?)_)??Well(?P<well>{_ROW}\d{{1,2}})(?:_Point{_ROW}\d+_(?P<site>\d+))?_Channel",
+        r"(?P<channel>[^_]+)(?:_Seq(?P<seq>\d+))?",
+    ),
+    _naming("Micro-Manager", r"img_(?P<t>\d{9})_(?P<channel>.+)_(?P<z>\d{3})"),
+    _naming("Squid (Cephla)", _WELL, r"_(?P<site>\d+)_(?P<z>\d+)_Fluorescence_(?P<channel>.+?)(?:_nm)?(?:_Ex)?"),
 )
-_STAINS = re.compile(
-    r"(?:ch?|channel|w)?\d{1,2}|dapi|hoechst(?:\d+)?|dna|nuclei|nucleus|[emt]?[gryc]fp|gfp\w*|fitc|tritc|cy[2357](?:\.5)?"
-    r"|texas ?red|txred|m?cherry|alexa\w*|af\d{3}|a?\d{3}(?:nm)?|actin|phalloidin|tubulin|mito\w*|er|rna|agp|golgi|bf"
-    r"|bright ?field|phase|pc|dic|trans\w*|red|green|blue|far ?red|syto\w*|draq5|pi|brdu|edu|con ?a|wga|lysotracker",
-    re.IGNORECASE,
-)
+_CHANNELS, _WELLS = "fields with a file for each channel", "fields of wells"
 _NUCLEI = re.compile(r"dapi|hoechst|dna|nucle|draq", re.IGNORECASE)
 _PARTS = {
     "plate": r"(?P<plate>.+?)",
@@ -109,8 +130,8 @@ _PARTS = {
     "t": r"(?P<t>\d+)",
     "any": r".*?",  # tells fields apart, and means no more
 }
-_IS_WELL = re.compile(r"(?:A[A-F]|[A-P])\d{1,2}", re.IGNORECASE)
-_ALONE = re.compile(r"(?:s|f|site|field|fld|pos|position|p|img|image|xy)?(\d+)", re.IGNORECASE)
+_WELL_FOLDER = re.compile(rf"(?P<called>well[ _-]?)?(?P<well>{_ROW}\d{{1,2}})", re.IGNORECASE)
+_SITE_FOLDER = re.compile(r"(?:pos(?:ition)?|field|fld|fov|site|xy|s|f)[ _-]?(?P<site>\d+)", re.IGNORECASE)
 
 
 def is_nuclei_name(channel: str) -> bool:
@@ -124,7 +145,7 @@ def naming_of(pattern: str) -> Naming:
     Raises:
         SpecError: a part that is not known, or no `{channel}`.
     """
-    parts = re.split(r"\{(\w*)\}", re.sub(r"\.(?:tiff?|png|c01|flex)$", "", pattern, flags=re.IGNORECASE))
+    parts = re.split(r"\{(\w*)\}", re.sub(_ENDING, "", pattern, flags=re.IGNORECASE))
     asked = [name for name in parts[1::2] if name != "any"]
     if any(name not in _PARTS for name in asked) or len(set(asked)) < len(asked):
         known = ", ".join(f"{{{name}}}" for name in _PARTS)
@@ -147,12 +168,20 @@ def parts_of_names(paths: Sequence[Path], pattern: str | None = None, most: int 
     """
     tried = NAMINGS if pattern is None else (naming_of(pattern),)
     best = max(tried, key=lambda naming: sum(naming.pattern.match(p.name) is not None for p in paths))
+    worded = _words_of(paths[:most]) if pattern is None and not any(best.pattern.match(p.name) for p in paths) else None
     rows = []
-    for path in paths[:most]:
+    for number, path in enumerate(paths[:most]):
         match = best.pattern.match(path.name)
-        said = match.groupdict() if match else {}
+        said = dict(worded[number]) if worded else match.groupdict() if match else {}
         rows.append({"file": path.name} | {k: v for k, v in said.items() if v and not k.startswith("rest")})
     return rows
+
+
+def _words_of(paths: Sequence[Path]) -> list[Facts] | None:
+    try:
+        return by_words(paths)
+    except DataError:
+        return None  # what is unclear of them is said where fields are listed
 
 
 def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFields | None:
@@ -180,7 +209,12 @@ def fields_by_name(paths: Sequence[Path], pattern: str | None = None) -> NamedFi
     if pattern is not None:
         shown = ", ".join(p.name for p in paths[:3])
         raise SpecError.at("data cells", "--pattern", f"one that most names follow ({shown})", pattern)
-    return _by_last_words(paths)
+    said = by_words(paths)
+    if said is None:
+        return None
+    naming = _naming(_CHANNELS, "(?P<channel>.+)") if "channel" in said[0] else _naming(_WELLS, "(?P<well>.+)")
+    fields, channels, missing = _grouped([(p, facts, "") for p, facts in zip(paths, said, strict=True)])
+    return NamedFields(naming, fields, channels, missing)
 
 
 def _said(match: re.Match[str]) -> dict[str, str | None]:
@@ -189,126 +223,123 @@ def _said(match: re.Match[str]) -> dict[str, str | None]:
     return {**facts, "rest": "_".join(rest)} if rest else facts
 
 
-def _by_last_words(paths: Sequence[Path]) -> NamedFields | None:
-    """Fields whose names differ in one word that every field has the same of: `field1_DAPI.tif`, `field1_GFP.tif`."""
-    words = [re.split(r"[_\-. ]+", p.stem) for p in paths]
-    if len(paths) < 2 or len({len(w) for w in words}) != 1 or any(".ome." in p.name.lower() for p in paths):
-        return None
-    for place in reversed(range(len(words[0]))):
-        seen: dict[tuple[object, ...], list[str]] = {}
-        for path, w in zip(paths, words, strict=True):
-            seen.setdefault((path.parent, *w[:place], *w[place + 1 :]), []).append(w[place])
-        sets = Counter(tuple(sorted(values)) for values in seen.values())
-        values, times = sets.most_common(1)[0]
-        stained = all(_STAINS.fullmatch(value) for value in values)
-        whole = times == len(seen) or (stained and times > len(seen) / 2 and all(set(s) <= set(values) for s in sets))
-        if not whole or not 2 <= len(values) <= 12 or _counted(values) or _wells(values):
-            continue
-        if stained:
-            said = [_facts(w, place) for w in words]
-            fields, channels, missing = _grouped([(p, f, "") for p, f in zip(paths, said, strict=True)])
-            return NamedFields(_naming("fields and channels", "(?P<channel>.+)"), fields, channels, missing)
-        if len(seen) > 1:
-            several, alone = _suggested(words[0], paths[0], place), _suggested(words[0], paths[0], None)
-            raise DataError(
-                f"{paths[0].parent}: each of {len(seen)} names has a file for {', '.join(values[:6])} (such as "
-                f"{paths[0].name}), and it is not clear what these are. If they are channels, say so: "
-                f"--pattern '{several}'. If each file is a field: --pattern '{alone}'."
-            )
-    return None
-
-
-def _wells(values: Sequence[str]) -> bool:
-    """Whether words are wells; c1, c2 written small are channels."""
-    return all(map(_IS_WELL.fullmatch, values)) and not all(re.fullmatch(r"c\d{1,2}", value) for value in values)
-
-
-def _counted(values: Sequence[str]) -> bool:
-    """Whether words only count (`s1`, `s2`; `001`, `002`), but not channels."""
-    heads = {re.sub(r"\d+$", "", value).lower() for value in values}
-    return len(heads) == 1 and heads.isdisjoint({"c", "ch", "channel", "w"}) and all(v[-1].isdigit() for v in values)
-
-
-def _facts(words: Sequence[str], place: int) -> dict[str, str | None]:
-    """What the words of a name say, apart from the channel at `place`."""
-    rest = [w for i, w in enumerate(words) if i != place]
-    well = next((w for w in rest if _IS_WELL.fullmatch(w)), None)
-    if well is not None:
-        rest.remove(well)
-    site = next((m for w in reversed(rest) if (m := _ALONE.fullmatch(w))), None)
-    if site is not None:
-        rest.remove(site[0])
-    return {"channel": words[place], "well": well, "site": site[1] if site else None, "rest": "_".join(rest)}
-
-
-def _suggested(words: Sequence[str], path: Path, place: int | None) -> str:
-    """A pattern for names like this one."""
-    number = next((i for i, w in enumerate(words) if w.isdigit() and i != place), None)
-    said = ["{channel}" if i == place else "{site}" if i == number else "{any}" for i in range(len(words))]
-    marks = [*re.findall(r"[_\-. ]+", path.stem), ""]
-    return "".join(part + mark for part, mark in zip(said, marks, strict=True)) + path.suffix
-
-
-def _channel_key(facts: Mapping[str, str | None]) -> tuple[int, str]:
+def _channel_key(facts: Facts) -> tuple[int, str]:
     """Channels in order: by number, else nuclei first and then by name."""
     text = facts.get("channel") or "1"
-    number = re.fullmatch(r"(?:ch?|channel|w)?(\d{1,2})", text, re.IGNORECASE)
+    number = re.fullmatch(r"(?:ch?|channel|wv?|d)?(\d{1,3})", text, re.IGNORECASE)
     return (int(number[1]), "") if number else (0 if _NUCLEI.search(text) else 1, text.lower())
 
 
-def _channel_name(facts: Mapping[str, str | None], letter: str) -> str:
-    text = facts.get("channel") or "1"
-    if text.isdigit():
+def _channel_name(facts: Facts, letter: str) -> str:
+    text = facts.get("channel")
+    if text is None:
+        return f"{letter}1" if letter else "channel"
+    if (text.isdigit() and len(text) < 3) or re.fullmatch(r"0\d\d", text):
         return facts.get("stain") or f"{letter}{int(text)}"
-    halves = text.split(" - ")
+    halves = text.split(" - ") if " - " in text else text.split("-")
     return halves[0] if len(set(halves)) == 1 else text
 
 
-def _grouped(
-    known: Sequence[tuple[Path, Mapping[str, str | None], str]],
-) -> tuple[list[FieldRow], tuple[str, ...], list[dict[str, str]]]:
+def _grouped(known: Sequence[_Known]) -> tuple[list[FieldRow], tuple[str, ...], list[dict[str, str]]]:
     groups: dict[tuple[object, ...], dict[tuple[int, str], list[Path]]] = {}
     columns: dict[tuple[object, ...], Mapping[str, object]] = {}
     named: dict[tuple[int, str], str] = {}
-    for path, facts, letter in known:
-        own = _columns(path, facts)
-        folder, time = _place(path)
+    first: dict[tuple[object, ...], Path] = {}
+    skipped = []
+    for path, facts, letter in _ranked(_with_folders(known)):
+        own, channel = _columns(facts), _channel_key(facts)
         key: tuple[object, ...] = (
-            str(folder),
+            facts["folder"],
             own["plate"],
             own.get("well", ""),
             own["site"],
-            int(facts.get("t") or time or 0),
+            int(facts.get("t") or 0),
             facts.get("rest") or "",
         )
-        channel = _channel_key(facts)
+        twin = first.setdefault((key, channel, facts.get("z"), path.parent), path)
+        if twin is not path:
+            skipped.append({"file": str(path), "reason": f"its name says the same field and channel as {twin.name}"})
+            continue
         named.setdefault(channel, _channel_name(facts, letter))
         groups.setdefault(key, {}).setdefault(channel, []).append(path)
         columns[key] = own
     names = {channel: named[channel] for channel in sorted(named)}
     if len(set(names.values())) < len(names):  # two wavelengths of one stain
         names = {channel: f"{name}-{channel[0]}" for channel, name in names.items()}
-    fields, skipped = [], []
+    fields = []
     for key in sorted(groups, key=lambda k: tuple(map(_natural, k))):
         files = groups[key]
         absent = [names[c] for c in names if c not in files]
         if absent:
-            first = next(iter(files.values()))[0]
-            skipped.append({"file": str(first), "reason": f"its field has no file for channel {', '.join(absent)}"})
+            one = next(iter(files.values()))[0]
+            skipped.append({"file": str(one), "reason": f"its field has no file for channel {', '.join(absent)}"})
             continue
         fields.append(FieldRow(tuple(tuple(sorted(files[c])) for c in names), columns=columns[key]))
     return fields, tuple(names.values()), skipped
 
 
-def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
-    folder, time = _place(path)
-    columns: dict[str, object] = {"plate": facts.get("plate") or folder.name}
+def _with_folders(known: Sequence[_Known]) -> list[_Known]:
+    """What names do not say, and their folders do: the time point, the site, the well; `folder` is the plate's."""
+    placed: list[_Known] = []
+    if all(facts.get("plate") == facts.get("channel") for _, facts, _ in known):  # DAPI--W1--P1--DAPI.tif
+        known = [(path, {**facts, "plate": None}, letter) for path, facts, letter in known]
+    for path, facts, letter in known:
+        folder, time = _place(Path(facts.get("folder") or path.parent))
+        placed.append(
+            (path, {**facts, "folder": str(folder), "t": facts.get("t") or (str(time) if time else None)}, letter)
+        )
+    for what, pattern in (("site", _SITE_FOLDER), ("well", _WELL_FOLDER)):
+        if any(facts.get(what) or facts.get("row") or facts.get("letters") for _, facts, _ in placed):
+            continue
+        found = [pattern.fullmatch(Path(facts["folder"] or "").name) for _, facts, _ in placed]
+        if all(found) and (what == "site" or not _are_plates([m[0] for m in found if m])):
+            placed = [
+                (path, {**facts, what: m[what], "folder": str(Path(facts["folder"] or "").parent)}, letter)
+                for (path, facts, letter), m in zip(placed, found, strict=True)
+                if m
+            ]
+    return _with_plates(placed)
+
+
+def _with_plates(known: Sequence[_Known]) -> list[_Known]:
+    """The plate of those whose names say none: its folder, with the one above where two plates are called the same."""
+    folders = {Path(facts["folder"] or "") for _, facts, _ in known if not facts.get("plate")}
+    twins = len({folder.name for folder in folders}) < len(folders)
+    named = {str(f): f"{f.parent.name}/{f.name}" if twins else f.name for f in folders}
+    return [(p, {**f, "plate": f.get("plate") or named[f["folder"] or ""]}, letter) for p, f, letter in known]
+
+
+def _are_plates(folders: Sequence[str]) -> bool:
+    """Whether folders are called P1, P2 …: plates rather than wells."""
+    return all(re.fullmatch(r"P\d", name, re.IGNORECASE) for name in folders)
+
+
+def _ranked(known: Sequence[_Known]) -> Iterator[_Known]:
+    """Where names only count (`_Seq0007`): which site of its well and channel each is."""
+    counted: dict[tuple[str | None, ...], list[int]] = {}
+    for _, facts, _ in known:
+        if facts.get("seq") and not facts.get("site"):
+            counted.setdefault(_of_seq(facts), []).append(int(facts["seq"] or 0))
+    for path, facts, letter in known:
+        if facts.get("seq") and not facts.get("site"):
+            rank = sorted(counted[_of_seq(facts)]).index(int(facts["seq"] or 0)) + 1
+            yield path, {**facts, "site": str(rank)}, letter
+        else:
+            yield path, facts, letter
+
+
+def _of_seq(facts: Facts) -> tuple[str | None, ...]:
+    return (facts["folder"], facts.get("plate"), facts.get("well"), facts.get("channel"))
+
+
+def _columns(facts: Facts) -> dict[str, object]:
+    columns: dict[str, object] = {"plate": facts["plate"]}
     well = _well(facts)
     if well:
         columns["well"] = well
     columns["site"] = int(facts.get("site") or 1)
-    if facts.get("t") or time > 1:
-        columns["time_point"] = int(facts.get("t") or time)
+    if facts.get("t"):
+        columns["time_point"] = int(facts["t"] or 0)
     if facts.get("rest"):
         columns["field_name"] = facts["rest"]
     return columns
@@ -316,9 +347,11 @@ def _columns(path: Path, facts: Mapping[str, str | None]) -> dict[str, object]:
 
 def _well(facts: Mapping[str, str | None]) -> str:
     """`A01`; `W00001` where only a number is known; "" where the name says none."""
-    if facts.get("number"):
-        return f"W{facts['number']}"
     well = facts.get("well") or ""
+    if facts.get("number") and not well:
+        return f"W{facts['number']}"
+    if facts.get("down"):
+        well = f"{row_letters(int(facts['down'] or 0) + 1)}{int(facts['across'] or 0) + 1}"
     if facts.get("letters"):
         well = f"{facts['letters']}{facts['column']}"
     elif facts.get("row"):
@@ -332,12 +365,12 @@ def row_letters(row: int) -> str:
     return chr(64 + row) if row <= 26 else "A" + chr(64 + row - 26)
 
 
-def _place(path: Path) -> tuple[Path, int]:
+def _place(folder: Path) -> tuple[Path, int]:
     """The plate's folder, and the time point that a folder below it names (`TimePoint_3`), else 0.
 
     Planes of a stack may lie in folders of their own (`ZStep_2`): they are one field.
     """
-    folder, time = path.parent, 0
+    time = 0
     while (inner := _INNER.match(folder.name)) and folder.parent.name:
         time = int(inner.group("t") or time)
         folder = folder.parent

@@ -16,8 +16,6 @@ from ssrl_core.runs.folder.results import clean, clusters_file, save_array, spre
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ssrl_core.analysis.clusters import Clustering
 
 
@@ -122,20 +120,15 @@ MOST_OVER = 20
 _KEPT = ("silhouette", "silhouette_n", "ami", "ami_shuffled", "inertia", "sizes")
 
 
-def path_of(run: RunFolder, seed: int = 0) -> Path:
-    """Where they are kept."""
-    return run.path / f"scores_kmeans_s{seed}.json"
-
-
-def read(run: RunFolder, seed: int = 0) -> dict[int, Mapping[str, Any]]:
+def read_over_k(run: RunFolder, seed: int = 0) -> dict[int, Mapping[str, Any]]:
     """{k: {silhouette, ami, …}} as far as it was made; {} while nothing was."""
     try:
-        return {int(k): scores for k, scores in stores.read_json(path_of(run, seed))["scores"].items()}
+        return {int(k): scores for k, scores in stores.read_json(_over_k_file(run, seed))["scores"].items()}
     except (DataError, KeyError, ValueError):
         return {}
 
 
-def make(
+def make_over_k(
     run: RunFolder, first: int, last: int, *, seed: int = 0, report: Callable[[float], None] | None = None
 ) -> dict[int, Mapping[str, Any]]:
     """Cluster and score for every k from `first` to `last`; what is there is not made again.
@@ -153,13 +146,17 @@ def make(
         raise SpecError.at("cluster", "--over", f"A:B with 2 <= A <= B <= {len(rows)}", f"{first}:{last}")
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
-    own, found = x[rows], read(run, seed)
+    own, found, file = x[rows], read_over_k(run, seed), _over_k_file(run, seed)
     for done, k in enumerate(range(first, last + 1)):
         if k not in found:
             clustering = clusters_of_rows(run, own, rows, len(x), k, seed)
             scores = cluster_scores(own, clustering, labels, seed=seed)
             found[k] = clean({key: scores[key] for key in _KEPT})
-            stores.write_json(path_of(run, seed), {"version": 1, "scores": {str(c): found[c] for c in sorted(found)}})
+            stores.write_json(file, {"version": 1, "scores": {str(c): found[c] for c in sorted(found)}})
         if report is not None:
             report((done + 1) / (last - first + 1))
     return {k: found[k] for k in range(first, last + 1)}
+
+
+def _over_k_file(run: RunFolder, seed: int) -> Path:
+    return run.path / f"scores_kmeans_s{seed}.json"

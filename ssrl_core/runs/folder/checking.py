@@ -43,26 +43,28 @@ def _spec(run: RunFolder) -> Iterator[Damage]:
 
 
 def _documents(run: RunFolder) -> Iterator[Damage]:
+    said = path_of(run)
     for path in sorted(run.path.glob("*.json")):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and path != said:
             yield from _tried(path.name, partial(stores.read_json, path))
     with suppress(SSRLError):  # named above
         yield from (Damage("results.json", f"{name}: {why}") for name, why in run.results().damaged.items())
-    if path_of(run).is_file():
-        yield from _tried("annotations.json", lambda: read(run))
+    if said.is_file():
+        yield from _tried("annotations.json", partial(read, run))
 
 
 def _arrays(run: RunFolder) -> Iterator[Damage]:
-    for path in sorted(run.path.glob("*.npy")):
-        yield from _tried(path.name, partial(stores.read_array, path))
-    try:
-        count = len(run.embedding_ids())
-    except SSRLError:
-        return
-    for path in (path for pattern in _ROWS for path in sorted(run.path.glob(pattern))):
-        rows = _rows(path)
-        if rows not in (None, count):
-            yield Damage(path.name, f"{rows} rows where there are {count} images. Delete it and make it again.")
+    rows: dict[Path, int] = {}
+    for path in run.path.glob("*.npy"):
+        try:
+            shape = stores.read_array(path).shape
+            rows[path] = shape[0] if shape else 1
+        except SSRLError as error:
+            yield Damage(path.name, str(error))
+    count = rows.get(run.path / "embedding_ids.npy")
+    for path in (path for path in rows if any(path.match(pattern) for pattern in _ROWS)):
+        if count not in (None, rows[path]):
+            yield Damage(path.name, f"{rows[path]} rows where there are {count} images. Delete it and make it again.")
 
 
 def _lines(run: RunFolder) -> Iterator[Damage]:
@@ -102,13 +104,6 @@ def _tried(file: str, read: Callable[[], object]) -> Iterator[Damage]:
         read()
     except SSRLError as error:
         yield Damage(file, str(error))
-
-
-def _rows(path: Path) -> int | None:
-    try:
-        return len(stores.read_array(path))
-    except SSRLError:
-        return None  # named already
 
 
 def _is_object(line: bytes) -> bool:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.specs.run import RunSpec
 
+    Layout = tuple[np.ndarray, dict[str, Any]]
+
 
 def imageset_of(spec: RunSpec) -> ImageSet:
     """The images that a spec names: its channels, its rows (`dataset.where`); ids are those of the whole image set.
@@ -184,9 +186,14 @@ class RunFolder:
                 found[named["method"]] = path
         return found
 
-    def layouts(self, like: str | None = None) -> dict[str, tuple[np.ndarray, dict[str, Any]]]:
+    def layouts(self, like: str | None = None) -> dict[str, Layout]:
         """`{method: (points (n, 2) float32, info)}` of `layout_files`."""
-        return {method: (self._array(p.name), self._info(p)) for method, p in self.layout_files(like).items()}
+        return {method: self._layout(path) for method, path in self.layout_files(like).items()}
+
+    def layout(self, method: str, like: str | None = None) -> Layout | None:
+        """The same of one method, without reading the others; None where there is none."""
+        path = self.layout_files(like).get(method)
+        return None if path is None else self._layout(path)
 
     def files(self) -> list[str]:
         """Names of what is in the folder, hidden and temporary ones left out."""
@@ -206,10 +213,9 @@ class RunFolder:
         if not path.is_file():
             raise RunError(self._why_missing(name), where=self.id)
         try:
-            return stores.read_array(path)
+            return stores.read_array(path, remedy="Delete it and resume the run.")
         except DataError as error:
-            words = str(error).replace("Delete it and make it again.", "Delete it and resume the run.")
-            raise RunError(words, where=self.id) from error
+            raise RunError(str(error), where=self.id) from error
 
     def _why_missing(self, name: str) -> str:
         self.require()
@@ -219,9 +225,9 @@ class RunFolder:
             return f"Run {self.id}: {name} was not kept (keep.embedding: none). {remedy}"
         return f"Run {self.id}: {name} is not there (the run is {state}). Wait until it is done, or resume it."
 
-    def _info(self, path: Path) -> dict[str, Any]:
+    def _layout(self, path: Path) -> Layout:
         beside = path.with_suffix(".json")
-        return stores.read_json(beside) if beside.is_file() else {}
+        return self._array(path.name), stores.read_json(beside) if beside.is_file() else {}
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ssrl_core.datasets.store import torn_words
 from ssrl_core.runs.folder.results import Results, Scores
 
 if TYPE_CHECKING:
@@ -114,9 +115,10 @@ def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> 
 
 
 def in_words(results: Results, spec: RunSpec) -> str:
-    """The verdict on a run, and what it keeps."""
+    """The verdict on a run, what it keeps, and what makes its numbers doubtful."""
     judged = verdict(results, trained=spec.is_trained, solved=spec.is_solved)
-    return f"{judged} {kept(results)}".strip()
+    said = [judged, kept(results), torn_words(spec.dataset.name) if results else ""]
+    return " ".join(part for part in said if part)
 
 
 def standing(results: Results) -> str:

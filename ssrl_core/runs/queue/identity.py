@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +53,7 @@ def identify_all(specs: Iterable[RunSpec]) -> list[IdentifiedRun]:
         SpecError: as `identify`.
     """
     images, texts = _Images(), _Texts()
-    runs = [texts.identified(spec, images.checked(spec)) for spec in specs]
-    return [replace(run, doubts=found) if (found := images.doubts(run.spec)) else run for run in runs]
+    return [texts.identified(spec, *images.checked(spec)) for spec in specs]
 
 
 class _Images:
@@ -64,8 +63,8 @@ class _Images:
         self._found: dict[Any, tuple[str, int, tuple[int, int, int]]] = {}
         self._backbones: set[str] = set()
 
-    def checked(self, spec: RunSpec) -> str:
-        """Fingerprint of a spec's image set, once it is clear that the spec can train on it."""
+    def checked(self, spec: RunSpec) -> tuple[str, tuple[str, ...]]:
+        """Fingerprint of a spec's image set, once it is clear that the spec can train on it, and what is doubtful."""
         key = (spec.dataset, spec.limit_train)
         if key not in self._found:
             imageset = imageset_of(spec)
@@ -76,12 +75,7 @@ class _Images:
             access.require_readable(Path(spec.backbone.weights), "Weights")
         check_fit(spec, images, shape)
         _check_steps(spec, shape[0])
-        return fingerprint
-
-    def doubts(self, spec: RunSpec) -> tuple[str, ...]:
-        """See IdentifiedRun; of a spec that was checked."""
-        found = self._found.get((spec.dataset, spec.limit_train))
-        return doubts(spec, found[1]) if found else ()
+        return fingerprint, doubts(spec, images)
 
     def _check_backbone(self, name: str) -> None:
         if name.startswith("timm/") and name not in self._backbones:
@@ -133,12 +127,13 @@ class _Texts:
         self._hashed: dict[str, _Parts] = {}
         self._kept = _Parts(lambda key, part: dump_yaml({key: SPEC_PARTS[key](part)}))
 
-    def identified(self, spec: RunSpec, fingerprint: str) -> IdentifiedRun:
+    def identified(self, spec: RunSpec, fingerprint: str, doubtful: tuple[str, ...]) -> IdentifiedRun:
         if fingerprint not in self._hashed:
             self._hashed[fingerprint] = _Parts(lambda key, part: f'"{key}":{hashed(key, part, fingerprint)}')
         canonical = "{" + ",".join(self._hashed[fingerprint].of(spec, hashed_keys(spec))) + "}"
         digest = hashlib.sha256(canonical.encode()).hexdigest()[:12]
-        return IdentifiedRun(spec, spec.id_of_hash(digest), digest, "".join(self._kept.of(spec, SPEC_PARTS)))
+        text = "".join(self._kept.of(spec, SPEC_PARTS))
+        return IdentifiedRun(spec, spec.id_of_hash(digest), digest, text, doubtful)
 
 
 def merged(old: RunSpec, new: RunSpec) -> RunSpec:

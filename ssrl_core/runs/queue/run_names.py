@@ -8,10 +8,12 @@ Runs that are shown together and would read the same say where their specs diffe
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +25,23 @@ from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, UNTRAINED
-from ssrl_core.specs.yaml_files import flat
+from ssrl_core.specs.yaml_files import differences, flat
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What was read of a registry.
+
+    Attributes:
+        stamp: when.  made: id -> when the run was made.  names: id -> its compositions.
+        whole: every spec was read then, not only those that were new.
+    """
+
+    stamp: registry.Stamp
+    made: Mapping[str, str]
+    names: Mapping[str, str]
+    whole: bool
+
 
 _MOST_DIFFERENCES = 3
 _NOT_TOLD = ("name", "notes", "tags", "device", "evaluate", "keep", "seed", "version")
@@ -32,8 +50,7 @@ _SILENT = ("terms", "composition", "steps", "views", "optimizer", "method", "sch
 _TERM = re.compile(
     r'(?:"?weight"?:\s*([\d.eE+-]+),?\s*)?"?composition"?:\s*\{?\s*"?version"?:\s*\d+,?\s*"?name"?:\s*"?([^",}\n]+)'
 )
-_known: dict[Path, tuple[registry.Stamp, dict[str, str]]] = {}
-_read: dict[Path, registry.Stamp] = {}  # when everything was read
+_known: dict[Path, _Known] = {}
 
 
 def words(run: RunRow) -> str:
@@ -70,13 +87,9 @@ def compositions_of(run_id: str) -> str:
     return known[run_id] if run_id in known else _of_folder(run_id)
 
 
-def all_compositions() -> dict[str, str]:
+def all_compositions() -> Mapping[str, str]:
     """The same for every run of the registry, as it says now; read anew when it has changed."""
-    path, stamp = registry.path(), registry.stamp()
-    if _read.get(path) != stamp:
-        _known[path] = (stamp, _texts((), everything=True))
-        _read[path] = stamp
-    return _known[path][1]
+    return _own(whole=True)
 
 
 def names_in(text: str) -> str:
@@ -90,8 +103,7 @@ def names_in(text: str) -> str:
 
 def differences_in_words(specs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Where these specs (flat: dotted path -> value) differ, as each would say it; the first few settings."""
-    paths = dict.fromkeys(path for spec in specs for path in spec if path.partition(".")[0] not in _NOT_TOLD)
-    differ = [path for path in paths if len({str(spec.get(path)) for spec in specs}) > 1]
+    differ = [path for path in differences(specs) if path.partition(".")[0] not in _NOT_TOLD]
     told = [path for path in differ if not path.endswith(".name") or "composition" not in path][:_MOST_DIFFERENCES]
     return [", ".join(_setting(spec, path) for path in told if path in spec) for spec in specs]
 
@@ -114,16 +126,21 @@ def _alike(plain: Mapping[str, str]) -> list[list[str]]:
 
 
 def _differences(run_ids: Sequence[str]) -> dict[str, str]:
-    specs = [_flat_spec(run_id, str(RunFolder(run_id).path)) for run_id in run_ids]
+    specs = [_flat_spec(run_id) for run_id in run_ids]
     return dict(zip(run_ids, differences_in_words(specs), strict=True))
 
 
-@lru_cache(4096)
-def _flat_spec(run_id: str, folder: str) -> Mapping[str, Any]:
-    """A run's spec by dotted paths; a run of this id has this spec for ever. Empty where it cannot be read."""
+def _flat_spec(run_id: str) -> Mapping[str, Any]:
+    """A run's spec by dotted paths; empty where it cannot be read."""
     with suppress(SSRLError, OSError):
-        return flat(RunFolder(run_id).spec().to_mapping())
+        return _flat_in(RunFolder(run_id).path)
     return {}
+
+
+@lru_cache(4096)
+def _flat_in(folder: Path) -> Mapping[str, Any]:
+    """Read once: a run of this id has this spec for ever."""
+    return flat(RunFolder(folder.name, folder).spec().to_mapping())
 
 
 def _setting(spec: Mapping[str, Any], path: str) -> str:
@@ -147,25 +164,23 @@ def _queued(run: RunRow) -> str:
         return "queued earlier"
 
 
-def _own() -> dict[str, str]:
-    """Compositions by run of the registry; what is new is read when that has changed."""
+def _own(*, whole: bool = False) -> Mapping[str, str]:
+    """Compositions by run of the registry; when that has changed, all are read (`whole`) or what is new."""
     path, stamp = registry.path(), registry.stamp()
-    seen, kept = _known.get(path, (None, {}))
-    if seen != stamp:
-        ids = [str(row["id"]) for row in registry.query("SELECT id FROM runs")]
-        new = [run for run in ids if run not in kept]
-        fresh = _texts(new, everything=len(new) > 900)  # SQLite takes a thousand marks
-        kept = {run: kept[run] for run in ids if run in kept} | fresh
-        _known[path] = (stamp, kept)
-    return kept
+    kept = _known.get(path)
+    if kept is None or kept.stamp != stamp or (whole and not kept.whole):
+        kept = _known[path] = _read(stamp, None if whole else kept)
+    return kept.names
 
 
-def _texts(ids: Sequence[str], *, everything: bool) -> dict[str, str]:
-    if not ids and not everything:
-        return {}
-    where = "" if everything else f" WHERE id IN ({','.join('?' * len(ids))})"
-    rows = registry.query(f"SELECT id, spec FROM runs{where}", () if everything else ids)
-    return {str(row["id"]): names_in(str(row["spec"])) for row in rows}
+def _read(stamp: registry.Stamp, kept: _Known | None) -> _Known:
+    """What is not kept yet; a run that was made again, or whose spec was mended, was made at another time."""
+    made = {str(row["id"]): str(row["created_at"]) for row in registry.query("SELECT id, created_at FROM runs")}
+    names = {} if kept is None else {run: kept.names[run] for run, at in made.items() if kept.made.get(run) == at}
+    new = json.dumps([run for run in made if run not in names])
+    texts = registry.query("SELECT id, spec FROM runs WHERE id IN (SELECT value FROM json_each(?))", [new])
+    names |= {str(row["id"]): names_in(str(row["spec"])) for row in texts}
+    return _Known(stamp, made, names, whole=kept is None)
 
 
 def _of_folder(run_id: str) -> str:

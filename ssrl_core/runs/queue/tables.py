@@ -19,7 +19,7 @@ from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import folder_rows, registry, sweeps
 from ssrl_core.runs.queue.registry import RunRow
-from ssrl_core.specs import parts
+from ssrl_core.specs import parts, yaml_files
 from ssrl_core.specs.yaml_files import flat
 
 _CONFUSION = '"confusion": [['  # most of the text, and none of these tables want it
@@ -228,10 +228,7 @@ def spec_differences(run_ids: Sequence[str]) -> dict[str, list[Any]]:
     Raises:
         SpecError: there is no such run.
     """
-    specs = [flat(RunFolder(run_id).spec().to_mapping()) for run_id in run_ids]
-    paths = dict.fromkeys(path for spec in specs for path in spec)
-    found = {path: [spec.get(path) for spec in specs] for path in paths}
-    return {path: values for path, values in found.items() if any(value != values[0] for value in values[1:])}
+    return yaml_files.differences([flat(RunFolder(run_id).spec().to_mapping()) for run_id in run_ids])
 
 
 def save(table: pd.DataFrame, out: Path) -> None:

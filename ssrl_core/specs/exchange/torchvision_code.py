@@ -17,6 +17,8 @@ Written by Viewloom for torchvision's v2 transforms: {sentence}.
 Steps are applied one after the other here, so that each geometric step interpolates anew.
 """
 
+from functools import lru_cache
+
 import torch
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
@@ -113,10 +115,19 @@ def _crop(step: Step, size: str, where: str, used: list[str]) -> Written:
 def _part(name: str, *settings: str) -> Callable[[Step, str, str, list[str]], Written]:
     def write_part(step: Step, size: str, where: str, used: list[str]) -> Written:
         used.append(name)
-        values = ", ".join(f"{key}={step[key]!r}" for key in settings)
+        values = ", ".join(f"{key}={_setting(step, key, used)}" for key in settings)
         return f"v2.Lambda(lambda image: {name}(image{', ' + values if values else ''}))", False
 
     return write_part
+
+
+def _setting(step: Step, key: str, used: list[str]) -> str:
+    """A range as code; one that is drawn once for a run is drawn for the first view and kept."""
+    if key not in step.once:
+        return repr(step[key])
+    used.append("once")
+    low, high = step[key]
+    return f"once({low!r}, {high!r}, number={len(used)})"
 
 
 def _plain(name: str) -> Callable[[Step, str, str, list[str]], Written]:
@@ -185,6 +196,7 @@ def _factors(setting: float | tuple[float, float]) -> tuple[float, float]:
 
 _WRITERS: dict[str, Callable[[Step, str, str, list[str]], Written]] = {
     "resized_crop": _crop,
+    "side_crop": _part("side_crop", "side"),
     "center_crop": _part("center_crop", "side"),
     "pad": _part("pad", "fraction", "fill"),
     "horizontal_flip": _plain("RandomHorizontalFlip"),
@@ -212,6 +224,20 @@ def _cannot(where: str, field: str, rule: str, value: Any, remedy: str) -> SpecE
 
 
 PARTS: dict[str, str] = {
+    "once": '''@lru_cache(maxsize=None)
+def once(low, high, number):
+    """A number that is drawn for the first view and stays, as a range."""
+    drawn = float(torch.empty(()).uniform_(low, high))
+    return drawn, drawn
+''',
+    "side_crop": '''def side_crop(image, side):
+    """A piece of the image's own shape from anywhere, at the size of the image."""
+    height, width = image.shape[-2:]
+    share = float(torch.empty(()).uniform_(*side))
+    h, w = max(1, round(share * height)), max(1, round(share * width))
+    top, left = int(torch.randint(height - h + 1, ())), int(torch.randint(width - w + 1, ()))
+    return F.resized_crop(image, top, left, h, w, [height, width], LINEAR, antialias=True)
+''',
     "center_crop": '''def center_crop(image, side):
     """The middle of the image, at its own size."""
     height, width = image.shape[-2:]

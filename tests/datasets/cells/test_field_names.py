@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 from ssrl_core.datasets.cells.field_lists import list_fields
-from ssrl_core.datasets.cells.field_names import parts_of_names
+from ssrl_core.datasets.cells.field_names import fields_by_name, parts_of_names
 from ssrl_core.datasets.cells.fields import read_field
 from ssrl_core.datasets.importing import understand
 from ssrl_core.errors import DataError, SpecError
@@ -59,6 +59,158 @@ def test_incell(tmp_path):
 def test_scanr_cq1_and_cytation(tmp_path, names, channels, seen):
     listed = list_fields(_files(tmp_path / "p", names))
     assert (listed.channels, _seen(listed)) == (channels, seen)
+
+
+_G = "ABCDEF01-1111-2222-3333-44445555666"
+_TWO = ("DAPI", "GFP")
+# names of one well or two, in the order of their channels -> channels, and (well, site) of every field
+WRITTEN = {
+    "incell, words close": (
+        [f"A-01(fld1wv{c}).tif" for c in ("DAPI-DAPI", "FITC-FITC")],
+        ("DAPI", "FITC"),
+        [("A01", 1)],
+    ),
+    "incell, plate": ([f"p1_B - 02(fld 1 wv {c} - {c}).tif" for c in _TWO], _TWO, [("B02", 1)]),
+    "incell, numbers": ([f"AA - 47(fld 2 wv {c}).tif" for c in (405, 488)], ("405", "488"), [("AA47", 2)]),
+    "incell, no field": ([f"A - 01(wv {c} - {c}).tif" for c in _TWO], _TWO, [("A01", 1)]),
+    "incell, planes": (
+        [f"H - 12(fld 03 wv {c} z {z:02d} time 02 - 9 ms).tif" for c in _TWO for z in (1, 2)],
+        _TWO,
+        [("H12", 3)],
+    ),
+    "phenix without sk": ([f"r27c03f01p01-ch{c}.tiff" for c in (1, 2)], ("ch1", "ch2"), [("AA03", 1)]),
+    "harmony, flat": ([f"r02c02f01-ch{c}.tif" for c in (1, 2)], ("ch1", "ch2"), [("B02", 1)]),
+    "columbus": ([f"001002-3-001001{c:03d}.tif" for c in (1, 2)], ("c1", "c2"), [("A02", 3)]),
+    "imagexpress": ([f"week 1_A01_s1_w{c}{_G}{c % 9}.TIF" for c in (1, 2, 10)], ("w1", "w2", "w10"), [("A01", 1)]),
+    "imagexpress, no plate": (
+        [f"B02_s{s}_w{c}.png" for s in (1, 2) for c in (1, 2)],
+        ("w1", "w2"),
+        [("B02", 1), ("B02", 2)],
+    ),
+    "imagexpress, bbbc006": (
+        [f"mcf-z_a{w:02d}_s1_w{c}{_G}{c}.tif" for w in (1, 24) for c in (1, 2)],
+        ("w1", "w2"),
+        [("A01", 1), ("A24", 1)],
+    ),
+    "metamorph, wavelengths": (
+        [f"e_w{c}_s1.TIF" for c in ("1405 DAPI", "2CSU 488", "10Cy5")],
+        ("405 DAPI", "CSU 488", "Cy5"),
+        [(None, 1)],
+    ),
+    "metamorph, marks": (
+        [f"e_w{c}_s1_t2.tif" for c in ("1DAPI_conf", "2GFP-conf")],
+        ("DAPI_conf", "GFP-conf"),
+        [(None, 1)],
+    ),
+    "yokogawa": (
+        [f"AssayPlate_Greiner_#655090_B02_T0001F00{f}L01A0{c}Z01C0{c}.tif" for f in (1, 2) for c in (1, 2)],
+        ("C1", "C2"),
+        [("B02", 1), ("B02", 2)],
+    ),
+    "cq1": ([f"W0001F0001T0001Z001C{c}_Max.tif" for c in (1, 2)], ("C1", "C2"), [("W0001", 1)]),
+    "cytation, montage": (
+        [f"A1_-1_{c}_1_Stitched[{n} 377,447]_001.tif" for c, n in enumerate(_TWO)],
+        ("DAPI 377,447", "GFP 377,447"),
+        [("A01", 1)],
+    ),
+    "cytation, planes": ([f"A1_01_1_1Z{z}_{c}_001.tif" for c in _TWO for z in (0, 1)], _TWO, [("A01", 1)]),
+    "scanr": ([f"B02--W00014--P00001--Z00000--T00000--CH{c}.tif" for c in (1, 2)], ("CH1", "CH2"), [("B02", 1)]),
+    "scanr, channel first": ([f"{c}--W00014--P00001--Z00000--T00000--{c}.tif" for c in _TWO], _TWO, [("W00014", 1)]),
+    "leica": (
+        [f"image--L00--S00--U01--V02--J08--X00--Y00--T0000--Z00--C0{c}.tif" for c in (0, 1)],
+        ("C0", "C1"),
+        [("C02", 1)],
+    ),
+    "nikon": (
+        [f"WellA{w:02d}_Channel{c}_Seq{2 * w + i:04d}.tif" for w in (1, 2) for i, c in enumerate(_TWO)],
+        _TWO,
+        [("A01", 1), ("A02", 1)],
+    ),
+    "nikon, points": (
+        [f"WellA01_PointA01_000{p}_Channel{c}_Seq0001.tif" for p in (0, 1) for c in _TWO],
+        _TWO,
+        [("A01", 0), ("A01", 1)],
+    ),
+    "nikon, short": (
+        [f"t01xy{f:02d}z{z}c{c}.tif" for f in (1, 2) for c in (1, 2) for z in (1, 2)],
+        ("c1", "c2"),
+        [(None, 1), (None, 2)],
+    ),
+    "keyence": (
+        [f"1_XY01_0000{f}_Z001_CH{c}.tif" for f in (1, 2) for c in (1, 4)],
+        ("CH1", "CH4"),
+        [(None, 1), (None, 1)],
+    ),
+    "stain last": ([f"img{f}{c}.tif" for f in (1, 2) for c in _TWO], _TWO, [(None, 1), (None, 2)]),
+    "words": ([f"Well A01, Field {f}, {c}.tif" for f in (1, 2) for c in _TWO], _TWO, [("A01", 1), ("A01", 2)]),
+    "incucyte": (
+        [f"VID1_{c}_A1_1_2021y03m02d_10h00m.tif" for c in ("green", "phase")],
+        ("green", "phase"),
+        [("A01", 1)],
+    ),
+    "celigo": (
+        [f"e_Target {i} ({c})_A{w:02d}_10x.tif" for w in (1, 2) for i, c in enumerate(_TWO)],
+        _TWO,
+        [("A01", 1), ("A02", 1)],
+    ),
+    "evos": (
+        [f"scan_Plate_R_p00_0_A01f0{f}d{c}.TIF" for f in (0, 1) for c in (0, 1)],
+        ("d0", "d1"),
+        [("A01", 0), ("A01", 1)],
+    ),
+    "micro-manager": (
+        [f"img_channel00{c}_position001_time000000000_z00{z}.tif" for c in (0, 1) for z in (0, 1)],
+        ("channel000", "channel001"),
+        [(None, 1)],
+    ),
+    "micro-manager 1": ([f"img_000000000_{c}_000.tif" for c in _TWO], _TWO, [(None, 1)]),
+    "squid": ([f"A1_2_0_Fluorescence_{c}_nm_Ex.tiff" for c in (405, 488)], ("405", "488"), [("A01", 2)]),
+    "zeiss": ([f"exp-01_s{s}c{c}_ORG.tif" for s in (1, 2) for c in (1, 2)], ("c1", "c2"), [(None, 1), (None, 2)]),
+    "las x": ([f"P1_B2_t00_z0{z}_ch0{c}.tif" for c in (0, 1) for z in (0, 1)], ("ch00", "ch01"), [("B02", 1)]),
+    "stains of two words": (
+        [f"A1_{f}_{c}.tif" for f in (1, 2) for c in ("DAPI", "Texas Red", "Alexa Fluor 488")],
+        ("DAPI", "Alexa Fluor 488", "Texas Red"),
+        [("A01", 1), ("A01", 2)],
+    ),
+    "wells of folders": (
+        [f"plate 1/{w}/field_{f}/{c}.tif" for w in ("A01", "B02") for f in (1, 2) for c in _TWO],
+        _TWO,
+        [("A01", 1), ("A01", 2), ("B02", 1), ("B02", 2)],
+    ),
+    "channels of folders": ([f"{c}/field{f}.tif" for f in (1, 2) for c in _TWO], _TWO, [(None, 1), (None, 2)]),
+    "plates of folders": ([f"P{p}/A01_{c}.tif" for p in (1, 2) for c in _TWO], _TWO, [("A01", 1), ("A01", 1)]),
+    "one well however written": (
+        ["A1_s1_DAPI.tif", "A1_s1_GFP.tif", "a01_s2_DAPI.tif", "A01_s2_GFP.tif"],
+        _TWO,
+        [("A01", 1), ("A01", 2)],
+    ),
+    "the four of the atlas": (
+        [f"{i * 8}-bb9b-11e8_{c}.png" for i in "ab" for c in ("blue", "green", "red", "yellow")],
+        ("blue", "green", "red", "yellow"),
+        [(None, 1), (None, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_names_of_many_makers(name):
+    names, channels, seen = WRITTEN[name]
+    named = fields_by_name([Path("/set") / n for n in names])
+    assert named.channels == channels
+    assert [(row.columns.get("well"), row.columns["site"]) for row in named.fields] == seen
+    assert named.skipped == []
+    files = [[path.name for path in channel] for row in named.fields for channel in row.files]
+    assert sum(map(len, files)) == len(names), "planes of a stack are one field; no file is lost"
+
+
+def test_no_file_stands_for_a_plane_of_another(tmp_path):
+    """Two files whose names say one field and channel are no stack."""
+    names = ["B02_s1_w1.tif", "b02_s1_w1.tif", "B02_s1_w2.tif", "B02_s2_w1.tif", "B02_s2_w2.tif"]
+    named = fields_by_name([Path("/set") / n for n in names])
+    assert [[len(files) for files in row.files] for row in named.fields] == [[1, 1], [1, 1]]
+    assert "same field and channel as B02_s1_w1.tif" in named.skipped[0]["reason"]
+    said = list_fields(_files(tmp_path / "p", ["x1y.tif", "x2y.tif"])).notes
+    assert any("each file is a field by itself" in note for note in said)
 
 
 def test_plain_names_with_a_stain_are_fields_with_channels(tmp_path):

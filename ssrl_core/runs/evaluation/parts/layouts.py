@@ -58,7 +58,7 @@ def lay_out(
     """
     from ssrl_core.analysis.layouts import compute_layout, started_like
 
-    known = None if like is None else _places(like, method, run, run.embedding_ids()[rows])
+    known = None if like is None else places_in(like, method, run, run.embedding_ids()[rows])
     init = None if known is None else started_like(x, known)
     found = compute_layout(x, method, seed=seed, init=init, labels=labels, report=report)
     params = {**found.params, "fitted_n": len(x)}
@@ -77,8 +77,12 @@ def lay_out(
     return file, info
 
 
-def _places(other: RunFolder, method: str, run: RunFolder, image_ids: np.ndarray) -> np.ndarray:
-    """(m, 2) where images (by their number) lie on a map of another run, NaN where they are not on it."""
+def places_in(other: RunFolder, method: str, run: RunFolder, image_ids: np.ndarray) -> np.ndarray:
+    """(m, 2) where images of `run` (by their number) lie on a map of another run, NaN where they are not on it.
+
+    Raises:
+        SpecError: the other run has no such map, or is of another image set.
+    """
     where = f"Map of {run.id} like {other.id}"
     row = LAYOUTS[method]
     if not row.starts:
@@ -87,10 +91,11 @@ def _places(other: RunFolder, method: str, run: RunFolder, image_ids: np.ndarray
     own, theirs = run.spec().dataset.name, other.spec().dataset.name
     if own != theirs:
         raise SpecError.at(where, "dataset", f"{own}, as in run {run.id}", theirs, "Take a run on the same images.")
-    if method not in other.layout_files():
+    found = other.layout(method)
+    if found is None:
         have = f"{other.id} (it has {', '.join(other.layout_files()) or 'none'})"
         remedy = f"Make it first: `layout {other.id} --method {method}`."
         raise SpecError.at(where, "--like", f"a run that has a {row.title} map", have, remedy)
-    points, ids = other.layouts()[method][0], other.embedding_ids()
+    points, ids = found[0], other.embedding_ids()
     at = np.minimum(np.searchsorted(ids, image_ids), len(ids) - 1)
     return np.where((ids[at] == image_ids)[:, None], points[at], np.nan)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ssrl_core.errors import SpecError
-from ssrl_core.forecast.reading import Reading, read_classes, read_numbers, targets_of
+from ssrl_core.forecast.reading import Reading, read_targets, targets_of
 from ssrl_core.runs.evaluation.images import EvaluationImages, Rows, extract, pixel_features
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 
 if TYPE_CHECKING:
-    from ssrl_core.forecast.reading import Array
+    from ssrl_core.forecast.reading import Targets
 
 MOST = 1000
 """Images that are fitted on, and as many that are asked about at most: descriptors and pixels cost seconds."""
@@ -63,15 +63,6 @@ def halves(images: EvaluationImages) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(fit), np.sort(ask)
 
 
-def shares(
-    targets: dict[str, tuple[str, Array, Array]], fit: Rows, ask: Rows, images: EvaluationImages
-) -> dict[str, Reading]:
+def shares(targets: Targets, fit: Rows, ask: Rows, images: EvaluationImages) -> dict[str, Reading]:
     """name -> share that is read from rows (n,D), (m,D); names that cannot be read are left out."""
-    numbers = {name: (here, there) for name, (kind, here, there) in targets.items() if kind != "classes"}
-    found: dict[str, Any] = read_numbers(fit, ask, numbers, seed=_SEED)
-    for name, (kind, here, there) in targets.items():
-        known, asked = here >= 0, there >= 0
-        if kind == "classes" and len(np.unique(here[known])) > 1 and asked.any():
-            given = fit[known], here[known], ask[asked], there[asked]
-            found[name] = read_classes(*given, classes=len(images.imageset.classes), seed=_SEED)[0]
-    return {name: reading for name, reading in found.items() if reading is not None}
+    return read_targets(fit, ask, targets, classes=len(images.imageset.classes), seed=_SEED)[0]
