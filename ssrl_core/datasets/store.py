@@ -52,8 +52,11 @@ def is_example(name: str) -> bool:
 
 def folder_of(name: str) -> Path:
     """`data/<name>`; of an image set that ships, its folder in `models/demo/data`."""
-    own, shipped = stores.data_root() / name, stores.demo_data_root() / name
-    return shipped if not own.is_dir() and shipped.is_dir() else own
+    own = stores.data_root() / name
+    if own.is_dir():
+        return own
+    shipped = stores.demo_data_root() / name
+    return shipped if shipped.is_dir() else own
 
 
 def load(name: str, *, report: Report | None = None) -> ImageSet:

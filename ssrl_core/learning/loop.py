@@ -25,6 +25,7 @@ from ssrl_core.learning.metrics import (
     effective_rank,
     line_stride,
     online_knn,
+    read_together,
     spread,
 )
 from ssrl_core.learning.solving import solve_run
@@ -214,20 +215,21 @@ class _Run:
             self.metrics.close()
 
     def _line(self, result: StepResult) -> None:
-        self._check_divergence()
+        told = (spread(result.seen.projection), effective_rank(result.seen.embedding), self.divergence.seen)
+        self.loss, z_std, rank, diverged, *terms = read_together(result.loss, *told, result.terms)
+        if diverged:
+            self._check_divergence()
         self._mark()
-        self.loss = float(result.loss)
-        z_std = float(spread(result.seen.projection))
         self._write(
             {
                 "kind": "step",
                 "step": self.step,
                 "epoch": self._epoch(self.step),
                 "loss": self.loss,
-                "terms": result.terms.tolist(),
+                "terms": terms,
                 "lr": self.training.schedule.lr(self.step - 1),
                 "z_std": z_std,
-                "effective_rank": float(effective_rank(result.seen.embedding)),
+                "effective_rank": rank,
                 "images_per_s": self.speed,
                 "time_s": round(self.time_s + time.monotonic() - self.marked_at, 3),
             }

@@ -30,6 +30,13 @@ _SPARSE_EVERY = 10
 _RANK_ROWS = 256
 
 
+@torch.no_grad()
+def read_together(*values: Tensor) -> list[float]:
+    """Numbers of several tensors, one after the other, as float32: the host waits for the device once."""
+    found: list[float] = torch.cat([value.detach().reshape(-1).float() for value in values]).cpu().tolist()
+    return found
+
+
 def line_stride(steps: int) -> int:
     """A line every so many steps: at most 2,000 in a run; every tenth step in runs of 1,000 steps and more.
 
@@ -182,6 +189,11 @@ class Divergence:
     def see(self, step: int, loss: Tensor) -> None:
         """Take note of a step's loss."""
         self._first = torch.where(torch.isfinite(loss), self._first, self._first.clamp(max=step))
+
+    @property
+    def seen(self) -> Tensor:
+        """Whether there was one, () on the device."""
+        return self._first != _NEVER
 
     def first(self) -> int | None:
         """The first such step, or None; waits for the device."""

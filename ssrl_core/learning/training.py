@@ -40,6 +40,9 @@ class StepResult:
 class Training:
     """What a run needs to take steps.
 
+    Args:
+        device: where it runs; else the device that the spec names.
+
     Attributes:
         steps_per_epoch, steps: whole batches of an epoch (the last partial one is dropped), steps of the run.
 
@@ -48,14 +51,15 @@ class Training:
             that the method does not take, settings that do not fit the batch.
     """
 
-    def __init__(self, spec: RunSpec, imageset: ImageSet) -> None:
+    def __init__(self, spec: RunSpec, imageset: ImageSet, *, device: torch.device | None = None) -> None:
         self.spec, self.imageset = spec, imageset
         self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
         check_fit(spec, len(self.image_ids), imageset.shape)
-        self.device = pick_device(spec.device)
+        self.device = device or pick_device(spec.device)
         self.steps_per_epoch = len(self.image_ids) // spec.batch_size
         self.steps = self.steps_per_epoch * spec.epochs
-        self.method = self._method()
+        built = self._built()
+        self.method: Method = built.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.schedule = self._schedule()
         self.optimizer = build_optimizer(
             spec.optimizer.name,
@@ -63,10 +67,10 @@ class Training:
             lr=self.schedule.base,
             weight_decay=spec.optimizer.weight_decay,
             momentum=spec.optimizer.momentum,
-            fused=self.device.type == "cuda",
+            fused=self.device.type == "cuda" and torch.cuda.is_available(),
         )
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
-        self._weights = torch.tensor([term.weight for term in spec.terms], device=self.device)
+        self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
         self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
 
     def step(self, step: int) -> StepResult:
@@ -157,7 +161,8 @@ class Training:
     def _places(self, rows: Rows) -> Tensor:
         return torch.from_numpy(rows).to(self.device, non_blocking=True)
 
-    def _method(self) -> Method:
+    def _built(self) -> Method:
+        """The method with fresh weights, on the CPU: the same on every device."""
         spec = self.spec
         setup = Setup(
             batch_size=spec.batch_size // spec.accumulate,
@@ -171,7 +176,7 @@ class Training:
         method = build_method(spec.method.name, fresh_encoder(spec, self.imageset), spec.method.settings, setup)
         for term in spec.terms:
             _check_views(method, spec.method.name, term.composition)
-        return method.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+        return method
 
     def _schedule(self) -> Schedule:
         spec = self.spec

@@ -135,7 +135,7 @@ def _mostly(labels: Array, classes: Sequence[str]) -> str:
     return f", {whole_percent(share)} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
 
 
-_POLL_S = 0.3
+_POLL_S = 0.2
 _INPUT_KEY, _ICC_KEY, _LAST_KEY = "compose-keep-input", "compose-keep-icc", "compose-keep-last"
 _COLUMNS_KEY = "compose-keep-columns"
 _ABOUT_COLUMNS = "Also show columns that seem to say where an image comes from: plate, field, replicate, numbers."

@@ -49,7 +49,7 @@ class Bank:
         """(B,C,S,S) float in 0..1 on any device to (B,D) float32 there."""
         place = images.device
         self.module.to(place)
-        mean, sd = (torch.tensor(v, device=place).view(1, -1, 1, 1) for v in (self.mean, self.sd))
+        mean, sd = (torch.tensor(v).to(place, non_blocking=True).view(1, -1, 1, 1) for v in (self.mean, self.sd))
         size = _IMAGES if self.inner is None else max(1, _VALUES // max(1, images[:1].numel()))
         return torch.cat([self.module((part - mean) / sd).float() for part in torch.split(images, min(size, _IMAGES))])
 

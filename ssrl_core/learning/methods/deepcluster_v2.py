@@ -17,21 +17,25 @@ _CHUNK = 8192
 
 
 @torch.no_grad()
-def spherical_kmeans(rows: Tensor, centroids: Tensor, *, iterations: int = 10) -> tuple[Tensor, Tensor]:
+def spherical_kmeans(
+    rows: Tensor, centroids: Tensor, *, iterations: int = 10, counts: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Clusters by the largest dot product.
 
     Args:
         rows: (N,D) of unit length.
         centroids: (K,D) to start from, of unit length.
         iterations: moves of the centroids; a centroid without rows stays.
+        counts: (N,) bool, which rows count; the others must be 0. All where left out.
 
     Returns:
         Cluster ids (N,) int64 of the last centroids, and these (K,D).
     """
+    present = rows.new_ones(len(rows)) if counts is None else counts.to(rows.dtype)
     for _ in range(iterations):
         ids = _closest(rows, centroids)
         members = torch.zeros(len(centroids), dtype=rows.dtype, device=rows.device)
-        members.index_add_(0, ids, torch.ones_like(members[:1]).expand(len(rows)))
+        members.index_add_(0, ids, present)
         sums = torch.zeros_like(centroids).index_add_(0, ids, rows)
         moved = functional.normalize(sums / members.clamp(min=1)[:, None], dim=1)
         centroids = torch.where(members[:, None] > 0, moved, centroids)
@@ -91,14 +95,18 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def cluster(self, seed: Sequence[int]) -> None:
-        """New centroids and ids from the memory, started from seeded rows of it."""
-        places = self.seen.nonzero().flatten()
+        """New centroids and ids from the memory, started from seeded rows of it.
+
+        How many rows were seen is known on the device alone: they are brought to the front and weighted, not picked
+        out, so that the host never waits for their number.
+        """
         for index in range(len(self.centroids)):
-            rows = self.rows[index % _MEMORIES][places]
-            start = _permutation([*seed, index], len(rows))[: self.centroids.shape[1]]
-            ids, centroids = spherical_kmeans(rows, rows[start.to(rows.device)], iterations=_KMEANS_ITERATIONS)
+            rows = self.rows[index % _MEMORIES]
+            order = _permutation([*seed, index], len(rows)).to(rows.device, non_blocking=True)
+            start = order[torch.argsort(~self.seen[order], stable=True)][: self.centroids.shape[1]]
+            ids, centroids = spherical_kmeans(rows, rows[start], iterations=_KMEANS_ITERATIONS, counts=self.seen)
             self.centroids[index].copy_(centroids)
-            self.assignments[index, places] = ids
+            self.assignments[index].copy_(torch.where(self.seen, ids, _UNKNOWN))
 
 
 class DeepClusterV2(Method):

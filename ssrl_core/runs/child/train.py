@@ -47,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_SPEC
     if args.end_with_parent:
         process.end_with_parent()
+        process.give_way()
         process.ignore_interrupts()
     prepare()
     return attempt(folder, by_hand=not args.end_with_parent)
