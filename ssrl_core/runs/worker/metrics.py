@@ -47,8 +47,8 @@ def _samples() -> Iterator[tuple[str, dict[str, str], float]]:
         ("viewloom_run_progress_ratio", "progress"),
         ("viewloom_run_device_memory_bytes", "device_memory_bytes"),
     ):
-        for run, state in states:
-            yield name, {"run": run["id"]}, _number(state.get(key))
+        for run, said in states:
+            yield name, {"run": run["id"]}, _number(said.get(key))
     for run, _ in states:
         yield "viewloom_run_lost", {"run": run["id"]}, float(run["lost"])
 
