@@ -29,9 +29,10 @@ _SERVE = (
     "import sys, pandas, plotly.graph_objects; from streamlit.web import cli; from ssrl_core.start import warm; "
     "warm(); sys.argv[0] = 'streamlit'; cli.main()"
 )
-_HEAVY = (
-    *("scipy.stats", "scipy.spatial", "torch"),
-    *("ssrl_core.compositions.views", "ssrl_core.compositions.perceptual", "ssrl_core.forecast.kept"),
+_HEAVY = (  # what pages import where they need it; those that open first come first
+    *("PIL.Image", "pyarrow.parquet", "psutil", "scipy.stats", "scipy.spatial"),
+    *("ssrl_core.compositions.kernels", "torch", "ssrl_core.compositions.views", "ssrl_core.forecast.kept"),
+    *("sklearn.metrics", "statsmodels.stats.proportion", "ssrl_core.compositions.perceptual"),
 )
 _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
 
@@ -126,19 +127,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         processes.start_coordinator()
         if not args.no_fetch:
             _fetch_weights()
-    precompile = [
-        sys.executable,
-        "-m",
-        "ssrl_core.compositions.precompile",
-    ]  # so that the first views do not wait for it
-    subprocess.Popen(
-        precompile,
-        cwd=ROOT,
-        env=_without_secrets(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
     print(f"Viewloom: http://{args.host}:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     return _serve(args.host, args.port, browser=not args.no_browser)
 
@@ -206,8 +194,20 @@ def _warm() -> None:
 
     with suppress(Exception):  # whatever is wrong, the page that needs it says so
         stores.prepare_caches()
-        for name in _HEAVY:
+        words = [sys.executable, "-m", "ssrl_core.compositions.precompile"]  # a process: compiling holds up threads
+        no = subprocess.DEVNULL
+        compiling = subprocess.Popen(words, cwd=ROOT, env=_without_secrets(), stdin=no, stdout=no, stderr=no)
+        for name in (*_page_modules(), *_HEAVY):
             importlib.import_module(name)
+        compiling.wait()
+        importlib.import_module(words[-1]).precompile(4)  # what was compiled is on the disk: now it is loaded
+
+
+def _page_modules() -> list[str]:
+    """What the pages are made of; a page itself draws when it is imported."""
+    sys.path.insert(0, str(ROOT))
+    files = (file.relative_to(ROOT).with_suffix("") for file in sorted((ROOT / "pages" / "ui").rglob("*.py")))
+    return [".".join(file.parts).removesuffix(".__init__") for file in files]
 
 
 def _port_taken(port: int, host: str = "127.0.0.1") -> str:

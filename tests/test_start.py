@@ -1,5 +1,6 @@
 """The start command: what it asks of an environment, and that it goes on only where that is there."""
 
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -113,3 +114,9 @@ def test_an_environment_that_has_everything_is_used_as_it_is(tmp_path, monkeypat
         start.subprocess, "run", lambda *a, **k: (_ for _ in ()).throw(AssertionError("nothing to run"))
     )
     start.ensure(tmp_path / "a.txt", ["x"])
+
+
+def test_every_module_of_the_pages_is_warmed():
+    names = start._page_modules()
+    assert "pages.ui.kit.frame" in names
+    assert not [name for name in names if importlib.util.find_spec(name) is None]

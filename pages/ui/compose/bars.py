@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pages.ui.kit import frame
-from ssrl_core.analysis.descriptors import descriptor
+from ssrl_core.analysis.descriptors import descriptor, titled
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.forecast.result import calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
@@ -32,7 +32,6 @@ _GROUPS = {
     "Light and colour": ("brightness", "contrast", "hue", "saturation"),
     "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
 }
-_UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
 _NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
 _LIMITS = (
     "Solved, not trained: trust the order of the bars, not their values; what is lost is lost to a linear "
@@ -116,16 +115,6 @@ def bar_html(of: str, drawn: str, said: str, *, kind: str = "", about: str = "",
         f'<div class="{f"vl-kept {kind}".strip()}"{title}>{of}<span class="bar">{drawn}</span>'
         f"<span>{said}</span>{after}</div>"
     )
-
-
-def titled(name: str, kind: str) -> str:
-    """A thing as one reads it: a descriptor's title, a column with its unit apart."""
-    row = descriptor(name) if kind == "descriptor" else None
-    if row is not None:
-        return row.title
-    words = name.replace("_", " ").split()
-    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
-    return f"{' '.join(words[:-1])} ({unit})" if unit else " ".join(words)
 
 
 def _grouped(rows: Sequence[Kept]) -> Mapping[str, list[Kept]]:

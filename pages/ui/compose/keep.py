@@ -15,7 +15,7 @@ from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
 from pages.ui.kit import cache, frame, gallery, session
 from pages.ui.kit.gallery import ImageRow
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.specs.composition import Composition
@@ -196,7 +196,7 @@ def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
             "Bar",
             list(rows),
             key=wishes.ABOUT_KEY + "-name",
-            format_func=lambda name: bars.titled(name, rows[name].kind),
+            format_func=lambda name: titled(name, rows[name].kind),
             label_visibility="collapsed",
             persist_state="session",
         )

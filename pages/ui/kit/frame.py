@@ -137,8 +137,8 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
     if not access.is_known_host(st.context.headers.get("Host")):
         st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
         st.stop()
-    _let_in(icon)
-    _sidebar()
+    _let_in(icon, title)
+    _sidebar(title)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
             st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
@@ -155,7 +155,7 @@ def _scheme() -> str:
     return f"@media screen {{ :root {{ color-scheme: {st.context.theme.type or 'light dark'}; }} }}"
 
 
-def _let_in(symbol: str) -> None:
+def _let_in(symbol: str, title: str) -> None:
     """Stop here where who opens the page may not see it; what they may do there is asked by the calls of the core."""
     person = access.current()
     if person == access.NOBODY:
@@ -171,7 +171,7 @@ def _let_in(symbol: str) -> None:
             st.stop()
         st.query_params["run"] = person.only
     elif person.role == access.VIEWER and symbol in {entry[2] for entry in PAGES["Design"]}:
-        _sidebar()
+        _sidebar(title)
         quiet("Image sets, compositions and trainings are for editors; you look at this as a viewer.")
         st.stop()
 
@@ -337,7 +337,7 @@ def plain(text: str) -> str:
     return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\g<0>", text)).replace("\n", "  \n")
 
 
-def _sidebar() -> None:
+def _sidebar(title: str) -> None:
     with st.sidebar:
         with st.container(key="vl-brand"):
             link("app.py", "Viewloom", icon="blur_on")
@@ -352,7 +352,7 @@ def _sidebar() -> None:
                     link(file, name, icon=icon)
         if person.only:
             return
-        _what_runs_now()
+        _what_runs_now(title != "Train")
         if person.hosted:
             _who(person)
             return
@@ -370,11 +370,16 @@ def _who(person: access.Person) -> None:
 
 
 @st.fragment(run_every=3.0)
-def _what_runs_now() -> None:
-    """Runs under way with their progress; reads the registry only, so that it costs next to nothing."""
+def _what_runs_now(listed: bool) -> None:
+    """Runs under way with their progress; reads the registry only, so that it costs next to nothing.
+
+    Args:
+        listed: False on the page whose queue says the same.
+    """
     known = known_runs()
     rows = [run for run in known if run.get("state") in ACTIVE]
-    st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
+    if listed:
+        st.html(f'<div class="vl-group" style="margin-left:0">Runs now</div>{now_html(rows)}')
     _ended(known, {str(run["id"]) for run in rows})
 
 

@@ -16,13 +16,12 @@ from starlette.routing import Route
 from streamlit.starlette import App
 
 from pages.ui.kit import sign_in
-from pages.ui.kit.sign_in import Gate, Guard
+from pages.ui.kit.sign_in import Guard
 from ssrl_core import __version__, access, stores
 from ssrl_core.errors import AccessError
 
 os.environ["FORWARDED_ALLOW_IPS"] = ""  # the address that is trusted is that of who speaks to us, not what they say
-GATE = Gate.of_environment(os.environ)
-sign_in.install(GATE)
+GATE = sign_in.gate(os.environ)
 
 
 def healthz(request: Request) -> Response:

@@ -172,9 +172,11 @@ class TooManyTries(Exception):
 _gates: list[Gate] = []
 
 
-def install(gate: Gate) -> None:
-    """From now on people come in here."""
-    _gates[:] = [gate]
+def gate(environment: MutableMapping[str, str]) -> Gate:
+    """How people come in, in this process: settled once, as its key and the passwords are."""
+    if not _gates:
+        _gates.append(Gate.of_environment(environment))
+    return _gates[0]
 
 
 def current() -> Person | None:

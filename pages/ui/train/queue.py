@@ -169,7 +169,8 @@ def _item(row: RunRow) -> None:
             )
             with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
                 _item_buttons(row, run_id, str(state))
-        st.html(under_html(row))
+        opened = st.query_params.get("run") == run_id  # how it stands is said once, at its head
+        st.html('<div class="train-under">Open here</div>' if opened else under_html(row))
 
 
 def _item_buttons(row: RunRow, run_id: str, state: str) -> None:
