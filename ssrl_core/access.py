@@ -189,7 +189,7 @@ def why_not_for_others(address: str) -> str:
         SpecError: settings that cannot be used.
     """
     found = hosting()
-    if found.sign_in is None and (found.hosts or not is_loopback(address)):
+    if found.sign_in is None and is_open(found, address):
         return (
             "Others than this machine would reach the app, so people have to sign in. Set VIEWLOOM_PASSWORD (and "
             "VIEWLOOM_VIEWER_PASSWORD), or write sign_in: header or oidc into models/hosting.yaml: docs/security.md."
@@ -200,6 +200,15 @@ def why_not_for_others(address: str) -> str:
     if found.sign_in == "password" and words[0] == words[1]:
         return "VIEWLOOM_VIEWER_PASSWORD is that of the editors. Choose another one for viewers."
     return ""
+
+
+def is_open(settings: Hosting, address: str) -> bool:
+    """Whether others than this machine reach an app that listens there.
+
+    A name of its own means that a proxy stands before it. A container listens everywhere inside of itself; what counts
+    is where its port is published (VIEWLOOM_PUBLISHED_ON), which only who starts it knows.
+    """
+    return bool(settings.hosts) or not is_loopback(os.environ.get("VIEWLOOM_PUBLISHED_ON") or address)
 
 
 def is_loopback(address: str) -> bool:

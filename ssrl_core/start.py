@@ -105,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=8501, help="port of the app (default 8501)")
     parser.add_argument(
         "--host",
-        default="127.0.0.1",
+        default=os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"),
         metavar="ADDRESS",
         help="where it listens (default: this machine only); others have to sign in, see docs/security.md",
     )

@@ -253,7 +253,7 @@ def _fields(args: argparse.Namespace) -> dict[str, Any]:
     if args.fields.exists() and (not args.fields.is_dir() or any(args.fields.iterdir())):
         raise SpecError.at("data simulate", "--fields", "a new or empty folder", str(args.fields))
     table = write_fields(args.fields, args.field_count, seed=args.seed)
-    return {"table": str(table), "fields": sum(1 for _ in open(table, encoding="utf-8")) - 1}
+    return {"table": str(table), "fields": len(table.read_text(encoding="utf-8").splitlines()) - 1}
 
 
 def _show_simulated(data: dict[str, Any]) -> str:

@@ -141,7 +141,7 @@ class Composition:
         """
         if not isinstance(data, Mapping):
             raise SpecError.at(
-                where or "Composition", "composition", "a mapping", kind_of(data), "See docs/compositions.md."
+                where or "Composition", "composition", "a mapping", kind_of(data), "See docs/designer.md."
             )
         name = data.get("name", "untitled")
         place = where or f'Composition "{name}"'
@@ -259,7 +259,7 @@ def _groups(data: Any, where: str) -> tuple[ViewGroup, ...]:
     groups = []
     for number, item in enumerate(data, 1):
         if not isinstance(item, Mapping):
-            raise SpecError.at(where, f"views {number}", "a mapping", item, "See docs/compositions.md.")
+            raise SpecError.at(where, f"views {number}", "a mapping", item, "See docs/designer.md.")
         name = item.get("name", f"view{number}")
         place = f"{where}, views {name!r}"
         refuse_unknown(item, {"name", "count", "size", "role", "steps"}, place, "a key of a view group")

@@ -194,8 +194,7 @@ def is_hosted() -> bool:
 
 
 def _is_open(hosting: Hosting) -> bool:
-    """Whether the server listens for others, or is called by a name of its own: a proxy stands before it."""
-    return bool(hosting.hosts) or not access.is_loopback(st.get_option("server.address") or "0.0.0.0")
+    return access.is_open(hosting, st.get_option("server.address") or "0.0.0.0")
 
 
 def sign_in() -> str | None:

@@ -48,7 +48,7 @@ class Probe:
 
     Attributes:
         classes: class -> {n, correct, accuracy, low, high}.
-        confusion: [true][predicted], counts; None where it is not kept.
+        confusion: counts by true class (rows) and predicted class; None where it is not kept.
         settings: all else: k, temperature, mode, epochs, labels.
     """
 
