@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = [
     "errors",
     "stores",
+    "access",
     "specs",
     "datasets",
     "compositions",
@@ -147,3 +149,20 @@ def test_every_page_opens_without_torch(page, tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert "HEAVY []" in done.stdout, done.stdout[-500:] + done.stderr[-1500:]
+
+
+def test_with_the_example_the_pages_that_look_load_nothing_that_learns_lays_out_or_prints():
+    """What takes long to load is loaded where somebody asks for it, or in the background (`start.warm`)."""
+    pages = ["app.py", "pages/1_Data.py", "pages/4_Clusters.py", "pages/5_Classes.py", "pages/7_Paper.py"]
+    heavy = (*HEAVY, "numba", "sklearn", "openTSNE", "matplotlib", "statsmodels")
+    code = (
+        "import sys, logging; logging.disable(logging.CRITICAL); sys.path.insert(0, '.')\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"for page in {[str(ROOT / page) for page in pages]!r}:\n"
+        "    test = AppTest.from_file(page, default_timeout=120).run(); assert not test.exception, test.exception\n"
+        f"    print('HEAVY', page, [m for m in {heavy!r} if m in sys.modules])\n"
+    )
+    shipped = {**os.environ, "SSRL_DEMO": str(ROOT / "models" / "demo")}
+    words = [sys.executable, "-c", code]
+    done = subprocess.run(words, cwd=ROOT, env=shipped, capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.count("[]") == len(pages), done.stdout + done.stderr[-1500:]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
-import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,23 +15,16 @@ import yaml
 from ssrl_core.cli import parser
 from ssrl_core.runs.folder.state import empty_state
 from ssrl_core.runs.queue import registry_file
-from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import METHODS, UNTRAINED
 from ssrl_core.specs.run import RunSpec, load_run
-from ssrl_core.specs.sweep import SweepSpec, load_sweep
+from ssrl_core.specs.sweep import load_sweep
 from ssrl_core.specs.transforms import TRANSFORMS
-from ssrl_core.specs.wishes import Wishes, load_wishes
+from ssrl_core.specs.wishes import load_wishes
 from ssrl_core.specs.yaml_files import parse_yaml
 from tests.kit import ROOT, make_imageset
 from tests.test_architecture import ROOMS
 
 DOCS = ROOT / "docs"
-READERS = {
-    "composition": Composition.from_mapping,
-    "run": RunSpec.from_mapping,
-    "sweep": lambda data: SweepSpec.from_mapping(data).runs(),
-    "wishes": Wishes.from_mapping,
-}
 
 
 def _tables():
@@ -52,13 +44,6 @@ def test_the_drawing_is_that_of_the_imports():
         [sys.executable, str(DOCS / "drawing.py"), "--check"], capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_every_spec_in_the_documentation_is_valid():
-    blocks = re.findall(r"```yaml (\w+)\n(.*?)```", (DOCS / "specs.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert {kind for kind, _ in blocks} == set(READERS)
-    for kind, text in blocks:
-        READERS[kind](parse_yaml(text, "docs/specs.md"))
 
 
 def test_every_example_is_valid():
@@ -157,20 +142,3 @@ def test_every_extra_is_there_when_the_tests_run():
     installed = {line.split("#")[0].strip() for line in (ROOT / "requirements-dev.txt").read_text().splitlines()}
     wanted = {package for name, packages in extras.items() if name != "tracking" for package in packages}
     assert wanted <= installed  # the trackers are large, and stood in for
-
-
-@pytest.mark.slow
-def test_the_commands_of_the_readme_work_as_they_stand(tmp_path):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    block = text.split("<!-- tested", 1)[1].split("```")[1]
-    lines = [line for line in block.splitlines() if line.strip()]
-    assert len(lines) >= 4
-    for line in lines:
-        words = shlex.split(line)
-        assert words[:3] == ["python", "-m", "ssrl_core"]
-        words = [str(tmp_path / w) if w == "views.png" else w for w in words]
-        done = subprocess.run(
-            [sys.executable, *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False, timeout=400
-        )
-        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
-    assert (tmp_path / "views.png").stat().st_size > 1000

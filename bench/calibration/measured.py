@@ -20,6 +20,8 @@ Matrix = NDArray[np.float64]
 
 USUAL = f"{DEFAULT} {MU:g} {DIM} {POWER:g}"
 SETTINGS = [f"{bank} {mu:g} {dim} {power:g}" for bank in BANKS for mu in MUS for dim in DIMS for power in POWERS]
+CHOSEN_BEFORE = ("random 0.001 32 2", "patches 0.01 64 1")
+"""The settings that agreed best on all sets of the first calibration (docs/log.md), tried here on other networks."""
 CLEAR = 0.05  # AMI that two networks must differ by to be counted as different
 
 
@@ -60,8 +62,6 @@ PREDICTORS = {
 
 _SUBSETS: dict[str, Callable[[Row], bool]] = {
     "all": lambda row: True,
-    "without `shift`": lambda row: row["composition"] != "shift",
-    "without `shift` and blurs": lambda row: row["composition"] != "shift" and "blur" not in row["composition"],
     "networks that have learnt": lambda row: learnt(row["trained"]),
 }
 
@@ -112,6 +112,7 @@ def measured(rows: Sequence[Row]) -> Row:
         "in_order": _in_order(sets),
         "seeds": {quantity: _between_seeds(sets, quantity) for quantity in QUANTITIES},
         "halves": {quantity: _between_halves(sets, quantity) for quantity in QUANTITIES},
+        "after_projector": {quantity: _after_projector(sets, quantity) for quantity in QUANTITIES},
         "subsets": {name: _of_some([row for row in rows if keep(row)]) for name, keep in _SUBSETS.items()},
         "left_out": _left_out(sets, scores),
         "settings": scores,
@@ -235,6 +236,18 @@ def _between_halves(sets: list[Measured], quantity: str) -> Row:
         first, second = (one.truth(quantity, _half(number)) for number in (0, 1))
         pairs[one.name] = _pair(quantity, first, second)
     return asdict(agreement(pairs)) | {"sets": {name: within(pair) for name, pair in pairs.items()}}
+
+
+def _after_projector(sets: list[Measured], quantity: str) -> Row:
+    """The forecast beside what the same networks keep after their projector, where the loss is asked."""
+    pairs = {
+        one.name: _pair(quantity, one.truth(quantity, _of_heads), one.predicted(quantity, "forecast")) for one in sets
+    }
+    return asdict(agreement(pairs)) | {"sets": {name: within(pair) for name, pair in pairs.items()}}
+
+
+def _of_heads(rows: list[Row]) -> list[Row]:
+    return [row["head"] for row in rows]
 
 
 def _half(number: int) -> Callable[[list[Row]], list[Row]]:

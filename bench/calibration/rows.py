@@ -14,12 +14,15 @@ from ssrl_core.analysis.clusters import kmeans
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import RunError
 from ssrl_core.forecast.kept import chosen_images
 from ssrl_core.forecast.reading import Targets, read_targets, targets_of
 from ssrl_core.forecast.setting import icc
+from ssrl_core.learning.checkpoint import read_checkpoint
 from ssrl_core.learning.closed_form import solve
 from ssrl_core.learning.features import Bank
 from ssrl_core.learning.solving import bank_for, features_of, moments_of, view_batches
+from ssrl_core.learning.training import Training
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.run import Term
@@ -39,7 +42,8 @@ _MOST = 4000  # images that a trained network is read on, of either kind
 def trained_row(case: Case, run_id: str) -> Row:
     """AMI, descriptors, class accuracies of a trained network, and whether it has learnt: views beside references.
 
-    `halves`: the same numbers of either half of the test images, to tell what is chance in them.
+    `halves`: the same numbers of either half of the test images, to tell what is chance in them; `head`: those of what
+    the loss is asked of, after the projector.
     """
     run = RunFolder.own(run_id)
     spec, results = run.spec(), run.results()
@@ -55,11 +59,23 @@ def trained_row(case: Case, run_id: str) -> Row:
         "seed": spec.seed,
         "seconds": round(results.seconds["train"] or 0),
         **_read(imageset, targets, here, there),
+        "head": _read(imageset, targets, *_projected(run, imageset, here, there)),
         "halves": [_read(imageset, _of_rows(targets, rows), here, there[rows]) for rows in halves],
         "knn": results.columns()["knn_top1"],
         "views": {name: {"knn": scores.knn, "ami": scores.ami} for name, scores in names.items()},
         "references": {n: {"knn": s.knn, "ami": s.ami} for n in (PIXELS, "untrained") for s in [results.reference(n)]},
     }
+
+
+def _projected(run: RunFolder, imageset: ImageSet, *embeddings: Array) -> list[Array]:
+    """Embeddings (n,D) after the projector that the run was trained with, in evaluation mode."""
+    state, _ = read_checkpoint(run.path)
+    if state is None:
+        raise RunError.at(run.id, "checkpoint", "kept (keep.checkpoint: always)", "missing", "Train it anew.")
+    heads = Training(run.spec(), imageset).method.heads
+    heads.load_state_dict(state["method"]["heads"])
+    with torch.inference_mode():
+        return [heads["projector"].eval()(torch.from_numpy(np.array(x))).numpy() for x in embeddings]
 
 
 def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row:

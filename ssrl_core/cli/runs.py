@@ -61,13 +61,19 @@ def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
         rows = [row for row in rows if row["id"] in members]
     if args.state:
         rows = [row for row in rows if row["state"] == args.state]
-    listed = (*_LISTED, *_numbers())
     say_torn(str(row["dataset"]) for row in rows if row["state"] == "done")
-    return [{name: row.get(name) for name in listed} | {"sweep": row["sweep_id"], "lost": row["lost"]} for row in rows]
+    return [_listed(row) for row in rows]
+
+
+def _listed(row: Any) -> dict[str, Any]:
+    from ssrl_core.runs.queue.registry import verdict_of
+
+    more = {"sweep": row["sweep_id"], "lost": row["lost"], "verdict": verdict_of(row)}
+    return {name: row.get(name) for name in (*_LISTED, *_numbers())} | more
 
 
 def _show_list(rows: list[dict[str, Any]]) -> str:
-    return table(rows, [*_SHOWN, *_numbers()])
+    return table(rows, [*_SHOWN, *_numbers(), "verdict"])
 
 
 def _numbers() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import Any
 
 from ssrl_core.cli.output import leaf, to_stderr
@@ -30,6 +31,7 @@ def register(commands: Any) -> None:
         "--cold", action="store_true", help="a process of its own for every run (else one takes several, one by one)"
     )
     worker.add_argument("--once", action="store_true", help="end as soon as nothing is queued or running")
+    worker.add_argument("--stay", action="store_true", help="do not end when idle for long: for a service, a container")
     worker.add_argument("--keep", action="store_true", help="only keep these settings, for workers the app starts too")
     tls = worker.add_argument_group("a scheduler with TLS")
     for name, what in (("ca", "authority"), ("cert", "certificate"), ("key", "key")):
@@ -53,7 +55,8 @@ def _worker(args: argparse.Namespace) -> dict[str, Any]:
         save_settings(settings)
         to_stderr("Workers that are alive go on as they were started.")
         return {"ended": False, "settings": settings.to_mapping()}
-    coordinator.main(settings, once=args.once, echo=True)
+    idle_s = math.inf if args.stay else coordinator.IDLE_S
+    coordinator.main(settings, idle_s=idle_s, once=args.once, echo=True)
     return {"ended": True}
 
 

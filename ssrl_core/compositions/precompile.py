@@ -14,8 +14,11 @@ from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load, preset_names
 
 
-def precompile() -> int:
-    """Make a few tiny views under every preset, grey and colour.
+def precompile(most: int | None = None) -> int:
+    """Make a few tiny views under the presets, grey and colour.
+
+    Args:
+        most: only so many presets, the first ones; None takes all.
 
     Returns:
         How many of these could be made (a colour step takes no grey image).
@@ -24,7 +27,7 @@ def precompile() -> int:
     from ssrl_core.compositions.views import make_views
 
     made, ids = 0, np.arange(2)
-    for name in preset_names():
+    for name in preset_names()[:most]:
         composition = load(name)
         for channels in (1, 3):
             pixels = np.zeros((len(ids), channels, 32, 32), np.uint8)

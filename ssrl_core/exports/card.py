@@ -14,7 +14,7 @@ from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, meta
 from ssrl_core.exports.loading import loading_code
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.verdict import reference_words
+from ssrl_core.runs.folder.verdict import in_words, reference_words
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL
 from ssrl_core.specs.parts import columns
@@ -49,6 +49,7 @@ def card(run: RunFolder) -> str:
         "## What it was asked to ignore",
         *_terms(spec),
         "## Figures",
+        *([in_words(results, spec)] if results else []),
         *_figures(results, solved=spec.is_solved),
         *([torn] if (torn := torn_words(spec.dataset.name)) else []),
         "## Who wins, who loses",

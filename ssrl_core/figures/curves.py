@@ -360,8 +360,7 @@ def shares_figure(table: pd.DataFrame, *, title: str = "", theme: str | None = N
         hovermode="closest",
     )
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", showgrid=True)
-    shown = [name.replace("_", " ") for name in names]
-    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=shown, range=[-0.6, len(names) - 0.4])
+    figure.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[-0.6, len(names) - 0.4])
     return figure
 
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.analysis.screens.screen import Screen
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.forecast import Forecast
     from ssrl_core.runs.folder.results import Results
     from ssrl_core.runs.queue.registry import RunRow
     from ssrl_core.specs.run import RunSpec
+    from ssrl_core.specs.screens import Recipe
 
 
 _WIDTH = 24
@@ -244,6 +246,29 @@ class Run:
 
         return forecast(self.images, self.spec.terms, **options)
 
+    def screen(
+        self,
+        recipe: Recipe | Mapping[str, Any] | None = None,
+        *,
+        mechanism: str | None = None,
+        batch: str | None = None,
+    ) -> Screen:
+        """Its wells corrected for plates, and their scores: `.to_json()`, `.tables()`, `.scored`, `.cell_count`.
+
+        Args:
+            recipe: settings of the recipe; left out, the run's own.
+            mechanism, batch: columns of the image set, where their names do not say it.
+
+        Raises:
+            RunError: there is no embedding.
+            DataError: the image set knows no wells or compounds, or no untreated wells.
+        """
+        from ssrl_core.runs.evaluation.screens import screen_of_run
+        from ssrl_core.specs.screens import Recipe
+
+        chosen = Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else recipe
+        return screen_of_run(self.folder, chosen, mechanism=mechanism, batch=batch)[0]
+
     def map(self, method: str = "tsne", colour: str | int | None = None) -> Figure:
         """The layout as a figure: a point an image.
 
@@ -370,15 +395,17 @@ class Runs(list[Run]):
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a run, by its id: name, state, dataset, method, backbone, compositions, seed, and its numbers."""
+        """One row a run, by its id: name, state, dataset, method, backbone, compositions, seed, numbers, verdict."""
         import pandas as pd
 
         from ssrl_core.runs.queue import finding
+        from ssrl_core.runs.queue.registry import verdict_of
         from ssrl_core.specs.parts import columns
 
         numbers = [column.name for _, column in columns(listed=True)]
-        names = ["id", "name", "state", "dataset", "method", "backbone", "compositions", "seed", *numbers, "created_at"]
-        rows: list[Mapping[str, Any]] = list(finding.with_names(self.rows))
+        names = ["id", "name", "state", "dataset", "method", "backbone", "compositions", "seed", *numbers]
+        names += ["verdict", "created_at"]
+        rows = [{**row, "verdict": verdict_of(row)} for row in finding.with_names(self.rows)]
         return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
 
     def _repr_html_(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from ssrl_core.errors import SpecError
@@ -175,6 +176,10 @@ class Frozen(dict[str, Any]):
     __setitem__ = __delitem__ = clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
 
     def __hash__(self) -> int:  # type: ignore[override]
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash(tuple((key, _hashable(value)) for key, value in self.items()))
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -159,6 +159,100 @@ def _medmnist_folders(root):
     (root / "breastmnist.csv").write_text("\n".join(rows) + "\n")
 
 
+def _each(folder: str, classes: tuple[str, ...], count: int, suffix: str = ".jpg") -> list[str]:
+    return [f"{folder}/{c}/{c}_{i}{suffix}".lstrip("/") for c in classes for i in range(count)]
+
+
+def _cats_and_dogs(root):
+    """The class is how a name begins."""
+    _images(
+        root, *[f"train/{c}.{i}.jpg" for c in ("cat", "dog") for i in range(6)], *[f"test1/{i}.jpg" for i in (1, 2)]
+    )
+
+
+def _plant_village(root):
+    _images(
+        root, *[n for way in ("color", "grayscale", "segmented") for n in _each(f"plants/{way}", ("rot", "rust"), 2)]
+    )
+
+
+def _plant_diseases(root):
+    """Splits lie deep, and loose images of another split beside them."""
+    base = "New Diseases(Augmented)/New Diseases(Augmented)"
+    _images(root, *[n for split in ("train", "valid") for n in _each(f"{base}/{split}", ("rot", "rust"), 3)])
+    _images(root, *[f"test/test/Rot{i}.jpg" for i in range(2)])
+
+
+def _cub(root):
+    names = _each("", ("001.Albatross", "002.Auklet"), 6)
+    _images(root, *[f"CUB_200_2011/images/{name}" for name in names])
+    (root / "CUB_200_2011/images.txt").write_text("".join(f"{i} {name}\n" for i, name in enumerate(names, 1)))
+    (root / "CUB_200_2011/train_test_split.txt").write_text("".join(f"{i + 1} {int(i % 3 > 0)}\n" for i in range(12)))
+    (root / "CUB_200_2011/bounding_boxes.txt").write_text("".join(f"{i + 1} 60.0 27.0 5.0 4.0\n" for i in range(12)))
+
+
+def _food(root):
+    _images(root, *[f"food-101/images/{c}/{i}.jpg" for c in ("pie", "sushi") for i in range(100, 108)])
+    for split, numbers in (("train", range(100, 106)), ("test", range(106, 108))):
+        (root / "food-101/meta").mkdir(exist_ok=True)
+        lines = "".join(f"{c}/{i}\n" for c in ("pie", "sushi") for i in numbers)
+        (root / f"food-101/meta/{split}.txt").write_text(lines)
+    (root / "food-101/meta/classes.txt").write_text("pie\nsushi\n")
+
+
+def _nih(root):
+    """Splits in lists beside a table of findings; images in numbered folders."""
+    names = [f"{i:08d}_000.png" for i in range(12)]
+    _images(root, *[f"images_00{1 + i // 6}/images/{name}" for i, name in enumerate(names)])
+    rows = [f"{n},{'No Finding' if i % 3 else 'Mass|Edema'},{i // 2}" for i, n in enumerate(names)]
+    (root / "Data_Entry_2017.csv").write_text("Image Index,Finding Labels,Patient ID\n" + "\n".join(rows) + "\n")
+    (root / "train_val_list.txt").write_text("\n".join(names[:9]))
+    (root / "test_list.txt").write_text("\n".join(names[9:]))
+
+
+def _pets(root):
+    names = [f"{c}_{i}" for c in ("Abyssinian", "american_bulldog") for i in range(1, 6)]
+    _images(root, *[f"images/{n}.jpg" for n in names], *[f"annotations/trimaps/{n}.png" for n in names])
+    for name, last in (("trainval", "123"), ("test", "45")):
+        lines = "".join(f"{n} 1 1 1\n" for n in names if n[-1] in last)
+        (root / f"annotations/{name}.txt").write_text(lines)
+
+
+def _chexpert(root):
+    """The table writes the folder that the source is; patients are no classes."""
+    head, rows = "Path,Sex,Edema\n", {"train": range(1, 7), "valid": range(7, 9)}
+    for split, patients in rows.items():
+        names = [f"{split}/patient{p:05d}/study1/view1_frontal.jpg" for p in patients]
+        _images(root, *names)
+        text = "".join(
+            f"CheXpert-v1.0-small/{n},{'MF'[i % 2]},{['1.0', '', '-1.0'][i % 3]}\n" for i, n in enumerate(names)
+        )
+        (root / f"{split}.csv").write_text(head + text)
+
+
+def _breakhis(root):
+    base = "BreaKHis_v1/histology_slides/breast"
+    kinds = [
+        (c, t, p, m) for c, t in (("benign", "adenosis"), ("malignant", "papillary")) for p in "AB" for m in (40, 100)
+    ]
+    _images(
+        root, *[f"{base}/{c}/SOB/{t}/SOB_{p}/{m}X/SOB_{c[0]}-{p}-{m}-00{i}.png" for c, t, p, m in kinds for i in (1, 2)]
+    )
+
+
+def _galaxies(root):
+    _images(root, *[f"images_training/{i}.jpg" for i in range(100008, 100016)])
+    rows = [f"{i},{i % 2},0.6" for i in range(100008, 100016)]
+    (root / "solutions.csv").write_text("GalaxyID,morphology_class,Class1.2\n" + "\n".join(rows) + "\n")
+
+
+def _malaria(root):
+    """The archive holds the same folders twice."""
+    _images(
+        root, *_each("cell_images", ("Infected", "Free"), 3), *_each("cell_images/cell_images", ("Infected", "Free"), 3)
+    )
+
+
 #  name -> maker, {class: {split: n}} or None, label, further facts
 _S = {"train": 6, "val": 6}
 COLLECTIONS = {
@@ -177,6 +271,21 @@ COLLECTIONS = {
     "wild": (_wild, {"empty": {"": 4}, "puma": {"": 4}}),
     "mvtec": (_mvtec, {c: {"train": 5, "test": 4} for c in ("bottle", "cable")}),
     "kaggle-train-csv": (_kaggle_train_csv, {"boat": {"": 5}, "ship": {"": 5}}),
+    "cats-and-dogs": (_cats_and_dogs, {"cat": {"train": 6}, "dog": {"train": 6}, "": {"test": 2}}),
+    "plant-village": (_plant_village, {"rot": {"": 6}, "rust": {"": 6}}),
+    "plant-diseases": (_plant_diseases, {"rot": {"train": 3, "val": 3}, "rust": {"train": 3, "val": 3}}),
+    "cub-200": (_cub, {c: {"train": 4, "test": 2} for c in ("001.Albatross", "002.Auklet")}),
+    "food-101": (_food, {c: {"train": 6, "test": 2} for c in ("pie", "sushi")}),
+    "nih": (_nih, {"Mass|Edema": {"train": 3, "test": 1}, "No Finding": {"train": 6, "test": 2}}),
+    "pets": (_pets, {c: {"train": 3, "test": 2} for c in ("Abyssinian", "american_bulldog")}),
+    "chexpert": (_chexpert, {"": {"train": 6, "val": 2}}),
+    "breakhis": (_breakhis, {"benign": {"": 8}, "malignant": {"": 8}}),
+    "galaxies": (_galaxies, {"0": {"": 4}, "1": {"": 4}}),
+    "malaria": (_malaria, {"Free": {"": 6}, "Infected": {"": 6}}),
+    "folds": (
+        lambda r: _images(r, *[n for f in (1, 2) for n in _each(f"fold{f}", ("a", "b"), 3)]),
+        {"a": {"": 6}, "b": {"": 6}},
+    ),
     "medmnist-folders": (_medmnist_folders, {"0": {"train": 3, "val": 2}, "1": {"train": 3, "test": 3}}),
 }
 

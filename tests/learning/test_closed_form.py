@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.views import make_views
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.learning.closed_form import (
     Covariances,
@@ -146,6 +149,50 @@ def test_turned_views_lose_the_angle_and_keep_the_length():
     assert found.shares[0] > 0.95
     assert found.shares[1] < 0.1
     assert np.abs(found.weight[:, 0]).argmax() == 2
+
+
+_PLACES = np.mgrid[:48, :48] - 23.5
+
+
+def _of_views(pixels, transform, **settings):
+    """(V,n,S,S) four real views of images (n,S,S) in 0..1 by one step."""
+    steps = ({"transform": transform, **settings},)
+    group = {"name": "view", "count": 4, "size": 48, "steps": steps}
+    composition = Composition.from_mapping({"version": 1, "name": "one", "views": [group]})
+    bytes_ = torch.from_numpy((255 * pixels[:, None]).astype(np.uint8))
+    drawn = draw(composition, np.arange(len(pixels)), seed=5, epoch=0)
+    return make_views(bytes_, drawn, composition, max_value=255)[0][:, :, 0].numpy()
+
+
+@pytest.mark.parametrize("degrees", [30.0, 60.0, 180.0])
+def test_rotation_takes_from_orientation_what_it_must(degrees):
+    """Bars at any angle, turned by up to d: cos and sin of twice the angle keep (sin 2d / 2d)², in radians."""
+    angles = np.random.default_rng(0).uniform(0, np.pi, 1500)[:, None, None]
+    along, across = (np.cos(a) * _PLACES[1] + np.sin(a) * _PLACES[0] for a in (angles, angles + np.pi / 2))
+    bars = np.exp(-np.square(along / 9) - np.square(across / 3))
+    views = _of_views(bars, "rotation", degrees=degrees)
+    wide, high, tilted = ((views * by).sum(axis=(2, 3)) for by in (_PLACES[1] ** 2, _PLACES[0] ** 2, _PLACES.prod(0)))
+    twice = np.stack([wide - high, 2 * tilted], axis=2) / np.hypot(wide - high, 2 * tilted)[..., None]
+    left = (np.sin(2 * np.radians(degrees)) / (2 * np.radians(degrees))) ** 2
+    assert intraclass_correlation(twice[..., 0]) == pytest.approx(left, abs=0.04)
+    found = solve(_taken([twice], Pairing((4,), {(0, 0): 1.0}), block=500), mu=1e-9, dim=2, power=1)
+    np.testing.assert_allclose(found.shares, left, atol=0.04)
+
+
+def test_a_crop_of_any_side_takes_from_size_what_it_must_and_nothing_from_brightness():
+    """Discs, enlarged by 1/s with s from .5 to 1: log size keeps Var(log r) / (Var(log r) + Var(log s))."""
+    rng = np.random.default_rng(0)
+    radius, bright = rng.uniform(5, 10, 1500), rng.uniform(0.4, 1.0, 1500)
+    discs = bright[:, None, None] / (1 + np.exp(2 * (np.hypot(*_PLACES) - radius[:, None, None])))
+    views = _of_views(discs, "center_crop", side=[0.5, 1.0])
+    light = views[:, :, 22:26, 22:26].mean(axis=(2, 3))
+    told = np.stack([np.log((views / light[..., None, None]).sum(axis=(2, 3))) / 2, light], axis=2)
+    zoom = np.log(np.linspace(0.5, 1, 1001)).var()
+    left = np.log(radius).var() / (np.log(radius).var() + zoom)
+    assert intraclass_correlation(told[..., 0]) == pytest.approx(left, abs=0.03)
+    found = solve(_taken([told], Pairing((4,), {(0, 0): 1.0}), block=500), mu=1e-9, dim=2, power=1)
+    np.testing.assert_allclose(found.shares, (1.0, left), atol=0.03)
+    assert np.abs(found.weight).argmax(axis=0).tolist() == [1, 0]
 
 
 def test_shares_on_other_images_are_of_the_same_directions():

@@ -205,6 +205,8 @@ def images_map(of: ClusteredRun, payload: MapPayload) -> None:
     with left:
         if payload.layout:
             selection.selectable_map(payload, key="cluster-map", height=MAP_HEIGHT)
+            shown = LAYOUTS[payload.layout]
+            frame.quiet(f"{shown.title}. {shown.sentence}")
         else:
             why = of.run.results.missing.get("layouts", "this run was evaluated without layouts")
             frame.empty(f"No map: {why}.", stop=False)

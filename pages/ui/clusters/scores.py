@@ -129,14 +129,21 @@ def show_scores(run: EvaluatedRun, scores: Mapping[str, Any], layout: str) -> No
     missing = scores.get("missing") or {}
     cells = [
         ("AMI of clusters and labels", score(scores.get("ami")), _floors(run, scores, missing), _AMI),
-        ("Silhouette", score(scores.get("silhouette")), _silhouette_note(scores, missing), _SILHOUETTE),
+        ("Silhouette of clusters", score(scores.get("silhouette")), _silhouette_note(scores, missing), _SILHOUETTE),
     ]
     if layout:
         info = run.layouts[layout][1]
         hit = info.get("neighbour_hit")
-        cells.append(("Map: neighbours kept", score(info.get("trustworthiness")), "1 is all, 0.5 chance", _TRUST))
+        cells.append(
+            (
+                "Map: neighbours kept",
+                score(info.get("trustworthiness")),
+                "1 is all, 0.5 is chance",
+                _TRUST,
+            )
+        )
         if hit is not None:
-            cells.append(("Map: same label nearby", percent(hit), "of the 10 nearest", _HIT))
+            cells.append(("Map: same label nearby", percent(hit), "of the 10 nearest on the map", _HIT))
     score_row(cells)
     frame.quiet(in_words(run.results, RunFolder(run.run_id).spec()))
     if run.results.input == "fixed_steps":
@@ -195,7 +202,7 @@ def _over_k(run: EvaluatedRun) -> dict[int, Mapping[str, Any]]:
 def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:
     if scores.get("ami") is None:
         return missing.get("ami", "not computed")
-    parts = []
+    parts = ["1 is the same groups"]
     shuffled = scores.get("ami_shuffled")
     if shuffled:
         parts.append(f"shuffled labels {score(shuffled['mean'])} ± {score(shuffled['sd'])}")
@@ -210,7 +217,7 @@ def _floors(run: EvaluatedRun, scores: Mapping[str, Any], missing: Mapping[str, 
 def _silhouette_note(scores: Mapping[str, Any], missing: Mapping[str, str]) -> str:
     if scores.get("silhouette") is None:
         return missing.get("silhouette", "not computed")
-    return f"on {scores['silhouette_n']} images; −1 to 1"
+    return f"1 is tight and apart, 0 touching; of {scores['silhouette_n']:,} images"
 
 
 def _others(scores: Mapping[str, Any]) -> str:

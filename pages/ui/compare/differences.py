@@ -17,6 +17,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import in_words
 from ssrl_core.runs.queue import over_seeds
 from ssrl_core.runs.queue.over_seeds import MOST_SEEDS
 from ssrl_core.specs.run import RunSpec
@@ -124,6 +125,8 @@ def recipes(pair: Pair) -> None:
                 for at, line in enumerate(text)
             )
             st.html(f'<div class="vl-recipe">{rows}</div>')
+            if side is pair.a or side.run.run_id != pair.a.run.run_id:
+                frame.quiet(in_words(side.run.results, spec))
     if specs[0] and specs[1]:
         found = differences(specs[0], specs[1])
         same = "Otherwise the two runs are the same." if pair.a.run.run_id != pair.b.run.run_id else ""

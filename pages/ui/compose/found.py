@@ -10,11 +10,12 @@ import streamlit as st
 
 from pages.ui.compose import draft as drafts
 from pages.ui.compose import files, grid, preview, wishes
-from pages.ui.compose.bars import bar_html, titled
+from pages.ui.compose.bars import bar_html
 from pages.ui.compose.draft import DRAFT
 from pages.ui.compose.preview import Sample
 from pages.ui.compose.wishes import FOUND, PLACE_KEY, VIEWS
 from pages.ui.kit import choices, frame, jobs, session
+from ssrl_core.analysis.descriptors import titled
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.forecast.searching import so_far
 from ssrl_core.specs.composition import Composition

@@ -15,7 +15,7 @@ from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
 from pages.ui.kit import cache, frame, gallery, session
 from pages.ui.kit.gallery import ImageRow
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.specs.composition import Composition
@@ -135,7 +135,7 @@ def _mostly(labels: Array, classes: Sequence[str]) -> str:
     return f", {whole_percent(share)} of them {classes[int(counts.argmax())]}" if share >= _MOSTLY else ""
 
 
-_POLL_S = 0.3
+_POLL_S = 0.2
 _INPUT_KEY, _ICC_KEY, _LAST_KEY = "compose-keep-input", "compose-keep-icc", "compose-keep-last"
 _COLUMNS_KEY = "compose-keep-columns"
 _ABOUT_COLUMNS = "Also show columns that seem to say where an image comes from: plate, field, replicate, numbers."
@@ -196,7 +196,7 @@ def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
             "Bar",
             list(rows),
             key=wishes.ABOUT_KEY + "-name",
-            format_func=lambda name: bars.titled(name, rows[name].kind),
+            format_func=lambda name: titled(name, rows[name].kind),
             label_visibility="collapsed",
             persist_state="session",
         )

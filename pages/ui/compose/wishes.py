@@ -15,11 +15,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.compose.bars import titled
 from pages.ui.kit import frame, jobs, session
 from pages.ui.kit.session import Slot
 from ssrl_core import stores
-from ssrl_core.analysis.descriptors import DESCRIPTORS
+from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.errors import SSRLError
 from ssrl_core.forecast.result import Forecast
 from ssrl_core.forecast.searching import known_names, so_far

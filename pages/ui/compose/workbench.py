@@ -66,9 +66,8 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
     shown = preview.without(draft.composition, draft.uids, refused)
     _roll_unless_locked(shown)
     with st.container(horizontal=True, wrap=False, gap="medium", key="vl-bench"):
-        with st.container(width=320, key="vl-recipe"):
-            _recipe(draft, refused, imageset)
-        with st.container(width="stretch", key="vl-views"):
+        left = st.container(width=320, key="vl-recipe")
+        with st.container(width="stretch", key="vl-views"):  # first of all: an edit is looked for here
             wishes.of_page(imageset.name)
             face = found.place()
             sample = _sample(imageset, which, views)
@@ -76,6 +75,8 @@ def _benches(draft: Draft, imageset: Any, which: str, views: int) -> None:
                 found.front(sample)
             else:
                 _views(sample, shown)
+        with left:
+            _recipe(draft, refused, imageset)
         with st.container(width=320, key="vl-meaning"):
             meaning.meaning(shown, imageset, seed=preview.seed())
 

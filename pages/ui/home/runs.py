@@ -14,7 +14,7 @@ from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
-from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.runs.queue.registry import RunRow, verdict_of
 
 Array = np.ndarray[Any, Any]
 GROUND = (11, 13, 16)
@@ -108,7 +108,7 @@ def _card(run: RunRow) -> None:
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
         f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
-        f'<p class="vl-card-verdict">{_standing_words(run_id, str(run.get("finished_at"))) if done else ""}</p>'
+        f'<p class="vl-card-verdict">{_verdict(run)}</p>'
     )
     with st.container(horizontal=True, gap="medium"):
         if done:
@@ -118,6 +118,16 @@ def _card(run: RunRow) -> None:
             frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
+
+
+def _verdict(run: RunRow) -> str:
+    """How a run stands to raw pixels and an untrained network, and whether a part of its images was cut off."""
+    if run.get("state") != "done":
+        return ""
+    from ssrl_core.datasets.store import torn_words
+
+    said = [verdict_of(run), torn_words(str(run.get("dataset")))]
+    return html.escape(". ".join(part.removesuffix(".") for part in said if part))
 
 
 def _figures(run: RunRow, run_id: str) -> str:
@@ -166,21 +176,6 @@ def _compositions(run_id: str) -> tuple[str, str]:
     ]
     text = " + ".join(said)
     return " + ".join(term.composition.name for term in terms), text[:1].upper() + text[1:]
-
-
-@cache.kept
-def _standing_words(run_id: str, finished_at: str) -> str:
-    """How the run stands to raw pixels, in words."""
-    from ssrl_core.datasets.store import torn_words
-    from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.folder.verdict import standing
-
-    try:
-        run = RunFolder(run_id)
-        said = [standing(run.results()), torn_words(run.spec().dataset.name)]
-        return html.escape(". ".join(part.removesuffix(".") for part in said if part))
-    except SSRLError:
-        return ""
 
 
 @cache.kept

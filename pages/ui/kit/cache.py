@@ -112,6 +112,8 @@ class Cache:
                 self._drop(key)
             self._entries[key] = entry
             self._bytes += entry.size
+            if self._bytes <= self.most_bytes:
+                return
             left = Counter(owner for owner, _ in self._entries)
             for old in list(self._entries):
                 if self._bytes <= self.most_bytes:

@@ -14,7 +14,7 @@ from pages.ui.kit import frame
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.finding import shown_state
-from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.runs.queue.registry import RunRow, verdict_of
 from ssrl_core.specs.parts import columns
 
 Row = RunRow
@@ -53,7 +53,7 @@ def with_values(rows: Sequence[Row], values: Mapping[str, str]) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> pd.DataFrame:
-    """One row a run: State, Run, Values, Seed, kNN, AMI, Progress, Sweep, Queued (local time), Took (s), Why.
+    """One row a run: State, Run, Values, Seed, kNN, AMI, Verdict, Progress, Sweep, Queued (local time), Took (s), Why.
 
     Columns that would be empty are left out.
     """
@@ -64,6 +64,7 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
             "Values": [row.get("values") or "" for row in rows],
             "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
             **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},
+            "Verdict": [verdict_of(row) for row in rows],
             "Progress": _numbers(rows, "progress"),
             "Sweep": [row.get("sweep_id") or "" for row in rows],
             "Queued": _times(rows, "queued_at"),

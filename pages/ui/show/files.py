@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from typing import Any
 
 import streamlit as st
@@ -22,6 +24,9 @@ from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import in_words, standing, verdict
+
+_PRINTABLE, _PRINTABLE_AFTER_S = "show-printable", 1.5
 
 CSS = """
 .vl-paper { display: none; width: 100%; }
@@ -33,7 +38,7 @@ CSS = """
 
 
 class PrintedFigures:
-    """Places for pictures beside the charts of a page, filled once the page stands."""
+    """Places for pictures beside the charts of a page; the first of a visit are drawn once the page stands."""
 
     def __init__(self) -> None:
         self._places: list[tuple[Any, Figure, str]] = []
@@ -44,8 +49,19 @@ class PrintedFigures:
 
     def draw(self) -> None:
         """Draw the pictures; the charts are on the screen already."""
+        if not st.session_state.get(_PRINTABLE):
+            st.fragment(run_every=_PRINTABLE_AFTER_S)(self._prepare)(count())
+            return
         for place, fig, words in self._places:
             place.html(_picture(fig, words))
+
+    def _prepare(self, turns: Iterator[int]) -> None:
+        """What draws for paper takes as long to load as all else on the page."""
+        if next(turns):
+            for _, fig, words in self._places:
+                _picture(fig, words)
+            st.session_state[_PRINTABLE] = True
+            st.rerun()
 
 
 @cache.kept(by=lambda fig, words: (str(fig.to_json()), words), least=8)
@@ -101,11 +117,18 @@ def table_file(cells: ShownCells) -> None:
     )
 
 
+def verdict_words(cells: ShownCells) -> str:
+    """How the network stands to raw pixels and an untrained one, in a few words."""
+    spec, results = RunFolder(cells.run.run_id).spec(), cells.run.results
+    return f"{standing(results, spec.method.name) or verdict(results, trained=spec.is_trained, solved=spec.is_solved)}."
+
+
 def methods(cells: ShownCells) -> None:
     """How it was made, folded: the paragraph for a paper, its sources, and the words that were avoided above."""
     with st.expander("How this was made (methods)", icon=":material/history_edu:"):
         text, sources = paragraph(RunFolder(cells.run.run_id), cells.k)
         st.html(f'<p style="max-width:90ch;line-height:1.6">{html.escape(text)}</p>')
+        frame.quiet(in_words(cells.run.results, RunFolder(cells.run.run_id).spec()))
         st.html("<ul>" + "".join(f"<li>{html.escape(source)}</li>" for source in sources) + "</ul>")
         frame.quiet(
             "A group is a cluster found by k-means in the network's embedding; the most typical cells are those "

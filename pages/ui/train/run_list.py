@@ -187,6 +187,7 @@ def _columns() -> dict[str, Any]:
         "Run": column.TextColumn(width="medium"),
         "Values": column.TextColumn(width="medium", help="What makes it different from the other runs of its sweep"),
         **{one.title: column.NumberColumn(format="%.3f", help=one.sentence) for _, one in columns(listed=True)},
+        "Verdict": column.TextColumn(width="large", help="Beside raw pixels and the untrained network"),
         "Progress": column.ProgressColumn(min_value=0, max_value=1, format="percent", width=110),
         "Queued": column.DatetimeColumn(format="MMM D, HH:mm"),
         "Took": column.NumberColumn("Took (s)", format="%.0f"),

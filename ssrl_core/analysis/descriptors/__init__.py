@@ -41,6 +41,19 @@ def descriptor(name: str) -> Descriptor | None:
     return DESCRIPTORS.get(name)
 
 
+_UNITS = {"px": "px", "deg": "°", "um": "µm", "um2": "µm²"}
+
+
+def titled(name: str, kind: str) -> str:
+    """A thing as one reads it: a descriptor's title, a column with its unit apart."""
+    row = descriptor(name) if kind == "descriptor" else None
+    if row is not None:
+        return row.title
+    words = name.replace("_", " ").split()
+    unit = _UNITS.get(words[-1]) if len(words) > 1 else None
+    return f"{' '.join(words[:-1])} ({unit})" if unit else " ".join(words)
+
+
 def describe(pixels: Array, *, max_value: float, channels: Sequence[str] = (), px: float = 1.0) -> dict[str, Array]:
     """Every descriptor of some images.
 

@@ -12,8 +12,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core import access
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name, is_nuclei_name
-from ssrl_core.datasets.cells.field_tables import choose, fields_of_table, looks_of_files
+from ssrl_core.datasets.cells.field_tables import (
+    choose,
+    fields_of_table,
+    looks_of_files,
+    names_images,
+    with_plate_map,
+)
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
 from ssrl_core.datasets.cells.harmony import HarmonyIndex, index_of
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
@@ -83,6 +90,7 @@ def list_fields(
         SpecError: a channel or a column that is not there, or no field that matches `where`.
     """
     path = Path(source).expanduser()
+    access.require_readable(path, "Fields")
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
@@ -110,6 +118,7 @@ def _first_skipped(listed: FieldList) -> str:
 def names_in(source: str | Path) -> list[Path]:
     """The image files of a folder or a zip, whose names may follow a pattern; none of other sources."""
     path = Path(source).expanduser()
+    access.require_readable(path, "Fields")
     folder = path if path.is_dir() else top_of(unpacked(path)) if path.suffix.lower() == ".zip" else None
     if folder is None or not folder.is_dir():
         return []
@@ -170,8 +179,19 @@ def _elsewhere(error: SSRLError, inner: str, known: str) -> SSRLError:
 def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
     every = _sorted_entries(folder)
     tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
-    if len(tables) == 1:
-        return fields_of_table(tables[0], channels, nuclei)
+    naming = [path for path in tables if names_images(path)]
+    if len(naming) == 1:
+        return fields_of_table(naming[0], channels, nuclei)
+    listed = _of_files(every, folder, channels, nuclei, pattern)
+    for path in tables if not naming else []:
+        with_plate_map(listed, path)
+    return listed
+
+
+def _of_files(
+    every: Sequence[Path], folder: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None
+) -> FieldList:
+    """Fields of a folder by its OME-Zarr, its index, or the names of its files."""
     zarrs = [p for p in every if is_zarr(p)]
     pictures = [p for p in every if _is_picture(p)]
     if zarrs:

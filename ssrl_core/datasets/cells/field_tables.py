@@ -16,6 +16,8 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
+from ssrl_core import access
+from ssrl_core.datasets.cells.field_words import one_well
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
 from ssrl_core.datasets.columns import renamed, with_doses
 from ssrl_core.datasets.imageset import Channel
@@ -68,6 +70,61 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
         listed.notes.append(f"{', '.join(lamps)} of the table correct uneven light; they are no channels and left out")
     _add_rows(listed, table, known, found)
     return _with_channels(listed, channels, nuclei)
+
+
+def with_plate_map(listed: FieldList, path: Path) -> None:
+    """What a table says of wells (compounds, doses …), taken over by the fields of them; a note says what was done.
+
+    Args:
+        listed: fields whose `columns` know their wells, changed in place.
+        path: a table with a column `well`, and `plate` or `site` where one well has several rows.
+    """
+    table = read(FolderTree(path.parent), path.name)
+    names = renamed([str(c) for c in table.columns])
+    known, about_doses = with_doses(table.rename(columns=str).rename(columns=names))
+    keys = [key for key in ("plate", "well", "site") if key in known and _tells(key, known, listed)]
+    strange = "plate" in known and "plate" not in keys and known["plate"].nunique() > 1
+    if "well" not in keys or strange:
+        what = (
+            "its plates are none of the fields'"
+            if strange
+            else "it names neither image files nor wells of these fields"
+        )
+        listed.notes.append(f"{path.name} is not used: {what}")
+        return
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    rest = [c for c in known.columns if c not in ("plate", "well", "site", "row name")]
+    for row in known.to_dict("records"):
+        told = {str(c): row[c] for c in rest}
+        if rows.setdefault(_key_of(row, keys), told) != told:
+            listed.notes.append(f"{path.name} is not used: it has several rows for {' '.join(_key_of(row, keys))}")
+            return
+    before, found = listed.fields, 0
+    listed.fields = []
+    for field in before:
+        more = rows.get(_key_of(field.columns, keys), {})
+        found += bool(more)
+        listed.fields.append(replace(field, columns={**more, **field.columns}))
+    listed.notes += about_doses
+    listed.notes.append(
+        f"{path.name} tells {', '.join(map(str, rest))} of {found} of {len(before)} fields, by {' and '.join(keys)}"
+    )
+
+
+def _tells(key: str, table: pd.DataFrame, listed: FieldList) -> bool:
+    """Whether some values of a column are those of the fields."""
+    own = {_key_of(row.columns, [key]) for row in listed.fields}
+    return bool(own & {_key_of({key: value}, [key]) for value in table[key].tolist()})
+
+
+def _key_of(columns: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
+    """Values as they are compared: A1 is A01, 1.0 is 1."""
+    return tuple(one_well(str(columns.get(key, ""))).removesuffix(".0").strip().lower() for key in keys)
+
+
+def names_images(path: Path) -> bool:
+    """Whether a table has columns of image files."""
+    return bool(_file_columns(read(FolderTree(path.parent), path.name)))
 
 
 def choose(
@@ -208,6 +265,8 @@ def _place(base: Path, name: Any, folder: Any) -> _Place | None:
     given = _slashed(text)
     if isinstance(folder, str) and folder.strip():
         given = _slashed(folder) / given
+    if not access.may_read(base / given):  # absolute, or with ..: what lies beside the table still counts
+        given = Path(given.name)
     if (base / given).exists():
         return _Place(base / given, given)
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]

@@ -127,7 +127,7 @@ def _set_of(paths: Sequence[Path], words: Words, place: int) -> tuple[tuple[str,
     seen: dict[tuple[object, ...], list[str]] = {}
     without = {place} | _beside([*zip(*words, strict=True)], place)
     for path, w in zip(paths, words, strict=True):
-        alike = tuple(_same(word) for i, word in enumerate(w) if i not in without)
+        alike = tuple(one_well(word) for i, word in enumerate(w) if i not in without)
         seen.setdefault((path.parent, *alike), []).append(w[place])
     sets = Counter(tuple(sorted(set(values))) for values in seen.values())
     values, times = max(sets.items(), key=lambda row: (row[1], len(row[0])))
@@ -137,9 +137,10 @@ def _set_of(paths: Sequence[Path], words: Words, place: int) -> tuple[tuple[str,
     return (values if whole and alone and 2 <= len(values) <= _MOST_CHANNELS else None), len(seen)
 
 
-def _same(word: str) -> str:
-    """A1, a01 and A01 are one well."""
-    return f"{word[0].upper()}{int(word[1:]):02d}" if re.fullmatch(r"[A-Pa-p]\d{1,2}", word) else word
+def one_well(word: str) -> str:
+    """A1, a01 and A01 are one well: `A01`; any other word as it is."""
+    row = word.strip().rstrip("0123456789")
+    return f"{row.upper()}{int(word.strip()[len(row) :]):02d}" if _PLAIN_WELL.fullmatch(word.strip()) else word
 
 
 def _keyed(word: str) -> str | None:

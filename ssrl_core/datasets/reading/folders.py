@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import unicodedata
 from collections import Counter
@@ -24,6 +25,12 @@ from ssrl_core.datasets.splits import split_folders, split_word
 _PICTURES = {"images", "image", "imgs", "img", "jpegimages"}
 _MASKS = {"masks", "mask", "labels", "annotations", "segmentations", "ground_truth"}
 _SHOWN = 8  # names of folders
+_RENDERINGS = {"color", "colour", "grayscale", "greyscale", "gray", "grey", "rgb", "segmented", "raw", "processed"}
+_PARTS = re.compile(r"(?:fold|part|batch|session|camera|cam|scanner|site|plate|rep|replicate|round|run)[ _-]?\d+", re.I)
+_PERSON = re.compile(
+    r"(?:patient|subject|sub|case|participant|animal|mouse|donor|study|series|visit|lesion)[ _-]?\w*\d+", re.IGNORECASE
+)
+_COUNTED = re.compile(r"(.+?)(?:[ ._-]+\(?\d+\)?)+$")
 UNTOLD = ImportOptions()
 
 
@@ -45,36 +52,61 @@ def by_folders(paths: Sequence[str], source: str, options: ImportOptions = UNTOL
         SpecError: a level that was asked for and is not there, or is no split.
     """
     parts = [unicodedata.normalize("NFC", path).split("/") for path in paths]
-    top = _common_depth(parts)
-    split_level, words = _splits(parts, top, options)
-    understood = Understanding(source, Layout("files"), folders=_levels(parts))
-    pictured = {tuple(p[:i]) for p in parts for i, name in enumerate(p[:-1]) if name.lower() in _PICTURES}
-    asked = _asked_level(options, understood.folders)
-    plain = not words and not any(_is_masks(q) for q in parts)
+    told, folders = _read_levels(parts, options), _levels(parts)
+    words, asked = told.words, _asked_level(options, folders)
+    understood = Understanding(source, Layout("files"), folders=folders)
     used = set(words.values()) != {"train"} and options.split != NOTHING
     entries, levels = [], Counter[int]()
     for path, p in zip(paths, parts, strict=True):
-        reason = _left_out(p, split_level, words, pictured)
+        reason = told.left_out(p)
         if reason:
             understood.skipped.append({"file": path, "reason": reason})
             continue
-        level = _class_level(p, top, split_level, words, plain=plain) if asked is None else asked
+        level = told.class_level(p) if asked is None else asked
         level = level if level is not None and 0 <= level < len(p) - 1 else None
         levels.update([] if level is None else [level])
-        columns: dict[str, Any] = {"split": words[p[split_level]]} if words and used else {}
+        columns: dict[str, Any] = {"split": words[p[told.split_level]]} if words and used else {}
         entries.append(Entry(path, {**columns, "label": None if level is None else p[level]}))
     if words:
-        _say_split(understood, split_level, words, used=used, options=options)
+        _say_split(understood, told.split_level, words, used=used, options=options)
+    counted = _by_file_names(entries) if asked is None and len(_classes(entries)) < 2 else None
+    if counted is not None:
+        _say_label(understood, counted, None, ("the words that names of files begin with", "no folders tell classes"))
+        return understood, counted
+    understood.notes += told.notes if asked is None else []
     if not levels:
         return understood, [Entry(e.path, {k: v for k, v in e.columns.items() if k != "label"}) for e in entries]
-    level = levels.most_common(1)[0][0]
-    names = {e.columns["label"] for e in entries} - {None}
-    understood.layout, understood.label = replace(understood.layout, kind="folders", class_level=level + 1), "label"
-    understood.columns += (Column("label", values=len(names)),)
-    if asked is None:
-        understood.guess("label", "the folder that an image lies in", f"its place, level {level + 1} of the path")
-    understood.notes += look_alikes(names)
+    level = levels.most_common(1)[0][0] + 1
+    place = ("the folder that an image lies in", f"its place, level {level} of the path")
+    _say_label(understood, entries, level, place if asked is None else None)
     return understood, entries
+
+
+def _classes(entries: Sequence[Entry]) -> set[str]:
+    return {e.columns["label"] for e in entries} - {None}
+
+
+def _say_label(
+    understood: Understanding, entries: Sequence[Entry], level: int | None, guessed: tuple[str, str] | None
+) -> None:
+    names = _classes(entries)
+    understood.layout, understood.label = replace(understood.layout, kind="folders", class_level=level), "label"
+    understood.columns += (Column("label", values=len(names)),)
+    if guessed is not None:
+        understood.guess("label", *guessed)
+    understood.notes += look_alikes(names)
+
+
+def _by_file_names(entries: Sequence[Entry]) -> list[Entry] | None:
+    """Labels by names such as `cat.12.jpg` and `dog.3.jpg`; None where names say no classes of several images."""
+    stems = [posixpath.splitext(posixpath.basename(entry.path))[0] for entry in entries]
+    heads = [m[1] if (m := _COUNTED.fullmatch(stem)) else None for stem in stems]
+    counts = Counter(head for head in heads if head is not None)
+    known = sum(counts.values())
+    words = all(re.match(r"[^\W\d_]{2}", head) and split_word(head) is None for head in counts)
+    if not words or not 2 <= len(counts) <= known / 3 or min(counts.values()) < 2 or known < len(entries) / 2:
+        return None
+    return [replace(e, columns={**e.columns, "label": head}) for e, head in zip(entries, heads, strict=True)]
 
 
 def _say_split(
@@ -153,32 +185,97 @@ def _asked_level(options: ImportOptions, folders: Sequence[Level]) -> int | None
     return int(options.class_level) - 1
 
 
-def _left_out(p: Sequence[str], level: int, words: Mapping[str, str], pictured: set[tuple[str, ...]]) -> str:
-    """Why an image is none of the set's; "" if it is."""
-    if words and (len(p) <= level + 1 or p[level] not in words):
-        return f"it lies beside the folders {', '.join(sorted(words))}, which are splits; lay it in one of them"
-    if any(name.lower() in _MASKS and tuple(p[:i]) in pictured for i, name in enumerate(p[:-1])):
-        return "it lies in a folder of masks or labels beside one of images"
-    return ""
+@dataclass(frozen=True)
+class _Levels:
+    """What the levels of some paths are.
+
+    Attributes:
+        top: the first level at which folders differ.
+        split_level, words: the level whose folders are splits, and what each is; no words where there is none.
+        pictured: folders that hold one called `images`.
+        over: (level, name) of folders that are no classes, but hold them.
+        single: one folder only stands above a deeper split, so that it is no class.
+        plain: nothing tells that the source knows splits or masks, so that a folder `images` may be a class.
+        notes: what is to be said of it.
+    """
+
+    top: int
+    split_level: int
+    words: Mapping[str, str]
+    pictured: set[tuple[str, ...]]
+    over: set[tuple[int, str]]
+    single: bool
+    plain: bool
+    notes: list[str]
+
+    def left_out(self, p: Sequence[str]) -> str:
+        """Why an image is none of the set's; "" if it is."""
+        if self.words and (len(p) <= self.split_level + 1 or p[self.split_level] not in self.words):
+            folders = ", ".join(sorted(self.words))
+            return f"it lies beside the folders {folders}, which are splits; lay it in one of them"
+        if any(name.lower() in _MASKS and tuple(p[:i]) in self.pictured for i, name in enumerate(p[:-1])):
+            return "it lies in a folder of masks or labels beside one of images"
+        return ""
+
+    def class_level(self, p: Sequence[str]) -> int | None:
+        """Which folder of a path is its class; None where there is none. Above a deeper split, it is the top one."""
+        if self.words and self.split_level > self.top and not self.single:
+            return self.top
+        level = self.split_level + 1 if self.words else self.top
+        while level < len(p) - 1 and self._is_no_class(level, p[level]):
+            level += 1
+        return level if level < len(p) - 1 else None
+
+    def _is_no_class(self, level: int, name: str) -> bool:
+        return name in self.words or (level, name) in self.over or (not self.plain and name.lower() in _PICTURES)
+
+
+def _read_levels(parts: Sequence[Sequence[str]], options: ImportOptions) -> _Levels:
+    top = _common_depth(parts)
+    split_level, words = _splits(parts, top, options)
+    pictured = {tuple(p[:i]) for p in parts for i, name in enumerate(p[:-1]) if name.lower() in _PICTURES}
+    split = [p for p in parts if words and len(p) > split_level + 1 and p[split_level] in words]
+    over, notes = _no_classes(split or parts, split_level + 1 if words else top, words)
+    plain = not words and not any(_is_masks(q) for q in parts)
+    return _Levels(top, split_level, words, pictured, over, len({p[top] for p in split}) < 2, plain, notes)
+
+
+def _no_classes(
+    parts: Sequence[Sequence[str]], start: int, words: Mapping[str, str]
+) -> tuple[set[tuple[int, str]], list[str]]:
+    """Folders from a level on that are no classes, by their names and by what they hold; and what to say of it.
+
+    Renderings (`color`, `grayscale`), numbered parts (`fold1`) and people (`patient00012`) hold the classes; a folder
+    that is called as the one above it, and holds what lies beside it, is a copy.
+    """
+    over, notes = set[tuple[int, str]](), list[str]()
+    for level in range(start, max((len(p) - 1 for p in parts), default=0)):
+        inside: dict[str, set[str]] = {}
+        for p in parts:
+            if len(p) > level + 1:
+                inside.setdefault(p[level], set()).update(p[level + 1 : level + 2] if len(p) > level + 2 else ())
+        names = sorted(inside, key=natural_key)
+        held, shown = inside[names[0]], ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+        alike = len(names) > 1 and len(held) > 1 and all(found == held for found in inside.values())
+        above = {p[level - 1] for p in parts if level and len(p) > level + 1}
+        copies = [name for name in names if above == {name} and len(names) > 2 and inside[name] == {*names} - {name}]
+        if all(_PERSON.fullmatch(name) for name in names):
+            notes.append(f"the folders {shown} are people, visits or animals, and no classes")
+        elif alike and all(name.lower() in _RENDERINGS or _PARTS.fullmatch(name) for name in names):
+            notes.append(f"the folders {shown} hold the same folders: those are the classes")
+        elif copies:
+            notes.append(f"the folder {copies[0]} inside {copies[0]} repeats the folders beside it")
+            return over | {(level, copies[0])}, notes
+        elif not all(name in words for name in names):
+            some = ", ".join(sorted(held)[:4])
+            notes += [f"the folders {shown} hold the same folders ({some}): say so if those are classes"] * alike
+            break
+        over |= {(level, name) for name in names}
+    return over, notes
 
 
 def _is_masks(p: Sequence[str]) -> bool:
     return any(name.lower() in _MASKS for name in p[:-1])
-
-
-def _class_level(p: Sequence[str], top: int, split_level: int, words: Mapping[str, str], *, plain: bool) -> int | None:
-    """Which folder of a path is its class; None where there is none.
-
-    Args:
-        top: the first level at which folders differ; above a deeper split, it is the class.
-        plain: nothing tells that the source knows splits or masks, so that a folder `images` may be a class.
-    """
-    if words and split_level > top:
-        return top
-    level = top + bool(words)
-    while level < len(p) - 1 and (p[level] in words or (not plain and p[level].lower() in _PICTURES)):
-        level += 1
-    return level if level < len(p) - 1 else None
 
 
 def look_alikes(names: set[str]) -> list[str]:

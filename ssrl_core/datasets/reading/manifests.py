@@ -6,6 +6,7 @@ What a table does not say is asked of the folders that its files lie in; labels 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.files import ImageFiles
 from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
 from ssrl_core.datasets.reading.source import Tree
+from ssrl_core.datasets.reading.split_lists import listed_splits
 from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, USUAL, bare_name, read
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
@@ -55,20 +57,40 @@ def list_tree(tree: Tree, options: ImportOptions = UNTOLD) -> ImageFiles:
     tables = [path for path in tree.files if path.lower().endswith((*TABLES, *TEXTS)) and path.count("/") <= _DEEPEST]
     found, unused = _manifests(tree, tables, options)
     if options.table not in (None, NOTHING):
-        return _listed(tree, found[str(options.table)], paths, options)
+        return _with_lists(_listed(tree, found[str(options.table)], paths, options), tree, options)
     understood, entries = by_folders(paths, _name_of(tree), options)
     best = _joined(found)
     if best is not None and not (understood.label and len(best.entries) < len(paths) / 2):
         others = {path: f"{best.path} names more of the images" for path in found if path not in best.paths}
         listed = _listed(tree, best, paths, options)
         listed.understood.skipped += _no_images(tree, {**unused, **others}, best.paths)
-        return listed
+        return _with_lists(listed, tree, options)
     entries, used = _with_labels(understood, entries, found)
     reasons = {**dict.fromkeys(found, "it names few of the images"), **unused}
     understood.skipped += _no_images(tree, reasons, used)
     understood.skipped += [{"file": path or tree.where, "reason": _ZARR_BESIDE} for path in tree.zarrs]
     understood.tables = tuple(found)
-    return ImageFiles(tree, entries, understood)
+    return _with_lists(ImageFiles(tree, entries, understood), tree, options)
+
+
+def _with_lists(listed: ImageFiles, tree: Tree, options: ImportOptions) -> ImageFiles:
+    """The same, split as lists of file names say where nothing else does; what they do not name is left out."""
+    entries, understood = listed.entries, listed.understood
+    if options.split is not None or any("split" in entry.columns for entry in entries):
+        return listed
+    found, lists = listed_splits(tree, [entry.path for entry in entries])
+    if not found:
+        return listed
+    told = " and ".join(lists)
+    kept = [Entry(e.path, {**e.columns, "split": found[e.path]}) for e in entries if e.path in found]
+    understood.skipped = [item for item in understood.skipped if item["file"] not in lists]
+    understood.skipped += [
+        {"file": e.path, "reason": f"{told}, which tell the splits, do not name it"}
+        for e in entries
+        if e.path not in found
+    ]
+    understood.guess("split", told, "they list the images of each")
+    return ImageFiles(tree, kept, understood)
 
 
 def _no_images(tree: Tree, reasons: Mapping[str, str], used: Collection[str]) -> list[dict[str, str]]:
@@ -244,6 +266,7 @@ def _take_label(names: Manifest, understood: Understanding) -> None:
     table, layout = names.table, understood.layout
     known = [str(c) for c in table.columns if table[c].notna().any()]
     usual = [c for word in _LABELS for c in known if bare_name(c) == word]
+    usual = usual or [c for c in known if _is_of_labels(c) and 2 <= table[c].nunique() <= len(table) / 2]
     if usual:
         chosen = next((c for c in usual if _words_for(table[usual[0]], table[c])), usual[0])
         understood.label = chosen
@@ -264,6 +287,12 @@ def _take_label(names: Manifest, understood: Understanding) -> None:
     if len(rest) == 1 and 2 <= table[rest[0]].nunique() <= len(table) / 2:
         understood.label = str(rest[0])
         understood.guess("label", f"column {understood.label!r}", "the table has no other")
+
+
+def _is_of_labels(column: str) -> bool:
+    """Whether a column is called so, among other words (`Finding Labels`, `true_class`)."""
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column).lower())
+    return len(words) > 1 and words[-1] in ("label", "labels", "class", "category", "diagnosis")
 
 
 def _words_for(numbers: pd.Series[Any], words: pd.Series[Any]) -> bool:
@@ -410,7 +439,8 @@ class Manifest:
         naming = [str(column) for column in self.table.columns if _names_images(self.table[column])]
         usual = [column for column in self.table.columns if bare_name(str(column)) in USUAL]
         usual.sort(key=lambda column: USUAL.index(bare_name(str(column))))
-        text = [c for c in self.table.columns if c not in usual and self.table[c].dtype == object]
+        rest = [c for c in self.table.columns if c not in usual]
+        text = [c for c in rest if self.table[c].dtype == object or str(c).lower().endswith("id")]
         each = [column for column in text if self.table[column].is_unique]  # and each of its values names a file
         bare = [] if naming else [str(column) for column in [*usual, *each] if self._names_stems(self.table[column])]
         chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
@@ -466,7 +496,7 @@ class Manifest:
             if place is not None and self._tree.holds(place):
                 return place, ""
         parts = name.split("/")
-        for start in range(1, len(parts) - 1 if inside is None else 0):
+        for start in range(1, len(parts) - 1 if inside is None else self._shared_folders + 1):
             for folder in dict.fromkeys((self._folder, "")):
                 shorter = _inside(folder, "/".join(parts[start:]))
                 if shorter is not None and self._tree.holds(shorter):
@@ -478,6 +508,12 @@ class Manifest:
         if places:
             return places[0], "elsewhere"
         return (inside, "") if inside is not None else (None, _LEAVES)
+
+    @cached_property
+    def _shared_folders(self) -> int:
+        """How many leading folders all names share: they may be those that the source lies in."""
+        names = [_slashed(value).split("/")[:-1] for value in self.table[self.column].dropna()]
+        return len(posixpath.commonpath(["/".join(["x", *name]) for name in names]).split("/")) - 1 if names else 0
 
     @cached_property
     def _one_folder(self) -> bool:

@@ -25,6 +25,7 @@ from ssrl_core import stores
 PRE_EMPTED = 5
 _LOOK_S = 0.5
 WAIT_S = 5.0
+_GIVEN_WAY = 10
 
 
 def end_with_parent() -> None:
@@ -42,6 +43,12 @@ def _wait_until_closed() -> None:
     except OSError:
         pass
     os._exit(PRE_EMPTED)
+
+
+def give_way() -> None:
+    """Let pages and commands go first where all cores are busy: a training takes hours, an answer must not."""
+    if hasattr(os, "nice"):
+        os.nice(_GIVEN_WAY)
 
 
 class StopRequest:

@@ -50,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_SPEC
     if args.end_with_parent:
         process.end_with_parent()
+        process.give_way()
         process.ignore_interrupts()
     prepare()
     if ranks.follows():

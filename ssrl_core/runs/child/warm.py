@@ -30,6 +30,7 @@ _GROWTH_BYTES = 1_000_000_000
 def main() -> int:
     """Take runs until standard input closes."""
     process.ignore_interrupts()
+    process.give_way()
     train.prepare()
     orders: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), name="parent-watch", daemon=True).start()

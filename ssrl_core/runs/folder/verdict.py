@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.datasets.store import torn_words
 from ssrl_core.runs.folder.results import Results, Scores
+from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,11 +53,13 @@ def shares(results: Results) -> list[Share]:
 
 
 def shares_table(results: Results) -> pd.DataFrame:
-    """The same as rows: name, kind, source (own, pixels, forecast), value, low, high."""
+    """The same as rows: name (as one reads it), kind, source (own, pixels, forecast), value, low, high."""
     import pandas as pd
 
+    from ssrl_core.analysis.descriptors import titled
+
     rows = [
-        {"name": share.name, "kind": share.kind, "source": source, **span}
+        {"name": titled(share.name, share.kind), "kind": share.kind, "source": source, **span}
         for share in shares(results)
         for source in ("own", "pixels", "forecast")
         if (span := getattr(share, source)) is not None
@@ -64,8 +69,11 @@ def shares_table(results: Results) -> pd.DataFrame:
 
 def worse_than_pixels(results: Results) -> str:
     """A sentence that names what the network tells less of than raw pixels do; "" where there is nothing."""
-    below = [share.name.replace("_", " ") for share in shares(results) if share.below_pixels]
-    return f"This network does worse than raw pixels at {', '.join(below)}." if below else ""
+    from ssrl_core.analysis.descriptors import titled
+
+    below = [titled(share.name, share.kind) for share in shares(results) if share.below_pixels]
+    more = f" and {len(below) - _MOST_NAMED} more" if len(below) > _MOST_NAMED else ""
+    return f"This network does worse than raw pixels at {'; '.join(below[:_MOST_NAMED])}{more}." if below else ""
 
 
 def _rows(entry: Any) -> dict[str, dict[str, Any]]:
@@ -78,7 +86,7 @@ def _span(row: dict[str, Any] | None) -> dict[str, float] | None:
 
 _SCORES = {"knn": "kNN", "ami": "AMI"}
 _AMI_MARGIN = 0.02  # k-means from another start moves AMI by about as much
-_KEPT, _MOST_KEPT = 0.6, 3
+_KEPT, _MOST_NAMED = 0.6, 3
 
 
 def reference_words(*, solved: bool) -> dict[str, str]:
@@ -121,9 +129,24 @@ def in_words(results: Results, spec: RunSpec) -> str:
     return " ".join(part for part in said if part)
 
 
-def standing(results: Results) -> str:
-    """Beside raw pixels, in a few words: "Better than raw pixels", "Worse than raw pixels in kNN"; "" if unknown."""
-    how = {_SCORES[key]: found["pixels"] for key, found in _compared(results).items() if "pixels" in found}
+def standing(results: Results, method: str | None = None) -> str:
+    """Beside raw pixels and the untrained network, in a few words: "Better than raw pixels", "Worse than raw pixels in
+    kNN: train longer"; "" if unknown.
+
+    Args:
+        method: of the run, for what an untrained network is called and whether training longer can help.
+    """
+    compared = {_SCORES[key]: found for key, found in _compared(results).items()}
+    how = {title: found["pixels"] for title, found in compared.items() if "pixels" in found}
+    words = _beside_pixels(how)
+    alone = [title for title, found in compared.items() if found.get("untrained") not in (None, "better than")]
+    if words and alone and len(alone) == sum("untrained" in found for found in compared.values()):
+        words += f"; no better than {reference_words(solved=method == SPECTRAL.name)['untrained']}"
+    trained = method is not None and method not in UNTRAINED
+    return f"{words}: train longer" if trained and (words.startswith("Worse") or "no better" in words) else words
+
+
+def _beside_pixels(how: dict[str, str]) -> str:
     worse = [title for title, words in how.items() if words == "worse than"]
     better = [title for title, words in how.items() if words == "better than"]
     if worse:
@@ -133,12 +156,28 @@ def standing(results: Results) -> str:
     return "Better than raw pixels" if how else ""
 
 
+@lru_cache(maxsize=20_000)
+def standing_of(judged: str | None, method: str | None) -> str:
+    """The same from what lists of runs know: `judged` of the registry."""
+    return standing(Results(json.loads(judged or "{}")), method)
+
+
+def judged(results: Results) -> str:
+    """What `standing_of` needs of results, as JSON; the registry makes the same of its rows."""
+    clusters = {k: {"ami": (found or {}).get("ami")} for k, found in (results.entry("clusters") or {}).items()}
+    knn = {"top1": (results.entry("knn") or {}).get("top1")}
+    told = {"n": results.n, "knn": knn, "clusters": clusters, "references": results.entry("references")}
+    return json.dumps(told)
+
+
 def kept(results: Results) -> str:
     """A sentence that names what can be read best from the network; "" where nothing was read, or nothing well."""
+    from ssrl_core.analysis.descriptors import titled
+
     read = [share for share in shares(results) if share.own is not None and share.own["value"] >= _KEPT]
-    best = sorted(read, key=lambda share: -(share.own or {})["value"])[:_MOST_KEPT]
-    named = [f"{share.name.replace('_', ' ')} ({100 * (share.own or {})['value']:.0f} %)" for share in best]
-    return f"It keeps best: {', '.join(named)}." if named else ""
+    best = sorted(read, key=lambda share: -(share.own or {})["value"])[:_MOST_NAMED]
+    named = [f"{titled(share.name, share.kind)} ({100 * (share.own or {})['value']:.0f} %)" for share in best]
+    return f"It keeps best: {'; '.join(named)}." if named else ""
 
 
 def _own(results: Results) -> Scores:

@@ -16,6 +16,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.verdict import judged
 from ssrl_core.runs.folder.wanted import OVER
 from ssrl_core.runs.queue import sweep_files
 from ssrl_core.runs.queue.identity import IdentifiedRun, identify_all, yaml_of_text
@@ -154,7 +155,7 @@ def listed_row(row: Row) -> Row:
     """A row as the list of runs has it: some numbers of the results in the place of the texts."""
     results = Results(json.loads(row.get("results") or "null") or {})
     plain = {name: value for name, value in row.items() if name not in ("spec", "results")}
-    return plain | {"kind": "train", **results.listed()}
+    return plain | {"kind": "train", **results.listed(), "judged": judged(results)}
 
 
 def demo_rows() -> list[Row]:

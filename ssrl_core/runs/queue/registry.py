@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar, cast
 from urllib.parse import quote
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import LOST_AFTER_S
+from ssrl_core.runs.folder.verdict import standing_of
 from ssrl_core.runs.queue import folder_rows, registry_file, sweep_files
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.registry_file import COLUMNS, VERSION
@@ -79,6 +80,7 @@ class RunRow(TypedDict, total=False):
     demo: bool
     knn_top1: float | None
     ami: float | None
+    judged: str | None  # what `verdict_of` needs
     compositions: str  # names of the compositions, for a search
     values: str | None  # what makes it different from the others of its sweep, in words
     point: str  # the same, "" where only the seed is
@@ -160,15 +162,22 @@ def list_runs(*, demo: bool = True) -> list[RunRow]:
     Returns:
         The C6 columns without `spec` and `results`, and `lost`, `demo` (bool), `knn_top1`, `ami` (float or None).
         What runs is read from its folder, so that it is true even while no coordinator looks after it; folders that
-        came or went without the registry are told as they are now.
+        came or went without the registry are told as they are now. Who may see one run only is told of that one.
     """
     own = [_with_lost(folder_rows.with_live_state(row)) | {"demo": False} for row in _own_rows()]
-    return cast(list[RunRow], own + (folder_rows.demo_rows() if demo else []))
+    only = access.current().only
+    found = own + (folder_rows.demo_rows() if demo or only else [])
+    return cast(list[RunRow], [row for row in found if only in (None, row["id"])])
 
 
 def number_of(row: RunRow, name: str) -> float | None:
     """A number that lists of runs show (`specs.parts`); None where there is none."""
     return cast(float | None, row.get(name))
+
+
+def verdict_of(row: RunRow) -> str:
+    """How a run stands to raw pixels and an untrained network, in a few words; "" where that is not known."""
+    return standing_of(row.get("judged"), row.get("method")) if row.get("state") == "done" else ""
 
 
 def counts() -> dict[str, int]:

@@ -24,22 +24,29 @@ from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.queue import folder_rows
 from ssrl_core.specs.parts import Column, Part, columns
 
+JUDGED = "judged"
+_AMIS = "SELECT json_group_object(key, json_object('ami', json_extract(value, '$.ami')))"
+_JUDGED = f"""json_object(
+    'n', json_extract(new.results, '$.n'),
+    'knn', json_object('top1', json_extract(new.results, '$.knn.top1')),
+    'clusters', json(({_AMIS} FROM json_each(new.results, '$.clusters'))),
+    'references', json_extract(new.results, '$.references'))"""  # as `verdict.judged`
 _TRIGGERS = ("scores_new", "scores_changed", "scores_gone")
 
 
 def score_names() -> tuple[str, ...]:
     """The columns that there are now."""
-    return tuple(column.name for _, column in columns(listed=True))
+    return (*(column.name for _, column in columns(listed=True)), JUDGED)
 
 
 def scores_schema() -> str:
     """The table, and what keeps it up to date."""
-    numbers = ", ".join(_number(part, column) for part, column in columns(listed=True))
+    numbers = ", ".join([*(_number(part, column) for part, column in columns(listed=True)), _JUDGED])
     scored = f"""
     DELETE FROM scores WHERE run_id = new.id;
     INSERT INTO scores SELECT new.id, {numbers} WHERE json_valid(new.results);
     """
-    kept = ", ".join(f'"{name}" REAL' for name in score_names())
+    kept = ", ".join(f'"{name}" {"TEXT" if name == JUDGED else "REAL"}' for name in score_names())
     return f"""
 CREATE TABLE scores (run_id TEXT PRIMARY KEY, {kept}) WITHOUT ROWID;
 CREATE TRIGGER scores_new AFTER INSERT ON runs BEGIN {scored} END;

@@ -203,6 +203,23 @@ def test_names_of_many_makers(name):
     assert sum(map(len, files)) == len(names), "planes of a stack are one field; no file is lost"
 
 
+def test_a_table_of_wells_beside_the_files_tells_compounds_and_doses(tmp_path):
+    folder = _files(
+        tmp_path / "p", [f"{p}_{w}_s1_w{c}.tif" for p in ("P1", "P2") for w in ("A01", "B02") for c in (1, 2)]
+    )
+    (folder / "map.csv").write_text("Plate,Well,Compound,Dose (nM)\nP1,a1,taxol,300\nP1,B2,DMSO,0\nP2,A1,DMSO,0\n")
+    listed = list_fields(folder)
+    said = [tuple(row.columns.get(c) for c in ("plate", "well", "compound")) for row in listed.fields]
+    assert said[:3] == [("P1", "A01", "taxol"), ("P1", "B02", "DMSO"), ("P2", "A01", "DMSO")]
+    assert said[3][2] is None
+    assert listed.fields[0].columns["dose"] == 300
+    assert any("map.csv tells" in note and "3 of 4 fields, by plate and well" in note for note in listed.notes)
+    for text, why in (("Well,Compound\nA1,x\nA1,y\n", "several rows"), ("Plate,Well,x\n7,A1,1\n8,A1,2\n", "plates"),
+                      ("note\nhello\n", "neither image files nor wells")):  # fmt: skip
+        (folder / "map.csv").write_text(text)
+        assert any("map.csv is not used" in note and why in note for note in list_fields(folder).notes)
+
+
 def test_no_file_stands_for_a_plane_of_another(tmp_path):
     """Two files whose names say one field and channel are no stack."""
     names = ["B02_s1_w1.tif", "b02_s1_w1.tif", "B02_s1_w2.tif", "B02_s2_w1.tif", "B02_s2_w2.tif"]
