@@ -80,6 +80,7 @@ class Training:
     def step(self, step: int) -> StepResult:
         """Forward, backward, optimizer and teacher for one batch; nothing waits for the device."""
         self.method.train()
+        self.method.step = step
         set_lr(self.optimizer, self.schedule.lr(step))
         epoch = step // self.steps_per_epoch
         losses = torch.zeros(len(self.spec.terms), device=self.device)

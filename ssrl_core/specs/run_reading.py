@@ -269,8 +269,20 @@ def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
             spec.method["whitening_groups"],
             "Choose another.",
         )
+    if row.name == "w_mse":
+        _check_whitening(spec.method.settings, part, f"{where}, method w_mse")
     for number, term in enumerate(spec.terms, 1):
         _check_views(term, row, f"{where}, term {number}")
+
+
+def _check_whitening(settings: Mapping[str, Any], part: int, where: str) -> None:
+    """Groups divide what is worked through at once, and have more images than the projection has dimensions."""
+    size, dim = settings["whitening_size"], settings["projection_dim"]
+    if part % size or size <= dim:
+        fitting = [n for n in range(dim + 1, part + 1) if part % n == 0]
+        remedy = f"Take {fitting[0]}." if fitting else f"Lower projection_dim below {part}, or raise batch_size."
+        rule = f"a divisor of the {part} images of one pass above projection_dim ({dim})"
+        raise SpecError.at(where, "whitening_size", rule, size, remedy)
 
 
 def _check_views(term: r.Term, row: MethodRow, where: str) -> None:

@@ -99,29 +99,23 @@ def test_two_ranks_take_the_step_of_one(method: str, together: tuple[Any, Any, I
 @pytest.mark.slow
 def test_a_lost_rank_ends_the_attempt_and_the_run_goes_on_with_another_number_of_devices(tmp_path: Path) -> None:
     small_images(24)
-    changes: dict[str, Any] = {"epochs": 400, "evaluate": {"clusters": [3], "layouts": [], "online_every_epochs": 0}}
-    spec = small_spec("moco_v2_plus", devices=2, keep={"checkpoint": "always"}, **changes)
+    changes: dict[str, Any] = {"epochs": 4000, "evaluate": {"clusters": [3], "layouts": [], "online_every_epochs": 0}}
+    spec = small_spec("moco_v2_plus", devices=2, **changes)
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "spec.yaml").write_text(dump_run(spec), encoding="utf-8")
     child = _child(folder)
-    _until(lambda: (folder / "metrics.jsonl").is_file() and len((folder / "metrics.jsonl").read_bytes()) > 800, child)
-    (other,) = psutil.Process(child.pid).children()
-    (folder / "STOP").touch()  # a checkpoint, agreed on by both
-    assert child.wait(timeout=120) == 3
-    assert not other.is_running()
-    (folder / "STOP").unlink()
-    child = _child(folder)
-    _until(lambda: bool(events(folder, "resume")), child)
+    _until(lambda: (folder / "checkpoint.pt").is_file(), child)
     (other,) = psutil.Process(child.pid).children()
     other.kill()
     assert child.wait(timeout=120) == RANK_LOST
     assert "the process of device 1 was lost" in (folder / "log.txt").read_text()
-    (folder / "spec.yaml").write_text(dump_run(small_spec("moco_v2_plus", **{**changes, "epochs": 400})))
+    (folder / "spec.yaml").write_text(dump_run(small_spec("moco_v2_plus", **changes)), encoding="utf-8")
     child = _child(folder)
-    _until(lambda: len(events(folder, "resume")) > 1, child)
-    child.kill()
-    child.wait()
+    _until(lambda: bool(events(folder, "resume")), child)
+    assert events(folder, "resume")[0]["step"] > 0
+    (folder / "STOP").touch()
+    assert child.wait(timeout=120) == 3
     steps = [line["step"] for line in measured(folder) if line["kind"] == "step"]
     assert steps == sorted(set(steps))
     assert all(np.isfinite(line["loss"]) for line in measured(folder) if line["kind"] == "step")
@@ -133,7 +127,7 @@ def _child(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def _until(ready: Any, child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
             if ready():
@@ -142,7 +136,7 @@ def _until(ready: Any, child: subprocess.Popen[bytes]) -> None:
             pass
         assert child.poll() is None, "the child ended before its time"
         time.sleep(0.05)
-    raise AssertionError("nothing came in three minutes")
+    raise AssertionError("nothing came in five minutes")
 
 
 def test_the_number_of_devices_is_not_part_of_a_runs_identity() -> None:

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -78,14 +80,14 @@ class TermLoss:
 
 
 class Method(nn.Module):
-    """Common ground of the thirteen methods.
+    """Common ground of the methods.
 
     Attributes:
         encoder: what is kept.
         heads: projector, predictor, prototypes: shared by all terms (or `projector_1` … for the others), trained.
         teacher: slowly following copies, or empty.
         states: one module a term (queues, centre, memory), only buffers, saved with the checkpoint.
-        epoch: set by the loop before each epoch, after a resume too.
+        epoch, step: set before each epoch and step, after a resume too.
         term: number of the term at work, set before `term_loss` and `remember`: where each term has heads of its own,
             `head` and `taught` take its own.
         first_pass: wants `remember` for every batch before the first step (deepcluster_v2).
@@ -103,7 +105,7 @@ class Method(nn.Module):
         self.encoder = encoder
         self.settings = settings
         self.setup = setup
-        self.epoch = 0
+        self.epoch = self.step = 0
         self.term = 0
         self._waiting: dict[int, tuple[Pushed, int, list[Tensor]]] = {}
         self.heads = nn.ModuleDict()
@@ -179,6 +181,15 @@ class Method(nn.Module):
             rows: a part of the batch; parts are joined along `dim`.
         """
         self._waiting.setdefault(id(state), (state, dim, []))[2].append(rows.detach())
+
+    def chance(self, term: int) -> np.random.Generator:
+        """What is drawn for a term at this step: the same after a resume, on every device and rank."""
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.setup.seed, self.step, term])))
+
+    @staticmethod
+    def sent(values: NDArray[Any], device: torch.device) -> Tensor:
+        """Drawn numbers on the device, without waiting for it."""
+        return torch.from_numpy(values).to(device, non_blocking=True)
 
     def state(self, term: int) -> Any:
         """The module that keeps a term's queue, centre or memory."""

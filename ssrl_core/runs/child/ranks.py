@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssrl_core import stores
 from ssrl_core.runs.child import process
 from ssrl_core.runs.folder.state import DONE, RANK_LOST, STOPPED
-from ssrl_core.runs.queue.processes import source_folder
 
 if TYPE_CHECKING:
     from ssrl_core.learning.ranks import Ranks
@@ -114,7 +114,9 @@ class _Others:
         shared = {**os.environ, "WORLD_SIZE": str(count), "VIEWLOOM_MEETING": self.meeting}
         command = [sys.executable, "-m", "ssrl_core.runs.child.train", str(folder), "--end-with-parent"]
         self._processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, env={**shared, "RANK": str(rank)}, cwd=source_folder())
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, env={**shared, "RANK": str(rank)}, cwd=stores.source_root()
+            )
             for rank in range(1, count)
         ]
         threading.Thread(target=self._watch, name="ranks", daemon=True).start()
