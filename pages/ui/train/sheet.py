@@ -153,7 +153,9 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
     from ssrl_core.figures.curves import training_curves
 
     figures = training_curves(metrics)
-    if not figures and row["state"] == "done" and not run.spec().is_trained:
+    if not figures and not run.spec().is_trained:
+        if row["state"] in frame.ACTIVE:
+            frame.quiet("There are no curves: it is solved at once, then measured. The results show up here.")
         return
     if not figures:
         words = "The curves begin with the first steps." if row["state"] in frame.ACTIVE else "There are no curves."
