@@ -68,7 +68,7 @@ def shares_table(results: Results) -> pd.DataFrame:
 
 
 def worse_than_pixels(results: Results) -> str:
-    """A sentence that names what the network tells less of than raw pixels do, most first; "" where there is nothing."""
+    """A sentence that names what the network tells less of than raw pixels do, most first; "" where nothing is."""
     from ssrl_core.analysis.descriptors import titled
 
     worse = sorted((share for share in shares(results) if share.below_pixels), key=_below_by, reverse=True)
