@@ -256,6 +256,8 @@ def results_html(results: Results, untrained: str = "Untrained") -> str:
         if part.name not in ("clusters", "knn", "linear") and value is not None:
             said += f" {column.title} {percent(value) if column.share else score(value)}."
     table = f'<div style="overflow-x:auto"><table class="train-results"><tr>{head}</tr>{"".join(rows)}</table></div>'
+    if own == Scores() and linear is None:
+        table = ""  # without labels there is nothing to be beside
     tuned = {100 * float(share): one.top1 for share, one in results.finetune.items()}
     if tuned:
         told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())
