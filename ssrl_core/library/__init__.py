@@ -239,7 +239,7 @@ def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wis
 
     _check_options("search", options, asked, ("dataset", "wishes"))
     bar = Bar("search")
-    options.setdefault("progress", lambda share: bar(share, f"search {share:.0%}"))
+    options.setdefault("progress", lambda share: bar(share, f"{10 * int(10 * share)}%"))
     if isinstance(wishes, str | Path):
         name = dataset if isinstance(dataset, str) else dataset.name
         said = {option: options.pop(option) for option in ("candidates", "seed", "input") if option in options}
