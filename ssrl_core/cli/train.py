@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, to_stderr
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.specs.parts import columns
+
+if TYPE_CHECKING:
+    from ssrl_core.specs.run import RunSpec
 
 _SAY_EVERY_S = 5.0
 
@@ -26,6 +29,17 @@ def register(commands: Any) -> None:
     train.add_argument("spec", metavar="SPEC.yaml", help="a run spec")
     add_queue_options(train)
     train.add_argument("--after", metavar="RUN", action="append", default=[], help="wait until this run is done")
+    train.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what it would take, memory too, and queue nothing",
+    )
+    train.add_argument(
+        "--memory",
+        metavar="GB",
+        type=float,
+        help="with --dry-run: also how many images fit into so much",
+    )
     train.add_argument("--again", action="store_true", help="train the same spec once more beside the first")
 
 
@@ -46,6 +60,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     spec, after = load_run(args.spec), [find(text) for text in args.after]
     for doubt in identify(spec).doubts:
         to_stderr(doubt)
+    if args.dry_run:
+        return _expected(spec, args.memory)
     asked = submitting.submit(spec, again=args.again, priority=args.priority, after=after, start=not args.no_start)
     if not args.wait:
         return asked
@@ -53,6 +69,25 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     say_if_nobody_works()
     submitting.raise_unless_done(asked["id"], wait_saying(asked["id"]))
     return asked | {"state": "done", "results": RunFolder(asked["id"]).results().data or None}
+
+
+def _expected(spec: RunSpec, memory_gb: float | None) -> dict[str, Any]:
+    """What a run would take on this machine."""
+    from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.queue.identity import identify
+    from ssrl_core.runs.worker.estimate import estimate
+
+    imageset = imageset_of(spec)
+    found = estimate(spec, imageset)
+    told = {"id": identify(spec).id, "steps": found.steps, "seconds": found.seconds, "disk_bytes": found.disk_bytes}
+    if not spec.is_trained:
+        return told
+    from ssrl_core.learning.memory import largest_batch, step_bytes
+
+    told["memory_bytes"] = step_bytes(spec, imageset, spec.batch_size // spec.accumulate)
+    if memory_gb is not None:
+        told["largest_batch"] = largest_batch(spec, imageset, memory_gb * 1e9)
+    return told
 
 
 def say_if_nobody_works() -> None:
@@ -79,6 +114,8 @@ def wait_saying(run_id: str) -> str:
 
 
 def _show(data: dict[str, Any]) -> str:
+    if "state" not in data:
+        return _show_expected(data)
     head = f"{data['id']}: {data['state']}" + ("" if data["created"] else " (was there already)")
     results = Results(data.get("results") or {})
     if not results:
@@ -88,6 +125,19 @@ def _show(data: dict[str, Any]) -> str:
     for k, found in results.clusters.items():
         lines.append(f"{k} clusters: AMI {'–' if found.ami is None else format(found.ami, '.3f')}")
     return "\n".join([head, *lines, *(f"missing {key}: {why}" for key, why in results.missing.items())])
+
+
+def _show_expected(data: dict[str, Any]) -> str:
+    from ssrl_core.runs.worker.estimate import size
+
+    lines = [
+        f"{data['id']}: {data['steps']:,} steps, about {data['seconds']:.0f} s, {size(data['disk_bytes'])} on disk"
+    ]
+    if "memory_bytes" in data:
+        lines.append(f"a step holds about {size(data['memory_bytes'])}, beside what the libraries take")
+    if "largest_batch" in data:
+        lines.append(f"at most {data['largest_batch']:,} images at a time fit (batch_size / accumulate / devices)")
+    return "\n".join(lines)
 
 
 def register_sweep(commands: Any) -> None:

@@ -259,3 +259,11 @@ def test_training_from_the_command_line_in_one_go(spec):
             worker.terminate()
             worker.wait(timeout=40)
     assert not processes.is_alive()
+
+
+def test_a_dry_run_says_what_a_run_would_take_and_queues_nothing(run, spec):
+    told = document(run("train", spec, "--dry-run", "--memory", "4", "--json")[1])["data"]
+    assert told["memory_bytes"] > 1e6
+    assert told["largest_batch"] > 100
+    assert "images at a time fit" in run("train", spec, "--dry-run", "--memory", "4")[1]
+    assert registry.list_runs() == []
