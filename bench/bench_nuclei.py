@@ -20,7 +20,6 @@ from ssrl_core.datasets.cells import CellSettings, cut, detect
 TITLE = "Nuclei of annotated images, beside Otsu and watershed."
 NAME = "nuclei"
 PEER = "scikit-image"
-_SIZE = 16  # of the crops: what is dropped for its focus or its DNA does not hang on it
 
 Array = np.ndarray[Any, Any]
 
@@ -75,7 +74,7 @@ def _mean(every: list[Marks]) -> float:
 
 def _kept(image: Array, labels: Array) -> Array:
     """(n,) bool: which found nuclei become cells, or would but for the border."""
-    free = cut(image[None], labels, CellSettings(size=_SIZE, keep_border=True))
+    free = cut(image[None], labels, CellSettings(keep_border=True))
     own = free.table["nucleus_id"].to_numpy() - 1
     at_edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     kept = np.zeros(int(labels.max()), bool)

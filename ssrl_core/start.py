@@ -10,6 +10,7 @@ import errno
 import importlib
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -111,6 +112,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="python app.py", description="Start Viewloom: the app and its worker.")
     parser.add_argument("--port", type=int, default=8501, help="port of the app (default 8501)")
+    parser.add_argument(
+        "--host",
+        default=os.environ.get("STREAMLIT_SERVER_ADDRESS", "127.0.0.1"),
+        metavar="ADDRESS",
+        help="where it listens (default: this machine only); others have to sign in, see docs/security.md",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
     parser.add_argument(
         "--no-worker", action="store_true", help="do not start the worker; Train starts one when needed"
@@ -121,16 +128,49 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(words)
     if (ROOT / "requirements.txt").is_file():  # an installed package came with what it requires
         ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
-    if why := _port_taken(args.port):
+    if why := _port_taken(args.port, args.host) or _not_for_others(args.host):
         sys.exit(why)
     if why := _no_store():
         sys.exit(why)
     if not args.no_worker:
         _start_worker(fetch=not args.no_fetch)
-    command = [sys.executable, "-c", _SERVE, "run", str(ROOT / "app.py"), "--server.port", str(args.port)]
-    command += ["--server.headless", "true" if args.no_browser else "false"]
+    print(f"Viewloom: http://{args.host}:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
+    return _serve(args.host, args.port, browser=not args.no_browser)
+
+
+def show(argv: Sequence[str]) -> int:
+    """`viewloom show RUN`: serve the one page of one run, to look at, without a worker.
+
+    Returns:
+        The exit code of the app.
+    """
+    parser = argparse.ArgumentParser(prog="viewloom show", description="Serve the page Show of one run, read-only.")
+    parser.add_argument("run", help="its id")
+    parser.add_argument("--port", type=int, default=8501, help="port (default 8501)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="where it listens; others need the link that is printed"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    args = parser.parse_args(list(argv))
+    from ssrl_core import access, stores
+
+    if not (stores.run_folder(args.run) / "embedding.npy").is_file() or not stores.SLUG.match(args.run):
+        sys.exit(f"Run {args.run}: there is no such run, or its embedding was not kept. `runs list` shows the runs.")
+    if why := _port_taken(args.port, args.host):
+        sys.exit(why)
+    key = "" if access.is_loopback(args.host) else secrets.token_urlsafe(24)
+    os.environ["VIEWLOOM_ONLY"], os.environ["VIEWLOOM_LINK"] = args.run, key
+    link = f"http://{args.host}:{args.port}/Show" + (f"?key={key}" if key else "")
+    print(f"{link} (Ctrl+C ends it; whoever has the link sees this run, and nothing else).", flush=True)
+    return _serve(args.host, args.port, browser=not args.no_browser and not key)
+
+
+def _serve(host: str, port: int, *, browser: bool) -> int:
+    """Run the app's server until it ends; its exit code."""
+    server = str(ROOT / "pages" / "ui" / "kit" / "server.py")
+    command = [sys.executable, "-c", _SERVE, "run", server, "--server.port", str(port), "--server.address", host]
+    command += ["--server.headless", "false" if browser else "true"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
-    print(f"Viewloom: http://127.0.0.1:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     return _until_it_ends(command, ROOT)
 
 
@@ -161,6 +201,23 @@ def _start_worker(*, fetch: bool) -> None:
         _fetch_weights()
 
 
+def _not_for_others(host: str) -> str:
+    """Why the app must not be reached by others as it is set up; "" where it may."""
+    from ssrl_core import access
+    from ssrl_core.errors import SSRLError
+
+    try:
+        return access.why_not_for_others(host)
+    except SSRLError as error:
+        return error.message
+
+
+def _without_secrets() -> dict[str, str]:
+    from ssrl_core import access
+
+    return access.inherited(os.environ)
+
+
 def warm() -> None:
     """For the app's server: import in the background what pages would else wait for when they are opened first."""
     threading.Thread(target=_warm, daemon=True).start()
@@ -173,7 +230,7 @@ def _warm() -> None:
         stores.prepare_caches()
         words = [sys.executable, "-m", "ssrl_core.compositions.precompile"]  # a process: compiling holds up threads
         no = subprocess.DEVNULL
-        compiling = subprocess.Popen(words, cwd=ROOT, stdin=no, stdout=no, stderr=no)
+        compiling = subprocess.Popen(words, cwd=ROOT, env=_without_secrets(), stdin=no, stdout=no, stderr=no)
         for name in (*_page_modules(), *_HEAVY):
             importlib.import_module(name)
         compiling.wait()
@@ -187,16 +244,18 @@ def _page_modules() -> list[str]:
     return [".".join(file.parts).removesuffix(".__init__") for file in files]
 
 
-def _port_taken(port: int) -> str:
+def _port_taken(port: int, host: str = "127.0.0.1") -> str:
     """Why the app cannot listen there, with what to do; "" where it can."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         try:
             if os.name != "nt":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as Streamlit's server does
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                return f"Port {port} cannot be used ({error.strerror}). Choose another, above 1024: --port 8502"
+                return (
+                    f"Port {port} of {host} cannot be used ({error.strerror}). Choose another, above 1024: --port 8502"
+                )
             return (
                 f"Port {port} is taken, perhaps by another Viewloom: open http://127.0.0.1:{port}, or end that, or "
                 f"choose another port: --port {port + 1}"
@@ -224,8 +283,10 @@ def command() -> int:
         The exit code.
     """
     words = sys.argv[1:]
-    if not words or words[0].partition("=")[0] in ("--port", "--no-browser", "--no-worker", "--no-fetch"):
+    if not words or words[0].partition("=")[0] in ("--port", "--host", "--no-browser", "--no-worker", "--no-fetch"):
         return main(words)
+    if words[0] == "show":
+        return show(words[1:])
     from ssrl_core.cli import main as run_command
 
     return run_command(words)

@@ -137,7 +137,10 @@ def _steps(arguments: dict[str, str]) -> str:
     if FULL:
         check = last("HEALTHCHECK").split("CMD", 1)[1]
         command = shlex.join(json.loads(check))
-        tried.append(f"{shlex.join(json.loads(last('CMD')))} & app=$!; sleep 40; {command}; kill $app; echo healthy")
+        own = "VIEWLOOM_PUBLISHED_ON=127.0.0.1"  # as compose.yaml says it
+        tried.append(
+            f"{own} {shlex.join(json.loads(last('CMD')))} & app=$!; sleep 40; {command}; kill $app; echo healthy"
+        )
     uid, gid = user
     lines += [_AS_USER.format(uid=uid, gid=gid, command=shlex.quote(command)) for command in tried]
     return "\n".join(lines)

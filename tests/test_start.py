@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from ssrl_core import start
+from ssrl_core import start, stores
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.runs import jobs
-from tests.kit import ROOT
+from tests.kit import ROOT, make_run
 
 
 def test_requirement_files_are_read_with_their_bounds(tmp_path):
@@ -44,6 +44,30 @@ def test_a_port_that_is_taken_is_said_with_another():
         port = other.getsockname()[1]
         with pytest.raises(SystemExit, match=f"Port {port} is taken.*--port {port + 1}"):
             start.main(["--port", str(port), "--no-worker"])
+
+
+def test_it_listens_for_others_only_where_people_sign_in(monkeypatch):
+    monkeypatch.setattr(start, "ensure", lambda *words: None)
+    with pytest.raises(SystemExit, match="people have to sign in"):
+        start.main(["--host", "0.0.0.0", "--port", "8599", "--no-worker"])
+    (stores.models_root() / "hosting.yaml").write_text("sign_in: magic")
+    with pytest.raises(SystemExit, match="sign_in must be one of"):
+        start.main(["--port", "8599", "--no-worker"])
+
+
+def test_one_run_is_shown_by_its_link(monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="no such run"):
+        start.show(["../../etc"])
+    started = []
+    monkeypatch.setattr(start, "_until_it_ends", lambda command, folder: started.append(command) or 0)
+    monkeypatch.setenv("VIEWLOOM_ONLY", "")  # both are given back afterwards
+    monkeypatch.setenv("VIEWLOOM_LINK", "")
+    run = make_run().name
+    assert start.show([run, "--port", "8599"]) == 0
+    assert "/Show (" in capsys.readouterr().out
+    assert start.show([run, "--port", "8599", "--host", "0.0.0.0"]) == 0
+    assert "/Show?key=" in capsys.readouterr().out
+    assert started[1][started[1].index("--server.address") + 1] == "0.0.0.0"
 
 
 def test_weights_that_torch_keeps_already_are_not_fetched(monkeypatch, tmp_path):

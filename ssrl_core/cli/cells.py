@@ -27,8 +27,9 @@ def register_cells(data: Any) -> None:
         ),
     )
     cells.add_argument("fields", metavar="FIELDS", help="table of fields, folder, zip of a folder, or image file")
+    cells.add_argument("--name", metavar="N", help="the new image set's name: lower-case letters, digits, - and _")
     cells.add_argument(
-        "--name", required=True, metavar="N", help="the new image set's name: lower-case letters, digits, - and _"
+        "--dry-run", action="store_true", help="cut some fields, say what all would become, and write nothing"
     )
     cells.add_argument("--title", help="the name for people")
     cells.add_argument(
@@ -115,6 +116,8 @@ def _add_settings(cells: argparse.ArgumentParser) -> None:
 def _cells(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import cells, store
 
+    if (args.name is None) != args.dry_run:
+        raise SpecError.at("data cells", "--name", "given, or --dry-run, but not both", args.name)
     settings = cells.CellSettings.from_mapping(
         {
             "nuclei": {
@@ -140,29 +143,60 @@ def _cells(args: argparse.Namespace) -> dict[str, Any]:
             "seed": args.seed,
         }
     )
-    imageset = cells.import_fields(
-        args.fields,
-        args.name,
-        cells.CellOptions(
-            nuclei=args.nuclei,
-            pattern=args.pattern,
-            channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
-            settings=settings,
-            where=several(args.where, where="data cells"),
-            label=args.label,
-            group=args.group,
-            seed=args.seed,
-            title=args.title,
-            max_value=args.max_value,
-        ),
-        workers=args.workers,
-        report=ProgressLines(),
+    options = cells.CellOptions(
+        nuclei=args.nuclei,
+        pattern=args.pattern,
+        channels=names_in(args.channels, where="data cells", field="--channels") if args.channels else None,
+        settings=settings,
+        where=several(args.where, where="data cells"),
+        label=args.label,
+        group=args.group,
+        seed=args.seed,
+        title=args.title,
+        max_value=args.max_value,
     )
+    if args.dry_run:
+        return _tried(args.fields, options)
+    imageset = cells.import_fields(args.fields, args.name, options, workers=args.workers, report=ProgressLines())
     report = cells.report_of(imageset.folder)
     return store.describe(args.name) | {key: report[key] for key in ("fields", "nuclei", "notes")}
 
 
+def _tried(source: str, options: Any) -> dict[str, Any]:
+    """What an import would make of the source, from some fields of it."""
+    from ssrl_core.datasets.cells import glance_cells, list_fields
+    from ssrl_core.datasets.reading.archives import needed
+
+    with needed(Path(source).expanduser(), "a-glance"):
+        told = {"channels": options.channels, "nuclei": options.nuclei, "where": options.where}
+        listed = list_fields(source, pattern=options.pattern, **told)
+        glance = glance_cells(listed, options, report=ProgressLines())
+    understood = glance.understood.as_json()
+    return {"understood": understood, "warnings": understood["notes"], "cells": glance.as_json()}
+
+
+def _show_tried(data: dict[str, Any]) -> str:
+    said, cells = data["understood"], data["cells"]
+    columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
+    each = cells["kept"] / max(cells["looked"], 1)
+    lines = [
+        f"{said['source']}: {cells['fields']:,} fields; channels {', '.join(said['channels'])}",
+        f"columns: {columns or 'none'}",
+        f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+        *(f"guessed {item['what']}: {item['taken']}, from {item['because']}" for item in said["guessed"]),
+        *said["notes"],
+        f"of {cells['looked']} fields: {cells['found']:,} nuclei, {cells['kept']:,} cells kept; about "
+        f"{each * cells['fields']:,.0f} cells of {cells['settings']['size']} px in all",
+        *(f"  dropped {count:,}: {reason}" for reason, count in cells["dropped"].items()),
+        *dropped_lines(cells["dropped_by"]),
+        *(f"  skipped {item['file']}: {item['reason']}" for item in said["skipped"]),
+    ]
+    return "\n".join(lines)
+
+
 def _show(data: dict[str, Any]) -> str:
+    if "cells" in data:
+        return _show_tried(data)
     shape = "×".join(map(str, data["shape"]))
     lines = [f"{data['name']}: {data['count']:,} cells of {shape} ({data['dtype']}) from {data['fields']:,} fields"]
     lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.columns import class_names, sort_names
 from ssrl_core.datasets.creation import Metadata, check_free, create
@@ -282,6 +282,7 @@ def _renamed(table: pd.DataFrame) -> pd.DataFrame:
 
 def _existing(src: str | Path) -> Path:
     path = Path(src).expanduser()
+    access.require_readable(path, "Import")
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     return path

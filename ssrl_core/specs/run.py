@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ssrl_core import access
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
@@ -292,6 +293,7 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
         SpecError: missing, unreadable, empty, or no mapping.
     """
     path = Path(source)
+    access.require_readable(path, what.capitalize())
     data = read_yaml(path, what)
     if not isinstance(data, Mapping):
         raise SpecError.at(str(path), what, "a mapping", kind_of(data), "Start with dataset, method and terms.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,23 @@ import streamlit as st
 
 from pages.ui.data.importing import KINDS, Upload, free_name, names_of
 from pages.ui.data.samples import number
+from pages.ui.data.understood import glance_html
 from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import progress_on
 from ssrl_core.datasets import pictures
+from ssrl_core.datasets.cells.cutting import REASONS
 from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, names_in, top_of
 from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
+from ssrl_core.datasets.cells.looking import CellGlance, glance_cells
 from ssrl_core.datasets.cells.settings import MEASURED, CellOptions, CellSettings, NucleusSettings
+from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.datasets.importing import Glance
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import is_zip, unpack, unpacked
+from ssrl_core.datasets.reading.understanding import Understanding
 from ssrl_core.datasets.splits import NO_GROUP
 from ssrl_core.errors import SSRLError, Stopped
 
@@ -61,6 +68,7 @@ def form() -> None:
     if settings is None:
         return
     _live(listed, settings, chosen)
+    _would_come(listed, settings, chosen)
     _import(source, listed, settings, chosen)
 
 
@@ -283,6 +291,55 @@ def _live(listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> 
     frame.quiet(found[1])
 
 
+def _would_come(listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> None:
+    """What all fields would become, from some of them: cells of each compound, channels, and what would be dropped."""
+    held = _Fields(listed)
+    try:
+        found = _tried(held, settings, chosen["nuclei"], chosen["label"], chosen["group"])
+    except SSRLError as error:
+        frame.show_error(error)
+        return
+    about = found.kept / max(found.looked, 1) * found.fields
+    said = (
+        f"{frame.count(found.looked, 'field')} of {number(found.fields)} gave {frame.count(found.kept, 'cell')} of "
+        f"{found.settings.size} px: about {number(int(float(f'{about:.2g}')))} in all."
+    )
+    glance = Glance(found.understood, found.table, tuple(range(len(found.pixels))), found.pixels)
+    st.html(glance_html(glance, "crop", said))
+    if found.dropped:
+        lost = frame.count(sum(found.dropped.values()), "nucleus", "nuclei")
+        with st.expander(f"Would be dropped · {lost} of {number(found.found)}", icon=":material/filter_alt_off:"):
+            _by_value(found.dropped_by)
+            for reason, count in found.dropped.items():
+                st.html(f"<b>{reason}</b> · {number(count)} · <span class='vl-quiet'>{REASONS[reason]}</span>")
+                if reason in found.examples:
+                    st.html(_strip(found.examples[reason], found.understood))
+
+
+class _Fields:
+    """A list of fields as a key of the cache: their files and their times."""
+
+    def __init__(self, listed: FieldList) -> None:
+        some = listed.fields[:: max(1, len(listed.fields) // MOST_SHOWN)]
+        files = {path for row in some for channel in row.files for path in channel}
+        stamps = tuple((str(p), _stamp(p)) for p in sorted(files))
+        self.listed, self.cache_key = listed, (listed.where, len(listed.fields), stamps)
+
+
+@cache.kept(spinner="Cutting some fields")
+def _tried(held: _Fields, settings: CellSettings, nuclei: str, label: str | None, group: str | None) -> CellGlance:
+    listed = replace(held.listed, nuclei=held.listed.channels.index(nuclei))
+    return glance_cells(listed, CellOptions(settings=settings, nuclei=nuclei, label=label, group=group))
+
+
+def _strip(crops: Array, understood: Understanding) -> str:
+    """Dropped crops in a row, in the colours of the channels."""
+    channels = default_channels(understood.channels, crops.shape[1], where="cells")
+    top = understood.max_value or int(np.iinfo(crops.dtype).max)
+    limits = pictures.shown_limits(crops, channels, top) * top
+    return _sheet(pictures.to_rgb(crops, channels, max_value=top, limits=limits))
+
+
 class _Field:
     """A field as a key of the cache: its files, their times and its number."""
 
@@ -398,7 +455,10 @@ def _by_value(by: dict[str, Any]) -> None:
 
 def _dropped_strip(imageset: ImageSet, crops: Array) -> str:
     limits = pictures.display_limits(imageset)
-    rgb = pictures.to_rgb(crops, imageset.channels, max_value=imageset.max_value, limits=limits)
+    return _sheet(pictures.to_rgb(crops, imageset.channels, max_value=imageset.max_value, limits=limits))
+
+
+def _sheet(rgb: Array) -> str:
     side = 88
     if rgb.shape[1] > side:
         rgb = pictures.shrunk(rgb, side, side)

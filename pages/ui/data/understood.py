@@ -56,10 +56,14 @@ CSS = f"""
 """
 
 
-def glance_html(glance: Glance, fit: str) -> str:
-    """The whole report: the finding, pictures of each class and channel, what fitting does, then `understood_html`."""
+def glance_html(glance: Glance, fit: str, said: str = "") -> str:
+    """The whole report: the finding, pictures of each class and channel, what fitting does, then `understood_html`.
+
+    Args:
+        said: the finding; "" = how many images of how many classes.
+    """
     understood = glance.understood
-    parts = [f'<p class="vl-finding"><b>{html.escape(finding(understood))}</b></p>']
+    parts = [f'<p class="vl-finding"><b>{html.escape(said or finding(understood))}</b></p>']
     if len(glance.pixels):
         rgb, grey = _pictured(glance)
         parts += [_classes(glance, rgb), _channels(glance, rgb, grey), _fitting(glance, rgb, fit)]

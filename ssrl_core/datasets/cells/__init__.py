@@ -15,6 +15,7 @@ _HOMES = {
     "Crops": "cutting",
     "REASONS": "cutting",
     "agreement": "detectors",
+    "glance_cells": "looking",
     "list_fields": "field_lists",
     "read_field": "fields",
     "UnreadableField": "fields",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core import access
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name, is_nuclei_name
 from ssrl_core.datasets.cells.field_tables import (
     choose,
@@ -89,6 +90,7 @@ def list_fields(
         SpecError: a channel or a column that is not there, or no field that matches `where`.
     """
     path = Path(source).expanduser()
+    access.require_readable(path, "Fields")
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
@@ -116,6 +118,7 @@ def _first_skipped(listed: FieldList) -> str:
 def names_in(source: str | Path) -> list[Path]:
     """The image files of a folder or a zip, whose names may follow a pattern; none of other sources."""
     path = Path(source).expanduser()
+    access.require_readable(path, "Fields")
     folder = path if path.is_dir() else top_of(unpacked(path)) if path.suffix.lower() == ".zip" else None
     if folder is None or not folder.is_dir():
         return []

@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
+from ssrl_core import access
 from ssrl_core.datasets.cells.field_words import one_well
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
 from ssrl_core.datasets.columns import renamed, with_doses
@@ -264,6 +265,8 @@ def _place(base: Path, name: Any, folder: Any) -> _Place | None:
     given = _slashed(text)
     if isinstance(folder, str) and folder.strip():
         given = _slashed(folder) / given
+    if not access.may_read(base / given):  # absolute, or with ..: what lies beside the table still counts
+        given = Path(given.name)
     if (base / given).exists():
         return _Place(base / given, given)
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar, cast
 from urllib.parse import quote
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import LOST_AFTER_S
@@ -162,10 +162,12 @@ def list_runs(*, demo: bool = True) -> list[RunRow]:
     Returns:
         The C6 columns without `spec` and `results`, and `lost`, `demo` (bool), `knn_top1`, `ami` (float or None).
         What runs is read from its folder, so that it is true even while no coordinator looks after it; folders that
-        came or went without the registry are told as they are now.
+        came or went without the registry are told as they are now. Who may see one run only is told of that one.
     """
     own = [_with_lost(folder_rows.with_live_state(row)) | {"demo": False} for row in _own_rows()]
-    return cast(list[RunRow], own + (folder_rows.demo_rows() if demo else []))
+    only = access.current().only
+    found = own + (folder_rows.demo_rows() if demo or only else [])
+    return cast(list[RunRow], [row for row in found if only in (None, row["id"])])
 
 
 def number_of(row: RunRow, name: str) -> float | None:

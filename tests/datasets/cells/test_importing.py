@@ -73,6 +73,29 @@ def test_a_table_of_fields_becomes_cells_that_know_where_they_were(tmp_path, fie
     assert _leftovers() == []
 
 
+def test_what_all_fields_would_become_is_told_before(tmp_path, fields, capsys):
+    from ssrl_core.cli import main
+
+    table = _table(tmp_path / "in", fields)
+    seen = cells.glance_cells(cells.list_fields(table), CellOptions(settings=SETTINGS), most=4)
+    assert (seen.understood.label, seen.understood.group, seen.looked, seen.fields) == ("compound", "well", 4, 5)
+    assert seen.found == seen.kept + sum(seen.dropped.values())
+    assert {value: row[""] for value, row in seen.understood.counts.items()} == {
+        row["value"]: row["kept"] for row in seen.dropped_by["rows"]
+    }
+    assert set(seen.table["label"]) == {"DMSO", "taxol"}
+    assert seen.pixels.shape == (len(seen.table), 3, 48, 48)
+    assert seen.examples["border"].shape[1:] == (3, 48, 48)
+    with pytest.raises(SpecError, match="label"):
+        cells.glance_cells(cells.list_fields(table), CellOptions(settings=SETTINGS, label="sort"))
+    capsys.readouterr()
+    assert main(["data", "cells", str(table), "--size", "48", "--dry-run"]) == 0
+    assert "compound taxol: kept" in capsys.readouterr().out
+    assert main(["data", "cells", str(table), "--size", "48"]) == 2
+    assert _leftovers() == []
+    assert not (stores.data_root() / "screen").exists()
+
+
 def test_no_well_is_in_two_splits_if_asked(tmp_path, fields):
     made = cells.import_fields(_table(tmp_path / "in", fields), "screen", CellOptions(settings=SETTINGS, group="well"))
     assert (made.table.groupby("well")["split"].nunique() == 1).all()
