@@ -137,10 +137,8 @@ def _steps(arguments: dict[str, str]) -> str:
     if FULL:
         check = last("HEALTHCHECK").split("CMD", 1)[1]
         command = shlex.join(json.loads(check))
-        own = "VIEWLOOM_PUBLISHED_ON=127.0.0.1"  # as compose.yaml says it
-        tried.append(
-            f"{own} {shlex.join(json.loads(last('CMD')))} & app=$!; sleep 40; {command}; kill $app; echo healthy"
-        )
+        start = f"VIEWLOOM_PUBLISHED_ON=127.0.0.1 {shlex.join(json.loads(last('CMD')))}"
+        tried.append(f"{start} & app=$!; sleep 40; {command}; kill $app; echo healthy")
     uid, gid = user
     lines += [_AS_USER.format(uid=uid, gid=gid, command=shlex.quote(command)) for command in tried]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import empty_state
 from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting
+from ssrl_core.runs.worker import watch
 from ssrl_core.runs.worker.coordinator import Coordinator
 from tests.runs.conftest import FakeEngine, spec
 
@@ -92,7 +93,7 @@ def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, eng
     for number in range(3):
         coordinator.tick()
         assert len(engine.jobs) == number + 1
-        engine.jobs[-1].code = -9
+        engine.jobs[-1].code = -11
         coordinator.tick()
         if number == 1:
             assert len(engine.jobs) == 2  # the second crash in a row: it waits a little
@@ -100,8 +101,33 @@ def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, eng
     coordinator.tick()
     assert len(engine.jobs) == 3
     assert row(run)["state"] == "failed"
-    assert "SIGKILL" in row(run)["reason"]
-    assert "without progress" in row(run)["reason"]
+    assert "SIGSEGV" in row(run)["reason"]
+    assert "3 times without progress" in row(run)["reason"]
+
+
+def test_kills_from_outside_are_not_the_runs_fault_and_it_says_when_it_tries_again(queued, coordinator, engine, clock):
+    run = queued()
+    for number in range(10):
+        coordinator.tick()
+        assert len(engine.jobs) == number + 1
+        engine.jobs[-1].code = (-9, -15)[number % 2]
+        coordinator.tick()
+        clock.now += 301
+    assert row(run)["state"] == "queued"
+    assert "from outside (SIGTERM), which is not the run's fault" in row(run)["reason"]
+    assert "Next try in 300 s" in row(run)["reason"]
+
+
+def test_a_kill_for_memory_counts_as_the_runs_own(queued, coordinator, engine, clock, monkeypatch):
+    run, kills = queued(), iter(range(100))
+    monkeypatch.setattr(watch, "oom_kills", lambda: 10**9 + next(kills))
+    for _ in range(3):
+        coordinator.tick()
+        engine.jobs[-1].code = -9
+        coordinator.tick()
+        clock.now += 301
+    assert row(run)["state"] == "failed"
+    assert "the memory was full" in row(run)["reason"]
 
 
 def test_crashes_with_progress_between_them_do_not_count(queued, coordinator, engine, clock):

@@ -68,12 +68,17 @@ def shares_table(results: Results) -> pd.DataFrame:
 
 
 def worse_than_pixels(results: Results) -> str:
-    """A sentence that names what the network tells less of than raw pixels do; "" where there is nothing."""
+    """A sentence that names what the network tells less of than raw pixels do, most first; "" where nothing is."""
     from ssrl_core.analysis.descriptors import titled
 
-    below = [titled(share.name, share.kind) for share in shares(results) if share.below_pixels]
+    worse = sorted((share for share in shares(results) if share.below_pixels), key=_below_by, reverse=True)
+    below = [titled(share.name, share.kind) for share in worse]
     more = f" and {len(below) - _MOST_NAMED} more" if len(below) > _MOST_NAMED else ""
     return f"This network does worse than raw pixels at {'; '.join(below[:_MOST_NAMED])}{more}." if below else ""
+
+
+def _below_by(share: Share) -> float:
+    return (share.pixels or {})["value"] - (share.own or {})["value"]
 
 
 def _rows(entry: Any) -> dict[str, dict[str, Any]]:
