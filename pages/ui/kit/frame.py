@@ -87,6 +87,7 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("pages/4_Clusters.py", "Clusters", "bubble_chart"),
         ("pages/5_Classes.py", "Classes", "bar_chart"),
         ("pages/6_Compare.py", "Compare", "compare"),
+        ("pages/9_Screen.py", "Screen", "grid_on"),
     ),
     "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }

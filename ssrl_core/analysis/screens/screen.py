@@ -168,15 +168,16 @@ class Screen:
         """
         wells, count = self.corrected.wells, self.cell_count
         missing = {} if count is not None else {CELL_COUNT: "every well counts the same number of cells"}
+        before, after = self.plain.numbers(), self.scored.numbers()
         return {
             "counts": self._counts(),
-            **self.plain.numbers(),
-            "corrected": self.scored.numbers(),
+            **before,
+            "corrected": after,
             "steps": [step.name for step in self.corrected.steps],
             "ridge_used": self.corrected.ridge,
             CELL_COUNT: None if count is None else count.numbers(),
             "beside": dict(others or {}),
-            "said": list(wells.said),
+            "said": [*wells.said, *_of_plates(before["plate"], after["plate"])],
             "missing": missing,
         }
 
@@ -219,6 +220,16 @@ class Screen:
             "mechanisms": int(treatments["mechanism"].nunique()),
             **{f"{name}{'s' if name == 'plate' else 'es'}": count for name, count in several.items()},
         }
+
+
+def _of_plates(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """That correction itself set plates apart, where it did."""
+    if before["value"] is None or after["value"] is None or not after["low"] > before["value"] + 0.05:
+        return []
+    return [
+        f"After correction plates are told apart better than before ({after['value']:.2f}, {before['value']:.2f}): "
+        "their untreated wells are too few to correct by. Try reference: all, or normalise: none."
+    ]
 
 
 def _with_numbers(profiles: Profiles) -> pd.DataFrame:

@@ -171,7 +171,7 @@ def judged(results: Results) -> str:
     """What `standing_of` needs of results, as JSON; the registry makes the same of its rows."""
     clusters = {k: {"ami": (found or {}).get("ami")} for k, found in (results.entry("clusters") or {}).items()}
     knn = {"top1": (results.entry("knn") or {}).get("top1")}
-    told = {"n": results.n, "knn": knn, "clusters": clusters, "references": results.entry("references")}
+    told = {"n": results.data.get("n"), "knn": knn, "clusters": clusters, "references": results.entry("references")}
     return json.dumps(told)
 
 
@@ -210,4 +210,5 @@ def _against(results: Results, key: str, value: float, margin: float) -> dict[st
 
 def _knn_margin(share: float | None, n: int) -> float:
     """Twice the standard error of the difference of two shares of n images, taken as independent."""
+    n = max(n, 1)  # damaged results may not say it
     return 0.0 if share is None else 2 * math.sqrt(2 * max(share * (1 - share), 1 / n) / n)
