@@ -20,6 +20,7 @@ from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
+    DEVICES,
     HEADS,
     INPUT,
     INPUTS,
@@ -307,12 +308,18 @@ def _part(part: Part, value: Any) -> None:
 
 
 def _machine(draft: train_draft.Draft) -> None:
-    first, second, third, fourth = st.columns(4)
+    first, several, second, third, fourth = st.columns(5)
     with first:
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
+    trained = draft["method"]["name"] not in UNTRAINED
+    if trained:
+        with several:
+            count = draft.get("devices", DEVICES.default)  # drafts of before there was a choice have none
+            counts = list(dict.fromkeys([1, "auto", 2, 4, 8, count]))
+            _bound(st.selectbox, "Devices", "devices", count, counts, format_func=str, help=DEVICES.sentence)
     with second:
-        if draft["method"]["name"] not in UNTRAINED:
+        if trained:
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])

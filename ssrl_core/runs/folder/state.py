@@ -29,7 +29,7 @@ _PROGRESS_S = 1.0  # the loop may report every step; the file is written at most
 
 PHASES = ("load", "train", "embed", "evaluate", "layout")
 _KEPT = ("step", "steps", "epoch", "epochs", "progress", "images_per_s")  # an attempt goes on where the one before was
-DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED = range(6)
+DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED, RANK_LOST = range(7)
 WORKER_LOST = -1000  # no exit code: the engine lost the place where the child was
 MAX_CRASHES = 3
 MAX_LOST = 20  # a lost node, or a kill from outside, is not the run's fault
@@ -213,6 +213,8 @@ def judge(code: int, *, wanted: str, message: str | None, by_memory: bool = Fals
         return Verdict("queued", waits_for="Another process is at work in its folder.")
     if code == PRE_EMPTED:
         return Verdict("queued", "It was asked to make room; it goes on from its checkpoint.")
+    if code == RANK_LOST:
+        return Verdict("queued", "One of its devices' processes was lost. It goes on from its checkpoint.", crash=True)
     if code == WORKER_LOST:
         return Verdict("queued", "Its worker was lost. It goes on from its checkpoint.", crash=True, lost=True)
     outside = code in _FROM_OUTSIDE and not by_memory
