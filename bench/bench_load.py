@@ -33,7 +33,7 @@ TITLE = "Many people at once: seconds until a changed view is sent (p50, p95), m
 IMAGES = 3_500
 LOOK_S = 2.0
 FIRST_S = 90.0
-VIEWS = (
+VIEWS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
     ("Clusters", "k", (2, 3, 4, 5, 6, 8, 10, 12)),
     ("Show", "k", (2, 3, 4, 5, 6, 8)),
     ("Compose", "composition", ("mnist-first-set", "mnist-second-set", "identity")),
