@@ -123,7 +123,10 @@ def may_read(path: Path) -> bool:
     if not current().hosted:
         return True
     roots = [stores.data_root(), stores.models_root(), stores.demo_root(), *hosting().roots]
-    real = path.expanduser().resolve()
+    try:
+        real = path.expanduser().resolve()
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL, no such home
+        return False
     return any(real.is_relative_to(root.resolve()) for root in roots)
 
 

@@ -5,6 +5,7 @@ What a source holds is understood once (`understand`): the import, the page and 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -283,6 +284,6 @@ def _renamed(table: pd.DataFrame) -> pd.DataFrame:
 def _existing(src: str | Path) -> Path:
     path = Path(src).expanduser()
     access.require_readable(path, "Import")
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -213,7 +214,7 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
                 return _named(source, file, (found.st_mtime_ns, found.st_size))
     path = Path(source) if base is None else base / source
     access.require_readable(path, "Composition")
-    if not path.is_file():
+    if not os.path.isfile(path):  # not Path.is_file, which fails over a name that is too long
         known = ", ".join([*preset_names(), *saved_names()])
         raise SpecError.at(
             "Composition", "composition", "a preset, a saved name or a file", str(source), f"There is: {known}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 
 import pytest
@@ -11,8 +12,10 @@ from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import empty_state
 from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting
+from ssrl_core.runs.worker import coordinator as coordinator_module
 from ssrl_core.runs.worker import watch
 from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.metrics import prometheus
 from tests.runs.conftest import FakeEngine, spec
 
 
@@ -396,3 +399,30 @@ def test_delete_stops_a_running_run_first(queued, coordinator, engine, clock):
     assert registry.get(run.id) is None
     assert not run.path.exists()
     assert not [name for name in stores.runs_root().iterdir() if name.name.startswith(".gone")]
+
+
+def test_a_log_for_machines_names_the_run_of_each_line(queued, monkeypatch):
+    run = queued()
+    monkeypatch.setenv("VIEWLOOM_LOG", "json")
+    handler = coordinator_module._log_to_file(echo=False)
+    try:
+        coordinator_module.LOG.warning("%s: killed: %s", run.id, "No sign of life.")
+        coordinator_module.LOG.info("ends: told to end")
+    finally:
+        coordinator_module.LOG.removeHandler(handler)
+        handler.close()
+    lines = (stores.models_root() / "coordinator.log").read_text(encoding="utf-8").splitlines()
+    first, second = (json.loads(line) for line in lines[-2:])
+    assert (first["run"], first["level"], first["message"]) == (run.id, "warning", "killed: No sign of life.")
+    assert (second["run"], second["message"]) == (None, "ends: told to end")
+
+
+def test_metrics_say_what_the_worker_does(queued, coordinator):
+    run = queued()
+    coordinator.tick()
+    says(run, images_per_s=123.5, progress=0.25)
+    coordinator.tick(1000.0)
+    text = prometheus()
+    assert 'viewloom_runs{state="queued"} 0' in text
+    assert f'viewloom_run_images_per_second{{run="{run.id}"}} 123.5' in text
+    assert text.count("# TYPE viewloom_runs gauge") == 1

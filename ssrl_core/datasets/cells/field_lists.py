@@ -91,7 +91,7 @@ def list_fields(
     """
     path = Path(source).expanduser()
     access.require_readable(path, "Fields")
-    if not path.exists():
+    if not os.path.exists(path):
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
         listed = _of_folder(path, channels, nuclei, pattern)
@@ -137,7 +137,7 @@ def _is_picture(path: Path) -> bool:
 def _on_one_scale(listed: FieldList) -> None:
     """Where the first file holds floats: look through all, and read them on one scale."""
     files = dict.fromkeys(path for row in listed.fields for channel in row.files for path in channel)
-    if not files or next(iter(files)).is_dir() or float_values(next(iter(files))) is None:
+    if not files or os.path.isdir(next(iter(files))) or float_values(next(iter(files))) is None:
         return
     spread = Spread()
     for path in files:

@@ -6,6 +6,7 @@ table).
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -268,11 +269,11 @@ def _place(base: Path, name: Any, folder: Any) -> _Place | None:
         given = _slashed(folder) / given
     if not access.may_read(base / given):  # absolute, or with ..: what lies beside the table still counts
         given = Path(given.name)
-    if (base / given).exists():
+    if os.path.exists(base / given):
         return _Place(base / given, given)
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]
     tries = (base.joinpath(*parts[i:]) for i in range(len(parts)))
-    path = next((path for path in tries if path.exists()), None)
+    path = next((path for path in tries if os.path.exists(path)), None)
     return _Place(path, given, True) if path is not None else _Place(base / given, given)
 
 
