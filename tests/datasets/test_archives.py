@@ -9,6 +9,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import archives
+from ssrl_core.datasets.reading.archives import code_page_of, readable_name
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 
@@ -146,3 +147,22 @@ def test_names_in_a_zip_without_a_flag_are_readable(tmp_path):
     path.write_bytes(data)
     made = import_source(path, "names")
     assert set(made.classes) == set(written.values())
+
+
+@pytest.mark.parametrize(
+    ("page", "names"),
+    [
+        ("cp1250", ["Ko\u010dka", "\u017b\u00f3\u0142w", "\u0158eka"]),
+        ("cp852", ["ko\u010dka", "\u0142\u00f3d\u017a"]),
+        ("cp1252", ["Gr\u00f6\u00dfe", "\u00e9t\u00e9", "ma\u00f1ana"]),
+        ("cp1254", ["kedi \u0131\u011fd\u0131r", "k\u00f6pe\u015f"]),
+        ("cp1257", ["kat\u0117", "\u0161uo"]),
+        ("cp1253", ["\u03b3\u03ac\u03c4\u03b1", "\u03c3\u03ba\u03cd\u03bb\u03bf\u03c2"]),
+        ("cp1251", ["\u043a\u043e\u0448\u043a\u0430", "\u0441\u043e\u0431\u0430\u043a\u0430"]),
+    ],
+)
+def test_the_likeliest_code_page_is_taken_for_all_names_and_said(page, names):
+    infos = [zipfile.ZipInfo(f"{name.encode(page).decode('cp437')}/1.png") for name in names]
+    found, notes = code_page_of(infos, None)
+    assert [readable_name(info, found) for info in infos] == [f"{name}/1.png" for name in names]
+    assert f"read as {found}" in notes[0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import posixpath
+import re
 import shutil
 import stat
 import time
@@ -30,7 +31,16 @@ RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm
 MAX_MEMBERS = 2_000_000
 WESTERN = "cp1252 or cp437"
 _LATIN = ("cp437", "cp1252")
-_CODE_PAGES = ("cp866", "cp1251", "gb18030", "shift_jis", "big5", "euc-kr")
+_CENTRAL = frozenset("áčďéěíňóřšťúůýžĺľŕôäąćęłńśźżőűöüăâîșțşţß")
+_LETTERS = {  # beside those without accents, of the languages that a code page is for
+    WESTERN: frozenset("äöüßàâæçéèêëîïôœùûÿñáíóúìòåøãõ"),
+    "cp1250": _CENTRAL,
+    "cp852": _CENTRAL,
+    "cp1254": frozenset("çğıöşüâîûİ"),
+    "cp1257": frozenset("āčēģīķļņšūžąęėįųäöõü"),
+}
+_CODE_PAGES = ("cp866", "cp1251", "cp1253", "gb18030", "shift_jis", "big5", "euc-kr", *_LETTERS)
+_RARE = 0.3
 _LEAST_KOREAN = 8  # letters; fewer cannot be told from Chinese
 
 
@@ -128,13 +138,14 @@ def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[s
         try:
             codecs.lookup(asked)
         except LookupError:
-            known = ", ".join(_CODE_PAGES)
+            known = ", ".join(page for page in _CODE_PAGES if page != WESTERN)
             raise SpecError.at("data import", "--code-page", f"one of {known}", asked) from None
         return asked, []
     if not unsaid:
         return WESTERN, []
     every = b"/".join(posixpath.splitext(info.filename)[0].encode("cp437") for info in unsaid)
-    likely = {page: _likelihood(page, text) for page in _CODE_PAGES if (text := _decoded(every, page)) is not None}
+    pages = [page for page in _CODE_PAGES if page != WESTERN]
+    likely = {page: _likelihood(page, text) for page in pages if (text := _decoded(every, page)) is not None}
     latin = "/".join(posixpath.splitext(readable_name(info, WESTERN))[0] for info in unsaid)
     likely[WESTERN] = _likelihood(WESTERN, latin)
     page = max(likely, key=likely.__getitem__)
@@ -158,16 +169,29 @@ def _likelihood(page: str, text: str) -> float:
     letters = [c for c in text if not c.isascii()]
     if page == "euc-kr" and len(letters) < _LEAST_KOREAN:
         return -1.0
-    if page == WESTERN and len(letters) > 4 and sum(c.isascii() and c.isalpha() for c in text) < len(letters):
+    if page in _LETTERS and len(letters) > 4 and sum(c.isascii() and c.isalpha() for c in text) < len(letters):
         return 0.5  # words of accents alone
-    return sum(_weight(page, letter) for letter in letters) / max(1, len(letters))
+    # a word is of one script: a letter of another one beside Latin letters was read wrongly
+    mixed = sum(map(_is_mixed, re.findall(r"[^\W\d_]+", text)))
+    return sum(_weight(page, letter) for letter in letters) / max(1, len(letters) + 2 * mixed)
+
+
+def _is_mixed(word: str) -> bool:
+    """Whether a word has Latin letters and Cyrillic or Greek ones."""
+    scripts = {unicodedata.name(letter, "?").split(" ")[0] for letter in word}
+    return "LATIN" in scripts and bool(scripts & {"CYRILLIC", "GREEK"})
 
 
 def _weight(page: str, letter: str) -> float:
     """How usual a letter is in names of a code page."""
     name = unicodedata.name(letter, "")
-    if page == WESTERN:
-        return 1.0 if name.startswith("LATIN SMALL") else 0.8 if name.startswith("LATIN") else 0.0
+    if page in _LETTERS:
+        known = letter.lower() in _LETTERS[page] or letter in _LETTERS[page]
+        if not name.startswith("LATIN") or not known:
+            return _RARE * name.startswith("LATIN")
+        return (1.0 if name.startswith("LATIN SMALL") else 0.8) - 0.02 * (page != WESTERN)
+    if page == "cp1253":
+        return 0.93 if name.startswith("GREEK SMALL") else 0.55 if name.startswith("GREEK") else 0.0
     if page in ("cp866", "cp1251"):
         return 0.95 if name.startswith("CYRILLIC SMALL") else 0.6 if name.startswith("CYRILLIC") else 0.0
     if page == "shift_jis" and name.startswith(("HIRAGANA", "KATAKANA")):
