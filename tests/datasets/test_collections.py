@@ -359,6 +359,32 @@ TABLES = {
         "utf-8",
         {"note": [f"line one\nline, two {i}" for i in range(4)]},
     ),
+    "harmony": (
+        "Database Name\tOpera\nPlate Name\tP1\nPopulation\tCells\n\n[Data]\nRow\tColumn\tArea [µm²]\tImage\n"
+        + "\n".join(f"2\t{i + 2}\t{i}.25\t{n}" for i, n in enumerate(_NAMES)),
+        "utf-8",
+        {"Column": [2, 3, 4, 5], "Area [µm²]": [0.25, 1.25, 2.25, 3.25]},
+    ),
+    "a-title-above": (
+        "Screen of May\n\nfile,size\n" + "\n".join(f"{n},{i}.5" for i, n in enumerate(_NAMES)),
+        "utf-8",
+        {"size": [0.5, 1.5, 2.5, 3.5]},
+    ),
+    "excel-czech": (
+        "soubor;t\u0159\u00edda\r\n" + "".join(f"{n};ko\u010dka {i}\r\n" for i, n in enumerate(_NAMES)),
+        "cp1250",
+        {"t\u0159\u00edda": [f"ko\u010dka {i}" for i in range(4)]},
+    ),
+    "excel-chinese": (
+        "file,\u7c7b\u522b\r\n" + "".join(f"{n},\u732b{i}\r\n" for i, n in enumerate(_NAMES)),
+        "gbk",
+        {"\u7c7b\u522b": [f"\u732b{i}" for i in range(4)]},
+    ),
+    "digits-as-text": (
+        "file,code\n" + "\n".join(f'{n},="00{i}"' for i, n in enumerate(_NAMES)),
+        "utf-8",
+        {"code": ["000", "001", "002", "003"]},
+    ),
     "comments-and-gaps": (
         "# exported by a scanner\n# 2024\nfile,mean,kind\n"
         + "\n".join(f"{n},{'NA' if i == 1 else i},None" for i, n in enumerate(_NAMES)),

@@ -89,14 +89,16 @@ def with_plate_map(listed: FieldList, path: Path) -> None:
             if strange
             else "it names neither image files nor wells of these fields"
         )
-        listed.notes.append(f"{path.name} is not used: {what}")
+        listed.notes.append(f"the table {path.name} is not used: {what}")
         return
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     rest = [c for c in known.columns if c not in ("plate", "well", "site", "row name")]
     for row in known.to_dict("records"):
         told = {str(c): row[c] for c in rest}
         if rows.setdefault(_key_of(row, keys), told) != told:
-            listed.notes.append(f"{path.name} is not used: it has several rows for {' '.join(_key_of(row, keys))}")
+            listed.notes.append(
+                f"the table {path.name} is not used: it has several rows for {' '.join(_key_of(row, keys))}"
+            )
             return
     before, found = listed.fields, 0
     listed.fields = []
@@ -104,10 +106,9 @@ def with_plate_map(listed: FieldList, path: Path) -> None:
         more = rows.get(_key_of(field.columns, keys), {})
         found += bool(more)
         listed.fields.append(replace(field, columns={**more, **field.columns}))
-    listed.notes += about_doses
-    listed.notes.append(
-        f"{path.name} tells {', '.join(map(str, rest))} of {found} of {len(before)} fields, by {' and '.join(keys)}"
-    )
+    told, by = ", ".join(map(str, rest)), " and ".join(keys)
+    said = f"the table {path.name} tells {told} of {found} of {len(before)} fields, by {by}"
+    listed.notes += [*about_doses, said]
 
 
 def _tells(key: str, table: pd.DataFrame, listed: FieldList) -> bool:

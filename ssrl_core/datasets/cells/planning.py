@@ -130,13 +130,18 @@ def _with_usual(plan: Plan, found: list[Array], fields: int) -> None:
         return
     plan.settings = s = asked.fitted(usual)
     plan.notes.append(
-        f"nuclei are about {s.nuclei.diameter_px:.0f} px wide and {s.nuclei.brightness:.3g} grey values above their "
-        f"background (measured on {fields} fields)"
+        f"nuclei are about {s.nuclei.diameter_px:.0f} px wide and {_plainly(s.nuclei.brightness or 0)} grey values "
+        f"above their background (measured on {fields} fields)"
     )
     if asked.size is None:
         plan.notes.append(f"crops are {s.size} px wide, about four nuclei")
     if asked.focus_limit == MEASURED:
         plan.notes.append(f"a nucleus whose edge is wider than {s.focus_limit:.2f} of its width is out of focus")
+
+
+def _plainly(value: float) -> str:
+    """Three digits, never as a power of ten."""
+    return f"{float(f'{value:.3g}'):,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def plate_of(row: FieldRow) -> str:

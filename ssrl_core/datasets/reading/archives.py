@@ -31,13 +31,13 @@ RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm
 MAX_MEMBERS = 2_000_000
 WESTERN = "cp1252 or cp437"
 _LATIN = ("cp437", "cp1252")
-_CENTRAL = frozenset("áčďéěíňóřšťúůýžĺľŕôäąćęłńśźżőűöüăâîșțşţß")
-_LETTERS = {  # beside those without accents, of the languages that a code page is for
-    WESTERN: frozenset("äöüßàâæçéèêëîïôœùûÿñáíóúìòåøãõ"),
+_CENTRAL = ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ")
+_LETTERS = {  # beside those without accents, of each language that a code page is for
+    WESTERN: ("äöüß", "àâçéèêëîïôœùûÿæ", "ñáéíóúü", "ãõáâàçéêíóôú", "åäöøæé", "àèéìòù", "ëïéèö"),
     "cp1250": _CENTRAL,
     "cp852": _CENTRAL,
-    "cp1254": frozenset("çğıöşüâîûİ"),
-    "cp1257": frozenset("āčēģīķļņšūžąęėįųäöõü"),
+    "cp1254": ("çğıöşü",),
+    "cp1257": ("āčēģīķļņšūž", "ąčęėįšųūž", "äöõüšž"),
 }
 _CODE_PAGES = ("cp866", "cp1251", "cp1253", "gb18030", "shift_jis", "big5", "euc-kr", *_LETTERS)
 _RARE = 0.3
@@ -144,13 +144,24 @@ def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[s
     if not unsaid:
         return WESTERN, []
     every = b"/".join(posixpath.splitext(info.filename)[0].encode("cp437") for info in unsaid)
-    pages = [page for page in _CODE_PAGES if page != WESTERN]
-    likely = {page: _likelihood(page, text) for page in pages if (text := _decoded(every, page)) is not None}
     latin = "/".join(posixpath.splitext(readable_name(info, WESTERN))[0] for info in unsaid)
-    likely[WESTERN] = _likelihood(WESTERN, latin)
-    page = max(likely, key=likely.__getitem__)
+    page = _likeliest(every, latin)
     shown = posixpath.dirname(readable_name(unsaid[0], page)) or readable_name(unsaid[0], page)
     return page, [f"{len(unsaid)} names in the zip do not say how they are written; read as {page}: {shown}"]
+
+
+def code_page_of_text(written: bytes) -> str:
+    """The likeliest code page of a text that is no UTF-8; `cp1252` for western Europe."""
+    page = _likeliest(written, written.decode("cp1252", "replace"), dos=False)
+    return "cp1252" if page == WESTERN else page
+
+
+def _likeliest(written: bytes, western: str, *, dos: bool = True) -> str:
+    """The page by whose letters a text is likeliest words; `western` is how it reads by western ones."""
+    pages = [page for page in _CODE_PAGES if page != WESTERN and (dos or page not in ("cp866", "cp852"))]
+    likely = {page: _likelihood(page, text) for page in pages if (text := _decoded(written, page)) is not None}
+    likely[WESTERN] = _likelihood(WESTERN, western)
+    return max(likely, key=likely.__getitem__)
 
 
 def _is_utf8(written: bytes) -> bool:
@@ -167,13 +178,29 @@ def _decoded(written: bytes, page: str) -> str | None:
 def _likelihood(page: str, text: str) -> float:
     """How usual the letters of a text are in names of a code page, on the average."""
     letters = [c for c in text if not c.isascii()]
-    if page == "euc-kr" and len(letters) < _LEAST_KOREAN:
+    if page == "euc-kr" and len(set(letters)) < _LEAST_KOREAN:
         return -1.0
     if page in _LETTERS and len(letters) > 4 and sum(c.isascii() and c.isalpha() for c in text) < len(letters):
         return 0.5  # words of accents alone
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
+    if page in _LETTERS:
+        return sum(_of_a_language(page, word) for word in words) / max(1, len(letters))
     # a word is of one script: a letter of another one beside Latin letters was read wrongly
-    mixed = sum(map(_is_mixed, re.findall(r"[^\W\d_]+", text)))
+    mixed = sum(map(_is_mixed, words))
     return sum(_weight(page, letter) for letter in letters) / max(1, len(letters) + 2 * mixed)
+
+
+def _of_a_language(page: str, word: str) -> float:
+    """Sum over the letters with accents of a word: how usual they are in that language of a page that fits best."""
+    marked = [letter for letter in word if not letter.isascii()]
+    less = 0.02 * (page != WESTERN)
+
+    def of(letter: str, known: str) -> float:
+        if letter.lower() not in known and letter not in known:
+            return _RARE * unicodedata.name(letter, "").startswith("LATIN")
+        return (1.0 if letter.islower() else 0.8) - less
+
+    return max(sum(of(letter, known) for letter in marked) for known in _LETTERS[page])
 
 
 def _is_mixed(word: str) -> bool:
@@ -185,11 +212,6 @@ def _is_mixed(word: str) -> bool:
 def _weight(page: str, letter: str) -> float:
     """How usual a letter is in names of a code page."""
     name = unicodedata.name(letter, "")
-    if page in _LETTERS:
-        known = letter.lower() in _LETTERS[page] or letter in _LETTERS[page]
-        if not name.startswith("LATIN") or not known:
-            return _RARE * name.startswith("LATIN")
-        return (1.0 if name.startswith("LATIN SMALL") else 0.8) - 0.02 * (page != WESTERN)
     if page == "cp1253":
         return 0.93 if name.startswith("GREEK SMALL") else 0.55 if name.startswith("GREEK") else 0.0
     if page in ("cp866", "cp1251"):

@@ -18,6 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.archives import code_page_of_text
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.errors import DataError
 
@@ -41,10 +42,11 @@ USUAL = (  # columns of file names, without case, blanks and marks
 )
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _NAMES = {"plate", "well", "compound", "label", "class", "barcode"}  # columns of names, whatever they look like
-_GAPS = {"", "na", "n/a", "nan", "none", "null", "<na>"}  # among numbers
+_GAPS = {"", "?", "na", "n/a", "nan", "none", "null", "<na>"}  # among numbers
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.\s\u00a0\u202f']\d{3})+(?:,\d+)?")
 _LOOKED_AT = 50  # lines that tell what parts the cells
+_TOLD_BY = 100_000  # bytes that tell the code page
 
 
 def read(tree: Tree, path: str) -> pd.DataFrame:
@@ -58,21 +60,27 @@ def read(tree: Tree, path: str) -> pd.DataFrame:
             data = file.read()
         if path.lower().endswith(".parquet"):
             return pd.read_parquet(io.BytesIO(data))
-        return _of_text(_text(data), tab=path.lower().endswith(".tsv"))
+        text, page = _text(data)
+        table = _of_text(text, tab=path.lower().endswith(".tsv"))
+        if page not in ("", "cp1252"):
+            table.attrs["notes"].append(f"the table does not say how it is written; read as {page}")
+        return table
     except (OSError, ValueError, pd.errors.ParserError) as error:
         where = f"{tree.where}/{path}"
         raise DataError(f"{where}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error
 
 
-def _text(data: bytes) -> str:
+def _text(data: bytes) -> tuple[str, str]:
+    """A text, and the code page that was guessed for it ("" where it is Unicode)."""
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return data.decode("utf-16")
+        return data.decode("utf-16"), ""
     if b"\0" in data[:64]:  # UTF-16 that does not say so
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be"), ""
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # what Excel writes
+        page = code_page_of_text(data[:_TOLD_BY])  # what Excel writes, where it runs
+        return data.decode(page, "replace"), page
 
 
 def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
@@ -81,6 +89,8 @@ def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
     lines = lines[1:] if told else lines
     while len(lines) > 1 and lines[0].startswith("#"):
         lines = lines[1:]
+    above = _lines_above(lines)
+    lines = lines[above:]
     mark = told[1] if told else "\t" if tab else _mark(lines)
     rows = list(islice(csv.reader(lines, delimiter=mark, skipinitialspace=True), _LOOKED_AT))
     head, more = (rows[0], [row for row in rows[1:] if row]) if rows else ([], [])
@@ -104,10 +114,40 @@ def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
     table = table.drop(columns=empty).rename(columns={"Unnamed: 0": "row name"})
     typed = table.apply(_typed, comma=mark != ",")
     notes = ["the table has no head: its columns are called column 1, column 2 …"] if bare else []
+    notes += [f"{above} line{'s' * (above > 1)} above the head of the table left out"] if above else []
     notes += ["the head of the table has no name for the first column: row name"] if rows_named else []
     notes += ["rows have one cell more than the head: the last was left out"] if longer and not rows_named else []
     typed.attrs["notes"] = notes
     return typed
+
+
+def _lines_above(lines: Sequence[str]) -> int:
+    """Lines before the head of a table: those up to `[Data]` (Harmony, Columbus), or a title of few cells."""
+    for number, line in enumerate(lines[:_LOOKED_AT]):
+        if line.strip().strip('"').lower() == "[data]":
+            return number + 1
+    if any(_cells(lines, mark)[1] for mark in ",;\t|"):
+        return 0
+    best = (0, 0)
+    for mark in ",;\t|":
+        reader = csv.reader(lines[:_LOOKED_AT], delimiter=mark, skipinitialspace=True)
+        try:
+            rows = [(row, reader.line_num) for row in reader if any(cell.strip() for cell in row)]
+        except csv.Error:
+            continue
+        count = len(rows[-1][0]) if rows else 0
+        start = next((i for i in range(len(rows)) if all(len(row) == count for row, _ in rows[i:])), 0)
+        short = all(len([cell for cell in row if cell.strip()]) < max(2, count - 1) for row, _ in rows[:start])
+        if count > 1 and 0 < start < len(rows) - 1 and short and _is_head(rows[start][0]):
+            best = max(best, (count, rows[start - 1][1]))
+    return best[1]
+
+
+def _is_head(row: Sequence[str]) -> bool:
+    """Whether cells are names of columns: none is empty, a number or an image."""
+    return all(
+        cell.strip() and not image.is_image(cell.strip()) and not _NUMBER.fullmatch(cell.strip()) for cell in row
+    )
 
 
 def bare_name(column: str) -> str:
@@ -127,18 +167,20 @@ def _rows_are_named(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
 def _mark(lines: Sequence[str]) -> str:
     """What parts the cells: the mark by which all lines have as many, and most."""
 
-    def cells(mark: str) -> tuple[bool, int]:
-        rows = csv.reader(lines[:_LOOKED_AT], delimiter=mark, skipinitialspace=True)
-        try:
-            counts = [len(row) for row in rows if row]
-        except csv.Error:
-            return False, 0
-        if not counts or counts[0] == 1:
-            return False, 0
-        return len(set(counts[1:])) <= 1 and abs(counts[0] - counts[-1]) <= 1, counts[0]
+    best = max(",;\t|", key=lambda mark: _cells(lines, mark))
+    return best if _cells(lines, best)[1] else " " if _cells(lines, " ")[0] else ","
 
-    best = max(",;\t|", key=cells)
-    return best if cells(best)[1] else " " if cells(" ")[0] else ","
+
+def _cells(lines: Sequence[str], mark: str) -> tuple[bool, int]:
+    """Whether lines have as many cells by a mark, and how many the first has; (False, 0) where it parts nothing."""
+    rows = csv.reader(lines[:_LOOKED_AT], delimiter=mark, skipinitialspace=True)
+    try:
+        counts = [len(row) for row in rows if row]
+    except csv.Error:
+        return False, 0
+    if not counts or counts[0] == 1:
+        return False, 0
+    return len(set(counts[1:])) <= 1 and abs(counts[0] - counts[-1]) <= 1, counts[0]
 
 
 def _typed(written: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
@@ -148,6 +190,8 @@ def _typed(written: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
         comma: a comma may stand for the point (it does not part the cells).
     """
     text = written.fillna("").str.strip()
+    if text.str.fullmatch(r'(?:="[^"]*")?').all():  # how others tell Excel that digits are text
+        return text.str.slice(2, -1).where(text != "", None).astype(object)
     known = text[~text.str.lower().isin(_GAPS)]
     plain = _with_points(known) if comma else known
     if known.empty or not plain.map(lambda value: _NUMBER.fullmatch(value) is not None).all():
