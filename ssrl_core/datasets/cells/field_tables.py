@@ -106,8 +106,8 @@ def with_plate_map(listed: FieldList, path: Path) -> None:
         more = rows.get(_key_of(field.columns, keys), {})
         found += bool(more)
         listed.fields.append(replace(field, columns={**more, **field.columns}))
-    told, by = ", ".join(map(str, rest)), " and ".join(keys)
-    said = f"the table {path.name} tells {told} of {found} of {len(before)} fields, by {by}"
+    what, by = ", ".join(map(str, rest)), " and ".join(keys)
+    said = f"the table {path.name} tells {what} of {found} of {len(before)} fields, by {by}"
     listed.notes += [*about_doses, said]
 
 

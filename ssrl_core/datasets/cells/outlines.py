@@ -10,6 +10,9 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
+_JOINED = 0.88  # share of the brightness left on the border of two that touch; less, and they are two
+
+
 def joined_crumbs(regions: Array, smooth: Array, least: float, whole: float, even: float) -> Array:
     """Small regions join the neighbour of the longest common border (the bunch of a micronucleated cell).
 
@@ -17,7 +20,8 @@ def joined_crumbs(regions: Array, smooth: Array, least: float, whole: float, eve
         regions: (H, W) whole numbers, 0 = background.
         smooth: (H, W) the image; where it falls between two regions they are two nuclei, however small.
         least: smaller regions than this, px, are crumbs.
-        whole: a region that is no larger than this together with that neighbour is a crumb, too.
+        whole: a region that is no larger than this together with that neighbour is a crumb, too, unless their border
+            is dark.
         even: share of the dimmer one's brightness that must be left on the border.
     """
     for _ in range(6):
@@ -25,7 +29,8 @@ def joined_crumbs(regions: Array, smooth: Array, least: float, whole: float, eve
         pairs, length, height = _contacts(regions, smooth)
         own = np.bincount(regions.ravel(), smooth.ravel()) / np.maximum(area, 1)
         together = area[pairs].sum(axis=1) <= whole
-        same = together | (height >= even * own[pairs].min(axis=1))
+        dim = own[pairs].min(axis=1)
+        same = (together & (height >= _JOINED * dim)) | (height >= even * dim)
         pairs, length = pairs[same], length[same]
         small = np.flatnonzero((area > 0) & (area < max(least, whole)))
         small = small[small > 0]
