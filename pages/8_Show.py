@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import open_run
+from pages.ui.runs.choosing import say_torn
 from pages.ui.show import doses, files, groups, pictures
 from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
@@ -25,6 +26,7 @@ with frame.guard():
         files.table_file(cells)
     printed = files.PrintedFigures()
     doses.answer(cells)
+    say_torn([run.imageset.name])
     doses.doses(cells, printed)
     doses.plate(cells, choice.look, choice.count, printed)
     groups.galleries(cells, choice.look, choice.count)
