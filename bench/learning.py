@@ -1,4 +1,4 @@
-"""Learning curves of the thirteen methods: a small network on real images, minutes each, beside what nothing learnt.
+"""Learning curves of the methods: a small network on real images, minutes each, beside what nothing learnt.
 
     python -m bench.learning --composition mnist-rotation-crop-padding --epochs 30 --limit-train 6000
     python -m bench.learning --table docs/results/learning.md

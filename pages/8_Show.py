@@ -4,7 +4,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import open_run
-from pages.ui.runs.choosing import say_torn
+from pages.ui.runs import choosing
 from pages.ui.show import doses, files, groups, pictures
 from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
@@ -13,6 +13,7 @@ place = frame.open_page(
     icon="co_present",
     css=groups.CSS + pictures.CSS + files.CSS,
 )
+choosing.need_a_run()
 with st.container(key="show-choices", horizontal=True, horizontal_alignment="right"):
     folded = st.popover("Change what is shown", icon=":material/tune:")
 with folded:
@@ -26,7 +27,7 @@ with frame.guard():
         files.table_file(cells)
     printed = files.PrintedFigures()
     doses.answer(cells)
-    say_torn([run.imageset.name])
+    choosing.say_torn([run.imageset.name])
     doses.doses(cells, printed)
     doses.plate(cells, choice.look, choice.count, printed)
     groups.galleries(cells, choice.look, choice.count)

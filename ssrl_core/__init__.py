@@ -8,6 +8,7 @@
     found = vl.search(images, {"classes": "keep", "exposure": "ignore"})          found.front
     run = vl.train({"dataset": images, "method": "spectral", "terms": composition})
     run.clusters(10)   run.nearest(10)   run.map()        vl.run(ID)   vl.runs()   vl.sweep(SPEC)
+    run.screen()       vl.screen("profiles.csv")          of wells and compounds: scores corrected for plates
 
 Each is a function of `ssrl_core.library`, loaded when first used: `import ssrl_core` leaves torch, umap and lpips
 alone. `datasets`, `forecast` and `runs` are rooms of the library too; called, they are those functions.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         lpips,
         run,
         runs,
+        screen,
         search,
         sweep,
         train,
@@ -56,6 +58,7 @@ __all__ = [
     "lpips",
     "run",
     "runs",
+    "screen",
     "search",
     "sweep",
     "train",

@@ -3,6 +3,7 @@
 SSRLError
 ├── SpecError   the user can mend it: shown where it was made
 ├── DataError   a file or an image set is not what it should be; names the file
+├── AccessError who asks may not do this
 ├── RunError    a training or a job failed; names the run and its log
 └── Stopped     somebody asked for the stop while we waited
 
@@ -77,6 +78,12 @@ class SpecError(SSRLError):
 
 class DataError(SSRLError):
     """A file or an image set that is not what it should be."""
+
+    exit_code = 2
+
+
+class AccessError(SSRLError):
+    """Something that who asks may not do: a viewer who would change something, a file of the server below no root."""
 
     exit_code = 2
 

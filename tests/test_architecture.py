@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = [
     "errors",
     "stores",
+    "access",
     "specs",
     "datasets",
     "compositions",

@@ -137,7 +137,8 @@ def _steps(arguments: dict[str, str]) -> str:
     if FULL:
         check = last("HEALTHCHECK").split("CMD", 1)[1]
         command = shlex.join(json.loads(check))
-        tried.append(f"{shlex.join(json.loads(last('CMD')))} & app=$!; sleep 40; {command}; kill $app; echo healthy")
+        start = f"VIEWLOOM_PUBLISHED_ON=127.0.0.1 {shlex.join(json.loads(last('CMD')))}"
+        tried.append(f"{start} & app=$!; sleep 40; {command}; kill $app; echo healthy")
     uid, gid = user
     lines += [_AS_USER.format(uid=uid, gid=gid, command=shlex.quote(command)) for command in tried]
     return "\n".join(lines)
@@ -150,7 +151,7 @@ def _borrowed() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000 if FULL else 400)
+@pytest.mark.timeout(3000 if FULL else 900)
 @pytest.mark.skipif(sys.platform != "linux", reason="a root of its own is Linux's")
 def test_the_steps_run_in_a_fresh_root_and_leave_an_image_that_works(tmp_path):
     if os.geteuid() != 0 or not shutil.which("unshare"):

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from ssrl_core import start
+from ssrl_core import start, stores
 from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.runs import jobs
-from tests.kit import ROOT
+from tests.kit import ROOT, make_run
 
 
 def test_requirement_files_are_read_with_their_bounds(tmp_path):
@@ -46,6 +46,30 @@ def test_a_port_that_is_taken_is_said_with_another():
             start.main(["--port", str(port), "--no-worker"])
 
 
+def test_it_listens_for_others_only_where_people_sign_in(monkeypatch):
+    monkeypatch.setattr(start, "ensure", lambda *words: None)
+    with pytest.raises(SystemExit, match="people have to sign in"):
+        start.main(["--host", "0.0.0.0", "--port", "8599", "--no-worker"])
+    (stores.models_root() / "hosting.yaml").write_text("sign_in: magic")
+    with pytest.raises(SystemExit, match="sign_in must be one of"):
+        start.main(["--port", "8599", "--no-worker"])
+
+
+def test_one_run_is_shown_by_its_link(monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="no such run"):
+        start.show(["../../etc"])
+    started = []
+    monkeypatch.setattr(start, "_until_it_ends", lambda command, folder: started.append(command) or 0)
+    monkeypatch.setenv("VIEWLOOM_ONLY", "")  # both are given back afterwards
+    monkeypatch.setenv("VIEWLOOM_LINK", "")
+    run = make_run().name
+    assert start.show([run, "--port", "8599"]) == 0
+    assert "/Show (" in capsys.readouterr().out
+    assert start.show([run, "--port", "8599", "--host", "0.0.0.0"]) == 0
+    assert "/Show?key=" in capsys.readouterr().out
+    assert started[1][started[1].index("--server.address") + 1] == "0.0.0.0"
+
+
 def test_weights_that_torch_keeps_already_are_not_fetched(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     asked = []
@@ -62,6 +86,60 @@ def test_weights_that_torch_keeps_already_are_not_fetched(monkeypatch, tmp_path)
 def test_an_older_python_is_told_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(start.sys, "version_info", (3, 10, 4))
     with pytest.raises(SystemExit, match=r"needs Python 3\.11 or newer.*python3\.11-venv"):
+        start.ensure(tmp_path / "a.txt", ["app.py"])
+
+
+def test_a_store_that_cannot_be_made_is_said_with_the_variable_that_names_another(monkeypatch, tmp_path):
+    monkeypatch.setattr(start, "ensure", lambda *words: None)
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "a-file" / "models"))
+    with pytest.raises(SystemExit, match=r"this store cannot be made \(.*Say where it may lie: SSRL_MODELS=FOLDER"):
+        start.main(["--no-browser", "--no-worker", "--port", "0"])
+
+
+def test_nothing_is_started_over_a_store_that_is_full_or_read_only(monkeypatch, capsys):
+    monkeypatch.setattr("ssrl_core.stores.has_room", lambda folder: False)
+    monkeypatch.setattr("ssrl_core.runs.queue.processes.start_coordinator", lambda: pytest.fail("nothing can train"))
+    start._start_worker(fetch=True)
+    assert "what is there can be looked at, nothing trains" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(30, "Read-only file system"), "folder that can be written and has room"),
+        (subprocess.CalledProcessError(1, ["ensurepip"]), "apt install python3-venv"),
+    ],
+)
+def test_an_environment_that_cannot_be_made_is_said_with_the_remedy(error, remedy, monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    monkeypatch.setattr(start.venv, "create", fails)
+    with pytest.raises(SystemExit, match=remedy):
+        start._own_environment()
+
+
+def test_an_environment_that_was_half_made_is_made_whole(monkeypatch, tmp_path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    made = []
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    monkeypatch.setattr(start.venv, "create", lambda folder, with_pip: made.append(folder))
+    assert start._own_environment() == python
+    assert made == [tmp_path / ".venv"]
+    (tmp_path / ".venv" / "lib" / "python3.11" / "site-packages" / "pip").mkdir(parents=True)
+    start._own_environment()
+    assert len(made) == 1
+
+
+def test_an_installation_that_fails_says_what_to_do(monkeypatch, tmp_path):
+    """Without a network, behind a proxy, on a full disk."""
+    (tmp_path / "a.txt").write_text("no-such-package-here\n", encoding="utf-8")
+    monkeypatch.setattr(start.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 1))
+    with pytest.raises(SystemExit, match=r"(?s)No network: .*PIP_NO_INDEX.*HTTPS_PROXY.*No space left.*By hand: "):
         start.ensure(tmp_path / "a.txt", ["app.py"])
 
 

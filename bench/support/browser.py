@@ -18,7 +18,7 @@ QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 
 
 @contextmanager
-def served(script: str = "app.py") -> Iterator[str]:
+def served(script: str = "pages/ui/kit/server.py") -> Iterator[str]:
     """The address of the app, served on a free port from the stores that the environment names.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.descriptors import descriptor
+from ssrl_core.analysis.descriptors import descriptor, titled
 from ssrl_core.analysis.effects import Effect, Units, number_effects, share_effects, units_of, value_effects
 from ssrl_core.datasets.columns import doses_of
 
@@ -294,7 +294,9 @@ def _evidence(effect: Effect, units: str) -> str:
     if effect.value is None:
         interval = f" ({effect.low:.2f} to {effect.high:.2f}{where})" if sure else where
         level = f"median {effect.here:.3g} here, {effect.rest:.3g} elsewhere"
-        return f"{effect.column}: {level}; Cliff's delta {effect.effect:.2f}{interval}".replace("-", "−")
+        return f"{titled(effect.column, 'column')}: {level}; Cliff's delta {effect.effect:.2f}{interval}".replace(
+            "-", "−"
+        )
     interval = f" (95 % {_points(effect.low or 0)} to {_points(effect.high or 0)}{where})" if sure else where
     level = f"{_percent(effect.here)} here, {_percent(effect.rest)} elsewhere"
     return f"{effect.value}: {level}; {_points(effect.effect)} points{interval}"
@@ -310,9 +312,8 @@ def _count(count: int, units: str) -> str:
 
 def _number(effect: Effect, words: Mapping[str, tuple[str, str]]) -> str:
     row = descriptor(effect.column)
-    more, less = (
-        (row.more, row.less) if row else words.get(effect.column, (f"higher {effect.column}", f"lower {effect.column}"))
-    )
+    said = titled(effect.column, "column")
+    more, less = (row.more, row.less) if row else words.get(effect.column, (f"higher {said}", f"lower {said}"))
     word = more if effect.effect > 0 else less
     return f"much {word}" if abs(effect.effect) >= LARGE and word.split()[0] not in ("more", "less") else word
 

@@ -157,6 +157,38 @@ def difference_of_units(
     return found, found - half, found + half
 
 
+def mean_of_units(values: ArrayLike, units: ArrayLike, *, shares: bool = False) -> tuple[float, float, float]:
+    """Mean of values that come in units (the wells of a plate, the doses of a compound), and its 95 % interval.
+
+    Args:
+        values: (n,) numbers; NaN is left out.  units: (n,) the unit of each.
+        shares: the values are 0 or 1; the interval stays within, as that of `difference_of_units`.
+
+    Returns:
+        (mean, low, high): NaN for the interval with fewer than two units, for all without a value.
+
+    Source:
+        As `difference_of_units`, of one side.
+    """
+    from scipy.special import stdtrit
+
+    x, names = np.asarray(values, float), np.asarray(units)
+    known = ~np.isnan(x)
+    if not known.any():
+        return float("nan"), float("nan"), float("nan")
+    codes = np.unique(names[known], return_inverse=True)[1]
+    one = side(np.bincount(codes, weights=x[known])[:, None].astype(float), np.bincount(codes)[:, None].astype(float))
+    mean = float(one.mean[0])
+    if one.units[0] < 2:
+        return mean, float("nan"), float("nan")
+    variance = float(np.square(one.errors).sum()) + (float(_left_out(one)[0]) if shares else 0.0)
+    squares = float(_moment(one, one)[0])
+    free = max(1.0, float(one.spread[0]) ** 2 / squares) if squares > 0 else 1.0
+    half = float(stdtrit(free, _QUANTILE)) * float(np.sqrt(variance))
+    low, high = mean - half, mean + half
+    return (mean, max(0.0, low), min(1.0, high)) if shares else (mean, low, high)
+
+
 def estimate(
     inside: tuple[Numbers, Numbers], outside: tuple[Numbers, Numbers], *, shares: bool = False
 ) -> tuple[Numbers, Numbers, Numbers]:

@@ -16,7 +16,7 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "lpips", "forecast": "forecast"}
 COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "worker", "runs": "runs"}
-_ALONE = ("fetch", "cluster", "layout", "classes", "compare", "export", "paper", "demo", "bench")
+_ALONE = ("fetch", "cluster", "layout", "classes", "compare", "screen", "export", "paper", "demo", "bench", "diagnose")
 COMMANDS |= {name: name for name in _ALONE}
 """Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""
 

@@ -9,6 +9,8 @@ from typing import Any
 from ssrl_core.cli.output import Tenths, leaf, table
 from ssrl_core.specs.backbones import BANKS, DEFAULT
 
+_TELLS = 0.1  # R² or accuracy without any steps, below which a share says nothing
+
 
 def register(commands: Any) -> None:
     """Add `forecast C --dataset D`."""
@@ -64,6 +66,7 @@ def _show(data: dict[str, Any]) -> str:
     lines = [
         f"{data['composition']} on {data['dataset']}: {data['images']} images, {data['views']} views of each, "
         f"bank {data['bank']}, {data['seconds']:.1f} s",
+        data["sentence"],
         table([_row(row) for row in data["kept"]], _columns(data)),
     ]
     clusters = data["clusters"]
@@ -78,15 +81,18 @@ def _show(data: dict[str, Any]) -> str:
         lines.append(f"without step {step['place']} ({step['step']}): {_changes(step['kept'], data['kept'])}")
     lines += [f"! {text}" for text in data["guards"]]
     lines += [f"{name}: {why}" for name, why in data["missing"].items()]
-    return "\n".join([*lines, "(R² or accuracy on images that were not solved on; plain: without any steps)"])
+    return "\n".join(
+        [*lines, "(R² or accuracy on images that were not solved on; plain: without any steps; share: kept of plain)"]
+    )
 
 
 def _columns(data: dict[str, Any]) -> list[str]:
-    return ["name", "kind", "kept", "interval", "plain", *(["against"] if data["against"] else []), "icc"]
+    return ["name", "kind", "kept", "interval", "plain", "share", *(["against"] if data["against"] else []), "icc"]
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
     shown = {"kept": row["value"], "interval": f"{row['low']:.2f} to {row['high']:.2f}"}
+    shown["share"] = f"{row['value'] / row['plain']:.0%}" if row["plain"] >= _TELLS else "–"
     return {**row, **{k: f"{v:.2f}" if isinstance(v, float) else v for k, v in {**row, **shown}.items()}}
 
 

@@ -87,12 +87,13 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.queue.finding import find, spec_of
 
     run = RunFolder(find(args.run_id))
+    spec = spec_of(run)  # a queued run of an older store has no folder
     return {
         "state": state_of(run.id),
-        "spec": spec_of(run).to_mapping(),
+        "spec": spec.to_mapping(),
         "results": run.results().data or None,
         "files": run.files(),
-        "torn": torn_words(run.spec().dataset.name),
+        "torn": torn_words(spec.dataset.name),
     }
 
 

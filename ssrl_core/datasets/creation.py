@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.datasets import builtin, splits
 from ssrl_core.datasets.channels import as_json, default_channels
 from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids
@@ -170,7 +170,7 @@ def create_built_in(
         said: more of `Metadata`: licence, citation …
     """
     source = builtin.source_of(row.name)
-    return create(
+    return _create(
         row.name, pixels, table, Metadata(title=row.title, classes=row.classes, label=row.label, source=source, **said)
     )
 
@@ -195,7 +195,14 @@ def create(
         SpecError: a bad name, label, group or seed.
         DataError: no images, or pixels and table that do not fit together. Nothing is left behind.
     """
-    said = metadata or Metadata()
+    access.require_editor("Making an image set")
+    return _create(name, pixels, table, metadata or Metadata())
+
+
+def _create(
+    name: str, pixels: Array | Iterable[Array], table: pd.DataFrame | Callable[[], pd.DataFrame], said: Metadata
+) -> ImageSet:
+    """`create` for whoever asks: a set that ships is made when it is first named, by viewers too."""
     stores.check_slug(name, where="image set")
     check_free(name)
     with held(name), _building(name) as folder:

@@ -5,6 +5,7 @@ What a source holds is understood once (`understand`): the import, the page and 
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.columns import class_names, sort_names
 from ssrl_core.datasets.creation import Metadata, check_free, create
@@ -282,6 +283,7 @@ def _renamed(table: pd.DataFrame) -> pd.DataFrame:
 
 def _existing(src: str | Path) -> Path:
     path = Path(src).expanduser()
-    if not path.exists():
+    access.require_readable(path, "Import")
+    if not os.path.exists(path):
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     return path

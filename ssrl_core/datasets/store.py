@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.datasets import builtin
 from ssrl_core.datasets.channels import as_json, from_json
 from ssrl_core.datasets.creation import create
@@ -141,6 +141,7 @@ def set_channels(name: str, channels: Sequence[Channel]) -> ImageSet:
     Raises:
         SpecError: there is no such set on disk, or it has another number of channels.
     """
+    access.require_editor("Changing an image set")
     _require_ready(name)
     with held(name):
         imageset = load(name)
@@ -161,6 +162,7 @@ def delete(name: str) -> None:
     Raises:
         SpecError: there is none on disk.
     """
+    access.require_editor("Deleting an image set")
     _require_ready(name)
     with held(name):
         gone = stores.data_root() / f".gone-{name}-{os.getpid()}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.forecast.reading import batches
 
@@ -110,6 +110,7 @@ def define(imageset: ImageSet, name: str, like: Sequence[int], unlike: Sequence[
         of the set vary, and the means of the two lists are joined. A concept is a direction as in TCAV (Kim et al.
         2018).
     """
+    access.require_editor("Defining a descriptor")
     where = f"Descriptor by example {str(name)!r}"
     _check_name(imageset, name, where)
     lists = [_checked(imageset, ids, side, where) for ids, side in ((like, "like"), (unlike, "unlike"))]
@@ -127,6 +128,7 @@ def forget(imageset: ImageSet, name: str) -> None:
     Raises:
         SpecError: there is none of that name.
     """
+    access.require_editor("Defining a descriptor")
     known = defined(imageset)
     if name not in known:
         there = ", ".join(known) or "none yet"

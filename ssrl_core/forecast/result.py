@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from html import escape
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[Any]
+_SURE = 0.3  # without steps, below which a share is too rough to be put into words
+_KEPT, _LOST = 0.8, 0.5
+_MOST_NAMED, _LEAST_CHANGE = 3, 0.03
 ARRAYS = ("shares", "image_ids", "embedding", "cluster_ids")
 
 
@@ -39,6 +42,11 @@ class Kept:
     icc: float | None
     plain: float
     against: float | None = None
+
+    @property
+    def share(self) -> float:
+        """What is kept, of what is told without any steps."""
+        return self.value / self.plain if self.plain > 0 else 1.0
 
 
 @dataclass(frozen=True)
@@ -110,11 +118,41 @@ class Forecast:
             f"{one.name:20} {one.value:5.2f}  ({one.low:.2f} to {one.high:.2f}; plain {one.plain:.2f})" for one in best
         ]
         head = f"<Forecast of {self.composition} on {self.dataset}: {self.images:,} images, {self.views} views each>"
-        return "\n".join([head, *lines, *self.guards])
+        return "\n".join([head, self.sentence, *lines, *self.guards])
+
+    @property
+    def sentence(self) -> str:
+        """What is kept best, what is lost most, and the classes that suffer by more than chance explains."""
+        best, lost = best_and_worst(self.kept)
+        told = (("Keeps best", best), ("Loses most", lost))
+        parts = [f"{words}: {', '.join(row.name for row in rows)}." for words, rows in told if rows]
+        suffering = self.suffering
+        if suffering:
+            named = ", ".join(f"{row.name} ({100 * change:+.0f} points)" for row, change in suffering[:_MOST_NAMED])
+            parts.append(f"Classes that suffer most: {named}.")
+        elif self.classes:
+            parts.append("No class suffers by more than chance explains.")
+        return " ".join(parts)
+
+    @property
+    def suffering(self) -> list[tuple[ClassKept, float]]:
+        """Classes whose accuracy falls by more than two standard errors, with the change, the most first.
+
+        The errors are those of two shares of as many images as a class has on average.
+        """
+        each = max(1.0, len(self.image_ids) / max(1, len(self.classes)))
+        found = []
+        for row in self.classes:
+            if row.accuracy is not None and row.plain is not None:
+                spread = row.accuracy * (1 - row.accuracy) + row.plain * (1 - row.plain)
+                if row.plain - row.accuracy > max(_LEAST_CHANGE, 2 * (spread / each) ** 0.5):
+                    found.append((row, row.accuracy - row.plain))
+        return sorted(found, key=lambda one: one[1])
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, arrays left out."""
         named = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ARRAYS}
+        named["sentence"] = self.sentence
         rows = ("kept", "classes", "pairs", "steps")
         return {key: [asdict(row) for row in value] if key in rows else _plain(value) for key, value in named.items()}
 
@@ -129,7 +167,16 @@ class Forecast:
         head = f"{escape(self.composition)} on {escape(self.dataset)}: what is kept of it, beside no steps at all"
         shown = self.table.drop(columns=[] if self.against else ["against"])
         said = "".join(f"<div>⚠ {escape(text)}</div>" for text in self.guards)
-        return f"<div>{head}</div>{shown.to_html(float_format='{:.2f}'.format, na_rep='–')}{said}"
+        rows = shown.to_html(float_format="{:.2f}".format, na_rep="–")
+        return f"<div>{head}</div><div>{escape(self.sentence)}</div>{rows}{said}"
+
+
+def best_and_worst(kept: Sequence[Kept]) -> tuple[list[Kept], list[Kept]]:
+    """The three things that are kept best and the three that are lost most; too rough ones and classes are left out."""
+    sure = [row for row in kept if row.kind != "classes" and row.plain >= _SURE]
+    ranked = sorted(sure, key=lambda row: row.share, reverse=True)
+    best = [row for row in ranked if row.share >= _KEPT][:_MOST_NAMED]
+    return best, [row for row in reversed(ranked) if row.share <= _LOST][:_MOST_NAMED]
 
 
 def _plain(value: Any) -> Any:
@@ -151,9 +198,9 @@ def calibration() -> Mapping[str, Any]:
     """How well forecasts ordered trained networks, as it was measured for this version.
 
     Returns:
-        {networks, image_sets, agreement: {ami, descriptors, descriptor_changes, accuracy, classes: {value, low, high,
-        weakest, weakest_value}}, in_order: {right, of, ami_apart}, source}: Spearman correlations within an image set,
-        their mean over sets with its 95 % interval; pairs of compositions whose AMI differed by `ami_apart` or more.
+        {networks, of, image_sets, agreement: {ami, descriptors, descriptor_changes, accuracy, classes: {value, low,
+        high, weakest, weakest_value}}, in_order: {right, of, ami_apart}, source}: Spearman correlations within an image
+        set, their mean over sets with its 95 % interval; `in_order` pairs whose AMI differed by `ami_apart` or more.
 
     Source:
         docs/results/forecast.md; `python -m bench.calibration --ship` measures and writes it again.
@@ -170,7 +217,7 @@ def calibration_sentence() -> str:
     name = min(_TOLD, key=lambda one: float(agreement[one]["weakest_value"]))
     where, least = agreement[name]["weakest"], agreement[name]["weakest_value"]
     return (
-        f"Beside {found['networks']} trained networks on {len(found['image_sets'])} image sets its ranks agreed by "
-        f"{told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
+        f"Beside {found['networks']} networks trained on {len(found['image_sets'])} image sets ({found['of']}) "
+        f"its ranks agreed by {told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
         f"{order['right']} of {order['of']} pairs of compositions that differ clearly were in the right order."
     )

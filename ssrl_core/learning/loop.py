@@ -28,6 +28,7 @@ from ssrl_core.learning.metrics import (
     read_together,
     spread,
 )
+from ssrl_core.learning.ranks import ALONE, Ranks, rank_device
 from ssrl_core.learning.solving import solve_run
 from ssrl_core.learning.training import StepResult, Training, lacks_memory, out_of_memory
 from ssrl_core.specs.run import RunSpec
@@ -61,6 +62,7 @@ def fit(
     *,
     report: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> Encoder:
     """Train, or go on from the checkpoint in the folder.
 
@@ -70,6 +72,7 @@ def fit(
         folder: gets metrics.jsonl, checkpoint.pt and .prev.pt with checksums, encoder.safetensors.
         report: called about once a second, and with every metric line.
         should_stop: asked before every step.
+        ranks: the processes that train together, each of which calls this; rank 0 writes, reports and is asked.
 
     Returns:
         The encoder, in evaluation mode, on the run's device.
@@ -81,7 +84,8 @@ def fit(
     """
     if not spec.is_trained:
         return _without_training(spec, imageset, folder, report, should_stop)
-    training = Training(spec, imageset)
+    device = rank_device(ranks.rank, pick_device(spec.device))
+    training = Training(spec, imageset, device=device, ranks=ranks)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(training, folder, report)
     try:
@@ -94,6 +98,8 @@ def fit(
     finally:
         run.close()
     encoder = training.method.encoder.eval()
+    if not ranks.leads:
+        return encoder
     save_encoder(folder / "encoder.safetensors", encoder, encoder_metadata(spec, imageset))
     return encoder
 
@@ -144,10 +150,11 @@ def encoder_metadata(spec: RunSpec, imageset: ImageSet) -> dict[str, str]:
 
 
 class _Run:
-    """The loop's own state: where it is, the metrics file, clocks."""
+    """The loop's own state: where it is, the metrics file, clocks. Only rank 0 writes, measures and reports."""
 
     def __init__(self, training: Training, folder: Path, report: Callable[[Progress], None]) -> None:
         self.training, self.folder, self.report = training, folder, report
+        self.ranks = training.ranks
         self.spec = training.spec
         self.spec_hash = self.spec.spec_hash(training.imageset.fingerprint)
         self.step = 0
@@ -164,7 +171,7 @@ class _Run:
 
     def resume(self) -> None:
         """Take up the newest whole checkpoint, if there is one, and cut the metrics back to it."""
-        state, complaints = read_checkpoint(self.folder)
+        state, complaints = self.ranks.told(read_checkpoint(self.folder) if self.ranks.leads else (None, []))
         if state is not None and state["spec_hash"] != self.spec_hash:
             raise SpecError.at(
                 f"Run folder {self.folder.name}",
@@ -173,10 +180,13 @@ class _Run:
                 state["spec_hash"],
                 "Train into another folder, or delete this one's checkpoints.",
             )
-        self.metrics = MetricsFile(self.folder / "metrics.jsonl", 0 if state is None else state["metrics_bytes"])
         if state is not None:
             self.training.load(state)
             self.step = self.marked_step = state["step"]
+        if not self.ranks.leads:
+            return
+        self.metrics = MetricsFile(self.folder / "metrics.jsonl", 0 if state is None else state["metrics_bytes"])
+        if state is not None:
             lines = self.metrics.lines()
             self.collapse = Collapse(lines)
             self.time_s = max((line.get("time_s", 0.0) for line in lines), default=0.0)
@@ -192,13 +202,15 @@ class _Run:
         while self.step < training.steps:
             epoch, place = divmod(self.step, training.steps_per_epoch)
             training.method.epoch = epoch
-            if should_stop():
+            if self.ranks.agree(self.ranks.leads and should_stop()):
                 self._stop()
             if place == 0:
                 training.begin_epoch(epoch)
             result = training.step(self.step)
-            self.divergence.see(self.step, result.loss)
             self.step += 1
+            if not self.ranks.leads:
+                continue
+            self.divergence.see(self.step - 1, result.loss)
             if (self.step - 1) % self.stride == 0 or self.step == training.steps:
                 self._line(result)
             self._report()
@@ -206,8 +218,9 @@ class _Run:
             if ended:
                 self._end_epoch(epoch)
             self._save_by_time(ended)
-        self._check_weights()
-        self._save()
+        if self.ranks.leads:
+            self._check_weights()
+            self._save()
 
     def close(self) -> None:
         """Close the metrics file."""
@@ -281,8 +294,9 @@ class _Run:
         self.checkpoint_cost_s = self.saved_at - started
 
     def _stop(self) -> None:
-        self._event("stop", f"Stopped before step {self.step}; resume goes on from there.")
-        self._save()
+        if self.ranks.leads:
+            self._event("stop", f"Stopped before step {self.step}; resume goes on from there.")
+            self._save()
         raise Stopped(f"The run was stopped before step {self.step} of {self.training.steps}.")
 
     def _check_divergence(self) -> None:

@@ -205,7 +205,7 @@ class Collapse:
     """Notices once that all images get nearly the same projection.
 
     Collapsed is: z_std below 0.02 (1 is evenly spread, 0 is one point) in three metric lines running. Healthy runs of
-    the thirteen methods stay above 0.2; a run that collapses falls below 0.01 within a few dozen steps and stays there.
+    the methods stay above 0.2; a run that collapses falls below 0.01 within a few dozen steps and stays there.
 
     Args:
         lines: what the metrics file already holds, when a run resumes.

@@ -21,6 +21,7 @@ from ssrl_core.learning.embedding import fresh_encoder
 from ssrl_core.learning.methods import build_method
 from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
 from ssrl_core.learning.optimizers import Schedule, build_optimizer, set_lr
+from ssrl_core.learning.ranks import ALONE, Ranks, share_norms
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.run_fit import check_fit
@@ -42,6 +43,7 @@ class Training:
 
     Args:
         device: where it runs; else the device that the spec names.
+        ranks: the processes that take each step together.
 
     Attributes:
         steps_per_epoch, steps: whole batches of an epoch (the last partial one is dropped), steps of the run.
@@ -51,8 +53,10 @@ class Training:
             that the method does not take, settings that do not fit the batch.
     """
 
-    def __init__(self, spec: RunSpec, imageset: ImageSet, *, device: torch.device | None = None) -> None:
-        self.spec, self.imageset = spec, imageset
+    def __init__(
+        self, spec: RunSpec, imageset: ImageSet, *, device: torch.device | None = None, ranks: Ranks = ALONE
+    ) -> None:
+        self.spec, self.imageset, self.ranks = spec, imageset, ranks
         self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
         check_fit(spec, len(self.image_ids), imageset.shape)
         self.device = device or pick_device(spec.device)
@@ -76,13 +80,15 @@ class Training:
     def step(self, step: int) -> StepResult:
         """Forward, backward, optimizer and teacher for one batch; nothing waits for the device."""
         self.method.train()
+        self.method.step = step
         set_lr(self.optimizer, self.schedule.lr(step))
         epoch = step // self.steps_per_epoch
         losses = torch.zeros(len(self.spec.terms), device=self.device)
         for rows in np.split(self._rows(step), self.spec.accumulate):
             total, parts, seen = self._forward(rows, epoch)
-            torch.autograd.backward(total / self.spec.accumulate)
+            torch.autograd.backward(total / (self.spec.accumulate * self.ranks.count))
             losses += parts / self.spec.accumulate
+        self.ranks.add_gradients(p for group in self.optimizer.param_groups for p in group["params"])
         self.method.after_backward()
         self.method.before_step()
         self.optimizer.step()
@@ -103,10 +109,11 @@ class Training:
             self.method.train()
             for step in range(self.steps_per_epoch):
                 for rows in np.split(self._rows(step), self.spec.accumulate):
-                    for term, views in enumerate(self._views(rows, 0)):
+                    for term, views in enumerate(self._views(self.ranks.share(rows), 0)):
                         self.method.term = term
                         self.method.remember(term, views, self._places(rows))
         self.method.begin_epoch()
+        self.ranks.same(self.method.state_dict().values())
 
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on, weights-only readable."""
@@ -133,7 +140,7 @@ class Training:
     def _forward(self, rows: Rows, epoch: int) -> tuple[Tensor, Tensor, TermLoss]:
         losses: list[Tensor] = []
         first: TermLoss | None = None
-        for term, views in enumerate(self._views(rows, epoch)):
+        for term, views in enumerate(self._views(self.ranks.share(rows), epoch)):
             self.method.term = term
             found = self.method.term_loss(term, views, self._places(rows))
             first = first or found
@@ -172,8 +179,12 @@ class Training:
             seed=spec.seed,
             precision=training_precision(spec.precision, self.device),
             device_type=self.device.type,
+            ranks=self.ranks,
         )
         method = build_method(spec.method.name, fresh_encoder(spec, self.imageset), spec.method.settings, setup)
+        if self.ranks.count > 1:
+            for encoder in (method.encoder, *(copied for name, copied in method.teacher.items() if name == "encoder")):
+                share_norms(encoder, self.ranks)
         for term in spec.terms:
             _check_views(method, spec.method.name, term.composition)
         return method
@@ -229,8 +240,11 @@ def out_of_memory(error: RuntimeError, training: Training, folder: Path) -> RunE
     """The error to raise, with a batch that fits in its remedy: tried, not guessed."""
     traceback.clear_frames(error.__traceback__)  # else its frames hold the activations that filled the memory
     spec, part = training.spec, training.spec.batch_size // training.spec.accumulate
-    fitting = _fitting(training, part)
-    if fitting is None:
+    alone = training.ranks.count == 1  # else the others would have to try with it
+    fitting = _fitting(training, part) if alone else part // 2
+    if not alone:
+        remedy = "Raise accumulate or devices, or lower batch_size."
+    elif fitting is None:
         remedy = "Not even two images fit: choose a smaller backbone, smaller views, or a device with more memory."
     else:
         remedy = f"{fitting} at a time fit: set accumulate to {spec.batch_size // fitting}, or batch_size to {fitting}."

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from ssrl_core.analysis.screens.screen import Screen
     from ssrl_core.compositions.perceptual import Lpips
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.forecast import Forecast, Search
     from ssrl_core.forecast.by_example import ByExample
     from ssrl_core.library.images import Views
     from ssrl_core.library.run_objects import Run, Runs, Sweep
+    from ssrl_core.specs import screens
     from ssrl_core.specs.composition import Composition
     from ssrl_core.specs.run import RunSpec
     from ssrl_core.specs.sweep import SweepSpec
@@ -237,7 +239,7 @@ def search(dataset: str | ImageSet, wishes: str | Path | Mapping[str, Any] | Wis
 
     _check_options("search", options, asked, ("dataset", "wishes"))
     bar = Bar("search")
-    options.setdefault("progress", lambda share: bar(share, f"search {share:.0%}"))
+    options.setdefault("progress", lambda share: bar(share, f"{10 * int(10 * share)}%"))
     if isinstance(wishes, str | Path):
         name = dataset if isinstance(dataset, str) else dataset.name
         said = {option: options.pop(option) for option in ("candidates", "seed", "input") if option in options}
@@ -284,6 +286,32 @@ def run(id: str) -> Run:
     from ssrl_core.runs.queue import finding
 
     return Run(finding.find(id))
+
+
+def screen(
+    table: pd.DataFrame | str | Path,
+    recipe: screens.Recipe | Mapping[str, Any] | None = None,
+    *,
+    mechanism: str | None = None,
+    batch: str | None = None,
+) -> Screen:
+    """A table of profiles (CellProfiler, pycytominer) as a screen, corrected for plates; of a run: `run.screen()`.
+
+    Args:
+        table: rows of wells or cells, or a .csv, .csv.gz, .tsv or .parquet file.
+        recipe: how wells are corrected; left out, the defaults.
+        mechanism, batch: columns, where their names do not say it.
+
+    Raises:
+        DataError: no wells, compounds, features or untreated wells are found in it.
+    """
+    from ssrl_core.analysis.screens.profiles import profiles_of_table, read_table
+    from ssrl_core.analysis.screens.screen import screen as score
+    from ssrl_core.specs import screens
+
+    read = read_table(Path(table)) if isinstance(table, str | Path) else table
+    chosen = screens.Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else recipe
+    return score(profiles_of_table(read, mechanism=mechanism, batch=batch), chosen)
 
 
 def runs(search: str = "") -> Runs:

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from ssrl_core.analysis.clusters import Clustering
+    from ssrl_core.analysis.screens.screen import Screen
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.forecast import Forecast
     from ssrl_core.runs.folder.results import Results
     from ssrl_core.runs.queue.registry import RunRow
     from ssrl_core.specs.run import RunSpec
+    from ssrl_core.specs.screens import Recipe
 
 
 _WIDTH = 24
@@ -243,6 +245,29 @@ class Run:
         from ssrl_core.forecast.kept import forecast
 
         return forecast(self.images, self.spec.terms, **options)
+
+    def screen(
+        self,
+        recipe: Recipe | Mapping[str, Any] | None = None,
+        *,
+        mechanism: str | None = None,
+        batch: str | None = None,
+    ) -> Screen:
+        """Its wells corrected for plates, and their scores: `.to_json()`, `.tables()`, `.scored`, `.cell_count`.
+
+        Args:
+            recipe: settings of the recipe; left out, the run's own.
+            mechanism, batch: columns of the image set, where their names do not say it.
+
+        Raises:
+            RunError: there is no embedding.
+            DataError: the image set knows no wells or compounds, or no untreated wells.
+        """
+        from ssrl_core.runs.evaluation.screens import screen_of_run
+        from ssrl_core.specs.screens import Recipe
+
+        chosen = Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else recipe
+        return screen_of_run(self.folder, chosen, mechanism=mechanism, batch=batch)[0]
 
     def map(self, method: str = "tsne", colour: str | int | None = None) -> Figure:
         """The layout as a figure: a point an image.

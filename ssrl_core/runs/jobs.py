@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import DataError, SSRLError, Stopped
 from ssrl_core.runs.queue.processes import child_environment, start_detached
 
@@ -46,6 +46,7 @@ def start(name: str, words: Sequence[str]) -> bool:
 
     Never call it from a page's body: from a callback.
     """
+    access.require_editor("Having something worked out for all")
     now = state_of(name)
     if now is not None and now["state"] == "running":
         return False
@@ -58,6 +59,7 @@ def start(name: str, words: Sequence[str]) -> bool:
 
 def stop(name: str) -> None:
     """Ask a job to end; it does so at its next report."""
+    access.require_editor("Stopping a job")
     stores.replace(file_of(name).with_suffix(".stop"), "")
 
 

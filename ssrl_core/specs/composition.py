@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Parameter, refuse_unknown
 from ssrl_core.specs.steps import MAX_STEPS, Branch, Step, how_often, read_steps
@@ -212,7 +213,8 @@ def load(source: str | Path | Mapping[str, Any], *, base: Path | None = None) ->
                 found = file.stat()
                 return _named(source, file, (found.st_mtime_ns, found.st_size))
     path = Path(source) if base is None else base / source
-    if not path.is_file():
+    access.require_readable(path, "Composition")
+    if not os.path.isfile(path):  # not Path.is_file, which fails over a name that is too long
         known = ", ".join([*preset_names(), *saved_names()])
         raise SpecError.at(
             "Composition", "composition", "a preset, a saved name or a file", str(source), f"There is: {known}."
@@ -228,6 +230,7 @@ def _named(name: str, file: Path, stamp: tuple[int, int]) -> Composition:
 
 def save(composition: Composition) -> Path:
     """Keep a composition under its name in the store; a preset's name is refused."""
+    access.require_editor("Keeping a composition")
     if composition.name in preset_names():
         raise SpecError.at("Composition", "name", "other than a preset's", composition.name, "Choose another name.")
     path = stores.compositions_root() / f"{composition.name}.yaml"

@@ -1,4 +1,5 @@
-"""The table of methods: settings, optimizer, paper. Defaults are solo-learn's CIFAR recipes (docs/methods.md).
+"""The table of methods: settings, optimizer, paper. Defaults are solo-learn's CIFAR recipes (docs/methods.md); those of
+lejepa are its paper's, those of w_mse its authors' for CIFAR-10.
 
 A new method is a row here and a file in `learning/methods/`.
 """
@@ -165,6 +166,20 @@ _ROWS = (
         views="two or more",
     ),
     MethodRow(
+        "lejepa",
+        "LeJEPA",
+        "Brings all views to their middle while embeddings stay a round Gaussian cloud, looked at from many sides.",
+        "Balestriero & LeCun 2025, arXiv:2511.08544",
+        (
+            _hidden(2048),
+            _projection(128),
+            _real("sigreg_weight", 0.05, "Weight of staying Gaussian against agreeing; the paper's lambda.", 0.0, 1.0),
+            _whole("slices", 1024, "Directions that the embeddings are looked at from, new at every step.", 65_536),
+        ),
+        {"name": "adamw", "lr": 5e-4, "lr_scaling": "none", "weight_decay": 5e-4},
+        views="two or more",
+    ),
+    MethodRow(
         "moco_v2_plus",
         "MoCo v2+",
         "Finds the other view of an image among earlier images, as a slowly following copy of the network saw them.",
@@ -265,6 +280,23 @@ _ROWS = (
         "Bardes et al. 2022, arXiv:2105.04906",
         (_hidden(2048), _projection(2048), *_vic(1.0)),
         _own("lars", 0.3, 1e-4),
+    ),
+    MethodRow(
+        "w_mse",
+        "W-MSE",
+        "Brings two whitened views together; whitening leaves them no way to become one point.",
+        "Ermolov et al. 2021, arXiv:2007.06346",
+        (
+            _hidden(1024),
+            _projection(64),
+            _whole(
+                "whitening_size",
+                128,
+                "Images that are whitened together: a divisor of the batch above the projection's width.",
+            ),
+            _whole("whitening_draws", 1, "Ways to cut the batch into such groups at each step.", 64),
+        ),
+        {"name": "adam", "lr": 3e-3, "lr_scaling": "none", "weight_decay": 1e-6},
     ),
 )
 

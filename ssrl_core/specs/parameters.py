@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,9 @@ from typing import Any, Literal
 from ssrl_core.errors import SpecError
 
 Kind = Literal["range", "amplitude", "number", "integer", "choice", "boolean", "fill"]
+
+
+_LARGEST = 1.7e308  # a whole number of four hundred digits is no float
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Parameter:
         return value
 
     def _number(self, value: Any, where: str, low: float, high: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= _LARGEST:
             raise self._fail(value, where)
         if not low <= value <= high:
             raise self._fail(value, where, remedy=f"{'Lower' if value > high else 'Raise'} {self.name}.")
@@ -123,7 +125,7 @@ class Parameter:
             if (
                 isinstance(item, bool)
                 or not isinstance(item, int | float)
-                or not math.isfinite(item)
+                or not abs(item) <= _LARGEST
                 or not low <= item <= high
             ):
                 raise self._fail(list(value), where, rule)

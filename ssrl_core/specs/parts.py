@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Frozen, Parameter, check_settings
+from ssrl_core.specs.screens import RECIPE
 
 Takes = Literal["nothing", "switch", "settings", "list"]
 
@@ -69,7 +70,7 @@ class Column:
 
     Attributes:
         name: of the column in tables and files.
-        key: of the number in the part's entry of `results.json`.
+        key: of the number in the part's entry of `results.json`, dotted where it lies deeper.
         title, sentence: its head on screen and what it says.
         share: it is a share in 0..1, shown in percent; else a score.
         listed: in the list of all runs too; of a part that is asked for several times, the largest there.
@@ -96,7 +97,7 @@ class Part:
             itself), a mapping of `settings`, a `switch` (true or false); `nothing`: no key, it is always made.
         settings: its settings.
         default: what is asked for where the key is left out, as it would be written.
-        optional: `null` leaves a part with settings out.
+        optional: `null` or false leaves a part with settings out, true takes the defaults.
         needs_labels: without labels it is not made, and that is said in `missing`.
         phase: of the run in which it is made.
         columns: its numbers in tables.
@@ -125,8 +126,8 @@ class Part:
             return tuple(dict.fromkeys(self.settings[0].check(item, where) for item in self._items(value, where)))
         if self.takes == "switch":
             return Parameter(self.name, "boolean", self.default, self.sentence).check(value, where)
-        if value is None and self.optional:
-            return None
+        if self.optional and (value is None or isinstance(value, bool)):
+            return Frozen(check_settings(self.settings, {}, where, self.name)) if value else None
         if not isinstance(value, Mapping | None):
             raise SpecError.at(where, self.name, "a mapping", value, "Leave it out for the defaults.")
         return Frozen(check_settings(self.settings, value or {}, f"{where}, {self.name}", self.name))
@@ -146,6 +147,11 @@ class Part:
         if self.takes == "list":
             return tuple(f"{self.name}.{_item(one)}" for one in value or ())
         return (self.name,) if self.takes == "nothing" or value not in (None, False) else ()
+
+    @property
+    def on_demand(self) -> bool:
+        """Not made unless it is asked for: its columns stand in tables only where a run has it."""
+        return self.takes != "nothing" and self.asked(self.read(self.default, self.name)) == ()
 
     @property
     def empty(self) -> Any:
@@ -198,6 +204,48 @@ _READ = Column(
     "Mean share (R²) of descriptors and numeric columns that can be read from the embedding of other images.",
     share=True,
     place=5,
+)
+
+_FOUND = "(normalised mean average precision after correction for plates; 0 is chance)."
+_SCREEN = (
+    Column(
+        "activity",
+        "corrected.map.activity.value",
+        "Replicates",
+        f"How far wells of a treatment find each other before untreated wells of their plates {_FOUND}",
+        place=6,
+    ),
+    Column(
+        "consistency",
+        "corrected.map.consistency.value",
+        "Mechanisms",
+        f"How far compounds of one mechanism find each other before others {_FOUND}",
+        place=6,
+    ),
+    Column(
+        "nsc",
+        "corrected.nsc.value",
+        "NSC",
+        "Share of treatments whose nearest treatment of another compound has their mechanism, after correction.",
+        share=True,
+        place=6,
+    ),
+    Column(
+        "nscb",
+        "corrected.nscb.value",
+        "NSCB",
+        "The same, with the nearest treatment of another batch.",
+        share=True,
+        place=6,
+    ),
+    Column(
+        "plate_read",
+        "corrected.plate.value",
+        "Plate",
+        "How often the nearest wells of other compounds name a well's plate, after correction: lower is better.",
+        share=True,
+        place=6,
+    ),
 )
 
 _ROWS = (
@@ -269,6 +317,16 @@ _ROWS = (
         "What was to be expected of the composition before any training, to be set beside what can be read.",
         takes="switch",
         default=False,
+    ),
+    Part(
+        "screen",
+        "Screen",
+        "Profiles of wells and treatments, corrected for plates: do replicates agree, do mechanisms, beside what a "
+        "cell count, raw pixels and an untrained network give.",
+        takes="settings",
+        settings=RECIPE,
+        optional=True,
+        columns=_SCREEN,
     ),
     Part("view", "Views", "The same, of images passed once through the composition."),
     Part(

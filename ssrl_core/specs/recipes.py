@@ -86,6 +86,7 @@ _SMALL = {
     "byol": _small({**_NARROW, "predictor_dim": 256}),
     "deepcluster_v2": _small({**_NARROW, "prototypes": 100}),
     "dino": _small({**_NARROW, **_FOLLOWS, "prototypes": 256, "teacher_temperature": 0.04}),
+    "lejepa": _small(_NARROW),
     "moco_v2_plus": _small({**_NARROW, "temperature": 0.1, "queue_size": 256}),
     "nnbyol": _small({**_NARROW, "predictor_dim": 256, "queue_size": 256}),
     "nnclr": _small({**_NARROW, "predictor_dim": 256, "queue_size": 256}),
@@ -95,6 +96,7 @@ _SMALL = {
     "swav": _small({**_NARROW, "prototypes": 100, "queue_size": 512, "freeze_prototypes_epochs": 1}),
     "vibcreg": _small({**_WIDE, "whitening_groups": 8}, 0.002),
     "vicreg": _small(_WIDE, 0.002),
+    "w_mse": _small({"hidden_dim": 256, "projection_dim": 32, "whitening_size": 64}, 0.002),
 }
 
 RECIPES: dict[str, RecipeRow] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ssrl_core import access
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
@@ -66,6 +67,7 @@ HEADS = _word(
     ("shared", "per_term"),
     "Whether several terms share projector and predictor or have their own; queues are always each term's own.",
 )
+DEVICES = _whole("devices", 1, 1, 1024, "Devices that take each step together, or auto: every card that it may use.")
 RUN_SETTINGS = (
     _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
     _whole("accumulate", 1, 1, 65_536, "Parts that a batch is worked through in."),
@@ -210,6 +212,7 @@ class RunSpec:
     precision: str = "auto"
     heads: str = "shared"
     device: str = "auto"
+    devices: int | str = 1
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
     name: str | None = None
@@ -292,6 +295,7 @@ def read_mapping(source: str | Path, what: str) -> tuple[Mapping[str, Any], Path
         SpecError: missing, unreadable, empty, or no mapping.
     """
     path = Path(source)
+    access.require_readable(path, what.capitalize())
     data = read_yaml(path, what)
     if not isinstance(data, Mapping):
         raise SpecError.at(str(path), what, "a mapping", kind_of(data), "Start with dataset, method and terms.")
@@ -303,7 +307,7 @@ def dump_run(spec: RunSpec) -> str:
     return dump_yaml(spec.to_mapping())
 
 
-_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "evaluate")
+_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "devices", "evaluate")
 
 
 def hashed_keys(spec: RunSpec) -> list[str]:
@@ -372,6 +376,7 @@ SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         **{row.name: _same for row in RUN_SETTINGS},
         "heads": _same,
         "device": _same,
+        "devices": _same,
         "evaluate": _evaluate,
         "keep": _fields,
     }

@@ -48,7 +48,7 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
 
 def _without_training(data: Mapping[str, Any], row: MethodRow) -> dict[str, Any]:
     """What is not used without training is left out, so that the same network is the same run."""
-    unused = {"epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "recipe"}
+    unused = {"epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "devices", "recipe"}
     given = {key: value for key, value in data.items() if key not in unused}
     if row is SPECTRAL:
         given.pop("backbone", None)  # its feature bank stands there
@@ -200,6 +200,10 @@ def _device(value: Any, where: str) -> str:
     return value
 
 
+def _devices(value: Any, where: str) -> int | str:
+    return "auto" if value == "auto" else int(r.DEVICES.check(value, where))
+
+
 def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
     given = _mapping(value, where, "evaluate")
     place, parts = f"{where}, evaluate", asked_for()
@@ -238,6 +242,15 @@ def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
             spec.accumulate,
             "Choose another.",
         )
+    part = spec.batch_size // spec.accumulate
+    if spec.devices != "auto" and part % int(spec.devices):
+        raise SpecError.at(
+            where,
+            "devices",
+            f"a divisor of the {part} images of one pass (batch_size / accumulate)",
+            spec.devices,
+            f"Take {max(n for n in range(1, int(spec.devices)) if part % n == 0)}, or auto.",
+        )
     queue = spec.method.settings.get("queue_size")
     if queue is not None and row.queue_multiple and queue % spec.batch_size:
         near = max(1, round(queue / spec.batch_size)) * spec.batch_size
@@ -256,8 +269,20 @@ def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
             spec.method["whitening_groups"],
             "Choose another.",
         )
+    if row.name == "w_mse":
+        _check_whitening(spec.method.settings, part, f"{where}, method w_mse")
     for number, term in enumerate(spec.terms, 1):
         _check_views(term, row, f"{where}, term {number}")
+
+
+def _check_whitening(settings: Mapping[str, Any], part: int, where: str) -> None:
+    """Groups divide what is worked through at once, and have more images than the projection has dimensions."""
+    size, dim = settings["whitening_size"], settings["projection_dim"]
+    if part % size or size <= dim:
+        fitting = [n for n in range(dim + 1, part + 1) if part % n == 0]
+        remedy = f"Take {fitting[0]}." if fitting else f"Lower projection_dim below {part}, or raise batch_size."
+        rule = f"a divisor of the {part} images of one pass above projection_dim ({dim})"
+        raise SpecError.at(where, "whitening_size", rule, size, remedy)
 
 
 def _check_views(term: r.Term, row: MethodRow, where: str) -> None:
@@ -300,6 +325,7 @@ READERS: dict[str, Reader] = {
     "schedule": lambda data, row, where, base: _schedule(data.get("schedule"), row, where),
     **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS)},
     "device": lambda data, row, where, base: _device(data.get("device", "auto"), where),
+    "devices": lambda data, row, where, base: _devices(data.get("devices", r.DEVICES.default), where),
     "evaluate": lambda data, row, where, base: _evaluate(data.get("evaluate"), where),
     "keep": lambda data, row, where, base: _keep(data.get("keep"), where),
     "name": lambda data, row, where, base: _text(data.get("name"), where, "name"),

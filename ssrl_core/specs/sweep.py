@@ -23,6 +23,7 @@ DIRECTIONS = ("maximize", "minimize")
 
 
 MAX_RUNS = 100_000
+_LARGEST = 1e300  # twice that would be infinite
 _SEED = next(row for row in RUN_SETTINGS if row.name == "seed")
 
 
@@ -222,7 +223,7 @@ def read_sampler(value: Any, where: str) -> dict[str, Any]:
     if name == "grid" and set(given) == {"name"}:
         return {"name": "grid"}
     count, seed = given.get("count"), given.get("seed", 0)
-    counted = _is_whole(count) and count >= 1 and _is_whole(seed)  # type: ignore[operator]
+    counted = _is_whole(count) and 1 <= count <= MAX_RUNS and _is_whole(seed)  # type: ignore[operator]
     if name == "random" and counted and set(given) <= {"name", "count", "seed"}:
         return {"name": "random", "count": count, "seed": seed}
     if name == "optuna" and counted and set(given) <= {"name", "count", "goal", "direction", "seed"}:
@@ -271,11 +272,10 @@ def _spread(value: Mapping[str, Any], where: str) -> list[float]:
     first: Any = value.get("from")
     last: Any = value.get("to")
     count, log = value.get("count"), value.get("log", False)
-    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in (first, last))
-    if not numbers or not _is_whole(count) or count < 1 or not isinstance(log, bool):  # type: ignore[operator]
-        raise SpecError.at(
-            where, "range", "{from: number, to: number, count: whole number}", dict(value), "Give all three."
-        )
+    numbers = all(isinstance(x, int | float) and not isinstance(x, bool) and abs(x) <= _LARGEST for x in (first, last))
+    if not numbers or not _is_whole(count) or not 1 <= count <= MAX_RUNS or not isinstance(log, bool):  # type: ignore[operator]
+        rule = f"{{from: number, to: number, count: whole number up to {MAX_RUNS}}}"
+        raise SpecError.at(where, "range", rule, dict(value), "Give all three.")
     if log and (first <= 0 or last <= 0):
         raise SpecError.at(where, "from, to", "above 0 with log", [first, last], "Leave log out.")
     if count == 1:

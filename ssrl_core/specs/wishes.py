@@ -29,7 +29,7 @@ VERSION = 1
 CLASSES = "classes"
 KEEP, IGNORE = "keep", "ignore"
 GROUPS: dict[str, tuple[str, ...]] = {
-    "exposure": ("brightness", "contrast"),
+    "exposure": ("brightness", "contrast", "nuclear_intensity"),
     "colour": ("hue", "saturation"),
     "place": ("place_x", "place_y"),
     "direction": ("orientation", "slant"),

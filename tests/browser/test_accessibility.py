@@ -13,7 +13,7 @@ from tests.browsing import served, settled, tab
 from tests.kit import make_imageset, make_run, missing
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-PAGES = ("", "Data", "Compose", "Train", "Clusters", "Classes", "Compare", "Show", "Paper")
+PAGES = ("", "Data", "Compose", "Train", "Clusters", "Classes", "Compare", "Screen", "Show", "Paper")
 SERIOUS = ("serious", "critical")
 
 

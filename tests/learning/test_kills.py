@@ -1,4 +1,4 @@
-"""All thirteen methods, killed with -9 at random moments, end with the bits of a run that nobody disturbed.
+"""All methods, killed with -9 at random moments, end with the bits of a run that nobody disturbed.
 
 One process imports torch once and forks a child for each attempt; it watches the child's metrics and kills it when they
 have grown by a random number of bytes: in the middle of a step, of a line or of a checkpoint.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from ssrl_core.learning.methods.barlow_twins import barlow_twins_loss
 from ssrl_core.learning.methods.byol import byol_loss
 from ssrl_core.learning.methods.deepcluster_v2 import deepcluster_v2_loss
 from ssrl_core.learning.methods.dino import dino_loss
+from ssrl_core.learning.methods.lejepa import lejepa_loss, sigreg
 from ssrl_core.learning.methods.moco_v2_plus import moco_loss
 from ssrl_core.learning.methods.nnbyol import nnbyol_loss
 from ssrl_core.learning.methods.nnclr import nnclr_loss
@@ -24,6 +26,7 @@ from ssrl_core.learning.methods.simsiam import simsiam_loss
 from ssrl_core.learning.methods.swav import sinkhorn, swav_loss
 from ssrl_core.learning.methods.vibcreg import vibcreg_loss, whiten
 from ssrl_core.learning.methods.vicreg import vicreg_loss
+from ssrl_core.learning.methods.w_mse import cholesky_whitened, w_mse_loss
 
 Rows = list[list[float]]
 
@@ -177,6 +180,53 @@ def _deepcluster(logits: list[list[Rows]], ids: list[list[int]]) -> float:
     return _mean(losses)
 
 
+def _epps_pulley(points: list[float]) -> float:
+    """N times the integral of |empirical - Gaussian characteristic function|² exp(-t²/2), knot by knot."""
+    knots = [-5 + 10 * i / 16 for i in range(17)]
+    heights = []
+    for t in knots:
+        real, imaginary = (_mean([f(t * x) for x in points]) for f in (math.cos, math.sin))
+        wanted = math.exp(-t * t / 2)
+        heights.append(((real - wanted) ** 2 + imaginary**2) * wanted)
+    return len(points) * sum((a + b) / 2 * 10 / 16 for a, b in pairwise(heights))
+
+
+def _lejepa(views: list[Rows], whole: int, directions: Rows, weight: float) -> float:
+    middle = [[_mean(list(values)) for values in zip(*rows, strict=True)] for rows in zip(*views[:whole], strict=True)]
+    distance = _mean([_invariance(view, middle) for view in views])
+    sides = list(zip(*directions, strict=True))
+    spread = _mean([_epps_pulley([_dot(row, list(side)) for row in view]) for view in views for side in sides])
+    return (1 - weight) * distance + weight * spread
+
+
+def _whitened(z: Rows) -> Rows:
+    """Rows times the inverse of the Cholesky root of their covariance, solved from the top."""
+    columns, n = [_centred(c) for c in _columns(z)], len(z)
+    dim = len(columns)
+    covariance = [[(1 - 1e-4) * _dot(a, b) / (n - 1) + 1e-4 * (a is b) for b in columns] for a in columns]
+    root = [[0.0] * dim for _ in range(dim)]
+    for i in range(dim):
+        for j in range(i + 1):
+            rest = covariance[i][j] - sum(root[i][k] * root[j][k] for k in range(j))
+            root[i][j] = math.sqrt(rest) if i == j else rest / root[j][j]
+    white: Rows = []
+    for row in zip(*columns, strict=True):
+        solved: list[float] = []
+        for i in range(dim):
+            solved.append((row[i] - sum(root[i][k] * solved[k] for k in range(i))) / root[i][i])
+        white.append(solved)
+    return white
+
+
+def _w_mse(z1: Rows, z2: Rows, orders: list[list[int]], size: int) -> float:
+    found = []
+    for order in orders:
+        for group in (order[i : i + size] for i in range(0, len(order), size)):
+            pairs = zip(*(_whitened([z[i] for i in group]) for z in (z1, z2)), strict=True)
+            found += [2 - 2 * _cos(a, b) for a, b in pairs]
+    return _mean(found)
+
+
 def _random(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(sum(shape)), dtype=torch.float64)
 
@@ -233,6 +283,54 @@ def test_deepcluster_equals_its_slow_twin() -> None:
     logits, ids = _random(3, 2, 6, 5), torch.tensor([[0, 1, 2, 3, 4, 0], [-1, 1, 1, 0, 4, 2], [3, 3, -1, -1, 0, 1]])
     expected = _deepcluster(logits.tolist(), ids.tolist())
     assert float(deepcluster_v2_loss(logits, ids)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lejepa_equals_its_slow_twin() -> None:
+    views, directions = list(_random(4, 6, 3)), normalize(_random(3, 5), dim=0)
+    expected = _lejepa([view.tolist() for view in views], 2, directions.tolist(), 0.3)
+    assert float(lejepa_loss(views[:2], views[2:], directions, weight=0.3)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_sigreg_is_the_closed_form_of_epps_and_pulley_with_its_gradient() -> None:
+    points = (_random(9, 1) * 1.5 + 0.3).requires_grad_()
+    found = sigreg(points, torch.ones(1, 1, dtype=torch.float64))
+    apart = (points - points.T).square()
+    near = (
+        math.sqrt(2 * math.pi) / 9 * (-apart / 2).exp().sum()
+        - 2 * math.sqrt(math.pi) * (-points.square() / 4).exp().sum()
+    )
+    closed = near + 9 * math.sqrt(2 * math.pi / 3)
+    assert found.item() == pytest.approx(closed.item(), rel=1e-4)
+    ours, theirs = (torch.autograd.grad(value, points)[0] for value in (found, closed))
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+def test_sigreg_is_least_for_a_round_gaussian_cloud() -> None:
+    directions, cloud = normalize(_random(4, 64), dim=0), _random(400, 4)
+    squeezed = cloud * torch.tensor([1.0, 1.0, 1.0, 0.1])
+    values = [float(sigreg(z, directions)) for z in (cloud, cloud * 3, cloud + 1, squeezed, cloud * 0)]
+    assert values[0] < 2 < min(values[1:])
+
+
+def test_w_mse_equals_its_slow_twin_and_whitens_each_group() -> None:
+    z1, z2 = _random(2, 12, 3)
+    orders = torch.stack([torch.randperm(12, generator=torch.Generator().manual_seed(i)) for i in range(2)])
+    expected = _w_mse(z1.tolist(), z2.tolist(), orders.tolist(), 6)
+    assert float(w_mse_loss(z1, z2, orders, size=6)) == pytest.approx(expected, rel=1e-9)
+    group = cholesky_whitened(z1, orders[0], size=6)[orders[0][:6]]
+    torch.testing.assert_close(group.T @ group / 5, torch.eye(3, dtype=torch.float64), atol=2e-3, rtol=0)
+
+
+@pytest.mark.parametrize("loss", ["lejepa", "w_mse"])
+def test_gradients_are_those_of_finite_differences(loss: str) -> None:
+    z1, z2 = (z.clone().requires_grad_() for z in _random(2, 8, 3))
+    directions, orders = normalize(_random(3, 5), dim=0), torch.arange(8).flip(0)[None]
+    function: Callable[[Tensor, Tensor], Tensor] = (
+        (lambda a, b: lejepa_loss([a, b], [], directions))
+        if loss == "lejepa"
+        else (lambda a, b: w_mse_loss(a, b, orders, size=4))
+    )
+    assert torch.autograd.gradcheck(function, (z1, z2))
 
 
 def test_sinkhorn_fills_prototypes_evenly() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.kit import frame
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.queue import run_names
 from tests.kit import ROOT, make_imageset, make_run
@@ -248,7 +248,7 @@ def test_the_address_keys_of_pages_do_not_collide():
 )
 def test_only_names_that_are_ours_are_answered(monkeypatch, host, known):
     monkeypatch.setenv("VIEWLOOM_HOSTS", "lab.example, other.example")
-    assert frame.is_known_host(host) is known
+    assert access.is_known_host(host) is known
 
 
 def test_a_store_without_room_is_said_on_the_page(monkeypatch):

@@ -19,7 +19,7 @@ from tests.paging import opened
 NAME = "![i](http://e.x) *b* $x$ :red[c] <img src=//e.x onerror=hit=1><a href=//e.x>a"
 SIGNS = ("![i](", " *b* ", "$x$", " :red[c]", " <img")  # of formatting that was not disarmed
 READ = ("label", "body", "help", "text", "caption", "title", "content")  # what Streamlit reads as Markdown
-PAGES = ("", "Data", "Compose", "Train", "Clusters", "Classes", "Compare", "Show", "Paper")
+PAGES = ("", "Data", "Compose", "Train", "Clusters", "Classes", "Compare", "Screen", "Show", "Paper")
 MADE = """() => {
   const roots = [document], made = [];
   for (const root of roots) {

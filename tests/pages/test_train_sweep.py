@@ -167,8 +167,9 @@ def test_band_is_mean_and_sd_over_the_epochs_that_all_reached():
 
 
 def test_where_runs_go_is_kept_from_the_page_and_bad_settings_are_said(swept, started):  # noqa: F811
-    from ssrl_core.runs.worker.engines.settings import load_settings
+    from ssrl_core.runs.worker.engines.settings import load_settings, save_settings
 
+    save_settings(load_settings({"slurm": {"prologue": ["module load cuda"]}}))  # on the server only
     test = kit_page()
     test.session_state["train-where"] = True
     test.run()
@@ -179,7 +180,6 @@ def test_where_runs_go_is_kept_from_the_page_and_bad_settings_are_said(swept, st
     assert load_settings().engine == "local"
     test.text_input(key="train-where-partition").set_value("gpu")
     test.number_input(key="train-where-gpus").set_value(2)
-    test.text_area(key="train-where-prologue").set_value("module load cuda\n\n")
     test.button(key="train-where-save").click().run()
     assert not test.exception
     kept = load_settings()

@@ -25,7 +25,7 @@ from tests.kit import ROOT, make_imageset
 
 FAKE_CHILD = Path(__file__).with_name("fake_child.py")
 STEPS = 12
-_MOST_KILLS_A_RUN = 2  # three crashes without progress are a failure, and shall be
+_MOST_KILLS_A_RUN = 5  # each is waited for longer; kills from outside are not the run's fault
 _COORDINATOR = """
 import sys
 sys.path.insert(0, {root!r})

@@ -35,7 +35,7 @@ def main(folder: Path) -> int:
             return 3
         step = chain["step"]
         if behave.get("crash_at") == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGUSR1)  # an end of its own making, without a core on the disk
         if behave.get("silent_at") == step and not (folder / "was_silent").exists():
             (folder / "was_silent").touch()
             os.kill(os.getpid(), signal.SIGSTOP)

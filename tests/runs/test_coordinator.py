@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 
 import pytest
@@ -11,7 +12,10 @@ from ssrl_core import stores
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import empty_state
 from ssrl_core.runs.queue import folder_rows, registry, stopping, submitting
+from ssrl_core.runs.worker import coordinator as coordinator_module
+from ssrl_core.runs.worker import watch
 from ssrl_core.runs.worker.coordinator import Coordinator
+from ssrl_core.runs.worker.metrics import prometheus
 from tests.runs.conftest import FakeEngine, spec
 
 
@@ -92,7 +96,7 @@ def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, eng
     for number in range(3):
         coordinator.tick()
         assert len(engine.jobs) == number + 1
-        engine.jobs[-1].code = -9
+        engine.jobs[-1].code = -11
         coordinator.tick()
         if number == 1:
             assert len(engine.jobs) == 2  # the second crash in a row: it waits a little
@@ -100,8 +104,33 @@ def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, eng
     coordinator.tick()
     assert len(engine.jobs) == 3
     assert row(run)["state"] == "failed"
-    assert "SIGKILL" in row(run)["reason"]
-    assert "without progress" in row(run)["reason"]
+    assert "SIGSEGV" in row(run)["reason"]
+    assert "3 times without progress" in row(run)["reason"]
+
+
+def test_kills_from_outside_are_not_the_runs_fault_and_it_says_when_it_tries_again(queued, coordinator, engine, clock):
+    run = queued()
+    for number in range(10):
+        coordinator.tick()
+        assert len(engine.jobs) == number + 1
+        engine.jobs[-1].code = (-9, -15)[number % 2]
+        coordinator.tick()
+        clock.now += 301
+    assert row(run)["state"] == "queued"
+    assert "from outside (SIGTERM), which is not the run's fault" in row(run)["reason"]
+    assert "Next try in 300 s" in row(run)["reason"]
+
+
+def test_a_kill_for_memory_counts_as_the_runs_own(queued, coordinator, engine, clock, monkeypatch):
+    run, kills = queued(), iter(range(100))
+    monkeypatch.setattr(watch, "oom_kills", lambda: 10**9 + next(kills))
+    for _ in range(3):
+        coordinator.tick()
+        engine.jobs[-1].code = -9
+        coordinator.tick()
+        clock.now += 301
+    assert row(run)["state"] == "failed"
+    assert "the memory was full" in row(run)["reason"]
 
 
 def test_crashes_with_progress_between_them_do_not_count(queued, coordinator, engine, clock):
@@ -370,3 +399,30 @@ def test_delete_stops_a_running_run_first(queued, coordinator, engine, clock):
     assert registry.get(run.id) is None
     assert not run.path.exists()
     assert not [name for name in stores.runs_root().iterdir() if name.name.startswith(".gone")]
+
+
+def test_a_log_for_machines_names_the_run_of_each_line(queued, monkeypatch):
+    run = queued()
+    monkeypatch.setenv("VIEWLOOM_LOG", "json")
+    handler = coordinator_module._log_to_file(echo=False)
+    try:
+        coordinator_module.LOG.warning("%s: killed: %s", run.id, "No sign of life.")
+        coordinator_module.LOG.info("ends: told to end")
+    finally:
+        coordinator_module.LOG.removeHandler(handler)
+        handler.close()
+    lines = (stores.models_root() / "coordinator.log").read_text(encoding="utf-8").splitlines()
+    first, second = (json.loads(line) for line in lines[-2:])
+    assert (first["run"], first["level"], first["message"]) == (run.id, "warning", "killed: No sign of life.")
+    assert (second["run"], second["message"]) == (None, "ends: told to end")
+
+
+def test_metrics_say_what_the_worker_does(queued, coordinator):
+    run = queued()
+    coordinator.tick()
+    says(run, images_per_s=123.5, progress=0.25)
+    coordinator.tick(1000.0)
+    text = prometheus()
+    assert 'viewloom_runs{state="queued"} 0' in text
+    assert f'viewloom_run_images_per_second{{run="{run.id}"}} 123.5' in text
+    assert text.count("# TYPE viewloom_runs gauge") == 1

@@ -101,7 +101,10 @@ def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, mo
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
     assert gpus_here() == ("2", "5")
     engine = LocalEngine(3, gpus=gpus_here())
-    assert [engine._environment(place)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["2", "5", "2"]
+    assert [engine._environment(place, tmp_path)["CUDA_VISIBLE_DEVICES"] for place in range(3)] == ["2", "5", "2"]
+    for asked, dealt in (("2", "5,2"), ("auto", "5,2"), ("9", "5,2"), ("[]", "5")):
+        (tmp_path / "spec.yaml").write_text(f"devices: {asked}\n")
+        assert engine._environment(1, tmp_path)["CUDA_VISIBLE_DEVICES"] == dealt
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert gpus_here() == ()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")

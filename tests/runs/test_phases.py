@@ -31,7 +31,7 @@ SMALL = {
 
 PARTS = """
 version id spec_hash split n input dim clusters knn linear finetune references
-read forecast view layouts seconds missing
+read forecast screen view layouts seconds missing
 """
 SCORES = """
 silhouette silhouette_projection silhouette_n ami ami_arithmetic ami_shuffled nmi ari homogeneity inertia sizes file

@@ -6,6 +6,8 @@ import json
 import sqlite3
 from contextlib import closing
 
+from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.folder.verdict import standing
 from ssrl_core.runs.queue import folder_rows, registry, registry_file
 
 RESULTS = {
@@ -49,6 +51,32 @@ def test_a_run_that_is_deleted_takes_its_scores_along(queued):
     write(run.id, RESULTS)
     registry.transact(lambda connection: connection.execute("DELETE FROM runs"))
     assert registry.query("SELECT * FROM scores") == []
+
+
+def test_the_list_judges_a_run_as_its_results_do(queued):
+    run = queued()
+    beside = {"pixels": {"knn": 0.9, "ami": 0.1}, "untrained": {"knn": 0.3, "ami": 0.2}}
+    for results, words in (
+        (RESULTS | {"n": 100, "references": beside}, "Worse than raw pixels in kNN, better in AMI: train longer"),
+        (RESULTS | {"n": 100, "references": {"pixels": {"knn": 0.2, "ami": None}}}, "Better than raw pixels"),
+        (RESULTS, ""),
+        ({"knn": None, "clusters": {}}, ""),
+    ):
+        write(run.id, results)
+        row = next(row for row in registry.list_runs() if row["id"] == run.id)
+        assert registry.verdict_of(row | {"state": "done"}) == words
+        assert folder_rows.listed_row({"results": json.dumps(results)})["judged"] == json.dumps(
+            json.loads(row["judged"])
+        )
+        assert registry.verdict_of(row) == ""  # it is not done
+    assert standing(Results(RESULTS | {"n": 100, "references": beside}), "spectral").endswith("better in AMI")
+
+
+def test_what_is_no_better_than_untrained_is_told():
+    same = {"n": 400, "knn": {"top1": 0.5}, "references": {"pixels": {"knn": 0.2}, "untrained": {"knn": 0.5}}}
+    assert standing(Results(same), "simclr") == (
+        "Better than raw pixels; no better than the untrained network: train longer"
+    )
 
 
 def test_a_registry_from_before_gets_its_scores(queued):

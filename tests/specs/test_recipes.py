@@ -21,9 +21,10 @@ def test_every_recipe_makes_a_valid_spec(name: str, method: str) -> None:
     assert "recipe" not in spec.to_mapping()
 
 
-def test_every_method_has_solo_learns_the_papers_and_a_small_recipe() -> None:
-    for name in ("solo-learn", "paper", "small"):
+def test_every_method_has_its_defaults_and_a_small_recipe_and_the_thirteen_of_the_paper_its_own() -> None:
+    for name in ("solo-learn", "small"):
         assert set(RECIPES[name].of) == set(METHODS)
+    assert set(METHODS) - set(RECIPES["paper"].of) == {"lejepa", "w_mse"}
 
 
 def test_the_papers_recipe_is_its_appendix_b() -> None:
@@ -34,7 +35,7 @@ def test_the_papers_recipe_is_its_appendix_b() -> None:
         0.4,
         1e-5,
     )
-    small_batches = {m for m in METHODS if RECIPES["paper"].of[m].batch_size == 256}
+    small_batches = {m for m, recipe in RECIPES["paper"].of.items() if recipe.batch_size == 256}
     assert small_batches == {"dino", "vicreg"}
     assert RECIPES["paper"].of["dino"].optimizer["weight_decay"] == 1e-4
 

@@ -115,7 +115,8 @@ def tops(run: Run, *, named: bool = False) -> None:
     cells = [f'<div class="name">{html.escape(run.name)}</div>'] if named else []
     for probe in probes_in([run]):
         found = run.probe(probe)
-        beside = " · ".join(floors) if probe == "knn" and found else "" if found else run.why(probe)
+        floor = " · ".join(floors) if probe == "knn" else f"without learning, by kNN: {floors[0]}" if floors else ""
+        beside = floor if found else run.why(probe)
         value = percent(found.top1) if found else "–"
         cells.append(
             f'<div><div class="what">{_of_labels(probe)}, top-1</div><div class="value">{value}</div>'
@@ -216,6 +217,7 @@ def page(place: Any) -> None:
     Args:
         place: where the page's primary action stands.
     """
+    choosing.need_a_run()
     columns = st.columns([4, 4, 3], vertical_alignment="bottom")
     with columns[0]:
         run_id = choosing.choose_run()

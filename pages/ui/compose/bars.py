@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pages.ui.kit import frame
-from ssrl_core.analysis.descriptors import descriptor, titled
+from ssrl_core.analysis.descriptors import INTENSITY, descriptor, titled
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.forecast.result import calibration_sentence
+from ssrl_core.forecast.result import best_and_worst, calibration_sentence
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from ssrl_core.forecast.result import ClassKept, PairKept, StepCost
 
 _TOLD = 0.1  # R² below which even no steps at all tell too little to lose
-_SURE = 0.3  # without steps, below which a share is too rough to be put into words
-_KEPT, _LOST, _MORE = 0.8, 0.5, 1.05
-_MOST_NAMED, _MOST_HARDER, _MOST_CHANGES = 3, 5, 4
+_MORE = 1.05
+_MOST_HARDER, _MOST_CHANGES = 5, 4
 _LEAST_CHANGE = 0.03
 _GROUPS = {
     "Shape and place": (
@@ -30,6 +29,10 @@ _GROUPS = {
         *("place_x", "place_y"),
     ),
     "Light and colour": ("brightness", "contrast", "hue", "saturation"),
+    "Nuclei and neighbours": (
+        *("nuclear_area", "nuclear_eccentricity", "nuclear_solidity", "nuclear_intensity", "nuclear_texture"),
+        *("granularity", "neighbour_count", "neighbour_distance"),
+    ),
     "Texture": ("texture", "homogeneity", "local_patterns", "high_frequency"),
 }
 _NEXT = {"": KEEP, KEEP: IGNORE, IGNORE: "don’t care"}
@@ -122,26 +125,20 @@ def _grouped(rows: Sequence[Kept]) -> Mapping[str, list[Kept]]:
     for row in rows:
         title = {"classes": "Classes", "column": "Columns of the table"}.get(row.kind)
         title = title or next((name for name, members in _GROUPS.items() if row.name in members), "More")
+        title = "Light and colour" if title == "More" and row.name.startswith(INTENSITY) else title
         found.setdefault(title, []).append(row)
     return {title: group for title, group in found.items() if group}
 
 
-def _share(row: Kept) -> float:
-    return row.value / row.plain
-
-
 def _sentence(rows: Sequence[Kept]) -> str:
     """What is kept best and what is lost most, in words."""
-    sure = (row for row in rows if row.kind != "classes" and row.plain >= _SURE)
-    ranked = sorted(sure, key=_share, reverse=True)
-    best = [titled(row.name, row.kind) for row in ranked if _share(row) >= _KEPT][:_MOST_NAMED]
-    lost = [titled(row.name, row.kind) for row in reversed(ranked) if _share(row) <= _LOST][:_MOST_NAMED]
+    best, lost = ([titled(row.name, row.kind) for row in some] for some in best_and_worst(rows))
     words = []
     if best:
         words.append(f"Keeps best: <b>{html.escape(', '.join(best))}</b>.")
     if lost:
         words.append(f"Loses most: <b>{html.escape(', '.join(lost))}</b>.")
-    elif ranked:
+    elif best:
         words.append("Nothing is lost by more than half.")
     return " ".join(words)
 
@@ -152,7 +149,7 @@ def _row(row: Kept, *, icc: bool, marks: Mapping[str, str] | None) -> str:
     drawn += f'<u style="left:{100 * row.low:.1f}%;width:{100 * (row.high - row.low):.1f}%"></u>'
     if icc and row.icc is not None:
         drawn += f'<b style="left:{100 * row.icc:.1f}%"></b>'
-    said = whole_percent(_share(row))
+    said = whole_percent(row.share)
     if row.against is not None:
         said += f" <small>B {whole_percent(row.against / row.plain)}</small>"
     mark = "" if marks is None else _mark(row, name, marks)
@@ -198,7 +195,7 @@ def _about(row: Kept, name: str) -> str:
 
 def _legend(found: Forecast, icc: bool) -> str:
     parts = ["Numbers: kept, as a share of what the outline, no steps at all, tells."]
-    if any(_share(row) > _MORE for row in found.kept if row.plain >= _TOLD):
+    if any(row.share > _MORE for row in found.kept if row.plain >= _TOLD):
         parts.append("More than 100 %: the views show more of it than the whole picture does, as a crop can.")
     if found.against is not None:
         parts.append("Thin bar: composition B.")

@@ -228,4 +228,4 @@ def kept_words(results: Results) -> str:
         for verb, words in (("Keeps", kept), ("Blurs", blurred), ("Loses", lost))
         if words
     ]
-    return " ".join(parts)
+    return " ".join(parts).replace(" %", "&nbsp;%")  # a number and its sign stay on one line

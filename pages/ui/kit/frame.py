@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import base64
 import html
-import ipaddress
 import math
-import os
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import streamlit as st
 
-from ssrl_core import stores
+from pages.ui.kit import sign_in
+from ssrl_core import access, stores
 from ssrl_core.errors import RunError, SSRLError
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
@@ -90,9 +87,11 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("pages/4_Clusters.py", "Clusters", "bubble_chart"),
         ("pages/5_Classes.py", "Classes", "bar_chart"),
         ("pages/6_Compare.py", "Compare", "compare"),
+        ("pages/9_Screen.py", "Screen", "grid_on"),
     ),
     "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
+_SHOWN = "co_present"
 SIDEBAR_PX = 216
 _UNDER_WAY, _JUST_DONE = "frame-under-way", "frame-just-done"
 SETTINGS = {
@@ -136,9 +135,10 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         initial_sidebar_state=SIDEBAR_PX,
     )
     st.html(f"<style>{_scheme()}{_RULES}{css}</style>")
-    if not is_known_host(st.context.headers.get("Host")):
+    if not access.is_known_host(st.context.headers.get("Host")):
         st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
         st.stop()
+    _let_in(icon, title)
     _sidebar(title)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
@@ -156,24 +156,25 @@ def _scheme() -> str:
     return f"@media screen {{ :root {{ color-scheme: {st.context.theme.type or 'light dark'}; }} }}"
 
 
-def is_known_host(host: str | None) -> bool:
-    """Whether a browser that asks under this name may have been meant for us.
-
-    A page elsewhere can give its own name our address (DNS rebinding) and would then read what we answer. So a name
-    must be localhost, this machine's own, or one of VIEWLOOM_HOSTS (with commas between); a bare address is no name.
-
-    Args:
-        host: the header `Host`, with or without a port; None where no browser asks (a test).
-    """
-    if host is None:
-        return True
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        ipaddress.ip_address(name)
-        return True
-    except ValueError:
-        said = os.environ.get("VIEWLOOM_HOSTS", "").lower().split(",")
-        return name in {"localhost", socket.gethostname().lower(), *(one.strip() for one in said if one.strip())}
+def _let_in(symbol: str, title: str) -> None:
+    """Stop here where who opens the page may not see it; what they may do there is asked by the calls of the core."""
+    person = access.current()
+    if person == access.NOBODY:
+        if sign_in.sign_in() == "oidc":
+            quiet("Sign in to see what is here.")
+            st.button("Sign in", type="primary", on_click=st.login)
+        else:
+            st.error("Others than this machine reach this app, and nobody signs in. Start it by `viewloom --host …`.")
+        st.stop()
+    if person.only is not None:
+        if symbol != _SHOWN:
+            st.error("One run is shown here, and nothing else.")
+            st.stop()
+        st.query_params["run"] = person.only
+    elif person.role == access.VIEWER and symbol in {entry[2] for entry in PAGES["Design"]}:
+        _sidebar(title)
+        quiet("Image sets, compositions and trainings are for editors; you look at this as a viewer.")
+        st.stop()
 
 
 @contextmanager
@@ -342,15 +343,31 @@ def _sidebar(title: str) -> None:
         with st.container(key="vl-brand"):
             link("app.py", "Viewloom", icon="blur_on")
         with st.container(key="vl-sidebar-links"):
+            person = access.current()
             for group, entries in PAGES.items():
-                present = [entry for entry in entries if page_exists(entry[0])]
+                seen = not person.only and (group != "Design" or person.role == access.EDITOR)
+                present = [entry for entry in entries if seen and page_exists(entry[0])]
                 if present:
                     st.html(f'<div class="vl-group">{group}</div>')
                 for file, name, icon in present:
                     link(file, name, icon=icon)
+        if person.only:
+            return
         _what_runs_now(title != "Train")
+        if person.hosted:
+            _who(person)
+            return
         models = str(stores.models_root())
         st.html(f'<div class="vl-store" title="Store in use: {html.escape(models)}">&lrm;{html.escape(models)}</div>')
+
+
+def _who(person: access.Person) -> None:
+    """As what one is signed in, and the way out."""
+    st.html(f'<div class="vl-quiet">{html.escape(person.name)} {person.role}</div>')
+    if sign_in.sign_in() == "oidc":
+        st.button("Sign out", key="frame-sign-out", type="tertiary", on_click=st.logout)
+    elif sign_in.sign_in() == "password":
+        st.html('<a class="vl-quiet" href="/sign-out" target="_self">Sign out</a>')
 
 
 @st.fragment(run_every=3.0)

@@ -118,9 +118,12 @@ def table_file(cells: ShownCells) -> None:
 
 
 def verdict_words(cells: ShownCells) -> str:
-    """How the network stands to raw pixels and an untrained one, in a few words."""
+    """How well the network sorts, beside raw pixels and an untrained one, in a few words."""
     spec, results = RunFolder(cells.run.run_id).spec(), cells.run.results
-    return f"{standing(results, spec.method.name) or verdict(results, trained=spec.is_trained, solved=spec.is_solved)}."
+    said = standing(results, spec.method.name)
+    if not said:
+        return verdict(results, trained=spec.is_trained, solved=spec.is_solved)
+    return f"Beside the labels that are known ({cells.run.label}), the sorting is {said[0].lower()}{said[1:]}."
 
 
 def methods(cells: ShownCells) -> None:

@@ -83,7 +83,7 @@ def galleries(cells: ShownCells, look: Look, count: int) -> None:
     """One wall for each group, the most typical cells first; groups that a compound changes stand before the others."""
     heading(f"Which kinds of {cells.noun} are there?")
     st.html(f'<p class="vl-lead">{lead(cells)}</p>{stains(cells, look)}')
-    frame.quiet(f"How well this sorts them: {files.verdict_words(cells)}")
+    frame.quiet(files.verdict_words(cells))
     changing, others = _by_change(cells)
     for group in changing:
         _gallery(cells, group, look, count, more_under(cells, group))

@@ -20,6 +20,7 @@ from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
+    DEVICES,
     HEADS,
     INPUT,
     INPUTS,
@@ -287,7 +288,7 @@ def _evaluation(draft: train_draft.Draft) -> None:
         )  # fmt: skip
     for part in asked_for().values():
         value = asked.get(part.name, part.default)
-        if value is not None:
+        if value is not None or part.on_demand:
             with next(cells):
                 _part(part, value)
 
@@ -300,19 +301,25 @@ def _part(part: Part, value: Any) -> None:
         if part.settings[0].kind != "choice":
             options.sort()
         _bound(st.multiselect, part.title, path, list(value), options, format_func=_SHOWN.get(part.name, str))
-    elif part.takes == "switch":
-        _bound(st.toggle, part.title, path, value, help=part.sentence)
+    elif part.takes == "switch" or part.on_demand:  # the settings of one on demand are changed in the spec
+        _bound(st.toggle, part.title, path, value not in (None, False), help=part.sentence)
     else:
         widget(f"{path}.{part.settings[0].name}", part.settings[0], value[part.settings[0].name])
 
 
 def _machine(draft: train_draft.Draft) -> None:
-    first, second, third, fourth = st.columns(4)
+    first, several, second, third, fourth = st.columns(5)
     with first:
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
+    trained = draft["method"]["name"] not in UNTRAINED
+    if trained:
+        with several:
+            count = draft.get("devices", DEVICES.default)  # drafts of before there was a choice have none
+            counts = list(dict.fromkeys([1, "auto", 2, 4, 8, count]))
+            _bound(st.selectbox, "Devices", "devices", count, counts, format_func=str, help=DEVICES.sentence)
     with second:
-        if draft["method"]["name"] not in UNTRAINED:
+        if trained:
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])

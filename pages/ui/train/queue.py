@@ -258,20 +258,16 @@ def engine() -> None:
 
 def _settings(now: EngineSettings) -> None:
     kind = now.engine if now.engine in _ENGINES else "address"
+    offered = [one for one in _ENGINES if one in (kind, "local", "dask", "slurm")]  # addresses: on the server only
     chosen = st.selectbox(
         "Train on",
-        list(_ENGINES),
-        index=list(_ENGINES).index(kind),
+        offered,
+        index=offered.index(kind),
         format_func=_ENGINES.__getitem__,
         key="train-where-engine",
     )
     if chosen == "address":
-        st.text_input(
-            "Address",
-            value=now.engine if kind == "address" else "",
-            placeholder="tcp://host:8786",
-            key="train-where-address",
-        )
+        frame.quiet(f"The scheduler {now.engine}, as the server was told.")
     else:
         what = "Jobs at a time" if chosen == "slurm" else "Runs at a time"
         st.number_input(what, min_value=1, value=now.slots, placeholder="one a GPU", key="train-where-slots")
@@ -295,12 +291,8 @@ def _slurm(now: EngineSettings) -> None:
         column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
     left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
     right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
-    st.text_area(
-        "Commands before it starts",
-        value="\n".join(now.slurm.prologue),
-        key="train-where-prologue",
-        placeholder="module load cuda",
-    )
+    told = f"Before it starts, a job runs: {'; '.join(now.slurm.prologue)}. " if now.slurm.prologue else ""
+    frame.quiet(f"{told}What a job runs first is set on the server: viewloom worker --prologue LINE --keep.")
 
 
 def _save() -> None:
@@ -321,17 +313,15 @@ def chosen_settings(state: Any) -> dict[str, Any]:
     """The form as changes of the settings' file."""
     kind = state["train-where-engine"]
     changes: dict[str, Any] = {
-        "engine": state.get("train-where-address", "") if kind == "address" else kind,
+        **({} if kind == "address" else {"engine": kind}),
         "warm": bool(state.get("train-where-warm", True)),
     }
     if kind != "address":
         changes["slots"] = state.get("train-where-slots")
     if kind == "slurm":
         plain = {name: state.get(f"train-where-{name}") or None for name in _SLURM}
-        lines = str(state.get("train-where-prologue") or "").splitlines()
         changes["slurm"] = plain | {
             "gpus": int(state.get("train-where-gpus") or 0),
             "cores": int(state.get("train-where-cores") or 1),
-            "prologue": [line for line in lines if line.strip()],
         }
     return changes

@@ -153,7 +153,9 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
     from ssrl_core.figures.curves import training_curves
 
     figures = training_curves(metrics)
-    if not figures and row["state"] == "done" and not run.spec().is_trained:
+    if not figures and not run.spec().is_trained:
+        if row["state"] in frame.ACTIVE:
+            frame.quiet("There are no curves: it is solved at once, then measured. The results show up here.")
         return
     if not figures:
         words = "The curves begin with the first steps." if row["state"] in frame.ACTIVE else "There are no curves."
@@ -254,6 +256,8 @@ def results_html(results: Results, untrained: str = "Untrained") -> str:
         if part.name not in ("clusters", "knn", "linear") and value is not None:
             said += f" {column.title} {percent(value) if column.share else score(value)}."
     table = f'<div style="overflow-x:auto"><table class="train-results"><tr>{head}</tr>{"".join(rows)}</table></div>'
+    if own == Scores() and linear is None:
+        table = ""  # without labels there is nothing to be beside
     tuned = {100 * float(share): one.top1 for share, one in results.finetune.items()}
     if tuned:
         told_of = "; ".join(f"{share:g} % of the labels: {percent(top1)}" for share, top1 in tuned.items())

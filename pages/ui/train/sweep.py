@@ -42,7 +42,20 @@ CSS = f"""
   margin-right: .35rem; vertical-align: -1px; }}
 """
 _RANGE = re.compile(r"^\s*(\S+)\s+to\s+(\S+)\s+in\s+(\d{1,4})(\s+log)?\s*$", re.IGNORECASE)
-_LEFT_OUT = ("version", "name", "notes", "tags", "seeds", "seed", "vary", "sampler", "keep", "device", "evaluate")
+_LEFT_OUT = (
+    "version",
+    "name",
+    "notes",
+    "tags",
+    "seeds",
+    "seed",
+    "vary",
+    "sampler",
+    "keep",
+    "device",
+    "devices",
+    "evaluate",
+)
 _ORDER = ("terms", "method", "optimizer", "schedule", "batch_size", "epochs", "limit_train", "backbone", "dataset")
 _SHOWN = 4
 _MOST_CHECKED = 400

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core import access
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name, is_nuclei_name
 from ssrl_core.datasets.cells.field_tables import (
     choose,
@@ -89,7 +90,8 @@ def list_fields(
         SpecError: a channel or a column that is not there, or no field that matches `where`.
     """
     path = Path(source).expanduser()
-    if not path.exists():
+    access.require_readable(path, "Fields")
+    if not os.path.exists(path):
         raise DataError(f"{path}: there is no such file or folder. Check the path.")
     if path.is_dir():
         listed = _of_folder(path, channels, nuclei, pattern)
@@ -116,6 +118,7 @@ def _first_skipped(listed: FieldList) -> str:
 def names_in(source: str | Path) -> list[Path]:
     """The image files of a folder or a zip, whose names may follow a pattern; none of other sources."""
     path = Path(source).expanduser()
+    access.require_readable(path, "Fields")
     folder = path if path.is_dir() else top_of(unpacked(path)) if path.suffix.lower() == ".zip" else None
     if folder is None or not folder.is_dir():
         return []
@@ -134,7 +137,7 @@ def _is_picture(path: Path) -> bool:
 def _on_one_scale(listed: FieldList) -> None:
     """Where the first file holds floats: look through all, and read them on one scale."""
     files = dict.fromkeys(path for row in listed.fields for channel in row.files for path in channel)
-    if not files or next(iter(files)).is_dir() or float_values(next(iter(files))) is None:
+    if not files or os.path.isdir(next(iter(files))) or float_values(next(iter(files))) is None:
         return
     spread = Spread()
     for path in files:

@@ -6,6 +6,7 @@ table).
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlparse
 
 import pandas as pd
 
+from ssrl_core import access
 from ssrl_core.datasets.cells.field_words import one_well
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
 from ssrl_core.datasets.columns import renamed, with_doses
@@ -265,11 +267,13 @@ def _place(base: Path, name: Any, folder: Any) -> _Place | None:
     given = _slashed(text)
     if isinstance(folder, str) and folder.strip():
         given = _slashed(folder) / given
-    if (base / given).exists():
+    if not access.may_read(base / given):  # absolute, or with ..: what lies beside the table still counts
+        given = Path(given.name)
+    if os.path.exists(base / given):
         return _Place(base / given, given)
     parts = [p for p in given.parts if p not in ("/", "\\") and not p.endswith(":")]
     tries = (base.joinpath(*parts[i:]) for i in range(len(parts)))
-    path = next((path for path in tries if path.exists()), None)
+    path = next((path for path in tries if os.path.exists(path)), None)
     return _Place(path, given, True) if path is not None else _Place(base / given, given)
 
 

@@ -252,7 +252,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
     """
     try:
         opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
         raise DataError(f"{archive.name}: this is not a readable zip ({error}). Pack the folder again.") from error
     with opened:
         check_archive(opened, archive.name)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import math
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -16,6 +19,7 @@ from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 _PIECE_BYTES = 16_000_000
+_DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ def headers(archive: zipfile.ZipFile, where: str) -> dict[str, ArrayHeader]:
     for info in archive.infolist():
         if not info.filename.endswith(".npy"):
             continue
-        with archive.open(info) as file:
+        with _opened(archive, info.filename, where) as file:
             found[info.filename.removesuffix(".npy")] = _header(file, info, where)
     return found
 
@@ -51,7 +55,7 @@ def pieces(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Iterato
         return
     row = math.prod(header.shape[1:]) * header.dtype.itemsize
     step = max(1, _PIECE_BYTES // max(1, row))
-    with archive.open(header.member) as file:
+    with _opened(archive, header.member, where) as file:
         _skip_header(file)
         for start in range(0, header.shape[0], step):
             count = min(step, header.shape[0] - start)
@@ -61,17 +65,27 @@ def pieces(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Iterato
 def whole(archive: zipfile.ZipFile, header: ArrayHeader, where: str) -> Array:
     """A whole array."""
     size = math.prod(header.shape) * header.dtype.itemsize
-    with archive.open(header.member) as file:
+    with _opened(archive, header.member, where) as file:
         _skip_header(file)
         flat = np.frombuffer(_read(file, size, header, where), header.dtype)
     return flat.reshape(header.shape, order="F" if header.fortran else "C")
+
+
+@contextmanager
+def _opened(archive: zipfile.ZipFile, member: str, where: str) -> Iterator[IO[bytes]]:
+    """A member of an archive; what its bytes are not fit for is said."""
+    try:
+        with archive.open(member) as file:
+            yield file
+    except _DAMAGED as error:
+        raise DataError(f"{where}: {member} is damaged ({error}). Fetch or save the file again.") from error
 
 
 def _header(file: IO[bytes], info: zipfile.ZipInfo, where: str) -> ArrayHeader:
     try:
         version = npy.read_magic(file)
         shape, fortran, dtype = _read_header(file, version)
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise DataError(
             f"{where}: {info.filename} is not an array that can be read ({error}). Save the file again."
         ) from error
@@ -101,10 +115,7 @@ def _skip_header(file: IO[bytes]) -> None:
 
 
 def _read(file: IO[bytes], size: int, header: ArrayHeader, where: str) -> bytes:
-    try:
-        data = file.read(size)
-    except (OSError, EOFError, zipfile.BadZipFile, zipfile.error, ValueError) as error:
-        raise DataError(f"{where}: {header.member} is damaged ({error}). Fetch or save the file again.") from error
+    data = file.read(size)
     if len(data) != size:
         raise DataError(f"{where}: {header.member} ends too early. Fetch or save the file again.")
     return data

@@ -218,7 +218,7 @@ class NpzImages:
         try:
             self._archive = zipfile.ZipFile(path)
             self._found = _renamed(headers(self._archive, self._where))
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise DataError(
                 f"{self._where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
             ) from error

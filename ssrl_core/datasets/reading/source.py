@@ -84,7 +84,7 @@ class FolderTree:
 
     def holds(self, path: str) -> bool:
         """See Tree."""
-        return (self._folder / path).is_file()
+        return os.path.isfile(self._folder / path)  # False for a name that is too long, too
 
     def stamp(self, path: str) -> Hashable:
         """See Tree."""
@@ -119,7 +119,7 @@ class ZipTree:
         self.where = str(path)
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
+        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
         infos = self._archive.infolist()

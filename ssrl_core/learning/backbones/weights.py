@@ -12,7 +12,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.datasets.made.fetching import fetch
 from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import SpecError
@@ -28,7 +28,10 @@ def pretrained_state(weights: str, name: str) -> dict[str, Tensor]:
     Raises:
         SpecError: they are missing or cannot be read; names file and place.
     """
-    return imagenet_state(name) if weights == "imagenet" else read_state(Path(weights), name)
+    if weights == "imagenet":
+        return imagenet_state(name)
+    access.require_readable(Path(weights), "Weights")
+    return read_state(Path(weights), name)
 
 
 def load_weights(encoder: Encoder, weights: Mapping[str, Tensor]) -> None:

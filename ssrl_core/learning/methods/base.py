@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.ranks import ALONE, Ranks
 
 
 class Pushed(Protocol):
@@ -40,6 +43,8 @@ class Setup:
         own_heads: each term has heads of its own; else all share them.
         seed: of heads and queues.
         precision: type of the forward passes on `device_type`, None for float32.
+        ranks: that take the batch together. Views are of a rank's own images, embeddings and all that follows of the
+            whole batch.
     """
 
     batch_size: int
@@ -49,6 +54,7 @@ class Setup:
     seed: int = 5
     precision: torch.dtype | None = None
     device_type: str = "cpu"
+    ranks: Ranks = ALONE
 
 
 @dataclass
@@ -74,14 +80,14 @@ class TermLoss:
 
 
 class Method(nn.Module):
-    """Common ground of the thirteen methods.
+    """Common ground of the methods.
 
     Attributes:
         encoder: what is kept.
         heads: projector, predictor, prototypes: shared by all terms (or `projector_1` … for the others), trained.
         teacher: slowly following copies, or empty.
         states: one module a term (queues, centre, memory), only buffers, saved with the checkpoint.
-        epoch: set by the loop before each epoch, after a resume too.
+        epoch, step: set before each epoch and step, after a resume too.
         term: number of the term at work, set before `term_loss` and `remember`: where each term has heads of its own,
             `head` and `taught` take its own.
         first_pass: wants `remember` for every batch before the first step (deepcluster_v2).
@@ -99,7 +105,7 @@ class Method(nn.Module):
         self.encoder = encoder
         self.settings = settings
         self.setup = setup
-        self.epoch = 0
+        self.epoch = self.step = 0
         self.term = 0
         self._waiting: dict[int, tuple[Pushed, int, list[Tensor]]] = {}
         self.heads = nn.ModuleDict()
@@ -127,7 +133,7 @@ class Method(nn.Module):
 
         Args:
             term: number of the term.
-            views: its views of the batch.
+            views: its views of the batch (of a rank's share of it).
             rows: (B,) int64, places of the images in the train split (0..images-1).
         """
         raise NotImplementedError
@@ -176,6 +182,15 @@ class Method(nn.Module):
         """
         self._waiting.setdefault(id(state), (state, dim, []))[2].append(rows.detach())
 
+    def chance(self, term: int) -> np.random.Generator:
+        """What is drawn for a term at this step: the same after a resume, on every device and rank."""
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.setup.seed, self.step, term])))
+
+    @staticmethod
+    def sent(values: NDArray[Any], device: torch.device) -> Tensor:
+        """Drawn numbers on the device, without waiting for it."""
+        return torch.from_numpy(values).to(device, non_blocking=True)
+
     def state(self, term: int) -> Any:
         """The module that keeps a term's queue, centre or memory."""
         return self.states[term]
@@ -187,9 +202,10 @@ class Method(nn.Module):
             self.teacher[name] = _frozen(self.heads[name])
 
     def embed(self, view: Tensor) -> Tensor:
-        """(B,D) embedding of a view, in the run's precision, returned as float32."""
+        """(B,D) embedding of a view over all ranks, in the run's precision, returned as float32."""
         with self.mixed():
-            return _plain(self.encoder(view))
+            embedding = _plain(self.encoder(view))
+        return self.setup.ranks.gather(embedding)
 
     def head(self, name: str, x: Tensor) -> Tensor:
         """A head's output as float32 (float64 stays)."""
@@ -214,7 +230,8 @@ class Method(nn.Module):
     def taught(self, view: Tensor, head: str = "projector") -> Tensor:
         """The teacher's projection of a view, without gradients."""
         with self.mixed():
-            return _plain(self.teacher[self.own(head)](self.teacher["encoder"](view)))
+            embedding = self.setup.ranks.gather(self.teacher["encoder"](view))
+            return _plain(self.teacher[self.own(head)](embedding))
 
     def mixed(self) -> AbstractContextManager[Any]:
         """Autocast where the run has a precision below float32; losses are computed outside of it."""

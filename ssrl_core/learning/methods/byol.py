@@ -22,7 +22,12 @@ def byol_loss(p: Tensor, z: Tensor) -> Tensor:
     Source:
         Grill et al. 2020, arXiv:2006.07733, eq. 2.
     """
-    return 2 - 2 * functional.cosine_similarity(p, z.detach(), dim=1).mean()
+    return cosine_distance(p, z.detach())
+
+
+def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
+    """2 - 2·cos of the rows, their mean: the squared distance of rows of unit length."""
+    return 2 - 2 * functional.cosine_similarity(a, b, dim=1).mean()
 
 
 class BYOL(Method):

@@ -13,6 +13,7 @@ import numpy as np
 
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.process import RunLog, StopRequest
+from ssrl_core.runs.child.ranks import led
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
 from ssrl_core.runs.evaluation.parts import EMBED, TRAIN, Evaluation, make, missing_parts, phase_of, same_images
 from ssrl_core.runs.folder.results import Results, ResultsFile, save_array
@@ -118,7 +119,9 @@ class Phases:
         if self.spec.is_solved:
             self.log.write("the network is solved in closed form, not trained")
         try:
-            fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=self.stop_request.wanted)
+            with led(self.spec, self.run.path, self.device, self.log) as ranks:
+                asked = self.stop_request.wanted
+                fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=asked, ranks=ranks)
         finally:
             self.stop_request.training = False
         if self.spec.is_solved:

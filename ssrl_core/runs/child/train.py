@@ -3,7 +3,10 @@
 It knows no engine: a coordinator starts it with `--end-with-parent`, a person or `sbatch` without. All about a run
 lives in its folder, every part is written whole, and a child that is started again does only what is missing.
 
-Exit codes: 0 done, 1 failed, 2 bad spec, 3 stopped, 4 another process has the run, 5 pre-empted (goes on later).
+Exit codes: 0 done, 1 failed, 2 bad spec, 3 stopped, 4 another process has the run, 5 pre-empted (goes on later), 6 the
+process of one of several devices was lost (goes on from the checkpoint).
+
+A run on several devices starts the processes of the others itself (`ranks.py`); under `torchrun` they are there.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from typing import Any
 import ssrl_core
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError, SSRLError, Stopped
-from ssrl_core.runs.child import process
+from ssrl_core.runs.child import process, ranks
 from ssrl_core.runs.child.process import RunLog
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.folder.state import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED, StateWriter
@@ -50,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         process.give_way()
         process.ignore_interrupts()
     prepare()
+    if ranks.follows():
+        return ranks.follow(folder)
     return attempt(folder, by_hand=not args.end_with_parent)
 
 

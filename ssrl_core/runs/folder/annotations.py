@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.analysis.comparison import contingency, matched
 from ssrl_core.errors import DataError, RunError, SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
@@ -82,6 +82,7 @@ def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Co
     Raises:
         RunError: somebody changed it meanwhile (`stale`), or the file cannot be written.
     """
+    access.require_editor("Naming groups and keeping selections under a name")
     path = path_of(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(path.with_name(f".{path.name}.lock"))

@@ -192,7 +192,14 @@ def _numbers(results: Results, part: Part, column: Column) -> list[float | None]
     """The number of a column, once for each time that its part was made."""
     found = results.entry(part.name)
     entries = list((found or {}).values()) if part.takes == "list" else [found]
-    return [entry.get(column.key) if entry else None for entry in entries]
+    return [_deep(entry, column.key) for entry in entries]
+
+
+def _deep(entry: Any, key: str) -> Any:
+    """What stands at a dotted key; None where any of it is not there."""
+    for name in key.split("."):
+        entry = entry.get(name) if isinstance(entry, Mapping) else None
+    return entry
 
 
 _NUMBER, _TEXT = (int, float), (str,)
@@ -206,6 +213,7 @@ _CLUSTERS = {
     "sizes": [_NUMBER],
     "file": _TEXT,
 }
+_SCREENED = {"map": {"*": _RANGE}} | dict.fromkeys(("nsc", "nscb", "drop", "replicating", "grit", "plate"), _RANGE)
 _SHAPE: dict[str, Any] = {
     "split": _TEXT,
     "input": _TEXT,
@@ -219,6 +227,7 @@ _SHAPE: dict[str, Any] = {
     "view": {**_SCORES, "references": {"*": _SCORES}},
     "read": {**_TOLD, "mean": _NUMBER},
     "forecast": _TOLD,
+    "screen": {**_SCREENED, "corrected": _SCREENED, "cell_count": _SCREENED, "beside": {"*": _SCREENED}},
     "layouts": {"*": _TEXT},
     "seconds": {"*": _NUMBER},
     "missing": {"*": _TEXT},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -28,10 +29,11 @@ _PROGRESS_S = 1.0  # the loop may report every step; the file is written at most
 
 PHASES = ("load", "train", "embed", "evaluate", "layout")
 _KEPT = ("step", "steps", "epoch", "epochs", "progress", "images_per_s")  # an attempt goes on where the one before was
-DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED = range(6)
+DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED, RANK_LOST = range(7)
 WORKER_LOST = -1000  # no exit code: the engine lost the place where the child was
 MAX_CRASHES = 3
-MAX_LOST = 20  # a lost node is not the run's fault
+MAX_LOST = 20  # a lost node, or a kill from outside, is not the run's fault
+_FROM_OUTSIDE = {-int(getattr(signal, name, 0)) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")} - {0}
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
 
 
@@ -178,7 +180,7 @@ class Verdict:
 
     Attributes:
         crash: the child ended without saying why; counted by `Crashes`.
-        lost: it ended with the place where it was (a node, a worker).
+        lost: it ended with the place where it was (a node, a worker), or somebody killed it.
         pause_s: seconds before it may start again.
     """
 
@@ -190,13 +192,14 @@ class Verdict:
     pause_s: float = 0.0
 
 
-def judge(code: int, *, wanted: str, message: str | None) -> Verdict:
+def judge(code: int, *, wanted: str, message: str | None, by_memory: bool = False) -> Verdict:
     """What an exit code means.
 
     Args:
         code: of the child (C6); negative: the signal that killed it.
         wanted: run | stop | pause, what the user wants now.
         message: the error that the child left.
+        by_memory: the system killed a process for memory meanwhile, probably this one.
     """
     if code == DONE:
         return Verdict("done")
@@ -210,12 +213,25 @@ def judge(code: int, *, wanted: str, message: str | None) -> Verdict:
         return Verdict("queued", waits_for="Another process is at work in its folder.")
     if code == PRE_EMPTED:
         return Verdict("queued", "It was asked to make room; it goes on from its checkpoint.")
+    if code == RANK_LOST:
+        return Verdict("queued", "One of its devices' processes was lost. It goes on from its checkpoint.", crash=True)
     if code == WORKER_LOST:
         return Verdict("queued", "Its worker was lost. It goes on from its checkpoint.", crash=True, lost=True)
-    return Verdict("queued", f"{ended(code)} It goes on from its checkpoint.", crash=True)
+    outside = code in _FROM_OUTSIDE and not by_memory
+    told = f"{ended(code, by_memory=by_memory)} It goes on from its checkpoint."
+    return Verdict("queued", told, crash=True, lost=outside)
 
 
-def ended(code: int) -> str:
+def oom_kills() -> int:
+    """How many processes the system has killed for memory since it started; 0 where it does not say."""
+    try:
+        found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(encoding="ascii"), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def ended(code: int, *, by_memory: bool = False) -> str:
     """An unexpected end in words."""
     if code >= 0:
         return f"The training process ended with code {code}."
@@ -223,8 +239,11 @@ def ended(code: int) -> str:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = " (by hand, or because the memory was full)" if -code == 9 else ""
-    return f"The training process was killed by {name}{hint}."
+    if by_memory and -code == 9:
+        return f"The training process was killed by {name}, because the memory was full."
+    if code in _FROM_OUTSIDE:
+        return f"The training process was killed from outside ({name}), which is not the run's fault."
+    return f"The training process was killed by {name}."
 
 
 @dataclass(frozen=True)

@@ -68,12 +68,17 @@ def shares_table(results: Results) -> pd.DataFrame:
 
 
 def worse_than_pixels(results: Results) -> str:
-    """A sentence that names what the network tells less of than raw pixels do; "" where there is nothing."""
+    """A sentence that names what the network tells less of than raw pixels do, most first; "" where nothing is."""
     from ssrl_core.analysis.descriptors import titled
 
-    below = [titled(share.name, share.kind) for share in shares(results) if share.below_pixels]
+    worse = sorted((share for share in shares(results) if share.below_pixels), key=_below_by, reverse=True)
+    below = [titled(share.name, share.kind) for share in worse]
     more = f" and {len(below) - _MOST_NAMED} more" if len(below) > _MOST_NAMED else ""
     return f"This network does worse than raw pixels at {'; '.join(below[:_MOST_NAMED])}{more}." if below else ""
+
+
+def _below_by(share: Share) -> float:
+    return (share.pixels or {})["value"] - (share.own or {})["value"]
 
 
 def _rows(entry: Any) -> dict[str, dict[str, Any]]:
@@ -166,7 +171,7 @@ def judged(results: Results) -> str:
     """What `standing_of` needs of results, as JSON; the registry makes the same of its rows."""
     clusters = {k: {"ami": (found or {}).get("ami")} for k, found in (results.entry("clusters") or {}).items()}
     knn = {"top1": (results.entry("knn") or {}).get("top1")}
-    told = {"n": results.n, "knn": knn, "clusters": clusters, "references": results.entry("references")}
+    told = {"n": results.data.get("n"), "knn": knn, "clusters": clusters, "references": results.entry("references")}
     return json.dumps(told)
 
 
@@ -205,4 +210,5 @@ def _against(results: Results, key: str, value: float, margin: float) -> dict[st
 
 def _knn_margin(share: float | None, n: int) -> float:
     """Twice the standard error of the difference of two shares of n images, taken as independent."""
+    n = max(n, 1)  # damaged results may not say it
     return 0.0 if share is None else 2 * math.sqrt(2 * max(share * (1 - share), 1 / n) / n)

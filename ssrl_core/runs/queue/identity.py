@@ -6,8 +6,10 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ssrl_core import access
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.parts import asked_for
@@ -69,6 +71,8 @@ class _Images:
             self._found[key] = (imageset.fingerprint, len(bank_ids(spec, imageset)), imageset.shape)
         fingerprint, images, shape = self._found[key]
         self._check_backbone(spec.backbone.name)
+        if spec.backbone.weights not in (None, "imagenet"):
+            access.require_readable(Path(spec.backbone.weights), "Weights")
         check_fit(spec, images, shape)
         _check_steps(spec, shape[0])
         return fingerprint, doubts(spec, images)

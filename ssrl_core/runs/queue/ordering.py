@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.queue import registry
@@ -27,11 +27,13 @@ WHERE runs.state = 'queued' AND before.state IS NOT 'done' ORDER BY runs.id, dep
 
 def pause() -> None:
     """Start no more runs; what runs goes on. Holds until `unpause`, over restarts."""
+    access.require_editor("Changing the order of the queue")
     stores.write_json(_pause_file(), {"version": 1, "at": stores.utc_now()})
 
 
 def unpause() -> None:
     """Go on starting runs."""
+    access.require_editor("Changing the order of the queue")
     _pause_file().unlink(missing_ok=True)
 
 
@@ -42,12 +44,14 @@ def is_paused() -> bool:
 
 def set_priority(ids: Iterable[str], priority: int) -> int:
     """Give runs that wait another priority (higher goes first); how many there were."""
+    access.require_editor("Changing the order of the queue")
     chosen = list(ids)
     return registry.transact(lambda connection: _set(connection, chosen, priority))
 
 
 def to_the_front(ids: Iterable[str]) -> int:
     """Put runs that wait before all others, in their own order; how many there were."""
+    access.require_editor("Changing the order of the queue")
 
     def work(connection: sqlite3.Connection) -> int:
         top = connection.execute("SELECT max(priority) FROM runs WHERE state = 'queued'").fetchone()[0]

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.locks import is_held
 
@@ -44,6 +44,7 @@ def about() -> dict[str, Any] | None:
 
 def ask_to_end() -> bool:
     """Ask the coordinator that is alive on this host to end in order: its children write checkpoints. True if asked."""
+    access.require_editor("Ending the worker")
     known = about()
     if known is None or known["host"] != socket.gethostname() or known["pid"] == os.getpid():
         return False
@@ -65,6 +66,7 @@ def start_coordinator(wait_s: float = _START_S) -> bool:
 
     Never call it from a page's body: from a callback or a command.
     """
+    access.require_editor("Starting a worker")
     if is_alive():
         return True
     process = start_detached(["worker"], _plain_environment())
@@ -96,7 +98,8 @@ def child_environment(slots: int = 1) -> dict[str, str]:
     """Environment of a child: the same stores by absolute path, and its share of the cores."""
     share = str(max(1, cores() // max(1, slots)))
     own = {name: os.environ.get(name, share) for name in _THREADS}
-    return {**os.environ, **own, "SSRL_DATA": str(stores.data_root()), "SSRL_MODELS": str(stores.models_root())}
+    roots = {"SSRL_DATA": str(stores.data_root()), "SSRL_MODELS": str(stores.models_root())}
+    return {**access.inherited(os.environ), **own, **roots}
 
 
 def cores() -> int:

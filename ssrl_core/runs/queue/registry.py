@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar, cast
 from urllib.parse import quote
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import LOST_AFTER_S
@@ -32,6 +32,10 @@ from ssrl_core.runs.queue.registry_file import COLUMNS, VERSION
 ACTIVE = ("submitted", "running")
 _STATES = "SELECT id, reason, sweep_id, attempt, state FROM runs"
 _BUSY_S = 30.0
+_LOOKED_THROUGH = 20_000_000  # bytes; a larger file takes longer than a command may wait
+_MOST_VERSIONS = 1000  # what claims a later one has a flipped bit
+_BROKEN = (sqlite3.DatabaseError, UnicodeDecodeError)  # the second: names and messages with flipped bits
+_DAMAGED = ("decode", "no such", "unsupported file format", "malformed", "has no column")
 _FRESH_S = 5.0  # a folder that somebody copies in grows for a while after its first sign
 _SETTLED_NS = 100_000_000  # file systems tell times apart by some milliseconds: a younger change may hide another
 
@@ -109,7 +113,7 @@ def transact(work: Callable[[sqlite3.Connection], T]) -> T:
                     raise
                 connection.commit()
                 return answer
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             _mend(error, last_try)
     raise AssertionError("unreachable")
 
@@ -119,8 +123,10 @@ def query(sql: str, values: Sequence[Any] = ()) -> list[Row]:
     for last_try in (False, True):
         try:
             with closing(_open_to_read()) as connection:
+                if registry_file.ALL in sql:
+                    return registry_file.read_whole(connection, sql, values)
                 return [dict(row) for row in connection.execute(sql, values)]
-        except sqlite3.DatabaseError as error:
+        except _BROKEN as error:
             _mend(error, last_try)
     raise AssertionError("unreachable")
 
@@ -162,10 +168,12 @@ def list_runs(*, demo: bool = True) -> list[RunRow]:
     Returns:
         The C6 columns without `spec` and `results`, and `lost`, `demo` (bool), `knn_top1`, `ami` (float or None).
         What runs is read from its folder, so that it is true even while no coordinator looks after it; folders that
-        came or went without the registry are told as they are now.
+        came or went without the registry are told as they are now. Who may see one run only is told of that one.
     """
     own = [_with_lost(folder_rows.with_live_state(row)) | {"demo": False} for row in _own_rows()]
-    return cast(list[RunRow], own + (folder_rows.demo_rows() if demo else []))
+    only = access.current().only
+    found = own + (folder_rows.demo_rows() if demo or only else [])
+    return cast(list[RunRow], [row for row in found if only in (None, row["id"])])
 
 
 def number_of(row: RunRow, name: str) -> float | None:
@@ -320,12 +328,13 @@ def _with_folders(rows: list[Row]) -> list[Row]:
 
 
 def _read() -> list[Row]:
-    numbers = ", ".join(f'"{name}"' for name in registry_file.score_names())
-    listed = ", ".join(name for name in COLUMNS if name not in ("spec", "results"))
-    return query(
-        f"SELECT {listed}, {numbers} FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
-        "ORDER BY coalesce(queued_at, created_at) DESC, runs.rowid"
-    )
+    for last_try in (False, True):
+        try:
+            with closing(_open_to_read()) as connection:
+                return registry_file.read_list(connection)
+        except _BROKEN as error:
+            _mend(error, last_try)
+    raise AssertionError("unreachable")
 
 
 def stamp() -> Stamp:
@@ -358,7 +367,10 @@ def _open() -> sqlite3.Connection:
     connection = _connected(f"file:{quote(str(file))}")
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
+        registry_file.prepared(connection)
         if _key(file) not in _scored:
+            if file.stat().st_size < _LOOKED_THROUGH and not registry_file.is_whole(connection):
+                raise sqlite3.DatabaseError("its structure is not sound")
             registry_file.ensure_scores(connection)
             _scored.add(_key(file))
     except BaseException:
@@ -373,8 +385,9 @@ def _open_to_read() -> sqlite3.Connection:
     if not file.is_file() or _key(file) not in _scored:
         try:
             return _open()  # made, or given its scores, once
-        except (OSError, RunError, sqlite3.OperationalError):
-            pass
+        except (OSError, RunError, sqlite3.OperationalError) as error:
+            if isinstance(error, sqlite3.OperationalError) and _is_damage(error):
+                raise
     for how in ("mode=ro", "immutable=1"):  # a disk that cannot be written takes only the second
         try:
             connection = _connected(f"file:{quote(str(file))}?{how}")
@@ -402,9 +415,9 @@ def _connected(address: str) -> sqlite3.Connection:
 
 def _check_version(found: int) -> None:
     """Refuse what a newer Viewloom wrote, and what is no registry."""
-    if found > VERSION:
+    if VERSION < found < _MOST_VERSIONS:
         raise SpecError.at(str(path()), "version", f"at most {VERSION}", found, "Update Viewloom to use this store.")
-    if found < 1:
+    if not 1 <= found < _MOST_VERSIONS:
         raise sqlite3.DatabaseError("not a registry")
 
 
@@ -413,12 +426,17 @@ def _key(file: Path) -> tuple[Path, int, tuple[str, ...]]:
     return file, file.stat().st_ino, registry_file.score_names()
 
 
-def _mend(error: sqlite3.DatabaseError, last_try: bool) -> None:
+def _is_damage(error: Exception) -> bool:
+    """Whether it comes of the file's content, not of a lock, a full disk or missing rights."""
+    return not isinstance(error, sqlite3.OperationalError) or any(sign in str(error) for sign in _DAMAGED)
+
+
+def _mend(error: sqlite3.DatabaseError | UnicodeDecodeError, last_try: bool) -> None:
     """Rebuild after damage; anything else becomes an error in words."""
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         raise error
-    if not isinstance(error, sqlite3.OperationalError) and not last_try:
-        registry_file.make(path(), f"is damaged ({error})")
+    if _is_damage(error) and not last_try:
+        registry_file.make(path(), f"is damaged ({error})")  # does nothing where it is sound after all
         return
     if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
         raise error  # a bug in a statement shows itself

@@ -3,6 +3,9 @@
 Ten thousand results are hundreds of megabytes of JSON, and the list is read again whenever anything changes. So the
 numbers that the list shows (`specs.parts`) are kept in a table of their own, `scores`, which the file itself keeps up
 to date, whoever writes.
+
+A flipped bit on a disk must not become another state or number in silence. So the file also keeps the checksum of what
+it says of each run (`sums`, and one in `scores`), made by the same triggers and compared by whoever reads.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ import logging
 import os
 import sqlite3
 import tempfile
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,7 +35,9 @@ _JUDGED = f"""json_object(
     'knn', json_object('top1', json_extract(new.results, '$.knn.top1')),
     'clusters', json(({_AMIS} FROM json_each(new.results, '$.clusters'))),
     'references', json_extract(new.results, '$.references'))"""  # as `verdict.judged`
-_TRIGGERS = ("scores_new", "scores_changed", "scores_gone")
+_TRIGGERS = ("scores_new", "scores_changed", "scores_gone", "sums_new", "sums_changed")
+_TABLES = ("scores", "sums")
+_SUMMED = "summed"  # of scores: the checksum of its numbers
 
 
 def score_names() -> tuple[str, ...]:
@@ -41,17 +47,26 @@ def score_names() -> tuple[str, ...]:
 
 def scores_schema() -> str:
     """The table, and what keeps it up to date."""
-    numbers = ", ".join([*(_number(part, column) for part, column in columns(listed=True)), _JUDGED])
+    given = [*(f"CAST({_number(part, column)} AS REAL)" for part, column in columns(listed=True)), _JUDGED]
+    numbers = ", ".join([*given, f"row_sum({', '.join(given)})"])
     scored = f"""
     DELETE FROM scores WHERE run_id = new.id;
     INSERT INTO scores SELECT new.id, {numbers} WHERE json_valid(new.results);
     """
+    listed = ", ".join(f"new.{name}" for name in LISTED)
+    summed = f"INSERT OR REPLACE INTO sums VALUES (new.id, row_sum({listed}), row_sum(new.spec, new.results));"
     kept = ", ".join(f'"{name}" {"TEXT" if name == JUDGED else "REAL"}' for name in score_names())
     return f"""
-CREATE TABLE scores (run_id TEXT PRIMARY KEY, {kept}) WITHOUT ROWID;
+CREATE TABLE scores (run_id TEXT PRIMARY KEY, {kept}, {_SUMMED} INTEGER) WITHOUT ROWID;
+CREATE TABLE sums (run_id TEXT PRIMARY KEY, listed INTEGER, whole INTEGER) WITHOUT ROWID;
 CREATE TRIGGER scores_new AFTER INSERT ON runs BEGIN {scored} END;
 CREATE TRIGGER scores_changed AFTER UPDATE OF results ON runs BEGIN {scored} END;
-CREATE TRIGGER scores_gone AFTER DELETE ON runs BEGIN DELETE FROM scores WHERE run_id = old.id; END;
+CREATE TRIGGER scores_gone AFTER DELETE ON runs BEGIN
+    DELETE FROM scores WHERE run_id = old.id;
+    DELETE FROM sums WHERE run_id = old.id;
+END;
+CREATE TRIGGER sums_new AFTER INSERT ON runs BEGIN {summed} END;
+CREATE TRIGGER sums_changed AFTER UPDATE ON runs BEGIN {summed} END;
 """
 
 
@@ -59,15 +74,17 @@ def ensure_scores(connection: sqlite3.Connection) -> None:
     """Give a registry whose table of scores is missing, or has other columns, the one that is wanted now."""
     if has_scores(connection):
         return
+    prepared(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         if not has_scores(connection):  # nobody did it while we waited
             for name in _TRIGGERS:
                 connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-            connection.execute("DROP TABLE IF EXISTS scores")
+            for name in _TABLES:
+                connection.execute(f"DROP TABLE IF EXISTS {name}")
             for statement in _statements():
                 connection.execute(statement)
-            connection.execute("UPDATE runs SET results = results WHERE results IS NOT NULL")
+            connection.execute("UPDATE runs SET results = results")
         connection.commit()
     except BaseException:
         connection.rollback()
@@ -85,7 +102,65 @@ def _number(part: Part, column: Column) -> str:
 def has_scores(connection: sqlite3.Connection) -> bool:
     """Whether the registry has its table of scores with the columns of now."""
     found = {row[1] for row in connection.execute("PRAGMA table_info(scores)")}
-    return found >= {"run_id", *score_names()}
+    sums = {row[1] for row in connection.execute("PRAGMA table_info(sums)")}
+    return found >= {"run_id", *score_names(), _SUMMED} and sums >= {"run_id", "listed", "whole"}
+
+
+def row_sum(*values: Any) -> int:
+    """The checksum of what a row says."""
+    return zlib.crc32(repr(values).encode("utf-8", "surrogatepass"))
+
+
+def prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A connection that can write: the file's triggers call `row_sum`."""
+    connection.create_function("row_sum", -1, row_sum, deterministic=True)
+    return connection
+
+
+def read_list(connection: sqlite3.Connection) -> list[dict[str, Any]]:
+    """What the list of runs shows, newest first, as it was written.
+
+    Raises:
+        sqlite3.DatabaseError: a row is not what was written.
+    """
+    told, numbers = ", ".join(LISTED), ", ".join(f'"{name}"' for name in score_names())
+    rows = connection.execute(
+        f"SELECT {told}, {numbers}, {_SUMMED}, sums.listed FROM runs LEFT JOIN scores ON scores.run_id = runs.id "
+        "LEFT JOIN sums ON sums.run_id = runs.id ORDER BY coalesce(queued_at, created_at) DESC, runs.rowid"
+    )
+    names, at = (*LISTED, *score_names()), len(LISTED)
+    found = []
+    for *values, scored, summed in map(tuple, rows):
+        _compare(values[0], row_sum(*values[:at]), summed)
+        if scored is not None or any(value is not None for value in values[at:]):
+            _compare(values[0], row_sum(*values[at:]), scored)
+        found.append(dict(zip(names, values, strict=True)))
+    return found
+
+
+def read_whole(connection: sqlite3.Connection, sql: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+    """All columns of some runs, as they were written.
+
+    Args:
+        sql: begins with `SELECT * FROM runs`.
+
+    Raises:
+        sqlite3.DatabaseError: a row is not what was written.
+    """
+    joined = "SELECT runs.*, sums.listed AS listed_sum, sums.whole AS whole_sum FROM runs LEFT JOIN sums ON run_id = id"
+    found = []
+    for row in connection.execute(sql.replace(ALL, joined, 1), values):
+        told = dict(row)
+        listed, whole = told.pop("listed_sum"), told.pop("whole_sum")
+        _compare(told["id"], row_sum(*(told[name] for name in LISTED)), listed)
+        _compare(told["id"], row_sum(told["spec"], told["results"]), whole)
+        found.append(told)
+    return found
+
+
+def _compare(run_id: Any, found: int, written: Any) -> None:
+    if found != written:
+        raise sqlite3.DatabaseError(f"what it says of {run_id!r} is not what was written")
 
 
 def _statements() -> list[str]:
@@ -100,6 +175,7 @@ def _statements() -> list[str]:
 
 
 LOG = logging.getLogger("viewloom.registry")
+ALL = "SELECT * FROM runs"
 VERSION = 1
 COLUMNS = {
     "id": "TEXT PRIMARY KEY",
@@ -133,6 +209,7 @@ COLUMNS = {
     "eta_s": "REAL",
     "results": "TEXT",
 }
+LISTED = tuple(name for name in COLUMNS if name not in ("spec", "results"))
 _SCHEMA = f"""
 CREATE TABLE runs ({", ".join(f"{name} {law}" for name, law in COLUMNS.items())});
 CREATE TABLE sweeps (id TEXT PRIMARY KEY, name TEXT, spec TEXT, created_at TEXT);
@@ -169,7 +246,7 @@ def make(path: Path, why: str) -> None:
 
 def in_memory() -> sqlite3.Connection:
     """A registry of what the folders hold that is nowhere on disk, for a store that cannot be written."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = prepared(sqlite3.connect(":memory:", isolation_level=None))
     _fill(connection)
     return connection
 
@@ -198,9 +275,20 @@ def _is_fine(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            return bool(version) and connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
-    except sqlite3.DatabaseError:
+            if version != VERSION or not is_whole(connection):
+                return False
+            connection.row_factory = sqlite3.Row
+            if has_scores(connection):
+                read_list(connection)
+                read_whole(connection, ALL, [])
+            return True
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
+
+
+def is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether the file's own structure, its indexes too, is sound."""
+    return bool(connection.execute("PRAGMA integrity_check(1)").fetchone()[0] == "ok")
 
 
 def _lay_aside(path: Path) -> Path | None:
@@ -232,7 +320,7 @@ def _write(path: Path) -> int:
     os.close(handle)
     temporary = Path(name)
     try:
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
+        with closing(prepared(sqlite3.connect(temporary, isolation_level=None))) as connection:
             count = _fill(connection)
             connection.execute("PRAGMA journal_mode = WAL")
         temporary.replace(path)

@@ -44,7 +44,7 @@ class _Known:
 
 
 _MOST_DIFFERENCES = 3
-_NOT_TOLD = ("name", "notes", "tags", "device", "evaluate", "keep", "seed", "version")
+_NOT_TOLD = ("name", "notes", "tags", "device", "devices", "evaluate", "keep", "seed", "version")
 _SILENT = ("terms", "composition", "steps", "views", "optimizer", "method", "schedule", "backbone")
 # as JSON (waiting) and as canonical YAML: a term begins with its weight, a composition with its version and its name
 _TERM = re.compile(

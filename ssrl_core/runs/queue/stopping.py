@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
@@ -40,6 +40,7 @@ def stop(run_id: str) -> str:
     Raises:
         SpecError: no such run, or a demo run.
     """
+    access.require_editor("Stopping runs")
     _refuse_demo(run_id)
     _own(run_id)
     _stop([run_id])
@@ -52,6 +53,7 @@ def stop_all(ids: Iterable[str]) -> int:
     Returns:
         How many were told; runs that are over are left as they are.
     """
+    access.require_editor("Stopping runs")
     return _stop([row["id"] for row in _rows(ids)])
 
 
@@ -61,6 +63,7 @@ def resume(run_id: str, *, start: bool = True) -> str:
     Raises:
         SpecError: no such run, a demo run, or its folder is gone.
     """
+    access.require_editor("Resuming runs")
     _refuse_demo(run_id)
     _own(run_id)
     if not RunFolder.own(run_id).exists:
@@ -76,6 +79,7 @@ def resume_all(ids: Iterable[str], *, failed_only: bool = False, start: bool = T
         failed_only: leave those alone that somebody stopped.
         start: start a coordinator, detached, when none is alive.
     """
+    access.require_editor("Resuming runs")
     ends = ("failed",) if failed_only else ("failed", "stopped")
     over = [row["id"] for row in _rows(ids) if row["state"] in ends and row["reason"] != GONE]
     _resume(over, start=start and bool(over))
@@ -89,6 +93,7 @@ def delete(run_id: str, *, timeout_s: float = _STOP_TIMEOUT_S) -> None:
         SpecError: no such run, or a demo run (read-only).
         RunError: it did not stop in time.
     """
+    access.require_editor("Deleting runs")
     _refuse_demo(run_id)
     _own(run_id)
     _stop_to_delete([run_id])
@@ -102,6 +107,7 @@ def delete_all(ids: Iterable[str]) -> tuple[int, list[str]]:
     Returns:
         How many were deleted, and what was said of those that could not be.
     """
+    access.require_editor("Deleting runs")
     asked = [row["id"] for row in _rows(ids)]
     _stop_to_delete(asked)
     return _delete(asked, _STOP_TIMEOUT_S)
@@ -113,6 +119,7 @@ def delete_sweep(sweep_id: str) -> tuple[int, list[str]]:
     Raises:
         SpecError: there is no such sweep.
     """
+    access.require_editor("Deleting runs")
     others = {entry["id"] for data in sweep_files.each() if data["id"] != sweep_id for entry in data.get("runs", [])}
     count, troubles = delete_all(run_id for run_id in of_sweep(sweep_id) if run_id not in others)
     if not troubles:

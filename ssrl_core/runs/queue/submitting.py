@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
@@ -43,6 +43,7 @@ def submit(
     Returns:
         {id, spec_hash, state, created}; `created` is False for a run that was there already.
     """
+    access.require_editor("Queueing runs")
     registry.reconcile()
     run, others = identify(spec), list(after)
     if again:
@@ -70,6 +71,7 @@ def ask_more(run_id: str, parts: Mapping[str, Any]) -> None:
     Raises:
         SSRLError: no such run, or its image set is gone.
     """
+    access.require_editor("Queueing runs")
     spec = RunFolder(run_id).require().spec()
     more = dataclasses.replace(spec.evaluate, parts=Frozen({**spec.evaluate.parts, **parts}))
     asked = dataclasses.replace(identify(dataclasses.replace(spec, evaluate=more)), id=run_id)
@@ -96,6 +98,7 @@ def submit_all(
     Raises:
         OSError: a full disk; the folders that were made until then are taken away again.
     """
+    access.require_editor("Queueing runs")
     registry.reconcile()
     asked = list({run.id: run for run in runs}.values())
 

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.queue import identity, processes, registry, stopping, submitting, sweep_files
@@ -41,6 +41,7 @@ def submit(sweep: SweepSpec, *, priority: int = 0, start: bool = True) -> dict[s
     Raises:
         SpecError: a value of the sweep makes a spec that is not valid; nothing is queued then.
     """
+    access.require_editor("Queueing runs")
     if sweep.sampler["name"] == "optuna":
         return _submit_tuned(sweep, priority, start)
     varied, sweep_id = sweep.runs(), id_of(sweep)

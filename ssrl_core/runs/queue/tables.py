@@ -41,7 +41,7 @@ def results_table(sweep: str) -> pd.DataFrame:
     for head, vary, state, results in _runs(sweep):
         rows.append({**head, "state": state, **vary, **results.columns()})
     table = pd.DataFrame(rows)
-    on_demand = [column.name for part, column in parts.columns() if part.default is False and column.name in table]
+    on_demand = [column.name for part, column in parts.columns() if part.on_demand and column.name in table]
     return table.drop(columns=[name for name in on_demand if table[name].isna().all()])
 
 

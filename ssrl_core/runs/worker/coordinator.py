@@ -9,6 +9,7 @@ nothing is lost with this process.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 
 from ssrl_core import stores
@@ -237,12 +239,26 @@ def _second() -> RunError:
     )
 
 
+class _JsonLines(logging.Formatter):
+    """A line of JSON for each message: at, level, run (of those about one), message; for VIEWLOOM_LOG=json."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        said = record.getMessage() + (f"\n{self.formatException(record.exc_info)}" if record.exc_info else "")
+        about, colon, rest = said.partition(": ")
+        run = about if colon and stores.SLUG.match(about) and (stores.runs_root() / about).is_dir() else None
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"at": at, "level": record.levelname.lower(), "run": run, "message": rest if run else said}
+        return json.dumps(line, ensure_ascii=False)
+
+
 def _log_to_file(echo: bool) -> logging.Handler:
     """Write to `models/coordinator.log`, at most 2 MB with its predecessor."""
     handler = RotatingFileHandler(
         stores.models_root() / "coordinator.log", maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8"
     )
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JsonLines() if os.environ.get("VIEWLOOM_LOG") == "json" else plain)
     handler.handleError = lambda record: None  # type: ignore[method-assign]  # a full disk: go on without the log
     LOG.addHandler(handler)
     logging.getLogger("viewloom.registry").addHandler(handler)

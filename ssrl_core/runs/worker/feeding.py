@@ -11,6 +11,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.state import oom_kills
 from ssrl_core.runs.queue import ordering, registry
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.identity import spec_of_text
@@ -37,6 +38,7 @@ class ActiveRun:
     killed: str | None = None
     copied_at: float = -1e9
     copied: dict[str, Any] = field(default_factory=dict)
+    oom_kills: int = field(default_factory=oom_kills)
 
     @property
     def folder(self) -> RunFolder:

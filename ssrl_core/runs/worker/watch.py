@@ -13,7 +13,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, progress_mark
+from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, oom_kills, progress_mark
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines import Engine
@@ -148,7 +148,9 @@ class Watch:
             registry.change(active.id, only_if=registry.ACTIVE, **over("failed", GONE))
             return
         words = active.job.last_words() or active.folder.state()["error"] or {}
-        verdict = judge(code, wanted=row["wanted"], message=words.get("message"))
+        verdict = judge(
+            code, wanted=row["wanted"], message=words.get("message"), by_memory=oom_kills() > active.oom_kills
+        )
         if active.killed and verdict.crash:
             verdict = Verdict(verdict.state, f"{active.killed} It goes on from its checkpoint.", crash=True)
         columns, verdict = _counted(active, row, verdict)
@@ -249,8 +251,10 @@ def _counted(active: ActiveRun, row: dict[str, Any], verdict: Verdict) -> tuple[
     mark = progress_mark(active.folder.path)
     crashes = Crashes.of(row["params"]).with_one_more(mark, lost=verdict.lost)
     if not crashes.too_many:
-        return {"params": crashes.text()}, replace(verdict, pause_s=crashes.pause_s)
+        pause = f" Next try in {crashes.pause_s:.0f} s." if crashes.pause_s else ""
+        told = replace(verdict, pause_s=crashes.pause_s, reason=f"{verdict.reason or ''}{pause}".strip() or None)
+        return {"params": crashes.text()}, told
     why = (verdict.reason or "").removesuffix(" It goes on from its checkpoint.")
     return {"params": None}, Verdict(
-        "failed", f"{why} That was the {crashes.count}th time without progress. See its log, then resume it."
+        "failed", f"{why} That was {crashes.count + crashes.lost} times without progress. See its log, then resume it."
     )

@@ -16,8 +16,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.state import BAD_SPEC, DONE, LOCKED
 from ssrl_core.runs.queue.processes import child_environment, source_folder
+from ssrl_core.specs.yaml_files import read_yaml
 
 IDLE_S = 20.0  # a warm child holds a gigabyte
 _MOST_RUNS = 500
@@ -238,7 +240,8 @@ class LocalEngine:
     """Children of this process.
 
     Args:
-        slots: runs at the same time; the machine's cores are shared out among them, and its GPUs dealt out in turn.
+        slots: runs at the same time; the machine's cores are shared out among them, and its GPUs dealt out in turn
+            (a run that asks for several devices gets those from its turn on, which others may share).
         command: what to start for a run folder (tests start something smaller).
         warm: whether a child takes several runs, one at a time.
         gpus: their names for CUDA_VISIBLE_DEVICES; empty leaves the children's environment alone.
@@ -260,7 +263,7 @@ class LocalEngine:
         """See `Engine.start`."""
         taken = {place for place, job in self._jobs.items() if job.poll() is None}
         place = next(number for number in range(len(taken) + 1) if number not in taken)
-        self._jobs[place] = self._children.start(folder, self._environment(place))
+        self._jobs[place] = self._children.start(folder, self._environment(place, folder))
         return self._jobs[place]
 
     def tend(self, waiting: int) -> None:
@@ -272,11 +275,23 @@ class LocalEngine:
         """Let go of the warm children that are free; those at work end as their standard input closes."""
         self._children.close()
 
-    def _environment(self, place: int) -> dict[str, str]:
+    def _environment(self, place: int, folder: Path) -> dict[str, str]:
         environment = child_environment(self.slots)
         if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[place % len(self._gpus)]
+            asked, here = _devices_of(folder), len(self._gpus)
+            count = here if asked == "auto" else min(asked, here)
+            cards = (self._gpus[(place + number) % here] for number in range(count))
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
         return environment
+
+
+def _devices_of(folder: Path) -> Any:
+    """How many devices a run asks for: a number, or `auto`."""
+    try:
+        asked = read_yaml(folder / "spec.yaml", "spec").get("devices", 1)
+    except (SSRLError, AttributeError):
+        return 1  # the child will say what is wrong with it
+    return asked if asked == "auto" or isinstance(asked, int) else 1
 
 
 def gpus_here() -> tuple[str, ...]:

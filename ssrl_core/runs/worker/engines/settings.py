@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ssrl_core import stores
+from ssrl_core import access, stores
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Parameter, refuse_unknown
 
@@ -125,6 +125,12 @@ def save_settings(settings: EngineSettings) -> None:
     """Keep settings for every worker of this store, those that the app starts too."""
     from ssrl_core.specs.yaml_files import dump_yaml
 
+    access.require_editor("Choosing where runs are trained")
+    kept = load_settings()
+    if settings.slurm.prologue != kept.slurm.prologue:
+        access.require_command("What a job's shell runs before it starts")
+    if (settings.engine != kept.engine and "://" in settings.engine) or settings.tls != kept.tls:
+        access.require_command("The address of a scheduler")
     stores.replace(settings_path(), dump_yaml(settings.to_mapping()))
 
 

@@ -1,0 +1,136 @@
+"""What the Screen page looks at: a run's wells under a recipe, whose profiles are looked at, and the cells of wells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from pages.ui.kit import cache, choices, frame
+from pages.ui.kit.blocks import Array
+from pages.ui.map.evaluated import EvaluatedRun, open_run
+from pages.ui.runs import choosing
+from ssrl_core.analysis.screens.profiles import treatment_name
+from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, beside, screen
+from ssrl_core.datasets.kinds import of_cells
+from ssrl_core.runs.evaluation import screens
+from ssrl_core.runs.evaluation.screens import BESIDE
+from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
+from ssrl_core.specs.screens import Recipe
+
+OWN = "this network"
+COUNT = "number of cells alone"
+_STEPS = {"plain": "before correction", "normalised": "plates evened", "sphered": "corrected"}
+
+
+@dataclass(frozen=True)
+class OpenScreen:
+    """A run's screen.
+
+    Attributes:
+        screen: of the run's network; others: the same wells by what it is set beside.
+        told: `Screen.to_json`.
+        cells: where each kept cell is from (`screen_table`, with `treatment`), its id in `image_ids`.
+        look: whose profiles are looked at; step: after which step.
+    """
+
+    run: EvaluatedRun
+    screen: Screen
+    others: Mapping[str, Screen]
+    told: Mapping[str, Any]
+    cells: pd.DataFrame
+    image_ids: Array
+    look: str = OWN
+    step: str = ""
+
+    @property
+    def cache_key(self) -> Hashable:
+        """Changes with the run's files, the recipe, whose profiles and which step."""
+        return (*self.run.cache_key, str(self.screen.recipe), self.look, self.step)  # type: ignore[misc]
+
+    @property
+    def scored(self) -> Scored:
+        """What is looked at."""
+        if self.look == COUNT and self.screen.cell_count is not None:
+            return self.screen.cell_count
+        own = self.others.get(self.look, self.screen)
+        last = own.corrected.steps[-1].name
+        return own.scored if self.step in ("", last) else own.after(self.step)
+
+    @property
+    def unit(self) -> str:
+        """Of doses."""
+        units = self.run.imageset.table.get("dose_unit")
+        return str(units.dropna().iloc[0]) if units is not None and units.notna().any() else ""
+
+    def cells_of(self, **where: str) -> Array:
+        """Ids of the cells of a treatment, or of a well of a plate."""
+        chosen = np.ones(len(self.cells), bool)
+        for column, value in where.items():
+            chosen &= (self.cells[column] == value).to_numpy(bool)
+        return np.asarray(self.image_ids[chosen])
+
+
+def choose_screen() -> str:
+    """The run, the newest on cells until another is chosen."""
+
+    def usable(row: choosing.Row) -> bool:
+        return choosing.has_embedding(row) and of_cells(str(row.get("dataset")))
+
+    return choosing.choose_run("Experiment", usable=usable)
+
+
+def open_screen(run_id: str) -> OpenScreen:
+    """The run's screen, or an empty state with the reason.
+
+    Raises:
+        SSRLError: it cannot be corrected, or there is no embedding.
+    """
+    run = open_run(run_id)
+    why = screens.no_screen(run.imageset)
+    if why:
+        frame.empty(
+            "These images are no screen: their table has no wells or compounds.",
+            button="Bring a screen in",
+            page="pages/1_Data.py",
+            icon="photo_library",
+        )
+    return _opened(run)
+
+
+@cache.kept(by=lambda run: run.cache_key, spinner="Scoring the screen", least=2)
+def _opened(run: EvaluatedRun) -> OpenScreen:
+    folder = RunFolder(run.run_id)
+    recipe = screens.asked_recipe(folder)
+    found, wells = screens.screen_of_run(folder, recipe)
+    others = {BESIDE[kind]: screen(own, recipe, name=kind) for kind, own in wells.items()}
+    told = _told(run, recipe) or found.to_json(beside(wells, recipe)[0])
+    ids = folder.embedding_ids()
+    cells, _ = screens.about_cells(imageset_of(folder.spec()), ids)
+    pairs = zip(cells["compound"], cells["dose"], strict=True)
+    cells["treatment"] = [treatment_name(compound, dose) for compound, dose in pairs]
+    cells.attrs = {}
+    return OpenScreen(run, found, others, told, cells, ids)
+
+
+def _told(run: EvaluatedRun, recipe: Recipe) -> Mapping[str, Any] | None:
+    """What the run's results say, where that was made by the same recipe."""
+    entry = run.results.entry("screen")
+    same = entry and all(entry.get(key) == value for key, value in recipe.to_mapping().items())
+    return {**entry, "missing": {}} if same else None
+
+
+def choose_look(of: OpenScreen) -> OpenScreen:
+    """Whose profiles, and before or after correction."""
+    kinds = [OWN, *of.others, *([COUNT] if of.told.get(CELL_COUNT) else [])]
+    steps = [step.name for step in of.screen.corrected.steps]
+    left, right = st.columns(2)
+    with left:
+        look = choices.from_address("Seen by", kinds, key="seen")
+    with right:
+        step = choices.from_address("Plates", steps[::-1], key="step", shown=lambda name: _STEPS[name])
+    return replace(of, look=look, step=step)

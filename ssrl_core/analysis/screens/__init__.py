@@ -1,0 +1,1 @@
+"""Screens of cells: profiles of wells and treatments, correction for plates, and the scores that screeners ask for."""

@@ -1,0 +1,230 @@
+"""Mechanisms by the nearest treatment (NSC, NSCB), and replicates that agree (percent replicating, grit)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.analysis.intervals import mean_of_units
+from ssrl_core.analysis.screens.profiles import Profiles, treatment_profiles
+from ssrl_core.analysis.screens.retrieval import COSINE, similarity
+
+Array = np.ndarray[Any, Any]
+_NULLS = 1000
+_PERCENTILE = 95.0
+Score = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Matches:
+    """The nearest allowed neighbour of every treatment whose mechanism could be found.
+
+    Attributes:
+        table: treatment, compound, mechanism, neighbour, neighbour_mechanism, similarity, right.
+        left_out: treatment, mechanism, why.
+    """
+
+    table: pd.DataFrame
+    left_out: pd.DataFrame
+
+    def score(self) -> Score:
+        """{value, low, high, n, left_out}: the share that is right; compounds are the units of the interval."""
+        if not len(self.table):
+            return {"value": None, "low": None, "high": None, "n": 0, "left_out": _rows(self.left_out)}
+        value, low, high = mean_of_units(self.table["right"], self.table["compound"], shares=True)
+        return {"value": value, "low": low, "high": high, "n": len(self.table), "left_out": _rows(self.left_out)}
+
+    def confusion(self) -> pd.DataFrame:
+        """Counts: rows are true mechanisms, columns those of the nearest treatment."""
+        names = sorted({*self.table["mechanism"], *self.table["neighbour_mechanism"]})
+        found = pd.crosstab(self.table["mechanism"], self.table["neighbour_mechanism"])
+        return found.reindex(index=names, columns=names, fill_value=0)
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def nearest_mechanism(treatments: Profiles, *, measure: str = COSINE) -> Matches:
+    """The mechanism of each treatment, by its nearest treatment of another compound (NSC: not same compound).
+
+    Args:
+        treatments: as `treatment_profiles` gives them; those without a mechanism take no part.
+
+    Returns:
+        A treatment whose mechanism no allowed neighbour has is not counted, as nothing could be right; it stays a
+        neighbour of others.
+
+    Source:
+        Ljosa et al. 2013, J. Biomol. Screen. 18, 1321.
+    """
+    known = _with_mechanism(treatments)
+    queries = [_Query(row, known.x, np.ones(len(known.x), bool)) for row in range(len(known.x))]
+    return _matches(known.table, queries, measure)
+
+
+def nearest_in_other_batch(wells: Profiles, how: str = "median", *, measure: str = COSINE) -> Matches:
+    """The same, by the nearest treatment of another compound in another batch (NSCB: not same compound or batch).
+
+    A treatment that was made in several batches is asked about once for each, by its wells there; others are then
+    profiled without their wells of that batch. It is right by the share of its batches that are.
+
+    Args:
+        wells: with `batch` in their table.
+        how: wells become treatments by this (recipe: `treatments`).
+
+    Source:
+        Ando, McLean & Berndl 2017, where every treatment has one batch.
+    """
+    known = _with_mechanism(treatment_profiles(wells, how))
+    batches = [own.split("\n") for own in known.table["batches"]]
+    several = wells.of(
+        wells.table["treatment"].isin(known.table["treatment"][[len(b) > 1 for b in batches]]).to_numpy()
+    )
+    queries = []
+    for batch in sorted({one for own in batches for one in own}):
+        within, without = (_profiles_by_name(several, how, mask) for mask in _inside(several, batch))
+        others = np.array([without.get(name, row) for name, row in zip(known.table["treatment"], known.x, strict=True)])
+        elsewhere = np.array([own != [batch] for own in batches])
+        for row in (row for row, own in enumerate(batches) if batch in own):
+            own = within.get(known.table["treatment"][row], known.x[row])
+            queries.append(_Query(row, others, elsewhere, own))
+    return _matches(known.table, queries, measure)
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A row that is asked about, profiles of all rows as neighbours, which of them may be, and its own profile."""
+
+    row: int
+    others: Array
+    allowed: Array
+    own: Array | None = None
+
+
+def _with_mechanism(treatments: Profiles) -> Profiles:
+    return treatments.of(treatments.table["mechanism"].map(lambda m: isinstance(m, str)).to_numpy(bool))
+
+
+def _inside(wells: Profiles, batch: str) -> tuple[Array, Array]:
+    own = (wells.table["batch"].astype(str) == batch).to_numpy(bool)
+    return own, ~own
+
+
+def _profiles_by_name(wells: Profiles, how: str, rows: Array) -> dict[str, Array]:
+    found = treatment_profiles(wells.of(rows), how)
+    return dict(zip(found.table["treatment"], found.x, strict=True))
+
+
+def _matches(table: pd.DataFrame, queries: list[_Query], measure: str) -> Matches:
+    """The nearest allowed neighbour of each query, put together by treatment."""
+    compounds, mechanism = table["compound"].to_numpy(), table["mechanism"].to_numpy()
+    found: dict[int, list[tuple[float, int]]] = {}
+    for one in queries:
+        allowed = one.allowed & (compounds != compounds[one.row])
+        if (mechanism[allowed] == mechanism[one.row]).any():
+            own = one.others[one.row] if one.own is None else one.own
+            near = np.where(allowed, similarity(own[None], one.others, measure)[0], -np.inf)
+            best = int(np.argmax(near))
+            found.setdefault(one.row, []).append((float(near[best]), best))
+    rows, left_out = [], []
+    for row, name in enumerate(table["treatment"]):
+        head = {"treatment": name, "mechanism": mechanism[row]}
+        if row not in found:
+            elsewhere = ((mechanism == mechanism[row]) & (compounds != compounds[row])).any()
+            why = "no other compound of its mechanism" + (" in another batch" if elsewhere else "")
+            left_out.append(head | {"why": why})
+            continue
+        alike, best = max(found[row])
+        told = {"neighbour": table["treatment"][best], "neighbour_mechanism": mechanism[best], "similarity": alike}
+        right = float(np.mean([mechanism[place] == mechanism[row] for _, place in found[row]]))
+        rows.append(head | {"compound": compounds[row]} | told | {"right": right})
+    columns = ["treatment", "mechanism", "compound", "neighbour", "neighbour_mechanism", "similarity", "right"]
+    missing = pd.DataFrame(left_out, columns=["treatment", "mechanism", "why"])
+    return Matches(pd.DataFrame(rows, columns=columns), missing)
+
+
+def drop(nsc: Matches, nscb: Matches) -> Score:
+    """How much of NSC is lost where the batch may not help: {value, low, high, n} on treatments that both count."""
+    both = nsc.table.merge(nscb.table, on=["treatment", "compound"], suffixes=("", "_b"))
+    if not len(both):
+        return {"value": None, "low": None, "high": None, "n": 0}
+    lost = both["right"] - both["right_b"]
+    value, low, high = mean_of_units(lost, both["compound"])
+    return {"value": value, "low": low, "high": high, "n": len(both)}
+
+
+def replicating(wells: Profiles, *, measure: str = COSINE, seed: int = 0) -> Score:
+    """Percent replicating: share of treatments whose replicates agree more than 95 % of sets of other wells do.
+
+    Agreement is the median correlation between pairs of wells; a set by chance has as many wells, each of another
+    treatment. For a cell count it is minus the difference.
+
+    Returns:
+        {value, low, high, n, threshold}; compounds are the units of the interval.
+    """
+    treated = wells.of(~wells.table["untreated"].to_numpy(bool))
+    codes, names = pd.factorize(treated.table["treatment"])
+    sizes = np.bincount(codes, minlength=len(names))
+    usable = np.flatnonzero(sizes > 1)
+    if len(usable) < 2:
+        return {"value": None, "low": None, "high": None, "n": len(usable), "threshold": None}
+    agree = correlation(treated.x, measure)
+    medians = np.array([_median_pair(agree, np.flatnonzero(codes == name)) for name in usable])
+    count, chance = int(np.median(sizes[usable])), np.random.default_rng(seed)
+    count = min(count, len(names))
+    nulls = []
+    for _ in range(_NULLS):
+        chosen = chance.permutation(len(names))[:count]
+        nulls.append(_median_pair(agree, np.array([chance.choice(np.flatnonzero(codes == c)) for c in chosen])))
+    threshold = float(np.percentile(nulls, _PERCENTILE))
+    compounds = treated.table["compound"].groupby(codes).first().to_numpy()[usable]
+    value, low, high = mean_of_units(medians > threshold, compounds, shares=True)
+    return {"value": value, "low": low, "high": high, "n": len(usable), "threshold": threshold}
+
+
+def correlation(x: Array, measure: str = COSINE) -> Array:
+    """(w, w) Pearson correlation of profiles; minus their difference where they are one number."""
+    return similarity(x - x.mean(axis=1, keepdims=True), x - x.mean(axis=1, keepdims=True)) if measure == COSINE else (
+        similarity(x, x, measure))  # fmt: skip
+
+
+def _median_pair(agree: Array, rows: Array) -> float:
+    upper = np.triu_indices(len(rows), 1)
+    return float(np.median(agree[np.ix_(rows, rows)][upper]))
+
+
+def grit(wells: Profiles, *, measure: str = COSINE) -> pd.DataFrame:
+    """Grit of every treatment: by how many standard deviations its wells are more alike than to untreated ones.
+
+    Of each well the correlations with the other wells of its treatment are set in units of those with untreated wells
+    (mean 0, standard deviation 1), and averaged; then over the wells.
+
+    Returns:
+        treatment, compound, grit; NaN with one well or fewer than two untreated ones.
+
+    Source:
+        Grit as in cytominer-eval: standard scores against control perturbations, replicates by their mean.
+    """
+    none = wells.table["untreated"].to_numpy(bool)
+    agree, rows = correlation(wells.x, measure), []
+    for name, own in wells.table[~none].groupby("treatment").groups.items():
+        places = np.asarray(own)
+        rows.append(
+            {"treatment": name, "compound": wells.table["compound"][places[0]], "grit": _grit(agree, places, none)}
+        )
+    return pd.DataFrame(rows, columns=["treatment", "compound", "grit"])
+
+
+def _grit(agree: Array, own: Array, none: Array) -> float:
+    if len(own) < 2 or none.sum() < 2:
+        return float("nan")
+    found = []
+    for well in own:
+        beside, others = agree[well, none], agree[well, own[own != well]]
+        if beside.std() > 0:
+            found.append(((others - beside.mean()) / beside.std()).mean())
+    return float(np.mean(found)) if found else float("nan")

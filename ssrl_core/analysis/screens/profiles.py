@@ -1,0 +1,360 @@
+"""From cells to wells to treatments: one profile each, and what is known of it.
+
+A table of a screen has a row a well with the columns of `WELL_COLUMNS`; a treatment is a compound at a dose.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.analysis.plates import FORMATS, plate_format, well_place
+from ssrl_core.datasets.columns import doses_of, renamed, untreated, with_doses
+from ssrl_core.errors import DataError
+
+Array = np.ndarray[Any, Any]
+UNTREATED = "untreated"
+WELL_COLUMNS = ("plate", "well", "batch", "compound", "dose", "treatment", "mechanism", "cells", "untreated")
+_MECHANISM = ("mechanism", "moa", "mechanismofaction", "mechanism_of_action")
+_BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
+_WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
+_BLOCK = 200_000  # cells whose rows are in memory at a time, unless one well has more
+_TRIM = 0.1
+_FEW_CELLS = 20
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """Profiles of wells, or of treatments, and what is known of each.
+
+    Attributes:
+        x: (n, D) float64.
+        table: n rows: `WELL_COLUMNS` (of treatments `plate` and `well` are not there; `wells` counts them).
+        said: what was left out or guessed on the way, in sentences.
+    """
+
+    x: Array
+    table: pd.DataFrame
+    said: tuple[str, ...] = ()
+
+    def of(self, rows: Array, *said: str) -> Profiles:
+        """Some of them (bool mask or row numbers), with more said."""
+        return Profiles(self.x[rows], self.table[rows] if rows.dtype == bool else self.table.iloc[rows],
+                        (*self.said, *said)).numbered()  # fmt: skip
+
+    def numbered(self) -> Profiles:
+        """The same with rows of the table numbered from 0."""
+        return replace(self, table=self.table.reset_index(drop=True))
+
+
+def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: str | None = None) -> pd.DataFrame:
+    """What of a table of cells (or wells) says where each is from: plate, well, batch, compound, dose, mechanism.
+
+    Args:
+        table: (n rows) under the names that programs give (`Metadata_Plate`, `Image_Metadata_Well_DAPI`, `moa` …).
+        mechanism, batch: columns to take; left out, the first whose name says so. A batch is else the week in the
+            plate's name (`Week4_27481`), else the plate.
+
+    Returns:
+        n rows in the same order: plate, well, batch, compound, dose, mechanism (None where not known), untreated;
+        `attrs["said"]` has sentences on what was guessed.
+
+    Raises:
+        DataError: no well or no compound is known, or a column that is asked for is not there.
+    """
+    known = table.rename(columns=renamed(table.columns))
+    for name in ("well", "compound"):
+        if name not in known:
+            remedy = f"Name the column that has the {name}s {name}."
+            raise DataError.at("Screen", name, "a column of the table", ", ".join(map(str, table.columns[:12])), remedy)
+    said: list[str] = []
+    if "plate" not in known:
+        said.append("No column names the plates: all wells count as one plate.")
+    plates = _text(known["plate"]) if "plate" in known else pd.Series("one plate", index=known.index)
+    found = pd.DataFrame({"plate": plates, "well": _text(known["well"])})
+    found["batch"], words = _batches(known, plates, batch)
+    none = untreated(known)
+    found["compound"] = _text(known["compound"]).where(~none, UNTREATED)
+    found["dose"] = doses_of(known)
+    found["mechanism"] = _column(known, mechanism, _MECHANISM, "mechanism")
+    found.loc[none, "mechanism"] = None
+    found["untreated"] = none
+    found.attrs["said"] = (*said, *words)
+    return found
+
+
+def _text(values: pd.Series) -> pd.Series:
+    return values.astype(str).str.strip()
+
+
+def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what: str) -> pd.Series | None:
+    """Text of a column, None where it is empty; None where there is no such column."""
+    if asked is not None and asked not in table:
+        raise DataError.at(
+            "Screen", what, "a column of the table", asked, f"There is: {', '.join(table.columns[:12])}."
+        )
+    bare = {re.sub(r"[^a-z]", "", re.sub("^metadata_", "", str(c).lower())): c for c in reversed(table.columns)}
+    place = asked or next((bare[name.replace("_", "")] for name in names if name.replace("_", "") in bare), None)
+    if place is None:
+        return None
+    values = table[place].astype(object)
+    return values.map(lambda v: None if v is None or pd.isna(v) or not str(v).strip() else str(v).strip())
+
+
+def _batches(table: pd.DataFrame, plates: pd.Series, asked: str | None) -> tuple[pd.Series, list[str]]:
+    found = _column(table, asked, _BATCH, "batch")
+    if found is not None:
+        return found.fillna("no batch"), []
+    weeks = plates.str.extract(_WEEK, expand=False)
+    if weeks.notna().all():
+        return weeks, ["Batches are the weeks in the names of the plates."]
+    return plates, ["No column names the batches: every plate counts as a batch."]
+
+
+def treatment_name(compound: str, dose: float) -> str:
+    """`taxol 0.3`; the compound alone where no dose is known."""
+    return compound if compound == UNTREATED or not np.isfinite(dose) else f"{compound} {dose:g}"
+
+
+def wells_of(table: pd.DataFrame) -> tuple[pd.DataFrame, Array]:
+    """The wells of some cells.
+
+    Args:
+        table: (n rows) as `screen_table` gives it.
+
+    Returns:
+        a row a well (`WELL_COLUMNS`, `cells` counted, ordered by plate and well) and (n,) the well of each cell.
+
+    Raises:
+        DataError: a well that has two compounds or two doses.
+    """
+    keys = table[["plate", "well"]].agg("\n".join, axis=1)
+    codes, names = pd.factorize(keys, sort=True)
+    first = pd.Series(np.arange(len(table))).groupby(codes).first().to_numpy()
+    wells = table.iloc[first].reset_index(drop=True)
+    for column in ("compound", "dose"):
+        other = _differs(table[column], wells[column].to_numpy()[codes])
+        if other.any():
+            row = table[other].iloc[0]
+            where = f"{row['plate']} {row['well']}"
+            both = ", ".join(sorted({str(v) for v in table[column][keys == f"{row['plate']}\n{row['well']}"]})[:3])
+            remedy = "A well has one compound at one dose: is a column that tells plates apart missing?"
+            raise DataError.at(f"Well {where}", column, "the same for all its cells", both, remedy)
+    wells["cells"] = np.bincount(codes, minlength=len(names))
+    wells["treatment"] = [treatment_name(c, d) for c, d in zip(wells["compound"], wells["dose"], strict=True)]
+    wells.attrs = {}
+    return wells[list(WELL_COLUMNS)], codes
+
+
+def _differs(values: pd.Series, others: Array) -> Array:
+    own = values.to_numpy()
+    if own.dtype.kind == "f":
+        return np.asarray((own != others) & ~(np.isnan(own) & np.isnan(others.astype(float))))
+    return np.asarray(own != others)
+
+
+def aggregate(x: Any, codes: Array, count: int, how: str, report: Callable[[float], None] | None = None) -> Array:
+    """One profile of each group of rows: memory is that of the groups and of one block of rows.
+
+    Args:
+        x: (n, D) rows, in memory or mapped from a file; whole wells are read, some at a time.
+        codes: (n,) group of each row, -1 for none.
+        count: number of groups.
+        how: `mean`, `median` or `trimmed_mean` (of the middle 80 %).
+        report: told the share done, 0..1.
+
+    Returns:
+        (count, D) float64; NaN rows for groups without any.
+    """
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes[codes >= 0], minlength=count)
+    ends = int((codes < 0).sum()) + np.cumsum(sizes)
+    found = np.full((count, x.shape[1]), np.nan)
+    group = 0
+    while group < count:
+        start = ends[group] - sizes[group]
+        last = max(group + 1, int(np.searchsorted(ends, start + _BLOCK, side="right")))
+        rows = np.asarray(x[order[start : ends[last - 1]]], dtype=np.float64)
+        _fill(found, rows, ends[group:last] - start, group, how)
+        group = last
+        if report is not None:
+            report(group / count)
+    return found
+
+
+def _fill(found: Array, rows: Array, ends: Array, first: int, how: str) -> None:
+    from scipy.stats import trim_mean
+
+    start = 0
+    for place, end in enumerate(ends):
+        own = rows[start:end]
+        start = end
+        if not len(own):
+            continue
+        if how == "mean":
+            found[first + place] = own.mean(axis=0)
+        elif how == "median":
+            found[first + place] = np.median(own, axis=0)
+        else:
+            found[first + place] = trim_mean(own, _TRIM, axis=0)
+
+
+def wells_profiles(
+    x: Any,
+    table: pd.DataFrame,
+    how: str = "mean",
+    *,
+    minimum_cells: int = 1,
+    cells: Mapping[tuple[str, str], int] | None = None,
+    report: Callable[[float], None] | None = None,
+) -> Profiles:
+    """Profiles of the wells of some cells.
+
+    Args:
+        x: (n, D) embedding of the cells.
+        table: (n rows) as `screen_table` gives it.
+        how, minimum_cells: of the recipe.
+        cells: (plate, well) -> how many cells it has, where more are known than have a row here; a well may have 0.
+
+    Returns:
+        Wells with enough cells, in order of plates and wells.
+    """
+    wells, codes = wells_of(table)
+    said = list(table.attrs.get("said", ()))
+    if cells:
+        wells["cells"] = [cells.get((plate, well), own) for plate, well, own in _keys(wells)]
+    enough = np.bincount(codes, minlength=len(wells)) >= minimum_cells
+    if not enough.all():
+        names = _some(f"{plate} {well}" for plate, well, _ in _keys(wells[~enough]))
+        said.append(f"{(~enough).sum()} wells have fewer than {minimum_cells} cells and are left out: {names}.")
+    middle = float(np.median(np.bincount(codes))) if len(codes) else 0.0
+    if 1 < middle < _FEW_CELLS:
+        said.append(f"A well has {middle:g} cells in the middle: profiles of so few vary much by chance.")
+    profiles = aggregate(x, codes, len(wells), how, report)
+    return Profiles(profiles, wells, tuple(said)).of(enough)
+
+
+def _keys(wells: pd.DataFrame) -> list[tuple[str, str, int]]:
+    return list(wells[["plate", "well", "cells"]].itertuples(index=False, name=None))
+
+
+def _some(names: Any, most: int = 5) -> str:
+    every = list(names)
+    return ", ".join(map(str, every[:most])) + (f" and {len(every) - most} more" if len(every) > most else "")
+
+
+def treatment_profiles(wells: Profiles, how: str = "median") -> Profiles:
+    """One profile of each compound at each dose, the untreated wells left out.
+
+    Returns:
+        table: treatment, compound, dose, mechanism, batches (sorted, joined by a line feed), wells, plates, cells.
+    """
+    treated = wells.of(~wells.table["untreated"].to_numpy(bool))
+    if not len(treated.table):
+        return Profiles(treated.x, pd.DataFrame(columns=["treatment", "compound", "dose", "mechanism", "batches"]))
+    codes, names = pd.factorize(treated.table["treatment"], sort=True)
+    grouped = treated.table.groupby(codes)
+    table = pd.DataFrame({"treatment": names, **{c: grouped[c].first().to_numpy() for c in ("compound", "dose")}})
+    table["mechanism"] = [next((m for m in own if isinstance(m, str)), None) for _, own in grouped["mechanism"]]
+    table["batches"] = ["\n".join(sorted(set(map(str, own)))) for _, own in grouped["batch"]]
+    table["wells"], table["cells"] = grouped.size().to_numpy(), grouped["cells"].sum().to_numpy()
+    table["plates"] = grouped["plate"].nunique().to_numpy()
+    return Profiles(aggregate(treated.x, codes, len(names), how), table)
+
+
+def places(wells: pd.DataFrame) -> pd.DataFrame:
+    """Row, column (from 0) and whether a well lies at the edge of its plate (96, 384, 1536); NaN for other names."""
+    found = [well_place(name) or (np.nan, np.nan) for name in wells["well"]]
+    table = pd.DataFrame(found, columns=["row", "column"], index=wells.index, dtype=float)
+    rows, columns = FORMATS[plate_format(wells["well"])]
+    edge = table["row"].isin([0, rows - 1]) | table["column"].isin([0, columns - 1])
+    table["edge"] = edge.where(table["row"].notna(), other=False).astype(bool)
+    return table
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """A table of a .csv, .csv.gz, .tsv or .parquet file.
+
+    Raises:
+        DataError: it is not there, or no such table.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        return pd.read_csv(path, sep="\t" if ".tsv" in path.name.lower() else ",", low_memory=False)
+    except (OSError, ValueError) as error:
+        raise DataError.at("Screen", "table", "a .csv, .csv.gz, .tsv or .parquet file", str(path), str(error)) from None
+
+
+def profiles_of_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: str | None = None) -> Profiles:
+    """A table of numbers as CellProfiler and pycytominer write it, brought in: a row a well or a cell.
+
+    Columns that are no numbers, say where from, or are the same everywhere or missing somewhere are no features; this
+    is said. Rows of one well are put together by their mean; a column of counted cells is taken as such.
+
+    Raises:
+        DataError: no feature is left, or no well or compound is known.
+    """
+    counts = next((c for c in table.columns if re.fullmatch(_COUNTED, str(c), re.IGNORECASE)), None)
+    table, words = _without_empty(table, counts)
+    features, said = _features(table)
+    known, doses = with_doses(table.rename(columns=renamed(table.columns)))
+    about = screen_table(known, mechanism=mechanism, batch=batch)
+    x = table[features].to_numpy(dtype=np.float64)
+    about.attrs["said"] = (*about.attrs["said"], *words, *doses, *said)
+    found = wells_profiles(x, about, "mean")
+    if counts is not None:
+        codes = wells_of(about)[1]
+        found.table["cells"] = table[counts].astype(float).groupby(codes).sum().to_numpy()
+    elif (found.table["cells"] == 1).all():
+        found = replace(found, said=(*found.said, "No column counts the cells of a well: there is no score of cell "
+                                     "counts to set beside."))  # fmt: skip
+    return found
+
+
+_COUNTED = r"(Metadata_|Image_)?(Object_Count|Count_(Cells|Nuclei)|cell_?count|n_?cells|cells)"
+
+
+def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list[str]]:
+    """Without rows that count no cell, or whose numbers are nearly all missing."""
+    numbers = table.select_dtypes("number")
+    empty = numbers.isna().mean(axis=1) > 0.5
+    if counts is not None:
+        empty |= ~(pd.to_numeric(table[counts], errors="coerce") > 0)
+    if not empty.any():
+        return table, []
+    well = renamed(table.columns)
+    at = [c for c in table.columns if well.get(c, c) in ("plate", "well")]
+    names = _some(" ".join(map(str, row)) for row in table.loc[empty, at].itertuples(index=False))
+    return table[~empty].reset_index(drop=True), [f"{empty.sum()} rows have no cells and are left out: {names}."]
+
+
+def _features(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Columns that are features, and what is said of those that are not."""
+    about = re.compile(r"^(metadata_|image_(?!.*intensity)|.*_?(objectnumber|imagenumber|tablenumber))", re.IGNORECASE)
+    ours = set(renamed(table.columns)) | {"plate", "well", "site", "replicate", "dose", "image_id", "concentration"}
+    counted = re.compile(_COUNTED, re.IGNORECASE)
+    named = {c: str(c) for c in table.columns if c not in ours}
+    names = [c for c, name in named.items() if not about.match(name) and not counted.fullmatch(name)]
+    numbers = [c for c in names if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool]
+    values = table[numbers].to_numpy(dtype=np.float64)
+    whole = np.isfinite(values).all(axis=0)
+    alike = np.zeros(len(numbers), bool)
+    alike[whole] = np.ptp(values[:, whole], axis=0) == 0
+    said = []
+    if (~whole).any():
+        said.append(f"{(~whole).sum()} features with missing values are left out: "
+                    f"{_some(np.array(numbers)[~whole])}.")  # fmt: skip
+    if alike.any():
+        said.append(f"{alike.sum()} features that are the same in every row are left out.")
+    kept = [c for c, good in zip(numbers, whole & ~alike, strict=True) if good]
+    if not kept:
+        remedy = "A table of profiles has a column of numbers for each feature, without gaps."
+        raise DataError.at("Screen", "features", "columns of numbers that differ", len(numbers), remedy)
+    return kept, said

@@ -1,0 +1,155 @@
+"""`screen RUN|TABLE`: what screeners ask of profiles: replicates, mechanisms, plates, beside a cell count alone."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssrl_core.cli.output import leaf, table
+
+if TYPE_CHECKING:
+    from ssrl_core.analysis.screens.screen import Screen
+    from ssrl_core.specs.screens import Recipe
+
+_TABLES = (".csv", ".tsv", ".parquet", ".gz")
+
+
+def register(commands: Any) -> None:
+    """Add the command."""
+    command = leaf(
+        commands,
+        "screen",
+        run=_screen,
+        show=_show,
+        help="profiles of wells, corrected for plates, and how well replicates and mechanisms agree",
+        description="Profiles of wells and treatments of a run, or of a table of numbers (CellProfiler, pycytominer), "
+        "corrected for plates, and their scores before and after, beside the number of cells alone.",
+    )
+    command.add_argument("what", metavar="RUN|TABLE", help="id of a run, or a .csv, .csv.gz, .tsv or .parquet file")
+    command.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe (YAML); left out, the run's own")
+    command.add_argument("--mechanism", metavar="COLUMN", help="the column of mechanisms, where its name does not say")
+    command.add_argument("--batch", metavar="COLUMN", help="the column of batches, where its name does not say")
+    command.add_argument(
+        "--beside",
+        action="store_true",
+        help="first make the run's part `screen`: raw pixels, the untrained and an ImageNet network beside; waits",
+    )
+    command.add_argument("--out", type=Path, metavar="FOLDER", help="write profiles and tables of scores there")
+
+
+def _screen(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.analysis.screens.screen import beside
+    from ssrl_core.specs.screens import Recipe
+
+    recipe = None if args.recipe is None else Recipe.read(args.recipe)
+    if Path(args.what).suffix.lower() in _TABLES or Path(args.what).is_file():
+        found, others, head = _of_table(args, recipe)
+    else:
+        found, others, head = _of_run(args, recipe)
+    numbers, missing = beside(others, found.recipe)
+    told = found.to_json(numbers)
+    told["missing"] |= {f"beside.{kind}": why for kind, why in missing.items()}
+    if "run" in head and not numbers:
+        told["missing"]["beside"] = "not made yet: `screen RUN --beside` makes it"
+    if args.out is not None:
+        head["files"] = found.write(args.out)
+    from ssrl_core.runs.folder.results import clean
+
+    return dict(clean({**head, "recipe": found.recipe.to_mapping(), **told}))
+
+
+def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
+    from ssrl_core.analysis.screens.profiles import profiles_of_table, read_table
+    from ssrl_core.analysis.screens.screen import screen
+
+    path = Path(args.what)
+    wells = profiles_of_table(read_table(path), mechanism=args.mechanism, batch=args.batch)
+    return screen(wells, recipe, name=path.stem), {}, {"table": args.what}
+
+
+def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
+    from ssrl_core.runs.evaluation.screens import asked_recipe, screen_of_run
+    from ssrl_core.runs.folder.run_folder import RunFolder
+    from ssrl_core.runs.queue.finding import find
+
+    run = RunFolder(find(args.what))
+    if args.beside:
+        _make(run.id, recipe or asked_recipe(run))
+    found, others = screen_of_run(run, recipe, mechanism=args.mechanism, batch=args.batch)
+    return found, others, {"run": run.id}
+
+
+def _make(run_id: str, recipe: Recipe) -> None:
+    """Ask for the run's part and wait.
+
+    Raises:
+        SSRLError: it failed, was stopped, or the run ships and is not written into.
+    """
+    from ssrl_core.cli.train import say_if_nobody_works, wait_saying
+    from ssrl_core.runs.queue import processes, submitting
+
+    submitting.ask_more(run_id, {"screen": recipe.to_mapping()})
+    processes.start_coordinator()
+    say_if_nobody_works()
+    submitting.raise_unless_done(run_id, wait_saying(run_id))
+
+
+def _show(data: dict[str, Any]) -> str:
+    counts = data["counts"]
+    kinds = {"before correction": data, "after": data["corrected"], "cell count": data["cell_count"], **data["beside"]}
+    head = (
+        f"{data.get('run') or data.get('table')}: {counts['treatments']} treatments of {counts['compounds']} compounds "
+        f"in {counts['wells']} wells on {counts['plates']} plates, {counts['untreated']} wells untreated"
+    )
+    rows = [{"": kind, **_row(numbers)} for kind, numbers in kinds.items() if numbers]
+    active = data["corrected"]["map"]["activity"]
+    lines = [head, table(rows, list(rows[0])), *_calls(active), *_left_out(data["corrected"])]
+    lines += [f"! {text}" for text in data["said"]]
+    return "\n".join([*lines, *(f"missing {name}: {why}" for name, why in data["missing"].items())])
+
+
+def _row(numbers: dict[str, Any]) -> dict[str, str]:
+    found = {
+        "replicates (mAP)": numbers["map"]["activity"],
+        "mechanisms (mAP)": numbers["map"]["consistency"],
+        "NSC": numbers["nsc"],
+        "NSCB": numbers["nscb"],
+        "replicating": numbers["replicating"],
+        "grit": numbers["grit"],
+        "plate": numbers["plate"],
+    }
+    return {name: _spread(one) for name, one in found.items()}
+
+
+def _spread(one: dict[str, Any]) -> str:
+    if one.get("value") is None:
+        return "–"
+    if one.get("low") is None:
+        return f"{one['value']:.2f}"
+    return f"{one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
+
+
+def _calls(active: dict[str, Any]) -> list[str]:
+    """How many treatments do something, and whether so few wells could say so."""
+    if not active["n"]:
+        return ["No treatment could be tested against untreated wells."]
+    said = (
+        f"{active['active']['count']} of {active['n']} treatments differ from untreated wells (false discoveries 5 %)."
+    )
+    if not active["possible"]:
+        said += f" With so few wells none could: the smallest probability that can come out is {active['least']:.3g}."
+    return [said]
+
+
+def _left_out(numbers: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, rows in (("mAP", numbers["map"]["activity"]["left_out"]), ("NSC", numbers["nsc"]["left_out"]),
+                       ("NSCB", numbers["nscb"]["left_out"])):  # fmt: skip
+        by_why: dict[str, list[str]] = {}
+        for row in rows:
+            by_why.setdefault(row["why"], []).append(row["treatment"])
+        for why, names in by_why.items():
+            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+            lines.append(f"not in {name} ({why}): {', '.join(names[:6])}{more}")
+    return lines

@@ -1,0 +1,106 @@
+"""The recipe of a screen: how cells become profiles of wells and of treatments, and what plates are corrected for.
+
+It stands in `evaluate: {screen: …}` of a run's spec, in a YAML file of its own, and beside every score that it led to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ssrl_core.specs.parameters import Parameter, check_settings
+
+AUTO = "auto"
+RECIPE = (
+    Parameter(
+        "wells",
+        "choice",
+        "mean",
+        "How the cells of a well become one profile: their mean, their median, or the mean of the middle 80 %.",
+        options=("mean", "median", "trimmed_mean"),
+    ),
+    Parameter(
+        "minimum_cells", "integer", 1, "Wells with fewer cells are left out, and named.", 1, 1_000_000, "cells", 1
+    ),
+    Parameter(
+        "normalise",
+        "choice",
+        "robust_z",
+        "Every plate is shifted and scaled so that its reference wells lie at 0 with spread 1: by median and median "
+        "deviation, by mean and standard deviation, or not at all.",
+        options=("robust_z", "z", "none"),
+    ),
+    Parameter(
+        "reference",
+        "choice",
+        "untreated",
+        "Which wells of a plate are its reference: the untreated ones, or all (where most compounds do nothing).",
+        options=("untreated", "all"),
+    ),
+    Parameter(
+        "sphering",
+        "boolean",
+        True,
+        "Directions in which untreated wells of all plates differ from each other are shrunk to the same spread.",
+    ),
+    Parameter(
+        "ridge",
+        "fill",
+        AUTO,
+        "Added to the spread of each direction before it is divided by; auto takes what describes untreated wells of "
+        "plates left out best.",
+        0.0,
+        1000.0,
+        options=(AUTO,),
+    ),
+    Parameter(
+        "treatments",
+        "choice",
+        "median",
+        "How the wells of one compound at one dose become one profile.",
+        options=("median", "mean"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """From cells to treatments, each step a choice; `RECIPE` says what each means.
+
+    Attributes:
+        ridge: in units of the spread of one feature over untreated wells, or `auto`.
+    """
+
+    wells: str = "mean"
+    minimum_cells: int = 1
+    normalise: str = "robust_z"
+    reference: str = "untreated"
+    sphering: bool = True
+    ridge: float | str = AUTO
+    treatments: str = "median"
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any], where: str = "Recipe") -> Recipe:
+        """Checked, defaults filled in.
+
+        Raises:
+            SpecError: naming the field, the rule and the remedy.
+        """
+        return cls(**check_settings(RECIPE, given, where, "a recipe"))
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """The recipe in a YAML file.
+
+        Raises:
+            SpecError: it is no mapping, or a setting is outside its rule.
+        """
+        from ssrl_core.specs.yaml_files import read_yaml
+
+        return cls.from_mapping(read_yaml(path, "Recipe"), str(path))
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As files have it."""
+        return asdict(self)

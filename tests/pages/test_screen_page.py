@@ -1,0 +1,100 @@
+"""The Screen page: its answers are those of the library, a click leads to cells, and what is no screen says so."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from pages.ui.screen import sections
+from pages.ui.screen.opened import OWN, open_screen
+from tests.kit import ROOT, make_imageset, make_run
+from tests.screen_kit import make_screen_run
+
+
+def page(**query) -> AppTest:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run().switch_page("pages/9_Screen.py")
+    for name, value in query.items():
+        test.query_params[name] = value
+    test = test.run()
+    assert not test.exception, test.exception[0].value if test.exception else ""
+    return test
+
+
+def words(test: AppTest) -> str:
+    return " ".join(str(block.proto.body) for block in test.main.get("html"))
+
+
+def test_the_page_answers_with_the_numbers_of_the_library():
+    run = make_screen_run().name
+    test = page(run=run)
+    told = words(test)
+    opened = open_screen(run)
+    active = opened.told["corrected"]["map"]["activity"]
+    assert f"<b>{active['active']['count']} of {active['n']} treatments</b>" in told
+    assert "No mechanism is known for two compounds" in told
+    assert {"Seen by", "Plates", "Treatment", "Plate", "Shown"} <= {box.label for box in test.selectbox}
+    seen = next(box for box in test.selectbox if box.label == "Seen by")
+    assert seen.options == [OWN, "number of cells alone"] or seen.options == [OWN]
+    table = pd.concat(pd.DataFrame(frame.value) for frame in test.dataframe)
+    assert len(table) == active["n"] + len(active["left_out"])
+
+
+def test_a_treatment_leads_to_its_cells_and_all_goes_home_as_tables():
+    opened = open_screen(make_screen_run().name)
+    name = opened.scored.treatments.table["treatment"][0]
+    ids = opened.cells_of(treatment=name)
+    table = opened.run.imageset.table.iloc[ids]
+    assert set(table["compound"]) == {opened.scored.treatments.table["compound"][0]}
+    assert len(table["dose"].unique()) == 1
+    with zipfile.ZipFile(io.BytesIO(sections._zip(opened))) as packed:
+        assert set(packed.namelist()) >= {"wells.csv", "treatments.csv", "activity.csv", "nearest.csv"}
+
+
+def test_images_without_wells_are_no_screen():
+    make_imageset(c=3)
+    test = page(run=make_run().name)
+    assert "These images are no screen" in words(test)
+
+
+@pytest.mark.parametrize(("shift", "said"), [(3.0, "Edge effect"), (0.0, "No clear edge effect")])
+def test_an_effect_of_the_edge_is_named(shift, said):
+    chance = np.random.default_rng(1)
+    table = pd.DataFrame(
+        {
+            "plate": np.repeat(["a", "b", "c"], 20),
+            "edge": np.tile([True, False], 30),
+            "untreated": True,
+            "value": chance.normal(size=60),
+        }
+    )
+    table.loc[table["edge"], "value"] += shift
+    assert sections.edge_words(table, "distance").startswith(said)
+    assert "cannot be told" in sections.edge_words(table[table["edge"]], "distance")
+
+
+def test_every_figure_is_drawn_as_a_file():
+    from ssrl_core.analysis.screens.retrieval import similarity
+    from ssrl_core.analysis.screens.screen import screen
+    from ssrl_core.figures import profiles
+    from ssrl_core.figures.files import figure_file
+    from tests.analysis.screens.planted import Plan, planted
+
+    scored = screen(planted(Plan(mechanisms=2, compounds=2, inactive=1, doses=(0.1, 1.0), controls=4), 0)).scored
+    known = scored.treatments.table
+    wells = scored.wells.table.assign(row=1, column=np.arange(len(scored.wells.table)) % 12, value=1.0)
+    rows = [{"score": "a", "kind": k, "value": 0.5, "low": 0.4, "high": None, "chance": 0.1} for k in ("x", "y")]
+    drawn = [
+        profiles.scores_figure(rows, title="Scores"),
+        profiles.similarity_figure(similarity(scored.treatments.x, scored.treatments.x), known),
+        profiles.activity_figure(scored.activity, unit="µM"),
+        profiles.activity_figure(scored.activity.drop_duplicates("compound")),
+        profiles.confusion_figure(scored.nsc.confusion()),
+        profiles.wells_figure(wells[:12], (8, 12), what="cells"),
+    ]
+    for fig in drawn:
+        assert figure_file(fig, "svg", caption="words").startswith(b"<?xml")

