@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -39,7 +40,6 @@ SHOTS: dict[str, tuple[str, Callable[[Any], None]]] = {
     "compose": ("Compose?dataset=example-cells&composition=cells-figure6-right", _bars),
     "train": ("Train", _nothing),
     "clusters": ("Clusters", _nothing),
-    "classes": ("Classes", _nothing),
     "compare": ("Compare", _nothing),
     "show": ("Show", _nothing),
     "paper": ("Paper", _nothing),
@@ -89,6 +89,8 @@ def _keep(png: bytes, file: Path) -> Path:
 
 if __name__ == "__main__":
     asked = tuple(sys.argv[1:]) or tuple(SHOTS)
+    if not shutil.which("chromium"):
+        sys.exit("Chromium is not here. Install your system's package chromium, then run this again.")
     if unknown := set(asked) - set(SHOTS):
         sys.exit(f"No picture is called {', '.join(sorted(unknown))}. There are: {', '.join(SHOTS)}.")
     for file in take(asked, PICTURES):

@@ -19,6 +19,7 @@ place = frame.open_page(
     css=panel.CSS + scores.CSS,
 )
 explain_unfinished(st.query_params.get("run"))
+choosing.need_a_run()
 columns = st.columns([3.4, 2.6, 1.9, 2, 2.4], vertical_alignment="bottom")
 with columns[0]:
     run_id = choosing.choose_run(usable=choosing.has_embedding)

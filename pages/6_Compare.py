@@ -34,6 +34,7 @@ place = frame.open_page(
     icon="compare",
     css=panel.CSS + differences.CSS,
 )
+choosing.need_a_run()
 columns = st.columns([3.2, 3.2, 1.9, 1.9], gap="medium", vertical_alignment="bottom")
 with columns[0]:
     first = choosing.choose_run("A", usable=choosing.has_embedding)

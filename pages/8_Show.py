@@ -4,6 +4,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import open_run
+from pages.ui.runs import choosing
 from pages.ui.show import doses, files, groups, pictures
 from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
@@ -12,6 +13,7 @@ place = frame.open_page(
     icon="co_present",
     css=groups.CSS + pictures.CSS + files.CSS,
 )
+choosing.need_a_run()
 with st.container(key="show-choices", horizontal=True, horizontal_alignment="right"):
     folded = st.popover("Change what is shown", icon=":material/tune:")
 with folded:

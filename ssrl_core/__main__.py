@@ -3,6 +3,10 @@
 import sys
 
 if __name__ == "__main__":
+    if sys.version_info < (3, 11):  # noqa: UP036  said before anything is imported that it could not read
+        from ssrl_core.start import require_python
+
+        require_python()
     try:
         from ssrl_core.cli import main
 

@@ -34,6 +34,12 @@ _HEAVY = (  # what pages import where they need it; those that open first come f
     *("ssrl_core.compositions.kernels", "torch", "ssrl_core.compositions.views", "ssrl_core.forecast.kept"),
     *("sklearn.metrics", "statsmodels.stats.proportion", "ssrl_core.compositions.perceptual"),
 )
+_NOT_INSTALLED = (
+    "Installation failed; the last lines above say why. Correct that and run this again: it goes on where it was.\n"
+    "No network: `pip download -r requirements.txt -d wheels` on a machine that has one, bring the folder here, and "
+    "set PIP_NO_INDEX=1 PIP_FIND_LINKS=wheels. Behind a proxy: set HTTPS_PROXY. No space left: about 8 GB are needed "
+    "with CUDA, 2 GB without (README, CPU only); PIP_CACHE_DIR and TMPDIR may lie on another disk.\n"
+)
 _LINE = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:>=\s*([0-9][0-9.]*))?")
 
 
@@ -62,6 +68,15 @@ def missing(file: Path) -> list[str]:
     return names
 
 
+def require_python() -> None:
+    """End with what to do where this Python is too old; this file and `ssrl_core` alone can be imported there."""
+    if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python meets first
+        sys.exit(
+            f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}). Install "
+            "a newer one (python.org; on Debian: apt install python3.11 python3.11-venv), then start again with it."
+        )
+
+
 def ensure(file: Path, script: Sequence[str]) -> None:
     """Go on in a Python that has the packages of a requirement file.
 
@@ -71,11 +86,7 @@ def ensure(file: Path, script: Sequence[str]) -> None:
     Args:
         script: what to run there, as after `python`.
     """
-    if sys.version_info < (3, 11):  # noqa: UP036  this file is what an older Python meets first
-        sys.exit(
-            f"Viewloom needs Python 3.11 or newer; this is {sys.version.split()[0]} ({sys.executable}). Install "
-            "a newer one (python.org; on Debian: apt install python3.11 python3.11-venv), then start again with it."
-        )
+    require_python()
     if not missing(file):
         return
     inside = sys.prefix != sys.base_prefix
@@ -86,9 +97,7 @@ def ensure(file: Path, script: Sequence[str]) -> None:
         )
         command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(file)]
         if subprocess.run(command, check=False).returncode:
-            sys.exit(
-                f"Installation failed. Correct what is said above, then run this again. By hand: {' '.join(command)}"
-            )
+            sys.exit(f"{_NOT_INSTALLED} By hand: {' '.join(command)}")
     if not inside:
         print(f"For the command line, activate the environment first: {_activation()}", flush=True)
         sys.exit(_until_it_ends([str(python), *script], Path.cwd()))
@@ -121,12 +130,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         ensure(ROOT / "requirements.txt", [str(ROOT / "app.py"), *words])
     if why := _port_taken(args.port, args.host) or _not_for_others(args.host):
         sys.exit(why)
+    if why := _no_store():
+        sys.exit(why)
     if not args.no_worker:
-        from ssrl_core.runs.queue import processes
-
-        processes.start_coordinator()
-        if not args.no_fetch:
-            _fetch_weights()
+        _start_worker(fetch=not args.no_fetch)
     print(f"Viewloom: http://{args.host}:{args.port} (Ctrl+C ends the app; trainings go on).", flush=True)
     return _serve(args.host, args.port, browser=not args.no_browser)
 
@@ -165,6 +172,33 @@ def _serve(host: str, port: int, *, browser: bool) -> int:
     command += ["--server.headless", "false" if browser else "true"]
     command += ["--logger.hideWelcomeMessage", "true"]  # its advertisements, in the terminal and over every page
     return _until_it_ends(command, ROOT)
+
+
+def _no_store() -> str:
+    """Why there is no store to look at, with what to do; "" where there is one."""
+    from ssrl_core import stores
+    from ssrl_core.errors import SSRLError
+
+    try:
+        stores.data_root(), stores.models_root()
+    except SSRLError as error:
+        return str(error)
+    return ""
+
+
+def _start_worker(*, fetch: bool) -> None:
+    """Start the worker and fetch weights, unless nothing can be written: then there is only something to look at."""
+    from ssrl_core import stores
+    from ssrl_core.runs.queue import processes
+
+    if not stores.has_room(stores.models_root()):
+        print(
+            f"{stores.models_root()} is full or read-only: what is there can be looked at, nothing trains.", flush=True
+        )
+        return
+    processes.start_coordinator()
+    if fetch:
+        _fetch_weights()
 
 
 def _not_for_others(host: str) -> str:
@@ -289,12 +323,18 @@ def _activation() -> str:
 def _own_environment() -> Path:
     folder = ROOT / ".venv"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if not python.is_file():
+    packages = [folder / "Lib" / "site-packages", *folder.glob("lib/python3*/site-packages")]
+    if not python.is_file() or not any((place / "pip").is_dir() for place in packages):  # the second: half made
         print(f"Making a virtual environment in {folder}.", flush=True)
         try:
             venv.create(folder, with_pip=True)
-        except (OSError, subprocess.CalledProcessError) as error:
+        except subprocess.CalledProcessError as error:
             sys.exit(f"The virtual environment could not be made ({error}). On Debian: apt install python3-venv.")
+        except OSError as error:
+            sys.exit(
+                f"The virtual environment could not be made in {folder} ({error.strerror}). Put the project into a "
+                "folder that can be written and has room, or run `python app.py` in an environment made elsewhere."
+            )
     return python
 
 

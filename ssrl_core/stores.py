@@ -302,11 +302,15 @@ def check_version(data: dict[str, Any], where: str, known: int = 1) -> None:
 
 
 def _root(variable: str, name: str) -> Path:
-    chosen = os.environ.get(variable)
-    if chosen:
-        return _made(Path(chosen).expanduser().absolute())
-    source = source_root()
-    return _made(source / name if source else Path.home() / "viewloom" / name)
+    chosen, source = os.environ.get(variable), source_root()
+    own = source / name if source else Path.home() / "viewloom" / name
+    folder = Path(chosen).expanduser().absolute() if chosen else own
+    try:
+        return _made(folder)
+    except OSError as error:
+        raise DataError(
+            f"{folder}: this store cannot be made ({error.strerror}). Say where it may lie: {variable}=FOLDER."
+        ) from error
 
 
 def _made(folder: Path) -> Path:

@@ -151,7 +151,7 @@ def _borrowed() -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000 if FULL else 400)
+@pytest.mark.timeout(3000 if FULL else 900)
 @pytest.mark.skipif(sys.platform != "linux", reason="a root of its own is Linux's")
 def test_the_steps_run_in_a_fresh_root_and_leave_an_image_that_works(tmp_path):
     if os.geteuid() != 0 or not shutil.which("unshare"):

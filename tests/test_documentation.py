@@ -121,7 +121,20 @@ def test_the_contract_of_the_command_line_names_every_command():
 def test_every_link_between_documents_leads_somewhere():
     for path in [*ROOT.glob("*.md"), *DOCS.glob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
-            assert (path.parent / target).exists(), f"{path.name}: {target}"
+            place = (
+                ROOT / "CONTRIBUTING.md" if path.parent / target == DOCS / "contributing.md" else path.parent / target
+            )
+            assert place.exists(), f"{path.name}: {target}"  # docs/hooks.py takes the former into the site
+
+
+def test_every_picture_of_the_guides_is_there_light_and_dark_and_they_are_small():
+    files = {path.name for path in (DOCS / "pictures").iterdir()}
+    named = set()
+    for path in DOCS.rglob("*.md"):
+        named |= set(re.findall(r"pictures/([a-z]+-(?:light|dark)\.webp)", path.read_text(encoding="utf-8")))
+    assert {f"{name.rsplit('-', 1)[0]}-{theme}.webp" for name in named for theme in ("light", "dark")} == named
+    assert named == files
+    assert sum((DOCS / "pictures" / name).stat().st_size for name in files) < 3_000_000
 
 
 def test_contributing_names_files_that_exist():

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
@@ -286,31 +284,6 @@ def test_a_bar_stays_on_its_line_in_a_terminal(monkeypatch, capsys):
     assert capsys.readouterr().err == "\r\x1b[K" + "█" * 12 + "░" * 12 + " train  50 %\n"
 
 
-@pytest.mark.slow
-def test_the_script_of_the_documentation_runs_in_an_empty_folder(tmp_path):
-    text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
-    script = re.search(r"<!-- tested.*?```python\n(.*?)```", text, re.DOTALL)[1]
-    assert len([line for line in script.splitlines() if line.strip()]) <= 20
-    _lay_weights()
-    place = tmp_path / "empty"
-    _write_photos(place / "photos")
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            cwd=place,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            timeout=500,
-            check=False,
-        )
-    finally:
-        processes.ask_to_end()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert " done kNN" in done.stdout
-    assert {path.name for path in place.iterdir()} == {"photos", "map.html", "groups.csv"}
-
-
 def _cells():
     """The code of the notebook, a cell each."""
     book = json.loads((ROOT / "docs" / "examples" / "first_steps.ipynb").read_text(encoding="utf-8"))
@@ -336,16 +309,6 @@ def test_the_notebook_runs_and_every_cell_shows_something():
     finally:
         processes.ask_to_end()
     assert names["run"].state == "done"
-
-
-def _write_photos(folder):
-    """Real digits of three classes as files."""
-    digits = vl.load("digits")
-    for image in np.flatnonzero(digits.label_ids < 3)[:150]:
-        own = folder / digits.classes[digits.label_ids[image]]
-        own.mkdir(parents=True, exist_ok=True)
-        rgb = pictures.to_rgb(digits.pixels[image : image + 1], digits.channels, max_value=digits.max_value)[0]
-        (own / f"{image}.png").write_bytes(pictures.png(rgb.repeat(3, axis=0).repeat(3, axis=1)))
 
 
 def _lay_weights():

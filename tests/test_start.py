@@ -89,6 +89,60 @@ def test_an_older_python_is_told_what_to_install(monkeypatch, tmp_path):
         start.ensure(tmp_path / "a.txt", ["app.py"])
 
 
+def test_a_store_that_cannot_be_made_is_said_with_the_variable_that_names_another(monkeypatch, tmp_path):
+    monkeypatch.setattr(start, "ensure", lambda *words: None)
+    (tmp_path / "a-file").write_text("")
+    monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "a-file" / "models"))
+    with pytest.raises(SystemExit, match=r"this store cannot be made \(.*Say where it may lie: SSRL_MODELS=FOLDER"):
+        start.main(["--no-browser", "--no-worker", "--port", "0"])
+
+
+def test_nothing_is_started_over_a_store_that_is_full_or_read_only(monkeypatch, capsys):
+    monkeypatch.setattr("ssrl_core.stores.has_room", lambda folder: False)
+    monkeypatch.setattr("ssrl_core.runs.queue.processes.start_coordinator", lambda: pytest.fail("nothing can train"))
+    start._start_worker(fetch=True)
+    assert "what is there can be looked at, nothing trains" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(30, "Read-only file system"), "folder that can be written and has room"),
+        (subprocess.CalledProcessError(1, ["ensurepip"]), "apt install python3-venv"),
+    ],
+)
+def test_an_environment_that_cannot_be_made_is_said_with_the_remedy(error, remedy, monkeypatch, tmp_path):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    monkeypatch.setattr(start.venv, "create", fails)
+    with pytest.raises(SystemExit, match=remedy):
+        start._own_environment()
+
+
+def test_an_environment_that_was_half_made_is_made_whole(monkeypatch, tmp_path):
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    made = []
+    monkeypatch.setattr(start, "ROOT", tmp_path)
+    monkeypatch.setattr(start.venv, "create", lambda folder, with_pip: made.append(folder))
+    assert start._own_environment() == python
+    assert made == [tmp_path / ".venv"]
+    (tmp_path / ".venv" / "lib" / "python3.11" / "site-packages" / "pip").mkdir(parents=True)
+    start._own_environment()
+    assert len(made) == 1
+
+
+def test_an_installation_that_fails_says_what_to_do(monkeypatch, tmp_path):
+    """Without a network, behind a proxy, on a full disk."""
+    (tmp_path / "a.txt").write_text("no-such-package-here\n", encoding="utf-8")
+    monkeypatch.setattr(start.subprocess, "run", lambda *a, **k: subprocess.CompletedProcess(a, 1))
+    with pytest.raises(SystemExit, match=r"(?s)No network: .*PIP_NO_INDEX.*HTTPS_PROXY.*No space left.*By hand: "):
+        start.ensure(tmp_path / "a.txt", ["app.py"])
+
+
 def test_help_installs_nothing_and_a_bare_python_is_told_to_activate():
     bare = [sys.executable, "-S"]  # without its packages
     said = subprocess.run([*bare, str(ROOT / "tests"), "--help"], capture_output=True, text=True, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -14,9 +15,12 @@ import time
 import urllib.request
 import zipfile
 
+import numpy as np
 import pytest
 
-from tests.kit import ROOT
+import ssrl_core as vl
+from ssrl_core.datasets import pictures
+from tests.kit import ROOT, shared
 
 pytestmark = pytest.mark.slow
 _TAKEN = (
@@ -81,7 +85,7 @@ def elsewhere(tmp_path):
 
 
 def _run(words, **more):
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, **more)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=500, check=False, **more)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -109,6 +113,34 @@ def test_the_command_line_works_from_another_folder(python, elsewhere, tmp_path)
     _run([str(python.with_name("viewloom")), "data", "list"], cwd=folder, env=environment)
     assert (tmp_path / "home" / "viewloom" / "data").is_dir()
     assert list(folder.iterdir()) == []
+
+
+def test_the_script_of_the_documentation_runs_in_an_empty_folder(python, elsewhere, tmp_path):
+    folder, environment = elsewhere
+    text = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
+    script = re.search(r"<!-- tested.*?```python\n(.*?)```", text, re.DOTALL)[1]
+    assert len([line for line in script.splitlines() if line.strip()]) <= 20
+    weights = tmp_path / "home" / "viewloom" / "models" / "weights"
+    weights.mkdir(parents=True)
+    shutil.copy(shared("data/weights/alexnet_features.safetensors"), weights)
+    _write_photos(folder / "photos")
+    try:
+        said = _run([str(python), "-c", script], cwd=folder, env=environment)
+    finally:
+        end = "from ssrl_core.runs.queue import processes; processes.ask_to_end()"
+        _run([str(python), "-c", end], cwd=folder, env=environment)
+    assert " done kNN" in said
+    assert {path.name for path in folder.iterdir()} == {"photos", "map.html", "groups.csv"}
+
+
+def _write_photos(folder):
+    """Real digits of three classes as files."""
+    digits = vl.load("digits")
+    for image in np.flatnonzero(digits.label_ids < 3)[:150]:
+        own = folder / digits.classes[digits.label_ids[image]]
+        own.mkdir(parents=True, exist_ok=True)
+        rgb = pictures.to_rgb(digits.pixels[image : image + 1], digits.channels, max_value=digits.max_value)[0]
+        (own / f"{image}.png").write_bytes(pictures.png(rgb.repeat(3, axis=0).repeat(3, axis=1)))
 
 
 def test_every_page_opens_from_the_wheel(python, elsewhere):

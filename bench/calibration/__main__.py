@@ -17,6 +17,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,8 @@ def train(chosen: list[Case], args: argparse.Namespace) -> None:
             continue
         folder, started = stores.runs_root() / run_id, time.monotonic()
         if not (folder / "spec.yaml").is_file():
-            stores.replace(folder / "spec.yaml", dump_run(spec))
+            with suppress(FileNotFoundError):  # another process has just begun this one, and tidies its folder
+                stores.replace(folder / "spec.yaml", dump_run(spec))
         code = attempt(folder, by_hand=True)
         if code in (STOPPED, PRE_EMPTED):
             raise SystemExit(f"stopped at {number} of {len(chosen)}; the same command goes on")

@@ -20,8 +20,8 @@ Matrix = NDArray[np.float64]
 
 USUAL = f"{DEFAULT} {MU:g} {DIM} {POWER:g}"
 SETTINGS = [f"{bank} {mu:g} {dim} {power:g}" for bank in BANKS for mu in MUS for dim in DIMS for power in POWERS]
-CHOSEN_BEFORE = ("random 0.001 32 2", "patches 0.01 64 1")
-"""The settings that agreed best on all sets of the first calibration (docs/log.md), tried here on other networks."""
+CHOSEN_BEFORE = ("random 0.01 32 1", "random 0.001 32 2", "patches 0.01 64 1")
+"""The setting until this calibration, and the two that agreed best on all sets of the first one (docs/log.md)."""
 CLEAR = 0.05  # AMI that two networks must differ by to be counted as different
 
 
@@ -131,6 +131,7 @@ def shipped(found: Row) -> Row:
     return {
         "version": 1,
         "networks": found["networks"],
+        "of": "compositions that crop or turn",
         "image_sets": sorted({IMAGES[case["set"]].title for case in found["cases"]}),
         "agreement": told,
         "in_order": {"right": sum(o["right"] for o in order), "of": sum(o["of"] for o in order), "ami_apart": CLEAR},

@@ -49,7 +49,10 @@ def trained_row(case: Case, run_id: str) -> Row:
     spec, results = run.spec(), run.results()
     imageset = store.load(case.images.name)
     x, ids = run.embedding()
-    fit, ask = (_some(np.intersect1d(imageset.split_ids(split), ids), _MOST) for split in ("train", "test"))
+    split = {name: np.intersect1d(imageset.split_ids(name), ids) for name in ("train", "test")}
+    if case.images.asked:
+        split = {"train": ids[: -case.images.asked], "test": ids[-case.images.asked :]}
+    fit, ask = (_some(some, _MOST) for some in split.values())
     here, there = (np.asarray(x[np.searchsorted(ids, some)]) for some in (fit, ask))
     names = {"view": results.view} | {n: results.reference(n, of_views=True) for n in (PIXELS, "untrained")}
     targets = _targets(case.images.name, fit.tobytes(), ask.tobytes())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,6 +82,7 @@ def similarity_figure(
     import plotly.graph_objects as go
 
     names, count = table["treatment"].tolist(), len(table)
+    shown = [escape(name) for name in names]  # a name is no formatting and no link
     limit = max(0.2, float(np.quantile(np.abs(similar[~np.eye(count, dtype=bool)]), 0.98)) if count > 1 else 1.0)
     fig = go.Figure()
     fig.add_heatmap(
@@ -89,7 +91,7 @@ def similarity_figure(
         zmax=limit,
         colorscale=SIGNED,
         colorbar={"title": {"text": "alike"}, "thickness": 10, "outlinewidth": 0},
-        text=[[f"{a}<br>{b}" for b in names] for a in names],
+        text=[[f"{a}<br>{b}" for b in shown] for a in shown],
         hovertemplate="%{text}<br>%{z:.2f}<extra></extra>",
     )
     if count <= _CLICKED:  # a heat map knows no click: unseen points over its squares do
@@ -100,7 +102,7 @@ def similarity_figure(
             mode="markers",
             marker={"symbol": "square", "size": 9, "opacity": 0},
             customdata=[[names[row]] for row in rows.ravel()],
-            text=[f"{names[r]}<br>{names[c]}" for r, c in zip(rows.ravel(), columns.ravel(), strict=True)],
+            text=[f"{shown[r]}<br>{shown[c]}" for r, c in zip(rows.ravel(), columns.ravel(), strict=True)],
             hovertemplate="%{text}<extra></extra>",
             selected={"marker": {"opacity": 0}},
             unselected={"marker": {"opacity": 0}},
@@ -124,7 +126,7 @@ def _blocks(values: Sequence[Any]) -> list[tuple[str, int, int]]:
     """[(name, first, behind the last)] of neighbours that are equal."""
     found: list[tuple[str, int, int]] = []
     for place, value in enumerate(values):
-        name = value if isinstance(value, str) else "not known"
+        name = escape(value) if isinstance(value, str) else "not known"
         if found and found[-1][0] == name:
             found[-1] = (name, found[-1][1], place + 1)
         else:
@@ -148,7 +150,7 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
         for compound, own in known.groupby("compound", sort=True):
             active = bool(own["active"].any())
             fig.add_scatter(
-                x=own["dose"], y=own["map_normalised"], mode="lines", hoverinfo="skip", name=str(compound),
+                x=own["dose"], y=own["map_normalised"], mode="lines", hoverinfo="skip", name=escape(str(compound)),
                 line={"color": ACCENT if active else QUIET, "width": 1.6 if active else 0.7},
             )  # fmt: skip
         x = known["dose"]
@@ -165,10 +167,11 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
             "line": {"color": [ACCENT if one else QUIET for one in known["active"]], "width": 1.2},
         },
         customdata=[[name, q] for name, q in zip(known["treatment"], known["q"], strict=True)],
-        hovertemplate="%{customdata[0]}: %{y:.2f}, q = %{customdata[1]:.3g}<extra></extra>",
+        text=[escape(name) for name in known["treatment"]],
+        hovertemplate="%{text}: %{y:.2f}, q = %{customdata[1]:.3g}<extra></extra>",
     )
     fig.add_hline(y=0, line={"color": QUIET, "width": 1, "dash": "dot"})
-    across = (f"dose ({unit})" if unit else "dose") if dosed else "treatments, the clearest first"
+    across = (f"dose ({escape(unit)})" if unit else "dose") if dosed else "treatments, the clearest first"
     style(fig, title=title, x=across, y="replicates agree (0 = chance)", height=380, theme=theme)
     if dosed:
         fig.update_xaxes(type="log")
@@ -181,7 +184,7 @@ def confusion_figure(counts: pd.DataFrame, *, title: str = "", theme: str | None
 
     total = counts.sum(axis=1).to_numpy()[:, None]
     shares = counts.to_numpy() / np.maximum(total, 1)
-    names = counts.columns.tolist()
+    names = [escape(name) for name in counts.columns]
     fig = go.Figure()
     fig.add_heatmap(
         z=np.where(shares > 0, shares, np.nan),
@@ -233,12 +236,15 @@ def wells_figure(
         mode="markers",
         marker={"symbol": "square", "size": 14, "opacity": 0},
         customdata=[[well, name] for well, name in zip(wells["well"], wells["treatment"], strict=True)],
-        text=[f"{value:.2f}" for value in wells["value"]],
-        hovertemplate="%{customdata[0]}: %{customdata[1]}, %{text}<extra></extra>",
+        text=[
+            f"{escape(well)}: {escape(name)}, {value:.2f}"
+            for well, name, value in zip(wells["well"], wells["treatment"], wells["value"], strict=True)
+        ],
+        hovertemplate="%{text}<extra></extra>",
         selected={"marker": {"opacity": 0}},
         unselected={"marker": {"opacity": 0}},
     )
-    style(fig, title=title, height=int(540 / columns * rows + 110), theme=theme)
+    style(fig, title=escape(title), height=int(540 / columns * rows + 110), theme=theme)
     letters = [chr(65 + r) if r < 26 else "A" + chr(65 + r - 26) for r in range(rows)]
     fig.update_xaxes(
         tickvals=list(range(columns)), ticktext=[str(c + 1) for c in range(columns)], range=[-0.6, columns - 0.4]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-MU, DIM, POWER = 0.01, 32, 1.0
+MU, DIM, POWER = 0.1, 64, 1.0
 LEAST = 40
 """Images that a forecast needs: half of them are solved on, half are asked about."""
 

@@ -198,9 +198,9 @@ def calibration() -> Mapping[str, Any]:
     """How well forecasts ordered trained networks, as it was measured for this version.
 
     Returns:
-        {networks, image_sets, agreement: {ami, descriptors, descriptor_changes, accuracy, classes: {value, low, high,
-        weakest, weakest_value}}, in_order: {right, of, ami_apart}, source}: Spearman correlations within an image set,
-        their mean over sets with its 95 % interval; pairs of compositions whose AMI differed by `ami_apart` or more.
+        {networks, of, image_sets, agreement: {ami, descriptors, descriptor_changes, accuracy, classes: {value, low,
+        high, weakest, weakest_value}}, in_order: {right, of, ami_apart}, source}: Spearman correlations within an image
+        set, their mean over sets with its 95 % interval; `in_order` pairs whose AMI differed by `ami_apart` or more.
 
     Source:
         docs/results/forecast.md; `python -m bench.calibration --ship` measures and writes it again.
@@ -217,7 +217,7 @@ def calibration_sentence() -> str:
     name = min(_TOLD, key=lambda one: float(agreement[one]["weakest_value"]))
     where, least = agreement[name]["weakest"], agreement[name]["weakest_value"]
     return (
-        f"Beside {found['networks']} trained networks on {len(found['image_sets'])} image sets its ranks agreed by "
-        f"{told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
+        f"Beside {found['networks']} networks trained on {len(found['image_sets'])} image sets ({found['of']}) "
+        f"its ranks agreed by {told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
         f"{order['right']} of {order['of']} pairs of compositions that differ clearly were in the right order."
     )

@@ -97,7 +97,7 @@ class Part:
             itself), a mapping of `settings`, a `switch` (true or false); `nothing`: no key, it is always made.
         settings: its settings.
         default: what is asked for where the key is left out, as it would be written.
-        optional: `null` leaves a part with settings out.
+        optional: `null` or false leaves a part with settings out, true takes the defaults.
         needs_labels: without labels it is not made, and that is said in `missing`.
         phase: of the run in which it is made.
         columns: its numbers in tables.
@@ -126,8 +126,8 @@ class Part:
             return tuple(dict.fromkeys(self.settings[0].check(item, where) for item in self._items(value, where)))
         if self.takes == "switch":
             return Parameter(self.name, "boolean", self.default, self.sentence).check(value, where)
-        if value is None and self.optional:
-            return None
+        if self.optional and (value is None or isinstance(value, bool)):
+            return Frozen(check_settings(self.settings, {}, where, self.name)) if value else None
         if not isinstance(value, Mapping | None):
             raise SpecError.at(where, self.name, "a mapping", value, "Leave it out for the defaults.")
         return Frozen(check_settings(self.settings, value or {}, f"{where}, {self.name}", self.name))

@@ -100,7 +100,7 @@ def test_the_command_trains_forecasts_and_writes_and_does_nothing_twice(tmp_path
         "few-strokes", "few strokes", _few_strokes, cases.IMAGES["strokes"].compositions[:3], 28, "simclr", 1, 100, 10
     )
     monkeypatch.setitem(cases.IMAGES, "few-strokes", few)
-    monkeypatch.setattr(rows, "MUS", (0.01,))
+    monkeypatch.setattr(rows, "MUS", (0.1,))
     monkeypatch.setattr(rows, "BANKS", ("random",))
     monkeypatch.setattr(measured, "SETTINGS", [measured.USUAL])
     shipped = tmp_path / "calibration.json"

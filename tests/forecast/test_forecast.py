@@ -63,7 +63,7 @@ def test_the_answer_has_the_shape_of_the_contract():
     assert all(rise > 0 for rise in more)
     assert all({row["a"], row["b"]} <= set(map(str, range(10))) and row["against"] >= 0 for row in document["pairs"])
     assert document["clusters"]["k"] == 10
-    assert found.embedding.shape == (200, 32)
+    assert found.embedding.shape == (200, 64)
     assert len(found.image_ids) == len(found.cluster_ids) == 200
 
 

@@ -29,7 +29,9 @@ def page(run=None, address=None, **session) -> AppTest:
 
 
 def test_without_runs_the_page_says_so_and_offers_to_train():
-    assert "No finished runs yet." in text_of(page())
+    found = page()
+    assert "No finished runs yet." in text_of(found)
+    assert not found.columns  # it stands in the middle of the page
 
 
 def test_a_run_is_shown_with_its_scores_beside_their_floors():

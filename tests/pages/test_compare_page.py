@@ -39,7 +39,9 @@ def pair(runs):
 
 
 def test_without_runs_the_page_says_so():
-    assert "No finished runs yet." in text_of(page())
+    found = page()
+    assert "No finished runs yet." in text_of(found)
+    assert not found.columns  # it stands in the middle of the page
 
 
 def test_two_runs_are_shown_with_what_differs(runs):

@@ -49,7 +49,9 @@ def run():
 
 
 def test_without_runs_the_page_says_what_to_do():
-    assert "No finished runs yet." in html_of(page().get("html"))
+    found = page()
+    assert "No finished runs yet." in html_of(found.get("html"))
+    assert not found.get("popover")  # it does not hide in one
 
 
 def test_no_word_of_machine_learning_before_one_asks():

@@ -59,6 +59,22 @@ def test_with_a_gpu_the_page_starts_from_a_training(monkeypatch):
     assert "There is no GPU" not in text_of(test)
 
 
+def test_with_a_slow_gpu_the_page_starts_from_what_is_solved(monkeypatch):
+    """A stand-in for a card on which a run was measured to take longer than one waits."""
+    monkeypatch.setattr(estimate, "has_gpu", lambda: True)
+    for speed, start in ((500.0, drafts.SOLVED), (5000.0, drafts.QUICK)):
+        monkeypatch.setattr(estimate, "_measured", lambda spec, side, speed=speed: (speed, "a-run"))
+        assert drafts.first() == start
+
+
+def test_what_a_gpu_starts_from_learns_for_as_long_as_was_shown_to_teach():
+    """Five minutes of one processor by the speed of the table (bench forecast: above raw pixels after them)."""
+    spec = RunSpec.from_mapping(drafts.STARTS[drafts.QUICK].spec)
+    one_processor_s = spec.limit_train * spec.epochs / (estimate._from_table(spec, 28) / estimate.cores())
+    assert one_processor_s >= 300
+    assert spec.schedule.warmup_epochs == 0
+
+
 def test_the_images_are_measured_as_the_page_says():
     test = kit_page()
     next(box for box in test.selectbox if box.label == "Images shown").set_value("fixed_steps").run()

@@ -114,3 +114,10 @@ def test_a_table_is_screened_on_the_command_line(capsys, tmp_path):
 
 def test_tables_of_sweeps_have_its_columns_only_where_a_run_has_it():
     assert [name for name, part in PARTS.items() if part.on_demand] == ["finetune", "read", "forecast", "screen"]
+
+
+def test_the_part_is_asked_for_by_true_and_left_out_by_false():
+    asked = PARTS["screen"].read(True, "spec")
+    assert Recipe.from_mapping(asked) == Recipe()
+    assert PARTS["screen"].read(False, "spec") is None
+    assert PARTS["screen"].asked(asked) == ("screen",)

@@ -217,6 +217,7 @@ def page(place: Any) -> None:
     Args:
         place: where the page's primary action stands.
     """
+    choosing.need_a_run()
     columns = st.columns([4, 4, 3], vertical_alignment="bottom")
     with columns[0]:
         run_id = choosing.choose_run()

@@ -38,6 +38,18 @@ def trained(state: str | None = "done") -> list[Row]:
     return [run for run in runs if state is None or run.get("state") == state]
 
 
+def need_a_run() -> None:
+    """Where no run is done, the empty state in the middle of the page, which then stops; before columns are made."""
+    if not trained():
+        _say_none("done")
+
+
+def _say_none(state: str | None) -> None:
+    _until_one_is_there(state)
+    sentence = "No finished runs yet." if state == "done" else "No runs yet."
+    frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
+
+
 def choose_run(
     label: str = "Run",
     *,
@@ -58,9 +70,7 @@ def choose_run(
     """
     rows = [run for run in trained(state) if all(run.get(column) == value for column, value in where.items())]
     if not rows:
-        sentence = "No finished runs yet." if state == "done" else "No runs yet."
-        _until_one_is_there(state)
-        frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
+        _say_none(state)
     chosen = one_of(label, rows, key=key, default=default, usable=usable)
     say_torn(row for row in rows if row["id"] == chosen)
     return chosen

@@ -288,7 +288,7 @@ def _evaluation(draft: train_draft.Draft) -> None:
         )  # fmt: skip
     for part in asked_for().values():
         value = asked.get(part.name, part.default)
-        if value is not None:
+        if value is not None or part.on_demand:
             with next(cells):
                 _part(part, value)
 
@@ -301,8 +301,8 @@ def _part(part: Part, value: Any) -> None:
         if part.settings[0].kind != "choice":
             options.sort()
         _bound(st.multiselect, part.title, path, list(value), options, format_func=_SHOWN.get(part.name, str))
-    elif part.takes == "switch":
-        _bound(st.toggle, part.title, path, value, help=part.sentence)
+    elif part.takes == "switch" or part.on_demand:  # the settings of one on demand are changed in the spec
+        _bound(st.toggle, part.title, path, value not in (None, False), help=part.sentence)
     else:
         widget(f"{path}.{part.settings[0].name}", part.settings[0], value[part.settings[0].name])
 

@@ -83,6 +83,12 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     return Estimate(images, steps, speed, measured, train, after, round(disk))
 
 
+def training_s(spec: RunSpec, *, images: int, side: int) -> float:
+    """Seconds of the training alone on this machine, of so many images of such a side that may not be here yet."""
+    speed, _ = _measured(spec, side)
+    return images // spec.batch_size * spec.batch_size * spec.epochs / (speed or _from_table(spec, side))
+
+
 def _solving_s(spec: RunSpec, imageset: ImageSet, images: int) -> float:
     """Seconds of views, features and sums of a run that is solved, not trained."""
     return 1.0 + images * int(spec.method["views"]) * len(spec.terms) * seconds_per_view(spec, imageset)
