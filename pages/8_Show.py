@@ -27,6 +27,7 @@ with frame.guard():
         files.table_file(cells)
     printed = files.PrintedFigures()
     doses.answer(cells)
+    choosing.say_torn([run.imageset.name])
     doses.doses(cells, printed)
     doses.plate(cells, choice.look, choice.count, printed)
     groups.galleries(cells, choice.look, choice.count)

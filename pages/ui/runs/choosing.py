@@ -57,6 +57,7 @@ def choose_run(
     key: str = "run",
     default: str | None = None,
     usable: Callable[[Row], bool] | None = None,
+    doubts: bool = True,
     **where: str,
 ) -> str:
     """Id of the chosen run.
@@ -64,6 +65,7 @@ def choose_run(
     Args:
         state: only runs in this state; None takes every state.
         usable: only runs that this says yes to are offered; an address may name another, and the page says what lacks.
+        doubts: whether what makes its scores doubtful is said here; if not, the page says it.
         where: only runs with these columns, e.g. `dataset="mnist"`.
 
     Without such a run the page shows an empty state and stops.
@@ -72,13 +74,14 @@ def choose_run(
     if not rows:
         _say_none(state)
     chosen = one_of(label, rows, key=key, default=default, usable=usable)
-    say_torn(row for row in rows if row["id"] == chosen)
+    if doubts:
+        say_torn(str(row["dataset"]) for row in rows if row["id"] == chosen)
     return chosen
 
 
-def say_torn(rows: Iterable[Row]) -> None:
-    """Whose scores are doubtful, because the splits of their image sets tear wells."""
-    names = [str(name) for name in dict.fromkeys(row.get("dataset") for row in rows) if name]
+def say_torn(datasets: Iterable[str]) -> None:
+    """Which image sets make scores doubtful, because their splits tear wells."""
+    names = list(dict.fromkeys(datasets))
     told = {name: said for name in names if (said := torn_words(name))}
     for name, said in told.items():
         frame.quiet(f"{name}: {said}" if len(names) > 1 else said)

@@ -136,7 +136,7 @@ class ShownCells:
 
 def choose_experiment() -> str:
     """The run, told as what it is of; the newest on cells until another is chosen."""
-    return choosing.choose_run("Experiment", usable=choosing.has_embedding, default=_newest_of_cells())
+    return choosing.choose_run("Experiment", usable=choosing.has_embedding, default=_newest_of_cells(), doubts=False)
 
 
 def question() -> tuple[str, str]:

@@ -72,7 +72,7 @@ def _body() -> None:
         selection_mode="multi-row",
         column_config=_columns(),
     )
-    choosing.say_torn(shown)
+    choosing.say_torn(str(row.get("dataset")) for row in shown)
     frame.quiet(f"{_standing(shown)} Tick a row to open it, several to compare them.")
 
 
@@ -227,7 +227,7 @@ def _compared_body(ids: list[str]) -> None:
         if measured:
             shown = {name: [_score(value) for value in values] for name, values in measured.items()}
             st.html(table_html(shown, found.letters))
-            choosing.say_torn(found.rows)
+            choosing.say_torn(str(row.get("dataset")) for row in found.rows)
         else:
             frame.quiet("Nothing yet.")
         frame.section("Where their settings differ")

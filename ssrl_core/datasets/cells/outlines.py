@@ -10,7 +10,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-_JOINED = 0.88  # share of the brightness left on the border of two that touch; less, and they are two
+_JOINED = 0.8  # share of the brightness left on the border of two that touch; less, and they are two
 
 
 def joined_crumbs(regions: Array, smooth: Array, least: float, whole: float, even: float) -> Array:

@@ -75,17 +75,19 @@ def test_settings_out_of_range_are_refused(bad):
         CellSettings.from_mapping({"nuclei": bad})
 
 
-def test_debris_or_larger_nuclei_do_not_change_which_cells_are_kept():
+@pytest.mark.parametrize(("side", "specks", "taken", "times"), [(420, 40, 4, 1.3), (700, 150, 18, 1.6)])
+def test_debris_or_larger_nuclei_do_not_change_which_cells_are_kept(side, specks, taken, times):
     """A compound that only leaves specks, or only enlarges nuclei, must not draw a dose curve."""
-    drawn = draw_field(replace(FieldSettings(), shape=(420, 420)), seed=31)
+    drawn = draw_field(replace(FieldSettings(), shape=(side, side)), seed=31)
     dna, truth = drawn.pixels[0], drawn.nuclei
     usual = usual_of([measured_nuclei(dna, NucleusSettings())])
     settings = CellSettings(size=32, keep_border=True).fitted(usual)
     plain, cells = _kept(dna, truth, settings)
-    littered, more = _kept(_with_specks(dna, truth, usual, 40), truth, settings)
+    littered, more = _kept(_with_specks(dna, truth, usual, specks), truth, settings)
     assert littered == plain
-    assert more - cells <= 4, "of 40 specks"
-    large, _ = _kept(zoom(dna.astype(float), 1.3, order=1).astype(dna.dtype), zoom(truth, 1.3, order=0), settings)
+    assert more - cells <= taken, "of the specks"
+    wide = zoom(dna.astype(float), times, order=1).astype(dna.dtype)
+    large, _ = _kept(wide, zoom(truth, times, order=0), settings)
     assert large >= plain
 
 
