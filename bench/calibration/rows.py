@@ -110,7 +110,8 @@ def _grid(found: Row, key: str, imageset: ImageSet, targets: Targets, shares: Ar
     """Readings and AMI of every dim and power of one solution."""
     for dim in DIMS if not key.startswith(PIXELS) else (32,):
         here, there = fit[:, :dim], ask[:, :dim]
-        read = _read(imageset, targets, here, there, clusters=False)
+        weights = shares[:dim]  # as the forecast reads: directions of share 0 tell nothing
+        read = _read(imageset, targets, here * weights, there * weights, clusters=False)
         found["readings"][f"{key} {dim}"] = {name: read[name] for name in ("numbers", "of_class", "accuracy")}
         for power in POWERS:
             found["ami"][f"{key} {dim} {power:g}"] = _ami(targets, there * shares[:dim] ** power)

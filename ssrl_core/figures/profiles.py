@@ -62,7 +62,8 @@ def scores_figure(rows: Sequence[Mapping[str, Any]], *, title: str = "", theme: 
     fig.update_yaxes(
         tickvals=list(range(len(scores))), ticktext=scores[::-1], range=[-0.6, len(scores) - 0.4], showgrid=False
     )
-    fig.update_xaxes(range=[-0.05, 1.05], showgrid=True, tickformat=".1f")
+    least = min((row["value"] for row in rows if row["value"] is not None), default=0.0)
+    fig.update_xaxes(range=[min(-0.05, least - 0.05), 1.05], showgrid=True, tickformat=".1f")
     return fig
 
 

@@ -14,15 +14,15 @@ from ssrl_core.analysis.screens.retrieval import COSINE, similarity
 Array = np.ndarray[Any, Any]
 NEIGHBOURS = 5
 ROWS = (
-    ("plate", "plate", "plate", "compound", "plate"),
-    ("batch", "batch", "batch", "compound", "batch"),
+    ("plate", "plate", "plate", "compound", ""),
+    ("batch", "batch", "batch", "compound", ""),
     ("edge", "edge or inside", "edge", "compound+plate", "plate"),
     ("row", "row of the plate", "row", "compound+plate", "plate"),
     ("column", "column of the plate", "column", "compound+plate", "plate"),
-    ("compound", "compound", "compound", "plate", "compound"),
-    ("mechanism", "mechanism", "mechanism", "compound+plate", "compound"),
+    ("compound", "compound", "compound", "plate", ""),
+    ("mechanism", "mechanism", "mechanism", "compound+plate", ""),
 )
-"""What is read: name, words, column, what a well and its neighbours may not share, units of the interval."""
+"""What is read: name, words, column, what a well and voters may not share, units of the interval ("": the kinds)."""
 
 
 def readable(wells: Profiles, *, measure: str = COSINE) -> list[dict[str, Any]]:
@@ -67,7 +67,8 @@ def _read(table: pd.DataFrame, near: Array, column: str, apart: str, unit: str) 
     right, counted = _votes(near[np.ix_(rows, rows)], may, codes, len(names))
     if not counted.any():
         return _nothing(len(names), "no well may vote for another's")
-    return _balanced(right[counted], codes[counted], table[unit].to_numpy()[known][counted], len(names))
+    units = table[unit].to_numpy()[known][counted] if unit else None
+    return _balanced(right[counted], codes[counted], units, len(names))
 
 
 def _nothing(classes: int, why: str) -> dict[str, Any]:
@@ -90,11 +91,13 @@ def _votes(near: Array, may: Array, codes: Array, kinds: int) -> tuple[Array, Ar
     return votes.argmax(axis=1) == codes, counted
 
 
-def _balanced(right: Array, codes: Array, units: Array, kinds: int) -> dict[str, Any]:
-    """Mean over kinds of the share that is right, by weights, with an interval over units."""
-    there = np.unique(codes)
-    weights = 1 / np.bincount(codes)[codes]
-    weights = weights / weights.mean()
-    value, low, high = mean_of_units(right * weights, units)
+def _balanced(right: Array, codes: Array, units: Array | None, kinds: int) -> dict[str, Any]:
+    """Mean over kinds of the share that is right, with an interval over units (None: over the kinds themselves)."""
+    there, own = np.unique(codes, return_inverse=True)
+    if units is None:
+        value, low, high = mean_of_units(np.bincount(own, weights=right) / np.bincount(own), there, shares=True)
+    else:
+        weights = 1 / np.bincount(codes)[codes]
+        value, low, high = mean_of_units(right * weights / weights.mean(), units)
     found = {"value": value, "low": max(0.0, low), "high": min(1.0, high), "chance": 1 / kinds, "n": len(codes)}
     return found | {"classes": len(there)}
