@@ -32,7 +32,7 @@ _BITS = 6
 _LIGHT = 16  # times the photons of `simulated-cells`: a quarter of the noise, and half the bytes
 _CONTROL = 0.16  # of the cells
 _DOSES = (0.4, 0.4, 0.6, 0.8, 1.2, 1.4, 1.4, 1.4)  # cells of each dose, ascending, beside the others
-_LEARNT = 4  # one image in so many is learnt from, the others are looked at
+_IN_A_ROW = 4  # cells of one well and one site after another
 CHUNK = 50
 
 
@@ -57,14 +57,15 @@ def make_strokes() -> ImageSet:
 
 
 def make_cells() -> ImageSet:
-    """Drawn cells, untreated and under three compounds at eight doses on three plates; a quarter is learnt from."""
+    """Drawn cells, untreated and under three compounds at eight doses on three plates; the first is learnt from."""
     found = [cells_of(number) for number in range(-(-_CELLS // CHUNK))]
     table = pd.concat([table for _, table in found], ignore_index=True)
-    table["split"] = np.where(np.arange(_CELLS) % _LEARNT == 1, "train", "test")
+    table["split"] = np.where(table["replicate"] == table["replicate"].min(), "train", "test")
     said = Metadata(
         title="Example: drawn cells",
         classes=CLASSES,
         label="compound",
+        by_well=True,
         max_value=_camera().top,
         channels=CHANNELS,
         pixel_size_um=_camera().pixel_um,
@@ -80,7 +81,7 @@ def cells_of(number: int) -> tuple[Array, pd.DataFrame]:
     wells = screen(Chance(SEED, 0))
     ends = np.rint(np.cumsum(_shares(wells)) * _CELLS).astype(np.int64)
     rows = wells.iloc[np.searchsorted(ends, np.arange(_CELLS), side="right")].reset_index(drop=True)
-    rows.insert(3, "site", np.arange(_CELLS) // _LEARNT % SITES + 1)
+    rows.insert(3, "site", np.arange(_CELLS) // _IN_A_ROW % SITES + 1)
     part = rows.iloc[number * CHUNK : (number + 1) * CHUNK]
     return draw_crops(part, side=_SIDE, camera=_camera(), chance=Chance(SEED, number + 1))
 
