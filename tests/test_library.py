@@ -166,7 +166,7 @@ def test_a_search_is_a_table_and_shows_itself(capsys):
     assert found.tried == 2
     assert {"classes", "brightness", "ami", "sentence"} == set(found.table.columns)
     assert "<table" in found._repr_html_()
-    assert "search: search" in capsys.readouterr().err
+    assert capsys.readouterr().err.splitlines() == ["search: 0%", "search: 40%", "search: 80%", "search: 100%"]
 
 
 def test_a_spec_takes_image_sets_and_compositions_as_they_are(no_worker):
