@@ -85,7 +85,7 @@ def _classes(args: argparse.Namespace) -> Any:
     if Path(args.of).suffix.lower() in SUFFIXES:
         return _statistics(args, _of_file(Path(args.of)))
     found = _of_store(args.of)
-    say_torn(found["dataset"].astype(str))
+    say_torn(map(str, found.get("dataset", ())))
     return _statistics(args, found) if asked else _records(found)
 
 

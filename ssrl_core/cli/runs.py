@@ -299,7 +299,7 @@ def _table(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.queue import tables
 
     found = (tables.classes_table if args.classes else tables.results_table)(args.sweep)
-    say_torn(found["dataset"].astype(str))
+    say_torn(map(str, found.get("dataset", ())))
     asked = [pair(text, where="runs table", remedy="Write seed=5.") for text in args.where]
     found = tables.chosen(found, dict(asked))
     if args.mean and not args.classes:

@@ -56,7 +56,7 @@ def forecast(
         views: of each image.
         bank: feature bank, see `specs.backbones`.
         input: "whole", or "fixed_steps": images are embedded as the composition's steps without chance leave them.
-        mu, dim, power: of the closed form.
+        mu, dim, power: of the closed form; at most one direction for every three images that are solved on.
         device: of features and views.
         progress: told the share done, 0..1; what it raises ends the work.
 

@@ -41,6 +41,7 @@ _ON_VIEWS, _FEW_VIEWS = 128, 4  # images and views that directions and descripto
 _ON_STEPS = 16  # images on which each step is tried
 _CLUSTERS = 8  # where there are no classes
 _MOST_PAIRS = 20
+_IMAGES_A_DIRECTION = 3  # with more directions than a third of the images, readings of 80 images fall to nothing
 _NO_NUMBER, _NO_CLASSES = "the same for every image, or known for too few", "images of fewer than two classes"
 
 
@@ -70,7 +71,7 @@ class Setting:
 
     Args:
         ids: the images, a first half to solve on and a second to ask about.
-        recipe: mu, dim, power.
+        recipe: mu, dim, power; of few images fewer directions are taken, one for every three that are solved on.
     """
 
     def __init__(
@@ -89,7 +90,8 @@ class Setting:
         half = len(ids) // 2
         self.imageset, self.solve_ids, self.ask_ids = imageset, np.sort(ids[:half]), np.sort(ids[half:])
         self.bank_name, self.views, self.seed, self.fixed = bank, views, seed, input == "fixed_steps"
-        self.mu, self.dim, self.power = recipe
+        mu, dim, power = recipe
+        self.mu, self.dim, self.power = mu, min(dim, max(1, half // _IMAGES_A_DIRECTION)), power
         self.device = pick_device(device)
         self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
         self._banks: dict[int, Bank] = {}

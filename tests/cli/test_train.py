@@ -29,7 +29,7 @@ evaluate: {clusters: [3], layouts: [pca], linear: {epochs: 2}, knn: {k: 5}}
 """
 ROW = {
     *("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed"),
-    *("sweep", "knn_top1", "ami", "lost"),
+    *("sweep", "knn_top1", "ami", "lost", "verdict"),
 }
 
 
@@ -106,7 +106,7 @@ def test_list_and_show(run, spec):
     assert {row["id"]: row["state"] for row in rows}[done] == "done"
     assert {row["id"]: row["knn_top1"] for row in rows}[done] == 0.95
     shown = document(run("runs", "show", done, "--json")[1])["data"]
-    assert set(shown) == {"state", "spec", "results", "files"}
+    assert set(shown) == {"state", "spec", "results", "files", "torn"}
     assert shown["spec"]["dataset"]["name"] == "kit"
     assert "embedding.npy" in shown["files"]
     assert shown["state"]["state"] == "done"
