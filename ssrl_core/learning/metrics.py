@@ -57,10 +57,12 @@ def spread(projection: Tensor) -> Tensor:
 def effective_rank(embedding: Tensor) -> Tensor:
     """exp(entropy of the normalised singular values) of (B,D), on at most 256 rows.
 
+    Values that are not finite count as 0: whether a run diverges is asked elsewhere, and asking here would wait.
+
     Source:
         Roy and Vetterli 2007, "The effective rank".
     """
-    values = torch.linalg.svdvals(embedding[:_RANK_ROWS].float())
+    values = torch.linalg.svdvals(embedding[:_RANK_ROWS].float().nan_to_num(0.0, 0.0, 0.0))
     shares = values / values.sum().clamp(min=1e-12)
     entropy: Tensor = torch.special.entr(shares).sum()
     return entropy.exp()
