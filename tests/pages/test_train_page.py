@@ -80,7 +80,7 @@ def test_another_method_brings_its_own_optimizer_unless_one_was_chosen():
 
 
 def test_the_queue_follows_the_batch():
-    draft = drafts.fresh(drafts.STARTS["quick"].spec)
+    draft = drafts.fresh(drafts.STARTS["mnist-small"].spec)
     assert drafts.put(draft, "batch_size", 96)["method"]["queue_size"] % 96 == 0
     drafts.spec_of(drafts.put(draft, "batch_size", 96))
 
