@@ -7,6 +7,7 @@ import shlex
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
@@ -140,7 +141,16 @@ def place(tmp_path_factory):
     for name, images in (("mnist", grey), ("cifar10_small", colours)):
         np.savez(folder / f"{name}.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8])
     np.savez(folder / "cells.npz", x=colours, moa=labels)
+    _profiles(rng).to_csv(folder / "profiles.csv.gz", index=False)
     return folder
+
+
+def _profiles(rng):
+    """Wells of two plates as a table of CellProfiler's."""
+    table = pd.DataFrame(rng.normal(size=(48, 6)), columns=[f"Cells_{number}" for number in range(6)])
+    table["Metadata_Plate"] = np.repeat(["a", "b"], 24)
+    table["Metadata_Well"] = [f"B{number % 24 + 1:02d}" for number in range(48)]
+    return table.assign(Metadata_Compound=np.tile(["DMSO", "x", "y", "z"], 12))
 
 
 @pytest.mark.slow

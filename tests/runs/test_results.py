@@ -44,7 +44,8 @@ def test_everything_that_was_measured_is_typed():
 
 def test_tables_take_the_first_clustering_and_the_list_the_best():
     measured = {"top1": None, "knn_top1": 0.75, "ami": 0.2, "silhouette": 0.1}
-    assert Results(FULL).columns() == measured | {"read": None}
+    screened = ("activity", "consistency", "nsc", "nscb", "plate_read")
+    assert Results(FULL).columns() == measured | dict.fromkeys(("read", *screened))
     assert Results(FULL).listed() == {"knn_top1": 0.75, "ami": 0.4}
 
 
