@@ -89,7 +89,6 @@ def make_simulated(
             title=title or name,
             classes=CLASSES if only is None else (CONTROL, only),
             label="compound",
-            by_well=True,
             max_value=camera.top,
             channels=CHANNELS,
             pixel_size_um=camera.pixel_um,
