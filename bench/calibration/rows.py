@@ -17,7 +17,7 @@ from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError
 from ssrl_core.forecast.kept import chosen_images
 from ssrl_core.forecast.reading import Targets, read_targets, targets_of
-from ssrl_core.forecast.setting import icc
+from ssrl_core.forecast.setting import directions, icc
 from ssrl_core.learning.checkpoint import read_checkpoint
 from ssrl_core.learning.closed_form import solve
 from ssrl_core.learning.features import Bank
@@ -109,12 +109,13 @@ def forecast_row(case: Case, *, images: int = IMAGES, views: int = VIEWS) -> Row
 def _grid(found: Row, key: str, imageset: ImageSet, targets: Targets, shares: Array, fit: Array, ask: Array) -> None:
     """Readings and AMI of every dim and power of one solution."""
     for dim in DIMS if not key.startswith(PIXELS) else (32,):
-        here, there = fit[:, :dim], ask[:, :dim]
-        weights = shares[:dim]  # as the forecast reads: directions of share 0 tell nothing
+        taken = directions(dim, len(fit))
+        here, there = fit[:, :taken], ask[:, :taken]
+        weights = shares[:taken]  # as the forecast reads: directions of share 0 tell nothing
         read = _read(imageset, targets, here * weights, there * weights, clusters=False)
         found["readings"][f"{key} {dim}"] = {name: read[name] for name in ("numbers", "of_class", "accuracy")}
         for power in POWERS:
-            found["ami"][f"{key} {dim} {power:g}"] = _ami(targets, there * shares[:dim] ** power)
+            found["ami"][f"{key} {dim} {power:g}"] = _ami(targets, there * shares[:taken] ** power)
 
 
 def _plain(case: Case, imageset: ImageSet, targets: Targets, fit: Array, ask: Array) -> Row:

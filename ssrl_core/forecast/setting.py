@@ -66,6 +66,11 @@ class Look:
     views: Array
 
 
+def directions(dim: int, images: int) -> int:
+    """How many of the directions wanted are taken where so many images are solved on."""
+    return min(dim, max(1, images // _IMAGES_A_DIRECTION))
+
+
 class Setting:
     """What all answers of one forecast share: images, targets, the bank.
 
@@ -91,7 +96,7 @@ class Setting:
         self.imageset, self.solve_ids, self.ask_ids = imageset, np.sort(ids[:half]), np.sort(ids[half:])
         self.bank_name, self.views, self.seed, self.fixed = bank, views, seed, input == "fixed_steps"
         mu, dim, power = recipe
-        self.mu, self.dim, self.power = mu, min(dim, max(1, half // _IMAGES_A_DIRECTION)), power
+        self.mu, self.dim, self.power = mu, directions(dim, half), power
         self.device = pick_device(device)
         self.targets = targets_of(imageset, self.solve_ids, self.ask_ids)
         self._banks: dict[int, Bank] = {}
