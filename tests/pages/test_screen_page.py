@@ -12,17 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.screen import sections
 from pages.ui.screen.opened import OWN, open_screen
-from tests.kit import ROOT, make_imageset, make_run
+from tests.kit import make_imageset, make_run
+from tests.paging import opened
 from tests.screen_kit import make_screen_run
 
 
 def page(**query) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run().switch_page("pages/9_Screen.py")
-    for name, value in query.items():
-        test.query_params[name] = value
-    test = test.run()
-    assert not test.exception, test.exception[0].value if test.exception else ""
-    return test
+    return opened("pages/9_Screen.py", query)
 
 
 def words(test: AppTest) -> str:

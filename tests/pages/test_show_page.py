@@ -22,7 +22,8 @@ from ssrl_core.datasets import store
 from ssrl_core.exports.paragraph import paragraph
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
-from tests.kit import ROOT, make_imageset, make_run
+from tests.kit import make_imageset, make_run
+from tests.paging import opened
 from tests.screen_kit import make_screen, make_screen_run
 
 JARGON = re.compile(
@@ -31,12 +32,7 @@ JARGON = re.compile(
 
 
 def page(**query) -> AppTest:
-    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=90).run().switch_page("pages/8_Show.py")
-    for name, value in query.items():
-        test.query_params[name] = value
-    test = test.run()
-    assert not test.exception, test.exception[0].value if test.exception else ""
-    return test
+    return opened("pages/8_Show.py", query)
 
 
 def html_of(blocks) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from pages.ui.kit.blocks import Array
 from pages.ui.map.colours import Facet
@@ -20,11 +21,32 @@ from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
-from ssrl_core.figures.sheets import KINDS, gallery_file, map_file
+from ssrl_core.figures.files import KINDS, figure_file
+from ssrl_core.figures.sheets import gallery_file, map_file
 from ssrl_core.figures.style import score
 
 _ACROSS = 12
 FORMATS = "At 300 dpi or as vectors, fonts embedded. The address of this page shows the same view again."
+
+
+def figure_files(fig: Figure, name: str, caption: str) -> None:
+    """Three small buttons under a chart; a file is made when it is asked for.
+
+    Args:
+        name: of the file, different for each figure of a page.
+    """
+    with st.container(horizontal=True, gap="small"):
+        for kind, mime in KINDS.items():
+            st.download_button(
+                kind.upper(),
+                partial(figure_file, fig, kind, caption=caption),
+                f"{stores.as_slug(name, fallback='figure')}.{kind}",
+                mime,
+                key=f"figure-file-{name}-{kind}",
+                type="tertiary",
+                on_click="ignore",
+                help=caption,
+            )
 
 
 def figure_row(

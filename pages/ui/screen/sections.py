@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
-from plotly.graph_objects import Figure
 
 from pages.ui.kit import cache, choices, frame, gallery, jobs
 from pages.ui.kit.gallery import ImageRow
+from pages.ui.map.files import figure_files
 from pages.ui.screen.opened import COUNT, OWN, OpenScreen
 from ssrl_core import stores
 from ssrl_core.analysis.intervals import difference_of_units
@@ -24,7 +24,6 @@ from ssrl_core.analysis.screens.profiles import places
 from ssrl_core.analysis.screens.retrieval import similarity
 from ssrl_core.analysis.screens.screen import CELL_COUNT
 from ssrl_core.figures import profiles as figures
-from ssrl_core.figures.files import KINDS, figure_file
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.evaluation.screens import BESIDE
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -111,7 +110,7 @@ def scores(of: OpenScreen) -> None:
     ]
     fig = figures.scores_figure(rows)
     st.plotly_chart(fig, key="screen-scores", config=_PLAIN)
-    figure_files(fig, "scores", "Scores of the screen with 95 % intervals.")
+    figure_files(fig, "screen-scores", "Scores of the screen with 95 % intervals.")
     if not told["beside"] and not RunFolder(of.run.run_id).is_demo:
         frame.quiet("Raw pixels, the untrained and an ImageNet network are not beside it yet.")
         words = ("screen", of.run.run_id, "--beside")
@@ -136,7 +135,7 @@ def activity(of: OpenScreen) -> None:
     )
     fig = figures.activity_figure(table, unit=of.unit)
     st.plotly_chart(fig, key="screen-activity", on_select=_pick("screen-activity"), config=_PLAIN)
-    figure_files(fig, "activity", "Normalised mean average precision of replicates against untreated wells.")
+    figure_files(fig, "screen-activity", "Normalised mean average precision of replicates against untreated wells.")
     shown = table[["treatment", "mechanism", "wells", "map_normalised", "p", "q", "grit", "active", "why"]]
     with st.expander("Every treatment with its numbers", icon=":material/table_rows:"):
         st.dataframe(shown.sort_values(["q", "map_normalised"], ascending=[True, False]), hide_index=True)
@@ -166,7 +165,7 @@ def alike(of: OpenScreen) -> None:
     x = treatments.x[order.index.to_numpy()]
     fig = figures.similarity_figure(similarity(x, x), order.reset_index(drop=True))
     st.plotly_chart(fig, key="screen-alike", on_select=_pick("screen-alike"), config=_PLAIN)
-    figure_files(fig, "alike", "Cosine similarity of treatments, ordered by mechanism.")
+    figure_files(fig, "screen-alike", "Cosine similarity of treatments, ordered by mechanism.")
 
 
 def nearest(of: OpenScreen) -> None:
@@ -218,7 +217,7 @@ def mechanisms(of: OpenScreen) -> None:
     if len(found.table):
         fig = figures.confusion_figure(found.confusion())
         st.plotly_chart(fig, key="screen-confusion", config=_PLAIN)
-        figure_files(fig, "mechanisms", f"Mechanism of the nearest treatment of {kind}.")
+        figure_files(fig, "screen-mechanisms", f"Mechanism of the nearest treatment of {kind}.")
     if len(found.left_out):
         for why, own in found.left_out.groupby("why"):
             frame.quiet(f"Not counted ({why}): {', '.join(own['treatment'])}.")
@@ -242,7 +241,7 @@ def plate(of: OpenScreen) -> None:
         own = table[(table["plate"] == name) & table["row"].notna()]
         fig = figures.wells_figure(own, FORMATS[plate_format(wells["well"])], what="", title=f"{what}, {name}")
         picked = st.plotly_chart(fig, key="screen-wells", on_select="rerun", selection_mode="points", config=_PLAIN)
-        figure_files(fig, f"plate-{name}", f"{what} of each well of {name}.")
+        figure_files(fig, f"screen-plate-{name}", f"{what} of each well of {name}.")
         frame.quiet(edge_words(table, what))
     with right:
         points = picked["selection"]["points"] if picked else []
@@ -310,7 +309,7 @@ def reading(of: OpenScreen) -> None:
     if rows:
         fig = figures.scores_figure(rows)
         st.plotly_chart(fig, key="screen-reading", config=_PLAIN)
-        figure_files(fig, "reading", "How well plate, place and biology are told by the nearest wells.")
+        figure_files(fig, "screen-reading", "How well plate, place and biology are told by the nearest wells.")
 
 
 def how(of: OpenScreen) -> None:
@@ -319,22 +318,6 @@ def how(of: OpenScreen) -> None:
         settings = ", ".join(f"{key}: {value}" for key, value in of.screen.recipe.to_mapping().items())
         for text in (*of.told["said"], f"Recipe: {settings}."):
             frame.quiet(text)
-
-
-def figure_files(fig: Figure, name: str, caption: str) -> None:
-    """The figure as files."""
-    with st.container(horizontal=True, gap="small"):
-        for kind, mime in KINDS.items():
-            st.download_button(
-                kind.upper(),
-                partial(figure_file, fig, kind, caption=caption),
-                f"screen-{stores.as_slug(name, fallback='figure')}.{kind}",
-                mime,
-                key=f"screen-file-{name}-{kind}",
-                type="tertiary",
-                on_click="ignore",
-                help=caption,
-            )
 
 
 def tables_file(of: OpenScreen) -> None:

@@ -11,7 +11,7 @@ from plotly.graph_objects import Figure
 
 from pages.ui.kit import choices, frame
 from pages.ui.kit.blocks import Array
-from pages.ui.show import files
+from pages.ui.map.files import figure_files
 from pages.ui.show.cells import Group, ShownCells, changes_of
 from pages.ui.show.files import PrintedFigures
 from pages.ui.show.groups import CLEARLY, heading
@@ -102,7 +102,7 @@ def doses(cells: ShownCells, printed: PrintedFigures) -> None:
         with columns[i % len(columns)]:
             st.plotly_chart(large(fig), key=f"show-dose-{i}", config=_PLAIN)
             printed.keep(fig, f"{shown.name} under {compound}")
-            files.figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, shown, shares, curve))
+            figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, shown, shares, curve))
     frame.quiet(
         "Grey points: plates (repeats). Diamonds: their mean with its 95 % interval. 0: untreated cells of the same "
         "plates. A curve and its dotted line (half of the change, EC50) are drawn only where they fit."
@@ -245,7 +245,7 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         printed.keep(fig, f"{group.name} on {name}")
         frame.quiet(f"The lighter a well, the larger the share of {group.name} among its cells.")
         caption = f"Share of {group.name} in each well of {name} ({size} wells); empty squares have no cells here."
-        files.figure_files(fig, f"plate-{name}", caption)
+        figure_files(fig, f"plate-{name}", caption)
     with right:
         _well(cells, picked, rows[wells[rows] == picked], what.get(picked, ""), look, count)
 

@@ -21,7 +21,7 @@ from pages.ui.show.pictures import Look, gallery_png
 from ssrl_core import stores
 from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.exports.paragraph import paragraph
-from ssrl_core.figures.files import KINDS, figure_file
+from ssrl_core.figures.files import figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.verdict import in_words, standing, verdict
@@ -68,22 +68,6 @@ class PrintedFigures:
 def _picture(fig: Figure, words: str) -> str:
     drawn = base64.b64encode(figure_file(fig, "svg", width_mm=84, height_mm=62)).decode()
     return f'<img class="vl-paper" alt="{html.escape(words)}" src="data:image/svg+xml;base64,{drawn}">'
-
-
-def figure_files(fig: Figure, name: str, caption: str) -> None:
-    """Three small buttons; a file is made when it is asked for."""
-    with st.container(horizontal=True, gap="small"):
-        for kind, mime in KINDS.items():
-            st.download_button(
-                kind.upper(),
-                partial(figure_file, fig, kind, caption=caption),
-                f"{stores.as_slug(name, fallback='figure')}.{kind}",
-                mime,
-                key=f"show-file-{name}-{kind}",
-                type="tertiary",
-                on_click="ignore",
-                help=caption,
-            )
 
 
 def gallery_files(cells: ShownCells, look: Look, count: int) -> None:
