@@ -15,10 +15,10 @@ import pandas as pd
 from ssrl_core import access
 from ssrl_core.datasets.cells.field_names import NamedFields, fields_by_name, is_nuclei_name
 from ssrl_core.datasets.cells.field_tables import (
-    choose,
     fields_of_table,
-    looks_of_files,
     names_images,
+    read_table,
+    with_own_files,
     with_plate_map,
 )
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
@@ -98,7 +98,7 @@ def list_fields(
     elif path.suffix.lower() == ".zip":
         listed = _of_zip(path, channels, nuclei, pattern)
     elif path.suffix.lower() in TABLES:
-        listed = fields_of_table(path, channels, nuclei)
+        listed = fields_of_table(path, read_table(path), channels, nuclei)
     else:
         listed = fields_of_files([path], path.parent, str(path), channels, nuclei)
     if not listed.fields:
@@ -178,14 +178,32 @@ def _elsewhere(error: SSRLError, inner: str, known: str) -> SSRLError:
 
 def _of_folder(folder: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:
     every = _sorted_entries(folder)
-    tables = [p for p in every if p.suffix.lower() in TABLES and p.parent == folder]
-    naming = [path for path in tables if names_images(path)]
+    tables, notes = _read_tables([p for p in every if p.suffix.lower() in TABLES and p.parent == folder])
+    naming = [path for path, table in tables.items() if names_images(table)]
     if len(naming) == 1:
-        return fields_of_table(naming[0], channels, nuclei)
+        return fields_of_table(naming[0], tables[naming[0]], channels, nuclei)
     listed = _of_files(every, folder, channels, nuclei, pattern)
-    for path in tables if not naming else []:
-        with_plate_map(listed, path)
+    listed.notes += notes
+    for path, table in tables.items() if not naming else []:
+        with_plate_map(listed, path.name, table)
     return listed
+
+
+def _read_tables(paths: Sequence[Path]) -> tuple[dict[Path, pd.DataFrame], list[str]]:
+    """The tables of a folder; one of several that cannot be read is left out and noted.
+
+    Raises:
+        DataError: the only one cannot be read.
+    """
+    tables, notes = dict[Path, pd.DataFrame](), list[str]()
+    for path in paths:
+        try:
+            tables[path] = read_table(path)
+        except DataError:
+            if len(paths) == 1:
+                raise
+            notes.append(f"the table {path.name} is not used: it cannot be read")
+    return tables, notes
 
 
 def _of_files(
@@ -240,12 +258,7 @@ def _of_channel_files(
     nuclei: str | None,
 ) -> FieldList:
     """Fields each of whose channels has files of its own."""
-    listed = FieldList([], (), 0, str(folder), folder)
-    places, listed.nuclei = choose(names, channels, nuclei, listed.where)
-    listed.channels = tuple(names[i] for i in places)
-    listed.fields = [replace(row, files=tuple(row.files[i] for i in places)) for row in rows]
-    listed.looks = looks_of_files(listed)
-    return listed
+    return with_own_files(FieldList(list(rows), names, 0, str(folder), folder), channels, nuclei)
 
 
 def _hold_more(fields: Sequence[FieldRow]) -> bool:

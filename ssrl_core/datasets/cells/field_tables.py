@@ -32,19 +32,27 @@ _NAMED = re.compile(r"^(?:image_)?filename_(.+)$", re.IGNORECASE)
 _URLS = re.compile(r"^(?:image_)?url_(.+)$", re.IGNORECASE)
 
 
-def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+def read_table(path: Path) -> pd.DataFrame:
+    """A table on the disk: CSV, TSV or Parquet.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return read(FolderTree(path.parent), path.name)
+
+
+def fields_of_table(path: Path, table: pd.DataFrame, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
     """The fields that a table names, in its order.
 
     Args:
-        path: CSV, TSV or Parquet; file names are relative to its folder.
+        path: of the table; file names are relative to its folder.
         channels: which channels, in which order; None = all, in the table's order.
         nuclei: the channel that holds the nuclei; None = the first.
 
     Raises:
-        DataError: no table, no rows, or no column of image files.
+        DataError: no rows, or no column of image files.
         SpecError: a channel that is not there.
     """
-    table = read(FolderTree(path.parent), path.name)
     found = _file_columns(table)
     lamps = [name for name in found if name.lower().startswith("illum")]
     found = {name: column for name, column in found.items() if name not in lamps} if len(lamps) < len(found) else found
@@ -73,14 +81,14 @@ def fields_of_table(path: Path, channels: Sequence[str] | None, nuclei: str | No
     return _with_channels(listed, channels, nuclei)
 
 
-def with_plate_map(listed: FieldList, path: Path) -> None:
+def with_plate_map(listed: FieldList, name: str, table: pd.DataFrame) -> None:
     """What a table says of wells (compounds, doses …), taken over by the fields of them; a note says what was done.
 
     Args:
         listed: fields whose `columns` know their wells, changed in place.
-        path: a table with a column `well`, and `plate` or `site` where one well has several rows.
+        name: of the table, for the notes.
+        table: with a column `well`, and `plate` or `site` where one well has several rows.
     """
-    table = read(FolderTree(path.parent), path.name)
     names = renamed([str(c) for c in table.columns])
     known, about_doses = with_doses(table.rename(columns=str).rename(columns=names))
     keys = [key for key in ("plate", "well", "site") if key in known and _tells(key, known, listed)]
@@ -91,16 +99,14 @@ def with_plate_map(listed: FieldList, path: Path) -> None:
             if strange
             else "it names neither image files nor wells of these fields"
         )
-        listed.notes.append(f"the table {path.name} is not used: {what}")
+        listed.notes.append(f"the table {name} is not used: {what}")
         return
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     rest = [c for c in known.columns if c not in ("plate", "well", "site", "row name")]
     for row in known.to_dict("records"):
         told = {str(c): row[c] for c in rest}
         if rows.setdefault(_key_of(row, keys), told) != told:
-            listed.notes.append(
-                f"the table {path.name} is not used: it has several rows for {' '.join(_key_of(row, keys))}"
-            )
+            listed.notes.append(f"the table {name} is not used: it has several rows for {' '.join(_key_of(row, keys))}")
             return
     before, found = listed.fields, 0
     listed.fields = []
@@ -109,7 +115,7 @@ def with_plate_map(listed: FieldList, path: Path) -> None:
         found += bool(more)
         listed.fields.append(replace(field, columns={**more, **field.columns}))
     what, by = ", ".join(map(str, rest)), " and ".join(keys)
-    said = f"the table {path.name} tells {what} of {found} of {len(before)} fields, by {by}"
+    said = f"the table {name} tells {what} of {found} of {len(before)} fields, by {by}"
     listed.notes += [*about_doses, said]
 
 
@@ -124,12 +130,12 @@ def _key_of(columns: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
     return tuple(one_well(str(columns.get(key, ""))).removesuffix(".0").strip().lower() for key in keys)
 
 
-def names_images(path: Path) -> bool:
+def names_images(table: pd.DataFrame) -> bool:
     """Whether a table has columns of image files."""
-    return bool(_file_columns(read(FolderTree(path.parent), path.name)))
+    return bool(_file_columns(table))
 
 
-def choose(
+def _choose(
     names: Sequence[str], wanted: Sequence[str] | None, nuclei: str | None, where: str
 ) -> tuple[tuple[int, ...], int]:
     """Places of the wanted channels among those there are, and the place of the nuclei among the wanted.
@@ -150,16 +156,19 @@ def _with_channels(listed: FieldList, channels: Sequence[str] | None, nuclei: st
         several = _inside_one_file(listed)
         if several is not None:
             return narrowed(several, channels, nuclei)
-    places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
-    listed.channels = tuple(listed.channels[i] for i in places)
-    listed.fields = [FieldRow(tuple(row.files[i] for i in places), columns=row.columns) for row in listed.fields]
-    listed.looks = looks_of_files(listed)
+    return with_own_files(listed, channels, nuclei)
+
+
+def with_own_files(listed: FieldList, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
+    """Fields each of whose channels has files of its own: the wanted channels, and what their files say of them."""
+    listed = narrowed(listed, channels, nuclei)
+    listed.looks = _looks_of_files(listed)
     return listed
 
 
 def narrowed(listed: FieldList, channels: Sequence[str] | None, nuclei: str | None) -> FieldList:
     """A list of fields with all their channels, in one file or in one each, told which of them are wanted."""
-    places, listed.nuclei = choose(listed.channels, channels, nuclei, listed.where)
+    places, listed.nuclei = _choose(listed.channels, channels, nuclei, listed.where)
     listed.channels = tuple(listed.channels[i] for i in places)
     listed.fields = [
         replace(row, files=tuple(row.files[i] for i in places)) if row.planes is None else replace(row, planes=places)
@@ -207,7 +216,7 @@ def looks(names: Sequence[str], facts: FileFacts) -> dict[str, Channel]:
     return dict(zip(names, facts.said, strict=True)) if facts.said else {}
 
 
-def looks_of_files(listed: FieldList) -> dict[str, Channel]:
+def _looks_of_files(listed: FieldList) -> dict[str, Channel]:
     """What the files of the first field say, where every channel has a file of its own."""
     found: dict[str, Channel] = {}
     for name, files in zip(listed.channels, listed.fields[0].files if listed.fields else (), strict=False):

@@ -220,6 +220,17 @@ def test_a_table_of_wells_beside_the_files_tells_compounds_and_doses(tmp_path):
         assert any("map.csv is not used" in note and why in note for note in list_fields(folder).notes)
 
 
+def test_a_table_that_cannot_be_read_does_not_hide_the_fields_beside_another(tmp_path):
+    folder = _files(tmp_path / "p", [f"P1_A01_s1_w{c}.tif" for c in (1, 2)])
+    (folder / "log.csv").write_text("")
+    with pytest.raises(DataError, match=r"log\.csv"):
+        list_fields(folder)
+    (folder / "map.csv").write_text("Well,Compound\nA1,taxol\n")
+    listed = list_fields(folder)
+    assert listed.fields[0].columns["compound"] == "taxol"
+    assert any("log.csv is not used: it cannot be read" in note for note in listed.notes)
+
+
 def test_no_file_stands_for_a_plane_of_another(tmp_path):
     """Two files whose names say one field and channel are no stack."""
     names = ["B02_s1_w1.tif", "b02_s1_w1.tif", "B02_s1_w2.tif", "B02_s2_w1.tif", "B02_s2_w2.tif"]
