@@ -84,7 +84,7 @@ def fit(
     """
     if not spec.is_trained:
         return _without_training(spec, imageset, folder, report, should_stop)
-    device = rank_device(ranks.rank, pick_device(spec.device))
+    device = rank_device(ranks.place, pick_device(spec.device))
     training = Training(spec, imageset, device=device, ranks=ranks)
     folder.mkdir(parents=True, exist_ok=True)
     run = _Run(training, folder, report)

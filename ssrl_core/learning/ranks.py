@@ -32,10 +32,12 @@ class Ranks:
     Attributes:
         rank: number of this process; rank 0 writes, reports and decides.
         count: how many there are.
+        place: number of this process on its machine, which says what card is its own.
     """
 
     rank: int = 0
     count: int = 1
+    place: int = 0
 
     @property
     def leads(self) -> bool:
@@ -102,23 +104,24 @@ class Ranks:
 ALONE = Ranks()
 
 
-def join(rank: int, count: int, meeting: str, device: torch.device) -> Ranks:
+def join(rank: int, count: int, meeting: str, device: torch.device, *, place: int | None = None) -> Ranks:
     """Meet the other ranks; returns when all are there.
 
     Args:
         meeting: where, as torch names it: `file:///…/meeting`, `tcp://host:port` or `env://`.
-        device: of this rank.
+        device: that the run names.
+        place: of this process on its machine; the rank, where all are on one.
     """
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=count, timeout=_PATIENCE)
-    return Ranks(rank, count)
+    return Ranks(rank, count, rank if place is None else place)
 
 
-def rank_device(rank: int, device: torch.device) -> torch.device:
-    """Each rank has a card of its own, counted from the first that the run may see; on a CPU all share it."""
-    if device.type != "cuda" or rank == 0:
+def rank_device(place: int, device: torch.device) -> torch.device:
+    """Each rank of a machine has a card of its own, from the first on that the run may see; on a CPU all share it."""
+    if device.type != "cuda" or place == 0:
         return device
-    chosen = torch.device("cuda", (device.index or 0) + rank)
+    chosen = torch.device("cuda", (device.index or 0) + place)
     torch.cuda.set_device(chosen)
     return chosen
 

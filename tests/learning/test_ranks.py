@@ -14,10 +14,12 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from torch import distributed
 
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
-from ssrl_core.learning.ranks import ALONE, Ranks, how_many, share_norms
+from ssrl_core.learning import loop
+from ssrl_core.learning.ranks import ALONE, Ranks, how_many, join, share_norms
 from ssrl_core.learning.training import Training
 from ssrl_core.runs.folder.state import RANK_LOST
 from ssrl_core.specs.methods import METHODS
@@ -153,6 +155,25 @@ def test_auto_takes_as_many_cards_as_share_a_batch_evenly(monkeypatch: pytest.Mo
     assert how_many(2, torch.device("cpu"), 256) == 2
     with pytest.raises(SpecError, match="at most 6, the cards"):
         how_many(8, card, 256)
+
+
+def test_a_rank_of_another_machine_takes_the_card_of_its_place_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    taken: list[torch.device] = []
+
+    def begun(spec: Any, imageset: Any, *, device: torch.device, ranks: Ranks) -> Training:
+        taken.append(device)
+        raise ConnectionAbortedError
+
+    monkeypatch.setattr(distributed, "init_process_group", lambda *args, **ways: None)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(loop, "pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(loop, "Training", begun)
+    ranks = join(5, 8, "env://", torch.device("cuda"), place=1)
+    with pytest.raises(ConnectionAbortedError):
+        loop.fit(small_spec(), small_images(24), tmp_path, ranks=ranks)
+    assert taken == [torch.device("cuda:1")]
 
 
 # What batch norm cannot take is refused when a spec is read or queued, never in the middle of a training.

@@ -46,13 +46,13 @@ def follow(folder: Path) -> int:
     from ssrl_core.errors import SSRLError, Stopped
     from ssrl_core.learning.devices import pick_device
     from ssrl_core.learning.loop import fit
-    from ssrl_core.learning.ranks import join, rank_device
+    from ssrl_core.learning.ranks import join
     from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
     rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     spec = RunFolder(folder.name, folder).spec()
     place = int(os.environ.get("LOCAL_RANK", rank))
-    ranks = join(rank, count, _meeting(), rank_device(place, pick_device(spec.device)))
+    ranks = join(rank, count, _meeting(), pick_device(spec.device), place=place)
     try:
         fit(spec, imageset_of(spec), folder, ranks=ranks)
     except Stopped:
