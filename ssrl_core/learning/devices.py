@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.errors import SpecError
 
 
@@ -85,8 +86,7 @@ class PixelBank:
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """(B,C,H,W) pixels of these rows, in the file's type, on the device."""
         if self.resident is not None:
-            places = torch.from_numpy(rows).to(self.device, non_blocking=True)
-            return self.resident.index_select(0, places).view(self.type)
+            return self.resident.index_select(0, send(rows, self.device, torch.int64)).view(self.type)
         chunk = torch.from_numpy(np.ascontiguousarray(self.pixels[self.image_ids[rows]]))
         if self.device.type == "cuda":
             chunk = chunk.pin_memory()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.pixels import send
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SpecError
@@ -166,7 +167,7 @@ class Training:
         return self._order[1][place * self.spec.batch_size : (place + 1) * self.spec.batch_size]
 
     def _places(self, rows: Rows) -> Tensor:
-        return torch.from_numpy(rows).to(self.device, non_blocking=True)
+        return send(rows, self.device, torch.int64)
 
     def _built(self) -> Method:
         """The method with fresh weights, on the CPU: the same on every device."""

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -184,12 +183,7 @@ class Method(nn.Module):
 
     def chance(self, term: int) -> np.random.Generator:
         """What is drawn for a term at this step: the same after a resume, on every device and rank."""
-        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.setup.seed, self.step, term])))
-
-    @staticmethod
-    def sent(values: NDArray[Any], device: torch.device) -> Tensor:
-        """Drawn numbers on the device, without waiting for it."""
-        return torch.from_numpy(values).to(device, non_blocking=True)
+        return generator(self.setup.seed, self.step, term)
 
     def state(self, term: int) -> Any:
         """The module that keeps a term's queue, centre or memory."""
@@ -259,6 +253,11 @@ def follow(teacher: list[Tensor], student: list[Tensor], tau: float) -> None:
     """Move the teacher in place to tau·teacher + (1 - tau)·student."""
     torch._foreach_mul_(teacher, tau)
     torch._foreach_add_(teacher, student, alpha=1 - tau)
+
+
+def generator(*seed: int) -> np.random.Generator:
+    """Chance that hangs on these numbers alone."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(seed)))
 
 
 def _frozen(module: nn.Module) -> nn.Module:

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, generator, perceptron
 
 _CHUNK = 8192
 
@@ -102,7 +103,7 @@ class Memory(nn.Module):
         """
         for index in range(len(self.centroids)):
             rows = self.rows[index % _MEMORIES]
-            order = _permutation([*seed, index], len(rows)).to(rows.device, non_blocking=True)
+            order = send(generator(*seed, index).permutation(len(rows)), rows.device, torch.int64)
             start = order[torch.argsort(~self.seen[order], stable=True)][: self.centroids.shape[1]]
             ids, centroids = spherical_kmeans(rows, rows[start], iterations=_KMEANS_ITERATIONS, counts=self.seen)
             self.centroids[index].copy_(centroids)
@@ -157,12 +158,6 @@ class DeepClusterV2(Method):
         loss = deepcluster_v2_loss(logits, assignments, temperature=self.settings["temperature"])
         memory.keep(rows, projections[:_MEMORIES])
         return TermLoss(loss, embeddings[0].detach(), projections[0].detach())
-
-
-def _permutation(seed: Sequence[int], count: int) -> Tensor:
-    import numpy as np
-
-    return torch.from_numpy(np.random.Generator(np.random.Philox(np.random.SeedSequence(seed))).permutation(count))
 
 
 METHOD = DeepClusterV2

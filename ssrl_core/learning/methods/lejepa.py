@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
 
@@ -72,7 +73,7 @@ class LeJEPA(Method):
         projections = [self.head("projector", h) for h in embeddings]
         whole = len(views.whole)
         drawn = self.chance(term).standard_normal((self.settings["projection_dim"], self.settings["slices"]))
-        directions = functional.normalize(self.sent(drawn, rows.device).to(projections[0].dtype), dim=0)
+        directions = functional.normalize(send(drawn, rows.device, projections[0].dtype), dim=0)
         weight = self.settings["sigreg_weight"]
         loss = lejepa_loss(projections[:whole], projections[whole:], directions, weight=weight)
         return TermLoss(loss, embeddings[0].detach(), projections[0].detach())

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views, perceptron
 from ssrl_core.learning.methods.byol import cosine_distance
@@ -60,7 +62,7 @@ class WMSE(Method):
         h1, z1, z2 = self.projected(views)
         chance = self.chance(term)
         drawn = [chance.permutation(len(z1)) for _ in range(self.settings["whitening_draws"])]
-        orders = torch.stack([self.sent(order, rows.device) for order in drawn])
+        orders = send(np.stack(drawn), rows.device, torch.int64)
         loss = w_mse_loss(z1, z2, orders, size=self.settings["whitening_size"])
         return TermLoss(loss, h1.detach(), z1.detach())
 
