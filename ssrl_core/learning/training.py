@@ -72,7 +72,7 @@ class Training:
             lr=self.schedule.base,
             weight_decay=spec.optimizer.weight_decay,
             momentum=spec.optimizer.momentum,
-            fused=self.device.type == "cuda" and torch.cuda.is_available(),
+            fused=self.device.type == "cuda",
         )
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
         self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
@@ -182,10 +182,10 @@ class Training:
             device_type=self.device.type,
             ranks=self.ranks,
         )
-        method = build_method(spec.method.name, fresh_encoder(spec, self.imageset), spec.method.settings, setup)
+        encoder = fresh_encoder(spec, self.imageset)
         if self.ranks.count > 1:
-            for encoder in (method.encoder, *(copied for name, copied in method.teacher.items() if name == "encoder")):
-                share_norms(encoder, self.ranks)
+            share_norms(encoder, self.ranks)  # a teacher is a copy of it
+        method = build_method(spec.method.name, encoder, spec.method.settings, setup)
         for term in spec.terms:
             _check_views(method, spec.method.name, term.composition)
         return method
@@ -240,18 +240,24 @@ def lacks_memory(error: RuntimeError) -> bool:
 def out_of_memory(error: RuntimeError, training: Training, folder: Path) -> RunError:
     """The error to raise, with a batch that fits in its remedy: tried, not guessed."""
     traceback.clear_frames(error.__traceback__)  # else its frames hold the activations that filled the memory
-    spec, part = training.spec, training.spec.batch_size // training.spec.accumulate
-    alone = training.ranks.count == 1  # else the others would have to try with it
-    fitting = _fitting(training, part) if alone else part // 2
-    if not alone:
-        remedy = "Raise accumulate or devices, or lower batch_size."
-    elif fitting is None:
-        remedy = "Not even two images fit: choose a smaller backbone, smaller views, or a device with more memory."
-    else:
-        remedy = f"{fitting} at a time fit: set accumulate to {spec.batch_size // fitting}, or batch_size to {fitting}."
+    part = training.spec.batch_size // training.spec.accumulate
     return RunError.at(
-        folder.name, "batch_size", "small enough for the device's memory", f"{part} images at a time", remedy
+        folder.name,
+        "batch_size",
+        "small enough for the device's memory",
+        f"{part} images at a time",
+        _what_fits(training, part),
     )
+
+
+def _what_fits(training: Training, part: int) -> str:
+    if training.ranks.count > 1:  # the others would have to try with this one
+        return "Raise accumulate or devices, or lower batch_size."
+    fitting = _fitting(training, part)
+    if fitting is None:
+        return "Not even two images fit: choose a smaller backbone, smaller views, or a device with more memory."
+    parts = training.spec.batch_size // fitting
+    return f"{fitting} at a time fit: set accumulate to {parts}, or batch_size to {fitting}."
 
 
 def _fitting(training: Training, part: int) -> int | None:

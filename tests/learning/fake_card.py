@@ -26,6 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from ssrl_core.learning.methods.base import Method
+from ssrl_core.learning.optimizers import build_optimizer
 from ssrl_core.learning.training import Training
 
 CARD = torch.device("cuda:0")
@@ -119,6 +120,7 @@ def fake_card(*, free_bytes: float = 1e12) -> Iterator[HostWaits]:
         "torch.cuda.is_bf16_supported": lambda *flags, **named: True,
         "torch.cuda.amp.common.amp_definitely_not_available": lambda: False,
         "torch.autograd.backward": _walked,
+        "ssrl_core.learning.training.build_optimizer": _unfused,  # the fused kernels ask for the driver
         "ssrl_core.learning.devices._is_present": lambda device: True,
     }
     with ExitStack() as stack:
@@ -146,6 +148,10 @@ def _moved(module: nn.Module, *args: Any, **kwargs: Any) -> nn.Module:
                     is_weight = isinstance(value, nn.Parameter)
                     table[name] = nn.Parameter(moved, requires_grad=value.requires_grad) if is_weight else moved
     return module
+
+
+def _unfused(*args: Any, fused: bool, **named: Any) -> Any:
+    return build_optimizer(*args, **named)
 
 
 class FakeTraining(Training):
