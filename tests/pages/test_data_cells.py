@@ -1,9 +1,11 @@
 """Cutting cells out of fields in the browser: found, looked at, cut, and what was dropped shown."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
+import pandas as pd
 import pytest
 import tifffile
 from streamlit.testing.v1 import AppTest
@@ -54,6 +56,16 @@ def test_settings_are_live(fields):
     all_kept = text_of(test.checkbox(key="cells-border").check().run())
     assert "border" in before.split("dropped:")[1].split("<")[0]
     assert "border" not in all_kept.split("cells kept")[1].split("<")[0]
+
+
+def test_what_would_come_follows_the_table(fields):
+    """A table that was corrected while its images stayed is looked at anew."""
+    keys = {"cells-path": str(fields), "cells-size": 40}
+    assert "corrected name" not in text_of(opened(**keys))
+    table = pd.read_csv(fields)
+    table.assign(compound="corrected name").to_csv(fields, index=False)
+    os.utime(fields, (1, 1))
+    assert "corrected name" in text_of(opened(**keys))
 
 
 def test_cells_are_cut_and_what_was_dropped_is_shown(fields):

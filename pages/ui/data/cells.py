@@ -317,13 +317,14 @@ def _would_come(listed: FieldList, settings: CellSettings, chosen: dict[str, Any
 
 
 class _Fields:
-    """A list of fields as a key of the cache: their files and their times."""
+    """A list of fields as a key of the cache: what tells the fields, and their files, with their times."""
 
     def __init__(self, listed: FieldList) -> None:
         some = listed.fields[:: max(1, len(listed.fields) // MOST_SHOWN)]
         files = {path for row in some for channel in row.files for path in channel}
         stamps = tuple((str(p), _stamp(p)) for p in sorted(files))
-        self.listed, self.cache_key = listed, (listed.where, len(listed.fields), stamps)
+        told = (listed.where, _stamp(Path(listed.where)), _pattern(), len(listed.fields))
+        self.listed, self.cache_key = listed, (told, stamps)
 
 
 @cache.kept(spinner="Cutting some fields")
