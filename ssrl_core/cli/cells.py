@@ -177,14 +177,11 @@ def _tried(source: str, options: Any) -> dict[str, Any]:
 
 def _show_tried(data: dict[str, Any]) -> str:
     said, cells = data["understood"], data["cells"]
-    columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
     each = cells["kept"] / max(cells["looked"], 1)
     lines = [
         f"{said['source']}: {cells['fields']:,} fields; channels {', '.join(said['channels'])}",
-        f"columns: {columns or 'none'}",
-        f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
-        *(f"guessed {item['what']}: {item['taken']}, from {item['because']}" for item in said["guessed"]),
-        *said["notes"],
+        *column_lines(said),
+        *decided_lines(said),
         f"of {cells['looked']} fields: {cells['found']:,} nuclei, {cells['kept']:,} cells kept; about "
         f"{each * cells['fields']:,.0f} cells of {cells['settings']['size']} px in all",
         *(f"  dropped {count:,}: {reason}" for reason, count in cells["dropped"].items()),
@@ -207,6 +204,21 @@ def _show(data: dict[str, Any]) -> str:
     lines += [f"  {note}" for note in data["notes"]]
     lines += [f"  skipped {item['file']}: {item['reason']}" for item in data["skipped"]]
     return "\n".join(lines)
+
+
+def column_lines(said: Mapping[str, Any]) -> list[str]:
+    """The columns that were understood, and what label and splits go by."""
+    columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
+    return [
+        f"columns: {columns or 'none'}",
+        f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+    ]
+
+
+def decided_lines(said: Mapping[str, Any]) -> list[str]:
+    """What was guessed and decided."""
+    guessed = [f"guessed {item['what']}: {item['taken']}, from {item['because']}" for item in said.get("guessed", [])]
+    return [*guessed, *said.get("notes", [])]
 
 
 def dropped_lines(by: Mapping[str, Any]) -> list[str]:

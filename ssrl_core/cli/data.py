@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from typing import Any
 
-from ssrl_core.cli.cells import dropped_lines, register_cells, register_simulate
+from ssrl_core.cli.cells import column_lines, decided_lines, dropped_lines, register_cells, register_simulate
 from ssrl_core.cli.output import ProgressLines, Tenths, leaf, names_in, table, to_stderr
 from ssrl_core.errors import SpecError, SSRLError
 
@@ -208,12 +208,10 @@ def _dry(said: dict[str, Any]) -> list[str]:
     layout = {key: value for key, value in said["layout"].items() if value is not None}
     folders = [f"folders, level {level['number']}: {_named(level)}" for level in said["folders"]]
     shape = "×".join(map(str, said["shape"])) if said["shape"] else "as they are"
-    columns = ", ".join(f"{column['name']} ({column['kind']})" for column in said["columns"])
     return [
         f"{said['source']}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in layout.items()),
         f"images of {shape}; channels: {', '.join(said['channels'] or []) or 'by their number'}",
-        f"columns: {columns or 'none'}",
-        f"label {said['label'] or 'none'}; kept together by {said['group'] or 'nothing'}",
+        *column_lines(said),
         *folders,
         *_understood(said),
         *_counted(said["counts"]),
@@ -238,8 +236,7 @@ def _counted(counts: dict[str, dict[str, int]]) -> list[str]:
 
 def _understood(said: dict[str, Any]) -> list[str]:
     """What was guessed, decided and left out."""
-    lines = [f"guessed {item['what']}: {item['taken']}, from {item['because']}" for item in said.get("guessed", [])]
-    lines += said.get("notes", [])
+    lines = decided_lines(said)
     if said["skipped"]:
         lines.append(f"skipped {len(said['skipped'])}:")
         lines += [f"  {entry['file']}: {entry['reason']}" for entry in said["skipped"][:20]]

@@ -163,8 +163,8 @@ def _hider() -> Callable[[str], str]:
     hidden |= {name: f"images-{number}" for number, name in enumerate(own, 1)}
     places = {str(stores.models_root()): "MODELS", str(stores.data_root()): "DATA", str(Path.home()): "~"}
     hidden |= places | {platform.node(): "HOST"}
-    known = sorted((one for one in hidden if len(one) > 1), key=len, reverse=True)
-    quoted = {json.dumps(one)[1:-1]: hidden[one] for one in known} | hidden
-    pattern = re.compile("|".join(re.escape(one) for one in sorted(quoted, key=len, reverse=True) if len(one) > 1))
+    hidden = {one: by for one, by in hidden.items() if len(one) > 1}
+    written = {json.dumps(one)[1:-1]: by for one, by in hidden.items()} | hidden
+    pattern = re.compile("|".join(re.escape(one) for one in sorted(written, key=len, reverse=True)))
     paths = re.compile(r"(?<![\w.])/(?:home|root|Users|mnt|media|srv|data)/[^\s'\":,)]*")
-    return lambda text: paths.sub("PATH", pattern.sub(lambda found: quoted[found[0]], text))
+    return lambda text: paths.sub("PATH", pattern.sub(lambda found: written[found[0]], text))

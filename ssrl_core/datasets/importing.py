@@ -64,11 +64,6 @@ class Glance:
     pixels: Array
     whole: tuple[Array, ...] = ()
 
-    @property
-    def cache_key(self) -> tuple[Any, ...]:
-        """Itself: two looks are two."""
-        return (id(self),)
-
 
 def glance(
     src: Source,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -145,6 +146,16 @@ def cut(
     for k, i in enumerate(kept):
         pixels[k] = _crop(image, left[i], top[i], side, size)
     return Crops(pixels, table.iloc[kept].reset_index(drop=True), dropped, examples)
+
+
+def counted_by(column: str, counts: Mapping[str, Counter[str]]) -> dict[str, Any]:
+    """Nuclei of each value of a column: found, kept, and dropped by reason.
+
+    Args:
+        counts: value -> kept, and dropped by reason.
+    """
+    rows = [{"value": value, "found": of.total(), **of} for value, of in sorted(counts.items())]
+    return {"column": column, "rows": rows}
 
 
 def _fitted(s: CellSettings, area: Array, look: Sharpness) -> CellSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,15 @@ from ssrl_core.datasets.cells.field_tables import (
     with_own_files,
     with_plate_map,
 )
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, file_facts, float_values, read_field
+from ssrl_core.datasets.cells.fields import (
+    FieldList,
+    FieldRow,
+    UnreadableField,
+    file_facts,
+    float_values,
+    read_field,
+    readable,
+)
 from ssrl_core.datasets.cells.harmony import HarmonyIndex, index_of
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
 from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
@@ -350,13 +357,7 @@ class WholeFields:
 
     def _stream(self, side: int | None, way: str, rows: list[dict[str, Any]], report: Report) -> Iterator[Array]:
         listed, kind, highest = self._listed, "", 0
-        for done, row in enumerate(listed.fields):
-            report(done, len(listed.fields), "reading fields")
-            try:
-                image = read_field(row)
-            except UnreadableField as error:
-                listed.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
-                continue
+        for row, image in readable(listed, listed.skipped, report, "reading fields"):
             kind, highest = kind or image.dtype.name, max(highest, int(image.max(initial=0)))
             if image.dtype.name != kind:
                 reason = f"it is {image.dtype} where the first field is {kind}"
@@ -372,11 +373,6 @@ class WholeFields:
 
 def _common_side(listed: FieldList, report: Report) -> int | None:
     """None where all fields are of one size, else the usual side."""
-    sizes = Counter[tuple[int, ...]]()
-    for done, row in enumerate(listed.fields):
-        report(done, len(listed.fields), "looking at fields")
-        try:
-            sizes[read_field(row).shape[1:]] += 1
-        except UnreadableField:
-            continue  # it is skipped with its reason when it is read
+    # what cannot be read is skipped with its reason when it is read
+    sizes = {image.shape[1:] for _, image in readable(listed, [], report, "looking at fields")}
     return DEFAULT_SIZE if len(sizes) > 1 else None

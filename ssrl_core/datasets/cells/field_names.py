@@ -130,7 +130,7 @@ _PARTS = {
     "t": r"(?P<t>\d+)",
     "any": r".*?",  # tells fields apart, and means no more
 }
-_WELL_FOLDER = re.compile(rf"(?P<called>well[ _-]?)?(?P<well>{_ROW}\d{{1,2}})", re.IGNORECASE)
+_WELL_FOLDER = re.compile(rf"(?:well[ _-]?)?(?P<well>{_ROW}\d{{1,2}})", re.IGNORECASE)
 _SITE_FOLDER = re.compile(r"(?:pos(?:ition)?|field|fld|fov|site|xy|s|f)[ _-]?(?P<site>\d+)", re.IGNORECASE)
 
 

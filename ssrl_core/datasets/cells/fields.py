@@ -20,6 +20,7 @@ import numpy as np
 
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.imageset import Channel
+from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.ome import Said, axes_of_pages, in_um, names_of, of_tiff, tinted
 from ssrl_core.datasets.reading.source import why
@@ -300,6 +301,24 @@ class UnreadableField(Exception):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(reason)
         self.path, self.reason = path, reason
+
+
+def readable(
+    listed: FieldList, skipped: list[dict[str, str]], report: Report, what: str
+) -> Iterator[tuple[FieldRow, Array]]:
+    """The fields with their pixels, one after another; one that cannot be read goes into `skipped` with its reason.
+
+    Args:
+        what: is done, for the report.
+    """
+    for done, row in enumerate(listed.fields):
+        report(done, len(listed.fields), what)
+        try:
+            image = read_field(row)
+        except UnreadableField as error:
+            skipped.append({"file": listed.shown(error.path), "reason": error.reason})
+            continue
+        yield row, image
 
 
 def read_field(row: FieldRow) -> Array:

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.cells.cutting import Cutters, FieldTask
+from ssrl_core.datasets.cells.cutting import Cutters, FieldTask, counted_by
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import FieldList
@@ -145,8 +145,7 @@ class Assembly:
         for number, of in self._by_field.items():
             value = self._listed.fields[number].columns.get(column)
             counts.setdefault("" if value is None else str(value), Counter()).update(of)
-        rows = [{"value": value, "found": of.total(), **of} for value, of in sorted(counts.items())]
-        return {"column": column, "rows": rows}
+        return counted_by(column, counts)
 
     def write_report(self, folder: Path) -> None:
         """`cells.json` and `dropped.npz` in the image set's folder."""

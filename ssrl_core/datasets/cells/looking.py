@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.cells.cutting import Crops, cut
-from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field
+from ssrl_core.datasets.cells.cutting import Crops, counted_by, cut
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, readable
 from ssrl_core.datasets.cells.nuclei import detect
 from ssrl_core.datasets.cells.planning import plan_import
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
@@ -38,7 +38,7 @@ class CellGlance:
         looked, fields: how many were cut, and how many there are.
         found, kept: nuclei and cells of those.
         table, pixels: some of the cells: their columns, and (n, C, S, S).
-        dropped: reason -> nuclei; `dropped_by`: the same for each value of the label's column, see `Assembly.by_value`.
+        dropped: reason -> nuclei; `dropped_by`: the same for each value of the label's column, see `counted_by`.
         examples: reason -> (n, C, S, S), some of what was dropped.
     """
 
@@ -53,11 +53,6 @@ class CellGlance:
     dropped: dict[str, int] = field(default_factory=dict)
     dropped_by: dict[str, Any] = field(default_factory=dict)
     examples: dict[str, Array] = field(default_factory=dict)
-
-    @property
-    def cache_key(self) -> tuple[Any, ...]:
-        """Itself: two looks are two."""
-        return (id(self),)
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, without pictures."""
@@ -85,13 +80,7 @@ def glance_cells(
         plan = plan_import(some, asked, pool, say)
     glance = CellGlance(understood, plan.settings, 0, len(listed.fields))
     cells: list[tuple[FieldRow, Crops]] = []
-    for done, row in enumerate(some.fields):
-        say(done, len(some.fields), "cutting some fields")
-        try:
-            image = read_field(row)
-        except UnreadableField as error:
-            understood.skipped.append({"file": listed.shown(error.path), "reason": error.reason})
-            continue
+    for row, image in readable(some, understood.skipped, say, "cutting some fields"):
         labels = detect(image[listed.nuclei], plan.settings.nuclei)
         cells.append((row, cut(image, labels, plan.settings, dna=listed.nuclei)))
     if not cells:
@@ -149,8 +138,7 @@ def _gather(glance: CellGlance, cells: Sequence[tuple[FieldRow, Crops]]) -> None
     glance.looked, glance.kept, glance.found = len(cells), total["kept"], total.total()
     glance.dropped = {reason: count for reason, count in total.items() if reason != "kept"}
     if label:
-        lines = [{"value": value, "found": own.total(), **own} for value, own in sorted(by.items())]
-        glance.dropped_by = {"column": label, "rows": lines}
+        glance.dropped_by = counted_by(label, by)
     glance.understood.counts = {value: {"": own["kept"]} for value, own in sorted(by.items())}
     glance.examples = {reason: np.stack(crops) for reason, crops in examples.items()}
     if shown:
