@@ -20,9 +20,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,32 +58,22 @@ class Person:
 
 COMMAND = Person()
 NOBODY = Person(role="nobody", hosted=True, by_page=True)  # who has not signed in
-_acting: ContextVar[Person | None] = ContextVar("acting", default=None)
-_asks: list[Callable[[], Person | None]] = []
+_ask: Callable[[], Person | None] | None = None
 
 
 def install(ask: Callable[[], Person | None]) -> None:
     """Let the app say who is there; None from it means that no page is asking."""
-    _asks[:] = [ask]
+    global _ask
+    _ask = ask
 
 
 def current() -> Person:
     """Who asks for what is being done now."""
-    found = _acting.get() or (_asks[0]() if _asks else None)
+    found = _ask() if _ask else None
     if found is not None:
         return found
     name = os.environ.get(VARIABLE)
     return COMMAND if name is None else Person(name, EDITOR, hosted=True)
-
-
-@contextmanager
-def acting_as(person: Person) -> Iterator[None]:
-    """Do something as somebody else."""
-    token = _acting.set(person)
-    try:
-        yield
-    finally:
-        _acting.reset(token)
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
@@ -246,7 +234,7 @@ def is_known_host(host: str | None) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
         ipaddress.ip_address(name)
     except ValueError:
-        return name in {"localhost", socket.gethostname().lower(), *hosting().hosts}
+        return name in {"localhost", socket.gethostname().lower()} or name in hosting().hosts
     return True
 
 

