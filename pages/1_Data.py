@@ -9,7 +9,7 @@ from ssrl_core.datasets import store as image_sets
 
 CSS = samples.CSS + data_facts.CSS + understood.CSS
 
-place = frame.open_page("Data", "Which images are there to learn from?", icon="photo_library", css=CSS)
+place = frame.open_page("Data", "Which images are there to learn from?", css=CSS)
 with place, st.container(horizontal=True, horizontal_alignment="right"):
     part = st.container(width="content")
     cells.button()

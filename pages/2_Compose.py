@@ -6,7 +6,7 @@ from pages.ui.kit import frame
 CSS = recipe.CSS + workbench.CSS + meaning.CSS
 
 place = frame.open_page(
-    "Compose", "What do these transformations keep of an image, and what do they throw away?", icon="tune", css=CSS
+    "Compose", "What do these transformations keep of an image, and what do they throw away?", css=CSS
 )
 workbench.workbench()
 with place:  # after the workbench, which suggests the name

@@ -10,7 +10,7 @@ CSS = form.CSS + train_queue.CSS + sheet.CSS + sweep.CSS + start.CSS
 CSS += run_list.CSS
 QUESTION = "What should a network learn, from which images and under which transformations?"
 
-place = frame.open_page("Train", QUESTION, icon="model_training", css=CSS)
+place = frame.open_page("Train", QUESTION, css=CSS)
 actions.page_drawn()
 address = st.query_params
 opened, swept, beside = address.get("run"), address.get("sweep"), address.get("compare")

@@ -15,7 +15,6 @@ from pages.ui.runs import choosing
 place = frame.open_page(
     "Clusters",
     "Which images does this run put together?",
-    icon="bubble_chart",
     css=panel.CSS + scores.CSS,
 )
 explain_unfinished(st.query_params.get("run"))

@@ -6,7 +6,6 @@ from pages.ui.kit import frame
 place = frame.open_page(
     "Classes",
     "Which classes win and which lose when a transformation changes?",
-    icon="bar_chart",
     css=runs.CSS + sweep.CSS,
 )
 look = sweep.choose_look()

@@ -31,7 +31,6 @@ def look(pair: Pair, colour: str) -> None:
 place = frame.open_page(
     "Compare",
     "What does one run put together that the other does not?",
-    icon="compare",
     css=panel.CSS + differences.CSS,
 )
 choosing.need_a_run()

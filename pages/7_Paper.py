@@ -8,7 +8,6 @@ from pages.ui.paper import item, items
 place = frame.open_page(
     "Paper",
     "What did the paper show, does it show here, and what does it take to see it again?",
-    icon="article",
     css=items.CSS + item.CSS,
 )
 with place:

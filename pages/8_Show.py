@@ -8,9 +8,11 @@ from pages.ui.runs import choosing
 from pages.ui.show import doses, files, groups, pictures
 from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
+title, sentence = question()
 place = frame.open_page(
-    *question(),
-    icon="co_present",
+    "Show",
+    sentence,
+    title=title,
     css=groups.CSS + pictures.CSS + files.CSS,
 )
 choosing.need_a_run()

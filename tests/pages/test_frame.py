@@ -251,6 +251,23 @@ def test_only_names_that_are_ours_are_answered(monkeypatch, host, known):
     assert access.is_known_host(host) is known
 
 
+def test_streamlit_by_itself_shows_nothing_under_a_foreign_name(monkeypatch):
+    """Without the app's own server, nobody has looked at the name before the page."""
+    monkeypatch.setattr(type(st.context), "headers", {"Host": "evil.example"})
+
+    def script():
+        import streamlit as st
+
+        from pages.ui.kit import frame
+
+        frame.open_page("Train", "What?")
+        st.write("the rest")
+
+    page = run_script(script)
+    assert page.error
+    assert not page.markdown
+
+
 def test_a_store_without_room_is_said_on_the_page(monkeypatch):
     monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
 

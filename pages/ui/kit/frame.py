@@ -91,7 +91,6 @@ PAGES: dict[str, tuple[tuple[str, str, str], ...]] = {
     ),
     "Tell": (("pages/8_Show.py", "Show", "co_present"), ("pages/7_Paper.py", "Paper", "article")),
 }
-_SHOWN = "co_present"
 SIDEBAR_PX = 216
 _UNDER_WAY, _JUST_DONE = "frame-under-way", "frame-just-done"
 SETTINGS = {
@@ -115,19 +114,20 @@ _JOINER = "\u2060"  # has no width
 ACTIVE = ("running", "submitted", "queued")
 
 
-def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> Any:
+def open_page(name: str, question: str, *, title: str = "", css: str = "") -> Any:
     """Set the page up: browser title, look, sidebar, heading.
 
     Args:
-        title: the page's name, e.g. "Clusters".
+        name: the page's, as the sidebar says it, e.g. "Clusters"; its symbol stands before the heading.
         question: one sentence, the question that the page answers.
-        icon: a Material symbol's name, e.g. "bubble_chart", the one that the sidebar shows.
+        title: what the heading says; left out, the name.
         css: rules that only this page needs.
 
     Returns:
         The place at the top right for the page's one primary action: `with place: st.button(...)`.
     """
     stores.prepare_caches()
+    title = title or name
     st.set_page_config(
         page_title="Viewloom" if title == "Viewloom" else f"{title} · Viewloom",
         page_icon=str(DRAWINGS / "viewloom.svg"),  # a Material symbol here would be fetched from another host
@@ -135,11 +135,9 @@ def open_page(title: str, question: str, *, icon: str = "", css: str = "") -> An
         initial_sidebar_state=SIDEBAR_PX,
     )
     st.html(f"<style>{_scheme()}{_RULES}{css}</style>")
-    if not access.is_known_host(st.context.headers.get("Host")):
-        st.error("This address is not one of this app's. Open it as 127.0.0.1, or name it in VIEWLOOM_HOSTS.")
-        st.stop()
-    _let_in(icon, title)
-    _sidebar(title)
+    _let_in(name)
+    _sidebar(name)
+    icon = next((entry[2] for group in PAGES.values() for entry in group if entry[1] == name), "")
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         with st.container(gap="xxsmall", width="content"):
             st.title(f":gray[:material/{icon}:] {title}" if icon else title, anchor=False)
@@ -156,7 +154,7 @@ def _scheme() -> str:
     return f"@media screen {{ :root {{ color-scheme: {st.context.theme.type or 'light dark'}; }} }}"
 
 
-def _let_in(symbol: str, title: str) -> None:
+def _let_in(name: str) -> None:
     """Stop here where who opens the page may not see it; what they may do there is asked by the calls of the core."""
     person = access.current()
     if person == access.NOBODY:
@@ -167,12 +165,12 @@ def _let_in(symbol: str, title: str) -> None:
             st.error("Others than this machine reach this app, and nobody signs in. Start it by `viewloom --host …`.")
         st.stop()
     if person.only is not None:
-        if symbol != _SHOWN:
+        if name != "Show":
             st.error("One run is shown here, and nothing else.")
             st.stop()
         st.query_params["run"] = person.only
-    elif person.role == access.VIEWER and symbol in {entry[2] for entry in PAGES["Design"]}:
-        _sidebar(title)
+    elif person.role == access.VIEWER and name in {entry[1] for entry in PAGES["Design"]}:
+        _sidebar(name)
         quiet("Image sets, compositions and trainings are for editors; you look at this as a viewer.")
         st.stop()
 
@@ -338,7 +336,7 @@ def plain(text: str) -> str:
     return _LINKS.sub(rf"\1{_JOINER}", _MARKS.sub(r"\\\g<0>", text)).replace("\n", "  \n")
 
 
-def _sidebar(title: str) -> None:
+def _sidebar(page: str) -> None:
     with st.sidebar:
         with st.container(key="vl-brand"):
             link("app.py", "Viewloom", icon="blur_on")
@@ -353,7 +351,7 @@ def _sidebar(title: str) -> None:
                     link(file, name, icon=icon)
         if person.only:
             return
-        _what_runs_now(title != "Train")
+        _what_runs_now(page != "Train")
         if person.hosted:
             _who(person)
             return
