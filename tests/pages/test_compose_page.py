@@ -219,6 +219,7 @@ def test_the_page_works_without_the_lpips_weights_and_says_which_file_is_missing
     assert any("alexnet_features.safetensors" in text for text in said)
     assert "All else on this page works without" in text_of(page)
     assert [button.label for button in page.button if button.key == "job-fetch-alexnet"] == ["Fetch AlexNet"]
+    assert sum("LPIPS" in heading.value for heading in page.subheader) == 1
 
 
 def test_colour_steps_on_grey_images_are_refused_on_their_card_and_the_others_go_on():

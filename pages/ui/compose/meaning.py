@@ -108,7 +108,6 @@ def _offer_weights() -> None:
     from ssrl_core.compositions import perceptual
 
     row = NETWORKS["alex"]
-    frame.section("How far apart the views look (LPIPS)")
     frame.quiet(
         f"It needs the weights of {row.title}: {row.megabytes} MB, fetched once from PyTorch's own address, about "
         f"{frame.duration(8 * row.megabytes / _MBIT_S)} at {_MBIT_S} Mbit/s. All else on this page works without."
