@@ -177,14 +177,12 @@ def mean_of_units(values: ArrayLike, units: ArrayLike, *, shares: bool = False) 
     if not known.any():
         return float("nan"), float("nan"), float("nan")
     codes = np.unique(names[known], return_inverse=True)[1]
-    one = side(np.bincount(codes, weights=x[known])[:, None].astype(float), np.bincount(codes)[:, None].astype(float))
+    one = side(np.bincount(codes, weights=x[known])[:, None], np.bincount(codes)[:, None].astype(float))
     mean = float(one.mean[0])
     if one.units[0] < 2:
         return mean, float("nan"), float("nan")
-    variance = float(np.square(one.errors).sum()) + (float(_left_out(one)[0]) if shares else 0.0)
-    squares = float(_moment(one, one)[0])
-    free = max(1.0, float(one.spread[0]) ** 2 / squares) if squares > 0 else 1.0
-    half = float(stdtrit(free, _QUANTILE)) * float(np.sqrt(variance))
+    variance = np.square(one.errors).sum(axis=0) + (_left_out(one) if shares else 0.0)
+    half = float((stdtrit(_freedom(one.spread, _moment(one, one)), _QUANTILE) * np.sqrt(variance))[0])
     low, high = mean - half, mean + half
     return (mean, max(0.0, low), min(1.0, high)) if shares else (mean, low, high)
 
@@ -231,7 +229,10 @@ def freedom(a: Side, b: Side) -> Numbers:
     independent of what they have outside.
     """
     squares = _moment(a, a) + _moment(b, b) + 2 * _moment(a, b)
-    mean = a.spread + b.spread
+    return _freedom(a.spread + b.spread, squares)
+
+
+def _freedom(mean: Numbers, squares: Numbers) -> Numbers:
     return np.asarray(np.maximum(1.0, np.where(squares > 0, mean**2 / np.where(squares > 0, squares, 1.0), 1.0)))
 
 
@@ -255,3 +256,21 @@ def _left_out(one: Side) -> Numbers:
     share = (one.mean * units + 1) / (units + 2)
     least = share * (1 - share) * one.spread
     return np.where(counted, np.maximum(0.0, least - np.square(one.errors).sum(axis=0)), 0.0)
+
+
+def false_discovery(p: Floats) -> Floats:
+    """Adjusted p: the smallest false-discovery rate at which each would be called.
+
+    Args:
+        p: any shape; NaN are not tested and stay NaN.
+
+    Source:
+        Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995), by SciPy. Holds for independent tests and for those
+        that depend positively on each other.
+    """
+    from scipy.stats import false_discovery_control
+
+    out = np.full(p.shape, np.nan)
+    tested = np.isfinite(p)
+    out[tested] = false_discovery_control(p[tested])
+    return out

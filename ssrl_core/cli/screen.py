@@ -63,9 +63,8 @@ def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, 
     from ssrl_core.analysis.screens.profiles import profiles_of_table, read_table
     from ssrl_core.analysis.screens.screen import screen
 
-    path = Path(args.what)
-    wells = profiles_of_table(read_table(path), mechanism=args.mechanism, batch=args.batch)
-    return screen(wells, recipe, name=path.stem), {}, {"table": args.what}
+    wells = profiles_of_table(read_table(Path(args.what)), mechanism=args.mechanism, batch=args.batch)
+    return screen(wells, recipe), {}, {"table": args.what}
 
 
 def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:

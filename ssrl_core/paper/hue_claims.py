@@ -12,7 +12,7 @@ from scipy import special
 
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.columns import Floats
-from ssrl_core.analysis.bias.correlation import false_discovery
+from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.analysis.scores import welch
 from ssrl_core.paper.item import Contrast, Row, mean_above, plain_claim
 

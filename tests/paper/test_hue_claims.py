@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.bias.correlation import false_discovery
+from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.paper import hue_claims
 from tests.analysis.bias.tables import classes_table, noise_table
 

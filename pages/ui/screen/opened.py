@@ -58,8 +58,7 @@ class OpenScreen:
         if self.look == COUNT and self.screen.cell_count is not None:
             return self.screen.cell_count
         own = self.others.get(self.look, self.screen)
-        last = own.corrected.steps[-1].name
-        return own.scored if self.step in ("", last) else own.after(self.step)
+        return own.after(self.step) if self.step else own.scored
 
     @property
     def unit(self) -> str:
@@ -107,7 +106,7 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     folder = RunFolder(run.run_id)
     recipe = screens.asked_recipe(folder)
     found, wells = screens.screen_of_run(folder, recipe)
-    others = {BESIDE[kind]: screen(own, recipe, name=kind) for kind, own in wells.items()}
+    others = {BESIDE[kind]: screen(own, recipe) for kind, own in wells.items()}
     told = _told(run, recipe) or found.to_json(beside(wells, recipe)[0])
     ids = folder.embedding_ids()
     cells, _ = screens.about_cells(imageset_of(folder.spec()), ids)

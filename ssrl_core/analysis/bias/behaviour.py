@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ssrl_core.analysis.bias.columns import Floats, Ints
-from ssrl_core.analysis.bias.correlation import POINTS, Rule, false_discovery
+from ssrl_core.analysis.bias.correlation import POINTS, Rule
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids
 from ssrl_core.analysis.bias.opposite_pairs import opposition
 from ssrl_core.analysis.bias.reading import checked
+from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.errors import SpecError
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ssrl_core.analysis.bias.columns import Bools, Floats, Ints
+from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.errors import SpecError
 
 LEAST = 3
@@ -217,24 +218,6 @@ def _exact_table(n: int) -> Floats:
         ways = [int(sums[k] - (sums[k - things] if k >= things else 0)) for k in range(size)]
     total = factorial(n)
     return np.array([min(1.0, 2 * int(c) / total) for c in np.cumsum(np.array(ways, dtype=object))])
-
-
-def false_discovery(p: Floats) -> Floats:
-    """Adjusted p: the smallest false-discovery rate at which each would be called.
-
-    Args:
-        p: any shape; NaN are not tested and stay NaN.
-
-    Source:
-        Benjamini and Hochberg, J. R. Stat. Soc. B 57 (1995), by SciPy. Holds for independent tests and for those
-        that depend positively on each other.
-    """
-    from scipy.stats import false_discovery_control
-
-    out = np.full(p.shape, np.nan)
-    tested = np.isfinite(p)
-    out[tested] = false_discovery_control(p[tested])
-    return out
 
 
 def discovery_threshold(sorted_p: Floats, tests: int, rate: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.analysis.screens.profiles import Profiles, _some
+from ssrl_core.analysis.screens.profiles import Profiles, some_of
 from ssrl_core.errors import DataError
 from ssrl_core.specs.screens import AUTO, Recipe
 
@@ -55,7 +55,7 @@ def correct(wells: Profiles, recipe: Recipe) -> Corrected:
     """Normalise every plate, then sphere, as the recipe says; what cannot be done is said, and the rest goes on."""
     wells, said = _with_reference(wells, recipe), list[str]()
     steps = [Step("plain", "not corrected", wells.x)]
-    x, reference = wells.x, _reference(wells, recipe)
+    x, reference = wells.x, reference_wells(wells, recipe)
     if recipe.normalise != "none":
         x, words = normalised(x, wells.table["plate"].to_numpy(), reference, how=recipe.normalise)
         said += words
@@ -72,7 +72,8 @@ def correct(wells: Profiles, recipe: Recipe) -> Corrected:
     return Corrected(Profiles(x, wells.table, (*wells.said, *said)), tuple(steps), ridge)
 
 
-def _reference(wells: Profiles, recipe: Recipe) -> Array:
+def reference_wells(wells: Profiles, recipe: Recipe) -> Array:
+    """(w,) bool: the wells that a plate is normalised by."""
     own = wells.table["untreated"].to_numpy(bool)
     return own if recipe.reference == "untreated" else np.ones(len(own), bool)
 
@@ -85,7 +86,7 @@ def _with_reference(wells: Profiles, recipe: Recipe) -> Profiles:
     """
     if recipe.normalise == "none":
         return wells
-    plates, own = wells.table["plate"].to_numpy(), _reference(wells, recipe)
+    plates, own = wells.table["plate"].to_numpy(), reference_wells(wells, recipe)
     with_own = set(plates[own])
     there = np.array([plate in with_own for plate in plates], dtype=bool)
     if not there.any():
@@ -94,7 +95,7 @@ def _with_reference(wells: Profiles, recipe: Recipe) -> Profiles:
     if there.all():
         return wells
     names = sorted(set(plates[~there]))
-    said = f"{len(names)} plates without untreated wells are left out, as they cannot be normalised: {_some(names)}."
+    said = f"{len(names)} plates without untreated wells are left out, as they cannot be normalised: {some_of(names)}."
     return wells.of(there, said)
 
 
@@ -128,7 +129,7 @@ def normalised(x: Array, plates: Array, reference: Array, *, how: str = "robust_
         everywhere = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else np.nan for c in spreads.T])
     if few:
         said.append(f"{len(few)} plates have fewer than {_FEW} reference wells; their spread is that of all plates: "
-                    f"{_some(few)}.")  # fmt: skip
+                    f"{some_of(few)}.")  # fmt: skip
     lacking = np.isnan(everywhere)
     if lacking.any():
         said.append(f"{lacking.sum()} features are the same in all reference wells and are not used.")

@@ -61,8 +61,8 @@ def nearest_mechanism(treatments: Profiles, *, measure: str = COSINE) -> Matches
     Source:
         Ljosa et al. 2013, J. Biomol. Screen. 18, 1321.
     """
-    known = _with_mechanism(treatments)
-    queries = [_Query(row, known.x, np.ones(len(known.x), bool)) for row in range(len(known.x))]
+    known = treatments.with_mechanism()
+    queries = [_Query(row, known.x, np.ones(len(known.x), bool), own) for row, own in enumerate(known.x)]
     return _matches(known.table, queries, measure)
 
 
@@ -79,7 +79,7 @@ def nearest_in_other_batch(wells: Profiles, how: str = "median", *, measure: str
     Source:
         Ando, McLean & Berndl 2017, where every treatment has one batch.
     """
-    known = _with_mechanism(treatment_profiles(wells, how))
+    known = treatment_profiles(wells, how).with_mechanism()
     batches = [own.split("\n") for own in known.table["batches"]]
     several = wells.of(
         wells.table["treatment"].isin(known.table["treatment"][[len(b) > 1 for b in batches]]).to_numpy()
@@ -102,11 +102,7 @@ class _Query:
     row: int
     others: Array
     allowed: Array
-    own: Array | None = None
-
-
-def _with_mechanism(treatments: Profiles) -> Profiles:
-    return treatments.of(treatments.table["mechanism"].map(lambda m: isinstance(m, str)).to_numpy(bool))
+    own: Array
 
 
 def _inside(wells: Profiles, batch: str) -> tuple[Array, Array]:
@@ -126,8 +122,7 @@ def _matches(table: pd.DataFrame, queries: list[_Query], measure: str) -> Matche
     for one in queries:
         allowed = one.allowed & (compounds != compounds[one.row])
         if (mechanism[allowed] == mechanism[one.row]).any():
-            own = one.others[one.row] if one.own is None else one.own
-            near = np.where(allowed, similarity(own[None], one.others, measure)[0], -np.inf)
+            near = np.where(allowed, similarity(one.own[None], one.others, measure)[0], -np.inf)
             best = int(np.argmax(near))
             found.setdefault(one.row, []).append((float(near[best]), best))
     rows, left_out = [], []
@@ -188,8 +183,8 @@ def replicating(wells: Profiles, *, measure: str = COSINE, seed: int = 0) -> Sco
 
 def correlation(x: Array, measure: str = COSINE) -> Array:
     """(w, w) Pearson correlation of profiles; minus their difference where they are one number."""
-    return similarity(x - x.mean(axis=1, keepdims=True), x - x.mean(axis=1, keepdims=True)) if measure == COSINE else (
-        similarity(x, x, measure))  # fmt: skip
+    own = x - x.mean(axis=1, keepdims=True) if measure == COSINE else x
+    return similarity(own, own, measure)
 
 
 def _median_pair(agree: Array, rows: Array) -> float:

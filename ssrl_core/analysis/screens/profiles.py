@@ -6,7 +6,7 @@ A table of a screen has a row a well with the columns of `WELL_COLUMNS`; a treat
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,11 @@ class Profiles:
 
     def of(self, rows: Array, *said: str) -> Profiles:
         """Some of them (bool mask or row numbers), with more said."""
-        return Profiles(self.x[rows], self.table[rows] if rows.dtype == bool else self.table.iloc[rows],
-                        (*self.said, *said)).numbered()  # fmt: skip
+        return Profiles(self.x[rows], self.table.iloc[rows].reset_index(drop=True), (*self.said, *said))
 
-    def numbered(self) -> Profiles:
-        """The same with rows of the table numbered from 0."""
-        return replace(self, table=self.table.reset_index(drop=True))
+    def with_mechanism(self) -> Profiles:
+        """Those whose mechanism is known."""
+        return self.of(self.table["mechanism"].map(lambda m: isinstance(m, str)).to_numpy(bool))
 
 
 def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: str | None = None) -> pd.DataFrame:
@@ -134,7 +133,7 @@ def wells_of(table: pd.DataFrame) -> tuple[pd.DataFrame, Array]:
     Raises:
         DataError: a well that has two compounds or two doses.
     """
-    keys = table[["plate", "well"]].agg("\n".join, axis=1)
+    keys = table["plate"] + "\n" + table["well"]
     codes, names = pd.factorize(keys, sort=True)
     first = pd.Series(np.arange(len(table))).groupby(codes).first().to_numpy()
     wells = table.iloc[first].reset_index(drop=True)
@@ -159,7 +158,7 @@ def _differs(values: pd.Series, others: Array) -> Array:
     return np.asarray(own != others)
 
 
-def aggregate(x: Any, codes: Array, count: int, how: str, report: Callable[[float], None] | None = None) -> Array:
+def aggregate(x: Any, codes: Array, count: int, how: str) -> Array:
     """One profile of each group of rows: memory is that of the groups and of one block of rows.
 
     Args:
@@ -167,7 +166,6 @@ def aggregate(x: Any, codes: Array, count: int, how: str, report: Callable[[floa
         codes: (n,) group of each row, -1 for none.
         count: number of groups.
         how: `mean`, `median` or `trimmed_mean` (of the middle 80 %).
-        report: told the share done, 0..1.
 
     Returns:
         (count, D) float64; NaN rows for groups without any.
@@ -183,8 +181,6 @@ def aggregate(x: Any, codes: Array, count: int, how: str, report: Callable[[floa
         rows = np.asarray(x[order[start : ends[last - 1]]], dtype=np.float64)
         _fill(found, rows, ends[group:last] - start, group, how)
         group = last
-        if report is not None:
-            report(group / count)
     return found
 
 
@@ -212,7 +208,6 @@ def wells_profiles(
     *,
     minimum_cells: int = 1,
     cells: Mapping[tuple[str, str], int] | None = None,
-    report: Callable[[float], None] | None = None,
 ) -> Profiles:
     """Profiles of the wells of some cells.
 
@@ -231,12 +226,12 @@ def wells_profiles(
         wells["cells"] = [cells.get((plate, well), own) for plate, well, own in _keys(wells)]
     enough = np.bincount(codes, minlength=len(wells)) >= minimum_cells
     if not enough.all():
-        names = _some(f"{plate} {well}" for plate, well, _ in _keys(wells[~enough]))
+        names = some_of(f"{plate} {well}" for plate, well, _ in _keys(wells[~enough]))
         said.append(f"{(~enough).sum()} wells have fewer than {minimum_cells} cells and are left out: {names}.")
     middle = float(np.median(np.bincount(codes))) if len(codes) else 0.0
     if 1 < middle < _FEW_CELLS:
         said.append(f"A well has {middle:g} cells in the middle: profiles of so few vary much by chance.")
-    profiles = aggregate(x, codes, len(wells), how, report)
+    profiles = aggregate(x, codes, len(wells), how)
     return Profiles(profiles, wells, tuple(said)).of(enough)
 
 
@@ -244,7 +239,8 @@ def _keys(wells: pd.DataFrame) -> list[tuple[str, str, int]]:
     return list(wells[["plate", "well", "cells"]].itertuples(index=False, name=None))
 
 
-def _some(names: Any, most: int = 5) -> str:
+def some_of(names: Any, most: int = 5) -> str:
+    """The first few names, and how many more there are."""
     every = list(names)
     return ", ".join(map(str, every[:most])) + (f" and {len(every) - most} more" if len(every) > most else "")
 
@@ -331,7 +327,7 @@ def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list
         return table, []
     well = renamed(table.columns)
     at = [c for c in table.columns if well.get(c, c) in ("plate", "well")]
-    names = _some(" ".join(map(str, row)) for row in table.loc[empty, at].itertuples(index=False))
+    names = some_of(" ".join(map(str, row)) for row in table.loc[empty, at].itertuples(index=False))
     return table[~empty].reset_index(drop=True), [f"{empty.sum()} rows have no cells and are left out: {names}."]
 
 
@@ -350,7 +346,7 @@ def _features(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     said = []
     if (~whole).any():
         said.append(f"{(~whole).sum()} features with missing values are left out: "
-                    f"{_some(np.array(numbers)[~whole])}.")  # fmt: skip
+                    f"{some_of(np.array(numbers)[~whole])}.")  # fmt: skip
     if alike.any():
         said.append(f"{alike.sum()} features that are the same in every row are left out.")
     kept = [c for c, good in zip(numbers, whole & ~alike, strict=True) if good]

@@ -7,7 +7,7 @@ tried, and the smallest probability that can come out is said: a small screen ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import combinations, product
 from math import comb, prod
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.analysis.screens.profiles import Profiles
 
 Array = np.ndarray[Any, Any]
@@ -81,15 +82,12 @@ def precision(positive: Array, listed: Array) -> Array:
         return np.asarray(found / hits[..., -1])
 
 
-def activity(
-    wells: Profiles, *, measure: str = COSINE, seed: int = 0, progress: Callable[[float], None] | None = None
-) -> pd.DataFrame:
+def activity(wells: Profiles, *, measure: str = COSINE, seed: int = 0) -> pd.DataFrame:
     """Of every treatment: do its wells find each other before untreated wells of their own plates?
 
     Args:
         wells: with untreated ones among them.
         seed: of the exchanges that are drawn.
-        progress: told the share done.
 
     Returns:
         a row a treatment: treatment, compound, dose, mechanism, wells, controls, map, map_normalised (0 = chance), p,
@@ -103,12 +101,10 @@ def activity(
     rows = []
     groups = table[~none].groupby("treatment", sort=True).indices
     treated = np.flatnonzero(~none)
-    for number, (name, own) in enumerate(groups.items()):
+    for name, own in groups.items():
         about = table.iloc[treated[own[0]]]
         head = {"treatment": name, **{c: about[c] for c in ("compound", "dose", "mechanism")}, "wells": len(own)}
         rows.append(head | _activity(wells.x, treated[own], none, plates, measure, seed))
-        if progress is not None:
-            progress((number + 1) / len(groups))
     columns = ["treatment", "compound", "dose", "mechanism", "wells", "controls", "map", "map_normalised", "p", "least"]
     return _counted(pd.DataFrame(rows, columns=[*columns, "why"]))
 
@@ -126,16 +122,13 @@ def _activity(x: Array, own: Array, none: Array, plates: Array, measure: str, se
     ways = prod(comb(total, taken) for taken, total in counts.values())
     draws = _draws(len(own) * len(pool))
     batches = _every_way(on, counts) if ways <= draws else _drawn_ways(on, counts, draws, seed)
-    nulls = np.concatenate([_map_of(chosen, order, on) for chosen in _in_blocks(batches, len(pool))])
-    own_map = _map_of(np.arange(len(own))[None], order, on)[0]
-    p = float((nulls >= own_map - 1e-9).mean())
-    controls = len(pool) - len(own)
-    expected = _expected(own, plates, none)
+    nulls = np.concatenate([_precisions(chosen, order, on).mean(axis=1) for chosen in _in_blocks(batches, len(pool))])
+    found = _precisions(np.arange(len(own))[None], order, on)[0]
     return {
-        "controls": controls,
-        "map": float(own_map),
-        "map_normalised": float(_normal(_precisions(np.arange(len(own)), order, on), expected).mean()),
-        "p": p,
+        "controls": len(pool) - len(own),
+        "map": float(found.mean()),
+        "map_normalised": float(_normal(found, _expected(own, plates, none)).mean()),
+        "p": float((nulls >= found.mean() - 1e-9).mean()),
         "least": 1 / min(ways, draws + 1),
         "why": None,
     }
@@ -183,20 +176,14 @@ def _in_blocks(ways: Iterator[Array], width: int) -> Iterator[Array]:
         yield np.stack(block)
 
 
-def _map_of(chosen: Array, order: Array, on: Array) -> Array:
-    """(b,) mean average precision of chosen wells (b, n) of a pool, against those of their plates not chosen."""
+def _precisions(chosen: Array, order: Array, on: Array) -> Array:
+    """(b, n) average precision of each of chosen wells (b, n) of a pool, against those of its plate not chosen."""
     member = np.zeros((len(chosen), len(on)), bool)
     np.put_along_axis(member, chosen, True, axis=1)
     near = order[chosen]
     positive = np.take_along_axis(member[:, None], near.reshape(len(chosen), 1, -1), axis=2).reshape(near.shape)
     listed = on[near] == on[chosen][..., None]
-    return np.asarray(precision(positive, listed).mean(axis=1))
-
-
-def _precisions(chosen: Array, order: Array, on: Array) -> Array:
-    """(n,) average precision of each of some wells of a pool."""
-    near = order[chosen]
-    return precision(np.isin(near, chosen), on[near] == on[chosen][:, None])
+    return precision(positive, listed)
 
 
 def consistency(treatments: Profiles, *, measure: str = COSINE, seed: int = 0) -> pd.DataFrame:
@@ -209,7 +196,7 @@ def consistency(treatments: Profiles, *, measure: str = COSINE, seed: int = 0) -
         a row a mechanism: mechanism, compounds, treatments, map, map_normalised, p, least, q, active; `why` where it
         has no score (one compound only).
     """
-    known = treatments.of(treatments.table["mechanism"].map(lambda m: isinstance(m, str)).to_numpy(bool))
+    known = treatments.with_mechanism()
     columns = ["mechanism", "compounds", "treatments", "map", "map_normalised", "p", "least", "why"]
     if not len(known.table):
         return _counted(pd.DataFrame(columns=columns))
@@ -263,12 +250,7 @@ def _found_of(inside: Array, queries: Array, compounds: Array, order: Array) -> 
 
 def _counted(table: pd.DataFrame) -> pd.DataFrame:
     """With q, the share of false among those called so far down, and whether it is below 0.05."""
-    from scipy.stats import false_discovery_control
-
     found = table.astype(dict.fromkeys(("map", "map_normalised", "p", "least"), float))
-    found["q"] = np.nan
-    known = found["p"].notna()
-    if known.any():
-        found.loc[known, "q"] = false_discovery_control(found.loc[known, "p"])
+    found["q"] = false_discovery(found["p"].to_numpy())
     found["active"] = (found["q"] < SIGNIFICANT).to_numpy(bool)
     return found

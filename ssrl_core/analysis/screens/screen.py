@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.intervals import mean_of_units
+from ssrl_core.analysis.intervals import false_discovery, mean_of_units
 from ssrl_core.analysis.screens import matching, retrieval
-from ssrl_core.analysis.screens.correction import Corrected, correct
+from ssrl_core.analysis.screens.correction import Corrected, correct, reference_wells
 from ssrl_core.analysis.screens.nuisance import readable
 from ssrl_core.analysis.screens.profiles import Profiles, treatment_profiles
 from ssrl_core.analysis.screens.retrieval import COSINE, DIFFERENCE
@@ -72,7 +72,10 @@ class Scored:
     def numbers(self) -> dict[str, Any]:
         """{map: {activity, consistency}, nsc, nscb, drop, replicating, grit, plate, reading}, with intervals."""
         return {
-            "map": {"activity": _activity_numbers(self.activity), "consistency": _consistency_numbers(self)},
+            "map": {
+                "activity": _activity_numbers(self.activity),
+                "consistency": _map_numbers(self.consistency, "mechanism", units="mechanism", called="found"),
+            },
             "nsc": self.nsc.score(),
             "nscb": self.nscb.score(),
             "drop": matching.drop(self.nsc, self.nscb),
@@ -89,42 +92,26 @@ def _mean(values: pd.Series, units: pd.Series) -> dict[str, Any]:
 
 
 def _activity_numbers(table: pd.DataFrame) -> dict[str, Any]:
-    """{value, low, high (normalised mAP), raw, n, active: {count, share}, least, left_out: [{treatment, why}]}."""
-    known = table[table["map"].notna()]
-    left_out = table[table["map"].isna()][["treatment", "why"]].to_dict("records")
-    count = int(known["active"].sum())
-    return {
-        **_mean(table["map_normalised"], table["compound"]),
-        "raw": float(known["map"].mean()) if len(known) else None,
-        "active": {"count": count, "share": count / len(known) if len(known) else None},
-        "least": float(known["least"].max()) if len(known) else None,
-        "possible": _possible(known["least"].to_numpy()),
-        "left_out": left_out,
-    }
+    """As `_map_numbers`, and whether any number of treatments could be called active."""
+    found = _map_numbers(table, "treatment", units="compound", called="active")
+    return found | {"possible": _possible(table["least"].to_numpy())}
 
 
 def _possible(least: Array) -> bool:
-    """Whether any number of treatments could be called active, were each as clear as its wells allow."""
-    from scipy.stats import false_discovery_control
-
-    return bool(len(least)) and bool((false_discovery_control(least) < retrieval.SIGNIFICANT).any())
+    """Whether any of the treatments could be called active, were each as clear as its wells allow; NaN without map."""
+    return bool((false_discovery(least) < retrieval.SIGNIFICANT).any())
 
 
-def _consistency_numbers(scored: Scored) -> dict[str, Any]:
-    """{value, low, high (normalised mAP over mechanisms), raw, n, found: {count, share}, least, left_out}."""
-    table = scored.consistency
+def _map_numbers(table: pd.DataFrame, what: str, *, units: str, called: str) -> dict[str, Any]:
+    """{value, low, high, n (normalised mAP), raw, CALLED: {count, share}, least, left_out: [{WHAT, why}]}."""
     known = table[table["map"].notna()]
-    value, low, high = mean_of_units(known["map_normalised"], known["mechanism"])
     count = int(known["active"].sum())
     return {
-        "value": value,
-        "low": low,
-        "high": high,
-        "n": len(known),
+        **_mean(table["map_normalised"], table[units]),
         "raw": float(known["map"].mean()) if len(known) else None,
-        "found": {"count": count, "share": count / len(known) if len(known) else None},
+        called: {"count": count, "share": count / len(known) if len(known) else None},
         "least": float(known["least"].max()) if len(known) else None,
-        "left_out": table[table["map"].isna()][["mechanism", "why"]].to_dict("records"),
+        "left_out": table[table["map"].isna()][[what, "why"]].to_dict("records"),
     }
 
 
@@ -133,27 +120,29 @@ class Screen:
     """A screen under a recipe: its wells after each step, its scores, and the others beside them.
 
     Attributes:
-        name: whose profiles these are.
         corrected: the wells after each step.
     """
 
-    name: str
     recipe: Recipe
     corrected: Corrected
 
-    @cached_property
+    @property
     def scored(self) -> Scored:
         """After the last step."""
-        return Scored(self.corrected.wells, self.recipe)
+        return self.after(self.corrected.steps[-1].name)
 
-    @cached_property
+    @property
     def plain(self) -> Scored:
         """Before any correction."""
-        return Scored(self.corrected.at("plain"), self.recipe)
+        return self.after("plain")
 
     def after(self, step: str) -> Scored:
-        """After a step."""
-        return self.plain if step == "plain" else Scored(self.corrected.at(step), self.recipe)
+        """After a step; scored once, whoever asks again."""
+        return self._scored[step]
+
+    @cached_property
+    def _scored(self) -> dict[str, Scored]:
+        return {step.name: Scored(self.corrected.at(step.name), self.recipe) for step in self.corrected.steps}
 
     @cached_property
     def cell_count(self) -> Scored | None:
@@ -237,14 +226,14 @@ def _with_numbers(profiles: Profiles) -> pd.DataFrame:
     return pd.concat([profiles.table, pd.DataFrame(profiles.x, columns=names)], axis=1)
 
 
-def screen(wells: Profiles, recipe: Recipe | None = None, *, name: str = "profiles") -> Screen:
+def screen(wells: Profiles, recipe: Recipe | None = None) -> Screen:
     """Profiles of wells under a recipe.
 
     Raises:
         DataError: no plate has an untreated well, and the recipe normalises to those.
     """
     chosen = recipe or Recipe()
-    return Screen(name, chosen, correct(wells, chosen))
+    return Screen(chosen, correct(wells, chosen))
 
 
 def cell_count(wells: Profiles, recipe: Recipe) -> Scored | None:
@@ -257,27 +246,21 @@ def cell_count(wells: Profiles, recipe: Recipe) -> Scored | None:
         return None
     x = np.log1p(counts)
     if recipe.normalise != "none":
-        own = wells.table["untreated"].to_numpy(bool)
-        reference = own if recipe.reference == "untreated" else np.ones(len(own), bool)
-        plates = wells.table["plate"].to_numpy()
+        reference, plates = reference_wells(wells, recipe), wells.table["plate"].to_numpy()
         x = x - pd.Series(x[reference]).groupby(plates[reference]).median().loc[plates].to_numpy()
     return Scored(Profiles(x[:, None], wells.table), recipe, DIFFERENCE)
 
 
-def beside(
-    kinds: Mapping[str, Profiles], recipe: Recipe, progress: Callable[[float], None] | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
+def beside(kinds: Mapping[str, Profiles], recipe: Recipe) -> tuple[dict[str, Any], dict[str, str]]:
     """Numbers of other profiles of the same wells (raw pixels, the untrained network) under the same recipe.
 
     Returns:
         name -> as `Scored.numbers`, and name -> why it has none.
     """
     found, missing = {}, {}
-    for number, (name, wells) in enumerate(kinds.items()):
+    for name, wells in kinds.items():
         try:
-            found[name] = screen(wells, recipe, name=name).scored.numbers()
+            found[name] = screen(wells, recipe).scored.numbers()
         except SSRLError as error:
             missing[name] = error.message
-        if progress is not None:
-            progress((number + 1) / len(kinds))
     return found, missing

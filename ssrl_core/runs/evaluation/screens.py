@@ -73,13 +73,17 @@ def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
     import pandas as pd
 
     found: dict[str, Profiles] = {}
+    try:
+        table = pd.read_parquet(run.path / WELLS_FILE)
+    except (OSError, ValueError):
+        return {}
     for kind in (OWN, *BESIDE):
         path = run.path / array_file(kind)
         try:
             said = stores.read_json(path.with_suffix(".json"))
             made = Recipe.from_mapping(said["recipe"])
             if (made.wells, made.minimum_cells) == (recipe.wells, recipe.minimum_cells):
-                table, x = pd.read_parquet(run.path / WELLS_FILE), stores.read_array(path)
+                x = stores.read_array(path)
                 found[kind] = Profiles(x.astype(np.float64), table, tuple(said.get("said", ())))
         except (SSRLError, OSError, KeyError, ValueError):
             continue
@@ -104,7 +108,7 @@ def screen_of_run(
     chosen = recipe or asked_recipe(run)
     wells = {} if mechanism or batch else kept(run, chosen)
     own = wells.pop(OWN, None) or wells_of_run(run, chosen, mechanism=mechanism, batch=batch)
-    return screen(own, chosen, name=run.id), wells
+    return screen(own, chosen), wells
 
 
 def asked_recipe(run: RunFolder) -> Recipe:

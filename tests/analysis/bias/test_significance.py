@@ -6,9 +6,9 @@ from ssrl_core.analysis.bias.correlation import (
     correlation_p,
     critical_correlation,
     discovery_threshold,
-    false_discovery,
     kendall_p,
 )
+from ssrl_core.analysis.intervals import false_discovery
 
 
 @pytest.mark.parametrize("n", [3, 4, 7, 12, 20, 33])

@@ -64,6 +64,13 @@ def test_plates_are_read_before_correction_and_hardly_after_it():
     assert before["plate"]["chance"] == pytest.approx(1 / 6)
 
 
+def test_each_step_is_scored_once_however_often_it_is_asked_for():
+    found = screen(planted(PLATES, 0))
+    assert [found.after(step.name) is found.after(step.name) for step in found.corrected.steps] == [True] * 3
+    assert found.scored is found.after("sphered")
+    assert found.plain is found.after("plain")
+
+
 def test_a_planted_edge_is_read():
     edge = screen(planted(Plan(effect=0.0, edge=3.0, controls=60, inactive=20), 0), Recipe(sphering=False))
     rows = {row["name"]: row for row in edge.plain.reading}
