@@ -307,12 +307,12 @@ def dump_run(spec: RunSpec) -> str:
     return dump_yaml(spec.to_mapping())
 
 
-_NOT_HASHED = ("name", "notes", "tags", "keep", "device", "devices", "evaluate")
+NOT_HASHED = ("name", "notes", "tags", "keep", "device", "devices", "evaluate")  # the network is the same without
 
 
 def hashed_keys(spec: RunSpec) -> list[str]:
     """The parts of a spec that its identity follows from, in alphabetical order."""
-    left_out = {*_NOT_HASHED}
+    left_out = {*NOT_HASHED}
     if spec.heads == HEADS.default or len(spec.terms) == 1:
         left_out.add("heads")  # so that runs made before there was a choice keep their identity
     return sorted(SPEC_PARTS.keys() - left_out)

@@ -23,8 +23,9 @@ from ssrl_core.errors import DataError, SpecError, SSRLError
 from ssrl_core.runs.folder.results import clean
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
+from ssrl_core.specs.run import NOT_HASHED
 
-_APART = ("name", "notes", "tags", "seed", "evaluate", "keep", "device", "devices")
+_APART = (*NOT_HASHED, "seed")
 _LOOKED_INTO = 100  # specs that are read whole: some milliseconds each
 _SPECS = "SELECT id, spec FROM runs WHERE dataset = ? AND method = ? AND state = 'done'"
 MOST_SEEDS = 5

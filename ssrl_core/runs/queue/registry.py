@@ -120,12 +120,17 @@ def transact(work: Callable[[sqlite3.Connection], T]) -> T:
 
 def query(sql: str, values: Sequence[Any] = ()) -> list[Row]:
     """Rows of a SELECT as dictionaries; same errors as `transact`."""
+    if registry_file.ALL in sql:
+        return _read(lambda connection: registry_file.read_whole(connection, sql, values))
+    return _read(lambda connection: [dict(row) for row in connection.execute(sql, values)])
+
+
+def _read(work: Callable[[sqlite3.Connection], T]) -> T:
+    """What `work` reads, after mending the file where it is damaged."""
     for last_try in (False, True):
         try:
             with closing(_open_to_read()) as connection:
-                if registry_file.ALL in sql:
-                    return registry_file.read_whole(connection, sql, values)
-                return [dict(row) for row in connection.execute(sql, values)]
+                return work(connection)
         except _BROKEN as error:
             _mend(error, last_try)
     raise AssertionError("unreachable")
@@ -298,7 +303,7 @@ def _own_rows() -> list[Row]:
     kept = _last.get(path())
     if kept is None or kept.stamp != stamp() or time.monotonic() - kept.at > _FRESH_S:
         before = stamp()
-        kept = _Snapshot(before, time.monotonic(), _with_folders(_read()))
+        kept = _Snapshot(before, time.monotonic(), _with_folders(_read(registry_file.read_list)))
         if _is_settled(before):
             _last[path()] = kept
         else:
@@ -325,16 +330,6 @@ def _with_folders(rows: list[Row]) -> list[Row]:
     new = [dict.fromkeys(COLUMNS) | row for row in found.new]
     told += [folder_rows.listed_row(row) for row in new]
     return sorted(told, key=lambda row: str(row["queued_at"] or row["created_at"]), reverse=True)
-
-
-def _read() -> list[Row]:
-    for last_try in (False, True):
-        try:
-            with closing(_open_to_read()) as connection:
-                return registry_file.read_list(connection)
-        except _BROKEN as error:
-            _mend(error, last_try)
-    raise AssertionError("unreachable")
 
 
 def stamp() -> Stamp:

@@ -25,6 +25,7 @@ from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, UNTRAINED
+from ssrl_core.specs.run import NOT_HASHED
 from ssrl_core.specs.yaml_files import differences, flat
 
 
@@ -44,7 +45,7 @@ class _Known:
 
 
 _MOST_DIFFERENCES = 3
-_NOT_TOLD = ("name", "notes", "tags", "device", "devices", "evaluate", "keep", "seed", "version")
+_NOT_TOLD = (*NOT_HASHED, "seed", "version")
 _SILENT = ("terms", "composition", "steps", "views", "optimizer", "method", "schedule", "backbone")
 # as JSON (waiting) and as canonical YAML: a term begins with its weight, a composition with its version and its name
 _TERM = re.compile(
