@@ -177,7 +177,7 @@ def mean_of_units(values: ArrayLike, units: ArrayLike, *, shares: bool = False) 
     if not known.any():
         return float("nan"), float("nan"), float("nan")
     codes = np.unique(names[known], return_inverse=True)[1]
-    one = side(np.bincount(codes, weights=x[known])[:, None], np.bincount(codes)[:, None].astype(float))
+    one = side(np.bincount(codes, weights=x[known])[:, None].astype(float), np.bincount(codes)[:, None].astype(float))
     mean = float(one.mean[0])
     if one.units[0] < 2:
         return mean, float("nan"), float("nan")
