@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ssrl_core.datasets.columns import natural_key
-from ssrl_core.datasets.reading.archives import check_archive, code_page_of, readable_name
+from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.code_pages import code_page_of, readable_name
 from ssrl_core.errors import DataError
 
 MAX_FILE_BYTES = 2_000_000_000

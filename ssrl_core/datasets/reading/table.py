@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.reading import image
-from ssrl_core.datasets.reading.archives import code_page_of_text
+from ssrl_core.datasets.reading.code_pages import code_page_of_text
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.errors import DataError
 
