@@ -211,11 +211,11 @@ def _below(path: str, groups: set[str]) -> bool:
 
 
 def _visible(paths: Iterable[str]) -> list[str]:
-    """Without what systems leave behind (.DS_Store, __MACOSX, Thumbs.db)."""
+    """Without what systems leave behind (.DS_Store, __MACOSX, @eaDir, Thumbs.db)."""
     kept = []
     for path in paths:
         parts = path.split("/")
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in (
+        if any(part.startswith(".") or part in ("__MACOSX", "@eaDir") for part in parts) or parts[-1].lower() in (
             "thumbs.db",
             "desktop.ini",
         ):
