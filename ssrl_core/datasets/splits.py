@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.datasets.columns import column_of, one_well
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -96,15 +97,16 @@ def split_word(name: str) -> str | None:
 
 
 def well_names(table: pd.DataFrame) -> pd.Series[Any] | None:
-    """The well of each image, with its plate where that is known; None where wells are not known."""
-    if "well" not in table or table["well"].isna().mean() > 0.5:
+    """The well of each image, with its plate where that is known; None where wells are not known.
+
+    Columns are known by what they mean: `Metadata_Well` is a well, and A1 is A01.
+    """
+    well, plate = column_of(table, "well"), column_of(table, "plate")
+    if well not in table or table[well].isna().mean() > 0.5:
         return None
-    wells = table["well"].astype(object).where(table["well"].notna())
-    return (
-        wells
-        if "plate" not in table
-        else table["plate"].astype(str).str.cat(wells.astype(str), "/").where(wells.notna())
-    )
+    wells = table[well].astype(object).where(table[well].notna()).map(one_well, na_action="ignore")
+    known = wells.notna()
+    return wells if plate not in table else table[plate].astype(str).str.cat(wells.astype(str), "/").where(known)
 
 
 def by_well(wells: pd.Series[Any], label_ids: Array, order: Array) -> Array | None:

@@ -141,8 +141,8 @@ def _likelihood(page: str, text: str) -> float:
     if latin and letters > 4 and sum(c.isascii() and c.isalpha() for c in text) < letters:
         return 0.5  # words of accents alone
     fits = [[_fit(word, language, latin=latin) for word in words] for language in languages]
-    whole = max(sum(fit) for fit in fits)
-    each = sum(map(max, zip(*fits, strict=True))) - _MANY_LANGUAGES * letters
+    whole: float = max(sum(fit) for fit in fits)
+    each: float = sum(max(fit) for fit in zip(*fits, strict=True)) - _MANY_LANGUAGES * letters
     return max(whole, each) / max(1, letters) - _RARER.get(page, 0.0)
 
 
