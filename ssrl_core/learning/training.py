@@ -160,7 +160,9 @@ class Training:
         for number, term in enumerate(self.spec.terms):
             drawn = draw(term.composition, self.image_ids[rows], seed=self.spec.seed, epoch=epoch, term=number)
             groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
-            told = [send(group, self.device) for group in self.conditions.of(number, drawn)] if self.conditions else None
+            told = None
+            if self.conditions is not None:
+                told = [send(group, self.device) for group in self.conditions.of(number, drawn)]
             found.append(arranged(term.composition, groups, told))
         return found
 
