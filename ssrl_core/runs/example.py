@@ -42,7 +42,7 @@ def _spec(
 RUNS: dict[str, dict[str, Any]] = {
     "first": _spec(STROKES, "Keeps the digit", "mnist-first-set", [10]),
     "second": _spec(STROKES, "Keeps the handwriting", "mnist-second-set", [10]),
-    "left": _spec(CELLS, "Whole pictures: how crowded", _LEFT, [2], mu=1.0),  # two groups, by what varies most of what is kept
+    "left": _spec(CELLS, "Whole pictures: how crowded", _LEFT, [2], mu=1.0),
     "right": _spec(CELLS, "Middle only: what the cell does", _RIGHT, [6], "fixed_steps"),
     "sum": _spec(
         CELLS,
