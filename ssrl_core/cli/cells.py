@@ -1,4 +1,4 @@
-"""`data cells`: an image set of the cells in a screen's fields; `data simulate`: cells or whole fields, made here."""
+"""`data cells`: cells of a screen's fields as an image set; `data simulate`: cells, fields or a screen, made here."""
 
 from __future__ import annotations
 
@@ -250,15 +250,19 @@ def register_simulate(data: Any) -> None:
         "simulate",
         run=_simulate,
         show=_show_simulated,
-        help="draw cells, with the truth of each; or whole microscope fields",
+        help="draw cells, with the truth of each; or a screen; or whole microscope fields",
         description=(
             "The cells of simulated-cells (untreated and three compounds at eight doses), as many as you like; with "
-            "--fields, whole fields as TIFF files with the table fields.csv that `data cells` takes."
+            "--screen, a screen of plates, batches, mechanisms, inactive compounds and one that only loses cells, as "
+            "simulated-screen; with --fields, whole fields as TIFF files with the table fields.csv that `data cells` "
+            "takes."
         ),
     )
     simulate.add_argument("--name", metavar="N", help="the new image set's name")
-    simulate.add_argument("--count", type=int, default=10_000, help="cells (default: 10000)")
-    simulate.add_argument("--side", type=int, default=96, metavar="PX", help="24 to 512; a crop spans 62 µm always")
+    simulate.add_argument("--count", type=int, help="cells (default: 10000); of a screen its plan says how many")
+    simulate.add_argument(
+        "--side", type=int, metavar="PX", help="24 to 512 (default: 96, of a screen 48); a crop spans 62 µm always"
+    )
     simulate.add_argument("--bits", type=int, default=8, help="8, or 9 to 16 for uint16 (default: 8)")
     simulate.add_argument("--seed", type=int, default=5, help="other cells (default: 5)")
     simulate.add_argument(
@@ -266,6 +270,20 @@ def register_simulate(data: Any) -> None:
     )
     simulate.add_argument("--fields", type=Path, metavar="FOLDER", help="write fields of 1280 × 1024 px there instead")
     simulate.add_argument("--field-count", type=int, default=24, metavar="K", help="how many fields (default: 24)")
+    simulate.add_argument("--screen", action="store_true", help="a screen, by the plan that follows")
+    for flag, kind, text in _PLAN:
+        simulate.add_argument(f"--{flag}", type=kind, metavar="N", help=text)
+
+
+_PLAN = (
+    ("batches", int, "weeks (default: 2)"),
+    ("plates", int, "plates of a week, a well of each of its treatments on every one (default: 3)"),
+    ("compounds", int, "compounds of each of four mechanisms, at two doses (default: 4)"),
+    ("inactive", int, "compounds that do nothing (default: 12)"),
+    ("untreated", int, "untreated wells of a plate (default: 8)"),
+    ("cells", int, "cells of an untreated well (default: 20)"),
+    ("plate-effects", float, "how much plates and weeks differ: 0 not at all, 1 as in real screens (default: 1)"),
+)
 
 
 def _simulate(args: argparse.Namespace) -> dict[str, Any]:
@@ -275,19 +293,41 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
         return _fields(args)
     from ssrl_core.datasets import store
     from ssrl_core.datasets.creation import check_free
-    from ssrl_core.datasets.made.simulated_cells import make_simulated
+    from ssrl_core.datasets.made.simulated_cells import SIDE, make_simulated
 
+    planned = {
+        name: value for flag, _, _ in _PLAN if (value := getattr(args, name := flag.replace("-", "_"))) is not None
+    }
+    if args.screen:
+        return _screen(args, planned)
+    if planned:
+        raise SpecError.at(
+            "data simulate", f"--{next(iter(planned)).replace('_', '-')}", "given with --screen", "alone"
+        )
     check_free(args.name)
     make_simulated(
         args.name,
-        args.count,
-        side=args.side,
+        10_000 if args.count is None else args.count,
+        side=SIDE if args.side is None else args.side,
         seed=args.seed,
         bits=args.bits,
         only=args.only,
         title=args.name,
         report=ProgressLines(),
     )
+    return store.describe(args.name)
+
+
+def _screen(args: argparse.Namespace, planned: dict[str, Any]) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.datasets.made.simulated_screen import SIDE, ScreenPlan, make_screen
+
+    for flag, given in (("--count", args.count), ("--only", args.only)):
+        if given is not None:
+            raise SpecError.at("data simulate", flag, "left out with --screen", given, "The plan says what it holds.")
+    side = SIDE if args.side is None else args.side
+    plan = ScreenPlan(**planned)
+    make_screen(args.name, plan, side=side, bits=args.bits, seed=args.seed, report=ProgressLines())
     return store.describe(args.name)
 
 

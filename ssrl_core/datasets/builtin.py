@@ -135,6 +135,27 @@ BUILT_IN: dict[str, BuiltIn] = {
             label="compound",
             seconds=60,
         ),
+        BuiltIn(
+            "simulated-screen",
+            "Simulated screen",
+            "A drawn screen: six plates of two weeks that differ, four mechanisms of four compounds, twelve compounds "
+            "that do nothing, one that only loses cells; what each does is known.",
+            "simulated_screen",
+            4_141,
+            (3, 48, 48),
+            (
+                "untreated",
+                "microtubule destabilizer",
+                "actin disruptor",
+                "microtubule stabilizer",
+                "mitotic arrest",
+                "cell loss",
+                "nothing",
+            ),
+            (2_901, 400, 840),
+            label="acts_as",
+            seconds=90,
+        ),
     )
 }
 

@@ -8,8 +8,9 @@ for a single cell. The crop spans 62 µm like the paper's 196 px at 0.32 µm; it
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -74,29 +75,39 @@ def make_simulated(
         SpecError: a count below 1, a side outside 24..512, bits outside 8..16, or no such compound.
     """
     camera = camera_for(side, bits)
-    tables: list[pd.DataFrame] = []
-
-    def chunks() -> Iterator[Array]:
-        for pixels, table in simulate(count, side=side, seed=seed, camera=camera, only=only, report=report):
-            tables.append(table)
-            yield pixels
-
-    return create(
+    return create_cells(
         name,
-        chunks(),
-        lambda: pd.concat(tables, ignore_index=True),
+        simulate(count, side=side, seed=seed, camera=camera, only=only, report=report),
+        camera,
         Metadata(
             title=title or name,
             classes=CLASSES if only is None else (CONTROL, only),
             label="compound",
-            max_value=camera.top,
-            channels=CHANNELS,
-            pixel_size_um=camera.pixel_um,
             source=source or f"simulated cells, seed {seed}",
-            licence="Apache-2.0",
-            citation="Drawn by Viewloom (ssrl_core/datasets/made/simulation)",
         ),
     )
+
+
+def create_cells(
+    name: str, parts: Iterable[tuple[Array, pd.DataFrame]], camera: Camera, metadata: Metadata
+) -> ImageSet:
+    """An image set of crops and their truth as they are drawn (`drawn`), with what is true of all such sets."""
+    tables: list[pd.DataFrame] = []
+
+    def chunks() -> Iterator[Array]:
+        for pixels, table in parts:
+            tables.append(table)
+            yield pixels
+
+    said = replace(
+        metadata,
+        max_value=camera.top,
+        channels=CHANNELS,
+        pixel_size_um=camera.pixel_um,
+        licence="Apache-2.0",
+        citation="Drawn by Viewloom (ssrl_core/datasets/made/simulation)",
+    )
+    return create(name, chunks(), lambda: pd.concat(tables, ignore_index=True), said)
 
 
 def camera_for(side: int, bits: int = 8) -> Camera:
@@ -133,10 +144,17 @@ def simulate(
         raise SpecError.at("simulated cells", "count", "at least 1", count)
     if only is not None and only not in COMPOUNDS:
         raise SpecError.at("simulated cells", "only", f"one of {', '.join(COMPOUNDS)}", only)
-    camera = camera or camera_for(side)
     wells = screen(Chance(seed, 0))
     chosen = wells.iloc[_well_of_each(wells, count, only)].reset_index(drop=True)
     chosen.insert(3, "site", np.arange(count) % SITES + 1)
+    yield from drawn(chosen, side=side, seed=seed, camera=camera or camera_for(side), report=report)
+
+
+def drawn(
+    chosen: pd.DataFrame, *, side: int, seed: int, camera: Camera, report: Report | None = None
+) -> Iterator[tuple[Array, pd.DataFrame]]:
+    """One crop for each row (`draw_crops`), 64 at a time on several threads; see `simulate`."""
+    count = len(chosen)
 
     def chunk(number: int) -> tuple[Array, pd.DataFrame]:
         part = chosen.iloc[number * _CHUNK : (number + 1) * _CHUNK]

@@ -173,6 +173,7 @@ def draw_crops(wells: pd.DataFrame, *, side: int, camera: Camera, chance: Chance
     """One crop for each row of `wells` (rows of `screen.screen`, with a column `site`).
 
     Args:
+        wells: where the columns `like` and `like_um` are there, cells respond as to that compound at that dose.
         side: px.
 
     Returns:
@@ -190,7 +191,8 @@ def draw_crops(wells: pd.DataFrame, *, side: int, camera: Camera, chance: Chance
     stain = wells[[f"stain_{name}" for name in STAINS]].to_numpy()
     pixels = photograph(drawing.light, camera, lamp, defocus, stain, chance)
     truth = _truth(cells, first, drawing, span)
-    table = wells.drop(columns=["density_per_mm2", "lamp_x", "lamp_y", "defocus_um"]).reset_index(drop=True)
+    hidden = ["density_per_mm2", "lamp_x", "lamp_y", "defocus_um", "like", "like_um"]
+    table = wells.drop(columns=hidden, errors="ignore").reset_index(drop=True)
     return pixels, pd.concat([table, truth], axis=1).assign(x_px=x, y_px=y, defocus_um=defocus)
 
 
@@ -200,7 +202,8 @@ def respond(wells: pd.DataFrame, scene: Array, chance: Chance) -> tuple[Array, A
     Args:
         scene: (n,) row of `wells` that each cell lies in.
     """
-    shares = np.stack([response_shares(c, d) for c, d in zip(wells["compound"], wells["dose"], strict=True)])
+    names = ("like", "like_um") if "like" in wells else ("compound", "dose")
+    shares = np.stack([response_shares(c, d) for c, d in zip(*(wells[name] for name in names), strict=True)])
     return chance.choose(shares[scene]), chance.uniform(0.6, 1.0, shape=len(scene))
 
 

@@ -151,13 +151,21 @@ COMPOUNDS: dict[str, Compound] = {
     )
 }
 CLASSES = (CONTROL, *COMPOUNDS)
+MECHANISMS: dict[str, Compound] = {
+    "microtubule destabilizer": COMPOUNDS["sim-nocodazole"],
+    "actin disruptor": COMPOUNDS["sim-cytochalasin-b"],
+    "microtubule stabilizer": COMPOUNDS["sim-taxol"],
+    "mitotic arrest": Compound("sim-monastrol", (0.3, 1.0, 3.0, 10.0), 2.0, 1.4, 0.75, {"mitotic": (1.0, 1.0)}),
+}
+"""What the compounds of a simulated screen do to cells, by the name of the mechanism."""
+_ACTING = {compound.name: compound for compound in MECHANISMS.values()}
 
 
 def response_shares(compound: str, dose_um: float) -> Array:
     """(R,) the share of each response (order of `RESPONSE_NAMES`) among the cells of a condition; sums to 1."""
     shares = np.zeros(len(RESPONSE_NAMES))
-    if compound in COMPOUNDS and dose_um > 0:
-        row = COMPOUNDS[compound]
+    if compound in _ACTING and dose_um > 0:
+        row = _ACTING[compound]
         place = _place(row.doses_um, dose_um)
         responding = row.reach * effect(compound, dose_um)
         for name, (low, high) in row.responses.items():
@@ -170,9 +178,9 @@ def response_shares(compound: str, dose_um: float) -> Array:
 
 def effect(compound: str, dose_um: float) -> float:
     """How much of its effect a compound has at a dose, 0..1 (Hill curve); 0 for untreated cells."""
-    if compound not in COMPOUNDS or dose_um <= 0:
+    if compound not in _ACTING or dose_um <= 0:
         return 0.0
-    row = COMPOUNDS[compound]
+    row = _ACTING[compound]
     return float(1 / (1 + (row.ec50_um / dose_um) ** row.hill))
 
 
