@@ -484,6 +484,11 @@ TABLES = {
         "cp1252",
         {"dose": [100.5, 200.5, 300.5, 400.5], "dose_unit": ["nM"] * 4},
     ),
+    "micro-signs-alone": (
+        "Datei;Dosis\n" + "\n".join(f"{n};{i},5 µM" for i, n in enumerate(_NAMES)),
+        "cp1252",
+        {"dose": [0.5, 1.5, 2.5, 3.5], "dose_unit": ["µM"] * 4},
+    ),
     "wells-written-in-three-ways": (
         "file,well\n" + "\n".join(f"{n},{w}" for n, w in zip(_NAMES, ("A1", "a01", "A01", "B2"), strict=True)),
         "utf-8",

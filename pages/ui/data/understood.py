@@ -174,14 +174,14 @@ def _classes(glance: Glance, rgb: Array) -> str:
         name = glance.table[label].iloc[row] if label in glance.table else None
         known = "" if name is None or name != name else _class_name(name)
         places.setdefault(known, []).append(place)
-    rows = [(name, places[name]) for name in counts if name in places][:MOST_CLASSES]
-    rows.sort(key=lambda row: row[0] == "")
+    named = sorted(counts, key=lambda name: name == "")
+    rows = [(name, places[name]) for name in named if name in places][:MOST_CLASSES]
     lines = [
         f"<div><b>{html.escape(name or 'no label')}</b><small>{html.escape(_counted(counts[name]))}</small></div>"
         + _strip(rgb[ids], name)
         for name, ids in rows
     ]
-    more = len(counts) - len(rows)
+    more = sum(name != "" for name in counts) - sum(name != "" for name, _ in rows)
     tail = f'<p class="vl-quiet">and {frame.count(more, "more class", "more classes")}</p>' if more > 0 else ""
     return f'<div class="vl-u-head">Classes</div><div class="vl-u-rows">{"".join(lines)}</div>{tail}'
 

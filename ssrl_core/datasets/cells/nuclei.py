@@ -9,7 +9,7 @@ import numpy as np
 
 from ssrl_core.datasets.cells.candidates import Candidates, candidates, chosen
 from ssrl_core.datasets.cells.detectors import found_by
-from ssrl_core.datasets.cells.outlines import TRUNCATE, joined_crumbs, outlined_anew, tidied
+from ssrl_core.datasets.cells.outlines import TRUNCATE, cut_at_notches, joined_crumbs, outlined_anew, tidied
 from ssrl_core.datasets.cells.settings import NucleusSettings, Usual
 from ssrl_core.errors import DataError
 
@@ -114,6 +114,8 @@ _CRUMB = 0.3  # regions below this share of a nucleus join the neighbour they to
 _EVEN = 0.95  # share of the brightness that is left on the border between pieces of one nucleus
 _LOBES_FROM_PX = 24  # in smaller nuclei two lobes look like two nuclei, and mostly are
 _WHOLE = 1.1  # two that touch and are no larger than this together are one nucleus in pieces
+_CUT_FROM = 0.8  # area of what may be two nuclei that touch, in discs of the usual diameter
+_CUT_PART = 0.45  # and of each part, in discs, where nuclei may be in pieces
 _AT_EDGE = 0.2  # of `smallest`: what the image's edge cuts off is no speck
 _CLEAR = 5.0  # sds of the noise that a nucleus stands above its background at least
 _LEAST_PX = 3  # nothing smaller has a shape
@@ -179,10 +181,13 @@ def _regions(search: Search, s: NucleusSettings, *, sized: bool = True) -> Array
     bright = _brightness(regions, smooth)
     clear = np.where(bright >= _CLEAR / s.sensitivity * search.noise, np.arange(len(bright)), 0)
     regions = _grown(clear[regions].astype(np.int32), smooth, bright, search.noise, d)
-    if d * search.times < _LOBES_FROM_PX:
-        return regions
     disc = np.pi / 4 * d**2
-    return joined_crumbs(regions, smooth, _CRUMB * disc, _WHOLE * disc, _EVEN)
+    lobed = d * search.times >= _LOBES_FROM_PX
+    if lobed:
+        regions = joined_crumbs(regions, smooth, _CRUMB * disc, _WHOLE * disc, _EVEN)
+    if not (sized and s.splitting > 0):
+        return regions
+    return cut_at_notches(regions, _CUT_FROM * disc, _CUT_PART * disc * lobed)
 
 
 def _grown(regions: Array, smooth: Array, bright: Array, noise: float, d: float) -> Array:

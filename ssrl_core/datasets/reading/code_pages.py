@@ -51,6 +51,7 @@ _RARER |= {"cp720": 0.02, "cp862": 0.02, "cp1250": 0.04, "cp1254": 0.02, "cp1257
 _EAST_ASIAN = ("gb18030", "shift_jis", "big5", "euc-kr")
 _CODE_PAGES = (*(page for page in _ALPHABETS if page != WESTERN), *_EAST_ASIAN)
 _OF_DOS = ("cp866", "cp852", "cp850", "cp857", "cp737", "cp862", "cp720")
+_SIGNS = set("µ°²³±×·–—…„“”‚‘’€§®©™")  # of units and quotes: what a table has that has no letters with accents
 _LATIN = ("cp437", "cp1252")
 _LEAST_KOREAN = 8  # letters; fewer cannot be told from Chinese
 _MANY_LANGUAGES = 0.08  # how much less likely names of several languages are
@@ -93,6 +94,8 @@ def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[s
 def code_page_of_text(written: bytes) -> str:
     """The likeliest code page of a text that is no UTF-8; `cp1252` for western Europe."""
     text = written.decode("cp1252", "replace")
+    if {letter for letter in text if not letter.isascii()} <= _SIGNS:
+        return "cp1252"
     page = _likeliest(written, {"cp1252": text}, text, dos=False)
     return "cp1252" if page == WESTERN else page
 
@@ -162,6 +165,8 @@ def _fit(word: str, language: str, *, latin: bool) -> float:
 
 def _usual_letter(letter: str, language: str, *, latin: bool) -> float:
     place = language.find(letter) if letter in language else language.find(letter.lower())
+    if place < 0 and latin and letter == "µ":
+        return 0.9
     if place < 0:
         return 0.3 * unicodedata.name(letter, "").startswith("LATIN")
     case = 0.85 if letter.isupper() else 1.0

@@ -413,5 +413,6 @@ def _with_labels(
             used.append(path)
             understood.notes.append(f"the labels of {len(places)} images are those of {path}")
     still = sum(entry.columns.get("label") is None for entry in done) if understood.label else 0
-    understood.notes += [f"{still} images lie in no class folder and have no label"] if still else []
+    lie = "images lie in no class folder and have" if still > 1 else "image lies in no class folder and has"
+    understood.notes += [f"{still} {lie} no label"] if still else []
     return done, used
