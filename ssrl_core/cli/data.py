@@ -336,6 +336,7 @@ def register_subset(data: Any) -> None:
     subset.add_argument("--title", help="the name for people")
     subset.add_argument("--preset", metavar="P", help=", ".join(PRESETS))
     subset.add_argument("--compound", action="append", default=[], metavar="C", help="repeatable")
+    subset.add_argument("--all", action="store_true", help="every image, split anew by --group (compounds left out)")
     subset.add_argument("--highest", type=int, metavar="K", help="only the K highest doses of each compound")
     subset.add_argument("--dose", type=float, action="append", metavar="D", help="only this dose; repeatable")
     subset.add_argument("--cells", type=int, metavar="N", help="cells of each compound, and untreated (default: all)")
@@ -351,10 +352,24 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.subsets import make_subset
 
-    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_print_first)
+    source = store.load(args.source)
+    made = (
+        _every(source, args)
+        if args.all
+        else make_subset(source, args.name, _choice(args), title=args.title, report=_print_first)
+    )
     notes = str(made.meta["source"]).split("; ")[1:]
     compounds = {name: int(count) for name, count in made.table["compound"].value_counts().items()}
     return {**store.describe(args.name), "compounds": compounds, "notes": notes}
+
+
+def _every(source: Any, args: argparse.Namespace) -> Any:
+    from ssrl_core.datasets.subsets import split_anew
+
+    if args.group is None or args.compound or args.preset or args.dose or args.highest or args.cells:
+        rule, remedy = "given with --group COLUMN and nothing else", "It takes every image and splits anew."
+        raise SpecError.at("data subset", "--all", rule, "otherwise", remedy)
+    return split_anew(source, args.name, args.group, seed=args.seed or 5, report=_print_first)
 
 
 def _choice(args: argparse.Namespace) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.pixels import send
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.imageset import ImageSet
@@ -74,6 +75,7 @@ class Training:
             momentum=spec.optimizer.momentum,
             fused=self.device.type == "cuda",
         )
+        self._partners = [partners(imageset, term.composition, self.image_ids) for term in spec.terms]
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
         self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
         self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
@@ -152,10 +154,12 @@ class Training:
         return sum(weighted[1:], weighted[0]), torch.stack([loss.detach().float() for loss in losses]), first
 
     def _views(self, rows: Rows, epoch: int) -> list[Views]:
-        pixels = self.bank.batch(rows)
+        own = self.bank.batch(rows)
         found = []
-        for number, term in enumerate(self.spec.terms):
-            drawn = draw(term.composition, self.image_ids[rows], seed=self.spec.seed, epoch=epoch, term=number)
+        for number, (term, pairs) in enumerate(zip(self.spec.terms, self._partners, strict=True)):
+            ids, seed = self.image_ids[rows], self.spec.seed
+            drawn = draw(term.composition, ids, seed=seed, epoch=epoch, term=number, partners=pairs)
+            pixels = own if pairs is None else self.bank.batch(np.searchsorted(self.image_ids, drawn.needed))
             groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
             found.append(_arranged(term.composition, groups, self.device))
         return found

@@ -132,7 +132,7 @@ def views(
     """
     from dataclasses import replace
 
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import make_views
     from ssrl_core.library.images import Pixels, Views, opened, some_ids
 
@@ -145,8 +145,8 @@ def views(
     source = opened(images)
     ids = some_ids(source, limit, seed)
     shown = Pixels(np.array(source.pixels[ids]), source.max_value, source.channels)
-    drawn = draw(recipe, ids, seed=seed, epoch=epoch)
-    made = make_views(shown.pixels, drawn, recipe, max_value=shown.max_value)
+    drawn = draw_shown(source, recipe, ids, seed=seed, epoch=epoch)
+    made = make_views(np.array(source.pixels[drawn.needed]), drawn, recipe, max_value=shown.max_value)
     return Views(recipe, shown, tuple(group.numpy() for group in made))
 
 

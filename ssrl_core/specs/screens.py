@@ -62,6 +62,13 @@ RECIPE = (
         "How the wells of one compound at one dose become one profile.",
         options=("median", "mean"),
     ),
+    Parameter(
+        "images",
+        "choice",
+        "all",
+        "Which cells are scored: all, or only those that the network did not learn from, beside all untreated ones.",
+        options=("all", "held_out"),
+    ),
 )
 
 
@@ -80,6 +87,7 @@ class Recipe:
     sphering: bool = True
     ridge: float | str = AUTO
     treatments: str = "median"
+    images: str = "all"
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "Recipe") -> Recipe:

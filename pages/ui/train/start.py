@@ -304,7 +304,7 @@ def _heading(term: Term) -> str:
 def _picture(imageset: Any, composition: Composition, term: int, seed: int, images: int) -> bytes:
     import torch
 
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import make_views
     from ssrl_core.datasets.pictures import montage, png, shown_limits, to_rgb
 
@@ -312,8 +312,9 @@ def _picture(imageset: Any, composition: Composition, term: int, seed: int, imag
     pixels, channels = np.array(imageset.pixels[chosen]), imageset.channels
     side = min(max(imageset.shape[1:]), _LARGEST)
     rows = [_fitted(torch.from_numpy(pixels.astype(np.float32) / imageset.max_value), side)]
-    drawn = draw(composition, chosen, seed=seed, epoch=0, term=term)
-    groups = make_views(torch.from_numpy(pixels), drawn, composition, max_value=imageset.max_value)
+    drawn = draw_shown(imageset, composition, chosen, seed=seed, term=term)
+    seen = torch.from_numpy(np.array(imageset.pixels[drawn.needed]))
+    groups = make_views(seen, drawn, composition, max_value=imageset.max_value)
     rows += [_fitted(view, side) for group in groups for view in group][:2]
     limits = shown_limits(pixels, channels, imageset.max_value)  # of the images, for their views too
     tiles = np.concatenate([to_rgb(row, channels, max_value=1, limits=limits) for row in rows])
