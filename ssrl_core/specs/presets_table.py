@@ -106,8 +106,8 @@ PRESETS_TABLE: dict[str, Preset] = {
         "Any stains: what microscopes do",
         "Cells of any number of channels",
         "Viewloom; channel-aware steps as in SSLProfiler (arXiv:2506.14265)",
-        "Each channel gets its own gain and offset, where colour jitter needs red, green and blue. Nothing is cut off, so "
-        "size and neighbours stay. The ranges are ours, chosen by eye beside real cells; one channel needs the step of "
+        "Each channel has its own gain and offset; colour jitter needs red, green and blue. Nothing is cut off, so "
+        "size and neighbours stay. The ranges are ours, chosen by eye; one channel needs the step of "
         "cross-talk taken out.",
     ),
     "sololearn-symmetric": Preset(
