@@ -27,7 +27,9 @@ def register(commands: Any) -> None:
         "corrected for plates, and their scores before and after, beside the number of cells alone.",
     )
     command.add_argument("what", metavar="RUN|TABLE", help="id of a run, or a .csv, .csv.gz, .tsv or .parquet file")
-    command.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe (YAML); left out, the run's own")
+    command.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="a recipe (YAML, or bbbc021, no-correction); else the run's own"
+    )
     command.add_argument("--mechanism", metavar="COLUMN", help="the column of mechanisms, where its name does not say")
     command.add_argument("--batch", metavar="COLUMN", help="the column of batches, where its name does not say")
     command.add_argument(
@@ -62,8 +64,11 @@ def _screen(args: argparse.Namespace) -> dict[str, Any]:
 def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
     from ssrl_core.analysis.screens.profiles import profiles_of_table, read_table
     from ssrl_core.analysis.screens.screen import screen
+    from ssrl_core.specs.screens import Recipe
 
-    wells = profiles_of_table(read_table(Path(args.what)), mechanism=args.mechanism, batch=args.batch)
+    named = (recipe or Recipe()).columns
+    columns = {"mechanism": args.mechanism or named["mechanism"], "batch": args.batch or named["batch"]}
+    wells = profiles_of_table(read_table(Path(args.what)), **columns)
     return screen(wells, recipe), {}, {"table": args.what}
 
 

@@ -248,7 +248,7 @@ class Run:
 
     def screen(
         self,
-        recipe: Recipe | Mapping[str, Any] | None = None,
+        recipe: Recipe | Mapping[str, Any] | str | None = None,
         *,
         mechanism: str | None = None,
         batch: str | None = None,
@@ -256,7 +256,7 @@ class Run:
         """Its wells corrected for plates, and their scores: `.to_json()`, `.tables()`, `.scored`, `.cell_count`.
 
         Args:
-            recipe: settings of the recipe; left out, the run's own.
+            recipe: settings of the recipe, or the name of one that ships (`bbbc021`); left out, the run's own.
             mechanism, batch: columns of the image set, where their names do not say it.
 
         Raises:
@@ -264,10 +264,9 @@ class Run:
             DataError: the image set knows no wells or compounds, or no untreated wells.
         """
         from ssrl_core.runs.evaluation.screens import screen_of_run
-        from ssrl_core.specs.screens import Recipe
+        from ssrl_core.specs.screens import recipe_of
 
-        chosen = Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else recipe
-        return screen_of_run(self.folder, chosen, mechanism=mechanism, batch=batch)[0]
+        return screen_of_run(self.folder, recipe_of(recipe), mechanism=mechanism, batch=batch)[0]
 
     def map(self, method: str = "tsne", colour: str | int | None = None) -> Figure:
         """The layout as a figure: a point an image.

@@ -111,7 +111,7 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     spec = folder.spec()
     imageset = imageset_of(spec)
     ids = screens.scored_ids(spec, imageset, folder.embedding_ids(), recipe)
-    cells, _ = screens.about_cells(imageset, ids)
+    cells, _ = screens.about_cells(imageset, ids, **recipe.columns)
     pairs = zip(cells["compound"], cells["dose"], strict=True)
     cells["treatment"] = [treatment_name(compound, dose) for compound, dose in pairs]
     cells.attrs = {}

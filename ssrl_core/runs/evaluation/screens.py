@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OWN = "own"
 BESIDE = {"untrained": "untrained network", "pixels": "raw pixels", "imagenet": "ImageNet network"}
 WELLS_FILE = "screen_wells.parquet"
+_OF_WELLS = ("wells", "minimum_cells", "images", "mechanism", "batch")  # what of a recipe the kept wells depend on
 _MOST = 256  # numbers a well of raw pixels: their directions of largest variance, in which nothing of rank is lost
 
 
@@ -77,7 +78,9 @@ def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None
     imageset = imageset_of(spec)
     scored = scored_ids(spec, imageset, ids, recipe)
     x = x if len(scored) == len(ids) else x[np.isin(ids, scored)]
-    about, counts = about_cells(imageset, scored, mechanism=mechanism, batch=batch)
+    given = {"mechanism": mechanism, "batch": batch}
+    columns = {name: given[name] or own for name, own in recipe.columns.items()}
+    about, counts = about_cells(imageset, scored, **columns)
     return wells_profiles(x, about, recipe.wells, minimum_cells=recipe.minimum_cells, cells=counts)
 
 
@@ -105,7 +108,7 @@ def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
         try:
             said = stores.read_json(path.with_suffix(".json"))
             made = Recipe.from_mapping(said["recipe"])
-            if all(getattr(made, name) == getattr(recipe, name) for name in ("wells", "minimum_cells", "images")):
+            if all(getattr(made, name) == getattr(recipe, name) for name in _OF_WELLS):
                 x = stores.read_array(path)
                 found[kind] = Profiles(x.astype(np.float64), table, tuple(said.get("said", ())))
         except (SSRLError, OSError, KeyError, ValueError):
