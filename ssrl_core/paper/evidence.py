@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
+from ssrl_core.paper import solved
 from ssrl_core.paper.item import Plan, Scale
 from ssrl_core.runs.queue import registry, sweeps, tables
 from ssrl_core.specs.run import RunSpec
@@ -150,6 +151,11 @@ class Evidence:
     plan: Plan
     scale: Scale
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether its sweeps are solved in closed form, in one process, and are no runs."""
+        return self.scale == "instant"
+
     @cached_property
     def specs(self) -> dict[str, SweepSpec]:
         """name -> sweep."""
@@ -157,6 +163,8 @@ class Evidence:
 
     def progress(self) -> dict[str, dict[str, int]]:
         """name -> runs by state; `not queued` for a sweep that this store does not have."""
+        if self.is_solved:
+            return {name: solved.progress(spec) for name, spec in self.specs.items()}
         stored_measurement = {}
         for name, spec in self.specs.items():
             try:
@@ -167,6 +175,8 @@ class Evidence:
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""
+        if self.is_solved:
+            return {}
         from ssrl_core.runs.queue import sweep_files
 
         stored_measurement = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
@@ -180,22 +190,23 @@ class Evidence:
 
     def results(self, name: str) -> pd.DataFrame:
         """`runs.results_table` of a sweep, with a column `label`: the names of the values that vary."""
-        return self._table(name, tables.results_table)
+        return self._table(name, tables.results_table, solved.results_table)
 
     def classes(self, name: str) -> pd.DataFrame:
         """`runs.classes_table` of a sweep."""
-        return self._table(name, tables.classes_table)
+        return self._table(name, tables.classes_table, solved.classes_table)
 
     def measure(self, name: str) -> dict[str, Any] | None:
         """A measurement that needs no training; None until it is made."""
         kind, parameters = self.plan.measures[name]
         return stored_measurement(kind, parameters)
 
-    def _table(self, name: str, make: Any) -> pd.DataFrame:
+    def _table(self, name: str, of_runs: Any, of_solved: Any) -> pd.DataFrame:
         if name not in self.specs:
             return pd.DataFrame()
         try:
-            table: pd.DataFrame = make(sweeps.id_of(self.specs[name]))
+            spec = self.specs[name]
+            table: pd.DataFrame = of_solved(spec) if self.is_solved else of_runs(sweeps.id_of(spec))
         except SpecError:
             return pd.DataFrame()
         if table.empty:

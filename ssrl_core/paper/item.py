@@ -117,8 +117,9 @@ def _finite(values: ArrayLike) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-Scale = Literal["small", "full"]
-SCALES: tuple[Scale, ...] = ("small", "full")
+Scale = Literal["instant", "small", "full"]
+SCALES: tuple[Scale, ...] = ("instant", "small", "full")
+"""instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: exactly the paper."""
 
 
 @dataclass(frozen=True)

@@ -207,7 +207,7 @@ def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") 
     """What was measured here, each with its published number or the nearest there is.
 
     Args:
-        rows: of `running.compare`. scale: of a rehearsal (`small`) every published number is only the nearest one.
+        rows: of `running.compare`. scale: of all but `full` every published number is only the nearest one.
     """
     published = {(row["row"], row["column"]): row["published"] for row in rows}
     cells = {}
@@ -217,7 +217,7 @@ def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") 
         key = (str(row["row"]), str(row["column"]))
         near = None if row["published"] is not None else _nearest(item, key, published)
         value = row["published"] if near is None else near
-        other = value is not None and (near is not None or scale == "small")
+        other = value is not None and (near is not None or scale != "full")
         cells[key] = Cell(value, row["ours"], row["sd"], row["n"], other)
     return _blocks(cells)
 

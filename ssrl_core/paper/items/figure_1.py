@@ -52,6 +52,20 @@ def small() -> dict[str, Mapping[str, Any]]:
     return {SMALL: bases.small_hue("simclr")}
 
 
+def solved_sweeps(varied: tuple[str, ...] = tuple(VARIED), sets: tuple[str, ...] = bases.SOLVED_PHOTOS) -> Any:
+    """`TRANSFORMATION DATASET solved`: one sweep for each parameter and set of photographs."""
+    return {
+        f"{name} {dataset} solved": bases.solved_photos(dataset, vary=VARIED[name])
+        for dataset in sets
+        for name in varied
+    }
+
+
+def _instant() -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = solved_sweeps()
+    return found
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Classes move more than all together, and in opposite directions; the first sweep with results speaks."""
     table, note = first_sweep(evidence)
