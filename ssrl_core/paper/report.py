@@ -10,8 +10,8 @@ from typing import Any
 
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, SSRLError
-from ssrl_core.paper import running, words
-from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper import running, solved, words
+from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.yaml_files import dump_yaml
@@ -40,17 +40,21 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
     """`running.compare` with the specs of its sweeps, its measurements, image sets, and what the runs took."""
     found = running.compare(name, scale)
     evidence = running.evidence(name, scale)
-    return found | {
-        "version": 1,
-        "viewloom": __version__,
-        "sweeps": {label: {**data, "name": label} for label, data in evidence.plan.sweeps().items()},
-        "measures": {
-            label: {"kind": kind, "parameters": dict(parameters), "data": evidence.measure(label)}
-            for label, (kind, parameters) in evidence.plan.measures.items()
-        },
-        "runs": _runs(evidence),
-        "imagesets": _imagesets(evidence),
-    }
+    return (
+        found
+        | {
+            "version": 1,
+            "viewloom": __version__,
+            "sweeps": {label: {**data, "name": label} for label, data in evidence.plan.sweeps().items()},
+            "measures": {
+                label: {"kind": kind, "parameters": dict(parameters), "data": evidence.measure(label)}
+                for label, (kind, parameters) in evidence.plan.measures.items()
+            },
+            "runs": _runs(evidence),
+            "imagesets": _imagesets(evidence),
+        }
+        | ({"tables": {name: packed(evidence, name) for name in evidence.specs}} if evidence.is_solved else {})
+    )
 
 
 def markdown(found: dict[str, Any]) -> str:
@@ -93,17 +97,36 @@ def _budget(runs: list[dict[str, Any]]) -> str:
         return ""
     seconds = sum(sum(v or 0 for v in run["seconds"].values()) for run in done)
     seeds = sorted({run["seed"] for run in done})
+    if "solve" in done[0]["seconds"]:
+        return (
+            f"{len(done)} compositions and seeds ({seeds}) in {seconds:.0f} s of a processor; not trained but solved."
+        )
     return f"Budget: {len(done)} runs, {seconds / 60:.0f} min in all on {done[0]['device']}; seeds {seeds}."
 
 
 def _runs(evidence: Evidence) -> list[dict[str, Any]]:
     """Every run that is done: id, seed, seconds of each phase, device, versions."""
+    if evidence.is_solved:
+        return _solved_ones(evidence)
     out = []
     for name in evidence.specs:
         table = evidence.results(name)
         for run_id in [] if table.empty else table.loc[table["state"] == "done", "run"]:
             out.append({"sweep": name, **_run(str(run_id))})
     return out
+
+
+def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
+    """Every composition and seed, each once."""
+    from ssrl_core.runs.child.train import versions
+
+    found = {
+        run: {"sweep": name, "id": run, "seed": seed, "seconds": {"solve": took}, "device": "cpu"}
+        for name, spec in evidence.specs.items()
+        for run, seed, took in solved.seconds(spec)
+    }
+    made = versions()
+    return [row | {"versions": made} for row in found.values()]
 
 
 def _run(run_id: str) -> dict[str, Any]:

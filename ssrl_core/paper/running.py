@@ -11,7 +11,7 @@ from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError, Stopped
 from ssrl_core.paper import solved, words
 from ssrl_core.paper.cost import NOT_HERE, check, cost
-from ssrl_core.paper.evidence import Evidence, make_measurement
+from ssrl_core.paper.evidence import Evidence, Shipped, make_measurement
 from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
 
@@ -279,11 +279,23 @@ def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
     return found | {"made_with": _made_with(found)}
 
 
+def shipped_evidence(name: str, scale: Scale) -> Evidence | None:
+    """What ships of an item's solved sweeps, for charts as of one's own; None: nothing ships."""
+    found = shipped(name, scale)
+    if found is None or "tables" not in found:
+        return None
+    measured = {label: one["data"] for label, one in found["measures"].items() if one["data"]}
+    return Shipped(item(name).plans[scale], scale, found["tables"], measured)
+
+
 def _made_with(found: dict[str, Any]) -> str:
     """`Measured on cpu with Viewloom 0.1.0 (10 runs, 0.4 hours in all), not on this machine.`"""
     runs = found.get("runs") or []
     seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
     on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"
+    if runs and all("solve" in run["seconds"] for run in runs):
+        many = f"{len(runs):,} compositions and seeds in {seconds / 60:.0f} minutes of a processor"
+        return f"Solved on {on} with Viewloom {found.get('viewloom')} ({many}), not on this machine."
     many = f" ({len(runs):,} runs, {seconds / 3600:.1f} hours in all)" if runs else ""
     return f"Measured on {on} with Viewloom {found.get('viewloom')}{many}, not on this machine."
 

@@ -113,9 +113,30 @@ def _solved(sweep: SweepSpec) -> Iterator[tuple[dict[str, Any], dict[str, Any], 
         data = read(task)
         if data is not None:
             spec = task.spec
-            head = {"run": task.path.stem, "sweep": sweep.name, "dataset": spec.dataset.name, "state": "done"}
+            head: dict[str, Any] = {
+                "run": task.path.stem,
+                "sweep": sweep.name,
+                "dataset": spec.dataset.name,
+                "state": "done",
+            }
             head |= {"backbone": spec.backbone.name, "method": method_name(spec), "seed": spec.seed}
             yield head, {f"vary.{path}": value for path, value in task.values.items()}, Results(data["results"]), data
+
+
+def typical(sweep: SweepSpec) -> pd.DataFrame:
+    """Of the first seed, the columns that vary and `clusters`: {K: the images nearest to each centroid}."""
+    return pd.DataFrame(
+        [
+            {**vary, "dataset": head["dataset"], "clusters": data["typical"]}
+            for head, vary, _, data in _solved(sweep)
+            if head["seed"] == sweep.seeds[0]
+        ]
+    )
+
+
+def seconds(sweep: SweepSpec) -> list[tuple[str, int, float]]:
+    """File, seed and seconds of a processor of each composition; those that came after another's views took few."""
+    return [(head["run"], head["seed"], float(data["seconds"])) for head, _, _, data in _solved(sweep)]
 
 
 def method_name(spec: RunSpec) -> str:

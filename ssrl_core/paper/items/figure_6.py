@@ -37,8 +37,7 @@ def compare(evidence: Evidence) -> Outcome:
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
         return Outcome(note=told, contrasts=[plain_claim("four clusters by phenotype", None, reason=told)])
     parts = [_compared(evidence, name) for name in evidence.specs]
-    rows, contrasts = ([one for part in parts for one in part[side]] for side in (0, 1))
-    return Outcome(rows, contrasts)
+    return Outcome([row for rows, _ in parts for row in rows], [claim for _, claims in parts for claim in claims])
 
 
 def _compared(evidence: Evidence, name: str) -> tuple[list[Row], list[Contrast]]:

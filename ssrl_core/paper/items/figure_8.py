@@ -54,7 +54,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def _instant() -> dict[str, Mapping[str, Any]]:
     second, first = terms(None)
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for name, grown_terms in (("second grown", second), ("first grown", first)):
         base = bases.solved_cells("simulated-nocodazole", grown_terms)
         found[f"figure-8 instant {name}"] = bases.as_shown(base)
