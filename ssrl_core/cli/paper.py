@@ -105,6 +105,10 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
 def _show_compare(data: dict[str, Any]) -> str:
     parts = [f"{data['id']} ({data['scale']}): {data['title']}", f"The paper: {data['claim']}"]
+    if data["scale"] == "instant":
+        from ssrl_core.paper import solved
+
+        parts.append(f"These results are {solved.IS_SOLVED}.")
     parts += [f"verdict: {data['verdict']}"] if data["contrasts"] else []
     parts += [_claim(c) for c in data["contrasts"]]
     parts += _tables(data)

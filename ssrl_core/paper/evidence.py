@@ -201,7 +201,9 @@ class Evidence:
         return self._table(name, lambda sweep: pd.DataFrame(), solved.typical)
 
     def measure(self, name: str) -> dict[str, Any] | None:
-        """A measurement that needs no training; None until it is made."""
+        """A measurement that needs no training; None until it is made, and where this scale has none of the name."""
+        if name not in self.plan.measures:
+            return None
         kind, parameters = self.plan.measures[name]
         return stored_measurement(kind, parameters)
 

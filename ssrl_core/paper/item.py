@@ -171,6 +171,7 @@ class Item:
         plans: scale -> how it is made; an item that only shows example images has none.
         compare: evidence -> outcome.
         conflicts: where the paper conflicts with itself.
+        unsolved: why there is nothing to solve, for an item with plans and no scale `instant`.
     """
 
     id: str
@@ -180,6 +181,7 @@ class Item:
     compare: Callable[[Evidence], Outcome]
     published: Callable[[], Sequence[Row]] = list
     conflicts: str = ""
+    unsolved: str = ""
 
 
 PERCENT = ("top1",)

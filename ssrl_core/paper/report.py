@@ -60,6 +60,7 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """The document for people."""
     parts = [f"# {found['id']} ({found['scale']}): {found['title']}", f"The paper: {found['claim']}"]
+    parts += [f"These results are {solved.IS_SOLVED}."] if found["scale"] == "instant" else []
     parts.append(f"**{found['verdict']}**")
     parts += [f"- {c['verdict']}: {c['claim']}. {_contrast_words(c)}".rstrip() for c in found["contrasts"]]
     parts.append(_table(found["rows"]))

@@ -44,6 +44,8 @@ def evidence(name: str, scale: Scale) -> Evidence:
             value=name,
             remedy="Choose another item: `paper list`.",
         )
+    if scale == "instant" and scale not in chosen.plans:
+        raise SpecError(f"Paper {name}: {chosen.unsolved}", where=f"Paper {name}", field="scale", value=scale)
     if scale not in chosen.plans:
         raise SpecError.at(f"Paper {name}", "scale", f"one of {', '.join(chosen.plans)}", scale, "Use the other one.")
     return Evidence(chosen.plans[scale], scale)
@@ -320,6 +322,7 @@ def _document(
         "says": plan.says if plan else "",
         "note": outcome.note,
         "conflicts": chosen.conflicts,
+        "unsolved": chosen.unsolved,
         "progress": progress,
         "missing": missing,
     }

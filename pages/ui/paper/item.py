@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.paper import figures, items, results, runs
 from ssrl_core import stores
-from ssrl_core.paper import running, words
+from ssrl_core.paper import running, solved, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import SCALES, Item, Scale
 from ssrl_core.specs.yaml_files import dump_yaml
@@ -66,6 +66,8 @@ def _scale(item: Item) -> Scale:
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
+    if scale == "instant":
+        frame.quiet(f"These results are {solved.IS_SOLVED}.")
     if data.get("made_with"):
         frame.quiet(str(data["made_with"]))
     results.show_claims(data["contrasts"])
@@ -81,7 +83,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
 
 def _notes(data: dict[str, Any]) -> None:
     """How the paper was read, what was found besides, and where the paper disagrees with itself."""
-    for text in (data["says"], data["note"]):
+    for text in (data["says"], data["note"], data.get("unsolved")):
         if text:
             frame.quiet(str(text))
     if data["conflicts"]:
