@@ -95,7 +95,7 @@ def _alone(training: Training) -> float:
 
 
 def _ready(training: Training) -> list[torch.Tensor]:
-    return list(training._views(training._rows(0), 0)[0].whole)
+    return [view.pixels for view in training._views(training._rows(0), 0)[0].whole]
 
 
 def _maths(training: Training) -> torch.Tensor:

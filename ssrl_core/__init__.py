@@ -69,6 +69,10 @@ _ROOMS = ("datasets", "forecast", "runs")  # names of a package and of a functio
 _CLASSES = {"Run": "run_objects", "Runs": "run_objects", "Sweep": "run_objects", "Views": "images"}
 
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # torch asks Linux for large pages: fewer faults for every new batch
+# Threads that wait for each other sleep. As they come they spin: beside any other work on the same cores that took
+# half of every training and two thirds of a forecast (docs/log.md).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
 
 
 def __getattr__(name: str) -> Any:

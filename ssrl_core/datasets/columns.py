@@ -19,12 +19,28 @@ Array = np.ndarray[Any, Any]
 
 OWN_COLUMNS = ("image_id", "source", "split", "order", "label_id")
 KNOWN = {
-    "plate": ("plate", "plateid", "platename", "platebarcode", "barcode", "assayplatebarcode", "platedapi"),
-    "well": ("well", "wellid", "wellname", "wellposition", "imagewell", "welldapi"),
+    "plate": (
+        "plate",
+        "plateid",
+        "platename",
+        "platebarcode",
+        "barcode",
+        "assayplatebarcode",
+        "platedapi",
+        "platte",
+        "plaque",
+    ),
+    "well": ("well", "wellid", "wellname", "wellposition", "imagewell", "welldapi", "kavitt", "puits"),
     "site": ("site", "fieldid", "fieldindex", "position", "siteid"),
     "replicate": ("replicate", "rep", "replicateid"),
-    "compound": ("compound", "compoundname", "treatment", "perturbation", "pertiname"),
-    "dose": ("dose", "concentration", "conc", "dosevalue", "compoundconcentration"),
+    "compound": (
+        *("compound", "compoundname", "treatment", "perturbation", "pertiname", "drug", "drugname", "treatmentname"),
+        *("substanz", "wirkstoff", "verbindung", "compos"),  # the last is a French composé
+    ),
+    "dose": (
+        *("dose", "concentration", "conc", "dosevalue", "compoundconcentration", "finalconc", "finalconcentration"),
+        *("concentrationvalue", "concvalue", "dosage", "konzentration", "konz", "dosis", "compounddose", "drugdose"),
+    ),
     "dose_unit": ("doseunit", "doseunits", "concentrationunit", "concentrationunits", "unit"),
 }
 _PLACE = {name: ours for ours, names in KNOWN.items() for name in names}
@@ -45,6 +61,12 @@ def renamed(columns: Iterable[str]) -> dict[str, str]:
             found[column] = ours
             taken.add(ours)
     return found
+
+
+def column_of(table: pd.DataFrame, ours: str) -> str:
+    """The column of a table that means what we call so (`Metadata_Well` is the well); our name where none does."""
+    names = renamed([str(column) for column in table.columns])
+    return next((theirs for theirs, name in names.items() if name == ours), ours)
 
 
 def _bare(column: str) -> str:
@@ -94,6 +116,37 @@ def _tells(column: pd.Series) -> bool:
     count = column.nunique(dropna=True)
     numeric = pd.api.types.is_numeric_dtype(column)
     return bool(count > 1 and (numeric or count <= max(2, len(column) // 2)))
+
+
+_PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])-?(?!00?$)\d{1,2}", re.IGNORECASE)
+
+
+def one_well(word: Any) -> Any:
+    """A1, a01, A-01 and A01 are one well: `A01`; any other word (or number) as it is."""
+    if not isinstance(word, str):
+        return word
+    bare = word.strip()
+    row = bare.rstrip("0123456789")
+    return f"{row.rstrip('-').upper()}{int(bare[len(row) :]):02d}" if _PLAIN_WELL.fullmatch(bare) else word
+
+
+def with_wells(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """A table whose wells are each written in one way, and what is to be said; as it is where they are already.
+
+    What was written stays in `well_as_written`.
+    """
+    names = renamed([str(c) for c in table.columns])
+    column = next((c for c in table.columns if names.get(str(c), str(c)) == "well"), None)
+    if column is None or pd.api.types.is_numeric_dtype(table[column]):
+        return table, []
+    written = table[column]
+    plain = written.map(one_well, na_action="ignore")
+    twice = plain.nunique() < written.nunique()
+    if not twice:
+        return table, []
+    shown = ", ".join(sorted({str(w) for w in written[plain == plain[plain != written].iloc[0]]})[:3])
+    done = table.assign(**{str(column): plain, "well_as_written": written})
+    return done, [f"wells written in several ways are one well each ({shown})"]
 
 
 WRITTEN = "dose_as_written"
@@ -245,7 +298,8 @@ def _about_doses(
     units: list[str],
     target: str | None,
 ) -> list[str]:
-    changed = sorted({unit for unit in units if unit and unit_of(unit) and unit_of(unit) != target})
+    known = {unit_of(unit) for unit, dose in zip(units, doses, strict=True) if unit and np.isfinite(dose)}
+    changed = sorted(unit for unit in known if unit and unit != target)
     notes = [f"doses in {' and '.join(changed)} were converted to {target}"] if changed and target else []
     if target and not changed and any(own for _, own in read):
         notes.append(f"doses are in {target}, as column {column!r} says")
@@ -362,7 +416,7 @@ _CIFAR100 = {
 
 
 def superclasses_of(dataset: str) -> dict[str, str]:
-    """class -> superclass of an image set; empty where its makers gave none.
+    """class -> superclass of an image set; empty where its makers gave none and its table has no such column.
 
     Args:
         dataset: its name, e.g. `cifar100`.
@@ -371,5 +425,23 @@ def superclasses_of(dataset: str) -> dict[str, str]:
         Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009), and the data set's own page.
     """
     if dataset != "cifar100":
-        return {}
+        return _named_in_table(dataset)
     return {name: group for group, names in _CIFAR100.items() for name in names.split()}
+
+
+SUPERCLASS = "superclass"
+"""A column that names what each image's class belongs to."""
+
+
+def _named_in_table(dataset: str) -> dict[str, str]:
+    """class -> what most of its images have in the column `superclass`."""
+    from ssrl_core.datasets import store
+
+    if dataset not in store.names() or not store.is_ready(dataset):
+        return {}
+    imageset = store.load(dataset)
+    if SUPERCLASS not in imageset.table.columns or imageset.label is None:
+        return {}
+    named = imageset.table[imageset.label_ids >= 0]
+    classes = np.asarray(imageset.classes)[imageset.label_ids[imageset.label_ids >= 0]]
+    return {str(k): str(v.mode().iloc[0]) for k, v in named[SUPERCLASS].groupby(classes) if v.notna().any()}

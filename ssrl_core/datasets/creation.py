@@ -21,7 +21,7 @@ import pandas as pd
 from ssrl_core import access, stores
 from ssrl_core.datasets import builtin, splits
 from ssrl_core.datasets.channels import as_json, default_channels
-from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids
+from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids, column_of
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
@@ -312,7 +312,7 @@ def _tabled(name: str, given: pd.DataFrame, count: int, said: Metadata) -> _Tabl
         split = splits.by_group(given[group], order)
     else:
         whole = splits.by_well(wells, label_ids, order) if wells is not None and wells.nunique() < count else None
-        group = None if whole is None else "well"
+        group = None if whole is None else column_of(given, "well")
         split = splits.stratified(label_ids, order) if whole is None else whole
     own = pd.DataFrame(
         {

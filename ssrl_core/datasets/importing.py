@@ -44,6 +44,12 @@ from ssrl_core.stores import held
 Array = np.ndarray[Any, Any]
 Source = str | Path | Sequence[str | Path]
 RENAMED = {"concentration": "dose"}
+_UNPACK = "Unpack it and give the folder, or pack the folder as a zip."
+_SAVE_NPZ = "Save the images as x and the labels as y with numpy.savez_compressed, and give the .npz."
+_OTHER_KINDS = {
+    **dict.fromkeys((".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"), _UNPACK),
+    **dict.fromkeys((".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pt", ".tfrecord"), _SAVE_NPZ),
+}
 _GLANCE = "a-glance"
 _WHOLE = 4  # images that are shown before and after fitting
 
@@ -232,6 +238,8 @@ def _of_file(path: Path, by: str, options: ImportOptions) -> Listing:
         return _of_tree(ZipTree(path, options.code_page), path, by, options)
     if kind in SPREADSHEETS:
         raise DataError(f"{path}: spreadsheets are not read. Save the table as CSV (UTF-8) beside the images.")
+    if kind in _OTHER_KINDS:
+        raise DataError(f"{path}: {kind} files are not read. {_OTHER_KINDS[kind]}")
     if kind in (*TABLES, *TEXTS):
         return list_table(FolderTree(path.parent), path.name, options)
     return list_tree(FileTree([path]), options)

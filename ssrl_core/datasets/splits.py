@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.datasets.columns import column_of, one_well
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -20,9 +21,12 @@ SPLITS = ("train", "val", "test")
 FRACTIONS = (0.7, 0.1, 0.2)
 NO_GROUP = "none"  # asked for as a group: nothing is kept together, wells neither
 _SYNONYMS = {
-    "train": ("train", "training", "trainset", "trn"),
-    "val": ("val", "valid", "validate", "validation", "valset", "dev", "eval", "evaluation"),
-    "test": ("test", "testing", "testset", "tst", "holdout"),
+    "train": ("train", "training", "trainset", "trainingset", "trn"),
+    "val": (
+        *("val", "valid", "validate", "validation", "valset", "validationset", "dev", "devset", "eval", "evaluation"),
+        *("tune", "tuning", "publictest"),  # the last is FER2013's, like privatetest
+    ),
+    "test": ("test", "testing", "testset", "tst", "holdout", "heldout", "privatetest"),
 }
 _WORDS = {word: split for split, words in _SYNONYMS.items() for word in words}
 
@@ -89,19 +93,20 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
 
 def split_word(name: str) -> str | None:
     """train | val | test where a name says so, else None."""
-    return _WORDS.get(name.strip().lower())
+    return _WORDS.get(re.sub(r"[\s_-]", "", name.lower()))
 
 
 def well_names(table: pd.DataFrame) -> pd.Series[Any] | None:
-    """The well of each image, with its plate where that is known; None where wells are not known."""
-    if "well" not in table or table["well"].isna().mean() > 0.5:
+    """The well of each image, with its plate where that is known; None where wells are not known.
+
+    Columns are known by what they mean: `Metadata_Well` is a well, and A1 is A01.
+    """
+    well, plate = column_of(table, "well"), column_of(table, "plate")
+    if well not in table or table[well].isna().mean() > 0.5:
         return None
-    wells = table["well"].astype(object).where(table["well"].notna())
-    return (
-        wells
-        if "plate" not in table
-        else table["plate"].astype(str).str.cat(wells.astype(str), "/").where(wells.notna())
-    )
+    wells = table[well].astype(object).where(table[well].notna()).map(one_well, na_action="ignore")
+    known = wells.notna()
+    return wells if plate not in table else table[plate].astype(str).str.cat(wells.astype(str), "/").where(known)
 
 
 def by_well(wells: pd.Series[Any], label_ids: Array, order: Array) -> Array | None:
@@ -129,7 +134,7 @@ def group_codes(groups: pd.Series[Any]) -> Array:
 
 def read_given(values: pd.Series[Any]) -> Array | None:
     """A column of splits in our words, or None when it holds anything else (or nothing)."""
-    words = [_WORDS.get(str(value).strip().lower()) for value in values.tolist()]
+    words = [split_word(str(value)) for value in values.tolist()]
     if not words or any(word is None for word in words):
         return None
     return np.array(words, dtype=str)
@@ -138,17 +143,19 @@ def read_given(values: pd.Series[Any]) -> Array | None:
 def unknown_splits(values: pd.Series[Any]) -> list[str]:
     """The values of a column of splits that are no split, sorted; a missing one as `(none)`."""
     words = {"(none)" if pd.isna(value) else str(value).strip() for value in values.tolist()}
-    return sorted(word for word in words if word.lower() not in _WORDS)
+    return sorted(word for word in words if split_word(word) is None)
 
 
-def split_folders(names: Iterable[str]) -> dict[str, str]:
+def split_folders(names: Iterable[str], *, alike: bool = False) -> dict[str, str]:
     """Which of some sibling folders are splits, {name: train | val | test}; none unless train and another are.
 
     A name may say more than the split (`seg_train`, `Test_set`, `train.X1`) if another split's says the same: so
-    `bullet train` and `crash test` stay classes.
+    `bullet train` and `crash test` stay classes. Where all hold the same folders (`alike`) a name may say what it likes
+    beside the split, and the only one that says none is train (`NCT-CRC-HE-100K` beside `CRC-VAL-HE-7K`).
     """
     found: dict[str, tuple[str, frozenset[str]]] = {}
-    for name in names:
+    every = list(names)
+    for name in every:
         words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
         said = {_WORDS[word] for word in words if word in _WORDS}
         if len(said) == 1:
@@ -156,8 +163,11 @@ def split_folders(names: Iterable[str]) -> dict[str, str]:
     kept = {
         name: split
         for name, (split, rest) in found.items()
-        if not rest or any(other != split and same == rest for other, same in found.values())
+        if alike or not rest or any(other != split and same == rest for other, same in found.values())
     }
+    unsaid = [name for name in every if name not in found]
+    if alike and kept and len(unsaid) == 1 and "train" not in kept.values():
+        kept[unsaid[0]] = "train"
     return kept if "train" in kept.values() and len(set(kept.values())) > 1 else {}
 
 

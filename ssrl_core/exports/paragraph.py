@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.specs.run import RunSpec
 
+_TOLD = "A projector that is told of the draws: Przewięźlikowski et al. 2023, arXiv:2306.06082."
 _KMEANS = "k-means: Lloyd 1982, doi:10.1109/TIT.1982.1056489; initialised by k-means++, Arthur and Vassilvitskii 2007."
 _SKLEARN = "scikit-learn: Pedregosa et al. 2011, JMLR 12:2825-2830."
 _SKIMAGE = "scikit-image: van der Walt et al. 2014, doi:10.7717/peerj.453."
@@ -109,6 +110,7 @@ def _of_training(spec: RunSpec) -> list[str]:
         f"A {network} network was trained without labels on {images} with {method.title} for {spec.epochs:,} epochs "
         f"({spec.optimizer.name}, learning rate {spec.optimizer.lr:g}, batches of {spec.batch_size}, seed "
         f"{spec.seed}), so that randomly changed versions of one image become alike. The changes were: {terms}."
+        + (" The projector was told what was drawn for each version." if spec.condition == "draws" else "")
     ]
 
 
@@ -154,6 +156,7 @@ def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
     found = [f"Images: {imageset.meta['citation']}"] if imageset and imageset.meta.get("citation") else []
     if method is not None:
         found.append(f"{method.title}: {method.paper}.")
+    found += [_TOLD] if spec.condition == "draws" else []
     cut = imageset is not None and (imageset.folder / "cells.json").is_file()
     return [*found, _KMEANS, _SKLEARN, *([_SKIMAGE] if cut else [])]
 

@@ -22,6 +22,8 @@ from ssrl_core.learning.embedding import fresh_encoder
 from ssrl_core.learning.methods import build_method
 from ssrl_core.learning.methods.base import Method, Setup, Views
 from ssrl_core.learning.optimizers import build_optimizer
+from ssrl_core.learning.training import arranged, conditions_of
+from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec
 
 RESERVE = 1_200_000_000
@@ -42,6 +44,7 @@ def step_bytes(spec: RunSpec, imageset: ImageSet, images: int) -> int:
         settings["queue_size"] = -(-settings["queue_size"] // images) * images  # the next that a batch divides
     if "whitening_size" in settings:
         settings["whitening_size"] = images  # any number of images is tried, groups or not
+    conditions = conditions_of(spec, imageset)
     setup = Setup(
         batch_size=images,
         images=max(images, len(imageset.split_ids("train", limit_train=spec.limit_train))),
@@ -49,6 +52,7 @@ def step_bytes(spec: RunSpec, imageset: ImageSet, images: int) -> int:
         own_heads=spec.heads == "per_term",
         seed=spec.seed,
         precision=torch.bfloat16 if spec.precision == "bf16" else None,
+        told=0 if conditions is None else conditions.width,
     )
     method = build_method(spec.method.name, fresh_encoder(spec, imageset), settings, setup)
     with FakeTensorMode(allow_non_fake_inputs=True), _Living() as living:
@@ -58,7 +62,7 @@ def step_bytes(spec: RunSpec, imageset: ImageSet, images: int) -> int:
             total = torch.zeros(())
             for number, term in enumerate(spec.terms):
                 method.term = number
-                views, places = _views(term.composition, imageset, images), torch.empty(images, dtype=torch.int64)
+                views, places = _views(term.composition, imageset, images, setup.told), torch.empty(images).long()
                 total = total + method.term_loss(number, views, places).loss
             torch.autograd.backward(total)
             method.after_backward()
@@ -131,11 +135,8 @@ def _emptied(method: Method) -> None:
                 part._buffers[name] = torch.empty(value.shape, dtype=value.dtype)
 
 
-def _views(composition: Any, imageset: ImageSet, images: int) -> Views:
-    views = Views([], [])
-    for group in composition.views:
-        side = view_side(group, imageset.shape[1:])
-        kept = views.whole if group.role == "global" else views.local
-        shape = (images, imageset.shape[0], side, side)
-        kept.extend(torch.empty(shape).contiguous(memory_format=torch.channels_last) for _ in range(group.count))
-    return views
+def _views(composition: Composition, imageset: ImageSet, images: int, told: int) -> Views:
+    sides = [view_side(group, imageset.shape[1:]) for group in composition.views]
+    shapes = [(group.count, images) for group in composition.views]
+    pixels = [torch.empty((*shape, imageset.shape[0], s, s)) for shape, s in zip(shapes, sides, strict=True)]
+    return arranged(composition, pixels, [torch.empty((*shape, told)) for shape in shapes] if told else None)

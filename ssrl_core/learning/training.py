@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssrl_core.compositions.conditions import Conditions
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.pixels import send
@@ -21,7 +23,7 @@ from ssrl_core.errors import RunError, SpecError
 from ssrl_core.learning.devices import PixelBank, epoch_order, pick_device, training_precision
 from ssrl_core.learning.embedding import fresh_encoder
 from ssrl_core.learning.methods import build_method
-from ssrl_core.learning.methods.base import Method, Setup, TermLoss, Views
+from ssrl_core.learning.methods.base import Method, Setup, TermLoss, View, Views
 from ssrl_core.learning.optimizers import Schedule, build_optimizer, set_lr
 from ssrl_core.learning.ranks import ALONE, Ranks, share_norms
 from ssrl_core.specs.composition import Composition
@@ -62,6 +64,7 @@ class Training:
         self.image_ids: Rows = imageset.split_ids("train", limit_train=spec.limit_train)
         check_fit(spec, len(self.image_ids), imageset.shape)
         self.device = device or pick_device(spec.device)
+        self.conditions = conditions_of(spec, imageset)
         self.steps_per_epoch = len(self.image_ids) // spec.batch_size
         self.steps = self.steps_per_epoch * spec.epochs
         built = self._built()
@@ -161,7 +164,10 @@ class Training:
             drawn = draw(term.composition, ids, seed=seed, epoch=epoch, term=number, partners=pairs)
             pixels = own if pairs is None else self.bank.batch(np.searchsorted(self.image_ids, drawn.needed))
             groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
-            found.append(_arranged(term.composition, groups, self.device))
+            told = None
+            if self.conditions is not None:
+                told = [send(group, self.device) for group in self.conditions.of(number, drawn)]
+            found.append(arranged(term.composition, groups, told))
         return found
 
     def _rows(self, step: int) -> Rows:
@@ -185,6 +191,7 @@ class Training:
             precision=training_precision(spec.precision, self.device),
             device_type=self.device.type,
             ranks=self.ranks,
+            told=self.conditions.width if self.conditions else 0,
         )
         encoder = fresh_encoder(spec, self.imageset)
         if self.ranks.count > 1:
@@ -206,11 +213,22 @@ class Training:
         )
 
 
-def _arranged(composition: Composition, groups: list[Tensor], device: torch.device) -> Views:
+def conditions_of(spec: RunSpec, imageset: ImageSet) -> Conditions | None:
+    """What the projector is told of the draws; None where it is told nothing, or there is nothing to tell."""
+    if spec.condition != "draws":
+        return None
+    conditions = Conditions([term.composition for term in spec.terms], imageset.shape)
+    return conditions if conditions.width else None
+
+
+def arranged(composition: Composition, groups: Sequence[Tensor], told: Sequence[Tensor] | None = None) -> Views:
+    """(V,B,C,S,S) of each view group, and (V,B,K) that is told of it, as the views of a term, channels last."""
     views = Views([], [])
-    for group, tensor in zip(composition.views, groups, strict=True):
+    for number, group in enumerate(composition.views):
         kept = views.whole if group.role == "global" else views.local
-        kept.extend(view.contiguous(memory_format=torch.channels_last) for view in tensor)
+        for place, pixels in enumerate(groups[number]):
+            here = pixels.contiguous(memory_format=torch.channels_last)
+            kept.append(View(here, None if told is None else told[number][place]))
     return views
 
 

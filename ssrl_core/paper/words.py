@@ -105,9 +105,9 @@ _SWEEPS = {
     "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
     "table-6 small byol": "Hue on CIFAR-10, BYOL",
 }
-_ITEM = re.compile(r"^(table|figure)-\d+ ?(small|full)? ?")
+_ITEM = re.compile(r"^(table|figure)-\d+ ?(instant|small|full)? ?")
 _SHARED = re.compile(r"in_(all|at_least)_(\d+)")
-_RUN_NAMES = re.compile(r"^figure-12 (small )?(\w+)( \w+)?")
+_RUN_NAMES = re.compile(r"^figure-12 (instant |small )?(\w+)( \w+)?")
 ABOUT = {
     "AMI": "Adjusted mutual information of clusters and labels: 1 where they are the same, about 0 by chance.",
     "Silhouette": "How far clusters lie apart, −1 to 1; knows nothing of labels.",

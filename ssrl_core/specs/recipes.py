@@ -96,7 +96,7 @@ _SMALL = {
     "swav": _small({**_NARROW, "prototypes": 100, "queue_size": 512, "freeze_prototypes_epochs": 1}),
     "vibcreg": _small({**_WIDE, "whitening_groups": 8}, 0.002),
     "vicreg": _small(_WIDE, 0.002),
-    "w_mse": _small({"hidden_dim": 256, "projection_dim": 32, "whitening_size": 64}, 0.002),
+    "w_mse": _small({"hidden_dim": 256, "projection_dim": 16, "whitening_size": 64}, 0.004),
 }
 
 RECIPES: dict[str, RecipeRow] = {

@@ -67,6 +67,12 @@ HEADS = _word(
     ("shared", "per_term"),
     "Whether several terms share projector and predictor or have their own; queues are always each term's own.",
 )
+CONDITION = _word(
+    "condition",
+    "none",
+    ("none", "draws"),
+    "What the projector alone is told of a view; draws tells what was drawn, so that the embedding may keep it.",
+)
 DEVICES = _whole("devices", 1, 1, 1024, "Devices that take each step together, or auto: every card that it may use.")
 RUN_SETTINGS = (
     _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
@@ -211,6 +217,7 @@ class RunSpec:
     limit_train: int | None = None
     precision: str = "auto"
     heads: str = "shared"
+    condition: str = "none"
     device: str = "auto"
     devices: int | str = 1
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
@@ -315,6 +322,8 @@ def hashed_keys(spec: RunSpec) -> list[str]:
     left_out = {*NOT_HASHED}
     if spec.heads == HEADS.default or len(spec.terms) == 1:
         left_out.add("heads")  # so that runs made before there was a choice keep their identity
+    if spec.condition == CONDITION.default:
+        left_out.add("condition")
     return sorted(SPEC_PARTS.keys() - left_out)
 
 
@@ -375,6 +384,7 @@ SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "schedule": _fields,
         **{row.name: _same for row in RUN_SETTINGS},
         "heads": _same,
+        "condition": _same,
         "device": _same,
         "devices": _same,
         "evaluate": _evaluate,

@@ -9,7 +9,7 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
 from ssrl_core.datasets.reading import archives
-from ssrl_core.datasets.reading.archives import code_page_of, readable_name
+from ssrl_core.datasets.reading.code_pages import code_page_of, readable_name
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, zipped
 
@@ -158,6 +158,15 @@ def test_names_in_a_zip_without_a_flag_are_readable(tmp_path):
         ("cp1254", ["kedi \u0131\u011fd\u0131r", "k\u00f6pe\u015f"]),
         ("cp1257", ["kat\u0117", "\u0161uo"]),
         ("cp1253", ["\u03b3\u03ac\u03c4\u03b1", "\u03c3\u03ba\u03cd\u03bb\u03bf\u03c2"]),
+        ("cp850", ["a\u00e7\u00e3o", "p\u00e3o"]),
+        ("cp857", ["kedi \u0131\u011fd\u0131r", "k\u00f6pe\u015f"]),
+        ("cp737", ["\u03b3\u03ac\u03c4\u03b1", "\u03c3\u03ba\u03cd\u03bb\u03bf\u03c2"]),
+        ("cp862", ["\u05d7\u05ea\u05d5\u05dc", "\u05db\u05dc\u05d1 \u05dc\u05d1\u05df"]),
+        ("cp1255", ["\u05d7\u05ea\u05d5\u05dc", "\u05db\u05dc\u05d1 \u05dc\u05d1\u05df"]),
+        ("cp1256", ["\u0642\u0637\u0629", "\u0643\u0644\u0628 \u0643\u0628\u064a\u0631"]),
+        ("cp720", ["\u0642\u0637\u0629", "\u0643\u0644\u0628 \u0643\u0628\u064a\u0631"]),
+        ("cp874", ["\u0e41\u0e21\u0e27\u0e14\u0e33", "\u0e2a\u0e38\u0e19\u0e31\u0e02"]),
+        ("mac_roman", ["Zellk\u00f6rper", "\u00e9t\u00e9", "Gr\u00f6\u00dfe"]),
         ("cp1251", ["\u043a\u043e\u0448\u043a\u0430", "\u0441\u043e\u0431\u0430\u043a\u0430"]),
     ],
 )

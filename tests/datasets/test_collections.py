@@ -253,6 +253,65 @@ def _malaria(root):
     )
 
 
+def _cars(root):
+    """Folders say class and split; lists without a head say boxes and numbers."""
+    rows = {
+        s: [(c, f"{c}_{s}{i}.jpg") for c in ("Acura", "BMW") for i in range(n)] for s, n in (("train", 4), ("test", 2))
+    }
+    for split, names in rows.items():
+        _images(root, *[f"car_data/car_data/{split}/{c}/{n}" for c, n in names])
+        text = "\n".join(f"{n},39,116,{1 + (c == 'BMW')}" for c, n in names)
+        (root / f"anno_{split}.csv").write_text(text)
+
+
+def _aircraft(root):
+    """Lists without a head, of names without an ending."""
+    names = [f"{i * 1111:07d}" for i in range(8)]
+    _images(root, *[f"data/images/{n}.jpg" for n in names])
+    for split, places in (("train", range(6)), ("test", range(6, 8))):
+        text = "\n".join(f"{names[i]} {'707' if i % 2 else 'A320'}" for i in places)
+        (root / f"data/images_variant_{split}.txt").write_text(text)
+
+
+def _gtsrb(root):
+    """Tables of both splits name the class; folders only of one."""
+    rows = {
+        "Train": [(c, f"Train/{c}/{i}.png") for c in (0, 1) for i in range(4)],
+        "Test": [(i % 2, f"Test/{i}.png") for i in range(4)],
+    }
+    for split, names in rows.items():
+        _images(root, *[n for _, n in names])
+        (root / f"{split}.csv").write_text("Width,ClassId,Path\n" + "\n".join(f"8,{c},{n}" for c, n in names))
+
+
+def _labels_and_splits(root, other="filename,set\n", words=("train", "test")):
+    """Labels in one table, splits in another."""
+    names = [f"{i:03d}.png" for i in range(10)]
+    _images(root, *[f"img/{n}" for n in names])
+    (root / "labels.csv").write_text("filename,label\n" + "\n".join(f"{n},{'ab'[i % 2]}" for i, n in enumerate(names)))
+    (root / "splits.csv").write_text(other + "\n".join(f"{n},{words[i > 7]}" for i, n in enumerate(names)))
+
+
+def _masks(root):
+    """Masks beside the images, in the folder and in one beside it."""
+    _images(
+        root,
+        *[
+            f"{s}/{c}/{k}/{c}{i}.png"
+            for s in ("Train", "Test")
+            for c in "ab"
+            for k in ("images", "lung masks")
+            for i in range(3)
+        ],
+    )
+    _images(root, *[f"Train/{c}/images/{c}{i}_mask.png" for c in "ab" for i in range(3)])
+
+
+def _two(first: str, other: str, classes: tuple[str, str] = ("cat", "dog")):
+    """Two folders of the same two: three images of each in the first, two in the other."""
+    return lambda root: _images(root, *_each(first, classes, 3), *_each(other, classes, 2))
+
+
 #  name -> maker, {class: {split: n}} or None, label, further facts
 _S = {"train": 6, "val": 6}
 COLLECTIONS = {
@@ -286,6 +345,24 @@ COLLECTIONS = {
         lambda r: _images(r, *[n for f in (1, 2) for n in _each(f"fold{f}", ("a", "b"), 3)]),
         {"a": {"": 6}, "b": {"": 6}},
     ),
+    "cars": (_cars, {c: {"train": 4, "test": 2} for c in ("Acura", "BMW")}),
+    "aircraft": (_aircraft, {c: {"train": 3, "test": 1} for c in ("707", "A320")}),
+    "gtsrb": (_gtsrb, {c: {"train": 4, "test": 2} for c in "01"}),
+    "labels-and-splits": (_labels_and_splits, {c: {"train": 4, "test": 1} for c in "ab"}),
+    "celeba": (
+        lambda r: _labels_and_splits(r, "filename,partition\n", "02"),
+        {c: {"train": 4, "test": 1} for c in "ab"},
+    ),
+    "fer": (
+        lambda r: _labels_and_splits(r, "filename,Usage\n", ("Training", "PublicTest")),
+        {c: {"train": 4, "val": 1} for c in "ab"},
+    ),
+    "masks": (_masks, {c: {"train": 3, "test": 3} for c in "ab"}),
+    "kather": (_two("NCT-CRC-HE-100K", "CRC-VAL-HE-7K"), {c: {"train": 3, "val": 2} for c in ("cat", "dog")}),
+    "inaturalist": (_two("train_mini", "val"), {c: {"train": 3, "val": 2} for c in ("cat", "dog")}),
+    "held-out": (_two("train", "heldout"), {c: {"train": 3, "test": 2} for c in ("cat", "dog")}),
+    "domains": (_two("art_painting", "photo"), {c: {"": 5} for c in ("cat", "dog")}),
+    "days": (_two("2024-03-01", "2024-03-08"), {c: {"": 5} for c in ("cat", "dog")}),
     "medmnist-folders": (_medmnist_folders, {"0": {"train": 3, "val": 2}, "1": {"train": 3, "test": 3}}),
 }
 
@@ -384,6 +461,33 @@ TABLES = {
         "file,code\n" + "\n".join(f'{n},="00{i}"' for i, n in enumerate(_NAMES)),
         "utf-8",
         {"code": ["000", "001", "002", "003"]},
+    ),
+    "cellprofiler-two-heads": (
+        "Image,Image,Nuclei,Nuclei\nFileName_DNA,Metadata_Well,ObjectNumber,AreaShape_Area\n"
+        + "\n".join(f"{n},B0{i + 2},{o},{i}.{o}" for i, n in enumerate(_NAMES) for o in (1, 2)),
+        "utf-8",
+        {"Image_Metadata_Well": ["B02", "B03", "B04", "B05"]},
+    ),
+    "merged-cells-above": (
+        ";Nuclei;;Cells;\nDatei;Area;Count;Area;Count\n"
+        + "\n".join(f"{n};{i},5;{i};2{i},5;3" for i, n in enumerate(_NAMES)),
+        "utf-8",
+        {"Nuclei_Area": [0.5, 1.5, 2.5, 3.5], "Cells_Area": [20.5, 21.5, 22.5, 23.5]},
+    ),
+    "excel-errors": (
+        "file;mean\n" + "".join(f"{n};{v}\n" for n, v in zip(_NAMES, ("0,5", "#N/A", "-", "#DIV/0!"), strict=True)),
+        "utf-8",
+        {"mean": [0.5, np.nan, np.nan, np.nan]},
+    ),
+    "german-doses": (
+        "Datei;Wirkstoff;Konzentration [nM]\n" + "\n".join(f"{n};x;{i}00,5" for i, n in enumerate(_NAMES, 1)),
+        "cp1252",
+        {"dose": [100.5, 200.5, 300.5, 400.5], "dose_unit": ["nM"] * 4},
+    ),
+    "wells-written-in-three-ways": (
+        "file,well\n" + "\n".join(f"{n},{w}" for n, w in zip(_NAMES, ("A1", "a01", "A01", "B2"), strict=True)),
+        "utf-8",
+        {"well": ["A01", "A01", "A01", "B02"], "well_as_written": ["A1", "a01", "A01", "B2"]},
     ),
     "comments-and-gaps": (
         "# exported by a scanner\n# 2024\nfile,mean,kind\n"

@@ -367,3 +367,23 @@ def test_names_of_folders_are_never_missing_and_come_in_one_form(tmp_path):
     made = import_source(tmp_path / "two", "forms")
     assert made.classes == ("caf\u00e9", "Dog", "dog")
     assert "the classes 'Dog' and 'dog' look alike" in made.meta["understood"]["notes"]
+
+
+def test_planes_of_a_metamorph_stack_are_read_where_they_lie(tmp_path):
+    """One head, whose planes follow each other (tags UIC1 and UIC2 say so and how many)."""
+    planes = np.arange(3 * 6 * 8, dtype=np.uint16).reshape(3, 6, 8) * 20
+    uic = [(33628, 4, 2, [0, 0], True), (33629, 5, 3, [1, 1] * 3, True)]
+    for i in range(2):
+        tifffile.imwrite(tmp_path / f"{i}.tif", planes + i, metadata=None, photometric="minisblack", extratags=uic)
+        (tmp_path / f"{i}.tif").rename(tmp_path / f"{i}.stk")
+    every = import_source(tmp_path, "stacks")
+    assert (every.pixels[:, 0] == np.concatenate([planes, planes + 1])).all()
+    brightest = import_source(tmp_path, "brightest", ImportOptions(pages="brightest"))
+    assert (brightest.pixels[1, 0] == planes[-1] + 1).all()
+
+
+@pytest.mark.parametrize("name", ["set.tar.gz", "set.7z", "x.npy", "x.h5"])
+def test_other_kinds_of_files_are_answered_with_what_to_do(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"Unpack it and give|numpy\.savez_compressed"):
+        import_source(tmp_path / name, "other")

@@ -238,5 +238,6 @@ def test_y_of_one_hot_rows_of_some_parts_and_counted_from_one(npz):
     ones = import_source(npz(x=x, y=np.array([1, 2, 3, 1, 2, 3]), names=np.array(["2", "3", "1"])), "ones")
     assert [ones.classes[i] for i in ones.label_ids] == ["2", "3", "1"] * 2
     assert "y counts from 1" in str(ones.meta["understood"]["guessed"])
-    with pytest.raises(DataError, match="several labels"):
-        import_source(npz(x=x, y=np.ones((6, 3), int)), "many")
+    several = import_source(npz(x=x, y=np.ones((6, 2), int), names=np.array(["mass", "edema"])), "several")
+    assert several.label is None
+    assert several.table["edema"].tolist() == [1] * 6

@@ -103,3 +103,8 @@ def test_words_of_other_people_are_understood_and_other_columns_are_not_splits()
 def test_bad_seed_is_refused(seed):
     with pytest.raises(SpecError, match="seed"):
         splits.seeded_order(3, seed)
+
+
+def test_wells_are_known_by_what_their_column_means_and_however_they_are_written():
+    table = pd.DataFrame({"Metadata_Plate": ["P1", "P1", "P2", "P2"], "Metadata_Well": ["A1", "A01", "a01", None]})
+    assert splits.well_names(table).tolist()[:3] == ["P1/A01", "P1/A01", "P2/A01"]

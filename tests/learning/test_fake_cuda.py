@@ -37,9 +37,11 @@ from tests.learning.fake_card import CARD, FakeTraining, HostWaits, fake_card
 from tests.learning.tiny_runs import small_images, small_spec
 
 
+@pytest.mark.parametrize("condition", ["none", "draws"])
 @pytest.mark.parametrize("method", METHODS)
-def test_no_step_of_a_method_waits_for_the_device(method: str) -> None:
-    spec, images = small_spec(method, precision="bf16", optimizer={"name": "lars", "lr": 0.1}), small_images(24)
+def test_no_step_of_a_method_waits_for_the_device(method: str, condition: str) -> None:
+    optimizer = {"name": "lars", "lr": 0.1}
+    spec, images = small_spec(method, precision="bf16", optimizer=optimizer, condition=condition), small_images(24)
     with fake_card() as waits:
         training = FakeTraining(spec, images, device=CARD)
         divergence, begun = Divergence(CARD), len(waits.found)

@@ -56,6 +56,17 @@ def test_stopped_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
     assert len(events(tmp_path / "broken", "stop")) == 3
 
 
+def test_a_run_whose_projector_is_told_of_the_draws_resumes_bit_for_bit(tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec("byol", condition="draws")
+    fit(spec, images, tmp_path / "whole")
+    _stop_at(tmp_path / "broken", spec, images, 7)
+    fit(spec, images, tmp_path / "broken")
+    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    plain = fit(small_spec("byol"), images, tmp_path / "plain").state_dict()
+    told = fit(spec, images, tmp_path / "again").state_dict()
+    assert {name: value.shape for name, value in told.items()} == {name: value.shape for name, value in plain.items()}
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "lars", "adamw"])
 def test_every_optimizer_resumes_bit_for_bit(optimizer: str, tmp_path: Path) -> None:
     images = small_images()

@@ -23,6 +23,7 @@ VARIED = {
     "dataset": ["strokes"],
     "limit_train": [None, 100],
     "heads": ["per_term"],
+    "condition": ["none", "draws"],
     "evaluate.clusters": [[3], [4, 5]],
     "keep": [{"embedding": "none"}],
     "seed": [1, 2],

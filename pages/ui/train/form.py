@@ -20,6 +20,7 @@ from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
+    CONDITION,
     DEVICES,
     HEADS,
     INPUT,
@@ -230,8 +231,8 @@ def _network(draft: train_draft.Draft) -> None:
 
 
 def _recipe(draft: train_draft.Draft) -> None:
-    """Whole sets of settings; with several terms, whether they share their heads."""
-    first, second, *_ = st.columns(4)
+    """Whole sets of settings; what the projector is told; with several terms, whether they share their heads."""
+    first, second, third, *_ = st.columns(4)
     with first:
         chosen = train_draft.recipe_name(draft) or _OWN
         options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
@@ -245,8 +246,14 @@ def _recipe(draft: train_draft.Draft) -> None:
             on_change=actions.take_recipe,
             args=(key,),
         )
+    with second:
+        shown = {"none": "Nothing", "draws": "What was drawn for each view"}
+        _bound(
+            st.selectbox, "Projector is told", "condition", draft["condition"], CONDITION.options,
+            format_func=shown.__getitem__, help=CONDITION.sentence,
+        )  # fmt: skip
     if len(draft["terms"]) > 1:
-        with second:
+        with third:
             widget("heads", HEADS, draft["heads"])
 
 

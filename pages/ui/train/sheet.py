@@ -97,7 +97,8 @@ def _recipe(run: RunFolder) -> str:
     if not spec.is_trained:
         return f"The network as it comes, with weights: {spec.backbone.weights or 'none'}; nothing is trained."
     images = f"{spec.limit_train:,} images" if spec.limit_train else "all train images"
-    return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}."
+    told = " The projector was told what was drawn." if spec.condition == "draws" else ""
+    return f"{spec.epochs} epochs of {images} in batches of {spec.batch_size}, under {' + '.join(said)}.{told}"
 
 
 def _facts(row: RunRow, state: dict[str, Any], metrics: Any) -> str:

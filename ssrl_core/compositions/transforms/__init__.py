@@ -16,6 +16,8 @@ one of the kind `colour` or `pixel` has
                                                       optional: without it the CPU takes `apply`
     accepts(step, channels) -> bool, REMEDY: str      only where the table says that it may need some channels (and RULE
                                                       where these are not red, green, blue)
+    told(step, values, channels, frame) -> array      (n, k) numbers of what was drawn, where these are not the arrays
+                                                      (n,) of `values` (a rectangle, amounts of channels); optional
 
 A module that is imported here must not import torch at its top: drawing works without it.
 """

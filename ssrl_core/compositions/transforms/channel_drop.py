@@ -29,6 +29,11 @@ def accepts(step: Step, channels: int) -> bool:
     return channels > 1
 
 
+def told(step: Step, values: dict[str, Array], channels: int, frame: tuple[int, int]) -> Array:
+    """1 for the channel that is gone, (n, C)."""
+    return _gone(values["channel"], channels).astype(np.float64)
+
+
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """The channel becomes `fill`."""
     from ssrl_core.compositions.pixels import send

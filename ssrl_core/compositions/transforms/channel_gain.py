@@ -31,6 +31,11 @@ def amounts(step: Step, seeds: Array, channels: int) -> tuple[Array, Array]:
     return gain, random_numbers.uniform(random_numbers.unit(words[1]), random_numbers.amplitude(step["offset"]))
 
 
+def told(step: Step, values: dict[str, Array], channels: int, frame: tuple[int, int]) -> Array:
+    """Gain and offset of each channel, (n, 2C)."""
+    return np.concatenate(amounts(step, values["channels"], channels), axis=1)
+
+
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """gain · x + offset, clipped."""
     from ssrl_core.compositions.pixels import send

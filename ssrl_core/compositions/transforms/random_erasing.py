@@ -50,6 +50,12 @@ def boxes(values: dict[str, Array], frame: geometry.Frame) -> tuple[Array, Array
     return top, left, h, w
 
 
+def told(step: Step, values: dict[str, Array], channels: int, frame: geometry.Frame) -> Array:
+    """Top, left, height and width as shares, (n, 4)."""
+    height, width = frame
+    return np.stack(boxes(values, frame), axis=1) / np.array([height, width, height, width], dtype=np.float64)
+
+
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """Cover the rectangle; noise is uniform in 0..1 for each pixel and channel, from the drawn seed."""
     box = boxes(values, (images.shape[2], images.shape[3]))

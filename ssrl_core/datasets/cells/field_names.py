@@ -11,7 +11,7 @@ from ssrl_core.datasets.cells.field_words import Facts, by_words
 from ssrl_core.datasets.cells.fields import FieldRow
 from ssrl_core.errors import DataError, SpecError
 
-_ENDING = r"\.(?:tiff?|png|jpe?g|bmp|c01|flex)$"
+_ENDING = r"\.(?:tiff?|png|jpe?g|bmp|c01|flex|stk)$"
 _PLATE = r"(?:(?P<plate>.+?)_)??"
 _ROW = r"(?:A[A-F]|[A-Z])"  # 1536 wells go to AF48
 _WELL = rf"(?P<well>(?!s\d+_[wzt]\d){_ROW}\d{{1,2}})"  # s1_w1 is a site, and no well S01
@@ -93,6 +93,7 @@ NAMINGS = (
         rf"(?:(?P<plate>.+?)_)??(?P<letters>{_ROW}) ?- ?(?P<column>\d{{1,2}})\((?:fld ?(?P<site>\d+))?",
         r"(?: ?wv ?(?P<channel>[^)]+?))?(?: z ?(?P<z>\d+))?(?: time ?(?P<t>\d+)[^)]*)?\)",
     ),
+    _naming("InCell 3000 (GE)", rf"Channel ?(?P<channel>\d+)-\d+-(?P<letters>{_ROW})-(?P<column>\d{{1,2}})"),
     _naming(
         "ScanR (Olympus)",
         rf"(?:(?P<well>{_ROW}\d{{1,2}})--|(?P<plate>.+?)--)?W(?P<number>\d+)--P(?P<site>\d+)--Z(?P<z>\d+)",
@@ -386,6 +387,8 @@ def _letter(match: re.Match[str]) -> str:
     return (
         found.group(1)[-2:]
         if found and found.group(1).lower().endswith("ch")
+        else "ch"
+        if found and found.group(1).lower() == "channel"
         else (found.group(1)[-1] if found else "c")
     )
 

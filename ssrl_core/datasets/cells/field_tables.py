@@ -18,9 +18,8 @@ from urllib.parse import unquote, urlparse
 import pandas as pd
 
 from ssrl_core import access
-from ssrl_core.datasets.cells.field_words import one_well
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, FileFacts, file_facts
-from ssrl_core.datasets.columns import renamed, with_doses
+from ssrl_core.datasets.columns import one_well, renamed, with_doses, with_wells
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.source import FolderTree, why
@@ -29,6 +28,7 @@ from ssrl_core.errors import DataError, SpecError
 
 _SUFFIXES = (*image.SUFFIXES, ".flex", ".c01", ".zarr")
 _NAMED = re.compile(r"^(?:image_)?filename_(.+)$", re.IGNORECASE)
+_FIELD = "field name"  # a key: how names of files begin
 _URLS = re.compile(r"^(?:image_)?url_(.+)$", re.IGNORECASE)
 
 
@@ -74,7 +74,8 @@ def fields_of_table(path: Path, table: pd.DataFrame, channels: Sequence[str] | N
     if "dose" in known and "dose_unit" not in known and any(c.lower() == "image_metadata_concentration" for c in names):
         known = known.assign(dose_unit="µM")  # BBBC021's own table
     known, about_doses = with_doses(known)
-    listed = FieldList([], tuple(found), 0, str(path), path.parent, notes=about_doses)
+    known, about_wells = with_wells(known)
+    listed = FieldList([], tuple(found), 0, str(path), path.parent, notes=about_doses + about_wells)
     if lamps and not set(lamps) & set(found):
         listed.notes.append(f"{', '.join(lamps)} of the table correct uneven light; they are no channels and left out")
     _add_rows(listed, table, known, found)
@@ -91,9 +92,12 @@ def with_plate_map(listed: FieldList, name: str, table: pd.DataFrame) -> None:
     """
     names = renamed([str(c) for c in table.columns])
     known, about_doses = with_doses(table.rename(columns=str).rename(columns=names))
+    known = _with_plates_of_folders(known, listed)
     keys = [key for key in ("plate", "well", "site") if key in known and _tells(key, known, listed)]
+    if "well" not in keys and (by_name := _keyed_by_name(known, listed)) is not None:
+        keys, known = [_FIELD], by_name
     strange = "plate" in known and "plate" not in keys and known["plate"].nunique() > 1
-    if "well" not in keys or strange:
+    if keys != [_FIELD] and ("well" not in keys or strange):
         what = (
             "its plates are none of the fields'"
             if strange
@@ -102,7 +106,7 @@ def with_plate_map(listed: FieldList, name: str, table: pd.DataFrame) -> None:
         listed.notes.append(f"the table {name} is not used: {what}")
         return
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
-    rest = [c for c in known.columns if c not in ("plate", "well", "site", "row name")]
+    rest = [c for c in known.columns if c not in ("plate", "well", "site", "row name", _FIELD)]
     for row in known.to_dict("records"):
         told = {str(c): row[c] for c in rest}
         if rows.setdefault(_key_of(row, keys), told) != told:
@@ -111,12 +115,50 @@ def with_plate_map(listed: FieldList, name: str, table: pd.DataFrame) -> None:
     before, found = listed.fields, 0
     listed.fields = []
     for field in before:
-        more = rows.get(_key_of(field.columns, keys), {})
-        found += bool(more)
+        own = next((key for key in _keys_of(field, keys) if key in rows), None)
+        more = rows[own] if own is not None else {}
+        found += own is not None
         listed.fields.append(replace(field, columns={**more, **field.columns}))
-    what, by = ", ".join(map(str, rest)), " and ".join(keys)
+    what, by = ", ".join(map(str, rest)), " and ".join("the names of files" if key == _FIELD else key for key in keys)
     said = f"the table {name} tells {what} of {found} of {len(before)} fields, by {by}"
     listed.notes += [*about_doses, said]
+
+
+def _with_plates_of_folders(table: pd.DataFrame, listed: FieldList) -> pd.DataFrame:
+    """The table with plates called as the fields', where these are folders in folders (`HEPG2-01/Plate1`) whose outer
+    ones another column names (`experiment`)."""
+    plates = {str(field.columns.get("plate", "")) for field in listed.fields}
+    outer = {plate.split("/")[0].lower() for plate in plates if "/" in plate}
+    if not outer or "plate" not in table:
+        return table
+    for column in (c for c in table.columns if c != "plate"):
+        if set(table[column].astype(str).str.lower()) & outer:
+            return table.assign(plate=table[column].astype(str) + "/" + table["plate"].map(_bare_plate))
+    return table
+
+
+def _keyed_by_name(table: pd.DataFrame, listed: FieldList) -> pd.DataFrame | None:
+    """The table with a column that begins the names of most fields' files (`Id`) as its key; None if there is none."""
+    begins = [{key for (key,) in _keys_of(field, [_FIELD])} for field in listed.fields]
+    for column in table.columns:
+        values = {_key_of({column: value}, [str(column)])[0] for value in table[column]}
+        if len(values) == len(table) and sum(bool(own & values) for own in begins) > len(begins) / 2:
+            return table.assign(**{_FIELD: table[column]})
+    return None
+
+
+def _keys_of(field: FieldRow, keys: Sequence[str]) -> list[tuple[str, ...]]:
+    """What a field may be called in a table, the longest beginning of its first file's name before others."""
+    if list(keys) != [_FIELD]:
+        return [_key_of(field.columns, keys)]
+    stem = field.files[0][0].stem
+    ends = [match.start() for match in re.finditer(r"[_\-. ]", stem)]
+    return [_key_of({_FIELD: stem[:end]}, keys) for end in (len(stem), *reversed(ends))]
+
+
+def _bare_plate(value: Any) -> str:
+    """`Plate 1`, `plate_1` and 1 are one plate."""
+    return re.sub(r"^plate[ _-]*(?=\d)", "", str(value).strip().removesuffix(".0"), flags=re.IGNORECASE)
 
 
 def _tells(key: str, table: pd.DataFrame, listed: FieldList) -> bool:
@@ -126,8 +168,13 @@ def _tells(key: str, table: pd.DataFrame, listed: FieldList) -> bool:
 
 
 def _key_of(columns: Mapping[str, Any], keys: Sequence[str]) -> tuple[str, ...]:
-    """Values as they are compared: A1 is A01, 1.0 is 1."""
-    return tuple(one_well(str(columns.get(key, ""))).removesuffix(".0").strip().lower() for key in keys)
+    """Values as they are compared: A1 is A01, 1.0 is 1, Plate1 is 1."""
+    values = [str(columns.get(key, "")) for key in keys]
+    plain = [
+        "/".join(map(_bare_plate, value.split("/"))) if key == "plate" else one_well(value)
+        for key, value in zip(keys, values, strict=True)
+    ]
+    return tuple(value.removesuffix(".0").strip().lower() for value in plain)
 
 
 def names_images(table: pd.DataFrame) -> bool:

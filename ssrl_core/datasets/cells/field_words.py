@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from ssrl_core.datasets.columns import one_well
 from ssrl_core.errors import DataError
 
 Facts = Mapping[str, str | None]
@@ -135,12 +136,6 @@ def _set_of(paths: Sequence[Path], words: Words, place: int) -> tuple[tuple[str,
     whole = times == len(seen) or (stained and times > len(seen) / 2 and all(set(s) <= set(values) for s in sets))
     alone = all(len(set(v)) == len(v) for v in seen.values())
     return (values if whole and alone and 2 <= len(values) <= _MOST_CHANNELS else None), len(seen)
-
-
-def one_well(word: str) -> str:
-    """A1, a01 and A01 are one well: `A01`; any other word as it is."""
-    row = word.strip().rstrip("0123456789")
-    return f"{row.upper()}{int(word.strip()[len(row) :]):02d}" if _PLAIN_WELL.fullmatch(word.strip()) else word
 
 
 def _keyed(word: str) -> str | None:

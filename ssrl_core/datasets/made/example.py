@@ -26,12 +26,13 @@ STROKES, CELLS = "example-strokes", "example-cells"
 LIKE = {"strokes": STROKES, "simulated-cells": CELLS, "simulated-nocodazole": CELLS}
 """Image sets that are made on first use -> the few images like them that ship."""
 SEED = 5
-_STROKES, _CELLS = 1_200, 1_000
-_SIDE = 64
+_STROKES, _CELLS = 1_200, 1_400
+_SIDE = 56  # px of a cell: the megabytes show more in more cells than in larger ones
 _BITS = 6
 _LIGHT = 16  # times the photons of `simulated-cells`: a quarter of the noise, and half the bytes
-_CONTROL = 0.16  # of the cells
-_DOSES = (0.4, 0.4, 0.6, 0.8, 1.2, 1.4, 1.4, 1.4)  # cells of each dose, ascending, beside the others
+_CONTROL = 0.25  # of the cells
+_DOSES = (0.4, 0.4, 0.5, 0.6, 0.9, 1.6, 1.8, 1.8)  # cells of each dose, ascending, beside the others
+_LEARNT = 0.2  # of the cells lie on the plate that is learnt from
 _IN_A_ROW = 4  # cells of one well and one site after another
 CHUNK = 50
 
@@ -77,7 +78,7 @@ def make_cells() -> ImageSet:
 
 
 def cells_of(number: int) -> tuple[Array, pd.DataFrame]:
-    """The `number`th fifty cells: pixels (50, 3, 64, 64) uint8 of six bits, and their table."""
+    """The `number`th fifty cells: pixels (50, 3, 56, 56) uint8 of six bits, and their table."""
     wells = screen(Chance(SEED, 0))
     ends = np.rint(np.cumsum(_shares(wells)) * _CELLS).astype(np.int64)
     rows = wells.iloc[np.searchsorted(ends, np.arange(_CELLS), side="right")].reset_index(drop=True)
@@ -119,4 +120,7 @@ def _shares(wells: pd.DataFrame) -> Array:
     share = np.where(control, 0.0, np.array(_DOSES)[np.minimum(place, len(_DOSES) - 1)])
     share *= (1 - _CONTROL) / share.sum()
     share[control] = _CONTROL / control.sum()
+    learnt = (wells["replicate"] == wells["replicate"].min()).to_numpy()
+    share[learnt] *= _LEARNT / share[learnt].sum()
+    share[~learnt] *= (1 - _LEARNT) / share[~learnt].sum()
     return share

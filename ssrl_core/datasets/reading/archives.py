@@ -1,4 +1,4 @@
-"""Zips: what one may do to the disk (nothing outside the store, no bombs), how its names are written, laying it out.
+"""Zips: what one may do to the disk (nothing outside the store, no bombs), and laying it out.
 
 OME-Zarr is a folder, so a zip of it is unpacked; hidden files come along, since Zarr 2 keeps its metadata in `.zattrs`,
 `.zgroup` and `.zarray`.
@@ -6,42 +6,25 @@ OME-Zarr is a folder, so a zip of it is unpacked; hidden files come along, since
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import posixpath
-import re
 import shutil
 import stat
 import time
-import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ssrl_core import stores
 from ssrl_core.datasets.progress import Report, or_silent
+from ssrl_core.datasets.reading.code_pages import code_page_of, readable_name
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
 
 MAX_RATIO = 250  # photographs reach 2, blank 16-bit fields 200
 RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm
 MAX_MEMBERS = 2_000_000
-WESTERN = "cp1252 or cp437"
-_LATIN = ("cp437", "cp1252")
-_CENTRAL = ("áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "ąćęłńóśźż", "áéíóöőúüű", "čćđšž", "ăâîşţ")
-_LETTERS = {  # beside those without accents, of each language that a code page is for
-    WESTERN: ("äöüß", "àâçéèêëîïôœùûÿæ", "ñáéíóúü", "ãõáâàçéêíóôú", "åäöøæé", "àèéìòù", "ëïéèö"),
-    "cp1250": _CENTRAL,
-    "cp852": _CENTRAL,
-    "cp1254": ("çğıöşü",),
-    "cp1257": ("āčēģīķļņšūž", "ąčęėįšųūž", "äöõüšž"),
-}
-_CODE_PAGES = ("cp866", "cp1251", "cp1253", "gb18030", "shift_jis", "big5", "euc-kr", *_LETTERS)
-_RARE = 0.3
-_LEAST_KOREAN = 8  # letters; fewer cannot be told from Chinese
 
 
 def check_archive(archive: zipfile.ZipFile, where: str) -> None:
@@ -106,131 +89,6 @@ def _check_total(infos: list[zipfile.ZipInfo], where: str) -> None:
 
 def _gb(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
-
-
-def readable_name(info: zipfile.ZipInfo, code_page: str) -> str:
-    """The name of a file in a zip; one that carries no flag is of a code page, or UTF-8 among western ones."""
-    if _says(info):
-        return info.filename
-    written = info.filename.encode("cp437")
-    if code_page != WESTERN:
-        return written.decode(code_page, "replace")
-    with suppress(UnicodeDecodeError):
-        return written.decode("utf-8")
-    return max((written.decode(page, "replace") for page in _LATIN), key=partial(_likelihood, WESTERN))
-
-
-def _says(info: zipfile.ZipInfo) -> bool:
-    return bool(info.flag_bits & 0x800) or info.filename.isascii()
-
-
-def code_page_of(infos: Sequence[zipfile.ZipInfo], asked: str | None) -> tuple[str, list[str]]:
-    """The code page of all names of an archive that carry no flag and are no UTF-8, and what to say of it.
-
-    It is the page by whose letters the names are likeliest words: Latin ones, Cyrillic, or the characters that a
-    language uses most.
-
-    Raises:
-        SpecError: a code page that is not known.
-    """
-    unsaid = [info for info in infos if not _says(info) and not _is_utf8(info.filename.encode("cp437"))]
-    if asked is not None:
-        try:
-            codecs.lookup(asked)
-        except LookupError:
-            known = ", ".join(page for page in _CODE_PAGES if page != WESTERN)
-            raise SpecError.at("data import", "--code-page", f"one of {known}", asked) from None
-        return asked, []
-    if not unsaid:
-        return WESTERN, []
-    every = b"/".join(posixpath.splitext(info.filename)[0].encode("cp437") for info in unsaid)
-    latin = "/".join(posixpath.splitext(readable_name(info, WESTERN))[0] for info in unsaid)
-    page = _likeliest(every, latin)
-    shown = posixpath.dirname(readable_name(unsaid[0], page)) or readable_name(unsaid[0], page)
-    return page, [f"{len(unsaid)} names in the zip do not say how they are written; read as {page}: {shown}"]
-
-
-def code_page_of_text(written: bytes) -> str:
-    """The likeliest code page of a text that is no UTF-8; `cp1252` for western Europe."""
-    page = _likeliest(written, written.decode("cp1252", "replace"), dos=False)
-    return "cp1252" if page == WESTERN else page
-
-
-def _likeliest(written: bytes, western: str, *, dos: bool = True) -> str:
-    """The page by whose letters a text is likeliest words; `western` is how it reads by western ones."""
-    pages = [page for page in _CODE_PAGES if page != WESTERN and (dos or page not in ("cp866", "cp852"))]
-    likely = {page: _likelihood(page, text) for page in pages if (text := _decoded(written, page)) is not None}
-    likely[WESTERN] = _likelihood(WESTERN, western)
-    return max(likely, key=likely.__getitem__)
-
-
-def _is_utf8(written: bytes) -> bool:
-    return _decoded(written, "utf-8") is not None
-
-
-def _decoded(written: bytes, page: str) -> str | None:
-    try:
-        return written.decode(page)
-    except UnicodeDecodeError:
-        return None
-
-
-def _likelihood(page: str, text: str) -> float:
-    """How usual the letters of a text are in names of a code page, on the average."""
-    letters = [c for c in text if not c.isascii()]
-    if page == "euc-kr" and len(set(letters)) < _LEAST_KOREAN:
-        return -1.0
-    if page in _LETTERS and len(letters) > 4 and sum(c.isascii() and c.isalpha() for c in text) < len(letters):
-        return 0.5  # words of accents alone
-    words = [word for word in re.findall(r"[^\W\d_]+", text) if not word.isascii()]
-    if page in _LETTERS:
-        return sum(_of_a_language(page, word) for word in words) / max(1, len(letters))
-    # a word is of one script: a letter of another one beside Latin letters was read wrongly
-    mixed = sum(map(_is_mixed, words))
-    return sum(_weight(page, letter) for letter in letters) / max(1, len(letters) + 2 * mixed)
-
-
-def _of_a_language(page: str, word: str) -> float:
-    """Sum over the letters with accents of a word: how usual they are in that language of a page that fits best."""
-    marked = [letter for letter in word if not letter.isascii()]
-    less = 0.02 * (page != WESTERN)
-
-    def of(letter: str, known: str) -> float:
-        if letter.lower() not in known and letter not in known:
-            return _RARE * unicodedata.name(letter, "").startswith("LATIN")
-        return (1.0 if letter.islower() else 0.8) - less
-
-    return max(sum(of(letter, known) for letter in marked) for known in _LETTERS[page])
-
-
-def _is_mixed(word: str) -> bool:
-    """Whether a word has Latin letters and Cyrillic or Greek ones."""
-    scripts = {unicodedata.name(letter, "?").split(" ")[0] for letter in word}
-    return "LATIN" in scripts and bool(scripts & {"CYRILLIC", "GREEK"})
-
-
-def _weight(page: str, letter: str) -> float:
-    """How usual a letter is in names of a code page."""
-    name = unicodedata.name(letter, "")
-    if page == "cp1253":
-        return 0.93 if name.startswith("GREEK SMALL") else 0.55 if name.startswith("GREEK") else 0.0
-    if page in ("cp866", "cp1251"):
-        return 0.95 if name.startswith("CYRILLIC SMALL") else 0.6 if name.startswith("CYRILLIC") else 0.0
-    if page == "shift_jis" and name.startswith(("HIRAGANA", "KATAKANA")):
-        return 1.2
-    if page == "euc-kr":
-        return 1.2 if name.startswith("HANGUL SYLLABLE") else 0.2
-    return _usual(page, letter) if name.startswith("CJK UNIFIED") else 0.1
-
-
-def _usual(page: str, letter: str) -> float:
-    """Characters of the first level of a standard are those in use: GB 2312 (by sound), JIS X 0208, Big5."""
-    try:
-        lead = letter.encode({"gb18030": "gb2312"}.get(page, page))[0]
-    except UnicodeEncodeError:
-        return 0.3
-    first = {"gb18030": (0xB0, 0xD7), "shift_jis": (0x88, 0x97), "big5": (0xA4, 0xC6)}[page]
-    return 1.15 if first[0] <= lead <= first[1] else 0.5
 
 
 _BLOCK = 1 << 20

@@ -23,10 +23,20 @@ from ssrl_core.datasets.reading.understanding import (
 from ssrl_core.datasets.splits import split_folders, split_word
 
 _PICTURES = {"images", "image", "imgs", "img", "jpegimages"}
-_MASKS = {"masks", "mask", "labels", "annotations", "segmentations", "ground_truth"}
+_MASKS = re.compile(
+    r"(.*?)[ _-]*(?:masks?|labels|annotations?|segmentations?|segs?|ground[ _-]?truths?|gts?|trimaps?)", re.IGNORECASE
+)
+_INPUTS = re.compile(r"(?:.*[ _-])?(?:images?|imgs?|jpegimages|inputs?)", re.IGNORECASE)
+_MASK_OF = re.compile(r"(.+?)[ _-](?:masks?|segmentations?|seg|superpixels?|ground[ _-]?truth|gt|trimap)(?:_\d+)?")
 _SHOWN = 8  # names of folders
 _RENDERINGS = {"color", "colour", "grayscale", "greyscale", "gray", "grey", "rgb", "segmented", "raw", "processed"}
-_PARTS = re.compile(r"(?:fold|part|batch|session|camera|cam|scanner|site|plate|rep|replicate|round|run)[ _-]?\d+", re.I)
+_RENDERINGS |= {"photo", "art_painting", "painting", "cartoon", "sketch", "clipart", "quickdraw", "infograph", "real"}
+_RENDERINGS |= {"art", "product", "real world", "real_world", "realworld", "amazon", "webcam", "dslr"}
+_PARTS = re.compile(
+    r"(?:fold|part|batch|session|camera|cam|scanner|site|plate|rep|replicate|round|run|exp|experiment|day|week|passage"
+    r"|well|screen)[ _-]?\d+|\d+x|x\d+|\d{4}([-_. ]?)\d{2}\1\d{2}|\d{2}([-_. ])\d{2}\2(?:\d{2}){1,2}",
+    re.IGNORECASE,
+)
 _PERSON = re.compile(
     r"(?:patient|subject|sub|case|participant|animal|mouse|donor|study|series|visit|lesion)[ _-]?\w*\d+", re.IGNORECASE
 )
@@ -46,15 +56,20 @@ def by_folders(paths: Sequence[str], source: str, options: ImportOptions = UNTOL
     """Entries with `label` (the class folder) and, where folders beside each other are train and test, `split`.
 
     Beside splits nothing else is a class: other folders and loose files are left out. `images` below a split or a class
-    is no class; `masks` beside `images` are no images. Names come in one Unicode form, so that é is é.
+    is no class; `masks` beside `images`, and `a_mask.png` beside `a.png`, are no images. Names come in one Unicode
+    form, so that é is é.
 
     Raises:
         SpecError: a level that was asked for and is not there, or is no split.
     """
-    parts = [unicodedata.normalize("NFC", path).split("/") for path in paths]
-    told, folders = _read_levels(parts, options), _levels(parts)
+    split_up = {path: unicodedata.normalize("NFC", path).split("/") for path in paths}
+    masks = _masks(split_up)
+    paths = [path for path in paths if path not in masks]
+    parts = [split_up[path] for path in paths]
+    told, folders = _read_levels(parts, options, plain=not masks), _levels(parts)
     words, asked = told.words, _asked_level(options, folders)
     understood = Understanding(source, Layout("files"), folders=folders)
+    understood.skipped += [{"file": path, "reason": reason} for path, reason in masks.items()]
     used = set(words.values()) != {"train"} and options.split != NOTHING
     entries, levels = [], Counter[int]()
     for path, p in zip(paths, parts, strict=True):
@@ -142,10 +157,10 @@ def _splits(parts: Sequence[Sequence[str]], top: int, options: ImportOptions) ->
     if options.split not in (None, NOTHING):
         return top, {}
     for level in range(top, deepest):
-        names = {p[level] for p in parts if len(p) > level + 1}
-        words = split_folders(names)
-        inside = sum(len(p) > level + 1 and p[level] in words for p in parts)
-        if words and (level == top or inside > len(parts) / 2):
+        inside = _inside(parts, level)
+        words = split_folders(inside, alike=_are_alike(inside))
+        covered = sum(len(p) > level + 1 and p[level] in words for p in parts)
+        if words and (level == top or covered > len(parts) / 2):
             return level, words
     return top, _train_alone(parts, top)
 
@@ -192,7 +207,6 @@ class _Levels:
     Attributes:
         top: the first level at which folders differ.
         split_level, words: the level whose folders are splits, and what each is; no words where there is none.
-        pictured: folders that hold one called `images`.
         over: (level, name) of folders that are no classes, but hold them.
         single: one folder only stands above a deeper split, so that it is no class.
         plain: nothing tells that the source knows splits or masks, so that a folder `images` may be a class.
@@ -202,7 +216,6 @@ class _Levels:
     top: int
     split_level: int
     words: Mapping[str, str]
-    pictured: set[tuple[str, ...]]
     over: set[tuple[int, str]]
     single: bool
     plain: bool
@@ -213,8 +226,6 @@ class _Levels:
         if self.words and (len(p) <= self.split_level + 1 or p[self.split_level] not in self.words):
             folders = ", ".join(sorted(self.words))
             return f"it lies beside the folders {folders}, which are splits; lay it in one of them"
-        if any(name.lower() in _MASKS and tuple(p[:i]) in self.pictured for i, name in enumerate(p[:-1])):
-            return "it lies in a folder of masks or labels beside one of images"
         return ""
 
     def class_level(self, p: Sequence[str]) -> int | None:
@@ -230,14 +241,52 @@ class _Levels:
         return name in self.words or (level, name) in self.over or (not self.plain and name.lower() in _PICTURES)
 
 
-def _read_levels(parts: Sequence[Sequence[str]], options: ImportOptions) -> _Levels:
+def _read_levels(parts: Sequence[Sequence[str]], options: ImportOptions, *, plain: bool) -> _Levels:
     top = _common_depth(parts)
     split_level, words = _splits(parts, top, options)
-    pictured = {tuple(p[:i]) for p in parts for i, name in enumerate(p[:-1]) if name.lower() in _PICTURES}
     split = [p for p in parts if words and len(p) > split_level + 1 and p[split_level] in words]
     over, notes = _no_classes(split or parts, split_level + 1 if words else top, words)
-    plain = not words and not any(_is_masks(q) for q in parts)
-    return _Levels(top, split_level, words, pictured, over, len({p[top] for p in split}) < 2, plain, notes)
+    single = len({p[top] for p in split}) < 2
+    return _Levels(top, split_level, words, over, single, plain and not words, notes)
+
+
+def _masks(paths: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Files that outline what others show, each with the reason: those in a folder of masks beside one of images
+    (`lung masks` beside `images`, `train_masks` beside `train`), and `a_mask.png` beside `a.png`."""
+    beside: dict[tuple[str, ...], set[str]] = {}
+    stems = set()
+    for p in paths.values():
+        stems.add((*p[:-1], posixpath.splitext(p[-1])[0]))
+        for i, name in enumerate(p[:-1]):
+            beside.setdefault(tuple(p[:i]), set()).add(name)
+    found = {}
+    for path, p in paths.items():
+        if any(_is_masks(name, beside[tuple(p[:i])] - {name}) for i, name in enumerate(p[:-1])):
+            found[path] = "it lies in a folder of masks or labels beside one of images"
+        elif (shown := _MASK_OF.fullmatch(posixpath.splitext(p[-1])[0])) and (*p[:-1], shown[1]) in stems:
+            found[path] = f"it is the mask of {shown[1]} beside it"
+    return found
+
+
+def _is_masks(name: str, others: set[str]) -> bool:
+    """Whether a folder's name says masks, of images that one beside it holds."""
+    said = _MASKS.fullmatch(name)
+    return said is not None and any(_INPUTS.fullmatch(other) or (said[1] and other == said[1]) for other in others)
+
+
+def _inside(parts: Sequence[Sequence[str]], level: int) -> dict[str, set[str]]:
+    """The folders of a level and, for each, those in it."""
+    inside: dict[str, set[str]] = {}
+    for p in parts:
+        if len(p) > level + 1:
+            inside.setdefault(p[level], set()).update(p[level + 1 : level + 2] if len(p) > level + 2 else ())
+    return inside
+
+
+def _are_alike(inside: Mapping[str, set[str]]) -> bool:
+    """Whether several folders hold the same several folders."""
+    held = next(iter(inside.values()), set())
+    return len(inside) > 1 and len(held) > 1 and all(found == held for found in inside.values())
 
 
 def _no_classes(
@@ -250,13 +299,10 @@ def _no_classes(
     """
     over, notes = set[tuple[int, str]](), list[str]()
     for level in range(start, max((len(p) - 1 for p in parts), default=0)):
-        inside: dict[str, set[str]] = {}
-        for p in parts:
-            if len(p) > level + 1:
-                inside.setdefault(p[level], set()).update(p[level + 1 : level + 2] if len(p) > level + 2 else ())
+        inside = _inside(parts, level)
         names = sorted(inside, key=natural_key)
         held, shown = inside[names[0]], ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
-        alike = len(names) > 1 and len(held) > 1 and all(found == held for found in inside.values())
+        alike = _are_alike(inside)
         above = {p[level - 1] for p in parts if level and len(p) > level + 1}
         copies = [name for name in names if above == {name} and len(names) > 2 and inside[name] == {*names} - {name}]
         if all(_PERSON.fullmatch(name) for name in names):
@@ -272,10 +318,6 @@ def _no_classes(
             break
         over |= {(level, name) for name in names}
     return over, notes
-
-
-def _is_masks(p: Sequence[str]) -> bool:
-    return any(name.lower() in _MASKS for name in p[:-1])
 
 
 def look_alikes(names: set[str]) -> list[str]:

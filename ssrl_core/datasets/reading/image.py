@@ -1,4 +1,4 @@
-"""One image file (PNG, JPEG, TIFF, BMP, WebP; 8 or 16 bit) as an array, and images of several sizes as one square.
+"""One image file (PNG, JPEG, TIFF or STK, BMP, WebP, PPM; 8 or 16 bit) as an array; several sizes as one square.
 
 Alpha is laid over black, palettes become colours, and a photograph is turned as its camera says.
 """
@@ -22,9 +22,9 @@ from ssrl_core.datasets.reading.understanding import Reading
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".stk", ".ppm", ".pgm")
 MAX_PIXELS = 100_000_000
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
+_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM")
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOURED, _PNG_GREY_ALPHA, _PNG_COLOURS = 2, 4, (2, 4, 6)  # colour types: RGB, grey + alpha, RGB + alpha
 

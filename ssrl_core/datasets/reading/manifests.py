@@ -1,4 +1,4 @@
-"""Tables that name image files: which of a source's tables do, which file each row means, and what they say of it.
+"""Which of a source's tables name its image files, and what they and the folders say of label and split.
 
 What a table does not say is asked of the folders that its files lie in; labels that folders do not give, of tables.
 """
@@ -10,19 +10,19 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.columns import with_doses
+from ssrl_core.datasets.columns import renamed, says_where_from
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.files import ImageFiles
 from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
+from ssrl_core.datasets.reading.manifest import Manifest
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.datasets.reading.split_lists import listed_splits
-from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, USUAL, bare_name, read
+from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, bare_name
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
     ImportOptions,
@@ -31,15 +31,16 @@ from ssrl_core.datasets.reading.understanding import (
     columns_of,
     told_wrong,
 )
-from ssrl_core.datasets.splits import read_given, split_word, unknown_splits
+from ssrl_core.datasets.splits import SPLITS, read_given, split_word, unknown_splits
 from ssrl_core.errors import DataError
 
 _LABELS = (
     *("label", "class", "labels", "classname", "category", "categoryname", "target", "diagnosis", "dx", "species"),
-    *("klasse", "classe"),
+    *("classid", "classlabel", "labelid", "labelname", "truelabel", "groundtruth", "phenotype", "celltype", "emotion"),
+    *("klasse", "classe", "kategorie", "categorie", "categoria", "clase"),
 )
 _HELD_OUT = {"is_valid": "val", "is_val": "val", "is_test": "test", "is_train": "train"}
-_LEAVES = "its path leaves the table's folder; give one relative to it"
+_SAME_FILES = 0.5  # of a table, from which another one that names them is joined
 _DEEPEST = 2  # folders below which no table is looked for
 _MOST_TABLES = 40
 _ZARR_BESIDE = "a Zarr folder beside image files; import it by itself"
@@ -59,8 +60,9 @@ def list_tree(tree: Tree, options: ImportOptions = UNTOLD) -> ImageFiles:
     if options.table not in (None, NOTHING):
         return _with_lists(_listed(tree, found[str(options.table)], paths, options), tree, options)
     understood, entries = by_folders(paths, _name_of(tree), options)
-    best = _joined(found)
+    best, more = _joined(found)
     if best is not None and not (understood.label and len(best.entries) < len(paths) / 2):
+        _take_more(best, more)
         others = {path: f"{best.path} names more of the images" for path in found if path not in best.paths}
         listed = _listed(tree, best, paths, options)
         listed.understood.skipped += _no_images(tree, {**unused, **others}, best.paths)
@@ -139,29 +141,60 @@ def _manifests(tree: Tree, tables: Sequence[str], options: ImportOptions) -> tup
     return found, unused
 
 
-def _joined(found: Mapping[str, Manifest]) -> Manifest | None:
-    """The table that names most images; with it those of the same columns and, in other folders, the same name, or
-    whose names are splits (`train.csv`, `test.csv`)."""
+def _joined(found: Mapping[str, Manifest]) -> tuple[Manifest | None, list[Manifest]]:
+    """The table that names most images, with those of the same columns whose names are splits (`train.csv`, `test.csv`)
+    or, in other folders, the same name; and the others."""
     if not found:
-        return None
-    best = max(found.values(), key=lambda manifest: len(manifest.entries))
-    same = [m for m in found.values() if list(m.table.columns) == list(best.table.columns)]
-    words = {m.path: split_word(posixpath.splitext(posixpath.basename(m.path))[0]) for m in same}
-    name = posixpath.basename(best.path)
-    if words[best.path] is not None:
-        same = [m for m in same if words[m.path] is not None]
-    else:
-        same = [m for m in same if posixpath.basename(m.path) == name]
-    if len(same) < 2:
-        return best
-    told = [words[m.path] or split_word(posixpath.dirname(m.path).rsplit("/", 1)[-1]) for m in same]
-    if all(told) and "split" not in best.table.columns:
-        for manifest, word in zip(same, told, strict=True):
+        return None, []
+    groups = _of_one_kind(found)
+    for kind in groups:
+        _one_table(kind)
+    best = max((kind[0] for kind in groups), key=lambda manifest: len(manifest.entries))
+    return best, [kind[0] for kind in groups if kind[0] is not best]
+
+
+def _take_more(best: Manifest, others: Sequence[Manifest]) -> None:
+    """What other tables say of the same images."""
+    named = {entry.path for entry in best.entries}
+    for other in others:
+        same = {entry.path for entry in other.entries}
+        if len(same & named) >= _SAME_FILES * len(named):
+            new = best.take_columns(other)
+            best.notes += [f"{', '.join(new)}: from {' and '.join(other.paths)}"] if new else []
+
+
+def _of_one_kind(found: Mapping[str, Manifest]) -> list[list[Manifest]]:
+    """Tables that may be parts of one, the largest first: of the same columns, and names that differ in a split."""
+    kinds: dict[tuple[Any, ...], list[Manifest]] = defaultdict(list)
+    for path, manifest in found.items():
+        folder, name = posixpath.split(path)
+        rest, word = _without_split(posixpath.splitext(name)[0])
+        columns = tuple(c for c in manifest.table.columns if c != "split")
+        kinds[(columns, rest if word else name, folder if word else "")].append(manifest)
+    return [sorted(kind, key=lambda manifest: -len(manifest.entries)) for kind in kinds.values()]
+
+
+def _one_table(kind: Sequence[Manifest]) -> None:
+    """Join tables to the first, each with the split that its name or folder says, where all do."""
+    told = []
+    for manifest in kind:
+        folder, name = posixpath.split(manifest.path)
+        told.append(_without_split(posixpath.splitext(name)[0])[1] or split_word(posixpath.basename(folder)))
+    if len(kind) > 1 and all(told) and len(set(told)) > 1 and "split" not in kind[0].table.columns:
+        for manifest, word in zip(kind, told, strict=True):
             manifest.told_split(str(word))
-    for manifest in same:
-        if manifest is not best:
-            best.join(manifest)
-    return best
+    for manifest in kind[1:]:
+        kind[0].join(manifest)
+
+
+def _without_split(stem: str) -> tuple[str, str | None]:
+    """A name without the word of it that is a split, and that split; both parts are the name where none is."""
+    words = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", stem).lower())
+    said = [("train" if word == "trainval" else split_word(word), word) for word in words]
+    splits = {split for split, _ in said if split}
+    if len(splits) != 1:
+        return stem, None
+    return " ".join(word for split, word in said if not split), splits.pop()
 
 
 def _listed(tree: Tree, names: Manifest, paths: Sequence[str] | None, options: ImportOptions) -> ImageFiles:
@@ -173,7 +206,7 @@ def _listed(tree: Tree, names: Manifest, paths: Sequence[str] | None, options: I
     layout = Layout("table", " and ".join(names.paths), names.column)
     understood = Understanding(posixpath.basename(names.path), layout, skipped=names.skipped)
     understood.tables = tuple(names.paths)
-    understood.notes += [*names.table.attrs.get("notes", []), *names.about_doses]
+    understood.notes += names.notes
     _take_split(names, understood, options, f"{tree.where}/{names.path}")
     _take_label(names, understood)
     if paths is not None:
@@ -183,7 +216,10 @@ def _listed(tree: Tree, names: Manifest, paths: Sequence[str] | None, options: I
         understood.skipped += [{"file": path, "reason": f"{names.path} does not name it"} for path in unnamed]
     if names.others:
         others = ", ".join(map(repr, names.others))
-        understood.notes.append(f"images were taken from column {names.column!r}; {others} also name files")
+        understood.notes.append(
+            f"images were taken from column {names.column!r}; {others} also name files: if they are channels of one "
+            "image, data cells reads them together"
+        )
         understood.guess("the column of files", repr(names.column), f"it is the usual one; {others} also name files")
     if names.found_elsewhere:
         understood.notes.append(f"{names.found_elsewhere} images lie elsewhere than the table says, by the same name")
@@ -220,6 +256,12 @@ def _take_split(names: Manifest, understood: Understanding, options: ImportOptio
             understood.guess("split", f"column {worded[0]!r}", "all its values are splits")
             understood.layout = replace(understood.layout, split_column=str(worded[0]))
             return
+        numbered = [c for c in columns if bare_name(str(c)).endswith("partition") and _are_places(names.table[c])]
+        if numbered:  # as CelebA writes them
+            names.told("split", names.table[numbered[0]].map(dict(enumerate(SPLITS))))
+            understood.guess("split", f"column {numbered[0]!r}, 0 = train, 1 = val, 2 = test", "its name")
+            understood.layout = replace(understood.layout, split_column=str(numbered[0]))
+            return
         held_out = [c for c in columns if str(c).lower() in _HELD_OUT and names.table[c].nunique() == 2]
         if held_out:
             column = held_out[0]
@@ -232,6 +274,10 @@ def _take_split(names: Manifest, understood: Understanding, options: ImportOptio
     understood.notes += _about_split(names.table, where)
     if read_given(names.table["split"]) is not None:
         understood.layout = replace(understood.layout, split_column=asked or "split")
+
+
+def _are_places(values: pd.Series[Any]) -> bool:
+    return set(values.unique()) in ({0, 1, 2}, {0, 1}, {0, 2})
 
 
 def _holds_splits(values: pd.Series[Any]) -> bool:
@@ -284,9 +330,19 @@ def _take_label(names: Manifest, understood: Understanding) -> None:
         if len(one_hot) == len(rest):
             shown = ", ".join(map(str, one_hot[:4]))
             understood.notes.append(f"in some rows several of {shown} are 1: no column is the label; choose one")
+    told = [str(c) for c in rest if 2 <= table[c].nunique() <= len(table) / 2 and not _measures(table[c])]
+    if len(rest) > 1 and told:
+        understood.notes.append(f"no column is taken as the label; it may be {' or '.join(told[:6])}")
     if len(rest) == 1 and 2 <= table[rest[0]].nunique() <= len(table) / 2:
         understood.label = str(rest[0])
         understood.guess("label", f"column {understood.label!r}", "the table has no other")
+
+
+def _measures(values: pd.Series[Any]) -> bool:
+    """Whether a column is a dose, a place, or holds numbers that are not whole."""
+    fractions = pd.api.types.is_float_dtype(values) and bool((values.dropna() % 1 != 0).any())
+    name = str(values.name)
+    return fractions or says_where_from(name) or renamed([name]).get(name, name) in ("dose", "dose_unit")
 
 
 def _is_of_labels(column: str) -> bool:
@@ -359,208 +415,3 @@ def _with_labels(
     still = sum(entry.columns.get("label") is None for entry in done) if understood.label else 0
     understood.notes += [f"{still} images lie in no class folder and have no label"] if still else []
     return done, used
-
-
-class Manifest:
-    """The rows of a table and the files that they name.
-
-    Attributes:
-        path: of the table; `paths`: of all that were joined.
-        column: which one names them; `others`: further ones that do.
-        entries: one for each file, by its first row; `skipped`: the rows without one.
-        about_doses: what is to be said of the doses.
-        found_elsewhere: how many were found by a part of their path, or without their ending.
-        writes_folders: whether names are written with the folders that they lie in.
-
-    Raises:
-        DataError: a table that cannot be read, that names no image files, or has no rows.
-        SpecError: the column that was asked for is not there.
-    """
-
-    def __init__(self, tree: Tree, path: str, options: ImportOptions = UNTOLD) -> None:
-        self._tree, self._folder, self.path, self.paths = tree, posixpath.dirname(path), path, [path]
-        table, self.about_doses = with_doses(read(tree, path))
-        self.table = table.rename(columns={c: "split" for c in table.columns if str(c).lower() == "split"})
-        self.column, self.others = self._file_column(f"{tree.where}/{path}", options.names_in)
-        if self.table.empty:
-            raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
-        self.entries: list[Entry] = []
-        self.skipped: list[dict[str, str]] = []
-        self.found_elsewhere = 0
-        self.writes_folders = False
-        self._rows: list[int] = []  # of each entry
-        self._match()
-
-    def told(self, column: str, values: pd.Series[Any]) -> None:
-        """Take a column that follows from the others; one of that name goes."""
-        self.table[column] = values
-        found = values.tolist()
-        pairs = zip(self.entries, self._rows, strict=True)
-        self.entries = [Entry(entry.path, {**entry.columns, column: found[row]}) for entry, row in pairs]
-
-    def told_split(self, word: str) -> None:
-        """All images are of one split."""
-        self.told("split", pd.Series([word] * len(self.table), self.table.index, dtype=object))
-
-    def forget_split(self) -> None:
-        """The column `split` travels as `split_given`."""
-        self.table = self.table.rename(columns={"split": "split_given"})
-        self.entries = [
-            Entry(e.path, {"split_given" if k == "split" else k: v for k, v in e.columns.items()}) for e in self.entries
-        ]
-
-    def join(self, other: Manifest) -> None:
-        """Take the rows of another table, apart from files that are named already."""
-        known = {entry.path for entry in self.entries}
-        start = len(self.table)
-        for entry, row in zip(other.entries, other._rows, strict=True):
-            if entry.path in known:
-                self.skipped.append({"file": entry.path, "reason": f"{other.path} names it once more"})
-            else:
-                self.entries.append(entry)
-                self._rows.append(start + row)
-        self.table = pd.concat([self.table, other.table], ignore_index=True)
-        self.skipped += other.skipped
-        self.paths.append(other.path)
-        self.found_elsewhere += other.found_elsewhere
-
-    def labels_among(self, classes: set[Any]) -> dict[str, str]:
-        """file -> class by the column whose values (or their first words) are among some classes; empty if none is."""
-        for column in (c for c in self.table.columns if c != self.column):
-            words = self.table[column].map(lambda value: str(value).split(" ")[0] if value is not None else None)
-            for values in (self.table[column].astype(str), words):
-                if values.isin(classes).mean() > 0.9:
-                    found = values.tolist()
-                    pairs = zip(self.entries, self._rows, strict=True)
-                    return {entry.path: found[row] for entry, row in pairs if found[row] in classes}
-        return {}
-
-    def _file_column(self, where: str, asked: str | None) -> tuple[str, list[str]]:
-        naming = [str(column) for column in self.table.columns if _names_images(self.table[column])]
-        usual = [column for column in self.table.columns if bare_name(str(column)) in USUAL]
-        usual.sort(key=lambda column: USUAL.index(bare_name(str(column))))
-        rest = [c for c in self.table.columns if c not in usual]
-        text = [c for c in rest if self.table[c].dtype == object or str(c).lower().endswith("id")]
-        each = [column for column in text if self.table[column].is_unique]  # and each of its values names a file
-        bare = [] if naming else [str(column) for column in [*usual, *each] if self._names_stems(self.table[column])]
-        chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
-        if asked is not None:
-            if asked not in self.table.columns:
-                raise told_wrong("names_in", f"a column of {where} ({', '.join(map(str, self.table.columns))})", asked)
-            chosen = asked
-        if chosen is None:
-            raise DataError.at(
-                where,
-                "one column",
-                f"of names of image files ({', '.join(image.SUFFIXES)})",
-                [str(c) for c in self.table.columns],
-                "Add a column called file, with names relative to the table's folder.",
-            )
-        return str(chosen), [column for column in naming if column != chosen]
-
-    def _names_stems(self, values: pd.Series[Any]) -> bool:
-        known = values.dropna().astype(str)
-        return len(known) > 0 and sum(value in self._by_stem for value in known) > len(known) / 2
-
-    def _match(self) -> None:
-        rest = [c for c in self.table.columns if c != "source"]
-        rows = self.table[rest].to_dict("records")
-        places = [self._find(row[self.column]) for row in rows]
-        written: dict[str, set[str]] = defaultdict(set)
-        for row, (place, _) in zip(rows, places, strict=True):
-            written[place or ""].add(str(row[self.column]))
-        seen: dict[str, int] = {}
-        for number, (row, (place, said)) in enumerate(zip(rows, places, strict=True), start=1):
-            value = row[self.column]
-            if place is None:
-                self.skipped.append({"file": str(value) if isinstance(value, str) else f"row {number}", "reason": said})
-            elif said and len(written[place]) > 1:
-                reason = f"there is no such file; {place}, of the same name, is what another row names"
-                self.skipped.append({"file": str(value), "reason": reason})
-            elif place in seen:
-                self.skipped.append({"file": f"row {number}", "reason": f"row {seen[place]} names {place} already"})
-            else:
-                seen[place] = number
-                self.found_elsewhere += bool(said)
-                self.writes_folders = self.writes_folders or ("/" in place and "/" in _slashed(value))
-                self.entries.append(Entry(place, {str(k): v for k, v in row.items()}))
-                self._rows.append(number - 1)
-
-    def _find(self, value: Any) -> tuple[str | None, str]:
-        """The file that a row names; else why there is none. A file with a reason was found by a part of its name."""
-        name = _slashed(value)
-        if not name:
-            return None, "the file name is missing"
-        inside = _inside(self._folder, name)
-        for place in (inside, _inside("", name)):  # relative to the table, or to the top
-            if place is not None and self._tree.holds(place):
-                return place, ""
-        parts = name.split("/")
-        for start in range(1, len(parts) - 1 if inside is None else self._shared_folders + 1):
-            for folder in dict.fromkeys((self._folder, "")):
-                shorter = _inside(folder, "/".join(parts[start:]))
-                if shorter is not None and self._tree.holds(shorter):
-                    return shorter, "shortened"
-        own = name if inside is not None else parts[-1] if self._one_folder else None
-        places = (self._by_name.get(own.lower()) or self._by_stem.get(own) or []) if own else []
-        if len(places) > 1:
-            return None, f"{len(places)} files are called so ({', '.join(places[:3])}); give their folders"
-        if places:
-            return places[0], "elsewhere"
-        return (inside, "") if inside is not None else (None, _LEAVES)
-
-    @cached_property
-    def _shared_folders(self) -> int:
-        """How many leading folders all names share: they may be those that the source lies in."""
-        names = [_slashed(value).split("/")[:-1] for value in self.table[self.column].dropna()]
-        return len(posixpath.commonpath(["/".join(["x", *name]) for name in names]).split("/")) - 1 if names else 0
-
-    @cached_property
-    def _one_folder(self) -> bool:
-        """Whether all names are of one folder, so that no two of them can be told apart by it alone."""
-        folders = {posixpath.dirname(_slashed(value)) for value in self.table[self.column].dropna()}
-        return len(folders) == 1
-
-    @cached_property
-    def _images(self) -> list[str]:
-        return [path for path in self._tree.files if image.is_image(path)]
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        return _grouped([(name.lower(), path) for path in self._images for name in self._names_of(path)])
-
-    @cached_property
-    def _by_stem(self) -> dict[str, list[str]]:
-        stems = [(posixpath.splitext(name)[0], path) for path in self._images for name in self._names_of(path)]
-        return _grouped(stems)
-
-    def _names_of(self, path: str) -> set[str]:
-        """What a table may call a file: its path from the table's folder, or its name alone."""
-        below = posixpath.relpath(path, self._folder) if self._folder else path
-        return {below, posixpath.basename(path)}
-
-
-def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for key, path in pairs:
-        found[key].append(path)
-    return found
-
-
-def _names_images(values: pd.Series[Any]) -> bool:
-    known = [value for value in values.dropna().tolist() if isinstance(value, str)]
-    return bool(known) and sum(image.is_image(value) for value in known) > len(known) / 2
-
-
-def _slashed(value: Any) -> str:
-    """A path as it is written here; "" for no text."""
-    missing = value is None or (isinstance(value, float) and np.isnan(value))
-    return "" if missing else str(value).strip().replace("\\", "/")
-
-
-def _inside(folder: str, name: str) -> str | None:
-    """The path in the tree, or None if it leads out of the table's folder."""
-    if not name or name.startswith("/") or (len(name) > 1 and name[1] == ":"):
-        return None
-    path = posixpath.normpath(name)
-    return None if path.startswith("..") else posixpath.join(folder, path)

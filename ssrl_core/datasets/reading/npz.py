@@ -33,7 +33,7 @@ from ssrl_core.datasets.reading.understanding import (
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
-_REMEDY = "Save x as uint8, uint16, or as numbers in 0..1."
+_REMEDY = "Save x as uint8, uint16, or in 0..1, or say what stands for 0 and for 1: --min-value, --max-value."
 
 
 @dataclass(frozen=True)
@@ -179,13 +179,10 @@ def _guess(shape: tuple[int, ...], where: str) -> str:
         return "NHWC"
     if third == last != second or (second <= _COLOURS and last >= 2 * _COLOURS):
         return "NCHW"
-    raise DataError.at(
-        where,
-        "the layout of x",
-        "clear from its sides",
-        shape,
-        "Say which axis is the channels: --layout NCHW or --layout NHWC.",
-    )
+    remedy = "Say which axis is the channels: --layout NCHW or --layout NHWC."
+    if second == third == last:
+        remedy = "Volumes are not read: save one plane or the brightest of each, (N,H,W). " + remedy
+    raise DataError.at(where, "the layout of x", "clear from its sides", shape, remedy)
 
 
 _PARTS = ("train", "val", "test")
@@ -303,7 +300,9 @@ class NpzImages:
         if self._parts[0].split is not None:
             columns["split"] = np.repeat([part.split for part in self._parts], self._counts)
         labels = self._labels()
-        if labels is None and self._labelled:
+        several = self._several_labels() if labels is None and self._labelled else {}
+        columns |= several
+        if labels is None and self._labelled and not several:
             lengths = {key: header.shape for key, header in self._found.items() if key == "y" or key.startswith("y_")}
             rule = f"one value for each of the {sum(self._counts)} images"
             raise DataError.at(self._where, "y", rule, lengths)
@@ -311,7 +310,7 @@ class NpzImages:
             values = self._joined(name)
             if values is not None and name not in columns:
                 columns[name] = values
-        names, table = self._texts("names"), pd.DataFrame(columns)
+        names, table = self._texts("names") if not several else None, pd.DataFrame(columns)
         if labels is None:
             return _with_names_column(table, names), None, None
         truth = "y" if "label" in table.columns else "label"
@@ -360,15 +359,33 @@ class NpzImages:
         plain = self._column(key, count)
         if plain is not None or key not in self._found:
             return plain
-        values = whole(self._archive, self._found[key], self._where)
-        if values.ndim != 2 or len(values) != count or values.dtype.kind not in "buif":
+        values = self._of_each_class(key, count)
+        if values is None or not (values.sum(axis=1) == 1).all():
             return None
-        if not (np.isin(values, (0, 1)).all() and (values.sum(axis=1) == 1).all()):
-            said = "of one 1 in each row (several labels for an image are not read)"
-            raise DataError.at(self._where, key, said, values[0].tolist())
         self.understood.guess("label", f"which of the {values.shape[1]} columns of {key} is 1", "in each row one is")
         places: Array = values.argmax(axis=1)
         return places
+
+    def _of_each_class(self, key: str, count: int) -> Array | None:
+        """(count, classes) of 0 and 1; None where an array is something else."""
+        values = whole(self._archive, self._found[key], self._where)
+        fits = values.ndim == 2 and len(values) == count and values.dtype.kind in "buif"
+        return values if fits and np.isin(values, (0, 1)).all() else None
+
+    def _several_labels(self) -> dict[str, Array]:
+        """A column of 0 and 1 for each class where images may be of several; none is the label."""
+        keys = [("y", sum(self._counts))] if "y" in self._found else []
+        keys = keys or [(f"y_{part.split or part.key.removeprefix('x_')}", n) for part, n in self._sized()]
+        parts = [self._of_each_class(key, n) if key in self._found else None for key, n in keys]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts) or len({part.shape[1] for part in known}) > 1:
+            return {}
+        every = np.concatenate(known).astype(np.uint8)
+        names = self._texts("names")
+        called = names if names and len(names) == every.shape[1] else [f"y {i}" for i in range(every.shape[1])]
+        shown = f"{called[0]} … {called[-1]}"
+        self.understood.notes.append(f"images may be of several classes: columns {shown}, none of which is the label")
+        return dict(zip(called, every.T, strict=True))
 
     def _sized(self) -> Iterator[tuple[_Part, int]]:
         return zip(self._parts, self._counts, strict=True)
@@ -399,14 +416,23 @@ class NpzImages:
 
 def _renamed(found: dict[str, ArrayHeader]) -> dict[str, ArrayHeader]:
     """The arrays by our names: MedMNIST's `train_images` and `train_labels`, and capitals, are `x_train` and so on."""
+    plain = _by_place(found) or {k: v for k, v in (("images", "x"), ("labels", "y")) if k in found and v not in found}
     ours = {"images": "x", "image": "x", "labels": "y", "label": "y", "x": "x", "y": "y"}
     renamed = {}
     for key, header in found.items():
         split, _, kind = key.lower().rpartition("_")
         name = f"{ours[kind]}_{split}" if split in _PARTS and kind in ours else key
-        name = key.lower() if key in ("X", "Y") else name
+        name = key.lower() if key in ("X", "Y") else plain.get(key, name) if "x" in plain.values() else name
         renamed[name if name == key or name not in found else key] = header
     return renamed
+
+
+def _by_place(found: dict[str, ArrayHeader]) -> dict[str, str]:
+    """The arrays that numpy.savez was given without names: images, and a value for each."""
+    shapes = {key: header.shape for key, header in found.items() if key in ("arr_0", "arr_1")}
+    if len(shapes) < len(found) or len(shapes.get("arr_0", ())) < 3:
+        return {}
+    return {"arr_0": "x"} | ({"arr_1": "y"} if shapes.get("arr_1", ())[:1] == shapes["arr_0"][:1] else {})
 
 
 def _parts(found: dict[str, ArrayHeader], where: str) -> list[_Part]:

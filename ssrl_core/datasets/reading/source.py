@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ssrl_core.datasets.columns import natural_key
-from ssrl_core.datasets.reading.archives import check_archive, code_page_of, readable_name
+from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.code_pages import code_page_of, readable_name
 from ssrl_core.errors import DataError
 
 MAX_FILE_BYTES = 2_000_000_000
@@ -210,11 +211,11 @@ def _below(path: str, groups: set[str]) -> bool:
 
 
 def _visible(paths: Iterable[str]) -> list[str]:
-    """Without what systems leave behind (.DS_Store, __MACOSX, Thumbs.db)."""
+    """Without what systems leave behind (.DS_Store, __MACOSX, @eaDir, Thumbs.db)."""
     kept = []
     for path in paths:
         parts = path.split("/")
-        if any(part.startswith(".") or part == "__MACOSX" for part in parts) or parts[-1].lower() in (
+        if any(part.startswith(".") or part in ("__MACOSX", "@eaDir") for part in parts) or parts[-1].lower() in (
             "thumbs.db",
             "desktop.ini",
         ):

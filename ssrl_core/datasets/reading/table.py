@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.columns import renamed
 from ssrl_core.datasets.reading import image
-from ssrl_core.datasets.reading.archives import code_page_of_text
+from ssrl_core.datasets.reading.code_pages import code_page_of_text
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.errors import DataError
 
@@ -42,15 +42,18 @@ USUAL = (  # columns of file names, without case, blanks and marks
 )
 SPREADSHEETS = (".xlsx", ".xls", ".ods")
 _NAMES = {"plate", "well", "compound", "label", "class", "barcode"}  # columns of names, whatever they look like
-_GAPS = {"", "?", "na", "n/a", "nan", "none", "null", "<na>"}  # among numbers
+_GAPS = {"", "?", "na", "n/a", "nan", "none", "null", "<na>", "-", "--", "\u2013", "."}  # among numbers, beside #N/A
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.\s\u00a0\u202f']\d{3})+(?:,\d+)?")
 _LOOKED_AT = 50  # lines that tell what parts the cells
 _TOLD_BY = 100_000  # bytes that tell the code page
 
 
-def read(tree: Tree, path: str) -> pd.DataFrame:
+def read(tree: Tree, path: str, *, headless: bool = False) -> pd.DataFrame:
     """A table of a tree; the ending of its name says which kind. `attrs["notes"]` says what was not as usual.
+
+    Args:
+        headless: the first line is a row like the others; else that is told from names of images in it.
 
     Raises:
         DataError: it cannot be read.
@@ -61,7 +64,7 @@ def read(tree: Tree, path: str) -> pd.DataFrame:
         if path.lower().endswith(".parquet"):
             return pd.read_parquet(io.BytesIO(data))
         text, page = _text(data)
-        table = _of_text(text, tab=path.lower().endswith(".tsv"))
+        table = _of_text(text, tab=path.lower().endswith(".tsv"), headless=headless)
         if page not in ("", "cp1252"):
             table.attrs["notes"].append(f"the table does not say how it is written; read as {page}")
         return table
@@ -83,7 +86,7 @@ def _text(data: bytes) -> tuple[str, str]:
         return data.decode(page, "replace"), page
 
 
-def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
+def _of_text(text: str, *, tab: bool, headless: bool = False) -> pd.DataFrame:
     lines = text.lstrip("\r\n").splitlines(keepends=True)
     told = re.fullmatch(r"sep=(.)\s*", lines[0], re.IGNORECASE) if lines else None
     lines = lines[1:] if told else lines
@@ -92,9 +95,10 @@ def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
     above = _lines_above(lines)
     lines = lines[above:]
     mark = told[1] if told else "\t" if tab else _mark(lines)
+    lines, two_heads = _one_head(lines, mark)
     rows = list(islice(csv.reader(lines, delimiter=mark, skipinitialspace=True), _LOOKED_AT))
     head, more = (rows[0], [row for row in rows[1:] if row]) if rows else ([], [])
-    bare = any(image.is_image(cell.strip()) for cell in head)
+    bare = headless or any(image.is_image(cell.strip()) for cell in head)
     longer = not bare and bool(more) and all(len(row) == len(head) + 1 for row in more) and any(r[-1] for r in more)
     rows_named = longer and _rows_are_named(head, more)
     with warnings.catch_warnings():
@@ -112,13 +116,47 @@ def _of_text(text: str, *, tab: bool) -> pd.DataFrame:
     table.columns = [f"column {name + 1}" if bare else str(name).strip() for name in table.columns]
     empty = [name for name in table.columns if name.startswith("Unnamed: ") and table[name].fillna("").eq("").all()]
     table = table.drop(columns=empty).rename(columns={"Unnamed: 0": "row name"})
+    table = table[table.fillna("").ne("").any(axis=1)].reset_index(drop=True)
     typed = table.apply(_typed, comma=mark != ",")
     notes = ["the table has no head: its columns are called column 1, column 2 …"] if bare else []
     notes += [f"{above} line{'s' * (above > 1)} above the head of the table left out"] if above else []
+    notes += ["the two lines of the table's head were joined: names such as " + two_heads] if two_heads else []
     notes += ["the head of the table has no name for the first column: row name"] if rows_named else []
     notes += ["rows have one cell more than the head: the last was left out"] if longer and not rows_named else []
     typed.attrs["notes"] = notes
     return typed
+
+
+def _one_head(lines: list[str], mark: str) -> tuple[list[str], str]:
+    """Lines whose head of two (`Image,Image,Nuclei` over `FileName,Well,Area`) was made one, and a name of it."""
+    reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+    rows, end = [], 0
+    for row in islice(reader, _LOOKED_AT):
+        rows.append([cell.strip() for cell in row])
+        end = reader.line_num if len(rows) == 2 else end
+    if len(rows) < 3 or len(rows[0]) != len(rows[1]):
+        return lines, ""
+    above, below = rows[0], rows[1]
+    groups = [cell for cell in above if cell]
+    told = len(set(groups)) < len(above) and not any(_NUMBER.fullmatch(cell) for cell in above + below)
+    values = [[row[i] for row in rows[2:] if len(row) > i and row[i]] for i in range(len(below))]
+    values_below = any(v and all(map(_is_value, v)) and not _is_value(below[i]) for i, v in enumerate(values))
+    if not (told and groups and all(below) and values_below and not any(map(_is_value, below))):
+        return lines, ""
+    if len(set(below)) == len(below) and len(groups) == len(above) == len(set(groups)):
+        return lines, ""  # a head and a first row of text
+    names, group = [], ""
+    for over, name in zip(above, below, strict=True):
+        group = over or group
+        names.append(f"{group}_{name}" if group else name)
+    head = io.StringIO()
+    csv.writer(head, delimiter=mark).writerow(names)
+    return [head.getvalue(), *lines[end:]], names[-1]
+
+
+def _is_value(cell: str) -> bool:
+    """Whether a cell is a number or names an image, as heads of columns do not."""
+    return _NUMBER.fullmatch(cell.replace(",", ".")) is not None or image.is_image(cell)
 
 
 def _lines_above(lines: Sequence[str]) -> int:
@@ -192,7 +230,7 @@ def _typed(written: pd.Series[Any], *, comma: bool) -> pd.Series[Any]:
     text = written.fillna("").str.strip()
     if text.str.fullmatch(r'(?:="[^"]*")?').all():  # how others tell Excel that digits are text
         return text.str.slice(2, -1).where(text != "", None).astype(object)
-    known = text[~text.str.lower().isin(_GAPS)]
+    known = text[~text.str.lower().isin(_GAPS) & ~text.str.fullmatch(r"#[A-Za-z/0-9]+[!?]?")]  # #N/A, #DIV/0!, #WERT!
     plain = _with_points(known) if comma else known
     if known.empty or not plain.map(lambda value: _NUMBER.fullmatch(value) is not None).all():
         lowered = text.str.lower()

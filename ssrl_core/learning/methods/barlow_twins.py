@@ -40,7 +40,7 @@ class BarlowTwins(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden = settings["hidden_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, hidden, hidden, settings["projection_dim"])
+        self.add_projector(perceptron(self.inputs, hidden, hidden, settings["projection_dim"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """Cross-correlation of the two views against the identity."""

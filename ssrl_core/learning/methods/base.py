@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -44,6 +44,7 @@ class Setup:
         precision: type of the forward passes on `device_type`, None for float32.
         ranks: that take the batch together. Views are of a rank's own images, embeddings and all that follows of the
             whole batch.
+        told: numbers that the projector is told of a view's draws; 0: it is told nothing.
     """
 
     batch_size: int
@@ -54,17 +55,26 @@ class Setup:
     precision: torch.dtype | None = None
     device_type: str = "cpu"
     ranks: Ranks = ALONE
+    told: int = 0
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of a batch: pixels (B,C,S,S), float in 0..1, and what the projector is told of its draws (B,K)."""
+
+    pixels: Tensor
+    told: Tensor | None = None
 
 
 @dataclass
 class Views:
-    """The views of one term: lists of (B,C,S,S), float in 0..1. Teachers see only `whole`."""
+    """The views of one term. Teachers see only `whole`."""
 
-    whole: list[Tensor]
-    local: list[Tensor]
+    whole: list[View]
+    local: list[View]
 
     @property
-    def all(self) -> list[Tensor]:
+    def all(self) -> list[View]:
         """Whole views, then local ones."""
         return [*self.whole, *self.local]
 
@@ -86,6 +96,7 @@ class Method(nn.Module):
         heads: projector, predictor, prototypes: shared by all terms (or `projector_1` … for the others), trained.
         teacher: slowly following copies, or empty.
         states: one module a term (queues, centre, memory), only buffers, saved with the checkpoint.
+        inputs: width of what the projector takes.
         epoch, step: set before each epoch and step, after a resume too.
         term: number of the term at work, set before `term_loss` and `remember`: where each term has heads of its own,
             `head` and `taught` take its own.
@@ -107,6 +118,7 @@ class Method(nn.Module):
         self.epoch = self.step = 0
         self.term = 0
         self._waiting: dict[int, tuple[Pushed, int, list[Tensor]]] = {}
+        self.inputs = encoder.dim + (TOLD_WIDTH if setup.told else 0)
         self.heads = nn.ModuleDict()
         self.teacher = nn.ModuleDict()
         self.states = nn.ModuleList()
@@ -189,22 +201,33 @@ class Method(nn.Module):
         """The module that keeps a term's queue, centre or memory."""
         return self.states[term]
 
+    def add_projector(self, projector: nn.Module) -> None:
+        """The head that takes `inputs` numbers: an embedding, and beside it, where it is told of them, of the draws."""
+        self.heads["projector"] = Told(projector, self.setup.told) if self.setup.told else projector
+
     def add_teacher(self, *heads: str) -> None:
         """Copies of the encoder and of the named heads, without gradients."""
         self.teacher["encoder"] = _frozen(self.encoder)
         for name in heads:
             self.teacher[name] = _frozen(self.heads[name])
 
-    def embed(self, view: Tensor) -> Tensor:
+    def embed(self, view: View) -> Tensor:
         """(B,D) embedding of a view over all ranks, in the run's precision, returned as float32."""
         with self.mixed():
-            embedding = _plain(self.encoder(view))
+            embedding = _plain(self.encoder(view.pixels))
         return self.setup.ranks.gather(embedding)
 
-    def head(self, name: str, x: Tensor) -> Tensor:
+    def project(self, embedding: Tensor, view: View) -> Tensor:
+        """(B,P) projection of a view's embedding, as float32."""
+        return self.head("projector", embedding, *self._told(view))
+
+    def head(self, name: str, *x: Tensor) -> Tensor:
         """A head's output as float32 (float64 stays)."""
         with self.mixed():
-            return _plain(self.heads[self.own(name)](x))
+            return _plain(self.heads[self.own(name)](*x))
+
+    def _told(self, view: View) -> tuple[Tensor, ...]:
+        return () if view.told is None else (self.setup.ranks.gather(view.told),)
 
     def own(self, name: str) -> str:
         """The key of a head for the term at work: the shared one, or the term's own."""
@@ -217,21 +240,48 @@ class Method(nn.Module):
 
     def projected(self, views: Views) -> tuple[Tensor, Tensor, Tensor]:
         """The first view's embedding (B,D), and the projections (B,P) of the two whole views."""
-        h1, h2 = (self.embed(view) for view in views.whole)
-        return h1, self.head("projector", h1), self.head("projector", h2)
+        (h1, _), (z1, z2) = self.all_projected(views.whole)
+        return h1, z1, z2
+
+    def all_projected(self, views: Sequence[View]) -> tuple[list[Tensor], list[Tensor]]:
+        """Embeddings (B,D) and projections (B,P) of some views."""
+        embeddings = [self.embed(view) for view in views]
+        return embeddings, [self.project(h, view) for h, view in zip(embeddings, views, strict=True)]
 
     @torch.no_grad()
-    def taught(self, view: Tensor, head: str = "projector") -> Tensor:
+    def taught(self, view: View) -> Tensor:
         """The teacher's projection of a view, without gradients."""
         with self.mixed():
-            embedding = self.setup.ranks.gather(self.teacher["encoder"](view))
-            return _plain(self.teacher[self.own(head)](embedding))
+            embedding = self.setup.ranks.gather(self.teacher["encoder"](view.pixels))
+            return _plain(self.teacher[self.own("projector")](embedding, *self._told(view)))
 
     def mixed(self) -> AbstractContextManager[Any]:
         """Autocast where the run has a precision below float32; losses are computed outside of it."""
         if self.setup.precision is None:
             return nullcontext()
         return torch.autocast(self.setup.device_type, dtype=self.setup.precision)
+
+
+TOLD_WIDTH = 64
+_TOLD_LAYERS = 3
+
+
+class Told(nn.Module):
+    """A projector that is told what was drawn for a view: a perceptron of the draws stands beside the embedding.
+
+    Source:
+        Przewięźlikowski et al. 2023, arXiv:2306.06082, section 3 (concatenation).
+    """
+
+    def __init__(self, projector: nn.Module, told: int) -> None:
+        super().__init__()
+        self.projector = projector
+        self.draws = perceptron(told, *[TOLD_WIDTH] * _TOLD_LAYERS)
+
+    def forward(self, h: Tensor, told: Tensor) -> Tensor:
+        """(B,D) embeddings and (B,K) draws to (B,P)."""
+        projection: Tensor = self.projector(torch.cat([h, self.draws(told)], dim=1))
+        return projection
 
 
 def own_key(name: str, term: int) -> str:

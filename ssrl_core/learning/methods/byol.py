@@ -36,7 +36,7 @@ class BYOL(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         projection = settings["projection_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, settings["hidden_dim"], projection)
+        self.add_projector(perceptron(self.inputs, settings["hidden_dim"], projection))
         self.heads["predictor"] = perceptron(projection, settings["predictor_dim"], projection)
         self.add_teacher("projector")
 

@@ -119,7 +119,7 @@ class DeepClusterV2(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         projection = settings["projection_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, settings["hidden_dim"], projection)
+        self.add_projector(perceptron(self.inputs, settings["hidden_dim"], projection))
         for _ in range(setup.terms):
             self.states.append(Memory(setup.images, projection, settings["prototype_sets"], settings["prototypes"]))
 
@@ -145,14 +145,14 @@ class DeepClusterV2(Method):
     @torch.no_grad()
     def remember(self, term: int, views: Views, rows: Tensor) -> None:
         """Fill the memory before the first epoch."""
-        projections = [functional.normalize(self.head("projector", self.embed(view)), dim=1) for view in views.whole]
-        self.state(term).keep(rows, projections[:_MEMORIES])
+        _, projections = self.all_projected(views.whole[:_MEMORIES])
+        self.state(term).keep(rows, [functional.normalize(z, dim=1) for z in projections])
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """All views predict the ids of the last clustering; the memory takes the new projections."""
         memory = self.state(term)
-        embeddings = [self.embed(view) for view in views.all]
-        projections = [functional.normalize(self.head("projector", h), dim=1) for h in embeddings]
+        embeddings, projections = self.all_projected(views.all)
+        projections = [functional.normalize(z, dim=1) for z in projections]
         logits = torch.stack([torch.stack([z @ c.T for z in projections]) for c in memory.centroids])
         assignments = memory.assignments[:, rows]
         loss = deepcluster_v2_loss(logits, assignments, temperature=self.settings["temperature"])

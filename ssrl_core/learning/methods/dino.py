@@ -86,15 +86,14 @@ class Dino(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         widths = (settings["hidden_dim"], settings["projection_dim"], settings["prototypes"])
-        self.heads["projector"] = DinoHead(encoder.dim, *widths)
+        self.add_projector(DinoHead(self.inputs, *widths))
         self.add_teacher("projector")
         for _ in range(setup.terms):
             self.states.append(Center(settings["prototypes"], settings["center_momentum"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """Every student view against the other views of the teacher; then the centre moves on."""
-        embeddings = [self.embed(view) for view in views.all]
-        student = [self.head("projector", h) for h in embeddings]
+        embeddings, student = self.all_projected(views.all)
         teacher = [self.taught(view) for view in views.whole]
         center = self.state(term).value
         loss = dino_loss(
@@ -111,7 +110,9 @@ class Dino(Method):
         """The prototypes stay as they are in the first epochs."""
         if self.epoch < self.settings["freeze_prototypes_epochs"]:
             for head in self.every("projector"):
-                head.prototypes.grad = None  # type: ignore[union-attr,assignment]
+                for name, weight in head.named_parameters():
+                    if name.endswith("prototypes"):
+                        weight.grad = None
 
 
 def _linear(inputs: int, outputs: int) -> nn.Linear:

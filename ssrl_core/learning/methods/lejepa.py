@@ -65,12 +65,11 @@ class LeJEPA(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden = settings["hidden_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, hidden, hidden, settings["projection_dim"])
+        self.add_projector(perceptron(self.inputs, hidden, hidden, settings["projection_dim"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """All views against their middle, each of them kept Gaussian along new directions at every step."""
-        embeddings = [self.embed(view) for view in views.all]
-        projections = [self.head("projector", h) for h in embeddings]
+        embeddings, projections = self.all_projected(views.all)
         whole = len(views.whole)
         drawn = self.chance(term).standard_normal((self.settings["projection_dim"], self.settings["slices"]))
         directions = functional.normalize(send(drawn, rows.device, projections[0].dtype), dim=0)

@@ -35,8 +35,8 @@ class MoCoV2Plus(Method):
 
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
-        widths = (encoder.dim, settings["hidden_dim"], settings["projection_dim"])
-        self.heads["projector"] = perceptron(*widths, hidden_norm=False)
+        widths = (self.inputs, settings["hidden_dim"], settings["projection_dim"])
+        self.add_projector(perceptron(*widths, hidden_norm=False))
         self.add_teacher("projector")
         for _ in range(setup.terms):
             queues = [Queue(settings["queue_size"], settings["projection_dim"]) for _ in range(2)]

@@ -33,7 +33,7 @@ class NNCLR(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden, projection = settings["hidden_dim"], settings["projection_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, hidden, hidden, projection, last_norm=True)
+        self.add_projector(perceptron(self.inputs, hidden, hidden, projection, last_norm=True))
         self.heads["predictor"] = perceptron(projection, settings["predictor_dim"], projection)
         for _ in range(setup.terms):
             self.states.append(Queue(settings["queue_size"], projection))

@@ -36,8 +36,8 @@ class ReSSL(Method):
 
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
-        widths = (encoder.dim, settings["hidden_dim"], settings["projection_dim"])
-        self.heads["projector"] = perceptron(*widths, hidden_norm=False)
+        widths = (self.inputs, settings["hidden_dim"], settings["projection_dim"])
+        self.add_projector(perceptron(*widths, hidden_norm=False))
         self.add_teacher("projector")
         for _ in range(setup.terms):
             self.states.append(Queue(settings["queue_size"], settings["projection_dim"]))
@@ -52,7 +52,7 @@ class ReSSL(Method):
         """Student on view 1 against teacher on view 2."""
         strong, weak = views.whole
         h = self.embed(strong)
-        q, k = self.head("projector", h), self.taught(weak)
+        q, k = self.project(h, strong), self.taught(weak)
         queue = self.state(term)
         loss = ressl_loss(
             q,

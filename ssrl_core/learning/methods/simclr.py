@@ -35,8 +35,8 @@ class SimCLR(Method):
 
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
-        widths = (encoder.dim, settings["hidden_dim"], settings["projection_dim"])
-        self.heads["projector"] = perceptron(*widths, hidden_norm=False)
+        widths = (self.inputs, settings["hidden_dim"], settings["projection_dim"])
+        self.add_projector(perceptron(*widths, hidden_norm=False))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """NT-Xent between the two views."""

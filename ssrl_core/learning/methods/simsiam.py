@@ -33,8 +33,8 @@ class SimSiam(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden, projection = settings["hidden_dim"], settings["projection_dim"]
-        widths = (encoder.dim, hidden, hidden, projection)
-        self.heads["projector"] = perceptron(*widths, last_norm=True, last_affine=False)
+        widths = (self.inputs, hidden, hidden, projection)
+        self.add_projector(perceptron(*widths, last_norm=True, last_affine=False))
         self.heads["predictor"] = perceptron(projection, settings["predictor_dim"], projection)
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:

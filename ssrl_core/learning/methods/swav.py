@@ -69,7 +69,7 @@ class SwAV(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         projection = settings["projection_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, settings["hidden_dim"], projection)
+        self.add_projector(perceptron(self.inputs, settings["hidden_dim"], projection))
         self.heads["prototypes"] = nn.Linear(projection, settings["prototypes"], bias=False)
         unit_rows(self.heads["prototypes"])
         for _ in range(setup.terms):
@@ -77,8 +77,8 @@ class SwAV(Method):
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """Every view predicts the assignments of the other whole views."""
-        embeddings = [self.embed(view) for view in views.all]
-        projections = [functional.normalize(self.head("projector", h), dim=1) for h in embeddings]
+        embeddings, projections = self.all_projected(views.all)
+        projections = [functional.normalize(z, dim=1) for z in projections]
         weight = self.heads[self.own("prototypes")].get_parameter("weight")
         logits = [z @ weight.T for z in projections]
         whole = len(views.whole)

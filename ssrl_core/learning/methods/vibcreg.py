@@ -84,8 +84,8 @@ class VIbCReg(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden, projection = settings["hidden_dim"], settings["projection_dim"]
-        layers = perceptron(encoder.dim, hidden, hidden, projection, activation=nn.GELU)
-        self.heads["projector"] = layers
+        layers = perceptron(self.inputs, hidden, hidden, projection, activation=nn.GELU)
+        self.add_projector(layers)
         self.heads["whitening"] = IterativeWhitening(
             projection, groups=settings["whitening_groups"], iterations=settings["whitening_iterations"]
         )

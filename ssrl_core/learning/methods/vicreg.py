@@ -49,7 +49,7 @@ class VICReg(Method):
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
         hidden = settings["hidden_dim"]
-        self.heads["projector"] = perceptron(encoder.dim, hidden, hidden, settings["projection_dim"])
+        self.add_projector(perceptron(self.inputs, hidden, hidden, settings["projection_dim"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """Invariance, variance and covariance of the two views."""

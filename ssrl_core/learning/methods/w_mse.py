@@ -55,7 +55,7 @@ class WMSE(Method):
 
     def __init__(self, encoder: Encoder, settings: Mapping[str, Any], setup: Setup) -> None:
         super().__init__(encoder, settings, setup)
-        self.heads["projector"] = perceptron(encoder.dim, settings["hidden_dim"], settings["projection_dim"])
+        self.add_projector(perceptron(self.inputs, settings["hidden_dim"], settings["projection_dim"]))
 
     def term_loss(self, term: int, views: Views, rows: Tensor) -> TermLoss:
         """The two views, whitened in groups that are drawn anew at every step."""

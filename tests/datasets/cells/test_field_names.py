@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.field_names import fields_by_name, parts_of_names
@@ -17,7 +18,12 @@ def _files(folder, names):
     """One file a name; the pixels of the i-th are i."""
     folder.mkdir()
     for i, name in enumerate(names):
-        tifffile.imwrite(folder / name, np.full((8, 8), i, np.uint16))
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        picture = np.full((8, 8), i, np.uint16)
+        if name.endswith(".png"):
+            Image.fromarray(picture.astype(np.uint8)).save(folder / name)
+        else:
+            tifffile.imwrite(folder / name, picture)
     return folder
 
 
@@ -184,6 +190,12 @@ WRITTEN = {
         _TWO,
         [("A01", 1), ("A01", 2)],
     ),
+    "incell 3000": (
+        [f"Channel{c}-0{i}-A-0{i}.BMP" for i in (1, 2) for c in (1, 2)],
+        ("ch1", "ch2"),
+        [("A01", 1), ("A02", 1)],
+    ),
+    "metamorph stacks": ([f"e_w{c}_s1.stk" for c in ("1DAPI", "2GFP")], _TWO, [(None, 1)]),
     "the four of the atlas": (
         [f"{i * 8}-bb9b-11e8_{c}.png" for i in "ab" for c in ("blue", "green", "red", "yellow")],
         ("blue", "green", "red", "yellow"),
@@ -218,6 +230,23 @@ def test_a_table_of_wells_beside_the_files_tells_compounds_and_doses(tmp_path):
                       ("note\nhello\n", "neither image files nor wells")):  # fmt: skip
         (folder / "map.csv").write_text(text)
         assert any("map.csv is not used" in note and why in note for note in list_fields(folder).notes)
+
+
+def test_a_table_over_experiments_whose_plates_are_called_alike_tells_fields_apart(tmp_path):
+    """As RxRx1 has it: plate 1 of an experiment is the folder Plate1 in the experiment's."""
+    every = [(e, p, w) for e in ("HEPG2-01", "U2OS-01") for p in (1, 2) for w in ("B02", "C03")]
+    folder = _files(tmp_path / "r", [f"images/{e}/Plate{p}/{w}_s1_w{c}.png" for e, p, w in every for c in (1, 2)])
+    rows = [f"{e},{p},{w},1,{i}" for i, (e, p, w) in enumerate(every)]
+    (folder / "metadata.csv").write_text("experiment,plate,well,site,sirna\n" + "\n".join(rows) + "\n")
+    said = {(row.columns["plate"], row.columns["well"]): row.columns["sirna"] for row in list_fields(folder).fields}
+    assert said == {(f"{e}/Plate{p}", w): i for i, (e, p, w) in enumerate(every)}
+
+
+def test_a_table_of_how_names_begin_tells_what_their_fields_are(tmp_path):
+    ids = [f"{i * 7919:08x}-bb9b-{i}" for i in range(3)]
+    folder = _files(tmp_path / "h", [f"train/{name}_{c}.png" for name in ids for c in ("red", "green")])
+    (folder / "train.csv").write_text("Id,Target\n" + "\n".join(f"{name},{i}" for i, name in enumerate(ids)))
+    assert [row.columns["Target"] for row in list_fields(folder).fields] == [0, 1, 2]
 
 
 def test_a_table_that_cannot_be_read_does_not_hide_the_fields_beside_another(tmp_path):

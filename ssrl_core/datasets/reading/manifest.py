@@ -1,0 +1,293 @@
+"""A table whose rows name image files: which file each row means, and what the row says of it."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ssrl_core.datasets.columns import with_doses, with_wells
+from ssrl_core.datasets.reading import image
+from ssrl_core.datasets.reading.folders import UNTOLD, Entry
+from ssrl_core.datasets.reading.source import Tree
+from ssrl_core.datasets.reading.table import USUAL, bare_name, read
+from ssrl_core.datasets.reading.understanding import ImportOptions, told_wrong
+from ssrl_core.errors import DataError
+
+_ROWS_OF_OBJECTS = 2  # for each file, on the average
+_LEAVES = "its path leaves the table's folder; give one relative to it"
+_FILE_NAME = re.compile(r"((?:image_)?)filename_(.+)", re.IGNORECASE)  # CellProfiler's, beside PathName_…
+
+
+class Manifest:
+    """The rows of a table and the files that they name.
+
+    Attributes:
+        path: of the table; `paths`: of all that were joined.
+        column: which one names them; `others`: further ones that do.
+        entries: one for each file, by its first row; `skipped`: the rows without one.
+        notes: what is to be said of how the table was read.
+        found_elsewhere: how many were found by a part of their path, or without their ending.
+        writes_folders: whether names are written with the folders that they lie in.
+
+    Raises:
+        DataError: a table that cannot be read, that names no image files, or has no rows.
+        SpecError: the column that was asked for is not there.
+    """
+
+    def __init__(self, tree: Tree, path: str, options: ImportOptions = UNTOLD) -> None:
+        self._tree, self._folder, self.path, self.paths = tree, posixpath.dirname(path), path, [path]
+        self._take(read(tree, path), options.names_in)
+        if _slashed(self.column) in self._by_stem:  # the head is a row like the others
+            self._take(read(tree, path, headless=True), options.names_in)
+        if self.table.empty:
+            raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
+        self.entries: list[Entry] = []
+        self.skipped: list[dict[str, str]] = []
+        self.found_elsewhere = 0
+        self.writes_folders = False
+        self._rows: list[int] = []  # of each entry
+        self._match()
+
+    def _take(self, written: pd.DataFrame, names_in: str | None) -> None:
+        table, about_doses = with_doses(written)
+        table, about_wells = with_wells(table)
+        self.notes = [*written.attrs.get("notes", []), *about_doses, *about_wells]
+        self.table = table.rename(columns={c: "split" for c in table.columns if str(c).lower() == "split"})
+        self.column, self.others = self._file_column(f"{self._tree.where}/{self.path}", names_in)
+
+    def told(self, column: str, values: pd.Series[Any]) -> None:
+        """Take a column that follows from the others; one of that name goes."""
+        self.table[column] = values
+        found = values.tolist()
+        pairs = zip(self.entries, self._rows, strict=True)
+        self.entries = [Entry(entry.path, {**entry.columns, column: found[row]}) for entry, row in pairs]
+
+    def told_split(self, word: str) -> None:
+        """All images are of one split."""
+        self.told("split", pd.Series([word] * len(self.table), self.table.index, dtype=object))
+
+    def forget_split(self) -> None:
+        """The column `split` travels as `split_given`."""
+        self.table = self.table.rename(columns={"split": "split_given"})
+        self.entries = [
+            Entry(e.path, {"split_given" if k == "split" else k: v for k, v in e.columns.items()}) for e in self.entries
+        ]
+
+    def join(self, other: Manifest) -> None:
+        """Take the rows of another table, apart from files that are named already."""
+        known = {entry.path for entry in self.entries}
+        start = len(self.table)
+        for entry, row in zip(other.entries, other._rows, strict=True):
+            if entry.path in known:
+                self.skipped.append({"file": entry.path, "reason": f"{other.path} names it once more"})
+            else:
+                self.entries.append(entry)
+                self._rows.append(start + row)
+        self.table = pd.concat([self.table, other.table], ignore_index=True)
+        self.skipped += other.skipped
+        self.paths.append(other.path)
+        self.found_elsewhere += other.found_elsewhere
+
+    def take_columns(self, other: Manifest) -> list[str]:
+        """Take what another table says of the same files, and the names of the columns that are new."""
+        said = {entry.path: entry.columns for entry in other.entries}
+        rows = [(row, said.get(entry.path, {})) for entry, row in zip(self.entries, self._rows, strict=True)]
+        new = []
+        for column in (str(c) for c in other.table.columns if c != other.column):
+            values = pd.Series([None] * len(self.table), self.table.index, dtype=object)
+            for row, columns in rows:
+                values.iloc[row] = columns.get(column)
+            known = self.table.get(column)
+            if known is not None and (known.astype(str) == values.astype(str)).all():
+                continue
+            stem = posixpath.splitext(posixpath.basename(other.path))[0]
+            name = column if known is None else stem if stem not in self.table else f"{stem}: {column}"
+            self.told(name, values.infer_objects())
+            new.append(name)
+        self.paths += other.paths
+        return new
+
+    def labels_among(self, classes: set[Any]) -> dict[str, str]:
+        """file -> class by the column whose values (or their first words) are among some classes; empty if none is."""
+        for column in (c for c in self.table.columns if c != self.column):
+            words = self.table[column].map(lambda value: str(value).split(" ")[0] if value is not None else None)
+            for values in (self.table[column].astype(str), words):
+                if values.isin(classes).mean() > 0.9:
+                    found = values.tolist()
+                    pairs = zip(self.entries, self._rows, strict=True)
+                    return {entry.path: found[row] for entry, row in pairs if found[row] in classes}
+        return {}
+
+    def _file_column(self, where: str, asked: str | None) -> tuple[str, list[str]]:
+        naming = [str(column) for column in self.table.columns if _names_images(self.table[column])]
+        usual = [column for column in self.table.columns if bare_name(str(column)) in USUAL]
+        usual.sort(key=lambda column: USUAL.index(bare_name(str(column))))
+        rest = [c for c in self.table.columns if c not in usual]
+        text = [c for c in rest if self.table[c].dtype == object or str(c).lower().endswith("id")]
+        each = [column for column in text if self.table[column].is_unique]  # and each of its values names a file
+        bare = [] if naming else [str(column) for column in [*usual, *each] if self._names_stems(self.table[column])]
+        chosen = next((c for c in usual if c in naming), next(iter(naming or bare), None))
+        if asked is not None:
+            if asked not in self.table.columns:
+                raise told_wrong("names_in", f"a column of {where} ({', '.join(map(str, self.table.columns))})", asked)
+            chosen = asked
+        if chosen is None:
+            raise DataError.at(
+                where,
+                "one column",
+                f"of names of image files ({', '.join(image.SUFFIXES)})",
+                [str(c) for c in self.table.columns],
+                "Add a column called file, with names relative to the table's folder.",
+            )
+        return str(chosen), [column for column in naming if column != chosen]
+
+    def _names_stems(self, values: pd.Series[Any]) -> bool:
+        known = values.dropna().astype(str)
+        return len(known) > 0 and sum(value in self._by_stem for value in known) > len(known) / 2
+
+    def _match(self) -> None:
+        rest = [c for c in self.table.columns if c != "source"]
+        rows = self.table[rest].to_dict("records")
+        names = self._names
+        places = [self._find(name) for name in names]
+        written: dict[str, set[str]] = defaultdict(set)
+        for name, (place, _) in zip(names, places, strict=True):
+            written[place or ""].add(str(name))
+        found = [place for place, _ in places if place is not None]
+        if len(set(found)) > 1 and len(found) >= _ROWS_OF_OBJECTS * len(set(found)):
+            self._match_once(places)
+            return
+        seen: dict[str, int] = {}
+        for number, (value, row, (place, said)) in enumerate(zip(names, rows, places, strict=True), start=1):
+            if place is None:
+                self.skipped.append({"file": str(value) if isinstance(value, str) else f"row {number}", "reason": said})
+            elif said and len(written[place]) > 1:
+                reason = f"there is no such file; {place}, of the same name, is what another row names"
+                self.skipped.append({"file": str(value), "reason": reason})
+            elif place in seen:
+                more = _differences(rows[seen[place] - 1], row)
+                reason = f"row {seen[place]} names {place} already{more}"
+                self.skipped.append({"file": f"row {number}", "reason": reason})
+            else:
+                seen[place] = number
+                self.found_elsewhere += bool(said)
+                self.writes_folders = self.writes_folders or ("/" in place and "/" in _slashed(value))
+                self.entries.append(Entry(place, {str(k): v for k, v in row.items()}))
+                self._rows.append(number - 1)
+
+    def _match_once(self, places: Sequence[tuple[str | None, str]]) -> None:
+        """One row for each file, of a table with one for each object in it; what differs within a file is left out."""
+        found = pd.Series([place for place, _ in places], self.table.index, dtype=object)
+        counts = self.table.astype(str).groupby(found).nunique()
+        varied = [c for c in self.table.columns if c != self.column and (counts[c] > 1).any()]
+        shown = ", ".join(map(str, varied[:4])) + (" …" if len(varied) > 4 else "")
+        count = len(self.table)
+        self.table = self.table[~found.duplicated() | found.isna()].drop(columns=varied).reset_index(drop=True)
+        self.__dict__.pop("_names", None)
+        said = f"; columns whose values differ within a file are left out ({shown})" if varied else ""
+        self.notes.append(f"the table has {count} rows for {found.nunique()} files{said}")
+        self._match()
+
+    @cached_property
+    def _names(self) -> list[Any]:
+        """What each row calls its file, with the folder of CellProfiler's `PathName_X` beside `FileName_X`."""
+        values: list[Any] = self.table[self.column].tolist()
+        match = _FILE_NAME.fullmatch(self.column)
+        beside = f"{match[1]}pathname_{match[2]}".lower() if match else ""
+        folder = next((c for c in self.table.columns if str(c).lower() == beside), None)
+        if folder is None:
+            return values
+        folders = [_slashed(value).rstrip("/") for value in self.table[folder]]
+        return [f"{f}/{_slashed(v)}" if f and _slashed(v) else v for f, v in zip(folders, values, strict=True)]
+
+    def _find(self, value: Any) -> tuple[str | None, str]:
+        """The file that a row names; else why there is none. A file with a reason was found by a part of its name."""
+        name = _slashed(value)
+        if not name:
+            return None, "the file name is missing"
+        inside = _inside(self._folder, name)
+        for place in (inside, _inside("", name)):  # relative to the table, or to the top
+            if place is not None and self._tree.holds(place):
+                return place, ""
+        parts = name.split("/")
+        for start in range(1, len(parts) - 1 if inside is None else self._shared_folders + 1):
+            for folder in dict.fromkeys((self._folder, "")):
+                shorter = _inside(folder, "/".join(parts[start:]))
+                if shorter is not None and self._tree.holds(shorter):
+                    return shorter, "shortened"
+        own = name if inside is not None else parts[-1] if self._one_folder else None
+        places = (self._by_name.get(own.lower()) or self._by_stem.get(own) or []) if own else []
+        if len(places) > 1:
+            return None, f"{len(places)} files are called so ({', '.join(places[:3])}); give their folders"
+        if places:
+            return places[0], "elsewhere"
+        return (inside, "") if inside is not None else (None, _LEAVES)
+
+    @cached_property
+    def _shared_folders(self) -> int:
+        """How many leading folders all names share: they may be those that the source lies in."""
+        names = [_slashed(value).split("/")[:-1] for value in self._names if _slashed(value)]
+        return len(posixpath.commonpath(["/".join(["x", *name]) for name in names]).split("/")) - 1 if names else 0
+
+    @cached_property
+    def _one_folder(self) -> bool:
+        """Whether all names are of one folder, so that no two of them can be told apart by it alone."""
+        folders = {posixpath.dirname(_slashed(value)) for value in self._names if _slashed(value)}
+        return len(folders) == 1
+
+    @cached_property
+    def _images(self) -> list[str]:
+        return [path for path in self._tree.files if image.is_image(path)]
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[str]]:
+        return _grouped([(name.lower(), path) for path in self._images for name in self._names_of(path)])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[str]]:
+        stems = [(posixpath.splitext(name)[0], path) for path in self._images for name in self._names_of(path)]
+        return _grouped(stems)
+
+    def _names_of(self, path: str) -> set[str]:
+        """What a table may call a file: its path from the table's folder, or its name alone."""
+        below = posixpath.relpath(path, self._folder) if self._folder else path
+        return {below, posixpath.basename(path)}
+
+
+def _differences(first: Mapping[Any, Any], other: Mapping[Any, Any]) -> str:
+    """What a second row of a file says that the first does not."""
+    told = [f"{k} {other[k]}, not {first[k]}" for k in first if str(first[k]) != str(other[k])]
+    return f" ({'; '.join(told[:3])})" if told else ""
+
+
+def _grouped(pairs: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for key, path in pairs:
+        found[key].append(path)
+    return found
+
+
+def _names_images(values: pd.Series[Any]) -> bool:
+    known = [value for value in values.dropna().tolist() if isinstance(value, str)]
+    return bool(known) and sum(image.is_image(value) for value in known) > len(known) / 2
+
+
+def _slashed(value: Any) -> str:
+    """A path as it is written here; "" for no text."""
+    missing = value is None or (isinstance(value, float) and np.isnan(value))
+    return "" if missing else str(value).strip().replace("\\", "/")
+
+
+def _inside(folder: str, name: str) -> str | None:
+    """The path in the tree, or None if it leads out of the table's folder."""
+    if not name or name.startswith("/") or (len(name) > 1 and name[1] == ":"):
+        return None
+    path = posixpath.normpath(name)
+    return None if path.startswith("..") else posixpath.join(folder, path)
