@@ -151,6 +151,7 @@ SOLVED_CELLS: dict[str, Any] = {
     "BBBC021 stabilizers": {"name": "bbbc021-crops", "where": {"moa": ["DMSO", "Microtubule stabilizers"]}},
 }
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
+_LEAST_FOLLOWED = 0.1
 WHOLE, TESTED = ", whole images", ", test images"
 
 
@@ -193,19 +194,26 @@ def solved_rows(evidence: Evidence, sweep: str, said: str, labels: Sequence[str]
     return [*rows, *rows_of(evidence, tested, f"{said}, top-1", labels, "top1")]
 
 
+_TREATED = ("response", "dose", "strength", "moa", "compound", "order")
+
+
 def followed(evidence: Evidence, sweep: str, label: str) -> str:
-    """What two clusters follow, as a sentence that measurements carry; "" without results."""
+    """What two clusters follow, as a sentence that measurements carry; "" without results, or where they follow the
+    treatment more than anything else that is known of the images."""
     table = evidence.results(sweep)
-    if table.empty or "2 crowded" not in table:
+    if table.empty:
         return ""
-    crowd, treated = (mean_sd(column(table, label, name))[0] for name in ("2 crowded", "ami"))
-    top1 = mean_sd(column(table, label, "top1"))[0]
-    if crowd is None or treated is None or top1 is None or crowd < 2 * max(treated, 0.01):
+    mine = table[table["label"] == label]
+    known = {str(c)[2:]: mine[c].mean() for c in table.columns if str(c).startswith("2 ") and mine[c].notna().any()}
+    others = {name: value for name, value in known.items() if name not in _TREATED and value > _LEAST_FOLLOWED}
+    treated, top1 = mine["ami"].mean(), mine["top1"].mean()
+    most = max(others, key=others.__getitem__, default=None)
+    if most is None or others[most] < 2 * treated or top1 != top1:
         return ""
     return (
-        f"Two clusters of {label} on {sweep.split(' instant ')[-1]} follow the number of neighbours (AMI {crowd:.2f}), "
-        f"not the treatment ({treated:.2f}), though a linear classifier reads the treatment from the same embedding "
-        f"in {100 * top1:.0f} % of the test images."
+        f"Two clusters of {label} on {sweep.split(' instant ')[-1]} follow “{most}” ({others[most]:.2f}), not the "
+        f"treatment (AMI {treated:.2f}), though a linear classifier reads the treatment from the same embedding in "
+        f"{100 * top1:.0f} % of the test images."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -231,21 +232,33 @@ def cost(evidence: Evidence) -> Cost:
     return Cost(every, hours, hours if card else hours / GPU_TIMES, not card, measured)
 
 
-VIEW_S, EACH_S = 0.0008, 0.7
-"""Seconds of a processor for a view and what the bank says of it, and for the equations and the measurements."""
+VIEW_S = {"live": 0.00025}
+OTHER_VIEW_S, EACH_S = 0.0008, 0.7
+"""Seconds of a processor for a view and what a bank says of it, and for the equations and the measurements."""
 
 
 def _solving(evidence: Evidence) -> Cost:
-    """What solving takes: views are worked out once for what shares them, so it is at most this."""
-    seconds, every = 0.0, 0
+    """What solving takes; views that compositions share are worked out once."""
+    drawn: dict[str, float] = {}
+    every = 0
     for sweep in evidence.specs.values():
-        spec = first_run(sweep)
+        spec, runs = first_run(sweep), run_count(sweep)
         images = min(NEEDED[spec.dataset.name].images, spec.limit_train or NEEDED[spec.dataset.name].images)
-        drawn = 2 * len(sweep.seeds) if solved.chance_step(sweep) else run_count(sweep)
-        terms = len(spec.terms)
-        seconds += drawn * terms * images * spec.method["views"] * VIEW_S + run_count(sweep) * EACH_S
-        every += run_count(sweep)
-    return Cost(every, seconds / 3600, 0.0, False, 0)
+        one = images * spec.method["views"] * VIEW_S.get(spec.method["bank"], OTHER_VIEW_S) * len(sweep.seeds)
+        drawn |= dict.fromkeys(_drawn(sweep), one)
+        every += runs
+    return Cost(every, (sum(drawn.values()) + EACH_S * every) / 3600, 0.0, False, 0)
+
+
+def _drawn(sweep: SweepSpec) -> list[str]:
+    """What has to be drawn for each seed: a text for each composition, for a chance that varies two."""
+    base = json.dumps([sweep.base["dataset"], sweep.base["method"]["bank"], sweep.base["terms"]], default=str)
+    if solved.chance_step(sweep):
+        return [f"{base} {next(iter(sweep.vary))} {way}" for way in ("with", "without")]
+    if "terms" in sweep.vary:
+        terms = [term["composition"] for terms in sweep.vary["terms"] for term in terms]
+        return [json.dumps([sweep.base["dataset"], one], sort_keys=True, default=str) for one in terms]
+    return [f"{base} {path} {value}" for path, values in sweep.vary.items() for value in values]
 
 
 def _seconds(sweep: SweepSpec) -> tuple[float, bool]:

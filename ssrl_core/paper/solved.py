@@ -145,13 +145,14 @@ def method_name(spec: RunSpec) -> str:
 
 
 def in_order(asked: Iterable[Task]) -> list[Task]:
-    """Each file once, those that share images and a seed one after another."""
+    """Each file once, those that share images and a seed one after another, and among them those of one composition."""
     once = {task.path: task for task in asked}
-    places: dict[Any, list[Task]] = {}
+    places: dict[Any, dict[Any, list[Task]]] = {}
     for task in once.values():
         spec = task.spec
-        places.setdefault((str(spec.dataset), spec.method["bank"], spec.seed, task.chance), []).append(task)
-    return [task for group in places.values() for task in group]
+        place = places.setdefault((str(spec.dataset), spec.method["bank"], spec.seed, task.chance), {})
+        place.setdefault(spec.terms, []).append(task)
+    return [task for place in places.values() for group in place.values() for task in group]
 
 
 def solve_all(asked: Iterable[Task], report: Progress = lambda done, total, share: None) -> dict[str, Any]:

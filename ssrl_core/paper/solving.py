@@ -21,10 +21,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ssrl_core.analysis.clusters import Clustering, kmeans, nearest
 from ssrl_core.analysis.scores import cluster_scores, told_by
 from ssrl_core.compositions.draws import shown_of
+from ssrl_core.datasets.columns import OWN_COLUMNS
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
 from ssrl_core.learning import solving
@@ -40,8 +42,8 @@ from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec, Term
 
 Report = Callable[[float], None]
-TRUTHS = ("response", "neighbours", "dose", "thickness", "slant")
-"""Columns that clusters are held against beside the label, where an image set has them."""
+_NO_TRUTHS = (*OWN_COLUMNS, "well", "site", "name", "dose_unit")
+_MOST_NAMES = 60
 CROWDED = 3
 """Neighbours from which on a cell counts as one of a crowd."""
 _KEPT_MOMENTS, _KEPT_FEATURES = 12, 6  # of 21 MB and up to 60 MB each
@@ -231,9 +233,11 @@ def probes(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluated:
 
 
 def truths_of(imageset: ImageSet, ids: np.ndarray) -> dict[str, np.ndarray]:
-    """What is known of some images beside their label, and the ink of single-channel ones."""
-    table = imageset.table
-    found = {name: table[name].to_numpy()[ids] for name in TRUTHS if name in table.columns}
+    """What is known of some images beside their label (columns of numbers, or of few names), and the ink of
+    single-channel ones."""
+    table = imageset.table.iloc[ids]
+    names = [str(c) for c in table.columns if c not in (*_NO_TRUTHS, imageset.label)]
+    found = {name: table[name].to_numpy() for name in names if _tells(table[name])}
     if "neighbours" in found:
         found["crowded"] = np.where(found["neighbours"] >= CROWDED, "many", "few")
     if imageset.shape[0] == 1:
@@ -241,6 +245,12 @@ def truths_of(imageset: ImageSet, ids: np.ndarray) -> dict[str, np.ndarray]:
             [imageset.take(part).astype(np.float64).mean(axis=(1, 2, 3)) for part in np.array_split(ids, 16)]
         )
     return found
+
+
+def _tells(column: pd.Series) -> bool:
+    """Whether a column is a number that differs, or one of a few names."""
+    different = column.nunique()
+    return different > 1 and not column.isna().any() and (column.dtype.kind in "fiu" or different <= _MOST_NAMES)
 
 
 def typical_of(x: np.ndarray, clustering: Clustering, ids: np.ndarray) -> list[list[int]]:

@@ -40,7 +40,8 @@ def _solved(evidence: Evidence) -> Outcome:
             for one in (LEFT, RIGHT):
                 claim = f"AMI on {said}{way}: the weighted sum above {one} alone"
                 found.append(bases.ami_higher(evidence, sweep, claim, SUM, one))
-    why = [bases.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", one) for one in (SUM, LEFT)]
+    nocodazole = "table-4 instant simulated nocodazole"
+    why = [bases.followed(evidence, nocodazole, SUM), bases.followed(evidence, nocodazole + bases.WHOLE, SUM)]
     return Outcome([*rows, *table_3.baseline_rows(evidence)], found, " ".join(filter(None, why)))
 
 
