@@ -120,9 +120,8 @@ NEEDED: dict[str, Needed] = {
             8500,
             32,
             100,
-            "Stands for CIFAR-100: small photographs of a hundred classes, as an .npz with x_train, y_train, x_test, "
-            "y_test (and superclass, a name for each image)",
-            ("data import FILE.npz --name hundred",),
+            "Stands for CIFAR-100: small photographs of a hundred classes, an .npz of x, label, split and superclass",
+            ("data import FILE.npz --name hundred --label label",),
             channels=3,
         ),
         Needed("simulated-cells", "Simulated cells", 1400, 96, 2, "Made on first use."),

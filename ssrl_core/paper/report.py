@@ -153,6 +153,11 @@ Key = tuple[str, str]
 
 _CELLS = {
     "simulated nocodazole": "nocodazole",
+    "simulated taxol": "taxol",
+    "simulated cytochalasin B": "cytochalasin_b",
+    "BBBC021 destabilizers": "nocodazole",
+    "BBBC021 actin disruptors": "cytochalasin_b",
+    "BBBC021 stabilizers": "taxol",
     "BBBC021 Microtubule destabilizers": "nocodazole",
     "BBBC021 Actin disruptors": "cytochalasin_b",
     "BBBC021 Microtubule stabilizers": "taxol",
@@ -273,7 +278,8 @@ def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -
 
 def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
     row = _ROWS.get(item, {}).get(key[0], key[0])
-    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(key[1], key[1]))
+    measured_on = key[1].removesuffix(", AMI with treatment")
+    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(measured_on, key[1]))
     return published.get((row, column))
 
 

@@ -119,16 +119,15 @@ def _superclasses(evidence: Evidence) -> list[Figure]:
     """Figure 3: each superclass with its own highest value."""
     from ssrl_core.figures.bias import highest_curves
 
-    table = figure_1.first_table(evidence)
-    if table.empty:
-        return []
-    x = hue_claims.parameter(table)
-    groups = figure_3.CIFAR10_GROUPS if evidence.scale == "small" else None
-    grouped = bias.by_superclass(table, groups)
-    highest = bias.own_highest(grouped, x).highest
-    return [
-        highest_curves(bias.curves(grouped, x).classes, highest, title="Each superclass with its own highest value")
-    ]
+    figures, title = [], "Each superclass with its own highest value"
+    for table in _tables(evidence) if evidence.is_solved else [figure_1.first_table(evidence)]:
+        if table.empty:
+            continue
+        x = hue_claims.parameter(table)
+        grouped = bias.by_superclass(table, figure_3.groups_of(table))
+        highest = bias.own_highest(grouped, x).highest
+        figures.append(highest_curves(bias.curves(grouped, x).classes, highest, title=title))
+    return figures
 
 
 def _shared(evidence: Evidence) -> list[Figure]:

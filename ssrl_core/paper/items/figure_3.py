@@ -32,12 +32,11 @@ def compare(evidence: Evidence) -> Outcome:
     if evidence.is_solved:
         return figure_1.of_each_sweep(evidence, lambda table: hue_claims.own_highest(table, groups_of(table)))
     table, note = figure_1.first_sweep(evidence)
-    groups = CIFAR10_GROUPS if evidence.scale == "small" else None
-    return Outcome(*hue_claims.own_highest(table, groups), note)
+    return Outcome(*hue_claims.own_highest(table, groups_of(table)), note)
 
 
 def groups_of(table: pd.DataFrame) -> dict[str, str] | None:
-    """The superclasses of a solved sweep: animals and vehicles of CIFAR-10, else the image set's own."""
+    """The superclasses of a sweep: animals and vehicles of CIFAR-10, else the image set's own."""
     if table.empty or str(table["dataset"].iloc[0]) != "cifar10":
         return None
     return CIFAR10_GROUPS

@@ -55,7 +55,7 @@ def compare(evidence: Evidence) -> Outcome:
 def _of(name: str) -> tuple[str, str]:
     parts = name.split()
     if parts[1] == "instant":
-        return "solved", f"{parts[2]} features"
+        return "the closed form", {"random": "random features", "patches": "features of patches"}[parts[2]]
     return (parts[2], "tiny_cnn") if parts[1] == "small" else (parts[1], parts[2])
 
 
