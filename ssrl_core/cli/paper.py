@@ -13,7 +13,7 @@ _SCALES = "instant: solved in minutes, not trained; small: a rehearsal for a CPU
 
 
 def register(commands: Any) -> None:
-    """Add `paper list | run T | compare T`."""
+    """Add `paper list | run T | compare T | report`."""
     paper = commands.add_parser(
         "paper", help="the paper's tables and figures: run them, compare with what was published"
     )
@@ -38,6 +38,20 @@ def register(commands: Any) -> None:
     compare.add_argument("item", metavar="T", help=_ITEMS)
     compare.add_argument("--scale", default="small", help="instant, small (default) or full")
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
+    printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
+    printed.add_argument("--out", metavar="FILE.html", required=True, help="where it is written")
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    from pathlib import Path
+
+    from ssrl_core.paper import printed
+
+    return printed.write(Path(args.out))
+
+
+def _show_report(data: dict[str, Any]) -> str:
+    return f"{len(data['items'])} results in {data['file']}; a browser prints it as PDF"
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from ssrl_core.errors import SpecError, SSRLError, Stopped
 from ssrl_core.paper import solved, words
 from ssrl_core.paper.cost import NOT_HERE, check, cost
 from ssrl_core.paper.evidence import Evidence, Shipped, make_measurement
-from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale, overall
+from ssrl_core.paper.item import NOT_RUN, SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
 
 
@@ -279,6 +279,13 @@ def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
         return None
     found = stores.read_json(path)
     return found | {"made_with": _made_with(found)}
+
+
+def shown(name: str, scale: Scale) -> dict[str, Any]:
+    """`compare` of one's own results; where there are none the results that ship, with `made_with`."""
+    found = compare(name, scale)
+    ships = shipped(name, scale) if found["verdict"] == NOT_RUN else None
+    return found if ships is None else ships | {key: found[key] for key in ("progress", "missing")}
 
 
 def shipped_evidence(name: str, scale: Scale) -> Evidence | None:

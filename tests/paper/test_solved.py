@@ -11,7 +11,7 @@ from ssrl_core.errors import SpecError, Stopped
 from ssrl_core.learning import solving as learning
 from ssrl_core.learning.closed_form import pairing
 from ssrl_core.paper import evidence as evidences
-from ssrl_core.paper import item, running, solved
+from ssrl_core.paper import item, printed, running, solved
 from ssrl_core.paper.item import Outcome, Plan, contrast
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.paper.solving import Solver, chance_of, kinds_of, with_and_without
@@ -147,6 +147,19 @@ def test_what_lacks_its_images_is_told_and_the_rest_goes_on_and_ships(kit_item):
     mine = found.classes("kit").query("probe == 'linear'")
     assert mine["accuracy"].tolist() == pytest.approx(shipped.classes("kit")["accuracy"].tolist())
     assert shipped.typical("kit")["label"].tolist() == ["a", "b"]
+
+
+def test_the_report_has_every_item_and_escapes_what_stands_in_it(monkeypatch):
+    found = printed.everything()
+    with_plans = [name for name in ITEMS if ITEMS[name].plans]
+    assert list(dict.fromkeys(told["id"] for told in found)) == with_plans
+    assert all(told.get("made_with") for told in found if told["verdict"] != "not run")
+    found[0] |= {"note": "<script>"}
+    text = printed.page(found)
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+    assert all(name.replace("-", " ").capitalize() in text for name in with_plans)
+    assert "95 % interval" in text
 
 
 def test_one_seed_is_said_and_no_interval_is_made_up(kit_item, monkeypatch):

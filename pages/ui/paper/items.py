@@ -14,7 +14,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
-from ssrl_core.paper import running
+from ssrl_core.paper import printed, running
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
@@ -81,7 +81,16 @@ def follow(shown: str) -> None:
 
 
 def export() -> None:
-    """All comparisons as one document to download."""
+    """All comparisons to download: as one document for programs, and as one page to print."""
+    st.download_button(
+        "Report",
+        lambda: printed.page(printed.everything()),
+        "viewloom-paper.html",
+        "text/html",
+        icon=":material/print:",
+        on_click="ignore",
+        help="Every claim with its interval and verdict, published numbers beside ours: one page to print",
+    )
     st.download_button(
         "Download results",
         lambda: json.dumps([_exported(name) for name in ITEMS], indent=1, ensure_ascii=False),
@@ -139,9 +148,7 @@ def _verdicts(name: str, scale: str) -> str:
 
 @cache.kept(least=64)
 def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
-    found = running.compare(name, scale)  # type: ignore[arg-type]
-    shipped = running.shipped(name, scale) if found["verdict"] == "not run" else None  # type: ignore[arg-type]
-    return found if shipped is None else shipped | {key: found[key] for key in ("progress", "missing")}
+    return running.shown(name, scale)  # type: ignore[arg-type]
 
 
 def now() -> str:
