@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.paper import words
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Contrast, Row, contrast
 from ssrl_core.specs.composition import load
@@ -152,6 +153,13 @@ SOLVED_CELLS: dict[str, Any] = {
 }
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
 _LEAST_FOLLOWED = 0.1
+_FOLLOWED = {
+    "neighbours": "the number of neighbours",
+    "crowded": "whether there are many neighbours",
+    "stain_dna": "how strongly the DNA of a plate is stained",
+    "dna_factor": "how strongly a cell's DNA is stained",
+    "tubulin_factor": "how strongly a cell's tubulin is stained",
+}
 WHOLE, TESTED = ", whole images", ", test images"
 
 
@@ -211,9 +219,10 @@ def followed(evidence: Evidence, sweep: str, label: str) -> str:
     if most is None or others[most] < 2 * treated or top1 != top1:
         return ""
     return (
-        f"Two clusters of {label} on {sweep.split(' instant ')[-1]} follow “{most}” ({others[most]:.2f}), not the "
-        f"treatment (AMI {treated:.2f}), though a linear classifier reads the treatment from the same embedding in "
-        f"{100 * top1:.0f} % of the test images."
+        f"Under {words.with_names(label)}, two clusters of {sweep.split(' instant ')[-1]} follow "
+        f"{_FOLLOWED.get(most, f'the column {most}')} ({others[most]:.2f}), not the treatment (AMI "
+        f"{words.number(treated, digits=2)}), though a linear classifier reads the treatment from the same embedding "
+        f"in {100 * top1:.0f} % of the test images."
     )
 
 

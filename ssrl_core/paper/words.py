@@ -77,6 +77,9 @@ _NAMES = {
 _TOKEN = _any_of(_NAMES)
 _IDS = {
     **_NETWORKS,
+    "cells-figure6-left + cells-figure6-right": "the weighted sum",
+    "cells-first-set": "the first set",
+    "cells-second-set": "the second set",
     "cells-figure6-left": "the left composition of figure 6",
     "cells-figure6-right": "the right composition of figure 6",
     "figure-12 small byol": "BYOL with Tiny CNN",
