@@ -303,7 +303,9 @@ class Run:
         if probe not in probes:
             rule = f"one of {', '.join(probes)}" if probes else "measured (the image set has no labels, or wait)"
             raise SpecError.at(f"Run {self.id}", "probe", rule, probe, "`run.results.missing` says what is missing.")
-        return class_bars(probes[probe].classes, mean=probes[probe].top1, title=f"Accuracy by class, {probe}")
+        found = probes[probe]
+        pixels = found.pixels.classes if found.pixels else None
+        return class_bars(found.classes, mean=found.top1, pixels=pixels, title=f"Accuracy by class, {probe}")
 
     def wait(self) -> Run:
         """Wait until it is done, with a bar; Ctrl+C ends the waiting, and the run goes on.

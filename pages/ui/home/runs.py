@@ -115,7 +115,8 @@ def _card(run: RunRow) -> None:
             if of_cells(str(run.get("dataset"))):
                 frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
-            frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
+            if run.get("knn_top1") is not None or run.get("ami") is not None:  # labels are known
+                frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 
