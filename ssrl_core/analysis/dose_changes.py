@@ -155,9 +155,7 @@ def changes_in(table: pd.DataFrame, groups: ArrayLike, k: int) -> pd.DataFrame:
     """
     control = untreated(table)
     if "compound" not in table or not control.any() or control.all():
-        raise DataError(
-            "Doses: there are no compounds, or no untreated cells beside them. Name the column compound."
-        )
+        raise DataError("Doses: there are no compounds, or no untreated cells beside them. Name the column compound.")
     plates = next((table[name] for name in ("plate", "replicate") if name in table), np.zeros(len(table)))
     wells = table["well"].to_numpy(object) if "well" in table else None
     compounds = table["compound"].astype(str).to_numpy(object)
