@@ -141,7 +141,11 @@ def _on_device(options: Options, most: int = 4096) -> Iterator[Item]:
             views_of(pixels, _recipe(recipe), device), peers, rounds=options.rounds, seconds=options.seconds
         )
         for peer, compared in found.items():
-            more = {"peer_version": installed(PEERS[peer][1]), "peer": compared.peer, "ratio": compared.ratio}
+            more: dict[str, Any] = {
+                "peer_version": installed(PEERS[peer][1]),
+                "peer": compared.peer,
+                "ratio": compared.ratio,
+            }
             yield item(NAME, name, "speed", "views/s", compared.ours, peer_name=peer, **more)
 
 

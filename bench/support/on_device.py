@@ -80,7 +80,11 @@ def _beside_a_loader(name: str, case: str, training: Training, imageset: ImageSe
 
     with PlainLoop(training, imageset) as peer:
         found = side_by_side(ours, {"loader": peer.step}, rounds=options.rounds, seconds=options.seconds)["loader"]
-    more = {"peer": found.peer, "peer_name": "a PIL loader's loop", "peer_version": installed("torchvision")}
+    more: dict[str, Any] = {
+        "peer": found.peer,
+        "peer_name": "a PIL loader's loop",
+        "peer_version": installed("torchvision"),
+    }
     yield item(name, f"{case}-step", "speed", "images/s", found.ours, ratio=found.ratio, **more)
 
 
@@ -111,7 +115,7 @@ class PlainLoop:
         from torch.utils.data import DataLoader
 
         workers = (os.cpu_count() or 1) if self.device.type == "cuda" else 0
-        more = {"persistent_workers": True, "prefetch_factor": 4} if workers else {}
+        more: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 4} if workers else {}
         self._loader = DataLoader(
             _Pictures(self._images), self._batch, shuffle=True, drop_last=True, num_workers=workers,
             pin_memory=self.device.type == "cuda", **more,
