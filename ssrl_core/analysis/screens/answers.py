@@ -67,9 +67,12 @@ def _active(own: pd.DataFrame, found: Mapping[str, Any]) -> Answer:
     compounds = known["compound"].nunique()
     head = f"{called['compound'].nunique()} of {compounds} compounds do something"
     if not len(called):
-        return Answer(f"None of {compounds} compounds differs from untreated wells", f": 0 of {found['n']} treatments.")
+        head = f"None of {compounds} compounds can be called different from untreated wells"
+        return Answer(
+            head, f": of {found['n']} treatments the clearest has q = {known['q'].min():.2g}, and 0.05 is asked for."
+        )
     names = some_of(dict.fromkeys(called["compound"]), _NAMED)
-    share = f"{len(called)} of {found['n']} treatments differ from untreated wells, at most 5 % of them by chance"
+    share = f"{len(called)} of {found['n']} treatments differ from untreated wells, at most 5\N{NO-BREAK SPACE}% of them by chance"
     return Answer(head, f" ({share}): {names}.")
 
 
@@ -113,7 +116,8 @@ def _named(told: Mapping[str, Any]) -> str:
     own, count = told["corrected"]["nsc"]["value"], told[CELL_COUNT]["nsc"]["value"]
     if own is None or count is None:
         return ""
-    return f"the nearest treatment has the same mechanism for {own:.0%}, by the number of cells for {count:.0%}"
+    shares = [f"{100 * share:.0f}\N{NO-BREAK SPACE}%" for share in (own, count)]
+    return f"the nearest treatment has the same mechanism for {shares[0]}, by the number of cells for {shares[1]}"
 
 
 def _lost(count: pd.DataFrame) -> str:
