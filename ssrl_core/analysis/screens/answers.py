@@ -71,7 +71,8 @@ def _active(own: pd.DataFrame, found: Mapping[str, Any]) -> Answer:
         clearest = f"of {found['n']} treatments the clearest has q = {known['q'].min():.2g}, and 0.05 is asked for"
         return Answer(head, f": {clearest}.")
     names = some_of(dict.fromkeys(called["compound"]), _NAMED)
-    share = f"{len(called)} of {found['n']} treatments differ from untreated wells, at most 5\N{NO-BREAK SPACE}% of them by chance"
+    share = f"{len(called)} of {found['n']} treatments differ from untreated wells"
+    share += ", at most 5\N{NO-BREAK SPACE}% of them by chance"
     return Answer(head, f" ({share}): {names}.")
 
 
