@@ -13,7 +13,16 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, oom_kills, progress_mark
+from ssrl_core.runs.folder.state import (
+    DISK_FULL,
+    PRE_EMPTED,
+    Crashes,
+    Verdict,
+    close_state,
+    judge,
+    oom_kills,
+    progress_mark,
+)
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines import Engine
@@ -165,6 +174,8 @@ class Watch:
         )
         if verdict.state == "failed" and (more := submitting.in_smaller_parts(row, verdict.reason or "")):
             verdict = replace(verdict, reason=f"{verdict.reason} {more}")
+        if verdict.state == "failed" and DISK_FULL in (verdict.reason or ""):
+            self.feeder.hold(now)
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
             if pause:
