@@ -104,9 +104,10 @@ def _card(run: RunRow) -> None:
     st.image(picture or _samples_of(str(run.get("dataset"))), width="stretch", alt=alt)
     names, sentence = map(html.escape, _compositions(run_id))
     title = html.escape(str(run.get("name") or "")) or names
+    about = html.escape(run_names.words(run | {"name": None})).removeprefix(f"{title} · ")
     st.html(
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
-        f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
+        f'<p class="vl-card-about">{about}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
         f'<p class="vl-card-verdict">{_verdict(run)}</p>'
     )
