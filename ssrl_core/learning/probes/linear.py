@@ -162,7 +162,7 @@ def _standard(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _largest(standard: Tensor) -> Tensor:
-    """The largest eigenvalue of the correlations; of pixels, which are many, by power iteration: it scales the steps."""
+    """The largest eigenvalue of the correlations; of pixels, which are many, by power iteration: it scales steps."""
     if standard.shape[1] <= _WIDE:
         return torch.linalg.eigvalsh(standard.T @ standard / len(standard))[-1]
     direction = standard.square().sum(dim=0)
