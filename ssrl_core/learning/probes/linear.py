@@ -164,11 +164,13 @@ def _standard(x: Tensor) -> tuple[Tensor, Tensor]:
 def _largest(standard: Tensor) -> Tensor:
     """The largest eigenvalue of the correlations; of pixels, which are many, by power iteration: it scales steps."""
     if standard.shape[1] <= _WIDE:
-        return torch.linalg.eigvalsh(standard.T @ standard / len(standard))[-1]
-    direction = standard.square().sum(dim=0)
+        found: Tensor = torch.linalg.eigvalsh(standard.T @ standard / len(standard))[-1]
+        return found
+    direction: Tensor = standard.square().sum(dim=0)
     for _ in range(_ROUNDS):
         direction = standard.T @ (standard @ (direction / direction.norm().clamp(min=_FLAT))) / len(standard)
-    return direction.norm()
+    found = direction.norm()
+    return found
 
 
 def _with_one(x: Tensor) -> Tensor:
