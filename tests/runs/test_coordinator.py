@@ -320,21 +320,24 @@ def test_full_disk_is_said_and_the_coordinator_lives_on(queued, coordinator, eng
     assert coordinator.watch.trouble == ""
 
 
+@pytest.mark.parametrize(
+    "said", ["The disk is full (results.json). Make room.", "checkpoint must be written, got 'No space left on device'"]
+)
 def test_the_queue_waits_while_the_disk_is_full_and_goes_on_when_there_is_room(
-    queued, coordinator, engine, clock, monkeypatch
+    queued, coordinator, engine, clock, monkeypatch, said
 ):
     """One run found it full; the others do not fail one after another."""
     run, *others = queued(), queued(seed=6), queued(seed=7)
     free = SimpleNamespace(free=60_000_000)
     monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: free)
     coordinator.tick()
-    engine.jobs[0].code, engine.jobs[0].words = 1, {"message": "The disk is full (checkpoint.pt). Make room."}
+    engine.jobs[0].code, engine.jobs[0].words = 1, {"message": said}
     for _ in range(3):
         clock.now += 6
         coordinator.tick()
     assert row(run)["state"] == "failed"
     assert [row(one)["state"] for one in others] == ["queued", "queued"]
-    assert "it starts when 328 MB are free" in row(others[0])["waits_for"]
+    assert "it starts when 160 MB are free" in row(others[0])["waits_for"]
     free.free = 400_000_000
     clock.now += 6
     coordinator.tick()

@@ -31,6 +31,7 @@ PHASES = ("load", "train", "embed", "evaluate", "layout")
 _KEPT = ("step", "steps", "epoch", "epochs", "progress", "images_per_s")  # an attempt goes on where the one before was
 DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED, RANK_LOST = range(7)
 DISK_FULL = "The disk is full"  # how the reason of such an end begins
+NO_SPACE = "No space left on device"  # what the system says
 WORKER_LOST = -1000  # no exit code: the engine lost the place where the child was
 MAX_CRASHES = 3
 MAX_LOST = 20  # a lost node, or a kill from outside, is not the run's fault

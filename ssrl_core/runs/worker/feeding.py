@@ -34,6 +34,7 @@ class ActiveRun:
     sign: str | None
     attempt: int
     spoke: bool = False
+    ended: str = ""
     stop_since: float | None = None
     killed: str | None = None
     copied_at: float = -1e9
@@ -60,7 +61,7 @@ def over(state: str, reason: str | None) -> dict[str, Any]:
 
 LOG = logging.getLogger("viewloom.coordinator")
 ASK_AGAIN_S = 5.0
-_MORE_BYTES = 1 << 28  # than were free when a run found the disk full
+_MORE_BYTES = 100_000_000  # than were free when a run found the disk full
 _FULL_S = 600.0  # then one is tried nevertheless: of a quota nobody tells what is left
 
 
