@@ -1,9 +1,9 @@
-"""Paper: every table and figure, published beside ours, with its cost and two buttons."""
+"""Paper: every table and figure, published beside ours, with its cost and its buttons."""
 
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.paper import item, items
+from pages.ui.paper import item, items, runs
 
 place = frame.open_page(
     "Paper",
@@ -12,6 +12,7 @@ place = frame.open_page(
 )
 with place:
     items.export()
+    runs.all_of_it()
 left, right = st.columns([1, 2.2], gap="large")
 with left:
     chosen = items.choose()

@@ -93,6 +93,23 @@ def ami(truth: ArrayLike, found: ArrayLike, *, average: str = "max") -> float:
         return float(adjusted_mutual_info_score(truth, found, average_method=average))
 
 
+def eta2(values: NDArray[Any], groups: NDArray[Any]) -> float:
+    """Share of the variance of values that lies between groups; rows outside any group (-1) are left out."""
+    values, groups = values[groups >= 0], groups[groups >= 0]
+    sums, counts = np.bincount(groups, weights=values), np.bincount(groups)
+    means = sums / np.maximum(counts, 1)
+    total = float(((values - values.mean()) ** 2).sum())
+    return float((counts * (means - values.mean()) ** 2).sum() / total) if total > 0 else float("nan")
+
+
+def told_by(values: NDArray[Any], ids: NDArray[Any]) -> float:
+    """What clusters say of a column: AMI with a column of names, eta² of a column of numbers."""
+    if values.dtype.kind in "fiu":
+        return eta2(values.astype(np.float64), ids)
+    _, names = np.unique(values.astype(str), return_inverse=True)
+    return ami(names, ids)
+
+
 def shuffled_ami(
     truth: NDArray[Any], found: NDArray[Any], *, seed: int = 0, count: int | None = None
 ) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _save(args: argparse.Namespace) -> dict[str, Any]:
 
 def _preview(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core import stores
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.datasets import store
     from ssrl_core.datasets.pictures import png
     from ssrl_core.specs.composition import load
@@ -124,7 +124,7 @@ def _preview(args: argparse.Namespace) -> dict[str, Any]:
     composition = _with_views(load(args.composition), args.views)
     imageset = store.load(args.dataset, report=lambda done, total, what: None)
     ids = _some_images(imageset, args.images, args.seed)
-    drawn = draw(composition, ids, seed=args.seed, epoch=0)
+    drawn = draw_shown(imageset, composition, ids, seed=args.seed)
     stores.replace(out, png(_grid(imageset, composition, drawn)))
     lpips, why = _lpips(args, imageset, composition, ids)
     return {
@@ -195,7 +195,8 @@ def _grid(imageset: ImageSet, composition: Composition, drawn: Draws) -> np.ndar
     limits = display_limits(imageset)
     shares = limits / imageset.max_value
     columns = [to_rgb(pixels, imageset.channels, max_value=imageset.max_value, limits=limits)]
-    for views in make_views(pixels, drawn, composition, max_value=imageset.max_value):
+    seen = np.array(imageset.pixels[drawn.needed])
+    for views in make_views(seen, drawn, composition, max_value=imageset.max_value):
         columns += [to_rgb(view.numpy(), imageset.channels, max_value=1, limits=shares) for view in views]
     side = max(column.shape[1] for column in columns[1:])
     columns = [_framed(column, side) for column in columns]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ssrl_core.cli.cells import column_lines, decided_lines, dropped_lines, register_cells, register_simulate
@@ -14,13 +15,19 @@ _ENDS = 8  # images shown of either end of a descriptor by example
 
 
 def register(commands: Any) -> None:
-    """Add `data list | import | cells | subset | simulate | describe | check | channels | delete`."""
+    """Add `data list | import | cells | subset | simulate | join | describe | check | channels | delete`."""
     data = commands.add_parser("data", help="bring images in").add_subparsers(required=True, metavar="ACTION")
     leaf(data, "list", run=_list, show=_show_list, help="list the image sets, also the built-in ones not made yet")
     _register_import(data)
     register_cells(data)
     register_subset(data)
     register_simulate(data)
+    join = leaf(
+        data, "join", run=_join, show=_show_join, help="bring columns of a table to images: mechanisms, batches"
+    )
+    join.add_argument("name", metavar="N", help="an image set of your own")
+    join.add_argument("table", type=Path, metavar="TABLE", help=".csv, .tsv or .parquet, such as compound, dose, moa")
+    join.add_argument("--by", metavar="COLUMNS", help="columns to compare by, with commas (default: all both know)")
     describe = leaf(data, "describe", run=_describe, show=_show_one, help="what is known of an image set")
     describe.add_argument("name", metavar="N", help="its name; a built-in one is made or fetched")
     looked = leaf(data, "check", run=_check, show=_show_check, help="look for what is often wrong with an image set")
@@ -319,6 +326,24 @@ def _window(text: str) -> tuple[float, float]:
     return low, high
 
 
+def _join(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.datasets import store
+    from ssrl_core.datasets.joining import join
+
+    imageset = store.load(args.name)
+    by = names_in(args.by, where="data join", field="--by") if args.by else []
+    found = join(imageset, args.table, by=tuple(by))
+    told = {"columns": list(found.columns), "by": list(found.keys), "found": found.found, "unused": list(found.unused)}
+    return {"name": args.name, "images": imageset.count, **told}
+
+
+def _show_join(data: dict[str, Any]) -> str:
+    brought = f"{data['name']}: {', '.join(data['columns'])} for {data['found']:,} of {data['images']:,} images"
+    unused = data["unused"]
+    more = f"; {len(unused)} rows of the table fit no image: {', '.join(unused[:5])}" if unused else ""
+    return f"{brought}, by {', '.join(data['by'])}{more}"
+
+
 def register_subset(data: Any) -> None:
     """Add `data subset` to the actions of `data`."""
     from ssrl_core.datasets.subsets import PRESETS
@@ -336,6 +361,7 @@ def register_subset(data: Any) -> None:
     subset.add_argument("--title", help="the name for people")
     subset.add_argument("--preset", metavar="P", help=", ".join(PRESETS))
     subset.add_argument("--compound", action="append", default=[], metavar="C", help="repeatable")
+    subset.add_argument("--all", action="store_true", help="every image, split anew by --group (compounds left out)")
     subset.add_argument("--highest", type=int, metavar="K", help="only the K highest doses of each compound")
     subset.add_argument("--dose", type=float, action="append", metavar="D", help="only this dose; repeatable")
     subset.add_argument("--cells", type=int, metavar="N", help="cells of each compound, and untreated (default: all)")
@@ -351,10 +377,24 @@ def _subset(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
     from ssrl_core.datasets.subsets import make_subset
 
-    made = make_subset(store.load(args.source), args.name, _choice(args), title=args.title, report=_print_first)
+    source = store.load(args.source)
+    made = (
+        _every(source, args)
+        if args.all
+        else make_subset(source, args.name, _choice(args), title=args.title, report=_print_first)
+    )
     notes = str(made.meta["source"]).split("; ")[1:]
     compounds = {name: int(count) for name, count in made.table["compound"].value_counts().items()}
     return {**store.describe(args.name), "compounds": compounds, "notes": notes}
+
+
+def _every(source: Any, args: argparse.Namespace) -> Any:
+    from ssrl_core.datasets.subsets import split_anew
+
+    if args.group is None or args.compound or args.preset or args.dose or args.highest or args.cells:
+        rule, remedy = "given with --group COLUMN and nothing else", "It takes every image and splits anew."
+        raise SpecError.at("data subset", "--all", rule, "otherwise", remedy)
+    return split_anew(source, args.name, args.group, seed=args.seed or 5, report=_print_first)
 
 
 def _choice(args: argparse.Namespace) -> Any:

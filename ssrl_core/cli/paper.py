@@ -8,25 +8,50 @@ from typing import Any
 
 from ssrl_core.cli.output import leaf, table, to_stderr
 
+_ITEMS = "table-1 … table-8, figure-1 … figure-12"
+_SCALES = "instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: exactly the paper"
+
 
 def register(commands: Any) -> None:
-    """Add `paper list | run T | compare T`."""
+    """Add `paper list | run T | compare T | report`."""
     paper = commands.add_parser(
         "paper", help="the paper's tables and figures: run them, compare with what was published"
     )
     paper = paper.add_subparsers(required=True, metavar="ACTION")
     leaf(paper, "list", run=_list, show=_show_list, help="every item, its cost on this machine, how far it is")
     run = leaf(paper, "run", run=_run, show=_show_run, help="queue what an item needs; what is there is not run again")
-    run.add_argument("item", metavar="T", help="table-1 … table-8, figure-1 … figure-12")
-    run.add_argument("--scale", default="small", help="small: a rehearsal for a CPU (default); full: exactly the paper")
+    run.add_argument(
+        "item",
+        metavar="T",
+        help="table-1 … table-8, figure-1 … figure-12; all (with --scale instant): everything whose images are here",
+    )
+    run.add_argument(
+        "--scale",
+        default="small",
+        help="instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: exactly the paper",
+    )
     run.add_argument("--no-start", action="store_true", help="queue without starting a worker")
     run.add_argument("--measures-only", action="store_true", help="only what needs no training")
     compare = leaf(
         paper, "compare", run=_compare, show=_show_compare, help="published beside ours, and a verdict for each claim"
     )
-    compare.add_argument("item", metavar="T", help="table-1 … table-8, figure-1 … figure-12")
-    compare.add_argument("--scale", default="small", help="small (default) or full")
+    compare.add_argument("item", metavar="T", help=_ITEMS)
+    compare.add_argument("--scale", default="small", help="instant, small (default) or full")
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
+    printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
+    printed.add_argument("--out", metavar="FILE.html", required=True, help="where it is written")
+
+
+def _report(args: argparse.Namespace) -> dict[str, Any]:
+    from pathlib import Path
+
+    from ssrl_core.paper import printed
+
+    return printed.write(Path(args.out))
+
+
+def _show_report(data: dict[str, Any]) -> str:
+    return f"{len(data['items'])} results in {data['file']}; a browser prints it as PDF"
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -55,8 +80,13 @@ def _show_list(rows: list[dict[str, Any]]) -> str:
 
 def _run(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.paper import running
+    from ssrl_core.paper.items import ITEMS
     from ssrl_core.runs.jobs import Reporter
 
+    if args.scale == "instant":
+        with Reporter() as share:
+            names = list(ITEMS) if args.item == running.EVERY else [args.item]
+            return running.solve(names, report=to_stderr, share=share)
     if args.measures_only:
         with Reporter() as share:
             return running.measure(args.item, args.scale, report=to_stderr, share=share)
@@ -68,7 +98,11 @@ def _show_run(data: dict[str, Any]) -> str:
         f"{sweep['id']}: {len(sweep['runs'])} runs, {sweep['created']} new, {sweep['existing']} were there already"
         for sweep in data["sweeps"]
     ]
+    if "solved" in data:
+        spent = f"{data['seconds']:,.0f} s of a processor"
+        lines.append(f"{data['solved']} compositions solved in {spent}, {data['existing']} were there already")
     lines += [f"measured: {name}" for name in data["measures"]]
+    lines += [f"left out: {text}" for text in data.get("left_out", [])]
     return "\n".join(lines) or "nothing to run"
 
 
@@ -85,6 +119,10 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
 def _show_compare(data: dict[str, Any]) -> str:
     parts = [f"{data['id']} ({data['scale']}): {data['title']}", f"The paper: {data['claim']}"]
+    if data["scale"] == "instant":
+        from ssrl_core.paper import solved
+
+        parts.append(f"These results are {solved.IS_SOLVED}.")
     parts += [f"verdict: {data['verdict']}"] if data["contrasts"] else []
     parts += [_claim(c) for c in data["contrasts"]]
     parts += _tables(data)

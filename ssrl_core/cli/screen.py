@@ -27,7 +27,9 @@ def register(commands: Any) -> None:
         "corrected for plates, and their scores before and after, beside the number of cells alone.",
     )
     command.add_argument("what", metavar="RUN|TABLE", help="id of a run, or a .csv, .csv.gz, .tsv or .parquet file")
-    command.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe (YAML); left out, the run's own")
+    command.add_argument(
+        "--recipe", type=Path, metavar="FILE", help="a recipe (YAML, or bbbc021, no-correction); else the run's own"
+    )
     command.add_argument("--mechanism", metavar="COLUMN", help="the column of mechanisms, where its name does not say")
     command.add_argument("--batch", metavar="COLUMN", help="the column of batches, where its name does not say")
     command.add_argument(
@@ -39,6 +41,7 @@ def register(commands: Any) -> None:
 
 
 def _screen(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.analysis.screens.answers import answers
     from ssrl_core.analysis.screens.screen import beside
     from ssrl_core.specs.screens import Recipe
 
@@ -49,6 +52,7 @@ def _screen(args: argparse.Namespace) -> dict[str, Any]:
         found, others, head = _of_run(args, recipe)
     numbers, missing = beside(others, found.recipe)
     told = found.to_json(numbers)
+    told["answers"] = [str(one) for one in answers(found, told)]
     told["missing"] |= {f"beside.{kind}": why for kind, why in missing.items()}
     if "run" in head and not numbers:
         told["missing"]["beside"] = "not made yet: `screen RUN --beside` makes it"
@@ -62,8 +66,11 @@ def _screen(args: argparse.Namespace) -> dict[str, Any]:
 def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
     from ssrl_core.analysis.screens.profiles import profiles_of_table, read_table
     from ssrl_core.analysis.screens.screen import screen
+    from ssrl_core.specs.screens import Recipe
 
-    wells = profiles_of_table(read_table(Path(args.what)), mechanism=args.mechanism, batch=args.batch)
+    named = (recipe or Recipe()).columns
+    columns = {"mechanism": args.mechanism or named["mechanism"], "batch": args.batch or named["batch"]}
+    wells = profiles_of_table(read_table(Path(args.what)), **columns)
     return screen(wells, recipe), {}, {"table": args.what}
 
 
@@ -102,8 +109,8 @@ def _show(data: dict[str, Any]) -> str:
         f"in {counts['wells']} wells on {counts['plates']} plates, {counts['untreated']} wells untreated"
     )
     rows = [{"": kind, **_row(numbers)} for kind, numbers in kinds.items() if numbers]
-    active = data["corrected"]["map"]["activity"]
-    lines = [head, table(rows, list(rows[0])), *_calls(active), *_left_out(data["corrected"])]
+    told = [f"  {text}" for text in data["answers"]]
+    lines = [head, *told, table(rows, list(rows[0])), *_left_out(data["corrected"])]
     lines += [f"! {text}" for text in data["said"]]
     return "\n".join([*lines, *(f"missing {name}: {why}" for name, why in data["missing"].items())])
 
@@ -127,18 +134,6 @@ def _spread(one: dict[str, Any]) -> str:
     if one.get("low") is None:
         return f"{one['value']:.2f}"
     return f"{one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
-
-
-def _calls(active: dict[str, Any]) -> list[str]:
-    """How many treatments do something, and whether so few wells could say so."""
-    if not active["n"]:
-        return ["No treatment could be tested against untreated wells."]
-    said = (
-        f"{active['active']['count']} of {active['n']} treatments differ from untreated wells (false discoveries 5 %)."
-    )
-    if not active["possible"]:
-        said += f" With so few wells none could: the smallest probability that can come out is {active['least']:.3g}."
-    return [said]
 
 
 def _left_out(numbers: dict[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ssrl_core.cli.output import leaf, to_stderr
 
-_SLURM = ("partition", "account", "walltime", "gpus", "cores", "memory", "prologue")
+_SLURM = ("partition", "account", "walltime", "nodes", "gpus", "cores", "memory", "prologue")
 
 
 def register(commands: Any) -> None:
@@ -40,9 +40,10 @@ def register(commands: Any) -> None:
     slurm.add_argument("--partition", help="where they are queued")
     slurm.add_argument("--account", help="who pays")
     slurm.add_argument("--walltime", help="how long one may last, such as 12:00:00")
-    slurm.add_argument("--gpus", type=int, help="GPUs of a job, one run each (default 0)")
-    slurm.add_argument("--cores", type=int, help="cores of a job (default 2)")
-    slurm.add_argument("--memory", help="memory of a job, such as 16GB")
+    slurm.add_argument("--nodes", type=int, help="nodes of a job, which one run takes together (default 1)")
+    slurm.add_argument("--gpus", type=int, help="GPUs of each node of a job, one run each on one node (default 0)")
+    slurm.add_argument("--cores", type=int, help="cores of each node (default 2)")
+    slurm.add_argument("--memory", help="memory of each node, such as 16GB")
     slurm.add_argument("--prologue", action="append", metavar="LINE", help="a shell line before it, such as a module")
 
 

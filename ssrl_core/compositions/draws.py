@@ -10,7 +10,8 @@ The counter, exactly:
 - parameter 0 is the probability's, the following ones are the blocks of the transform (`SLOTS`), each of four words;
 - a choice has the branch as parameter 1, and the step at place j of branch b of a choice at place s counts as
   step 64 + (64·s + b)·64 + j;
-- what is drawn once for a run has image 0, epoch 0 and the view after the last there can be, 64.
+- what is drawn once for a run has image 0, epoch 0 and the view after the last there can be, 64;
+- who pairs with whom is step 2^20, parameter 0.
 
 Quantities are relative (shares, turns, uniforms for positions), so the size of the image is not needed here. The steps
 without chance are also what a network is shown of an image when it is measured (`shown_view`).
@@ -20,18 +21,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from ssrl_core.compositions import Array, random_numbers, transforms
 from ssrl_core.compositions.random_numbers import WORD
 from ssrl_core.errors import SpecError
-from ssrl_core.specs.composition import MAX_VIEWS, Composition, Step, ViewGroup
+from ssrl_core.specs.composition import IMAGE, MAX_VIEWS, Composition, Step, ViewGroup
 from ssrl_core.specs.run import RunSpec
+
+if TYPE_CHECKING:
+    from ssrl_core.compositions.pairs import Partners
 
 BLOCKS_PER_STEP = 32
 _WIDTH = 64  # steps of a group, branches of a choice, steps of a branch
+_PAIRS = 1 << 20
 _OF_RUN = np.zeros(1, np.int64)
 
 
@@ -90,6 +96,7 @@ class Draws:
     Attributes:
         image_ids: (B,) int64.
         groups: one for each view group.
+        images: (V, B) int64, the image that each view is of, views counted through all groups; None: `image_ids`.
     """
 
     image_ids: Array
@@ -97,6 +104,25 @@ class Draws:
     epoch: int
     term: int
     groups: tuple[GroupDraws, ...]
+    images: Array | None = None
+
+    @cached_property
+    def needed(self) -> Array:
+        """(M,) ids of the images that the views are made of, in the order that `make_views` takes their pixels in."""
+        if self.images is None:
+            return self.image_ids
+        return np.unique(self.images)
+
+    def image_of(self, view: int, row: int) -> int:
+        """The image that a view (counted through all groups) of a row of `image_ids` is of."""
+        return int(self.image_ids[row] if self.images is None else self.images[view, row])
+
+    def rows(self, group: GroupDraws) -> Array:
+        """(V·B,) the row of `needed` that each view of a group is of."""
+        if self.images is None:
+            return np.tile(np.arange(len(self.image_ids)), group.count)
+        own = self.images[group.first : group.first + group.count]
+        return np.searchsorted(self.needed, own.ravel())
 
     def place(self, view: int) -> tuple[GroupDraws, int]:
         """The group of a view (counted through all groups) and its number within it.
@@ -121,17 +147,29 @@ class Draws:
         return [text for step in group.steps for text in step.words(within, image)]
 
 
-def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, term: int = 0) -> Draws:
+def draw(
+    composition: Composition,
+    image_ids: Any,
+    *,
+    seed: int,
+    epoch: int,
+    term: int = 0,
+    partners: Partners | None = None,
+) -> Draws:
     """Draw every parameter of every view.
 
     Args:
         image_ids: (B,) whole numbers in 0..2^32-1.
         seed, epoch, term: whole numbers in 0..2^32-1; term is the place of the composition in the run's loss.
+        partners: who pairs with whom (`pairs.partners`), where the composition pairs different images.
 
     Raises:
-        SpecError: a number outside its range.
+        SpecError: a number outside its range, or different images that pair and no partners.
     """
     ids = _checked_ids(image_ids)
+    if composition.pair != IMAGE and composition.view_count > 1 and partners is None:
+        rule, remedy = "image where nothing is known of the images", "Name an image set, or set pair: image."
+        raise SpecError.at(f'Composition "{composition.name}"', "pair", rule, composition.pair, remedy)
     for name, value in (("seed", seed), ("epoch", epoch), ("term", term)):
         _check_word(name, value)
     groups, first = [], 0
@@ -139,7 +177,11 @@ def draw(composition: Composition, image_ids: Any, *, seed: int, epoch: int, ter
         words = _words_of(ids, range(first, first + group.count), (int(seed), int(term)), int(epoch))
         groups.append(GroupDraws(group.name, first, group.count, _draw_group(group, words, composition.name)))
         first += group.count
-    return Draws(ids, int(seed), int(epoch), int(term), tuple(groups))
+    images = None
+    if partners is not None and composition.pair != IMAGE and first > 1:
+        words = _words_of(ids, range(first), (int(seed), int(term)), int(epoch))
+        images = partners.draw(ids, words(_PAIRS, 0, 1)[0, ..., 0])
+    return Draws(ids, int(seed), int(epoch), int(term), tuple(groups), images)
 
 
 def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from ssrl_core import stores
 from ssrl_core.compositions import Array
-from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.lpips import NETWORKS
+from ssrl_core.compositions.pairs import draw_shown
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.errors import DataError, SpecError, Stopped
@@ -332,10 +332,9 @@ def measure(
         if should_stop is not None and should_stop():
             raise Stopped("LPIPS was stopped.")
         some = ids[start : start + step]
-        pixels = torch.from_numpy(np.array(imageset.pixels[some])).to(place)
-        made = make_views(
-            pixels, draw(composition, some, seed=seed, epoch=epoch), composition, max_value=imageset.max_value
-        )
+        drawn = draw_shown(imageset, composition, some, seed=seed, epoch=epoch)
+        pixels = torch.from_numpy(np.array(imageset.pixels[drawn.needed])).to(place)
+        made = make_views(pixels, drawn, composition, max_value=imageset.max_value)
         views = _compared(made, composition)
         side = size_px(views.shape[-1], smallest_px)
         values.append(pairwise(views, net=net, smallest_px=smallest_px).cpu().numpy().astype(np.float64))

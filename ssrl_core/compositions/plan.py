@@ -179,54 +179,113 @@ Change = Callable[[Array, int], None]
 
 
 @dataclass(frozen=True)
-class Move:
-    """A run of geometric steps for all N members.
+class Turned:
+    """Members that take a look-up: numbers of `kernels.resampling.resample_turned`, `points` 0 for all others."""
 
-    Attributes:
-        same, upright: (N,) bool: left as they are; rows and columns apart.
-        points: (N,) points a side averaged by a look-up; 0 where there is none.
-        shrunk: numbers of members that shrink so far that the torch way resizes them first.
-        lines, stages: see `kernels.resampling.resample_upright`.
-        matrices, windows, lost, steps: see `kernels.resampling.resample_turned`.
-    """
-
-    chain: Sequence[Placement]
-    end: Frame
-    same: Array
-    upright: Array
     points: Array
-    shrunk: Array
-    lines: Array
-    stages: Array
     matrices: Array
     windows: Array
     lost: Array
     steps: Array
 
+    @classmethod
+    def of(cls, chain: Sequence[Placement], points: Array) -> Turned:
+        """For the members that have points."""
+        return cls(
+            points,
+            np.ascontiguousarray(np.stack([step.matrix for step in chain])),
+            np.ascontiguousarray(np.stack([step.window for step in chain])),
+            np.ascontiguousarray(np.stack([step.lost for step in chain])),
+            np.array([[*step.old, step.fill] for step in chain], np.float64),
+        )
+
+    def __call__(self, source: Array, out: Array, first: int) -> None:
+        """Render (n, C, H, W) into (n, C, h, w)."""
+        if self.points[first : first + len(source)].any():
+            from ssrl_core.compositions.kernels import resampling as kernels
+
+            kernels.resample_turned(source, out, first, self.points, self.matrices, self.windows, self.lost, self.steps)
+
+
+@dataclass(frozen=True)
+class Upright:
+    """Members whose rows and columns stay apart: numbers of `kernels.resampling.resample_upright`."""
+
+    mine: Array
+    lines: Array
+    stages: Array
+
+    @classmethod
+    def of(cls, chain: Sequence[Placement], mine: Array) -> Upright:
+        """For the members that are `mine` (N,)."""
+        return cls(mine, *_axes(chain))
+
     def __call__(self, source: Array, out: Array, first: int) -> None:
         """Render (n, C, H, W) into (n, C, h, w)."""
         span = slice(first, first + len(source))
-        still = np.flatnonzero(self.same[span])
-        if len(still):
-            out[still] = source[still]
-        if self.upright[span].any():
+        if self.mine[span].any():
             from ssrl_core.compositions.kernels import resampling as kernels
 
             space = kernels.working_space(
                 source.shape[1], self.lines[:, span], self.stages, source.shape[2:], out.shape[2:]
             )
-            kernels.resample_upright(source, out, first, self.upright, self.lines, self.stages, space)
-        if self.points[span].any():
-            from ssrl_core.compositions.kernels import resampling as kernels
+            kernels.resample_upright(source, out, first, self.mine, self.lines, self.stages, space)
 
-            kernels.resample_turned(source, out, first, self.points, self.matrices, self.windows, self.lost, self.steps)
-        far = self.shrunk[(self.shrunk >= span.start) & (self.shrunk < span.stop)]
-        if len(far):
-            rows = torch.from_numpy(far - first)
-            part = resampling.resample_turned(
-                Pixels(torch.from_numpy(source)), rows, [step.take(far) for step in self.chain]
-            )
-            out[far - first] = part.numpy()
+
+@dataclass(frozen=True)
+class Shrunk:
+    """Members that are resized to a smaller frame first, then turned."""
+
+    frame: Frame
+    resized: Upright
+    turned: Turned
+
+    @classmethod
+    def of(cls, chain: Sequence[Placement], mine: Array, shrink: int, points: Array) -> Shrunk:
+        """For the members that are `mine`, by one factor."""
+        height, width = chain[0].old
+        small = (-(-height // shrink), -(-width // shrink))
+        resize = geometry.resize(len(mine), (height, width), small)
+        return cls(
+            small, Upright.of([resize], mine), Turned.of([_into(small, chain), *chain], np.where(mine, points, 0))
+        )
+
+    def __call__(self, source: Array, out: Array, first: int) -> None:
+        """Render (n, C, H, W) into (n, C, h, w)."""
+        if self.resized.mine[first : first + len(source)].any():
+            images = _space(2, (*source.shape[:2], *self.frame))
+            self.resized(source, images, first)
+            self.turned(images, out, first)
+
+
+def _into(small: Frame, chain: Sequence[Placement]) -> Placement:
+    """From places in the frame that a chain begins with to places in a smaller one; nothing is cut off or lost."""
+    n, (height, width) = len(chain[0].lost), chain[0].old
+    scale = np.array([[small[1] / width, 0.0, 0.0], [0.0, small[0] / height, 0.0]])
+    window = np.tile(np.array([-np.inf, np.inf, -np.inf, np.inf]), (n, 1))
+    return Placement(np.tile(scale, (n, 1, 1)), window, np.zeros(n, bool), 0.0, small, chain[0].old, cuts=False)
+
+
+@dataclass(frozen=True)
+class Move:
+    """A run of geometric steps for all N members, each by the cheapest way that is exact for it.
+
+    Attributes:
+        same: (N,) bool: left as they are.
+        ways: of the others.
+    """
+
+    end: Frame
+    same: Array
+    ways: tuple[Upright | Turned | Shrunk, ...]
+
+    def __call__(self, source: Array, out: Array, first: int) -> None:
+        """Render (n, C, H, W) into (n, C, h, w)."""
+        still = np.flatnonzero(self.same[first : first + len(source)])
+        if len(still):
+            out[still] = source[still]
+        for way in self.ways:
+            way(source, out, first)
 
 
 @dataclass(frozen=True)
@@ -277,21 +336,14 @@ def _move(run: Run, members: Array) -> Move:
     upright = geometry.upright(chain) & ~same
     turned = ~(same | upright)
     shrink, points = resampling.density(geometry.whole(chain))
-    lines, stages = _axes(chain)
-    return Move(
-        chain,
-        run.end,
-        same,
-        upright,
-        np.where(turned & (shrink == 1), points, 0),
-        np.flatnonzero(turned & (shrink > 1)),
-        lines,
-        stages,
-        np.ascontiguousarray(np.stack([step.matrix for step in chain])),
-        np.ascontiguousarray(np.stack([step.window for step in chain])),
-        np.ascontiguousarray(np.stack([step.lost for step in chain])),
-        np.array([[*step.old, step.fill] for step in chain], np.float64),
+    near = turned & (shrink == 1)
+    far = [(int(factor), turned & (shrink == factor)) for factor in np.unique(shrink[turned & ~near])]
+    ways: tuple[Upright | Turned | Shrunk, ...] = (
+        Upright.of(chain, upright),
+        Turned.of(chain, np.where(near, points, 0)),
+        *(Shrunk.of(chain, mine, factor, points) for factor, mine in far),
     )
+    return Move(run.end, same, ways)
 
 
 def _axes(chain: Sequence[Placement]) -> tuple[Array, Array]:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssrl_core.compositions import colour
+from ssrl_core.compositions import Array, colour
 from ssrl_core.compositions.draws import Draws, GroupDraws
 from ssrl_core.compositions.pixels import HUGE, Pixels, checked, send
 from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, build, make_plan, view_side
@@ -43,7 +43,8 @@ def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value
     one resampling. The same draws give the same bits in any batch on one device.
 
     Args:
-        pixels: (B, C, H, W) uint8, uint16 or float, numpy or torch, in the order of `draws.image_ids`.
+        pixels: (M, C, H, W) uint8, uint16 or float, numpy or torch, in the order of `draws.needed`, which are
+            `draws.image_ids` unless different images pair.
         draws: of this composition.
         max_value: the pixel value that becomes 1 (for floats in 0..1: 1). Brighter whole numbers count as 1.
 
@@ -60,7 +61,8 @@ def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value
     source = checked(pixels, max_value, where)
     _check_draws(draws, composition, source.shape[0], where)
     return [
-        _make_group(source, group, drawn, where) for group, drawn in zip(composition.views, draws.groups, strict=True)
+        _make_group(source, group, drawn, draws, where)
+        for group, drawn in zip(composition.views, draws.groups, strict=True)
     ]
 
 
@@ -71,7 +73,7 @@ def strip(
     """One image after each step of one view.
 
     Args:
-        pixels: (1, C, H, W), the image of the draws' first row.
+        pixels: (1, C, H, W), the image that this view of the draws' first row is of (`Draws.image_of`).
         view: counted through all groups.
 
     Returns:
@@ -80,7 +82,7 @@ def strip(
     """
     where = f'Composition "{composition.name}"'
     source = checked(pixels, max_value, where)
-    _check_draws(draws, composition, len(draws.image_ids), where)
+    _check_draws(draws, composition, len(draws.needed), where)
     drawn, within = draws.place(view)
     group = composition.views[draws.groups.index(drawn)]
     member = np.array([within * len(draws.image_ids)])
@@ -118,14 +120,15 @@ def _one(
     return carry_out(source, rows, plan, member)[0]
 
 
-def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, where: str) -> Tensor:
-    count, channels, height, width = source.shape
+def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, draws: Draws, where: str) -> Tensor:
+    _, channels, height, width = source.shape
+    count, rows = len(draws.image_ids), draws.rows(drawn)
     plan = make_plan(group, drawn, channels, (height, width), where)
     _check_side(channels, plan.side, where, group.name)
     out = torch.empty((drawn.count, count, channels, plan.side, plan.side), device=source.device)
     flat = out.view(-1, *out.shape[2:])
 
-    work = _fast(source, plan, flat) if _compiles(source) else _slow(source, plan, flat)
+    work = _fast(source, plan, flat, rows) if _compiles(source) else _slow(source, plan, flat, rows)
     each(work, list(pieces(len(flat), plan.largest, source.device)), source.device)
     return out
 
@@ -135,19 +138,17 @@ def _compiles(source: Pixels) -> bool:
     return source.device.type == "cpu" and int(np.prod(source.shape[1:])) <= HUGE
 
 
-def _fast(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
-    members = np.arange(len(flat))
-    rows = members % max(1, source.shape[0])
-    made = build(plan, members, (source.shape[2], source.shape[3]))
+def _fast(source: Pixels, plan: Plan, flat: Tensor, rows: Array) -> Callable[[range], None]:
+    made = build(plan, np.arange(len(flat)), (source.shape[2], source.shape[3]))
     out = flat.numpy()
     return lambda part: made.run(source, rows, part, out[part.start : part.stop])
 
 
-def _slow(source: Pixels, plan: Plan, flat: Tensor) -> Callable[[range], None]:
+def _slow(source: Pixels, plan: Plan, flat: Tensor, rows: Array) -> Callable[[range], None]:
     def work(part: range) -> None:
         members = np.arange(part.start, part.stop)
-        rows = send(members % source.shape[0], source.device, torch.int64)
-        flat[part.start : part.stop] = carry_out(source, rows, plan, members)
+        own = send(rows[part.start : part.stop], source.device, torch.int64)
+        flat[part.start : part.stop] = carry_out(source, own, plan, members)
 
     return work
 
@@ -179,11 +180,11 @@ def _change(images: Tensor, bound: Bound, members: Any) -> Tensor:
 
 
 def _check_draws(draws: Draws, composition: Composition, count: int, where: str) -> None:
-    if len(draws.image_ids) != count:
+    if len(draws.needed) != count:
         raise SpecError.at(
             where,
             "pixels",
-            f"{len(draws.image_ids)} images, as many as were drawn for",
+            f"{len(draws.needed)} images, as many as were drawn for",
             count,
             "Draw for these images.",
         )

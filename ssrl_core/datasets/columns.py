@@ -416,7 +416,7 @@ _CIFAR100 = {
 
 
 def superclasses_of(dataset: str) -> dict[str, str]:
-    """class -> superclass of an image set; empty where its makers gave none.
+    """class -> superclass of an image set; empty where its makers gave none and its table has no such column.
 
     Args:
         dataset: its name, e.g. `cifar100`.
@@ -425,5 +425,23 @@ def superclasses_of(dataset: str) -> dict[str, str]:
         Krizhevsky, Learning Multiple Layers of Features from Tiny Images (2009), and the data set's own page.
     """
     if dataset != "cifar100":
-        return {}
+        return _named_in_table(dataset)
     return {name: group for group, names in _CIFAR100.items() for name in names.split()}
+
+
+SUPERCLASS = "superclass"
+"""A column that names what each image's class belongs to."""
+
+
+def _named_in_table(dataset: str) -> dict[str, str]:
+    """class -> what most of its images have in the column `superclass`."""
+    from ssrl_core.datasets import store
+
+    if dataset not in store.names() or not store.is_ready(dataset):
+        return {}
+    imageset = store.load(dataset)
+    if SUPERCLASS not in imageset.table.columns or imageset.label is None:
+        return {}
+    named = imageset.table[imageset.label_ids >= 0]
+    classes = np.asarray(imageset.classes)[imageset.label_ids[imageset.label_ids >= 0]]
+    return {str(k): str(v.mode().iloc[0]) for k, v in named[SUPERCLASS].groupby(classes) if v.notna().any()}

@@ -18,7 +18,7 @@ from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name,
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
-from ssrl_core.datasets.splits import seeded_order
+from ssrl_core.datasets.splits import by_group, seeded_order
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -208,6 +208,38 @@ def make_subset(
             source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
             licence=source.meta.get("licence"),
             citation=source.meta.get("citation"),
+        ),
+    )
+
+
+def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report: Report | None = None) -> ImageSet:
+    """A copy of a whole image set whose splits keep every value of a column together: compounds that are left out.
+
+    Untreated images are split one by one, so that every split has some.
+
+    Raises:
+        SpecError: a name that is taken, no such column.
+    """
+    check_free(name)
+    table = source.table
+    if group not in table:
+        raise SpecError.at(f"subset {name!r}", "group", f"a column ({', '.join(map(str, table.columns))})", group)
+    kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
+    values = table[group].astype(object).where(~untreated(table), None)
+    kept["split"] = by_group(values, seeded_order(len(table), seed))
+    said = {key: source.meta.get(key) for key in ("label", "pixel_size_um", "licence", "citation")}
+    return create(
+        name,
+        _pieces(source, np.arange(source.count), or_silent(report)),
+        kept,
+        Metadata(
+            title=f"{source.title}, split by {group}",
+            classes=source.classes,
+            max_value=source.max_value,
+            channels=source.channels,
+            seed=seed,
+            source=f"{source.name} ({source.fingerprint[:12]}) split by {group}",
+            **said,  # type: ignore[arg-type]
         ),
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.composition import IMAGE, Composition
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.transforms import TRANSFORMS
 
@@ -183,6 +183,7 @@ def _made(imageset: ImageSet, ids: Array, composition: Composition, seed: int) -
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
 
+    composition = replace(composition, pair=IMAGE)  # what a step leaves of an image, whoever pairs with it
     drawn = draw(composition, ids, seed=seed, epoch=0)
     return [v.numpy() for v in make_views(imageset.take(ids), drawn, composition, max_value=imageset.max_value)]
 

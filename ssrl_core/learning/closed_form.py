@@ -141,6 +141,20 @@ class Covariances:
             self._shared += own * between
             self._shared -= own / (views * (views - 1)) * within
 
+    def mixed(self, parts: Sequence[tuple[float, Covariances]]) -> Covariances:
+        """Pairs of several kinds as one kind: the sums are linear in the share that each kind has of all pairs.
+
+        Args:
+            parts: shares that sum to 1, and what was taken in of the same features, each with another pairing.
+        """
+        whole = Covariances(len(self._first), self.pairing)
+        whole.images, whole._origin = self.images, self._origin
+        for share, part in parts:
+            whole._first += share * part._first
+            whole._shared += share * part._shared
+            whole._total += share * part._total
+        return whole
+
     def moments(self) -> Moments:
         """What was taken in so far.
 

@@ -126,23 +126,30 @@ def rank_device(place: int, device: torch.device) -> torch.device:
     return chosen
 
 
-def how_many(asked: int | str, device: torch.device, part: int) -> int:
+def how_many(asked: int | str, device: torch.device, part: int, *, machines: int = 1) -> int:
     """Ranks of a run.
 
     Args:
         asked: a number, or `auto`: as many cards as there are and the batch can be dealt out to.
         part: images of one forward pass over all ranks.
+        machines: that are alike this one, itself included.
 
     Raises:
         SpecError: more than there are cards.
     """
-    cards = torch.cuda.device_count() - (device.index or 0) if device.type == "cuda" else 1
+    cards = machines * (torch.cuda.device_count() - (device.index or 0) if device.type == "cuda" else 1)
     if asked == "auto":
         return max(count for count in range(1, max(1, cards) + 1) if part % count == 0)
     count = int(asked)
     if device.type == "cuda" and count > cards:
         raise SpecError.at("Run", "devices", f"at most {cards}, the cards that it may use", count, "Use auto.")
     return count
+
+
+def lost_another(error: RuntimeError) -> bool:
+    """Whether an error of torch says that another rank is gone."""
+    words = ("gloo/", "Connection closed by peer", "Connection reset by peer", "NCCL")
+    return isinstance(error, distributed.DistError) or any(word in str(error) for word in words)
 
 
 class _Gather(torch.autograd.Function):

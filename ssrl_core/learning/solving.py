@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssrl_core.compositions.draws import draw, fixed_steps
+from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.views import make_views
 from ssrl_core.compositions.views import view_side as group_side
 from ssrl_core.datasets.imageset import ImageSet
@@ -145,17 +146,21 @@ def view_batches(
     seed: int,
     device: torch.device | str = "cpu",
 ) -> Iterator[tuple[Ids, list[Tensor]]]:
-    """Views of some images, batch by batch: ids (B,), and one (V,B,C,S,S) tensor a view group, V as the pairs need."""
+    """Views of some images, batch by batch: ids (B,), and one (V,B,C,S,S) tensor a view group, V as the pairs need.
+
+    Where different images pair, partners are among `image_ids`.
+    """
     counts = pairing(term.composition, views).counts
     groups = [replace(group, count=v) for group, v in zip(term.composition.views, counts, strict=True)]
     many = replace(term.composition, views=tuple(groups))
+    pairs = partners(imageset, many, image_ids)
     side = max(group_side(group, imageset.shape[1:]) for group in groups)
     step = max(1, _VALUES // (sum(counts) * imageset.shape[0] * side * side))
     step = min(step, _AT_ONCE) if torch.device(device).type == "cpu" else step
     for start in range(0, len(image_ids), step):
         ids = image_ids[start : start + step]
-        pixels = torch.from_numpy(imageset.take(ids)).to(device)
-        drawn = draw(many, ids, seed=seed, epoch=0, term=number)
+        drawn = draw(many, ids, seed=seed, epoch=0, term=number, partners=pairs)
+        pixels = torch.from_numpy(imageset.take(drawn.needed)).to(device)
         yield ids, make_views(pixels, drawn, many, max_value=imageset.max_value)
 
 

@@ -132,7 +132,7 @@ def views(
     """
     from dataclasses import replace
 
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import make_views
     from ssrl_core.library.images import Pixels, Views, opened, some_ids
 
@@ -145,8 +145,8 @@ def views(
     source = opened(images)
     ids = some_ids(source, limit, seed)
     shown = Pixels(np.array(source.pixels[ids]), source.max_value, source.channels)
-    drawn = draw(recipe, ids, seed=seed, epoch=epoch)
-    made = make_views(shown.pixels, drawn, recipe, max_value=shown.max_value)
+    drawn = draw_shown(source, recipe, ids, seed=seed, epoch=epoch)
+    made = make_views(np.array(source.pixels[drawn.needed]), drawn, recipe, max_value=shown.max_value)
     return Views(recipe, shown, tuple(group.numpy() for group in made))
 
 
@@ -290,7 +290,7 @@ def run(id: str) -> Run:
 
 def screen(
     table: pd.DataFrame | str | Path,
-    recipe: screens.Recipe | Mapping[str, Any] | None = None,
+    recipe: screens.Recipe | Mapping[str, Any] | str | None = None,
     *,
     mechanism: str | None = None,
     batch: str | None = None,
@@ -299,7 +299,7 @@ def screen(
 
     Args:
         table: rows of wells or cells, or a .csv, .csv.gz, .tsv or .parquet file.
-        recipe: how wells are corrected; left out, the defaults.
+        recipe: how wells are corrected, or the name of a recipe that ships (`bbbc021`); left out, the defaults.
         mechanism, batch: columns, where their names do not say it.
 
     Raises:
@@ -310,8 +310,9 @@ def screen(
     from ssrl_core.specs import screens
 
     read = read_table(Path(table)) if isinstance(table, str | Path) else table
-    chosen = screens.Recipe.from_mapping(recipe) if isinstance(recipe, Mapping) else recipe
-    return score(profiles_of_table(read, mechanism=mechanism, batch=batch), chosen)
+    chosen = screens.recipe_of(recipe) or screens.Recipe()
+    columns = {"mechanism": mechanism or chosen.columns["mechanism"], "batch": batch or chosen.columns["batch"]}
+    return score(profiles_of_table(read, **columns), chosen)
 
 
 def runs(search: str = "") -> Runs:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Any
 
+from ssrl_core.paper import solved
 from ssrl_core.paper.evidence import Evidence, first_run, run_count
 from ssrl_core.runs.worker import estimate as estimates
 from ssrl_core.specs.backbones import BACKBONES
@@ -112,6 +114,16 @@ NEEDED: dict[str, Needed] = {
             ("moa",),
             3,
         ),
+        Needed(
+            "hundred",
+            "A hundred classes",
+            8500,
+            32,
+            100,
+            "Stands for CIFAR-100: small photographs of a hundred classes, an .npz of x, label, split and superclass",
+            ("data import FILE.npz --name hundred --label label",),
+            channels=3,
+        ),
         Needed("simulated-cells", "Simulated cells", 1400, 96, 2, "Made on first use."),
         Needed("simulated-nocodazole", "Simulated nocodazole", 2450, 64, 2, "Made on first use."),
         Needed("strokes", "Strokes", 7000, 28, 10, "Made on first use."),
@@ -208,6 +220,8 @@ class Cost:
 
 def cost(evidence: Evidence) -> Cost:
     """The cost of all sweeps of a plan, finished ones too."""
+    if evidence.is_solved:
+        return _solving(evidence)
     seconds, measured, every = 0.0, 0, 0
     for spec in evidence.specs.values():
         runs = run_count(spec)
@@ -215,6 +229,35 @@ def cost(evidence: Evidence) -> Cost:
         seconds, measured, every = seconds + runs * one, measured + runs * known, every + runs
     hours, card = seconds / 3600, estimates.has_gpu()
     return Cost(every, hours, hours if card else hours / GPU_TIMES, not card, measured)
+
+
+VIEW_S = {"live": 0.00025}
+OTHER_VIEW_S, EACH_S = 0.0008, 0.7
+"""Seconds of a processor for a view and what a bank says of it, and for the equations and the measurements."""
+
+
+def _solving(evidence: Evidence) -> Cost:
+    """What solving takes; views that compositions share are worked out once."""
+    drawn: dict[str, float] = {}
+    every = 0
+    for sweep in evidence.specs.values():
+        spec, runs = first_run(sweep), run_count(sweep)
+        images = min(NEEDED[spec.dataset.name].images, spec.limit_train or NEEDED[spec.dataset.name].images)
+        one = images * spec.method["views"] * VIEW_S.get(spec.method["bank"], OTHER_VIEW_S) * len(sweep.seeds)
+        drawn |= dict.fromkeys(_drawn(sweep), one)
+        every += runs
+    return Cost(every, (sum(drawn.values()) + EACH_S * every) / 3600, 0.0, False, 0)
+
+
+def _drawn(sweep: SweepSpec) -> list[str]:
+    """What has to be drawn for each seed: a text for each composition, for a chance that varies two."""
+    base = json.dumps([sweep.base["dataset"], sweep.base["method"]["bank"], sweep.base["terms"]], default=str)
+    if solved.chance_step(sweep):
+        return [f"{base} {next(iter(sweep.vary))} {way}" for way in ("with", "without")]
+    if "terms" in sweep.vary:
+        terms = [term["composition"] for terms in sweep.vary["terms"] for term in terms]
+        return [json.dumps([sweep.base["dataset"], one], sort_keys=True, default=str) for one in terms]
+    return [f"{base} {path} {value}" for path, values in sweep.vary.items() for value in values]
 
 
 def _seconds(sweep: SweepSpec) -> tuple[float, bool]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ssrl_core import stores
 from ssrl_core.errors import SpecError
+from ssrl_core.paper import solved
 from ssrl_core.paper.item import Plan, Scale
 from ssrl_core.runs.queue import registry, sweeps, tables
 from ssrl_core.specs.run import RunSpec
@@ -150,6 +151,11 @@ class Evidence:
     plan: Plan
     scale: Scale
 
+    @property
+    def is_solved(self) -> bool:
+        """Whether its sweeps are solved in closed form, in one process, and are no runs."""
+        return self.scale == "instant"
+
     @cached_property
     def specs(self) -> dict[str, SweepSpec]:
         """name -> sweep."""
@@ -157,6 +163,8 @@ class Evidence:
 
     def progress(self) -> dict[str, dict[str, int]]:
         """name -> runs by state; `not queued` for a sweep that this store does not have."""
+        if self.is_solved:
+            return {name: solved.progress(spec) for name, spec in self.specs.items()}
         stored_measurement = {}
         for name, spec in self.specs.items():
             try:
@@ -167,6 +175,8 @@ class Evidence:
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""
+        if self.is_solved:
+            return {}
         from ssrl_core.runs.queue import sweep_files
 
         stored_measurement = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
@@ -180,22 +190,29 @@ class Evidence:
 
     def results(self, name: str) -> pd.DataFrame:
         """`runs.results_table` of a sweep, with a column `label`: the names of the values that vary."""
-        return self._table(name, tables.results_table)
+        return self._table(name, tables.results_table, solved.results_table)
 
     def classes(self, name: str) -> pd.DataFrame:
         """`runs.classes_table` of a sweep."""
-        return self._table(name, tables.classes_table)
+        return self._table(name, tables.classes_table, solved.classes_table)
+
+    def typical(self, name: str) -> pd.DataFrame:
+        """Of a solved sweep: label, dataset and `clusters`, {K: the images nearest to each centroid}."""
+        return self._table(name, lambda sweep: pd.DataFrame(), solved.typical)
 
     def measure(self, name: str) -> dict[str, Any] | None:
-        """A measurement that needs no training; None until it is made."""
+        """A measurement that needs no training; None until it is made, and where this scale has none of the name."""
+        if name not in self.plan.measures:
+            return None
         kind, parameters = self.plan.measures[name]
         return stored_measurement(kind, parameters)
 
-    def _table(self, name: str, make: Any) -> pd.DataFrame:
+    def _table(self, name: str, of_runs: Any, of_solved: Any) -> pd.DataFrame:
         if name not in self.specs:
             return pd.DataFrame()
         try:
-            table: pd.DataFrame = make(sweeps.id_of(self.specs[name]))
+            spec = self.specs[name]
+            table: pd.DataFrame = of_solved(spec) if self.is_solved else of_runs(sweeps.id_of(spec))
         except SpecError:
             return pd.DataFrame()
         if table.empty:
@@ -203,6 +220,99 @@ class Evidence:
         varied = [c for c in map(str, table.columns) if c.startswith("vary.")]
         labels = [" · ".join(_named(row[c]) for c in varied) for _, row in table[varied].iterrows()]
         return table.assign(label=labels)
+
+
+@dataclass(frozen=True)
+class Shipped(Evidence):
+    """The evidence in a document that ships (`report.document`), for charts and claims as of one's own.
+
+    Attributes:
+        tables: sweep -> {results, classes, typical}, as `packed` makes them.
+        measured: name -> what was measured.
+    """
+
+    tables: Mapping[str, Any]
+    measured: Mapping[str, Any]
+
+    def results(self, name: str) -> pd.DataFrame:
+        """As of one's own."""
+        return pd.DataFrame(self._of(name, "results"))
+
+    def classes(self, name: str) -> pd.DataFrame:
+        """As of one's own: linear evaluation only."""
+        return unpacked_classes(self._of(name, "classes"))
+
+    def typical(self, name: str) -> pd.DataFrame:
+        """As of one's own."""
+        return pd.DataFrame(self._of(name, "typical"))
+
+    def measure(self, name: str) -> dict[str, Any] | None:
+        """As of one's own."""
+        found: dict[str, Any] | None = self.measured.get(name)
+        return found
+
+    def _of(self, name: str, kind: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.tables.get(name, {}).get(kind, [])
+        return found
+
+
+def packed(evidence: Evidence, name: str) -> dict[str, list[dict[str, Any]]]:
+    """A sweep's tables as plain data, small enough to ship: compositions by their names, accuracies as lists."""
+    results, shown = _plain(evidence.results(name)), _plain(evidence.typical(name))
+    return {
+        "results": _records(results),
+        "classes": _packed_classes(_plain(evidence.classes(name))),
+        "typical": _records(shown),
+    }
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the columns that hold compositions: their names are the label."""
+    bulky = [c for c in map(str, table.columns) if c.startswith("vary.") and table[c].map(_is_bulky).any()]
+    return table.drop(columns=[*bulky, *[c for c in ("run", "sweep") if c in table]])
+
+
+def _is_bulky(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value))
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=5))
+    return rows
+
+
+def _packed_classes(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """One row a run: its head, and of the classes the names, counts and accuracies as lists."""
+    if table.empty:
+        return []
+    own = ["class", "superclass", "n", "correct", "accuracy"]
+    table = table[table["probe"] == "linear"]
+    heads = [c for c in table.columns if c not in own]
+    names = table[heads].astype(str).agg("|".join, axis=1)
+    rows = []
+    for _, group in table.groupby(names, sort=False):
+        head = _records(group[heads].head(1))[0]
+        rows.append(head | {name: json.loads(group[name].to_json(orient="values")) for name in own[:4]})
+    classes = rows[0]["class"], rows[0]["superclass"], rows[0]["n"]
+    for row in rows[1:]:  # the same for all: said once
+        for name, value in zip(own[:3], classes, strict=True):
+            if row[name] == value:
+                del row[name]
+    return rows
+
+
+def unpacked_classes(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """The table that `packed` made rows of."""
+    if not rows:
+        return pd.DataFrame()
+    own = ("class", "superclass", "n", "correct")
+    every = []
+    for row in rows:
+        lists = {name: row.get(name, rows[0][name]) for name in own}
+        head = {name: value for name, value in row.items() if name not in own}
+        every.append(pd.DataFrame({**{k: [v] * len(lists["class"]) for k, v in head.items()}, **lists}))
+    table = pd.concat(every, ignore_index=True)
+    return table.assign(accuracy=table["correct"] / table["n"])
 
 
 def sweep_spec(name: str, data: Any) -> SweepSpec:

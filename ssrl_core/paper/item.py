@@ -117,8 +117,9 @@ def _finite(values: ArrayLike) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-Scale = Literal["small", "full"]
-SCALES: tuple[Scale, ...] = ("small", "full")
+Scale = Literal["instant", "small", "full"]
+SCALES: tuple[Scale, ...] = ("instant", "small", "full")
+"""instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: exactly the paper."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,7 @@ class Item:
         plans: scale -> how it is made; an item that only shows example images has none.
         compare: evidence -> outcome.
         conflicts: where the paper conflicts with itself.
+        unsolved: why there is nothing to solve, for an item with plans and no scale `instant`.
     """
 
     id: str
@@ -179,6 +181,7 @@ class Item:
     compare: Callable[[Evidence], Outcome]
     published: Callable[[], Sequence[Row]] = list
     conflicts: str = ""
+    unsolved: str = ""
 
 
 PERCENT = ("top1",)

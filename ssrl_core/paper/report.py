@@ -10,8 +10,8 @@ from typing import Any
 
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, SSRLError
-from ssrl_core.paper import running, words
-from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper import running, solved, words
+from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.yaml_files import dump_yaml
@@ -40,22 +40,27 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
     """`running.compare` with the specs of its sweeps, its measurements, image sets, and what the runs took."""
     found = running.compare(name, scale)
     evidence = running.evidence(name, scale)
-    return found | {
-        "version": 1,
-        "viewloom": __version__,
-        "sweeps": {label: {**data, "name": label} for label, data in evidence.plan.sweeps().items()},
-        "measures": {
-            label: {"kind": kind, "parameters": dict(parameters), "data": evidence.measure(label)}
-            for label, (kind, parameters) in evidence.plan.measures.items()
-        },
-        "runs": _runs(evidence),
-        "imagesets": _imagesets(evidence),
-    }
+    return (
+        found
+        | {
+            "version": 1,
+            "viewloom": __version__,
+            "sweeps": {label: {**data, "name": label} for label, data in evidence.plan.sweeps().items()},
+            "measures": {
+                label: {"kind": kind, "parameters": dict(parameters), "data": evidence.measure(label)}
+                for label, (kind, parameters) in evidence.plan.measures.items()
+            },
+            "runs": _runs(evidence),
+            "imagesets": _imagesets(evidence),
+        }
+        | ({"tables": {name: packed(evidence, name) for name in evidence.specs}} if evidence.is_solved else {})
+    )
 
 
 def markdown(found: dict[str, Any]) -> str:
     """The document for people."""
     parts = [f"# {found['id']} ({found['scale']}): {found['title']}", f"The paper: {found['claim']}"]
+    parts += [f"These results are {solved.IS_SOLVED}."] if found["scale"] == "instant" else []
     parts.append(f"**{found['verdict']}**")
     parts += [f"- {c['verdict']}: {c['claim']}. {_contrast_words(c)}".rstrip() for c in found["contrasts"]]
     parts.append(_table(found["rows"]))
@@ -93,17 +98,36 @@ def _budget(runs: list[dict[str, Any]]) -> str:
         return ""
     seconds = sum(sum(v or 0 for v in run["seconds"].values()) for run in done)
     seeds = sorted({run["seed"] for run in done})
+    if "solve" in done[0]["seconds"]:
+        return (
+            f"{len(done)} compositions and seeds ({seeds}) in {seconds:.0f} s of a processor; not trained but solved."
+        )
     return f"Budget: {len(done)} runs, {seconds / 60:.0f} min in all on {done[0]['device']}; seeds {seeds}."
 
 
 def _runs(evidence: Evidence) -> list[dict[str, Any]]:
     """Every run that is done: id, seed, seconds of each phase, device, versions."""
+    if evidence.is_solved:
+        return _solved_ones(evidence)
     out = []
     for name in evidence.specs:
         table = evidence.results(name)
         for run_id in [] if table.empty else table.loc[table["state"] == "done", "run"]:
             out.append({"sweep": name, **_run(str(run_id))})
     return out
+
+
+def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
+    """Every composition and seed, each once."""
+    from ssrl_core.runs.child.train import versions
+
+    found = {
+        run: {"sweep": name, "id": run, "seed": seed, "seconds": {"solve": took}, "device": "cpu"}
+        for name, spec in evidence.specs.items()
+        for run, seed, took in solved.seconds(spec)
+    }
+    made = versions()
+    return [row | {"versions": made} for row in found.values()]
 
 
 def _run(run_id: str) -> dict[str, Any]:
@@ -129,6 +153,11 @@ Key = tuple[str, str]
 
 _CELLS = {
     "simulated nocodazole": "nocodazole",
+    "simulated taxol": "taxol",
+    "simulated cytochalasin B": "cytochalasin_b",
+    "BBBC021 destabilizers": "nocodazole",
+    "BBBC021 actin disruptors": "cytochalasin_b",
+    "BBBC021 stabilizers": "taxol",
     "BBBC021 Microtubule destabilizers": "nocodazole",
     "BBBC021 Actin disruptors": "cytochalasin_b",
     "BBBC021 Microtubule stabilizers": "taxol",
@@ -207,7 +236,7 @@ def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") 
     """What was measured here, each with its published number or the nearest there is.
 
     Args:
-        rows: of `running.compare`. scale: of a rehearsal (`small`) every published number is only the nearest one.
+        rows: of `running.compare`. scale: of all but `full` every published number is only the nearest one.
     """
     published = {(row["row"], row["column"]): row["published"] for row in rows}
     cells = {}
@@ -217,7 +246,7 @@ def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") 
         key = (str(row["row"]), str(row["column"]))
         near = None if row["published"] is not None else _nearest(item, key, published)
         value = row["published"] if near is None else near
-        other = value is not None and (near is not None or scale == "small")
+        other = value is not None and (near is not None or scale != "full")
         cells[key] = Cell(value, row["ours"], row["sd"], row["n"], other)
     return _blocks(cells)
 
@@ -249,7 +278,8 @@ def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -
 
 def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
     row = _ROWS.get(item, {}).get(key[0], key[0])
-    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(key[1], key[1]))
+    measured_on = key[1].removesuffix(", AMI with treatment")
+    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(measured_on, key[1]))
     return published.get((row, column))
 
 

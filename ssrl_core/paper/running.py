@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ssrl_core import stores
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import SpecError, SSRLError, Stopped
+from ssrl_core.paper import solved, words
 from ssrl_core.paper.cost import NOT_HERE, check, cost
-from ssrl_core.paper.evidence import Evidence, make_measurement
-from ssrl_core.paper.item import SCALES, Item, Outcome, Row, Scale, overall
+from ssrl_core.paper.evidence import Evidence, Shipped, make_measurement
+from ssrl_core.paper.item import NOT_RUN, SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
 
 
@@ -42,6 +44,8 @@ def evidence(name: str, scale: Scale) -> Evidence:
             value=name,
             remedy="Choose another item: `paper list`.",
         )
+    if scale == "instant" and scale not in chosen.plans:
+        raise SpecError(f"Paper {name}: {chosen.unsolved}", where=f"Paper {name}", field="scale", value=scale)
     if scale not in chosen.plans:
         raise SpecError.at(f"Paper {name}", "scale", f"one of {', '.join(chosen.plans)}", scale, "Use the other one.")
     return Evidence(chosen.plans[scale], scale)
@@ -68,12 +72,106 @@ def run(name: str, scale: Scale, *, start: bool = True, report: Callable[[str], 
         SpecError: an image set is missing; says how to obtain it.
     """
     found = evidence(name, scale)
+    if found.is_solved:
+        return solve([name], report=report)
     require(found, name)
     asked = queue(found, start=start)
     if report and asked and found.plan.measures:  # should a measurement fail, one knows that these were queued
         new = sum(sweep["created"] for sweep in asked)
         report(f"queued: {sum(len(sweep['runs']) for sweep in asked)} runs, {new} new")
     return measure(name, scale, report=report) | {"sweeps": asked}
+
+
+EVERY = "all"
+"""In the place of an item: every item of the scale `instant`."""
+
+
+def solve(
+    names: Sequence[str],
+    *,
+    report: Callable[[str], None] | None = None,
+    share: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Solve the scale `instant` of some items in this process: what is solved already stays, what several items or
+    compositions need is worked out once, and what lacks its images or weights is left out and told.
+
+    Args:
+        report: told in words how far it is. share: told the share done, 0..1; what it raises ends the work.
+
+    Returns:
+        {id, scale, solved, existing, seconds (of the processor), measures: [names], left_out: [texts], sweeps: []}.
+
+    Raises:
+        SpecError: one item was asked for and nothing of it can be had.
+    """
+    found = {name: evidence(name, "instant") for name in names if "instant" in item(name).plans or len(names) == 1}
+    left_out = [text for name, one in found.items() for text in _lacking(name, one)]
+    asked = [task for one in found.values() for spec in one.specs.values() for task in solved.tasks(spec)]
+    measures = {label: given for one in found.values() for label, given in one.plan.measures.items()}
+    if not asked and not measures:
+        raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
+    told = _Told(len(measures), report, share)
+    done = solved.solve_all(asked, told.solving)
+    made = []
+    for label, (kind, parameters) in measures.items():
+        try:
+            make_measurement(kind, parameters, told.measuring(label))
+            made.append(label)
+        except SSRLError as error:
+            if isinstance(error, Stopped):
+                raise
+            left_out.append(f"{label}: {error.message}")
+    one = names[0] if len(names) == 1 else EVERY
+    return {"id": one, "scale": "instant", **done, "measures": made, "left_out": left_out, "sweeps": []}
+
+
+class _Told:
+    """Says how far solving and measuring are, and about how long they will still take."""
+
+    def __init__(
+        self, measures: int, report: Callable[[str], None] | None, share: Callable[[float], None] | None
+    ) -> None:
+        self._measures, self._report, self._share = measures, report, share
+        self._started = time.monotonic()
+        self._last = -1
+
+    def solving(self, done: int, total: int, share: float) -> None:
+        """As `solved.solve_all` tells it."""
+        way = (done + share) / max(1, total)
+        if self._share:
+            self._share(min(1.0, way) * total / (total + self._measures))
+        if self._report and done != self._last and done < total:
+            self._last = done
+            left = (time.monotonic() - self._started) * (1 / way - 1) if done else None
+            self._report(f"solving {done + 1} of {total}" + (f", about {words.time(left)} left" if left else ""))
+
+    def measuring(self, label: str) -> Callable[[int, int], None]:
+        """What one measurement tells."""
+
+        def told(done: int, total: int) -> None:
+            if self._report:
+                self._report(f"{label} {done}/{total}")
+            if self._share:
+                self._share(1.0 if done == total else 0.99)
+
+        return told
+
+
+def _lacking(name: str, found: Evidence) -> list[str]:
+    """What of an item is left out because its images are not here; made ones are made now."""
+    from ssrl_core.datasets import store as image_sets
+
+    lacking = []
+    for needed in found.plan.needs:
+        state = check(needed)
+        if state["ready"] or _can_be_fetched(state):
+            try:
+                image_sets.load(needed)
+                continue
+            except SSRLError as error:
+                state = state | {"problem": error.message}
+        lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}")
+    return lacking
 
 
 def measure(
@@ -183,18 +281,37 @@ def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
     return found | {"made_with": _made_with(found)}
 
 
+def shown(name: str, scale: Scale) -> dict[str, Any]:
+    """`compare` of one's own results; where there are none the results that ship, with `made_with`."""
+    found = compare(name, scale)
+    ships = shipped(name, scale) if found["verdict"] == NOT_RUN else None
+    return found if ships is None else ships | {key: found[key] for key in ("progress", "missing")}
+
+
+def shipped_evidence(name: str, scale: Scale) -> Evidence | None:
+    """What ships of an item's solved sweeps, for charts as of one's own; None: nothing ships."""
+    found = shipped(name, scale)
+    if found is None or "tables" not in found:
+        return None
+    measured = {label: one["data"] for label, one in found["measures"].items() if one["data"]}
+    return Shipped(item(name).plans[scale], scale, found["tables"], measured)
+
+
 def _made_with(found: dict[str, Any]) -> str:
     """`Measured on cpu with Viewloom 0.1.0 (10 runs, 0.4 hours in all), not on this machine.`"""
     runs = found.get("runs") or []
     seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
     on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"
+    if runs and all("solve" in run["seconds"] for run in runs):
+        many = f"{len(runs):,} compositions and seeds in {seconds / 60:.0f} minutes of a processor"
+        return f"Solved on {on} with Viewloom {found.get('viewloom')} ({many}), not on this machine."
     many = f" ({len(runs):,} runs, {seconds / 3600:.1f} hours in all)" if runs else ""
     return f"Measured on {on} with Viewloom {found.get('viewloom')}{many}, not on this machine."
 
 
 def _check_scale(name: str, scale: str) -> None:
     if scale not in SCALES:
-        raise SpecError.at(f"Paper {name}", "scale", "small or full", scale)
+        raise SpecError.at(f"Paper {name}", "scale", "instant, small or full", scale)
 
 
 def _document(
@@ -212,6 +329,7 @@ def _document(
         "says": plan.says if plan else "",
         "note": outcome.note,
         "conflicts": chosen.conflicts,
+        "unsolved": chosen.unsolved,
         "progress": progress,
         "missing": missing,
     }

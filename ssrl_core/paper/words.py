@@ -77,9 +77,14 @@ _NAMES = {
 _TOKEN = _any_of(_NAMES)
 _IDS = {
     **_NETWORKS,
+    "cells-figure6-left + cells-figure6-right": "the weighted sum",
+    "cells-first-set": "the first set",
+    "cells-second-set": "the second set",
     "cells-figure6-left": "the left composition of figure 6",
     "cells-figure6-right": "the right composition of figure 6",
     "figure-12 small byol": "BYOL with Tiny CNN",
+    "figure-12 instant random": "random features",
+    "figure-12 instant patches": "features of patches",
     "hue_intensity": "hue",
     "color_jitter_probability": "jitter probability",
     "crop_size": "crop size",
@@ -89,6 +94,12 @@ _IDS = {
 }
 _IDS_TOKEN = _any_of(_IDS)
 _SWEEPS = {
+    "table-2 instant": "All five sets",
+    "figure-4 instant": "Both sets",
+    "figure-12 instant random": "Random features",
+    "figure-12 instant patches": "Features of patches",
+    "figure-6 instant": "Both compositions, as their fixed steps leave the images",
+    "figure-6 instant, whole images": "Both compositions, whole images",
     "table-3 small": "Simulated nocodazole",
     "table-3 small destabilizers": "Microtubule destabilizers (BBBC021)",
     "table-3 small actin": "Actin disruptors (BBBC021)",
@@ -105,9 +116,9 @@ _SWEEPS = {
     "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
     "table-6 small byol": "Hue on CIFAR-10, BYOL",
 }
-_ITEM = re.compile(r"^(table|figure)-\d+ ?(small|full)? ?")
+_ITEM = re.compile(r"^(table|figure)-\d+ ?(instant|small|full)? ?")
 _SHARED = re.compile(r"in_(all|at_least)_(\d+)")
-_RUN_NAMES = re.compile(r"^figure-12 (small )?(\w+)( \w+)?")
+_RUN_NAMES = re.compile(r"^figure-12 (instant |small )?(\w+)( \w+)?")
 ABOUT = {
     "AMI": "Adjusted mutual information of clusters and labels: 1 where they are the same, about 0 by chance.",
     "Silhouette": "How far clusters lie apart, −1 to 1; knows nothing of labels.",
@@ -142,6 +153,8 @@ def row_name(text: str) -> str:
     if found := _SHARED.fullmatch(text):
         return f"Classes in {'all' if found[1] == 'all' else 'at least'} {found[2]} methods"
     if found := _RUN_NAMES.match(text):
+        if found[1] == "instant ":
+            return row_name(f"{_IDS[f'figure-12 instant {found[2]}']}{text[found.end() :]}")
         backbone = found[3].strip() if found[3] else "tiny_cnn"
         text = f"{found[2]} {backbone}{text[found.end() :]}"
     if text.startswith("change, "):

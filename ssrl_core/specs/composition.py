@@ -16,6 +16,7 @@ from ssrl_core.specs.steps import MAX_STEPS, Branch, Step, how_often, read_steps
 from ssrl_core.specs.yaml_files import dump_yaml, kind_of, parse_yaml, read_at_most
 
 __all__ = [
+    "IMAGE",
     "Branch",
     "Composition",
     "Step",
@@ -31,6 +32,9 @@ __all__ = [
 
 VERSION = 1
 MAX_VIEWS = 64
+MAX_NAME = 200
+IMAGE = "image"
+"""Two views of one image are a pair."""
 PRESETS = Path(__file__).parent / "presets"
 
 _SIZE = Parameter("size", "integer", None, "Side of the views.", 1, 4096, "px", 1)
@@ -68,6 +72,10 @@ class ViewGroup:
 class Composition:
     """Ordered steps for one or several groups of views; order matters.
 
+    Attributes:
+        pair: whose views count as equal: those of one `image`, or of images that share the value of a column (`well`,
+            `compound` …).
+
     Raises:
         SpecError: when made with no view group, two of one name, or more than 64 views.
     """
@@ -75,6 +83,7 @@ class Composition:
     name: str
     views: tuple[ViewGroup, ...] = (ViewGroup(),)
     version: int = VERSION
+    pair: str = IMAGE
 
     def __post_init__(self) -> None:
         stores.check_slug(self.name, where=f"Composition {self.name!r}")
@@ -85,6 +94,9 @@ class Composition:
         names = [group.name for group in self.views]
         if len(set(names)) < len(names):
             raise SpecError.at(where, "views", "groups of different names", names, "Rename one.")
+        if not isinstance(self.pair, str) or not 1 <= len(self.pair.strip()) <= MAX_NAME:
+            rule = "image or the name of a column, such as well or compound"
+            raise SpecError.at(where, "pair", rule, self.pair, "Leave it out for image.")
 
     @classmethod
     def simple(cls, name: str, steps: Sequence[Step], *, size: int | None = None, count: int = 2) -> Composition:
@@ -126,7 +138,8 @@ class Composition:
         for group in self.views:
             text = "; ".join(step.sentence() for step in group.steps if step.enabled) or "the image as it is"
             groups.append(text if len(self.views) == 1 else f"{group.count} × {group.name}: {text}")
-        return " · ".join(groups)
+        pairs = [] if self.pair == IMAGE else [f"pairs: different images that share their {self.pair}"]
+        return " · ".join([*groups, *pairs])
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -149,16 +162,17 @@ class Composition:
         stores.check_version(dict(data), place, VERSION)
         stores.check_slug(name, where=place)
         if "views" in data:
-            refuse_unknown(data, {"version", "name", "views"}, place, "a key of a composition with views")
-            return cls(name, _groups(data["views"], place))
-        refuse_unknown(data, {"version", "name", "size", "steps"}, place, "a key of a composition")
-        return cls(
-            name, (ViewGroup("view", 2, read_steps(data.get("steps", []), place), _size(data.get("size"), place)),)
-        )
+            refuse_unknown(data, {"version", "name", "views", "pair"}, place, "a key of a composition with views")
+            return cls(name, _groups(data["views"], place), pair=data.get("pair", IMAGE))
+        refuse_unknown(data, {"version", "name", "size", "steps", "pair"}, place, "a key of a composition")
+        only = ViewGroup("view", 2, read_steps(data.get("steps", []), place), _size(data.get("size"), place))
+        return cls(name, (only,), pair=data.get("pair", IMAGE))
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain data; the short form where one group of two global views says it all."""
         head: dict[str, Any] = {"version": self.version, "name": self.name}
+        if self.pair != IMAGE:  # left out else: compositions of before keep their hashes
+            head["pair"] = self.pair
         only = self.views[0]
         if len(self.views) == 1 and (only.name, only.count, only.role) == ("view", 2, "global"):
             return head | {"size": only.size, "steps": [step.to_mapping() for step in only.steps]}

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from ssrl_core.errors import SpecError
 
-Kind = Literal["range", "amplitude", "number", "integer", "choice", "boolean", "fill"]
+Kind = Literal["range", "amplitude", "number", "integer", "choice", "boolean", "fill", "text"]
 
 
+_LONGEST = 200
 _LARGEST = 1.7e308  # a whole number of four hundred digits is no float
 
 
@@ -23,7 +24,7 @@ class Parameter:
         name: the key in files.
         kind: `range` [lo, hi], drawn in it (a number x is [x, x]); `amplitude` a number x whose draw the sentence names
             (±x, or a factor 1±x), or [lo, hi] of the drawn quantity itself; `number`, `integer`, `choice`, `boolean`;
-            `fill` a number in low..high or one of the options.
+            `fill` a number in low..high or one of the options; `text` any words, such as the name of a column.
         low, high: bounds, inclusive, in `unit`.
         unit: "°", "px", "of the side", … or "" for a plain number.
         sentence: what it does, for someone who never trained a network.
@@ -61,6 +62,8 @@ class Parameter:
             return self._truth(value, where)
         if self.kind == "integer":
             return self._integer(value, where)
+        if self.kind == "text":
+            return self._text(value, where)
         if self.kind == "fill" and isinstance(value, str) and value in self.options:
             return value
         if self.kind in ("range", "amplitude") and isinstance(value, list | tuple):
@@ -77,6 +80,8 @@ class Parameter:
             return "true or false"
         if self.kind == "integer":
             return f"a whole number {bounds}"
+        if self.kind == "text":
+            return f"words, at most {_LONGEST} letters"
         if self.kind == "range":
             return f"[low, high] {bounds}"
         if self.kind == "fill" and self.options:
@@ -100,6 +105,11 @@ class Parameter:
         if not isinstance(value, bool):
             raise self._fail(value, where)
         return value
+
+    def _text(self, value: Any, where: str) -> str:
+        if not isinstance(value, str) or not 1 <= len(value.strip()) <= _LONGEST:
+            raise self._fail(value, where)
+        return value.strip()
 
     def _integer(self, value: Any, where: str) -> int:
         if isinstance(value, float) and value.is_integer():

@@ -102,6 +102,14 @@ PRESETS_TABLE: dict[str, Preset] = {
         _CELLS_SILENT
         + " Section 3.4 says random centre crops and adds affine, without ranges; 0.4 to 0.6 of the side is assumed.",
     ),
+    "cells-any-channels": Preset(
+        "Any stains: what microscopes do",
+        "Cells of any number of channels",
+        "Viewloom; channel-aware steps as in SSLProfiler (arXiv:2506.14265)",
+        "Each channel has its own gain and offset; colour jitter needs red, green and blue. Nothing is cut off, so "
+        "size and neighbours stay. The ranges are ours, chosen by eye; one channel needs the step of "
+        "cross-talk taken out.",
+    ),
     "sololearn-symmetric": Preset(
         "solo-learn symmetric", _NATURAL, "solo-learn, scripts/pretrain/cifar/augmentations/symmetric.yaml"
     ),

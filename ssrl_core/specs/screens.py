@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ssrl_core.errors import SpecError
 from ssrl_core.specs.parameters import Parameter, check_settings
 
 AUTO = "auto"
@@ -62,6 +63,25 @@ RECIPE = (
         "How the wells of one compound at one dose become one profile.",
         options=("median", "mean"),
     ),
+    Parameter(
+        "images",
+        "choice",
+        "all",
+        "Which cells are scored: all, or only those that the network did not learn from, beside all untreated ones.",
+        options=("all", "held_out"),
+    ),
+    Parameter(
+        "mechanism",
+        "text",
+        AUTO,
+        "The column of mechanisms; auto takes the one whose name says so (mechanism, moa).",
+    ),
+    Parameter(
+        "batch",
+        "text",
+        AUTO,
+        "The column of batches; auto takes the one whose name says so (batch, week), else weeks in plates' names.",
+    ),
 )
 
 
@@ -80,6 +100,15 @@ class Recipe:
     sphering: bool = True
     ridge: float | str = AUTO
     treatments: str = "median"
+    images: str = "all"
+    mechanism: str = AUTO
+    batch: str = AUTO
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The columns of mechanisms and batches; None: found by their names."""
+        named = {"mechanism": self.mechanism, "batch": self.batch}
+        return {name: None if column == AUTO else column for name, column in named.items()}
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any], where: str = "Recipe") -> Recipe:
@@ -92,15 +121,39 @@ class Recipe:
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """The recipe in a YAML file.
+        """The recipe in a YAML file, or one that ships, by its name.
 
         Raises:
             SpecError: it is no mapping, or a setting is outside its rule.
         """
         from ssrl_core.specs.yaml_files import read_yaml
 
+        if str(path) in RECIPES:
+            return RECIPES[str(path)]
         return cls.from_mapping(read_yaml(path, "Recipe"), str(path))
 
     def to_mapping(self) -> dict[str, Any]:
         """As files have it."""
         return asdict(self)
+
+
+RECIPES = {
+    "default": Recipe(),
+    "bbbc021": Recipe(wells="mean", normalise="z", reference="untreated", sphering=True, treatments="median"),
+    "no-correction": Recipe(normalise="none", sphering=False),
+}
+"""Recipes by name. `bbbc021`: means of wells, standardised to each plate's DMSO wells and whitened on DMSO wells of all
+plates (TVN without its last step, CORAL; Ando, McLean & Berndl 2017), medians of the wells of a compound at a dose."""
+
+
+def recipe_of(given: Recipe | Mapping[str, Any] | str | None) -> Recipe | None:
+    """A recipe, its settings, or the name of one that ships, as a recipe.
+
+    Raises:
+        SpecError: no recipe of this name, a setting outside its rule.
+    """
+    if isinstance(given, str):
+        if given not in RECIPES:
+            raise SpecError.at("Recipe", "recipe", f"one of {', '.join(RECIPES)}", given)
+        return RECIPES[given]
+    return Recipe.from_mapping(given) if isinstance(given, Mapping) else given

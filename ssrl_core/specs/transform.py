@@ -109,5 +109,9 @@ SENTENCES: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "channel_gain": _gain_sentence,
     "channel_drop": lambda s: "one channel taken away",
     "gamma": lambda s: f"gamma of {_span(s['gamma'])}",
+    "elastic": lambda s: f"elastic, moved by {_span(s['amplitude'], percent=True)} of the side",
+    "saturation_noise": lambda s: f"exposed × {_span(s['exposure'])}, {_span(s['share'], percent=True)} hot pixels",
+    "stain_crosstalk": lambda s: f"stains bleed by {_span(s['share'], percent=True)}",
+    "shading": lambda s: f"shading of {_span(s['depth'], percent=True)}",
     "defocus": lambda s: f"out of focus by {_span(s['radius'], ' px')}",
 }

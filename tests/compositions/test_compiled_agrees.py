@@ -57,6 +57,18 @@ def test_each_transform(both, name, shape):
         assert (apart <= 2e-5).float().mean() >= 0.9995
 
 
+@pytest.mark.parametrize(("shape", "size"), [((211, 187), 20), ((96, 130), 9), ((300, 40), 8)])
+def test_images_that_shrink_and_turn(both, shape, size):
+    """Crops of 20 to 100 % make several factors by which members are resized first, within one composition."""
+    steps = (
+        step("rotation", p=0.8, degrees=180, fill=0.6),
+        step("resized_crop", scale=[0.2, 1.2], overflow="pad", fill=0.3),
+        step("vertical_flip", p=0.5),
+    )
+    for fast, slow in both(noise(12, 3, *shape), composition(*steps, size=size), 1):
+        assert (fast - slow).abs().max() <= 2e-5
+
+
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_any_composition(both, seed):
     rng = np.random.default_rng(seed)

@@ -64,6 +64,11 @@ RANGES = [
     ("gaussian_noise", {"sigma": [0.01, 0.2]}, "sigma", 0.01, 0.2),
     ("defocus", {"radius": [0.5, 3.0]}, "radius", 0.5, 3.0),
     ("channel_drop", {}, "channel", 0.0, 1.0),
+    ("elastic", {"amplitude": [0.01, 0.05]}, "amplitude", 0.01, 0.05),
+    ("elastic", {"spacing": [0.1, 0.4]}, "spacing", 0.1, 0.4),
+    ("saturation_noise", {"exposure": [1.0, 3.0]}, "exposure", 1.0, 3.0),
+    ("saturation_noise", {"share": [0.0, 0.1]}, "share", 0.0, 0.1),
+    ("shading", {"depth": [0.1, 0.6]}, "depth", 0.1, 0.6),
 ]
 
 

@@ -11,7 +11,7 @@ from scipy import stats
 from torchvision.transforms import functional as F
 
 from ssrl_core.compositions.random_numbers import normal, poisson
-from ssrl_core.compositions.transforms import channel_gain, defocus
+from ssrl_core.compositions.transforms import channel_gain, defocus, elastic, stain_crosstalk
 from ssrl_core.errors import SpecError
 from tests.compositions import twins
 from tests.compositions.workbench import noise, step, values, view
@@ -116,3 +116,76 @@ def test_defocus_twin_agrees_even_where_the_disk_is_larger_than_the_image(radius
 def test_defocus_up_to_half_a_pixel_changes_nothing_and_weights_sum_to_one():
     assert torch.equal(view(noise(), step("defocus", radius=[0.0, 0.5]))[0][0], noise())
     assert np.allclose(defocus.disks(np.array([0.6, 2.2, 5.0]), 5).sum((1, 2)), 1)
+
+
+def test_elastic_twin_agrees_and_the_displacement_has_the_drawn_spread():
+    source = noise(2, 3, 13)
+    views, draws = view(source, step("elastic", amplitude=[0.02, 0.1], spacing=[0.2, 0.5]))
+    drawn = values(draws)
+    for v, b in ((0, 0), (1, 1)):
+        settings = (
+            float(drawn["amplitude"][v, b]),
+            float(drawn["spacing"][v, b]),
+            [int(k) for k in drawn["grid"][v, b]],
+        )
+        for channel in range(3):
+            expected = twins.elastic(source[b, channel].numpy(), *settings)
+            assert np.abs(views[v, b, channel].numpy() - expected).max() < 2e-5
+    many = {
+        "amplitude": np.full(400, 0.05),
+        "spacing": np.full(400, 0.25),
+        "grid": np.arange(800).reshape(400, 2),
+    }
+    moved = elastic.displacements(many, 64, 64) / 64
+    assert moved.std() == pytest.approx(0.05, rel=0.08)
+    assert np.abs(np.corrcoef(moved[:, 0].ravel(), moved[:, 1].ravel())[0, 1]) < 0.05
+    assert torch.equal(view(source, step("elastic", amplitude=0.0))[0][0], source)
+    assert np.allclose(elastic.splines(50, 0.13).sum(axis=1), 1)
+
+
+def test_shading_is_1_at_its_spot_and_loses_its_depth_in_the_farthest_corner():
+    views, draws = view(torch.full((3, 2, 41, 41), 0.8), step("shading", depth=[0.2, 0.9]))
+    drawn = values(draws)
+    for v in range(2):
+        for b in range(3):
+            depth, (x, y) = float(drawn["depth"][v, b]), drawn["spot"][v, b]
+            side = views.shape[-1]
+            place = (np.arange(side) + 0.5) / side
+            far = max((cx - x) ** 2 + (cy - y) ** 2 for cx in (0, 1) for cy in (0, 1))
+            light = 1 - depth * ((place[None, :] - x) ** 2 + (place[:, None] - y) ** 2) / far
+            assert np.abs(views[v, b].numpy() - 0.8 * light).max() < 2e-6
+            assert views[v, b].min() >= 0.8 * (1 - depth) - 1e-6
+
+
+def test_crosstalk_adds_a_uniform_share_of_every_other_stain_and_leaves_the_own():
+    source = torch.zeros(3000, 4, 1, 1)
+    source[:, 1] = 0.5
+    made = step("stain_crosstalk", share=[0.1, 0.3])
+    views, draws = view(source, made)
+    share = views.view(-1, 4).numpy() / 0.5
+    assert (share[:, 1] == 1).all()
+    for channel in (0, 2, 3):
+        assert 0.1 <= share[:, channel].min() < 0.101
+        assert 0.299 < share[:, channel].max() <= 0.3001
+        assert abs(share[:, channel].mean() - 0.2) < 4 * 0.2 * np.sqrt(1 / 12 / len(share))
+    mixing = stain_crosstalk.mixing(made, values(draws)["channels"].reshape(-1, 2), 4)
+    assert np.abs(np.corrcoef(mixing[:, 0, 1], mixing[:, 1, 0])[0, 1]) < 0.06
+    bright, _ = view(torch.ones(2, 3, 4, 4), made)
+    assert (bright == 1).all()
+    with pytest.raises(SpecError, match="channels must be 2 or more, got 1"):
+        view(noise(channels=1), step("stain_crosstalk"))
+
+
+def test_saturation_cuts_off_what_is_too_bright_and_lights_the_drawn_share_of_pixels():
+    source = noise(4, 5, 64)
+    views, draws = view(source, step("saturation_noise", exposure=[1.2, 2.0], share=[0.02, 0.1]))
+    drawn = values(draws)
+    for v in range(2):
+        for b in range(4):
+            exposed = (source[b] * float(drawn["exposure"][v, b])).clamp(max=1)
+            hot = (views[v, b] == 1) & (exposed < 1)
+            assert (views[v, b] - exposed)[~hot].abs().max() < 1e-6
+            chance, n = float(drawn["share"][v, b]), int((exposed < 1).sum())
+            assert abs(int(hot.sum()) / n - chance) < 5 * np.sqrt(chance * (1 - chance) / n)
+    plain, _ = view(source, step("saturation_noise", exposure=1.0, share=0.0))
+    assert (plain - source).abs().max() < 1e-7

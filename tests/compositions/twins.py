@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -131,3 +132,36 @@ def equalized(channel: Any) -> Any:
         return channel
     table = [min(255, (sum(counts[:b]) + step // 2) // step) for b in range(256)]
     return np.array(table)[bins] / 255
+
+
+def elastic(image: Any, amplitude: float, spacing: float, seed: list[int]) -> Any:
+    """(H, W) taken from where a grid of normal numbers under cubic B-splines says, pixel by pixel."""
+    height, width = image.shape
+    inverse = NormalDist().inv_cdf
+
+    def spline(t: float) -> float:
+        t = abs(t)
+        return (4 - 6 * t * t + 3 * t**3) / 6 if t < 1 else max(0.0, 2 - t) ** 3 / 6
+
+    def moved(row: int, column: int) -> tuple[float, float]:
+        y, x = (row + 0.5) / height / spacing, (column + 0.5) / width / spacing
+        total = [0.0, 0.0]
+        for i in range(int(y), int(y) + 4):
+            for j in range(int(x), int(x) + 4):
+                weight = spline(i - 1 - y) * spline(j - 1 - x)
+                words = philox([i, j, 0, 0], seed)
+                for axis in range(2):
+                    total[axis] += weight * inverse((words[axis] + 0.5) / 2**32)
+        return 2 * amplitude * height * total[0], 2 * amplitude * width * total[1]
+
+    out = np.zeros_like(image)
+    for row in range(height):
+        for column in range(width):
+            down, right = moved(row, column)
+            y, x = min(max(row + down, 0), height - 1), min(max(column + right, 0), width - 1)
+            top, left = int(y), int(x)
+            under, beside = min(top + 1, height - 1), min(left + 1, width - 1)
+            above = image[top, left] * (1 - x + left) + image[top, beside] * (x - left)
+            below = image[under, left] * (1 - x + left) + image[under, beside] * (x - left)
+            out[row, column] = above * (1 - y + top) + below * (y - top)
+    return out

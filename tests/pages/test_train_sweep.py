@@ -179,11 +179,12 @@ def test_where_runs_go_is_kept_from_the_page_and_bad_settings_are_said(swept, st
     assert "partition must be a name of SLURM" in text_of(test)
     assert load_settings().engine == "local"
     test.text_input(key="train-where-partition").set_value("gpu")
+    test.number_input(key="train-where-nodes").set_value(3)
     test.number_input(key="train-where-gpus").set_value(2)
     test.button(key="train-where-save").click().run()
     assert not test.exception
     kept = load_settings()
-    assert (kept.engine, kept.slurm.partition, kept.slurm.gpus) == ("slurm", "gpu", 2)
+    assert (kept.engine, kept.slurm.partition, kept.slurm.nodes, kept.slurm.gpus) == ("slurm", "gpu", 3, 2)
     assert kept.slurm.prologue == ("module load cuda",)
 
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.scores import mean_sd
+from ssrl_core.analysis.scores import eta2, mean_sd
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items.figure_4 import eta2
 
 
 def test_the_interval_is_welch_s():

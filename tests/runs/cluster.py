@@ -23,13 +23,12 @@ CryptoType=crypto/munge
 SlurmUser=root
 SlurmdUser=root
 SlurmctldPort={ctld}
-SlurmdPort={slurmd}
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
+SlurmdLogFile={folder}/slurmd-%n.log
 ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -40,9 +39,13 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 ReturnToService=2
 KillWait=5
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=8000 State=UNKNOWN
+{nodes}
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
-""".strip()  # noqa: E501
+""".strip()
+_NODE = (
+    "NodeName={name} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={cpus} Boards=1 SocketsPerBoard=1 "
+    "CoresPerSocket={cpus} ThreadsPerCore=1 RealMemory=8000 State=UNKNOWN"
+)
 
 
 def free_port() -> int:
@@ -95,9 +98,9 @@ class DaskCluster:
 
 
 class SlurmCluster:
-    """munge, slurmctld and slurmd without systemd: one node, one partition `debug`."""
+    """munge, slurmctld and a slurmd for each node, all on this machine without systemd; one partition `debug`."""
 
-    def __init__(self, folder: Path, cpus: int = 2) -> None:
+    def __init__(self, folder: Path, cpus: int = 2, nodes: int = 1) -> None:
         self.folder = folder
         self.processes: list[subprocess.Popen] = []
         for program in ("munged", "slurmctld", "slurmd", "sbatch"):
@@ -105,17 +108,19 @@ class SlurmCluster:
                 missing(program, "install your system's packages slurmctld, slurmd, slurm-client, munge")
         if os.geteuid() != 0:
             missing("the right to start slurmd", "run this test as root (a container will do)")
-        for name in ("state", "spool", "munge"):
+        names = [f"node{number}" for number in range(nodes)]
+        for name in ("state", *(f"spool-{name}" for name in names), "munge"):
             (folder / name).mkdir(mode=0o700)
         self.conf = folder / "slurm.conf"
         host = socket.gethostname().split(".")[0]
-        self.conf.write_text(
-            _SLURM.format(host=host, folder=folder, ctld=free_port(), slurmd=free_port(), cpus=cpus) + "\n"
-        )
+        lines = "\n".join(_NODE.format(name=name, host=host, port=free_port(), cpus=cpus) for name in names)
+        self.conf.write_text(_SLURM.format(host=host, folder=folder, ctld=free_port(), nodes=lines) + "\n")
         self._munge()
         self._start("slurmctld", "-D")
-        self._start("slurmd", "-D", "-N", host)
-        self.until(lambda: "idle" in self.said("sinfo", "--noheader", "--format=%T"), "the node is not idle")
+        for name in names:
+            self._start("slurmd", "-D", "-N", name)
+        idle = f"idle {nodes}"
+        self.until(lambda: self.said("sinfo", "--noheader", "--format=%T %D").strip() == idle, "the nodes are not idle")
 
     def said(self, *command: str) -> str:
         done = subprocess.run(
@@ -150,7 +155,7 @@ class SlurmCluster:
         self.until(socket_file.exists, "munge is not up")
 
     def _start(self, *command: str) -> None:
-        with open(self.folder / f"{command[0]}-said.log", "wb") as log:
+        with open(self.folder / f"{command[0]}-{len(self.processes)}-said.log", "wb") as log:
             self.processes.append(
                 subprocess.Popen(command, env=environment(SLURM_CONF=str(self.conf)), stdout=log, stderr=log)
             )

@@ -1,4 +1,4 @@
-"""The same queue on the real thing: a Dask scheduler with workers in other processes, and a one-node SLURM."""
+"""The same queue on the real thing: a Dask scheduler with workers in other processes, and a SLURM of two nodes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def dask(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
-    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"))
+    cluster = SlurmCluster(tmp_path_factory.mktemp("slurm"), nodes=2)
     before = os.environ.get("SLURM_CONF")
     os.environ["SLURM_CONF"] = str(cluster.conf)
     yield cluster
@@ -210,10 +210,41 @@ def test_runs_go_through_slurm_and_a_killed_node_only_delays_them(queued, on, sl
     slurm.until(lambda: "viewloom" not in slurm.said("squeue", "--noheader", "--format=%j"), "jobs are left over")
 
 
+def test_one_run_goes_over_two_nodes_and_the_loss_of_one_only_delays_it(on, slurm):
+    make_imageset()
+    run = submit({"step_s": 0.1}, epochs=8, devices=2)
+    asked = Slurm(nodes=2, cores=1, memory="1500MB")
+    engine = DaskEngine(
+        SlurmPlace(EngineSettings(engine="slurm", slots=1, slurm=asked)),
+        warm=False,
+        command=[sys.executable, str(REAL_CHILD)],
+    )
+    coordinator = Coordinator(engine)
+    try:
+        until(lambda: (run.path / "checkpoint.pt").exists(), each=coordinator.tick, seconds=LONG)
+        (other,) = (one for one in _trainings(run) if "VIEWLOOM_EACH" in one.environ())
+        assert {one.environ()["SLURMD_NODENAME"] for one in _trainings(run)} == {"node0", "node1"}
+        other.kill()
+        until(finished(run), each=coordinator.tick, seconds=LONG)
+    finally:
+        engine.close()
+    log = (run.path / "log.txt").read_text()
+    assert "on 2 devices (cpu) of 2 nodes" in log
+    assert "the process of a device on the nodes was lost" in log
+    assert run.state()["attempt"] == 2
+    assert not list(run.path.glob(".ranks-*"))
+
+
+def _trainings(run):
+    named = (one for one in psutil.process_iter(["cmdline"]) if str(run.path) in (one.info["cmdline"] or []))
+    return [one for one in named if "python" in one.name()]
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
         ({"partition": "nowhere"}, "partition must be a partition of this cluster, got 'nowhere'. There is: debug"),
+        ({"nodes": 3}, "nodes must be what the partition has, got 3"),
         ({"gpus": 2}, "gpus must be what a node of the partition has, got 2"),
         ({"cores": 512}, "SLURM refuses such a job"),
     ],

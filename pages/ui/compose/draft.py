@@ -142,6 +142,12 @@ def change_group(draft: Draft, group: int, **changes: Any) -> Draft:
     return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
 
 
+def change_pair(draft: Draft, pair: str) -> Draft:
+    """Other images whose views count as equal."""
+    new = replace(draft.composition, pair=pair)
+    return draft if new == draft.composition else _remember(draft, new, draft.uids, draft.origin)
+
+
 def add_group(draft: Draft, like: int, **changes: Any) -> Draft:
     """Another kind of views after the others, with the steps of one that is there.
 

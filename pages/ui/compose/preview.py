@@ -18,7 +18,7 @@ from pages.ui.kit import cache, choices
 from pages.ui.kit.jobs import PREVIEW, turns
 from ssrl_core.datasets.pictures import BACKGROUND, shown_limits, to_rgb
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Composition, Step
+from ssrl_core.specs.composition import IMAGE, Composition, Step
 from ssrl_core.specs.transforms import TRANSFORMS
 
 IMAGES = {
@@ -226,11 +226,12 @@ def _block(
 ) -> _Block:
     import torch
 
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import make_views
 
-    draws = draw(composition, np.asarray(ids), seed=seed, epoch=0)
-    groups = make_views(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value)
+    draws = draw_shown(imageset, composition, np.asarray(ids), seed=seed)
+    seen = pixels if draws.images is None else np.asarray(imageset.pixels[draws.needed])
+    groups = make_views(torch.from_numpy(seen), draws, composition, max_value=imageset.max_value)
     side = min(max(int(group.shape[-1]) for group in groups), LARGEST_CELL)
     tiles, heads = [], []
     for view_group, views in zip(composition.views, groups, strict=True):
@@ -239,8 +240,14 @@ def _block(
         name = view_group.name if len(groups) > 1 else "view"
         heads += [f"{name} {number + 1}" for number in range(view_group.count)]
     shown = np.concatenate(tiles).swapaxes(0, 1)[:, :MOST_COLUMNS]
-    words = [[draws.describe(v, b) for v in range(shown.shape[1])] for b in range(len(ids))]
+    words = [[[*_of_whom(draws, v, b), *draws.describe(v, b)] for v in range(shown.shape[1])] for b in range(len(ids))]
     return _Block(shown, words, heads[:MOST_COLUMNS])
+
+
+def _of_whom(draws: Any, view: int, row: int) -> list[str]:
+    """That a view is of another image, where it is."""
+    image = draws.image_of(view, row)
+    return [] if image == draws.image_ids[row] else [f"of image {image}"]
 
 
 @cache.kept
@@ -249,12 +256,12 @@ def _strip(
 ) -> Packed:
     import torch
 
-    from ssrl_core.compositions.draws import draw
+    from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import strip
 
-    pixels = np.array(imageset.pixels[[image_id]])
     limits, _ = _sources(imageset, ids)  # the grid's, not those of this one image
-    draws = draw(composition, np.asarray([image_id]), seed=seed, epoch=0)
+    draws = draw_shown(imageset, composition, np.asarray([image_id]), seed=seed)
+    pixels = np.array(imageset.pixels[[draws.image_of(view, 0)]])
     with turns().first(PREVIEW):
         stages = strip(torch.from_numpy(pixels), draws, composition, max_value=imageset.max_value, view=view)
     side = min(max(max(image.shape[-2:]) for _, image in stages), LARGEST_CELL)
@@ -300,6 +307,7 @@ def _checked(composition: Composition, channels: int) -> SSRLError | None:
     from ssrl_core.compositions.draws import draw
     from ssrl_core.compositions.views import make_views
 
+    composition = replace(composition, pair=IMAGE)
     draws = draw(composition, np.zeros(1, dtype=np.int64), seed=0, epoch=0)
     try:
         make_views(torch.zeros(1, channels, 8, 8), draws, composition, max_value=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from pages.ui.compose.controls import card_label, edit_step, new_step
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.kit import frame, session
 from ssrl_core.errors import SSRLError
-from ssrl_core.specs.composition import Step, ViewGroup
+from ssrl_core.specs.composition import IMAGE, Step, ViewGroup
 from ssrl_core.specs.transforms import TRANSFORMS, Transform
 from ssrl_core.specs.yaml_files import parse_yaml
 
@@ -23,6 +23,10 @@ ROLES = {"global": "all networks", "local": "the student only"}
 LOCAL_COUNT, LOCAL_SCALE = 6, (0.05, 0.25)
 _ABOUT_ROLE = (
     "SwAV and DINO make many small views beside two large ones; the network that teaches sees the large ones only."
+)
+_ABOUT_PAIR = (
+    "What counts as equal is what the network learns to ignore. Pairs of one compound make all that differs within a "
+    "compound stop mattering; scores of that compound are then taught, not found."
 )
 _KINDS = {"geometry": "Geometry", "colour": "Colour", "pixel": "Blur and cover"}
 _OPEN = "compose-open"  # numbers of the steps whose cards are open
@@ -46,12 +50,15 @@ CSS = """
 """
 
 
-def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side: int) -> None:
+def recipe(
+    draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side: int, columns: Sequence[str] = ()
+) -> None:
     """All cards of one view group.
 
     Args:
         refusals: by step number, what these images cannot take (a colour step on one channel), shown on its card.
         side: of the images in px.
+        columns: of their table, whose values different images can share (`pairs.pair_columns`).
     """
     numbers = draft.uids[group]
     if not numbers:
@@ -60,7 +67,7 @@ def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side:
         _card(draft.step(uid), uid, first=position == 0, last=position == len(numbers) - 1, refusal=refusals.get(uid))
     with st.container(horizontal=True, gap="xsmall"):
         _add_menu(group)
-        views_popover(draft, group, side)
+        views_popover(draft, group, side, columns)
 
 
 def tools(draft: Draft) -> None:
@@ -189,11 +196,12 @@ def _add(name: str, group: int) -> None:
     session.close_menu("vl-add")
 
 
-def views_popover(draft: Draft, group: int, side: int) -> None:
-    """Name, number, size and role of one kind of views; another kind beside it.
+def views_popover(draft: Draft, group: int, side: int, columns: Sequence[str] = ()) -> None:
+    """Name, number, size and role of one kind of views; whose views pair; another kind beside it.
 
     Args:
         side: of the images in px.
+        columns: whose values different images can share.
     """
     menu = st.popover("Views", icon=":material/burst_mode:", key=f"vl-views-of-{group}", on_change="rerun")
     if not menu.open:
@@ -209,6 +217,7 @@ def views_popover(draft: Draft, group: int, side: int) -> None:
         )  # fmt: skip
         if len(draft.composition.views) > 1:
             _role(view, group)
+        _pairs(draft, group, columns)
         DRAFT.show_note(("group", group))
         _more(draft, group, side)
 
@@ -226,6 +235,26 @@ def _field(
         DRAFT.edit(("group", group), drafts.change_group, group, **changes)
 
     widget(label, *bounds, key=key, on_change=take, **more)
+
+
+def _pairs(draft: Draft, group: int, columns: Sequence[str]) -> None:
+    """Whose views count as equal: those of one image, or of different images that share a value."""
+    pair = draft.composition.pair
+    options = list(dict.fromkeys([IMAGE, *columns, pair]))
+    if len(options) == 1:
+        return
+    key = f"vl-pair-{group}"
+    session.show(key, pair)
+
+    def take() -> None:
+        DRAFT.edit(("group", group), drafts.change_pair, st.session_state[key])
+
+    st.selectbox("A pair is two views of", options, key=key, on_change=take, format_func=pair_label, help=_ABOUT_PAIR)
+
+
+def pair_label(pair: str) -> str:
+    """A pair in words."""
+    return "one image" if pair == IMAGE else f"different images of one {pair}"
 
 
 def _side(value: int) -> int | None:

@@ -16,7 +16,7 @@ from pages.ui.kit.frame import IMAGE_GROUND, QUIET
 from pages.ui.paper import items, runs
 from ssrl_core.analysis import bias
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.paper import hue_claims, running, words
+from ssrl_core.paper import bases, hue_claims, running, words
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import figure_1, figure_3, table_2
@@ -80,7 +80,7 @@ def _draw(figure: Figure, key: str) -> None:
 @cache.kept(least=4)
 def _figures(name: str, scale: Scale, now: str) -> list[Figure]:
     make = _MAKERS.get(name)
-    return [] if make is None else make(running.evidence(name, scale))
+    return [] if make is None else make(items.evidence_of(name, scale))
 
 
 def _tables(evidence: Evidence) -> list[pd.DataFrame]:
@@ -119,16 +119,15 @@ def _superclasses(evidence: Evidence) -> list[Figure]:
     """Figure 3: each superclass with its own highest value."""
     from ssrl_core.figures.bias import highest_curves
 
-    table = figure_1.first_table(evidence)
-    if table.empty:
-        return []
-    x = hue_claims.parameter(table)
-    groups = figure_3.CIFAR10_GROUPS if evidence.scale == "small" else None
-    grouped = bias.by_superclass(table, groups)
-    highest = bias.own_highest(grouped, x).highest
-    return [
-        highest_curves(bias.curves(grouped, x).classes, highest, title="Each superclass with its own highest value")
-    ]
+    figures, title = [], "Each superclass with its own highest value"
+    for table in _tables(evidence) if evidence.is_solved else [figure_1.first_table(evidence)]:
+        if table.empty:
+            continue
+        x = hue_claims.parameter(table)
+        grouped = bias.by_superclass(table, figure_3.groups_of(table))
+        highest = bias.own_highest(grouped, x).highest
+        figures.append(highest_curves(bias.curves(grouped, x).classes, highest, title=title))
+    return figures
 
 
 def _shared(evidence: Evidence) -> list[Figure]:
@@ -258,6 +257,9 @@ Array = np.ndarray[Any, Any]
 
 def show_clusters(name: str, scale: Scale) -> None:
     """The clusters of the first seed of every composition, one beside the other."""
+    if scale == "instant" and name in CLUSTERS:
+        _solved_clusters(items.evidence_of(name, scale), name)
+        return
     settings = _settings(running.evidence(name, scale)) if name in CLUSTERS else []
     if not settings:
         return
@@ -279,6 +281,43 @@ def _settings(evidence: Evidence) -> list[tuple[str, str]]:
         for _, row in done.iterrows():
             found.setdefault(str(row["label"]), str(row["run"]))
     return list(found.items())[:_MOST_SETTINGS]
+
+
+def _solved_clusters(evidence: Evidence, name: str) -> None:
+    """The clusters of solved compositions, of the first seed; nothing where their images are not here."""
+    from ssrl_core.datasets import store as image_sets
+
+    shown = [(sweep, row) for sweep in evidence.specs for _, row in evidence.typical(sweep).iterrows()]
+    ready = {name for name in {row["dataset"] for _, row in shown} & {*image_sets.names()} if image_sets.is_ready(name)}
+    shown = [(sweep, row) for sweep, row in shown if row["dataset"] in ready][:_MOST_SETTINGS]
+    if not shown:
+        return
+    frame.section("The clusters", "A row a cluster, the images nearest to its centroid; the first seed.")
+    for start in range(0, len(shown), 2):
+        for place, (sweep, row) in zip(st.columns(2, gap="medium"), shown[start : start + 2], strict=False):
+            with place, frame.guard():
+                clusters = row["clusters"].get(str(CLUSTERS[name])) or next(iter(row["clusters"].values()))
+                _solved_rows(str(row["dataset"]), words.row_name(row["label"]) + _way(sweep), clusters)
+
+
+def _solved_rows(dataset: str, title: str, clusters: list[list[int]]) -> None:
+    from ssrl_core.datasets import store as image_sets
+
+    imageset = image_sets.load(dataset)
+    parts = [(np.asarray(ids), _most_of(_truth(imageset)[ids])) for ids in clusters if ids]
+    rows = rows_html(imageset, parts, above=max(imageset.shape[1:]) > _LARGE_PX)
+    st.html(f"<b>{html.escape(title)}</b>{rows}")
+
+
+def _way(sweep: str) -> str:
+    return bases.WHOLE if sweep.endswith(bases.WHOLE) else ""
+
+
+def _most_of(values: Array) -> str:
+    """What most of some images are: `8 of these 10 are “3”`."""
+    names, counts = np.unique(values.astype(str), return_counts=True)
+    top = int(np.argmax(counts))
+    return f"{counts[top]} of these {len(values)} are “{names[top]}”"
 
 
 @cache.kept(spinner="Finding typical images", least=8)

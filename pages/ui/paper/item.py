@@ -10,7 +10,7 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.paper import figures, items, results, runs
 from ssrl_core import stores
-from ssrl_core.paper import running, words
+from ssrl_core.paper import running, solved, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import SCALES, Item, Scale
 from ssrl_core.specs.yaml_files import dump_yaml
@@ -55,17 +55,19 @@ def show(name: str) -> None:
 
 
 def _scale(item: Item) -> Scale:
-    """small | full; in the address."""
+    """instant | small | full; in the address."""
     options = [scale for scale in SCALES if scale in item.plans]
     chosen = choices.from_address(
         "Scale", options, key="scale", shown=lambda scale: f"{runs.NAMES[scale]} results",  # type: ignore[index]
-        default="small", label_visibility="collapsed", flat=True,
+        default=options[0], label_visibility="collapsed", flat=True,
     )  # fmt: skip
-    return "full" if chosen == "full" else "small"
+    return next(scale for scale in SCALES if scale == chosen)
 
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
+    if scale == "instant":
+        frame.quiet(f"These results are {solved.IS_SOLVED}.")
     if data.get("made_with"):
         frame.quiet(str(data["made_with"]))
     results.show_claims(data["contrasts"])
@@ -81,7 +83,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
 
 def _notes(data: dict[str, Any]) -> None:
     """How the paper was read, what was found besides, and where the paper disagrees with itself."""
-    for text in (data["says"], data["note"]):
+    for text in (data["says"], data["note"], data.get("unsolved")):
         if text:
             frame.quiet(str(text))
     if data["conflicts"]:
@@ -128,7 +130,12 @@ def show_specs(name: str, scale: Scale) -> None:
         st.code(
             f"python -m ssrl_core paper run {options}\npython -m ssrl_core paper compare {options}", language="bash"
         )
-        frame.quiet("`run` queues what is not there yet and starts a worker; `compare` reads what there is.")
+        does = (
+            "solves what is not solved yet"
+            if evidence.is_solved
+            else "queues what is not there yet and starts a worker"
+        )
+        frame.quiet(f"`run` {does}; `compare` reads what there is.")
 
 
 def _measures(evidence: Evidence) -> None:
@@ -155,5 +162,6 @@ def _sweep(name: str, evidence: Evidence) -> None:
         st.download_button(
             "Download", text, file, "application/yaml", icon=":material/download:", key="paper-spec", on_click="ignore"
         )
-        st.code(f"python -m ssrl_core sweep {file}", language="bash")
+        if not evidence.is_solved:
+            st.code(f"python -m ssrl_core sweep {file}", language="bash")
     st.code(text, language="yaml", height=360)

@@ -14,7 +14,9 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
-from ssrl_core.paper import running
+from ssrl_core.paper import printed, running
+from ssrl_core.paper.evidence import Evidence
+from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs.queue import registry
 
@@ -79,7 +81,16 @@ def follow(shown: str) -> None:
 
 
 def export() -> None:
-    """All comparisons as one document to download."""
+    """All comparisons to download: as one document for programs, and as one page to print."""
+    st.download_button(
+        "Report",
+        lambda: printed.page(printed.everything()),
+        "viewloom-paper.html",
+        "text/html",
+        icon=":material/print:",
+        on_click="ignore",
+        help="Every claim with its interval and verdict, published numbers beside ours: one page to print",
+    )
     st.download_button(
         "Download results",
         lambda: json.dumps([_exported(name) for name in ITEMS], indent=1, ensure_ascii=False),
@@ -89,6 +100,13 @@ def export() -> None:
         on_click="ignore",
         help="Verdicts, differences and numbers of every rehearsal, as one JSON file",
     )
+
+
+def evidence_of(name: str, scale: Scale) -> Evidence:
+    """One's own evidence, or what ships of a solved item where nothing was solved here."""
+    if compared(name, scale).get("made_with"):
+        return running.shipped_evidence(name, scale) or running.evidence(name, scale)
+    return running.evidence(name, scale)
 
 
 def _exported(name: str) -> dict[str, Any]:
@@ -109,7 +127,8 @@ def _under(name: str) -> str:
 
 
 def _how_far(name: str) -> str:
-    parts = [f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}"]
+    parts = [f"solved: {_verdicts(name, 'instant')}"] if "instant" in ITEMS[name].plans else []
+    parts.append(f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}")
     if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
         parts.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
     return " · ".join(parts)
@@ -129,9 +148,7 @@ def _verdicts(name: str, scale: str) -> str:
 
 @cache.kept(least=64)
 def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
-    found = running.compare(name, scale)  # type: ignore[arg-type]
-    shipped = running.shipped(name, scale) if found["verdict"] == "not run" else None  # type: ignore[arg-type]
-    return found if shipped is None else shipped | {key: found[key] for key in ("progress", "missing")}
+    return running.shown(name, scale)  # type: ignore[arg-type]
 
 
 def now() -> str:
@@ -139,7 +156,8 @@ def now() -> str:
     from ssrl_core import stores
     from ssrl_core.datasets import store as image_sets
 
-    made = _marks((stores.models_root() / "paper").glob("*.json"))
+    paper = stores.models_root() / "paper"
+    made = [*_marks(paper.glob("*.json")), *_marks([paper / "solved"])]
     ready = [name for name in image_sets.names() if image_sets.is_ready(name)]
     images = _marks(stores.data_root() / name / "imageset.json" for name in ready)
     ended = registry.query("SELECT max(finished_at) AS last FROM runs")[0]["last"]
@@ -149,7 +167,7 @@ def now() -> str:
 
 def _marks(paths: Iterable[Path]) -> list[tuple[str, int]]:
     """Files with the time of their last change."""
-    return sorted((str(path), path.stat().st_mtime_ns) for path in paths if path.is_file())
+    return sorted((str(path), path.stat().st_mtime_ns) for path in paths if path.exists())
 
 
 def _open(name: str) -> None:

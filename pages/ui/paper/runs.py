@@ -18,8 +18,12 @@ from ssrl_core.paper.item import Scale
 from ssrl_core.runs import jobs
 from ssrl_core.runs.queue import registry
 
-NAMES: dict[Scale, str] = {"small": "Rehearsal", "full": "Full"}
+NAMES: dict[Scale, str] = {"instant": "Solved", "small": "Rehearsal", "full": "Full"}
+_BUTTONS: dict[Scale, str] = {"instant": "Solve it", "small": "Run the rehearsal", "full": "Run it in full"}
+ALL = "paper-all"
+"""The job that solves every item."""
 _ABOUT = {
+    "instant": "Within minutes, not trained: the closed form of every composition, with the paper's values and seeds",
     "small": "Within minutes or an hour on a CPU: small networks, few images, few epochs",
     "full": "Exactly the paper's settings",
 }
@@ -83,13 +87,14 @@ def _obtain(rows: list[dict[str, Any]]) -> None:
 
 
 def buttons(name: str) -> None:
-    """Run the rehearsal, run it in full; each with its cost."""
-    for column, scale in zip(st.columns(2), NAMES, strict=True):
+    """Solve it, run the rehearsal, run it in full; each with its cost."""
+    scales = [scale for scale in NAMES if scale in running.item(name).plans]
+    for column, scale in zip(st.columns(len(scales)), scales, strict=True):
         with column:
             st.button(
-                "Run the rehearsal" if scale == "small" else "Run it in full",
+                _BUTTONS[scale],
                 icon=":material/play_arrow:", key=f"paper-run-{scale}", on_click=_ask, args=(name, scale),
-                type="primary" if scale == "small" else "secondary", width="stretch",
+                type="primary" if scale == scales[0] else "secondary", width="stretch",
                 help=f"{_ABOUT[scale]}. What is here already is not made again.",
             )  # fmt: skip
             st.html(f'<div class="paper-cost">{_price(name, scale, items.now())}</div>')
@@ -130,6 +135,8 @@ def cost_words(evidence: Evidence) -> str:
     if not found.runs:
         return f"No training: {measures} measurements with networks as they are."
     here = words.time(3600 * found.hours)
+    if evidence.is_solved:
+        return f"<b>{found.runs:,} compositions and seeds</b> · at most {here} of a processor on this machine."
     parts = [f"<b>{found.runs:,} runs</b>"]
     if found.gpu_guessed:
         parts.append(f"about {here} on this machine, {_card(found)} on a data-centre card (guessed)")
@@ -162,6 +169,9 @@ def _run(name: str, scale: Scale) -> None:
     """Queue the runs, and measure what needs no training in a process of its own."""
     st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
     evidence = running.evidence(name, scale)
+    if evidence.is_solved:
+        jobs.start(job_of(name, scale), ["paper", "run", name, "--scale", scale])
+        return
     try:
         running.require(evidence, name)
         prepare_images(evidence.plan.needs)
@@ -218,12 +228,20 @@ def standing(name: str, scale: Scale) -> None:
     evidence = running.evidence(name, scale)
     rows = evidence.runs()
     live = any(row["state"] in frame.ACTIVE for row in rows)
-    now = jobs.state_of(job_of(name, scale))
-    measuring = now is not None and now["state"] == "running"
-    if live or measuring:
+    if live or _job(name, scale)[1] is not None:
         _watched(name, scale)
     else:
         _standing(name, scale)
+
+
+def _job(name: str, scale: Scale) -> tuple[str, dict[str, Any] | None]:
+    """The job that works on an item, and its state while it runs; solving may be that of all items."""
+    every = [job_of(name, scale), *([ALL] if scale == "instant" else [])]
+    for job in every:
+        now = jobs.state_of(job)
+        if now is not None and now["state"] == "running":
+            return job, now
+    return every[0], None
 
 
 def _standing(name: str, scale: Scale) -> None:
@@ -289,15 +307,64 @@ def _stop(where: tuple[str, str], ids: list[str]) -> None:
 def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:
     """What is measured without training."""
     unmade = [label for label in evidence.plan.measures if evidence.measure(label) is None]
-    job = job_of(name, scale)
+    job, at_work = _job(name, scale)
+    if at_work is not None:
+        _working(job, at_work, "Measuring what needs no training" if scale != "instant" else "Solving")
+        return
     now = jobs.state_of(job)
-    if now is not None and now["state"] == "running":
-        share = min(1.0, max(0.0, float(now["progress"])))
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.progress(share, f"Measuring what needs no training: {whole_percent(share)}")
-            st.button("Stop", key="paper-stop-measures", type="tertiary", on_click=jobs.stop, args=(job,))
-    elif unmade and now is not None and now["state"] == "failed":
+    if scale == "instant":
+        _solved(evidence, now)
+        return
+    if unmade and now is not None and now["state"] == "failed":
         frame.show_error(RunError(f"Measuring what needs no training failed. {now['message']}"))
     elif unmade and (evidence.runs() or now is not None):
         what = "measurement needs" if len(unmade) == 1 else "measurements need"
         frame.quiet(f"{len(unmade)} {what} no training and {'is' if len(unmade) == 1 else 'are'} not made yet.")
+
+
+def _working(job: str, now: Mapping[str, Any], what: str) -> None:
+    """How far a job is, and a way to stop it."""
+    share = min(1.0, max(0.0, float(now["progress"])))
+    of_all = " everything" if job == ALL else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.progress(share, f"{what}{of_all}: {whole_percent(share)}")
+        st.button("Stop", key=f"paper-stop-{job}", type="tertiary", on_click=jobs.stop, args=(job,))
+
+
+def _solved(evidence: Evidence, now: Mapping[str, Any] | None) -> None:
+    """How many compositions are solved, and why solving ended."""
+    counts = running.totals(evidence.progress())
+    done, total = counts.get("done", 0), sum(counts.values())
+    if done:
+        rest = "" if done == total else "; the button solves the rest"
+        frame.quiet(f"{done:,} of {total:,} compositions and seeds are solved{rest}.")
+    if now is not None and now["state"] == "failed":
+        frame.show_error(RunError(f"Solving failed. {now['message']}"))
+
+
+def all_of_it() -> None:
+    """One button that solves every item whose images are here, with its progress."""
+    now = jobs.state_of(ALL)
+    if now is not None and now["state"] == "running":
+        _all_watched()
+        return
+    st.button(
+        "Show me all of it", icon=":material/bolt:", key="paper-all", on_click=_start_all,
+        help="Solve every table and figure whose images are here, without training. It takes up to half an hour on "
+        "two cores and goes on where it was stopped.",
+    )  # fmt: skip
+    if now is not None and now["state"] == "failed":
+        frame.show_error(RunError(f"Not everything was solved. {now['message']}"))
+
+
+@st.fragment(run_every=2.0)
+def _all_watched() -> None:
+    now = jobs.state_of(ALL)
+    if now is None or now["state"] != "running":
+        st.rerun()
+    else:
+        _working(ALL, now, "Solving")
+
+
+def _start_all() -> None:
+    jobs.start(ALL, ["paper", "run", running.EVERY, "--scale", "instant"])

@@ -108,8 +108,10 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     found, wells = screens.screen_of_run(folder, recipe)
     others = {BESIDE[kind]: screen(own, recipe) for kind, own in wells.items()}
     told = _told(run, recipe) or found.to_json(beside(wells, recipe)[0])
-    ids = folder.embedding_ids()
-    cells, _ = screens.about_cells(imageset_of(folder.spec()), ids)
+    spec = folder.spec()
+    imageset = imageset_of(spec)
+    ids = screens.scored_ids(spec, imageset, folder.embedding_ids(), recipe)
+    cells, _ = screens.about_cells(imageset, ids, **recipe.columns)
     pairs = zip(cells["compound"], cells["dose"], strict=True)
     cells["treatment"] = [treatment_name(compound, dose) for compound, dose in pairs]
     cells.attrs = {}

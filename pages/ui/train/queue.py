@@ -289,8 +289,10 @@ def _slurm(now: EngineSettings) -> None:
     for number, name in enumerate(_SLURM):
         column = (left, right)[number % 2]
         column.text_input(name.capitalize(), value=getattr(now.slurm, name) or "", key=f"train-where-{name}")
-    left.number_input("GPUs", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
-    right.number_input("Cores", min_value=1, value=now.slurm.cores, key="train-where-cores")
+    left.number_input("GPUs of a node", min_value=0, value=now.slurm.gpus, key="train-where-gpus")
+    right.number_input("Cores of a node", min_value=1, value=now.slurm.cores, key="train-where-cores")
+    about = "Over several nodes a job trains one run, whose devices (All settings) lie on all of them."
+    left.number_input("Nodes", min_value=1, value=now.slurm.nodes, key="train-where-nodes", help=about)
     told = f"Before it starts, a job runs: {'; '.join(now.slurm.prologue)}. " if now.slurm.prologue else ""
     frame.quiet(f"{told}What a job runs first is set on the server: viewloom worker --prologue LINE --keep.")
 
@@ -323,5 +325,6 @@ def chosen_settings(state: Any) -> dict[str, Any]:
         changes["slurm"] = plain | {
             "gpus": int(state.get("train-where-gpus") or 0),
             "cores": int(state.get("train-where-cores") or 1),
+            "nodes": int(state.get("train-where-nodes") or 1),
         }
     return changes

@@ -1,4 +1,4 @@
-"""Changes that mix neighbouring pixels: blur by a Gaussian, blur by a disk."""
+"""Changes that mix neighbouring pixels: blur by a Gaussian or a disk, displacement."""
 
 from __future__ import annotations
 
@@ -82,3 +82,30 @@ def disk(images: Array, first: int, reach: Array, weights: Array, down: Array, a
                 for x in range(width):
                     value = images[i, c, y, x]
                     images[i, c, y, x] = value if value < ONE else ONE
+
+
+@kernel
+def displace(images: Array, rows: Array, moved: Array, plane: Array) -> None:
+    """Some images read at other places (bilinear, edges repeated), (n, C, H, W) in place.
+
+    Args:
+        rows: (k,) int64 which of the images.
+        moved: (k, 2, H, W) float32 pixels down and right.
+        plane: (H, W) float32, working space.
+    """
+    height, width = images.shape[2:]
+    last_row, last_column = np.float32(height - 1), np.float32(width - 1)
+    for k in range(rows.shape[0]):
+        for c in range(images.shape[1]):
+            image = images[rows[k], c]
+            for row in range(height):
+                for column in range(width):
+                    y = min(max(np.float32(row) + moved[k, 0, row, column], ZERO), last_row)
+                    x = min(max(np.float32(column) + moved[k, 1, row, column], ZERO), last_column)
+                    top, left = int(y), int(x)
+                    under, beside = min(top + 1, height - 1), min(left + 1, width - 1)
+                    low, right = y - np.float32(top), x - np.float32(left)
+                    above = image[top, left] * (ONE - right) + image[top, beside] * right
+                    below = image[under, left] * (ONE - right) + image[under, beside] * right
+                    plane[row, column] = above * (ONE - low) + below * low
+            image[:, :] = plane

@@ -161,3 +161,21 @@ def count_photons(images: Array, first: int, applied: Array, photons: Array, see
                         expected = np.float64(images[i, c, y, x]) * photons[m]
                         value = np.float32(counted(four[c - 4 * quad], expected) / photons[m])
                         images[i, c, y, x] = value if value < ONE else ONE
+
+
+@kernel
+def saturate(images: Array, first: int, applied: Array, exposure: Array, below: Array, seeds: Array) -> None:
+    """min(x · exposure, 1), 1 where a word is below; exposure (N,) float32, below (N,) int64, (n, C, H, W) in place."""
+    channels, height, width = images.shape[1:]
+    for i in range(images.shape[0]):
+        m = first + i
+        if not applied[m]:
+            continue
+        for quad in range((channels + 3) // 4):
+            for y in range(height):
+                for x in range(width):
+                    four = pixel_words(y, x, quad, seeds[m])
+                    for c in range(4 * quad, min(4 * quad + 4, channels)):
+                        value = images[i, c, y, x] * exposure[m]
+                        hot = np.int64(four[c - 4 * quad]) < below[m]
+                        images[i, c, y, x] = ONE if hot or value > ONE else value

@@ -233,3 +233,33 @@ def clipped(value: np.float32) -> np.float32:
     """A value in 0..1."""
     value = value if value > ZERO else ZERO
     return value if value < ONE else ONE
+
+
+@kernel
+def shade(images: Array, first: int, applied: Array, rows: Array, columns: Array) -> None:
+    """x · (rows + columns), clipped; rows (n, H), columns (n, W) float32, (n, C, H, W) in place."""
+    for i in range(images.shape[0]):
+        if not applied[first + i]:
+            continue
+        for c in range(images.shape[1]):
+            for y in range(images.shape[2]):
+                line = images[i, c, y]
+                for x in range(line.shape[0]):
+                    line[x] = clipped(line[x] * (rows[i, y] + columns[i, x]))
+
+
+@kernel
+def mix(images: Array, first: int, applied: Array, share: Array, space: Array) -> None:
+    """Each channel the sum of all by their share (n, C, C) float32, clipped; images (n, C, P) in place, space (C,)."""
+    channels = images.shape[1]
+    for i in range(images.shape[0]):
+        if not applied[first + i]:
+            continue
+        for j in range(images.shape[2]):
+            for c in range(channels):
+                space[c] = images[i, c, j]
+            for c in range(channels):
+                total = ZERO
+                for d in range(channels):
+                    total += space[d] * share[i, c, d]
+                images[i, c, j] = clipped(total)

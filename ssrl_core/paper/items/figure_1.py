@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row
 
 SMALL = "figure-1 small"
 VARIED: dict[str, Mapping[str, Any]] = {
@@ -52,11 +53,44 @@ def small() -> dict[str, Mapping[str, Any]]:
     return {SMALL: bases.small_hue("simclr")}
 
 
+def solved_sweeps(varied: tuple[str, ...] = tuple(VARIED), sets: tuple[str, ...] = bases.SOLVED_PHOTOS) -> Any:
+    """`TRANSFORMATION DATASET solved`: one sweep for each parameter and set of photographs."""
+    return {
+        f"{name} {dataset} solved": bases.solved_photos(dataset, vary=VARIED[name])
+        for dataset in sets
+        for name in varied
+    }
+
+
+def _instant() -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = solved_sweeps()
+    return found
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Classes move more than all together, and in opposite directions; the first sweep with results speaks."""
+    if evidence.is_solved:
+        return of_each_sweep(evidence, lambda table: (_rows(table), hue_claims.classes_move_more(table)))
     table, note = first_sweep(evidence)
-    rows = [*hue_claims.overall_rows(table), *hue_claims.mover_rows(table)]
+    rows = _rows(table)
     return Outcome(rows, hue_claims.classes_move_more(table), note)
+
+
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return [*hue_claims.overall_rows(table), *hue_claims.mover_rows(table)]
+
+
+def of_each_sweep(evidence: Evidence, judge: Callable[[pd.DataFrame], tuple[list[Row], list[Contrast]]]) -> Outcome:
+    """Rows and claims of every solved sweep with results, each under the sweep's name."""
+    rows: list[Row] = []
+    contrasts: list[Contrast] = []
+    for name in evidence.specs:
+        table = hue_claims.linear(evidence.classes(name))
+        some, told = judge(table)
+        said = name.removesuffix(" solved")
+        rows += [replace(row, column=f"{row.column}, {said}") for row in some]
+        contrasts += [replace(one, claim=f"{said}: {one.claim}") for one in told]
+    return Outcome(rows, contrasts)
 
 
 def first_table(evidence: Evidence) -> pd.DataFrame:
@@ -79,6 +113,7 @@ SAYS = (
     "values in 20–100 % (as both ends of the range: the text says the size ratio to keep), flips 20 values. Learning "
     "rates scaled by batch / 256, which the text does not say."
 )
+SOLVED_SAYS = bases.SOLVED_SAYS.format(bases.SOLVED_PHOTO) + bases.HUNDRED_SAYS
 SMALL_SAYS = (
     "Rehearsal: SimCLR, tiny CNN, views of 16 px, the paper's ten values of hue and five seeds, 12 epochs of 4,370 "
     "CIFAR-10 images."
@@ -90,6 +125,7 @@ ITEM = Item(
     "directions (smaller crops favour caterpillar and penalise crocodile).",
     {
         "full": Plan(_full, needs=("cifar10", "cifar100", "imagenet100"), says=SAYS),
+        "instant": Plan(_instant, needs=bases.SOLVED_PHOTOS, says=SOLVED_SAYS),
         "small": Plan(small, needs=("cifar10",), says=SMALL_SAYS),
     },
     compare,

@@ -22,4 +22,5 @@ ITEM = Item(
     "Of the VGGs, VGG16 tells treated from untreated cells apart most clearly.",
     figure_9.plans(NETWORKS, SMALL),
     compare,
+    unsolved=figure_9.UNSOLVED,
 )

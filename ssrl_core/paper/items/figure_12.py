@@ -26,6 +26,10 @@ def _small() -> dict[str, Mapping[str, Any]]:
     return {"figure-12 small byol": bases.small_byol(vary=_SMALL_VARY)}
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    return {f"figure-12 instant {bank}": bases.solved_mnist(vary=_VARY, bank=bank) for bank in bases.SOLVED_BANKS}
+
+
 def compare(evidence: Evidence) -> Outcome:
     """AMI with the digits falls under the second set, for every backbone and method."""
     rows, contrasts = [], []
@@ -49,6 +53,12 @@ ITEM = Item(
     "Under the second set, clusters show handwriting and line thickness with other backbones and methods too.",
     {
         "full": Plan(_full, needs=("mnist",), says="ResNet18 and ConvNeXt-Tiny, MoCo v2+ and BYOL."),
+        "instant": Plan(
+            _instant,
+            needs=("mnist",),
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_MNIST) + " Two feature banks stand in the place of networks: "
+            "random convolutions and random patches of the images. Methods are no part of a closed form.",
+        ),
         "small": Plan(_small, needs=("mnist",), says="Rehearsal: tiny CNN with BYOL, the runs of table 8."),
     },
     compare,

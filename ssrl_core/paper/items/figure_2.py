@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.paper import hue_claims
+from ssrl_core.paper import bases, hue_claims
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Item, Outcome, Plan
 from ssrl_core.paper.items import figure_1
@@ -20,8 +20,19 @@ def _full() -> dict[str, Mapping[str, Any]]:
     return found
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    found = figure_1.solved_sweeps()
+    for mu in bases.SOLVED_MU:
+        for dataset in bases.SOLVED_PHOTOS:
+            vary = figure_1.VARIED["hue"]
+            found[f"hue {dataset} mu {mu:g} solved"] = bases.solved_photos(dataset, mu=mu, vary=vary)
+    return {name: data for name, data in found.items() if not name.endswith("mu 0.1 solved")}
+
+
 def compare(evidence: Evidence) -> Outcome:
     """The ratio of every sweep with results, beside both floors of chance."""
+    if evidence.is_solved:
+        return figure_1.of_each_sweep(evidence, hue_claims.ratio_rows)
     rows, contrasts = [], []
     for name in evidence.specs:
         table = hue_claims.linear(evidence.classes(name))
@@ -40,6 +51,7 @@ ITEM = Item(
     "backbones.",
     {
         "full": Plan(_full, needs=("cifar10", "cifar100"), says=figure_1.SAYS),
+        "instant": Plan(_instant, needs=bases.SOLVED_PHOTOS, says=figure_1.SOLVED_SAYS + bases.MU_SAYS),
         "small": Plan(
             figure_1.small,
             needs=("cifar10",),

@@ -8,7 +8,7 @@ from typing import Any
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast, plain_claim
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast, plain_claim
 from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
@@ -25,25 +25,34 @@ def _small() -> dict[str, Mapping[str, Any]]:
     return {"figure-6 small": bases.as_shown(bases.simulated(vary=vary))}
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    terms = [[{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]]
+    base = bases.solved_cells("simulated-nocodazole", terms)
+    return {"figure-6 instant": bases.as_shown(base), f"figure-6 instant{bases.WHOLE}": base}
+
+
 def compare(evidence: Evidence) -> Outcome:
     """On simulated cells, whose truth is known: neighbours explained on the left, response found on the right."""
-    name = next(iter(evidence.specs))
     if evidence.scale == "full":
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
         return Outcome(note=told, contrasts=[plain_claim("four clusters by phenotype", None, reason=told)])
-    table = evidence.results(name)
+    parts = [_compared(evidence, name) for name in evidence.specs]
+    return Outcome([row for rows, _ in parts for row in rows], [claim for _, claims in parts for claim in claims])
+
+
+def _compared(evidence: Evidence, name: str) -> tuple[list[Row], list[Contrast]]:
+    """Numbers and claims of one sweep; of whole images that is said."""
+    table, way = evidence.results(name), bases.WHOLE if name.endswith(bases.WHOLE) else ""
     left, right = bases.LEFT, bases.RIGHT
     neighbours = {label: figure_4.explained(table, label, 4, "neighbours") for label in (left, right)}
     response = {label: figure_4.explained(table, label, 4, "response") for label in (left, right)}
-    rows = [Row(label, "neighbours explained (eta²)", None, *mean_sd(v)) for label, v in neighbours.items()]
-    rows += [Row(label, "AMI with response", None, *mean_sd(v)) for label, v in response.items()]
-    return Outcome(
-        rows,
-        [
-            contrast("number of neighbours explained: left above right", neighbours[left], neighbours[right], "eta²"),
-            contrast("AMI with the response: right above left", response[right], response[left], "AMI"),
-        ],
-    )
+    rows = [Row(label, f"neighbours explained (eta²){way}", None, *mean_sd(v)) for label, v in neighbours.items()]
+    rows += [Row(label, f"AMI with response{way}", None, *mean_sd(v)) for label, v in response.items()]
+    crowd = f"number of neighbours explained{way}: left above right"
+    return rows, [
+        contrast(crowd, neighbours[left], neighbours[right], "eta²"),
+        contrast(f"AMI with the response{way}: right above left", response[right], response[left], "AMI"),
+    ]
 
 
 ITEM = Item(
@@ -53,6 +62,12 @@ ITEM = Item(
     "phenotype, finding two of three and splitting the untreated.",
     {
         "full": Plan(_full, needs=(bases.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
+        "instant": Plan(
+            _instant,
+            needs=("simulated-nocodazole",),
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Images are embedded as the steps without chance leave "
+            "them (under the right composition the centre), and whole.",
+        ),
         "small": Plan(
             _small,
             needs=("simulated-nocodazole",),

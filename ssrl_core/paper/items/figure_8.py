@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Item, Outcome, Plan, contrast
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast
 from ssrl_core.specs.composition import load
 
 SIDE = bases.CELLS_PX
@@ -50,24 +52,52 @@ def _small() -> dict[str, Mapping[str, Any]]:
     return {"figure-8 second grown": bases.as_shown(bases.simulated(vary={"terms": second}, seeds=[5, 6, 7]))}
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    second, first = terms(None)
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, grown_terms in (("second grown", second), ("first grown", first)):
+        base = bases.solved_cells("simulated-nocodazole", grown_terms)
+        found[f"figure-8 instant {name}"] = bases.as_shown(base)
+        found[f"figure-8 instant {name}{bases.WHOLE}"] = base
+    return found
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Growing the second composition improves AMI, the centre crop most."""
-    table = evidence.results("figure-8 second grown")
+    rows: list[Row] = []
+    contrasts: list[Contrast] = []
+    ways = ("", bases.WHOLE) if evidence.is_solved else ("",)
+    start = "figure-8 instant" if evidence.is_solved else "figure-8"
+    for way in ways:
+        for grown_one in ("second grown", "first grown"):
+            rows += _rows(evidence, f"{start} {grown_one}{way}", f"{grown_one}{way}")
+        contrasts += _claims(evidence.results(f"{start} second grown{way}"), way)
+    return Outcome(rows, contrasts)
+
+
+def _rows(evidence: Evidence, sweep: str, said: str) -> list[Row]:
+    """AMI with the treatment, and of solved ones that of four clusters with the response."""
+    table = evidence.results(sweep)
     labels = list(dict.fromkeys(table["label"])) if not table.empty else []
-    rows = bases.rows_of(evidence, "figure-8 second grown", "AMI, second grown", labels)
-    first = evidence.results("figure-8 first grown")
-    if not first.empty:
-        other = list(dict.fromkeys(first["label"]))
-        rows += bases.rows_of(evidence, "figure-8 first grown", "AMI, first grown", other)
-    ends = [column(table, label, "ami") for label in (labels[0], labels[-1])] if labels else [[], []]
-    before = column(table, labels[-2], "ami") if len(labels) > 1 else []
-    return Outcome(
-        rows,
-        [
-            contrast("AMI: the whole second composition above jitter alone", ends[1], ends[0], "AMI"),
-            contrast("AMI: with the centre crop above without it", ends[1], before, "AMI"),
-        ],
-    )
+    rows = bases.rows_of(evidence, sweep, f"AMI, {said}", labels)
+    if "4 response" in table:
+        rows += bases.rows_of(evidence, sweep, f"AMI with response (K = 4), {said}", labels, "4 response")
+    return rows
+
+
+def _claims(table: pd.DataFrame, way: str) -> list[Contrast]:
+    labels = list(dict.fromkeys(table["label"])) if not table.empty else []
+    found = []
+    for what, said in (("ami", f"AMI{way}"), ("4 response", f"AMI with the response{way}")):
+        if what != "ami" and what not in table:
+            continue
+        ends = [column(table, label, what) for label in (labels[0], labels[-1])] if labels else [[], []]
+        before = column(table, labels[-2], what) if len(labels) > 1 else []
+        found += [
+            contrast(f"{said}: the whole second composition above jitter alone", ends[1], ends[0], "AMI"),
+            contrast(f"{said}: with the centre crop above without it", ends[1], before, "AMI"),
+        ]
+    return found
 
 
 ITEM = Item(
@@ -77,6 +107,13 @@ ITEM = Item(
     "(second fixed) does not improve step by step.",
     {
         "full": Plan(_full, needs=(bases.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, nocodazole."),
+        "instant": Plan(
+            _instant,
+            needs=("simulated-nocodazole",),
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Images are embedded as the steps without chance leave "
+            "them, so that the step to the centre crop changes the input too, and whole, where only what is learned "
+            "changes.",
+        ),
         "small": Plan(
             _small,
             needs=("simulated-nocodazole",),

@@ -85,6 +85,10 @@ def plans(networks: tuple[str, ...], small: tuple[str, ...]) -> dict[Scale, Plan
     }
 
 
+UNSOLVED = (
+    "It takes networks with ImageNet weights as they come: there is nothing to solve, and nothing to train either. Run "
+    "the rehearsal (--scale small)."
+)
 NETWORKS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
 SMALL = ("resnet18",)
 
@@ -101,4 +105,5 @@ ITEM = Item(
     "ResNet101 has the highest AMI on the four highest concentrations; with randomised labels AMI is about 0.",
     plans(NETWORKS, SMALL),
     compare,
+    unsolved=UNSOLVED,
 )

@@ -26,6 +26,11 @@ def _full() -> dict[str, Mapping[str, Any]]:
     return figure_1.sweeps_of("cifar100", tuple(_COLUMNS))
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = figure_1.solved_sweeps(tuple(_COLUMNS), ("hundred",))
+    return found
+
+
 def _features(dataset: str, backbone: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
     return {f"properties by {backbone}": ("properties", {"dataset": dataset, "features": backbone})}
 
@@ -89,6 +94,12 @@ ITEM = Item(
             says="Features of an ImageNet "
             "ResNet18 (the paper names no size); one "
             "observation a class. The paper pools methods and names neither estimators nor the statistic.",
+        ),
+        "instant": Plan(
+            _instant,
+            _features("hundred", "vgg16"),
+            needs=("hundred",),
+            says=figure_1.SOLVED_SAYS + " Features of the properties by an ImageNet VGG16.",
         ),
         "small": Plan(
             figure_1.small,

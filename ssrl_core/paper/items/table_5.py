@@ -39,6 +39,14 @@ def _small() -> dict[str, Mapping[str, Any]]:
     }
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    vary = {_P: {"from": 0.0, "to": 1.0, "count": 20}}
+    return {
+        f"table-5 instant mu {mu:g}": bases.solved_photos("cifar10", mu=mu, terms=_TERMS, vary=vary)
+        for mu in bases.SOLVED_MU
+    }
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Mean and sd over values of the means over seeds."""
     tables = [t for name in evidence.specs if not (t := hue_claims.linear(evidence.classes(name))).empty]
@@ -78,6 +86,11 @@ ITEM = Item(
             needs=("cifar10",),
             says="Hue apart from the rest of the jitter, maximum 0.5, its own "
             "probability varied; the rest at 0.8. Mean and sd over values of the means over seeds.",
+        ),
+        "instant": Plan(
+            _instant,
+            needs=("cifar10",),
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_PHOTO) + bases.MU_SAYS,
         ),
         "small": Plan(_small, needs=("cifar10",), says="Rehearsal: two methods, five values, three seeds, tiny CNN."),
     },

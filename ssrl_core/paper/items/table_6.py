@@ -25,6 +25,14 @@ def _small() -> dict[str, Mapping[str, Any]]:
     return figure_1.small() | {"table-6 small byol": bases.small_hue("byol")}
 
 
+def _instant() -> dict[str, Mapping[str, Any]]:
+    return {
+        f"{name} hundred mu {mu:g} solved": bases.solved_photos("hundred", mu=mu, vary=figure_1.VARIED[name])
+        for name in _COLUMNS
+        for mu in bases.SOLVED_MU
+    }
+
+
 def compare(evidence: Evidence) -> Outcome:
     """Counts of shared classes, for each transformation, beside what independent methods would share."""
     rows, contrasts = [], []
@@ -57,6 +65,7 @@ ITEM = Item(
     "few.",
     {
         "full": Plan(_full, needs=("cifar100",), says=figure_1.SAYS),
+        "instant": Plan(_instant, needs=("hundred",), says=figure_1.SOLVED_SAYS + bases.MU_SAYS),
         "small": Plan(_small, needs=("cifar10",), says="Rehearsal: the hue sweep of figure 1 with SimCLR and BYOL."),
     },
     compare,

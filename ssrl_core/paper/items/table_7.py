@@ -73,4 +73,6 @@ ITEM = Item(
     },
     compare,
     _published,
+    unsolved="Fine-tuning trains a network on; a solved one is a linear map of fixed features, so the closed form "
+    "cannot say what fine-tuning keeps. Run the rehearsal (--scale small).",
 )

@@ -13,7 +13,7 @@ import numpy as np
 
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.runs.child.process import RunLog, StopRequest
-from ssrl_core.runs.child.ranks import led
+from ssrl_core.runs.child.ranks import dismiss, led
 from ssrl_core.runs.evaluation.images import EvaluationImages, Features, embedding_of
 from ssrl_core.runs.evaluation.parts import EMBED, TRAIN, Evaluation, make, missing_parts, phase_of, same_images
 from ssrl_core.runs.folder.results import Results, ResultsFile, save_array
@@ -43,6 +43,7 @@ class Phases:
         self.logged_at = 0.0
         self.solved_s: float | None = None
         self.encoder: Encoder | None = None
+        self.met_ranks = False
         self.read_from: tuple[Any, ...] = ()
 
     def go(self) -> None:
@@ -56,6 +57,9 @@ class Phases:
         while True:
             self._load()
             parts = missing_parts(self.run, self.spec, self.imageset)
+            if TRAIN not in parts and not self.met_ranks:
+                self.met_ranks = True
+                dismiss(self.device)
             if not parts:
                 break
             if parts == before:
@@ -112,6 +116,7 @@ class Phases:
         """Learn, or go on learning; a checkpoint is written before every stop."""
         from ssrl_core.learning.loop import fit
 
+        self.met_ranks = True
         self.run_progress.enter("train")
         self.state.update(phase="train", now=True)
         self.stop_request.training = True

@@ -11,7 +11,7 @@ from ssrl_core import stores
 from ssrl_core.analysis.screens.profiles import Profiles, screen_table, wells_profiles
 from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.runs.folder.results import save_array
-from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
+from ssrl_core.runs.folder.run_folder import RunFolder, bank_ids, imageset_of
 from ssrl_core.specs.screens import Recipe
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from ssrl_core.analysis.screens.screen import Screen
     from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.specs.run import RunSpec
 
 OWN = "own"
 BESIDE = {"untrained": "untrained network", "pixels": "raw pixels", "imagenet": "ImageNet network"}
 WELLS_FILE = "screen_wells.parquet"
+_OF_WELLS = ("wells", "minimum_cells", "images", "mechanism", "batch")  # what of a recipe the kept wells depend on
 _MOST = 256  # numbers a well of raw pixels: their directions of largest variance, in which nothing of rank is lost
 
 
@@ -46,6 +48,24 @@ def about_cells(
     return found, {(str(plate), str(well)): int(n) for (plate, well), n in counts.items()}
 
 
+def scored_ids(spec: RunSpec, imageset: ImageSet, ids: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """Those of some images that the recipe scores: all, or untreated ones and those not learnt from.
+
+    Raises:
+        DataError: every treated image was learnt from.
+    """
+    if recipe.images == "all":
+        return ids
+    from ssrl_core.datasets.columns import untreated
+
+    none = untreated(imageset.table)[ids]
+    new = ~np.isin(ids, bank_ids(spec, imageset))
+    if not (new & ~none).any():
+        remedy = "Keep the embedding of all images, or of the test split (keep: {embedding: all})."
+        raise DataError.at("Screen", "images", "some that the network did not learn from", "none", remedy)
+    return np.asarray(ids[new | none])
+
+
 def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None, batch: str | None = None) -> Profiles:
     """Profiles of the wells by the run's network, of every cell whose embedding it keeps.
 
@@ -54,7 +74,13 @@ def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None
         DataError: no well or no compound is known.
     """
     x, ids = run.embedding()
-    about, counts = about_cells(imageset_of(run.spec()), ids, mechanism=mechanism, batch=batch)
+    spec = run.spec()
+    imageset = imageset_of(spec)
+    scored = scored_ids(spec, imageset, ids, recipe)
+    x = x if len(scored) == len(ids) else x[np.isin(ids, scored)]
+    given = {"mechanism": mechanism, "batch": batch}
+    columns = {name: given[name] or own for name, own in recipe.columns.items()}
+    about, counts = about_cells(imageset, scored, **columns)
     return wells_profiles(x, about, recipe.wells, minimum_cells=recipe.minimum_cells, cells=counts)
 
 
@@ -82,7 +108,7 @@ def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
         try:
             said = stores.read_json(path.with_suffix(".json"))
             made = Recipe.from_mapping(said["recipe"])
-            if (made.wells, made.minimum_cells) == (recipe.wells, recipe.minimum_cells):
+            if all(getattr(made, name) == getattr(recipe, name) for name in _OF_WELLS):
                 x = stores.read_array(path)
                 found[kind] = Profiles(x.astype(np.float64), table, tuple(said.get("said", ())))
         except (SSRLError, OSError, KeyError, ValueError):

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import access
+from ssrl_core.compositions.pairs import circular_words, pair_words, partners
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
+from ssrl_core.specs.composition import IMAGE
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.parts import asked_for
 from ssrl_core.specs.run import SPEC_PARTS, EvaluateChoice, RunSpec, dump_run, hashed, hashed_keys
@@ -62,6 +64,7 @@ class _Images:
     def __init__(self) -> None:
         self._found: dict[Any, tuple[str, int, tuple[int, int, int]]] = {}
         self._backbones: set[str] = set()
+        self._pairs: dict[Any, list[str]] = {}
 
     def checked(self, spec: RunSpec) -> tuple[str, tuple[str, ...]]:
         """Fingerprint of a spec's image set, once it is clear that the spec can train on it, and what is doubtful."""
@@ -75,7 +78,20 @@ class _Images:
             access.require_readable(Path(spec.backbone.weights), "Weights")
         check_fit(spec, images, shape)
         _check_steps(spec, shape[0])
-        return fingerprint, doubts(spec, images)
+        return fingerprint, (*doubts(spec, images), *self._of_pairs(spec))
+
+    def _of_pairs(self, spec: RunSpec) -> list[str]:
+        """What is doubtful of pairs of different images; looked up once for all specs that agree on them."""
+        pairs = {term.composition.pair: term.composition for term in spec.terms if term.composition.pair != IMAGE}
+        if not pairs:
+            return []
+        key = (spec.dataset, spec.limit_train, tuple(pairs), str(spec.evaluate.parts.get("screen")))
+        if key not in self._pairs:
+            imageset = imageset_of(spec)
+            ids = imageset.split_ids("train", limit_train=spec.limit_train)
+            said = [words for one in pairs.values() for words in pair_words(partners(imageset, one, ids), ids)]
+            self._pairs[key] = [*said, *circular_words(spec, imageset)]
+        return self._pairs[key]
 
     def _check_backbone(self, name: str) -> None:
         if name.startswith("timm/") and name not in self._backbones:

@@ -50,42 +50,42 @@ def is_kept(run: RunFolder, spec: RunSpec, entry: dict[str, Any]) -> bool:
 def _profiles(evaluation: Evaluation, recipe: Recipe) -> tuple[dict[str, Profiles], dict[str, str]]:
     """Wells by every kind of features, and why a kind has none."""
     images = evaluation.images
-    about, counts = screens.about_cells(images.imageset, images.kept)
+    ids = screens.scored_ids(evaluation.spec, images.imageset, images.kept, recipe)
+    about, counts = screens.about_cells(images.imageset, ids, **recipe.columns)
     ways: dict[str, Any] = {"minimum_cells": recipe.minimum_cells, "cells": counts}
-    own = wells_profiles(evaluation.features.of(images.kept), about, recipe.wells, **ways)
-    others = _others(evaluation)
+    own = wells_profiles(evaluation.features.of(ids), about, recipe.wells, **ways)
+    others = _others(evaluation, ids)
     found = {kind: wells_profiles(x, about, recipe.wells, **ways) for kind, x in others.items()}
     missing: dict[str, str] = {}
     try:
-        found["imagenet"] = wells_profiles(_imagenet(evaluation), about, recipe.wells, **ways)
+        found["imagenet"] = wells_profiles(_imagenet(evaluation, ids), about, recipe.wells, **ways)
     except SSRLError as error:
         missing["imagenet"] = error.message
     kinds = {kind: screens.fewest_numbers(found[kind]) for kind in BESIDE if kind in found}
     return {OWN: own, **kinds}, missing
 
 
-def _others(evaluation: Evaluation) -> dict[str, Any]:
+def _others(evaluation: Evaluation, ids: np.ndarray) -> dict[str, Any]:
     """Features of the untrained network and raw pixels, read whole wells at a time."""
-    images, alone = evaluation.images, evaluation.features.alone
+    alone = evaluation.features.alone
     extractors = unlearnt(evaluation) if alone is None else {"pixels": pixel_features}
-    found: dict[str, Any] = {kind: _Blocks(evaluation, features) for kind, features in extractors.items()}
+    found: dict[str, Any] = {kind: _Blocks(evaluation, ids, features) for kind, features in extractors.items()}
     if alone is not None:
-        found["untrained"] = Features(evaluation.features.ids, alone).of(images.kept)
+        found["untrained"] = Features(evaluation.features.ids, alone).of(ids)
     return found
 
 
 class _Blocks:
-    """Features of the kept images, made when rows of them are asked for: never all of them at a time."""
+    """Features of some images, made when rows of them are asked for: never all of them at a time."""
 
-    def __init__(self, evaluation: Evaluation, features: Any) -> None:
-        self._evaluation, self._features = evaluation, features
+    def __init__(self, evaluation: Evaluation, ids: np.ndarray, features: Any) -> None:
+        self._evaluation, self._ids, self._features = evaluation, ids, features
         self._done = 0
-        kept = evaluation.images.kept
-        self.shape = (len(kept), self._of(kept[:1]).shape[1])
+        self.shape = (len(ids), self._of(ids[:1]).shape[1])
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
         order = np.argsort(rows)
-        found = self._of(self._evaluation.images.kept[rows[order]])
+        found = self._of(self._ids[rows[order]])
         self._done += len(rows)
         self._evaluation.progress(min(1.0, self._done / max(1, self.shape[0])))
         back = np.empty_like(found)
@@ -97,7 +97,7 @@ class _Blocks:
         return np.concatenate([self._features(batch) for batch in batches])
 
 
-def _imagenet(evaluation: Evaluation) -> np.ndarray:
+def _imagenet(evaluation: Evaluation, ids: np.ndarray) -> np.ndarray:
     """(n, D) by the first network whose ImageNet weights are here.
 
     Raises:
@@ -110,4 +110,4 @@ def _imagenet(evaluation: Evaluation) -> np.ndarray:
     if name is None:
         raise SpecError(f"the ImageNet weights of {' or '.join(_IMAGENET)} are not here (Data fetches them)")
     images = evaluation.images
-    return imagenet_embedding(images.imageset, images.kept, name, show=images.show)
+    return imagenet_embedding(images.imageset, ids, name, show=images.show)

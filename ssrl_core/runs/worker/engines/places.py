@@ -164,6 +164,8 @@ class SlurmPlace(Place):
     def __init__(self, settings: EngineSettings) -> None:
         self._slurm = settings.slurm
         self._per_job = max(1, settings.slurm.gpus) * (settings.per_gpu if settings.slurm.gpus else 1)
+        if settings.slurm.nodes > 1:
+            self._per_job = 1
         self._most = settings.slots or _MOST_JOBS
         self._cluster: Any = None
         self._jobs = 0
@@ -231,18 +233,23 @@ class SlurmPlace(Place):
             "local_directory": str(local_folder()),
             "log_directory": str(logs),
             "job_script_prologue": [*slurm.prologue, *exports],
-            "job_extra_directives": [f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else [],
+            "job_directives_skip": ["-n 1"],  # of all nodes
+            "job_extra_directives": self._directives(),
             "worker_extra_args": ["--no-dashboard"],
             "death_timeout": 120,
         }
 
+    def _directives(self) -> list[str]:
+        slurm = self._slurm
+        return [f"--nodes={slurm.nodes}", "--ntasks-per-node=1", *([f"--gres=gpu:{slurm.gpus}"] if slurm.gpus else [])]
+
     def _check(self) -> None:
         """Ask SLURM whether it would take such a job."""
         script = ["#!/bin/bash", f"#SBATCH -t {self._slurm.walltime}", f"#SBATCH --cpus-per-task={self._slurm.cores}"]
+        script += [f"#SBATCH {asked}" for asked in self._directives()]
         script += [f"#SBATCH --mem={self._slurm.memory.replace(' ', '').upper().removesuffix('B')}"]
         script += [f"#SBATCH -p {self._slurm.partition}"] if self._slurm.partition else []
         script += [f"#SBATCH -A {self._slurm.account}"] if self._slurm.account else []
-        script += [f"#SBATCH --gres=gpu:{self._slurm.gpus}"] if self._slurm.gpus else []
         with tempfile.TemporaryDirectory(dir=local_folder()) as folder:
             file = Path(folder) / "job.sh"
             file.write_text("\n".join([*script, "true", ""]))
@@ -263,6 +270,9 @@ class SlurmPlace(Place):
                 self._slurm.partition,
                 f"There is: {there}. SLURM says: {text}",
             )
+        if self._slurm.nodes > 1 and ("ode count" in text or "node configuration" in text):
+            rule, remedy = "what the partition has", f"Ask for fewer. SLURM says: {text}"
+            return SpecError.at("SLURM", "nodes", rule, self._slurm.nodes, remedy)
         if self._slurm.gpus and ("gres" in text.lower() or "node configuration" in text):
             return SpecError.at(
                 "SLURM",

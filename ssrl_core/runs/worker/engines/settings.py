@@ -5,7 +5,7 @@ engine: slurm            # local | dask | slurm | tcp://HOST:8786 | tls://HOST:8
 slots: 4                 # runs at the same time (local, dask); jobs at most (slurm)
 warm: true               # a training process takes several runs, one after another
 per_gpu: 1               # runs on one GPU at the same time
-slurm: {partition: gpu, account: lab, walltime: "12:00:00", gpus: 1, cores: 4, memory: 16GB, prologue: [ml x]}
+slurm: {partition: gpu, account: lab, walltime: "12:00:00", nodes: 1, gpus: 1, cores: 4, memory: 16GB, prologue: [ml x]}
 tls: {ca: ca.pem, cert: cert.pem, key: key.pem}
 """
 
@@ -28,18 +28,23 @@ _MEMORY = re.compile(r"^\d+(\.\d+)? ?[KMGT]i?B$", re.IGNORECASE)
 _WHOLE = {
     "slots": Parameter("slots", "integer", None, "Runs at the same time.", 1, 10_000),
     "per_gpu": Parameter("per_gpu", "integer", 1, "Runs on one GPU at the same time.", 1, 64),
-    "gpus": Parameter("gpus", "integer", 0, "GPUs of a job.", 0, 64),
-    "cores": Parameter("cores", "integer", 2, "Cores of a job.", 1, 1024),
+    "nodes": Parameter("nodes", "integer", 1, "Nodes of a job.", 1, 1024),
+    "gpus": Parameter("gpus", "integer", 0, "GPUs of a node of a job.", 0, 64),
+    "cores": Parameter("cores", "integer", 2, "Cores of a node of a job.", 1, 1024),
 }
 
 
 @dataclass(frozen=True)
 class Slurm:
-    """What a job of SLURM asks for. It takes one run a GPU, times `per_gpu`; without GPUs one run."""
+    """What a job of SLURM asks for. It takes one run a GPU, times `per_gpu`; without GPUs one run.
+
+    Over several nodes it takes one run, whose `devices` lie on all of them; gpus, cores and memory are of each node.
+    """
 
     partition: str | None = None
     account: str | None = None
     walltime: str = "01:00:00"
+    nodes: int = 1
     gpus: int = 0
     cores: int = 2
     memory: str = "4GB"
@@ -155,7 +160,7 @@ def _truth(value: Any, where: str) -> bool:
 def _slurm(given: Mapping[str, Any], where: str) -> Slurm:
     refuse_unknown(given, {f.name for f in dataclasses.fields(Slurm)}, where, "a key of slurm")
     plain = {name: value for name, value in given.items() if value is not None}
-    for name in ("gpus", "cores"):
+    for name in ("nodes", "gpus", "cores"):
         if name in plain:
             plain[name] = int(_WHOLE[name].check(plain[name], where))
     for name, pattern, example in (("walltime", _WALLTIME, '"12:00:00"'), ("memory", _MEMORY, "16GB")):

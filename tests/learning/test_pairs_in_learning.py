@@ -1,0 +1,107 @@
+"""Pairs of different images in every method, after a resume, on several ranks and in the closed form."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.pairs import partners
+from ssrl_core.compositions.views import make_views
+from ssrl_core.errors import Stopped
+from ssrl_core.learning.loop import fit
+from ssrl_core.learning.solving import bank_for, moments_of, solve_run
+from ssrl_core.learning.training import Training
+from ssrl_core.runs.queue.identity import identify
+from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.methods import METHODS
+from ssrl_core.specs.run import RunSpec, Term
+from tests.learning.tiny_runs import assert_same_bits, final_state, measured, small_images, small_spec
+
+STEPS = [{"transform": "rotation", "degrees": 20}, {"transform": "gaussian_noise"}]
+PAIRED = {"version": 1, "name": "paired", "pair": "kind", "steps": STEPS}
+
+
+def _terms(pair: str = "kind") -> list[dict[str, Any]]:
+    return [{"composition": PAIRED | {"pair": pair}, "weight": 1.0}]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_learns_from_pairs_of_different_images(method: str) -> None:
+    training = Training(small_spec(method, terms=_terms(), epochs=1), small_images())
+    training.begin_epoch(0)
+    assert bool(torch.isfinite(training.step(0).loss))
+
+
+def test_a_stopped_run_resumes_bit_for_bit(tmp_path: Path) -> None:
+    images, spec = small_images(), small_spec(terms=[*_terms(), *_terms("image")])
+    fit(spec, images, tmp_path / "whole")
+    asked = iter(range(1000))
+    with pytest.raises(Stopped):
+        fit(spec, images, tmp_path / "broken", should_stop=lambda: next(asked) == 4)
+    fit(spec, images, tmp_path / "broken")
+    assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
+    assert measured(tmp_path / "whole") == measured(tmp_path / "broken")
+
+
+def test_ranks_see_the_views_that_one_device_sees() -> None:
+    training = Training(small_spec(terms=_terms()), small_images())
+    rows = training._rows(0)
+    whole = training._views(rows, 0)[0].whole
+    parts = [training._views(part, 0)[0].whole for part in np.split(rows, 2)]
+    for view, both in zip(whole, zip(*parts, strict=True), strict=True):
+        assert torch.equal(view, torch.cat(both))
+
+
+def test_the_closed_form_is_that_of_every_pair_written_out() -> None:
+    images = small_images()
+    ids, made = images.split_ids("train"), Composition.from_mapping(PAIRED)
+    bank = bank_for("live", images, ids, 16, seed=0)
+    found = moments_of(images, ids, [Term(made, 1.0)], bank, views=3, seed=4)
+
+    many = Composition.from_mapping(
+        {"name": "many", "pair": "kind", "views": [{"name": "view", "count": 3, "steps": STEPS}]}
+    )
+    drawn = draw(many, ids, seed=4, epoch=0, partners=partners(images, many, ids))
+    views = make_views(images.take(drawn.needed), drawn, many, max_value=images.max_value)[0]
+    x = bank.features(views.flatten(0, 1)).numpy().reshape(3, len(ids), -1).astype(np.float64)
+    mean = x.reshape(-1, x.shape[-1]).mean(axis=0)
+    shared = np.zeros((x.shape[-1],) * 2)
+    for one, other in combinations(x - mean, 2):
+        shared += (one.T @ other + other.T @ one) / (6 * len(ids))
+    scale = np.abs(shared).max()
+    np.testing.assert_allclose(found.shared / scale, shared / scale, atol=0.02)  # divided by n - 1 there
+    np.testing.assert_allclose(found.mean, mean, atol=1e-4)
+
+
+def test_pairs_of_a_class_keep_the_class_and_less_of_all_else() -> None:
+    images = small_images(200, classes=4)
+    ids = images.split_ids("train")
+
+    def within(pair: str) -> float:
+        spec = RunSpec.from_mapping(
+            {
+                "dataset": "kit",
+                "method": {"name": "spectral", "bank": "live", "dim": 4, "views": 4},
+                "terms": _terms(pair),
+            }
+        )
+        encoder = solve_run(spec, images)
+        with torch.no_grad():
+            x = encoder(torch.from_numpy(images.take(ids).astype(np.float32) / images.max_value)).numpy()
+        labels = images.label_ids[ids]
+        means = np.stack([x[labels == label].mean(axis=0) for label in range(4)])
+        return float(((x - means[labels]) ** 2).sum() / ((x - x.mean(axis=0)) ** 2).sum())
+
+    assert within("kind") < 0.8 * within("image")
+
+
+def test_what_is_taught_is_said_with_the_honest_way() -> None:
+    small_images()
+    said = identify(small_spec(terms=_terms())).doubts
+    assert any("the label: the training is supervised" in text for text in said)

@@ -1,0 +1,186 @@
+"""The scale instant: what several compositions need is worked out once, and the numbers are those of solving each."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError, Stopped
+from ssrl_core.learning import solving as learning
+from ssrl_core.learning.closed_form import pairing
+from ssrl_core.paper import evidence as evidences
+from ssrl_core.paper import item, printed, running, solved
+from ssrl_core.paper.item import Outcome, Plan, contrast
+from ssrl_core.paper.items import ITEMS
+from ssrl_core.paper.solving import Solver, chance_of, kinds_of, with_and_without
+from ssrl_core.runs.folder.run_folder import imageset_of
+from ssrl_core.specs.run import RunSpec, Term
+from tests.kit import make_imageset
+
+JITTER = {"transform": "invert", "p": 0.5}
+BASE = {
+    "dataset": "kit",
+    "method": {"name": "spectral", "bank": "live", "mu": 0.1, "dim": 8, "views": 2},
+    "terms": [{"composition": {"steps": [{"transform": "rotation", "degrees": 20}, JITTER]}}],
+    "evaluate": {"clusters": [3], "layouts": []},
+}
+TURNED = {
+    "terms.0.composition": [
+        {"name": name, "steps": [{"transform": "rotation", "degrees": degrees}]}
+        for name, degrees in (("a", 10), ("b", 90))
+    ]
+}
+
+
+def sweep_of(**changes):
+    return evidences.sweep_spec("kit instant", {**BASE, **changes})
+
+
+def test_the_numbers_are_those_of_a_run_of_the_same_spec():
+    make_imageset()
+    spec = RunSpec.from_mapping(BASE)
+    found = Solver().solve(spec)["results"]
+    imageset = imageset_of(spec)
+    encoder = learning.solve_run(spec, imageset)
+    from ssrl_core.learning.embedding import embed
+    from ssrl_core.learning.probes.knn import knn_predict
+
+    train, test = imageset.split_ids("train"), imageset.split_ids("test")
+    rows = [embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, device="cpu") for ids in (train, test)]
+    labels = imageset.label_ids
+    told = knn_predict(rows[0], labels[train], rows[1], k=20, temperature=0.07)
+    assert found["knn"]["top1"] == pytest.approx(float((told == labels[test]).mean()))
+    assert (found["n"], found["dim"]) == (len(test), 8)
+
+
+def test_views_with_and_without_a_step_stand_for_every_chance_of_it():
+    make_imageset(200)
+    spec = RunSpec.from_mapping(BASE)
+    place = Solver()._place(spec)
+    for p in (1.0, 0.3):
+        steps = (spec.terms[0].composition.steps[0], replace(spec.terms[0].composition.steps[1], p=p))
+        composition = spec.terms[0].composition.with_steps(steps)
+        chance, at = chance_of(composition, "invert")
+        kinds = kinds_of(place, Term(with_and_without(composition, at, 2)), lambda share: None)
+        shares = (chance**2, 2 * chance * (1 - chance), (1 - chance) ** 2)
+        mixed = kinds[0].mixed(list(zip(shares, kinds, strict=True))).moments()
+        views = 2 if p == 1.0 else 16
+        ids, seed = place.images.bank, spec.seed
+        drawn = learning.moments_of(place.imageset, ids, [Term(composition)], place.bank, views=views, seed=seed)
+        apart = np.linalg.norm(mixed.shared - drawn.shared) / np.linalg.norm(drawn.shared)
+        assert apart < (1e-6 if p == 1.0 else 0.1), p
+    assert pairing(composition, 2).counts == (2,)
+
+
+def test_a_sweep_over_one_chance_shares_the_views_of_all_its_values():
+    make_imageset()
+    vary = {"terms.0.composition.steps.invert.p": {"from": 0.0, "to": 1.0, "count": 5}}
+    sweep = sweep_of(seeds=[5], vary=vary)
+    assert solved.chance_step(sweep) == "invert"
+    assert solved.chance_step(sweep_of(vary=TURNED)) is None
+    solved.solve_all(solved.tasks(sweep))
+    assert len(solved.results_table(sweep)["vary.terms.0.composition.steps.invert.p"].unique()) == 5
+
+
+def test_a_stop_loses_at_most_the_one_that_is_being_solved():
+    make_imageset()
+    sweep = sweep_of(seeds=[5, 6], vary=TURNED)
+
+    def stop_at_the_third(done, total, share):
+        if done == 2:
+            raise Stopped("enough")
+
+    with pytest.raises(Stopped):
+        solved.solve_all(solved.tasks(sweep), stop_at_the_third)
+    assert solved.progress(sweep) == {"done": 2, "not queued": 2}
+    assert {k: v for k, v in solved.solve_all(solved.tasks(sweep)).items() if k != "seconds"} == {
+        "solved": 2,
+        "existing": 2,
+    }
+    table = solved.results_table(sweep)
+    assert len(table) == 4
+    assert {"ami", "top1", "knn_top1", "3 ink"} <= {*table.columns}
+    assert solved.solve_all(solved.tasks(sweep))["solved"] == 0
+
+
+def test_a_damaged_file_is_solved_anew():
+    make_imageset()
+    sweep = sweep_of(seeds=[5])
+    solved.solve_all(solved.tasks(sweep))
+    (task,) = solved.tasks(sweep)
+    before = stores.read_json(task.path)["results"]
+    task.path.write_text("{", encoding="utf-8")
+    assert solved.read(task) is None
+    solved.solve_all(solved.tasks(sweep))
+    assert stores.read_json(task.path)["results"] == before
+
+
+@pytest.fixture
+def kit_item(monkeypatch):
+    """An item over made images, one sweep of which has no images."""
+
+    def compare(found):
+        table = found.results("kit")
+        values = [evidences.column(table, label, "ami") for label in ("a", "b")]
+        return Outcome([], [contrast("AMI: slight turns above strong ones", *values, "AMI")])
+
+    sweeps = {"kit": {**BASE, "seeds": [5, 6], "vary": TURNED}, "gone": {**BASE, "dataset": "cifar100"}}
+    plan = Plan(lambda: sweeps, {}, ("strokes", "imagenet100"), "")
+    made = item.Item("table-3", "kit", "kit", {"instant": plan}, compare)
+    monkeypatch.setattr(running, "item", lambda name: made)
+    monkeypatch.setattr(running, "_lacking", lambda name, found: [f"{name}: ImageNet100 is left out."])
+    return made
+
+
+def test_what_lacks_its_images_is_told_and_the_rest_goes_on_and_ships(kit_item):
+    make_imageset()
+    done = running.solve(["table-3"])
+    assert (done["solved"], done["left_out"]) == (4, ["table-3: ImageNet100 is left out."])
+    found = running.evidence("table-3", "instant")
+    packed = json.loads(json.dumps({name: evidences.packed(found, name) for name in found.specs}))
+    shipped = evidences.Shipped(found.plan, found.scale, packed, {})
+    own, theirs = (kit_item.compare(one).contrasts[0] for one in (found, shipped))
+    assert (own.n, own.verdict) == (theirs.n, theirs.verdict) == ((2, 2), own.verdict)
+    assert own.difference == pytest.approx(theirs.difference, abs=1e-4)
+    mine = found.classes("kit").query("probe == 'linear'")
+    assert mine["accuracy"].tolist() == pytest.approx(shipped.classes("kit")["accuracy"].tolist())
+    assert shipped.typical("kit")["label"].tolist() == ["a", "b"]
+
+
+def test_the_report_has_every_item_and_escapes_what_stands_in_it(monkeypatch):
+    found = printed.everything()
+    with_plans = [name for name in ITEMS if ITEMS[name].plans]
+    assert list(dict.fromkeys(told["id"] for told in found)) == with_plans
+    assert all(told.get("made_with") for told in found if told["verdict"] != "not run")
+    found[0] |= {"note": "<script>"}
+    text = printed.page(found)
+    assert "&lt;script&gt;" in text
+    assert "<script>" not in text
+    assert all(name.replace("-", " ").capitalize() in text for name in with_plans)
+    assert "95 % interval" in text
+
+
+def test_one_seed_is_said_and_no_interval_is_made_up(kit_item, monkeypatch):
+    make_imageset()
+    sweeps = {"kit": {**BASE, "seeds": [5], "vary": TURNED}}
+    object.__setattr__(kit_item.plans["instant"], "sweeps", lambda: sweeps)
+    running.solve(["table-3"])
+    told = kit_item.compare(running.evidence("table-3", "instant")).contrasts[0]
+    assert (told.low, told.reason) == (None, "one seed: no interval")
+
+
+def test_without_any_images_nothing_is_solved_and_that_is_an_error():
+    with pytest.raises(SpecError, match="is left out"):
+        running.solve(["figure-1"])
+
+
+@pytest.mark.parametrize("name", [name for name in ITEMS if "instant" in ITEMS[name].plans])
+def test_solved_plans_have_the_papers_seeds_and_ask_for_no_training(name):
+    found = running.evidence(name, "instant")
+    assert found.specs
+    for spec in found.specs.values():
+        assert list(spec.seeds) == [5, 6, 7, 8, 9]
+        assert evidences.first_run(spec).is_solved
+    assert "not trained" in found.plan.says
