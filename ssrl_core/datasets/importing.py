@@ -18,7 +18,7 @@ import pandas as pd
 
 from ssrl_core import access, stores
 from ssrl_core.datasets.builtin import BUILT_IN
-from ssrl_core.datasets.columns import class_names, sort_names
+from ssrl_core.datasets.columns import class_names, column_of, sort_names
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
@@ -36,7 +36,7 @@ from ssrl_core.datasets.reading.understanding import (
     Understanding,
     told_wrong,
 )
-from ssrl_core.datasets.splits import NO_GROUP, read_given
+from ssrl_core.datasets.splits import NO_GROUP, read_given, well_names
 from ssrl_core.datasets.store import keep_warnings, load
 from ssrl_core.errors import DataError
 from ssrl_core.stores import held
@@ -190,6 +190,8 @@ def _reading(src: Source, by: str, options: ImportOptions, report: Report | None
         if column is not None and column not in table:
             known = ", ".join(str(c) for c in table.columns if c not in ("source", "split")) or "none"
             raise told_wrong(field_name, f"a column of the table ({known})", column)
+    if options.group is None and understood.group is None and "split" not in table and well_names(table) is not None:
+        understood.guess("kept together", "whole wells", f"column {column_of(table, 'well')!r}")
     _take_channels(understood, options)
     understood.counts = _counts(table, understood.label)
     return reading
