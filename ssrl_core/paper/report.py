@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.yaml_files import dump_yaml
+
+_SHORT_LIST = re.compile(r"\[[^\[\]{}\"]*\]")
+"""A list of numbers, which stands on one line."""
 
 
 def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
@@ -29,7 +33,8 @@ def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
     found = document(name, scale)
     paths = {"json": folder / f"{name}-{scale}.json", "markdown": folder / f"{name}-{scale}.md"}
     try:
-        stores.replace(paths["json"], json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+        stores.replace(paths["json"], _SHORT_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
         stores.replace(paths["markdown"], markdown(found))
     except OSError as error:
         raise DataError.at(str(folder), "folder", "one that can be written", error.strerror) from error
