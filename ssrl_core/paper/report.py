@@ -58,7 +58,7 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
             "runs": _runs(evidence),
             "imagesets": _imagesets(evidence),
         }
-        | ({"tables": {name: packed(evidence, name) for name in evidence.specs}} if evidence.is_solved else {})
+        | (_of_solved(evidence) if evidence.is_solved else {})
     )
 
 
@@ -122,17 +122,21 @@ def _runs(evidence: Evidence) -> list[dict[str, Any]]:
     return out
 
 
-def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
-    """Every composition and seed, each once."""
+def _of_solved(evidence: Evidence) -> dict[str, Any]:
+    """What charts need of solved sweeps, and with which versions they were solved."""
     from ssrl_core.runs.child.train import versions
 
+    return {"versions": versions(), "tables": {name: packed(evidence, name) for name in evidence.specs}}
+
+
+def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
+    """Every composition and seed, each once."""
     found = {
         run: {"sweep": name, "id": run, "seed": seed, "seconds": {"solve": took}, "device": "cpu"}
         for name, spec in evidence.specs.items()
         for run, seed, took in solved.seconds(spec)
     }
-    made = versions()
-    return [row | {"versions": made} for row in found.values()]
+    return list(found.values())
 
 
 def _run(run_id: str) -> dict[str, Any]:
