@@ -18,6 +18,7 @@ import torch
 
 from bench.support import images
 from bench.support.measuring import Item, Options, installed, item, side_by_side
+from bench.support.on_device import training_items
 from bench.support.trained import Lightly, imageset_of, spec_of
 from ssrl_core.learning.checkpoint import write_checkpoint
 from ssrl_core.learning.loop import CHECKPOINT_EVERY_S
@@ -31,7 +32,10 @@ _LONG_RUN_STEPS = 10_000
 
 
 def measure(options: Options) -> Iterator[Item]:
-    """Every case that was asked for."""
+    """Every case that was asked for; on a card what somebody who has one asks (`support/on_device.py`)."""
+    if options.device != "cpu":
+        yield from training_items(NAME, images.cifar_32(4096), "resnet18", 256, options)
+        return
     for case, (backbone, batch) in CASES.items():
         if not options.wanted(case):
             continue

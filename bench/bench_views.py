@@ -19,7 +19,8 @@ import torch
 from bench.support import images, memory
 from bench.support.cores import two_processes
 from bench.support.measuring import Item, Options, installed, item, rate, side_by_side
-from bench.support.views_peers import MEAN, PEERS, SD
+from bench.support.on_device import views_of
+from bench.support.views_peers import MEAN, PEERS, SD, kornia
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.specs.composition import Composition, Step
@@ -87,6 +88,9 @@ def ours(pixels: Any, recipe: str, *, normalise: bool = True) -> Callable[[], in
 
 def measure(options: Options) -> Iterator[Item]:
     """The cases beside each peer, then both cores, a preview, memory beside each peer, and the first call."""
+    if options.device != "cpu":
+        yield from _on_device(options)
+        return
     threads = torch.get_num_threads()
     for case, (pictures, recipe) in CASES.items():
         if options.wanted(case):
@@ -121,6 +125,28 @@ def _beside_peers(case: str, pictures: images.Pictures, recipe: str, options: Op
             peer_version=installed(PEERS[name][1]),
             ratio=compared.ratio,
         )
+
+
+def _on_device(options: Options, most: int = 4096) -> Iterator[Item]:
+    """Views of pixels that lie on a card beside kornia's there, and PIL's on one core, as in a loader's worker."""
+    device = torch.device(options.device)
+    for case, (pictures, recipe) in CASES.items():
+        name = f"{device.type}-{case}"
+        if not options.wanted(name):
+            continue
+        few = pictures().pixels
+        pixels = np.resize(few, (min(most, 512 if recipe == "cells" else most), *few.shape[1:]))
+        peers = {"pil": PEERS["pil"][0](pixels, recipe), "kornia": kornia(pixels, recipe, device=options.device)}
+        found = side_by_side(
+            views_of(pixels, _recipe(recipe), device), peers, rounds=options.rounds, seconds=options.seconds
+        )
+        for peer, compared in found.items():
+            more: dict[str, Any] = {
+                "peer_version": installed(PEERS[peer][1]),
+                "peer": compared.peer,
+                "ratio": compared.ratio,
+            }
+            yield item(NAME, name, "speed", "views/s", compared.ours, peer_name=peer, **more)
 
 
 def _peers(pixels: Any, recipe: str) -> Mapping[str, Callable[[], int]]:

@@ -7,7 +7,8 @@ from pages.ui.screen.opened import choose_look, choose_screen, open_screen
 place = frame.open_page(
     "Screen",
     "Which compounds do something, which are alike, and is it more than plates and the number of cells?",
-    css=".vl-answer p { font-size: 1.15rem; line-height: 1.5; margin: 0 0 .4rem; max-width: 80ch }",
+    css=".vl-answer p { font-size: 1.15rem; line-height: 1.5; margin: 0 0 .4rem; max-width: 80ch } "
+    ".vl-answer-more p { font-size: 1rem }",
 )
 run_id = choose_screen()
 with frame.guard():

@@ -29,7 +29,7 @@ SLUG = re.compile(r"^[a-z0-9][a-z0-9_-]{0,79}$")
 _DEVICE_NAMES = {"con", "prn", "aux", "nul"} | {f"{d}{i}" for d in ("com", "lpt") for i in range(10)}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RETRY_S = 2.0
-_ROOM_BYTES = 50_000_000
+ROOM_BYTES = 50_000_000
 _UMASK = os.umask(0)
 os.umask(_UMASK)
 
@@ -112,10 +112,15 @@ def prepare_caches() -> None:
 
 def has_room(folder: Path) -> bool:
     """Whether something can be written there: not read-only, and 50 MB free."""
+    return os.access(folder, os.W_OK) and free_bytes(folder) >= ROOM_BYTES
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes that are free on the disk of a folder; 0 where that cannot be told."""
     try:
-        return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _ROOM_BYTES
+        return shutil.disk_usage(folder).free
     except OSError:
-        return False
+        return 0
 
 
 def check_slug(text: str, *, where: str, field: str = "name") -> str:

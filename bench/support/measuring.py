@@ -24,11 +24,13 @@ class Options:
         rounds: how often ours and the peers take turns.
         seconds: how long each of them runs in a round.
         only: parts of names of cases; empty is all of them.
+        device: where ours works, and the peers that can: cpu, cuda, cuda:1.
     """
 
     rounds: int = 7
     seconds: float = 0.4
     only: tuple[str, ...] = ()
+    device: str = "cpu"
 
     def wanted(self, case: str) -> bool:
         """Whether a case was asked for."""

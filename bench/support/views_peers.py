@@ -93,8 +93,8 @@ def torchvision_v2(pixels: Array, recipe: str, most: int = 128) -> Callable[[], 
     return work
 
 
-def kornia(pixels: Array, recipe: str, most: int | None = None) -> Callable[[], int]:
-    """kornia's batched augmentations, each image with parameters of its own."""
+def kornia(pixels: Array, recipe: str, most: int | None = None, *, device: str = "cpu") -> Callable[[], int]:
+    """kornia's batched augmentations, each image with parameters of its own; on another device of all images."""
     import kornia.augmentation as K
 
     side = pixels.shape[-1]
@@ -115,11 +115,14 @@ def kornia(pixels: Array, recipe: str, most: int | None = None) -> Callable[[], 
             steps += [K.RandomGaussianBlur((13, 13), (0.1, 2.0), p=0.5), K.RandomSolarize(0.0, 0.0, p=0.2)]
         steps += [K.RandomHorizontalFlip(p=0.5)]
     whole = K.AugmentationSequential(*steps, K.Normalize(torch.tensor(MEAN), torch.tensor(SD)), data_keys=["input"])
-    images = torch.from_numpy(pixels[: most or (128 if side < 100 else 16)])
+    few = most or (len(pixels) if device != "cpu" else 128 if side < 100 else 16)
+    images, whole = torch.from_numpy(pixels[:few]).to(device), whole.to(device)
 
     @torch.no_grad()
     def work() -> int:
         whole(images.float() / 255)
+        if images.is_cuda:
+            torch.cuda.synchronize(images.device)
         return len(images)
 
     return work

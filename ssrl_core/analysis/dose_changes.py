@@ -17,8 +17,11 @@ from numpy.typing import ArrayLike
 
 from ssrl_core.analysis.bias.correlation import discovery_threshold
 from ssrl_core.analysis.intervals import estimate
+from ssrl_core.datasets.columns import doses_of, untreated
+from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
+CLEARLY = 0.01  # a change that may be smaller than a point is not told
 _RATE = 0.05
 _TINY, _MANY = 1e-12, 1e9
 
@@ -134,6 +137,34 @@ def changes(
             found += _against_untreated(in_wells, in_wells.counted(treated), name, level)
     told = [change for one, half in zip(found, _halves(found), strict=True) for change in one.told(half)]
     return sorted(told, key=lambda change: -change.least)
+
+
+def changes_in(table: pd.DataFrame, groups: ArrayLike, k: int) -> pd.DataFrame:
+    """The same from a table of cells, one row a group, compound and dose, the clearest first.
+
+    Args:
+        table: columns compound and dose; plate (or replicate) and well where they are known.
+        groups: (n,) group of each row, -1 for none.
+
+    Returns:
+        compound, dose, group, cells, untreated, share, change, least, most, clear (the smallest change that the
+        interval allows is above a point).
+
+    Raises:
+        DataError: there are no compounds, or no untreated cells beside them.
+    """
+    control = untreated(table)
+    if "compound" not in table or not control.any() or control.all():
+        raise DataError("Doses: there are no compounds, or no untreated cells beside them. Name the column compound.")
+    plates = next((table[name] for name in ("plate", "replicate") if name in table), np.zeros(len(table)))
+    wells = table["well"].to_numpy(object) if "well" in table else None
+    compounds = table["compound"].astype(str).to_numpy(object)
+    names = list(dict.fromkeys(compounds[~control]))
+    told = changes(groups, compounds, doses_of(table), np.asarray(plates), names, k, each_dose=True, wells=wells)
+    found = pd.DataFrame(told)
+    found.insert(5, "change", found["share"] - found["untreated"])
+    columns = ["compound", "dose", "group", "cells", "untreated", "share", "change", "least", "most"]
+    return found[columns].assign(clear=found["least"] > CLEARLY)
 
 
 def _in_wells(ids: Array, replicates: ArrayLike, wells: ArrayLike | None, untreated: Array, k: int) -> _Wells:

@@ -12,6 +12,8 @@ from ssrl_core import stores
 from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.errors import SpecError
 
+_ON_DEVICES = ("views", "training")
+
 
 def register(commands: Any) -> None:
     """Add `bench NAME`."""
@@ -22,6 +24,7 @@ def register(commands: Any) -> None:
     bench.add_argument(
         "--seconds", type=float, default=0.4, metavar="S", help="how long each runs in a turn (default: 0.4)"
     )
+    bench.add_argument("--device", default="cpu", help="views, training: cpu (default), cuda or cuda:1")
 
 
 def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -29,12 +32,26 @@ def _run(args: argparse.Namespace) -> list[dict[str, Any]]:
     for field, low in (("rounds", 1), ("seconds", 0.0)):
         if not low <= getattr(args, field) <= 1e4:
             raise SpecError.at("bench", f"--{field}", f"in {low:g}..10000", getattr(args, field), "Leave it out.")
-    options = importlib.import_module("bench.support.measuring").Options(args.rounds, args.seconds, tuple(args.only))
+    _check_device(args.device, args.name)
+    measuring = importlib.import_module("bench.support.measuring")
+    options = measuring.Options(args.rounds, args.seconds, tuple(args.only), args.device)
     found = []
     for item in module.measure(options):
         found.append(item.as_dict())
         to_stderr(_line(found[-1]))
     return found
+
+
+def _check_device(device: str, name: str) -> None:
+    if device == "cpu":
+        return
+    if name not in _ON_DEVICES:
+        raise SpecError.at(
+            "bench", "--device", f"cpu for {name}", device, f"On a card there is: {', '.join(_ON_DEVICES)}."
+        )
+    from ssrl_core.learning.devices import pick_device
+
+    pick_device(device)
 
 
 def _load(name: str) -> Any:

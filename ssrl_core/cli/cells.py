@@ -175,14 +175,18 @@ def _tried(source: str, options: Any) -> dict[str, Any]:
     return {"understood": understood, "warnings": understood["notes"], "cells": glance.as_json()}
 
 
+def _so_many_fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count:,} fields"
+
+
 def _show_tried(data: dict[str, Any]) -> str:
     said, cells = data["understood"], data["cells"]
     each = cells["kept"] / max(cells["looked"], 1)
     lines = [
-        f"{said['source']}: {cells['fields']:,} fields; channels {', '.join(said['channels'])}",
+        f"{said['source']}: {_so_many_fields(cells['fields'])}; channels {', '.join(said['channels'])}",
         *column_lines(said),
         *decided_lines(said),
-        f"of {cells['looked']} fields: {cells['found']:,} nuclei, {cells['kept']:,} cells kept; about "
+        f"of {_so_many_fields(cells['looked'])}: {cells['found']:,} nuclei, {cells['kept']:,} cells kept; about "
         f"{each * cells['fields']:,.0f} cells of {cells['settings']['size']} px in all",
         *(f"  dropped {count:,}: {reason}" for reason, count in cells["dropped"].items()),
         *dropped_lines(cells["dropped_by"]),
@@ -195,7 +199,9 @@ def _show(data: dict[str, Any]) -> str:
     if "cells" in data:
         return _show_tried(data)
     shape = "×".join(map(str, data["shape"]))
-    lines = [f"{data['name']}: {data['count']:,} cells of {shape} ({data['dtype']}) from {data['fields']:,} fields"]
+    lines = [
+        f"{data['name']}: {data['count']:,} cells of {shape} ({data['dtype']}) from {_so_many_fields(data['fields'])}"
+    ]
     lines.append("  " + ", ".join(f"{split} {count:,}" for split, count in data["splits"].items()))
     if data["classes"]:
         lines.append(f"  {data['label']}: {', '.join(data['classes'])}")
@@ -344,5 +350,5 @@ def _fields(args: argparse.Namespace) -> dict[str, Any]:
 
 def _show_simulated(data: dict[str, Any]) -> str:
     if "table" in data:
-        return f"{data['fields']:,} fields, listed in {data['table']}"
+        return f"{_so_many_fields(data['fields'])}, listed in {data['table']}"
     return f"{data['name']}: {data['count']:,} cells, {data['dtype']}, {', '.join(data['classes'])}"

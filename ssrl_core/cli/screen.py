@@ -41,6 +41,7 @@ def register(commands: Any) -> None:
 
 
 def _screen(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.analysis.screens.answers import answers
     from ssrl_core.analysis.screens.screen import beside
     from ssrl_core.specs.screens import Recipe
 
@@ -51,6 +52,7 @@ def _screen(args: argparse.Namespace) -> dict[str, Any]:
         found, others, head = _of_run(args, recipe)
     numbers, missing = beside(others, found.recipe)
     told = found.to_json(numbers)
+    told["answers"] = [str(one) for one in answers(found, told)]
     told["missing"] |= {f"beside.{kind}": why for kind, why in missing.items()}
     if "run" in head and not numbers:
         told["missing"]["beside"] = "not made yet: `screen RUN --beside` makes it"
@@ -107,8 +109,8 @@ def _show(data: dict[str, Any]) -> str:
         f"in {counts['wells']} wells on {counts['plates']} plates, {counts['untreated']} wells untreated"
     )
     rows = [{"": kind, **_row(numbers)} for kind, numbers in kinds.items() if numbers]
-    active = data["corrected"]["map"]["activity"]
-    lines = [head, table(rows, list(rows[0])), *_calls(active), *_left_out(data["corrected"])]
+    told = [f"  {text}" for text in data["answers"]]
+    lines = [head, *told, table(rows, list(rows[0])), *_left_out(data["corrected"])]
     lines += [f"! {text}" for text in data["said"]]
     return "\n".join([*lines, *(f"missing {name}: {why}" for name, why in data["missing"].items())])
 
@@ -132,18 +134,6 @@ def _spread(one: dict[str, Any]) -> str:
     if one.get("low") is None:
         return f"{one['value']:.2f}"
     return f"{one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})"
-
-
-def _calls(active: dict[str, Any]) -> list[str]:
-    """How many treatments do something, and whether so few wells could say so."""
-    if not active["n"]:
-        return ["No treatment could be tested against untreated wells."]
-    said = (
-        f"{active['active']['count']} of {active['n']} treatments differ from untreated wells (false discoveries 5 %)."
-    )
-    if not active["possible"]:
-        said += f" With so few wells none could: the smallest probability that can come out is {active['least']:.3g}."
-    return [said]
 
 
 def _left_out(numbers: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ def register(commands: Any) -> None:
         "--memory",
         metavar="GB",
         type=float,
-        help="with --dry-run: also how many images fit into so much",
+        help="with --dry-run: also how many images fit into so much (else into the smallest card here)",
     )
     train.add_argument("--again", action="store_true", help="train the same spec once more beside the first")
 
@@ -75,18 +75,17 @@ def _expected(spec: RunSpec, memory_gb: float | None) -> dict[str, Any]:
     """What a run would take on this machine."""
     from ssrl_core.runs.folder.run_folder import imageset_of
     from ssrl_core.runs.queue.identity import identify
-    from ssrl_core.runs.worker.estimate import estimate
+    from ssrl_core.runs.worker.estimate import estimate, memory
 
     imageset = imageset_of(spec)
     found = estimate(spec, imageset)
     told = {"id": identify(spec).id, "steps": found.steps, "seconds": found.seconds, "disk_bytes": found.disk_bytes}
     if not spec.is_trained:
         return told
-    from ssrl_core.learning.memory import largest_batch, step_bytes
-
-    told["memory_bytes"] = step_bytes(spec, imageset, spec.batch_size // spec.accumulate)
-    if memory_gb is not None:
-        told["largest_batch"] = largest_batch(spec, imageset, memory_gb * 1e9)
+    held = memory(spec, imageset, None if memory_gb is None else memory_gb * 1e9)
+    told["memory_bytes"] = held.step_bytes
+    if memory_gb is not None or held.of_card:
+        told["largest_batch"] = held.largest
     return told
 
 

@@ -23,6 +23,8 @@ class Kind:
         composition: the preset to begin with.
         input: what the network is shown where it is measured (`evaluate.input`).
         clusters: the numbers of clusters to begin with where there are no labels.
+        bank: the feature bank that a run is solved with. Of cells patches tell more: on simulated-nocodazole, whole
+            wells, AMI .061 (random .025, pixels .029), kNN .746 (pixels .598).
     """
 
     name: str
@@ -30,9 +32,10 @@ class Kind:
     composition: str
     input: str = "whole"
     clusters: int = 10
+    bank: str = "random"
 
 
-CELLS = Kind("cells", "cells", "cells-figure6-right", "fixed_steps", 4)
+CELLS = Kind("cells", "cells", "cells-figure6-right", "fixed_steps", 4, "patches")
 DRAWINGS = Kind("drawings", "images", "mnist-rotation-crop")
 PHOTOGRAPHS = Kind("photographs", "images", "cifar-base")
 GREY = Kind("grey", "images", "cells-first-set")

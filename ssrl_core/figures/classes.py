@@ -24,6 +24,7 @@ def class_bars(
     *,
     order: Sequence[str] | None = None,
     mean: float | None = None,
+    pixels: Mapping[str, Mapping[str, Any]] | None = None,
     title: str = "",
 ) -> Figure:
     """One row a class: a bar to its accuracy, a line over its interval, its number of images on hover.
@@ -32,6 +33,7 @@ def class_bars(
         classes: {name: {n, correct, accuracy, low, high}} (docs/contracts.md C8).
         order: class names from top to bottom; left out, highest accuracy first.
         mean: accuracy over all images, drawn as a thin line.
+        pixels: the same of raw pixels, a grey stroke a class.
     """
     import plotly.graph_objects as go
 
@@ -53,6 +55,15 @@ def class_bars(
     )
     values = [row["accuracy"] for row in rows]
     fig.add_scatter(y=names, x=values, mode="markers", marker={"size": 8, "color": ACCENT}, hoverinfo="skip")
+    beside = {name: pixels[name]["accuracy"] for name in names if name in pixels} if pixels else {}
+    if beside:
+        fig.add_scatter(
+            y=list(beside),
+            x=list(beside.values()),
+            mode="markers",
+            marker={"symbol": "line-ns-open", "size": 14, "line": {"width": 2}, "color": NEUTRAL},
+            hovertemplate="%{y}, raw pixels: %{x:.1%}<extra></extra>",
+        )
     if mean is not None:
         fig.add_vline(x=mean, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
     style(fig, title=title, x="accuracy", height=_height(len(names)))

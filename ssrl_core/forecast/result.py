@@ -209,15 +209,24 @@ def calibration() -> Mapping[str, Any]:
     return found
 
 
+def calibration_words() -> str:
+    """How far to trust it, in few words; `calibration_sentence` has the rest."""
+    found = calibration()
+    order = found["in_order"]
+    return (
+        f"Beside {found['networks']} trained networks {order['right']} of {order['of']} pairs of compositions that "
+        "differ clearly came in the right order."
+    )
+
+
 def calibration_sentence() -> str:
-    """The same in one sentence, for pages."""
+    """The same in one sentence, for whoever points at the words."""
     found = calibration()
     agreement, order = found["agreement"], found["in_order"]
     told = ", ".join(f"{agreement[name]['value']:.2f} for {words}" for name, words in _TOLD.items())
     name = min(_TOLD, key=lambda one: float(agreement[one]["weakest_value"]))
     where, least = agreement[name]["weakest"], agreement[name]["weakest_value"]
     return (
-        f"Beside {found['networks']} networks trained on {len(found['image_sets'])} image sets ({found['of']}) "
-        f"its ranks agreed by {told} (Spearman; weakest for {_TOLD[name]} on {where}, {least:.2f}), and "
-        f"{order['right']} of {order['of']} pairs of compositions that differ clearly were in the right order."
+        f"Beside {found['networks']} trained networks its order agreed by {told} (Spearman; weakest: {_TOLD[name]} on "
+        f"{where}, {least:.2f}); {order['right']} of {order['of']} pairs that differ clearly came in the right order."
     )

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
+import os
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssrl_core.compositions.pixels import send
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import DataError, SpecError
 
 
 def pick_device(name: str) -> torch.device:
@@ -57,6 +61,8 @@ def _present() -> list[str]:
 
 _CPU_RESIDENT_BYTES = 2_000_000_000
 _CUDA_SHARE = 0.4  # of the free memory; activations need the rest
+_READERS = 4
+_TYPES = {"uint8": torch.uint8, "uint16": torch.uint16}
 _SAME_BITS = {torch.uint16: torch.int16}  # uint16 tensors cannot be indexed, int16 ones can
 
 
@@ -67,7 +73,7 @@ def epoch_order(count: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
 
 
 class PixelBank:
-    """Pixels of some images: resident on the device when they fit, else read from the file batch by batch.
+    """Pixels of some images: resident on the device when they fit, else read from the file, a batch ahead.
 
     Args:
         pixels: (N,C,H,W) uint8 or uint16, an array or a memory map.
@@ -78,19 +84,74 @@ class PixelBank:
         self.pixels, self.image_ids, self.device = pixels, image_ids, device
         one = int(np.prod(pixels.shape[1:])) * pixels.dtype.itemsize
         self.resident: Tensor | None = None
+        self._file: _RowFile | None = None
+        self._coming: tuple[NDArray[np.int64], Tensor, list[Future[None]]] | None = None
         if one * len(image_ids) <= _resident_limit(device):
             whole = torch.from_numpy(np.ascontiguousarray(pixels[image_ids]))
             self.type = whole.dtype
             self.resident = whole.view(_SAME_BITS.get(whole.dtype, whole.dtype)).to(device)
+        else:
+            self._file = _RowFile(pixels)
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
-        """(B,C,H,W) pixels of these rows, in the file's type, on the device."""
+        """(B,C,H,W) pixels of these rows, in the file's type, on the device.
+
+        Raises:
+            DataError: the file ends before them.
+        """
         if self.resident is not None:
             return self.resident.index_select(0, send(rows, self.device, torch.int64)).view(self.type)
-        chunk = torch.from_numpy(np.ascontiguousarray(self.pixels[self.image_ids[rows]]))
-        if self.device.type == "cuda":
-            chunk = chunk.pin_memory()
+        if self._coming is None or not np.array_equal(self._coming[0], rows):
+            self._coming = None
+            self.ahead(rows)
+        _, chunk, readings = self._coming or (rows, torch.empty(0), [])
+        self._coming = None
+        for reading in readings:
+            reading.result()
         return chunk.to(self.device, non_blocking=True)
+
+    def ahead(self, rows: NDArray[np.int64]) -> None:
+        """Begin to read what `batch` will be asked for next, while the device is at work."""
+        if self._file is not None:
+            self._coming = (rows, *self._file.read(self.image_ids[rows], pinned=self.device.type == "cuda"))
+
+
+class _RowFile:
+    """Rows of an array that lies in a file, read by several threads at once: a disk answers many questions faster.
+
+    Pinned memory comes from torch's own pool, which gives a block out again once its copy to the card is over.
+    """
+
+    def __init__(self, pixels: NDArray[Any]) -> None:
+        self._pixels, self._file, self._threads = pixels, None, ThreadPoolExecutor(_READERS, "pixels")
+        weakref.finalize(self, self._threads.shutdown, wait=False)
+        if isinstance(pixels, np.memmap) and isinstance(pixels.base, mmap.mmap) and hasattr(os, "preadv"):
+            self._file = os.open(str(pixels.filename), os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
+
+    def read(self, ids: NDArray[np.int64], *, pinned: bool) -> tuple[Tensor, list[Future[None]]]:
+        """A tensor that is being filled with these images, and what to wait for."""
+        shape = (len(ids), *self._pixels.shape[1:])
+        if pinned and torch.cuda.is_available():
+            chunk = torch.empty(shape, dtype=_TYPES[self._pixels.dtype.name], pin_memory=True)
+        else:
+            chunk = torch.from_numpy(np.empty(shape, self._pixels.dtype))
+        into, parts = chunk.numpy(), np.array_split(np.arange(len(ids)), min(_READERS, len(ids)))
+        return chunk, [self._threads.submit(self._fill, into, ids, part) for part in parts]
+
+    def _fill(self, into: NDArray[Any], ids: NDArray[np.int64], places: NDArray[np.int64]) -> None:
+        if self._file is None:
+            into[places] = self._pixels[ids[places]]
+            return
+        one, begins = into[0].nbytes, int(self._pixels.offset)  # type: ignore[attr-defined]
+        for place in places:
+            left = memoryview(into[place].reshape(-1).view(np.uint8))
+            at = begins + int(ids[place]) * one
+            while len(left):
+                got = os.preadv(self._file, [left], at)
+                if not got:
+                    raise DataError(f"{self._pixels.filename}: the pixels end early. Import the image set again.")  # type: ignore[attr-defined]
+                left, at = left[got:], at + got
 
 
 def _resident_limit(device: torch.device) -> float:

@@ -82,6 +82,7 @@ class Training:
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
         self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
         self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
+        self._coming: Rows | None = None  # what is read while the device is at work
 
     def step(self, step: int) -> StepResult:
         """Forward, backward, optimizer and teacher for one batch; nothing waits for the device."""
@@ -90,7 +91,9 @@ class Training:
         set_lr(self.optimizer, self.schedule.lr(step))
         epoch = step // self.steps_per_epoch
         losses = torch.zeros(len(self.spec.terms), device=self.device)
-        for rows in np.split(self._rows(step), self.spec.accumulate):
+        batch = np.split(self._rows(step), self.spec.accumulate)
+        for rows, coming in zip(batch, [*batch[1:], self._first_of(step + 1)], strict=True):
+            self._coming = coming
             total, parts, seen = self._forward(rows, epoch)
             torch.autograd.backward(total / (self.spec.accumulate * self.ranks.count))
             losses += parts / self.spec.accumulate
@@ -168,6 +171,8 @@ class Training:
             if self.conditions is not None:
                 told = [send(group, self.device) for group in self.conditions.of(number, drawn)]
             found.append(arranged(term.composition, groups, told))
+        if self._coming is not None:
+            self.bank.ahead(self.ranks.share(self._coming))
         return found
 
     def _rows(self, step: int) -> Rows:
@@ -175,6 +180,12 @@ class Training:
         if self._order[0] != epoch:
             self._order = (epoch, epoch_order(len(self.image_ids), seed=self.spec.seed, epoch=epoch))
         return self._order[1][place * self.spec.batch_size : (place + 1) * self.spec.batch_size]
+
+    def _first_of(self, step: int) -> Rows | None:
+        """The first part of a step's batch, where its epoch has begun and pixels are read from the file."""
+        if self.bank.resident is not None or step % self.steps_per_epoch == 0:
+            return None
+        return np.split(self._rows(step), self.spec.accumulate)[0]
 
     def _places(self, rows: Rows) -> Tensor:
         return send(rows, self.device, torch.int64)

@@ -246,6 +246,32 @@ class Run:
 
         return forecast(self.images, self.spec.terms, **options)
 
+    def doses(self, k: int | None = None) -> pd.DataFrame:
+        """How the share of each group of cells differs from untreated cells, at each dose of each compound.
+
+        Args:
+            k: number of groups; left out, the first that the run was asked for.
+
+        Returns:
+            compound, dose, group, name (where somebody named it), cells, untreated, share, change, least and most (the
+            interval of the change's size), clear; the clearest first.
+
+        Raises:
+            DataError: the image set knows no compounds, or no untreated cells.
+            RunError: there is no embedding.
+        """
+        from ssrl_core.analysis.dose_changes import changes_in
+        from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
+        from ssrl_core.runs.folder.annotations import Clusters, marks_of
+
+        found = self.clusters(k or next(iter(self.results.clusters), 4))
+        table = changes_in(self.table(), found.ids, found.k)
+        stem = file_of(KMEANS, found.k, found.seed).removesuffix(".npy")
+        marks = marks_of(Clusters(self.folder, stem, self.image_ids, found.ids), [])
+        names = [marks[group].name if group in marks else "" for group in table["group"]]
+        table.insert(3, "name", names)
+        return table
+
     def screen(
         self,
         recipe: Recipe | Mapping[str, Any] | str | None = None,
@@ -303,7 +329,9 @@ class Run:
         if probe not in probes:
             rule = f"one of {', '.join(probes)}" if probes else "measured (the image set has no labels, or wait)"
             raise SpecError.at(f"Run {self.id}", "probe", rule, probe, "`run.results.missing` says what is missing.")
-        return class_bars(probes[probe].classes, mean=probes[probe].top1, title=f"Accuracy by class, {probe}")
+        found = probes[probe]
+        pixels = found.pixels.classes if found.pixels else None
+        return class_bars(found.classes, mean=found.top1, pixels=pixels, title=f"Accuracy by class, {probe}")
 
     def wait(self) -> Run:
         """Wait until it is done, with a bar; Ctrl+C ends the waiting, and the run goes on.

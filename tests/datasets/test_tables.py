@@ -109,6 +109,10 @@ def test_bad_tables_are_named(folder):
             import_source(folder / name, "bad")
     with pytest.raises(DataError, match="no such file"):
         import_source(folder / "gone.csv", "bad")
+    (folder / "wide.csv").write_text("file" + ",c" * 30_000 + "\nx.png" + ",1" * 30_000)
+    with pytest.raises(DataError, match=r"30,001 columns, and at most 20,000 are read"):
+        import_source(folder / "wide.csv", "bad")
+    assert "at most 20,000" in str(import_source(folder, "beside").skipped)
     _rows().to_csv(folder / "t.csv", index=False)
     with pytest.raises(SpecError, match=r"label must be a column.*concentration|label must be a column.*dose"):
         import_source(folder / "t.csv", "bad", ImportOptions(label="sort"))

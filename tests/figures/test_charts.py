@@ -69,6 +69,13 @@ def test_class_bars_carry_their_intervals(two_results):
     assert bar.x[1] - bar.error_x.arrayminus[1] == pytest.approx(row["low"])
 
 
+def test_raw_pixels_stand_beside_the_bars_of_the_classes_that_are_drawn(two_results):
+    first, second = two_results
+    figure = class_bars(first["classes"], pixels={**second["classes"], "gone": {"accuracy": 0.5}})
+    stroke = next(trace for trace in figure.data if trace.type == "scatter" and trace.marker.symbol == "line-ns-open")
+    assert dict(zip(stroke.y, stroke.x, strict=True)) == {n: r["accuracy"] for n, r in second["classes"].items()}
+
+
 def test_classes_without_images_are_left_out_of_the_bars():
     table = class_accuracy([0], [0], ["a", "empty"])
     assert list(class_bars(table["classes"]).data[0].y) == ["a"]

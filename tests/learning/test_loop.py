@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssrl_core.errors import RunError, SpecError
+from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.devices import PixelBank, epoch_order
 from ssrl_core.learning.loop import Progress, fit
@@ -18,7 +18,7 @@ from ssrl_core.learning.methods.base import Setup
 from ssrl_core.learning.metrics import effective_rank, line_stride, spread
 from ssrl_core.learning.training import Training
 from ssrl_core.specs.methods import METHODS
-from tests.learning.tiny_runs import events, measured, small_images, small_spec
+from tests.learning.tiny_runs import assert_same_bits, events, final_state, measured, small_images, small_spec
 
 STEP_FIELDS = {
     "kind",
@@ -152,10 +152,39 @@ def test_pixels_come_the_same_from_memory_and_from_the_file(dtype: str, monkeypa
     rows = np.array([3, 0, 5])
     resident = PixelBank(images.pixels, ids, torch.device("cpu")).batch(rows)
     monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
-    read = PixelBank(images.pixels, ids, torch.device("cpu")).batch(rows)
+    bank = PixelBank(images.pixels, ids, torch.device("cpu"))
+    read = bank.batch(rows)
     assert resident.dtype == read.dtype == getattr(torch, dtype)
     assert np.array_equal(resident.numpy(), images.pixels[ids[rows]])
     assert np.array_equal(read.numpy(), resident.numpy())
+    bank.ahead(np.array([1, 2]))
+    assert np.array_equal(bank.batch(rows).numpy(), read.numpy())  # other rows than those read ahead
+    bank.ahead(rows)
+    assert np.array_equal(bank.batch(rows).numpy(), read.numpy())
+    in_memory = PixelBank(np.array(images.pixels), ids, torch.device("cpu"))
+    assert np.array_equal(in_memory.batch(rows).numpy(), read.numpy())
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_run_read_from_the_file_is_the_run_from_memory(
+    accumulate: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, spec = small_images(), small_spec("byol", accumulate=accumulate, epochs=2)
+    fit(spec, images, tmp_path / "memory")
+    monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
+    fit(spec, images, tmp_path / "file")
+    assert measured(tmp_path / "file") == measured(tmp_path / "memory")
+    assert_same_bits(final_state(tmp_path / "file"), final_state(tmp_path / "memory"))
+
+
+def test_a_file_that_was_cut_short_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
+    np.save(tmp_path / "pixels.npy", np.zeros((8, 1, 16, 16), np.uint8))
+    bank = PixelBank(np.load(tmp_path / "pixels.npy", mmap_mode="r"), np.arange(8), torch.device("cpu"))
+    with open(tmp_path / "pixels.npy", "r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(DataError, match="the pixels end early"):
+        bank.batch(np.array([7, 0]))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.home import runs
+from ssrl_core import stores
 from tests.kit import ROOT, make_imageset, make_run
 
 
@@ -54,6 +55,21 @@ def test_a_run_on_cells_offers_to_show_them_once():
     make_run()
     links = [(link.proto.page, link.proto.query_string) for link in home().get("page_link")]
     assert sum(page == "Show" and "run=" in query for page, query in links) == 1
+
+
+def test_classes_are_offered_where_there_are_labels_only():
+    def offered():
+        links = [(link.proto.page, link.proto.query_string) for link in home().get("page_link")]
+        return sum(page == "Classes" and "run=" in query for page, query in links)
+
+    folder = make_run()
+    results = stores.read_json(folder / "results.json")
+    for clusters in results["clusters"].values():
+        clusters["ami"] = None
+    stores.write_json(folder / "results.json", results | {"knn": None, "linear": None, "references": {}})
+    assert offered() == 0
+    make_run(spec={"seed": 9})
+    assert offered() == 1
 
 
 def test_opening_home_starts_nothing(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import zipfile
 
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.screen import sections
 from pages.ui.screen.opened import OWN, open_screen
+from ssrl_core.analysis.screens.answers import answers
 from tests.kit import make_imageset, make_run
 from tests.paging import opened
 from tests.screen_kit import make_screen_run
@@ -31,7 +33,8 @@ def test_the_page_answers_with_the_numbers_of_the_library():
     told = words(test)
     opened = open_screen(run)
     active = opened.told["corrected"]["map"]["activity"]
-    assert f"<b>{active['active']['count']} of {active['n']} treatments</b>" in told
+    for said in answers(opened.screen, opened.told):
+        assert f"<b>{html.escape(said.head)}</b>{html.escape(said.rest)}" in told
     assert "No mechanism is known for two compounds" in told
     assert {"Seen by", "Plates", "Treatment", "Plate", "Shown"} <= {box.label for box in test.selectbox}
     seen = next(box for box in test.selectbox if box.label == "Seen by")

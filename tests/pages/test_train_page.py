@@ -388,3 +388,21 @@ def test_a_solved_run_is_a_method_of_the_page_and_is_never_called_trained():
     next(box for box in test.selectbox if box.label == "Method").set_value("simclr").run()
     assert not test.exception
     assert any(box.label == "Network" for box in test.selectbox)
+
+
+def test_whether_a_step_fits_is_said_before_it_is_launched(monkeypatch):
+    from ssrl_core.runs.worker import estimate
+
+    test = kit_page()
+    test.number_input(key=next(one.key for one in test.number_input if one.label == "Images in a batch")).set_value(8)
+    test.run()
+    test.button(key="train-memory").click().run()
+    assert not test.exception
+    assert "A step holds about" in text_of(test)
+    assert "images at a time fit" in text_of(test)
+    monkeypatch.setattr(start, "_memory_words", start._memory_words.__wrapped__)
+    monkeypatch.setattr(estimate, "has_gpu", lambda: True)  # with a card nobody has to ask
+    monkeypatch.setattr(estimate, "card_bytes", lambda: 1.203e9)
+    test.run()
+    assert "the card has" in text_of(test)
+    assert "do not fit" in text_of(test) or "Not even two images fit" in text_of(test)

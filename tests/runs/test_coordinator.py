@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -317,6 +318,45 @@ def test_full_disk_is_said_and_the_coordinator_lives_on(queued, coordinator, eng
     coordinator.tick()
     assert (row(run)["state"], row(run)["reason"]) == ("failed", "The disk is full.")
     assert coordinator.watch.trouble == ""
+
+
+@pytest.mark.parametrize(
+    "said", ["The disk is full (results.json). Make room.", "checkpoint must be written, got 'No space left on device'"]
+)
+def test_the_queue_waits_while_the_disk_is_full_and_goes_on_when_there_is_room(
+    queued, coordinator, engine, clock, monkeypatch, said
+):
+    """One run found it full; the others do not fail one after another."""
+    run, *others = queued(), queued(seed=6), queued(seed=7)
+    free = SimpleNamespace(free=60_000_000)
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: free)
+    coordinator.tick()
+    engine.jobs[0].code, engine.jobs[0].words = 1, {"message": said}
+    for _ in range(3):
+        clock.now += 6
+        coordinator.tick()
+    assert row(run)["state"] == "failed"
+    assert [row(one)["state"] for one in others] == ["queued", "queued"]
+    assert "it starts when 160 MB are free" in row(others[0])["waits_for"]
+    free.free = 400_000_000
+    clock.now += 6
+    coordinator.tick()
+    assert row(others[0])["state"] == "submitted"
+    assert row(others[0])["waits_for"] is None
+
+
+def test_a_full_disk_is_tried_again_after_ten_minutes(queued, coordinator, engine, clock, monkeypatch):
+    """A quota is not seen in what is free."""
+    queued()
+    other = queued(seed=6)
+    monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: SimpleNamespace(free=60_000_000))
+    coordinator.tick()
+    engine.jobs[0].code, engine.jobs[0].words = 1, {"message": "The disk is full (checkpoint.pt). Make room."}
+    coordinator.tick()
+    assert row(other)["state"] == "queued"
+    clock.now += 601
+    coordinator.tick()
+    assert row(other)["state"] == "submitted"
 
 
 def test_bug_in_one_run_leaves_the_others_alone(queued, coordinator, engine, monkeypatch):

@@ -10,13 +10,12 @@ import ssrl_core as vl
 from ssrl_core import stores
 from ssrl_core.analysis import layouts
 from ssrl_core.analysis.clusters import nearest
-from ssrl_core.analysis.dose_changes import changes
 from ssrl_core.analysis.scores import ami
 from ssrl_core.datasets import store
 from ssrl_core.datasets.imageset import pack
 from ssrl_core.datasets.made import example as images
 from ssrl_core.datasets.made.simulation.population import COMPOUNDS
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import DataError, SpecError
 from ssrl_core.runs import example
 from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder import annotations
@@ -79,17 +78,14 @@ def test_it_shows_what_the_paper_shows():
 def test_every_planted_compound_is_found_and_no_well_is_torn():
     cells = store.load(images.CELLS)
     for which in ("right", "sum"):
-        table = cells.table.iloc[run(which).embedding_ids()]
-        assert not set(table["plate"]) & set(cells.table["plate"][cells.split_ids("train")])
-        found = changes(
-            stored_clusters(run(which), 6).ids,
-            *(table[name] for name in ("compound", "dose", "plate")),
-            list(COMPOUNDS),
-            6,
-            wells=table["well"],
-            each_dose=True,
-        )
-        assert {change.compound for change in found if change.least > 0.01} == set(COMPOUNDS)
+        found = vl.run(run(which).id)
+        assert not set(found.table()["plate"]) & set(cells.table["plate"].iloc[cells.split_ids("train")])
+        doses = found.doses()
+        assert set(doses["compound"][doses["clear"]]) == set(COMPOUNDS)
+        assert doses["clear"].iloc[0]
+        assert (doses["name"] != "").all()
+    with pytest.raises(DataError, match="no compounds"):
+        vl.run(run("first").id).doses(10)
 
 
 def test_a_map_of_it_begins_from_that_of_another_run_as_any_does(shipped, monkeypatch):

@@ -116,6 +116,8 @@ def tops(run: Run, *, named: bool = False) -> None:
     for probe in probes_in([run]):
         found = run.probe(probe)
         floor = " · ".join(floors) if probe == "knn" else f"without learning, by kNN: {floors[0]}" if floors else ""
+        if found and found.pixels:
+            floor = f"raw pixels {percent(found.pixels.top1)}"
         beside = floor if found else run.why(probe)
         value = percent(found.top1) if found else "–"
         cells.append(
@@ -137,15 +139,17 @@ def _of_labels(probe: str) -> str:
 def alone(run: Run, probe: str) -> None:
     """Accuracy of each class and the confusion matrix."""
     found, classes = run.probe(probe), run.classes(probe)
+    pixels = found.pixels.classes if found and found.pixels else None
     left, right = st.columns([1, 1], gap="large")
     with left:
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
             _heading(
                 "Accuracy of each class",
-                "Line: 95 % interval (Wilson) for this number of images. Dashed: all images together.",
+                "Line: 95 % interval (Wilson) for this number of images. Dashed: all images together."
+                + (" Grey strokes: raw pixels." if pixels else ""),
             )
             order = _order(list(classes))
-        figure = class_bars(classes, order=order, mean=found.top1 if found else None)
+        figure = class_bars(classes, order=order, mean=found.top1 if found else None, pixels=pixels)
         st.plotly_chart(figure, key="class-bars", config=PLAIN)
     with right:
         _confusion(run, found.confusion if found else None, list(classes))

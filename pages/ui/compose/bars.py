@@ -12,7 +12,7 @@ import numpy as np
 from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import INTENSITY, descriptor, titled
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.forecast.result import best_and_worst, calibration_sentence
+from ssrl_core.forecast.result import best_and_worst, calibration_sentence, calibration_words
 from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ def bars_html(
     dim = [titled(row.name, row.kind) for row in found.kept if row.plain < _TOLD and row.name not in hidden]
     if dim:
         parts.append(f'<p class="vl-quiet">Hardly told even without steps: {html.escape(", ".join(dim))}.</p>')
-    limits = html.escape(f"{_legend(found, icc)} {_LIMITS} {calibration_sentence()}")
-    parts.append(f'<p class="vl-quiet vl-kept-legend">{limits}</p>')
+    limits, tried = html.escape(f"{_legend(found, icc)} {_LIMITS}"), html.escape(calibration_words())
+    more = html.escape(calibration_sentence())
+    parts.append(f'<p class="vl-quiet vl-kept-legend">{limits} <span title="{more}">{tried}</span></p>')
     return f'<div class="vl-kept-all{" old" if old else ""}">{"".join(parts)}{below}</div>'
 
 

@@ -11,6 +11,7 @@ from pages.ui.compose import keep
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.kit import choices, frame, session
 from ssrl_core import stores
+from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
 from ssrl_core.specs.exchange import FORMATS, export, read
@@ -143,18 +144,27 @@ def _other(composition: Composition, target: str) -> None:
     """Another tool's format, or the step that it cannot say."""
     row = FORMATS[target]
     try:
-        text = export(composition, target)
+        text = export(composition, target, side=_side() if target == "solo-learn" else None)  # it must name one
     except SpecError as error:
         st.button(
             row.title,
             disabled=True,
             key=f"vl-down-{target}",
             icon=":material/download:",
-            help=frame.plain(error.message),
+            help=frame.plain(frame.in_words(error.message)),
         )
-        frame.quiet(error.message)
+        frame.quiet(frame.in_words(error.message))
         return
     _download(row.title, text, f"{composition.name}{row.suffix}", "text/plain")
+
+
+def _side() -> int | None:
+    """Px of the images on the page: views of a composition that names no size have theirs."""
+    name = str(st.session_state.get("choose-dataset") or "")
+    try:
+        return max(image_sets.load(name).shape[1:]) if image_sets.is_ready(name) else None
+    except SSRLError:
+        return None
 
 
 def suggest_name(origin: str) -> str:

@@ -104,9 +104,10 @@ def _card(run: RunRow) -> None:
     st.image(picture or _samples_of(str(run.get("dataset"))), width="stretch", alt=alt)
     names, sentence = map(html.escape, _compositions(run_id))
     title = html.escape(str(run.get("name") or "")) or names
+    about = html.escape(run_names.words(run | {"name": None})).removeprefix(f"{title} · ")
     st.html(
         f'<p class="vl-card-title" title="{html.escape(run_id)}">{title}</p>'
-        f'<p class="vl-card-about">{html.escape(run_names.words(run | {"name": None}))}</p>'
+        f'<p class="vl-card-about">{about}</p>'
         f'<p class="vl-recipe" title="{sentence}">{sentence}</p>{_figures(run, run_id)}'
         f'<p class="vl-card-verdict">{_verdict(run)}</p>'
     )
@@ -115,7 +116,8 @@ def _card(run: RunRow) -> None:
             if of_cells(str(run.get("dataset"))):
                 frame.link("pages/8_Show.py", "Show", icon="co_present", run=run_id)
             frame.link("pages/4_Clusters.py", "Clusters", icon="bubble_chart", run=run_id)
-            frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
+            if run.get("knn_top1") is not None or run.get("ami") is not None:  # labels are known
+                frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run_id)
         else:
             frame.link("pages/3_Train.py", "Open", icon="model_training", run=run_id)
 

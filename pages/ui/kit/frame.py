@@ -191,14 +191,14 @@ def guard(where: Any = None) -> Iterator[None]:
 def show_error(error: SSRLError, where: Any = None) -> None:
     """One error in its own words: what the user can mend in amber, a failed run in red."""
     place = where if where is not None else st
-    text = plain(_in_words(error.message))
+    text = plain(in_words(error.message))
     if isinstance(error, RunError):
         place.error(text, icon=":material/error:")
     else:
         place.warning(text, icon=":material/info:")
 
 
-def _in_words(message: str) -> str:
+def in_words(message: str) -> str:
     """A message as a page says it: settings by their words, not by their names in a file."""
     named = re.sub(r"\b(" + "|".join(map(re.escape, SETTINGS)) + r")\b(?![./])", lambda m: SETTINGS[m[1]], message)
     return named.replace(", got None.", "; nothing is given.")

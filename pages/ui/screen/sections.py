@@ -20,6 +20,7 @@ from pages.ui.screen.opened import COUNT, OWN, OpenScreen
 from ssrl_core import stores
 from ssrl_core.analysis.intervals import difference_of_units
 from ssrl_core.analysis.plates import FORMATS, plate_format
+from ssrl_core.analysis.screens.answers import answers, treatments_with_cells
 from ssrl_core.analysis.screens.profiles import places
 from ssrl_core.analysis.screens.retrieval import similarity
 from ssrl_core.analysis.screens.screen import CELL_COUNT
@@ -32,6 +33,13 @@ _PLAIN = {"displayModeBar": False}
 _CELLS = 14  # of a treatment, in a row
 _NEAREST = 6
 _PICKED = "screen-treatment"
+_HEADS = {
+    "map_normalised": "replicates agree (mAP)",
+    "active": "differs",
+    "cells": "cells, of untreated",
+    "by_count": "differs in number of cells",
+    "why": "why not asked",
+}
 SCORES = {
     "replicates agree": ("map", "activity"),
     "mechanisms find each other": ("map", "consistency"),
@@ -42,29 +50,13 @@ SCORES = {
 
 
 def answer(of: OpenScreen) -> None:
-    """In sentences: what does something, what finds its like, what the plate does, what a cell count gives."""
-    told, own = of.told, of.told["corrected"]
-    sentences = [_active(own["map"]["activity"], told.get(CELL_COUNT)), _mechanisms(own), _plates(told["plate"], own)]
-    body = "".join(f"<p>{sentence}</p>" for sentence in sentences if sentence)
-    st.html(f'<div class="vl-answer">{body}</div>')
-
-
-def _active(found: Mapping[str, Any], count: Mapping[str, Any] | None) -> str:
-    if not found["n"]:
-        return "No treatment could be compared with untreated wells."
-    called = f"<b>{found['active']['count']} of {found['n']} treatments</b> differ from untreated wells"
-    if not found["possible"]:
-        return (
-            f"{called}. With so few wells none could be called so: the smallest probability that can come out is "
-            f"{found['least']:.2g} for each of {found['n']}."
-        )
-    if not count:
-        return f"{called}, at most 5 % of them by chance."
-    return f"{called}, at most 5 % of them by chance; the number of cells alone tells {_n(count)}."
-
-
-def _n(numbers: Mapping[str, Any]) -> int:
-    return int(numbers["map"]["activity"]["active"]["count"])
+    """In sentences: what does something, is it more than cells lost, what finds its like, what the plate does."""
+    own = of.told["corrected"]
+    first = [f"<b>{html.escape(one.head)}</b>{html.escape(one.rest)}" for one in answers(of.screen, of.told)]
+    rest = [text for text in (_mechanisms(own), _plates(of.told["plate"], own)) if text]
+    body = "".join(f"<p>{sentence}</p>" for sentence in first)
+    more = "".join(f"<p>{sentence}</p>" for sentence in rest)
+    st.html(f'<div class="vl-answer">{body}<div class="vl-answer-more">{more}</div></div>')
 
 
 def _mechanisms(own: Mapping[str, Any]) -> str:
@@ -136,9 +128,23 @@ def activity(of: OpenScreen) -> None:
     fig = figures.activity_figure(table, unit=of.unit)
     st.plotly_chart(fig, key="screen-activity", on_select=_pick("screen-activity"), config=_PLAIN)
     figure_files(fig, "screen-activity", "Normalised mean average precision of replicates against untreated wells.")
-    shown = table[["treatment", "mechanism", "wells", "map_normalised", "p", "q", "grit", "active", "why"]]
+    table = treatments_with_cells(table, of.screen)
+    columns = [
+        "treatment",
+        "mechanism",
+        "wells",
+        "map_normalised",
+        "p",
+        "q",
+        "grit",
+        "active",
+        "cells",
+        "by_count",
+        "why",
+    ]
+    shown = table[columns].rename(columns=_HEADS)
     with st.expander("Every treatment with its numbers", icon=":material/table_rows:"):
-        st.dataframe(shown.sort_values(["q", "map_normalised"], ascending=[True, False]), hide_index=True)
+        st.dataframe(shown.sort_values(["q", _HEADS["map_normalised"]], ascending=[True, False]), hide_index=True)
 
 
 def _pick(key: str) -> Any:

@@ -12,11 +12,10 @@ from pages.ui.kit import choices, frame
 from pages.ui.show import files
 from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
 from pages.ui.show.pictures import Look, colours_of, limits_words, wall
-from ssrl_core.analysis.dose_changes import Change
+from ssrl_core.analysis.dose_changes import CLEARLY, Change
 from ssrl_core.analysis.intervals import compare_shares
 from ssrl_core.figures.style import percent
 
-CLEARLY = 0.01  # a change that may be smaller than a point is not told
 _MOST_NAMED = 3
 _ABOUT = 0.05  # the largest change that "about as frequent" may hide
 

@@ -116,7 +116,16 @@ def suggested(draft: Draft) -> Draft:
     new = set_composition(draft, 0, kind.composition)
     few = 2 <= len(imageset.classes) <= _MOST_CLUSTERS
     new["evaluate"] |= {"input": kind.input, "clusters": [len(imageset.classes) if few else kind.clusters]}
-    return new
+    return _with_bank(new, kind.bank)
+
+
+def _with_bank(draft: Draft, bank: str) -> Draft:
+    """The draft solved with the features that suit its pictures; other methods, and features one chose, stay."""
+    from ssrl_core.datasets.kinds import KINDS
+
+    if draft["method"].get("bank") in {kind.bank for kind in KINDS.values()}:
+        draft["method"]["bank"] = bank
+    return draft
 
 
 def set_composition(draft: Draft, term: int, name: str) -> Draft:
@@ -315,7 +324,10 @@ def first() -> str:
 
 def solved(draft: Draft) -> Draft:
     """The draft solved instead of trained: its images, terms, seeds and evaluation stay."""
-    return put(draft, "method.name", SPECTRAL.name)
+    from ssrl_core.datasets.kinds import DRAWINGS, kind_named
+
+    kind = kind_named(draft["dataset"]["name"]) or DRAWINGS
+    return _with_bank(put(draft, "method.name", SPECTRAL.name), kind.bank)
 
 
 def trained(draft: Draft) -> Draft:

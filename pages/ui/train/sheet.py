@@ -183,7 +183,8 @@ def _results(run: RunFolder) -> None:
     with st.container(horizontal=True, gap="medium"):
         choices.travels("run", run.id)  # the Look pages open with what was looked at last
         frame.link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=run.id)
-        frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
+        if results.probes:
+            frame.link("pages/5_Classes.py", "Classes", icon="bar_chart", run=run.id)
         if of_cells(run.spec().dataset.name):
             frame.link("pages/8_Show.py", "Show the cells", icon="co_present", run=run.id)
         popover(run)
@@ -227,8 +228,8 @@ def results_html(results: Results, untrained: str = "Untrained") -> str:
         cells += [percent(view.knn), score(view.ami)]
         return f"<tr><td>{name}</td>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
-    def reference(name: str, key: str) -> str:
-        return line(name, None, results.reference(key), results.reference(key, of_views=True))
+    def reference(name: str, key: str, top1: float | None = None) -> str:
+        return line(name, top1, results.reference(key), results.reference(key, of_views=True))
 
     head = "".join(
         f'<th title="{about}">{name}</th>'
@@ -245,7 +246,7 @@ def results_html(results: Results, untrained: str = "Untrained") -> str:
     rows = [
         line("<b>This network</b>", linear.top1 if linear else None, own, results.view),
         reference(untrained, "untrained"),
-        reference("Raw pixels", "pixels"),
+        reference("Raw pixels", "pixels", linear.pixels.top1 if linear and linear.pixels else None),
     ]
     under = f"{results.n:,} {results.split} images"
     quiet = ("read", "forecast")  # what of them is missing is said, or not drawn, where they are shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -18,10 +19,11 @@ from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
-from ssrl_core.specs.run import Term, dump_run
+from ssrl_core.specs.run import RunSpec, Term, dump_run
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 _GOES_ON = "train-goes-on"
+_COUNTED = "train-memory-counted"
 _LONG_S = 6 * 3600.0
 _IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
 _LARGEST = 96
@@ -108,9 +110,47 @@ def cost(draft: train_draft.Draft) -> None:
             _go_on()
             _offer_solving(draft)
             frame.quiet(_cost_words(draft))
+            _memory(draft)
         elif name in image_sets.names():
             _images_job(name)
     DRAFT.show_note("launch")
+
+
+def _memory(draft: train_draft.Draft) -> None:
+    """What a step will hold and the largest batch that fits: by itself where there is a card, else when asked."""
+    from ssrl_core.runs.folder.run_folder import imageset_of
+    from ssrl_core.runs.worker.estimate import has_gpu
+
+    spec = train_draft.spec_of(draft)
+    if not spec.is_trained:
+        return
+    held = replace(spec, seed=0, epochs=1, name=None, notes=None)
+    if not has_gpu() and st.session_state.get(_COUNTED) != held:
+        about = "Counts a step without taking one: a few seconds."
+        frame.action("Will it fit?", "memory", partial(_count, held), key="train-memory", type="tertiary", help=about)
+        return
+    frame.quiet(_memory_words(held, imageset_of(spec)))
+
+
+def _count(spec: RunSpec) -> None:
+    st.session_state[_COUNTED] = spec
+
+
+@cache.kept(spinner="Counting what a step holds")
+def _memory_words(spec: RunSpec, imageset: Any) -> str:
+    """`A step holds about 2.5 GB; this machine has 7.9 GB free. At most 2,380 images at a time fit.`"""
+    from ssrl_core.runs.worker.estimate import memory, size
+
+    held, part = memory(spec, imageset), spec.batch_size // spec.accumulate
+    there = (
+        f"the card has {size(held.room_bytes)}" if held.of_card else f"this machine has {size(held.room_bytes)} free"
+    )
+    said = f"A step holds about {size(held.step_bytes)}; {there}. "
+    if held.largest == 0:
+        return said + "Not even two images fit: choose a smaller network or smaller views."
+    if held.largest < part:
+        return f"{said}{part:,} images at a time do not fit, {held.largest:,} do: raise Accumulate or lower the batch."
+    return said + f"At most {held.largest:,} images at a time fit."
 
 
 def _images_job(name: str) -> None:

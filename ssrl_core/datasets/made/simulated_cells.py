@@ -101,6 +101,7 @@ def create_cells(
 
     said = replace(
         metadata,
+        by_well=True,
         max_value=camera.top,
         channels=CHANNELS,
         pixel_size_um=camera.pixel_um,

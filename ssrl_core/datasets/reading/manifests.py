@@ -22,7 +22,7 @@ from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_a
 from ssrl_core.datasets.reading.manifest import Manifest
 from ssrl_core.datasets.reading.source import Tree
 from ssrl_core.datasets.reading.split_lists import listed_splits
-from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, bare_name
+from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, UnreadableTable, bare_name
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,
     ImportOptions,
@@ -130,14 +130,17 @@ def _manifests(tree: Tree, tables: Sequence[str], options: ImportOptions) -> tup
         return {options.table: Manifest(tree, options.table, options)}, {}
     found, unused = dict[str, Manifest](), dict[str, str]()
     for path in tables[:_MOST_TABLES]:
+        names, why = None, "a table in which no column names images that are here"
         try:
             names = Manifest(tree, path, options)
+        except UnreadableTable as error:
+            why = error.reason
         except DataError:
-            names = None  # it is one of the files that are skipped
+            pass  # it is one of the files that are skipped
         if names is not None and any(tree.holds(entry.path) for entry in names.entries):
             found[path] = names
         elif not path.lower().endswith(TEXTS):
-            unused[path] = "a table in which no column names images that are here"
+            unused[path] = why
     return found, unused
 
 

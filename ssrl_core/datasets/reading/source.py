@@ -57,6 +57,7 @@ class FolderTree:
 
     def __init__(self, folder: Path) -> None:
         self.where, self._folder = str(folder), folder
+        self._inside: dict[str, frozenset[str]] = {}
 
     @property
     def files(self) -> Sequence[str]:
@@ -84,8 +85,11 @@ class FolderTree:
         return open(self._folder / path, "rb")
 
     def holds(self, path: str) -> bool:
-        """See Tree."""
-        return os.path.isfile(self._folder / path)  # False for a name that is too long, too
+        """See Tree; folders are listed once, as tables ask for hundreds of thousands of names."""
+        folder, name = posixpath.split(posixpath.normpath(path))
+        if folder not in self._inside:
+            self._inside[folder] = _files_in(self._folder / folder)
+        return name in self._inside[folder]
 
     def stamp(self, path: str) -> Hashable:
         """See Tree."""
@@ -208,6 +212,15 @@ def _apart(paths: Iterable[str]) -> tuple[list[str], list[str]]:
 def _below(path: str, groups: set[str]) -> bool:
     """Whether one of the folders that a path lies in is among these."""
     return bool(path) and any(folder in groups for folder in ("", *accumulate(path.split("/")[:-1], "{}/{}".format)))
+
+
+def _files_in(folder: Path) -> frozenset[str]:
+    """Names of the files of a folder; none where it cannot be listed."""
+    try:
+        with os.scandir(folder) as found:
+            return frozenset(entry.name for entry in found if entry.is_file())
+    except OSError:
+        return frozenset()
 
 
 def _visible(paths: Iterable[str]) -> list[str]:

@@ -47,6 +47,15 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.\s\u00a0\u202f']\d{3})+(?:,\d+)?")
 _LOOKED_AT = 50  # lines that tell what parts the cells
 _TOLD_BY = 100_000  # bytes that tell the code page
+_MOST_COLUMNS = 20_000  # a minute of pandas' time at 100,000; profiles of cells have some thousands
+
+
+class UnreadableTable(DataError):
+    """What should be a table is none; `reason` says why, without the place."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}. Save it as CSV in UTF-8.")
+        self.reason = reason
 
 
 def read(tree: Tree, path: str, *, headless: bool = False) -> pd.DataFrame:
@@ -56,7 +65,7 @@ def read(tree: Tree, path: str, *, headless: bool = False) -> pd.DataFrame:
         headless: the first line is a row like the others; else that is told from names of images in it.
 
     Raises:
-        DataError: it cannot be read.
+        UnreadableTable: it cannot be read.
     """
     try:
         with tree.open(path) as file:
@@ -70,7 +79,7 @@ def read(tree: Tree, path: str, *, headless: bool = False) -> pd.DataFrame:
         return table
     except (OSError, ValueError, pd.errors.ParserError) as error:
         where = f"{tree.where}/{path}"
-        raise DataError(f"{where}: this is not a table that can be read ({error}). Save it as CSV in UTF-8.") from error
+        raise UnreadableTable(where, f"this is not a table that can be read ({error})") from error
 
 
 def _text(data: bytes) -> tuple[str, str]:
@@ -95,6 +104,8 @@ def _of_text(text: str, *, tab: bool, headless: bool = False) -> pd.DataFrame:
     above = _lines_above(lines)
     lines = lines[above:]
     mark = told[1] if told else "\t" if tab else _mark(lines)
+    if lines and (wide := len(next(csv.reader(lines[:1], delimiter=mark), ()))) > _MOST_COLUMNS:
+        raise ValueError(f"it has {wide:,} columns, and at most {_MOST_COLUMNS:,} are read: keep those you need")
     lines, two_heads = _one_head(lines, mark)
     rows = list(islice(csv.reader(lines, delimiter=mark, skipinitialspace=True), _LOOKED_AT))
     head, more = (rows[0], [row for row in rows[1:] if row]) if rows else ([], [])

@@ -23,6 +23,7 @@ _BATCH = 256
 _LR = 4.0  # for features whose covariance has 1 as its largest eigenvalue; SGD with this momentum is stable below 7.6
 _MOMENTUM = 0.9
 _FLAT = 1e-6
+_WIDE, _ROUNDS = 2048, 30
 
 
 def linear_probe(
@@ -157,8 +158,19 @@ def _standard(x: Tensor) -> tuple[Tensor, Tensor]:
     mean, sd = x.mean(dim=0), x.std(dim=0, unbiased=False)
     sd = torch.where(sd > _FLAT, sd, torch.ones_like(sd))
     standard = (x - mean) / sd
-    largest = torch.linalg.eigvalsh(standard.T @ standard / len(x))[-1]
-    return mean, sd * largest.clamp(min=_FLAT).sqrt()
+    return mean, sd * _largest(standard).clamp(min=_FLAT).sqrt()
+
+
+def _largest(standard: Tensor) -> Tensor:
+    """The largest eigenvalue of the correlations; of pixels, which are many, by power iteration: it scales steps."""
+    if standard.shape[1] <= _WIDE:
+        found: Tensor = torch.linalg.eigvalsh(standard.T @ standard / len(standard))[-1]
+        return found
+    direction: Tensor = standard.square().sum(dim=0)
+    for _ in range(_ROUNDS):
+        direction = standard.T @ (standard @ (direction / direction.norm().clamp(min=_FLAT))) / len(standard)
+    found = direction.norm()
+    return found
 
 
 def _with_one(x: Tensor) -> Tensor:

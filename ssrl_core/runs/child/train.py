@@ -28,7 +28,7 @@ from ssrl_core.errors import DataError, SpecError, SSRLError, Stopped
 from ssrl_core.runs.child import process, ranks
 from ssrl_core.runs.child.process import RunLog
 from ssrl_core.runs.folder.locks import Lock
-from ssrl_core.runs.folder.state import BAD_SPEC, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED, StateWriter
+from ssrl_core.runs.folder.state import BAD_SPEC, DISK_FULL, DONE, FAILED, LOCKED, PRE_EMPTED, STOPPED, StateWriter
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -167,7 +167,7 @@ def in_words(error: Exception, run_id: str) -> dict[str, Any]:
         return {"type": type(error).__name__, "where": where, "message": error.message, "remedy": error.remedy}
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         remedy = "Make room on that disk, then resume the run; nothing half-written was left."
-        message = f"The disk is full{f' ({error.filename})' if error.filename else ''}. {remedy}"
+        message = f"{DISK_FULL}{f' ({error.filename})' if error.filename else ''}. {remedy}"
     elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():
         remedy = "Take fewer images at a time (accumulate), a smaller batch, or a machine with more memory."
         message = f"The memory was not enough: {error}. {remedy}"

@@ -50,12 +50,14 @@ class Probe:
         classes: class -> {n, correct, accuracy, low, high}.
         confusion: counts by true class (rows) and predicted class; None where it is not kept.
         settings: all else: k, temperature, mode, epochs, labels.
+        pixels: what the same classifier makes of raw pixels; None where it was not tried.
     """
 
     top1: float
     classes: Mapping[str, Mapping[str, Any]]
     confusion: list[list[int]] | None
     settings: Mapping[str, Any]
+    pixels: Probe | None = None
 
 
 @dataclass(frozen=True)
@@ -221,7 +223,7 @@ _SHAPE: dict[str, Any] = {
     "dim": _NUMBER,
     "clusters": {"*": _CLUSTERS},
     "knn": _PROBE,
-    "linear": _PROBE,
+    "linear": {**_PROBE, "pixels": _PROBE},
     "finetune": {"*": _PROBE},
     "references": {"*": _SCORES},
     "view": {**_SCORES, "references": {"*": _SCORES}},
@@ -272,8 +274,9 @@ def _clusters(found: Mapping[str, Any]) -> Clusters:
 def _probe(found: Mapping[str, Any] | None) -> Probe | None:
     if not found or found.get("top1") is None:
         return None
-    settings = {key: value for key, value in found.items() if key not in ("top1", "classes", "confusion")}
-    return Probe(found["top1"], found.get("classes") or {}, found.get("confusion"), settings)
+    settings = {key: value for key, value in found.items() if key not in ("top1", "classes", "confusion", "pixels")}
+    pixels = _probe(found.get("pixels"))
+    return Probe(found["top1"], found.get("classes") or {}, found.get("confusion"), settings, pixels)
 
 
 def _scores(found: Mapping[str, Any] | None) -> Scores:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ _SMALL_FILES = 400_000  # log, metrics, results
 _UNKNOWN_IMAGES_PER_S = 5.0  # a network of timm
 _UNKNOWN_MS_PER_VIEW, _VIEW_S = 20.0, 0.0005
 _PROBED, _PROBED_VIEWS = 48, 2  # images and views of each that solving is tried on
+_ASK_S = 10.0
 _MODEST = 4e6  # bytes of a network that no table knows
 _GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
 
@@ -81,6 +83,51 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     disk = kept * (dim * 4 + 8) + weights + _SMALL_FILES
     train = _solving_s(spec, imageset, images) if spec.is_solved else steps * spec.batch_size / speed
     return Estimate(images, steps, speed, measured, train, after, round(disk))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a step will hold, without having taken one.
+
+    Attributes:
+        step_bytes: weights, gradients, optimizer, views, activations of the images of one pass.
+        room_bytes: of the smallest card that the run may take, else what this machine has left.
+        of_card: whether it is a card's.
+        largest: images at a time that it holds; 0 where not even two.
+    """
+
+    step_bytes: int
+    room_bytes: float
+    of_card: bool
+    largest: int
+
+
+def memory(spec: RunSpec, imageset: ImageSet, room_bytes: float | None = None) -> Memory:
+    """Memory of a step of a run that is trained; takes seconds of a processor and no memory to speak of.
+
+    Args:
+        room_bytes: what there shall be; None asks the cards, else this machine.
+    """
+    import psutil
+
+    from ssrl_core.learning.memory import largest_batch, step_bytes
+
+    card = None if room_bytes or spec.device == "cpu" else card_bytes()
+    room = room_bytes or card or psutil.virtual_memory().available
+    held = step_bytes(spec, imageset, spec.batch_size // spec.accumulate)
+    return Memory(held, room, card is not None, largest_batch(spec, imageset, room))
+
+
+def card_bytes() -> float | None:
+    """Memory of the smallest NVIDIA card here, asked without importing torch; None without one."""
+    if not has_gpu():
+        return None
+    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout.split()
+        return min(float(mebibytes) for mebibytes in said) * 2**20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
 
 
 def training_s(spec: RunSpec, *, images: int, side: int) -> float:

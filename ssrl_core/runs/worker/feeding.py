@@ -11,7 +11,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import oom_kills
+from ssrl_core.runs.folder.state import DISK_FULL, oom_kills
 from ssrl_core.runs.queue import ordering, registry
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.identity import spec_of_text
@@ -34,6 +34,7 @@ class ActiveRun:
     sign: str | None
     attempt: int
     spoke: bool = False
+    ended: str = ""
     stop_since: float | None = None
     killed: str | None = None
     copied_at: float = -1e9
@@ -60,10 +61,12 @@ def over(state: str, reason: str | None) -> dict[str, Any]:
 
 LOG = logging.getLogger("viewloom.coordinator")
 ASK_AGAIN_S = 5.0
+_MORE_BYTES = 100_000_000  # than were free when a run found the disk full
+_FULL_S = 600.0  # then one is tried nevertheless: of a quota nobody tells what is left
 
 
 class Feeder:
-    """Starts queued runs while slots are free: highest priority first, then the oldest.
+    """Starts queued runs while slots are free: highest priority first, then the oldest; none onto a full disk.
 
     Attributes:
         not_before: run id -> moment before which it is not started again (back-off).
@@ -74,13 +77,27 @@ class Feeder:
         self._engine, self._flights = engine, active_runs
         self._told_at = -1e9
         self._told = ""
+        self._bytes_wanted, self._full_until = 0, -1e9
+
+    def hold(self, now: float) -> None:
+        """A run has just found the disk full; those that wait would find the same."""
+        self._bytes_wanted = stores.free_bytes(stores.models_root()) + _MORE_BYTES
+        self._full_until = now + _FULL_S
+
+    def _no_room(self, now: float) -> str:
+        """Why nothing may start for want of room, "" where there is enough."""
+        wanted = max(stores.ROOM_BYTES, self._bytes_wanted if now < self._full_until else 0)
+        if stores.free_bytes(stores.models_root()) >= wanted:
+            self._bytes_wanted = 0
+            return ""
+        return f"{DISK_FULL} ({stores.models_root()}): it starts when {wanted / 1e6:,.0f} MB are free."
 
     def feed(self, now: float) -> None:
         """Start what may start now; say of the others, every few seconds, what they wait for."""
         if now - self._told_at >= ASK_AGAIN_S:
             self._told_at = now
-            self._tell()
-        free = 0 if ordering.is_paused() else self._engine.slots - len(self._flights)
+            self._tell(now)
+        free = 0 if ordering.is_paused() or self._no_room(now) else self._engine.slots - len(self._flights)
         if free <= 0:
             return
         for row in registry.query(ordering.READY, [free + len(self.not_before) + 8]):
@@ -92,11 +109,11 @@ class Feeder:
         """Number of runs that could start; none while the queue is paused."""
         return 0 if ordering.is_paused() else len(registry.query(ordering.READY, [1000]))
 
-    def _tell(self) -> None:
-        """Write down what runs wait for: other runs, or an engine in trouble."""
+    def _tell(self, now: float) -> None:
+        """Write down what runs wait for: other runs, an engine in trouble, room on the disk."""
         for run_id, words in ordering.blocked().items():
             registry.change(run_id, only_if=["queued"], waits_for=words)
-        trouble = self._engine.trouble
+        trouble = self._engine.trouble or self._no_room(now)
         if trouble != self._told:
             if trouble:
                 LOG.error("%s", trouble)

@@ -13,7 +13,17 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import PRE_EMPTED, Crashes, Verdict, close_state, judge, oom_kills, progress_mark
+from ssrl_core.runs.folder.state import (
+    DISK_FULL,
+    NO_SPACE,
+    PRE_EMPTED,
+    Crashes,
+    Verdict,
+    close_state,
+    judge,
+    oom_kills,
+    progress_mark,
+)
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.runs.queue.folder_rows import GONE, state_columns
 from ssrl_core.runs.worker.engines import Engine
@@ -156,15 +166,14 @@ class Watch:
         columns, verdict = _counted(active, row, verdict)
         if verdict.state == "done" and row["spec"] != active.spec:
             verdict = Verdict("queued")  # more was asked for while it ran; the child does what is missing, if anything
-        LOG.info(
-            "%s: child ended (%d): %s%s",
-            active.id,
-            code,
-            verdict.state,
-            f": {verdict.reason}" if verdict.reason else "",
-        )
+        ended = f"child ended ({code}): {verdict.state}{f': {verdict.reason}' if verdict.reason else ''}"
+        if ended != active.ended:  # asked again at every tick while the registry cannot be written
+            LOG.info("%s: %s", active.id, ended)
+            active.ended = ended
         if verdict.state == "failed" and (more := submitting.in_smaller_parts(row, verdict.reason or "")):
             verdict = replace(verdict, reason=f"{verdict.reason} {more}")
+        if verdict.state == "failed" and any(told in (verdict.reason or "") for told in (DISK_FULL, NO_SPACE)):
+            self.feeder.hold(now)
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
             if pause:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ssrl_core.analysis.intervals import mean_of_units
 from ssrl_core.analysis.screens import matching, retrieval
+from ssrl_core.analysis.screens.answers import answers, treatments_with_cells
 from ssrl_core.analysis.screens.correction import correct
 from ssrl_core.analysis.screens.profiles import profiles_of_table, screen_table, treatment_profiles, wells_profiles
 from ssrl_core.analysis.screens.screen import beside, cell_count, screen
@@ -232,3 +235,23 @@ def test_treatments_keep_their_counts():
     found = treatment_profiles(planted(PLATES, 0)).table.set_index("treatment")
     assert found["wells"]["m0c0 1"] == 3
     assert found["batches"]["toxic 1"] == "b0\nb1"
+
+
+def test_a_stranger_is_told_what_does_something_and_that_it_is_more_than_cells_lost():
+    found = screen(planted(STRONG, 0))
+    first, second = answers(found, found.to_json())
+    assert re.match(r"1\d of 2\d compounds do something", first.head)
+    assert second.head == "Yes, it sees more than the number of cells"
+    assert "Told by the number of cells alone: toxic" in second.rest
+    table = treatments_with_cells(found.scored.activity, found).set_index("compound")
+    assert table.loc["toxic", "cells"].max() < 0.5
+    assert table.loc["toxic", "by_count"].all()
+    assert not table.loc["m0c0", ["by_count"]].to_numpy().any()
+
+
+def test_a_network_that_sees_nothing_is_told_to_see_no_more_than_the_number_of_cells():
+    wells = planted(STRONG, 0)
+    blind = type(wells)(np.random.default_rng(0).normal(size=wells.x.shape), wells.table)
+    first, second = answers(screen(blind), screen(blind).to_json())
+    assert first.head.startswith(("None of", "1 of"))
+    assert second.head == "No, it sees little more than the number of cells"

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.runs.evaluation.images import EvaluationImages
+from ssrl_core.runs.evaluation.images import EvaluationImages, extract, pixel_features
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 
 
 def make(evaluation: Evaluation, item: str = "") -> Answer:
-    """Top-1, settings, accuracy of each class and confusion table.
+    """Top-1, settings, accuracy of each class and confusion table; and what the same classifier makes of raw pixels.
 
     Raises:
         SpecError: fewer than two classes.
@@ -37,7 +37,22 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
             device=evaluation.device,
             show=images.show,
         )
-    return scored(images, predicted, {"mode": mode, "epochs": epochs}), {}
+    return {
+        **scored(images, predicted, {"mode": mode, "epochs": epochs}),
+        "pixels": _of_pixels(images, epochs, seed),
+    }, {}
+
+
+def _of_pixels(images: EvaluationImages, epochs: int, seed: int) -> dict[str, Any]:
+    """{top1, classes}: the classifier on raw pixels (at most 32 px a side), the bar that an embedding is to pass."""
+    from ssrl_core.learning.probes.linear import linear_probe
+
+    train, evaluated = (
+        extract(images.batches(ids), {"pixels": pixel_features})["pixels"] for ids in (images.bank, images.evaluated)
+    )
+    labels, classes = images.labels_of(images.bank), len(images.imageset.classes)
+    found = scored(images, linear_probe(train, labels, evaluated, classes=classes, epochs=epochs, seed=seed), {})
+    return {"top1": found["top1"], "classes": found["classes"]}
 
 
 def scored(images: EvaluationImages, predicted: np.ndarray, settings: dict[str, Any]) -> dict[str, Any]:

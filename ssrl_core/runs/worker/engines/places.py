@@ -270,7 +270,7 @@ class SlurmPlace(Place):
                 self._slurm.partition,
                 f"There is: {there}. SLURM says: {text}",
             )
-        if self._slurm.nodes > 1 and "ode count" in text:
+        if self._slurm.nodes > 1 and ("ode count" in text or "node configuration" in text):
             rule, remedy = "what the partition has", f"Ask for fewer. SLURM says: {text}"
             return SpecError.at("SLURM", "nodes", rule, self._slurm.nodes, remedy)
         if self._slurm.gpus and ("gres" in text.lower() or "node configuration" in text):
