@@ -180,6 +180,38 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
     return fig
 
 
+def field_figure(
+    rgb: np.ndarray[Any, Any], x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]
+) -> Figure:
+    """A picture (h, w, 3) uint8 of a field, with a place to click at each of its cells."""
+    import plotly.graph_objects as go
+    from PIL import Image
+
+    height, width = rgb.shape[:2]
+    fig = go.Figure()
+    fig.add_layout_image(
+        source=Image.fromarray(rgb), x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", layer="below"
+    )
+    fig.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"size": 22, "color": "rgba(255,255,255,0.01)"},
+        customdata=ids[:, None],
+        hovertemplate="cell %{customdata[0]}<extra></extra>",
+    )
+    fig.update_xaxes(visible=False, range=[0, width])
+    fig.update_yaxes(visible=False, range=[height, 0], scaleanchor="x")
+    fig.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=int(min(640, max(240, 420 * height / width))),
+        plot_bgcolor="#0b0d10",
+        paper_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+    )
+    return fig
+
+
 SWEEP_AXES = {
     "nscb": "mechanism kept (NSCB)",
     "nsc": "mechanism kept (NSC)",
