@@ -18,6 +18,7 @@ ACCENT, QUIET = "#0f766e", "#808a96"
 SIGNED = [[0.0, "#8c510a"], [0.25, "#d8b365"], [0.5, "#ffffff"], [0.75, "#5ab4ac"], [1.0, "#01665e"]]
 KINDS = (ACCENT, "#808a96", TABLE[1], TABLE[0], TABLE[3], TABLE[5])
 _LABELLED = 12  # choices of a sweep up to which each has its name at its mark
+_AROUND_PX = 210  # of a field, to each side of the cell that is looked at
 _CLICKED = 80  # treatments up to which a click on the square of two is heard
 
 
@@ -181,9 +182,14 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
 
 
 def field_figure(
-    rgb: np.ndarray[Any, Any], x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], ids: np.ndarray[Any, Any]
+    rgb: np.ndarray[Any, Any],
+    x: np.ndarray[Any, Any],
+    y: np.ndarray[Any, Any],
+    ids: np.ndarray[Any, Any],
+    *,
+    focus: int,
 ) -> Figure:
-    """A picture (h, w, 3) uint8 of a field, with a place to click at each of its cells."""
+    """A picture (h, w, 3) uint8 of a field around one of its cells, with a place to click at each of them."""
     import plotly.graph_objects as go
     from PIL import Image
 
@@ -200,11 +206,13 @@ def field_figure(
         customdata=ids[:, None],
         hovertemplate="cell %{customdata[0]}<extra></extra>",
     )
-    fig.update_xaxes(visible=False, range=[0, width])
-    fig.update_yaxes(visible=False, range=[height, 0], scaleanchor="x")
+    at = int(np.flatnonzero(ids == focus)[0])
+    fig.update_xaxes(visible=False, range=[x[at] - _AROUND_PX, x[at] + _AROUND_PX])
+    fig.update_yaxes(visible=False, range=[y[at] + _AROUND_PX, y[at] - _AROUND_PX], scaleanchor="x")
     fig.update_layout(
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
-        height=int(min(640, max(240, 420 * height / width))),
+        height=380,
+        dragmode="pan",
         plot_bgcolor="#0b0d10",
         paper_bgcolor="rgba(0,0,0,0)",
         showlegend=False,
@@ -248,6 +256,7 @@ def sweep_screen_figure(
             mode="markers+text" if len(mean) <= _LABELLED else "markers",
             text=[choice],
             textposition="top center",
+            cliponaxis=False,
             marker={"color": colour, "size": 11},
             name=choice,
             hovertemplate=f"{choice}: %{{y:.2f}}, plate %{{x:.2f}}, {seeds[choice]} seeds<extra></extra>",

@@ -31,6 +31,7 @@ _FACTS = 8
 _BARS = 8
 _MOST_IMAGES = 60  # in the figure of a selection
 _COUNTS_OF = "counts-of"
+_FIELD_TOOLS = {"displayModeBar": False, "scrollZoom": True}
 
 CSS = """
 .st-key-cluster-hint .vl-empty { padding-top: 1.5rem; }
@@ -146,19 +147,16 @@ def _in_field(of: ClusteredRun, image_id: int) -> None:
     if not is_cut(run.imageset):
         return
     with st.expander("In its field", icon=":material/grid_view:", key="focus-field", on_change="rerun") as place:
-        if not place.open:
-            return
-        field = in_field(run.imageset, image_id)
+        field = in_field(run.imageset, image_id) if place.open else None
         if field is None:
             return
-        fig = field_figure(_field_picture(of, field, image_id), field.x, field.y, field.image_ids)
+        fig = field_figure(_field_picture(of, field, image_id), field.x, field.y, field.image_ids, focus=image_id)
         key = f"field-{image_id}"
-        st.plotly_chart(
-            fig, key=key, on_select=_go(run, key), selection_mode="points", config={"displayModeBar": False}
-        )
+        st.plotly_chart(fig, key=key, on_select=_go(run, key), selection_mode="points", config=_FIELD_TOOLS)
         here = np.intersect1d(field.image_ids, run.ids)
         frame.quiet(
-            f"{len(field.image_ids)} cells of {field.source}, put together from their crops. A click opens one."
+            f"{len(field.image_ids)} cells of {field.source}, put together from their crops, {len(here)} of them on the "
+            "map (others have grey rings). Drag to move, the wheel zooms, a click opens a cell."
         )
         if st.button(
             "Select these on the map", icon=":material/select_all:", key="field-select", disabled=not len(here)
