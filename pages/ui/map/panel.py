@@ -155,7 +155,7 @@ def _in_field(of: ClusteredRun, image_id: int) -> None:
         st.plotly_chart(fig, key=key, on_select=_go(run, key), selection_mode="points", config=_FIELD_TOOLS)
         here = np.intersect1d(field.image_ids, run.ids)
         frame.quiet(
-            f"{len(field.image_ids)} cells of {field.source}, put together from their crops, {len(here)} of them on the "
+            f"{len(field.image_ids)} cells of {field.source}, put together from their crops, {len(here)} on the "
             "map (others have grey rings). Drag to move, the wheel zooms, a click opens a cell."
         )
         if st.button(
