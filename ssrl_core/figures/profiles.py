@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ACCENT, QUIET = "#0f766e", "#808a96"
 SIGNED = [[0.0, "#8c510a"], [0.25, "#d8b365"], [0.5, "#ffffff"], [0.75, "#5ab4ac"], [1.0, "#01665e"]]
 KINDS = (ACCENT, "#808a96", TABLE[1], TABLE[0], TABLE[3], TABLE[5])
+_LABELLED = 12  # choices of a sweep up to which each has its name at its mark
+_AROUND_PX = 210  # of a field, to each side of the cell that is looked at
 _CLICKED = 80  # treatments up to which a click on the square of two is heard
 
 
@@ -176,6 +178,91 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
     style(fig, title=title, x=across, y="replicates agree (0 = chance)", height=380, theme=theme)
     if dosed:
         fig.update_xaxes(type="log")
+    return fig
+
+
+def field_figure(
+    rgb: np.ndarray[Any, Any],
+    x: np.ndarray[Any, Any],
+    y: np.ndarray[Any, Any],
+    ids: np.ndarray[Any, Any],
+    *,
+    focus: int,
+) -> Figure:
+    """A picture (h, w, 3) uint8 of a field around one of its cells, with a place to click at each of them."""
+    import plotly.graph_objects as go
+    from PIL import Image
+
+    height, width = rgb.shape[:2]
+    fig = go.Figure()
+    fig.add_layout_image(
+        source=Image.fromarray(rgb), x=0, y=0, sizex=width, sizey=height, xref="x", yref="y", layer="below"
+    )
+    fig.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"size": 22, "color": "rgba(255,255,255,0.01)"},
+        customdata=ids[:, None],
+        hovertemplate="cell %{customdata[0]}<extra></extra>",
+    )
+    at = int(np.flatnonzero(ids == focus)[0])
+    fig.update_xaxes(visible=False, range=[x[at] - _AROUND_PX, x[at] + _AROUND_PX])
+    fig.update_yaxes(visible=False, range=[y[at] + _AROUND_PX, y[at] - _AROUND_PX], scaleanchor="x")
+    fig.update_layout(
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        height=380,
+        dragmode="pan",
+        plot_bgcolor="#0b0d10",
+        paper_bgcolor="rgba(0,0,0,0)",
+        showlegend=False,
+    )
+    return fig
+
+
+SWEEP_AXES = {
+    "nscb": "mechanism kept (NSCB)",
+    "nsc": "mechanism kept (NSC)",
+    "consistency": "mechanisms find each other (mAP)",
+    "activity": "replicates agree (mAP)",
+}
+
+
+def sweep_screen_figure(
+    table: pd.DataFrame, names: Sequence[str], *, y: str = "nscb", title: str = "", theme: str | None = None
+) -> Figure:
+    """Which choices keep mechanism and forget the plate: a mark a choice, with a line to one sd over seeds.
+
+    Args:
+        table: a row a run: `plate_read` and the column `y`, one of `SWEEP_AXES`.
+        names: (rows) the choice of each run, in words.
+    """
+    import plotly.graph_objects as go
+
+    known = table.assign(choice=[escape(name) for name in names])[["choice", "plate_read", y]].astype(
+        {"plate_read": float, y: float}
+    )
+    both = known.dropna().groupby("choice", sort=False)[["plate_read", y]]
+    mean, sd, seeds = both.mean(), both.std().fillna(0.0), both.size()
+    fig = go.Figure()
+    for number, choice in enumerate(mean.index):
+        x_at, y_at = mean.loc[choice]
+        colour = TABLE[number % len(TABLE)]
+        fig.add_scatter(
+            x=[x_at],
+            y=[y_at],
+            error_x={"type": "data", "array": [sd.loc[choice, "plate_read"]], "color": colour, "width": 0},
+            error_y={"type": "data", "array": [sd.loc[choice, y]], "color": colour, "width": 0},
+            mode="markers+text" if len(mean) <= _LABELLED else "markers",
+            text=[choice],
+            textposition="top center",
+            cliponaxis=False,
+            marker={"color": colour, "size": 11},
+            name=choice,
+            hovertemplate=f"{choice}: %{{y:.2f}}, plate %{{x:.2f}}, {seeds[choice]} seeds<extra></extra>",
+        )
+    style(fig, title=title, x="plate told (less is better)", y=SWEEP_AXES[y], height=380, theme=theme)
+    fig.update_layout(showlegend=len(mean) > _LABELLED)
     return fig
 
 

@@ -251,18 +251,24 @@ class Shipped(Evidence):
         found: dict[str, Any] | None = self.measured.get(name)
         return found
 
-    def _of(self, name: str, kind: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.tables.get(name, {}).get(kind, [])
-        return found
+    def _of(self, name: str, kind: str) -> Any:
+        return self.tables.get(name, {}).get(kind, [])
 
 
-def packed(evidence: Evidence, name: str) -> dict[str, list[dict[str, Any]]]:
-    """A sweep's tables as plain data, small enough to ship: compositions by their names, accuracies as lists."""
-    results, shown = _plain(evidence.results(name)), _plain(evidence.typical(name))
+_FEW_SETTINGS = 3
+
+
+def packed(evidence: Evidence, name: str) -> dict[str, Any]:
+    """A sweep's tables as plain data, small enough to ship: compositions by their names, accuracies as lists.
+
+    Classes go with sweeps over classes only, which ask for no clusters; typical images with sweeps of few compositions.
+    """
+    classes = pd.DataFrame() if evidence.specs[name].base["evaluate"]["clusters"] else evidence.classes(name)
+    shown = evidence.typical(name)
     return {
-        "results": _records(results),
-        "classes": _packed_classes(_plain(evidence.classes(name))),
-        "typical": _records(shown),
+        "results": _columns(_plain(evidence.results(name))),
+        "classes": packed_classes(classes),
+        "typical": _records(_plain(shown)) if len(shown) <= _FEW_SETTINGS else [],
     }
 
 
@@ -276,15 +282,22 @@ def _is_bulky(value: Any) -> bool:
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value))
 
 
+def _columns(table: pd.DataFrame) -> dict[str, list[Any]]:
+    """Column -> values, without columns that hold nothing."""
+    columns: dict[str, list[Any]] = json.loads(table.dropna(axis=1, how="all").round(5).to_json(orient="split"))
+    return {name: [row[at] for row in columns["data"]] for at, name in enumerate(columns["columns"])}
+
+
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = json.loads(table.to_json(orient="records", double_precision=5))
     return rows
 
 
-def _packed_classes(table: pd.DataFrame) -> list[dict[str, Any]]:
+def packed_classes(table: pd.DataFrame) -> list[dict[str, Any]]:
     """One row a run: its head, and of the classes the names, counts and accuracies as lists."""
     if table.empty:
         return []
+    table = _plain(table)
     own = ["class", "superclass", "n", "correct", "accuracy"]
     table = table[table["probe"] == "linear"]
     heads = [c for c in table.columns if c not in own]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.yaml_files import dump_yaml
+
+_SHORT_LIST = re.compile(r"\[[^\[\]{}\"]*\]")
+"""A list of numbers, which stands on one line."""
 
 
 def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
@@ -29,7 +33,8 @@ def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
     found = document(name, scale)
     paths = {"json": folder / f"{name}-{scale}.json", "markdown": folder / f"{name}-{scale}.md"}
     try:
-        stores.replace(paths["json"], json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False)
+        stores.replace(paths["json"], _SHORT_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
         stores.replace(paths["markdown"], markdown(found))
     except OSError as error:
         raise DataError.at(str(folder), "folder", "one that can be written", error.strerror) from error
@@ -53,7 +58,7 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
             "runs": _runs(evidence),
             "imagesets": _imagesets(evidence),
         }
-        | ({"tables": {name: packed(evidence, name) for name in evidence.specs}} if evidence.is_solved else {})
+        | (_of_solved(evidence) if evidence.is_solved else {})
     )
 
 
@@ -117,17 +122,21 @@ def _runs(evidence: Evidence) -> list[dict[str, Any]]:
     return out
 
 
-def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
-    """Every composition and seed, each once."""
+def _of_solved(evidence: Evidence) -> dict[str, Any]:
+    """What charts need of solved sweeps, and with which versions they were solved."""
     from ssrl_core.runs.child.train import versions
 
+    return {"versions": versions(), "tables": {name: packed(evidence, name) for name in evidence.specs}}
+
+
+def _solved_ones(evidence: Evidence) -> list[dict[str, Any]]:
+    """Every composition and seed, each once."""
     found = {
         run: {"sweep": name, "id": run, "seed": seed, "seconds": {"solve": took}, "device": "cpu"}
         for name, spec in evidence.specs.items()
         for run, seed, took in solved.seconds(spec)
     }
-    made = versions()
-    return [row | {"versions": made} for row in found.values()]
+    return list(found.values())
 
 
 def _run(run_id: str) -> dict[str, Any]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from ssrl_core import access, stores
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, Stopped
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.queue import tables
 from ssrl_core.specs.run import RunSpec
@@ -25,6 +28,7 @@ IS_SOLVED = "the solution of the linearised problem, not a training"
 _WAY = 1
 """Of solving: what is solved in another way from now on is solved anew."""
 _LEAST_CHANCES = 4
+_MOST_WORKERS = 2  # each holds up to half a gigabyte of features
 _STEP = "terms.0.composition.steps."
 Progress = Callable[[int, int, float], None]
 
@@ -144,42 +148,86 @@ def method_name(spec: RunSpec) -> str:
     return f"spectral μ = {spec.method['mu']:g}"
 
 
-def in_order(asked: Iterable[Task]) -> list[Task]:
-    """Each file once, those that share images and a seed one after another, and among them those of one composition."""
+def in_order(asked: Iterable[Task]) -> list[list[Task]]:
+    """Each file once, in lists that share images, bank and seed; in a list those of one composition stand together."""
     once = {task.path: task for task in asked}
     places: dict[Any, dict[Any, list[Task]]] = {}
     for task in once.values():
         spec = task.spec
         place = places.setdefault((str(spec.dataset), spec.method["bank"], spec.seed, task.chance), {})
         place.setdefault(spec.terms, []).append(task)
-    return [task for place in places.values() for group in place.values() for task in group]
+    return [[task for group in place.values() for task in group] for place in places.values()]
 
 
-def solve_all(asked: Iterable[Task], report: Progress = lambda done, total, share: None) -> dict[str, Any]:
+def solve_all(
+    asked: Iterable[Task], report: Progress = lambda done, total, share: None, *, workers: int | None = None
+) -> dict[str, Any]:
     """Solve what is not solved yet, in this process.
 
     Args:
-        report: told how many are done, of how many, and how far the next one is; what it raises ends the work.
+        report: told how many are done, of how many, and what share of one more; what it raises ends the work.
+        workers: threads, each with images and a seed of its own; left out, one for each processor, two at most.
 
     Returns:
         {solved, existing, seconds (of the processor)}.
     """
     access.require_editor("Solving compositions")
     every = in_order(asked)
-    todo = [task for task in every if read(task) is None]
-    started = time.process_time()
+    todo = [left for place in every if (left := [task for task in place if read(task) is None])]
+    total, started = sum(map(len, todo)), time.process_time()
     if todo:
-        from ssrl_core.paper.solving import Solver
-
-        solver = Solver()
-        for number, task in enumerate(todo):
-
-            def told(share: float, number: int = number) -> None:
-                report(number, len(todo), share)
-
-            told(0.0)
-            data = solver.solve(task.spec, chance=task.chance, report=told)
-            stores.replace(task.path, json.dumps({"version": 1, **data}, allow_nan=False) + "\n")
-        report(len(todo), len(todo), 0.0)
+        _in_threads(todo, _Work(total, report), min(workers or _MOST_WORKERS, os.cpu_count() or 1))
     seconds = round(time.process_time() - started, 1)
-    return {"solved": len(todo), "existing": len(every) - len(todo), "seconds": seconds}
+    return {"solved": total, "existing": sum(map(len, every)) - total, "seconds": seconds}
+
+
+class _Work:
+    """How far several threads are together, and whether they shall end."""
+
+    def __init__(self, total: int, report: Progress) -> None:
+        self._total, self._report = total, report
+        self._lock, self._shares = threading.Lock(), dict[int, float]()
+        self._done = 0
+        self.over = False
+
+    def told(self, share: float) -> None:
+        """A thread says how far the composition is that it solves."""
+        with self._lock:
+            if self.over:
+                raise Stopped("Solving was stopped.")
+            self._shares[threading.get_ident()] = share
+            self._report(self._done, self._total, sum(self._shares.values()))
+
+    def done(self) -> None:
+        """A thread has written one."""
+        with self._lock:
+            self._done += 1
+            self._shares.pop(threading.get_ident(), None)
+        self.told(0.0)
+
+
+def _in_threads(places: list[list[Task]], work: _Work, workers: int) -> None:
+    """Each place by one thread; what ends one ends all."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // workers))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="solving")
+    try:
+        for future in as_completed([pool.submit(_solve_place, place, work) for place in places]):
+            future.result()
+    finally:
+        work.over = True
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)
+
+
+def _solve_place(tasks: list[Task], work: _Work) -> None:
+    from ssrl_core.paper.solving import Solver
+
+    solver = Solver()
+    for task in tasks:
+        work.told(0.0)
+        data = solver.solve(task.spec, chance=task.chance, report=work.told)
+        stores.replace(task.path, json.dumps({"version": 1, **data}, allow_nan=False) + "\n")
+        work.done()

@@ -172,3 +172,10 @@ def test_vgg_with_and_without_batch_norm_come_back_from_their_files(tmp_path: Pa
         again = load_encoder(tmp_path / f"{number}.safetensors").body.state_dict()
         assert again.keys() == encoder.body.state_dict().keys()
         assert any(key.endswith("running_mean") for key in again) == (number == 0)
+
+
+@pytest.mark.parametrize("name", ["tiny_cnn", "resnet18"])
+def test_the_compiler_takes_an_encoder_as_one_graph(name: str) -> None:
+    encoder = backbones.build(name, channels=3, side=32, mean=[0.5] * 3, sd=[0.2] * 3, seed=0)
+    found = torch._dynamo.explain(encoder)(torch.rand(2, 3, 32, 32).contiguous(memory_format=torch.channels_last))
+    assert (found.graph_count, found.graph_break_count) == (1, 0)

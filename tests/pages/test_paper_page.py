@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from ssrl_core import stores
 from ssrl_core.paper import report, running
 from ssrl_core.paper.items import IDS, ITEMS
+from ssrl_core.runs import jobs
 from tests.kit import ROOT, make_imageset
 from tests.paper.test_items import planted
 
@@ -169,3 +170,17 @@ def test_every_reading_of_the_lpips_column_stands_under_the_published_values():
     assert shown["First set"].tolist() == [0.33, 0.34]
     assert shown["pairs"].tolist() == ["published", "two views"]
     assert shown["mean difference"].tolist()[1] == 0.01
+
+
+def test_solved_results_say_what_they_are_and_both_buttons_start_a_job(monkeypatch):
+    started = []
+    monkeypatch.setattr(jobs, "start", lambda name, asked: started.append((name, asked)))
+    test = opened("figure-4", "instant")
+    assert "not a training" in text_of(test)
+    assert "Solved on cpu" in text_of(test)
+    test.button(key="paper-all").click().run()
+    test.button(key="paper-run-instant").click().run()
+    assert started == [
+        ("paper-all", ["paper", "run", "all", "--scale", "instant"]),
+        ("paper-figure-4-instant", ["paper", "run", "figure-4", "--scale", "instant"]),
+    ]

@@ -93,6 +93,9 @@ def test_every_figure_is_drawn_as_a_file():
         profiles.activity_figure(scored.activity, unit="µM"),
         profiles.activity_figure(scored.activity.drop_duplicates("compound")),
         profiles.confusion_figure(scored.nsc.confusion()),
+        profiles.sweep_screen_figure(
+            pd.DataFrame({"plate_read": [0.2, 0.3, 0.6, None], "nscb": [0.8, 0.9, 0.4, 0.5]}), ["a", "a", "b", "c"]
+        ),
         profiles.wells_figure(wells[:12], (8, 12), what="cells"),
     ]
     for fig in drawn:

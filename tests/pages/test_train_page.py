@@ -390,6 +390,12 @@ def test_a_solved_run_is_a_method_of_the_page_and_is_never_called_trained():
     assert any(box.label == "Network" for box in test.selectbox)
 
 
+def test_a_setting_of_the_method_before_that_comes_late_changes_nothing():
+    quick = drafts.fresh(drafts.STARTS[drafts.QUICK].spec)
+    assert drafts.put(quick, "method.bank", "random") == quick
+    assert drafts.put(quick, "method.hidden_dim", 64)["method"]["hidden_dim"] == 64
+
+
 def test_whether_a_step_fits_is_said_before_it_is_launched(monkeypatch):
     from ssrl_core.runs.worker import estimate
 

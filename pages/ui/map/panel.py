@@ -12,12 +12,15 @@ import streamlit as st
 from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
 from pages.ui.map import files, names, selection
-from pages.ui.map.colours import CLUSTER, Facet, colour_by, colour_names
+from pages.ui.map.colours import CLUSTER, Facet, by_cluster, colour_by, colour_names
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
 from pages.ui.map.selection import Selected
 from ssrl_core.analysis.matrix import nearest_to
 from ssrl_core.analysis.selection import counts_of_codes
+from ssrl_core.datasets.cells.in_field import InField, in_field, is_cut, ringed
+from ssrl_core.datasets.pictures import display_limits, to_rgb
+from ssrl_core.figures.profiles import field_figure
 from ssrl_core.figures.sheets import counts_file
 from ssrl_core.figures.style import ACCENT, percent, three_digits
 from ssrl_core.runs.folder.annotations import LONGEST_NAME
@@ -28,6 +31,7 @@ _FACTS = 8
 _BARS = 8
 _MOST_IMAGES = 60  # in the figure of a selection
 _COUNTS_OF = "counts-of"
+_FIELD_TOOLS = {"displayModeBar": False, "scrollZoom": True}
 
 CSS = """
 .st-key-cluster-hint .vl-empty { padding-top: 1.5rem; }
@@ -122,6 +126,7 @@ def _focus(of: ClusteredRun, image_id: int) -> None:
             gallery.show_grid(run.imageset, [image_id], columns=1, tile_px=128, key="focus-image")
         with st.container(width="stretch"):
             st.html(facts(_facts(of, row)))
+    _in_field(of, image_id)
     near, away = nearest_to(run.x, row, _NEIGHBOURS)
     if len(near):
         frame.quiet(f"Most like it of all {len(run.ids)} images, by distance in the embedding (exact)")
@@ -134,6 +139,56 @@ def _focus(of: ClusteredRun, image_id: int) -> None:
             key="focus-near",
             on_pick=lambda event: selection.on_gallery(of, event),
         )
+
+
+def _in_field(of: ClusteredRun, image_id: int) -> None:
+    """The image among its neighbours in its field, ringed in the colours of their clusters; a click goes to another."""
+    run = of.run
+    if not is_cut(run.imageset):
+        return
+    with st.expander("In its field", icon=":material/grid_view:", key="focus-field", on_change="rerun") as place:
+        field = in_field(run.imageset, image_id) if place.open else None
+        if field is None:
+            return
+        fig = field_figure(_field_picture(of, field, image_id), field.x, field.y, field.image_ids, focus=image_id)
+        key = f"field-{image_id}"
+        st.plotly_chart(fig, key=key, on_select=_go(run, key), selection_mode="points", config=_FIELD_TOOLS)
+        here = np.intersect1d(field.image_ids, run.ids)
+        frame.quiet(
+            f"{len(field.image_ids)} cells of {field.source}, put together from their crops, {len(here)} on the "
+            "map (others have grey rings). Drag to move, the wheel zooms, a click opens a cell."
+        )
+        if st.button(
+            "Select these on the map", icon=":material/select_all:", key="field-select", disabled=not len(here)
+        ):
+            selection.select(run.images_key, here, "in one field", focus=image_id)
+            st.rerun()
+
+
+def _field_picture(of: ClusteredRun, field: InField, image_id: int) -> Array:
+    """(h, w, 3) uint8, each nucleus of the run ringed in the colour of its cluster, the one in focus thickly."""
+    imageset, groups = of.run.imageset, by_cluster(of)
+    rgb = to_rgb(field.picture[None], imageset.channels, max_value=imageset.max_value, limits=display_limits(imageset))[
+        0
+    ]
+    rows = [of.run.row_of(int(image)) for image in field.image_ids]
+    codes = [-1 if row < 0 or groups.codes is None else int(groups.codes[row]) for row in rows]
+    hexes = [groups.colours[code] if code >= 0 else "#9aa4b1" for code in codes]
+    colours = np.array([[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in hexes], np.uint8)
+    own = field.image_ids == image_id
+    colours[own] = 255
+    return ringed(rgb, field, colours, thick=np.where(own, 4.0, 2.0))
+
+
+def _go(run: EvaluatedRun, key: str) -> Any:
+    def picked() -> None:
+        points = st.session_state[key]["selection"]["points"]
+        if points and points[0].get("customdata"):
+            image = int(points[0]["customdata"][0])
+            if run.row_of(image) >= 0:
+                selection.focus_on(run.images_key, image)
+
+    return picked
 
 
 def _selection(of: ClusteredRun, now: Selected) -> None:

@@ -55,11 +55,13 @@ def show(name: str) -> None:
 
 
 def _scale(item: Item) -> Scale:
-    """instant | small | full; in the address."""
+    """instant | small | full; in the address, else the first that has results."""
     options = [scale for scale in SCALES if scale in item.plans]
+    there = (scale for scale in options if items.compared(item.id, scale)["verdict"] != "not run")
+    with_results = next(there, options[0])
     chosen = choices.from_address(
         "Scale", options, key="scale", shown=lambda scale: f"{runs.NAMES[scale]} results",  # type: ignore[index]
-        default=options[0], label_visibility="collapsed", flat=True,
+        default=with_results, label_visibility="collapsed", flat=True,
     )  # fmt: skip
     return next(scale for scale in SCALES if scale == chosen)
 

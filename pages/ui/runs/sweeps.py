@@ -141,6 +141,20 @@ def results(sweep_id: str, text: str = "", *, every: bool = True, by: list[str] 
     return tables.plain(table) if every else tables.mean_over_seeds(table, by or None)
 
 
+def screened(sweep_id: str) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Runs of a sweep that were scored as a screen, the values of each in words, and the scores that they have."""
+    from ssrl_core.figures.profiles import SWEEP_AXES
+    from ssrl_core.runs.queue.tables import results_table
+
+    table = results_table(sweep_id)
+    if "plate_read" not in table or table["plate_read"].isna().all():
+        return table.head(0), [], []
+    known = table[table["plate_read"].notna()]
+    words = {str(row["id"]): str(row["point"]) for row in status_of(sweep_id).rows}
+    scores = [name for name in SWEEP_AXES if name in known and known[name].notna().any()]
+    return known, [words.get(str(run), str(run)) for run in known["run"]], scores
+
+
 def file_of(sweep_id: str, kind: str) -> bytes:
     """All results as a CSV or Parquet file."""
     from ssrl_core.runs.queue.tables import content

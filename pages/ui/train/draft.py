@@ -91,6 +91,8 @@ def put(draft: Draft, path: str, value: Any) -> Draft:
     *way, last = path.split(".")
     for key in way:
         node = node[int(key)] if isinstance(node, list) else node[key]
+    if way == ["method"] and last not in node:
+        return new  # of a widget of the method before, which the browser still told of
     node[last] = None if path == "backbone.weights" and not value else value
     if path == "dataset.name":
         return suggested(new)

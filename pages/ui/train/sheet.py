@@ -25,6 +25,7 @@ from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.specs.backbones import BANKS
 from ssrl_core.specs.parts import columns
 
 AT_ONCE = ("safetensors", "torchvision", "card")
@@ -93,7 +94,8 @@ def _recipe(run: RunFolder) -> str:
         for term in spec.terms
     ]
     if spec.is_solved:
-        return f"Solved, not trained: features {spec.backbone.name}, under {' + '.join(said)}."
+        row = BANKS.get(spec.backbone.name)
+        return f"Solved, not trained: {row.title if row else spec.backbone.name}, under {' + '.join(said)}."
     if not spec.is_trained:
         return f"The network as it comes, with weights: {spec.backbone.weights or 'none'}; nothing is trained."
     images = f"{spec.limit_train:,} images" if spec.limit_train else "all train images"

@@ -80,6 +80,7 @@ def _body(sweep_id: str, live: bool) -> None:
     if len(status.rows) <= _MOST_CELLS:
         st.html(matrix_html(status))
     _curves(sweep_id, status)
+    _screened(sweep_id)
     _table(sweep_id)
 
 
@@ -114,6 +115,23 @@ def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
         return
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
         column.plotly_chart(figure, key=f"sweep-curve-{sweep_id}-{name}", config={"displayModeBar": False})
+
+
+def _screened(sweep_id: str) -> None:
+    """Which of the choices keep mechanism and forget the plate, where the runs were scored as a screen."""
+    from ssrl_core.figures.profiles import SWEEP_AXES, sweep_screen_figure
+
+    table, words, scores = sweeps.screened(sweep_id)
+    if not scores:
+        return
+    frame.section(
+        "Which choices keep mechanism and forget the plate?",
+        "Each mark a choice, mean ± sd over its seeds, after correction. Good: high and to the left.",
+    )
+    with st.container(width=320):
+        y = st.selectbox("Kept", scores, format_func=SWEEP_AXES.__getitem__, key="sweep-screen-axis")
+    fig = sweep_screen_figure(table, words, y=y)
+    st.plotly_chart(fig, key=f"sweep-screen-{sweep_id}", config={"displayModeBar": False})
 
 
 def _table(sweep_id: str) -> None:

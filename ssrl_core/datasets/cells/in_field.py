@@ -1,0 +1,98 @@
+"""A cell among its neighbours: its field put together again from the crops of its cells, so that no file is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import SSRLError
+
+Array = np.ndarray[Any, Any]
+_MOST_PX = 1400  # of the picture's longer side
+_NEEDED = ("source", "x_px", "y_px")
+_RADIUS = 0.12  # of the crop, where the area of nuclei is not known
+
+
+@dataclass(frozen=True)
+class InField:
+    """The cells of one field, and its picture where crops of them lie.
+
+    Attributes:
+        source: the field, as the image set's table names it.
+        image_ids: (m,) ascending.
+        x, y: (m,) middles of the nuclei, px of the picture; radius: (m,) of a disc of the nucleus's area.
+        picture: (C, h, w) as the image set's pixels; 0 where no crop lies.
+    """
+
+    source: str
+    image_ids: Array
+    x: Array
+    y: Array
+    radius: Array
+    picture: Array
+
+
+def in_field(imageset: ImageSet, image_id: int) -> InField | None:
+    """The field of a cell; None for images that were not cut out of fields."""
+    settings, table = _cut(imageset), imageset.table
+    if settings is None or not set(_NEEDED) <= set(table.columns):
+        return None
+    ids = np.flatnonzero((table["source"] == table["source"].iloc[image_id]).to_numpy())
+    size = imageset.shape[-1]
+    scale = size / _span(settings, size)
+    x, y = (table[name].to_numpy(float)[ids] * scale for name in ("x_px", "y_px"))
+    every = max(1, math.ceil((max(np.ptp(x), np.ptp(y)) + size) / _MOST_PX))
+    left, top = (np.rint((place - place.min()) / every).astype(np.int64) for place in (x, y))
+    side = len(range(0, size, every))
+    picture = np.zeros((imageset.shape[0], int(top.max()) + side, int(left.max()) + side), imageset.pixels.dtype)
+    for row, column, crop in zip(top, left, imageset.take(ids), strict=True):
+        place = picture[:, row : row + side, column : column + side]
+        np.maximum(place, crop[:, ::every, ::every], out=place)
+    area = table["nuclear_area_px"].to_numpy(float)[ids] if "nuclear_area_px" in table else None
+    radius = np.full(len(ids), _RADIUS * size) if area is None else np.sqrt(area / np.pi) * scale
+    middle = (side - 1) / 2
+    return InField(str(table["source"].iloc[image_id]), ids, left + middle, top + middle, radius / every, picture)
+
+
+def is_cut(imageset: ImageSet) -> bool:
+    """Whether its images were cut out of fields, and it is known where."""
+    return _cut(imageset) is not None and set(_NEEDED) <= set(imageset.table.columns)
+
+
+def ringed(rgb: Array, field: InField, colours: Array, *, thick: Array) -> Array:
+    """(h, w, 3) uint8 with a ring around each nucleus.
+
+    Args:
+        colours: (m, 3) uint8; thick: (m,) px, 0 for none.
+    """
+    out = rgb.copy()
+    for x, y, radius, colour, wide in zip(field.x, field.y, field.radius, colours, thick, strict=True):
+        reach = int(np.ceil(radius + wide)) + 1
+        top, left = max(0, int(y) - reach), max(0, int(x) - reach)
+        part = out[top : int(y) + reach + 1, left : int(x) + reach + 1]
+        rows, columns = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
+        distance = np.hypot(rows - y, columns - x) - radius
+        part[(distance >= 0) & (distance < wide)] = colour
+    return out
+
+
+def _cut(imageset: ImageSet) -> Mapping[str, Any] | None:
+    """The settings that its cells were cut out with."""
+    from ssrl_core.datasets.cells.importing import report_of
+
+    try:
+        found = report_of(imageset.folder).get("settings")
+    except (SSRLError, OSError):
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
+def _span(settings: Mapping[str, Any], size: int) -> int:
+    """Pixels of the field that a crop spans."""
+    span_um, pixel_um = settings.get("span_um"), settings.get("pixel_um")
+    return max(2, round(span_um / pixel_um)) if span_um and pixel_um else size
