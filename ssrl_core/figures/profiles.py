@@ -203,7 +203,7 @@ def field_figure(
         y=y,
         mode="markers",
         marker={"size": 22, "color": "rgba(255,255,255,0.01)"},
-        customdata=ids[:, None],
+        customdata=ids[:, None].tolist(),  # an array would come back from a click as a mapping
         hovertemplate="cell %{customdata[0]}<extra></extra>",
     )
     at = int(np.flatnonzero(ids == focus)[0])

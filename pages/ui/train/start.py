@@ -149,7 +149,8 @@ def _memory_words(spec: RunSpec, imageset: Any) -> str:
     if held.largest == 0:
         return said + "Not even two images fit: choose a smaller network or smaller views."
     if held.largest < part:
-        return f"{said}{part:,} images at a time do not fit, {held.largest:,} do: raise Accumulate or lower the batch."
+        fit = f"{held.largest:,} do: lower the batch, or set accumulate in the spec."
+        return f"{said}{part:,} images at a time do not fit, {fit}"
     return said + f"At most {held.largest:,} images at a time fit."
 
 
