@@ -264,3 +264,16 @@ def test_a_table_that_gave_no_labels_is_left_out_whatever_its_name(tmp_path):
     understood = understand(folder)
     assert "the labels of 4 images are those of val/labels.csv" in understood.notes
     assert {"file": "ls.csv", "reason": "it names few of the images"} in understood.skipped
+
+
+def test_a_row_for_each_object_is_one_image_whose_values_agree_or_are_missing(tmp_path):
+    names = [f"{i}.png" for i in range(4)]
+    for i, name in enumerate(names):
+        save(tmp_path / name, picture(seed=i))
+    rows = [f"{n},{'ab'[i % 2] if i else 'ab'[k]},{k},{i}" for i, n in enumerate(names) for k in (0, 1)]
+    (tmp_path / "t.csv").write_text("file,label,object,mean\n" + "\n".join(rows) + "\n")
+    made = import_source(tmp_path, "objects")
+    assert made.table["label"].tolist() == [None, "b", "a", "b"]
+    assert made.table["mean"].tolist() == [0, 1, 2, 3]
+    assert "object" not in made.table
+    assert "8 rows for 4 files" in made.meta["source"]

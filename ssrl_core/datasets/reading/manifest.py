@@ -186,12 +186,17 @@ class Manifest:
         """One row for each file, of a table with one for each object in it; what differs within a file is left out."""
         found = pd.Series([place for place, _ in places], self.table.index, dtype=object)
         counts = self.table.astype(str).groupby(found).nunique()
-        varied = [c for c in self.table.columns if c != self.column and (counts[c] > 1).any()]
-        shown = ", ".join(map(str, varied[:4])) + (" …" if len(varied) > 4 else "")
-        count = len(self.table)
-        self.table = self.table[~found.duplicated() | found.isna()].drop(columns=varied).reset_index(drop=True)
+        apart = {c: counts[c] > 1 for c in self.table.columns if c != self.column}
+        varied = [c for c, torn in apart.items() if torn.mean() > 0.5]
+        some = [c for c, torn in apart.items() if 0 < torn.mean() <= 0.5]
+        count, kept = len(self.table), ~found.duplicated() | found.isna()
+        self.table = self.table[kept].drop(columns=varied)
+        for column in some:
+            self.table[column] = self.table[column].mask(found[kept].map(apart[column]).eq(True))
+        self.table = self.table.reset_index(drop=True)
         self.__dict__.pop("_names", None)
-        said = f"; columns whose values differ within a file are left out ({shown})" if varied else ""
+        said = f"; columns whose values differ within most files are left out ({_shown(varied)})" if varied else ""
+        said += f"; where values differ within a file they are missing ({_shown(some)})" if some else ""
         self.notes.append(f"the table has {count} rows for {found.nunique()} files{said}")
         self._match()
 
@@ -259,6 +264,10 @@ class Manifest:
         """What a table may call a file: its path from the table's folder, or its name alone."""
         below = posixpath.relpath(path, self._folder) if self._folder else path
         return {below, posixpath.basename(path)}
+
+
+def _shown(names: Sequence[Any]) -> str:
+    return ", ".join(map(str, names[:4])) + (" …" if len(names) > 4 else "")
 
 
 def _differences(first: Mapping[Any, Any], other: Mapping[Any, Any]) -> str:
