@@ -18,6 +18,7 @@ from ssrl_core.datasets.made.simulation.population import COMPOUNDS
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.runs import example
 from ssrl_core.runs.evaluation.clustering import stored_clusters
+from ssrl_core.runs.evaluation.screens import about_cells
 from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry, stopping
@@ -86,6 +87,14 @@ def test_every_planted_compound_is_found_and_no_well_is_torn():
         assert (doses["name"] != "").all()
     with pytest.raises(DataError, match="no compounds"):
         vl.run(run("first").id).doses(10)
+
+
+def test_a_screen_counts_the_cells_that_its_wells_had_and_not_the_sample_of_them_that_ships():
+    table = store.load("example-cells").table
+    _, counts = about_cells(store.load("example-cells"), np.arange(10))
+    told = {(str(p), str(w)): int(c) for p, w, c in zip(table.plate, table.well, table.cell_count, strict=True)}
+    assert counts == told
+    assert min(counts.values()) > table.groupby(["plate", "well"]).size().max()
 
 
 def test_a_map_of_it_begins_from_that_of_another_run_as_any_does(shipped, monkeypatch):

@@ -13,6 +13,7 @@ from ssrl_core.analysis.screens.profiles import some_of
 from ssrl_core.analysis.screens.screen import CELL_COUNT, Screen
 
 _NAMED = 8
+_FEW = 4  # wells of a treatment: with fewer hardly any can be called
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,11 @@ def _active(own: pd.DataFrame, found: Mapping[str, Any]) -> Answer:
     if not len(called):
         head = f"None of {compounds} compounds can be called different from untreated wells"
         clearest = f"of {found['n']} treatments the clearest has q = {known['q'].min():.2g}, and 0.05 is asked for"
-        return Answer(head, f": {clearest}.")
+        few = known["wells"].median()
+        beside = (
+            f" A treatment has {few:g} wells here; Show looks at single cells and may see more." if few < _FEW else ""
+        )
+        return Answer(head, f": {clearest}.{beside}")
     names = some_of(dict.fromkeys(called["compound"]), _NAMED)
     share = f"{len(called)} of {found['n']} treatments differ from untreated wells"
     share += ", at most 5\N{NO-BREAK SPACE}% of them by chance"

@@ -297,7 +297,7 @@ def profiles_of_table(table: pd.DataFrame, *, mechanism: str | None = None, batc
     Raises:
         DataError: no feature is left, or no well or compound is known.
     """
-    counts = next((c for c in table.columns if re.fullmatch(_COUNTED, str(c), re.IGNORECASE)), None)
+    counts = counted_column(table)
     table, words = _without_empty(table, counts)
     features, said = _features(table)
     known, doses = with_doses(table.rename(columns=renamed(table.columns)))
@@ -315,6 +315,16 @@ def profiles_of_table(table: pd.DataFrame, *, mechanism: str | None = None, batc
 
 
 _COUNTED = r"(Metadata_|Image_)?(Object_Count|Count_(Cells|Nuclei)|cell_?count|n_?cells|cells)"
+
+
+def counted_column(table: pd.DataFrame) -> str | None:
+    """The column that says how many cells a row's well or field has."""
+    return next((str(c) for c in table.columns if re.fullmatch(_COUNTED, str(c), re.IGNORECASE)), None)
+
+
+def numbers_of(column: pd.Series[Any]) -> Array:
+    """(n,) float64 of a column in the order of its rows; NaN where there is no number."""
+    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
 
 
 def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list[str]]:

@@ -33,6 +33,7 @@ _LIGHT = 16  # times the photons of `simulated-cells`: a quarter of the noise, a
 _CONTROL = 0.25  # of the cells
 _DOSES = (0.4, 0.4, 0.5, 0.6, 0.9, 1.6, 1.8, 1.8)  # cells of each dose, ascending, beside the others
 _LEARNT = 0.2  # of the cells lie on the plate that is learnt from
+_SEEN_MM2 = 0.5  # of a well: the example holds some of the cells that are counted there
 _IN_A_ROW = 4  # cells of one well and one site after another
 CHUNK = 50
 
@@ -81,6 +82,7 @@ def cells_of(number: int) -> tuple[Array, pd.DataFrame]:
     """The `number`th fifty cells: pixels (50, 3, 56, 56) uint8 of six bits, and their table."""
     wells = screen(Chance(SEED, 0))
     ends = np.rint(np.cumsum(_shares(wells)) * _CELLS).astype(np.int64)
+    wells["cell_count"] = np.rint(wells["density_per_mm2"] * _SEEN_MM2).astype(np.int64)
     rows = wells.iloc[np.searchsorted(ends, np.arange(_CELLS), side="right")].reset_index(drop=True)
     rows.insert(3, "site", np.arange(_CELLS) // _IN_A_ROW % SITES + 1)
     part = rows.iloc[number * CHUNK : (number + 1) * CHUNK]

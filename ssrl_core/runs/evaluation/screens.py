@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ssrl_core import stores
-from ssrl_core.analysis.screens.profiles import Profiles, screen_table, wells_profiles
+from ssrl_core.analysis.screens.profiles import Profiles, counted_column, numbers_of, screen_table, wells_profiles
 from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, bank_ids, imageset_of
@@ -36,13 +36,21 @@ def array_file(kind: str) -> str:
 def about_cells(
     imageset: ImageSet, ids: np.ndarray, *, mechanism: str | None = None, batch: str | None = None
 ) -> tuple[pd.DataFrame, dict[tuple[str, str], int]]:
-    """Where some images are from (`screen_table`), and how many cells each well has in the whole image set.
+    """Where some images are from (`screen_table`), and how many cells each well has.
+
+    A column of counted cells that is the same for all cells of a well says how many (the set may be a sample of them);
+    else those of the whole image set are counted.
 
     Raises:
         DataError: no well or no compound is known.
     """
     whole = screen_table(imageset.table, mechanism=mechanism, batch=batch)
-    counts = whole.groupby(["plate", "well"]).size()
+    wells = whole.groupby(["plate", "well"])
+    counts = wells.size()
+    if (column := counted_column(imageset.table)) is not None:
+        said = whole.assign(told=numbers_of(imageset.table[column])).groupby(["plate", "well"])["told"]
+        if (said.nunique(dropna=False) == 1).all() and said.first().notna().all():
+            counts = said.first()
     found = whole.iloc[ids].reset_index(drop=True)
     found.attrs["said"] = whole.attrs["said"]
     return found, {(str(plate), str(well)): int(n) for (plate, well), n in counts.items()}
