@@ -33,13 +33,17 @@ _LAST_BIT = 1e-7  # of float32 numbers of size 1: a mean of cosines may be nearl
 Taken = dict[str, Any]
 
 
-CASES = [*METHODS, *(f"{method} told" for method in METHODS)]
+CASES = [*METHODS, *(f"{method} told" for method in METHODS), "vicreg paired", "moco_v2_plus paired"]
+_STEPS = [{"transform": "rotation", "degrees": 20}, {"transform": "gaussian_noise"}]
+_PAIRED = {"version": 1, "name": "paired", "pair": "kind", "steps": _STEPS}
 
 
 def steps_of(case: str, images: ImageSet, ranks: Ranks) -> Taken:
     """Two steps of a method: losses, the first step's gradients as one vector, and what it keeps."""
-    method, _, told = case.partition(" ")
-    changes: dict[str, Any] = {"accumulate": 1 + (method == "moco_v2_plus"), "condition": "draws" if told else "none"}
+    method, _, how = case.partition(" ")
+    changes: dict[str, Any] = {"accumulate": 1 + (method == "moco_v2_plus")}
+    changes |= {"condition": "draws"} if how == "told" else {}
+    changes |= {"terms": [{"composition": _PAIRED, "weight": 1.0}]} if how == "paired" else {}
     spec = small_spec(method, optimizer={"name": "sgd", "lr": 0.001}, **changes)
     training = Training(spec, images, ranks=ranks)
     gradients: list[torch.Tensor] = []
