@@ -123,6 +123,20 @@ def free_bytes(folder: Path) -> int:
         return 0
 
 
+def can_write(folder: Path, count: int) -> bool:
+    """Whether so many bytes could be written there: a quota is not seen in what is free, so they are asked for."""
+    if free_bytes(folder) < count:
+        return False
+    if not hasattr(os, "posix_fallocate"):
+        return True
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, count)
+    except OSError:
+        return False
+    return True
+
+
 def check_slug(text: str, *, where: str, field: str = "name") -> str:
     """`text` if it may name a folder on every system.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 from types import SimpleNamespace
 
@@ -337,7 +338,7 @@ def test_the_queue_waits_while_the_disk_is_full_and_goes_on_when_there_is_room(
         coordinator.tick()
     assert row(run)["state"] == "failed"
     assert [row(one)["state"] for one in others] == ["queued", "queued"]
-    assert "it starts when 160 MB are free" in row(others[0])["waits_for"]
+    assert "it starts when 100 MB are free" in row(others[0])["waits_for"]
     free.free = 400_000_000
     clock.now += 6
     coordinator.tick()
@@ -345,16 +346,23 @@ def test_the_queue_waits_while_the_disk_is_full_and_goes_on_when_there_is_room(
     assert row(others[0])["waits_for"] is None
 
 
-def test_a_full_disk_is_tried_again_after_ten_minutes(queued, coordinator, engine, clock, monkeypatch):
-    """A quota is not seen in what is free."""
+def test_a_quota_holds_the_queue_too(queued, coordinator, engine, clock, monkeypatch):
+    """It is not seen in what is free."""
     queued()
     other = queued(seed=6)
-    monkeypatch.setattr(stores.shutil, "disk_usage", lambda folder: SimpleNamespace(free=60_000_000))
     coordinator.tick()
     engine.jobs[0].code, engine.jobs[0].words = 1, {"message": "The disk is full (checkpoint.pt). Make room."}
-    coordinator.tick()
-    assert row(other)["state"] == "queued"
-    clock.now += 601
+
+    def refuse(*args):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", refuse)
+        for _ in range(3):
+            clock.now += 6
+            coordinator.tick()
+        assert row(other)["state"] == "queued"
+    clock.now += 6
     coordinator.tick()
     assert row(other)["state"] == "submitted"
 

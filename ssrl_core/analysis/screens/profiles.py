@@ -324,7 +324,8 @@ def counted_column(table: pd.DataFrame) -> str | None:
 
 def numbers_of(column: pd.Series[Any]) -> Array:
     """(n,) float64 of a column in the order of its rows; NaN where there is no number."""
-    return pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    found: Array = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
+    return found
 
 
 def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list[str]]:

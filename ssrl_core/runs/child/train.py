@@ -165,7 +165,7 @@ def in_words(error: Exception, run_id: str) -> dict[str, Any]:
     if isinstance(error, SSRLError):
         where = error.where or run_id
         return {"type": type(error).__name__, "where": where, "message": error.message, "remedy": error.remedy}
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         remedy = "Make room on that disk, then resume the run; nothing half-written was left."
         message = f"{DISK_FULL}{f' ({error.filename})' if error.filename else ''}. {remedy}"
     elif isinstance(error, MemoryError) or "out of memory" in str(error).lower():

@@ -6,6 +6,7 @@ run is done, failed, stopped, or tried once more, and how often.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -31,12 +32,17 @@ PHASES = ("load", "train", "embed", "evaluate", "layout")
 _KEPT = ("step", "steps", "epoch", "epochs", "progress", "images_per_s")  # an attempt goes on where the one before was
 DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED, RANK_LOST = range(7)
 DISK_FULL = "The disk is full"  # how the reason of such an end begins
-NO_SPACE = "No space left on device"  # what the system says
+_NO_SPACE = (DISK_FULL, os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 WORKER_LOST = -1000  # no exit code: the engine lost the place where the child was
 MAX_CRASHES = 3
 MAX_LOST = 20  # a lost node, or a kill from outside, is not the run's fault
 _FROM_OUTSIDE = {-int(getattr(signal, name, 0)) for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")} - {0}
 _PAUSE_S, _LONGEST_PAUSE_S = 2.0, 300.0
+
+
+def found_no_space(reason: str | None) -> bool:
+    """Whether a run ended for want of room on the disk."""
+    return any(told in (reason or "") for told in _NO_SPACE)
 
 
 def empty_state(run_id: str) -> dict[str, Any]:

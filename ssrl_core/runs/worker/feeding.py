@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ssrl_core import stores
@@ -61,8 +62,6 @@ def over(state: str, reason: str | None) -> dict[str, Any]:
 
 LOG = logging.getLogger("viewloom.coordinator")
 ASK_AGAIN_S = 5.0
-_MORE_BYTES = 100_000_000  # than were free when a run found the disk full
-_FULL_S = 600.0  # then one is tried nevertheless: of a quota nobody tells what is left
 
 
 class Feeder:
@@ -77,20 +76,24 @@ class Feeder:
         self._engine, self._flights = engine, active_runs
         self._told_at = -1e9
         self._told = ""
-        self._bytes_wanted, self._full_until = 0, -1e9
+        self._bytes_wanted, self._asked_at, self._full = 0, -1e9, ""
 
-    def hold(self, now: float) -> None:
-        """A run has just found the disk full; those that wait would find the same."""
-        self._bytes_wanted = stores.free_bytes(stores.models_root()) + _MORE_BYTES
-        self._full_until = now + _FULL_S
+    def hold(self, folder: Path) -> None:
+        """A run has just found the disk full; those that wait would find the same until there is room for its files."""
+        largest = max((file.stat().st_size for file in folder.glob("*") if file.is_file()), default=0)
+        self._bytes_wanted, self._asked_at = 2 * max(stores.ROOM_BYTES, largest), -1e9
 
     def _no_room(self, now: float) -> str:
-        """Why nothing may start for want of room, "" where there is enough."""
-        wanted = max(stores.ROOM_BYTES, self._bytes_wanted if now < self._full_until else 0)
-        if stores.free_bytes(stores.models_root()) >= wanted:
-            self._bytes_wanted = 0
-            return ""
-        return f"{DISK_FULL} ({stores.models_root()}): it starts when {wanted / 1e6:,.0f} MB are free."
+        """Why nothing may start for want of room, "" where there is enough; asked every few seconds."""
+        if now - self._asked_at < ASK_AGAIN_S:
+            return self._full
+        self._asked_at, root = now, stores.models_root()
+        wanted = self._bytes_wanted or stores.ROOM_BYTES
+        if stores.can_write(root, wanted) if self._bytes_wanted else stores.free_bytes(root) >= wanted:
+            self._bytes_wanted, self._full = 0, ""
+        else:
+            self._full = f"{DISK_FULL} ({root}): it starts when {wanted / 1e6:,.0f} MB are free."
+        return self._full
 
     def feed(self, now: float) -> None:
         """Start what may start now; say of the others, every few seconds, what they wait for."""

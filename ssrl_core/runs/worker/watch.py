@@ -14,12 +14,11 @@ from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import (
-    DISK_FULL,
-    NO_SPACE,
     PRE_EMPTED,
     Crashes,
     Verdict,
     close_state,
+    found_no_space,
     judge,
     oom_kills,
     progress_mark,
@@ -172,8 +171,8 @@ class Watch:
             active.ended = ended
         if verdict.state == "failed" and (more := submitting.in_smaller_parts(row, verdict.reason or "")):
             verdict = replace(verdict, reason=f"{verdict.reason} {more}")
-        if verdict.state == "failed" and any(told in (verdict.reason or "") for told in (DISK_FULL, NO_SPACE)):
-            self.feeder.hold(now)
+        if verdict.state == "failed" and found_no_space(verdict.reason):
+            self.feeder.hold(active.folder.path)
         if verdict.state == "queued":
             pause = ASK_AGAIN_S if verdict.waits_for else verdict.pause_s
             if pause:
