@@ -107,7 +107,7 @@ def test_run_leaves_what_the_contract_says(done):
     assert (results["n"], results["dim"], results["split"]) == (len(asked), 128, "test")
     assert set(results) == set(PARTS.split())
     assert set(results["clusters"]["3"]) == set(SCORES.split())
-    assert set(results["linear"]) == {"top1", "mode", "epochs", "classes", "confusion"}
+    assert set(results["linear"]) == {"top1", "mode", "epochs", "classes", "confusion", "pixels"}
     assert set(results["knn"]) == {"top1", "k", "temperature", "classes"}
     assert set(results["view"]) == {"knn", "ami", "references"}
     assert set(results["view"]["references"]) == set(results["references"]) == {"pixels", "untrained"}
