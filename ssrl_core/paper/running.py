@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ssrl_core import stores
+from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import SpecError, SSRLError, Stopped
 from ssrl_core.paper import solved, words
 from ssrl_core.paper.cost import NOT_HERE, check, cost
@@ -105,12 +106,12 @@ def solve(
         SpecError: one item was asked for and nothing of it can be had.
     """
     found = {name: evidence(name, "instant") for name in names if "instant" in item(name).plans or len(names) == 1}
-    left_out = [text for name, one in found.items() for text in _lacking(name, one)]
-    asked = [task for one in found.values() for spec in one.specs.values() for task in solved.tasks(spec)]
     measures = {label: given for one in found.values() for label, given in one.plan.measures.items()}
+    told = _Told(len(measures), report, share)
+    left_out = [text for name, one in found.items() for text in _lacking(name, one, told.making)]
+    asked = [task for one in found.values() for spec in one.specs.values() for task in solved.tasks(spec)]
     if not asked and not measures:
         raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
-    told = _Told(len(measures), report, share)
     done = solved.solve_all(asked, told.solving)
     made = []
     for label, (kind, parameters) in measures.items():
@@ -134,6 +135,17 @@ class _Told:
         self._measures, self._report, self._share = measures, report, share
         self._started = time.monotonic()
         self._last = -1
+        self._making = ""
+
+    def making(self, done: int, total: int, what: str) -> None:
+        """What making or fetching an image set tells; it can be stopped there too."""
+        if self._share:
+            self._share(0.0)
+        said = f"{what}: {10 * int(10 * done / total)} %" if total else what
+        if self._report and said != self._making:
+            self._making = said
+            self._report(said)
+        self._started = time.monotonic()
 
     def solving(self, done: int, total: int, share: float) -> None:
         """As `solved.solve_all` tells it."""
@@ -157,7 +169,7 @@ class _Told:
         return told
 
 
-def _lacking(name: str, found: Evidence) -> list[str]:
+def _lacking(name: str, found: Evidence, report: Report) -> list[str]:
     """What of an item is left out because its images are not here; made ones are made now."""
     from ssrl_core.datasets import store as image_sets
 
@@ -166,9 +178,11 @@ def _lacking(name: str, found: Evidence) -> list[str]:
         state = check(needed)
         if state["ready"] or _can_be_fetched(state):
             try:
-                image_sets.load(needed)
+                image_sets.load(needed, report=report)
                 continue
             except SSRLError as error:
+                if isinstance(error, Stopped):
+                    raise
                 state = state | {"problem": error.message}
         lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}")
     return lacking

@@ -184,3 +184,12 @@ def test_solved_results_say_what_they_are_and_both_buttons_start_a_job(monkeypat
         ("paper-all", ["paper", "run", "all", "--scale", "instant"]),
         ("paper-figure-4-instant", ["paper", "run", "figure-4", "--scale", "instant"]),
     ]
+
+
+def test_while_everything_is_solved_the_results_stay_and_one_button_stops_it(monkeypatch):
+    now = {"state": "running", "progress": 0.3, "message": ""}
+    monkeypatch.setattr(jobs, "state_of", lambda name: now if name == "paper-all" else None)
+    test = opened("figure-4", "instant")
+    assert not test.exception
+    assert text_of(test).count("Does it show?") == 1
+    assert [button.label for button in test.button].count("Stop") == 1

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ssrl_core import stores
+from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.errors import SpecError, Stopped
 from ssrl_core.learning import solving as learning
 from ssrl_core.learning.closed_form import pairing
@@ -142,7 +143,7 @@ def kit_item(monkeypatch):
     plan = Plan(lambda: sweeps, {}, ("strokes", "imagenet100"), "")
     made = item.Item("table-3", "kit", "kit", {"instant": plan}, compare)
     monkeypatch.setattr(running, "item", lambda name: made)
-    monkeypatch.setattr(running, "_lacking", lambda name, found: [f"{name}: ImageNet100 is left out."])
+    monkeypatch.setattr(running, "_lacking", lambda name, found, report: [f"{name}: ImageNet100 is left out."])
     return made
 
 
@@ -198,3 +199,18 @@ def test_solved_plans_have_the_papers_seeds_and_ask_for_no_training(name):
         assert list(spec.seeds) == [5, 6, 7, 8, 9]
         assert evidences.first_run(spec).is_solved
     assert "not trained" in found.plan.says
+
+
+def test_images_that_are_made_first_tell_how_far_they_are_and_can_be_stopped(monkeypatch):
+    asked, said = iter(range(5)), []
+
+    def share(way):
+        if next(asked) == 3:
+            raise Stopped("The job was stopped.")
+
+    monkeypatch.setattr(running, "check", lambda needed: {"ready": True})
+    made = lambda self, report: [report(number, 10, "making") for number in range(10)]  # noqa: E731
+    monkeypatch.setattr(type(BUILT_IN["strokes"]), "make", made)
+    with pytest.raises(Stopped):
+        running.solve(["table-2"], report=said.append, share=share)
+    assert said == ["making: 0 %", "making: 10 %", "making: 20 %"]

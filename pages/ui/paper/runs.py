@@ -322,13 +322,14 @@ def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:
         frame.quiet(f"{len(unmade)} {what} no training and {'is' if len(unmade) == 1 else 'are'} not made yet.")
 
 
-def _working(job: str, now: Mapping[str, Any], what: str) -> None:
+def _working(job: str, now: Mapping[str, Any], what: str, *, at_top: bool = False) -> None:
     """How far a job is, and a way to stop it."""
     share = min(1.0, max(0.0, float(now["progress"])))
     of_all = " everything" if job == ALL else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.progress(share, f"{what}{of_all}: {whole_percent(share)}")
-        st.button("Stop", key=f"paper-stop-{job}", type="tertiary", on_click=jobs.stop, args=(job,))
+        if job != ALL or at_top:  # that of everything stands once on the page
+            st.button("Stop", key=f"paper-stop-{job}", type="tertiary", on_click=jobs.stop, args=(job,))
 
 
 def _solved(evidence: Evidence, now: Mapping[str, Any] | None) -> None:
@@ -363,7 +364,7 @@ def _all_watched() -> None:
     if now is None or now["state"] != "running":
         st.rerun()
     else:
-        _working(ALL, now, "Solving")
+        _working(ALL, now, "Solving", at_top=True)
 
 
 def _start_all() -> None:
