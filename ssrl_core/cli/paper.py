@@ -20,16 +20,9 @@ def register(commands: Any) -> None:
     paper = paper.add_subparsers(required=True, metavar="ACTION")
     leaf(paper, "list", run=_list, show=_show_list, help="every item, its cost on this machine, how far it is")
     run = leaf(paper, "run", run=_run, show=_show_run, help="queue what an item needs; what is there is not run again")
-    run.add_argument(
-        "item",
-        metavar="T",
-        help="table-1 … table-8, figure-1 … figure-12; all (with --scale instant): everything whose images are here",
-    )
-    run.add_argument(
-        "--scale",
-        default="small",
-        help="instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: exactly the paper",
-    )
+    every = "all (with --scale instant): everything whose images are here"
+    run.add_argument("item", metavar="T", help=f"{_ITEMS}; {every}")
+    run.add_argument("--scale", default="small", help=_SCALES)
     run.add_argument("--no-start", action="store_true", help="queue without starting a worker")
     run.add_argument("--measures-only", action="store_true", help="only what needs no training")
     compare = leaf(

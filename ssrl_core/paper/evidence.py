@@ -106,11 +106,6 @@ def as_many_of_each(ids: NDArray[np.intp], labels: NDArray[np.intp], seed: int =
     return np.sort(np.concatenate([ids[rng.choice(of_label, least, replace=False)] for of_label in places]))
 
 
-def _readings(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
-
-    return readings(parameters, report)
-
-
 def _properties(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:
     """Properties of the classes of an image set; the table itself is kept by `runs.properties`.
 
@@ -121,14 +116,6 @@ def _properties(parameters: Mapping[str, Any], report: Report | None) -> dict[st
 
     table = properties.measure(parameters["dataset"], parameters["features"], report=report)
     return {"classes": len(table), "features": parameters["features"]}
-
-
-KINDS: dict[str, Callable[[Mapping[str, Any], Report | None], dict[str, Any]]] = {
-    "lpips": _lpips,
-    "lpips_readings": _readings,
-    "properties": _properties,
-    "pretrained": _pretrained,
-}
 
 
 def _path(kind: str, parameters: Mapping[str, Any]) -> Path | None:
@@ -161,17 +148,21 @@ class Evidence:
         """name -> sweep."""
         return {name: sweep_spec(name, data) for name, data in self.plan.sweeps().items()}
 
+    @cached_property
+    def _tables_read(self) -> dict[tuple[str, str], pd.DataFrame]:
+        return {}
+
     def progress(self) -> dict[str, dict[str, int]]:
         """name -> runs by state; `not queued` for a sweep that this store does not have."""
         if self.is_solved:
             return {name: solved.progress(spec) for name, spec in self.specs.items()}
-        stored_measurement = {}
+        found = {}
         for name, spec in self.specs.items():
             try:
-                stored_measurement[name] = tables.sweep_progress(sweeps.id_of(spec))
+                found[name] = tables.sweep_progress(sweeps.id_of(spec))
             except SpecError:
-                stored_measurement[name] = {"not queued": run_count(spec)}
-        return stored_measurement
+                found[name] = {"not queued": run_count(spec)}
+        return found
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""
@@ -179,8 +170,8 @@ class Evidence:
             return {}
         from ssrl_core.runs.queue import sweep_files
 
-        stored_measurement = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
-        return {name: sweep for name, sweep in stored_measurement.items() if sweep_files.path_of(sweep).is_file()}
+        found = {name: sweeps.id_of(spec) for name, spec in self.specs.items()}
+        return {name: sweep for name, sweep in found.items() if sweep_files.path_of(sweep).is_file()}
 
     def runs(self) -> list[dict[str, Any]]:
         """The registry's rows of the runs of all sweeps that are here, each once; one that was deleted is `gone`."""
@@ -190,15 +181,15 @@ class Evidence:
 
     def results(self, name: str) -> pd.DataFrame:
         """`runs.results_table` of a sweep, with a column `label`: the names of the values that vary."""
-        return self._table(name, tables.results_table, solved.results_table)
+        return self._table(name, "results", tables.results_table, solved.results_table)
 
     def classes(self, name: str) -> pd.DataFrame:
         """`runs.classes_table` of a sweep."""
-        return self._table(name, tables.classes_table, solved.classes_table)
+        return self._table(name, "classes", tables.classes_table, solved.classes_table)
 
     def typical(self, name: str) -> pd.DataFrame:
         """Of a solved sweep: label, dataset and `clusters`, {K: the images nearest to each centroid}."""
-        return self._table(name, lambda sweep: pd.DataFrame(), solved.typical)
+        return self._table(name, "typical", lambda sweep: pd.DataFrame(), solved.typical)
 
     def measure(self, name: str) -> dict[str, Any] | None:
         """A measurement that needs no training; None until it is made, and where this scale has none of the name."""
@@ -207,7 +198,13 @@ class Evidence:
         kind, parameters = self.plan.measures[name]
         return stored_measurement(kind, parameters)
 
-    def _table(self, name: str, of_runs: Any, of_solved: Any) -> pd.DataFrame:
+    def _table(self, name: str, kind: str, of_runs: Any, of_solved: Any) -> pd.DataFrame:
+        """Read once: a comparison asks for the same table for every row and claim."""
+        if (name, kind) not in self._tables_read:
+            self._tables_read[name, kind] = self._labelled(name, of_runs, of_solved)
+        return self._tables_read[name, kind]
+
+    def _labelled(self, name: str, of_runs: Any, of_solved: Any) -> pd.DataFrame:
         if name not in self.specs:
             return pd.DataFrame()
         try:
@@ -405,8 +402,8 @@ def _against(values: Mapping[str, float]) -> dict[str, Any]:
 
 def _mean(parameters: Mapping[str, Any], name: str, size: int, kind: str, pair: str) -> float:
     """Mean over the images."""
-    stored_measurement = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
-    return float(np.mean(stored_measurement))
+    found = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
+    return float(np.mean(found))
 
 
 def _pairs(parameters: Mapping[str, Any], name: str, pair: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -453,3 +450,11 @@ def _ranged(images: Tensor, kind: str) -> Tensor:
     if kind == "normalised":
         return ((images - _MEAN) / _SD + 1) / 2
     return images
+
+
+KINDS: dict[str, Callable[[Mapping[str, Any], Report | None], dict[str, Any]]] = {
+    "lpips": _lpips,
+    "lpips_readings": readings,
+    "properties": _properties,
+    "pretrained": _pretrained,
+}

@@ -113,21 +113,21 @@ def solve(
     if not asked and not measures:
         raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
     done = solved.solve_all(asked, told.solving)
-    made = []
-    for label, (kind, parameters) in measures.items():
+    made, before = [], done["solved"]
+    for number, (label, (kind, parameters)) in enumerate(measures.items(), before):
         try:
-            make_measurement(kind, parameters, told.measuring(label))
+            make_measurement(kind, parameters, _step(label, number, before + len(measures), report, share))
             made.append(label)
+        except Stopped:
+            raise
         except SSRLError as error:
-            if isinstance(error, Stopped):
-                raise
             left_out.append(f"{label}: {error.message}")
     one = names[0] if len(names) == 1 else EVERY
     return {"id": one, "scale": "instant", **done, "measures": made, "left_out": left_out, "sweeps": []}
 
 
 class _Told:
-    """Says how far solving and measuring are, and about how long they will still take."""
+    """Says how far solving is, and about how long it will still take."""
 
     def __init__(
         self, measures: int, report: Callable[[str], None] | None, share: Callable[[float], None] | None
@@ -156,17 +156,6 @@ class _Told:
             self._last = done
             left = (time.monotonic() - self._started) * (1 / way - 1) if done else None
             self._report(f"solving {done + 1} of {total}" + (f", about {words.time(left)} left" if left else ""))
-
-    def measuring(self, label: str) -> Callable[[int, int], None]:
-        """What one measurement tells."""
-
-        def told(done: int, total: int) -> None:
-            if self._report:
-                self._report(f"{label} {done}/{total}")
-            if self._share:
-                self._share(1.0 if done == total else 0.99)
-
-        return told
 
 
 def _lacking(name: str, found: Evidence, report: Report) -> list[str]:
@@ -217,7 +206,11 @@ def _step(
     report: Callable[[str], None] | None,
     share: Callable[[float], None] | None,
 ) -> Callable[[int, int], None]:
-    """Says how far a measurement is."""
+    """Says how far a measurement is: in words, and what share of all work is done with it.
+
+    Args:
+        number: how many pieces of work stand before it. of: how many there are in all.
+    """
 
     def told(done: int, total: int) -> None:
         if report:

@@ -70,19 +70,14 @@ class Kept:
 
 @dataclass(frozen=True)
 class Place:
-    """Images, bank and seed that compositions share."""
+    """Images, bank and seed that compositions share; `key` tells it from others."""
 
     spec: RunSpec
     imageset: ImageSet
     images: EvaluationImages
     bank: Bank
     side: int
-
-    @property
-    def key(self) -> Hashable:
-        """What tells it from others."""
-        spec = self.spec
-        return (str(spec.dataset), spec.limit_train, self.bank.name, spec.seed, self.side)
+    key: Hashable
 
 
 class Solver:
@@ -107,20 +102,22 @@ class Solver:
         moments = weighted([(t.weight, self._of(place, t, chance, report)) for t in spec.terms if t.weight > 0])
         method = spec.method
         found = solve(moments, mu=method["mu"], dim=method["dim"], power=method["power"])
-        bank, evaluated = (found.embed(self._shown(place, spec, which)) for which in ("bank", "evaluated"))
-        told = measured(spec, place, bank, evaluated)
+        images = EvaluationImages(spec, place.imageset)
+        bank, evaluated = (found.embed(self._shown(place, images, ids)) for ids in (images.bank, images.evaluated))
+        told = measured(spec, images, bank, evaluated)
         return told | {"seconds": round(time.thread_time() - started, 3)}
 
     def _place(self, spec: RunSpec) -> Place:
-        key = (str(spec.dataset), spec.limit_train, spec.method["bank"], spec.seed)
+        size = spec.terms[0].composition.views[0].size
+        key = (str(spec.dataset), spec.limit_train, spec.method["bank"], spec.seed, size)
 
         def make() -> Place:
             imageset = imageset_of(spec)
             images, side = EvaluationImages(spec, imageset), view_side(spec, imageset)
             bank = solving.bank_for(spec.method["bank"], imageset, images.bank, side, seed=spec.seed)
-            return Place(spec, imageset, images, bank, side)
+            return Place(spec, imageset, images, bank, side, key)
 
-        place: Place = self._places.get((*key, view_size(spec)), make)
+        place: Place = self._places.get(key, make)
         return place
 
     def _of(self, place: Place, term: Term, chance: str | None, report: Report) -> Moments:
@@ -144,11 +141,9 @@ class Solver:
             place.imageset, place.images.bank, [term], place.bank, views=views, seed=place.spec.seed, report=report
         )
 
-    def _shown(self, place: Place, spec: RunSpec, which: str) -> np.ndarray:
-        """(n, D) what the bank says of the train or of the evaluated images, shown as the spec says."""
-        shown = shown_of(spec)
-        images = EvaluationImages(spec, place.imageset)
-        ids = images.bank if which == "bank" else images.evaluated
+    def _shown(self, place: Place, images: EvaluationImages, ids: np.ndarray) -> np.ndarray:
+        """(n, D) what the bank says of some images, shown as the spec says."""
+        shown = shown_of(images.spec)
 
         def make() -> np.ndarray:
             batches = images.batches(ids)
@@ -156,11 +151,6 @@ class Solver:
 
         found: np.ndarray = self._features.get((place.key, shown and shown.steps, ids.tobytes()), make)
         return found
-
-
-def view_size(spec: RunSpec) -> int | None:
-    """The side of the first term's views, as the composition has it."""
-    return spec.terms[0].composition.views[0].size
 
 
 def chance_of(composition: Composition, name: str) -> tuple[float, int]:
@@ -192,11 +182,10 @@ def kinds_of(place: Place, term: Term, report: Report) -> list[Covariances]:
     return kinds
 
 
-def measured(spec: RunSpec, place: Place, bank: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
+def measured(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
     """The parts that `evaluate` asks for, of embeddings of the train and of the evaluated images."""
-    images = EvaluationImages(spec, place.imageset)
     results: dict[str, Any] = {
-        "split": evaluated_split(spec, place.imageset),
+        "split": evaluated_split(spec, images.imageset),
         "input": spec.evaluate.input,
         "n": len(evaluated),
         "dim": evaluated.shape[1],
@@ -205,7 +194,7 @@ def measured(spec: RunSpec, place: Place, bank: np.ndarray, evaluated: np.ndarra
     }
     explained: dict[str, float] = {}
     typical: dict[str, Any] = {}
-    truths = truths_of(place.imageset, images.evaluated)
+    truths = truths_of(images.imageset, images.evaluated)
     for k in spec.evaluate.clusters:
         found = kmeans(evaluated, k)
         scores = cluster_scores(evaluated, found, images.evaluated_labels)

@@ -164,6 +164,14 @@ def test_what_lacks_its_images_is_told_and_the_rest_goes_on_and_ships(kit_item):
     assert shipped.typical("kit")["label"].tolist() == ["a", "b"]
 
 
+def test_the_share_of_several_measurements_never_falls(kit_item, monkeypatch):
+    shares = []
+    object.__setattr__(kit_item.plans["instant"], "measures", {name: ("lpips", {}) for name in ("one", "two")})
+    monkeypatch.setattr(running, "make_measurement", lambda kind, parameters, told: [told(n, 2) for n in (1, 2)])
+    running.solve(["table-3"], share=shares.append)
+    assert shares == [0.25, 0.5, 0.75, 1.0]
+
+
 def test_the_report_has_every_item_and_escapes_what_stands_in_it(monkeypatch):
     found = printed.everything()
     with_plans = [name for name in ITEMS if ITEMS[name].plans]
