@@ -29,6 +29,14 @@ def test_rows_are_found_by_all_that_both_know():
     assert by_name.table["moa"].tolist()[:2] == ["a", "a"]
 
 
+def test_wells_are_one_however_they_are_written():
+    images, places = (
+        pd.DataFrame({"well": ["A01", "b2", "C03"]}),
+        pd.DataFrame({"well": ["A1", "B-02"], "moa": ["a", "b"]}),
+    )
+    assert joined(images, places).table["moa"].tolist() == ["a", "b", None]
+
+
 @pytest.mark.parametrize(
     ("other", "by", "said"),
     [
