@@ -14,6 +14,7 @@ from pages.ui.kit import cache, choices, frame, jobs, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
+from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
@@ -185,7 +186,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
     from ssrl_core.runs.folder.run_folder import imageset_of
     from ssrl_core.runs.queue.identity import identify
-    from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
+    from ssrl_core.runs.worker.estimate import estimate, size, slots
 
     spec = train_draft.spec_of(draft)
     doubts = identify(spec).doubts  # what cannot train on these images is said here, before anybody asks for it
@@ -202,7 +203,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     return (
         f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
         f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
-        f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
+        f"On disk about {size(found.disk_bytes * runs)} of {size(stores.free_bytes(stores.models_root()))} free.{long}"
         + "".join(f" {doubt[:1].upper()}{doubt[1:]}." for doubt in doubts)
     )
 
