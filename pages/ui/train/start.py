@@ -20,7 +20,16 @@ from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
-from ssrl_core.specs.run import RunSpec, Term, dump_run
+from ssrl_core.specs.parameters import Frozen
+from ssrl_core.specs.run import (
+    EvaluateChoice,
+    KeepChoice,
+    OptimizerChoice,
+    RunSpec,
+    ScheduleChoice,
+    Term,
+    dump_run,
+)
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 _GOES_ON = "train-goes-on"
@@ -125,12 +134,28 @@ def _memory(draft: train_draft.Draft) -> None:
     spec = train_draft.spec_of(draft)
     if not spec.is_trained:
         return
-    held = replace(spec, seed=0, epochs=1, name=None, notes=None)
+    held = _of_a_step(spec)
     if not has_gpu() and st.session_state.get(_COUNTED) != held:
         about = "Counts a step without taking one: a few seconds."
         frame.action("Will it fit?", "memory", partial(_count, held), key="train-memory", type="tertiary", help=about)
         return
     frame.quiet(_memory_words(held, imageset_of(spec)))
+
+
+def _of_a_step(spec: RunSpec) -> RunSpec:
+    """The spec with what no step's memory depends on as in every other, so that a change of it counts nothing anew."""
+    return replace(
+        spec,
+        optimizer=OptimizerChoice(spec.optimizer.name),
+        schedule=ScheduleChoice(),
+        evaluate=EvaluateChoice(),
+        keep=KeepChoice(),
+        tags=Frozen(),
+        seed=0,
+        epochs=1,
+        name=None,
+        notes=None,
+    )
 
 
 def _count(spec: RunSpec) -> None:
