@@ -83,8 +83,8 @@ def test_bbbc021_as_it_is_published():
 
 def test_a_recipe_names_columns_and_has_a_name():
     recipe = Recipe.from_mapping({"mechanism": "target", "batch": "run"})
-    assert recipe.columns == {"mechanism": "target", "batch": "run"}
-    assert Recipe().columns == {"mechanism": None, "batch": None}
+    assert recipe.columns() == {"mechanism": "target", "batch": "run"}
+    assert Recipe().columns() == {"mechanism": None, "batch": None}
     assert recipe_of("bbbc021") == RECIPES["bbbc021"]
     for bad in ({"mechanism": 5}, {"batch": ""}):
         with pytest.raises(SpecError, match="words, at most 200"):
