@@ -118,7 +118,7 @@ def _tells(column: pd.Series) -> bool:
     return bool(count > 1 and (numeric or count <= max(2, len(column) // 2)))
 
 
-_PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])-?(?!00?$)\d{1,2}", re.IGNORECASE)
+PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])-?(?!00?$)\d{1,2}", re.IGNORECASE)
 
 
 def one_well(word: Any) -> Any:
@@ -127,7 +127,7 @@ def one_well(word: Any) -> Any:
         return word
     bare = word.strip()
     row = bare.rstrip("0123456789")
-    return f"{row.rstrip('-').upper()}{int(bare[len(row) :]):02d}" if _PLAIN_WELL.fullmatch(bare) else word
+    return f"{row.rstrip('-').upper()}{int(bare[len(row) :]):02d}" if PLAIN_WELL.fullmatch(bare) else word
 
 
 def with_wells(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
