@@ -151,7 +151,7 @@ def changes_in(table: pd.DataFrame, groups: ArrayLike, k: int) -> pd.DataFrame:
         interval allows is above a point).
 
     Raises:
-        DataError: there are no compounds, or no untreated cells beside them.
+        DataError: there are no compounds, no untreated cells beside them, or no doses.
     """
     control = untreated(table)
     if "compound" not in table or not control.any() or control.all():
@@ -161,6 +161,8 @@ def changes_in(table: pd.DataFrame, groups: ArrayLike, k: int) -> pd.DataFrame:
     compounds = table["compound"].astype(str).to_numpy(object)
     names = list(dict.fromkeys(compounds[~control]))
     told = changes(groups, compounds, doses_of(table), np.asarray(plates), names, k, each_dose=True, wells=wells)
+    if not told:
+        raise DataError("Doses: no treated cell has a dose above 0. Name the column dose.")
     found = pd.DataFrame(told)
     found.insert(5, "change", found["share"] - found["untreated"])
     columns = ["compound", "dose", "group", "cells", "untreated", "share", "change", "least", "most"]

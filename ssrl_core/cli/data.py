@@ -394,7 +394,7 @@ def _every(source: Any, args: argparse.Namespace) -> Any:
     if args.group is None or args.compound or args.preset or args.dose or args.highest or args.cells:
         rule, remedy = "given with --group COLUMN and nothing else", "It takes every image and splits anew."
         raise SpecError.at("data subset", "--all", rule, "otherwise", remedy)
-    return split_anew(source, args.name, args.group, seed=args.seed or 5, report=_print_first)
+    return split_anew(source, args.name, args.group, seed=5 if args.seed is None else args.seed, report=_print_first)
 
 
 def _choice(args: argparse.Namespace) -> Any:

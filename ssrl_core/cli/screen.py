@@ -68,8 +68,7 @@ def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, 
     from ssrl_core.analysis.screens.screen import screen
     from ssrl_core.specs.screens import Recipe
 
-    named = (recipe or Recipe()).columns
-    columns = {"mechanism": args.mechanism or named["mechanism"], "batch": args.batch or named["batch"]}
+    columns = (recipe or Recipe()).columns(mechanism=args.mechanism, batch=args.batch)
     wells = profiles_of_table(read_table(Path(args.what)), **columns)
     return screen(wells, recipe), {}, {"table": args.what}
 

@@ -29,7 +29,7 @@ import numpy as np
 from ssrl_core.compositions import Array, random_numbers, transforms
 from ssrl_core.compositions.random_numbers import WORD
 from ssrl_core.errors import SpecError
-from ssrl_core.specs.composition import IMAGE, MAX_VIEWS, Composition, Step, ViewGroup
+from ssrl_core.specs.composition import MAX_VIEWS, Composition, Step, ViewGroup
 from ssrl_core.specs.run import RunSpec
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def draw(
         SpecError: a number outside its range, or different images that pair and no partners.
     """
     ids = _checked_ids(image_ids)
-    if composition.pair != IMAGE and composition.view_count > 1 and partners is None:
+    if composition.pairs_others and partners is None:
         rule, remedy = "image where nothing is known of the images", "Name an image set, or set pair: image."
         raise SpecError.at(f'Composition "{composition.name}"', "pair", rule, composition.pair, remedy)
     for name, value in (("seed", seed), ("epoch", epoch), ("term", term)):
@@ -178,7 +178,7 @@ def draw(
         groups.append(GroupDraws(group.name, first, group.count, _draw_group(group, words, composition.name)))
         first += group.count
     images = None
-    if partners is not None and composition.pair != IMAGE and first > 1:
+    if partners is not None and composition.pairs_others:
         words = _words_of(ids, range(first), (int(seed), int(term)), int(epoch))
         images = partners.draw(ids, words(_PAIRS, 0, 1)[0, ..., 0])
     return Draws(ids, int(seed), int(epoch), int(term), tuple(groups), images)

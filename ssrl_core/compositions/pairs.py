@@ -63,7 +63,7 @@ class Partners:
             (V, B) image ids; the first row is `ids`.
         """
         found = np.broadcast_to(ids, words.shape).copy()
-        others, lone = self.others(ids), self.others(ids) == 0
+        others = self.others(ids)
         count = np.maximum(others, 1)
         taken = np.full(words.shape, _NOBODY)
         taken[0] = np.where(self.places[ids] >= 0, self.places[ids], _NOBODY)
@@ -76,7 +76,7 @@ class Partners:
                 place += place >= gone
             taken[view] = place
             drawn = np.minimum(start + place, len(self.order) - 1)
-            found[view] = np.where(lone, ids, self.order[drawn])
+            found[view] = np.where(others == 0, ids, self.order[drawn])
         return found
 
 
@@ -129,7 +129,7 @@ def draw_shown(
     The views are made of the pixels of `Draws.needed`.
     """
     found = None
-    if composition.pair != IMAGE and composition.view_count > 1:
+    if composition.pairs_others:
         found = partners(images, composition, _learnt_from(images, composition))
     return draw(composition, image_ids, seed=seed, epoch=epoch, term=term, partners=found)
 
@@ -162,11 +162,11 @@ def circular_words(spec: RunSpec, imageset: Any) -> list[str]:
     """Which scores of a run are what its pairs taught it, and how one asks honestly."""
     found = []
     for column in dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0):
-        taught = _SCREENED.get(column, "")
-        if column.lower() in _MECHANISMS:
+        taught, screen = _SCREENED.get(column, ""), spec.evaluate.parts.get("screen")
+        if column.lower() in _MECHANISMS or (screen and column == screen.get("mechanism")):
             taught = "that compounds of a mechanism find each other"
-        if taught and spec.evaluate.parts.get("screen"):
-            if spec.evaluate.parts["screen"].get("images") == "held_out" and _kept_whole(imageset.table, column):
+        if taught and screen:
+            if screen.get("images") == "held_out" and _kept_whole(imageset.table, column):
                 continue
             found.append(
                 f"Pairs share their {column}, so {taught} is taught, not found. To ask it of those that are left out: "

@@ -243,12 +243,9 @@ class Shrunk:
     @classmethod
     def of(cls, chain: Sequence[Placement], mine: Array, shrink: int, points: Array) -> Shrunk:
         """For the members that are `mine`, by one factor."""
-        height, width = chain[0].old
-        small = (-(-height // shrink), -(-width // shrink))
-        resize = geometry.resize(len(mine), (height, width), small)
-        return cls(
-            small, Upright.of([resize], mine), Turned.of([_into(small, chain), *chain], np.where(mine, points, 0))
-        )
+        resize = resampling.shrinking(len(mine), chain[0].old, shrink)
+        turned = Turned.of([_into(resize.new, chain), *chain], np.where(mine, points, 0))
+        return cls(resize.new, Upright.of([resize], mine), turned)
 
     def __call__(self, source: Array, out: Array, first: int) -> None:
         """Render (n, C, H, W) into (n, C, h, w)."""

@@ -68,12 +68,15 @@ def _alike(matrix: Array) -> Iterator[tuple[Array, tuple[int, int]]]:
         yield np.flatnonzero((shrink == pair[0]) & (points == pair[1])), pair
 
 
+def shrinking(count: int, frame: geometry.Frame, shrink: int) -> Placement:
+    """The resize to a frame that is so many times smaller, which goes before a look-up."""
+    height, width = frame
+    return geometry.resize(count, frame, (-(-height // shrink), -(-width // shrink)))
+
+
 def _render(source: Pixels, rows: Tensor, chain: Sequence[Placement], shrink: int, points: int) -> Tensor:
-    height, width = chain[0].old
     if shrink > 1:
-        small = (-(-height // shrink), -(-width // shrink))
-        step = geometry.resize(len(rows), (height, width), small)
-        images = separable.resample(source, rows, [step])
+        images = separable.resample(source, rows, [shrinking(len(rows), chain[0].old, shrink)])
     else:
         images = source.take(rows)
     x, y, seen, filled = _look_up(chain, points, source.device)

@@ -118,7 +118,7 @@ def _tells(column: pd.Series) -> bool:
     return bool(count > 1 and (numeric or count <= max(2, len(column) // 2)))
 
 
-_PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])-?(?!00?$)\d{1,2}", re.IGNORECASE)
+PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])-?(?!00?$)\d{1,2}", re.IGNORECASE)
 
 
 def one_well(word: Any) -> Any:
@@ -127,7 +127,7 @@ def one_well(word: Any) -> Any:
         return word
     bare = word.strip()
     row = bare.rstrip("0123456789")
-    return f"{row.rstrip('-').upper()}{int(bare[len(row) :]):02d}" if _PLAIN_WELL.fullmatch(bare) else word
+    return f"{row.rstrip('-').upper()}{int(bare[len(row) :]):02d}" if PLAIN_WELL.fullmatch(bare) else word
 
 
 def with_wells(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -135,17 +135,15 @@ def with_wells(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
     What was written stays in `well_as_written`.
     """
-    names = renamed([str(c) for c in table.columns])
-    column = next((c for c in table.columns if names.get(str(c), str(c)) == "well"), None)
-    if column is None or pd.api.types.is_numeric_dtype(table[column]):
+    column = column_of(table, "well")
+    if column not in table or pd.api.types.is_numeric_dtype(table[column]):
         return table, []
     written = table[column]
     plain = written.map(one_well, na_action="ignore")
-    twice = plain.nunique() < written.nunique()
-    if not twice:
+    if plain.nunique() == written.nunique():
         return table, []
     shown = ", ".join(sorted({str(w) for w in written[plain == plain[plain != written].iloc[0]]})[:3])
-    done = table.assign(**{str(column): plain, "well_as_written": written})
+    done = table.assign(**{column: plain, "well_as_written": written})
     return done, [f"wells written in several ways are one well each ({shown})"]
 
 

@@ -23,6 +23,7 @@ from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import Channel, ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import forget, unpacked
+from ssrl_core.datasets.reading.files import PACKED
 from ssrl_core.datasets.reading.image import is_image
 from ssrl_core.datasets.reading.manifests import list_table, list_tree
 from ssrl_core.datasets.reading.npz import NpzImages
@@ -47,7 +48,7 @@ RENAMED = {"concentration": "dose"}
 _UNPACK = "Unpack it and give the folder, or pack the folder as a zip."
 _SAVE_NPZ = "Save the images as x and the labels as y with numpy.savez_compressed, and give the .npz."
 _OTHER_KINDS = {
-    **dict.fromkeys((".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"), _UNPACK),
+    **dict.fromkeys(PACKED, _UNPACK),
     **dict.fromkeys((".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pt", ".tfrecord"), _SAVE_NPZ),
 }
 _GLANCE = "a-glance"

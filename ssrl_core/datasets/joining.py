@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import access, stores
-from ssrl_core.datasets.columns import OWN_COLUMNS, renamed, with_doses
+from ssrl_core.datasets.columns import OWN_COLUMNS, one_well, renamed, with_doses
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import DataError, SpecError
 
@@ -41,7 +41,7 @@ class Joined:
 def joined(table: pd.DataFrame, other: pd.DataFrame, *, by: tuple[str, ...] = ()) -> Joined:
     """A table of images with the columns of another table, whose rows are told by plate, well, compound or dose.
 
-    Names are compared without regard to capitals, doses to six digits.
+    Names are compared without regard to capitals, doses to six digits; A1 is A01.
 
     Args:
         by: columns to compare; left out, those of `KEYS` that both tables have.
@@ -75,7 +75,7 @@ def joined(table: pd.DataFrame, other: pd.DataFrame, *, by: tuple[str, ...] = ()
     for column in columns:
         values = other[column].to_numpy(object)
         new[column] = [values[int(at)] if ok else None for at, ok in zip(place, there, strict=True)]
-    unused = tuple(name.replace("\n", " ") for name in rows.index if name not in set(own))
+    unused = tuple(name.replace("\n", " ") for name in rows.index[~rows.index.isin(own)])
     return Joined(new.infer_objects(), keys, columns, int(there.sum()), unused)
 
 
@@ -100,7 +100,7 @@ def join(imageset: ImageSet, file: Path, *, by: tuple[str, ...] = ()) -> Joined:
 
 
 def _keys(table: pd.DataFrame, keys: tuple[str, ...]) -> pd.Series:
-    parts = [_text(table[name]) for name in keys]
+    parts = [_text(table[name].map(one_well) if name == "well" else table[name]) for name in keys]
     return parts[0].str.cat(parts[1:], sep="\n") if len(parts) > 1 else parts[0]
 
 

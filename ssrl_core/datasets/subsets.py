@@ -227,7 +227,6 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     values = table[group].astype(object).where(~untreated(table), None)
     kept["split"] = by_group(values, seeded_order(len(table), seed))
-    said = {key: source.meta.get(key) for key in ("label", "pixel_size_um", "licence", "citation")}
     return create(
         name,
         _pieces(source, np.arange(source.count), or_silent(report)),
@@ -239,7 +238,10 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
             channels=source.channels,
             seed=seed,
             source=f"{source.name} ({source.fingerprint[:12]}) split by {group}",
-            **said,  # type: ignore[arg-type]
+            label=source.label,
+            pixel_size_um=source.pixel_size_um,
+            licence=source.meta.get("licence"),
+            citation=source.meta.get("citation"),
         ),
     )
 

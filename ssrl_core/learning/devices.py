@@ -6,6 +6,7 @@ import mmap
 import os
 import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -84,14 +85,11 @@ class PixelBank:
         self.pixels, self.image_ids, self.device = pixels, image_ids, device
         one = int(np.prod(pixels.shape[1:])) * pixels.dtype.itemsize
         self.resident: Tensor | None = None
-        self._file: _RowFile | None = None
         self._coming: tuple[NDArray[np.int64], Tensor, list[Future[None]]] | None = None
         if one * len(image_ids) <= _resident_limit(device):
             whole = torch.from_numpy(np.ascontiguousarray(pixels[image_ids]))
             self.type = whole.dtype
             self.resident = whole.view(_SAME_BITS.get(whole.dtype, whole.dtype)).to(device)
-        else:
-            self._file = _RowFile(pixels)
 
     def batch(self, rows: NDArray[np.int64]) -> Tensor:
         """(B,C,H,W) pixels of these rows, in the file's type, on the device.
@@ -101,19 +99,26 @@ class PixelBank:
         """
         if self.resident is not None:
             return self.resident.index_select(0, send(rows, self.device, torch.int64)).view(self.type)
-        if self._coming is None or not np.array_equal(self._coming[0], rows):
-            self._coming = None
-            self.ahead(rows)
-        _, chunk, readings = self._coming or (rows, torch.empty(0), [])
-        self._coming = None
+        coming, self._coming = self._coming, None
+        if coming is not None and np.array_equal(coming[0], rows):
+            _, chunk, readings = coming
+        else:
+            chunk, readings = self._reading(rows)
         for reading in readings:
             reading.result()
         return chunk.to(self.device, non_blocking=True)
 
     def ahead(self, rows: NDArray[np.int64]) -> None:
         """Begin to read what `batch` will be asked for next, while the device is at work."""
-        if self._file is not None:
-            self._coming = (rows, *self._file.read(self.image_ids[rows], pinned=self.device.type == "cuda"))
+        if self.resident is None:
+            self._coming = (rows, *self._reading(rows))
+
+    @cached_property
+    def _file(self) -> _RowFile:
+        return _RowFile(self.pixels)
+
+    def _reading(self, rows: NDArray[np.int64]) -> tuple[Tensor, list[Future[None]]]:
+        return self._file.read(self.image_ids[rows], pinned=self.device.type == "cuda")
 
 
 class _RowFile:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssrl_core.compositions.conditions import Conditions
-from ssrl_core.compositions.draws import draw
+from ssrl_core.compositions.draws import Draws, draw
 from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.pixels import send
 from ssrl_core.compositions.views import make_views
@@ -82,7 +82,6 @@ class Training:
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
         self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
         self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
-        self._coming: Rows | None = None  # what is read while the device is at work
 
     def step(self, step: int) -> StepResult:
         """Forward, backward, optimizer and teacher for one batch; nothing waits for the device."""
@@ -93,8 +92,7 @@ class Training:
         losses = torch.zeros(len(self.spec.terms), device=self.device)
         batch = np.split(self._rows(step), self.spec.accumulate)
         for rows, coming in zip(batch, [*batch[1:], self._first_of(step + 1)], strict=True):
-            self._coming = coming
-            total, parts, seen = self._forward(rows, epoch)
+            total, parts, seen = self._forward(rows, epoch, coming)
             torch.autograd.backward(total / (self.spec.accumulate * self.ranks.count))
             losses += parts / self.spec.accumulate
         self.ranks.add_gradients(p for group in self.optimizer.param_groups for p in group["params"])
@@ -146,10 +144,14 @@ class Training:
         if self.device.type == "cuda" and "cuda" in state["rng"]:
             torch.cuda.set_rng_state(state["rng"]["cuda"], self.device)
 
-    def _forward(self, rows: Rows, epoch: int) -> tuple[Tensor, Tensor, TermLoss]:
+    def _forward(self, rows: Rows, epoch: int, coming: Rows | None = None) -> tuple[Tensor, Tensor, TermLoss]:
+        """Losses of some rows; those that come next in this epoch are read while the device is at work."""
         losses: list[Tensor] = []
         first: TermLoss | None = None
-        for term, views in enumerate(self._views(self.ranks.share(rows), epoch)):
+        made = self._views(self.ranks.share(rows), epoch)
+        if coming is not None:
+            self.bank.ahead(self._read_first(self.ranks.share(coming), epoch))
+        for term, views in enumerate(made):
             self.method.term = term
             found = self.method.term_loss(term, views, self._places(rows))
             first = first or found
@@ -160,20 +162,33 @@ class Training:
         return sum(weighted[1:], weighted[0]), torch.stack([loss.detach().float() for loss in losses]), first
 
     def _views(self, rows: Rows, epoch: int) -> list[Views]:
-        own = self.bank.batch(rows)
+        own: Tensor | None = None
         found = []
-        for number, (term, pairs) in enumerate(zip(self.spec.terms, self._partners, strict=True)):
-            ids, seed = self.image_ids[rows], self.spec.seed
-            drawn = draw(term.composition, ids, seed=seed, epoch=epoch, term=number, partners=pairs)
-            pixels = own if pairs is None else self.bank.batch(np.searchsorted(self.image_ids, drawn.needed))
+        for number, term in enumerate(self.spec.terms):
+            drawn = self._drawn(number, rows, epoch)
+            if drawn.images is not None:
+                pixels = self.bank.batch(self._rows_of(drawn))
+            else:
+                pixels = own = self.bank.batch(rows) if own is None else own
             groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
             told = None
             if self.conditions is not None:
                 told = [send(group, self.device) for group in self.conditions.of(number, drawn)]
             found.append(arranged(term.composition, groups, told))
-        if self._coming is not None:
-            self.bank.ahead(self.ranks.share(self._coming))
         return found
+
+    def _drawn(self, number: int, rows: Rows, epoch: int) -> Draws:
+        composition, pairs = self.spec.terms[number].composition, self._partners[number]
+        ids = self.image_ids[rows]
+        return draw(composition, ids, seed=self.spec.seed, epoch=epoch, term=number, partners=pairs)
+
+    def _rows_of(self, drawn: Draws) -> Rows:
+        """The rows whose pixels the views are made of, partners among them."""
+        return np.searchsorted(self.image_ids, drawn.needed)
+
+    def _read_first(self, rows: Rows, epoch: int) -> Rows:
+        """What `_views` of these rows asks the bank for first."""
+        return rows if self._partners[0] is None else self._rows_of(self._drawn(0, rows, epoch))
 
     def _rows(self, step: int) -> Rows:
         epoch, place = divmod(step, self.steps_per_epoch)

@@ -311,8 +311,7 @@ def screen(
 
     read = read_table(Path(table)) if isinstance(table, str | Path) else table
     chosen = screens.recipe_of(recipe) or screens.Recipe()
-    columns = {"mechanism": mechanism or chosen.columns["mechanism"], "batch": batch or chosen.columns["batch"]}
-    return score(profiles_of_table(read, **columns), chosen)
+    return score(profiles_of_table(read, **chosen.columns(mechanism=mechanism, batch=batch)), chosen)
 
 
 def runs(search: str = "") -> Runs:

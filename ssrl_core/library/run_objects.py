@@ -257,7 +257,7 @@ class Run:
             interval of the change's size), clear; the clearest first.
 
         Raises:
-            DataError: the image set knows no compounds, or no untreated cells.
+            DataError: the image set knows no compounds, no untreated cells or no doses.
             RunError: there is no embedding.
         """
         from ssrl_core.analysis.dose_changes import changes_in

@@ -98,6 +98,11 @@ class Composition:
             rule = "image or the name of a column, such as well or compound"
             raise SpecError.at(where, "pair", rule, self.pair, "Leave it out for image.")
 
+    @property
+    def pairs_others(self) -> bool:
+        """Whether views of different images are a pair: one view alone has no partner."""
+        return self.pair != IMAGE and self.view_count > 1
+
     @classmethod
     def simple(cls, name: str, steps: Sequence[Step], *, size: int | None = None, count: int = 2) -> Composition:
         """A composition of one group of views."""

@@ -104,10 +104,9 @@ class Recipe:
     mechanism: str = AUTO
     batch: str = AUTO
 
-    @property
-    def columns(self) -> dict[str, str | None]:
-        """The columns of mechanisms and batches; None: found by their names."""
-        named = {"mechanism": self.mechanism, "batch": self.batch}
+    def columns(self, *, mechanism: str | None = None, batch: str | None = None) -> dict[str, str | None]:
+        """The columns of mechanisms and batches, given ones before the recipe's own; None: found by their names."""
+        named = {"mechanism": mechanism or self.mechanism, "batch": batch or self.batch}
         return {name: None if column == AUTO else column for name, column in named.items()}
 
     @classmethod

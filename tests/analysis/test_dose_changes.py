@@ -3,10 +3,12 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.dose_changes import changes
+from ssrl_core.analysis.dose_changes import changes, changes_in
+from ssrl_core.errors import DataError
 
 
 def planted(seed=0, n=3000):
@@ -184,3 +186,9 @@ def test_untreated_cells_are_those_of_the_same_plates():
     found = changes(groups, compound, [0, 0, 0, 0, 1, 1], plates, ["a"], 2, each_dose=False)
     assert {one.group: one.untreated for one in found} == {0: 0.0, 1: 1.0}
     assert changes(groups, compound, [0, 0, 0, 0, 1, 1], ["x"] * 4 + ["y"] * 2, ["a"], 2, each_dose=False) == []
+
+
+def test_compounds_without_doses_are_said():
+    table = pd.DataFrame({"compound": ["DMSO"] * 5 + ["active"] * 5})
+    with pytest.raises(DataError, match="no treated cell has a dose above 0"):
+        changes_in(table, np.zeros(10, np.int64), 2)

@@ -29,6 +29,14 @@ def test_rows_are_found_by_all_that_both_know():
     assert by_name.table["moa"].tolist()[:2] == ["a", "a"]
 
 
+def test_wells_are_one_however_they_are_written():
+    images, places = (
+        pd.DataFrame({"well": ["A01", "b2", "C03"]}),
+        pd.DataFrame({"well": ["A1", "B-02"], "moa": ["a", "b"]}),
+    )
+    assert joined(images, places).table["moa"].tolist() == ["a", "b", None]
+
+
 @pytest.mark.parametrize(
     ("other", "by", "said"),
     [
@@ -75,8 +83,8 @@ def test_bbbc021_as_it_is_published():
 
 def test_a_recipe_names_columns_and_has_a_name():
     recipe = Recipe.from_mapping({"mechanism": "target", "batch": "run"})
-    assert recipe.columns == {"mechanism": "target", "batch": "run"}
-    assert Recipe().columns == {"mechanism": None, "batch": None}
+    assert recipe.columns() == {"mechanism": "target", "batch": "run"}
+    assert Recipe().columns() == {"mechanism": None, "batch": None}
     assert recipe_of("bbbc021") == RECIPES["bbbc021"]
     for bad in ({"mechanism": 5}, {"batch": ""}):
         with pytest.raises(SpecError, match="words, at most 200"):

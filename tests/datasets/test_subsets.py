@@ -8,8 +8,17 @@ import pytest
 
 from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.cli import main
+from ssrl_core.datasets import store
 from ssrl_core.datasets.columns import doses_of, untreated
-from ssrl_core.datasets.subsets import PRESETS, SubsetChoice, choose_cells, confounded_words, cramers_v, make_subset
+from ssrl_core.datasets.subsets import (
+    PRESETS,
+    SubsetChoice,
+    choose_cells,
+    confounded_words,
+    cramers_v,
+    make_subset,
+    split_anew,
+)
 from ssrl_core.errors import DataError, SpecError
 from tests.screen_kit import make_screen
 
@@ -140,3 +149,14 @@ def test_the_command_makes_a_subset(screen, capsys):
     assert main(["data", "subset", "kit", "--name", "x", "--preset", "magic", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["field"] == "--preset"
     assert main(["data", "subset", "kit", "--name", "y", "--json"]) == 2
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_command_splits_every_image_anew(screen, seed):
+    words = ["data", "subset", "kit", "--all", "--group", "well", "--name"]
+    assert main([*words, "anew", "--seed", str(seed)]) == 0
+    made = store.load("anew")
+    assert made.count == screen.count
+    expected = split_anew(screen, "expected", "well", seed=seed)
+    assert made.table["split"].tolist() == expected.table["split"].tolist()
+    assert split_anew(screen, "other", "well", seed=7).table["split"].tolist() != made.table["split"].tolist()

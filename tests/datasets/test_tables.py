@@ -51,6 +51,14 @@ def test_a_folder_with_a_table_at_its_top_is_read_by_the_table(folder):
     assert import_source(folder, "by-table", ImportOptions(label="kind")).classes == ("x", "y")
 
 
+def test_a_column_may_be_called_as_the_files_are(tmp_path):
+    for name in "12":
+        save(tmp_path / name / "image.png", picture())
+    pd.DataFrame({"image": ["1/image.png", "2/image.png"], "kind": ["a", "b"]}).to_csv(tmp_path / "t.csv", index=False)
+    made = import_source(tmp_path / "t.csv", "headed", ImportOptions(label="kind"))
+    assert (made.table["kind"].tolist(), made.skipped) == (["a", "b"], ())
+
+
 def test_a_table_that_names_no_files_leaves_the_folders_to_speak(folder):
     pd.DataFrame({"note": ["hello"]}).to_csv(folder / "notes.csv", index=False)
     made = import_source(folder, "by-folder")

@@ -257,10 +257,10 @@ def test_bf16_keeps_weights_and_losses_in_float32(tmp_path: Path) -> None:
 def test_too_little_memory_names_the_batch_that_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forward = Training._forward
 
-    def small_card(self: Training, rows: np.ndarray, epoch: int) -> object:
+    def small_card(self: Training, rows: np.ndarray, epoch: int, coming: np.ndarray | None = None) -> object:
         if len(rows) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return forward(self, rows, epoch)
+        return forward(self, rows, epoch, coming)
 
     monkeypatch.setattr(Training, "_forward", small_card)
     with pytest.raises(RunError, match="2 at a time fit: set accumulate to 4, or batch_size to 2"):

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.pairs import partners
+from ssrl_core.compositions.pairs import circular_words, partners
 from ssrl_core.compositions.views import make_views
 from ssrl_core.errors import Stopped
 from ssrl_core.learning.loop import fit
@@ -105,3 +105,29 @@ def test_what_is_taught_is_said_with_the_honest_way() -> None:
     small_images()
     said = identify(small_spec(terms=_terms())).doubts
     assert any("the label: the training is supervised" in text for text in said)
+
+
+def test_a_mechanism_that_the_screen_names_is_taught_too() -> None:
+    spec = small_spec(terms=_terms(), evaluate={"screen": {"mechanism": "kind"}})
+    assert any("compounds of a mechanism find each other" in text for text in circular_words(spec, small_images()))
+
+
+def test_pixels_of_pairs_are_read_once_and_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
+    training = Training(small_spec(terms=_terms(), epochs=1), small_images())
+    read: list[Any] = []
+    begin = training.bank._reading
+    monkeypatch.setattr(training.bank, "_reading", lambda rows: read.append(rows) or begin(rows))
+    training.step(0)
+    training.step(1)
+    needed = [training._rows_of(training._drawn(0, training._rows(step), 0)) for step in range(3)]
+    assert all(np.array_equal(one, other) for one, other in zip(read, needed, strict=True))
+
+
+def test_a_rehearsal_reads_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ssrl_core.learning.devices._resident_limit", lambda device: 0)
+    training = Training(small_spec(), small_images())
+    training.step(0)
+    training.bank._coming = None
+    training.rehearse(2)
+    assert training.bank._coming is None

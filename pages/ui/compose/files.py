@@ -11,7 +11,6 @@ from pages.ui.compose import keep
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.kit import choices, frame, session
 from ssrl_core import stores
-from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
 from ssrl_core.specs.exchange import FORMATS, export, read
@@ -110,8 +109,12 @@ def _load(name: str) -> None:
     session.close_menu("vl-presets")
 
 
-def file_popover(draft: Draft) -> None:
-    """Download and upload."""
+def file_popover(draft: Draft, side: int) -> None:
+    """Download and upload.
+
+    Args:
+        side: px of the images on the page, for a format that must name one where the composition does not.
+    """
     menu = st.popover("File", icon=":material/swap_vert:", key="vl-file", on_change="rerun")
     if not menu.open:
         return
@@ -121,7 +124,7 @@ def file_popover(draft: Draft) -> None:
             _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
             _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
         for target in ("torchvision", "solo-learn"):
-            _other(draft.composition.renamed(name), target)
+            _other(draft.composition.renamed(name), target, side if target == "solo-learn" else None)
         st.file_uploader(
             "Open a YAML or JSON file, or solo-learn's augmentations",
             type=["yaml", "yml", "json"],
@@ -140,11 +143,11 @@ def _is_kept(draft: Draft) -> bool:
         return False
 
 
-def _other(composition: Composition, target: str) -> None:
+def _other(composition: Composition, target: str, side: int | None) -> None:
     """Another tool's format, or the step that it cannot say."""
     row = FORMATS[target]
     try:
-        text = export(composition, target, side=_side() if target == "solo-learn" else None)  # it must name one
+        text = export(composition, target, side=side)
     except SpecError as error:
         st.button(
             row.title,
@@ -156,15 +159,6 @@ def _other(composition: Composition, target: str) -> None:
         frame.quiet(frame.in_words(error.message))
         return
     _download(row.title, text, f"{composition.name}{row.suffix}", "text/plain")
-
-
-def _side() -> int | None:
-    """Px of the images on the page: views of a composition that names no size have theirs."""
-    name = str(st.session_state.get("choose-dataset") or "")
-    try:
-        return max(image_sets.load(name).shape[1:]) if image_sets.is_ready(name) else None
-    except SSRLError:
-        return None
 
 
 def suggest_name(origin: str) -> str:

@@ -192,10 +192,9 @@ def row_words(imageset: Any, image_id: int) -> str:
 
 @cache.kept
 def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tuple[str, Composition], ...]) -> Packed:
-    pixels = np.array(imageset.pixels[list(ids)])
     limits, originals = _sources(imageset, ids)
     with turns().first(PREVIEW):
-        blocks = [_block(imageset, pixels, limits, ids, seed, composition) for _, composition in compositions]
+        blocks = [_block(imageset, limits, ids, seed, composition) for _, composition in compositions]
     columns = min(len(block.heads) for block in blocks)
     side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
     sources = fitted(originals, side)
@@ -221,17 +220,15 @@ def _cell(view: int, source: int) -> tuple[int, int]:
     return (min(side, LARGEST_CELL),) * 2
 
 
-def _block(
-    imageset: Any, pixels: Array, limits: Array, ids: Sequence[int], seed: int, composition: Composition
-) -> _Block:
+def _block(imageset: Any, limits: Array, ids: Sequence[int], seed: int, composition: Composition) -> _Block:
     import torch
 
     from ssrl_core.compositions.pairs import draw_shown
     from ssrl_core.compositions.views import make_views
 
     draws = draw_shown(imageset, composition, np.asarray(ids), seed=seed)
-    seen = pixels if draws.images is None else np.asarray(imageset.pixels[draws.needed])
-    groups = make_views(torch.from_numpy(seen), draws, composition, max_value=imageset.max_value)
+    seen = torch.from_numpy(np.array(imageset.pixels[draws.needed]))
+    groups = make_views(seen, draws, composition, max_value=imageset.max_value)
     side = min(max(int(group.shape[-1]) for group in groups), LARGEST_CELL)
     tiles, heads = [], []
     for view_group, views in zip(composition.views, groups, strict=True):

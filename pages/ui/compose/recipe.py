@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from pages.ui.compose import draft as drafts
 from pages.ui.compose import files
 from pages.ui.compose.controls import card_label, edit_step, new_step
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.kit import frame, session
+from pages.ui.kit import cache, frame, session
+from ssrl_core.compositions.pairs import pair_columns
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import IMAGE, Step, ViewGroup
 from ssrl_core.specs.transforms import TRANSFORMS, Transform
@@ -50,15 +51,11 @@ CSS = """
 """
 
 
-def recipe(
-    draft: Draft, group: int, refusals: Mapping[int, SSRLError], *, side: int, columns: Sequence[str] = ()
-) -> None:
+def recipe(draft: Draft, group: int, refusals: Mapping[int, SSRLError], imageset: Any) -> None:
     """All cards of one view group.
 
     Args:
         refusals: by step number, what these images cannot take (a colour step on one channel), shown on its card.
-        side: of the images in px.
-        columns: of their table, whose values different images can share (`pairs.pair_columns`).
     """
     numbers = draft.uids[group]
     if not numbers:
@@ -67,14 +64,14 @@ def recipe(
         _card(draft.step(uid), uid, first=position == 0, last=position == len(numbers) - 1, refusal=refusals.get(uid))
     with st.container(horizontal=True, gap="xsmall"):
         _add_menu(group)
-        views_popover(draft, group, side, columns)
+        views_popover(draft, group, imageset)
 
 
-def tools(draft: Draft) -> None:
+def tools(draft: Draft, imageset: Any) -> None:
     """What concerns the whole composition."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         files.presets_popover()
-        files.file_popover(draft)
+        files.file_popover(draft, max(imageset.shape[1:]))
         for verb, icon, change, any_there in (
             ("Undo", "undo", drafts.undo, draft.past),
             ("Redo", "redo", drafts.redo, draft.future),
@@ -196,13 +193,8 @@ def _add(name: str, group: int) -> None:
     session.close_menu("vl-add")
 
 
-def views_popover(draft: Draft, group: int, side: int, columns: Sequence[str] = ()) -> None:
-    """Name, number, size and role of one kind of views; whose views pair; another kind beside it.
-
-    Args:
-        side: of the images in px.
-        columns: whose values different images can share.
-    """
+def views_popover(draft: Draft, group: int, imageset: Any) -> None:
+    """Name, number, size and role of one kind of views; whose views pair; another kind beside it."""
     menu = st.popover("Views", icon=":material/burst_mode:", key=f"vl-views-of-{group}", on_change="rerun")
     if not menu.open:
         return
@@ -217,9 +209,9 @@ def views_popover(draft: Draft, group: int, side: int, columns: Sequence[str] = 
         )  # fmt: skip
         if len(draft.composition.views) > 1:
             _role(view, group)
-        _pairs(draft, group, columns)
+        _pairs(draft, group, _pair_columns(imageset))
         DRAFT.show_note(("group", group))
-        _more(draft, group, side)
+        _more(draft, group, min(imageset.shape[1:]))
 
 
 def _field(
@@ -237,7 +229,10 @@ def _field(
     widget(label, *bounds, key=key, on_change=take, **more)
 
 
-def _pairs(draft: Draft, group: int, columns: Sequence[str]) -> None:
+_pair_columns = cache.kept(pair_columns)
+
+
+def _pairs(draft: Draft, group: int, columns: list[str]) -> None:
     """Whose views count as equal: those of one image, or of different images that share a value."""
     pair = draft.composition.pair
     options = list(dict.fromkeys([IMAGE, *columns, pair]))
@@ -249,10 +244,10 @@ def _pairs(draft: Draft, group: int, columns: Sequence[str]) -> None:
     def take() -> None:
         DRAFT.edit(("group", group), drafts.change_pair, st.session_state[key])
 
-    st.selectbox("A pair is two views of", options, key=key, on_change=take, format_func=pair_label, help=_ABOUT_PAIR)
+    st.selectbox("A pair is two views of", options, key=key, on_change=take, format_func=_pair_label, help=_ABOUT_PAIR)
 
 
-def pair_label(pair: str) -> str:
+def _pair_label(pair: str) -> str:
     """A pair in words."""
     return "one image" if pair == IMAGE else f"different images of one {pair}"
 

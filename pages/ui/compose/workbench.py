@@ -12,8 +12,7 @@ from pages.ui.compose import files, found, grid, meaning, preview, wishes
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.compose.preview import Sample
-from pages.ui.kit import cache, choices, frame, session
-from ssrl_core.compositions.pairs import pair_columns
+from pages.ui.kit import choices, frame, session
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.presets_table import PRESETS_TABLE
@@ -163,23 +162,17 @@ def _reads_as(draft: Draft, saved: bool) -> None:
 
 
 def _recipe(draft: Draft, refused: dict[int, SSRLError], imageset: Any) -> None:
-    recipes.tools(draft)
-    side, columns = min(imageset.shape[1:]), _pair_columns(imageset)
+    recipes.tools(draft, imageset)
     groups = draft.composition.views
     if len(groups) == 1:
-        recipes.recipe(draft, 0, refused, side=side, columns=columns)
+        recipes.recipe(draft, 0, refused, imageset)
     else:
         names = [frame.plain(f"{group.name} × {group.count}") for group in groups]
         for number, tab in enumerate(st.tabs(names, key="compose-group", on_change="rerun")):
             if tab.open:
                 with tab:
-                    recipes.recipe(draft, number, refused, side=side, columns=columns)
+                    recipes.recipe(draft, number, refused, imageset)
     choices.show_fights([draft.composition])
-
-
-@cache.kept
-def _pair_columns(imageset: Any) -> list[str]:
-    return pair_columns(imageset)
 
 
 def _sample(imageset: Any, which: str, views: int) -> Sample:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from PIL import ImageColor
 
 from pages.ui.kit import cache, frame
 from ssrl_core.datasets.imageset import ImageSet
@@ -256,7 +257,7 @@ def thumbnail(points: Array, groups: Array, colours: list[str], *, width: int = 
     middle = (low + high) / 2
     x = np.rint((points[:, 0] - middle[0]) * scale + width / 2).astype(int)
     y = np.rint(-(points[:, 1] - middle[1]) * scale + height / 2).astype(int)
-    table = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in colours], np.uint8)
+    table = np.array([ImageColor.getrgb(colour) for colour in colours], np.uint8)
     rows = table[groups % len(table)]
     reach = range(3 if len(points) < 2000 else 2)
     for dy, dx in ((dy, dx) for dy in reach for dx in reach):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from PIL import ImageColor
 
 from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
@@ -174,7 +175,7 @@ def _field_picture(of: ClusteredRun, field: InField, image_id: int) -> Array:
     rows = [of.run.row_of(int(image)) for image in field.image_ids]
     codes = [-1 if row < 0 or groups.codes is None else int(groups.codes[row]) for row in rows]
     hexes = [groups.colours[code] if code >= 0 else "#9aa4b1" for code in codes]
-    colours = np.array([[int(text[i : i + 2], 16) for i in (1, 3, 5)] for text in hexes], np.uint8)
+    colours = np.array([ImageColor.getrgb(text) for text in hexes], np.uint8)
     own = field.image_ids == image_id
     colours[own] = 255
     return ringed(rgb, field, colours, thick=np.where(own, 4.0, 2.0))

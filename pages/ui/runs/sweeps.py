@@ -115,19 +115,19 @@ def curves(status: SweepStatus) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def columns(sweep_id: str) -> list[str]:
+def columns(table: pd.DataFrame) -> list[str]:
     """Columns that rows can be grouped by."""
-    from ssrl_core.runs.queue.tables import results_table
-
-    table = results_table(sweep_id)
     left_out = ("run", "sweep", *(column.name for _, column in parts.columns()))
     return [str(name) for name in table.columns if name not in left_out]
 
 
-def results(sweep_id: str, text: str = "", *, every: bool = True, by: list[str] | None = None) -> pd.DataFrame:
+def results(
+    table: str | pd.DataFrame, text: str = "", *, every: bool = True, by: list[str] | None = None
+) -> pd.DataFrame:
     """The table of a sweep.
 
     Args:
+        table: of all its runs (`tables.results_table`), or the sweep.
         text: `column=value, …`, only these rows.
         every: every run, else mean and sd over the seeds.
         by: with the mean, what tells the rows apart.
@@ -137,20 +137,19 @@ def results(sweep_id: str, text: str = "", *, every: bool = True, by: list[str] 
     """
     from ssrl_core.runs.queue import tables
 
-    table = tables.chosen(tables.results_table(sweep_id), filters(text))
-    return tables.plain(table) if every else tables.mean_over_seeds(table, by or None)
+    whole = tables.results_table(table) if isinstance(table, str) else table
+    found = tables.chosen(whole, filters(text))
+    return tables.plain(found) if every else tables.mean_over_seeds(found, by or None)
 
 
-def screened(sweep_id: str) -> tuple[pd.DataFrame, list[str], list[str]]:
+def screened(status: SweepStatus, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Runs of a sweep that were scored as a screen, the values of each in words, and the scores that they have."""
     from ssrl_core.figures.profiles import SWEEP_AXES
-    from ssrl_core.runs.queue.tables import results_table
 
-    table = results_table(sweep_id)
-    if "plate_read" not in table or table["plate_read"].isna().all():
+    if "plate_read" not in table:
         return table.head(0), [], []
     known = table[table["plate_read"].notna()]
-    words = {str(row["id"]): str(row["point"]) for row in status_of(sweep_id).rows}
+    words = {str(row["id"]): str(row["point"]) for row in status.rows}
     scores = [name for name in SWEEP_AXES if name in known and known[name].notna().any()]
     return known, [words.get(str(run), str(run)) for run in known["run"]], scores
 

@@ -15,11 +15,11 @@ from pages.ui.kit.blocks import Array
 from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.runs import choosing
 from ssrl_core.analysis.screens.profiles import treatment_name
-from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, beside, screen
+from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, screen
 from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.runs.evaluation import screens
 from ssrl_core.runs.evaluation.screens import BESIDE
-from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.screens import Recipe
 
 OWN = "this network"
@@ -107,11 +107,9 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     recipe = screens.asked_recipe(folder)
     found, wells = screens.screen_of_run(folder, recipe)
     others = {BESIDE[kind]: screen(own, recipe) for kind, own in wells.items()}
-    told = _told(run, recipe) or found.to_json(beside(wells, recipe)[0])
-    spec = folder.spec()
-    imageset = imageset_of(spec)
-    ids = screens.scored_ids(spec, imageset, folder.embedding_ids(), recipe)
-    cells, _ = screens.about_cells(imageset, ids, **recipe.columns)
+    told = _told(run, recipe) or found.to_json({kind: others[BESIDE[kind]].scored.numbers() for kind in wells})
+    ids = screens.scored_ids(folder.spec(), run.imageset, folder.embedding_ids(), recipe)
+    cells, _ = screens.about_cells(run.imageset, ids, **recipe.columns())
     pairs = zip(cells["compound"], cells["dose"], strict=True)
     cells["treatment"] = [treatment_name(compound, dose) for compound, dose in pairs]
     cells.attrs = {}

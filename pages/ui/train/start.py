@@ -14,12 +14,22 @@ from pages.ui.kit import cache, choices, frame, jobs, session
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
+from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
 from ssrl_core.datasets.made.example import LIKE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
-from ssrl_core.specs.run import RunSpec, Term, dump_run
+from ssrl_core.specs.parameters import Frozen
+from ssrl_core.specs.run import (
+    EvaluateChoice,
+    KeepChoice,
+    OptimizerChoice,
+    RunSpec,
+    ScheduleChoice,
+    Term,
+    dump_run,
+)
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
 _GOES_ON = "train-goes-on"
@@ -124,12 +134,28 @@ def _memory(draft: train_draft.Draft) -> None:
     spec = train_draft.spec_of(draft)
     if not spec.is_trained:
         return
-    held = replace(spec, seed=0, epochs=1, name=None, notes=None)
+    held = _of_a_step(spec)
     if not has_gpu() and st.session_state.get(_COUNTED) != held:
         about = "Counts a step without taking one: a few seconds."
         frame.action("Will it fit?", "memory", partial(_count, held), key="train-memory", type="tertiary", help=about)
         return
     frame.quiet(_memory_words(held, imageset_of(spec)))
+
+
+def _of_a_step(spec: RunSpec) -> RunSpec:
+    """The spec with what no step's memory depends on as in every other, so that a change of it counts nothing anew."""
+    return replace(
+        spec,
+        optimizer=OptimizerChoice(spec.optimizer.name),
+        schedule=ScheduleChoice(),
+        evaluate=EvaluateChoice(),
+        keep=KeepChoice(),
+        tags=Frozen(),
+        seed=0,
+        epochs=1,
+        name=None,
+        notes=None,
+    )
 
 
 def _count(spec: RunSpec) -> None:
@@ -185,7 +211,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     """`About 3 min: 2 min of training at 610 images/s (measured in run …), 1 min of evaluation. 120 steps.`"""
     from ssrl_core.runs.folder.run_folder import imageset_of
     from ssrl_core.runs.queue.identity import identify
-    from ssrl_core.runs.worker.estimate import estimate, free_bytes, size, slots
+    from ssrl_core.runs.worker.estimate import estimate, size, slots
 
     spec = train_draft.spec_of(draft)
     doubts = identify(spec).doubts  # what cannot train on these images is said here, before anybody asks for it
@@ -202,7 +228,7 @@ def _cost_words(draft: train_draft.Draft) -> str:
     return (
         f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
         f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
-        f"On disk about {size(found.disk_bytes * runs)} of {size(free_bytes())} free.{long}"
+        f"On disk about {size(found.disk_bytes * runs)} of {size(stores.free_bytes(stores.models_root()))} free.{long}"
         + "".join(f" {doubt[:1].upper()}{doubt[1:]}." for doubt in doubts)
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import frame, session
@@ -73,6 +74,8 @@ def sheet(sweep_id: str) -> None:
 
 
 def _body(sweep_id: str, live: bool) -> None:
+    from ssrl_core.runs.queue.tables import results_table
+
     status = sweeps.status_of(sweep_id)
     if live and not status.is_live:
         st.rerun()  # it ended: buttons and pace change with it
@@ -80,8 +83,9 @@ def _body(sweep_id: str, live: bool) -> None:
     if len(status.rows) <= _MOST_CELLS:
         st.html(matrix_html(status))
     _curves(sweep_id, status)
-    _screened(sweep_id)
-    _table(sweep_id)
+    table = results_table(sweep_id)
+    _screened(status, table)
+    _table(sweep_id, table)
 
 
 def matrix_html(status: sweeps.SweepStatus) -> str:
@@ -117,11 +121,11 @@ def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
         column.plotly_chart(figure, key=f"sweep-curve-{sweep_id}-{name}", config={"displayModeBar": False})
 
 
-def _screened(sweep_id: str) -> None:
+def _screened(status: sweeps.SweepStatus, table: pd.DataFrame) -> None:
     """Which of the choices keep mechanism and forget the plate, where the runs were scored as a screen."""
     from ssrl_core.figures.profiles import SWEEP_AXES, sweep_screen_figure
 
-    table, words, scores = sweeps.screened(sweep_id)
+    known, words, scores = sweeps.screened(status, table)
     if not scores:
         return
     frame.section(
@@ -130,18 +134,18 @@ def _screened(sweep_id: str) -> None:
     )
     with st.container(width=320):
         y = st.selectbox("Kept", scores, format_func=SWEEP_AXES.__getitem__, key="sweep-screen-axis")
-    fig = sweep_screen_figure(table, words, y=y)
-    st.plotly_chart(fig, key=f"sweep-screen-{sweep_id}", config={"displayModeBar": False})
+    fig = sweep_screen_figure(known, words, y=y)
+    st.plotly_chart(fig, key=f"sweep-screen-{status.id}", config={"displayModeBar": False})
 
 
-def _table(sweep_id: str) -> None:
+def _table(sweep_id: str, whole: pd.DataFrame) -> None:
     """Mean ± sd over the seeds, or every run; filtered by text; as CSV or Parquet."""
     with st.expander("Results", icon=":material/table:", expanded=True), frame.guard():
         with st.container(horizontal=True, vertical_alignment="bottom"):
             every = st.toggle("Every run", key="sweep-every", help="Off: mean ± sd over the seeds")
             text = st.text_input("Filter", key="sweep-filter", placeholder="lr=0.1, state=done", width=260)
-            by = st.multiselect("Group by", sweeps.columns(sweep_id), key="sweep-by", disabled=every, width=320)
-        table = sweeps.results(sweep_id, text, every=every, by=by)
+            by = st.multiselect("Group by", sweeps.columns(whole), key="sweep-by", disabled=every, width=320)
+        table = sweeps.results(whole, text, every=every, by=by)
         labels = {name: sweeps.column_label(name) for name in map(str, table.columns)}
         st.dataframe(table, hide_index=True, key=f"sweep-table-{sweep_id}", column_config=labels)
         with st.container(horizontal=True):

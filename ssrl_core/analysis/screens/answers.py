@@ -95,16 +95,16 @@ def _more(screen: Screen, own: pd.DataFrame, count: pd.DataFrame | None, told: M
     head = "Yes, it sees more than the number of cells" if yes else "No, it sees little more than the number of cells"
     seen = f"{len(beyond)} of the {len(called)} are not told by the number of cells alone" if len(called) else ""
     parts = [seen, _named(told)]
-    return Answer(head, f": {'; '.join(part for part in parts if part)}. {_lost(count)}".rstrip())
+    return Answer(head, f": {'; '.join(part for part in parts if part)}. {_lost(count)}")
 
 
 def _chance(known: pd.DataFrame) -> float:
     """How often a treatment of another compound, taken by chance, has the same mechanism."""
-    mechanism, compound = known["mechanism"].to_numpy(), known["compound"].to_numpy()
-    others = compound[:, None] != compound[None]
-    alike = others & (mechanism[:, None] == mechanism[None])
-    asked = alike.any(axis=1)
-    return float((alike[asked].sum(axis=1) / others[asked].sum(axis=1)).mean()) if asked.any() else 0.0
+    others = len(known) - known.groupby("compound")["compound"].transform("size")
+    alike = known.groupby("mechanism")["compound"].transform("size")
+    alike -= known.groupby(["mechanism", "compound"])["compound"].transform("size")
+    asked = alike > 0
+    return float((alike[asked] / others[asked]).mean()) if asked.any() else 0.0
 
 
 def _beats(told: Mapping[str, Any], chance: float) -> bool | None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from ssrl_core.datasets.columns import one_well
+from ssrl_core.datasets.columns import PLAIN_WELL, one_well
 from ssrl_core.errors import DataError
 
 Facts = Mapping[str, str | None]
@@ -32,7 +32,6 @@ _STAINS = re.compile(
     re.IGNORECASE,
 )
 _WELL = re.compile(r"(?:well)?((?:A[A-F]|[A-Z])(?!00?$)\d{1,2})", re.IGNORECASE)
-_PLAIN_WELL = re.compile(r"(?:A[A-F]|[A-P])(?!00?$)\d{1,2}", re.IGNORECASE)
 _COUNTS = {
     "z": ("z", "zstack", "slice", "plane", "zpos"),
     "t": ("t", "time", "timepoint", "tp", "frame"),
@@ -161,7 +160,7 @@ def _role(columns: Sequence[Sequence[str]], place: int) -> str | None:
 
 
 def _wells(values: Sequence[str]) -> bool:
-    return all(map(_PLAIN_WELL.fullmatch, values))
+    return all(map(PLAIN_WELL.fullmatch, values))
 
 
 def _counted(values: Sequence[str]) -> bool:

@@ -40,7 +40,7 @@ class InField:
 def in_field(imageset: ImageSet, image_id: int) -> InField | None:
     """The field of a cell; None for images that were not cut out of fields."""
     settings, table = _cut(imageset), imageset.table
-    if settings is None or not set(_NEEDED) <= set(table.columns):
+    if settings is None:
         return None
     ids = np.flatnonzero((table["source"] == table["source"].iloc[image_id]).to_numpy())
     size = imageset.shape[-1]
@@ -61,7 +61,7 @@ def in_field(imageset: ImageSet, image_id: int) -> InField | None:
 
 def is_cut(imageset: ImageSet) -> bool:
     """Whether its images were cut out of fields, and it is known where."""
-    return _cut(imageset) is not None and set(_NEEDED) <= set(imageset.table.columns)
+    return _cut(imageset) is not None
 
 
 def ringed(rgb: Array, field: InField, colours: Array, *, thick: Array) -> Array:
@@ -82,9 +82,11 @@ def ringed(rgb: Array, field: InField, colours: Array, *, thick: Array) -> Array
 
 
 def _cut(imageset: ImageSet) -> Mapping[str, Any] | None:
-    """The settings that its cells were cut out with."""
+    """The settings that its cells were cut out with; None where it is not known where they lay."""
     from ssrl_core.datasets.cells.importing import report_of
 
+    if not set(_NEEDED) <= set(imageset.table.columns):
+        return None
     try:
         found = report_of(imageset.folder).get("settings")
     except (SSRLError, OSError):

@@ -70,15 +70,18 @@ def cut_at_notches(regions: Array, least: float, part: float) -> Array:
     from scipy.ndimage import find_objects
 
     done, count = regions.copy(), int(regions.max())
+    looked_at = set(range(1, count + 1))
     for _ in range(2):  # of three in a row, two cuts
-        before = count
+        parts = set[int]()
         for number, box in enumerate(find_objects(done), start=1):
-            side = _cut(done[box] == number, least, part) if box is not None else None
+            side = _cut(done[box] == number, least, part) if box is not None and number in looked_at else None
             if side is not None:
                 count += 1
                 done[box][side] = count
-        if count == before:
+                parts |= {number, count}
+        if not parts:
             break
+        looked_at = parts  # what was whole stays whole
     return done
 
 
@@ -96,8 +99,10 @@ def _cut(mask: Array, least: float, part: float) -> Array | None:
     for i, (a, b) in enumerate(deep):
         for c, d in deep[i + 1 :]:
             length = float(np.hypot(a - c, b - d))
+            if length > shortest:
+                continue
             side = (y - a) * (d - b) - (x - b) * (c - a) > 0
-            if length <= shortest and smaller <= side.mean() <= 1 - smaller:
+            if smaller <= side.mean() <= 1 - smaller:
                 best, shortest = side, length
     if best is None:
         return None

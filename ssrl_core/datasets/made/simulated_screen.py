@@ -7,14 +7,14 @@ BBBC021 a compound is made in one batch, a plate a replicate, and every mechanis
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.builtin import BuiltIn, source_of
-from ssrl_core.datasets.creation import Metadata, check_free
+from ssrl_core.datasets.creation import Metadata
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.made.simulated_cells import camera_for, create_cells, drawn
 from ssrl_core.datasets.made.simulation.chance import Chance
@@ -82,9 +82,6 @@ class ScreenPlan:
         return self.untreated + per_batch * len(_DOSES_UM)
 
 
-PLAN_FIELDS = {f.name: f.type for f in fields(ScreenPlan)}
-
-
 def make(row: BuiltIn, report: Report | None = None) -> None:
     """Create `simulated-screen` in the store (about a minute)."""
     make_screen(row.name, side=row.shape[1], title=row.title, source=source_of(row.name), report=report)
@@ -111,7 +108,6 @@ def make_screen(
     """
     plan = plan or ScreenPlan()
     camera = camera_for(side, bits)
-    check_free(name)
     return create_cells(
         name,
         drawn(screen_cells(plan, seed), side=side, seed=seed, camera=camera, report=report),
@@ -120,7 +116,6 @@ def make_screen(
             title=title or name,
             classes=CLASSES,
             label="acts_as",
-            by_well=True,
             source=source or f"simulated screen, seed {seed}, {plan}",
         ),
     )

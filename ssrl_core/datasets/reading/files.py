@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 T = TypeVar("T")
 _CHUNK_BYTES = 16_000_000
 _MIXABLE = {1, 3}
-_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+PACKED = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")  # beside zips, which are read
 FILE = "file"  # the column that holds the pages of one file together
 
 
@@ -308,7 +308,7 @@ def _nothing(tree: Tree, skipped: Sequence[Mapping[str, str]]) -> str:
         return f"{tree.where}: there are no images in it. Give a folder or a zip of {wanted}."
     shown = "; ".join(f"{item['file']}: {item['reason']}" for item in skipped[:3])
     more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    packed = [item["file"] for item in skipped if item["file"].lower().endswith(_PACKED)]
+    packed = [item["file"] for item in skipped if item["file"].lower().endswith((".zip", *PACKED))]
     if len(packed) == len(skipped):
         return f"{tree.where}: it holds only archives ({', '.join(packed[:3])}). Unpack them, and give the folder."
     return f"{tree.where}: not one image in it can be read ({shown}{more}). Give {wanted}."

@@ -44,7 +44,8 @@ class Manifest:
     def __init__(self, tree: Tree, path: str, options: ImportOptions = UNTOLD) -> None:
         self._tree, self._folder, self.path, self.paths = tree, posixpath.dirname(path), path, [path]
         self._take(read(tree, path), options.names_in)
-        if _slashed(self.column) in self._by_stem:  # the head is a row like the others
+        # where names have no endings, a head that is one of them is a row like the others
+        if not _names_images(self.table[self.column]) and _slashed(self.column) in self._by_stem:
             self._take(read(tree, path, headless=True), options.names_in)
         if self.table.empty:
             raise DataError(f"{tree.where}/{path}: the table has no rows. Add one row for each image.")
@@ -64,10 +65,15 @@ class Manifest:
 
     def told(self, column: str, values: pd.Series[Any]) -> None:
         """Take a column that follows from the others; one of that name goes."""
-        self.table[column] = values
-        found = values.tolist()
-        pairs = zip(self.entries, self._rows, strict=True)
-        self.entries = [Entry(entry.path, {**entry.columns, column: found[row]}) for entry, row in pairs]
+        self._tell({column: values})
+
+    def _tell(self, told: Mapping[str, pd.Series[Any]]) -> None:
+        self.table = self.table.assign(**told)
+        values = {column: column_values.tolist() for column, column_values in told.items()}
+        self.entries = [
+            Entry(entry.path, {**entry.columns, **{column: found[row] for column, found in values.items()}})
+            for entry, row in zip(self.entries, self._rows, strict=True)
+        ]
 
     def told_split(self, word: str) -> None:
         """All images are of one split."""
@@ -99,20 +105,21 @@ class Manifest:
         """Take what another table says of the same files, and the names of the columns that are new."""
         said = {entry.path: entry.columns for entry in other.entries}
         rows = [(row, said.get(entry.path, {})) for entry, row in zip(self.entries, self._rows, strict=True)]
-        new = []
+        stem = posixpath.splitext(posixpath.basename(other.path))[0]
+        new: dict[str, pd.Series[Any]] = {}
         for column in (str(c) for c in other.table.columns if c != other.column):
-            values = pd.Series([None] * len(self.table), self.table.index, dtype=object)
+            told: list[Any] = [None] * len(self.table)
             for row, columns in rows:
-                values.iloc[row] = columns.get(column)
-            known = self.table.get(column)
+                told[row] = columns.get(column)
+            values = pd.Series(told, self.table.index, dtype=object)
+            known = new.get(column, self.table.get(column))
             if known is not None and (known.astype(str) == values.astype(str)).all():
                 continue
-            stem = posixpath.splitext(posixpath.basename(other.path))[0]
-            name = column if known is None else stem if stem not in self.table else f"{stem}: {column}"
-            self.told(name, values.infer_objects())
-            new.append(name)
+            taken = stem in self.table or stem in new
+            new[column if known is None else f"{stem}: {column}" if taken else stem] = values.infer_objects()
+        self._tell(new)
         self.paths += other.paths
-        return new
+        return list(new)
 
     def labels_among(self, classes: set[Any]) -> dict[str, str]:
         """file -> class by the column whose values (or their first words) are among some classes; empty if none is."""

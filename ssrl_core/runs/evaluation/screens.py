@@ -86,9 +86,7 @@ def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None
     imageset = imageset_of(spec)
     scored = scored_ids(spec, imageset, ids, recipe)
     x = x if len(scored) == len(ids) else x[np.isin(ids, scored)]
-    given = {"mechanism": mechanism, "batch": batch}
-    columns = {name: given[name] or own for name, own in recipe.columns.items()}
-    about, counts = about_cells(imageset, scored, **columns)
+    about, counts = about_cells(imageset, scored, **recipe.columns(mechanism=mechanism, batch=batch))
     return wells_profiles(x, about, recipe.wells, minimum_cells=recipe.minimum_cells, cells=counts)
 
 

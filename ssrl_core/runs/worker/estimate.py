@@ -13,7 +13,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -184,11 +183,6 @@ def slots() -> int:
     from ssrl_core.runs.queue import processes
 
     return max(1, int((processes.about() or {}).get("slots") or 1))
-
-
-def free_bytes() -> int:
-    """Room on the disk of the store."""
-    return shutil.disk_usage(stores.models_root()).free
 
 
 def size(count: float) -> str:

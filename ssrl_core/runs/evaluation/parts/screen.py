@@ -51,7 +51,7 @@ def _profiles(evaluation: Evaluation, recipe: Recipe) -> tuple[dict[str, Profile
     """Wells by every kind of features, and why a kind has none."""
     images = evaluation.images
     ids = screens.scored_ids(evaluation.spec, images.imageset, images.kept, recipe)
-    about, counts = screens.about_cells(images.imageset, ids, **recipe.columns)
+    about, counts = screens.about_cells(images.imageset, ids, **recipe.columns())
     ways: dict[str, Any] = {"minimum_cells": recipe.minimum_cells, "cells": counts}
     own = wells_profiles(evaluation.features.of(ids), about, recipe.wells, **ways)
     others = _others(evaluation, ids)
