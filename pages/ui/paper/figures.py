@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -264,12 +264,21 @@ def show_clusters(name: str, scale: Scale) -> None:
     if not settings:
         return
     frame.section("The clusters", "A row a cluster, the images nearest to its centroid first; one run of each.")
-    for start in range(0, len(settings), 2):
-        for place, (label, run) in zip(st.columns(2, gap="medium"), settings[start : start + 2], strict=False):
+
+    def draw(label: str, run: str) -> None:
+        rows = _cluster_rows(run, CLUSTERS[name], items.now())
+        st.html(f"<b>{html.escape(words.row_name(label))}</b>{rows}")
+        frame.link("pages/4_Clusters.py", "Look at this run", icon="bubble_chart", run=run)
+
+    _in_pairs(settings, draw)
+
+
+def _in_pairs(shown: Sequence[tuple[Any, Any]], draw: Callable[[Any, Any], None]) -> None:
+    """One beside the other, two a row; what goes wrong with one is told in its place."""
+    for start in range(0, len(shown), 2):
+        for place, one in zip(st.columns(2, gap="medium"), shown[start : start + 2], strict=False):
             with place, frame.guard():
-                rows = _cluster_rows(run, CLUSTERS[name], items.now())
-                st.html(f"<b>{html.escape(words.row_name(label))}</b>{rows}")
-                frame.link("pages/4_Clusters.py", "Look at this run", icon="bubble_chart", run=run)
+                draw(*one)
 
 
 def _settings(evidence: Evidence) -> list[tuple[str, str]]:
@@ -293,11 +302,12 @@ def _solved_clusters(evidence: Evidence, name: str) -> None:
     if not shown:
         return
     frame.section("The clusters", "A row a cluster, the images nearest to its centroid; the first seed.")
-    for start in range(0, len(shown), 2):
-        for place, (sweep, row) in zip(st.columns(2, gap="medium"), shown[start : start + 2], strict=False):
-            with place, frame.guard():
-                clusters = row["clusters"].get(str(CLUSTERS[name])) or next(iter(row["clusters"].values()))
-                _solved_rows(str(row["dataset"]), words.row_name(row["label"]) + _way(sweep), clusters)
+
+    def draw(sweep: str, row: Any) -> None:
+        clusters = row["clusters"].get(str(CLUSTERS[name])) or next(iter(row["clusters"].values()))
+        _solved_rows(str(row["dataset"]), words.row_name(row["label"]) + _way(sweep), clusters)
+
+    _in_pairs(shown, draw)
 
 
 def _solved_rows(dataset: str, title: str, clusters: list[list[int]]) -> None:
