@@ -75,8 +75,9 @@ def page(found: list[dict[str, Any]]) -> str:
     for told in found:
         if told["id"] != before:
             before = told["id"]
-            spoken = before.replace("-", " ").capitalize()
-            parts.append(f"<h2>{spoken}: {_text(told['title'])}</h2><p>The paper: {_text(told['claim'])}</p>")
+            parts.append(
+                f"<h2>{words.item(before)}: {_text(told['title'])}</h2><p>The paper: {_text(told['claim'])}</p>"
+            )
         parts.append(_scale(told))
     parts.append(f'<p class="quiet">Made with Viewloom {__version__}.</p>')
     body = "\n".join(parts)
@@ -88,7 +89,7 @@ def page(found: list[dict[str, Any]]) -> str:
 
 def _scale(told: dict[str, Any]) -> str:
     """One scale of an item: claims, numbers, notes."""
-    rows = "".join(_claim(c, _reach(told["contrasts"], c["unit"])) for c in told["contrasts"])
+    rows = "".join(_claim(c, report.reach(told["contrasts"], c["unit"])) for c in told["contrasts"])
     blocks = "".join(_block(told["id"], block) for block in report.measured(told["id"], told["rows"], told["scale"]))
     notes = (told.get("made_with"), told["says"], told["note"], told["conflicts"], told.get("unsolved"))
     quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in notes if note)
@@ -102,11 +103,6 @@ def _claim(c: dict[str, Any], reach: float) -> str:
     colour = _COLOURS[c["verdict"]]
     head = f'<td class="verdict" style="color:{colour}">{c["verdict"]}</td>'
     return f"<tr>{head}<td>{said}</td><td>{_line(c, reach, colour)}</td></tr>"
-
-
-def _reach(contrasts: list[dict[str, Any]], unit: str) -> float:
-    ends = [abs(c[end]) for c in contrasts for end in ("low", "high", "difference") if c["unit"] == unit and c[end]]
-    return max(ends, default=1.0) * 1.05
 
 
 def _line(c: dict[str, Any], reach: float, colour: str) -> str:

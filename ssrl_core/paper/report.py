@@ -271,6 +271,12 @@ def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     )
 
 
+def reach(contrasts: list[dict[str, Any]], unit: str) -> float:
+    """The farthest end of all intervals of a unit, so that their lines can be compared."""
+    ends = [abs(c[end]) for c in contrasts for end in ("low", "high", "difference") if c["unit"] == unit and c[end]]
+    return max(ends, default=1.0) * 1.05
+
+
 def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
     """A cell in words: `≈ 0.37` or `0.407 ± 0.032 (n = 5 seeds)`; "" where there is none.
 

@@ -148,6 +148,11 @@ _SHARES = {
 }
 
 
+def item(name: str) -> str:
+    """`table-2` as `Table 2`."""
+    return _capital(name.replace("-", " "))
+
+
 def row_name(text: str) -> str:
     """A row or a column as one reads it: `first_set · moco_v2 vgg13` as `First set · MoCo v2 VGG13`."""
     if found := _SHARED.fullmatch(text):

@@ -30,7 +30,7 @@ CSS = (
 def show(name: str) -> None:
     """Everything about one item."""
     item = running.item(name)
-    frame.section(f"{items.spoken(name)}: {item.title}")
+    frame.section(f"{words.item(name)}: {item.title}")
     st.html(f'<p class="paper-claim">The paper: {html.escape(item.claim)}</p>')
     if not item.plans:
         frame.quiet("This figure shows example images and measures nothing, and so does this page.")

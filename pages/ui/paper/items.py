@@ -14,7 +14,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
-from ssrl_core.paper import printed, running
+from ssrl_core.paper import printed, running, words
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
@@ -48,7 +48,7 @@ def choose() -> str:
     with st.container(key="paper-list"):
         for name, item in ITEMS.items():
             with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
-                label = f"{spoken(name)} · {item.title}"
+                label = f"{words.item(name)} · {item.title}"
                 st.button(label, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
                 st.html(f'<div class="paper-under">{_under(name)}</div>')
     return chosen
@@ -58,14 +58,9 @@ def _choose_narrow(chosen: str) -> None:
     if st.session_state.get("paper-pick") != chosen:
         st.session_state["paper-pick"] = chosen
     st.selectbox(
-        "Table or figure", list(ITEMS), key="paper-pick", format_func=lambda n: f"{spoken(n)} · {ITEMS[n].title}",
+        "Table or figure", list(ITEMS), key="paper-pick", format_func=lambda n: f"{words.item(n)} · {ITEMS[n].title}",
         on_change=lambda: _open(st.session_state["paper-pick"]), label_visibility="collapsed",
     )  # fmt: skip
-
-
-def spoken(name: str) -> str:
-    """`table-2` as `Table 2`."""
-    return name.replace("-", " ").capitalize()
 
 
 def compared(name: str, scale: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ def show_claims(contrasts: list[dict[str, Any]]) -> None:
     folded = waiting if len(waiting) > _MOST_WAITING else []
     first = [c for c in contrasts if c not in folded]
     if first:
-        st.html("".join(_claim_card(c, _reach(contrasts, c["unit"])) for c in first))
+        st.html("".join(_claim_card(c, report.reach(contrasts, c["unit"])) for c in first))
     if folded:
         with st.expander(f"{len(folded)} claims, not run yet", icon=":material/hourglass_empty:"):
             st.html("".join(_claim_card(c, 1.0) for c in folded))
@@ -100,12 +100,6 @@ def show_claims(contrasts: list[dict[str, Any]]) -> None:
         notes.insert(0, _HOW)
     if notes:
         st.html("".join(f'<div class="vl-quiet">{html.escape(line)}</div>' for line in notes))
-
-
-def _reach(contrasts: list[dict[str, Any]], unit: str) -> float:
-    """The farthest end of all intervals of a unit, so that their lines can be compared."""
-    ends = [abs(c[end]) for c in contrasts for end in ("low", "high", "difference") if c["unit"] == unit and c[end]]
-    return max(ends, default=1.0) * 1.05
 
 
 def _claim_card(c: dict[str, Any], reach: float) -> str:
