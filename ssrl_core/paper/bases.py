@@ -32,6 +32,10 @@ MU_SAYS = (
     " The closed form has no methods: what differs between them is only the ridge mu, from the spectral contrastive "
     "optimum (0.01) to linearised Barlow Twins (10). Whether SimCLR, BYOL and VICReg agree it cannot say."
 )
+BANKS_SAYS = (
+    " Two feature banks stand in the place of networks: random convolutions and random patches of the images. Methods "
+    "are no part of a closed form."
+)
 SOLVED_CELL = "two views each of all train images, four where these are only hundreds"
 SOLVED_BANKS = ("random", "patches")
 SOLVED_PHOTOS = ("cifar10", "hundred")
@@ -127,6 +131,11 @@ def solved_mnist(bank: str = "random", **changes: Any) -> Settings:
     return made | {"method": {**made["method"], "bank": bank}}
 
 
+def over_banks(item: str) -> dict[str, Mapping[str, Any]]:
+    """`ITEM instant BANK`: both sets of MNIST, with every feature bank."""
+    return {f"{item} instant {bank}": solved_mnist(bank, vary=over_sets()) for bank in SOLVED_BANKS}
+
+
 def solved_photos(dataset: str, *, mu: float = 0.1, **changes: Any) -> Settings:
     """Photographs, solved from two views each of the train images (at most 5,000), on the smaller random bank."""
     made = solved(cifar(dataset, "simclr"), mu=mu, views=2, limit_train=SOLVED_MOST, **changes)
@@ -152,6 +161,7 @@ SOLVED_CELLS: dict[str, Any] = {
     "BBBC021 stabilizers": {"name": "bbbc021-crops", "where": {"moa": ["DMSO", "Microtubule stabilizers"]}},
 }
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
+SOLVED_CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
 _LEAST_FOLLOWED = 0.1
 _FOLLOWED = {
     "neighbours": "the number of neighbours",
@@ -174,14 +184,18 @@ def over_cells(item: str, terms: Sequence[Any], *, both_ways: bool) -> dict[str,
     for said, dataset in SOLVED_CELLS.items():
         base, real = solved_cells(dataset, terms), said.startswith("BBBC021")
         name = f"{item} instant {said}"
-        shown = {"": as_shown(base), WHOLE: base} if both_ways else {"": base}
-        for way, data in shown.items():
+        for sweep, data in (shown_and_whole(name, base) if both_ways else {name: base}).items():
             if real:
                 clustered = {"split": "train", "clusters": [2], "linear": None, "layouts": []}
-                found[name + way + TESTED] = data
+                found[sweep + TESTED] = data
                 data = {**data, "evaluate": {**data["evaluate"], **clustered}}
-            found[name + way] = data
+            found[sweep] = data
     return found
+
+
+def shown_and_whole(name: str, base: Settings) -> dict[str, Mapping[str, Any]]:
+    """A sweep with its images as the steps without chance leave them, and (`, whole images`) whole."""
+    return {name: as_shown(base), name + WHOLE: base}
 
 
 def solved_rows(evidence: Evidence, sweep: str, said: str, labels: Sequence[str]) -> list[Row]:

@@ -53,18 +53,15 @@ def small() -> dict[str, Mapping[str, Any]]:
     return {SMALL: bases.small_hue("simclr")}
 
 
-def solved_sweeps(varied: tuple[str, ...] = tuple(VARIED), sets: tuple[str, ...] = bases.SOLVED_PHOTOS) -> Any:
+def solved_sweeps(
+    varied: tuple[str, ...] = tuple(VARIED), sets: tuple[str, ...] = bases.SOLVED_PHOTOS
+) -> dict[str, Mapping[str, Any]]:
     """`TRANSFORMATION DATASET solved`: one sweep for each parameter and set of photographs."""
     return {
         f"{name} {dataset} solved": bases.solved_photos(dataset, vary=VARIED[name])
         for dataset in sets
         for name in varied
     }
-
-
-def _instant() -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = solved_sweeps()
-    return found
 
 
 def compare(evidence: Evidence) -> Outcome:
@@ -125,7 +122,7 @@ ITEM = Item(
     "directions (smaller crops favour caterpillar and penalise crocodile).",
     {
         "full": Plan(_full, needs=("cifar10", "cifar100", "imagenet100"), says=SAYS),
-        "instant": Plan(_instant, needs=bases.SOLVED_PHOTOS, says=SOLVED_SAYS),
+        "instant": Plan(solved_sweeps, needs=bases.SOLVED_PHOTOS, says=SOLVED_SAYS),
         "small": Plan(small, needs=("cifar10",), says=SMALL_SAYS),
     },
     compare,

@@ -27,7 +27,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
-    return {f"figure-12 instant {bank}": bases.solved_mnist(vary=_VARY, bank=bank) for bank in bases.SOLVED_BANKS}
+    return bases.over_banks("figure-12")
 
 
 def compare(evidence: Evidence) -> Outcome:
@@ -56,8 +56,7 @@ ITEM = Item(
         "instant": Plan(
             _instant,
             needs=("mnist",),
-            says=bases.SOLVED_SAYS.format(bases.SOLVED_MNIST) + " Two feature banks stand in the place of networks: "
-            "random convolutions and random patches of the images. Methods are no part of a closed form.",
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_MNIST) + bases.BANKS_SAYS,
         ),
         "small": Plan(_small, needs=("mnist",), says="Rehearsal: tiny CNN with BYOL, the runs of table 8."),
     },

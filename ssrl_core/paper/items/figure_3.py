@@ -23,8 +23,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = figure_1.solved_sweeps(("hue", "crop size"))
-    return found
+    return figure_1.solved_sweeps(("hue", "crop size"))
 
 
 def compare(evidence: Evidence) -> Outcome:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.scores import eta2, mean_sd, told_by
+from ssrl_core.analysis.scores import mean_sd, told_by
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Item, Outcome, Plan, Row, contrast
 from ssrl_core.runs.folder.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from ssrl_core.datasets.imageset import ImageSet
 
 _VARY, _SMALL_VARY = bases.over_sets(), bases.over_sets(side_px=bases.MNIST_PX)
 
@@ -52,21 +55,11 @@ def compare(evidence: Evidence) -> Outcome:
 
 def ink_explained(table: pd.DataFrame, label: str) -> list[float]:
     """For each run, the share of the variance of mean brightness (ink) that lies between its clusters."""
-    from ssrl_core.datasets import store as image_sets
-    from ssrl_core.runs.evaluation.clustering import stored_clusters
 
-    if "10 ink" in table:
-        return column(table, label, "10 ink")
-    found = []
-    for _, row in (table[table["label"] == label] if not table.empty else table).iterrows():
-        run = RunFolder(str(row["run"]))
-        if row["state"] != "done" or not run.results():
-            continue
-        _, ids = run.embedding()
-        clusters = stored_clusters(run, 10, 0).ids
-        pixels = image_sets.load(str(row["dataset"])).pixels[ids]
-        found.append(eta2(np.asarray(pixels, dtype=np.float64).mean(axis=(1, 2, 3)), np.asarray(clusters)))
-    return found
+    def ink(imageset: ImageSet, ids: np.ndarray) -> np.ndarray:
+        return np.asarray(np.asarray(imageset.pixels[ids], dtype=np.float64).mean(axis=(1, 2, 3)))
+
+    return _explained(table, label, 10, "ink", ink)
 
 
 ITEM = Item(
@@ -99,6 +92,16 @@ ITEM = Item(
 
 def explained(table: pd.DataFrame, label: str, k: int, truth: str) -> list[float]:
     """For each run with a label: AMI of its K clusters with a column of names, or eta² of a column of numbers."""
+
+    def values(imageset: ImageSet, ids: np.ndarray) -> np.ndarray:
+        return np.asarray(imageset.table[truth].to_numpy()[ids])
+
+    return _explained(table, label, k, truth, values)
+
+
+def _explained(
+    table: pd.DataFrame, label: str, k: int, truth: str, values_of: Callable[[ImageSet, np.ndarray], np.ndarray]
+) -> list[float]:
     if f"{k} {truth}" in table:  # solved ones were measured when they were solved
         return column(table, label, f"{k} {truth}")
     from ssrl_core.datasets import store as image_sets
@@ -110,6 +113,6 @@ def explained(table: pd.DataFrame, label: str, k: int, truth: str) -> list[float
         if row["state"] != "done" or not run.results():
             continue
         _, ids = run.embedding()
-        values = image_sets.load(str(row["dataset"])).table[truth].to_numpy()[ids]
+        values = values_of(image_sets.load(str(row["dataset"])), ids)
         found.append(told_by(values, np.asarray(stored_clusters(run, k, 0).ids)))
     return found

@@ -27,8 +27,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def _instant() -> dict[str, Mapping[str, Any]]:
     terms = [[{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]]
-    base = bases.solved_cells("simulated-nocodazole", terms)
-    return {"figure-6 instant": bases.as_shown(base), f"figure-6 instant{bases.WHOLE}": base}
+    return bases.shown_and_whole("figure-6 instant", bases.solved_cells("simulated-nocodazole", terms))
 
 
 def compare(evidence: Evidence) -> Outcome:

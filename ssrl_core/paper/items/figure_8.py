@@ -57,8 +57,7 @@ def _instant() -> dict[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
     for name, grown_terms in (("second grown", second), ("first grown", first)):
         base = bases.solved_cells("simulated-nocodazole", grown_terms)
-        found[f"figure-8 instant {name}"] = bases.as_shown(base)
-        found[f"figure-8 instant {name}{bases.WHOLE}"] = base
+        found |= bases.shown_and_whole(f"figure-8 instant {name}", base)
     return found
 
 

@@ -27,8 +27,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
-    found: dict[str, Mapping[str, Any]] = figure_1.solved_sweeps(tuple(_COLUMNS), ("hundred",))
-    return found
+    return figure_1.solved_sweeps(tuple(_COLUMNS), ("hundred",))
 
 
 def _features(dataset: str, backbone: str) -> dict[str, tuple[str, Mapping[str, Any]]]:

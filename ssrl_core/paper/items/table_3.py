@@ -98,7 +98,7 @@ ITEM = Item(
         ),
         "instant": Plan(
             _instant,
-            needs=("simulated-nocodazole", "simulated-cells", "bbbc021-crops"),
+            needs=bases.SOLVED_CELLS_NEEDED,
             says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Simulated cells under three compounds, test split; "
             "real 68 px crops of BBBC021 by mechanism of action, clustered on their train images and classified on "
             "their test images. Neither set has a step without chance that crops, so images are embedded whole.",

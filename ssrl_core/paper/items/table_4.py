@@ -10,7 +10,6 @@ from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, pretrained_rows, published
 from ssrl_core.paper.items import table_3
 
-CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
 SIDE = bases.CELLS_PX
 LEFT, RIGHT = bases.LEFT, bases.RIGHT
 SUM = f"{LEFT} + {RIGHT}"
@@ -91,7 +90,7 @@ ITEM = Item(
         ),
         "instant": Plan(
             _instant,
-            needs=CELLS_NEEDED,
+            needs=bases.SOLVED_CELLS_NEEDED,
             says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Images are embedded as the steps without chance leave "
             "them (here the centre), and whole. The paper's weights, no search.",
         ),

@@ -32,7 +32,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
-    return {f"table-8 instant {bank}": bases.solved_mnist(vary=_VARY, bank=bank) for bank in bases.SOLVED_BANKS}
+    return bases.over_banks("table-8")
 
 
 def compare(evidence: Evidence) -> Outcome:
@@ -73,8 +73,7 @@ ITEM = Item(
         "instant": Plan(
             _instant,
             needs=("mnist",),
-            says=bases.SOLVED_SAYS.format(bases.SOLVED_MNIST) + " Two feature banks stand in the place of networks: "
-            "random convolutions and random patches of the images. Methods are no part of a closed form.",
+            says=bases.SOLVED_SAYS.format(bases.SOLVED_MNIST) + bases.BANKS_SAYS,
         ),
         "small": Plan(
             _small,
