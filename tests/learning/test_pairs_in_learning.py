@@ -13,7 +13,6 @@ import torch
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.pairs import circular_words, partners
 from ssrl_core.compositions.views import make_views
-from ssrl_core.errors import Stopped
 from ssrl_core.learning.loop import fit
 from ssrl_core.learning.solving import bank_for, moments_of, solve_run
 from ssrl_core.learning.training import Training
@@ -21,7 +20,7 @@ from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec, Term
-from tests.learning.tiny_runs import assert_same_bits, final_state, measured, small_images, small_spec
+from tests.learning.tiny_runs import assert_same_run, small_images, small_spec, stop_at
 
 STEPS = [{"transform": "rotation", "degrees": 20}, {"transform": "gaussian_noise"}]
 PAIRED = {"version": 1, "name": "paired", "pair": "kind", "steps": STEPS}
@@ -41,12 +40,9 @@ def test_every_method_learns_from_pairs_of_different_images(method: str) -> None
 def test_a_stopped_run_resumes_bit_for_bit(tmp_path: Path) -> None:
     images, spec = small_images(), small_spec(terms=[*_terms(), *_terms("image")])
     fit(spec, images, tmp_path / "whole")
-    asked = iter(range(1000))
-    with pytest.raises(Stopped):
-        fit(spec, images, tmp_path / "broken", should_stop=lambda: next(asked) == 4)
+    stop_at(tmp_path / "broken", spec, images, 4)
     fit(spec, images, tmp_path / "broken")
-    assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
-    assert measured(tmp_path / "whole") == measured(tmp_path / "broken")
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_ranks_see_the_views_that_one_device_sees() -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssrl_core.errors import Stopped
 from ssrl_core.learning import training as training_module
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.loop import fit
@@ -17,7 +16,7 @@ from ssrl_core.learning.optimizers import LARS, build_optimizer
 from ssrl_core.learning.training import Training
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec
-from tests.learning.tiny_runs import assert_same_bits, final_state, small_images, small_spec
+from tests.learning.tiny_runs import assert_same_run, small_images, small_spec, stop_at
 
 TWO = [{"composition": "identity", "weight": 0.4}, {"composition": "mnist-rotation-crop", "weight": 1.0}]
 
@@ -111,11 +110,9 @@ def test_simsiams_predictors_keep_their_rate_in_every_term() -> None:
 def test_a_run_with_own_heads_resumes_bit_for_bit(tmp_path: Path) -> None:
     images, spec = small_images(), small_spec("byol", terms=TWO, heads="per_term", epochs=2)
     fit(spec, images, tmp_path / "whole")
-    asked = iter(range(100))
-    with pytest.raises(Stopped):
-        fit(spec, images, tmp_path / "broken", should_stop=lambda: next(asked) == 6)
+    stop_at(tmp_path / "broken", spec, images, 6)
     fit(spec, images, tmp_path / "broken")
-    assert_same_bits(final_state(tmp_path / "whole"), final_state(tmp_path / "broken"))
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_lars_leaves_a_layer_without_gradient_alone() -> None:

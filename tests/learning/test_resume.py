@@ -14,32 +14,19 @@ import numpy as np
 import pytest
 
 from ssrl_core import stores
-from ssrl_core.errors import RunError, SpecError, Stopped
+from ssrl_core.errors import RunError, SpecError
 from ssrl_core.learning import checkpoint
 from ssrl_core.learning.loop import fit
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import dump_run, load_run
 from tests.learning.tiny_runs import (
-    assert_same_bits,
+    assert_same_run,
     events,
     final_state,
-    measured,
     small_images,
     small_spec,
+    stop_at,
 )
-
-
-def _stop_at(folder: Path, spec: Any, images: Any, step: int) -> None:
-    asked = iter(range(10_000))
-    with pytest.raises(Stopped):
-        fit(spec, images, folder, should_stop=lambda: next(asked) == step)
-
-
-def _assert_same_run(whole: Path, broken: Path) -> None:
-    assert_same_bits(final_state(whole), final_state(broken))
-    assert measured(whole) == measured(broken)
-    assert (whole / "encoder.safetensors").read_bytes() == (broken / "encoder.safetensors").read_bytes()
-
 
 FIRST = ("simclr", "moco_v2_plus", "byol")
 
@@ -50,18 +37,18 @@ def test_stopped_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
     fit(spec, images, tmp_path / "whole")
     rng = np.random.default_rng(sum(method.encode()))
     for stop in rng.integers(0, 6, size=3):  # of at most 15 steps, each counted from the resume before
-        _stop_at(tmp_path / "broken", spec, images, int(stop))
+        stop_at(tmp_path / "broken", spec, images, int(stop))
     fit(spec, images, tmp_path / "broken")
-    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
     assert len(events(tmp_path / "broken", "stop")) == 3
 
 
 def test_a_run_whose_projector_is_told_of_the_draws_resumes_bit_for_bit(tmp_path: Path) -> None:
     images, spec = small_images(), small_spec("byol", condition="draws")
     fit(spec, images, tmp_path / "whole")
-    _stop_at(tmp_path / "broken", spec, images, 7)
+    stop_at(tmp_path / "broken", spec, images, 7)
     fit(spec, images, tmp_path / "broken")
-    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
     plain = fit(small_spec("byol"), images, tmp_path / "plain").state_dict()
     told = fit(spec, images, tmp_path / "again").state_dict()
     assert {name: value.shape for name, value in told.items()} == {name: value.shape for name, value in plain.items()}
@@ -72,9 +59,9 @@ def test_every_optimizer_resumes_bit_for_bit(optimizer: str, tmp_path: Path) -> 
     images = small_images()
     spec = small_spec("byol", optimizer={"name": optimizer, "lr": 0.05 if optimizer in ("sgd", "lars") else 0.001})
     fit(spec, images, tmp_path / "whole")
-    _stop_at(tmp_path / "broken", spec, images, 7)
+    stop_at(tmp_path / "broken", spec, images, 7)
     fit(spec, images, tmp_path / "broken")
-    _assert_same_run(tmp_path / "whole", tmp_path / "broken")
+    assert_same_run(tmp_path / "whole", tmp_path / "broken")
 
 
 _CHILD = """
@@ -101,7 +88,7 @@ def test_killed_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
         _kill_after(tmp_path / "spec.yaml", broken, bytes_more=int(rng.integers(200, 6000)))
     fit(load_run(tmp_path / "spec.yaml"), images, broken)
     fit(spec, images, tmp_path / "whole")
-    _assert_same_run(tmp_path / "whole", broken)
+    assert_same_run(tmp_path / "whole", broken)
 
 
 def _kill_after(spec: Path, folder: Path, *, bytes_more: int) -> None:
@@ -122,15 +109,15 @@ def test_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path: Path
     images, spec = small_images(), small_spec("moco_v2_plus")
     fit(spec, images, tmp_path / "whole")
     broken = tmp_path / "broken"
-    _stop_at(broken, spec, images, 4)
-    _stop_at(broken, spec, images, 5)
+    stop_at(broken, spec, images, 4)
+    stop_at(broken, spec, images, 5)
     content = bytearray((broken / checkpoint.NAME).read_bytes())
     content[len(content) // 2] ^= 1
     (broken / checkpoint.NAME).write_bytes(content)
     fit(spec, images, broken)
     assert "damaged" in events(broken, "checkpoint")[1]["message"]
     assert events(broken, "resume")[-1]["step"] == 4
-    _assert_same_run(tmp_path / "whole", broken)
+    assert_same_run(tmp_path / "whole", broken)
 
 
 def test_damaged_checkpoint_never_becomes_the_one_before(tmp_path: Path) -> None:
@@ -152,13 +139,13 @@ def test_two_damaged_checkpoints_start_the_run_anew(tmp_path: Path) -> None:
     images, spec = small_images(), small_spec()
     fit(spec, images, tmp_path / "whole")
     broken = tmp_path / "broken"
-    _stop_at(broken, spec, images, 3)
-    _stop_at(broken, spec, images, 3)
+    stop_at(broken, spec, images, 3)
+    stop_at(broken, spec, images, 3)
     for name in (checkpoint.NAME, checkpoint.PREVIOUS):
         (broken / name).write_bytes(b"nothing")
     fit(spec, images, broken)
     assert "step 0" in events(broken, "resume")[-1]["message"]
-    _assert_same_run(tmp_path / "whole", broken)
+    assert_same_run(tmp_path / "whole", broken)
 
 
 def test_full_disk_leaves_the_old_checkpoints_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +198,7 @@ def test_a_crash_between_any_two_writes_leaves_a_whole_checkpoint(
 
 def test_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
     images = small_images()
-    _stop_at(tmp_path, small_spec(), images, 2)
+    stop_at(tmp_path, small_spec(), images, 2)
     with pytest.raises(SpecError, match="another folder"):
         fit(small_spec(seed=6), images, tmp_path)
 

@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import Stopped
+from ssrl_core.learning.loop import fit
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import RunSpec
 from tests.kit import make_imageset
@@ -91,3 +94,15 @@ def assert_same_bits(a: Any, b: Any, path: str = "checkpoint") -> None:
             assert_same_bits(x, y, f"{path}[{i}]")
     else:
         assert a == b, path
+
+
+def stop_at(folder: Path, spec: Any, images: Any, step: int) -> None:
+    asked = iter(range(10_000))
+    with pytest.raises(Stopped):
+        fit(spec, images, folder, should_stop=lambda: next(asked) == step)
+
+
+def assert_same_run(whole: Path, broken: Path) -> None:
+    assert_same_bits(final_state(whole), final_state(broken))
+    assert measured(whole) == measured(broken)
+    assert (whole / "encoder.safetensors").read_bytes() == (broken / "encoder.safetensors").read_bytes()
