@@ -16,8 +16,7 @@ import pytest
 
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import dump_run
-from tests.learning.test_resume import _assert_same_run
-from tests.learning.tiny_runs import events, small_images, small_spec
+from tests.learning.tiny_runs import assert_same_run, events, small_images, small_spec
 
 _FORKING = """
 import json, os, random, signal, sys, time
@@ -92,5 +91,5 @@ def test_every_method_killed_at_random_moments_ends_with_the_same_bits(tmp_path:
     assert sum(killed.values()) >= len(METHODS)
     for method, times in killed.items():
         broken = root / f"{method}-broken"
-        _assert_same_run(root / f"{method}-whole", broken)
+        assert_same_run(root / f"{method}-whole", broken)
         assert len(events(broken, "resume")) <= times
