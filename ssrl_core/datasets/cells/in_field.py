@@ -63,8 +63,8 @@ def in_field(imageset: ImageSet, image_id: int) -> InField | None:
     radius = np.full(len(ids), _RADIUS * size) if area is None else np.sqrt(area / np.pi) * scale
     middle = (side - 1) / 2
     source = str(table["source"].iloc[image_id])
-    nuclei, place = _nuclei(imageset, ids), (left + middle, top + middle)
-    return InField(source, ids, *place, radius / every, picture, nuclei, scale / every)
+    x, y = left + middle, top + middle
+    return InField(source, ids, x, y, radius / every, picture, _nuclei(imageset, ids), scale / every)
 
 
 def _nuclei(imageset: ImageSet, ids: Array) -> tuple[tuple[Array, float, float], ...]:
