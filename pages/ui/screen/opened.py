@@ -16,7 +16,6 @@ from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.runs import choosing
 from ssrl_core.analysis.screens.profiles import treatment_name
 from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, screen
-from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.runs.evaluation import screens
 from ssrl_core.runs.evaluation.screens import LEARNT, NAMED
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -75,12 +74,8 @@ class OpenScreen:
 
 
 def choose_screen() -> str:
-    """The run, the newest on cells until another is chosen."""
-
-    def usable(row: choosing.Row) -> bool:
-        return choosing.has_embedding(row) and of_cells(str(row.get("dataset")))
-
-    return choosing.choose_run("Experiment", usable=usable)
+    """The run; until another is chosen the one that Show opens with."""
+    return choosing.choose_run("Experiment", usable=choosing.of_cells_embedded, default=choosing.newest_of_cells())
 
 
 def open_screen(run_id: str) -> OpenScreen:
