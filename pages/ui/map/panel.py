@@ -292,13 +292,14 @@ def _tip(of: ClusteredRun, row: int) -> str:
 def _tag_popover(run: EvaluatedRun, now: Selected) -> None:
     """A popover that keeps the selection under a name; it stays with the run."""
     with st.popover("Tag", icon=":material/label:", type="tertiary"):
-        name = st.text_input("Name of this selection", key="tag-name", max_chars=LONGEST_NAME)
+        name = " ".join(st.text_input("Name of this selection", key="tag-name", max_chars=LONGEST_NAME).split())
+        known = [tag["name"] for tag in names.tags(run)]
         st.button(
-            "Tag",
+            "Replace it" if name in known else "Tag",
             key="tag-keep",
-            disabled=not name.strip(),
+            disabled=not name,
             on_click=names.tag,
-            args=(run, name, [int(i) for i in now.image_ids]),
+            args=(run, name, [int(i) for i in now.image_ids], known),
         )
         _tagged(run)
 
