@@ -48,13 +48,12 @@ class Provider(ThreadingHTTPServer):
         self.key = RSAKey.generate_key(2048, {"kid": "of the test", "use": "sig"})
         self.person: dict[str, Any] = ADA
         self.nonces: dict[str, str] = {}
-        self.gone_out = self.ended = 0  # tokens, sessions
+        self.ended = 0  # sessions
 
     def token(self, code: str) -> dict[str, Any]:
         """What a code is exchanged for."""
         from joserfc import jwt
 
-        self.gone_out += 1
         now = int(time.time())
         times = {"iat": now, "exp": now + 600}
         claims = {
@@ -141,11 +140,7 @@ def test_a_provider_signs_in_editors_viewers_and_nobody_else(provider, tmp_path,
             provider.person = claims
             page.goto(f"{address}/Train?run={run}")
             page.get_by_role("button", name="Sign in").click()
-            for _ in range(300):
-                if provider.gone_out == len(seen) + 1:
-                    break
-                page.wait_for_timeout(200)
-            page.wait_for_url(f"{address}/**")
+            page.wait_for_url(f"{address}/")
             page.goto(f"{address}/Train?run={run}")
             page.locator("h1, .vl-quiet").first.wait_for()
             settled(page)

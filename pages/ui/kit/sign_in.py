@@ -145,7 +145,8 @@ class Gate:
         if self.sign_in == "oidc":
             if not st.user.is_logged_in or st.user.get("email_verified") is False:
                 return access.NOBODY
-            name, groups = str(st.user.get("email") or ""), st.user.get("groups") or []
+            name = str(st.user.get("email") or "")
+            groups: Any = st.user.get("groups") or []
             known = [str(one) for one in groups] if isinstance(groups, list) else [str(groups)]
             return self._person(name, self.hosting.role_of(name, known)) if name else access.NOBODY
         return self.unseal(_told_of_the_session()) or access.NOBODY
