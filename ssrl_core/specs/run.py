@@ -61,6 +61,18 @@ INPUT = _word(
     INPUTS,
     "What of an image is embedded: all of it, or what the steps without chance leave (a centre crop of p 1).",
 )
+BACKBONE = "backbone"
+EMBEDS = (BACKBONE, "head", "teacher")
+EMBED = _word(
+    "embed",
+    BACKBONE,
+    EMBEDS,
+    "What is embedded and clustered: the backbone's features, the projector's output (head), or the momentum network's "
+    "output (teacher).",
+)
+EMBED_WORDS = {"head": "the projector's output", "teacher": "the momentum network's output"}
+"""What was embedded where it is not the backbone's features, as one says it."""
+HEADS_FILE = "heads.safetensors"
 HEADS = _word(
     "heads",
     "shared",
@@ -166,12 +178,15 @@ class EvaluateChoice:
         online_every_epochs: epochs between two looks at kNN while the run learns.
         input: what the network is shown of an image: `whole`, or `fixed_steps`, as the composition's steps without
             chance leave it.
+        embed: which output of the network the embedding is: `backbone`, `head` or `teacher`. Fine-tuning, the kNN
+            while it learns and what is exported are of the backbone all the same.
     """
 
     split: str = "test"
     parts: Mapping[str, Any] = field(default_factory=_default_parts)
     online_every_epochs: int = 5
     input: str = "whole"
+    embed: str = BACKBONE
 
     def asked(self) -> list[str]:
         """Everything that is to be made, in this order: `clusters.10`, `knn`, `layouts.tsne` …"""
@@ -384,7 +399,9 @@ def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
 
 def _evaluate(choice: EvaluateChoice) -> dict[str, Any]:
     parts = {name: part.plain(choice.parts[name]) for name, part in asked_for().items() if name in choice.parts}
-    return {"split": choice.split, "input": choice.input, **parts, "online_every_epochs": choice.online_every_epochs}
+    embed = {} if choice.embed == BACKBONE else {"embed": choice.embed}  # specs of before it stay as they were
+    head = {"split": choice.split, "input": choice.input, **embed}
+    return {**head, **parts, "online_every_epochs": choice.online_every_epochs}
 
 
 SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(

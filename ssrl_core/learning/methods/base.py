@@ -237,6 +237,10 @@ class Method(nn.Module):
     def _told(self, view: View) -> tuple[Tensor, ...]:
         return () if view.told is None else (self.setup.ranks.gather(view.told),)
 
+    def projection(self, projector: nn.Module) -> nn.Module:
+        """The part of a projector that gives the projection (`evaluate.embed: head`); all of it but for dino's."""
+        return projector
+
     def own(self, name: str) -> str:
         """The key of a head for the term at work: the shared one, or the term's own."""
         key = own_key(name, self.term)
