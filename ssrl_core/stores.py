@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,13 +98,17 @@ def run_folder(run_id: str) -> Path:
     return demo if demo.is_dir() and not own.is_dir() else own
 
 
-def prepare_caches() -> None:
+_CACHES = (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib"))
+COMPILER_CACHES = (("TORCHINDUCTOR_CACHE_DIR", "inductor"), ("TRITON_CACHE_DIR", "triton"))
+
+
+def prepare_caches(caches: Sequence[tuple[str, str]] = _CACHES) -> None:
     """Send the caches of torch, numba and matplotlib into the store. Call before anything imports them.
 
     Where the store is read-only or full they go to a temporary folder: numba would fail over a kernel it cannot keep.
     """
     cache = models_root() / "cache"
-    for variable, name in (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib")):
+    for variable, name in caches:
         if variable not in os.environ:
             place = cache if has_room(cache.parent) else Path(tempfile.gettempdir()) / "viewloom-cache"
             os.environ[variable] = str(_made(place / name))

@@ -85,6 +85,12 @@ CONDITION = _word(
     ("none", "draws"),
     "What the projector alone is told of a view; draws tells what was drawn, so that the embedding may keep it.",
 )
+COMPILE = _word(
+    "compile",
+    "never",
+    ("never", "auto", "always"),
+    "Whether the network is compiled for its device; auto tries a few steps each way and keeps what is faster.",
+)
 DEVICES = _whole("devices", 1, 1, 1024, "Devices that take each step together, or auto: every card that it may use.")
 RUN_SETTINGS = (
     _whole("batch_size", 256, 2, 1_048_576, "Images per optimizer step over all devices."),
@@ -235,6 +241,7 @@ class RunSpec:
     condition: str = "none"
     device: str = "auto"
     devices: int | str = 1
+    compile: str = "never"
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
     name: str | None = None
@@ -329,7 +336,17 @@ def dump_run(spec: RunSpec) -> str:
     return dump_yaml(spec.to_mapping())
 
 
-NOT_HASHED = ("name", "notes", "tags", "keep", "device", "devices", "evaluate")  # the network is the same without
+# the network is the same without
+NOT_HASHED = (
+    "name",
+    "notes",
+    "tags",
+    "keep",
+    "device",
+    "devices",
+    "compile",
+    "evaluate",
+)
 
 
 def hashed_keys(spec: RunSpec) -> list[str]:
@@ -404,6 +421,7 @@ SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "condition": _same,
         "device": _same,
         "devices": _same,
+        "compile": _same,
         "evaluate": _evaluate,
         "keep": _fields,
     }

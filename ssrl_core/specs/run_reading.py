@@ -51,7 +51,7 @@ def _without_training(data: Mapping[str, Any], row: MethodRow) -> dict[str, Any]
     """What is not used without training is left out, so that the same network is the same run."""
     unused = {
         "epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "condition", "devices",
-        "recipe",
+        "compile", "recipe",
     }  # fmt: skip
     given = {key: value for key, value in data.items() if key not in unused}
     if row is SPECTRAL:
@@ -344,7 +344,7 @@ READERS: dict[str, Reader] = {
     "terms": lambda data, row, where, base: _terms(data.get("terms"), where, base),
     "optimizer": lambda data, row, where, base: _optimizer(data.get("optimizer"), row, where),
     "schedule": lambda data, row, where, base: _schedule(data.get("schedule"), row, where),
-    **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS, r.CONDITION)},
+    **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS, r.CONDITION, r.COMPILE)},
     "device": lambda data, row, where, base: _device(data.get("device", "auto"), where),
     "devices": lambda data, row, where, base: _devices(data.get("devices", r.DEVICES.default), where),
     "evaluate": lambda data, row, where, base: _evaluate(data.get("evaluate"), where),

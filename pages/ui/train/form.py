@@ -21,6 +21,7 @@ from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
     BACKBONE,
+    COMPILE,
     CONDITION,
     DEVICES,
     EMBED,
@@ -331,7 +332,7 @@ def _part(part: Part, value: Any) -> None:
 
 
 def _machine(draft: train_draft.Draft) -> None:
-    first, several, second, third, fourth = st.columns(5)
+    first, several, second, compiled, third, fourth = st.columns(6)
     with first:
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
@@ -344,6 +345,14 @@ def _machine(draft: train_draft.Draft) -> None:
     with second:
         if trained:
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
+    with compiled:
+        if trained:
+            words = {"never": "Never", "auto": "Where it pays", "always": "Always"}
+            chosen = draft.get("compile", COMPILE.default)  # as above
+            _bound(
+                st.selectbox, "Compiled", "compile", chosen, COMPILE.options,
+                format_func=words.__getitem__, help=COMPILE.sentence,
+            )  # fmt: skip
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
     with fourth:

@@ -129,7 +129,8 @@ class Phases:
         try:
             with led(self.spec, self.run.path, self.device, self.log) as ranks:
                 asked = self.stop_request.wanted
-                fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=asked, ranks=ranks)
+                run, path, say = self.spec, self.run.path, self.log.write
+                fit(run, self.imageset, path, report=self._on_step, should_stop=asked, say=say, ranks=ranks)
         finally:
             self.stop_request.training = False
         if self.spec.is_solved:
