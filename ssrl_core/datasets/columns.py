@@ -44,6 +44,7 @@ KNOWN = {
     "dose_unit": ("doseunit", "doseunits", "concentrationunit", "concentrationunits", "unit"),
 }
 MECHANISM = ("mechanism", "moa", "mechanismofaction")
+BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
 _PLACE = {name: ours for ours, names in KNOWN.items() for name in names}
 _NUMBERED = re.compile(
     r"(fields?|frame|file|tile|row|col|column|object|image|cell|nucleus|track|batch|session|series|plane)?"

@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.analysis.plates import FORMATS, plate_format, well_place
-from ssrl_core.datasets.columns import MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
+from ssrl_core.datasets.columns import BATCH, MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 UNTREATED = "untreated"
 WELL_COLUMNS = ("plate", "well", "batch", "compound", "dose", "treatment", "mechanism", "cells", "untreated")
-_BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
 _WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
 _BLOCK = 200_000  # cells whose rows are in memory at a time, unless one well has more
 _TRIM = 0.1
@@ -106,7 +105,7 @@ def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what
 
 
 def _batches(table: pd.DataFrame, plates: pd.Series, asked: str | None) -> tuple[pd.Series, list[str]]:
-    found = _column(table, asked, _BATCH, "batch")
+    found = _column(table, asked, BATCH, "batch")
     if found is not None:
         return found.fillna("no batch"), []
     weeks = plates.str.extract(_WEEK, expand=False)
