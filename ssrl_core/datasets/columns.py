@@ -107,7 +107,8 @@ def untreated(table: pd.DataFrame) -> Array:
         named = table["compound"].map(known).to_numpy(bool)
     roles = {bare: c for c in table if (bare := bare_name(str(c))) in _ROLE} if not named.any() else {}
     for role in (roles[name] for name in _ROLE if name in roles):
-        if (own := table[role].map(is_untreated_name).to_numpy(bool)).any():
+        own: Array = table[role].map(is_untreated_name).to_numpy(bool)
+        if own.any():
             return own
     if not named.any() and "dose" in table:
         return np.asarray(pd.to_numeric(table["dose"], errors="coerce") == 0)

@@ -110,14 +110,10 @@ def _columns(table: pd.DataFrame) -> dict[str, str]:
     with st.expander("Which column is what", icon=":material/tune:", expanded=not {"well", "compound"} <= found.keys()):
         cells = st.columns(3)
         for place, what in enumerate(SAID_OF):
-            shown = f"{AS_FOUND} ({found.get(what, 'none')})"
-            value = cells[place % 3].selectbox(
-                what.capitalize(),
-                [AS_FOUND, *names],
-                key=f"screen-table-{what}",
-                format_func=lambda name, shown=shown: shown if name == AS_FOUND else name,
-            )
-            if value != AS_FOUND:
+            as_found = f"{AS_FOUND} ({found.get(what, 'none')})"
+            options = [as_found, *names]
+            value = cells[place % 3].selectbox(what.capitalize(), options, key=f"screen-table-{what}")
+            if value != as_found:
                 chosen[what] = value
     return chosen
 

@@ -251,7 +251,7 @@ def wells_profiles(
     how: str = "mean",
     *,
     minimum_cells: int = 1,
-    cells: Mapping[tuple[str, str], int] | None = None,
+    cells: Mapping[tuple[str, str], float] | None = None,
 ) -> Profiles:
     """Profiles of the wells of some cells.
 
@@ -368,20 +368,21 @@ def profiles_of_table(
     about = screen_table(known, mechanism=mechanism, batch=batch)
     x = table[features].to_numpy(dtype=np.float64)
     about.attrs["said"] = (*about.attrs["said"], *words, *doses, *said)
-    found = wells_profiles(x, about, "mean")
+    cells = None if counts is None else _counted_cells(table[counts].astype(float), about)
+    found = wells_profiles(x, about, "mean", cells=cells)
     if counts is not None:
-        found.table["cells"] = _counted_cells(table[counts].astype(float), wells_of(about)[1])
+        found.table["cells"] = found.table["cells"].astype(np.float64)
     elif (found.table["cells"] == 1).all():
         found = replace(found, said=(*found.said, "No column counts the cells of a well: there is no score of cell "
                                      "counts to set beside."))  # fmt: skip
     return found
 
 
-def _counted_cells(counts: pd.Series[Any], codes: Array) -> Array:
-    """(wells,) cells, where rows are wells or fields; one number in all rows of every well is the well's own."""
-    grouped = counts.groupby(codes)
+def _counted_cells(counts: pd.Series[Any], about: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    """(plate, well) -> cells, where rows are wells or fields; one number in all rows of each well is the well's."""
+    grouped = counts.groupby([about["plate"], about["well"]])
     of_wells = bool((grouped.nunique() == 1).all()) and float(grouped.size().median()) > 1
-    return np.asarray((grouped.first() if of_wells else grouped.sum()).to_numpy(np.float64))
+    return {(str(plate), str(well)): n for (plate, well), n in (grouped.first() if of_wells else grouped.sum()).items()}
 
 
 _COUNTED = r"(Metadata_|Image_)?(Object_Count|Count_(Cells|Nuclei)|cell_?count|n_?cells|cells)"
@@ -412,6 +413,11 @@ def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list
     return table[~empty].reset_index(drop=True), [f"{empty.sum()} rows have no cells and are left out: {names}."]
 
 
+_PLACES = re.compile(
+    r"(^|_)(Location|Parent|Children)_|(_|^)Center_[XYZ]|BoundingBox|Number_Object_Number", re.IGNORECASE
+)
+
+
 def _features(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Columns that are features, and what is said of those that are not."""
     about = re.compile(r"^(metadata_|image_(?!.*intensity)|.*_?(objectnumber|imagenumber|tablenumber))", re.IGNORECASE)
@@ -419,12 +425,15 @@ def _features(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     counted = re.compile(_COUNTED, re.IGNORECASE)
     named = {c: str(c) for c in table.columns if c not in ours}
     names = [c for c, name in named.items() if not about.match(name) and not counted.fullmatch(name)]
-    numbers = [c for c in names if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool]
+    every = [c for c in names if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool]
+    numbers = [c for c in every if not _PLACES.search(named[c])]
     values = table[numbers].to_numpy(dtype=np.float64)
     whole = np.isfinite(values).all(axis=0)
     alike = np.zeros(len(numbers), bool)
     alike[whole] = np.ptp(values[:, whole], axis=0) == 0
     said = []
+    if len(numbers) < len(every):
+        said.append(f"{len(every) - len(numbers)} features that say where an object lies, or its number, are left out.")
     if (~whole).any():
         said.append(f"{(~whole).sum()} features with missing values are left out: "
                     f"{some_of(np.array(numbers)[~whole])}.")  # fmt: skip
