@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, to_stderr
@@ -13,7 +15,7 @@ from ssrl_core.specs.parts import columns
 if TYPE_CHECKING:
     from ssrl_core.specs.run import RunSpec
 
-_SAY_EVERY_S = 5.0
+_SAY_EVERY_S, _LOOK_S = 5.0, 1.0
 
 
 def register(commands: Any) -> None:
@@ -161,12 +163,31 @@ def _sweep(args: argparse.Namespace) -> dict[str, Any]:
     if args.wait:
         to_stderr(f"sweep {asked['id']}: {len(asked['runs'])} runs")
         say_if_nobody_works()
-        _wait(asked["runs"])
+        _wait(asked["runs"], lambda: _later(asked["id"], len(asked["runs"])))
     return asked
 
 
-def _wait(run_ids: list[str]) -> None:
+def _later(sweep_id: str, first: int) -> Iterator[str]:
+    """Runs that a search for settings asks for after its first, as they come."""
+    from ssrl_core.runs.queue import sweeps
+
+    known = first
+    while True:
+        over = all(found != sweep_id for found, _ in sweeps.unfinished_tuned())  # before its runs are looked up
+        new = [str(member["id"]) for member in sweeps.members(sweep_id)[known:]]
+        if over and not new:
+            return
+        yield from new
+        known += len(new)
+        if not new:
+            time.sleep(_LOOK_S)
+
+
+def _wait(run_ids: list[str], later: Callable[[], Iterable[str]] = tuple) -> None:
     """Wait for all runs.
+
+    Args:
+        later: runs that are asked for while one waits.
 
     Raises:
         RunError: some of them failed (all are waited for first).
@@ -176,15 +197,17 @@ def _wait(run_ids: list[str]) -> None:
     from ssrl_core.runs.queue import submitting
 
     ends: dict[str, list[str]] = {"done": [], "failed": [], "stopped": []}
-    for number, run_id in enumerate(run_ids, 1):
+    total = len(run_ids)
+    for number, run_id in enumerate(chain(run_ids, later()), 1):
+        total = max(total, number)
         ends[submitting.wait(run_id)].append(run_id)
-        to_stderr(f"{number}/{len(run_ids)}  {run_id}  {submitting.progress_line(_state(run_id))}")
+        to_stderr(f"{number}/{total}  {run_id}  {submitting.progress_line(_state(run_id))}")
     if ends["failed"]:
         raise RunError(
-            f"{len(ends['failed'])} of {len(run_ids)} runs failed: {', '.join(ends['failed'][:5])}. See `runs show`."
+            f"{len(ends['failed'])} of {total} runs failed: {', '.join(ends['failed'][:5])}. See `runs show`."
         )
     if ends["stopped"]:
-        raise Stopped(f"{len(ends['stopped'])} of {len(run_ids)} runs were stopped: {', '.join(ends['stopped'][:5])}.")
+        raise Stopped(f"{len(ends['stopped'])} of {total} runs were stopped: {', '.join(ends['stopped'][:5])}.")
 
 
 def _state(run_id: str) -> dict[str, Any]:

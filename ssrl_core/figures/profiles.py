@@ -177,7 +177,7 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
     across = (f"dose ({escape(unit)})" if unit else "dose") if dosed else "treatments, the clearest first"
     style(fig, title=title, x=across, y="replicates agree (0 = chance)", height=380, theme=theme)
     if dosed:
-        fig.update_xaxes(type="log")
+        fig.update_xaxes(type="log", dtick=1)  # powers of ten: the 2 and 5 between them read as doses of their own
     return fig
 
 
@@ -293,7 +293,7 @@ def confusion_figure(counts: pd.DataFrame, *, title: str = "", theme: str | None
     style(fig, title=title, height=140 + 30 * len(names), theme=theme)
     ticks: dict[str, Any] = {"tickvals": list(range(len(names))), "ticktext": names}
     fig.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False, title_text="its mechanism", **ticks)
-    fig.update_xaxes(tickangle=40, title_text="mechanism of the nearest", **ticks)
+    fig.update_xaxes(tickangle=-40, title_text="mechanism of the nearest", **ticks)
     fig.update_layout(margin_t=52 if title else 12)
     return fig
 

@@ -267,3 +267,26 @@ def test_a_dry_run_says_what_a_run_would_take_and_queues_nothing(run, spec):
     assert told["largest_batch"] > 100
     assert "images at a time fit" in run("train", spec, "--dry-run", "--memory", "4")[1]
     assert registry.list_runs() == []
+
+
+def test_a_search_is_waited_for_to_its_last_run(monkeypatch):
+    from ssrl_core.cli import train
+    from ssrl_core.runs.queue import submitting, sweeps
+
+    asked, waited = ["a", "b"], []
+
+    def wait(run_id, *_):
+        waited.append(run_id)
+        if len(asked) < 5:  # the result of each leads to another
+            asked.append("abcde"[len(asked)])
+        return "done"
+
+    monkeypatch.setattr(submitting, "wait", wait)
+    monkeypatch.setattr(train, "_state", lambda run_id: {"state": "done", "phase": "", "progress": 1.0, "eta_s": None})
+    monkeypatch.setattr(submitting, "progress_line", lambda state: "done")
+    monkeypatch.setattr(sweeps, "members", lambda sweep: [{"id": name} for name in asked])
+    monkeypatch.setattr(sweeps, "unfinished_tuned", lambda: [("search", 1)] if len(asked) < 5 else [])
+    train._wait(["a", "b"], lambda: train._later("search", 2))
+    assert waited == list("abcde")
+    train._wait(["a"], lambda: train._later("grid", 5))
+    assert waited == [*"abcde", "a"]

@@ -130,6 +130,7 @@ def test_a_table_of_numbers_is_scored_on_the_page(tmp_path):
     assert (brought.name, len(brought.wells.table)) == ("p.csv.gz", 84)
     shown = opened("pages/9_Screen.py", {}, **{"screen-table": brought})
     told = words(shown)
+    assert [w.value for w in shown.warning] == []
     assert "of 11 compounds do something" in told
     assert "Yes, it sees more than the number of cells" in told
     assert "numbers only" in text_of(shown)

@@ -14,6 +14,7 @@ from pages.ui.train import draft as drafts
 from pages.ui.train import queue, sheet, start
 from ssrl_core import stores
 from ssrl_core.datasets.creation import create
+from ssrl_core.datasets.subsets import split_anew
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -22,6 +23,9 @@ from ssrl_core.specs import parts
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.run import RunSpec
 from tests.kit import ROOT, make_imageset, make_run
+from tests.screen_kit import make_screen
+
+PAIRED = {"version": 1, "name": "paired", "pair": "compound", "steps": [{"transform": "horizontal_flip", "p": 0.5}]}
 
 
 @pytest.fixture
@@ -412,3 +416,22 @@ def test_whether_a_step_fits_is_said_before_it_is_launched(monkeypatch):
     test.run()
     assert "the card has" in text_of(test)
     assert "do not fit" in text_of(test) or "Not even two images fit" in text_of(test)
+
+
+def test_compounds_that_pairs_share_are_left_out_by_one_button():
+    made = make_screen("screen")
+    spec = {"dataset": "screen", "method": "spectral", "terms": [{"composition": PAIRED, "weight": 1.0}]}
+    test = page()
+    test.session_state["train-draft"] = drafts.fresh(spec)
+    test.run()
+    assert [w.value for w in test.warning] == [
+        "Pairs share their compound, so that replicates of a compound agree is taught, not found."
+    ]
+    assert any(button.key == "job-apart-screen-compound-apart" for button in test.button)
+    split_anew(made, "screen-compound-apart", "compound")  # as that job does
+    test.run()
+    test.button(key="train-leave-out").click().run()
+    found = drafts.spec_of(test.session_state["train-draft"])
+    assert found.dataset.name == "screen-compound-apart"
+    assert found.evaluate.parts["screen"]["images"] == "held_out"
+    assert not test.warning

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import io
+import re
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -38,6 +39,7 @@ _PLAIN = {"displayModeBar": False}
 _CELLS = 14  # of a treatment, in a row
 _NEAREST = 6
 _PICKED = "screen-treatment"
+_WEAK = re.compile(r"^[\d,]+ (plates|wells|rows) |vary much by chance|told apart better than before")
 _HEADS = {
     "map_normalised": "replicates agree (mAP)",
     "active": "differs",
@@ -62,6 +64,9 @@ def answer(of: OpenScreen) -> None:
     body = "".join(f"<p>{sentence}</p>" for sentence in first)
     more = "".join(f"<p>{sentence}</p>" for sentence in rest)
     st.html(f'<div class="vl-answer">{body}<div class="vl-answer-more">{more}</div></div>')
+    weak = [said for said in of.told["said"] if _WEAK.search(said)]
+    if weak:
+        st.warning(frame.plain(" ".join(weak)), icon=":material/info:")
 
 
 def _mechanisms(own: Mapping[str, Any]) -> str:

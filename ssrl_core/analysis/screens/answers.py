@@ -61,8 +61,8 @@ def _active(own: pd.DataFrame, found: Mapping[str, Any]) -> Answer:
     if not found["possible"]:
         return Answer(
             "No treatment can be called different from untreated wells",
-            f": with so few wells the smallest probability that can come out is {found['least']:.2g} for each of "
-            f"{found['n']}.",
+            f": with so few wells no probability below {own['least'].min():.2g} can come out for any of {found['n']}, "
+            "and with so many asked that is not small enough.",
         )
     known = own[own["map"].notna()]
     compounds = known["compound"].nunique()
