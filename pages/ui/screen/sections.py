@@ -141,7 +141,8 @@ def scores(of: OpenScreen) -> None:
         for kind, numbers in kinds.items()
         if numbers
     ]
-    fig = figures.scores_figure(rows)
+    known = {row["score"] for row in rows if row["value"] is not None}
+    fig = figures.scores_figure([row for row in rows if row["score"] in known])
     st.plotly_chart(fig, key="screen-scores", config=_PLAIN)
     figure_files(fig, "screen-scores", "Scores of the screen with 95 % intervals.")
     if of.run is not None and not told["beside"].keys() - {LEARNT} and not RunFolder(of.name).is_demo:

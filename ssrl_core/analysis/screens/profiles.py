@@ -70,11 +70,8 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
     Raises:
         DataError: no well or no compound is known, or a column that is asked for is not there.
     """
+    _require_places(table)
     known = table.rename(columns=_named(table))
-    for name in ("well", "compound"):
-        if name not in known:
-            remedy = f"Name the column that has the {name}s {name} (of a table also: --column {name}=ITS_NAME)."
-            raise DataError.at("Screen", name, "a column of the table", ", ".join(map(str, table.columns[:12])), remedy)
     said: list[str] = []
     if "plate" not in known:
         said.append("No column names the plates: all wells count as one plate.")
@@ -89,6 +86,15 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
     found["untreated"] = none
     found.attrs["said"] = (*said, *words)
     return found
+
+
+def _require_places(table: pd.DataFrame) -> None:
+    """Refuse a table that names no wells or no compounds."""
+    known = {*map(str, table.columns), *_named(table).values()}
+    for name in ("well", "compound"):
+        if name not in known:
+            remedy = f"Name the column that has the {name}s {name} (of a table also: --column {name}=ITS_NAME)."
+            raise DataError.at("Screen", name, "a column of the table", ", ".join(map(str, table.columns[:12])), remedy)
 
 
 def _named(table: pd.DataFrame) -> dict[str, str]:
@@ -361,6 +367,7 @@ def profiles_of_table(
         DataError: no feature is left, or no well or compound is known.
     """
     table = with_columns(table, columns or {})
+    _require_places(table)
     counts = counted_column(table)
     table, words = _without_empty(table, counts)
     features, said = _features(table)
