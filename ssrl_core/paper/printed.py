@@ -10,7 +10,8 @@ from typing import Any
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError
 from ssrl_core.paper import report, running, solved, words
-from ssrl_core.paper.item import NOT_RUN, SCALES, VERDICTS, Scale
+from ssrl_core.paper.authors import base_of, is_authors
+from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, VERDICTS, Scale
 from ssrl_core.paper.items import ITEMS
 
 _TITLES: Mapping[Scale, str] = {
@@ -18,6 +19,7 @@ _TITLES: Mapping[Scale, str] = {
     "small": "Rehearsal (small networks, trained on a CPU)",
     "full": "The experiment itself",
 }
+READ_AS = ", read as the authors' earlier code"
 _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "not run": "#667085"}
 _MEANS = (
     "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
@@ -62,7 +64,7 @@ def everything() -> list[dict[str, Any]]:
 
 def _told(name: str) -> list[dict[str, Any]]:
     """The scales of an item that have results, one's own or those that ship; else the first, which says what lacks."""
-    every = [running.shown(name, scale) for scale in SCALES if scale in ITEMS[name].plans]
+    every = [running.shown(name, scale) for scale in EVERY_SCALE if scale in ITEMS[name].plans]
     return [told for told in every if told["verdict"] != NOT_RUN] or every[:1]
 
 
@@ -95,7 +97,8 @@ def _scale(told: dict[str, Any]) -> str:
     quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in notes if note)
     missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"])
     quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)
-    return f"<h3>{_TITLES[told['scale']]}</h3><table>{rows}</table>{blocks}{quiet}"
+    title = _TITLES[base_of(told["scale"])] + (READ_AS if is_authors(told["scale"]) else "")
+    return f"<h3>{title}</h3><table>{rows}</table>{blocks}{quiet}"
 
 
 def _claim(c: dict[str, Any], reach: float) -> str:
