@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ssrl_core.paper.item import Item, Plan, Scale
+from ssrl_core.paper.item import EVERY_SCALE, Item, Plan, Scale
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
@@ -35,8 +35,11 @@ def with_reading(item: Item) -> Item:
     """The item with a plan `SCALE-authors` beside each of its plans, where the code says something of it."""
     if item.id not in READ:
         return item
-    plans = {f"{scale}{SUFFIX}": _read_plan(plan, scale) for scale, plan in item.plans.items()}
-    return replace(item, plans={**item.plans, **plans})
+    plans = dict(item.plans)
+    for scale in EVERY_SCALE:
+        if is_authors(scale) and base_of(scale) in item.plans:
+            plans[scale] = _read_plan(item.plans[base_of(scale)], base_of(scale))
+    return replace(item, plans=plans)
 
 
 def base_of(scale: Scale) -> Scale:
@@ -80,8 +83,10 @@ def _read(composition: Mapping[str, Any]) -> dict[str, Any]:
 def _read_plan(plan: Plan, scale: str) -> Plan:
     cells = "mnist" not in plan.needs
     says = [plan.says, _PAIRS + (_CELLS if cells else _DIGITS) + ("" if scale == "instant" else _TEACHER)]
-    measures = {name: (kind, _read_measure(given)) for name, (kind, given) in plan.measures.items() if kind == "lpips"}
-    measures |= {name: one for name, one in plan.measures.items() if not name.startswith("lpips")}
+    measures: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    for name, (kind, given) in plan.measures.items():
+        if kind != "lpips_readings":
+            measures[name] = (kind, _read_measure(given) if kind == "lpips" else given)
     return replace(
         plan, sweeps=lambda: {k: _sweep(v, scale) for k, v in plan.sweeps().items()}, measures=measures,
         says=" ".join(says),
