@@ -32,7 +32,7 @@ def register(commands: Any) -> None:
     compare.add_argument("--scale", default="small", help="instant, small (default) or full")
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
     printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
-    printed.add_argument("--out", metavar="FILE.html", required=True, help="where it is written")
+    printed.add_argument("--out", metavar="FILE", required=True, help="an .html, or a .pdf where Chromium is installed")
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
@@ -44,7 +44,8 @@ def _report(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _show_report(data: dict[str, Any]) -> str:
-    return f"{len(data['items'])} results in {data['file']}; a browser prints it as PDF"
+    rest = "" if data["file"].endswith(".pdf") else "; a browser prints it as PDF"
+    return f"{len(data['items'])} results in {data['file']}{rest}"
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ssrl_core import __version__, stores
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.paper import report, running, solved, words
 from ssrl_core.paper.item import NOT_RUN, SCALES, VERDICTS, Scale
 from ssrl_core.paper.items import ITEMS
@@ -18,6 +22,8 @@ _TITLES: Mapping[Scale, str] = {
     "small": "Rehearsal (small networks, trained on a CPU)",
     "full": "The experiment itself",
 }
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+_PRINTING_S = 120
 _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "not run": "#667085"}
 _MEANS = (
     "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
@@ -38,21 +44,57 @@ svg { width: 160px; height: 18px; }
 
 
 def write(out: Path) -> dict[str, Any]:
-    """Write the report as one HTML file that needs nothing beside it; a browser prints it as PDF.
+    """Write the report as one file that needs nothing beside it: HTML, or a PDF where its name ends so.
 
     Returns:
         {file, items: [{id, scale, verdict}] of what has results}.
 
     Raises:
+        SpecError: a PDF is asked for and there is no browser that prints one.
         DataError: the file cannot be written.
+        RunError: the browser did not print it.
     """
+    as_pdf = out.suffix.lower() == ".pdf"
+    browser = _browser(out) if as_pdf else ""
     found = everything()
     try:
-        stores.replace(out, page(found))
+        stores.replace(out, _printed(browser, page(found)) if as_pdf else page(found))
     except OSError as error:
         raise DataError.at(str(out), "out", "a file that can be written", error.strerror) from error
     items = [{key: told[key] for key in ("id", "scale", "verdict")} for told in found if told["verdict"] != NOT_RUN]
     return {"file": str(out), "items": items}
+
+
+def _browser(out: Path) -> str:
+    """The command of a Chromium on this machine, which prints without a window."""
+    there = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
+    if there is None:
+        raise SpecError.at(
+            "Report",
+            "out",
+            "a file that ends in .html: no Chromium is installed here to print a PDF",
+            str(out),
+            "Install Chromium or Google Chrome, or write the .html and print that from any browser.",
+        )
+    return there
+
+
+def _printed(browser: str, text: str) -> bytes:
+    """A page as a PDF."""
+    with tempfile.TemporaryDirectory() as folder:
+        html_file, made = Path(folder, "report.html"), Path(folder, "report.pdf")
+        html_file.write_text(text, encoding="utf-8")
+        options = ["--headless", "--disable-gpu", "--no-pdf-header-footer", f"--user-data-dir={folder}/profile"]
+        options += ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # root has no sandbox
+        command = [browser, *options, f"--print-to-pdf={made}", html_file.as_uri()]
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=_PRINTING_S, check=False)
+            why = ended.stderr.strip()[-300:]
+        except (OSError, subprocess.TimeoutExpired) as error:
+            why = str(error)
+        if made.is_file():
+            return made.read_bytes()
+    raise RunError(f"{browser} did not print the report: {why} Write an .html and print that from a browser.")
 
 
 def everything() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from ssrl_core.datasets.progress import Report
 from ssrl_core.errors import SpecError, SSRLError, Stopped
 from ssrl_core.paper import solved, words
 from ssrl_core.paper.cost import NOT_HERE, check, cost
-from ssrl_core.paper.evidence import Evidence, Shipped, make_measurement
+from ssrl_core.paper.evidence import Evidence, Shipped, all_processors, make_measurement
 from ssrl_core.paper.item import NOT_RUN, SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
 
@@ -105,7 +105,7 @@ def solve(
     Raises:
         SpecError: one item was asked for and nothing of it can be had.
     """
-    found = {name: evidence(name, "instant") for name in names if "instant" in item(name).plans or len(names) == 1}
+    found = {name: evidence(name, scale) for name in names if (scale := _without_training(name, len(names) == 1))}
     measures = {label: given for one in found.values() for label, given in one.plan.measures.items()}
     told = _Told(len(measures), report, share)
     left_out = [text for name, one in found.items() for text in _lacking(name, one, told.making)]
@@ -113,17 +113,57 @@ def solve(
     if not asked and not measures:
         raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
     done = solved.solve_all(asked, told.solving)
-    made, before = [], done["solved"]
-    for number, (label, (kind, parameters)) in enumerate(measures.items(), before):
-        try:
-            make_measurement(kind, parameters, _step(label, number, before + len(measures), report, share))
-            made.append(label)
-        except Stopped:
-            raise
-        except SSRLError as error:
-            left_out.append(f"{label}: {error.message}")
+    made, failed = _measure_all(measures, done["solved"], report, share)
+    left_out += [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
     one = names[0] if len(names) == 1 else EVERY
     return {"id": one, "scale": "instant", **done, "measures": made, "left_out": left_out, "sweeps": []}
+
+
+def _without_training(name: str, alone: bool) -> Scale | None:
+    """The scale of an item that needs no training: `instant`, or a rehearsal that only measures; None: it has none.
+
+    Args:
+        alone: it is the only item that was asked for, so that what lacks is told.
+    """
+    plans = item(name).plans
+    if "instant" in plans or alone:
+        return "instant"
+    return "small" if "small" in plans and not plans["small"].sweeps() else None
+
+
+def _measure_all(
+    measures: Mapping[str, tuple[str, Mapping[str, Any]]],
+    before: int,
+    report: Callable[[str], None] | None,
+    share: Callable[[float], None] | None,
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Make measurements one after another, on all processors.
+
+    Args:
+        before: compositions that were solved before them.
+
+    Returns:
+        those that are there, and what could not be measured by the reason; weights that were missed once are not
+        looked for again.
+    """
+    made: list[str] = []
+    failed: dict[str, list[str]] = {}
+    lacking: dict[Any, str] = {}
+    with all_processors():
+        for number, (label, (kind, parameters)) in enumerate(measures.items(), before):
+            network = parameters.get("backbone", parameters.get("features"))
+            try:
+                if network is not None and network in lacking:
+                    failed[lacking[network]].append(label)
+                    continue
+                make_measurement(kind, parameters, _step(label, number, before + len(measures), report, share))
+                made.append(label)
+            except Stopped:
+                raise
+            except SSRLError as error:
+                failed.setdefault(error.message, []).append(label)
+                lacking |= {network: error.message} if "weights" in error.message else {}
+    return made, failed
 
 
 class _Told:

@@ -144,6 +144,7 @@ _SHARES = {
     "table-8": ("",),
     "figure-1": ("mean", "std", "change"),
     "figure-2": ("ratio", "chance"),
+    "figure-3": ("price",),
     "figure-11": ("mean", "std", "change"),
 }
 
@@ -166,6 +167,8 @@ def row_name(text: str) -> str:
         return f"Change from the first to the last value ± half its 95 % interval, {row_name(text[8:])}"
     if text.startswith("highest at, "):
         return f"Value of the highest accuracy, {row_name(text[12:])}"
+    if text.startswith("price, "):
+        return f"Change of its accuracy, beside its own choice, {row_name(text[7:])}"
     return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], text))
 
 

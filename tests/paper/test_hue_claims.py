@@ -76,11 +76,11 @@ def test_few_seeds_or_a_missing_run_is_said():
 def test_a_value_that_only_looks_highest_costs_nobody():
     rng = np.random.default_rng(4)
     called = sum(
-        (false_discovery(hue_claims.choice_p(rng.normal(0, 0.03, (20, 5, 10)))) < 0.05).any() for _ in range(60)
+        (false_discovery(hue_claims.choice_costs(rng.normal(0, 0.03, (20, 5, 10)))[1]) < 0.05).any() for _ in range(60)
     )
     assert called <= 9
     apart = np.array([np.linspace(0, 0.2, 10), np.linspace(0.2, 0, 10)])[:, None] + rng.normal(0, 0.01, (2, 5, 10))
-    assert (hue_claims.choice_p(apart) < 0.001).all()
+    assert (hue_claims.choice_costs(apart)[1] < 0.001).all()
 
 
 def test_methods_that_call_the_same_classes_share_more_than_independent_ones():

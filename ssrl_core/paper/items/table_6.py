@@ -27,7 +27,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def _instant() -> dict[str, Mapping[str, Any]]:
     return {
-        f"{name} hundred mu {mu:g} solved": bases.solved_photos("hundred", mu=mu, vary=figure_1.VARIED[name])
+        f"{name} hundred mu {mu:g} solved": bases.solved_photos("hundred", mu=mu, vary=figure_1.SOLVED_VARIED[name])
         for name in _COLUMNS
         for mu in bases.SOLVED_MU
     }
