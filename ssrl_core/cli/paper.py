@@ -38,9 +38,10 @@ def register(commands: Any) -> None:
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
+    from ssrl_core.library.paper import charts
     from ssrl_core.paper import printed
 
-    return printed.write(Path(args.out))
+    return printed.write(Path(args.out), charts)
 
 
 def _show_report(data: dict[str, Any]) -> str:

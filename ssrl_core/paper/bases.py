@@ -169,7 +169,7 @@ SOLVED_CELLS: dict[str, Any] = {
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
 SOLVED_CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
 _LEAST_FOLLOWED, _SHOWS = 0.1, 0.2
-_OF_CLASSIFIER = "linear label"
+_OF_CLASSIFIER, _OF_RESPONSE = "linear label", "truth response"  # as `solving` names them
 _FOLLOWED = {
     "plate": "the plate",
     "neighbours": "the number of neighbours",
@@ -242,8 +242,12 @@ def followed(evidence: Evidence, sweep: str, label: str) -> str:
     told = f"{said[:1].upper()}{said[1:]}, {words.with_names(label)}: two clusters follow {_other(mine, treated)}"
     told += f"; their AMI with the treatment is {words.number(treated, digits=2)}. A linear classifier, which has seen "
     told += f"labels, reads the treatment from the same embedding in {100 * top1:.0f} % of the test images"
-    reached = tested[_OF_CLASSIFIER].mean() if _OF_CLASSIFIER in tested else float("nan")
-    return told + ("." if reached != reached else f", which is an AMI of {words.number(reached, digits=2)}.")
+    parts = [told] + [
+        f"{text} an AMI of {words.number(tested[name].mean(), digits=2)}"
+        for name, text in ((_OF_CLASSIFIER, "which is"), (_OF_RESPONSE, "and the true responses themselves have"))
+        if name in tested and tested[name].notna().any()
+    ]
+    return ", ".join(parts) + "."
 
 
 def _labelled(table: pd.DataFrame, label: str) -> pd.DataFrame:

@@ -212,8 +212,8 @@ def _lacking(name: str, found: Evidence, report: Report) -> list[str]:
             except SSRLError as error:
                 if isinstance(error, Stopped):
                     raise
-                state = state | {"problem": error.message}
-        lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}")
+                state = state | {"problem": error.message, "how": ""}
+        lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}".rstrip())
     return lacking
 
 

@@ -48,6 +48,8 @@ CROWDED = 3
 _KEPT_MOMENTS, _KEPT_FEATURES = 12, 6  # of 21 MB and up to 60 MB each
 _TYPICAL = 10
 _WITH, _WITHOUT = "with", "without"
+OF_CLASSIFIER, OF_RESPONSE = "linear label", "truth response"
+"""AMI with the label of the classes that linear evaluation gives, and of the true responses: what can be reached."""
 
 
 class Kept:
@@ -194,6 +196,9 @@ def measured(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluate
     results |= found
     typical: dict[str, Any] = {}
     truths = truths_of(images.imageset, images.evaluated)
+    labels = images.evaluated_labels
+    if spec.evaluate.clusters and labels is not None and "response" in truths:
+        explained[OF_RESPONSE] = ami(labels, np.unique(truths["response"], return_inverse=True)[1])
     for k in spec.evaluate.clusters:
         found = kmeans(evaluated, k)
         scores = cluster_scores(evaluated, found, images.evaluated_labels)
@@ -209,7 +214,7 @@ def probes(
     spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluated: np.ndarray
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """kNN and linear evaluation, without confusion tables; a probe that cannot be had is left out. And, where clusters
-    are asked for, {`linear label`: AMI of the classes that linear evaluation gives with those of the images}."""
+    are asked for, {`OF_CLASSIFIER`: AMI of the classes that linear evaluation gives with those of the images}."""
     found: dict[str, Any] = {}
     explained: dict[str, float] = {}
     try:
@@ -220,7 +225,7 @@ def probes(
             found["linear"] = linear.scored(images, told, dict(asked)) | {"confusion": None}
             if spec.evaluate.clusters:
                 labels = images.labels_of(images.evaluated)
-                explained["linear label"] = ami(labels[labels >= 0], told[labels >= 0])
+                explained[OF_CLASSIFIER] = ami(labels[labels >= 0], told[labels >= 0])
     except SSRLError:
         return found, explained
     return found, explained

@@ -116,6 +116,15 @@ _SWEEPS = {
     "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
     "table-6 small byol": "Hue on CIFAR-10, BYOL",
 }
+_SETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "hundred": "a hundred classes",
+    "imagenet100": "ImageNet100",
+}
+_SWEPT = re.compile(
+    rf"\b(hue|jitter probability|crop size|flip probability) ({'|'.join(_SETS)})\b(?: mu (\S+))?(?: solved)?"
+)
 _ITEM = re.compile(r"^(table|figure)-\d+ ?(instant|small|full)? ?")
 _SHARED = re.compile(r"in_(all|at_least)_(\d+)")
 _RUN_NAMES = re.compile(r"^figure-12 (instant |small )?(\w+)( \w+)?")
@@ -169,7 +178,12 @@ def row_name(text: str) -> str:
         return f"Value of the highest accuracy, {row_name(text[12:])}"
     if text.startswith("price, "):
         return f"Change of its accuracy, beside its own choice, {row_name(text[7:])}"
-    return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], text))
+    return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], _swept(text)))
+
+
+def _swept(text: str) -> str:
+    """`hue hundred mu 0.01 solved` as `hue, a hundred classes, μ = 0.01`."""
+    return _SWEPT.sub(lambda m: f"{m[1]}, {_SETS[m[2]]}{f', μ = {m[3]}' if m[3] else ''}", text)
 
 
 def _capital(text: str) -> str:
@@ -190,7 +204,7 @@ def claim(text: str) -> str:
 
 def with_names(text: str) -> str:
     """A claim or a reason with names instead of ids, within a sentence."""
-    return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], text)
+    return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], _swept(text))
 
 
 def column_meaning(column: str) -> str:

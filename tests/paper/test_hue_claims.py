@@ -83,6 +83,16 @@ def test_a_value_that_only_looks_highest_costs_nobody():
     assert (hue_claims.choice_costs(apart)[1] < 0.001).all()
 
 
+def test_what_a_choice_costs_another_superclass_is_a_row_and_chance_is_none():
+    apart = {"up": lambda x: 0.4 + 0.2 * x, "down": lambda x: 0.6 - 0.2 * x, "flat": lambda x: 0.5}
+    rows, (claim,) = hue_claims.own_highest(classes_table(apart, noise=0.01, seeds=5), {name: name for name in apart})
+    prices = {row.row: row.ours for row in rows if row.column.startswith("price")}
+    assert claim.verdict == "shown"
+    assert {"down, where it is chosen for up", "up, where it is chosen for down"} <= {*prices}
+    assert not any(name.startswith("flat") for name in prices)
+    assert prices["down, where it is chosen for up"] < -0.05
+
+
 def test_methods_that_call_the_same_classes_share_more_than_independent_ones():
     rng = np.random.default_rng(5)
     same = rng.random(40) < 0.4
