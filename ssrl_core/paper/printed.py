@@ -32,7 +32,8 @@ _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "
 _MEANS = (
     "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
     "0 lies in it, or there is one seed only. Not run: there are no results. The line is the difference with its "
-    "interval; right of the bar is the paper's side. ≈ before a published number: of another network or other images."
+    "interval; right of the bar is the paper's side. Each interval stands alone: of a hundred differences that are "
+    "none, about five have an interval without 0. ≈ before a published number: of another network or other images."
 )
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #1d2939;
