@@ -172,6 +172,7 @@ class Item:
         compare: evidence -> outcome.
         conflicts: where the paper conflicts with itself.
         unsolved: why there is nothing to solve, for an item with plans and no scale `instant`.
+        results_of: another item that has the same plans; its results that ship are this one's too.
     """
 
     id: str
@@ -182,6 +183,7 @@ class Item:
     published: Callable[[], Sequence[Row]] = list
     conflicts: str = ""
     unsolved: str = ""
+    results_of: str = ""
 
 
 PERCENT = ("top1",)

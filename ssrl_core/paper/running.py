@@ -321,11 +321,12 @@ def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
 
 def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
     """The results that ship (`docs/results`), as `compare` says them, with `made_with` in words; None: none ship."""
-    path = stores.shipped_root() / "docs" / "results" / f"{name}-{scale}.json"
+    chosen = item(name)
+    path = stores.shipped_root() / "docs" / "results" / f"{chosen.results_of or name}-{scale}.json"
     if not path.is_file():
         return None
     found = stores.read_json(path)
-    return found | {"made_with": _made_with(found)}
+    return found | {"id": name, "title": chosen.title, "claim": chosen.claim, "made_with": _made_with(found)}
 
 
 def shown(name: str, scale: Scale) -> dict[str, Any]:

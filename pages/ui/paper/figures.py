@@ -52,9 +52,11 @@ def show_charts(name: str, scale: Scale) -> None:
     if not figures:
         return
     frame.section("Chart")
-    there = len(running.evidence(name, scale).sweep_ids())
+    evidence = running.evidence(name, scale)
+    there = len(evidence.specs if evidence.is_solved else evidence.sweep_ids())
     if there > MOST_SWEEPS:
-        frame.quiet(f"At most {MOST_SWEEPS} of the {there} sweeps are drawn; the Classes and Train pages have all.")
+        rest = "the numbers of all are told here too" if evidence.is_solved else "the Classes and Train pages have all"
+        frame.quiet(f"At most {MOST_SWEEPS} of the {there} sweeps are drawn; {rest}.")
     if name not in items.OF_CLASSES and any(figure.layout.meta for figure in figures):
         rings = "; ring: published" if name == "table-2" else ""
         frame.quiet(f"Points: seeds; diamond: their mean with its 95 % interval{rings}.")
