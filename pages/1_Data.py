@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.data import cells, importing, samples, understood
+from pages.ui.data import cells, derived, importing, samples, understood
 from pages.ui.data import facts as data_facts
 from pages.ui.kit import choices, frame
 from ssrl_core.datasets import store as image_sets
@@ -29,7 +29,7 @@ if not image_sets.is_ready(name):
 with frame.guard():
     imageset = image_sets.load(name)
     with part:
-        importing.part_button(imageset)
+        derived.part_button(imageset)
     with split:
         split_name = samples.choose_split()
     with images:
@@ -45,5 +45,7 @@ with frame.guard():
             frame.link("pages/2_Compose.py", "Use in Compose", icon="tune", dataset=name)
             frame.link("pages/3_Train.py", "Train on it", icon="model_training", dataset=name)
         data_facts.panel(imageset)
+        with st.container(horizontal=True, gap="small"):
+            derived.buttons(imageset)
     cells.dropped(imageset)
     data_facts.details(imageset)

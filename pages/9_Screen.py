@@ -14,6 +14,7 @@ run_id = choose_screen()
 with frame.guard():
     opened = open_screen(run_id)
     sections.answer(opened)
+    sections.taught(opened)
     sections.scores(opened)
     of = choose_look(opened)
     with place:

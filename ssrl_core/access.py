@@ -8,8 +8,9 @@ there (`install`).
 
     version: 1
     sign_in: password              # password (VIEWLOOM_PASSWORD, VIEWLOOM_VIEWER_PASSWORD) | header | oidc
-    editors: [ada@lab.example]     # header, oidc: who may change things; "*" is everybody who comes in
-    header: {name: X-Forwarded-Email, trusted: [10.0.0.2, 10.1.0.0/16]}
+    editors: [ada@lab.example]     # header, oidc: who may change things; "group:NAME", "@DOMAIN", "*" too
+    viewers: ["@lab.example"]      # header, oidc: who may look; left out, everybody whom the proxy or provider signs in
+    header: {name: X-Forwarded-Email, groups: X-Forwarded-Groups, trusted: [10.0.0.2, 10.1.0.0/16]}
     roots: [/data/screens]         # below these, images and weights may be named by their path
     hosts: [viewloom.lab.example]  # names that the app is called by
     metrics: [10.0.0.9]            # who may ask for /metrics, beside this machine
@@ -20,7 +21,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,12 @@ from urllib.parse import urlsplit
 from ssrl_core import stores
 from ssrl_core.errors import AccessError, SpecError
 
-VIEWER, EDITOR = "viewer", "editor"
+VIEWER, EDITOR, UNKNOWN = "viewer", "editor", "nobody"
 SIGN_IN = ("password", "header", "oidc")
 VARIABLE = "VIEWLOOM_PERSON"  # for whom a job works that a page started
 SECRETS = ("VIEWLOOM_PASSWORD", "VIEWLOOM_VIEWER_PASSWORD")  # no other process needs to know them
 PASSWORD_LENGTH = 8
-_KEYS = {"version", "sign_in", "editors", "header", "roots", "hosts", "metrics"}
+_KEYS = {"version", "sign_in", "editors", "viewers", "header", "roots", "hosts", "metrics"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Person:
 
     Attributes:
         name: what they signed in as; "" where nobody had to.
-        role: viewer or editor.
+        role: viewer or editor; nobody for who has not signed in, or is not known here.
         hosted: they came through an app that others than this machine reach.
         by_page: they came through a page, not by a command.
         only: the one run that they may see; None is all.
@@ -57,7 +58,7 @@ class Person:
 
 
 COMMAND = Person()
-NOBODY = Person(role="nobody", hosted=True, by_page=True)  # who has not signed in
+NOBODY = Person(role=UNKNOWN, hosted=True, by_page=True)  # who has not signed in
 _ask: Callable[[], Person | None] | None = None
 
 
@@ -135,7 +136,9 @@ class Hosting:
 
     Attributes:
         sign_in: None: nobody signs in, so only this machine may reach it.
-        header, trusted: the header that names a person, and the addresses it is believed from.
+        header, groups_header, trusted: the headers that name a person and their groups, and the addresses they are
+            believed from.
+        viewers: who may look; () is everybody who signs in.
     """
 
     sign_in: str | None = None
@@ -145,11 +148,22 @@ class Hosting:
     roots: tuple[Path, ...] = ()
     hosts: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    groups_header: str = ""
 
-    def role_of(self, name: str) -> str:
-        """The role of somebody who signed in by header or OIDC."""
-        known = {one.casefold() for one in self.editors}
-        return EDITOR if "*" in known or name.casefold() in known else VIEWER
+    def role_of(self, name: str, groups: Sequence[str] = ()) -> str:
+        """The role of somebody who signed in by header or OIDC: editor, viewer, or nobody where they are not known."""
+        words = {
+            "*",
+            name,
+            *(f"group:{group}" for group in groups),
+            *({"@" + name.rpartition("@")[2]} if "@" in name else ()),
+        }
+        known = {word.casefold() for word in words}
+        if not known.isdisjoint(one.casefold() for one in self.editors):
+            return EDITOR
+        may_look = not self.viewers or not known.isdisjoint(one.casefold() for one in self.viewers)
+        return VIEWER if may_look else UNKNOWN
 
     def trusts(self, address: str | None) -> bool:
         """Whether a header is believed from this address."""
@@ -268,6 +282,8 @@ def _read(data: Any, where: str) -> Hosting:
         tuple(Path(one).expanduser().absolute() for one in _texts(data, "roots", where)),
         tuple(one.lower() for one in _texts(data, "hosts", where)),
         _networks(data, "metrics", where),
+        _texts(data, "viewers", where),
+        str(header.get("groups", "")).lower(),
     )
 
 

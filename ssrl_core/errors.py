@@ -12,6 +12,8 @@ A message names place, rule, value and remedy. Anything else that is raised is a
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
 from typing import Any, Self
 
 
@@ -96,6 +98,31 @@ class Stopped(SSRLError):
     """The run was stopped by request while it was waited for."""
 
     exit_code = 3
+
+
+_MAKE_ROOM = "Make room: delete runs or image sets, or move the store to a larger disk (SSRL_MODELS, SSRL_DATA)."
+_NOT_WRITTEN = {
+    errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
+    errno.EDQUOT: ("the quota of this disk is used up", _MAKE_ROOM),
+    errno.EFBIG: ("this disk takes no file so large", _MAKE_ROOM),
+    errno.EROFS: ("it is read-only", "Mount it for writing, or name another store (SSRL_MODELS, SSRL_DATA)."),
+    errno.EACCES: ("this account has no right to it", "Ask for that right, or name another store or file."),
+    errno.EPERM: ("this account has no right to it", "Ask for that right, or name another store or file."),
+}
+
+
+def not_written(error: OSError) -> RunError | None:
+    """What a disk that takes nothing says, as a sentence; None for any other trouble, which is a bug and shows itself.
+
+    Of a file that was about to be written its folder is named: the file had a name for the moment only.
+    """
+    if error.errno not in _NOT_WRITTEN:
+        return None
+    why, remedy = _NOT_WRITTEN[error.errno]
+    name = Path(str(error.filename)) if error.filename else None
+    place = f"{name.parent if name.name.startswith('.') else name}: " if name else ""
+    text = f"{why}, so nothing was written. {remedy}"
+    return RunError(place + (text if place else text[:1].upper() + text[1:]), where=str(name or ""), remedy=remedy)
 
 
 def _short(value: Any, limit: int = 120) -> str:

@@ -13,8 +13,8 @@ import shutil
 import tempfile
 import time
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -57,7 +57,7 @@ def models_root() -> Path:
 
 def runs_root() -> Path:
     """`models/runs`, one folder a run."""
-    return _made(models_root() / "runs")
+    return _room(models_root() / "runs")
 
 
 def demo_root() -> Path:
@@ -73,22 +73,22 @@ def demo_data_root() -> Path:
 
 def weights_root() -> Path:
     """`models/weights`, where weights may be laid by hand."""
-    return _made(models_root() / "weights")
+    return _room(models_root() / "weights")
 
 
 def downloads_root() -> Path:
     """`data/downloads`, where official archives are fetched to or laid by hand."""
-    return _made(data_root() / "downloads")
+    return _room(data_root() / "downloads")
 
 
 def compositions_root() -> Path:
     """`models/compositions`, the user's saved compositions (`<slug>.yaml`)."""
-    return _made(models_root() / "compositions")
+    return _room(models_root() / "compositions")
 
 
 def exports_root() -> Path:
     """`models/exports`, files that were made for other people's tools and can be made again."""
-    return _made(models_root() / "exports")
+    return _room(models_root() / "exports")
 
 
 def run_folder(run_id: str) -> Path:
@@ -98,13 +98,17 @@ def run_folder(run_id: str) -> Path:
     return demo if demo.is_dir() and not own.is_dir() else own
 
 
-def prepare_caches() -> None:
+_CACHES = (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib"))
+COMPILER_CACHES = (("TORCHINDUCTOR_CACHE_DIR", "inductor"), ("TRITON_CACHE_DIR", "triton"))
+
+
+def prepare_caches(caches: Sequence[tuple[str, str]] = _CACHES) -> None:
     """Send the caches of torch, numba and matplotlib into the store. Call before anything imports them.
 
     Where the store is read-only or full they go to a temporary folder: numba would fail over a kernel it cannot keep.
     """
     cache = models_root() / "cache"
-    for variable, name in (("TORCH_HOME", "torch"), ("NUMBA_CACHE_DIR", "numba"), ("MPLCONFIGDIR", "matplotlib")):
+    for variable, name in caches:
         if variable not in os.environ:
             place = cache if has_room(cache.parent) else Path(tempfile.gettempdir()) / "viewloom-cache"
             os.environ[variable] = str(_made(place / name))
@@ -334,6 +338,13 @@ def _root(variable: str, name: str) -> Path:
 
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _room(folder: Path) -> Path:
+    """A folder of a store, made where it can be: who only reads finds nothing in it, who writes is told."""
+    with suppress(OSError):
+        folder.mkdir(exist_ok=True)
     return folder
 
 

@@ -48,5 +48,5 @@ def own_stores(tmp_path, monkeypatch, cache_home):
     monkeypatch.setenv("SSRL_DATA", str(tmp_path / "store" / "data"))
     monkeypatch.setenv("SSRL_MODELS", str(tmp_path / "store" / "models"))
     monkeypatch.setenv("SSRL_DEMO", str(tmp_path / "store" / "models" / "demo"))  # none, unless a test lays one there
-    for variable in ("TORCH_HOME", "MPLCONFIGDIR"):
+    for variable in ("TORCH_HOME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         monkeypatch.setenv(variable, str(cache_home / variable.lower()))

@@ -18,18 +18,17 @@ QUIET = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-back
 
 
 @contextmanager
-def served(script: str = "pages/ui/kit/server.py") -> Iterator[str]:
-    """The address of the app, served on a free port from the stores that the environment names.
+def served(script: str = "pages/ui/kit/server.py", port: int | None = None) -> Iterator[str]:
+    """The address of the app, served from the stores that the environment names.
 
     Args:
         script: what to serve, from the project's folder.
+        port: where; left out, a free one.
 
     Raises:
         RuntimeError: it did not answer within a minute.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = port or free_port()
     words = ["-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true"]
     server = subprocess.Popen([sys.executable, *words], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
@@ -39,6 +38,13 @@ def served(script: str = "pages/ui/kit/server.py") -> Iterator[str]:
     finally:
         server.kill()  # it waits for its browsers when it is asked politely
         server.wait(20)
+
+
+def free_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _wait_for(url: str) -> None:

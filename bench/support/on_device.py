@@ -22,6 +22,7 @@ from bench.support.views_peers import MEAN, SD
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.learning import compiling
 from ssrl_core.learning.memory import step_bytes
 from ssrl_core.learning.methods.simclr import simclr_loss
 from ssrl_core.learning.training import Training
@@ -166,7 +167,7 @@ class _Pictures(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def _parts(training: Training) -> Iterator[tuple[str, float, str]]:
-    """Milliseconds of a step, of its views alone, and how much `torch.compile` of the encoder would save or cost."""
+    """Milliseconds of a step, of its views alone, and of forward and backward, plainly and compiled."""
     rows = training._rows(0)
 
     def made(work: Callable[[], Any]) -> float:
@@ -180,6 +181,8 @@ def _parts(training: Training) -> Iterator[tuple[str, float, str]]:
 
     yield "step-ms", made(lambda: training.step(0)), "ms"
     yield "views-ms", made(lambda: training._views(rows, 0)), "ms"
+    for way, took in compiling.try_ways(training).items():
+        yield f"network-{way}-ms", 1000 * took, "ms"
 
 
 def _of_card(training: Training, imageset: ImageSet) -> Iterator[tuple[str, float, str]]:

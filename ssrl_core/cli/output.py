@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import SpecError, SSRLError, not_written
 
 
 def leaf(
@@ -44,6 +44,10 @@ def report(args: argparse.Namespace) -> int:
         data = args.run(args)
     except SSRLError as error:
         return fail(args.command, error, as_json=args.json)
+    except OSError as error:
+        if (told := not_written(error)) is None:
+            raise
+        return fail(args.command, told, as_json=args.json)
     if args.json:
         _print_json({"version": 1, "ok": True, "command": args.command, "data": data})
     else:

@@ -10,6 +10,7 @@ from ssrl_core.cli.output import leaf, table
 
 if TYPE_CHECKING:
     from ssrl_core.analysis.screens.screen import Screen
+    from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.specs.screens import Recipe
 
 _TABLES = (".csv", ".tsv", ".parquet", ".gz")
@@ -37,12 +38,18 @@ def register(commands: Any) -> None:
         action="store_true",
         help="first make the run's part `screen`: raw pixels, the untrained and an ImageNet network beside; waits",
     )
+    command.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="where pairs taught a score: train the same again without half of the compounds and score those; waits",
+    )
     command.add_argument("--out", type=Path, metavar="FOLDER", help="write profiles and tables of scores there")
 
 
 def _screen(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.analysis.screens.answers import answers
     from ssrl_core.analysis.screens.screen import beside
+    from ssrl_core.runs.evaluation.screens import LEARNT
     from ssrl_core.specs.screens import Recipe
 
     recipe = None if args.recipe is None else Recipe.read(args.recipe)
@@ -54,7 +61,7 @@ def _screen(args: argparse.Namespace) -> dict[str, Any]:
     told = found.to_json(numbers)
     told["answers"] = [str(one) for one in answers(found, told)]
     told["missing"] |= {f"beside.{kind}": why for kind, why in missing.items()}
-    if "run" in head and not numbers:
+    if "run" in head and not numbers.keys() - {LEARNT}:
         told["missing"]["beside"] = "not made yet: `screen RUN --beside` makes it"
     if args.out is not None:
         head["files"] = found.write(args.out)
@@ -74,15 +81,38 @@ def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, 
 
 
 def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
-    from ssrl_core.runs.evaluation.screens import asked_recipe, screen_of_run
+    from ssrl_core.runs.evaluation.screens import asked_recipe, screen_of_run, taught
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue.finding import find
 
     run = RunFolder(find(args.what))
-    if args.beside:
+    if args.leave_out:
+        run, recipe = RunFolder(_leave_out(run, recipe or asked_recipe(run))), None
+    elif args.beside:
         _make(run.id, recipe or asked_recipe(run))
     found, others = screen_of_run(run, recipe, mechanism=args.mechanism, batch=args.batch)
-    return found, others, {"run": run.id}
+    return found, others, {"run": run.id, "taught": [one.words for one in taught(run, found.recipe)]}
+
+
+def _leave_out(run: RunFolder, recipe: Recipe) -> str:
+    """Queue the run without what its pairs share, and wait; its id.
+
+    Raises:
+        SSRLError: its pairs taught nothing; it failed, or was stopped.
+    """
+    from ssrl_core.cli.output import to_stderr
+    from ssrl_core.cli.train import say_if_nobody_works, wait_saying
+    from ssrl_core.runs import jobs
+    from ssrl_core.runs.evaluation.screens import leaving_out
+    from ssrl_core.runs.queue import submitting
+
+    with jobs.Reporter() as share:
+        spec = leaving_out(run.spec(), recipe, lambda done, total, _: share(0.5 * done / max(1, total)))
+        asked = submitting.submit(spec)["id"]
+        to_stderr(f"{spec.dataset.name}: the same run without what its pairs share is {asked}")
+        say_if_nobody_works()
+        submitting.raise_unless_done(asked, wait_saying(asked))
+    return str(asked)
 
 
 def _make(run_id: str, recipe: Recipe) -> None:
@@ -101,8 +131,11 @@ def _make(run_id: str, recipe: Recipe) -> None:
 
 
 def _show(data: dict[str, Any]) -> str:
+    from ssrl_core.runs.evaluation.screens import NAMED
+
     counts = data["counts"]
-    kinds = {"before correction": data, "after": data["corrected"], "cell count": data["cell_count"], **data["beside"]}
+    kinds = {"before correction": data, "after": data["corrected"], "cell count": data["cell_count"]}
+    kinds |= {NAMED[kind]: numbers for kind, numbers in data["beside"].items()}
     head = (
         f"{data.get('run') or data.get('table')}: {counts['treatments']} treatments of {counts['compounds']} compounds "
         f"in {counts['wells']} wells on {counts['plates']} plates, {counts['untreated']} wells untreated"
@@ -110,6 +143,7 @@ def _show(data: dict[str, Any]) -> str:
     rows = [{"": kind, **_row(numbers)} for kind, numbers in kinds.items() if numbers]
     told = [f"  {text}" for text in data["answers"]]
     lines = [head, *told, table(rows, list(rows[0])), *_left_out(data["corrected"])]
+    lines += [f"! {text}: `screen RUN --leave-out` asks it of what is left out." for text in data.get("taught", [])]
     lines += [f"! {text}" for text in data["said"]]
     return "\n".join([*lines, *(f"missing {name}: {why}" for name, why in data["missing"].items())])
 

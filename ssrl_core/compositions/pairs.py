@@ -9,6 +9,7 @@ Sources:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -154,29 +155,78 @@ def pair_words(found: Partners | None, among: Array) -> list[str]:
     ]
 
 
-_SCREENED = {"compound": "that replicates of a compound agree", "well": "that cells of a well agree"}
-_MECHANISMS = ("mechanism", "moa", "mechanism_of_action")
+_SCREENED = {
+    "compound": "that replicates of a compound agree",
+    "well": "that cells of a well agree",
+    "mechanism": "that compounds of a mechanism find each other",
+}
 
 
-def circular_words(spec: RunSpec, imageset: Any) -> list[str]:
-    """Which scores of a run are what its pairs taught it, and how one asks honestly."""
-    found = []
+@dataclass(frozen=True)
+class Taught:
+    """A score that pairs taught.
+
+    Attributes:
+        column: whose values the pairs share; what: what is taught, in words.
+        apart: the column whose values are to be left out of learning, so that the score is found.
+    """
+
+    column: str
+    what: str
+    apart: str
+
+    @property
+    def words(self) -> str:
+        """`Pairs share their compound, so that replicates of a compound agree is taught, not found`."""
+        return f"Pairs share their {self.column}, so {self.what} is taught, not found"
+
+
+def taught_by_pairs(spec: RunSpec, imageset: Any, screen: Mapping[str, Any]) -> list[Taught]:
+    """Scores of a screen that a run's pairs taught it, but for those that are asked of what it did not learn from.
+
+    Args:
+        screen: the recipe of the screen.
+    """
+    from ssrl_core.datasets.columns import column_of, meaning_of
+
+    found, table = [], imageset.table
     for column in dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0):
-        taught, screen = _SCREENED.get(column, ""), spec.evaluate.parts.get("screen")
-        if column.lower() in _MECHANISMS or (screen and column == screen.get("mechanism")):
-            taught = "that compounds of a mechanism find each other"
-        if taught and screen:
-            if screen.get("images") == "held_out" and _kept_whole(imageset.table, column):
-                continue
-            found.append(
-                f"Pairs share their {column}, so {taught} is taught, not found. To ask it of those that are left out: "
-                f"data subset {imageset.name} --all --group {column} --name NEW, and screen: {{images: held_out}}"
-            )
-        elif column == getattr(imageset, "whole", imageset).meta.get("label"):
-            found.append(
-                f"Pairs share their {column}, the label: the training is supervised, and its scores say how well"
-            )
+        meaning = "mechanism" if column == screen.get("mechanism") else meaning_of(column)
+        apart = column_of(table, "compound") if meaning == "mechanism" else column
+        honest = screen.get("images") == "held_out" and _kept_whole(table, apart)
+        if meaning in _SCREENED and not honest:
+            found.append(Taught(column, _SCREENED[meaning], apart))
     return found
+
+
+def circular_words(spec: RunSpec, imageset: Any, screen: Mapping[str, Any] | None = None) -> list[str]:
+    """Which scores of a run are what its pairs taught it, and how one asks honestly.
+
+    Args:
+        screen: the recipe of its screen; left out, the one of the spec, if it has any.
+    """
+    asked = screen or spec.evaluate.parts.get("screen")
+    taught = taught_by_pairs(spec, imageset, asked) if asked else []
+    label = getattr(imageset, "whole", imageset).meta.get("label")
+    supervised = [
+        f"Pairs share their {column}, the label: the training is supervised, and its scores say how well"
+        for column in dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0)
+        if column == label and not (asked and _is_screened(column, asked))
+    ]
+    return [
+        *(
+            f"{one.words}. To ask it of those that are left out: data subset {imageset.name} --all --group "
+            f"{one.apart} --name NEW, and screen: {{images: held_out}}"
+            for one in taught
+        ),
+        *supervised,
+    ]
+
+
+def _is_screened(column: str, screen: Mapping[str, Any]) -> bool:
+    from ssrl_core.datasets.columns import meaning_of
+
+    return column == screen.get("mechanism") or meaning_of(column) in _SCREENED
 
 
 def _kept_whole(table: Any, column: str) -> bool:

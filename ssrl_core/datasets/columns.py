@@ -43,6 +43,7 @@ KNOWN = {
     ),
     "dose_unit": ("doseunit", "doseunits", "concentrationunit", "concentrationunits", "unit"),
 }
+MECHANISM = ("mechanism", "moa", "mechanismofaction")
 _PLACE = {name: ours for ours, names in KNOWN.items() for name in names}
 _NUMBERED = re.compile(
     r"(fields?|frame|file|tile|row|col|column|object|image|cell|nucleus|track|batch|session|series|plane)?"
@@ -56,7 +57,7 @@ def renamed(columns: Iterable[str]) -> dict[str, str]:
     taken = set(columns) & set(KNOWN)
     found: dict[str, str] = {}
     for column in columns:
-        ours = _PLACE.get(_bare(column))
+        ours = _PLACE.get(bare_name(column))
         if ours and ours != column and ours not in taken:
             found[column] = ours
             taken.add(ours)
@@ -69,7 +70,13 @@ def column_of(table: pd.DataFrame, ours: str) -> str:
     return next((theirs for theirs, name in names.items() if name == ours), ours)
 
 
-def _bare(column: str) -> str:
+def meaning_of(column: str) -> str:
+    """What a column holds by its name: a key of `KNOWN`, `mechanism`, or "" where its name does not say."""
+    bare = bare_name(column)
+    return "mechanism" if bare in MECHANISM else _PLACE.get(bare, "")
+
+
+def bare_name(column: str) -> str:
     """`Image_Metadata_Plate_DAPI` -> `platedapi`, `Metadata_Concentration` -> `concentration`."""
     text = re.sub(r"^(image_)?(metadata_)?", "", column.strip().lower())
     return re.sub(r"[^a-z0-9]", "", text)
@@ -78,7 +85,7 @@ def _bare(column: str) -> str:
 def says_where_from(column: str) -> bool:
     """Whether a column, by its name, says where an image comes from (plate, well, replicate, a number of field or
     object) rather than what it shows; guessed, so whoever uses it says so."""
-    bare = _bare(column)
+    bare = bare_name(column)
     return _PLACE.get(bare) in ("plate", "well", "site", "replicate") or bool(_NUMBERED.fullmatch(bare))
 
 

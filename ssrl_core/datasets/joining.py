@@ -49,8 +49,8 @@ def joined(table: pd.DataFrame, other: pd.DataFrame, *, by: tuple[str, ...] = ()
     Raises:
         DataError: nothing to compare by or nothing new; two rows that say different things of the same images.
     """
-    other, _ = with_doses(other.rename(columns=renamed([str(c) for c in other.columns])))
-    keys = by or tuple(name for name in KEYS if name in table and name in other)
+    other = named(other)
+    keys = by or keys_of(table, other)
     lacking = [name for name in keys if name not in table or name not in other]
     if lacking or not keys:
         known = ", ".join(map(str, other.columns[:12]))
@@ -79,6 +79,27 @@ def joined(table: pd.DataFrame, other: pd.DataFrame, *, by: tuple[str, ...] = ()
     return Joined(new.infer_objects(), keys, columns, int(there.sum()), unused)
 
 
+def keys_of(table: pd.DataFrame, other: pd.DataFrame) -> tuple[str, ...]:
+    """Columns with a meaning that both tables have."""
+    return tuple(name for name in KEYS if name in table and name in other)
+
+
+def table_to_join(file: Path) -> pd.DataFrame:
+    """A table of a file, under our names (`Metadata_Plate` is the plate), doses in one unit.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    from ssrl_core.datasets.cells.field_tables import read_table
+
+    return named(read_table(file))
+
+
+def named(other: pd.DataFrame) -> pd.DataFrame:
+    """A table under our names, doses in one unit."""
+    return with_doses(other.rename(columns=renamed([str(c) for c in other.columns])))[0]
+
+
 def join(imageset: ImageSet, file: Path, *, by: tuple[str, ...] = ()) -> Joined:
     """`joined` with the table of a file, kept with the image set; pixels, labels, splits and fingerprint stay.
 
@@ -86,12 +107,10 @@ def join(imageset: ImageSet, file: Path, *, by: tuple[str, ...] = ()) -> Joined:
         SpecError: an image set that ships.
         DataError: as `joined`; no image is told by the table.
     """
-    from ssrl_core.datasets.cells.field_tables import read_table
-
     access.require_editor("Changing an image set")
     if not imageset.folder.is_relative_to(stores.data_root()):
         raise SpecError.at("data join", "image set", "one of your own", imageset.name, "The example stays as it ships.")
-    found = joined(imageset.table, read_table(file), by=by)
+    found = joined(imageset.table, table_to_join(file), by=by)
     if not found.found:
         raise DataError.at("Join", "rows", f"of images of {imageset.name}", ", ".join(found.unused[:5]), "Check names.")
     with stores.held(imageset.name):

@@ -91,6 +91,36 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
     return np.array(SPLITS)[dealt[codes]] if len(order) else np.array([], dtype=str)
 
 
+def left_out_by_kind(groups: pd.Series[Any], kinds: pd.Series[Any], order: Array) -> Array:
+    """Half of the groups of each kind to test, so that what they have in common can be asked of groups never seen.
+
+    Of three groups two go to test, of two both in every second kind (none of such a kind could find another
+    otherwise), one alone stays in train. An image whose group is missing is split by itself, 70/10/20.
+
+    Args:
+        groups: what is left out, compounds.
+        kinds: of each image the kind of its group, mechanisms; missing ones are one kind.
+
+    Returns:
+        (N,) str: train | val | test.
+    """
+    table = pd.DataFrame({"group": groups.to_numpy(), "kind": kinds.to_numpy(), "order": order})
+    first = table.dropna(subset=["group"]).groupby("group").agg(kind=("kind", "first"), order=("order", "min"))
+    left_out: list[Any] = []
+    twos = 0
+    for _, own in sorted(first.groupby(first["kind"].fillna(""))):
+        names = own.sort_values("order").index.tolist()
+        count = (len(names) + 1) // 2 if len(names) > 2 else 0
+        if len(names) == 2:
+            twos += 1
+            count = 2 * (twos % 2)
+        left_out += names[:count]
+    split = np.where(table["group"].isin(left_out), "test", "train").astype(object)
+    alone = table["group"].isna().to_numpy()
+    split[alone] = stratified(np.zeros(int(alone.sum()), int), order[alone])
+    return split.astype(str)
+
+
 def split_word(name: str) -> str | None:
     """train | val | test where a name says so, else None."""
     return _WORDS.get(re.sub(r"[\s_-]", "", name.lower()))

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name, untreated
+from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name, meaning_of, untreated
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
-from ssrl_core.datasets.splits import by_group, seeded_order
+from ssrl_core.datasets.splits import by_group, left_out_by_kind, seeded_order
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -215,7 +215,8 @@ def make_subset(
 def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report: Report | None = None) -> ImageSet:
     """A copy of a whole image set whose splits keep every value of a column together: compounds that are left out.
 
-    Untreated images are split one by one, so that every split has some.
+    Where mechanisms are known, half of the compounds of each are left out, and all of these are tested on
+    (`splits.left_out_by_kind`). Untreated images are split one by one, so that every split has some.
 
     Raises:
         SpecError: a name that is taken, no such column.
@@ -226,7 +227,10 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
         raise SpecError.at(f"subset {name!r}", "group", f"a column ({', '.join(map(str, table.columns))})", group)
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     values = table[group].astype(object).where(~untreated(table), None)
-    kept["split"] = by_group(values, seeded_order(len(table), seed))
+    kinds = next((table[c] for c in table if meaning_of(str(c)) == "mechanism"), None)
+    order = seeded_order(len(table), seed)
+    by_kind = kinds is not None and meaning_of(group) == "compound"
+    kept["split"] = left_out_by_kind(values, kinds, order) if by_kind else by_group(values, order)
     return create(
         name,
         _pieces(source, np.arange(source.count), or_silent(report)),

@@ -29,9 +29,30 @@ def save_encoder(path: Path, encoder: Encoder, metadata: Mapping[str, str]) -> N
     Args:
         metadata: texts, e.g. the resolved spec; no times, paths or hosts, so that the same spec gives the same bytes.
     """
-    state = {key: value.detach().cpu().contiguous() for key, value in encoder.body.state_dict().items()}
-    content, told = _tensors(state), {**metadata, **_shape(encoder)}
-    stores.replace(path, _safetensors(state, content, {**told, "crc32": _crc32(content)}))
+    write_tensors(path, encoder.body.state_dict(), {**metadata, **_shape(encoder)})
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors as safetensors with their checksum, whole or not at all; the same tensors give the same bytes."""
+    state = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    content = _tensors(state)
+    stores.replace(path, _safetensors(state, content, {**metadata, "crc32": _crc32(content)}))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors and metadata of a file of `write_tensors`.
+
+    Raises:
+        ValueError: its bytes are not those that were written; and what the file system and `safetensors` raise.
+    """
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+    if "crc32" in metadata and metadata["crc32"] != _crc32(_tensors(state)):  # older files have none
+        raise ValueError("its bytes are not those that were written")
+    return state, metadata
 
 
 def load_encoder(path: Path) -> Encoder:
@@ -40,14 +61,10 @@ def load_encoder(path: Path) -> Encoder:
     Raises:
         DataError: the file is missing, damaged, or is not an encoder of ours.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
-        if "crc32" in metadata and metadata["crc32"] != _crc32(_tensors(state)):  # older files have none
-            raise ValueError("its bytes are not those that were written")
+        state, metadata = read_tensors(path)
         encoder = rebuild(metadata, state)
         encoder.body.load_state_dict(state)
     except FileNotFoundError as error:

@@ -13,6 +13,7 @@ import torch
 
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SpecError, Stopped
+from ssrl_core.learning import compiling
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.checkpoint import read_checkpoint, write_checkpoint
 from ssrl_core.learning.devices import pick_device
@@ -62,6 +63,7 @@ def fit(
     *,
     report: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda sentence: None,
     ranks: Ranks = ALONE,
 ) -> Encoder:
     """Train, or go on from the checkpoint in the folder.
@@ -72,6 +74,7 @@ def fit(
         folder: gets metrics.jsonl, checkpoint.pt and .prev.pt with checksums, encoder.safetensors.
         report: called about once a second, and with every metric line.
         should_stop: asked before every step.
+        say: told what was chosen for this run (whether its network is compiled).
         ranks: the processes that train together, each of which calls this; rank 0 writes, reports and is asked.
 
     Returns:
@@ -90,6 +93,7 @@ def fit(
     run = _Run(training, folder, report)
     try:
         run.resume()
+        run.settle(say)
         run.go(should_stop)
     except RuntimeError as error:
         if not lacks_memory(error):
@@ -158,6 +162,7 @@ class _Run:
         self.spec = training.spec
         self.spec_hash = self.spec.spec_hash(training.imageset.fingerprint)
         self.step = 0
+        self.way: str | None = None
         self.stride = line_stride(training.steps)
         self.divergence = Divergence(training.device)
         self.collapse = Collapse()
@@ -183,6 +188,7 @@ class _Run:
         if state is not None:
             self.training.load(state)
             self.step = self.marked_step = state["step"]
+            self.way = state.get("way", compiling.PLAIN)
         if not self.ranks.leads:
             return
         self.metrics = MetricsFile(self.folder / "metrics.jsonl", 0 if state is None else state["metrics_bytes"])
@@ -194,6 +200,14 @@ class _Run:
             self._event("checkpoint", complaint)
         if state is not None or complaints:
             self._event("resume", f"The training goes on from step {self.step}.")
+
+    def settle(self, say: Callable[[str], None]) -> None:
+        """Choose how pixels go through the encoder, as before where a checkpoint says it."""
+        chosen = compiling.settle(self.training, self.way, self.step)
+        self.way = compiling.PLAIN if chosen is None else chosen.way
+        if chosen is not None and self.ranks.leads:
+            self._event("compile", chosen.sentence)
+            say(chosen.sentence)
 
     def go(self, should_stop: Callable[[], bool]) -> None:
         """All steps that are left."""
@@ -223,7 +237,9 @@ class _Run:
             self._save()
 
     def close(self) -> None:
-        """Close the metrics file."""
+        """Close the metrics file, and let go of what was compiled."""
+        if self.way not in (None, compiling.PLAIN):
+            compiling.forget()
         if self.metrics is not None:
             self.metrics.close()
 
@@ -287,6 +303,7 @@ class _Run:
                 "step": self.step,
                 "epoch": self.step // self.training.steps_per_epoch,
                 "metrics_bytes": self.metrics.size,
+                "way": self.way,
                 **self.training.state(),
             },
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,22 @@ class Training:
         torch.autograd.backward(total)
         self.method.forget()
         self.optimizer.zero_grad(set_to_none=True)
+
+    def rehearsal(self, spare: Method) -> Callable[[], None]:
+        """Forward and backward of the first part of the first batch through a copy of the method, as often as called;
+        its views are made once."""
+        rows = np.split(self._rows(0), self.spec.accumulate)[0]
+        made, places = self._views(self.ranks.share(rows), 0), self._places(rows)
+        spare.train()
+
+        def once() -> None:
+            for term, views in enumerate(made):
+                spare.term = term
+                torch.autograd.backward(spare.term_loss(term, views, places).loss)
+            spare.forget()
+            spare.zero_grad(set_to_none=True)
+
+        return once
 
     def begin_epoch(self, epoch: int) -> None:
         """What a method does before an epoch; before the first one it may look at every image."""

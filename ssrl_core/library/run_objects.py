@@ -294,6 +294,23 @@ class Run:
 
         return screen_of_run(self.folder, recipe_of(recipe), mechanism=mechanism, batch=batch)[0]
 
+    def leaving_out(self, recipe: Recipe | Mapping[str, Any] | str | None = None, *, wait: bool = True) -> Run:
+        """The same run without half of the compounds that its pairs share; its `screen()` scores those.
+
+        Its `screen({"images": "learnt"})` is the same of the compounds it learnt from, which is taught.
+
+        Raises:
+            SpecError: the pairs of this run taught no score of a screen.
+            RunError: it was waited for, and failed.
+        """
+        from ssrl_core.runs.evaluation.screens import asked_recipe, leaving_out
+        from ssrl_core.runs.queue import submitting
+        from ssrl_core.specs.screens import recipe_of
+
+        chosen = recipe_of(recipe) or asked_recipe(self.folder)
+        found = Run(submitting.submit(leaving_out(self.folder.spec(), chosen))["id"])
+        return found.wait() if wait else found
+
     def map(self, method: str = "tsne", colour: str | int | None = None) -> Figure:
         """The layout as a figure: a point an image.
 

@@ -100,6 +100,11 @@ class MethodRow:
     views: str = "two"
     queue_multiple: bool = True
 
+    @property
+    def has_teacher(self) -> bool:
+        """Whether a momentum network follows the one that learns."""
+        return any(setting.name == "momentum_start" for setting in self.settings)
+
     def setting(self, name: str) -> Parameter:
         """The row of one setting."""
         return next(setting for setting in self.settings if setting.name == name)

@@ -61,6 +61,18 @@ INPUT = _word(
     INPUTS,
     "What of an image is embedded: all of it, or what the steps without chance leave (a centre crop of p 1).",
 )
+BACKBONE = "backbone"
+EMBEDS = (BACKBONE, "head", "teacher")
+EMBED = _word(
+    "embed",
+    BACKBONE,
+    EMBEDS,
+    "What is embedded and clustered: the backbone's features, the projector's output (head), or the momentum network's "
+    "output (teacher).",
+)
+EMBED_WORDS = {"head": "the projector's output", "teacher": "the momentum network's output"}
+"""What was embedded where it is not the backbone's features, as one says it."""
+HEADS_FILE = "heads.safetensors"
 HEADS = _word(
     "heads",
     "shared",
@@ -72,6 +84,12 @@ CONDITION = _word(
     "none",
     ("none", "draws"),
     "What the projector alone is told of a view; draws tells what was drawn, so that the embedding may keep it.",
+)
+COMPILE = _word(
+    "compile",
+    "never",
+    ("never", "auto", "always"),
+    "Whether the network is compiled for its device; auto tries a few steps each way and keeps what is faster.",
 )
 DEVICES = _whole("devices", 1, 1, 1024, "Devices that take each step together, or auto: every card that it may use.")
 RUN_SETTINGS = (
@@ -160,12 +178,15 @@ class EvaluateChoice:
         online_every_epochs: epochs between two looks at kNN while the run learns.
         input: what the network is shown of an image: `whole`, or `fixed_steps`, as the composition's steps without
             chance leave it.
+        embed: which output of the network the embedding is: `backbone`, `head` or `teacher`. Fine-tuning, the kNN
+            while it learns and what is exported are of the backbone all the same.
     """
 
     split: str = "test"
     parts: Mapping[str, Any] = field(default_factory=_default_parts)
     online_every_epochs: int = 5
     input: str = "whole"
+    embed: str = BACKBONE
 
     def asked(self) -> list[str]:
         """Everything that is to be made, in this order: `clusters.10`, `knn`, `layouts.tsne` …"""
@@ -220,6 +241,7 @@ class RunSpec:
     condition: str = "none"
     device: str = "auto"
     devices: int | str = 1
+    compile: str = "never"
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
     name: str | None = None
@@ -314,7 +336,17 @@ def dump_run(spec: RunSpec) -> str:
     return dump_yaml(spec.to_mapping())
 
 
-NOT_HASHED = ("name", "notes", "tags", "keep", "device", "devices", "evaluate")  # the network is the same without
+# the network is the same without
+NOT_HASHED = (
+    "name",
+    "notes",
+    "tags",
+    "keep",
+    "device",
+    "devices",
+    "compile",
+    "evaluate",
+)
 
 
 def hashed_keys(spec: RunSpec) -> list[str]:
@@ -367,7 +399,9 @@ def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
 
 def _evaluate(choice: EvaluateChoice) -> dict[str, Any]:
     parts = {name: part.plain(choice.parts[name]) for name, part in asked_for().items() if name in choice.parts}
-    return {"split": choice.split, "input": choice.input, **parts, "online_every_epochs": choice.online_every_epochs}
+    embed = {} if choice.embed == BACKBONE else {"embed": choice.embed}  # specs of before it stay as they were
+    head = {"split": choice.split, "input": choice.input, **embed}
+    return {**head, **parts, "online_every_epochs": choice.online_every_epochs}
 
 
 SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
@@ -387,6 +421,7 @@ SPEC_PARTS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "condition": _same,
         "device": _same,
         "devices": _same,
+        "compile": _same,
         "evaluate": _evaluate,
         "keep": _fields,
     }

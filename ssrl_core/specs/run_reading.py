@@ -38,6 +38,7 @@ def read_run(data: Any, where: str, base: Path | None) -> r.RunSpec:
     _, row = _method(with_recipe(data, where).get("method"), where)
     data = with_recipe(data, where) if row.name not in UNTRAINED else _without_training(data, row)
     spec = r.RunSpec(**{key: read(data, row, where, base) for key, read in READERS.items()})
+    _check_embed(spec, row, f"{where}, evaluate")
     if row is SPECTRAL:
         return dataclasses.replace(spec, epochs=0, backbone=r.BackboneChoice(spec.method["bank"]))
     if row.name in UNTRAINED:
@@ -50,7 +51,7 @@ def _without_training(data: Mapping[str, Any], row: MethodRow) -> dict[str, Any]
     """What is not used without training is left out, so that the same network is the same run."""
     unused = {
         "epochs", "batch_size", "accumulate", "optimizer", "schedule", "precision", "heads", "condition", "devices",
-        "recipe",
+        "compile", "recipe",
     }  # fmt: skip
     given = {key: value for key, value in data.items() if key not in unused}
     if row is SPECTRAL:
@@ -210,7 +211,7 @@ def _devices(value: Any, where: str) -> int | str:
 def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
     given = _mapping(value, where, "evaluate")
     place, parts = f"{where}, evaluate", asked_for()
-    refuse_unknown(given, {"split", "input", "online_every_epochs", *parts}, place, "a key of evaluate")
+    refuse_unknown(given, {"split", "input", "embed", "online_every_epochs", *parts}, place, "a key of evaluate")
     split = given.get("split", "test")
     _one_of(split, ("train", "val", "test"), place, "split")
     return r.EvaluateChoice(
@@ -218,6 +219,7 @@ def _evaluate(value: Any, where: str) -> r.EvaluateChoice:
         parts=Frozen({name: part.read(given.get(name, part.default), place) for name, part in parts.items()}),
         online_every_epochs=_EVERY.check(given.get("online_every_epochs", 5), place),
         input=r.INPUT.check(given.get("input", r.INPUT.default), place),
+        embed=r.EMBED.check(given.get("embed", r.EMBED.default), place),
     )
 
 
@@ -278,6 +280,22 @@ def check_together(spec: r.RunSpec, row: MethodRow, where: str) -> None:
         _check_views(term, row, f"{where}, term {number}")
 
 
+def _check_embed(spec: r.RunSpec, row: MethodRow, where: str) -> None:
+    """What is to be embedded is something that the method has."""
+    embed = spec.evaluate.embed
+    if embed == r.BACKBONE:
+        return
+    if not spec.is_trained:
+        raise SpecError.at(where, "embed", f"backbone for method {row.name}, which has no heads", embed)
+    if spec.condition != r.CONDITION.default:
+        rule = "backbone where the projector is told what was drawn (condition)"
+        raise SpecError.at(where, "embed", rule, embed, "An image that is measured was not drawn.")
+    if embed == "teacher" and not row.has_teacher:
+        others = ", ".join(other.name for other in METHODS.values() if other.has_teacher)
+        rule = f"backbone or head for method {row.name}, which has no momentum network"
+        raise SpecError.at(where, "embed", rule, embed, f"Take head, or one of {others}.")
+
+
 def _check_whitening(settings: Mapping[str, Any], part: int, where: str) -> None:
     """Groups divide what is worked through at once, and have more images than the projection has dimensions."""
     size, dim = settings["whitening_size"], settings["projection_dim"]
@@ -326,7 +344,7 @@ READERS: dict[str, Reader] = {
     "terms": lambda data, row, where, base: _terms(data.get("terms"), where, base),
     "optimizer": lambda data, row, where, base: _optimizer(data.get("optimizer"), row, where),
     "schedule": lambda data, row, where, base: _schedule(data.get("schedule"), row, where),
-    **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS, r.CONDITION)},
+    **{row.name: _setting(row) for row in (*r.RUN_SETTINGS, r.HEADS, r.CONDITION, r.COMPILE)},
     "device": lambda data, row, where, base: _device(data.get("device", "auto"), where),
     "devices": lambda data, row, where, base: _devices(data.get("devices", r.DEVICES.default), where),
     "evaluate": lambda data, row, where, base: _evaluate(data.get("evaluate"), where),

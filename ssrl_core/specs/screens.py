@@ -67,8 +67,9 @@ RECIPE = (
         "images",
         "choice",
         "all",
-        "Which cells are scored: all, or only those that the network did not learn from, beside all untreated ones.",
-        options=("all", "held_out"),
+        "Which cells are scored beside all untreated ones: all, those that the network did not learn from, or those "
+        "that it did.",
+        options=("all", "held_out", "learnt"),
     ),
     Parameter(
         "mechanism",

@@ -13,6 +13,8 @@ from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.joining import joined
 from ssrl_core.errors import DataError, SpecError
+from ssrl_core.runs.folder.results import Results
+from ssrl_core.runs.queue.tables import class_frame
 from ssrl_core.specs.screens import RECIPES, Recipe, recipe_of
 from tests.kit import shared
 
@@ -91,3 +93,13 @@ def test_a_recipe_names_columns_and_has_a_name():
             Recipe.from_mapping(bad)
     with pytest.raises(SpecError, match="one of default, bbbc021"):
         recipe_of("bbbc22")
+
+
+def test_a_joined_superclass_is_in_the_next_table_of_classes(tmp_path):
+    create("cells", np.zeros((4, 1, 8, 8), np.uint8), IMAGES.assign(compound=list("aabb")), Metadata(label="compound"))
+    classes = {name: {"n": 2, "correct": 1, "accuracy": 0.5} for name in "ab"}
+    found = Results({"knn": {"top1": 0.5, "k": 20, "temperature": 0.07, "classes": classes}})
+    assert class_frame([({"dataset": "cells"}, found)])["superclass"].tolist() == [None, None]
+    pd.DataFrame({"compound": ["a", "b"], "superclass": ["x", "y"]}).to_csv(tmp_path / "groups.csv", index=False)
+    assert main(["data", "join", "cells", str(tmp_path / "groups.csv")]) == 0
+    assert class_frame([({"dataset": "cells"}, found)])["superclass"].tolist() == ["x", "y"]

@@ -10,6 +10,8 @@ from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
 from ssrl_core.datasets.columns import doses_of, untreated
+from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.splits import left_out_by_kind, seeded_order
 from ssrl_core.datasets.subsets import (
     PRESETS,
     SubsetChoice,
@@ -160,3 +162,24 @@ def test_the_command_splits_every_image_anew(screen, seed):
     expected = split_anew(screen, "expected", "well", seed=seed)
     assert made.table["split"].tolist() == expected.table["split"].tolist()
     assert split_anew(screen, "other", "well", seed=7).table["split"].tolist() != made.table["split"].tolist()
+
+
+def test_half_of_the_compounds_of_each_mechanism_are_left_out():
+    counts = {"four": 4, "three": 3, "two": 2, "other two": 2, "one": 1, None: 6}
+    compounds = [(f"{kind} {n}", kind) for kind, many in counts.items() for n in range(many)]
+    table = pd.DataFrame([(c, k) for c, k in compounds for _ in range(5)] + [(None, None)] * 100, columns=["c", "k"])
+    split = left_out_by_kind(table["c"], table["k"], seeded_order(len(table), 3))
+    per_compound = table.assign(split=split).dropna(subset=["c"]).groupby("c")["split"]
+    assert (per_compound.nunique() == 1).all()
+    out = table.assign(split=split).drop_duplicates("c").dropna(subset=["c"]).query("split == 'test'")
+    assert out["k"].fillna("none").value_counts().to_dict() == {"none": 3, "four": 2, "three": 2, "other two": 2}
+    assert pd.Series(split[table["c"].isna()]).value_counts().to_dict() == {"train": 70, "val": 10, "test": 20}
+
+
+def test_compounds_are_left_out_by_mechanism_where_those_are_known(screen):
+    known = screen.table.assign(moa=np.where(screen.table["compound"] == "DMSO", None, "x"))
+    made = create("known", screen.pixels, known.drop(columns=["image_id", "split", "order", "label_id"]), Metadata())
+    apart = split_anew(made, "apart", "compound").table
+    treated = apart[apart["compound"] != "DMSO"]
+    assert (treated.groupby("compound")["split"].nunique() == 1).all()
+    assert set(treated["split"]) == {"test"}  # two of one mechanism: both or none

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.pairs import circular_words, partners
+from ssrl_core.compositions.pairs import circular_words, partners, taught_by_pairs
 from ssrl_core.compositions.views import make_views
 from ssrl_core.learning.loop import fit
 from ssrl_core.learning.solving import bank_for, moments_of, solve_run
@@ -127,3 +129,21 @@ def test_a_rehearsal_reads_nothing_ahead(monkeypatch: pytest.MonkeyPatch) -> Non
     training.bank._coming = None
     training.rehearse(2)
     assert training.bank._coming is None
+
+
+@pytest.mark.parametrize(
+    ("column", "what", "apart"),
+    [
+        ("Metadata_MOA", "compounds of a mechanism find each other", "Metadata_Compound"),
+        ("mechanism_of_action", "compounds of a mechanism find each other", "Metadata_Compound"),
+        ("Metadata_Compound", "replicates of a compound agree", "Metadata_Compound"),
+        ("Image_Metadata_Well_DAPI", "cells of a well agree", "Image_Metadata_Well_DAPI"),
+        ("kind", "", ""),
+    ],
+)
+def test_what_pairs_teach_is_known_however_the_column_is_called(column: str, what: str, apart: str) -> None:
+    table = pd.DataFrame({column: ["a", "b"], "Metadata_Compound": ["x", "y"], "split": ["train", "test"]})
+    spec = small_spec(terms=_terms(column))
+    found = taught_by_pairs(spec, SimpleNamespace(table=table), {"images": "all"})
+    assert [(one.what.removeprefix("that "), one.apart) for one in found] == ([(what, apart)] if what else [])
+    assert taught_by_pairs(spec, SimpleNamespace(table=table), {"images": "held_out"}) == []

@@ -14,9 +14,9 @@ from tests.screen_kit import make_screen
 
 
 def _form() -> None:
-    from pages.ui.data import importing
+    from pages.ui.data import derived
 
-    importing.part_form("kit")
+    derived.part_form("kit")
 
 
 def opened(**keys) -> AppTest:
@@ -114,7 +114,7 @@ def test_confounded_classes_and_missing_controls_are_said():
         table.drop(columns=["split", "order"]),
         Metadata(label="compound"),
     )
-    test = AppTest.from_string("from pages.ui.data import importing\nimporting.part_form('bare')", default_timeout=60)
+    test = AppTest.from_string("from pages.ui.data import derived\nderived.part_form('bare')", default_timeout=60)
     test.session_state["part-compounds"] = ["active"]
     test.run()
     assert "no untreated cells on the plates" in test.warning[0].value
@@ -169,3 +169,52 @@ def test_nothing_chosen_is_asked_for(compounds):
     make_screen()
     test = opened(**({} if compounds is None else {"part-compounds": compounds}))
     assert "Choose at least one compound" in " ".join(str(b.proto.body) for b in test.get("html"))
+
+
+def _join() -> None:
+    from pages.ui.data import derived
+
+    derived.join_form("kit")
+
+
+def _split() -> None:
+    from pages.ui.data import derived
+
+    derived.split_form("kit")
+
+
+def test_a_table_is_joined_after_a_look_at_what_comes(tmp_path):
+    make_screen()
+    table = pd.DataFrame({"Metadata_Compound": ["active", "other"], "moa": ["spindle", "none"]})
+    table.to_csv(tmp_path / "moa.csv", index=False)
+    test = paging.drawn(_join, **{"join-path": str(tmp_path / "moa.csv")})
+    assert "**moa** for 360 of 864 images, by compound." in [m.value for m in test.markdown]
+    assert "1 row fits no image: other" in paging.text_of(test)
+    assert store.load("kit").table.columns.tolist().count("moa") == 0
+    test.button(key="join-now").click().run()
+    assert store.load("kit").table["moa"].value_counts().to_dict() == {"spindle": 360}
+    again = paging.drawn(_join, **{"join-path": str(tmp_path / "moa.csv")})
+    assert [w.value for w in again.warning] == ["moa: there already, and replaced."]
+
+
+def test_an_uploaded_table_that_shares_nothing_is_said():
+    make_screen()
+    test = paging.drawn(_join)
+    test.file_uploader(key="join-file").set_value([("t.csv", b"name,moa\na,b\n", "text/csv")]).run()
+    assert "in both tables" in paging.text_of(test) or any("in both tables" in e.value for e in test.error)
+    assert not any(b.key == "join-now" for b in test.button)
+
+
+def test_compounds_are_kept_apart_by_one_button():
+    make_screen()
+    test = paging.drawn(_split, **{"split-name": "apart"})
+    assert test.selectbox(key="split-group").value == "compound"
+    test.button(key="split-now").click().run()
+    treated = store.load("apart").table.query("compound != 'DMSO'")
+    assert (treated.groupby("compound")["split"].nunique() == 1).all()
+
+
+def test_the_page_offers_both_for_screens_of_ones_own():
+    make_screen()
+    keys = {b.key for b in page("kit").button}
+    assert {"data-join", "data-split"} <= keys

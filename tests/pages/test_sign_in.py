@@ -110,6 +110,23 @@ def test_a_header_counts_from_the_proxy_only():
     assert asked(here, "/", client="10.0.0.2")[0] == 403
 
 
+def test_groups_of_a_header_make_editors_and_only_who_is_known_comes_in():
+    known = Hosting(
+        "header", ("group:Imaging",), "x-user", ("10.0.0.2",), viewers=("@lab.example",), groups_header="x-in"
+    )
+    here = gate(sign_in="header", hosting=known)
+
+    def answer(name: str, groups: str = "", client: str = "10.0.0.2"):
+        status, _, told = asked(here, "/media/x", client=client, x_user=name, x_in=groups)
+        return here.unseal(told[HEADER.encode()].decode()).role if told else status
+
+    assert answer("eve@other.example", "staff, imaging") == EDITOR
+    assert answer("ben@lab.example", "staff") == VIEWER
+    assert answer("eve@other.example", "staff") == 403
+    assert answer("ben@lab.example@other.example") == 403
+    assert answer("eve@other.example", "imaging", client="10.0.0.9") == 403  # past the proxy
+
+
 def test_a_foreign_host_is_refused_whatever_is_asked():
     for here in (gate(), Gate()):
         assert asked(here, "/healthz", host="evil.example")[0] == 400

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,8 @@ import pytest
 import ssrl_core as vl
 from ssrl_core.cli import main
 from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.joining import join
+from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation import screens
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
@@ -121,3 +125,43 @@ def test_the_part_is_asked_for_by_true_and_left_out_by_false():
     assert Recipe.from_mapping(asked) == Recipe()
     assert PARTS["screen"].read(False, "spec") is None
     assert PARTS["screen"].asked(asked) == ("screen",)
+
+
+def test_compounds_that_pairs_share_are_left_out_and_scored_beside_those_that_were_learnt_from(plates, capsys):
+    plates()
+    spec = _spec("plates", screen={})
+    composition = replace(spec.terms[0].composition, pair="compound")
+    spec = replace(spec, terms=(replace(spec.terms[0], composition=composition),))
+    recipe = Recipe.from_mapping(spec.evaluate.parts["screen"])
+    honest = screens.leaving_out(spec, recipe)
+    assert honest.dataset.name == "plates-compound-apart"
+    assert honest.evaluate.parts["screen"]["images"] == "held_out"
+    assert screens.leaving_out(spec, recipe) == honest  # the image set is made once
+    run, _ = _run(honest)
+    assert screens.taught(run, screens.asked_recipe(run)) == []
+    entry = run.results().entry("screen")
+    assert entry["counts"]["compounds"] == 2
+    assert entry["beside"].keys() == {"learnt", "untrained", "pixels"}
+    found, others = screens.screen_of_run(run)
+    assert set(found.scored.treatments.table["compound"]) == {"left1", "left2"}
+    assert set(others["learnt"].table["compound"]) == {"untreated", "right1", "right2"}
+    assert main(["screen", run.id]) == 0
+    assert "what it learnt from" in capsys.readouterr().out
+    with pytest.raises(SpecError, match="All it says is found"):
+        screens.leaving_out(honest, screens.asked_recipe(run))
+
+
+def test_columns_joined_after_a_run_are_in_its_screen(plates, tmp_path):
+    imageset = plates()
+    run, _ = _run(_spec("plates", screen={"mechanism": "moa"}))
+    pd.DataFrame({"compound": ["left1", "left2", "right1"], "moa": ["a", "b", "b"]}).to_csv(tmp_path / "moa.csv")
+    os.utime(run.path / screens.WELLS_FILE, (1, 1))  # made long ago
+    join(imageset, tmp_path / "moa.csv", by=("compound",))
+    assert screens.is_older(run)
+    recipe = screens.asked_recipe(run)
+    kinds = screens.kept(run, recipe)
+    assert kinds.keys() == {"own", "untrained", "pixels"}
+    moas = kinds["pixels"].table.drop_duplicates("compound").set_index("compound")["mechanism"]
+    assert moas[["left1", "left2", "right1"]].tolist() == ["a", "b", "b"]
+    assert moas[["right2", "untreated"]].isna().all()
+    assert missing_parts(run, run.spec(), imageset_of(run.spec())) == ["screen"]

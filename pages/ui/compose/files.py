@@ -16,7 +16,7 @@ from ssrl_core.specs.composition import Composition, dump, load, preset_names, s
 from ssrl_core.specs.exchange import FORMATS, export, read
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
-NAME_KEY = "compose-save-name"
+NAME_KEY, _KNOWN = "compose-save-name", "compose-known"
 _LARGEST_MB = 1
 
 
@@ -49,8 +49,10 @@ def save_popover() -> None:
     """The page's primary action: keep the draft under a name."""
     with st.popover("Save", type="primary", icon=":material/save:"):
         st.text_input("Name", key=NAME_KEY, help="Lower-case letters, digits, - and _.", persist_state="session")
-        draft = DRAFT.get()
-        taken = draft is not None and st.session_state.get(NAME_KEY) in saved_names()
+        name = _name()
+        taken = name in saved_names()
+        if taken and name not in st.session_state.get(_KNOWN, {}):
+            know(name)  # "Replace it" says that there is one
         st.button("Replace it" if taken else "Save", key="vl-save", type="primary", on_click=_save)
         DRAFT.show_note("save")
 
@@ -105,6 +107,7 @@ def _load(name: str) -> None:
         DRAFT.note("upload", error)
         return
     DRAFT.edit("upload", drafts.load_into, composition, name)
+    know(name)
     st.session_state[NAME_KEY] = suggest_name(name)
     session.close_menu("vl-presets")
 
@@ -172,15 +175,39 @@ def _download(label: str, text: str, file: str, mime: str) -> None:
     )
 
 
+def know(name: str) -> None:
+    """Remember what stands under a name, of which the draft is a change: what somebody else saves there meanwhile is
+    not replaced without a word."""
+    st.session_state.setdefault(_KNOWN, {})[name] = _kept(name)
+
+
+def _name() -> str:
+    return str(st.session_state.get(NAME_KEY) or "").strip()
+
+
+def _kept(name: str) -> Composition | None:
+    """What is saved under a name; None for nothing, or what cannot be read."""
+    try:
+        return load(name) if name in saved_names() else None
+    except SSRLError:
+        return None
+
+
 def _save() -> None:
-    draft = DRAFT.get()
+    draft, name = DRAFT.get(), _name()
     if draft is None:
         return
+    if _kept(name) not in (None, draft.composition.renamed(name), st.session_state.get(_KNOWN, {}).get(name)):
+        know(name)
+        words = f"Somebody else saved another “{name}” meanwhile. Press again to replace it, or choose another name."
+        DRAFT.note("save", words)
+        return
     try:
-        path = save(draft.composition.renamed(str(st.session_state.get(NAME_KEY) or "").strip()))
+        path = save(draft.composition.renamed(name))
     except (SSRLError, OSError) as error:
         DRAFT.note("save", error)
         return
+    know(path.stem)
     DRAFT.put(drafts.renamed(draft, path.stem))
     st.session_state["choose-composition"] = path.stem
     DRAFT.note("save", f"Saved as {path.stem}.")

@@ -229,7 +229,7 @@ def _field(
     widget(label, *bounds, key=key, on_change=take, **more)
 
 
-_pair_columns = cache.kept(pair_columns)
+_pair_columns = cache.kept(by=lambda imageset: (imageset, tuple(map(str, imageset.table))))(pair_columns)
 
 
 def _pairs(draft: Draft, group: int, columns: list[str]) -> None:

@@ -93,6 +93,7 @@ def _chosen_draft(dataset: str) -> Draft:
     if draft is None:
         draft = _first_draft(chosen)
         DRAFT.put(draft)
+        files.know(chosen)
         st.session_state[files.NAME_KEY] = files.suggest_name(chosen)
     elif chosen not in (before, draft.origin):
         draft = _loaded(draft, chosen)
@@ -125,6 +126,7 @@ def _loaded(draft: Draft, chosen: str) -> Draft:
         frame.show_error(error)
         return draft
     DRAFT.put(draft)
+    files.know(chosen)
     st.session_state[files.NAME_KEY] = files.suggest_name(chosen)
     return draft
 

@@ -179,6 +179,7 @@ def _delete(imageset: ImageSet) -> None:
 def channels_popover(imageset: ImageSet) -> None:
     """A name, a colour, and what is shown black and full, for each channel; kept with one button."""
     place = st.popover("Names and colours", icon=":material/palette:", key=f"data-channels-{imageset.name}")
+    stale = _told_anew(imageset)
     with place, st.form(f"data-channels-form-{imageset.name}", border=False):
         rows = [_channel_row(imageset, number, channel) for number, channel in enumerate(imageset.channels)]
         frame.quiet(
@@ -186,7 +187,22 @@ def channels_popover(imageset: ImageSet) -> None:
             "This changes what you see, not what is trained on."
         )
         if st.form_submit_button("Save", type="primary"):
-            _keep_channels(imageset, rows)
+            if not stale:
+                _keep_channels(imageset, rows)
+            st.error("Somebody else changed these meanwhile, and yours were not kept. Here they are as they are now.")
+
+
+def _told_anew(imageset: ImageSet) -> bool:
+    """Whether the channels are others than this visit was last shown; its fields then say what they are now."""
+    seen = f"data-channels-seen-{imageset.name}"
+    before, st.session_state[seen] = st.session_state.get(seen), imageset.channels
+    if before in (None, imageset.channels):
+        return False
+    for place, channel in enumerate(imageset.channels):
+        black, full = channel.window or (None, None)
+        for name, value in (("name", channel.name), ("colour", channel.colour), ("black", black), ("full", full)):
+            st.session_state[f"data-channel-{imageset.name}-{place}-{name}"] = value
+    return True
 
 
 def _channel_row(imageset: ImageSet, place: int, channel: Channel) -> Channel:

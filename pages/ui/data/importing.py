@@ -1,4 +1,4 @@
-"""New image sets from the browser: files brought in, part of a screen, a built-in set that is made or fetched."""
+"""New image sets from the browser: files brought in, a built-in set that is made or fetched."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from pages.ui.data.samples import number
@@ -21,8 +19,6 @@ from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.builtin import BUILT_IN
-from ssrl_core.datasets.columns import doses_of, is_untreated_name
-from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.importing import Glance, glance, import_source
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import sweep
@@ -37,15 +33,6 @@ from ssrl_core.datasets.reading.understanding import (
     Understanding,
 )
 from ssrl_core.datasets.splits import NO_GROUP
-from ssrl_core.datasets.subsets import (
-    PRESETS,
-    Chosen,
-    SubsetChoice,
-    choose_cells,
-    counted,
-    fitting_presets,
-    make_subset,
-)
 from ssrl_core.errors import SSRLError
 
 KINDS = ["zip", "npz", "csv", "tsv", "txt", "parquet", *(suffix[1:] for suffix in SUFFIXES)]
@@ -53,9 +40,6 @@ AS_FOUND = "as found"
 NONE = "none"
 _LAYOUTS = (AS_FOUND, "NHW", "NHWC", "NCHW")
 _BLOCK = 1 << 22
-OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
-CELL_BY_CELL, WHOLE_WELLS = "none", "wells"
-_HIGHEST = 4  # doses, as in the paper
 
 
 def button() -> None:
@@ -309,10 +293,10 @@ def _bring_in(source: Paths, name: str, options: ImportOptions) -> None:
             st.session_state["data-brought"] = kept.key
             kept.forget()
 
-    _make_and_open(name, work)
+    make_and_open(name, work)
 
 
-def _make_and_open(name: str, work: Callable[[Report], object]) -> None:
+def make_and_open(name: str, work: Callable[[Report], object]) -> None:
     """Make an image set under a bar, then open it; what goes wrong is said."""
     bar = st.progress(0.0, "Starting …")
     try:
@@ -365,126 +349,3 @@ def _make_built_in(name: str) -> None:
         frame.show_error(error)
         return
     st.rerun()
-
-
-def part_button(imageset: ImageSet) -> None:
-    """Opens the dialog; only where compounds are known."""
-    if "compound" in imageset.table and st.button("Take compounds", icon=":material/filter_alt:", key="data-part"):
-        st.dialog("Take some compounds and as many untreated cells", width="large")(part_form)(imageset.name)
-
-
-def part_form(name: str) -> None:
-    """What to take, what that comes to (live), then the new image set."""
-    imageset = image_sets.load(name)
-    choice = _choice(imageset.table)
-    if not choice.compounds:
-        frame.quiet("Choose at least one compound.")
-        return
-    try:
-        chosen = choose_cells(imageset.table, choice, where="The cells to take")
-    except SSRLError as error:
-        frame.show_error(error)
-        return
-    _look(imageset.table.iloc[chosen.ids], chosen, choice)
-    _make_part(imageset, choice)
-
-
-def _choice(table: pd.DataFrame) -> SubsetChoice:
-    presets = fitting_presets(table)
-    if presets:
-        st.selectbox(
-            "As in the paper",
-            [OWN, *presets],
-            key="part-preset",
-            format_func=lambda key: PRESETS[key].title if key in PRESETS else key,
-            on_change=_filled,
-            args=(presets,),
-        )
-        picked = st.session_state.get("part-preset", OWN)
-        frame.quiet(PRESETS[picked].sentence if picked in PRESETS else "Or choose for yourself.")
-    compounds = tuple(st.multiselect("Compounds", _compounds(table), key="part-compounds"))
-    highest, doses = _doses(table, compounds)
-    left, right = st.columns(2)
-    cells = left.number_input(
-        "Cells per compound, and untreated",
-        1,
-        None,
-        None,
-        key="part-cells",
-        placeholder="as many as there are of the rarer",
-        help="The same number of untreated cells is taken, from the same plates in the same shares",
-    )
-    kept = [column for column in ("well", "plate") if column in table]
-    group = right.selectbox(
-        "Keep together",
-        [WHOLE_WELLS, *kept, CELL_BY_CELL] if "well" in table else [CELL_BY_CELL, *kept],
-        key="part-group",
-        help="Cells of one well, or of one plate, stay in one split",
-    )
-    told = None if group in (CELL_BY_CELL, WHOLE_WELLS) else group
-    return SubsetChoice(
-        compounds, highest, doses, None if cells is None else int(cells), told, whole_wells=group == WHOLE_WELLS
-    )
-
-
-def _filled(presets: dict[str, SubsetChoice]) -> None:
-    """A preset fills the fields in; they may be changed then."""
-    wanted = presets.get(st.session_state["part-preset"])
-    if wanted is not None:
-        st.session_state["part-compounds"] = list(wanted.compounds)
-        st.session_state["part-doses"] = ALL if wanted.highest is None else HIGHEST
-        st.session_state["part-highest"] = wanted.highest or _HIGHEST
-        st.session_state["part-cells"] = wanted.cells
-
-
-def _compounds(table: pd.DataFrame) -> list[str]:
-    """Those that are there, most cells first, without the untreated."""
-    return [str(name) for name in table["compound"].value_counts().index if not is_untreated_name(name)]
-
-
-def _doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> tuple[int | None, tuple[float, ...] | None]:
-    """(how many of the highest, which): both None for all of them."""
-    known = _common_doses(table, compounds)
-    if not known:
-        return None, None
-    left, right = st.columns(2)
-    how = left.selectbox("Doses", (ALL, HIGHEST, SOME), key="part-doses")
-    if how == HIGHEST:
-        st.session_state.setdefault("part-highest", _HIGHEST)
-        return int(right.number_input("How many of the highest", 1, 99, key="part-highest")), None
-    if how == SOME:
-        words = {f"{dose:g}": dose for dose in known}
-        said = right.multiselect("Which doses", list(words), key="part-which", placeholder="all of them")
-        return None, tuple(words[w] for w in said) or None
-    return None, None
-
-
-def _common_doses(table: pd.DataFrame, compounds: tuple[str, ...]) -> list[float]:
-    """Doses at which every one of the compounds was tested, ascending."""
-    doses, names = doses_of(table), table["compound"].astype(str).to_numpy()
-    every = [set(np.unique(doses[(names == c) & np.isfinite(doses)]).tolist()) for c in compounds]
-    return sorted(set.intersection(*every)) if every else []
-
-
-def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
-    """What the choice comes to, and what is to be said about it."""
-    st.dataframe(counted(table).dropna(axis=1, how="all"), hide_index=True)
-    for note in chosen.notes:
-        st.warning(frame.plain(f"{note[:1].upper()}{note[1:]}."), icon=":material/info:")
-    split = "70 % to learn from, 10 % to choose by, 20 % to test"
-    torn = choice.group is None and not choice.whole_wells and "well" in table
-    frame.quiet(
-        f"{frame.count(len(table), 'cell')}: {split}." + (" Cells of one well are in several splits." if torn else "")
-    )
-
-
-def _make_part(imageset: ImageSet, choice: SubsetChoice) -> None:
-    name = st.text_input(
-        "Name",
-        value=free_name("-".join([imageset.name, *choice.compounds[:3]])),
-        key="part-name",
-        help="Lower-case letters, digits",
-    )
-    if not st.button("Take these cells", type="primary", key="part-now"):
-        return
-    _make_and_open(name, lambda report: make_subset(imageset, name, choice, report=report))

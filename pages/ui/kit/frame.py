@@ -22,7 +22,7 @@ import streamlit as st
 
 from pages.ui.kit import sign_in
 from ssrl_core import access, stores
-from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.errors import RunError, SSRLError, not_written
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
@@ -157,8 +157,11 @@ def _scheme() -> str:
 def _let_in(name: str) -> None:
     """Stop here where who opens the page may not see it; what they may do there is asked by the calls of the core."""
     person = access.current()
-    if person == access.NOBODY:
-        if sign_in.sign_in() == "oidc":
+    if person.role == access.UNKNOWN:
+        if person.name:
+            quiet(f"{person.name}: {sign_in.NOT_KNOWN}")
+            st.button("Sign out", on_click=st.logout)
+        elif sign_in.sign_in() == "oidc":
             quiet("Sign in to see what is here.")
             st.button("Sign in", type="primary", on_click=st.login)
         else:
@@ -177,7 +180,7 @@ def _let_in(name: str) -> None:
 
 @contextmanager
 def guard(where: Any = None) -> Iterator[None]:
-    """Show an SSRLError in its own words, then let the page go on.
+    """Show an SSRLError in its own words, and that a disk takes nothing, then let the page go on.
 
     Args:
         where: container that takes the message; left out, it stands where the guard stands.
@@ -186,6 +189,10 @@ def guard(where: Any = None) -> Iterator[None]:
         yield
     except SSRLError as error:
         show_error(error, where)
+    except OSError as error:
+        if (told := not_written(error)) is None:
+            raise
+        show_error(told, where)
 
 
 def show_error(error: SSRLError, where: Any = None) -> None:

@@ -18,7 +18,7 @@ from streamlit.starlette import App
 from pages.ui.kit import sign_in
 from pages.ui.kit.sign_in import Guard
 from ssrl_core import __version__, access, stores
-from ssrl_core.errors import AccessError
+from ssrl_core.errors import AccessError, RunError, not_written
 
 os.environ["FORWARDED_ALLOW_IPS"] = ""  # the address that is trusted is that of who speaks to us, not what they say
 GATE = sign_in.gate(os.environ)
@@ -40,12 +40,13 @@ def metrics(request: Request) -> Response:
 
 
 def told(error: Exception) -> bool | None:
-    """What somebody may not do is said in words; anything else is a bug and shows itself."""
-    if not isinstance(error, AccessError):
+    """What somebody may not do, and a disk that takes nothing, are said in words; else it is a bug and shows itself."""
+    words = not_written(error) if isinstance(error, OSError) else error
+    if not isinstance(words, AccessError | RunError):
         return None
     from pages.ui.kit import frame
 
-    frame.show_error(error)
+    frame.show_error(words)
     return True
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import streamlit as st
 
 from pages.ui.kit import frame
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import RunError, SSRLError, not_written
 
 T = TypeVar("T")
 Words = SSRLError | OSError | str
@@ -69,7 +69,7 @@ class Slot(Generic[T]):
         if isinstance(words, SSRLError):
             frame.show_error(words)
         elif isinstance(words, OSError):
-            st.error(frame.plain(f"It could not be written: {words.strerror or words}."), icon=":material/error:")
+            frame.show_error(not_written(words) or RunError(f"It could not be written: {words.strerror or words}."))
         elif words:
             st.info(frame.plain(words), icon=":material/info:")
 

@@ -28,6 +28,7 @@ from ssrl_core.access import EDITOR, VIEWER, Hosting, Person
 
 COOKIE, HEADER = "viewloom_person", "x-viewloom-person"
 ONLY, LINK = "VIEWLOOM_ONLY", "VIEWLOOM_LINK"  # the one run that is shown, and what its link ends in
+NOT_KNOWN = "you are signed in, but not known here. Ask whoever runs this app to let you in."
 _KEPT = "sign-in-told"
 _GOOD_S = 12 * 3600.0
 _TRIES, _TRIES_S = 5, 60.0
@@ -132,8 +133,9 @@ class Gate:
             return None if self.open else Person(by_page=True)
         if self.sign_in == "header":
             name = headers.get(self.hosting.header, "").strip()
+            groups = [one.strip() for one in headers.get(self.hosting.groups_header, "").split(",")]
             trusted = name and self.hosting.trusts(address)
-            return self._person(name, self.hosting.role_of(name)) if trusted else None
+            return self._person(name, self.hosting.role_of(name, groups)) if trusted else None
         return known
 
     def person_of_page(self) -> Person:
@@ -144,7 +146,9 @@ class Gate:
             if not st.user.is_logged_in or st.user.get("email_verified") is False:
                 return access.NOBODY
             name = str(st.user.get("email") or "")
-            return self._person(name, self.hosting.role_of(name)) if name else access.NOBODY
+            groups: Any = st.user.get("groups") or []
+            known = [str(one) for one in groups] if isinstance(groups, list) else [str(groups)]
+            return self._person(name, self.hosting.role_of(name, known)) if name else access.NOBODY
         return self.unseal(_told_of_the_session()) or access.NOBODY
 
     def _person(self, name: str, role: str) -> Person:
@@ -231,7 +235,10 @@ class Guard:
         elif asked.path == "/sign-out":
             await asked.go_to("/", cookie=f"{COOKIE}=; Max-Age=0; {_cookie_words(asked)}")
         elif person := self._gate.admitted(asked.headers, asked.address, asked.query):
-            await self._pass(asked, person)
+            if person.role == access.UNKNOWN:
+                await asked.refuse(403, f"{person.name}: {NOT_KNOWN}")
+            else:
+                await self._pass(asked, person)
         elif self._gate.sign_in == "password" and asked.is_page:
             await self._ask(asked)
         else:

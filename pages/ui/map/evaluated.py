@@ -113,7 +113,7 @@ def _stamp(run_id: str) -> str:
     ]
     try:
         folder = image_sets.folder_of(run.spec().dataset.name)
-        files += [folder / name for name in ("imageset.json", "descriptors.parquet")]
+        files += [folder / name for name in ("imageset.json", "table.parquet", "descriptors.parquet")]
     except SSRLError:
         pass  # the run says itself what is wrong with it
     return ";".join(f"{file.name}:{file.stat().st_mtime_ns}" for file in files if file.is_file())

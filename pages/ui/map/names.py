@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
@@ -11,7 +11,7 @@ import streamlit as st
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import EvaluatedRun, clusters_of
 from ssrl_core.analysis.clusters import Clustering
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import RunError, SSRLError, not_written
 from ssrl_core.figures.style import MISSING, palette, whole_percent
 from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
 from ssrl_core.runs.folder import annotations as marks
@@ -26,13 +26,15 @@ _MOST_OTHERS = 8  # runs on the same images whose names are looked for
 class Names:
     """What the clusters of one clustering are called.
 
-    `revision` is that of the annotations it was read from; `stem` the clustering's file name without `.npy`.
+    `revision` is that of the annotations it was read from, `said` what they said of this very clustering; `stem` the
+    clustering's file name without `.npy`.
     """
 
     marks: dict[int, Mark]
     stem: str
     revision: int
     k: int
+    said: dict[str, Any] = field(default_factory=dict)
 
     def mark(self, cluster: int) -> Mark:
         """Name, colour and note of a cluster; empty for one that nobody has annotated."""
@@ -83,23 +85,57 @@ def names_of(run: EvaluatedRun, clustering: Clustering, k: int, method: str = KM
     """The names of a clustering, given here or carried over from another k, seed or run on the same images."""
     folder = RunFolder(run.run_id)
     stem = file_of(method, k, clustering.seed).removesuffix(".npy")
-    revision = marks.read(folder)["revision"]
+    content = marks.read(folder)
     found = marks_of(Clusters(folder, stem, run.ids, clustering.ids), _others(run))
-    return Names({c: mark for c, mark in found.items() if c < clustering.k}, stem, revision, clustering.k)
+    known = {c: mark for c, mark in found.items() if c < clustering.k}
+    return Names(known, stem, content["revision"], clustering.k, content["clusters"].get(stem, {}))
 
 
 def annotate(of: ClusteredRun, cluster: int, **changed: Any) -> None:
-    """Change name, colour, note or exclusion of a cluster; what was carried over becomes its own. From a callback."""
+    """Change name, colour, note or exclusion of a cluster; what was carried over becomes its own. From a callback.
+
+    What somebody else said of other clusters meanwhile stays; where it was said of this one, that is told.
+    """
     kept = of.names.mark(cluster)
     before = {"name": kept.name, "colour": kept.colour, "note": kept.note, "excluded": kept.excluded}
     folder = RunFolder(of.run.run_id)
-    _change(folder, lambda: marks.mark(folder, of.names.revision, of.names.stem, cluster, **{**before, **changed}))
+
+    def change() -> Any:
+        now = marks.read(folder)
+        said = now["clusters"].get(of.names.stem, {}).get(str(cluster))
+        if said != of.names.said.get(str(cluster)):
+            raise _said_meanwhile(cluster, said or {}, changed)
+        return marks.mark(folder, now["revision"], of.names.stem, cluster, **{**before, **changed})
+
+    _change(folder, change)
 
 
-def tag(run: EvaluatedRun, name: str, image_ids: list[int]) -> None:
-    """Keep a selection under a name. From a callback."""
+def _said_meanwhile(cluster: int, said: Mapping[str, Any], wanted: Mapping[str, Any]) -> RunError:
+    """Two people changed the same cluster: the first change stands, the second is given back to who made it."""
+    theirs = f"It is called “{said['name']}” now." if said.get("name") else "It has no name now."
+    yours = " ".join(f"“{wanted[key]}”" for key in ("name", "note") if wanted.get(key))
+    lost = f"Yours was not kept: {yours}." if yours else "Your change was not made."
+    return RunError(
+        f"Cluster {cluster} was changed by somebody else meanwhile. {theirs} {lost} Make it again if it holds."
+    )
+
+
+def tag(run: EvaluatedRun, name: str, image_ids: list[int], known: Sequence[str] = ()) -> None:
+    """Keep a selection under a name. From a callback.
+
+    Args:
+        known: the names that were listed, which may be replaced.
+    """
     folder = RunFolder(run.run_id)
-    _change(folder, lambda: marks.tag(folder, marks.read(folder)["revision"], name, image_ids))
+
+    def change() -> Any:
+        now = marks.read(folder)
+        if name in {tag["name"] for tag in now["tags"]} - set(known):
+            words = f"Somebody else kept a selection as “{name}” meanwhile; yours was not kept. Choose another name."
+            raise RunError(words, where=run.run_id)
+        return marks.tag(folder, now["revision"], name, image_ids)
+
+    _change(folder, change)
 
 
 def untag(run: EvaluatedRun, name: str) -> None:
@@ -171,11 +207,14 @@ def _edit_sheet(of: ClusteredRun, cluster: int) -> None:
 
 
 def _change(folder: RunFolder, change: Callable[[], Any]) -> None:
-    before = marks.read(folder)
     try:
-        after = change()
+        marks.require_there(folder)
+        before, after = marks.read(folder), change()
     except SSRLError as error:
         st.session_state[_ERROR] = error
+        return
+    except OSError as error:
+        st.session_state[_ERROR] = not_written(error) or RunError(f"{folder.id}: it was not kept ({error}).")
         return
     st.session_state.setdefault(_UNDO, []).append((folder.id, before, after["revision"]))
 

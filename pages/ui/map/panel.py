@@ -32,6 +32,7 @@ _FACTS = 8
 _BARS = 8
 _MOST_IMAGES = 60  # in the figure of a selection
 _COUNTS_OF = "counts-of"
+_CIRCLES = "Circles stand for nuclei: their outlines were not kept when these cells were cut out. "
 _FIELD_TOOLS = {"displayModeBar": False, "scrollZoom": True}
 
 CSS = """
@@ -157,7 +158,8 @@ def _in_field(of: ClusteredRun, image_id: int) -> None:
         here = np.intersect1d(field.image_ids, run.ids)
         frame.quiet(
             f"{len(field.image_ids)} cells of {field.source}, put together from their crops, {len(here)} on the "
-            "map (others have grey rings). Drag to move, the wheel zooms, a click opens a cell."
+            f"map (others are grey). {'' if field.nuclei else _CIRCLES}Drag to move, the wheel zooms, a click opens a "
+            "cell."
         )
         if st.button(
             "Select these on the map", icon=":material/select_all:", key="field-select", disabled=not len(here)
@@ -167,7 +169,7 @@ def _in_field(of: ClusteredRun, image_id: int) -> None:
 
 
 def _field_picture(of: ClusteredRun, field: InField, image_id: int) -> Array:
-    """(h, w, 3) uint8, each nucleus of the run ringed in the colour of its cluster, the one in focus thickly."""
+    """(h, w, 3) uint8, each nucleus of the run outlined in the colour of its cluster, the one in focus thickly."""
     imageset, groups = of.run.imageset, by_cluster(of)
     rgb = to_rgb(field.picture[None], imageset.channels, max_value=imageset.max_value, limits=display_limits(imageset))[
         0
@@ -290,13 +292,14 @@ def _tip(of: ClusteredRun, row: int) -> str:
 def _tag_popover(run: EvaluatedRun, now: Selected) -> None:
     """A popover that keeps the selection under a name; it stays with the run."""
     with st.popover("Tag", icon=":material/label:", type="tertiary"):
-        name = st.text_input("Name of this selection", key="tag-name", max_chars=LONGEST_NAME)
+        name = " ".join(st.text_input("Name of this selection", key="tag-name", max_chars=LONGEST_NAME).split())
+        known = [tag["name"] for tag in names.tags(run)]
         st.button(
-            "Tag",
+            "Replace it" if name in known else "Tag",
             key="tag-keep",
-            disabled=not name.strip(),
+            disabled=not name,
             on_click=names.tag,
-            args=(run, name, [int(i) for i in now.image_ids]),
+            args=(run, name, [int(i) for i in now.image_ids], known),
         )
         _tagged(run)
 

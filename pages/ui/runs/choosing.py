@@ -13,7 +13,9 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.runs import sweeps
 from ssrl_core import stores
+from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.datasets.store import torn_words
+from ssrl_core.runs import example
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import finding, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
@@ -77,6 +79,19 @@ def choose_run(
     if doubts:
         say_torn(str(row["dataset"]) for row in rows if row["id"] == chosen)
     return chosen
+
+
+def of_cells_embedded(row: Row) -> bool:
+    """Whether a run can be looked at and learnt from images of cells."""
+    return of_cells(str(row.get("dataset"))) and has_embedding(row)
+
+
+def newest_of_cells() -> str | None:
+    """The run on cells that pages open with: the user's newest, else the example's that sees what compounds do."""
+    own = next((row for row in trained() if of_cells_embedded(row)), None)
+    if own is None or not own.get("demo"):
+        return own and str(own["id"])
+    return example.run_id("right") or str(own["id"])
 
 
 def say_torn(datasets: Iterable[str]) -> None:

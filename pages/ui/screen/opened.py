@@ -16,9 +16,8 @@ from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.runs import choosing
 from ssrl_core.analysis.screens.profiles import treatment_name
 from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, screen
-from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.runs.evaluation import screens
-from ssrl_core.runs.evaluation.screens import BESIDE
+from ssrl_core.runs.evaluation.screens import LEARNT, NAMED
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.screens import Recipe
 
@@ -75,12 +74,8 @@ class OpenScreen:
 
 
 def choose_screen() -> str:
-    """The run, the newest on cells until another is chosen."""
-
-    def usable(row: choosing.Row) -> bool:
-        return choosing.has_embedding(row) and of_cells(str(row.get("dataset")))
-
-    return choosing.choose_run("Experiment", usable=usable)
+    """The run; until another is chosen the one that Show opens with."""
+    return choosing.choose_run("Experiment", usable=choosing.of_cells_embedded, default=choosing.newest_of_cells())
 
 
 def open_screen(run_id: str) -> OpenScreen:
@@ -106,8 +101,9 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     folder = RunFolder(run.run_id)
     recipe = screens.asked_recipe(folder)
     found, wells = screens.screen_of_run(folder, recipe)
-    others = {BESIDE[kind]: screen(own, recipe) for kind, own in wells.items()}
-    told = _told(run, recipe) or found.to_json({kind: others[BESIDE[kind]].scored.numbers() for kind in wells})
+    others = {NAMED[kind]: screen(own, recipe) for kind, own in wells.items()}
+    told = _told(run, recipe) or found.to_json({kind: others[NAMED[kind]].scored.numbers() for kind in wells})
+    others.pop(NAMED[LEARNT], None)  # other wells than those that are looked at
     ids = screens.scored_ids(folder.spec(), run.imageset, folder.embedding_ids(), recipe)
     cells, _ = screens.about_cells(run.imageset, ids, **recipe.columns())
     pairs = zip(cells["compound"], cells["dose"], strict=True)
@@ -119,7 +115,11 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
 def _told(run: EvaluatedRun, recipe: Recipe) -> Mapping[str, Any] | None:
     """What the run's results say, where that was made by the same recipe."""
     entry = run.results.entry("screen")
-    same = entry and all(entry.get(key) == value for key, value in recipe.to_mapping().items())
+    same = (
+        entry
+        and not screens.is_older(RunFolder(run.run_id))
+        and all(entry.get(key) == value for key, value in recipe.to_mapping().items())
+    )
     return {**entry, "missing": {}} if same else None
 
 

@@ -24,10 +24,15 @@ from ssrl_core.analysis.screens.answers import answers, treatments_with_cells
 from ssrl_core.analysis.screens.profiles import places
 from ssrl_core.analysis.screens.retrieval import similarity
 from ssrl_core.analysis.screens.screen import CELL_COUNT
+from ssrl_core.datasets import store as image_sets
 from ssrl_core.figures import profiles as figures
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.runs.evaluation.screens import BESIDE
+from ssrl_core.runs.evaluation import screens
+from ssrl_core.runs.evaluation.screens import LEARNT, NAMED
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue.identity import identify
+from ssrl_core.specs.screens import Recipe
 
 _PLAIN = {"displayModeBar": False}
 _CELLS = 14  # of a treatment, in a row
@@ -85,6 +90,35 @@ def _span(score: Mapping[str, Any]) -> str:
     return f"{whole_percent(score['value'])} ({whole_percent(score['low'])} to {whole_percent(score['high'])})"
 
 
+def taught(of: OpenScreen) -> None:
+    """Scores that pairs taught, and one button that asks them of compounds that are left out."""
+    run, recipe = RunFolder(of.run.run_id), of.screen.recipe
+    for one in screens.taught(run, recipe):
+        st.warning(frame.plain(f"{one.words}."), icon=":material/info:")
+        there = _left_out(run, recipe, one.apart)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if there:
+                frame.link("pages/9_Screen.py", f"The same with {one.apart}s left out", icon="call_split", run=there)
+                continue
+            jobs.job(
+                f"apart-{run.id}",
+                ("screen", run.id, "--leave-out"),
+                button=f"Leave {one.apart}s out and look again",
+                icon="call_split",
+                help=f"Half of the {one.apart}s are not learnt from; the run is made once more and scored by those.",
+            )
+
+
+def _left_out(run: RunFolder, recipe: Recipe, column: str) -> str:
+    """Id of the same run that leaves them out, "" where there is none, or it is not done."""
+    spec = run.spec()
+    name = screens.apart_of(image_sets.load(spec.dataset.name), column)
+    if not image_sets.is_ready(name):
+        return ""
+    row = registry.get(identify(screens.leaving_out(spec, recipe)).id)
+    return str(row["id"]) if row is not None and row["state"] == "done" else ""
+
+
 def scores(of: OpenScreen) -> None:
     """Every score of the network beside what has not learned, before correction, and cell count alone."""
     frame.section(
@@ -93,7 +127,7 @@ def scores(of: OpenScreen) -> None:
     )
     told = of.told
     kinds: dict[str, Any] = {OWN: told["corrected"], "before correction": told, COUNT: told.get(CELL_COUNT)}
-    kinds |= {BESIDE[kind]: numbers for kind, numbers in told["beside"].items()}
+    kinds |= {NAMED[kind]: numbers for kind, numbers in told["beside"].items()}
     rows = [
         {"score": name, "kind": kind, **_numbers(numbers, path)}
         for name, path in SCORES.items()
@@ -103,7 +137,7 @@ def scores(of: OpenScreen) -> None:
     fig = figures.scores_figure(rows)
     st.plotly_chart(fig, key="screen-scores", config=_PLAIN)
     figure_files(fig, "screen-scores", "Scores of the screen with 95 % intervals.")
-    if not told["beside"] and not RunFolder(of.run.run_id).is_demo:
+    if not told["beside"].keys() - {LEARNT} and not RunFolder(of.run.run_id).is_demo:
         frame.quiet("Raw pixels, the untrained and an ImageNet network are not beside it yet.")
         words = ("screen", of.run.run_id, "--beside")
         jobs.job(f"screen-{of.run.run_id}", words, button="Set them beside it", icon="compare_arrows")

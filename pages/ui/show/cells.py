@@ -21,7 +21,6 @@ from ssrl_core.analysis.clusters import nearest
 from ssrl_core.analysis.dose_changes import Change, changes
 from ssrl_core.datasets.columns import doses_of, untreated
 from ssrl_core.datasets.kinds import of_cells
-from ssrl_core.runs import example
 
 UNTREATED = "untreated"
 MOST_GROUPS = 12
@@ -136,24 +135,22 @@ class ShownCells:
 
 def choose_experiment() -> str:
     """The run, told as what it is of; the newest on cells until another is chosen."""
-    return choosing.choose_run("Experiment", usable=choosing.has_embedding, default=_newest_of_cells(), doubts=False)
+    return choosing.choose_run(
+        "Experiment", usable=choosing.has_embedding, default=choosing.newest_of_cells(), doubts=False
+    )
 
 
 def question() -> tuple[str, str]:
     """What the page asks of the run that it will show: its title, and the sentence below."""
     rows = {str(row["id"]): row for row in choosing.trained()}
-    row = rows.get(choose.asked("run") or "") or rows.get(_newest_of_cells() or "") or next(iter(rows.values()), None)
+    row = (
+        rows.get(choose.asked("run") or "")
+        or rows.get(choosing.newest_of_cells() or "")
+        or next(iter(rows.values()), None)
+    )
     if row is None or of_cells(str(row.get("dataset"))):
         return "What do the compounds do to the cells?", "Which one changes them, how, and at what dose?"
     return "Which kinds of images are there?", "Groups of images that look alike."
-
-
-def _newest_of_cells() -> str | None:
-    usable = (row for row in choosing.trained() if of_cells(str(row.get("dataset"))) and choosing.has_embedding(row))
-    own = next(usable, None)
-    if own is None or not own.get("demo"):
-        return own and str(own["id"])
-    return example.run_id("right") or str(own["id"])
 
 
 def choices(run: EvaluatedRun) -> Choice:

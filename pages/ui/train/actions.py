@@ -14,7 +14,7 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.train import draft as drafts
 from pages.ui.train.draft import DRAFT, Draft
-from ssrl_core.errors import RunError, SSRLError
+from ssrl_core.errors import RunError, SSRLError, not_written
 from ssrl_core.specs.recipes import RECIPES
 
 _ARRIVED, _MOVED = "train-arrived", "train-moved"
@@ -270,7 +270,8 @@ def _try(work: Callable[[], Any], failed: str = "That could not be done") -> Non
     try:
         work()
     except (SSRLError, OSError) as error:
-        DRAFT.note("sheet", error if isinstance(error, SSRLError) else f"{failed}: {error}.")
+        told = error if isinstance(error, SSRLError) else not_written(error)
+        DRAFT.note("sheet", told or f"{failed}: {error}.")
 
 
 def start_worker() -> None:

@@ -20,8 +20,12 @@ from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
 from ssrl_core.specs.recipes import RECIPES
 from ssrl_core.specs.run import (
+    BACKBONE,
+    COMPILE,
     CONDITION,
     DEVICES,
+    EMBED,
+    EMBEDS,
     HEADS,
     INPUT,
     INPUTS,
@@ -293,11 +297,24 @@ def _evaluation(draft: train_draft.Draft) -> None:
             st.selectbox, "Images shown", "evaluate.input", shown, INPUTS, format_func=words.__getitem__,
             help=INPUT.sentence,
         )  # fmt: skip
+    with next(cells):
+        _embedded(draft)
     for part in asked_for().values():
         value = asked.get(part.name, part.default)
         if value is not None or part.on_demand:
             with next(cells):
                 _part(part, value)
+
+
+def _embedded(draft: train_draft.Draft) -> None:
+    """Which output of the network is embedded: those that the method has."""
+    row, asked = method_row(draft["method"]["name"]), draft["evaluate"].get("embed", BACKBONE)
+    has = {BACKBONE: True, "head": row.name not in UNTRAINED, "teacher": row.has_teacher}
+    options = [name for name in EMBEDS if has[name] or name == asked]
+    words = {BACKBONE: "The backbone's features", "head": "The projector's output", "teacher": "The teacher's output"}
+    _bound(
+        st.selectbox, "Embedded", "evaluate.embed", asked, options, format_func=words.__getitem__, help=EMBED.sentence
+    )
 
 
 def _part(part: Part, value: Any) -> None:
@@ -315,7 +332,7 @@ def _part(part: Part, value: Any) -> None:
 
 
 def _machine(draft: train_draft.Draft) -> None:
-    first, several, second, third, fourth = st.columns(5)
+    first, several, second, compiled, third, fourth = st.columns(6)
     with first:
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
@@ -328,6 +345,14 @@ def _machine(draft: train_draft.Draft) -> None:
     with second:
         if trained:
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
+    with compiled:
+        if trained:
+            words = {"never": "Never", "auto": "Where it pays", "always": "Always"}
+            chosen = draft.get("compile", COMPILE.default)  # as above
+            _bound(
+                st.selectbox, "Compiled", "compile", chosen, COMPILE.options,
+                format_func=words.__getitem__, help=COMPILE.sentence,
+            )  # fmt: skip
     with third:
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
     with fourth:

@@ -167,9 +167,10 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
         return
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
         column.plotly_chart(figure, key=f"train-curve-{run.id}-{name}", config={"displayModeBar": False})
-    told = metrics[metrics["name"].isin(["collapse", "diverged"])]["message"].dropna()
-    if len(told):
-        st.html(f'<p class="train-hint">{html.escape(str(told.iloc[-1]))}</p>')
+    for names in (["compile"], ["collapse", "diverged"]):
+        told = metrics[metrics["name"].isin(names)]["message"].dropna()
+        if len(told):
+            st.html(f'<p class="train-hint">{html.escape(str(told.iloc[-1]))}</p>')
 
 
 def _results(run: RunFolder) -> None:

@@ -30,9 +30,11 @@ from ssrl_core.specs.run import (
     Term,
     dump_run,
 )
+from ssrl_core.specs.screens import Recipe
 from ssrl_core.specs.yaml_files import dump_yaml, parse_yaml
 
-_GOES_ON = "train-goes-on"
+_GOES_ON, _LEAVES = "train-goes-on", "train-leaves-out"
+_TAUGHT = "is taught, not found"  # said with a button of its own
 _COUNTED = "train-memory-counted"
 _LONG_S = 6 * 3600.0
 _IMAGES = {1: 10, 2: 6, 3: 4, 4: 3}
@@ -120,6 +122,7 @@ def cost(draft: train_draft.Draft) -> None:
             _go_on()
             _offer_solving(draft)
             frame.quiet(_cost_words(draft))
+            _taught(draft)
             _memory(draft)
         elif name in image_sets.names():
             _images_job(name)
@@ -216,8 +219,9 @@ def _cost_words(draft: train_draft.Draft) -> str:
     spec = train_draft.spec_of(draft)
     doubts = identify(spec).doubts  # what cannot train on these images is said here, before anybody asks for it
     found = estimate(spec, imageset_of(spec))
+    more = "".join(f" {doubt[:1].upper()}{doubt[1:]}." for doubt in doubts if _TAUGHT not in doubt)
     if spec.is_solved:
-        return _solved_words(draft, found.seconds)
+        return _solved_words(draft, found.seconds) + more
     if not spec.is_trained:
         return f"About {frame.duration(found.rest_s)} of evaluation; nothing is trained."
     basis = "as in earlier runs here" if found.measured else "a first guess, corrected by the first run"
@@ -228,9 +232,50 @@ def _cost_words(draft: train_draft.Draft) -> str:
     return (
         f"About {frame.duration(found.seconds)}{each}: {found.steps:,} steps at {found.images_per_s:,.0f} images/s "
         f"({basis}), then {frame.duration(found.rest_s)} of evaluation. "
-        f"On disk about {size(found.disk_bytes * runs)} of {size(stores.free_bytes(stores.models_root()))} free.{long}"
-        + "".join(f" {doubt[:1].upper()}{doubt[1:]}." for doubt in doubts)
+        f"On disk about {size(found.disk_bytes * runs)} of {size(stores.free_bytes(stores.models_root()))} free."
+        f"{long}{more}"
     )
+
+
+def _taught(draft: train_draft.Draft) -> None:
+    """What pairs teach of a screen's scores, and one button that leaves compounds out and scores those."""
+    from ssrl_core.compositions.pairs import taught_by_pairs
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.runs.evaluation import screens
+    from ssrl_core.runs.folder.run_folder import imageset_of
+
+    spec = train_draft.spec_of(draft)
+    imageset = imageset_of(spec)
+    if screens.no_screen(imageset):
+        return
+    recipe = Recipe.from_mapping(spec.evaluate.parts.get("screen") or {})
+    for one in taught_by_pairs(spec, imageset, recipe.to_mapping())[:1]:
+        source = image_sets.load(spec.dataset.name)
+        name = screens.apart_of(source, one.apart)
+        there = image_sets.is_ready(name)
+        if there and st.session_state.pop(_LEAVES, None) == name:
+            _leave_out(recipe)
+            st.rerun()
+        st.warning(frame.plain(f"{one.words}."), icon=":material/info:")
+        button = f"Leave {one.apart}s out"
+        about = f"Half of the {one.apart}s are not learnt from, and only they are scored."
+        if there:
+            frame.action(button, "call_split", partial(_leave_out, recipe), key="train-leave-out", help=about)
+        else:
+            words = ("data", "subset", source.name, "--all", "--group", one.apart, "--name", name)
+            remember = partial(st.session_state.__setitem__, _LEAVES, name)
+            jobs.job(f"apart-{name}", words, button=button, icon="call_split", help=about, before=remember)
+
+
+def _leave_out(recipe: Recipe) -> None:
+    """Callback: the draft on the images whose compounds are kept apart, scored by those that are left out."""
+    from ssrl_core.runs.evaluation.screens import leaving_out
+
+    def without(draft: train_draft.Draft) -> train_draft.Draft:
+        made = leaving_out(train_draft.spec_of(draft), recipe).to_mapping()
+        return draft | {key: made[key] for key in ("dataset", "evaluate", "keep", "name")}
+
+    DRAFT.edit("launch", without)
 
 
 def _solved_words(draft: train_draft.Draft, seconds: float) -> str:

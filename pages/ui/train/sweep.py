@@ -55,6 +55,7 @@ _LEFT_OUT = (
     "keep",
     "device",
     "devices",
+    "compile",
     "evaluate",
 )
 _ORDER = ("terms", "method", "optimizer", "schedule", "batch_size", "epochs", "limit_train", "backbone", "dataset")

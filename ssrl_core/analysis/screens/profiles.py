@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.analysis.plates import FORMATS, plate_format, well_place
-from ssrl_core.datasets.columns import doses_of, renamed, untreated, with_doses
+from ssrl_core.datasets.columns import MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 UNTREATED = "untreated"
 WELL_COLUMNS = ("plate", "well", "batch", "compound", "dose", "treatment", "mechanism", "cells", "untreated")
-_MECHANISM = ("mechanism", "moa", "mechanismofaction", "mechanism_of_action")
 _BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
 _WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
 _BLOCK = 200_000  # cells whose rows are in memory at a time, unless one well has more
@@ -81,7 +80,7 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
     none = untreated(known)
     found["compound"] = _text(known["compound"]).where(~none, UNTREATED)
     found["dose"] = doses_of(known)
-    found["mechanism"] = _column(known, mechanism, _MECHANISM, "mechanism")
+    found["mechanism"] = _column(known, mechanism, MECHANISM, "mechanism")
     found.loc[none, "mechanism"] = None
     found["untreated"] = none
     found.attrs["said"] = (*said, *words)
@@ -98,8 +97,8 @@ def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what
         raise DataError.at(
             "Screen", what, "a column of the table", asked, f"There is: {', '.join(table.columns[:12])}."
         )
-    bare = {re.sub(r"[^a-z]", "", re.sub("^metadata_", "", str(c).lower())): c for c in reversed(table.columns)}
-    place = asked or next((bare[name.replace("_", "")] for name in names if name.replace("_", "") in bare), None)
+    bare = {bare_name(str(c)): c for c in reversed(table.columns)}
+    place = asked or next((bare[name] for name in names if name in bare), None)
     if place is None:
         return None
     values = table[place].astype(object)

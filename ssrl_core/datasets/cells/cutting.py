@@ -19,6 +19,7 @@ import pandas as pd
 from ssrl_core.datasets.cells.fields import FieldList, FieldRow, UnreadableField, read_field, shown_below
 from ssrl_core.datasets.cells.illumination import Lighting, corrected
 from ssrl_core.datasets.cells.nuclei import Sharpness, detect, sharpness, usual_of, usual_width, width_of
+from ssrl_core.datasets.cells.outlines import packed
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, kept_plan, plate_of
 from ssrl_core.datasets.cells.settings import CellSettings, Usual
 from ssrl_core.datasets.progress import in_order
@@ -80,12 +81,14 @@ class Crops:
             their middle in the crop), edge_width, contrast; with a known pixel size also nuclear_area_um2.
         dropped: reason -> how many.
         examples: reason -> one dropped crop (C, S, S), if there was one.
+        outlines: of each cell its nucleus's box and mask, as `outlines.packed` gives them.
     """
 
     pixels: Array
     table: pd.DataFrame
     dropped: dict[str, int]
     examples: dict[str, Array] = field(default_factory=dict)
+    outlines: tuple[Array, Array] | None = None
 
 
 def cut(
@@ -145,7 +148,7 @@ def cut(
     pixels = np.empty((len(kept), image.shape[0], size, size), image.dtype)
     for k, i in enumerate(kept):
         pixels[k] = _crop(image, left[i], top[i], side, size)
-    return Crops(pixels, table.iloc[kept].reset_index(drop=True), dropped, examples)
+    return Crops(pixels, table.iloc[kept].reset_index(drop=True), dropped, examples, packed(labels, kept + 1))
 
 
 def counted_by(column: str, counts: Mapping[str, Counter[str]]) -> dict[str, Any]:
@@ -267,7 +270,7 @@ def cut_field(task: FieldTask, plan: Plan, shards: Shards) -> None:
     crops = cut(even, labels, settings, dna=task.nuclei, salt=task.number, saturated_in=image)
     highest = int(crops.pixels.max(initial=0))
     shard = Shard(len(crops.pixels), {}, crops.dropped, None, image.dtype.name, highest)
-    shards.write(task.number, shard, crops.pixels, crops.table, crops.examples)
+    shards.write(task.number, shard, crops.pixels, crops.table, crops.examples, crops.outlines)
 
 
 def _stretched(settings: CellSettings, lighting: Lighting | None, dna: int, image: Array) -> CellSettings:

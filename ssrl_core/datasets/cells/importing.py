@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ _CHUNK_BYTES = 16_000_000
 _EXAMPLES = 24
 _REPORT = "cells.json"
 _EXAMPLES_FILE = "dropped.npz"
+BOXES_FILE, BITS_FILE = "outline_boxes.npy", "outline_bits.npy"
 
 
 class Assembly:
@@ -167,6 +168,21 @@ class Assembly:
         if examples:
             stores.replace(folder / _EXAMPLES_FILE, lambda file: np.savez(file, **examples))  # type: ignore[arg-type]
 
+    def write_outlines(self, folder: Path) -> None:
+        """Boxes and masks of the nuclei, a row an image, in two files (`outlines.packed`); a field at a time."""
+        numbers = [number for number, _ in self._kept]
+        boxes = np.concatenate([self._shards.outlines(number)[0] for number in numbers])
+        stores.replace(folder / BOXES_FILE, lambda file: np.save(file, boxes))
+        size = int(((boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8).sum())
+
+        def write(file: BinaryIO) -> None:
+            header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+            np.lib.format.write_array_header_1_0(file, header)
+            for number in numbers:
+                file.write(self._shards.outlines(number)[1].tobytes())
+
+        stores.replace(folder / BITS_FILE, write)
+
     def _examples(self) -> dict[str, Array]:
         found: dict[str, list[Array]] = {}
         for number in range(len(self._listed.fields)):
@@ -201,7 +217,7 @@ def _without_source(columns: Any) -> dict[str, Any]:
     return {("source_given" if k == "source" else str(k)): v for k, v in columns.items()}
 
 
-_VERSION = 2  # raised when the same fields and settings would give other cells
+_VERSION = 3  # raised when the same fields and settings would give other cells, or other files
 
 
 def import_fields(
@@ -216,8 +232,8 @@ def import_fields(
     """Cut the cells out of every field and make an image set of them.
 
     Run again after an interruption, with the same fields and settings, it goes on where it was. Beside the image set's
-    own files it leaves `cells.json` (settings, counts of what was dropped, notes) and `dropped.npz` (some of what was
-    dropped, by reason).
+    own files it leaves `cells.json` (settings, counts of what was dropped, notes), `dropped.npz` (some of what was
+    dropped, by reason), and the outlines of the nuclei (`outline_boxes.npy`, `outline_bits.npy`).
 
     Args:
         source: a table of fields, a folder, a zip of one, or a file (see `list_fields`).
@@ -271,6 +287,7 @@ def import_fields(
             ),
         )
         assembly.write_report(imageset.folder)
+        assembly.write_outlines(imageset.folder)
         shards.remove()
     imageset = keep_warnings(imageset)
     for warning in imageset.meta["warnings"]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core.datasets.cells.outlines import unpacked
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
 
@@ -27,6 +28,9 @@ class InField:
         image_ids: (m,) ascending.
         x, y: (m,) middles of the nuclei, px of the picture; radius: (m,) of a disc of the nucleus's area.
         picture: (C, h, w) as the image set's pixels; 0 where no crop lies.
+        nuclei: (m) masks in pixels of the field, each with where its first pixel lies from the nucleus's middle (down,
+            right); empty where outlines were not kept.
+        scale: pixels of the picture to one of the field.
     """
 
     source: str
@@ -35,6 +39,8 @@ class InField:
     y: Array
     radius: Array
     picture: Array
+    nuclei: tuple[tuple[Array, float, float], ...] = ()
+    scale: float = 1.0
 
 
 def in_field(imageset: ImageSet, image_id: int) -> InField | None:
@@ -56,7 +62,24 @@ def in_field(imageset: ImageSet, image_id: int) -> InField | None:
     area = table["nuclear_area_px"].to_numpy(float)[ids] if "nuclear_area_px" in table else None
     radius = np.full(len(ids), _RADIUS * size) if area is None else np.sqrt(area / np.pi) * scale
     middle = (side - 1) / 2
-    return InField(str(table["source"].iloc[image_id]), ids, left + middle, top + middle, radius / every, picture)
+    source = str(table["source"].iloc[image_id])
+    x, y = left + middle, top + middle
+    return InField(source, ids, x, y, radius / every, picture, _nuclei(imageset, ids), scale / every)
+
+
+def _nuclei(imageset: ImageSet, ids: Array) -> tuple[tuple[Array, float, float], ...]:
+    """Masks of the nuclei of some images; empty where they were not kept (sets of before outlines were)."""
+    from ssrl_core.datasets.cells.importing import BITS_FILE, BOXES_FILE
+
+    try:
+        boxes, bits = (np.load(imageset.folder / name, mmap_mode="r") for name in (BOXES_FILE, BITS_FILE))
+    except (OSError, ValueError):
+        return ()
+    if len(boxes) != imageset.count:
+        return ()
+    y, x = (imageset.table[name].to_numpy(float)[ids] for name in ("y_px", "x_px"))
+    masks = unpacked(boxes, bits, ids)
+    return tuple((mask, *(boxes[i, :2] - (b, a))) for i, mask, b, a in zip(ids, masks, y, x, strict=True))
 
 
 def is_cut(imageset: ImageSet) -> bool:
@@ -65,20 +88,48 @@ def is_cut(imageset: ImageSet) -> bool:
 
 
 def ringed(rgb: Array, field: InField, colours: Array, *, thick: Array) -> Array:
-    """(h, w, 3) uint8 with a ring around each nucleus.
+    """(h, w, 3) uint8 with an outline around each nucleus, a ring where its outline is not known.
 
     Args:
         colours: (m, 3) uint8; thick: (m,) px, 0 for none.
     """
     out = rgb.copy()
-    for x, y, radius, colour, wide in zip(field.x, field.y, field.radius, colours, thick, strict=True):
-        reach = int(np.ceil(radius + wide)) + 1
+    for number, (x, y, colour, wide) in enumerate(zip(field.x, field.y, colours, thick, strict=True)):
+        reach = int(np.ceil(_reach(field, number) + wide)) + 1
         top, left = max(0, int(y) - reach), max(0, int(x) - reach)
         part = out[top : int(y) + reach + 1, left : int(x) + reach + 1]
         rows, columns = np.ogrid[top : top + part.shape[0], left : left + part.shape[1]]
-        distance = np.hypot(rows - y, columns - x) - radius
-        part[(distance >= 0) & (distance < wide)] = colour
+        distance = _outside(field, number, rows - y, columns - x)
+        part[(distance > 0) & (distance <= wide)] = colour
     return out
+
+
+def _reach(field: InField, number: int) -> float:
+    """How far a nucleus may reach from its middle, px of the picture."""
+    if not field.nuclei:
+        return float(field.radius[number])
+    mask, down, right = field.nuclei[number]
+    sides = (down, right, down + mask.shape[0], right + mask.shape[1])
+    return float(max(map(abs, sides))) * field.scale * math.sqrt(2)
+
+
+def _outside(field: InField, number: int, down: Array, right: Array) -> Array:
+    """How far each pixel of the picture lies outside of a nucleus; 0 and less inside.
+
+    Args:
+        down, right: (h, 1), (1, w) from its middle, px of the picture.
+    """
+    if not field.nuclei:
+        return np.asarray(np.hypot(down, right) - field.radius[number])
+    from scipy.ndimage import distance_transform_edt
+
+    mask, first_row, first_column = field.nuclei[number]
+    rows, columns = (
+        np.rint(n / field.scale - first).astype(int) for n, first in ((down, first_row), (right, first_column))
+    )
+    there = (rows >= 0) & (rows < mask.shape[0]) & (columns >= 0) & (columns < mask.shape[1])
+    own = mask[np.clip(rows, 0, mask.shape[0] - 1), np.clip(columns, 0, mask.shape[1] - 1)] & there
+    return np.asarray(distance_transform_edt(~own))
 
 
 def _cut(imageset: ImageSet) -> Mapping[str, Any] | None:

@@ -172,6 +172,40 @@ def _roots(parent: Array) -> Array:
     return np.array([_root(parent, i) for i in range(len(parent))])
 
 
+def packed(labels: Array, numbers: Array) -> tuple[Array, Array]:
+    """The masks of some regions, small enough to be kept with every cell.
+
+    Args:
+        labels: (H, W) whole numbers.
+        numbers: (n,) regions, each of which is there.
+
+    Returns:
+        boxes (n, 4) int32: top, left, height, width; bits (b,) uint8: of each box its mask, row by row, eight pixels a
+        byte, every mask beginning with a byte of its own.
+    """
+    from scipy.ndimage import find_objects
+
+    places = find_objects(labels)
+    boxes, bits = np.zeros((len(numbers), 4), np.int32), [np.zeros(0, np.uint8)]
+    for row, number in enumerate(numbers):
+        rows, columns = places[int(number) - 1]
+        boxes[row] = rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start
+        bits.append(np.packbits(labels[rows, columns] == number))
+    return boxes, np.concatenate(bits)
+
+
+def unpacked(boxes: Array, bits: Array, rows: Array) -> list[Array]:
+    """(height, width) bool: the masks of some of the regions that `packed` gave."""
+    sizes = (boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8
+    starts = np.cumsum(sizes) - sizes
+    found = []
+    for row in rows:
+        height, width = (int(n) for n in boxes[row, 2:])
+        own = np.unpackbits(bits[starts[row] : starts[row] + sizes[row]], count=height * width)
+        found.append(own.reshape(height, width).astype(bool))
+    return found
+
+
 Box = tuple[slice, slice]
 TRUNCATE = 3  # sds that a blur reaches
 _LEAST_PIECE = 0.2  # of the largest piece of a nucleus

@@ -241,11 +241,20 @@ class Shards:
         return {int(path.stem) for path in self.folder.glob("[0-9]*.json")}
 
     def write(
-        self, number: int, shard: Shard, pixels: Array | None, table: pd.DataFrame | None, examples: dict[str, Array]
+        self,
+        number: int,
+        shard: Shard,
+        pixels: Array | None,
+        table: pd.DataFrame | None,
+        examples: dict[str, Array],
+        outlines: tuple[Array, Array] | None = None,
     ) -> None:
         """Keep a field's cells; the small file comes last, so that it stands for a whole shard."""
         if pixels is not None and len(pixels):
             _put(self._path(number, "npy"), lambda file: np.save(file, pixels))
+        if outlines is not None and len(outlines[0]):
+            boxes, bits = outlines
+            _put(self._path(number, "outlines"), lambda file: np.savez(file, boxes=boxes, bits=bits))
         if examples and number < _EXAMPLES_FROM:
             _put(self._path(number, "npz"), lambda file: np.savez(file, **examples))  # type: ignore[arg-type]
         columns = {} if table is None else {str(c): table[c].tolist() for c in table.columns}
@@ -260,6 +269,11 @@ class Shards:
         """(n, C, S, S) of a field's cells."""
         pixels: Array = np.load(self._path(number, "npy"), allow_pickle=False)
         return pixels
+
+    def outlines(self, number: int) -> tuple[Array, Array]:
+        """Boxes and masks of the nuclei of a field's cells (`outlines.packed`)."""
+        with np.load(self._path(number, "outlines"), allow_pickle=False) as found:
+            return found["boxes"], found["bits"]
 
     def examples(self, number: int) -> dict[str, Array]:
         """Dropped crops of a field, by reason."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import pairwise
@@ -88,6 +88,12 @@ class TermLoss:
     projection: Tensor
 
 
+def plainly(encoder: Encoder, pixels: Tensor) -> Tensor:
+    """(B,D) embeddings of (B,C,S,S) pixels, operation by operation."""
+    embedding: Tensor = encoder(pixels)
+    return embedding
+
+
 class Method(nn.Module):
     """Common ground of the methods.
 
@@ -100,6 +106,7 @@ class Method(nn.Module):
         epoch, step: set before each epoch and step, after a resume too.
         term: number of the term at work, set before `term_loss` and `remember`: where each term has heads of its own,
             `head` and `taught` take its own.
+        run_encoder: takes an encoder and pixels to embeddings: plainly, or compiled (`learning/compiling.py`).
         first_pass: wants `remember` for every batch before the first step (deepcluster_v2).
         lars_clips: LARS is clipped (False for vibcreg).
         constant_lr: heads whose learning rate stays (simsiam's predictor).
@@ -117,6 +124,7 @@ class Method(nn.Module):
         self.setup = setup
         self.epoch = self.step = 0
         self.term = 0
+        self.run_encoder: Callable[[Encoder, Tensor], Tensor] = plainly
         self._waiting: dict[int, tuple[Pushed, int, list[Tensor]]] = {}
         self.inputs = encoder.dim + (TOLD_WIDTH if setup.told else 0)
         self.heads = nn.ModuleDict()
@@ -214,7 +222,7 @@ class Method(nn.Module):
     def embed(self, view: View) -> Tensor:
         """(B,D) embedding of a view over all ranks, in the run's precision, returned as float32."""
         with self.mixed():
-            embedding = _plain(self.encoder(view.pixels))
+            embedding = _plain(self.run_encoder(self.encoder, view.pixels))
         return self.setup.ranks.gather(embedding)
 
     def project(self, embedding: Tensor, view: View) -> Tensor:
@@ -228,6 +236,10 @@ class Method(nn.Module):
 
     def _told(self, view: View) -> tuple[Tensor, ...]:
         return () if view.told is None else (self.setup.ranks.gather(view.told),)
+
+    def projection(self, projector: nn.Module) -> nn.Module:
+        """The part of a projector that gives the projection (`evaluate.embed: head`); all of it but for dino's."""
+        return projector
 
     def own(self, name: str) -> str:
         """The key of a head for the term at work: the shared one, or the term's own."""
@@ -252,7 +264,8 @@ class Method(nn.Module):
     def taught(self, view: View) -> Tensor:
         """The teacher's projection of a view, without gradients."""
         with self.mixed():
-            embedding = self.setup.ranks.gather(self.teacher["encoder"](view.pixels))
+            embedding = self.run_encoder(self.teacher["encoder"], view.pixels)  # type: ignore[arg-type]
+            embedding = self.setup.ranks.gather(embedding)
             return _plain(self.teacher[self.own("projector")](embedding, *self._told(view)))
 
     def mixed(self) -> AbstractContextManager[Any]:

@@ -106,6 +106,11 @@ class Dino(Method):
         self.push_later(self.state(term), torch.cat(teacher))
         return TermLoss(loss, embeddings[0].detach(), student[0].detach())
 
+    def projection(self, projector: nn.Module) -> nn.Module:
+        """The layers before the prototypes: prototypes stand where other methods have none, or one head more."""
+        layers: nn.Module = projector.layers  # type: ignore[assignment]
+        return layers
+
     def before_step(self) -> None:
         """The prototypes stay as they are in the first epochs."""
         if self.epoch < self.settings["freeze_prototypes_epochs"]:

@@ -20,6 +20,7 @@ from ssrl_core.runs.folder.results import Results, ResultsFile, save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, evaluated_split, imageset_of
 from ssrl_core.runs.folder.state import StateWriter
 from ssrl_core.specs.parts import LAYOUTS
+from ssrl_core.specs.run import BACKBONE
 
 if TYPE_CHECKING:
     from ssrl_core.learning.backbones.encoder import Encoder
@@ -43,6 +44,7 @@ class Phases:
         self.logged_at = 0.0
         self.solved_s: float | None = None
         self.encoder: Encoder | None = None
+        self.embedders: dict[str, Encoder] = {}
         self.met_ranks = False
         self.read_from: tuple[Any, ...] = ()
 
@@ -106,7 +108,8 @@ class Phases:
         self._begin_results()
         with self._phase("embed"):
             features = self._embed()
-        evaluation = Evaluation(self.run, self.images, features, self._encoder(), self.device, self._progress)
+        network = self._embedder()
+        evaluation = Evaluation(self.run, self.images, features, network, self.device, self._progress, self._encoder())
         todo = [part for part in missing_parts(self.run, self.spec, self.imageset) if part != EMBED]
         for phase in ("evaluate", "layout"):
             with self._phase(phase):
@@ -126,7 +129,8 @@ class Phases:
         try:
             with led(self.spec, self.run.path, self.device, self.log) as ranks:
                 asked = self.stop_request.wanted
-                fit(self.spec, self.imageset, self.run.path, report=self._on_step, should_stop=asked, ranks=ranks)
+                run, path, say = self.spec, self.run.path, self.log.write
+                fit(run, self.imageset, path, report=self._on_step, should_stop=asked, say=say, ranks=ranks)
         finally:
             self.stop_request.training = False
         if self.spec.is_solved:
@@ -158,7 +162,9 @@ class Phases:
             (self.run.path / "embedding.npy").unlink(missing_ok=True)
         head = {"id": self.run.id, "spec_hash": self.spec_hash, "split": split, "n": len(self.images.evaluated)}
         head["input"] = self.spec.evaluate.input
-        self.results.begin(**head, dim=self._encoder().dim)
+        if self.spec.evaluate.embed != BACKBONE:
+            head["embed"] = self.spec.evaluate.embed
+        self.results.begin(**head, dim=self._embedder().dim)
         if split != self.spec.evaluate.split:
             self.results.data["missing"]["split"] = f"there are no {self.spec.evaluate.split} images; all are evaluated"
         times = self.run.metrics()["time_s"].dropna()
@@ -175,7 +181,7 @@ class Phases:
             x, stored = self.run.embedding()
             if np.array_equal(stored, images.every):
                 return Features(stored, x)
-        features = embedding_of(images, self._encoder(), self.device, self._progress)
+        features = embedding_of(images, self._embedder(), self.device, self._progress)
         save_array(self.run.path / "embedding_ids.npy", images.kept)
         if self.spec.keep.embedding != "none":
             save_array(self.run.path / "embedding.npy", features.of(images.kept))
@@ -215,6 +221,16 @@ class Phases:
 
             self.encoder = load_encoder(self.run.path / "encoder.safetensors").to(self.device)
         return self.encoder
+
+    def _embedder(self) -> Encoder:
+        """The network whose output is embedded (`evaluate.embed`)."""
+        from ssrl_core.learning.heads import embedder
+
+        embed = self.spec.evaluate.embed
+        if embed not in self.embedders:
+            made = embedder(self.run.path, self.spec, self._encoder(), len(self.images.bank))
+            self.embedders[embed] = made.to(self.device)
+        return self.embedders[embed]
 
     def _tidy(self) -> None:
         """Checkpoints go when a run is done (`keep.checkpoint: until_done`): they are the largest files."""

@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.analysis.screens.profiles import Profiles, counted_column, numbers_of, screen_table, wells_profiles
-from ssrl_core.errors import DataError, SSRLError
+from ssrl_core.analysis.screens.profiles import (
+    WELL_COLUMNS,
+    Profiles,
+    counted_column,
+    numbers_of,
+    screen_table,
+    wells_of,
+    wells_profiles,
+)
+from ssrl_core.datasets import store
+from ssrl_core.errors import DataError, SpecError, SSRLError
 from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder, bank_ids, imageset_of
+from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.screens import Recipe
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ssrl_core.analysis.screens.screen import Screen
+    from ssrl_core.compositions.pairs import Taught
     from ssrl_core.datasets.imageset import ImageSet
+    from ssrl_core.datasets.progress import Report
     from ssrl_core.specs.run import RunSpec
 
-OWN = "own"
+OWN, LEARNT = "own", "learnt"
 BESIDE = {"untrained": "untrained network", "pixels": "raw pixels", "imagenet": "ImageNet network"}
+NAMED = {**BESIDE, LEARNT: "what it learnt from"}
 WELLS_FILE = "screen_wells.parquet"
 _OF_WELLS = ("wells", "minimum_cells", "images", "mechanism", "batch")  # what of a recipe the kept wells depend on
 _MOST = 256  # numbers a well of raw pixels: their directions of largest variance, in which nothing of rank is lost
@@ -57,21 +70,38 @@ def about_cells(
 
 
 def scored_ids(spec: RunSpec, imageset: ImageSet, ids: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Those of some images that the recipe scores: all, or untreated ones and those not learnt from.
+    """Those of some images that the recipe scores: all, or untreated ones and those not learnt from (or those that
+    were).
 
     Raises:
-        DataError: every treated image was learnt from.
+        DataError: every treated image was learnt from (or none).
     """
     if recipe.images == "all":
         return ids
     from ssrl_core.datasets.columns import untreated
 
     none = untreated(imageset.table)[ids]
-    new = ~np.isin(ids, bank_ids(spec, imageset))
-    if not (new & ~none).any():
+    learnt = np.isin(ids, bank_ids(spec, imageset))
+    asked = learnt if recipe.images == LEARNT else ~learnt
+    if not (asked & ~none).any():
         remedy = "Keep the embedding of all images, or of the test split (keep: {embedding: all})."
-        raise DataError.at("Screen", "images", "some that the network did not learn from", "none", remedy)
-    return np.asarray(ids[new | none])
+        rule = f"some that the network {'learnt' if recipe.images == LEARNT else 'did not learn'} from"
+        raise DataError.at("Screen", "images", rule, "none", remedy)
+    return np.asarray(ids[asked | none])
+
+
+def learnt_wells(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
+    """Wells of what the network learnt from, beside a score of what it did not: what pairs may have taught it.
+
+    Returns:
+        empty for recipes that score all, and where no embedding of them is kept.
+    """
+    if recipe.images != "held_out":
+        return {}
+    try:
+        return {LEARNT: wells_of_run(run, replace(recipe, images=LEARNT))}
+    except DataError:
+        return {}
 
 
 def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None, batch: str | None = None) -> Profiles:
@@ -102,12 +132,11 @@ def keep(run: RunFolder, kinds: Mapping[str, Profiles], recipe: Recipe) -> list[
 
 def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
     """The wells that are kept with a run, by kind; empty where none are, or where cells were put together otherwise."""
-    import pandas as pd
-
     found: dict[str, Profiles] = {}
     try:
         table = pd.read_parquet(run.path / WELLS_FILE)
-    except (OSError, ValueError):
+        table = _as_known_now(run, recipe, table) if is_older(run) else table
+    except (OSError, ValueError, KeyError, SSRLError):
         return {}
     for kind in (OWN, *BESIDE):
         path = run.path / array_file(kind)
@@ -120,6 +149,32 @@ def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
         except (SSRLError, OSError, KeyError, ValueError):
             continue
     return found if OWN in found and all(len(w.x) == len(w.table) for w in found.values()) else {}
+
+
+def is_older(run: RunFolder) -> bool:
+    """Whether the kept wells are older than what is known of the images: columns were joined since."""
+    if run.is_demo:
+        return False
+    try:
+        table = store.folder_of(run.spec().dataset.name) / "table.parquet"
+        return table.stat().st_mtime_ns > (run.path / WELLS_FILE).stat().st_mtime_ns
+    except (OSError, SSRLError):
+        return False
+
+
+def _as_known_now(run: RunFolder, recipe: Recipe, table: pd.DataFrame) -> pd.DataFrame:
+    """What is known of kept wells, by the image set's table of today.
+
+    Raises:
+        KeyError: a well that is not there any more.
+    """
+    spec = run.spec()
+    imageset = imageset_of(spec)
+    ids = scored_ids(spec, imageset, run.embedding_ids(), recipe)
+    wells, _ = wells_of(about_cells(imageset, ids, **recipe.columns())[0])
+    rows = pd.MultiIndex.from_frame(table[["plate", "well"]])
+    now = wells.set_index(["plate", "well"]).loc[rows].reset_index()[list(WELL_COLUMNS)]
+    return now.assign(cells=table["cells"].to_numpy())
 
 
 def screen_of_run(
@@ -140,7 +195,55 @@ def screen_of_run(
     chosen = recipe or asked_recipe(run)
     wells = {} if mechanism or batch else kept(run, chosen)
     own = wells.pop(OWN, None) or wells_of_run(run, chosen, mechanism=mechanism, batch=batch)
-    return screen(own, chosen), wells
+    return screen(own, chosen), wells | learnt_wells(run, chosen)
+
+
+def taught(run: RunFolder, recipe: Recipe) -> list[Taught]:
+    """Which scores of a run's screen its pairs taught it; empty where none are."""
+    from ssrl_core.compositions.pairs import taught_by_pairs
+
+    spec = run.spec()
+    return taught_by_pairs(spec, imageset_of(spec), recipe.to_mapping())
+
+
+def apart_of(imageset: ImageSet, column: str) -> str:
+    """Name of an image set's copy whose splits keep a column's values together: the one there is, else a free one."""
+    stem, made_of = stores.as_slug(f"{imageset.name[:50]}-{column}-apart"), imageset.fingerprint[:12]
+    for name in (stem, *(f"{stem}-{n}" for n in range(2, 100))):
+        folder = stores.data_root() / name
+        if not folder.exists() or made_of in str(stores.read_json(folder / "imageset.json").get("source")):
+            return name
+    raise SpecError.at("Screen", "image set", "a free name", stem, "Delete some of its copies.")
+
+
+def leaving_out(spec: RunSpec, recipe: Recipe, report: Report | None = None) -> RunSpec:
+    """The same run, learning without some of the compounds (or wells) that its pairs share, and scored by those.
+
+    The image set split so is made where it is not there yet; all of its embedding is kept, so that what was learnt from
+    can stand beside.
+
+    Raises:
+        SpecError: the pairs taught no score of a screen.
+    """
+    from ssrl_core.compositions.pairs import taught_by_pairs
+    from ssrl_core.datasets.subsets import split_anew
+
+    found = taught_by_pairs(spec, imageset_of(spec), recipe.to_mapping())
+    if not found:
+        rule = "a compound, a well or a mechanism that is learnt from"
+        raise SpecError.at("Screen", "pairs", f"of images that share {rule}", "none", "All it says is found.")
+    source = store.load(spec.dataset.name)
+    name = apart_of(source, found[0].apart)
+    if not store.is_ready(name):
+        split_anew(source, name, found[0].apart, report=report)
+    asked = Frozen({**spec.evaluate.parts, "screen": {**recipe.to_mapping(), "images": "held_out"}})
+    return replace(
+        spec,
+        name=None if spec.name is None else f"{spec.name}, {found[0].apart}s left out",
+        dataset=replace(spec.dataset, name=name),
+        evaluate=replace(spec.evaluate, parts=asked),
+        keep=replace(spec.keep, embedding="all"),
+    )
 
 
 def asked_recipe(run: RunFolder) -> Recipe:

@@ -80,10 +80,11 @@ def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Co
         the new content, its revision one higher.
 
     Raises:
-        RunError: somebody changed it meanwhile (`stale`), or the file cannot be written.
+        RunError: somebody changed it meanwhile (`stale`), or deleted the run; the file cannot be written.
     """
     access.require_editor("Naming groups and keeping selections under a name")
     path = path_of(run)
+    require_there(run)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = Lock(path.with_name(f".{path.name}.lock"))
     with _WRITING:
@@ -93,6 +94,16 @@ def change(run: RunFolder, revision: int, edit: Callable[[Content], None]) -> Co
             return _write(path, read(run), revision, edit, run.id)
         finally:
             lock.give_back()
+
+
+def require_there(run: RunFolder) -> None:
+    """Refuse to say something of a run that is no more: its folder would come back.
+
+    Raises:
+        RunError: somebody deleted it.
+    """
+    if not run.exists:
+        raise RunError(f"Run {run.id} was deleted meanwhile, so nothing can be said of it any more.", where=run.id)
 
 
 def mark(run: RunFolder, revision: int, stem: str, cluster: int, **said: Any) -> Content:

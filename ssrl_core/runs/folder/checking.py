@@ -16,6 +16,7 @@ from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.annotations import path_of, read
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.specs.run import HEADS_FILE
 
 _ROWS = ("embedding.npy", "clusters_*.npy", "layout_*.npy")
 
@@ -85,6 +86,14 @@ def _encoder(run: RunFolder) -> Iterator[Damage]:
         yield from _tried(path.name, lambda: load_encoder(path))
 
 
+def _heads(run: RunFolder) -> Iterator[Damage]:
+    path = run.path / HEADS_FILE
+    if path.is_file():
+        from ssrl_core.learning.heads import read_heads
+
+        yield from _tried(path.name, lambda: read_heads(path))
+
+
 def _checkpoints(run: RunFolder) -> Iterator[Damage]:
     from ssrl_core.learning import checkpoint
 
@@ -95,7 +104,7 @@ def _checkpoints(run: RunFolder) -> Iterator[Damage]:
 
 _CHECKS: tuple[Callable[[RunFolder], Iterator[Damage]], ...] = (
     *(_spec, _documents, _arrays),
-    *(_lines, _encoder, _checkpoints),
+    *(_lines, _encoder, _heads, _checkpoints),
 )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ssrl_core.errors import RunError
+from ssrl_core.errors import RunError, not_written
 
 
 class Lock:
@@ -33,7 +34,8 @@ class Lock:
         except Timeout:
             return False
         except (OSError, NotImplementedError) as error:
-            raise _no_locks(self.path, str(error)) from error
+            told = not_written(error) if isinstance(error, OSError) else None
+            raise told or _no_locks(self.path, str(error)) from error
         self._identity = _identity(self.path)
         return True
 
@@ -74,7 +76,8 @@ def require_working_locks(folder: Path) -> None:
     finally:
         second.give_back()
         first.give_back()
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

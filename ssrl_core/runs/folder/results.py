@@ -104,6 +104,11 @@ class Results:
         return str(self.data.get("input") or "whole")
 
     @property
+    def embed(self) -> str:
+        """Which output of the network was embedded: `backbone`, `head` or `teacher`."""
+        return str(self.data.get("embed") or "backbone")
+
+    @property
     def n(self) -> int:
         """Images that were evaluated."""
         return int(self.data.get("n") or 0)
@@ -219,6 +224,7 @@ _SCREENED = {"map": {"*": _RANGE}} | dict.fromkeys(("nsc", "nscb", "drop", "repl
 _SHAPE: dict[str, Any] = {
     "split": _TEXT,
     "input": _TEXT,
+    "embed": _TEXT,
     "n": _NUMBER,
     "dim": _NUMBER,
     "clusters": {"*": _CLUSTERS},

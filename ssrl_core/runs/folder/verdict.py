@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core.datasets.store import torn_words
 from ssrl_core.runs.folder.results import Results, Scores
 from ssrl_core.specs.methods import SPECTRAL, UNTRAINED
+from ssrl_core.specs.run import EMBED_WORDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,8 +131,15 @@ def verdict(results: Results, *, trained: bool = True, solved: bool = False) -> 
 def in_words(results: Results, spec: RunSpec) -> str:
     """The verdict on a run, what it keeps, and what makes its numbers doubtful."""
     judged = verdict(results, trained=spec.is_trained, solved=spec.is_solved)
-    said = [judged, kept(results), torn_words(spec.dataset.name) if results else ""]
+    said = [judged, kept(results), embedded(results), torn_words(spec.dataset.name) if results else ""]
     return " ".join(part for part in said if part)
+
+
+def embedded(results: Results) -> str:
+    """What was embedded, where it is not what the backbone makes of an image; else ""."""
+    if results.embed not in EMBED_WORDS:
+        return ""
+    return f"All of it is of {EMBED_WORDS[results.embed]} ({results.dim} numbers), not of the backbone's features."
 
 
 def standing(results: Results, method: str | None = None) -> str:

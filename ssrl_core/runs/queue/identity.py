@@ -11,11 +11,21 @@ from typing import Any
 
 from ssrl_core import access
 from ssrl_core.compositions.pairs import circular_words, pair_words, partners
+from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.composition import IMAGE
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.parts import asked_for
-from ssrl_core.specs.run import SPEC_PARTS, EvaluateChoice, RunSpec, dump_run, hashed, hashed_keys
+from ssrl_core.specs.run import (
+    BACKBONE,
+    HEADS_FILE,
+    SPEC_PARTS,
+    EvaluateChoice,
+    RunSpec,
+    dump_run,
+    hashed,
+    hashed_keys,
+)
 from ssrl_core.specs.run_fit import check_fit, doubts
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -168,6 +178,23 @@ def merged(old: RunSpec, new: RunSpec) -> RunSpec:
         notes=new.notes or old.notes,
         tags=Frozen({**old.tags, **new.tags}),
         device=new.device,
+    )
+
+
+def require_heads(folder: Path, embed: str) -> None:
+    """Refuse to ask a run that has learnt for heads that are gone.
+
+    Raises:
+        SpecError: neither they nor the checkpoint that they are in were kept.
+    """
+    if embed == BACKBONE or any((folder / name).is_file() for name in (HEADS_FILE, "checkpoint.pt")):
+        return
+    raise SpecError.at(
+        f"Run {folder.name}, evaluate",
+        "embed",
+        "backbone, since its heads were not kept when it ended",
+        embed,
+        "Train it once more (`train SPEC.yaml --again`), or embed the backbone.",
     )
 
 

@@ -20,7 +20,7 @@ from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 from ssrl_core.runs.folder.wanted import OVER, Wanted
 from ssrl_core.runs.queue import folder_rows, identity, ordering, processes, registry, registry_file, sweep_files
-from ssrl_core.runs.queue.identity import IdentifiedRun, identify, spec_of_text
+from ssrl_core.runs.queue.identity import IdentifiedRun, identify, require_heads, spec_of_text
 from ssrl_core.specs.parameters import Frozen
 from ssrl_core.specs.run import RunSpec, dump_run
 
@@ -154,6 +154,8 @@ def _ask_again(connection: sqlite3.Connection, run: RunFolder, asked: Identified
     spec = asked.spec
     if row["spec"] != asked.text:
         spec = identity.merged(run.spec(), asked.spec)
+        if (run.path / "encoder.safetensors").is_file():
+            require_heads(run.path, spec.evaluate.embed)
         text = dump_run(spec)
         if text != (run.path / wanted.SPEC).read_text(encoding="utf-8"):
             stores.replace(run.path / wanted.SPEC, text)

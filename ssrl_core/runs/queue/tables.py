@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +73,11 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Results]]) -> pd.DataFra
     heads: list[dict[str, Any]] = []
     names: list[tuple[np.ndarray, np.ndarray]] = []
     numbers: dict[str, list[Any]] = {"n": [], "correct": [], "accuracy": []}
+    names_of = cache(_names)  # once for all runs on the same images, and anew for every table: columns may be joined
     for head, results in runs:
         for probe, found in results.probes.items():
             heads.append({**head, "probe": probe})
-            names.append(_names(str(head["dataset"]), tuple(found.classes)))
+            names.append(names_of(str(head["dataset"]), tuple(found.classes)))
             for key, column in numbers.items():
                 column += [entry[key] for entry in found.classes.values()]
     if not numbers["n"]:
@@ -89,7 +90,6 @@ def class_frame(runs: Iterable[tuple[Mapping[str, Any], Results]]) -> pd.DataFra
     return pd.DataFrame({**repeated, "class": classes, "superclass": groups, **measured}, copy=False)
 
 
-@lru_cache(maxsize=64)
 def _names(dataset: str, classes: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
     """(c,), (c,) object: classes and their superclasses, the same for every run on these images."""
     groups = superclasses_of(dataset)

@@ -34,7 +34,9 @@ class Evaluation:
 
     Attributes:
         images: the images it is measured on.  features: their embedding.
+        encoder: the network that made it.
         progress: told the share of the present part, 0..1.
+        backbone: the network that is kept, where heads were embedded too (`evaluate.embed`).
     """
 
     run: RunFolder
@@ -43,6 +45,7 @@ class Evaluation:
     encoder: Encoder
     device: Any
     progress: Callable[[float], None]
+    backbone: Encoder | None = None
 
     @property
     def spec(self) -> RunSpec:
@@ -99,13 +102,15 @@ def missing_parts(run: RunFolder, spec: RunSpec, imageset: ImageSet) -> list[str
 
 
 def same_images(run: RunFolder, spec: RunSpec, imageset: ImageSet, results: Results) -> bool:
-    """Whether what was measured was measured on the images that are asked for now, shown as they are to be now.
+    """Whether what was measured was of the images that are asked for now, shown and embedded as they are to be now.
 
     The arrays have their rows then.
     """
     import numpy as np
 
-    if results.input != spec.evaluate.input or results.split != evaluated_split(spec, imageset):
+    if (results.input, results.embed) != (spec.evaluate.input, spec.evaluate.embed):
+        return False
+    if results.split != evaluated_split(spec, imageset):
         return False
     if not (run.path / "embedding_ids.npy").is_file():
         return False

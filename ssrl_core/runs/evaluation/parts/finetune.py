@@ -18,7 +18,7 @@ def make(evaluation: Evaluation, item: str) -> Answer:
 
     images, share = evaluation.images, float(item)
     predicted = fine_tune(
-        evaluation.encoder,
+        evaluation.backbone or evaluation.encoder,
         images.imageset,
         images.bank,
         images.evaluated,

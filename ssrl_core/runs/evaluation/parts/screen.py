@@ -33,7 +33,8 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
     try:
         kinds, missing = _profiles(evaluation, recipe)
         found = screen(kinds[OWN], recipe)
-        others, words = beside({k: w for k, w in kinds.items() if k != OWN}, recipe)
+        learnt = screens.learnt_wells(evaluation.run, recipe)
+        others, words = beside({k: w for k, w in kinds.items() if k != OWN} | learnt, recipe)
         told = found.to_json(others)
     except DataError as error:
         raise SpecError(error.message) from None
@@ -43,8 +44,8 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
 
 
 def is_kept(run: RunFolder, spec: RunSpec, entry: dict[str, Any]) -> bool:
-    """Whether its wells are there."""
-    return all((run.path / str(name)).is_file() for name in entry.get("files") or ["-"])
+    """Whether its wells are there, and no column was joined to the images since."""
+    return not screens.is_older(run) and all((run.path / str(name)).is_file() for name in entry.get("files") or ["-"])
 
 
 def _profiles(evaluation: Evaluation, recipe: Recipe) -> tuple[dict[str, Profiles], dict[str, str]]:

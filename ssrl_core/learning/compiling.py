@@ -1,0 +1,207 @@
+"""Whether a training's network is compiled for its device: tried at the start of a run, dropped where it does not pay.
+
+Three ways to take pixels through the encoder: plainly, operation by operation; compiled (torch's inductor); on CUDA
+also compiled and replayed as one CUDA graph, which takes the launching of many small kernels away. Each is tried for a
+few steps on a copy of the network that nobody needs afterwards; nothing of the run is drawn or changed by it. A run
+keeps its way in its checkpoint, as two ways differ in the last bits of a sum: what goes on from there takes the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ssrl_core import stores
+from ssrl_core.errors import SpecError
+from ssrl_core.learning.backbones.encoder import Encoder
+from ssrl_core.learning.methods.base import Method, plainly
+from ssrl_core.learning.training import Training, lacks_memory
+
+PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
+WORTH_S = 120.0
+"""Seconds of training below which `auto` does not try: compiling takes about as long as it could save."""
+_GAIN = 1.03
+_TIMED, _SETTLING = 3, 3  # steps that are timed; steps before, in which a graph is recorded
+_WORDS = {PLAIN: "plain", COMPILED: "compiled", GRAPHS: "compiled, as a CUDA graph"}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The way that a training takes, and the sentence that says why."""
+
+    way: str
+    sentence: str
+
+
+@dataclass
+class _Tried:
+    """Seconds of a step by way; why one could not be had."""
+
+    seconds: dict[str, float]
+    refused: str = ""
+
+
+def settle(training: Training, before: str | None, step: int) -> Choice | None:
+    """Choose a training's way and take it from now on; None where the spec asks for nothing.
+
+    Args:
+        before: the way of the checkpoint that the training goes on from, None at the start.
+        step: that comes next.
+
+    Raises:
+        SpecError: `compile: always` where nothing can be compiled.
+    """
+    asked = training.spec.compile
+    if asked == "never" or (reason := _out_of_question(training)):
+        return None if asked == "never" else _without(asked, reason)
+    stores.prepare_caches(stores.COMPILER_CACHES)
+    if training.device.type == "cpu":
+        _alone()
+    if before is not None:
+        return _as_before(training, before)
+    if asked == "auto":
+        found = _measured(training, step)
+    else:
+        tried = _try(training, _ways(training.device))
+        if len(tried.seconds) == 1:
+            return _without(asked, tried.refused)
+        found = _fastest({way: took for way, took in tried.seconds.items() if way != PLAIN}, tried)
+    _take(training.method, found.way)
+    return found
+
+
+def try_ways(training: Training) -> dict[str, float]:
+    """Seconds of forward and backward of a batch, plainly and in every way that can be compiled here."""
+    return _try(training, _ways(training.device)).seconds
+
+
+def _alone() -> None:
+    """A CPU's few pieces are compiled in this process: torch's helpers, a process a core, take longer to start."""
+    import torch._inductor.config
+
+    torch._inductor.config.compile_threads = 1
+
+
+def forget() -> None:
+    """Let go of what was compiled; a process may take other runs."""
+    torch.compiler.reset()
+
+
+def _out_of_question(training: Training) -> str:
+    if training.ranks.count > 1:
+        return "a run on several devices is not compiled"
+    if training.device.type not in ("cpu", "cuda"):
+        return f"there is no compiler for {training.device.type}"
+    return ""
+
+
+def _without(asked: str, reason: str) -> Choice:
+    if asked == "always":
+        raise SpecError.at("Run", "compile", "never or auto here", asked, f"Nothing can be compiled: {reason}.")
+    return Choice(PLAIN, f"The network is not compiled: {reason}.")
+
+
+def _as_before(training: Training, way: str) -> Choice:
+    """The checkpoint's way; where it cannot be had any more, the run goes on plainly."""
+    tried = _Tried({}) if way == PLAIN else _try(training, (way,))
+    if way != PLAIN and way not in tried.seconds:
+        return Choice(
+            PLAIN, f"The network was compiled and no longer is ({tried.refused}): last bits differ from here."
+        )
+    _take(training.method, way)
+    return Choice(way, f"The network is {_WORDS[way]}, as before.")
+
+
+def _measured(training: Training, step: int) -> Choice:
+    plain = _try(training, ()).seconds[PLAIN]
+    left = (training.steps - step) * training.spec.accumulate * plain
+    if left < WORTH_S:
+        return Choice(PLAIN, f"The network is not compiled: {left:.0f} s of training are too few to pay for it.")
+    tried = _try(training, _ways(training.device))
+    return _fastest(tried.seconds, tried)
+
+
+def _fastest(among: dict[str, float], tried: _Tried) -> Choice:
+    """The fastest way; a compiled one only where it is faster by more than the clock's play."""
+    best = min(among, key=lambda way: among[way] * (_GAIN if way != PLAIN else 1.0))
+    times = ", ".join(f"{_WORDS[way]} {1000 * took:.0f} ms" for way, took in tried.seconds.items())
+    left_out = f" ({tried.refused})" if tried.refused else ""
+    return Choice(best, f"The network is {_WORDS[best]}: forward and backward of a batch took {times}{left_out}.")
+
+
+def _ways(device: torch.device) -> tuple[str, ...]:
+    return (COMPILED, GRAPHS) if device.type == "cuda" else (COMPILED,)
+
+
+def _take(method: Method, way: str) -> None:
+    method.run_encoder = runner(way)
+
+
+def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:
+    """What takes pixels through an encoder in this way; its weights stay where and what they are."""
+    if way == PLAIN:
+        return plainly
+    mode = "reduce-overhead" if way == GRAPHS else None
+    compiled: Callable[[Encoder, Tensor], Tensor] = torch.compile(_encoded, dynamic=False, mode=mode)
+    if way == COMPILED:
+        return compiled
+
+    def replayed(encoder: Encoder, pixels: Tensor) -> Tensor:
+        return compiled(encoder, pixels).clone()  # a graph writes its answers over those of its last replay
+
+    return replayed
+
+
+def _encoded(encoder: Encoder, pixels: Tensor) -> Tensor:
+    embedding: Tensor = encoder(pixels)
+    return embedding
+
+
+def _try(training: Training, ways: tuple[str, ...]) -> _Tried:
+    """Seconds of forward and backward of the first part of a batch, on a copy, for the plain way and these."""
+    tried = _Tried({})
+    device = training.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for way in (PLAIN, *ways):
+            spare = copy.deepcopy(training.method)
+            spare.run_encoder = runner(way)
+            try:
+                tried.seconds[way] = _seconds(training, spare)
+            except Exception as error:
+                if way == PLAIN:
+                    raise
+                memory = isinstance(error, RuntimeError) and lacks_memory(error)
+                tried.refused = f"{_WORDS[way]}: " + ("the memory does not suffice" if memory else _short(error))
+            del spare
+    return tried
+
+
+def _seconds(training: Training, spare: Method) -> float:
+    made = training.rehearsal(spare)
+    for _ in range(_SETTLING):
+        made()
+    took = []
+    for _ in range(_TIMED):
+        _wait(training.device)
+        started = time.perf_counter()
+        made()
+        _wait(training.device)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _short(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said: Any = lines[0] if lines else type(error).__name__
+    return f"{type(error).__name__}: {said[:160]}"
