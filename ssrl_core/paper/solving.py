@@ -192,8 +192,8 @@ def measured(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluate
         "dim": evaluated.shape[1],
         "clusters": {},
     }
-    found, explained = probes(spec, images, bank, evaluated)
-    results |= found
+    probed, explained = probes(spec, images, bank, evaluated)
+    results |= probed
     typical: dict[str, Any] = {}
     truths = truths_of(images.imageset, images.evaluated)
     labels = images.evaluated_labels
