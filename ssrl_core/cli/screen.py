@@ -34,6 +34,13 @@ def register(commands: Any) -> None:
     command.add_argument("--mechanism", metavar="COLUMN", help="the column of mechanisms, where its name does not say")
     command.add_argument("--batch", metavar="COLUMN", help="the column of batches, where its name does not say")
     command.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="WHAT=NAME",
+        help="of a table: its column of the plate, well, compound, dose, mechanism or batch; repeatable",
+    )
+    command.add_argument(
         "--beside",
         action="store_true",
         help="first make the run's part `screen`: raw pixels, the untrained and an ImageNet network beside; waits",
@@ -76,8 +83,19 @@ def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, 
     from ssrl_core.specs.screens import Recipe
 
     columns = (recipe or Recipe()).columns(mechanism=args.mechanism, batch=args.batch)
-    wells = profiles_of_table(read_table(Path(args.what)), **columns)
+    named = dict(_pair(text) for text in args.column)
+    wells = profiles_of_table(read_table(Path(args.what)), **columns, columns=named)
     return screen(wells, recipe), {}, {"table": args.what}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """`well=Metadata_Position` as two words."""
+    from ssrl_core.errors import SpecError
+
+    what, sign, name = text.partition("=")
+    if not sign:
+        raise SpecError.at("screen", "--column", "WHAT=NAME", text, "Write --column well=Metadata_Position.")
+    return what.strip(), name.strip()
 
 
 def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:

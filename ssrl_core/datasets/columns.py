@@ -44,6 +44,7 @@ KNOWN = {
     "dose_unit": ("doseunit", "doseunits", "concentrationunit", "concentrationunits", "unit"),
 }
 MECHANISM = ("mechanism", "moa", "mechanismofaction")
+BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
 _PLACE = {name: ours for ours, names in KNOWN.items() for name in names}
 _NUMBERED = re.compile(
     r"(fields?|frame|file|tile|row|col|column|object|image|cell|nucleus|track|batch|session|series|plane)?"
@@ -94,12 +95,21 @@ def is_untreated_name(value: object) -> bool:
     return str(value).strip().lower() in UNTREATED
 
 
+_ROLE = ("controltype", "perttype", "perturbationtype", "welltype")
+
+
 def untreated(table: pd.DataFrame) -> Array:
-    """(n,) bool: cells whose compound says so, or, where no compound does, whose dose is 0."""
+    """(n,) bool: cells whose compound says so; where no compound does, whose kind of well does (`negcon` in
+    `Metadata_control_type`); where none does either, whose dose is 0."""
     named = np.zeros(len(table), bool)
     if "compound" in table:
         known = {value: is_untreated_name(value) for value in table["compound"].unique()}
         named = table["compound"].map(known).to_numpy(bool)
+    roles = {bare: c for c in table if (bare := bare_name(str(c))) in _ROLE} if not named.any() else {}
+    for role in (roles[name] for name in _ROLE if name in roles):
+        own: Array = table[role].map(is_untreated_name).to_numpy(bool)
+        if own.any():
+            return own
     if not named.any() and "dose" in table:
         return np.asarray(pd.to_numeric(table["dose"], errors="coerce") == 0)
     return named

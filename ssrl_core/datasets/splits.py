@@ -91,7 +91,9 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
     return np.array(SPLITS)[dealt[codes]] if len(order) else np.array([], dtype=str)
 
 
-def left_out_by_kind(groups: pd.Series[Any], kinds: pd.Series[Any], order: Array) -> Array:
+def left_out_by_kind(
+    groups: pd.Series[Any], kinds: pd.Series[Any], order: Array, batches: pd.Series[Any] | None = None
+) -> Array:
     """Half of the groups of each kind to test, so that what they have in common can be asked of groups never seen.
 
     Of three groups two go to test, of two both in every second kind (none of such a kind could find another
@@ -100,16 +102,21 @@ def left_out_by_kind(groups: pd.Series[Any], kinds: pd.Series[Any], order: Array
     Args:
         groups: what is left out, compounds.
         kinds: of each image the kind of its group, mechanisms; missing ones are one kind.
+        batches: in which each was made; those left out are taken from several in turn.
 
     Returns:
         (N,) str: train | val | test.
     """
-    table = pd.DataFrame({"group": groups.to_numpy(), "kind": kinds.to_numpy(), "order": order})
-    first = table.dropna(subset=["group"]).groupby("group").agg(kind=("kind", "first"), order=("order", "min"))
+    made = np.zeros(len(order)) if batches is None else batches.astype(str).to_numpy()
+    table = pd.DataFrame({"group": groups.to_numpy(), "kind": kinds.to_numpy(), "order": order, "batch": made})
+    known = table.dropna(subset=["group"]).groupby("group")
+    first = known.agg(kind=("kind", "first"), order=("order", "min"), batch=("batch", "min")).sort_values("order")
+    first["kind"] = first["kind"].fillna("")
+    first["turn"] = first.groupby(["kind", "batch"]).cumcount()
     left_out: list[Any] = []
     twos = 0
-    for _, own in sorted(first.groupby(first["kind"].fillna(""))):
-        names = own.sort_values("order").index.tolist()
+    for _, own in first.groupby("kind"):
+        names = own.sort_values(["turn", "order"]).index.tolist()
         count = (len(names) + 1) // 2 if len(names) > 2 else 0
         if len(names) == 2:
             twos += 1

@@ -14,7 +14,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.datasets.columns import OWN_COLUMNS, doses_of, is_untreated_name, meaning_of, untreated
+from ssrl_core.datasets.columns import (
+    BATCH,
+    OWN_COLUMNS,
+    bare_name,
+    doses_of,
+    is_untreated_name,
+    meaning_of,
+    untreated,
+)
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
@@ -227,10 +235,13 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
         raise SpecError.at(f"subset {name!r}", "group", f"a column ({', '.join(map(str, table.columns))})", group)
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     values = table[group].astype(object).where(~untreated(table), None)
-    kinds = next((table[c] for c in table if meaning_of(str(c)) == "mechanism"), None)
     order = seeded_order(len(table), seed)
-    by_kind = kinds is not None and meaning_of(group) == "compound"
-    kept["split"] = left_out_by_kind(values, kinds, order) if by_kind else by_group(values, order)
+    kinds = next((table[c] for c in table if meaning_of(str(c)) == "mechanism"), None)
+    if kinds is None or meaning_of(group) != "compound":
+        kept["split"] = by_group(values, order)
+    else:
+        made = [c for c in table if bare_name(str(c)) in BATCH] or [c for c in table if meaning_of(str(c)) == "plate"]
+        kept["split"] = left_out_by_kind(values, kinds, order, table[made[0]] if made else None)
     return create(
         name,
         _pieces(source, np.arange(source.count), or_silent(report)),

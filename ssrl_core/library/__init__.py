@@ -294,6 +294,7 @@ def screen(
     *,
     mechanism: str | None = None,
     batch: str | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Screen:
     """A table of profiles (CellProfiler, pycytominer) as a screen, corrected for plates; of a run: `run.screen()`.
 
@@ -301,6 +302,7 @@ def screen(
         table: rows of wells or cells, or a .csv, .csv.gz, .tsv or .parquet file.
         recipe: how wells are corrected, or the name of a recipe that ships (`bbbc021`); left out, the defaults.
         mechanism, batch: columns, where their names do not say it.
+        columns: the same of others too: {"well": "Metadata_Position"}; plate, well, compound, dose, mechanism, batch.
 
     Raises:
         DataError: no wells, compounds, features or untreated wells are found in it.
@@ -311,7 +313,8 @@ def screen(
 
     read = read_table(Path(table)) if isinstance(table, str | Path) else table
     chosen = screens.recipe_of(recipe) or screens.Recipe()
-    return score(profiles_of_table(read, **chosen.columns(mechanism=mechanism, batch=batch)), chosen)
+    named = chosen.columns(mechanism=mechanism, batch=batch)
+    return score(profiles_of_table(read, **named, columns=columns), chosen)
 
 
 def runs(search: str = "") -> Runs:

@@ -117,9 +117,11 @@ def _finite(values: ArrayLike) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-Scale = Literal["instant", "small", "full"]
+Scale = Literal["instant", "small", "full", "instant-authors", "small-authors", "full-authors"]
 SCALES: tuple[Scale, ...] = ("instant", "small", "full")
 """instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: exactly the paper."""
+EVERY_SCALE: tuple[Scale, ...] = (*SCALES, "instant-authors", "small-authors", "full-authors")
+"""With those of the second reading (`authors`)."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from typing import Any
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.paper import report, running, solved, words
+from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import NOT_RUN, SCALES, VERDICTS, Scale
+from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, VERDICTS, Scale
 from ssrl_core.paper.items import ITEMS
 
 _TITLES: Mapping[Scale, str] = {
@@ -28,6 +29,7 @@ _PRINTING_S, _DRAWING_S = 300, 30
 _MOST_COLUMNS = 6
 _SHORT: Mapping[Scale, str] = {"instant": "Solved", "small": "Rehearsal", "full": "In full"}
 _CHART_PX = 700
+READ_AS = ", read as the authors' earlier code"
 _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "not run": "#667085"}
 _MEANS = (
     "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
@@ -119,7 +121,7 @@ def everything() -> list[dict[str, Any]]:
 
 def _told(name: str) -> list[dict[str, Any]]:
     """The scales of an item that have results, one's own or those that ship; else the first, which says what lacks."""
-    every = [running.shown(name, scale) for scale in SCALES if scale in ITEMS[name].plans]
+    every = [running.shown(name, scale) for scale in EVERY_SCALE if scale in ITEMS[name].plans]
     return [told for told in every if told["verdict"] != NOT_RUN] or every[:1]
 
 
@@ -155,8 +157,8 @@ def _drawing(body: str) -> str:
 
 def _overview(found: list[dict[str, Any]]) -> str:
     """A row an item: how many of its claims have which verdict, scale by scale."""
-    scales = [scale for scale in SCALES if any(told["scale"] == scale and _ran(told) for told in found)]
-    heads = "".join(f"<th>{_SHORT[scale]}</th>" for scale in scales)
+    scales = [scale for scale in EVERY_SCALE if any(told["scale"] == scale and _ran(told) for told in found)]
+    heads = "".join(f"<th>{_SHORT[base_of(scale)]}{READ_AS if is_authors(scale) else ''}</th>" for scale in scales)
     rows = ""
     for name, item in ITEMS.items():
         mine = {told["scale"]: told for told in found if told["id"] == name and _ran(told)}
@@ -189,7 +191,8 @@ def _scale(told: dict[str, Any], charts: Charts | None) -> str:
     missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with"))
     quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)
     drawn = "" if charts is None or not _ran(told) else _charts(told, charts)
-    return f"<h3>{_TITLES[told['scale']]}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
+    title = _TITLES[base_of(told["scale"])] + (READ_AS if is_authors(told["scale"]) else "")
+    return f"<h3>{title}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
 
 
 def _charts(told: dict[str, Any], charts: Charts) -> str:

@@ -173,6 +173,11 @@ def test_half_of_the_compounds_of_each_mechanism_are_left_out():
     assert (per_compound.nunique() == 1).all()
     out = table.assign(split=split).drop_duplicates("c").dropna(subset=["c"]).query("split == 'test'")
     assert out["k"].fillna("none").value_counts().to_dict() == {"none": 3, "four": 2, "three": 2, "other two": 2}
+    batches = table["c"].str[-1:].isin(["0", "1"])  # of four, two in each
+    apart = table.assign(
+        b=batches, split=left_out_by_kind(table["c"], table["k"], seeded_order(len(table), 3), batches)
+    )
+    assert apart[(apart["k"] == "four") & (apart["split"] == "test")].drop_duplicates("c")["b"].nunique() == 2
     assert pd.Series(split[table["c"].isna()]).value_counts().to_dict() == {"train": 70, "val": 10, "test": 20}
 
 

@@ -19,9 +19,11 @@ from pages.ui.map.payload import MapPayload
 from pages.ui.map.selection import Selected
 from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
+from ssrl_core.datasets.cells.in_field import in_field
 from ssrl_core.runs.folder import selections
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
+from tests.screen_kit import make_screen_run
 
 
 def page(run=None, address=None, **session) -> AppTest:
@@ -363,3 +365,30 @@ def test_a_facet_is_known_by_what_is_in_it(run):
     assert colour_by(of, "cluster").digest == colour_by(clustered(run, 3), "cluster").digest
     digests = {colour_by(clustered(run, k), name).digest for k in (3, 4) for name in ("cluster", "kind", "plate")}
     assert len(digests) == 4  # a class and a plate do not depend on k
+
+
+def test_a_click_on_a_cell_in_its_field_opens_that_cell(monkeypatch):
+    folder = make_screen_run()
+    run = open_run(folder.name)
+    stores.write_json(run.imageset.folder / "cells.json", {"version": 1, "settings": {"size": 20}})
+    run = open_run(folder.name)
+    image = int(run.ids[0])
+    test = page(run.run_id, **{"clusters-selected": Selected(run.images_key, np.array([], int), "", image)})
+    assert any(one.label == "In its field" for one in test.expander)
+    here = in_field(run.imageset, image)
+    assert here is not None
+    assert here.nuclei == ()  # this set kept no outlines: circles, which the page says
+    other = int(next(i for i in here.image_ids if i != image and run.row_of(int(i)) >= 0))
+    absent = next((int(i) for i in here.image_ids if run.row_of(int(i)) < 0), None)
+    session: dict = {}
+    monkeypatch.setattr(selection.st, "session_state", session)
+    selection.focus_on(run.images_key, image)
+    go = panel._go(run, "field")
+    for points, focus in (([], image), ([{"customdata": [other]}], other), ([{"x": 1, "y": 2}], other)):
+        session["field"] = {"selection": {"points": points}}
+        go()
+        assert selection.selected(run.images_key).focus == focus
+    if absent is not None:
+        session["field"] = {"selection": {"points": [{"customdata": [absent]}]}}
+        go()
+        assert selection.selected(run.images_key).focus == other

@@ -14,8 +14,9 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.screen import sections
 from pages.ui.screen.opened import OWN, open_screen
 from ssrl_core.analysis.screens.answers import answers
+from tests.analysis.screens.planted import Plan, planted
 from tests.kit import make_imageset, make_run
-from tests.paging import opened
+from tests.paging import drawn, opened, text_of
 from tests.screen_kit import make_screen_run
 
 
@@ -81,7 +82,6 @@ def test_every_figure_is_drawn_as_a_file():
     from ssrl_core.analysis.screens.screen import screen
     from ssrl_core.figures import profiles
     from ssrl_core.figures.files import figure_file
-    from tests.analysis.screens.planted import Plan, planted
 
     scored = screen(planted(Plan(mechanisms=2, compounds=2, inactive=1, doses=(0.1, 1.0), controls=4), 0)).scored
     known = scored.treatments.table
@@ -100,3 +100,51 @@ def test_every_figure_is_drawn_as_a_file():
     ]
     for fig in drawn:
         assert figure_file(fig, "svg", caption="words").startswith(b"<?xml")
+
+
+def planted_table() -> pd.DataFrame:
+    """Profiles as CellProfiler's, without images."""
+    wells = planted(Plan(effect=7.0, mechanisms=2, compounds=3, inactive=4, controls=8), 1)
+    table = pd.DataFrame(wells.x, columns=[f"Cells_AreaShape_{i}" for i in range(wells.x.shape[1])])
+    about = wells.table
+    known = {"Plate": about["plate"], "Position": about["well"], "moa": about["mechanism"]}
+    known |= {"broad_sample": about["compound"].replace("untreated", None), "Object_Count": about["cells"]}
+    known["control_type"] = np.where(about["untreated"], "negcon", "trt")
+    return pd.concat([pd.DataFrame({f"Metadata_{k}": np.asarray(v) for k, v in known.items()}), table], axis=1)
+
+
+def _table_form() -> None:
+    from pages.ui.screen import tables
+
+    tables.form()
+
+
+def test_a_table_of_numbers_is_scored_on_the_page(tmp_path):
+    planted_table().to_csv(tmp_path / "p.csv.gz", index=False)
+    test = drawn(_table_form, **{"screen-table-path": str(tmp_path / "p.csv.gz")})
+    assert "Name the column that has the wells well" in text_of(test)
+    test.selectbox(key="screen-table-well").select("Metadata_Position").run()
+    assert "**6** plates, **48** untreated wells, **11** compounds, **2** mechanisms, **24** features" in text_of(test)
+    test.button(key="screen-table-now").click().run()
+    brought = test.session_state["screen-table"]
+    assert (brought.name, len(brought.wells.table)) == ("p.csv.gz", 84)
+    shown = opened("pages/9_Screen.py", {}, **{"screen-table": brought})
+    told = words(shown)
+    assert "of 11 compounds do something" in told
+    assert "Yes, it sees more than the number of cells" in told
+    assert "numbers only" in text_of(shown)
+    assert any("alike" in pd.DataFrame(frame.value).columns for frame in shown.dataframe)
+    shown.selectbox(key="choose-recipe").select("no-correction").run()
+    assert not shown.exception
+    assert "before correction" in shown.selectbox(key="choose-step").options
+    shown.button(key="screen-table-close").click().run()
+    assert "screen-table" not in shown.session_state
+
+
+def test_a_table_that_is_none_says_what_lacks(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    test = drawn(_table_form, **{"screen-table-path": str(tmp_path / "t.csv")})
+    assert "well must be a column of the table, got 'a, b'" in text_of(test).replace("\\", "")
+    assert not any(button.key == "screen-table-now" for button in test.button)
+    gone = drawn(_table_form, **{"screen-table-path": str(tmp_path / "gone.csv")})
+    assert "gone.csv" in text_of(gone).replace("\\", "")

@@ -196,3 +196,30 @@ def test_table_of_values_that_are_lists_is_grouped_too():
     assert len(run_sweeps.results(asked["id"], every=False)) == 4
     assert run_sweeps.file_of(asked["id"], "parquet")[:4] == b"PAR1"
     assert sweep.matrix_html(run_sweeps.status_of(asked["id"])).count("sweep-queued") == 8
+
+
+def test_choices_are_drawn_by_mechanism_kept_and_plate_forgotten(swept):
+    for number, run_id in enumerate(swept["runs"]):
+        scores = {"nsc": {"value": number / 10}, "nscb": {"value": number / 20}, "plate": {"value": 0.9 - number / 10}}
+        agree = {"map": {"activity": {"value": 0.5}, "consistency": {"value": None}}}
+        entry = {"screen": {"corrected": scores | agree}}
+        registry.change(run_id, state="done", results=json.dumps(entry))
+    test = page(sweep=swept["id"])
+    assert "Which choices keep mechanism and forget the plate?" in text_of(test)
+    assert test.selectbox(key="sweep-screen-axis").options == [
+        "mechanism kept (NSCB)",
+        "mechanism kept (NSC)",
+        "replicates agree (mAP)",
+    ]
+    drawn = _chart(test, f"sweep-screen-{swept['id']}")
+    assert len(drawn["data"]) == 2  # a mark a choice
+    means = sorted((round(trace["x"][0], 3), round(trace["y"][0], 3)) for trace in drawn["data"])
+    assert means == [(0.5, 0.2), (0.8, 0.05)]
+    test.selectbox(key="sweep-screen-axis").select("nsc").run()
+    again = _chart(test, f"sweep-screen-{swept['id']}")
+    assert sorted(round(trace["y"][0], 3) for trace in again["data"]) == [0.1, 0.4]
+
+
+def _chart(test, key):
+    """A figure of the page, as plain data."""
+    return next(json.loads(one.proto.spec) for one in test.get("plotly_chart") if key in one.proto.id)

@@ -16,6 +16,7 @@ from pages.ui.paper import items, runs
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.library.paper import MOST_SWEEPS, charts
 from ssrl_core.paper import bases, running, words
+from ssrl_core.paper.authors import base_of
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 
@@ -85,7 +86,7 @@ Array = np.ndarray[Any, Any]
 
 def show_clusters(name: str, scale: Scale) -> None:
     """The clusters of the first seed of every composition, one beside the other."""
-    if scale == "instant" and name in CLUSTERS:
+    if base_of(scale) == "instant" and name in CLUSTERS:
         _solved_clusters(items.evidence_of(name, scale), name)
         return
     settings = _settings(running.evidence(name, scale)) if name in CLUSTERS else []

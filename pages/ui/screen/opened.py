@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,42 +14,52 @@ from pages.ui.kit import cache, choices, frame
 from pages.ui.kit.blocks import Array
 from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.runs import choosing
+from pages.ui.screen.tables import Brought
 from ssrl_core.analysis.screens.profiles import treatment_name
 from ssrl_core.analysis.screens.screen import CELL_COUNT, Scored, Screen, screen
 from ssrl_core.runs.evaluation import screens
 from ssrl_core.runs.evaluation.screens import LEARNT, NAMED
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.specs.screens import Recipe
+from ssrl_core.specs.screens import RECIPES, Recipe
 
 OWN = "this network"
 COUNT = "number of cells alone"
+_ABOUT_RECIPE = (
+    "How wells are corrected. bbbc021: means of wells, standardised to each plate's untreated wells and whitened on "
+    "those of all plates. no-correction: as they are."
+)
 _STEPS = {"plain": "before correction", "normalised": "plates evened", "sphered": "corrected"}
 
 
 @dataclass(frozen=True)
 class OpenScreen:
-    """A run's screen.
+    """A screen, of a run or of a table of numbers.
 
     Attributes:
+        name: the run's id, or the table's name.
+        source: what it is made of changes with it.
         screen: of the run's network; others: the same wells by what it is set beside.
         told: `Screen.to_json`.
+        run: None for a table, which has no cells to show.
         cells: where each kept cell is from (`screen_table`, with `treatment`), its id in `image_ids`.
         look: whose profiles are looked at; step: after which step.
     """
 
-    run: EvaluatedRun
+    name: str
+    source: Hashable
     screen: Screen
     others: Mapping[str, Screen]
     told: Mapping[str, Any]
-    cells: pd.DataFrame
-    image_ids: Array
+    run: EvaluatedRun | None = None
+    cells: pd.DataFrame = field(default_factory=pd.DataFrame)
+    image_ids: Array = field(default_factory=lambda: np.empty(0, np.int64))
     look: str = OWN
     step: str = ""
 
     @property
     def cache_key(self) -> Hashable:
         """Changes with the run's files, the recipe, whose profiles and which step."""
-        return (*self.run.cache_key, str(self.screen.recipe), self.look, self.step)  # type: ignore[misc]
+        return self.source, str(self.screen.recipe), self.look, self.step
 
     @property
     def scored(self) -> Scored:
@@ -62,7 +72,7 @@ class OpenScreen:
     @property
     def unit(self) -> str:
         """Of doses."""
-        units = self.run.imageset.table.get("dose_unit")
+        units = None if self.run is None else self.run.imageset.table.get("dose_unit")
         return str(units.dropna().iloc[0]) if units is not None and units.notna().any() else ""
 
     def cells_of(self, **where: str) -> Array:
@@ -78,8 +88,38 @@ def choose_screen() -> str:
     return choosing.choose_run("Experiment", usable=choosing.of_cells_embedded, default=choosing.newest_of_cells())
 
 
-def open_screen(run_id: str) -> OpenScreen:
+def choose_recipe(own: str) -> Recipe | None:
+    """A recipe that ships; None: the run's own, or the default.
+
+    Args:
+        own: what is taken unless another is chosen.
+    """
+    names = {own: own} | {name: name for name in RECIPES if name != "default"}
+    chosen = choices.from_address("Recipe", list(names), key="recipe", default=own, help=_ABOUT_RECIPE)
+    return RECIPES.get(chosen)
+
+
+def open_table(table: Brought, recipe: Recipe | None) -> OpenScreen:
+    """A table's screen.
+
+    Raises:
+        SSRLError: no plate has an untreated well.
+    """
+    found, told = _scored_table(table, recipe or Recipe())
+    return OpenScreen(table.name, table.cache_key, found, {}, told)
+
+
+@cache.kept(spinner="Scoring the table", least=2)
+def _scored_table(table: Brought, recipe: Recipe) -> tuple[Screen, Mapping[str, Any]]:
+    found = screen(table.wells, recipe)
+    return found, found.to_json()
+
+
+def open_screen(run_id: str, recipe: Recipe | None = None) -> OpenScreen:
     """The run's screen, or an empty state with the reason.
+
+    Args:
+        recipe: how wells are corrected; None: as the run asks.
 
     Raises:
         SSRLError: it cannot be corrected, or there is no embedding.
@@ -93,13 +133,15 @@ def open_screen(run_id: str) -> OpenScreen:
             page="pages/1_Data.py",
             icon="photo_library",
         )
-    return _opened(run)
+    own = screens.asked_recipe(RunFolder(run_id))
+    if recipe is not None:  # which images and columns stay those of the run
+        own = replace(recipe, images=own.images, mechanism=own.mechanism, batch=own.batch)
+    return _opened(run, own)
 
 
-@cache.kept(by=lambda run: run.cache_key, spinner="Scoring the screen", least=2)
-def _opened(run: EvaluatedRun) -> OpenScreen:
+@cache.kept(spinner="Scoring the screen", least=2)
+def _opened(run: EvaluatedRun, recipe: Recipe) -> OpenScreen:
     folder = RunFolder(run.run_id)
-    recipe = screens.asked_recipe(folder)
     found, wells = screens.screen_of_run(folder, recipe)
     others = {NAMED[kind]: screen(own, recipe) for kind, own in wells.items()}
     told = _told(run, recipe) or found.to_json({kind: others[NAMED[kind]].scored.numbers() for kind in wells})
@@ -109,7 +151,7 @@ def _opened(run: EvaluatedRun) -> OpenScreen:
     pairs = zip(cells["compound"], cells["dose"], strict=True)
     cells["treatment"] = [treatment_name(compound, dose) for compound, dose in pairs]
     cells.attrs = {}
-    return OpenScreen(run, found, others, told, cells, ids)
+    return OpenScreen(run.run_id, run.cache_key, found, others, told, run, cells, ids)
 
 
 def _told(run: EvaluatedRun, recipe: Recipe) -> Mapping[str, Any] | None:

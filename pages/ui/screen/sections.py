@@ -92,7 +92,9 @@ def _span(score: Mapping[str, Any]) -> str:
 
 def taught(of: OpenScreen) -> None:
     """Scores that pairs taught, and one button that asks them of compounds that are left out."""
-    run, recipe = RunFolder(of.run.run_id), of.screen.recipe
+    if of.run is None:
+        return
+    run, recipe = RunFolder(of.name), of.screen.recipe
     for one in screens.taught(run, recipe):
         st.warning(frame.plain(f"{one.words}."), icon=":material/info:")
         there = _left_out(run, recipe, one.apart)
@@ -137,10 +139,10 @@ def scores(of: OpenScreen) -> None:
     fig = figures.scores_figure(rows)
     st.plotly_chart(fig, key="screen-scores", config=_PLAIN)
     figure_files(fig, "screen-scores", "Scores of the screen with 95 % intervals.")
-    if not told["beside"].keys() - {LEARNT} and not RunFolder(of.run.run_id).is_demo:
+    if of.run is not None and not told["beside"].keys() - {LEARNT} and not RunFolder(of.name).is_demo:
         frame.quiet("Raw pixels, the untrained and an ImageNet network are not beside it yet.")
-        words = ("screen", of.run.run_id, "--beside")
-        jobs.job(f"screen-{of.run.run_id}", words, button="Set them beside it", icon="compare_arrows")
+        words = ("screen", of.name, "--beside")
+        jobs.job(f"screen-{of.name}", words, button="Set them beside it", icon="compare_arrows")
 
 
 def _numbers(numbers: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
@@ -221,12 +223,23 @@ def nearest(of: OpenScreen) -> None:
         chosen = choices.from_address("Treatment", names, key=_PICKED, default=first)
     near = similarity(treatments.x[[names.index(chosen)]], treatments.x, of.scored.measure)[0]
     order = [place for place in np.argsort(-near) if names[place] != chosen][:_NEAREST]
+    if of.run is None:
+        _near_table(of, chosen, near)
+        return
     rows = [_row(of, "untreated", "untreated cells", ()), _row(of, chosen, chosen, (_mechanism(of, chosen),))]
     rows += [
         _row(of, names[place], names[place], (f"{_mechanism(of, names[place])}, alike {near[place]:.2f}",))
         for place in order
     ]
     gallery.show_rows(of.run.imageset, [row for row in rows if len(row.image_ids)], key="screen-near", strips=True)
+
+
+def _near_table(of: OpenScreen, chosen: str, near: np.ndarray[Any, Any]) -> None:
+    """The nearest of a treatment of a table, which has no cells to show."""
+    table = of.scored.treatments.table[["treatment", "mechanism", "wells"]].assign(alike=near.round(3))
+    others = table[table["treatment"] != chosen].sort_values("alike", ascending=False)
+    frame.quiet(f"{chosen}: {_mechanism(of, chosen)}. The nearest to it, by cosine:")
+    st.dataframe(others.head(2 * _NEAREST), hide_index=True)
 
 
 def _mechanism(of: OpenScreen, name: str) -> str:
@@ -269,7 +282,8 @@ def plate(of: OpenScreen) -> None:
     place = places(wells)
     if place["row"].isna().all():
         return
-    frame.section("Does the place on the plate matter?", "A click on a well shows its cells.")
+    shows = of.run is not None
+    frame.section("Does the place on the plate matter?", "A click on a well shows its cells." if shows else "")
     left, right = st.columns([3, 2], gap="large")
     with left:
         one, two = st.columns(2)
@@ -289,9 +303,11 @@ def plate(of: OpenScreen) -> None:
         if well:
             ids = of.cells_of(plate=name, well=well)
             treatment = own["treatment"][own["well"] == well]
-            words = f"{treatment.iloc[0] if len(treatment) else ''}, {frame.count(len(ids), 'cell')}"
+            count = int(own["cells"][own["well"] == well].iloc[0]) if of.run is None else len(ids)
+            words = f"{treatment.iloc[0] if len(treatment) else ''}, {frame.count(count, 'cell')}"
             st.html(f'<div class="vl-name">{html.escape(well)} <small>{html.escape(words)}</small></div>')
-            gallery.show_grid(of.run.imageset, _some(ids, 36), key=f"screen-well-{name}-{well}")
+            if of.run is not None:
+                gallery.show_grid(of.run.imageset, _some(ids, 36), key=f"screen-well-{name}-{well}")
 
 
 def _from_untreated(of: OpenScreen) -> np.ndarray[Any, Any]:
@@ -365,7 +381,7 @@ def tables_file(of: OpenScreen) -> None:
     st.download_button(
         "Tables of the screen",
         partial(_zip, of),
-        f"{of.run.run_id}-screen.zip",
+        f"{stores.as_slug(of.name)}-screen.zip",
         "application/zip",
         icon=":material/download:",
         type="primary",

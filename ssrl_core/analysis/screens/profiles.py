@@ -9,19 +9,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from ssrl_core.analysis.plates import FORMATS, plate_format, well_place
-from ssrl_core.datasets.columns import MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
+from ssrl_core.datasets.columns import BATCH, MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
 from ssrl_core.errors import DataError
 
 Array = np.ndarray[Any, Any]
 UNTREATED = "untreated"
 WELL_COLUMNS = ("plate", "well", "batch", "compound", "dose", "treatment", "mechanism", "cells", "untreated")
-_BATCH = ("batch", "batchid", "week", "run", "assaybatch", "platebatch")
+SAID_OF = ("plate", "well", "compound", "dose", "mechanism", "batch")
+_ELSE = {  # names of identifiers, taken where no better name is there
+    "compound": ("broadsample", "broadid", "jcp2022", "compoundid", "inchikey", "smiles", "pertid", "perturbationid"),
+    "dose": ("mmolesperliter", "micromolesperliter", "micromolar"),
+}
 _WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
 _BLOCK = 200_000  # cells whose rows are in memory at a time, unless one well has more
 _TRIM = 0.1
@@ -66,10 +70,10 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
     Raises:
         DataError: no well or no compound is known, or a column that is asked for is not there.
     """
-    known = table.rename(columns=renamed(table.columns))
+    known = table.rename(columns=_named(table))
     for name in ("well", "compound"):
         if name not in known:
-            remedy = f"Name the column that has the {name}s {name}."
+            remedy = f"Name the column that has the {name}s {name} (of a table also: --column {name}=ITS_NAME)."
             raise DataError.at("Screen", name, "a column of the table", ", ".join(map(str, table.columns[:12])), remedy)
     said: list[str] = []
     if "plate" not in known:
@@ -78,13 +82,54 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
     found = pd.DataFrame({"plate": plates, "well": _text(known["well"])})
     found["batch"], words = _batches(known, plates, batch)
     none = untreated(known)
-    found["compound"] = _text(known["compound"]).where(~none, UNTREATED)
+    found["compound"] = _text(known["compound"].where(known["compound"].notna(), "")).where(~none, UNTREATED)
     found["dose"] = doses_of(known)
     found["mechanism"] = _column(known, mechanism, MECHANISM, "mechanism")
     found.loc[none, "mechanism"] = None
     found["untreated"] = none
     found.attrs["said"] = (*said, *words)
     return found
+
+
+def _named(table: pd.DataFrame) -> dict[str, str]:
+    """Which columns get one of our names, identifiers of compounds last."""
+    found = renamed([str(column) for column in table.columns])
+    for ours, names in _ELSE.items():
+        if ours not in table and ours not in found.values():
+            bare = {bare_name(str(c)): str(c) for c in reversed(table.columns) if c not in found}
+            found |= {bare[name]: ours for name in [n for n in names if n in bare][:1]}
+    return found
+
+
+def told_columns(table: pd.DataFrame) -> dict[str, str]:
+    """What of `SAID_OF` is read from which column."""
+    found = {ours: theirs for theirs, ours in _named(table).items()} | {c: c for c in SAID_OF if c in table}
+    bare = {bare_name(str(c)): str(c) for c in reversed(table.columns)}
+    for ours, names in (("mechanism", MECHANISM), ("batch", BATCH)):
+        if theirs := next((bare[name] for name in names if name in bare), None):
+            found[ours] = theirs
+    return {name: found[name] for name in SAID_OF if name in found}
+
+
+def with_columns(table: pd.DataFrame, columns: Mapping[str, str]) -> pd.DataFrame:
+    """A table whose columns have our names as somebody says them.
+
+    Args:
+        columns: one of `SAID_OF` -> the table's column.
+
+    Raises:
+        DataError: a name that is none of ours, a column that is not there, or one for two things.
+    """
+    for ours, theirs in columns.items():
+        if ours not in SAID_OF:
+            raise DataError.at("Screen", "column", f"of one of {', '.join(SAID_OF)}", ours)
+        if theirs not in table:
+            some = ", ".join(map(str, table.columns[:12]))
+            raise DataError.at("Screen", ours, "a column of the table", theirs, f"There is: {some}.")
+    if len(set(columns.values())) < len(columns):
+        raise DataError.at("Screen", "columns", "one for each", ", ".join(columns.values()), "One was named twice.")
+    taken = {ours: f"{ours}_given" for ours, theirs in columns.items() if ours in table and ours != theirs}
+    return table.rename(columns=taken).rename(columns={theirs: ours for ours, theirs in columns.items()})
 
 
 def _text(values: pd.Series) -> pd.Series:
@@ -106,7 +151,7 @@ def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what
 
 
 def _batches(table: pd.DataFrame, plates: pd.Series, asked: str | None) -> tuple[pd.Series, list[str]]:
-    found = _column(table, asked, _BATCH, "batch")
+    found = _column(table, asked, BATCH, "batch")
     if found is not None:
         return found.fillna("no batch"), []
     weeks = plates.str.extract(_WEEK, expand=False)
@@ -206,7 +251,7 @@ def wells_profiles(
     how: str = "mean",
     *,
     minimum_cells: int = 1,
-    cells: Mapping[tuple[str, str], int] | None = None,
+    cells: Mapping[tuple[str, str], float] | None = None,
 ) -> Profiles:
     """Profiles of the wells of some cells.
 
@@ -227,6 +272,10 @@ def wells_profiles(
     if not enough.all():
         names = some_of(f"{plate} {well}" for plate, well, _ in _keys(wells[~enough]))
         said.append(f"{(~enough).sum()} wells have fewer than {minimum_cells} cells and are left out: {names}.")
+    if (empty := (wells["compound"] == "").to_numpy()).any():
+        names = some_of(f"{plate} {well}" for plate, well, _ in _keys(wells[empty]))
+        said.append(f"{empty.sum()} wells name no compound and are left out: {names}.")
+        enough &= ~empty
     middle = float(np.median(np.bincount(codes))) if len(codes) else 0.0
     if 1 < middle < _FEW_CELLS:
         said.append(f"A well has {middle:g} cells in the middle: profiles of so few vary much by chance.")
@@ -273,44 +322,67 @@ def places(wells: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, content: BinaryIO | None = None) -> pd.DataFrame:
     """A table of a .csv, .csv.gz, .tsv or .parquet file.
+
+    Args:
+        content: of an uploaded file; `path` is its name then.
 
     Raises:
         DataError: it is not there, or no such table.
     """
+    source: Any = path if content is None else content
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        return pd.read_csv(path, sep="\t" if ".tsv" in path.name.lower() else ",", low_memory=False)
+            return pd.read_parquet(source)
+        packed = "gzip" if path.suffix.lower() == ".gz" else None
+        sep = "\t" if ".tsv" in path.name.lower() else ","
+        return pd.read_csv(source, sep=sep, compression=packed, low_memory=False)
     except (OSError, ValueError) as error:
         raise DataError.at("Screen", "table", "a .csv, .csv.gz, .tsv or .parquet file", str(path), str(error)) from None
 
 
-def profiles_of_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: str | None = None) -> Profiles:
+def profiles_of_table(
+    table: pd.DataFrame,
+    *,
+    mechanism: str | None = None,
+    batch: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Profiles:
     """A table of numbers as CellProfiler and pycytominer write it, brought in: a row a well or a cell.
 
     Columns that are no numbers, say where from, or are the same everywhere or missing somewhere are no features; this
     is said. Rows of one well are put together by their mean; a column of counted cells is taken as such.
 
+    Args:
+        columns: one of `SAID_OF` -> its column, where names do not say it.
+
     Raises:
         DataError: no feature is left, or no well or compound is known.
     """
+    table = with_columns(table, columns or {})
     counts = counted_column(table)
     table, words = _without_empty(table, counts)
     features, said = _features(table)
-    known, doses = with_doses(table.rename(columns=renamed(table.columns)))
+    known, doses = with_doses(table.rename(columns=_named(table)))
     about = screen_table(known, mechanism=mechanism, batch=batch)
     x = table[features].to_numpy(dtype=np.float64)
     about.attrs["said"] = (*about.attrs["said"], *words, *doses, *said)
-    found = wells_profiles(x, about, "mean")
+    cells = None if counts is None else _counted_cells(table[counts].astype(float), about)
+    found = wells_profiles(x, about, "mean", cells=cells)
     if counts is not None:
-        codes = wells_of(about)[1]
-        found.table["cells"] = table[counts].astype(float).groupby(codes).sum().to_numpy()
+        found.table["cells"] = found.table["cells"].astype(np.float64)
     elif (found.table["cells"] == 1).all():
         found = replace(found, said=(*found.said, "No column counts the cells of a well: there is no score of cell "
                                      "counts to set beside."))  # fmt: skip
     return found
+
+
+def _counted_cells(counts: pd.Series[Any], about: pd.DataFrame) -> dict[tuple[str, str], Any]:
+    """(plate, well) -> cells, where rows are wells or fields; one number in all rows of each well is the well's."""
+    grouped = counts.groupby([about["plate"], about["well"]])
+    of_wells = bool((grouped.nunique() == 1).all()) and float(grouped.size().median()) > 1
+    return {(str(plate), str(well)): n for (plate, well), n in (grouped.first() if of_wells else grouped.sum()).items()}
 
 
 _COUNTED = r"(Metadata_|Image_)?(Object_Count|Count_(Cells|Nuclei)|cell_?count|n_?cells|cells)"
@@ -335,25 +407,33 @@ def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list
         empty |= ~(pd.to_numeric(table[counts], errors="coerce") > 0)
     if not empty.any():
         return table, []
-    well = renamed(table.columns)
+    well = _named(table)
     at = [c for c in table.columns if well.get(c, c) in ("plate", "well")]
     names = some_of(" ".join(map(str, row)) for row in table.loc[empty, at].itertuples(index=False))
     return table[~empty].reset_index(drop=True), [f"{empty.sum()} rows have no cells and are left out: {names}."]
 
 
+_PLACES = re.compile(
+    r"(^|_)(Location|Parent|Children)_|(_|^)Center_[XYZ]|BoundingBox|Number_Object_Number", re.IGNORECASE
+)
+
+
 def _features(table: pd.DataFrame) -> tuple[list[str], list[str]]:
     """Columns that are features, and what is said of those that are not."""
     about = re.compile(r"^(metadata_|image_(?!.*intensity)|.*_?(objectnumber|imagenumber|tablenumber))", re.IGNORECASE)
-    ours = set(renamed(table.columns)) | {"plate", "well", "site", "replicate", "dose", "image_id", "concentration"}
+    ours = {*_named(table), *SAID_OF, *(f"{name}_given" for name in SAID_OF), "site", "replicate", "image_id"}
     counted = re.compile(_COUNTED, re.IGNORECASE)
     named = {c: str(c) for c in table.columns if c not in ours}
     names = [c for c, name in named.items() if not about.match(name) and not counted.fullmatch(name)]
-    numbers = [c for c in names if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool]
+    every = [c for c in names if pd.api.types.is_numeric_dtype(table[c]) and table[c].dtype != bool]
+    numbers = [c for c in every if not _PLACES.search(named[c])]
     values = table[numbers].to_numpy(dtype=np.float64)
     whole = np.isfinite(values).all(axis=0)
     alike = np.zeros(len(numbers), bool)
     alike[whole] = np.ptp(values[:, whole], axis=0) == 0
     said = []
+    if len(numbers) < len(every):
+        said.append(f"{len(every) - len(numbers)} features that say where an object lies, or its number, are left out.")
     if (~whole).any():
         said.append(f"{(~whole).sum()} features with missing values are left out: "
                     f"{some_of(np.array(numbers)[~whole])}.")  # fmt: skip

@@ -106,8 +106,10 @@ def _map_numbers(table: pd.DataFrame, what: str, *, units: str, called: str) -> 
     """{value, low, high, n (normalised mAP), raw, CALLED: {count, share}, least, left_out: [{WHAT, why}]}."""
     known = table[table["map"].notna()]
     count = int(known["active"].sum())
+    mean = _mean(table["map_normalised"], table[units])
     return {
-        **_mean(table["map_normalised"], table[units]),
+        **mean,
+        **{end: float(np.clip(mean[end], -1, 1)) for end in ("low", "high")},  # of few units they reach further
         "raw": float(known["map"].mean()) if len(known) else None,
         called: {"count": count, "share": count / len(known) if len(known) else None},
         "least": float(known["least"].max()) if len(known) else None,

@@ -205,6 +205,73 @@ def test_a_table_of_cellprofiler_is_brought_in_and_scored(tmp_path):
     assert screen(found).cell_count is not None
 
 
+_NAMES = {  # how programs and collections call them: plate, well, compound, dose, mechanism, cells, role
+    "pycytominer": ("Metadata_Plate", "Metadata_Well", "Metadata_pert_iname", "Metadata_Concentration", "Metadata_moa",
+                    "Metadata_Object_Count", None),
+    "CellProfiler": ("Image_Metadata_Plate", "Image_Metadata_Well", "Image_Metadata_Compound",
+                     "Image_Metadata_Concentration", "Image_Metadata_MOA", "Image_Count_Cells", None),
+    "LINCS": ("Metadata_Assay_Plate_Barcode", "Metadata_well_position", "Metadata_broad_sample",
+              "Metadata_mmoles_per_liter", "Metadata_moa", "Metadata_Count_Cells", None),
+    "JUMP": ("Metadata_Plate", "Metadata_Well", "Metadata_JCP2022", "Metadata_Dose", "Metadata_MOA", "Cell_Count",
+             "Metadata_pert_type"),
+    "by hand": ("plate_id", "Well", "Drug", "Dose", "mechanism of action", "cells", "control type"),
+    "German": ("Platte", "Well", "Wirkstoff", "Konzentration", "mechanism", "n_cells", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", _NAMES)
+def test_a_table_is_read_however_its_columns_are_called(kind):
+    wells = planted(Plan(effect=7.0, mechanisms=2, compounds=2, inactive=3, controls=6), 7)
+    about, (plate, well, compound, dose, moa, cells, role) = wells.table, _NAMES[kind]
+    head = pd.DataFrame({plate: about["plate"], well: about["well"], dose: about["dose"], moa: about["mechanism"]})
+    head[compound] = about["compound"].replace("untreated", None if role else "DMSO")
+    head[cells] = about["cells"]
+    if role:
+        head[role] = np.where(about["untreated"], "negcon", "trt")
+    table = pd.concat([head, pd.DataFrame(wells.x, columns=[f"Cells_F_{i}" for i in range(wells.x.shape[1])])], axis=1)
+    table["Nuclei_Location_Center_X"] = np.arange(len(table))
+    found = profiles_of_table(table)
+    np.testing.assert_allclose(found.x, wells.x)
+    for column in ("plate", "well", "compound", "treatment", "cells", "untreated"):
+        assert found.table[column].tolist() == about[column].tolist(), column
+    assert found.table["mechanism"].dropna().tolist() == about["mechanism"].dropna().tolist()
+    assert any("1 features that say where an object lies" in text for text in found.said)
+
+
+def test_rows_may_be_cells_or_fields_and_wells_without_a_compound_are_said():
+    wells = planted(Plan(mechanisms=1, compounds=2, inactive=1, controls=4), 3)
+    about = wells.table[["plate", "well", "compound", "cells"]].rename(columns={"cells": "Count_Cells"})
+    about = about.assign(compound=about["compound"].replace("untreated", "DMSO"))
+    x = pd.DataFrame(wells.x, columns=[f"f{i}" for i in range(wells.x.shape[1])])
+    twice = pd.concat([pd.concat([about, x + 1], axis=1), pd.concat([about, x - 1], axis=1)], ignore_index=True)
+    found = profiles_of_table(twice)  # two cells a well, each with the number of cells of its well
+    np.testing.assert_allclose(found.x, wells.x)
+    assert found.table["cells"].tolist() == wells.table["cells"].tolist()
+    fields = twice.assign(Count_Cells=np.arange(len(twice)) + 1)
+    assert profiles_of_table(fields).table["cells"].sum() == fields["Count_Cells"].sum()
+    gone = twice["well"] == twice["well"][0]
+    some = profiles_of_table(twice.assign(compound=twice["compound"].where(~gone, None)))
+    assert len(some.table) == len(wells.table) - int(gone.sum() / 2)
+    assert any("name no compound and are left out" in text for text in some.said)
+
+
+def test_columns_are_named_where_their_names_do_not_say():
+    wells = planted(Plan(mechanisms=1, compounds=2, inactive=1, controls=4), 3)
+    table = pd.DataFrame(wells.x, columns=[f"f{i}" for i in range(wells.x.shape[1])])
+    table = table.assign(where=wells.table["well"], what=wells.table["compound"], plate=wells.table["plate"])
+    with pytest.raises(DataError, match="--column well=ITS_NAME"):
+        profiles_of_table(table)
+    found = profiles_of_table(table, columns={"well": "where", "compound": "what"})
+    assert found.table["well"].tolist() == wells.table["well"].tolist()
+    for columns, said in (
+        ({"well": "gone"}, "must be a column of the table"),
+        ({"site": "where"}, "of one of plate, well"),
+        ({"well": "where", "compound": "where"}, "One was named twice"),
+    ):
+        with pytest.raises(DataError, match=said):
+            profiles_of_table(table, columns=columns)
+
+
 def test_a_well_with_two_compounds_names_the_well():
     table = pd.DataFrame({"plate": "p", "well": ["A01", "A01"], "compound": ["a", "b"], "x": [1.0, 2.0]})
     with pytest.raises(DataError, match="Well p A01: compound must be the same for all its cells, got 'a, b'"):
