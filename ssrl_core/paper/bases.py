@@ -172,6 +172,7 @@ _LEAST_FOLLOWED, _SHOWS = 0.1, 0.2
 _OF_CLASSIFIER, _OF_RESPONSE = "linear label", "truth response"  # as `solving` names them
 _FOLLOWED = {
     "plate": "the plate",
+    "replicate": "the replicate",
     "neighbours": "the number of neighbours",
     "crowded": "whether there are many neighbours",
     "stain_dna": "how strongly the DNA of a plate is stained",

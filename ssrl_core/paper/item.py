@@ -155,7 +155,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison finds: numbers side by side, and for each claim a contrast with its verdict."""
+    """What a comparison finds: numbers side by side, for each claim a contrast with its verdict, and a note, whose
+    lines stand alone."""
 
     rows: Sequence[Row] = ()
     contrasts: Sequence[Contrast] = ()

@@ -186,7 +186,7 @@ def _scale(told: dict[str, Any], charts: Charts | None) -> str:
     """One scale of an item: claims, numbers, charts, notes."""
     rows = "".join(_claim(c, report.reach(told["contrasts"], c["unit"])) for c in told["contrasts"])
     blocks = "".join(_block(told["id"], block) for block in report.measured(told["id"], told["rows"], told["scale"]))
-    notes = (told.get("made_with"), told["says"], told["note"], told["conflicts"], told.get("unsolved"))
+    notes = (told.get("made_with"), told["says"], *told["note"].split("\n"), told["conflicts"], told.get("unsolved"))
     quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in notes if note)
     missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with"))
     quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)

@@ -237,7 +237,8 @@ def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
         return f"{_percent(value)} %"
     if value == int(value):
         return f"{value:,.0f}".replace("-", "−")
-    return f"{value:.{digits if abs(value) < 1 else 2}f}".replace("-", "−")
+    text = f"{value:.{digits if abs(value) < 1 else 2}f}"
+    return text.replace("-", "−" if float(text) else "")
 
 
 def published(value: float, *, share: bool = False, nearest: bool = False) -> str:

@@ -100,7 +100,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
 
 def _notes(data: dict[str, Any]) -> None:
     """How the paper was read, what was found besides, and where the paper disagrees with itself."""
-    for text in (data["says"], data["note"], data.get("unsolved")):
+    for text in (data["says"], *data["note"].split("\n"), data.get("unsolved")):
         if text:
             frame.quiet(str(text))
     if data["conflicts"]:

@@ -67,7 +67,7 @@ def compare(evidence: Evidence) -> Outcome:
             rows += bases.solved_rows(evidence, sweep, said, [FIRST, SECOND])
             found.append(_claim(evidence, sweep, said, FIRST, SECOND))
         why = [bases.followed(evidence, f"table-3 instant {said}", SECOND) for said in bases.SOLVED_CELLS]
-        return Outcome([*rows, *baseline_rows(evidence)], found, " ".join(filter(None, why)))
+        return Outcome([*rows, *baseline_rows(evidence)], found, "\n".join(filter(None, why)))
     if evidence.scale == "full":
         rows = bases.full_rows(evidence, {FIRST: "first_set", SECOND: "second_set"})
         found = [_claim(evidence, name, name, FIRST, SECOND) for name in evidence.specs]

@@ -42,7 +42,7 @@ def _solved(evidence: Evidence) -> Outcome:
         found += _above_imagenet(evidence, said)
     why = [bases.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
     why.append(bases.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
-    return Outcome([*rows, *table_3.baseline_rows(evidence)], found, " ".join(filter(None, why)))
+    return Outcome([*rows, *table_3.baseline_rows(evidence)], found, "\n".join(filter(None, why)))
 
 
 def _above_imagenet(evidence: Evidence, said: str) -> list[Contrast]:
