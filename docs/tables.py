@@ -21,6 +21,7 @@ from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS, UNTRAINED
 from ssrl_core.specs.parameters import Parameter, shown
 from ssrl_core.specs.presets_table import PRESETS_TABLE
+from ssrl_core.specs.recipes import RECIPES, Recipe
 from ssrl_core.specs.transforms import TRANSFORMS
 
 NOTE = "<!-- written by docs/tables.py -->\n"
@@ -70,7 +71,32 @@ def methods() -> str:
         parts.append(f"## {row.name}\n\n**{row.title}.** {row.sentence}{source}\n")
         if row.settings:
             parts.append(_settings(row.settings))
-    return "\n".join(parts) + "\n"
+    return "\n".join([*parts, *_recipes()]) + "\n"
+
+
+def _recipes() -> list[str]:
+    """What a recipe sets of each method, where its numbers are from, and what of its source it cannot say."""
+    parts = ["# Recipes\n", "`recipe: NAME` in a spec fills in what the spec leaves out.\n"]
+    for name, row in RECIPES.items():
+        parts.append(f"## {name}\n\n**{row.title}.** {row.sentence} Source: {row.source}. {row.lacks}".rstrip() + "\n")
+        if any(recipe.lacks for recipe in row.of.values()):
+            parts.append(
+                "| method | optimizer, rate, decay, batch | other settings | what it cannot say |\n|---|---|---|---|"
+            )
+            parts += [_recipe(method, recipe) for method, recipe in row.of.items()]
+            parts.append("")
+    return parts
+
+
+def _recipe(method: str, recipe: Recipe) -> str:
+    own, schedule = recipe.optimizer or {}, recipe.schedule or {}
+    settings = {
+        **recipe.method,
+        **{k: v for k, v in schedule.items() if k == "final_lr" or schedule["warmup_epochs"] != 10},
+    }
+    told = ", ".join(f"{key} {shown(value)}" for key, value in settings.items() if key != "name")
+    numbers = f"{own['name']}, {shown(own['lr'])}, {shown(own['weight_decay'])}, {recipe.batch_size}"
+    return f"| `{method}` | {numbers} | {told} | {recipe.lacks} |"
 
 
 def backbones() -> str:

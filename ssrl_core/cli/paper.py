@@ -23,6 +23,7 @@ def register(commands: Any) -> None:
     every = "all (with --scale instant): everything whose images are here"
     run.add_argument("item", metavar="T", help=f"{_ITEMS}; {every}")
     run.add_argument("--scale", default="small", help=_SCALES)
+    _add_reading(run)
     run.add_argument("--no-start", action="store_true", help="queue without starting a worker")
     run.add_argument("--measures-only", action="store_true", help="only what needs no training")
     compare = leaf(
@@ -30,21 +31,36 @@ def register(commands: Any) -> None:
     )
     compare.add_argument("item", metavar="T", help=_ITEMS)
     compare.add_argument("--scale", default="small", help="instant, small (default) or full")
+    _add_reading(compare)
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
     printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
-    printed.add_argument("--out", metavar="FILE.html", required=True, help="where it is written")
+    printed.add_argument("--out", metavar="FILE", required=True, help="an .html, or a .pdf where Chromium is installed")
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    told = "of the paper where it is silent: its text (paper, default), or the authors' earlier code (digits and cells)"
+    command.add_argument("--reading", choices=("paper", "authors"), default="paper", help=told)
+
+
+def _scale(args: argparse.Namespace) -> Any:
+    """The scale in the reading that is asked for."""
+    from ssrl_core.paper.authors import SUFFIX, is_authors
+
+    return f"{args.scale}{SUFFIX}" if args.reading == "authors" and not is_authors(args.scale) else args.scale
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
+    from ssrl_core.library.paper import charts
     from ssrl_core.paper import printed
 
-    return printed.write(Path(args.out))
+    return printed.write(Path(args.out), charts)
 
 
 def _show_report(data: dict[str, Any]) -> str:
-    return f"{len(data['items'])} results in {data['file']}; a browser prints it as PDF"
+    rest = "" if data["file"].endswith(".pdf") else "; a browser prints it as PDF"
+    return f"{len(data['items'])} results in {data['file']}{rest}"
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
@@ -76,14 +92,15 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.paper.items import ITEMS
     from ssrl_core.runs.jobs import Reporter
 
-    if args.scale == "instant":
+    scale = _scale(args)
+    if args.scale.startswith("instant"):
         with Reporter() as share:
             names = list(ITEMS) if args.item == running.EVERY else [args.item]
-            return running.solve(names, report=to_stderr, share=share)
+            return running.solve(names, scale=scale, report=to_stderr, share=share)
     if args.measures_only:
         with Reporter() as share:
-            return running.measure(args.item, args.scale, report=to_stderr, share=share)
-    return running.run(args.item, args.scale, start=not args.no_start, report=to_stderr)
+            return running.measure(args.item, scale, report=to_stderr, share=share)
+    return running.run(args.item, scale, start=not args.no_start, report=to_stderr)
 
 
 def _show_run(data: dict[str, Any]) -> str:
@@ -104,15 +121,16 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
 
     from ssrl_core.paper import report, running
 
-    found = running.compare(args.item, args.scale)
+    scale = _scale(args)
+    found = running.compare(args.item, scale)
     if args.out:
-        found["files"] = report.write(args.item, args.scale, Path(args.out))
+        found["files"] = report.write(args.item, scale, Path(args.out))
     return found
 
 
 def _show_compare(data: dict[str, Any]) -> str:
     parts = [f"{data['id']} ({data['scale']}): {data['title']}", f"The paper: {data['claim']}"]
-    if data["scale"] == "instant":
+    if data["scale"].startswith("instant"):
         from ssrl_core.paper import solved
 
         parts.append(f"These results are {solved.IS_SOLVED}.")

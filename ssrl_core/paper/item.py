@@ -117,9 +117,11 @@ def _finite(values: ArrayLike) -> np.ndarray:
     return found[np.isfinite(found)]
 
 
-Scale = Literal["instant", "small", "full"]
+Scale = Literal["instant", "small", "full", "instant-authors", "small-authors", "full-authors"]
 SCALES: tuple[Scale, ...] = ("instant", "small", "full")
 """instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: exactly the paper."""
+EVERY_SCALE: tuple[Scale, ...] = (*SCALES, "instant-authors", "small-authors", "full-authors")
+"""With those of the second reading (`authors`)."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison finds: numbers side by side, and for each claim a contrast with its verdict."""
+    """What a comparison finds: numbers side by side, for each claim a contrast with its verdict, and a note, whose
+    lines stand alone."""
 
     rows: Sequence[Row] = ()
     contrasts: Sequence[Contrast] = ()
@@ -172,6 +175,7 @@ class Item:
         compare: evidence -> outcome.
         conflicts: where the paper conflicts with itself.
         unsolved: why there is nothing to solve, for an item with plans and no scale `instant`.
+        results_of: another item that has the same plans; its results that ship are this one's too.
     """
 
     id: str
@@ -182,6 +186,7 @@ class Item:
     published: Callable[[], Sequence[Row]] = list
     conflicts: str = ""
     unsolved: str = ""
+    results_of: str = ""
 
 
 PERCENT = ("top1",)

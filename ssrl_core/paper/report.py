@@ -12,6 +12,7 @@ from typing import Any
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.paper import running, solved, words
+from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -65,17 +66,22 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
 def markdown(found: dict[str, Any]) -> str:
     """The document for people."""
     parts = [f"# {found['id']} ({found['scale']}): {found['title']}", f"The paper: {found['claim']}"]
-    parts += [f"These results are {solved.IS_SOLVED}."] if found["scale"] == "instant" else []
+    parts += [f"These results are {solved.IS_SOLVED}."] if base_of(found["scale"]) == "instant" else []
     parts.append(f"**{found['verdict']}**")
     parts += [f"- {c['verdict']}: {c['claim']}. {_contrast_words(c)}".rstrip() for c in found["contrasts"]]
     parts.append(_table(found["rows"]))
-    parts += [text for text in (found["says"], found["note"], found["conflicts"]) if text]
+    parts += [text for text in (found["says"], found["note"].replace("\n", "\n\n"), found["conflicts"]) if text]
     parts.append(_budget(found["runs"]))
     parts += [f"Image set `{name}`: fingerprint `{key[:16]}`." for name, key in found["imagesets"].items()]
     parts += [f"```yaml\n{dump_yaml(data)}```" for data in found["sweeps"].values()]
-    again = f"python -m ssrl_core paper run {found['id']} --scale {found['scale']}"
+    again = f"python -m ssrl_core paper run {found['id']} {options(found['scale'])}"
     parts.append(f"Again: `{again}`, then `{again.replace(' run ', ' compare ')}`.")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def options(scale: Scale) -> str:
+    """Of a command, for a scale: `--scale instant --reading authors`."""
+    return f"--scale {base_of(scale)}" + (" --reading authors" if is_authors(scale) else "")
 
 
 def _contrast_words(c: dict[str, Any]) -> str:

@@ -36,6 +36,12 @@ _CELLS_SILENT = "The text gives no order and no fill; the order here is the orde
 
 _AUTHORS = "As in the authors' earlier code: the image against one view"
 _CODE = "IhabBendidi/IIC-SimCLR-MoCo-clusterer (2021), a predecessor of the paper"
+_SCRIPTS_GROUP = "As in the authors' launch scripts"
+_SCRIPTS = "IhabBendidi/original_solo (2022), a predecessor of the paper"
+_SCRIPTS_SILENT = (
+    "Crops are solo-learn's default, from 8 % of the area; those of VICReg and VIbCReg, from 20 %, are cifar-base. The "
+    "probability of the jitter is the scripts' argument, its hue that of the scripts; no blur, no solarization."
+)
 _READ = "A reading, not the truth: the code is older than the paper. "
 _ONCE = (
     "Crops are shares of the side and of one size for a run; so are margins. Jitter is part of the view; saturation "
@@ -125,6 +131,13 @@ PRESETS_TABLE: dict[str, Preset] = {
         "solo-learn, scripts/pretrain/cifar/augmentations/ressl.yaml",
         "The weak view is the teacher's.",
     ),
+    "cifar-authors": Preset("CIFAR, launch scripts", _SCRIPTS_GROUP, _SCRIPTS, _READ + _SCRIPTS_SILENT),
+    "cifar-ressl-authors": Preset(
+        "CIFAR, launch scripts of ReSSL",
+        _SCRIPTS_GROUP,
+        _SCRIPTS,
+        _READ + "The weak view, the teacher's, has no jitter; that it is cropped and mirrored too is assumed.",
+    ),
     "mnist-rotation-crop-authors": Preset("Rotation, crop", _AUTHORS, _CODE, _READ + _ONCE),
     "mnist-rotation-crop-padding-authors": Preset("Rotation, crop, padding", _AUTHORS, _CODE, _READ + _ONCE),
     "mnist-first-set-authors": Preset("First set of digits", _AUTHORS, _CODE, _READ + _ONCE),
@@ -132,6 +145,14 @@ PRESETS_TABLE: dict[str, Preset] = {
     "mnist-second-set-authors": Preset("Second set of digits", _AUTHORS, _CODE, _READ + _LATER),
     "cells-first-set-authors": Preset("First set of cells", _AUTHORS, _CODE, _READ + _CELL_IMAGE),
     "cells-second-set-authors": Preset("Second set of cells", _AUTHORS, _CODE, _READ + _CELL_IMAGE),
+    "cells-figure6-left-authors": Preset(
+        "Figure 6 left",
+        _AUTHORS,
+        _CODE,
+        _READ
+        + _CELL_IMAGE
+        + "The code's improved view (affine, any rotation, jitter) with the paper's crop and flips.",
+    ),
     "cells-figure6-right-authors": Preset(
         "Figure 6 right",
         _AUTHORS,

@@ -10,13 +10,14 @@ import streamlit as st
 from pages.ui.kit import choices, frame
 from pages.ui.paper import figures, items, results, runs
 from ssrl_core import stores
-from ssrl_core.paper import running, solved, words
+from ssrl_core.paper import authors, report, running, solved, words
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import SCALES, Item, Scale
+from ssrl_core.paper.item import EVERY_SCALE, SCALES, Item, Scale
 from ssrl_core.specs.yaml_files import dump_yaml
 
-_OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
 _MOST_LINKED = 12
+_READINGS = {"paper": "As the paper's text", "authors": "As the authors' earlier code"}
+"""How the paper is read where it is silent."""
 CSS = (
     """
 .paper-claim { font-size: 1.06rem; line-height: 1.5; max-width: 100ch; margin: 0; }
@@ -63,12 +64,26 @@ def _scale(item: Item) -> Scale:
         "Scale", options, key="scale", shown=lambda scale: f"{runs.NAMES[scale]} results",  # type: ignore[index]
         default=with_results, label_visibility="collapsed", flat=True,
     )  # fmt: skip
-    return next(scale for scale in SCALES if scale == chosen)
+    return _read_as(item, next(scale for scale in SCALES if scale == chosen))
+
+
+def _read_as(item: Item, scale: Scale) -> Scale:
+    """The scale in the paper's reading, or in that of the authors' earlier code; in the address as `reading`."""
+    if item.id not in authors.READ:
+        return scale
+    chosen = choices.from_address(
+        "Read as", list(_READINGS), key="reading", shown=_READINGS.__getitem__, default="paper",
+        label_visibility="collapsed", flat=True,
+    )  # fmt: skip
+    other = next(s for s in EVERY_SCALE if s == f"{scale}{authors.SUFFIX}")
+    told = (f"{_READINGS[name]}: {items.verdicts(item.id, s)}" for name, s in (("paper", scale), ("authors", other)))
+    st.html(f'<div class="vl-quiet">Where the paper is silent it can be read in two ways. {". ".join(told)}.</div>')
+    return other if chosen == "authors" else scale
 
 
 def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     """The verdicts, then what the paper has there (a table or a picture), then the other."""
-    if scale == "instant":
+    if authors.base_of(scale) == "instant":
         frame.quiet(f"These results are {solved.IS_SOLVED}.")
     if data.get("made_with"):
         frame.quiet(str(data["made_with"]))
@@ -85,7 +100,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
 
 def _notes(data: dict[str, Any]) -> None:
     """How the paper was read, what was found besides, and where the paper disagrees with itself."""
-    for text in (data["says"], data["note"], data.get("unsolved")):
+    for text in (data["says"], *data["note"].split("\n"), data.get("unsolved")):
         if text:
             frame.quiet(str(text))
     if data["conflicts"]:
@@ -115,7 +130,7 @@ def _look(name: str, sweep: str, done: set[str]) -> None:
     first = next((member["id"] for member in sweeps.members(sweep) if member["id"] in done), None)
     if first is None:
         return
-    if name in _OF_CLASSES:
+    if name in items.OF_CLASSES:
         frame.link("pages/5_Classes.py", "Classes that win and lose", icon="bar_chart", sweep=sweep)
     else:
         frame.link("pages/4_Clusters.py", "Clusters of its first run", icon="bubble_chart", run=first)
@@ -128,7 +143,7 @@ def show_specs(name: str, scale: Scale) -> None:
         _measures(evidence)
         _sweep(name, evidence)
     with st.expander("On the command line", icon=":material/terminal:"):
-        options = f"{name} --scale {scale}"
+        options = f"{name} {report.options(scale)}"
         st.code(
             f"python -m ssrl_core paper run {options}\npython -m ssrl_core paper compare {options}", language="bash"
         )

@@ -14,12 +14,15 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
+from ssrl_core.library.paper import charts
 from ssrl_core.paper import printed, running, words
+from ssrl_core.paper.authors import READ
 from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs.queue import registry
 
+OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
 CSS = f"""
 .st-key-paper-list {{ gap: 0; }}
 [class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .35rem; gap: 0; }}
@@ -79,7 +82,7 @@ def export() -> None:
     """All comparisons to download: as one document for programs, and as one page to print."""
     st.download_button(
         "Report",
-        lambda: printed.page(printed.everything()),
+        lambda: printed.page(printed.everything(), charts),
         "viewloom-paper.html",
         "text/html",
         icon=":material/print:",
@@ -122,10 +125,12 @@ def _under(name: str) -> str:
 
 
 def _how_far(name: str) -> str:
-    parts = [f"solved: {_verdicts(name, 'instant')}"] if "instant" in ITEMS[name].plans else []
-    parts.append(f"rehearsal: {_verdicts(name, 'small')}{_under_way(name, 'small')}")
+    parts = [f"solved: {verdicts(name, 'instant')}"] if "instant" in ITEMS[name].plans else []
+    if name in READ and compared(name, "instant-authors")["verdict"] != "not run":
+        parts.append(f"read as the authors' code: {verdicts(name, 'instant-authors')}")
+    parts.append(f"rehearsal: {verdicts(name, 'small')}{_under_way(name, 'small')}")
     if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
-        parts.append(f"full: {_verdicts(name, 'full')}{_under_way(name, 'full')}")
+        parts.append(f"full: {verdicts(name, 'full')}{_under_way(name, 'full')}")
     return " · ".join(parts)
 
 
@@ -137,7 +142,8 @@ def _under_way(name: str, scale: str) -> str:
     return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"
 
 
-def _verdicts(name: str, scale: str) -> str:
+def verdicts(name: str, scale: str) -> str:
+    """`2 shown, 1 not shown` of an item at a scale."""
     return results.summary_html([c["verdict"] for c in compared(name, scale)["contrasts"]])
 
 

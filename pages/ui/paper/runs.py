@@ -12,9 +12,9 @@ from pages.ui.kit.frame import QUIET
 from pages.ui.paper import items
 from ssrl_core.errors import RunError, SpecError, SSRLError
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.paper import cost, running, words
+from ssrl_core.paper import authors, cost, report, running, words
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Scale
+from ssrl_core.paper.item import EVERY_SCALE, Scale
 from ssrl_core.runs import jobs
 from ssrl_core.runs.queue import registry
 
@@ -88,14 +88,15 @@ def _obtain(rows: list[dict[str, Any]]) -> None:
 
 def buttons(name: str) -> None:
     """Solve it, run the rehearsal, run it in full; each with its cost."""
-    scales = [scale for scale in NAMES if scale in running.item(name).plans]
+    read = f"{authors.SUFFIX}" if st.query_params.get("reading") == "authors" and name in authors.READ else ""
+    scales = [s for s in EVERY_SCALE if s in running.item(name).plans and s == f"{authors.base_of(s)}{read}"]
     for column, scale in zip(st.columns(len(scales)), scales, strict=True):
         with column:
             st.button(
-                _BUTTONS[scale],
+                _BUTTONS[authors.base_of(scale)],
                 icon=":material/play_arrow:", key=f"paper-run-{scale}", on_click=_ask, args=(name, scale),
                 type="primary" if scale == scales[0] else "secondary", width="stretch",
-                help=f"{_ABOUT[scale]}. What is here already is not made again.",
+                help=f"{_ABOUT[authors.base_of(scale)]}. What is here already is not made again.",
             )  # fmt: skip
             st.html(f'<div class="paper-cost">{_price(name, scale, items.now())}</div>')
 
@@ -162,7 +163,7 @@ def _ask(name: str, scale: Scale) -> None:
     """Look at that scale; the work is done there, where one sees how far it is."""
     st.session_state[_ASKED] = (name, scale)
     st.session_state.pop(_SAID, None)
-    st.query_params["scale"] = scale
+    st.query_params["scale"] = authors.base_of(scale)
 
 
 def _run(name: str, scale: Scale) -> None:
@@ -170,7 +171,7 @@ def _run(name: str, scale: Scale) -> None:
     st.session_state["paper-turn"] = st.session_state.get("paper-turn", 0) + 1
     evidence = running.evidence(name, scale)
     if evidence.is_solved:
-        jobs.start(job_of(name, scale), ["paper", "run", name, "--scale", scale])
+        jobs.start(job_of(name, scale), ["paper", "run", name, *report.options(scale).split()])
         return
     try:
         running.require(evidence, name)
@@ -189,7 +190,7 @@ def _measure(evidence: Evidence, name: str, scale: Scale) -> bool:
     """Start the measurements that are not made yet; whether there are any."""
     if all(evidence.measure(label) is not None for label in evidence.plan.measures):
         return False
-    jobs.start(job_of(name, scale), ["paper", "run", name, "--scale", scale, "--measures-only"])
+    jobs.start(job_of(name, scale), ["paper", "run", name, *report.options(scale).split(), "--measures-only"])
     return True
 
 
@@ -309,10 +310,10 @@ def _measurements(evidence: Evidence, name: str, scale: Scale) -> None:
     unmade = [label for label in evidence.plan.measures if evidence.measure(label) is None]
     job, at_work = _job(name, scale)
     if at_work is not None:
-        _working(job, at_work, "Measuring what needs no training" if scale != "instant" else "Solving")
+        _working(job, at_work, "Solving" if evidence.is_solved else "Measuring what needs no training")
         return
     now = jobs.state_of(job)
-    if scale == "instant":
+    if evidence.is_solved:
         _solved(evidence, now)
         return
     if unmade and now is not None and now["state"] == "failed":

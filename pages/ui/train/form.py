@@ -18,7 +18,7 @@ from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, SPECTRAL, UNTRAINED, method_row
 from ssrl_core.specs.parameters import Parameter
 from ssrl_core.specs.parts import LAYOUTS, Part, asked_for
-from ssrl_core.specs.recipes import RECIPES
+from ssrl_core.specs.recipes import RECIPES, lacks
 from ssrl_core.specs.run import (
     BACKBONE,
     COMPILE,
@@ -259,6 +259,8 @@ def _recipe(draft: train_draft.Draft) -> None:
     if len(draft["terms"]) > 1:
         with third:
             widget("heads", HEADS, draft["heads"])
+    if chosen in RECIPES and (told := lacks(chosen, draft["method"]["name"])):
+        frame.quiet(f"From {RECIPES[chosen].source}. {told}")
 
 
 def _grid(group: str, rows: list[Parameter], values: dict[str, Any]) -> None:

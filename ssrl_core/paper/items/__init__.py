@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
+from ssrl_core.paper.authors import with_reading
 from ssrl_core.paper.item import Item
 
 IDS = (*(f"table-{n}" for n in range(1, 9)), *(f"figure-{n}" for n in range(1, 13)))
@@ -17,7 +18,7 @@ class _Items(Mapping[str, Item]):
         if name not in IDS:
             raise KeyError(name)
         found: Item = import_module(f"{__name__}.{name.replace('-', '_')}").ITEM
-        return found
+        return with_reading(found)
 
     def __iter__(self) -> Iterator[str]:
         return iter(IDS)
