@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def steps_of(row: str, high: Mapping[str, bool], rng: np.random.Generator) -> li
 def _crop(scale: tuple[float, float], high: Mapping[str, bool], rng: np.random.Generator) -> Row:
     """By area as torchvision does, or by side, which ends at the whole image; of one size for a run or not."""
     ends = list(scale) if not high["crop"] else [scale[0], min(1.0, scale[1])]
-    one = rng.uniform(*ends)
+    one = rng.uniform(ends[0], ends[1])
     ends = [one, one] if high["size of crops"] else ends
     if high["crop"]:
         return {"transform": "side_crop", "side": ends}
@@ -122,13 +122,13 @@ def _key(row: str, levels: np.ndarray, seed: int, images: int) -> str:
     return f"{row} {''.join('+' if level > 0 else '-' for level in levels)} s{seed} n{images}"
 
 
-def measured(runs: np.ndarray, images: int) -> pd.DataFrame:
+def measured(runs: np.ndarray, images: int, seeds: Sequence[int] = SEEDS) -> pd.DataFrame:
     """A row for each combination, row of table 2 and seed; what is missing is measured and written down."""
     path = stores.models_root() / "paper" / "lpips-design.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = path.read_text().splitlines() if path.is_file() else []
     known = {one["key"]: one["lpips"] for one in map(json.loads, lines)}
-    rows, todo, started, made = [], list(_cells(runs)), time.monotonic(), 0
+    rows, todo, started, made = [], list(_cells(runs, seeds)), time.monotonic(), 0
     with path.open("a") as file:
         for place, (number, row, seed) in enumerate(todo, 1):
             key = _key(row, runs[number], seed, images)
@@ -142,8 +142,8 @@ def measured(runs: np.ndarray, images: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _cells(runs: np.ndarray) -> Iterator[tuple[int, str, int]]:
-    return ((number, row, seed) for seed in SEEDS for number in range(len(runs)) for row in ROWS)
+def _cells(runs: np.ndarray, seeds: Sequence[int]) -> Iterator[tuple[int, str, int]]:
+    return ((number, row, seed) for seed in seeds for number in range(len(runs)) for row in ROWS)
 
 
 def scored(table: pd.DataFrame) -> pd.DataFrame:
@@ -195,7 +195,7 @@ def document(runs: np.ndarray, scores: pd.DataFrame, confirmed: pd.DataFrame | N
         "viewloom": __version__,
         "fingerprint": image_sets.load("mnist").fingerprint,
         "factors": {name: list(levels) for name, levels in FACTORS.items()},
-        "seeds": list(SEEDS),
+        "seeds": sorted({int(seed) for seed in scores["seed"]}),
         "images": images,
         "published": {row: PUBLISHED[row] for row in ROWS},
         "effects": told,
@@ -251,12 +251,13 @@ def main() -> None:
     """Measure what is missing, print, and write it where it is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=IMAGES, help="test images a seed")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS), help="each with images of its own")
     parser.add_argument("--confirm", action="store_true", help="measure the levels that the effects point to, too")
     parser.add_argument("--out", type=Path, help="folder for lpips-design.md and .json")
     args = parser.parse_args()
     runs = design()
-    scores = scored(measured(runs, args.images))
-    confirmed = scored(measured(pointed_to(runs, scores), 2 * args.images)) if args.confirm else None
+    scores = scored(measured(runs, args.images, args.seeds))
+    confirmed = scored(measured(pointed_to(runs, scores), 2 * args.images, args.seeds)) if args.confirm else None
     found = document(runs, scores, confirmed, args.images)
     print(markdown(found))
     if args.out:

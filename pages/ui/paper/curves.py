@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, jobs
+from pages.ui.kit import cache, choices, frame
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.errors import RunError
 from ssrl_core.figures.costs import cost_curve, cost_map
 from ssrl_core.figures.style import palette, whole_percent
 from ssrl_core.paper import curves, solved
+from ssrl_core.runs import jobs
 
 ID, TITLE = "curves", "What each transformation costs"
 _ACROSS, _MOST_LINES = 3, 6
@@ -137,12 +138,15 @@ def _solving(name: str) -> None:
         _watched(name)
         return
     st.button(
-        "Solve it here", icon=":material/play_arrow:", key="curves-run", on_click=jobs.start,
-        args=(job_of(name), ["paper", "curves", name]),
+        "Solve it here", icon=":material/play_arrow:", key="curves-run", on_click=_start, args=(name,),
         help="Within some minutes, not trained. What is here already is not made again; a stop loses nothing.",
     )  # fmt: skip
     if now is not None and now["state"] == "failed":
         frame.show_error(RunError(f"Solving failed. {now['message']}"))
+
+
+def _start(name: str) -> None:
+    jobs.start(job_of(name), ["paper", "curves", name])
 
 
 @st.fragment(run_every=2.0)
