@@ -80,7 +80,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     from ssrl_core.compositions.pixels import send
 
     height, width = images.shape[2:]
-    moved = send(displacements(values, height, width), images.device)
+    moved = send(values["moved"], images.device)
     y = (torch.arange(height, device=images.device)[:, None] + moved[:, 0]).clamp(0, height - 1)
     x = (torch.arange(width, device=images.device)[None, :] + moved[:, 1]).clamp(0, width - 1)
     top, left = y.floor(), x.floor()
@@ -94,6 +94,11 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     above = at(top, left) * (1 - right) + at(top, left + 1) * right
     below = at(top + 1, left) * (1 - right) + at(top + 1, left + 1) * right
     return above * (1 - low) + below * low
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Where each pixel is taken from."""
+    return {"moved": displacements(values, *shape[1:])}
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
