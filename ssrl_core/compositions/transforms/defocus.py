@@ -76,7 +76,7 @@ def padded(radius: Array, most: int, applied: Array) -> Array:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     radius = values["radius"]
     reach = np.where(applied, reaches(radius), 0)
@@ -89,7 +89,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
         height, width = images.shape[2:]
         plane = np.empty((height + 2 * most, width + 2 * most), np.float32)
         down, across = mirrored(height, most), mirrored(width, most)
-        neighbours.disk(images, first, reach, weights, down, across, plane)
+        resampling.disk(images, first, reach, weights, down, across, plane)
 
     return change
 

@@ -103,13 +103,13 @@ def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[st
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     def change(images: Array, first: int) -> None:
         rows = np.flatnonzero(applied[first : first + len(images)])
         some = {name: value[first + rows] for name, value in values.items()}
         moved = displacements(some, *images.shape[2:])
-        neighbours.displace(images, rows, moved, np.empty(images.shape[2:], np.float32))
+        resampling.displace(images, rows, moved, np.empty(images.shape[2:], np.float32))
 
     return change
 

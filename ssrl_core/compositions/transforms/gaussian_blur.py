@@ -58,7 +58,7 @@ def kernel(sigma: Array, radius: int) -> Array:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     sigma = values["sigma"]
     radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
@@ -71,7 +71,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
         height, width = images.shape[2:]
         down, across = mirrored(height, most), mirrored(width, most)
         room = np.empty((height, width), np.float32), np.empty(width + 2 * most, np.float32)
-        neighbours.blur(images, first, radius, weights, down, across, *room)
+        resampling.blur(images, first, radius, weights, down, across, *room)
 
     return change
 
