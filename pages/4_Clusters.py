@@ -2,9 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.clusters import choice as images
 from pages.ui.clusters import scores, strips
-from pages.ui.clusters.choice import choose_view, explain_unfinished
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
 from pages.ui.map.evaluated import open_run, scores_of
@@ -17,14 +15,14 @@ place = frame.open_page(
     "Which images does this run put together?",
     css=panel.CSS + scores.CSS,
 )
-explain_unfinished(st.query_params.get("run"))
+scores.explain_unfinished(st.query_params.get("run"))
 choosing.need_a_run()
 columns = st.columns([3.4, 2.6, 1.9, 2, 2.4], vertical_alignment="bottom")
 with columns[0]:
     run_id = choosing.choose_run(usable=choosing.has_embedding)
 with frame.guard():
     run = open_run(run_id)
-    choice = choose_view(run, columns[1:])
+    choice = scores.choose_view(run, columns[1:])
     shown = clustered(run, choice.k, choice.method)
     score_place = st.container(key="cluster-scores")  # filled once the map stands: scores of a new k take seconds
     with place:
@@ -38,15 +36,15 @@ with frame.guard():
             type="primary",
             on_click="ignore",
         )
-    payload = images.payload_of(shown, choice)
-    images.send_points(payload)
+    payload = scores.payload_of(shown, choice)
+    scores.send_points(payload)
     selection.read_address(run)
-    images.images_map(shown, payload)
+    scores.images_map(shown, payload)
     found = scores_of(run, choice.k, choice.method)
     with score_place:
         scores.show_scores(run, found, choice.layout)
     strips.strips(shown)
-    images.images_table(shown)
+    scores.images_table(shown)
     strips.effects_table(shown)
     scores.details(shown, found)
-    images.send_pictures(payload)
+    scores.send_pictures(payload)

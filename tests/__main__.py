@@ -1,4 +1,7 @@
-"""`python tests [--coverage] [pytest arguments]`: every test, in an environment that has what they need."""
+"""`python tests [--coverage] [pytest arguments]`: every test, in an environment that has what they need.
+
+Without pytest arguments a process for each core takes one file of tests after another, at most four at once.
+"""
 
 import os
 import subprocess
@@ -17,9 +20,10 @@ if {"-h", "--help"} & set(sys.argv[1:]):  # says what it does, and installs noth
     )
     sys.exit(0)
 ensure(ROOT / "requirements-dev.txt", [str(Path(__file__).parent), *sys.argv[1:]])
-words = sys.argv[1:]
-if "--coverage" in words:  # twice the time, so it is asked for
-    words.remove("--coverage")
+words = [word for word in sys.argv[1:] if word != "--coverage"]
+if not words:
+    words = ["-n", "logical", "--maxprocesses", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+if "--coverage" in sys.argv:  # twice the time, so it is asked for
     words += ["--cov=ssrl_core", "--cov=pages", "--cov-report=term:skip-covered"]
 environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 sys.exit(subprocess.run([sys.executable, "-m", "pytest", *words], cwd=ROOT, env=environment, check=False).returncode)

@@ -20,6 +20,13 @@ settings.register_profile("viewloom", deadline=None, derandomize=True, suppress_
 settings.load_profile("viewloom")
 
 
+def pytest_collection_modifyitems(config, items):
+    """Where several processes share the tests, files that take long come first, so that the processes end together."""
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(scope="session")
 def cache_home(tmp_path_factory):
     """One place for compiled code and weights' caches, shared by all tests of a run."""

@@ -14,10 +14,10 @@ from ssrl_core import __version__, stores
 from ssrl_core.cli import output
 from ssrl_core.errors import SpecError, SSRLError
 
-COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "lpips", "forecast": "forecast"}
-COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "worker", "runs": "runs"}
+COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "compose", "forecast": "forecast"}
+COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "train", "runs": "runs"}
 _ALONE = ("fetch", "cluster", "layout", "classes", "compare", "screen", "export", "paper", "demo", "bench", "diagnose")
-COMMANDS |= {name: name for name in _ALONE}
+COMMANDS |= {name: name for name in _ALONE} | {"export": "runs"}
 """Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""
 
 

@@ -115,7 +115,7 @@ def _of_run(text: str, no_sweep: SpecError) -> pd.DataFrame:
     """
 
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
     from ssrl_core.runs.queue.tables import class_frame
 
     try:

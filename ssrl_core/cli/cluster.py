@@ -59,7 +59,7 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.clustering import clusters_of_rows, file_of, way_of
     from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     if args.over is not None:
         return _over(args)
@@ -149,7 +149,7 @@ def _over(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.evaluation.clustering import make_over_k
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     first, _, last = str(args.over).partition(":")
     if not (first.isdigit() and last.isdigit()):

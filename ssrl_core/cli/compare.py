@@ -42,8 +42,8 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.analysis.comparison import compare
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
-    from ssrl_core.runs.queue.finding import find
     from ssrl_core.runs.queue.over_seeds import common
+    from ssrl_core.runs.queue.run_names import find
 
     with Reporter() as report:
         first = RunFolder(find(args.first))
@@ -109,7 +109,7 @@ def _second(
     from ssrl_core.analysis.clusters import kmeans
     from ssrl_core.runs.evaluation import baseline
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     if text in baseline.BASELINES:
         y = baseline.read(first, text)

@@ -51,7 +51,7 @@ def _register_import(data: Any) -> None:
         "source",
         metavar="SRC",
         nargs="+",
-        help="folder of class folders or of OME-Zarr, zip of one, .npz, CSV/TSV/Parquet, or image files",
+        help="folder of class folders or of OME-Zarr, zip of one, WebDataset's .tar, .npz, CSV/TSV/Parquet, images",
     )
     bring.add_argument("--name", metavar="N", help="the new image set's name: lower-case letters, digits, - and _")
     bring.add_argument("--dry-run", action="store_true", help="say what was understood of SRC, and write nothing")
@@ -77,6 +77,11 @@ def _register_import(data: Any) -> None:
         "--orientation", default="tagged", help=f"{' or '.join(ORIENTATIONS)}: turned as files say, or not"
     )
     bring.add_argument("--alpha", default="black", help=f"{', '.join(ALPHAS)}: what is made of it (default: black)")
+    bring.add_argument(
+        "--in-place",
+        action="store_true",
+        help="leave pixels in their files (a folder, tars) and decode as needed",
+    )
     bring.add_argument("--code-page", metavar="P", help="of names in a zip that do not say it: gbk, cp866 …")
     bring.add_argument("--layout", help="which axis of an .npz is the channels: NHW, NHWC or NCHW")
     bring.add_argument(
@@ -128,6 +133,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
         orientation=args.orientation,
         alpha=args.alpha,
         code_page=args.code_page,
+        in_place=args.in_place,
     )
     if args.dry_run:
         understood = understand(source, options, report=_print_notes)

@@ -37,7 +37,7 @@ def register(commands: Any) -> None:
 def _layout(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.jobs import Reporter
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     with Reporter() as report:
         run = RunFolder(find(args.run_id))

@@ -34,7 +34,7 @@ def register(commands: Any) -> None:
     _add_reading(compare)
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
     printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
-    printed.add_argument("--out", metavar="FILE.html", required=True, help="where it is written")
+    printed.add_argument("--out", metavar="FILE", required=True, help="an .html, or a .pdf where Chromium is installed")
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:
@@ -52,13 +52,15 @@ def _scale(args: argparse.Namespace) -> Any:
 def _report(args: argparse.Namespace) -> dict[str, Any]:
     from pathlib import Path
 
+    from ssrl_core.library.paper import charts
     from ssrl_core.paper import printed
 
-    return printed.write(Path(args.out))
+    return printed.write(Path(args.out), charts)
 
 
 def _show_report(data: dict[str, Any]) -> str:
-    return f"{len(data['items'])} results in {data['file']}; a browser prints it as PDF"
+    rest = "" if data["file"].endswith(".pdf") else "; a browser prints it as PDF"
+    return f"{len(data['items'])} results in {data['file']}{rest}"
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:

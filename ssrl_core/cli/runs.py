@@ -1,4 +1,4 @@
-"""`runs`: what there is, its log and tables, stopping and going on, and the order of the queue."""
+"""`runs`: what there is, log, tables, stopping and going on, the order of the queue; `export`: to others' tools."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ def register(commands: Any) -> None:
 
 
 def _list(args: argparse.Namespace) -> list[dict[str, Any]]:
-    from ssrl_core.runs.queue import finding, registry, stopping
+    from ssrl_core.runs.queue import registry, run_names, stopping
 
-    rows = finding.chosen(registry.list_runs(demo=not args.sweep), args.search)
+    rows = run_names.chosen(registry.list_runs(demo=not args.sweep), args.search)
     if args.sweep:
         members = set(stopping.of_sweep(args.sweep))
         rows = [row for row in rows if row["id"] in members]
@@ -84,7 +84,7 @@ def _numbers() -> list[str]:
 def _show(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets.store import torn_words
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find, spec_of
+    from ssrl_core.runs.queue.run_names import find, spec_of
 
     run = RunFolder(find(args.run_id))
     spec = spec_of(run)  # a queued run of an older store has no folder
@@ -101,7 +101,7 @@ def _check(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.checking import damages
     from ssrl_core.runs.folder.run_folder import RunFolder
     from ssrl_core.runs.queue import registry
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     ids = [find(text) for text in args.run_ids] or [row["id"] for row in registry.list_runs()]
     found = []
@@ -120,7 +120,7 @@ def _show_check(data: dict[str, Any]) -> str:
 
 def _log(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     run = RunFolder(find(args.run_id))
     said = run.log_tail(100_000).splitlines()
@@ -204,7 +204,7 @@ def _one(args: argparse.Namespace) -> str:
         SpecError: neither a run nor a sweep is named.
     """
     from ssrl_core.errors import SpecError
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     if not args.run_id:
         raise SpecError.at("runs", "RUN", "named", None, "Name a run, or --sweep SWEEP.")
@@ -286,7 +286,7 @@ def _register_track(actions: Any) -> None:
 def _track(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.exports import tracking
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     return tracking.track(RunFolder(find(args.run_id)), args.to, args.out)
 
@@ -326,7 +326,7 @@ def _sweeps(args: argparse.Namespace) -> list[dict[str, Any]]:
 
 def _diff(args: argparse.Namespace) -> list[dict[str, Any]]:
     from ssrl_core.runs.queue import tables
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     return tables.differences([find(run_id) for run_id in args.run_ids])
 
@@ -350,3 +350,34 @@ def _show_diff(rows: list[dict[str, Any]]) -> str:
     letters = string.ascii_uppercase[: len(rows[0]["values"])]
     told = [{"path": row["path"], **dict(zip(letters, row["values"], strict=True))} for row in rows]
     return table(told, ["path", *letters])
+
+
+def register_export(commands: Any) -> None:
+    """Add the command."""
+    from ssrl_core.exports import EXPORTS
+
+    export = leaf(
+        commands,
+        "export",
+        run=_export_run,
+        show=_show_export,
+        help="write a run in another format",
+        description="Write a run in another format. " + " ".join(f"{n}: {r.sentence}" for n, r in EXPORTS.items()),
+    )
+    export.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    export.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(EXPORTS))
+    export.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write")
+
+
+def _export_run(args: argparse.Namespace) -> dict[str, Any]:
+    from ssrl_core.exports import export
+    from ssrl_core.runs.jobs import Reporter
+    from ssrl_core.runs.queue.run_names import find
+
+    with Reporter():
+        return export(find(args.run_id), args.to, args.out)
+
+
+def _show_export(data: dict[str, Any]) -> str:
+    head = f"{data['run']} as {data['to']}: {data['out']} ({data['bytes']:,} bytes)"
+    return head if "code" not in data else f"{head}\n\n{data['code']}"

@@ -101,7 +101,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
     from ssrl_core.runs.evaluation.screens import asked_recipe, screen_of_run, taught
     from ssrl_core.runs.folder.run_folder import RunFolder
-    from ssrl_core.runs.queue.finding import find
+    from ssrl_core.runs.queue.run_names import find
 
     run = RunFolder(find(args.what))
     if args.leave_out:

@@ -101,9 +101,12 @@ def only_where(images: Tensor, chosen: Array, change: Callable[[Tensor, Array], 
     """Some of the images changed, in place.
 
     Args:
-        chosen: (n,) bool, known on the host, so that nothing waits for the device.
+        chosen: (n,) bool, known on the host, so that nothing waits for the device; or a tensor.
         change: gets those images and their row numbers; may work in place.
     """
+    if not isinstance(chosen, np.ndarray):  # on the device (`graphs`): all are changed, and some of it is taken
+        changed = change(images.clone(), slice(None))  # type: ignore[unreachable]
+        return changed.where(chosen[:, None, None, None], images)
     if chosen.all():
         return change(images, np.arange(len(images)))
     members = np.flatnonzero(chosen)

@@ -16,7 +16,9 @@ HUGE = 1 << 24
 
 
 def send(values: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A small array from the host to the device, without waiting for it."""
+    """A small array from the host to the device, without waiting for it; what is there already stays."""
+    if isinstance(values, Tensor):
+        return values.to(dtype)
     return torch.from_numpy(np.ascontiguousarray(values)).to(dtype).to(device, non_blocking=True)
 
 

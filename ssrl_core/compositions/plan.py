@@ -46,6 +46,12 @@ class Bound:
         """The values of some of them."""
         return {name: array[members] for name, array in self.values.items()}
 
+    def laid(self, values: dict[str, Array], shape: Sequence[int]) -> dict[str, Array]:
+        """Values as the transform's `apply` takes them, for images of this shape (C, H, W)."""
+        lay = getattr(self.module, "lay", None)
+        found: dict[str, Array] = lay(self.step, values, tuple(shape)) if lay else values
+        return found
+
 
 @dataclass(frozen=True)
 class Run:
@@ -373,7 +379,8 @@ def _with_torch(bound: Bound, values: dict[str, Array], applied: Array) -> Chang
         tensor = torch.from_numpy(images)
 
         def apply(part: Any, chosen: Any) -> Any:
-            return bound.module.apply(part, bound.step, {name: value[chosen] for name, value in some.items()})
+            mine = bound.laid({name: value[chosen] for name, value in some.items()}, part.shape[1:])
+            return bound.module.apply(part, bound.step, mine)
 
         changed = colour.only_where(tensor, applied[span], apply)
         if changed is not tensor:

@@ -93,7 +93,7 @@ def pixel_words(images: Tensor, seeds: Array) -> Tensor:
 
     n, channels, height, width = images.shape
     quads = -(-channels // 4)
-    key = send(seeds[:, :, None, None, None].astype(np.int64), images.device, torch.int64)
+    key = send(whole(seeds)[:, :, None, None, None], images.device, torch.int64)
     counter = (
         torch.arange(height, device=images.device).view(1, 1, -1, 1),
         torch.arange(width, device=images.device).view(1, 1, 1, -1),
@@ -103,6 +103,11 @@ def pixel_words(images: Tensor, seeds: Array) -> Tensor:
     words = philox(counter, (key[:, 0], key[:, 1]))
     shape = (n, quads, height, width)
     return torch.stack([word.expand(shape) for word in words], dim=2).flatten(1, 2)[:, :channels]
+
+
+def whole(words: Any) -> Any:
+    """Words as int64 that torch takes; a tensor is that already."""
+    return words.astype(np.int64) if isinstance(words, np.ndarray) else words
 
 
 def unit(words: Array) -> Array:

@@ -75,12 +75,82 @@ def shrinking(count: int, frame: geometry.Frame, shrink: int) -> Placement:
 
 
 def _render(source: Pixels, rows: Tensor, chain: Sequence[Placement], shrink: int, points: int) -> Tensor:
-    if shrink > 1:
-        images = separable.resample(source, rows, [shrinking(len(rows), chain[0].old, shrink)])
-    else:
-        images = source.take(rows)
-    x, y, seen, filled = _look_up(chain, points, source.device)
-    shape = (len(rows), chain[-1].new[0] * points, chain[-1].new[1] * points)
+    return look_up(source, rows, Turn.of(chain, shrink, points))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A coordinate of each image as near · its own axis + far · the other axis + off; far is None where it is 0."""
+
+    near: Array
+    far: Array | None
+    off: Array
+
+    @classmethod
+    def of(cls, matrix: Array, axis: int) -> Line:
+        """x (axis 0) or y (axis 1) under a matrix (n, 2, 3)."""
+        row = matrix[:, axis]
+        far = row[:, 1 - axis]
+        return cls(row[:, axis], far if far.any() else None, row[:, 2])
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stop on the way back through a chain, at the old frame of one step.
+
+    Attributes:
+        x, y: where the points lie there; counted from the frame's middle where something may be lost.
+        window: (n, 4) that the points are kept in, from where they go on; None where points may be lost instead.
+        reach: x and y (n,) from the middle to where nothing is left; None with a window.
+    """
+
+    x: Line
+    y: Line
+    window: Array | None
+    reach: tuple[Array, Array] | None
+    fill: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Numbers of a chain of any placements, last step first; `small` is the resize that goes before."""
+
+    legs: tuple[Leg, ...]
+    x: Line
+    y: Line
+    new: geometry.Frame
+    points: int
+    small: separable.Upright | None
+
+    @classmethod
+    def of(cls, chain: Sequence[Placement], shrink: int, points: int) -> Turn:
+        """For images that `density` treats alike."""
+        n, legs = len(chain[0].lost), []
+        matrix = np.tile(np.eye(2, 3), (n, 1, 1))
+        for step in reversed(chain):
+            matrix = geometry.after(step.matrix, matrix)
+            if step.cuts:  # not: if any of these images was cut; rounding must not depend on neighbours
+                window = np.clip(step.window, -_FAR, _FAR)
+                legs.append(Leg(Line.of(matrix, 0), Line.of(matrix, 1), window, None, 0.0))
+                matrix = np.tile(np.eye(2, 3), (n, 1, 1))
+            if step.lost.any():
+                half = np.array([step.old[1], step.old[0]]) / 2
+                middle = matrix.copy()
+                middle[:, :, 2] -= half
+                width, height = (np.where(step.lost, side + 0.5, _FAR) for side in half)
+                legs.append(Leg(Line.of(middle, 0), Line.of(middle, 1), None, (width, height), step.fill))
+        matrix = matrix * np.array([2 / chain[0].old[1], 2 / chain[0].old[0]])[None, :, None]
+        matrix[:, :, 2] -= 1.0
+        small = separable.Upright.of([shrinking(n, chain[0].old, shrink)]) if shrink > 1 else None
+        return cls(tuple(legs), Line.of(matrix, 0), Line.of(matrix, 1), chain[-1].new, points, small)
+
+
+def look_up(source: Pixels, rows: Tensor, turn: Turn) -> Tensor:
+    """Render from a chain's numbers, which may lie on the device already."""
+    images = source.take(rows) if turn.small is None else separable.resample_apart(source, rows, turn.small)
+    points = turn.points
+    x, y, seen, filled = _places(turn, source.device)
+    shape = (len(rows), turn.new[0] * points, turn.new[1] * points)
     grid = torch.stack([x.expand(shape), y.expand(shape)], dim=-1)
     out = F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
     if seen is not None:
@@ -90,84 +160,50 @@ def _render(source: Pixels, rows: Tensor, chain: Sequence[Placement], shrink: in
     return (F.avg_pool2d(out, points) if points > 1 else out).clamp_(0.0, 1.0)
 
 
-@dataclass
-class _Walk:
-    """Coordinates on the way back, as an affine map of the last points that could not be folded into it.
+def _places(turn: Turn, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Where each output point lies in the source (-1..1, as grid_sample counts), its share that is seen, its fill.
 
     x is (n or 1, 1, w) and y (n or 1, h, 1) until something makes them (n, h, w).
     """
-
-    x: Tensor
-    y: Tensor
-    matrix: Array
-
-    def coordinate(self, axis: int, matrix: Array) -> Tensor:
-        """x (axis 0) or y (axis 1) under a matrix, (n, h, w) or thinner."""
-        row = matrix[:, axis]
-        along, own = (self.x, self.y) if axis == 0 else (self.y, self.x)
-        near, far = row[:, axis], row[:, 1 - axis]
-        term = along * _column(near, along)
-        if not far.any():
-            return term + _column(row[:, 2], along)
-        return term + (own * _column(far, own) + _column(row[:, 2], own))
-
-    def settle(self, x: Tensor, y: Tensor) -> None:
-        """Go on from these coordinates."""
-        self.x, self.y = x, y
-        self.matrix = np.tile(np.eye(2, 3), (len(self.matrix), 1, 1))
-
-
-def _look_up(
-    chain: Sequence[Placement], points: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Where each output point lies in the source (-1..1, as grid_sample counts), its share that is seen, its fill."""
-    n, (height, width) = len(chain[0].lost), chain[-1].new
-    walk = _Walk(
-        ((torch.arange(width * points, device=device) + 0.5) / points)[None, None, :],
-        ((torch.arange(height * points, device=device) + 0.5) / points)[None, :, None],
-        np.tile(np.eye(2, 3), (n, 1, 1)),
-    )
+    height, width, points = *turn.new, turn.points
+    x = ((torch.arange(width * points, device=device) + 0.5) / points)[None, None, :]
+    y = ((torch.arange(height * points, device=device) + 0.5) / points)[None, :, None]
     seen: Tensor | None = None
     filled: Tensor | None = None
-    for step in reversed(chain):
-        walk.matrix = geometry.after(step.matrix, walk.matrix)
-        if step.cuts:  # not: if any of these images was cut; rounding must not depend on neighbours
-            _stay_inside(walk, step.window)
-        if not step.lost.any():
+    for leg in turn.legs:
+        if leg.window is not None:
+            x, y = _kept_inside(_along(leg.x, x, y), _along(leg.y, y, x), leg.window)
             continue
-        share = _inside(walk, step)
+        share = _inside(leg, x, y)
         before = seen if seen is not None else 1.0
         seen = share * before
-        if step.fill:
-            gone = (before - seen) * step.fill
+        if leg.fill:
+            gone = (before - seen) * leg.fill
             filled = gone if filled is None else filled + gone
-    matrix = walk.matrix * np.array([2 / chain[0].old[1], 2 / chain[0].old[0]])[None, :, None]
-    matrix[:, :, 2] -= 1.0
-    return walk.coordinate(0, matrix), walk.coordinate(1, matrix), seen, filled
+    return _along(turn.x, x, y), _along(turn.y, y, x), seen, filled
 
 
-def _stay_inside(walk: _Walk, window: Array) -> None:
-    """Keep the points half a pixel within the piece that was cut out, so that its edge pixels are repeated."""
-    bounds = [send(np.clip(v, -_FAR, _FAR)[:, None, None], walk.x.device) for v in window.T]
-    x, y = walk.coordinate(0, walk.matrix), walk.coordinate(1, walk.matrix)
-    x = torch.minimum(torch.maximum(x, bounds[0] + 0.5), bounds[1] - 0.5)
-    y = torch.minimum(torch.maximum(y, bounds[2] + 0.5), bounds[3] - 0.5)
-    walk.settle(x, y)
+def _along(line: Line, along: Tensor, other: Tensor) -> Tensor:
+    """A coordinate, (n, h, w) or thinner."""
+    term = along * _column(line.near, along)
+    if line.far is None:
+        return term + _column(line.off, along)
+    return term + (other * _column(line.far, other) + _column(line.off, other))
 
 
-def _inside(walk: _Walk, step: Placement) -> Tensor:
+def _kept_inside(x: Tensor, y: Tensor, window: Array) -> tuple[Tensor, Tensor]:
+    """The points half a pixel within the piece (n, 4) that was cut out, so that its edge pixels are repeated."""
+    left, right, top, bottom = (_column(window[:, side], x) for side in range(4))
+    x = torch.minimum(torch.maximum(x, left + 0.5), right - 0.5)
+    return x, torch.minimum(torch.maximum(y, top + 0.5), bottom - 0.5)
+
+
+def _inside(leg: Leg, x: Tensor, y: Tensor) -> Tensor:
     """Share (n, h, w) of each point that lies in the old frame: 1 inside, 0 outside, a ramp of one pixel between."""
-    share: Tensor | None = None
-    for axis in (0, 1):
-        half = step.old[1 - axis] / 2
-        matrix = walk.matrix.copy()
-        matrix[:, :, 2] -= half
-        distance = walk.coordinate(axis, matrix).abs_()
-        reach = send(np.where(step.lost, half + 0.5, _FAR)[:, None, None], walk.x.device)
-        part = (reach - distance).clamp_(0.0, 1.0)
-        share = part if share is None else share * part
-    assert share is not None
-    return share
+    assert leg.reach is not None
+    width, height = (_column(reach, x) for reach in leg.reach)
+    across = (width - _along(leg.x, x, y).abs_()).clamp_(0.0, 1.0)
+    return across * (height - _along(leg.y, y, x).abs_()).clamp_(0.0, 1.0)
 
 
 def _column(values: Array, like: Tensor) -> Tensor:

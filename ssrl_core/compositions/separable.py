@@ -35,30 +35,53 @@ class Stage:
         window: what was cut out; ±inf where nothing was.
         frame: the frame outside which content is lost; ±inf where nothing is.
         pixel: source pixels that one pixel of the step's old frame spans.
+        cuts, loses: whether there is a window, a frame, of any image.
     """
 
     window: tuple[Array, Array]
     frame: tuple[Array, Array]
     pixel: Array
     fill: float
+    cuts: bool
+    loses: bool
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Source place = scale · output place + offset, and the stages, the last step first."""
+    """Source place = scale · output place + offset, and the stages, the last step first.
+
+    What is asked about all images together stands here, so that no device is asked (and a compiler finds no question).
+
+    Attributes:
+        shrinks: (n,) bool; reach: (n,) radius of the triangle of those, in source pixels.
+        how: the weights that are needed: `near`, `wide` or `both`.
+        taps: number of the wide ones.
+        still: whether every pixel of every image stays where it is, with no stage that cuts something off.
+    """
 
     scale: Array
     offset: Array
     stages: tuple[Stage, ...]
     old: int
     new: int
+    shrinks: Array
+    reach: Array
+    how: str
+    taps: int
+    still: bool
 
-    @property
-    def still(self) -> bool:
-        """Whether every pixel of every image stays where it is, with no stage that cuts something off."""
-        bounds = [b for stage in self.stages for b in (stage.window, stage.frame)]
-        cuts = any(bool((low > 0).any() or (high < self.old).any()) for low, high in bounds)
-        return self.old == self.new and bool(((self.scale == 1) & (self.offset == 0)).all()) and not cuts
+
+@dataclass(frozen=True)
+class Upright:
+    """A chain whose rows and columns stay apart."""
+
+    down: Axis
+    across: Axis
+
+    @classmethod
+    def of(cls, chain: Sequence[Placement]) -> Upright:
+        """The numbers of a chain that `geometry.upright` found."""
+        return cls(axis_of(chain, 1), axis_of(chain, 0))
 
 
 @dataclass(frozen=True)
@@ -82,10 +105,21 @@ def axis_of(chain: Sequence[Placement], axis: int) -> Axis:
         window = _back(scale, offset, step.window[:, 2 * axis], step.window[:, 2 * axis + 1])
         side = float(step.old[1 - axis])
         frame = _back(scale, offset, np.where(step.lost, 0.0, -np.inf), np.where(step.lost, side, np.inf))
-        stages.append(Stage(window, frame, np.abs(scale), step.fill))
+        cuts, loses = (bool(np.isfinite(bounds[0]).any()) for bounds in (window, frame))
+        stages.append(Stage(window, frame, np.abs(scale), step.fill, cuts, loses))
         offset = scale * step.matrix[:, axis, 2] + offset
         scale = scale * step.matrix[:, axis, axis]
-    return Axis(scale, offset, tuple(reversed(stages)), chain[0].old[1 - axis], chain[-1].new[1 - axis])
+    old, new, shrinks, reach = chain[0].old[1 - axis], chain[-1].new[1 - axis], np.abs(scale) > 1, np.abs(scale)
+    how = "near" if not shrinks.any() else "wide" if shrinks.all() else "both"
+    reach = np.maximum(1.0, reach)
+    count = int(np.ceil(2 * reach.max(initial=1.0) - 1e-9))
+    still = old == new and bool(((scale == 1) & (offset == 0)).all()) and not _cut_off(stages, old)
+    return Axis(scale, offset, tuple(reversed(stages)), old, new, shrinks, reach, how, count, still)
+
+
+def _cut_off(stages: Sequence[Stage], old: int) -> bool:
+    bounds = [b for stage in stages for b in (stage.window, stage.frame)]
+    return any(bool((low > 0).any() or (high < old).any()) for low, high in bounds)
 
 
 def _back(scale: Array, offset: Array, low: Array, high: Array) -> tuple[Array, Array]:
@@ -102,14 +136,13 @@ def taps(axis: Axis, device: torch.device) -> Taps:
     exact = torch.float32 if device.type == "mps" else torch.float64
     scale, offset = (send(v[:, None], device, exact) for v in (axis.scale, axis.offset))
     middle = (torch.arange(axis.new, device=device, dtype=exact) + 0.5)[None, :] * scale + offset
-    shrinks = np.abs(axis.scale) > 1
-    if not shrinks.any():
+    if axis.how == "near":
         return _near(axis, middle)
-    wide = _wide(axis, middle, np.maximum(1.0, np.abs(axis.scale)))
-    if shrinks.all():
+    wide = _wide(axis, middle)
+    if axis.how == "wide":
         return wide
-    near, count = _near(axis, middle), len(wide.index)
-    which = send(shrinks[:, None], device, torch.bool)
+    near, count = _near(axis, middle), axis.taps
+    which = send(axis.shrinks[:, None], device, torch.bool)
     index = torch.where(which, wide.index, _lengthened(near.index, count))
     weights = torch.where(which, wide.weights, _lengthened(near.weights, count))
     seen = tuple(
@@ -128,12 +161,12 @@ def _near(axis: Axis, middle: Tensor) -> Taps:
     share = torch.ones_like(middle)
     seen = []
     for stage in axis.stages:
-        if np.isfinite(stage.window[0]).any():
+        if stage.cuts:
             low, high = _bounds(stage.window, middle)
             half = 0.5 * send(stage.pixel[:, None], middle.device, middle.dtype)
             middle = torch.minimum(torch.maximum(middle, low + half), high - half)
         before = share
-        if np.isfinite(stage.frame[0]).any():
+        if stage.loses:
             low, high = _bounds(stage.frame, middle)
             pixel = send(stage.pixel[:, None], middle.device, middle.dtype)
             share = share * (torch.minimum(middle - low, high - middle) / pixel + 0.5).clamp_(0.0, 1.0)
@@ -145,47 +178,45 @@ def _near(axis: Axis, middle: Tensor) -> Taps:
     return Taps(index, weights.to(torch.float32), tuple(seen))
 
 
-def _wide(axis: Axis, middle: Tensor, reach_px: Array) -> Taps:
-    """All taps under a triangle of radius `reach_px` (n,), cut off at each stage's window and frame.
+def _wide(axis: Axis, middle: Tensor) -> Taps:
+    """All taps under a triangle of radius `reach` (n,), cut off at each stage's window and frame.
 
     Source: the filter of `interpolate(mode="bilinear", antialias=True)`: clipped to the piece, then normalised.
     """
-    count = int(np.ceil(2 * reach_px.max() - 1e-9))
-    reach = send(reach_px[:, None], middle.device, middle.dtype)
+    reach = send(axis.reach[:, None], middle.device, middle.dtype)
     first = torch.floor(middle - reach - 0.5) + 1.0
-    index = torch.stack([first + t for t in range(count)])
+    index = torch.stack([first + t for t in range(axis.taps)])
     weights = (1.0 - ((index + 0.5) - middle).abs() / reach).clamp_(min=0.0)
     weights /= _sum(weights)
     total = _sum(weights)
     seen = []
     for stage in axis.stages:
-        weights, total = _within(index, weights, total, stage.window)
+        if stage.cuts:
+            weights, total = _within(index, weights, total, *_bounds(stage.window, index))
         before = total
-        if np.isfinite(stage.frame[0]).any():
-            weights = weights * _cover(index, stage.frame)
+        if stage.loses:
+            weights = weights * _cover(index, *_bounds(stage.frame, index))
             total = _sum(weights)
         seen.append((stage.fill, before, total))
-    weights, _ = _within(index, weights, total, (np.zeros(1), np.full(1, float(axis.old))))
+    whole = (index.new_zeros(1), index.new_full((1,), float(axis.old)))
+    weights, _ = _within(index, weights, total, *whole)
     return Taps(index.clamp_(0, axis.old - 1).to(torch.int64), weights.to(torch.float32), tuple(seen))
 
 
-def _within(index: Tensor, weights: Tensor, total: Tensor, window: tuple[Array, Array]) -> tuple[Tensor, Tensor]:
+def _within(index: Tensor, weights: Tensor, total: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, Tensor]:
     """Weights outside a window handed to those inside, their total kept."""
-    if not np.isfinite(window[0]).any():
-        return weights, total
-    inside = weights * _cover(index, window)
+    inside = weights * _cover(index, low, high)
     kept = _sum(inside)
     return inside * (total / kept.clamp(min=_TINY)), torch.where(kept > _TINY, total, kept)
 
 
-def _cover(index: Tensor, span: tuple[Array, Array]) -> Tensor:
-    """Share of each pixel (K, n, new) that lies in a span (n,)."""
-    low, high = _bounds(span, index)
+def _cover(index: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """Share of each pixel (K, n, new) that lies in a span (n, 1)."""
     return (torch.minimum(index + 1.0, high) - torch.maximum(index, low)).clamp_(0.0, 1.0)
 
 
 def _bounds(span: tuple[Array, Array], like: Tensor) -> tuple[Tensor, Tensor]:
-    low, high = (send(np.clip(v, -_FAR, _FAR)[:, None], like.device, like.dtype) for v in span)
+    low, high = (send(v[:, None], like.device, like.dtype).clamp(-_FAR, _FAR) for v in span)
     return low, high
 
 
@@ -207,7 +238,12 @@ def resample(source: Pixels, rows: Tensor, chain: Sequence[Placement]) -> Tensor
     Returns:
         (n, C, h, w) float32 in the last frame.
     """
-    down, across = axis_of(chain, 1), axis_of(chain, 0)
+    return resample_apart(source, rows, Upright.of(chain))
+
+
+def resample_apart(source: Pixels, rows: Tensor, chain: Upright) -> Tensor:
+    """The same from the chain's numbers, which may lie on the device already."""
+    down, across = chain.down, chain.across
     row_taps, column_taps = taps(down, source.device), taps(across, source.device)
     out = source.take(rows) if down.still else _rows(source, rows, row_taps)
     out = out if across.still else _columns(out, column_taps)

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ssrl_core.compositions import Array, colour
+from ssrl_core.compositions import Array, colour, graphs
 from ssrl_core.compositions.draws import Draws, GroupDraws
+from ssrl_core.compositions.graphs import Carry
 from ssrl_core.compositions.pixels import HUGE, Pixels, checked, send
 from ssrl_core.compositions.plan import MOST_VALUES, Bound, Plan, Run, build, make_plan, view_side
 from ssrl_core.compositions.resampling import render
@@ -36,7 +37,9 @@ __all__ = ["make_views", "strip", "view_side"]
 
 
 @torch.no_grad()
-def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value: float) -> list[Tensor]:
+def make_views(
+    pixels: Any, draws: Draws, composition: Composition, *, max_value: float, carry: Carry | None = None
+) -> list[Tensor]:
     """The views that were drawn.
 
     Values are 0..1 (pixel / max_value), clipped after each colour step, never rounded. Consecutive geometric steps are
@@ -47,6 +50,7 @@ def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value
             `draws.image_ids` unless different images pair.
         draws: of this composition.
         max_value: the pixel value that becomes 1 (for floats in 0..1: 1). Brighter whole numbers count as 1.
+        carry: how a plan is carried out as one graph (`graphs.compiled`); else step by step, on the CPU by kernels.
 
     Returns:
         One (V, B, C, S, S) float32 tensor for each view group, on the device of the pixels; S is the group's size or
@@ -61,7 +65,7 @@ def make_views(pixels: Any, draws: Draws, composition: Composition, *, max_value
     source = checked(pixels, max_value, where)
     _check_draws(draws, composition, source.shape[0], where)
     return [
-        _make_group(source, group, drawn, draws, where)
+        _make_group(source, group, drawn, draws, where, carry)
         for group, drawn in zip(composition.views, draws.groups, strict=True)
     ]
 
@@ -120,7 +124,9 @@ def _one(
     return carry_out(source, rows, plan, member)[0]
 
 
-def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, draws: Draws, where: str) -> Tensor:
+def _make_group(
+    source: Pixels, group: ViewGroup, drawn: GroupDraws, draws: Draws, where: str, carry: Carry | None = None
+) -> Tensor:
     _, channels, height, width = source.shape
     count, rows = len(draws.image_ids), draws.rows(drawn)
     plan = make_plan(group, drawn, channels, (height, width), where)
@@ -128,7 +134,10 @@ def _make_group(source: Pixels, group: ViewGroup, drawn: GroupDraws, draws: Draw
     out = torch.empty((drawn.count, count, channels, plan.side, plan.side), device=source.device)
     flat = out.view(-1, *out.shape[2:])
 
-    work = _fast(source, plan, flat, rows) if _compiles(source) else _slow(source, plan, flat, rows)
+    if carry is not None:
+        work = _graphed(source, plan, flat, rows, carry)
+    else:
+        work = _fast(source, plan, flat, rows) if _compiles(source) else _slow(source, plan, flat, rows)
     each(work, list(pieces(len(flat), plan.largest, source.device)), source.device)
     return out
 
@@ -153,6 +162,21 @@ def _slow(source: Pixels, plan: Plan, flat: Tensor, rows: Array) -> Callable[[ra
     return work
 
 
+def _graphed(source: Pixels, plan: Plan, flat: Tensor, rows: Array, carry: Carry) -> Callable[[range], None]:
+    channels, *frame = source.shape[1:]
+
+    def work(part: range) -> None:
+        members = np.arange(part.start, part.stop)
+        for places in graphs.groups(plan, members):
+            mine = members[places]
+            laid = graphs.sent(graphs.lay(plan, mine, channels, (frame[0], frame[1])), source.device)
+            own = send(rows[mine], source.device, torch.int64)
+            made = carry(source.images, own, source.max_value, laid)
+            flat.index_copy_(0, send(mine, source.device, torch.int64), made)
+
+    return work
+
+
 def carry_out(source: Pixels, rows: Tensor, plan: Plan, members: Any) -> Tensor:
     """Some of the views with torch: `rows` are their images, `members` their numbers among all V·B.
 
@@ -173,7 +197,8 @@ def _change(images: Tensor, bound: Bound, members: Any) -> Tensor:
     values = bound.at(members)
 
     def apply(some: Tensor, chosen: Any) -> Tensor:
-        changed: Tensor = bound.module.apply(some, bound.step, {name: v[chosen] for name, v in values.items()})
+        mine = bound.laid({name: v[chosen] for name, v in values.items()}, some.shape[1:])
+        changed: Tensor = bound.module.apply(some, bound.step, mine)
         return changed
 
     return colour.only_where(images, bound.applied[members], apply)

@@ -36,6 +36,7 @@ class PixelFile:
 
     Args:
         path: the file; its folder exists.
+        kept: whether it is written; else the pixels are only counted and digested.
 
     Attributes:
         count: images written so far.
@@ -43,8 +44,9 @@ class PixelFile:
         digest: sha256 over the pixels, in order.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, kept: bool = True) -> None:
         self.path = path
+        self._kept = kept
         self.count = 0
         self.shape: tuple[int, int, int] | None = None
         self.dtype: str = ""
@@ -53,7 +55,7 @@ class PixelFile:
         self._beside = ThreadPoolExecutor(1)
 
     def __enter__(self) -> PixelFile:
-        self._file = open(self.path, "wb")
+        self._file = open(self.path if self._kept else os.devnull, "wb")
         self._file.write(b"\0" * _HEADER)
         return self
 
@@ -95,7 +97,7 @@ class PixelFile:
         self._beside.shutdown()
         if self._file is None:
             return
-        if kind is None:
+        if kind is None and self._kept:
             self._file.seek(0)
             self._file.write(self._header())
             self._file.flush()
@@ -132,6 +134,7 @@ class Metadata:
         skipped: what was left out, and why: {file, reason}.
         understood: what was understood of the source, in plain values. Like `source` and `max_value`, a function is
             called, and `skipped` is read, when all pixels have come through.
+        in_place: writes down, for the sources of all images, where their pixels are found later; these are not copied.
     """
 
     title: str | None = None
@@ -148,6 +151,7 @@ class Metadata:
     citation: str | None = None
     skipped: Sequence[Mapping[str, str]] = ()
     understood: Callable[[], Mapping[str, Any]] | None = None
+    in_place: Callable[[Path, list[str]], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,7 @@ def _create(
     stores.check_slug(name, where="image set")
     check_free(name)
     with held(name), _building(name) as folder:
-        with PixelFile(folder / "pixels.npy") as file:
+        with PixelFile(folder / "pixels.npy", kept=said.in_place is None) as file:
             for chunk in _chunks(pixels):
                 file.append(chunk)
             if file.count == 0 or file.shape is None:
@@ -214,6 +218,8 @@ def _create(
                 raise DataError(f'Image set "{name}": there is not one image in it. {reason}'.strip())
         done = _tabled(name, table() if callable(table) else table, file.count, said)
         _write_table(folder, done.table)
+        if said.in_place is not None:
+            said.in_place(folder, done.table["source"].tolist())
         stores.write_json(folder / "imageset.json", _as_json(name, file, done, said))
         _put_in_place(name, folder)
     from ssrl_core.datasets.store import load

@@ -19,6 +19,7 @@ from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
 _PIECE, _LARGE = 1 << 20, 1 << 26
+DOCUMENT = "decoded.json"  # of image sets whose pixels stay in their files
 PACKED = "pixels.png"  # of image sets that ship: small, without loss, and never written into
 
 
@@ -62,10 +63,13 @@ class ImageSet:
 
     @cached_property
     def pixels(self) -> Array:
-        """(N, C, H, W) uint8 or uint16, memory-mapped (those of the example unpacked), read-only."""
+        """(N, C, H, W) uint8 or uint16, memory-mapped (those of the example unpacked; of a set whose pixels stay in
+        their files, decoded when they are asked for), read-only."""
         path, packed = self.folder / "pixels.npy", self.folder / PACKED
         try:
-            if packed.is_file():
+            if (self.folder / DOCUMENT).is_file():
+                pixels = _in_files(self)
+            elif packed.is_file():
                 pixels = _unpacked(packed, packed.stat().st_mtime_ns, self.shape)
             else:
                 pixels = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -210,6 +214,12 @@ class ImageSet:
     def _train_or_all(self) -> Array:
         train = self.split_ids("train")
         return train if len(train) else self.split_ids("all")
+
+
+def _in_files(imageset: ImageSet) -> Any:
+    from ssrl_core.datasets.reading.in_place import Decoded
+
+    return Decoded(imageset.folder, (imageset.count, *imageset.shape))
 
 
 def pack(pixels: Array) -> Array:

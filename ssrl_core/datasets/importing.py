@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from ssrl_core.datasets.reading.files import PACKED
 from ssrl_core.datasets.reading.image import is_image
 from ssrl_core.datasets.reading.manifests import list_table, list_tree
 from ssrl_core.datasets.reading.npz import NpzImages
+from ssrl_core.datasets.reading.shards import ShardTree, shards_of
 from ssrl_core.datasets.reading.source import FileTree, FolderTree, ZipTree
 from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS
 from ssrl_core.datasets.reading.understanding import (
@@ -126,8 +127,9 @@ def import_source(
     Memory: one image file, or 16 MB of an .npz, at a time, and the table (about 1 kB an image).
 
     Args:
-        src: a folder of class folders, a zip of one, a folder or zip of OME-Zarr (each field is an image), an .npz, a
-            table (CSV, TSV, Parquet) of file names, an image file, or several image files.
+        src: a folder of class folders, a zip of one, tars as WebDataset writes them (one, or a folder of them), a
+            folder or zip of OME-Zarr (each field is an image), an .npz, a table (CSV, TSV, Parquet) of file names, an
+            image file, or several image files.
         name: the image set's name, a slug.
         report: told how it goes.
 
@@ -155,12 +157,20 @@ def import_source(
             source=lambda: "; ".join([understood.source, *understood.notes]),
             skipped=understood.skipped,
             understood=understood.as_json,
+            in_place=_in_place(reading) if options.in_place else None,
         )
         create(name, reading.pixels, lambda: _renamed(reading.table()), metadata)
     imageset = keep_warnings(load(name))
     for warning in imageset.meta["warnings"]:
         or_silent(report)(0, 0, warning)
     return imageset
+
+
+def _in_place(reading: Reading) -> Callable[[Path, list[str]], None]:
+    if reading.in_place is None:
+        rule = "for image files of 8 bits with one image each, in a folder or in tars"
+        raise told_wrong("in_place", rule, reading.understood.source)
+    return reading.in_place
 
 
 @contextmanager
@@ -225,6 +235,8 @@ def _listing(src: Source, by: str, options: ImportOptions) -> Listing:
     if not isinstance(src, str | Path):
         return list_tree(FileTree([_existing(path) for path in src]), options)
     path = _existing(src)
+    if shards := shards_of(path):
+        return list_tree(ShardTree(path, shards), options)
     if path.is_dir():
         return _of_tree(FolderTree(path), path, by, options)
     return _of_file(path, by, options)

@@ -37,7 +37,9 @@ class Selection(ImageSet):
         """(N of the whole set, chosen channels, H, W), read-only."""
         every = self.whole.pixels
         piece = as_slice(self.channel_ids)
-        return every[:, piece] if piece is not None else _SomeChannels(every, self.channel_ids)  # type: ignore[return-value]
+        if isinstance(every, np.ndarray) and piece is not None:
+            return every[:, piece]
+        return _SomeChannels(every, self.channel_ids)  # type: ignore[return-value]
 
     @cached_property
     def table(self) -> Any:

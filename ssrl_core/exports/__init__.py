@@ -94,7 +94,10 @@ EXPORTS: dict[str, ExportRow] = {
         module="cells",
     ),
     "paragraph": ExportRow(
-        "Methods paragraph", ".md", "What one copies into a paper: how it was made, with versions and sources."
+        "Methods paragraph",
+        ".md",
+        "What one copies into a paper: how it was made, with versions and sources.",
+        module="card",
     ),
 }
 

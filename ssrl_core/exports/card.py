@@ -1,4 +1,7 @@
-"""The model card: a page of Markdown that a stranger needs to use, and to distrust, an encoder."""
+"""Two texts of a run, written from what is stored: its model card and its methods paragraph.
+
+The card is what a stranger needs to use, and to distrust, an encoder; the paragraph is what one copies into a paper.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,7 @@ from ssrl_core import stores
 from ssrl_core.compositions.draws import said_of
 from ssrl_core.datasets.store import torn_words
 from ssrl_core.errors import SSRLError
-from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, metadata_and_keys
-from ssrl_core.exports.loading import loading_code
+from ssrl_core.exports.encoder_file import check_safetensors, encoder_path, loading_code, metadata_and_keys
 from ssrl_core.runs.folder.results import Probe, Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.verdict import in_words, reference_words
@@ -20,7 +22,9 @@ from ssrl_core.specs.methods import METHODS, SPECTRAL
 from ssrl_core.specs.parts import columns
 
 if TYPE_CHECKING:
+    from ssrl_core.datasets.imageset import ImageSet
     from ssrl_core.specs.run import RunSpec
+
 
 _FEW = 3
 _IN_TABLE = ("clusters", "knn", "linear")
@@ -158,3 +162,157 @@ def _shown(value: float | Probe | None) -> str:
     if isinstance(value, Probe):
         value = value.top1
     return "–" if value is None else f"{value:.3f}"
+
+
+_TOLD = "A projector that is told of the draws: Przewięźlikowski et al. 2023, arXiv:2306.06082."
+_KMEANS = "k-means: Lloyd 1982, doi:10.1109/TIT.1982.1056489; initialised by k-means++, Arthur and Vassilvitskii 2007."
+_SKLEARN = "scikit-learn: Pedregosa et al. 2011, JMLR 12:2825-2830."
+_SKIMAGE = "scikit-image: van der Walt et al. 2014, doi:10.7717/peerj.453."
+
+
+def write_paragraph(run: RunFolder, out: Path) -> dict[str, Any]:
+    """See `exports`; tells the number of sources."""
+    text, sources = paragraph(run)
+    stores.replace(out, "\n\n".join([text, *(f"- {source}" for source in sources)]) + "\n")
+    return {"sources": len(sources)}
+
+
+def paragraph(run: RunFolder, k: int | None = None) -> tuple[str, list[str]]:
+    """Text and sources.
+
+    Args:
+        k: the number of groups that is shown; None = the first that the run was evaluated with.
+
+    Returns:
+        One paragraph, and the works it rests on, one a line.
+    """
+    spec = run.spec()
+    imageset = _images(spec)
+    k = k or next(iter(run.results().counts), None)
+    sentences = [
+        *_of_images(spec, imageset),
+        *_of_training(spec),
+        *_of_groups(run, spec, k),
+        _of_software(run),
+    ]
+    return " ".join(sentences), _sources(spec, imageset)
+
+
+def _of_images(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
+    if imageset is None:
+        return [f"Images were those of the set {spec.dataset.name}."]
+    channels, height, width = imageset.shape
+    names = ", ".join(channel.name for channel in imageset.channels)
+    size = f"{width} × {height} px"
+    if imageset.pixel_size_um:
+        size += f" ({width * imageset.pixel_size_um:.3g} × {height * imageset.pixel_size_um:.3g} µm)"
+    told = [f"Images were {imageset.count:,} crops of {size} with {channels} channels ({names}) from {imageset.title}."]
+    return told + _of_cutting(imageset)
+
+
+_LEVELS = {  # the first is how it is done, the others of image sets that older versions made
+    "levels": "the best choice among the regions of ten brightness levels",
+    "otsu": "one Otsu level a field, a distance transform",
+    "local": "a local threshold, a distance transform",
+}
+
+
+def _of_cutting(imageset: ImageSet) -> list[str]:
+    """How the cells were found, if they were cut out of fields here."""
+    from ssrl_core.datasets.cells import report_of
+
+    try:
+        report = report_of(imageset.folder)
+    except SSRLError:
+        return []
+    nuclei, settings = report["settings"]["nuclei"], report["settings"]
+    level = _LEVELS[nuclei["threshold"]]
+    light = " Uneven illumination was divided out for each plate and channel." if _corrected(report) else ""
+    dropped = ", ".join(f"{count:,} ({reason})" for reason, count in report["dropped"].items())
+    width = f"{nuclei['diameter_px']:.0f} px" if nuclei["diameter_px"] else "the nuclei's width"
+    return [
+        f"Nuclei were found in the {report['nuclei']} channel of {report['fields']:,} fields by smoothing, {level} and "
+        f"watershed (usual nuclear width {width}), and a square of {settings['size']} px was cut around each.{light}"
+        + (f" Left out were {dropped}." if dropped else "")
+    ]
+
+
+def _corrected(report: dict[str, Any]) -> bool:
+    asked = report["settings"]["illumination"] == "plate"
+    return asked and not any("not corrected" in note for note in report["notes"])
+
+
+def _of_training(spec: RunSpec) -> list[str]:
+    row, method = BACKBONES.get(spec.backbone.name), METHODS.get(spec.method.name)
+    network = row.title if row else spec.backbone.name
+    if spec.is_solved:
+        return [_of_solution(spec)]
+    if method is None:
+        return [f"A {network} network was used as it came, without training on these images."]
+    several = len(spec.terms) > 1
+    terms = "; and ".join(
+        f"{term.composition.sentence()}" + (f" (weight {term.weight:g})" if several else "") for term in spec.terms
+    )
+    images = f"{spec.limit_train:,} training images" if spec.limit_train else "the training images"
+    return [
+        f"A {network} network was trained without labels on {images} with {method.title} for {spec.epochs:,} epochs "
+        f"({spec.optimizer.name}, learning rate {spec.optimizer.lr:g}, batches of {spec.batch_size}, seed "
+        f"{spec.seed}), so that randomly changed versions of one image become alike. The changes were: {terms}."
+        + (" The projector was told what was drawn for each version." if spec.condition == "draws" else "")
+    ]
+
+
+def _of_solution(spec: RunSpec) -> str:
+    row, settings = BANKS.get(spec.method["bank"]), spec.method.settings
+    bank = row.title if row else settings["bank"]
+    images = f"{spec.limit_train:,} training images" if spec.limit_train else "the training images"
+    terms = "; and ".join(term.composition.sentence() for term in spec.terms)
+    return (
+        f"No network was trained. Fixed features ({bank}) of {settings['views']} randomly changed versions of each of "
+        f"{images} were combined in closed form into the {settings['dim']} directions in which the versions of one "
+        f"image agree most (mu {settings['mu']:g}, seed {spec.seed}). The changes were: {terms}."
+    )
+
+
+def _of_groups(run: RunFolder, spec: RunSpec, k: int | None) -> list[str]:
+    results = run.results()
+    dim, n, split = results.dim, results.n, results.split
+    if k is None or not n:
+        return []
+    torn = torn_words(spec.dataset.name)
+    return [
+        f"The {n:,} images of the {split} part, which the training had not seen, were each described by "
+        f"{dim} numbers (the network's output) and put into {k} groups by k-means in that space."
+        if split != "train"
+        else f"The {n:,} training images were each described by {dim} numbers and put into {k} groups by k-means.",
+        *([torn] if torn else []),
+    ]
+
+
+def _of_software(run: RunFolder) -> str:
+    versions = run.state().get("versions") or {}
+    known = [
+        f"{name} {versions[key]}" for key, name in (("python", "Python"), ("torch", "PyTorch")) if versions.get(key)
+    ]
+    ours = f"Viewloom {versions['viewloom']}" if versions.get("viewloom") else "Viewloom"
+    commit = f", commit {versions['git']}" if versions.get("git") else ""
+    return f"{ours}{commit} was used" + (f" with {' and '.join(known)}" if known else "") + f" (run {run.id})."
+
+
+def _sources(spec: RunSpec, imageset: ImageSet | None) -> list[str]:
+    method = SPECTRAL if spec.is_solved else METHODS.get(spec.method.name)
+    found = [f"Images: {imageset.meta['citation']}"] if imageset and imageset.meta.get("citation") else []
+    if method is not None:
+        found.append(f"{method.title}: {method.paper}.")
+    found += [_TOLD] if spec.condition == "draws" else []
+    cut = imageset is not None and (imageset.folder / "cells.json").is_file()
+    return [*found, _KMEANS, _SKLEARN, *([_SKIMAGE] if cut else [])]
+
+
+def _images(spec: RunSpec) -> ImageSet | None:
+    from ssrl_core.runs.folder.run_folder import imageset_of
+
+    try:
+        return imageset_of(spec)
+    except SSRLError:
+        return None

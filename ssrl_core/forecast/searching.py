@@ -18,10 +18,9 @@ from ssrl_core import stores
 from ssrl_core.datasets.columns import says_where_from
 from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.forecast.candidates import Population, Space, Steps, thinned
+from ssrl_core.forecast.candidates import Candidate, Population, Space, Steps, Tried, folder_of, read_tried, thinned
 from ssrl_core.forecast.kept import DIM, MU, POWER, chosen_images, imageset_of
 from ssrl_core.forecast.setting import Setting
-from ssrl_core.forecast.tried import Candidate, Tried, folder_of, read_tried
 from ssrl_core.specs.backbones import DEFAULT, LIVE
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import Term

@@ -1,7 +1,8 @@
 """Whether a training's network is compiled for its device: tried at the start of a run, dropped where it does not pay.
 
 Three ways to take pixels through the encoder: plainly, operation by operation; compiled (torch's inductor); on CUDA
-also compiled and replayed as one CUDA graph, which takes the launching of many small kernels away. Each is tried for a
+also compiled and replayed as one CUDA graph, which takes the launching of many small kernels away. There, views may be
+made as one graph too (`compositions/graphs.py`). Each is tried for a
 few steps on a copy of the network that nobody needs afterwards; nothing of the run is drawn or changed by it. A run
 keeps its way in its checkpoint, as two ways differ in the last bits of a sum: what goes on from there takes the same.
 """
@@ -18,14 +19,19 @@ import torch
 from torch import Tensor
 
 from ssrl_core import stores
+from ssrl_core.compositions import graphs
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.methods.base import Method, plainly
 from ssrl_core.learning.training import Training, lacks_memory
 
 PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
+VIEWS = "+views"
+"""Follows the network's way where views are compiled too."""
 WORTH_S = 120.0
 """Seconds of training below which `auto` does not try: compiling takes about as long as it could save."""
+VIEWS_WORTH_S = 1800.0
+"""Seconds of making views below which `auto` does not try them: each way of rendering is a graph of its own."""
 _GAIN = 1.03
 _TIMED, _SETTLING = 3, 3  # steps that are timed; steps before, in which a graph is recorded
 _WORDS = {PLAIN: "plain", COMPILED: "compiled", GRAPHS: "compiled, as a CUDA graph"}
@@ -72,13 +78,51 @@ def settle(training: Training, before: str | None, step: int) -> Choice | None:
         if len(tried.seconds) == 1:
             return _without(asked, tried.refused)
         found = _fastest({way: took for way, took in tried.seconds.items() if way != PLAIN}, tried)
-    _take(training.method, found.way)
-    return found
+    training.method.run_encoder = runner(found.way)
+    return _with_views(training, found, step) if training.device.type == "cuda" else found
+
+
+def _with_views(training: Training, network: Choice, step: int) -> Choice:
+    """Whether views are made as one graph too: on a card, where the CPU has its kernels."""
+    plain = _views_seconds(training, None)
+    if training.spec.compile == "auto" and (training.steps - step) * plain < VIEWS_WORTH_S:
+        return network
+    try:
+        graph = graphs.compiled("inductor")
+        took = _views_seconds(training, graph)
+    except Exception as error:  # noqa: BLE001 (compilers fail in many ways)
+        return Choice(network.way, f"{network.sentence} Views are not compiled: {_short(error)}.")
+    said = f"views took {1000 * plain:.0f} ms, compiled {1000 * took:.0f} ms."
+    if took * _GAIN > plain:
+        return Choice(network.way, f"{network.sentence} Views are not compiled: {said}")
+    training.carry = graph
+    return Choice(network.way + VIEWS, f"{network.sentence} Views are compiled: {said}")
+
+
+def _views_seconds(training: Training, carry: graphs.Carry | None) -> float:
+    """Seconds of a batch's views; those of three batches are made before, as each may ask for a graph of its own."""
+    batches = [training._rows(number) for number in range(min(_SETTLING, training.steps_per_epoch))]
+    before, training.carry, took = training.carry, carry, []
+    try:
+        for number in range(_SETTLING + _TIMED):
+            _wait(training.device)
+            started = time.perf_counter()
+            training._views(batches[number % len(batches)][: training.spec.batch_size // training.spec.accumulate], 0)
+            _wait(training.device)
+            took.append(time.perf_counter() - started)
+    finally:
+        training.carry = before
+    return min(took[_SETTLING:])
 
 
 def try_ways(training: Training) -> dict[str, float]:
-    """Seconds of forward and backward of a batch, plainly and in every way that can be compiled here."""
-    return _try(training, _ways(training.device)).seconds
+    """Seconds of forward and backward of a batch, and of its views, plainly and in every way that can be compiled."""
+    network = _try(training, _ways(training.device)).seconds
+    views = {PLAIN: _views_seconds(training, None)}
+    if training.device.type == "cuda":
+        views[COMPILED] = _views_seconds(training, graphs.compiled("inductor"))
+    made = {f"network-{way}": took for way, took in network.items()}
+    return made | {f"views-{way}": took for way, took in views.items()}
 
 
 def _alone() -> None:
@@ -109,13 +153,17 @@ def _without(asked: str, reason: str) -> Choice:
 
 def _as_before(training: Training, way: str) -> Choice:
     """The checkpoint's way; where it cannot be had any more, the run goes on plainly."""
+    with_views, whole = way.endswith(VIEWS), way
+    way = way.removesuffix(VIEWS)
+    if with_views:
+        training.carry = graphs.compiled("inductor")
     tried = _Tried({}) if way == PLAIN else _try(training, (way,))
     if way != PLAIN and way not in tried.seconds:
         return Choice(
             PLAIN, f"The network was compiled and no longer is ({tried.refused}): last bits differ from here."
         )
-    _take(training.method, way)
-    return Choice(way, f"The network is {_WORDS[way]}, as before.")
+    training.method.run_encoder = runner(way)
+    return Choice(whole, f"The network is {_WORDS[way]}{', views are compiled' if with_views else ''}, as before.")
 
 
 def _measured(training: Training, step: int) -> Choice:
@@ -137,10 +185,6 @@ def _fastest(among: dict[str, float], tried: _Tried) -> Choice:
 
 def _ways(device: torch.device) -> tuple[str, ...]:
     return (COMPILED, GRAPHS) if device.type == "cuda" else (COMPILED,)
-
-
-def _take(method: Method, way: str) -> None:
-    method.run_encoder = runner(way)
 
 
 def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:

@@ -128,7 +128,8 @@ class _RowFile:
     """
 
     def __init__(self, pixels: NDArray[Any]) -> None:
-        self._pixels, self._file, self._threads = pixels, None, ThreadPoolExecutor(_READERS, "pixels")
+        self._readers = _READERS if isinstance(pixels, np.ndarray) else max(_READERS, os.cpu_count() or 1)  # decoding
+        self._pixels, self._file, self._threads = pixels, None, ThreadPoolExecutor(self._readers, "pixels")
         weakref.finalize(self, self._threads.shutdown, wait=False)
         if isinstance(pixels, np.memmap) and isinstance(pixels.base, mmap.mmap) and hasattr(os, "preadv"):
             self._file = os.open(str(pixels.filename), os.O_RDONLY)
@@ -141,7 +142,7 @@ class _RowFile:
             chunk = torch.empty(shape, dtype=_TYPES[self._pixels.dtype.name], pin_memory=True)
         else:
             chunk = torch.from_numpy(np.empty(shape, self._pixels.dtype))
-        into, parts = chunk.numpy(), np.array_split(np.arange(len(ids)), min(_READERS, len(ids)))
+        into, parts = chunk.numpy(), np.array_split(np.arange(len(ids)), min(self._readers, len(ids)))
         return chunk, [self._threads.submit(self._fill, into, ids, part) for part in parts]
 
     def _fill(self, into: NDArray[Any], ids: NDArray[np.int64], places: NDArray[np.int64]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ssrl_core.compositions.conditions import Conditions
 from ssrl_core.compositions.draws import Draws, draw
+from ssrl_core.compositions.graphs import Carry
 from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.pixels import send
 from ssrl_core.compositions.views import make_views
@@ -50,6 +51,7 @@ class Training:
         ranks: the processes that take each step together.
 
     Attributes:
+        carry: how views are made as one graph (`learning/compiling.py`), None: step by step.
         steps_per_epoch, steps: whole batches of an epoch (the last partial one is dropped), steps of the run.
 
     Raises:
@@ -80,6 +82,7 @@ class Training:
         )
         self._partners = [partners(imageset, term.composition, self.image_ids) for term in spec.terms]
         self.bank = PixelBank(imageset.pixels, self.image_ids, self.device)
+        self.carry: Carry | None = None
         self._weights = torch.tensor([term.weight for term in spec.terms]).to(self.device)
         self._order: tuple[int, Rows] = (-1, np.empty(0, dtype=np.int64))
 
@@ -179,14 +182,14 @@ class Training:
 
     def _views(self, rows: Rows, epoch: int) -> list[Views]:
         own: Tensor | None = None
-        found = []
+        found, most = [], self.imageset.max_value
         for number, term in enumerate(self.spec.terms):
             drawn = self._drawn(number, rows, epoch)
             if drawn.images is not None:
                 pixels = self.bank.batch(self._rows_of(drawn))
             else:
                 pixels = own = self.bank.batch(rows) if own is None else own
-            groups = make_views(pixels, drawn, term.composition, max_value=self.imageset.max_value)
+            groups = make_views(pixels, drawn, term.composition, max_value=most, carry=self.carry)
             told = None
             if self.conditions is not None:
                 told = [send(group, self.device) for group in self.conditions.of(number, drawn)]

@@ -283,9 +283,9 @@ def run(id: str) -> Run:
         SpecError: none, or several; names them.
     """
     from ssrl_core.library.run_objects import Run
-    from ssrl_core.runs.queue import finding
+    from ssrl_core.runs.queue import run_names
 
-    return Run(finding.find(id))
+    return Run(run_names.find(id))
 
 
 def screen(
@@ -327,9 +327,9 @@ def runs(search: str = "") -> Runs:
         A list of runs; `.table` has them as a DataFrame.
     """
     from ssrl_core.library.run_objects import Runs
-    from ssrl_core.runs.queue import finding, registry
+    from ssrl_core.runs.queue import registry, run_names
 
-    return Runs.of(finding.chosen(registry.list_runs(), search))
+    return Runs.of(run_names.chosen(registry.list_runs(), search))
 
 
 def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -> Sweep:

@@ -442,14 +442,14 @@ class Runs(list[Run]):
         """One row a run, by its id: name, state, dataset, method, backbone, compositions, seed, numbers, verdict."""
         import pandas as pd
 
-        from ssrl_core.runs.queue import finding
+        from ssrl_core.runs.queue import run_names
         from ssrl_core.runs.queue.registry import verdict_of
         from ssrl_core.specs.parts import columns
 
         numbers = [column.name for _, column in columns(listed=True)]
         names = ["id", "name", "state", "dataset", "method", "backbone", "compositions", "seed", *numbers]
         names += ["verdict", "created_at"]
-        rows = [{**row, "verdict": verdict_of(row)} for row in finding.with_names(self.rows)]
+        rows = [{**row, "verdict": verdict_of(row)} for row in run_names.with_names(self.rows)]
         return pd.DataFrame([{n: row.get(n) for n in names} for row in rows], columns=names).set_index("id")
 
     def _repr_html_(self) -> str:

@@ -232,7 +232,7 @@ def cost(evidence: Evidence) -> Cost:
 
 
 VIEW_S = {"live": 0.00025}
-OTHER_VIEW_S, EACH_S = 0.0008, 0.7
+OTHER_VIEW_S, EACH_S = 0.0008, 0.5
 """Seconds of a processor for a view and what a bank says of it, and for the equations and the measurements."""
 
 

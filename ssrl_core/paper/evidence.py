@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -53,6 +55,19 @@ def make_measurement(kind: str, parameters: Mapping[str, Any], report: Report | 
     if path is not None:
         stores.write_json(path, {"version": 1, "kind": kind, "parameters": dict(parameters), "data": data})
     return data
+
+
+@contextmanager
+def all_processors() -> Iterator[None]:
+    """What torch does meanwhile may use every processor, whatever its start has said."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(before, os.cpu_count() or 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _lpips(parameters: Mapping[str, Any], report: Report | None) -> dict[str, Any]:

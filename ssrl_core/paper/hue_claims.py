@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from scipy import special
 
 from ssrl_core.analysis import bias
@@ -184,17 +185,36 @@ def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[lis
         Row(str(row["for"]), f"highest at, {row['method']}", None, _number(row["x"]), None, int(row["seeds"]))
         for _, row in found.highest.iterrows()
     ]
-    curves = [_whole(grid.accuracy) for grid in bias.grids(grouped, x)]
+    every = bias.grids(grouped, x)
+    curves = [_whole(grid.accuracy) for grid in every]
     if any(not np.isfinite(c).all() or c.shape[1] < _LEAST_SEEDS for c in curves):
         return rows, [plain_claim(claim, None, reason=f"{_LEAST_SEEDS} seeds without a gap are needed")]
-    p = np.concatenate([choice_p(c) for c in curves])
-    costs, values = int((false_discovery(p) < _RATE).sum()), found.highest["x"].nunique()
-    told = f"{values} different values; {costs} of {len(p)} choices cost another superclass (false discoveries 5 %)"
+    prices = [choice_costs(c) for c in curves]
+    sure = false_discovery(np.concatenate([p for _, p in prices])) < _RATE
+    costs, values = int(sure.sum()), found.highest["x"].nunique()
+    told = f"{values} different values; {costs} of {len(sure)} choices cost another superclass (false discoveries 5 %)"
+    ends = np.cumsum([len(p) for _, p in prices])[:-1]
+    for grid, (cost, _), mine in zip(every, prices, np.split(sure, ends), strict=True):
+        rows += _dearest(grid, cost, mine)
     return rows, [plain_claim(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
 
 
-def choice_p(accuracy: Floats) -> Floats:
-    """p, one-sided, that a class loses where the value is chosen for another one, for every ordered pair.
+def _dearest(grid: Any, cost: Floats, sure: NDArray[np.bool_], count: int = 6) -> list[Row]:
+    """The largest prices that are no chance: what a superclass loses where the value is chosen for another one."""
+    there = np.flatnonzero(np.isfinite(grid.accuracy).any(axis=(1, 2)))
+    names = [str(grid.classes[c]) for c in there]
+    pairs = [(chosen, pays) for chosen in names for pays in names if chosen != pays]
+    order = [i for i in np.argsort(-cost, kind="stable") if sure[i]][:count]
+    seeds = grid.accuracy.shape[2]
+    return [
+        Row(f"{pays}, where it is chosen for {chosen}", f"price, {grid.setting['method']}", None, -cost[i], None, seeds)
+        for i in order
+        for chosen, pays in [pairs[i]]
+    ]
+
+
+def choice_costs(accuracy: Floats) -> tuple[Floats, Floats]:
+    """What a class loses where the value is chosen for another one, for every ordered pair.
 
     The values are chosen without the seed that judges them, so that a value that only looks highest costs nothing.
 
@@ -202,18 +222,20 @@ def choice_p(accuracy: Floats) -> Floats:
         accuracy: (C, S, V).
 
     Returns:
-        (C (C - 1),) t tests over seeds, rows: chosen for, columns: who pays.
+        (C (C - 1),) mean loss over seeds, and p, one-sided, of a t test over seeds that it is above 0; rows: chosen
+        for, columns: who pays.
     """
     seeds = accuracy.shape[1]
     others = (accuracy.sum(axis=1, keepdims=True) - accuracy) / (seeds - 1)
     top = others.argmax(axis=2)  # (C, S)
     at = np.take_along_axis(accuracy[None], top[:, None, :, None], axis=3)[..., 0]  # (for, who, seed)
-    cost = np.diagonal(at, axis1=0, axis2=1).T[None] - at
-    se = cost.std(axis=2, ddof=1) / np.sqrt(seeds)
+    loss = np.diagonal(at, axis1=0, axis2=1).T[None] - at
+    cost, se = loss.mean(axis=2), loss.std(axis=2, ddof=1) / np.sqrt(seeds)
     with np.errstate(divide="ignore", invalid="ignore"):
-        p = special.stdtr(seeds - 1, -cost.mean(axis=2) / se)
-    p = np.where(se > 0, p, np.where(cost.mean(axis=2) > 0, 0.0, 1.0))
-    return np.asarray(p[~np.eye(len(p), dtype=bool)])
+        p = special.stdtr(seeds - 1, -cost / se)
+    p = np.where(se > 0, p, np.where(cost > 0, 0.0, 1.0))
+    apart = ~np.eye(len(p), dtype=bool)
+    return np.asarray(cost[apart]), np.asarray(p[apart])
 
 
 def shared_p(classes: pd.DataFrame, draws: int = 2000) -> float:

@@ -155,7 +155,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a comparison finds: numbers side by side, and for each claim a contrast with its verdict."""
+    """What a comparison finds: numbers side by side, for each claim a contrast with its verdict, and a note, whose
+    lines stand alone."""
 
     rows: Sequence[Row] = ()
     contrasts: Sequence[Contrast] = ()
@@ -174,6 +175,7 @@ class Item:
         compare: evidence -> outcome.
         conflicts: where the paper conflicts with itself.
         unsolved: why there is nothing to solve, for an item with plans and no scale `instant`.
+        results_of: another item that has the same plans; its results that ship are this one's too.
     """
 
     id: str
@@ -184,6 +186,7 @@ class Item:
     published: Callable[[], Sequence[Row]] = list
     conflicts: str = ""
     unsolved: str = ""
+    results_of: str = ""
 
 
 PERCENT = ("top1",)

@@ -70,7 +70,7 @@ def markdown(found: dict[str, Any]) -> str:
     parts.append(f"**{found['verdict']}**")
     parts += [f"- {c['verdict']}: {c['claim']}. {_contrast_words(c)}".rstrip() for c in found["contrasts"]]
     parts.append(_table(found["rows"]))
-    parts += [text for text in (found["says"], found["note"], found["conflicts"]) if text]
+    parts += [text for text in (found["says"], found["note"].replace("\n", "\n\n"), found["conflicts"]) if text]
     parts.append(_budget(found["runs"]))
     parts += [f"Image set `{name}`: fingerprint `{key[:16]}`." for name, key in found["imagesets"].items()]
     parts += [f"```yaml\n{dump_yaml(data)}```" for data in found["sweeps"].values()]

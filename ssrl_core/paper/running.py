@@ -13,7 +13,7 @@ from ssrl_core.errors import SpecError, SSRLError, Stopped
 from ssrl_core.paper import solved, words
 from ssrl_core.paper.authors import READ, base_of, is_authors
 from ssrl_core.paper.cost import NOT_HERE, check, cost
-from ssrl_core.paper.evidence import Evidence, Shipped, make_measurement
+from ssrl_core.paper.evidence import Evidence, Shipped, all_processors, make_measurement
 from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, SCALES, Item, Outcome, Row, Scale, overall
 from ssrl_core.paper.items import ITEMS
 
@@ -116,7 +116,8 @@ def solve(
     Raises:
         SpecError: one item was asked for and nothing of it can be had.
     """
-    found = {name: evidence(name, scale) for name in names if scale in item(name).plans or len(names) == 1}
+    asked_for = {name: _without_training(name, scale, alone=len(names) == 1) for name in names}
+    found = {name: evidence(name, at) for name, at in asked_for.items() if at}
     measures = {label: given for one in found.values() for label, given in one.plan.measures.items()}
     told = _Told(len(measures), report, share)
     left_out = [text for name, one in found.items() for text in _lacking(name, one, told.making)]
@@ -124,17 +125,58 @@ def solve(
     if not asked and not measures:
         raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
     done = solved.solve_all(asked, told.solving)
-    made, before = [], done["solved"]
-    for number, (label, (kind, parameters)) in enumerate(measures.items(), before):
-        try:
-            make_measurement(kind, parameters, _step(label, number, before + len(measures), report, share))
-            made.append(label)
-        except Stopped:
-            raise
-        except SSRLError as error:
-            left_out.append(f"{label}: {error.message}")
+    made, failed = _measure_all(measures, done["solved"], report, share)
+    left_out += [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
     one = names[0] if len(names) == 1 else EVERY
     return {"id": one, "scale": scale, **done, "measures": made, "left_out": left_out, "sweeps": []}
+
+
+def _without_training(name: str, scale: Scale, *, alone: bool) -> Scale | None:
+    """The scale of an item that needs no training: the one asked for, or beside `instant` a rehearsal that only
+    measures; None: it has none.
+
+    Args:
+        alone: it is the only item that was asked for, so that what lacks is told.
+    """
+    plans = item(name).plans
+    if scale in plans or alone:
+        return scale
+    return "small" if scale == "instant" and "small" in plans and not plans["small"].sweeps() else None
+
+
+def _measure_all(
+    measures: Mapping[str, tuple[str, Mapping[str, Any]]],
+    before: int,
+    report: Callable[[str], None] | None,
+    share: Callable[[float], None] | None,
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Make measurements one after another, on all processors.
+
+    Args:
+        before: compositions that were solved before them.
+
+    Returns:
+        those that are there, and what could not be measured by the reason; weights that were missed once are not
+        looked for again.
+    """
+    made: list[str] = []
+    failed: dict[str, list[str]] = {}
+    lacking: dict[Any, str] = {}
+    with all_processors():
+        for number, (label, (kind, parameters)) in enumerate(measures.items(), before):
+            network = parameters.get("backbone", parameters.get("features"))
+            try:
+                if network is not None and network in lacking:
+                    failed[lacking[network]].append(label)
+                    continue
+                make_measurement(kind, parameters, _step(label, number, before + len(measures), report, share))
+                made.append(label)
+            except Stopped:
+                raise
+            except SSRLError as error:
+                failed.setdefault(error.message, []).append(label)
+                lacking |= {network: error.message} if "weights" in error.message else {}
+    return made, failed
 
 
 class _Told:
@@ -183,8 +225,8 @@ def _lacking(name: str, found: Evidence, report: Report) -> list[str]:
             except SSRLError as error:
                 if isinstance(error, Stopped):
                     raise
-                state = state | {"problem": error.message}
-        lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}")
+                state = state | {"problem": error.message, "how": ""}
+        lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}".rstrip())
     return lacking
 
 
@@ -292,11 +334,12 @@ def compare(name: str, scale: Scale = "small") -> dict[str, Any]:
 
 def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
     """The results that ship (`docs/results`), as `compare` says them, with `made_with` in words; None: none ship."""
-    path = stores.shipped_root() / "docs" / "results" / f"{name}-{scale}.json"
+    chosen = item(name)
+    path = stores.shipped_root() / "docs" / "results" / f"{chosen.results_of or name}-{scale}.json"
     if not path.is_file():
         return None
     found = stores.read_json(path)
-    return found | {"made_with": _made_with(found)}
+    return found | {"id": name, "title": chosen.title, "claim": chosen.claim, "made_with": _made_with(found)}
 
 
 def shown(name: str, scale: Scale) -> dict[str, Any]:

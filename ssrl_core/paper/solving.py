@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.analysis.clusters import Clustering, kmeans, nearest
-from ssrl_core.analysis.scores import cluster_scores, told_by
+from ssrl_core.analysis.scores import ami, cluster_scores, told_by
 from ssrl_core.compositions.draws import shown_of
 from ssrl_core.datasets.columns import OWN_COLUMNS
 from ssrl_core.datasets.imageset import ImageSet
@@ -33,7 +33,6 @@ from ssrl_core.learning import solving
 from ssrl_core.learning.closed_form import Covariances, Moments, Pairing, solve, weighted
 from ssrl_core.learning.embedding import at_side, view_side
 from ssrl_core.learning.features import Bank
-from ssrl_core.learning.probes.linear import linear_probe
 from ssrl_core.runs.evaluation.images import EvaluationImages
 from ssrl_core.runs.evaluation.parts import knn, linear
 from ssrl_core.runs.folder.results import clean
@@ -49,6 +48,8 @@ CROWDED = 3
 _KEPT_MOMENTS, _KEPT_FEATURES = 12, 6  # of 21 MB and up to 60 MB each
 _TYPICAL = 10
 _WITH, _WITHOUT = "with", "without"
+OF_CLASSIFIER, OF_RESPONSE = "linear label", "truth response"
+"""AMI with the label of the classes that linear evaluation gives, and of the true responses: what can be reached."""
 
 
 class Kept:
@@ -190,11 +191,14 @@ def measured(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluate
         "n": len(evaluated),
         "dim": evaluated.shape[1],
         "clusters": {},
-        **probes(spec, images, bank, evaluated),
     }
-    explained: dict[str, float] = {}
+    probed, explained = probes(spec, images, bank, evaluated)
+    results |= probed
     typical: dict[str, Any] = {}
     truths = truths_of(images.imageset, images.evaluated)
+    labels = images.evaluated_labels
+    if spec.evaluate.clusters and labels is not None and "response" in truths:
+        explained[OF_RESPONSE] = ami(labels, np.unique(truths["response"], return_inverse=True)[1])
     for k in spec.evaluate.clusters:
         found = kmeans(evaluated, k)
         scores = cluster_scores(evaluated, found, images.evaluated_labels)
@@ -206,19 +210,25 @@ def measured(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluate
     return told
 
 
-def probes(spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
-    """kNN and linear evaluation, without confusion tables; a probe that cannot be had is left out."""
+def probes(
+    spec: RunSpec, images: EvaluationImages, bank: np.ndarray, evaluated: np.ndarray
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """kNN and linear evaluation, without confusion tables; a probe that cannot be had is left out. And, where clusters
+    are asked for, {`OF_CLASSIFIER`: AMI of the classes that linear evaluation gives with those of the images}."""
     found: dict[str, Any] = {}
+    explained: dict[str, float] = {}
     try:
         found["knn"] = knn.vote(bank, evaluated, images)[0]
         asked = spec.evaluate.linear
         if asked is not None:
-            labels, classes = images.labels_of(images.bank), len(images.imageset.classes)
-            told = linear_probe(bank, labels, evaluated, classes=classes, epochs=asked["epochs"], seed=spec.seed)
+            told = linear.classified(images, bank, evaluated, asked["epochs"])
             found["linear"] = linear.scored(images, told, dict(asked)) | {"confusion": None}
+            if spec.evaluate.clusters:
+                labels = images.labels_of(images.evaluated)
+                explained[OF_CLASSIFIER] = ami(labels[labels >= 0], told[labels >= 0])
     except SSRLError:
-        return found
-    return found
+        return found, explained
+    return found, explained
 
 
 def truths_of(imageset: ImageSet, ids: np.ndarray) -> dict[str, np.ndarray]:

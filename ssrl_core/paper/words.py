@@ -116,6 +116,15 @@ _SWEEPS = {
     "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
     "table-6 small byol": "Hue on CIFAR-10, BYOL",
 }
+_SETS = {
+    "cifar10": "CIFAR-10",
+    "cifar100": "CIFAR-100",
+    "hundred": "a hundred classes",
+    "imagenet100": "ImageNet100",
+}
+_SWEPT = re.compile(
+    rf"\b(hue|jitter probability|crop size|flip probability) ({'|'.join(_SETS)})\b(?: mu (\S+))?(?: solved)?"
+)
 _ITEM = re.compile(r"^(table|figure)-\d+ ?(instant|small|full)? ?")
 _SHARED = re.compile(r"in_(all|at_least)_(\d+)")
 _RUN_NAMES = re.compile(r"^figure-12 (instant |small )?(\w+)( \w+)?")
@@ -144,6 +153,7 @@ _SHARES = {
     "table-8": ("",),
     "figure-1": ("mean", "std", "change"),
     "figure-2": ("ratio", "chance"),
+    "figure-3": ("price",),
     "figure-11": ("mean", "std", "change"),
 }
 
@@ -166,7 +176,14 @@ def row_name(text: str) -> str:
         return f"Change from the first to the last value ± half its 95 % interval, {row_name(text[8:])}"
     if text.startswith("highest at, "):
         return f"Value of the highest accuracy, {row_name(text[12:])}"
-    return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], text))
+    if text.startswith("price, "):
+        return f"Change of its accuracy, beside its own choice, {row_name(text[7:])}"
+    return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], _swept(text)))
+
+
+def _swept(text: str) -> str:
+    """`hue hundred mu 0.01 solved` as `hue, a hundred classes, μ = 0.01`."""
+    return _SWEPT.sub(lambda m: f"{m[1]}, {_SETS[m[2]]}{f', μ = {m[3]}' if m[3] else ''}", text)
 
 
 def _capital(text: str) -> str:
@@ -187,7 +204,7 @@ def claim(text: str) -> str:
 
 def with_names(text: str) -> str:
     """A claim or a reason with names instead of ids, within a sentence."""
-    return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], text)
+    return _IDS_TOKEN.sub(lambda match: _IDS[match[0]], _swept(text))
 
 
 def column_meaning(column: str) -> str:
@@ -220,7 +237,8 @@ def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
         return f"{_percent(value)} %"
     if value == int(value):
         return f"{value:,.0f}".replace("-", "−")
-    return f"{value:.{digits if abs(value) < 1 else 2}f}".replace("-", "−")
+    text = f"{value:.{digits if abs(value) < 1 else 2}f}"
+    return text.replace("-", "−" if float(text) else "")
 
 
 def published(value: float, *, share: bool = False, nearest: bool = False) -> str:

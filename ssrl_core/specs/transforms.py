@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssrl_core.specs.parameters import Parameter
-from ssrl_core.specs.transform import SENTENCES, Transform
+from ssrl_core.specs.parameters import SENTENCES, Parameter, Transform
 
 __all__ = ["TRANSFORMS", "Transform", "sentence"]
 

@@ -17,7 +17,7 @@ from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.exports import EXPORTS, content, export, refusal
-from ssrl_core.exports.loading import loading_code
+from ssrl_core.exports.encoder_file import loading_code
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.encoders import load_encoder, save_encoder

@@ -10,8 +10,8 @@ from ssrl_core.analysis.doses import DoseCurve, dose_shares, dose_summary, fit_c
 from ssrl_core.analysis.plates import plate_shares
 from ssrl_core.errors import SpecError
 from ssrl_core.figures.curves import over_k_table, score_over_k
-from ssrl_core.figures.files import figure_file
 from ssrl_core.figures.screens import dose_figure, plate_figure
+from ssrl_core.figures.sheets import figure_file
 
 
 @pytest.fixture(scope="module")

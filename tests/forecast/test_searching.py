@@ -13,9 +13,8 @@ from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.forecast import search
-from ssrl_core.forecast.candidates import Population, Space, fronts, survivors, thinned
+from ssrl_core.forecast.candidates import Population, Space, Tried, fronts, searched, survivors, thinned
 from ssrl_core.forecast.searching import _accepts, _scaled, so_far
-from ssrl_core.forecast.tried import Tried, searched
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.steps import Step
 from ssrl_core.specs.wishes import Wishes

@@ -83,6 +83,28 @@ def test_a_checkpoint_says_the_way_and_one_that_cannot_be_had_any_more_is_told(t
     assert "no longer is" in lost.sentence
 
 
+def test_views_are_compiled_on_a_card_where_that_is_faster(
+    took: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = {True: 1.0, False: 0.4}
+    monkeypatch.setattr(compiling, "_views_seconds", lambda training, carry: seconds[carry is None])
+    monkeypatch.setattr(compiling.graphs, "compiled", lambda backend: compiling.graphs.carried)
+    here = training()
+    network = compiling.Choice(PLAIN, "The network is plain.")
+    found = compiling._with_views(here, network, 0)
+    assert (found.way, here.carry) == ("plain+views", compiling.graphs.carried)
+    assert found.sentence.endswith("Views are compiled: views took 1000 ms, compiled 400 ms.")
+    again = training()
+    kept = compiling.settle(again, found.way, 5)
+    assert (kept, again.carry) == (
+        compiling.Choice(found.way, "The network is plain, views are compiled, as before."),
+        compiling.graphs.carried,
+    )
+    seconds[True] = 0.3
+    assert compiling._with_views(training(), network, 0).way == PLAIN
+    assert compiling._with_views(training(epochs=3), network, 0) == network
+
+
 def test_always_is_refused_where_nothing_can_be_compiled(took: dict[str, float]) -> None:
     with pytest.raises(SpecError, match=r"never or auto here.*no C\+\+ compiler"):
         compiling.settle(training("always"), None, 0)

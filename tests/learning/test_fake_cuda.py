@@ -15,7 +15,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ssrl_core import stores
-from ssrl_core.compositions import lpips, perceptual
+from ssrl_core.compositions import graphs, lpips, perceptual
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.learning.backbones import build
@@ -89,13 +89,14 @@ def _compositions() -> list[Any]:
     return [pytest.param(make, id=name) for name, make in [*made, *single]]
 
 
+@pytest.mark.parametrize("carry", [None, graphs.carried], ids=["stepwise", "graph"])
 @pytest.mark.parametrize("make", _compositions())
-def test_no_view_waits_for_the_device(make: Callable[[], Any]) -> None:
+def test_no_view_waits_for_the_device(make: Callable[[], Any], carry: Any) -> None:
     composed = make()
     drawn = draw(composed, np.arange(5), seed=5, epoch=1)
     with fake_card() as waits:
         pixels = torch.empty((5, 3, 30, 30), dtype=torch.uint8, device=CARD)
-        made = make_views(pixels, drawn, composed, max_value=255)
+        made = make_views(pixels, drawn, composed, max_value=255, carry=carry)
         assert all(views.is_cuda and views.dtype == torch.float32 for views in made)
         assert waits.found == []
 

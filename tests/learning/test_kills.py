@@ -1,7 +1,7 @@
 """All methods, killed with -9 at random moments, end with the bits of a run that nobody disturbed.
 
-One process imports torch once and forks a child for each attempt; it watches the child's metrics and kills it when they
-have grown by a random number of bytes: in the middle of a step, of a line or of a checkpoint.
+One process imports once what a training takes and forks a child for each attempt; it watches the child's metrics and
+kills it when they have grown by a random number of bytes: in the middle of a step, of a line or of a checkpoint.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from tests.learning.tiny_runs import assert_same_run, events, small_images, smal
 _FORKING = """
 import json, os, random, signal, sys, time
 from pathlib import Path
-import torch
+import scipy.linalg
+import torch._dynamo  # at an optimizer's first step
+from ssrl_core.compositions.kernels import noise, resampling, values
 from ssrl_core.datasets import store
 from ssrl_core.learning import loop
 from ssrl_core.specs.run import load_run

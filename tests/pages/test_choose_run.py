@@ -8,7 +8,7 @@ from streamlit.testing.v1.element_tree import Selectbox
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding, registry, registry_file, run_names
+from ssrl_core.runs.queue import registry, registry_file, run_names
 from tests.browsing import served, settled, tab
 from tests.kit import make_run
 from tests.paging import opened as opened_page
@@ -131,9 +131,9 @@ def test_compositions_are_read_from_every_form_of_a_spec(text):
 def test_runs_are_found_by_composition_and_forgotten_with_it():
     run = make_run(spec={"terms": [{"composition": FLIPPED, "weight": 1.0}]})
     rows = registry.list_runs()
-    assert [row["id"] for row in finding.chosen(rows, "flipped-twice")] == [run.name]
+    assert [row["id"] for row in run_names.chosen(rows, "flipped-twice")] == [run.name]
     registry.change(run.name, spec=RunFolder(run.name).path.joinpath("spec.yaml").read_text().replace("flipped", "f"))
-    assert finding.chosen(rows, "flipped-twice") == []
+    assert run_names.chosen(rows, "flipped-twice") == []
 
 
 @pytest.mark.browser

@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.clusters import scores as files
-from pages.ui.clusters.choice import Choice
+from pages.ui.clusters.scores import Choice
 from pages.ui.map import colours, panel, selection
 from pages.ui.map import names as cluster_names
 from pages.ui.map.colours import colour_by
@@ -20,7 +20,7 @@ from pages.ui.map.selection import Selected
 from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.cells.in_field import in_field
-from ssrl_core.runs.folder import selections
+from ssrl_core.runs.folder import annotations
 from tests.kit import make_imageset, make_run
 from tests.paging import opened, text_of
 from tests.screen_kit import make_screen_run
@@ -157,7 +157,7 @@ def test_what_is_selected_is_in_the_address(run):
     test = page(run.run_id, **{"clusters-selected": Selected(run.images_key, chosen, "inside the outline")})
     named = test.query_params["sel"]
     named = named if isinstance(named, str) else named[-1]
-    assert named == selections.name_of(chosen)
+    assert named == annotations.selection_name(chosen)
     assert "3 images" in text_of(page(run.run_id, {"sel": named}))
 
 

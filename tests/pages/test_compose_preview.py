@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pages.ui.compose import grid, preview
+from pages.ui.compose import preview
 from pages.ui.compose.lpips import Answer, LpipsWorker, Question
 from pages.ui.compose.preview import Sample, fitted, pictures
 from pages.ui.kit.blocks import as_sheet
@@ -106,7 +106,7 @@ def test_a_sheet_lays_pictures_row_by_row_and_the_packet_opens():
     assert sheet.shape == (4, 4, 3)
     assert (sheet[:2, 2:] == tiles[1]).all()
     assert (sheet[2:, 2:] == 0).all()
-    header, file = grid.pack(tiles, columns=2, heads=["a", "b"], said=[["x"], [], []])
+    header, file = preview.pack(tiles, columns=2, heads=["a", "b"], said=[["x"], [], []])
     assert header["mime"] == "image/png"
     assert file[:4] == b"\x89PNG"
     assert json.dumps(header)

@@ -15,8 +15,8 @@ from ssrl_core.compositions import perceptual
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.datasets.made.strokes import draw_strokes
 from ssrl_core.forecast import search
+from ssrl_core.forecast.candidates import WISHED, folder_of
 from ssrl_core.forecast.searching import Found
-from ssrl_core.forecast.tried import WISHED, folder_of
 from ssrl_core.runs import jobs
 from ssrl_core.specs.composition import Composition, load
 from ssrl_core.specs.wishes import Wishes, dump_wishes, load_wishes

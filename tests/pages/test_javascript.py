@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pages.ui.compare import matrix
-from pages.ui.compose import grid
+from pages.ui.compose import preview
 from pages.ui.kit import gallery
 from pages.ui.map import view
 from pages.ui.map.colours import groups
@@ -24,7 +24,7 @@ SCRIPTS = {
     "sheet": view.SHEET_JS,
     "gallery": gallery.JS,
     "matrix": matrix.JS,
-    "grid": grid.JS,
+    "grid": preview.JS,
 }
 
 

@@ -148,14 +148,14 @@ def test_the_spec_that_is_shown_is_a_sweep_that_can_be_run(item):
 
 
 def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
-    from pages.ui.paper import figures as paper_figures
+    from ssrl_core.library.paper import charts
     from ssrl_core.paper.evidence import Evidence
     from tests.kit import make_sweep_table
 
     table = make_sweep_table()
     monkeypatch.setattr(Evidence, "classes", lambda self, name: table)
     for name in ("table-5", "table-6", "figure-1", "figure-2", "figure-11"):
-        figures = paper_figures._MAKERS[name](running.evidence(name, "full"))
+        figures = charts(name, running.evidence(name, "full"))
         assert figures, name
         assert all(len(figure.data) for figure in figures), name
 

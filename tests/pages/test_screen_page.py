@@ -81,7 +81,7 @@ def test_every_figure_is_drawn_as_a_file():
     from ssrl_core.analysis.screens.retrieval import similarity
     from ssrl_core.analysis.screens.screen import screen
     from ssrl_core.figures import profiles
-    from ssrl_core.figures.files import figure_file
+    from ssrl_core.figures.sheets import figure_file
 
     scored = screen(planted(Plan(mechanisms=2, compounds=2, inactive=1, doses=(0.1, 1.0), controls=4), 0)).scored
     known = scored.treatments.table

@@ -19,7 +19,7 @@ from pages.ui.show.pictures import SAFE, Look
 from ssrl_core import stores
 from ssrl_core.analysis.doses import DoseCurve
 from ssrl_core.datasets import store
-from ssrl_core.exports.paragraph import paragraph
+from ssrl_core.exports.card import paragraph
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
 from tests.kit import make_imageset, make_run

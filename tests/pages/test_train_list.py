@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pages.ui.runs import tables as run_tables
 from pages.ui.train import run_list
+from pages.ui.train import run_list as run_tables
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.queue import registry, submitting, tables
 from tests.browsing import served, settled, tab

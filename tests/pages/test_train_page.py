@@ -408,7 +408,7 @@ def test_whether_a_step_fits_is_said_before_it_is_launched(monkeypatch):
     assert "images at a time fit" in text_of(test)
     monkeypatch.setattr(start, "_memory_words", start._memory_words.__wrapped__)
     monkeypatch.setattr(estimate, "has_gpu", lambda: True)  # with a card nobody has to ask
-    monkeypatch.setattr(estimate, "card_bytes", lambda: 1.203e9)
+    monkeypatch.setattr(estimate, "card_bytes", lambda device: 1.203e9)
     test.run()
     assert "the card has" in text_of(test)
     assert "do not fit" in text_of(test) or "Not even two images fit" in text_of(test)

@@ -76,11 +76,21 @@ def test_few_seeds_or_a_missing_run_is_said():
 def test_a_value_that_only_looks_highest_costs_nobody():
     rng = np.random.default_rng(4)
     called = sum(
-        (false_discovery(hue_claims.choice_p(rng.normal(0, 0.03, (20, 5, 10)))) < 0.05).any() for _ in range(60)
+        (false_discovery(hue_claims.choice_costs(rng.normal(0, 0.03, (20, 5, 10)))[1]) < 0.05).any() for _ in range(60)
     )
     assert called <= 9
     apart = np.array([np.linspace(0, 0.2, 10), np.linspace(0.2, 0, 10)])[:, None] + rng.normal(0, 0.01, (2, 5, 10))
-    assert (hue_claims.choice_p(apart) < 0.001).all()
+    assert (hue_claims.choice_costs(apart)[1] < 0.001).all()
+
+
+def test_what_a_choice_costs_another_superclass_is_a_row_and_chance_is_none():
+    apart = {"up": lambda x: 0.4 + 0.2 * x, "down": lambda x: 0.6 - 0.2 * x, "flat": lambda x: 0.5}
+    rows, (claim,) = hue_claims.own_highest(classes_table(apart, noise=0.01, seeds=5), {name: name for name in apart})
+    prices = {row.row: row.ours for row in rows if row.column.startswith("price")}
+    assert claim.verdict == "shown"
+    assert {"down, where it is chosen for up", "up, where it is chosen for down"} <= {*prices}
+    assert not any(name.startswith("flat") for name in prices)
+    assert prices["down, where it is chosen for up"] < -0.05
 
 
 def test_methods_that_call_the_same_classes_share_more_than_independent_ones():

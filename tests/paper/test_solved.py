@@ -8,7 +8,7 @@ import pytest
 
 from ssrl_core import stores
 from ssrl_core.datasets.builtin import BUILT_IN
-from ssrl_core.errors import SpecError, Stopped
+from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.learning import solving as learning
 from ssrl_core.learning.closed_form import pairing
 from ssrl_core.paper import evidence as evidences
@@ -183,6 +183,53 @@ def test_the_report_has_every_item_and_escapes_what_stands_in_it(monkeypatch):
     assert "<script>" not in text
     assert all(name.replace("-", " ").capitalize() in text for name in with_plans)
     assert "95 % interval" in text
+
+
+def test_a_report_is_a_pdf_where_a_browser_is_there_and_else_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(printed, "everything", list)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpecError, match="Install Chromium"):
+        printed.write(tmp_path / "paper.pdf")
+    browser = tmp_path / "chromium"
+    browser.write_text('#!/bin/sh\nfor a in "$@"; do case $a in --print-to-pdf=*) echo made > "${a#*=}";; esac; done\n')
+    browser.chmod(0o755)
+    printed.write(tmp_path / "paper.pdf")
+    assert (tmp_path / "paper.pdf").read_text() == "made\n"
+    browser.write_text("#!/bin/sh\necho no display >&2\n")
+    with pytest.raises(RunError, match=r"did not print the report: no display.*\.html"):
+        printed.write(tmp_path / "paper.pdf")
+
+
+def test_charts_of_solved_sweeps_stand_in_the_report(kit_item, monkeypatch):
+    from plotly.graph_objects import Figure
+
+    make_imageset()
+    running.solve(["table-3"])
+    monkeypatch.setattr(printed, "ITEMS", {"table-3": kit_item})
+    drawn = printed.page(
+        printed.everything(), lambda name, found: [Figure().update_layout(meta=f"kit {len(found.specs)}")]
+    )
+    assert "<b>kit 2</b>" in drawn
+    assert "Plotly.newPlot" in drawn
+    assert "Plotly" not in printed.page(printed.everything())
+
+
+def test_weights_that_are_missing_are_looked_for_once_and_named_once(kit_item, monkeypatch):
+    asked = []
+
+    def measure(kind, parameters, told):
+        asked.append(parameters["backbone"])
+        if parameters["backbone"] == "resnet18":
+            raise SpecError("Backbone resnet18: weights are not here.")
+
+    networks = {"a": "resnet18", "b": "vgg16", "c": "resnet18"}
+    measures = {name: ("pretrained", {"backbone": network}) for name, network in networks.items()}
+    object.__setattr__(kit_item.plans["instant"], "measures", measures)
+    monkeypatch.setattr(running, "make_measurement", measure)
+    done = running.solve(["table-3"])
+    assert asked == ["resnet18", "vgg16"]
+    assert done["measures"] == ["b"]
+    assert done["left_out"][-1] == "a, c: Backbone resnet18: weights are not here."
 
 
 def test_one_seed_is_said_and_no_interval_is_made_up(kit_item, monkeypatch):

@@ -25,6 +25,16 @@ def test_above_is_the_one_sample_interval():
     assert (found.low, found.high) == pytest.approx((theirs.low - 1, theirs.high - 1))
 
 
+@pytest.mark.parametrize(("n", "sd"), [((5, 5), (1, 1)), ((5, 5), (1, 4)), ((5, 3), (1, 3))])
+def test_intervals_of_few_seeds_hold_the_truth_about_as_often_as_they_promise(n, sd):
+    rng = np.random.default_rng(0)
+    sides = [(rng.normal(0.5, sd[0], n[0]), rng.normal(0, sd[1], n[1])) for _ in range(1000)]
+    found = [contrast("a above b", a, b) for a, b in sides]
+    assert 0.92 <= np.mean([c.low <= 0.5 <= c.high for c in found]) <= 0.975
+    alone = [mean_above("a above 0", a) for a, _ in sides]
+    assert 0.92 <= np.mean([c.low <= 0.5 <= c.high for c in alone]) <= 0.975
+
+
 @pytest.mark.parametrize(
     ("a", "b", "verdict"),
     [

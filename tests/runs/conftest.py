@@ -91,6 +91,7 @@ class FakeEngine:
     name = "fake"
     trouble = ""
     outlives = False
+    cards = 0
 
     def __init__(self, slots: int = 1) -> None:
         self.slots, self.jobs = slots, []

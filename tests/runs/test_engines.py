@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+from threading import Thread
 
 import pytest
 
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.child.warm import grown
 from ssrl_core.runs.queue import processes, registry
+from ssrl_core.runs.worker import estimate
 from ssrl_core.runs.worker.coordinator import Coordinator, open_engine
-from ssrl_core.runs.worker.engines import settings
+from ssrl_core.runs.worker.engines import dask, settings
 from ssrl_core.runs.worker.engines.local import LocalEngine, gpus_here
-from tests.runs.conftest import fake_command
+from tests.runs.conftest import FakeEngine, FakeJob, fake_command
 from tests.runs.test_kills import until
 from tests.runs.test_train import lines, submit
 
@@ -114,6 +116,65 @@ def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, mo
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert gpus_here() == ("0", "1")
     assert open_engine(settings.EngineSettings(per_gpu=2)).slots == 4
+
+
+def test_a_run_over_several_cards_takes_as_many_slots_and_none_overtakes_it(queued, clock):
+    engine = FakeEngine(4)
+    engine.cards = 4
+    coordinator = Coordinator(engine, clock=clock)
+    runs = [queued(seed=seed, devices=count) for seed, count in enumerate((1, 4, 1, 2, "auto"))]
+    one, four, other, two, every = runs
+    coordinator.tick()
+    assert [job.folder.name for job in engine.jobs] == [one.id]  # four cards are not free, and nobody overtakes
+    started = [[four], [other, two], [every]]
+    for after in started:
+        for job in engine.jobs:
+            (job.folder / "encoder.safetensors").touch()
+            job.code = 1
+        clock.now += 10
+        coordinator.tick()
+        assert [job.folder.name for job in engine.jobs][-len(after) :] == [run.id for run in after]
+
+
+def test_cards_of_a_node_are_dealt_out_among_the_runs_of_a_worker(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7")
+    dealt = {}
+
+    class Starts:
+        def __init__(self, *words, **ways):
+            pass
+
+        def start(self, folder, environment):
+            dealt[folder.name] = environment.get("CUDA_VISIBLE_DEVICES")
+            return FakeJob(folder)
+
+    monkeypatch.setattr(dask, "Children", Starts)
+    monkeypatch.setattr(dask, "_children", {})
+    threads = []
+    for name, count in (("a", 2), ("b", 1), ("c", 1)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "spec.yaml").write_text(f"devices: {count}\n")
+        threads.append(Thread(target=dask.execute, args=(str(tmp_path / name), {}, 4, False), daemon=True))
+        threads[-1].start()
+        until(lambda name=name: name in dealt)
+    assert dealt == {"a": "4,5", "b": "6", "c": "7"}
+    for job in list(dask._jobs.values()):
+        job.code = 0
+    for thread in threads:
+        thread.join(10)
+    assert not dask._turns
+
+
+def test_the_chosen_card_is_asked_for_its_memory(tmp_path, monkeypatch):
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 24000\necho 80000\necho 16000\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = [estimate.card_bytes(device) for device in ("auto", "cuda", "cuda:1", "cuda:0")]
+    assert found == [16000 * 2**20, 16000 * 2**20, 80000 * 2**20, 24000 * 2**20]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert estimate.card_bytes("cuda:0") == estimate.card_bytes() == 80000 * 2**20
 
 
 def test_settings_are_kept_for_every_worker_of_the_store():

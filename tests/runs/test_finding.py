@@ -7,7 +7,7 @@ import json
 import pytest
 
 from ssrl_core.cli import main
-from ssrl_core.runs.queue import finding
+from ssrl_core.runs.queue import run_names
 
 
 def row(**changes):
@@ -39,7 +39,7 @@ ROWS = [
     ],
 )
 def test_every_word_of_a_search_must_be_there(text, states, found):
-    assert [one["id"] for one in finding.chosen(ROWS, text, states)] == found
+    assert [one["id"] for one in run_names.chosen(ROWS, text, states)] == found
 
 
 def test_the_command_finds_what_the_page_finds(queued, capsys):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ssrl_core.specs.composition import Composition, load
-from ssrl_core.specs.conflicts import conflicts
+from ssrl_core.specs.composition import Composition, conflicts, load
 
 
 def _made(*steps: dict[str, Any]) -> Composition:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.classes import class_table, highest
+from pages.ui.classes import class_table, opposites
 from pages.ui.classes.class_table import LEVELS, ClassTable, choose_setting, pick, same_setting
 from pages.ui.kit import choices, frame
 from ssrl_core.analysis import bias
@@ -26,15 +26,15 @@ def view(data: ClassTable) -> None:
     """Which classes matter and how much, the front, what is gained and lost, and the way to Compose."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         level = pick("For", dict(reversed(LEVELS.items())), "trade-level")
-        highest.choose_superclasses(data)
+        opposites.choose_superclasses(data)
     with frame.guard():
-        table = data.table if level == "classes" else highest.by_superclass(data)
+        table = data.table if level == "classes" else opposites.by_superclass(data)
         weights = _weights(data, level, table)
         if not weights:
             frame.quiet("Choose the classes that matter to you: no value is good for all of them.")
             return
         found = data.numbers(
-            f"trade-off {level} {sorted(weights.items())} {sorted((highest.uploaded_superclasses() or {}).items())}",
+            f"trade-off {level} {sorted(weights.items())} {sorted((opposites.uploaded_superclasses() or {}).items())}",
             lambda: bias.tradeoff(table, data.x, weights),
         )
         values = choose_setting(found.values, "trade", "x")
@@ -47,7 +47,7 @@ def view(data: ClassTable) -> None:
         if len(front):
             _prices(changes, front, reference)
             offer_in_compose(data, list(front["x"]), ", ".join(weights))
-        left_out = [] if level == "classes" else [highest.without_superclass(data)]
+        left_out = [] if level == "classes" else [opposites.without_superclass(data)]
         class_table.more_reasons(data, found.reasons, *left_out)
 
 

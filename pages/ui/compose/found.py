@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import files, grid, preview, wishes
+from pages.ui.compose import files, preview, wishes
 from pages.ui.compose.bars import bar_html
 from pages.ui.compose.draft import DRAFT
 from pages.ui.compose.preview import Sample
@@ -107,7 +107,7 @@ def _card(one: Found, wished: Wishes, sample: Sample) -> None:
         origin = f" <small>({html.escape(one.origin)})</small>" if one.origin != "found" else ""
         st.html(f'<p class="vl-found-said">{html.escape(sentence)}.{origin}</p>')
         few = Sample(sample.imageset, sample.image_ids[:_IMAGES], _VIEWS, sample.seed)
-        grid.show(preview.grid(few, [("", one.composition)]), key=f"found-{name}", most=110)
+        preview.show(preview.grid(few, [("", one.composition)]), key=f"found-{name}", most=110)
         st.html(kept_html(one, wished.wishes))
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             frame.action("Open as draft", "tune", _open, one.composition, key=f"found-open-{name}")

@@ -20,9 +20,9 @@ from pages.ui.kit.session import Slot
 from ssrl_core import stores
 from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.errors import SSRLError
+from ssrl_core.forecast.candidates import WISHED, folder_of, searched
 from ssrl_core.forecast.result import Forecast
 from ssrl_core.forecast.searching import known_names, so_far
-from ssrl_core.forecast.tried import WISHED, folder_of, searched
 from ssrl_core.specs.wishes import CLASSES, GROUPS, IGNORE, KEEP, Wishes, dump_wishes
 from ssrl_core.specs.yaml_files import parse_yaml
 

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.compose import files, found, grid, meaning, preview, wishes
+from pages.ui.compose import files, found, meaning, preview, wishes
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.draft import DRAFT, Draft
 from pages.ui.compose.preview import Sample
@@ -243,7 +243,7 @@ def _views(sample: Sample, shown: Composition) -> None:
         header = packed[0]
         picked = min(int(st.session_state.get("compose-picked", 1)), header["columns"] * header["rows"] - 1)
         picked += picked % header["columns"] == 0
-        grid.show(
+        preview.show(
             packed,
             key="compose-grid",
             captions=bool(st.session_state.get("compose-captions")),
@@ -263,7 +263,7 @@ def _strip(sample: Sample, compositions: list[tuple[str, Composition]], picked: 
     about = html.escape(f"{words}{preview.row_words(sample.imageset, image_id)}, view {view}")
     st.html(f'<div class="vl-strip-title"><b>Step by step</b> {about}</div>')
     packed = preview.steps_strip(sample, composition, image_id, view - 1)
-    grid.show(packed, key="compose-strip", captions=True, most=170)
+    preview.show(packed, key="compose-strip", captions=True, most=170)
 
 
 def _pick() -> None:

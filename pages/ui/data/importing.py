@@ -170,6 +170,7 @@ def _told() -> ImportOptions:
         orientation=said("orientation") or ORIENTATIONS[0],
         alpha=said("alpha") or ALPHAS[0],
         code_page=said("code-page"),
+        in_place=bool(st.session_state.get("data-in-place")),
         max_value=top,
         min_value=low,
     )
@@ -266,11 +267,17 @@ def _of_pixels(understood: Understanding | None, source: Paths) -> None:
     kinds = {Path(path).suffix.lower() for path in source}
     if ".npz" in kinds:
         st.selectbox("Layout of x", _LAYOUTS, key="data-layout", help="Which axis of the array x holds the channels")
+    if not kinds & {".npz", ".zip"}:
+        st.toggle("Leave the pixels in their files", key="data-in-place", help=_IN_PLACE)
     if ".zip" in kinds:
         st.text_input("Code page of its names", key="data-code-page", placeholder="as found", help="gbk, cp866, …")
 
 
 _TOGETHER = "Images that share this value stay in one split; “as found” keeps wells whole where they are known"
+_IN_PLACE = (
+    "For sets too large to copy: a folder of images, or tars as WebDataset writes them. Images are decoded when they "
+    "are needed, so the files must stay where they are"
+)
 _FIT = "crop fills the square and cuts the rest off; pad fits the whole image in"
 
 

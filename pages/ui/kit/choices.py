@@ -22,8 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from pages.ui.kit import frame, jobs
 from ssrl_core.datasets.kinds import fits, kind_named
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.specs.composition import Composition, preset_names, saved_names
-from ssrl_core.specs.conflicts import Conflict, conflicts
+from ssrl_core.specs.composition import Composition, Conflict, conflicts, preset_names, saved_names
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
 

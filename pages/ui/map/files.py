@@ -22,8 +22,7 @@ from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.pictures import display_limits, to_rgb
-from ssrl_core.figures.files import KINDS, figure_file
-from ssrl_core.figures.sheets import gallery_file, map_file
+from ssrl_core.figures.sheets import KINDS, figure_file, gallery_file, map_file
 from ssrl_core.figures.style import score
 
 _ACROSS = 12

@@ -23,7 +23,7 @@ from pages.ui.map.names import ClusteredRun
 from pages.ui.map.payload import MapPayload, pack_map
 from pages.ui.map.view import combined, enclosed, show_map, view_of
 from ssrl_core.errors import SpecError, SSRLError
-from ssrl_core.runs.folder import selections
+from ssrl_core.runs.folder.annotations import read_selection, selection_name
 
 _KEY, _PAGE = "clusters-selected", "clusters-page"
 _SELECTED, _FOCUS, _WRITTEN = "sel", "focus", "clusters-address"
@@ -129,7 +129,7 @@ def read_address(run: EvaluatedRun) -> None:
         return
     count = len(run.imageset.table)
     try:
-        chosen = selections.read(here[0], count) if here[0] else _nothing()
+        chosen = read_selection(here[0], count) if here[0] else _nothing()
         focus = _image(here[1], count)
     except SSRLError as error:
         frame.show_error(error)
@@ -140,7 +140,7 @@ def read_address(run: EvaluatedRun) -> None:
 def write_address(run: EvaluatedRun) -> None:
     """Write what is selected now into the address."""
     now = selected(run.images_key)
-    written = (selections.name_of(now.image_ids), "" if now.focus is None else str(now.focus))
+    written = (selection_name(now.image_ids), "" if now.focus is None else str(now.focus))
     st.session_state[_WRITTEN] = written
     for key, value in zip((_SELECTED, _FOCUS), written, strict=True):
         if value and st.query_params.get(key) != value:

@@ -8,28 +8,24 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import cache, frame, gallery
 from pages.ui.kit.frame import IMAGE_GROUND, QUIET
 from pages.ui.paper import items, runs
-from ssrl_core.analysis import bias
 from ssrl_core.figures.style import whole_percent
-from ssrl_core.paper import bases, hue_claims, running, words
+from ssrl_core.library.paper import MOST_SWEEPS, charts
+from ssrl_core.paper import bases, running, words
 from ssrl_core.paper.authors import base_of
-from ssrl_core.paper.evidence import Evidence, column
+from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Scale
-from ssrl_core.paper.items import figure_1, figure_3, table_2
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
 _PLAIN = {"displayModeBar": False}
-_MOST_SWEEPS = 8
 _SMALL_ONES = ("table-3", "table-8", "figure-12")  # a chart a sweep, on one scale
-_QUANTITY = {"ami": "AMI", "top1": "top-1 of linear evaluation"}
 CLUSTERS = {"figure-4": 10, "figure-6": 4, "figure-7": 4, "figure-12": 10}
 _A_ROW, _MOST_SETTINGS, _LARGE_PX = 10, 4, 48
 _FEW = 3  # images of a kind in a cluster, from which on its share is given
@@ -57,10 +53,12 @@ def show_charts(name: str, scale: Scale) -> None:
     if not figures:
         return
     frame.section("Chart")
-    there = len(running.evidence(name, scale).sweep_ids())
-    if there > _MOST_SWEEPS:
-        frame.quiet(f"At most {_MOST_SWEEPS} of the {there} sweeps are drawn; the Classes and Train pages have all.")
-    if any(figure.layout.meta for figure in figures):
+    evidence = running.evidence(name, scale)
+    there = len(evidence.specs if evidence.is_solved else evidence.sweep_ids())
+    if there > MOST_SWEEPS:
+        rest = "the numbers of all are told here too" if evidence.is_solved else "the Classes and Train pages have all"
+        frame.quiet(f"At most {MOST_SWEEPS} of the {there} sweeps are drawn; {rest}.")
+    if name not in items.OF_CLASSES and any(figure.layout.meta for figure in figures):
         rings = "; ring: published" if name == "table-2" else ""
         frame.quiet(f"Points: seeds; diamond: their mean with its 95 % interval{rings}.")
     across = min(2, len(figures)) if name in _SMALL_ONES else 1
@@ -80,177 +78,7 @@ def _draw(figure: Figure, key: str) -> None:
 
 @cache.kept(least=4)
 def _figures(name: str, scale: Scale, now: str) -> list[Figure]:
-    make = _MAKERS.get(name)
-    return [] if make is None else make(items.evidence_of(name, scale))
-
-
-def _tables(evidence: Evidence) -> list[pd.DataFrame]:
-    """Linear evaluation of every sweep with results."""
-    found = (hue_claims.linear(evidence.classes(name)) for name in evidence.specs)
-    return [table for table in found if not table.empty][:_MOST_SWEEPS]
-
-
-def _class_curves(evidence: Evidence) -> list[Figure]:
-    """Figure 1: overall accuracy and that of the classes that move most."""
-    from ssrl_core.figures.bias import class_curves
-
-    figures = []
-    for table in _tables(evidence):
-        x = hue_claims.parameter(table)
-        moved, curves = bias.movers(table, x), bias.curves(table, x)
-        title = "All classes, and those that move most"
-        figures.append(class_curves(curves.overall, curves.classes, bias.furthest(moved), title=title))
-    return figures
-
-
-def _ratios(evidence: Evidence) -> list[Figure]:
-    """Figure 2: the share of classes with an opposite partner, beside both floors of chance."""
-    from ssrl_core.figures.bias import floor_ratios
-
-    figures = []
-    for table in _tables(evidence):
-        x = hue_claims.parameter(table)
-        found = bias.opposition(table, x)
-        floors = bias.floor_summary(bias.floors(table, x, draws=hue_claims.DRAWS), found.ratios)
-        figures.append(floor_ratios(found.ratios, floors, title="Classes with an opposite partner, beside chance"))
-    return figures
-
-
-def _superclasses(evidence: Evidence) -> list[Figure]:
-    """Figure 3: each superclass with its own highest value."""
-    from ssrl_core.figures.bias import highest_curves
-
-    figures, title = [], "Each superclass with its own highest value"
-    for table in _tables(evidence) if evidence.is_solved else [figure_1.first_table(evidence)]:
-        if table.empty:
-            continue
-        x = hue_claims.parameter(table)
-        grouped = bias.by_superclass(table, figure_3.groups_of(table))
-        highest = bias.own_highest(grouped, x).highest
-        figures.append(highest_curves(bias.curves(grouped, x).classes, highest, title=title))
-    return figures
-
-
-def _shared(evidence: Evidence) -> list[Figure]:
-    """Table 6: classes that several methods share."""
-    from ssrl_core.figures.bias import shared_bars
-
-    tables = _tables(evidence)
-    if len(tables) < 2:
-        return []
-    table = pd.concat(tables, ignore_index=True)
-    return [shared_bars(bias.shared_classes(bias.opposition(table, hue_claims.parameter(table)).classes))]
-
-
-def _spread(evidence: Evidence) -> list[Figure]:
-    """Table 5: every method over the sweep."""
-    from ssrl_core.figures.bias import method_spread
-
-    tables = _tables(evidence)
-    if not tables:
-        return []
-    table = pd.concat(tables, ignore_index=True)
-    return [method_spread(bias.method_summary(table, hue_claims.parameter(table)))]
-
-
-def _seeds(*quantities: str) -> Callable[[Evidence], list[Figure]]:
-    """A chart a sweep and quantity: every seed of every composition."""
-
-    def make(evidence: Evidence) -> list[Figure]:
-        with_results = [name for name in evidence.specs if not _values(evidence.results(name), quantities[0]).empty]
-        figures = [
-            _one(evidence.results(name), quantity, words.sweep(name) if len(with_results) > 1 else "", {})
-            for name in with_results[:_MOST_SWEEPS]
-            for quantity in quantities
-        ]
-        return _on_one_scale(figures) if len(quantities) == 1 else figures
-
-    return make
-
-
-def _on_one_scale(figures: list[Figure]) -> list[Figure]:
-    """The same range of numbers on all of them, so that they can be compared."""
-    if len(figures) < 2:
-        return figures
-    ends = [end for figure in figures for end in _ends(figure)]
-    room = 0.04 * (max(ends) - min(ends) or 1.0)
-    return [figure.update_xaxes(range=[min(ends) - room, max(ends) + room]) for figure in figures]
-
-
-def _ends(figure: Figure) -> list[float]:
-    """The numbers of a chart of seeds, and the ends of its intervals."""
-    found = []
-    for trace in figure.data:
-        half = list(trace.error_x.array) if trace.error_x.array is not None else [0.0] * len(trace.x)
-        found += [x + sign * h for x, h in zip(trace.x, half, strict=True) for sign in (-1, 1)]
-    return found
-
-
-def _values(table: pd.DataFrame, quantity: str) -> pd.Series:
-    return pd.Series(dtype=float) if table.empty else table[quantity].dropna()
-
-
-def _one(table: pd.DataFrame, quantity: str, of: str, published: dict[str, float]) -> Figure:
-    from ssrl_core.figures.screens import replicates
-
-    labels = list(dict.fromkeys(map(str, table["label"])))
-    values = {words.row_name(label): column(table, label, quantity) for label in labels}
-    said, share = _QUANTITY[quantity], quantity == "top1"
-    means = {name: sum(found) / len(found) for name, found in values.items() if found}
-    highest = max(means, key=means.__getitem__)
-    title = of or f"Highest mean {said}: {highest}, {words.number(means[highest], share=share)}"
-    return replicates(values, x=said, published=published, percent=share).update_layout(meta=title)
-
-
-def _mnist(evidence: Evidence) -> list[Figure]:
-    """Table 2: AMI and top-1 of the five sets, with the published numbers."""
-    tables = [table for name in evidence.specs if not (table := evidence.results(name)).empty]
-    if not tables:
-        return []
-    table = pd.concat(tables, ignore_index=True)
-    order = {label: place for place, label in enumerate(table_2.SETS)}
-    table = table.sort_values("label", key=lambda labels: labels.map(order), kind="stable")
-    rows = {(row.row, row.column): row.published for row in running.item("table-2").published()}
-    figures = []
-    for quantity in ("ami", "top1"):
-        if _values(table, quantity).empty:
-            continue
-        known = {words.row_name(label): rows.get((name, quantity)) for label, name in table_2.SETS.items()}
-        published = {name: value for name, value in known.items() if value is not None}
-        figures.append(_one(table, quantity, "", published))
-    return figures
-
-
-def _doses(evidence: Evidence) -> list[Figure]:
-    """Figures 9 and 10: AMI of each network against the concentration."""
-    from ssrl_core.figures.screens import network_doses
-
-    made = {name: found for name in evidence.plan.measures if (found := evidence.measure(name)) is not None}
-    rows: list[dict[str, Any]] = [
-        {"network": words.row_name(name.split()[0]), "dose": float(name.split()[1]), "ami": found["mean"]}
-        | {"shuffled": found["shuffled"]["mean"]}
-        for name, found in made.items()
-    ]
-    return [network_doses(pd.DataFrame(rows))] if rows else []
-
-
-_MAKERS: dict[str, Callable[[Evidence], list[Figure]]] = {
-    "table-2": _mnist,
-    "table-3": _seeds("ami"),
-    "table-4": _seeds("ami"),
-    "table-5": _spread,
-    "table-6": _shared,
-    "table-8": _seeds("top1"),
-    "figure-1": _class_curves,
-    "figure-2": _ratios,
-    "figure-3": _superclasses,
-    "figure-4": _seeds("ami"),
-    "figure-8": _seeds("ami"),
-    "figure-9": _doses,
-    "figure-10": _doses,
-    "figure-11": _class_curves,
-    "figure-12": _seeds("ami"),
-}
+    return charts(name, items.evidence_of(name, scale))
 
 
 Array = np.ndarray[Any, Any]

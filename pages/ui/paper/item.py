@@ -15,7 +15,6 @@ from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import EVERY_SCALE, SCALES, Item, Scale
 from ssrl_core.specs.yaml_files import dump_yaml
 
-_OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
 _MOST_LINKED = 12
 _READINGS = {"paper": "As the paper's text", "authors": "As the authors' earlier code"}
 """How the paper is read where it is silent."""
@@ -101,7 +100,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
 
 def _notes(data: dict[str, Any]) -> None:
     """How the paper was read, what was found besides, and where the paper disagrees with itself."""
-    for text in (data["says"], data["note"], data.get("unsolved")):
+    for text in (data["says"], *data["note"].split("\n"), data.get("unsolved")):
         if text:
             frame.quiet(str(text))
     if data["conflicts"]:
@@ -131,7 +130,7 @@ def _look(name: str, sweep: str, done: set[str]) -> None:
     first = next((member["id"] for member in sweeps.members(sweep) if member["id"] in done), None)
     if first is None:
         return
-    if name in _OF_CLASSES:
+    if name in items.OF_CLASSES:
         frame.link("pages/5_Classes.py", "Classes that win and lose", icon="bar_chart", sweep=sweep)
     else:
         frame.link("pages/4_Clusters.py", "Clusters of its first run", icon="bubble_chart", run=first)

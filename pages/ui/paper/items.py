@@ -14,6 +14,7 @@ from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
 from pages.ui.paper import results
 from ssrl_core.errors import SSRLError
+from ssrl_core.library.paper import charts
 from ssrl_core.paper import printed, running, words
 from ssrl_core.paper.authors import READ
 from ssrl_core.paper.evidence import Evidence
@@ -21,6 +22,7 @@ from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs.queue import registry
 
+OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
 CSS = f"""
 .st-key-paper-list {{ gap: 0; }}
 [class*="st-key-paper-row-"] {{ border-bottom: 1px solid {LINE}; padding: .3rem 0 .35rem; gap: 0; }}
@@ -80,7 +82,7 @@ def export() -> None:
     """All comparisons to download: as one document for programs, and as one page to print."""
     st.download_button(
         "Report",
-        lambda: printed.page(printed.everything()),
+        lambda: printed.page(printed.everything(), charts),
         "viewloom-paper.html",
         "text/html",
         icon=":material/print:",

@@ -17,7 +17,7 @@ from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.datasets.store import torn_words
 from ssrl_core.runs import example
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import finding, run_names
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
 from ssrl_core.specs.parts import columns
 
@@ -168,7 +168,7 @@ class _Fitting:
         """Those that hold every word of a text."""
         values = sweeps.values_by_run()
         told = [row | {"values": values.get(str(row["id"]))} for row in self.rows] if values else self.rows
-        return (row for row in finding.chosen(told, text) if self._usable is None or self._usable(row))
+        return (row for row in run_names.chosen(told, text) if self._usable is None or self._usable(row))
 
 
 def _search(label: str, fitting: _Fitting, key: str) -> None:

@@ -20,8 +20,8 @@ from pages.ui.show.cells import ShownCells, table_of
 from pages.ui.show.pictures import Look, gallery_png
 from ssrl_core import stores
 from ssrl_core.analysis.plates import plate_reading
-from ssrl_core.exports.paragraph import paragraph
-from ssrl_core.figures.files import figure_file
+from ssrl_core.exports.card import paragraph
+from ssrl_core.figures.sheets import figure_file
 from ssrl_core.figures.style import percent
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.verdict import in_words, standing, verdict

@@ -3,19 +3,163 @@
 from __future__ import annotations
 
 import html
+import string
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.kit.frame import LINE, QUIET
-from pages.ui.runs import choosing, sweeps, tables
+from pages.ui.runs import choosing, sweeps
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened
-from ssrl_core.runs.queue import finding, run_names
+from ssrl_core.errors import SSRLError
+from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue import tables as queue_tables
-from ssrl_core.runs.queue.registry import RunRow
+from ssrl_core.runs.queue.registry import RunRow, verdict_of
+from ssrl_core.runs.queue.run_names import shown_state
 from ssrl_core.specs.parts import columns
+
+Row = RunRow
+
+# the state as people see it -> what the list calls it, in the order of its filter
+STATES = {
+    "running": "Running",
+    "lost": "Lost",
+    "queued": "Waiting",
+    "done": "Done",
+    "failed": "Failed",
+    "stopped": "Stopped",
+}
+_SCORES = (
+    ("kNN", ("knn", "top1")),
+    ("linear", ("linear", "top1")),
+    ("kNN of views", ("view", "knn")),
+    ("AMI of views", ("view", "ami")),
+    ("training, s", ("seconds", "train")),
+)
+
+
+def counted(rows: Sequence[Row]) -> dict[str, int]:
+    """Runs in each state, those that there are, in the order of `STATES`."""
+    found = Counter(map(shown_state, rows))
+    return {state: found[state] for state in STATES if found[state]}
+
+
+def with_values(rows: Sequence[Row], values: Mapping[str, str]) -> list[Row]:
+    """Rows that say as `values` what makes a run of a sweep different from its siblings.
+
+    Args:
+        values: run id -> its values in words.
+    """
+    return [row | {"values": values.get(str(row["id"]))} for row in rows]
+
+
+def table(rows: Sequence[Row]) -> pd.DataFrame:
+    """One row a run: State, Run, Values, Seed, kNN, AMI, Verdict, Progress, Sweep, Queued (local time), Took (s), Why.
+
+    Columns that would be empty are left out.
+    """
+    frame = pd.DataFrame(
+        {
+            "State": [STATES[shown_state(row)] for row in rows],
+            "Run": [run_names.words(row) for row in rows],
+            "Values": [row.get("values") or "" for row in rows],
+            "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
+            **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},
+            "Verdict": [verdict_of(row) for row in rows],
+            "Progress": _numbers(rows, "progress"),
+            "Sweep": [row.get("sweep_id") or "" for row in rows],
+            "Queued": _times(rows, "queued_at"),
+            "Took": (_times(rows, "finished_at") - _times(rows, "started_at")).dt.total_seconds(),
+            "Why": [row.get("reason") or row.get("waits_for") or "" for row in rows],
+        }
+    )
+    empty = [name for name, column in frame.items() if not (column.notna() & (column != "")).any()]
+    return frame.drop(columns=empty)
+
+
+def _numbers(rows: Sequence[Row], name: str) -> pd.Series:
+    return pd.Series([row.get(name) for row in rows], dtype="float64")
+
+
+def _times(rows: Sequence[Row], name: str) -> pd.Series:
+    moments = pd.Series([row.get(name) for row in rows], dtype="object")
+    return pd.to_datetime(moments, utc=True, format="ISO8601").dt.tz_convert(datetime.now().astimezone().tzinfo)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Runs to compare.
+
+    Attributes:
+        rows: of the registry, in the order asked for; letters A, B, C … stand for them.
+        gone: ids that no run has.
+    """
+
+    rows: list[RunRow]
+    gone: list[str]
+
+    @property
+    def letters(self) -> str:
+        """One letter a run."""
+        return string.ascii_uppercase[: len(self.rows)]
+
+    @property
+    def ids(self) -> list[str]:
+        """Their ids."""
+        return [str(row["id"]) for row in self.rows]
+
+    @property
+    def is_live(self) -> bool:
+        """Whether one of them waits or runs."""
+        return any(row["state"] in frame.ACTIVE for row in self.rows)
+
+
+def compared(ids: list[str], most: int) -> Compared:
+    """The runs of these ids, each once, at most so many."""
+    known = {str(row["id"]): row for row in frame.known_runs()}
+    wanted = list(dict.fromkeys(ids))
+    return Compared([known[name] for name in wanted if name in known][:most], [n for n in wanted if n not in known])
+
+
+def curves(found: Compared) -> pd.DataFrame:
+    """Loss and kNN of each: columns run, group (its letter), epoch, loss, knn_top1."""
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    frames = []
+    for letter, run_id in zip(found.letters, found.ids, strict=True):
+        metrics = RunFolder(run_id).metrics()
+        if not metrics.empty:
+            frames.append(metrics[["epoch", "loss", "knn_top1"]].assign(run=run_id, group=letter))
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def scores(found: Compared) -> dict[str, list[float | None]]:
+    """What was measured -> its value for each run; only what one of them has."""
+    from ssrl_core.runs.folder.results import Results
+    from ssrl_core.runs.folder.run_folder import RunFolder
+
+    results = []
+    for run_id in found.ids:
+        try:
+            results.append(RunFolder(run_id).results())
+        except SSRLError:
+            results.append(Results())  # a damaged file: its sheet says so
+    numbers = [one.columns() for one in results]
+    table = {c.title: [one[c.name] for one in numbers] for part, c in columns() if part.takes != "list"}
+    table["kNN of views"] = [one.view.knn for one in results]
+    table["AMI of views"] = [one.view.ami for one in results]
+    table["training, s"] = [one.seconds.get("train") for one in results]
+    for k in dict.fromkeys(k for one in results for k in one.counts):
+        table[f"AMI, K = {k}"] = [one.clusters[k].ami if k in one.clusters else None for one in results]
+    return {name: values for name, values in table.items() if any(value is not None for value in values)}
+
 
 LIVE_S = 4.0
 MOST = queue_tables.MOST_COMPARED
@@ -53,17 +197,17 @@ def _back() -> None:
 
 
 def _body() -> None:
-    rows = tables.with_values(frame.known_runs(), sweeps.values_by_run())
+    rows = with_values(frame.known_runs(), sweeps.values_by_run())
     with st.container(horizontal=True, vertical_alignment="center"):
         text, states = _text(), _states()
-    shown = finding.chosen(rows, text, states)
+    shown = run_names.chosen(rows, text, states)
     _number(shown)
     _choice(rows)
     if not shown:
         frame.quiet("No run matches. Search for fewer words, or other states.")
         return
     st.dataframe(
-        tables.table(shown),
+        table(shown),
         hide_index=True,
         placeholder="",
         height="content" if len(shown) <= _WHOLE else _HEIGHT,
@@ -77,7 +221,7 @@ def _body() -> None:
 
 
 def _standing(shown: list[RunRow]) -> str:
-    counts = [f"{count:,} {tables.STATES[state].lower()}" for state, count in tables.counted(shown).items()]
+    counts = [f"{count:,} {STATES[state].lower()}" for state, count in counted(shown).items()]
     return f"{frame.count(len(shown), 'run')}: {', '.join(counts)}."
 
 
@@ -107,12 +251,12 @@ def _states() -> list[str]:
     return list(
         st.pills(
             "State",
-            list(tables.STATES),
+            list(STATES),
             selection_mode="multi",
             key="train-list-states",
             on_change=_forget,
             label_visibility="collapsed",
-            format_func=tables.STATES.__getitem__,
+            format_func=STATES.__getitem__,
         )
         or []
     )
@@ -200,7 +344,7 @@ def compared_runs(text: str) -> None:
     Args:
         text: their ids with commas between, as the address has them.
     """
-    found = tables.compared([part.strip() for part in text.split(",") if part.strip()], MOST)
+    found = compared([part.strip() for part in text.split(",") if part.strip()], MOST)
     for run_id in found.gone:
         frame.quiet(f"There is no run “{run_id}” here; it may have been deleted.")
     if len(found.rows) < 2:
@@ -216,14 +360,14 @@ def _buttons() -> None:
 
 
 def _compared_body(ids: list[str]) -> None:
-    found = tables.compared(ids, MOST)
+    found = compared(ids, MOST)
     if len(found.rows) < 2:
         st.rerun()  # one of them was deleted meanwhile
     with frame.guard():
         st.html(who_html(found))
         _curves(found)
         frame.section("What was measured")
-        measured = tables.scores(found)
+        measured = scores(found)
         if measured:
             shown = {name: [_score(value) for value in values] for name, values in measured.items()}
             st.html(table_html(shown, found.letters))
@@ -235,7 +379,7 @@ def _compared_body(ids: list[str]) -> None:
         _clusters_link(found)
 
 
-def who_html(found: tables.Compared) -> str:
+def who_html(found: Compared) -> str:
     """Which run each letter stands for, in its colour; a click opens it."""
     from pages.ui.train.queue import under_html
     from ssrl_core.figures.style import palette
@@ -260,10 +404,10 @@ def table_html(rows: dict[str, list[str]], letters: str) -> str:
     return f'<div style="overflow-x:auto">{table}</div>'
 
 
-def _curves(found: tables.Compared) -> None:
+def _curves(found: Compared) -> None:
     from ssrl_core.figures.curves import sweep_curves
 
-    figures = sweep_curves(tables.curves(found), by="run")
+    figures = sweep_curves(curves(found), by="run")
     if not figures:
         frame.quiet("There are no curves yet; they begin with the first steps.")
         return
@@ -271,7 +415,7 @@ def _curves(found: tables.Compared) -> None:
         column.plotly_chart(figure, key=f"train-compare-{name}", config={"displayModeBar": False})
 
 
-def _differences(found: tables.Compared) -> None:
+def _differences(found: Compared) -> None:
     differ = queue_tables.spec_differences(found.ids)
     if not differ:
         frame.quiet("In nothing: they are the same spec.")
@@ -279,7 +423,7 @@ def _differences(found: tables.Compared) -> None:
     st.html(table_html({path: [_value(one) for one in values] for path, values in differ.items()}, found.letters))
 
 
-def _clusters_link(found: tables.Compared) -> None:
+def _clusters_link(found: Compared) -> None:
     """The maps of two runs on the same images are compared on a page of their own."""
     first, second = found.rows[0], found.rows[1]
     done = first["state"] == second["state"] == "done" and first.get("dataset") == second.get("dataset")

@@ -17,8 +17,7 @@ from pages.ui.train.draft import DRAFT
 from ssrl_core import exports, stores
 from ssrl_core.datasets.kinds import of_cells
 from ssrl_core.errors import RunError, SSRLError
-from ssrl_core.exports.encoder_file import encoder_path, metadata_and_keys
-from ssrl_core.exports.loading import loading_code
+from ssrl_core.exports.encoder_file import encoder_path, loading_code, metadata_and_keys
 from ssrl_core.figures.style import percent, score
 from ssrl_core.runs.folder import verdict
 from ssrl_core.runs.folder.results import Results, Scores

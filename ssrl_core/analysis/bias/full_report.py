@@ -7,13 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from ssrl_core.analysis.bias.accuracy_curves import curves, method_summary
+from ssrl_core.analysis.bias.accuracy_curves import curves, method_summary, movers
 from ssrl_core.analysis.bias.behaviour import behaviours, compare_probes
-from ssrl_core.analysis.bias.chance_floors import floor_summary, floors
 from ssrl_core.analysis.bias.correlation import Rule
 from ssrl_core.analysis.bias.grid import XNames
-from ssrl_core.analysis.bias.movement import movers
-from ssrl_core.analysis.bias.opposite_pairs import most_opposed, opposition, shared_classes
+from ssrl_core.analysis.bias.opposite_pairs import floor_summary, floors, most_opposed, opposition, shared_classes
 from ssrl_core.analysis.bias.reading import checked
 from ssrl_core.analysis.bias.sentences import reason_table, winners_and_losers
 from ssrl_core.analysis.bias.superclasses import by_superclass, no_superclass

@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from ssrl_core.analysis.bias.accuracy_curves import reference_place
+from ssrl_core.analysis.bias.accuracy_curves import Differences, differences, reference_place
 from ssrl_core.analysis.bias.columns import DECIMALS, Bools, Floats, Ints
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids, sd_over_seeds
-from ssrl_core.analysis.bias.movement import Differences, differences
 from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
 from ssrl_core.errors import SpecError
 

@@ -12,6 +12,9 @@ A transform of the kind `geometry` has
 
 one of the kind `colour` or `pixel` has
     apply(images, step, values) -> Tensor             (n, C, H, W) float32 in 0..1 -> the same shape; may work in place
+    lay(step, values, shape) -> dict                  what `apply` takes instead of `values`, where something of it is
+                                                      reckoned on the host: arrays (n[, …]) for images of a shape
+                                                      (C, H, W), of sizes that follow from the step alone; optional
     compiled(step, values, applied) -> Change         the same with kernels on the CPU, for all N views;
                                                       optional: without it the CPU takes `apply`
     accepts(step, channels) -> bool, REMEDY: str      only where the table says that it may need some channels (and RULE

@@ -38,8 +38,12 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """The channel becomes `fill`."""
     from ssrl_core.compositions.pixels import send
 
-    gone = _gone(values["channel"], images.shape[1])[:, :, None, None]
-    return images.masked_fill_(send(gone, images.device).bool(), step["fill"])
+    return images.masked_fill_(send(values["gone"][:, :, None, None], images.device).bool(), step["fill"])
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Which channel is gone."""
+    return {"gone": _gone(values["channel"], shape[0])}
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:

@@ -40,9 +40,13 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """gain · x + offset, clipped."""
     from ssrl_core.compositions.pixels import send
 
-    both = amounts(step, values["channels"], images.shape[1])
-    gain, offset = (send(v[:, :, None, None], images.device) for v in both)
+    gain, offset = (send(values[name][:, :, None, None], images.device) for name in ("gain", "offset"))
     return images.mul_(gain).add_(offset).clamp_(0.0, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Gain and offset of each channel."""
+    return dict(zip(("gain", "offset"), amounts(step, values["channels"], shape[0]), strict=True))
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssrl_core.compositions import Array, colour, random_numbers
-from ssrl_core.compositions.transforms.gaussian_blur import mirrored
+from ssrl_core.compositions.transforms.gaussian_blur import mirrored, places
 from ssrl_core.specs.composition import Step
 
 if TYPE_CHECKING:
@@ -43,28 +44,44 @@ def reaches(radius: Array) -> Array:
 
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """The weighted mean over the disk, edges mirrored."""
-    radius = values["radius"]
-    reach = reaches(radius)
+    weights = values["weights"]
+    height, width = images.shape[2:]
+    reach = weights.shape[1] // 2
+    wide = images.index_select(2, places(height, reach, images)).index_select(3, places(width, reach, images))
+    out = images.new_zeros(images.shape)
+    for row in range(2 * reach + 1):
+        for column in range(2 * reach + 1):
+            if math.hypot(row - reach, column - reach) < max(step["radius"][1], 0.5) + 0.5:
+                part = wide[:, :, row : row + height, column : column + width]
+                out += part * colour.column(weights[:, row, column], images)
+    return out.clamp_(0.0, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Weights (n, 2 R + 1, 2 R + 1), R for the widest disk of the step."""
+    widest = int(reaches(np.asarray(step["radius"][1])))
+    return {"weights": padded(values["radius"], widest, np.ones(len(values["radius"]), bool))}
+
+
+def padded(radius: Array, most: int, applied: Array) -> Array:
+    """(n, 2 most + 1, 2 most + 1) float32 disks in the middle; of images that are left alone, the middle pixel."""
+    reach = np.where(applied, reaches(radius), 0)
+    weights = np.zeros((len(radius), 2 * most + 1, 2 * most + 1), np.float32)
+    weights[:, most, most] = 1.0
     for size in np.unique(reach[reach > 0]):
-
-        def change(some: Tensor, members: Array, size: int = int(size)) -> Tensor:
-            return _spread(some, disks(radius[members], size), size)
-
-        images = colour.only_where(images, reach == size, change)
-    return images
+        middle = slice(most - size, most + size + 1)
+        weights[reach == size, middle, middle] = disks(radius[reach == size], int(size))
+    return weights
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     radius = values["radius"]
     reach = np.where(applied, reaches(radius), 0)
     most = max(0, int(reach.max(initial=0)))
-    weights = np.zeros((len(radius), 2 * most + 1, 2 * most + 1), np.float32)
-    for size in np.unique(reach[reach > 0]):
-        middle = slice(most - size, most + size + 1)
-        weights[reach == size, middle, middle] = disks(radius[reach == size], int(size))
+    weights = padded(radius, most, applied)
 
     def change(images: Array, first: int) -> None:
         if most == 0:
@@ -72,7 +89,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
         height, width = images.shape[2:]
         plane = np.empty((height + 2 * most, width + 2 * most), np.float32)
         down, across = mirrored(height, most), mirrored(width, most)
-        neighbours.disk(images, first, reach, weights, down, across, plane)
+        resampling.disk(images, first, reach, weights, down, across, plane)
 
     return change
 
@@ -80,16 +97,3 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
 def describe(step: Step, values: dict[str, Any]) -> str:
     """For people."""
     return f"out of focus by {float(values['radius']):.1f} px"
-
-
-def _spread(images: Tensor, weights: Array, reach: int) -> Tensor:
-    from ssrl_core.compositions.pixels import send
-
-    height, width = images.shape[2:]
-    down, across = (send(mirrored(side, reach), images.device, colour.long()) for side in (height, width))
-    wide = images.index_select(2, down).index_select(3, across)
-    out = images.new_zeros(images.shape)
-    for row, column in np.argwhere(weights.any(0)):
-        part = wide[:, :, row : row + height, column : column + width]
-        out += part * colour.column(weights[:, row, column], images)
-    return out.clamp_(0.0, 1.0)

@@ -80,7 +80,7 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     from ssrl_core.compositions.pixels import send
 
     height, width = images.shape[2:]
-    moved = send(displacements(values, height, width), images.device)
+    moved = send(values["moved"], images.device)
     y = (torch.arange(height, device=images.device)[:, None] + moved[:, 0]).clamp(0, height - 1)
     x = (torch.arange(width, device=images.device)[None, :] + moved[:, 1]).clamp(0, width - 1)
     top, left = y.floor(), x.floor()
@@ -96,15 +96,20 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     return above * (1 - low) + below * low
 
 
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Where each pixel is taken from."""
+    return {"moved": displacements(values, *shape[1:])}
+
+
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     def change(images: Array, first: int) -> None:
         rows = np.flatnonzero(applied[first : first + len(images)])
         some = {name: value[first + rows] for name, value in values.items()}
         moved = displacements(some, *images.shape[2:])
-        neighbours.displace(images, rows, moved, np.empty(images.shape[2:], np.float32))
+        resampling.displace(images, rows, moved, np.empty(images.shape[2:], np.float32))
 
     return change
 

@@ -27,16 +27,23 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
     Source: torchvision.transforms.functional.gaussian_blur with kernel_size 2 ceil(3 sigma) + 1.
     """
-    sigma = values["sigma"]
-    radius = np.ceil(3 * sigma).astype(int)
+    weights = values["weights"]
+    return _along(_along(images, weights, 2), weights, 3).clamp_(0.0, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """Weights (n, R + 1) of the middle and of each distance, R for the widest blur of the step: those beyond are 0."""
+    return {"weights": padded(values["sigma"], int(np.ceil(3 * step["sigma"][1])), values["sigma"] > 0)}
+
+
+def padded(sigma: Array, most: int, applied: Array) -> Array:
+    """(n, most + 1) float32 weights; those of images that are left alone have the middle only."""
+    radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
+    weights = np.zeros((len(sigma), most + 1), np.float32)
+    weights[:, 0] = 1.0
     for size in np.unique(radius[radius > 0]):
-
-        def change(some: Tensor, members: Array, size: int = int(size)) -> Tensor:
-            weights = kernel(sigma[members], size)
-            return _along(_along(some, weights, 2), weights, 3).clamp_(0.0, 1.0)
-
-        images = colour.only_where(images, radius == size, change)
-    return images
+        weights[radius == size, : size + 1] = kernel(sigma[radius == size], int(size))
+    return weights
 
 
 def kernel(sigma: Array, radius: int) -> Array:
@@ -51,14 +58,12 @@ def kernel(sigma: Array, radius: int) -> Array:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same, a channel at a time."""
-    from ssrl_core.compositions.kernels import neighbours
+    from ssrl_core.compositions.kernels import resampling
 
     sigma = values["sigma"]
     radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
     most = max(0, int(radius.max(initial=0)))
-    weights = np.zeros((len(sigma), most + 1), np.float32)
-    for size in np.unique(radius[radius > 0]):
-        weights[radius == size, : size + 1] = kernel(sigma[radius == size], int(size))
+    weights = padded(sigma, most, applied)
 
     def change(images: Array, first: int) -> None:
         if most == 0:
@@ -66,7 +71,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
         height, width = images.shape[2:]
         down, across = mirrored(height, most), mirrored(width, most)
         room = np.empty((height, width), np.float32), np.empty(width + 2 * most, np.float32)
-        neighbours.blur(images, first, radius, weights, down, across, *room)
+        resampling.blur(images, first, radius, weights, down, across, *room)
 
     return change
 
@@ -76,16 +81,22 @@ def describe(step: Step, values: dict[str, Any]) -> str:
     return f"blurred by {float(values['sigma']):.1f} px"
 
 
-def _along(images: Tensor, weights: Array, axis: int) -> Tensor:
-    from ssrl_core.compositions.pixels import send
-
+def _along(images: Tensor, weights: Any, axis: int) -> Tensor:
     radius, side = weights.shape[1] - 1, images.shape[axis]
-    wide = images.index_select(axis, send(mirrored(side, radius), images.device, colour.long()))
+    wide = images.index_select(axis, places(side, radius, images))
     out = wide.narrow(axis, radius, side) * colour.column(weights[:, 0], images)
     for distance in range(1, radius + 1):
         pair = wide.narrow(axis, radius - distance, side) + wide.narrow(axis, radius + distance, side)
         out += pair.mul_(colour.column(weights[:, distance], images))
     return out
+
+
+def places(side: int, radius: int, images: Tensor) -> Tensor:
+    """`mirrored` on the device of the images."""
+    import torch
+
+    place = torch.arange(-radius, side + radius, device=images.device).abs() % max(1, 2 * (side - 1))
+    return torch.minimum(place, 2 * (side - 1) - place) if side > 1 else torch.zeros_like(place)
 
 
 def mirrored(side: int, radius: int) -> Array:

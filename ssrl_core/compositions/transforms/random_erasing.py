@@ -58,18 +58,22 @@ def told(step: Step, values: dict[str, Array], channels: int, frame: geometry.Fr
 
 def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """Cover the rectangle; noise is uniform in 0..1 for each pixel and channel, from the drawn seed."""
-    box = boxes(values, (images.shape[2], images.shape[3]))
-    top, left, height, width = box
-    down, across = _places(top, height, images, 2), _places(left, width, images, 3)
-    inside = (down >= 0) & (down < _column(height, images))
-    inside = inside & (across >= 0) & (across < _column(width, images))
+    down, across = _places(values["top"], images, 2), _places(values["left"], images, 3)
+    inside = (down >= 0) & (down < _column(values["height"], images))
+    inside = inside & (across >= 0) & (across < _column(values["width"], images))
     if step["value"] == "noise":
-        cover = _noise(images, values["noise"], box, down, across)
+        cover = _noise(images, values["noise"], down, across)
     elif step["value"] == "mean":
         cover = colour.mean(images.flatten(0, 1)).view(len(images), -1, 1, 1)
     else:
         cover = images.new_full((), float(step["value"]))
     return cover.where(inside, images)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """The rectangle, and the seed of the noise."""
+    found = zip(("top", "left", "height", "width"), boxes(values, (shape[1], shape[2])), strict=True)
+    return {**dict(found), "noise": values["noise"]}
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
@@ -101,7 +105,7 @@ def _column(values: Array, images: Tensor) -> Tensor:
     return send(values[:, None, None, None], images.device, colour.long())
 
 
-def _places(start: Array, length: Array, images: Tensor, axis: int) -> Tensor:
+def _places(start: Array, images: Tensor, axis: int) -> Tensor:
     """Row (axis 2) or column (axis 3) numbers counted from where the rectangle begins."""
     import torch
 
@@ -109,26 +113,18 @@ def _places(start: Array, length: Array, images: Tensor, axis: int) -> Tensor:
     return torch.arange(images.shape[axis], device=images.device).view(shape) - _column(start, images)
 
 
-def _noise(images: Tensor, seeds: Array, box: tuple[Array, ...], down: Tensor, across: Tensor) -> Tensor:
-    """Noise for the rectangles, (n, C, H, W), meaningful inside them only.
+def _noise(images: Tensor, seeds: Any, down: Tensor, across: Tensor) -> Tensor:
+    """Noise (n, C, H, W), meaningful inside the rectangles only.
 
-    Counter: (row, column) within the rectangle and channel // 4; the four words are four channels. A tile of the size
-    of the largest rectangle is made, so that the rest of the image costs nothing.
+    Counter: (row, column) within the rectangle and channel // 4; the four words are four channels.
     """
     import torch
 
     n, channels = images.shape[:2]
-    tall, wide = max(1, int(box[2].max())), max(1, int(box[3].max()))
-    key = (_column(seeds[:, 0].astype(np.int64), images), _column(seeds[:, 1].astype(np.int64), images))
-    counter = (
-        torch.arange(tall, device=images.device).view(1, 1, -1, 1),
-        torch.arange(wide, device=images.device).view(1, 1, 1, -1),
-        torch.arange(-(-channels // 4), device=images.device).view(1, -1, 1, 1),
-        0,
-    )
-    shape = (n, -(-channels // 4), tall, wide)
-    words = torch.stack([word.expand(shape) for word in philox(counter, key)], dim=2).flatten(1, 2)[:, :channels]
-    tile = (words >> 8).to(torch.float32) * 2.0**-24
-    place = down.clamp(0, tall - 1) * wide + across.clamp(0, wide - 1)
-    place = place.expand(n, channels, *images.shape[2:]).flatten(2)
-    return tile.flatten(2).gather(2, place).view(images.shape)
+    seeds = random_numbers.whole(seeds)
+    key = (_column(seeds[:, 0], images), _column(seeds[:, 1], images))
+    quads = torch.arange(-(-channels // 4), device=images.device).view(1, -1, 1, 1)
+    shape = (n, -(-channels // 4), *images.shape[2:])
+    words = philox((down.clamp(min=0), across.clamp(min=0), quads, 0), key)
+    both = torch.stack([word.expand(shape) for word in words], dim=2).flatten(1, 2)[:, :channels]
+    return (both >> 8).to(torch.float32) * 2.0**-24

@@ -40,8 +40,13 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     from ssrl_core.compositions.random_numbers import pixel_words
 
     images = images.mul_(colour.column(values["exposure"], images)).clamp_(0.0, 1.0)
-    below = send(bounds(values["share"])[:, None, None, None], images.device, torch.int64)
+    below = send(values["below"][:, None, None, None], images.device, torch.int64)
     return images.masked_fill_(pixel_words(images, values["hot"]) < below, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """The bound below which a word is hot."""
+    return {**values, "below": bounds(values["share"])}
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:

@@ -37,8 +37,13 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
     """x · light, the same in every channel."""
     from ssrl_core.compositions.pixels import send
 
-    rows, columns = (send(part, images.device) for part in light(values, *images.shape[2:]))
+    rows, columns = (send(values[name], images.device) for name in ("rows", "columns"))
     return images.mul_((rows[:, None, :, None] + columns[:, None, None, :]).to(images.dtype)).clamp_(0.0, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """The light of each row and column."""
+    return dict(zip(("rows", "columns"), light(values, *shape[1:]), strict=True))
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:

@@ -47,11 +47,16 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
     from ssrl_core.compositions.pixels import send
 
-    share = send(mixing(step, values["channels"], images.shape[1]).astype(np.float32), images.device)
+    share = send(values["share"], images.device)
     out = torch.zeros_like(images)
     for stain in range(images.shape[1]):
         out += images[:, stain : stain + 1] * share[:, :, stain, None, None]
     return out.clamp_(0.0, 1.0)
+
+
+def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
+    """What each channel shows of each stain."""
+    return {"share": mixing(step, values["channels"], shape[0])}
 
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:

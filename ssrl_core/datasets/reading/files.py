@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from ssrl_core.datasets.reading import image as images
 from ssrl_core.datasets.reading import tiff
 from ssrl_core.datasets.reading.folders import Entry
 from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
+from ssrl_core.datasets.reading.in_place import InPlace, Recipe
 from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.datasets.reading.scale import OTHER_SCALE, Scale, Spread, scale_for
 from ssrl_core.datasets.reading.source import Tree, why
@@ -70,7 +72,19 @@ class ImageFiles:
             lambda: pd.DataFrame(rows),
             table,
             lambda ids, whole: self._sample(planned, ids, replace(target, side=None) if whole else target),
+            self._in_place(found, target, options),
         )
+
+    def _in_place(
+        self, found: Sequence[images.Facts], target: _Target, options: ImportOptions
+    ) -> Callable[[Path, list[str]], None] | None:
+        """See Reading; None where these are not files of one 8-bit image each, in a folder or tars."""
+        place, root = getattr(self.tree, "place", None), getattr(self.tree, "root", None)
+        plain = all(facts.pages == 1 and not facts.sixteen for facts in found) and not target.scale.factors
+        if place is None or root is None or not plain:
+            return None
+        recipe = Recipe(target.channels, target.side, target.way, options.orientation == "tagged", options.alpha)
+        return InPlace(root, recipe, place).write
 
     def _looked_at(self, report: Report) -> list[tuple[Entry, images.Facts]]:
         """The files whose heads can be read.

@@ -56,7 +56,7 @@ class FolderTree:
     notes: Sequence[str] = ()
 
     def __init__(self, folder: Path) -> None:
-        self.where, self._folder = str(folder), folder
+        self.where, self._folder, self.root = str(folder), folder, folder
         self._inside: dict[str, frozenset[str]] = {}
 
     @property
@@ -94,6 +94,10 @@ class FolderTree:
     def stamp(self, path: str) -> Hashable:
         """See Tree."""
         return _stamp(self._folder / path)
+
+    def place(self, source: str) -> tuple[str, int, int]:
+        """A file whole: its name, 0 and its size."""
+        return source, 0, (self._folder / source).stat().st_size
 
     def _walk(self) -> Iterable[tuple[str, list[str]]]:
         """Each folder and its files; nothing below a Zarr folder, which may hold a million."""

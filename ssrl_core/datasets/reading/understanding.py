@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,6 +41,7 @@ class ImportOptions:
         orientation: tagged (turned as the file says) | stored.
         alpha: black | white (laid over it) | ignored | channel (one like the others).
         code_page: of names in a zip that carry no flag (`gbk`, `cp866` …).
+        in_place: pixels stay in their files and are decoded when they are asked for; of a folder or tars, 8 bit.
     """
 
     title: str | None = None
@@ -60,6 +62,7 @@ class ImportOptions:
     orientation: str = "tagged"
     alpha: str = "black"
     code_page: str | None = None
+    in_place: bool = False
 
     def checked(self) -> ImportOptions:
         """Itself.
@@ -201,6 +204,7 @@ class Reading:
         planned: the table of the images that are expected.
         sample: some of these rows, and their images, as they would come, or `whole`: before they are fitted. Rows that
             cannot be read are left out.
+        in_place: writes down how images of these sources are decoded later; None where they cannot stay in their files.
     """
 
     understood: Understanding
@@ -208,6 +212,7 @@ class Reading:
     table: Callable[[], pd.DataFrame]
     planned: pd.DataFrame
     sample: Callable[[Sequence[int], bool], tuple[list[int], list[Array]]]
+    in_place: Callable[[Path, list[str]], None] | None = None
 
 
 class Listing(Protocol):

@@ -13,12 +13,22 @@ from ssrl_core.paper.evidence import Evidence
 from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row
 
 SMALL = "figure-1 small"
-VARIED: dict[str, Mapping[str, Any]] = {
-    "hue": bases.hue_values(10),
-    "jitter probability": {bases.JITTER_P: {"from": 0.0, "to": 1.0, "count": 20}},
-    "crop size": {bases.CROP: [[round(0.2 + 0.8 * i / 7, 4)] * 2 for i in range(8)]},
-    "flip probability": {bases.FLIP_P: {"from": 0.0, "to": 1.0, "count": 20}},
-}
+
+
+def _varied(hues: int, crops: int) -> dict[str, Mapping[str, Any]]:
+    """`vary` of each parameter, with so many values of hue and of crop size."""
+    return {
+        "hue": bases.hue_values(hues),
+        "jitter probability": {bases.JITTER_P: {"from": 0.0, "to": 1.0, "count": 20}},
+        "crop size": {bases.CROP: [[round(0.2 + 0.8 * i / (crops - 1), 4)] * 2 for i in range(crops)]},
+        "flip probability": {bases.FLIP_P: {"from": 0.0, "to": 1.0, "count": 20}},
+    }
+
+
+VARIED = _varied(10, 8)
+"""Appendix B.1."""
+SOLVED_VARIED = _varied(20, 20)
+"""Section 3.1: twenty values of everything; solving can afford them."""
 
 
 def sweeps_of(dataset: str, varied: tuple[str, ...] = tuple(VARIED), backbone: str = "resnet18",
@@ -58,7 +68,7 @@ def solved_sweeps(
 ) -> dict[str, Mapping[str, Any]]:
     """`TRANSFORMATION DATASET solved`: one sweep for each parameter and set of photographs."""
     return {
-        f"{name} {dataset} solved": bases.solved_photos(dataset, vary=VARIED[name])
+        f"{name} {dataset} solved": bases.solved_photos(dataset, vary=SOLVED_VARIED[name])
         for dataset in sets
         for name in varied
     }
@@ -110,7 +120,7 @@ SAYS = (
     "values in 20–100 % (as both ends of the range: the text says the size ratio to keep), flips 20 values. Learning "
     "rates scaled by batch / 256, which the text does not say."
 )
-SOLVED_SAYS = bases.SOLVED_SAYS.format(bases.SOLVED_PHOTO) + bases.HUNDRED_SAYS
+SOLVED_SAYS = bases.SOLVED_SAYS.format(bases.SOLVED_PHOTO) + bases.VALUES_SAYS + bases.HUNDRED_SAYS
 SMALL_SAYS = (
     "Rehearsal: SimCLR, tiny CNN, views of 16 px, the paper's ten values of hue and five seeds, 12 epochs of 4,370 "
     "CIFAR-10 images."

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ssrl_core.paper import bases
-from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, pretrained_rows, published
+from ssrl_core.paper.evidence import Evidence, column
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, mean_above, pretrained_rows, published
 from ssrl_core.paper.items import table_3
 
 SIDE = bases.CELLS_PX
@@ -39,9 +39,19 @@ def _solved(evidence: Evidence) -> Outcome:
             for one in (LEFT, RIGHT):
                 claim = f"AMI on {said}{way}: the weighted sum above {one} alone"
                 found.append(bases.ami_higher(evidence, sweep, claim, SUM, one))
-    nocodazole = "table-4 instant simulated nocodazole"
-    why = [bases.followed(evidence, nocodazole, SUM), bases.followed(evidence, nocodazole + bases.WHOLE, SUM)]
-    return Outcome([*rows, *table_3.baseline_rows(evidence)], found, " ".join(filter(None, why)))
+        found += _above_imagenet(evidence, said)
+    why = [bases.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
+    why.append(bases.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
+    return Outcome([*rows, *table_3.baseline_rows(evidence)], found, "\n".join(filter(None, why)))
+
+
+def _above_imagenet(evidence: Evidence, said: str) -> list[Contrast]:
+    """The sum against a network with ImageNet weights on the same cells; nothing where its weights are not here."""
+    made = evidence.measure(f"ImageNet vgg16 {said}")
+    if made is None:
+        return []
+    values = column(evidence.results(f"table-4 instant {said}"), SUM, "ami")
+    return [mean_above(f"AMI on {said}: the weighted sum above ImageNet VGG16", values, made["mean"], "AMI")]
 
 
 def compare(evidence: Evidence) -> Outcome:
@@ -61,9 +71,7 @@ def _than(evidence: Evidence, one: str) -> Contrast:
     return bases.ami_higher(evidence, "table-4 small", f"AMI: the weighted sum above {one} alone", SUM, one)
 
 
-def _published() -> list[Any]:
-    from ssrl_core.paper.item import Row
-
+def _published() -> list[Row]:
     data = published()["table_4_weighted_combination_ami"]
     rows = [
         Row(f"weighted · {method} {backbone}", column, value)
@@ -90,6 +98,7 @@ ITEM = Item(
         ),
         "instant": Plan(
             _instant,
+            table_3._baselines("instant"),
             needs=bases.SOLVED_CELLS_NEEDED,
             says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Images are embedded as the steps without chance leave "
             "them (here the centre), and whole. The paper's weights, no search.",

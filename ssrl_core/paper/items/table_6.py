@@ -27,21 +27,27 @@ def _small() -> dict[str, Mapping[str, Any]]:
 
 def _instant() -> dict[str, Mapping[str, Any]]:
     return {
-        f"{name} hundred mu {mu:g} solved": bases.solved_photos("hundred", mu=mu, vary=figure_1.VARIED[name])
+        f"{name} hundred mu {mu:g} solved": bases.solved_photos("hundred", mu=mu, vary=figure_1.SOLVED_VARIED[name])
         for name in _COLUMNS
         for mu in bases.SOLVED_MU
     }
 
 
-def compare(evidence: Evidence) -> Outcome:
-    """Counts of shared classes, for each transformation, beside what independent methods would share."""
-    rows, contrasts = [], []
+def by_parameter(evidence: Evidence) -> dict[str, pd.DataFrame]:
+    """Column of the table -> linear evaluation of every method that has results."""
+    found = {}
     for name, column in _COLUMNS.items():
         mine = [n for n in evidence.specs if n.startswith(name) or (evidence.scale == "small" and name == "hue")]
         tables = [t for n in mine if not (t := hue_claims.linear(evidence.classes(n))).empty]
-        if not tables:
-            continue
-        table = pd.concat(tables, ignore_index=True)
+        if tables:
+            found[column] = pd.concat(tables, ignore_index=True)
+    return found
+
+
+def compare(evidence: Evidence) -> Outcome:
+    """Counts of shared classes, for each transformation, beside what independent methods would share."""
+    rows, contrasts = [], []
+    for column, table in by_parameter(evidence).items():
         classes = bias.opposition(table, hue_claims.parameter(table)).classes
         shared = bias.shared_classes(classes)
         for _, row in shared.iterrows():

@@ -73,6 +73,7 @@ ITEM = Item(
     },
     compare,
     _published,
-    unsolved="Fine-tuning trains a network on; a solved one is a linear map of fixed features, so the closed form "
-    "cannot say what fine-tuning keeps. Run the rehearsal (--scale small).",
+    unsolved="Fine-tuning trains a network on. A solved one is a linear map of fixed features: trained on with labels "
+    "to the end it comes to one and the same classifier, whatever the views were. So the closed form cannot say what "
+    "fine-tuning keeps. Run the rehearsal (--scale small).",
 )

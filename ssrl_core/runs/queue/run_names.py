@@ -1,4 +1,4 @@
-"""How a run is called: by what makes it different, composition first, never by its id.
+"""How a run is called, by what makes it different, composition first, never by its id; and which run somebody means.
 
     mnist-first-set · strokes · BYOL · ResNet18 · seed 5
     mnist-first-set × 1 + mnist-second-set × 0.4 · mu 0.1 · strokes · Spectral · Random features · seed 5
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,13 +19,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
+from ssrl_core.runs.queue.identity import spec_of_text
 from ssrl_core.runs.queue.registry import RunRow
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 from ssrl_core.specs.methods import METHODS, UNTRAINED
-from ssrl_core.specs.run import NOT_HASHED
+from ssrl_core.specs.run import NOT_HASHED, RunSpec
 from ssrl_core.specs.yaml_files import differences, flat
 
 
@@ -190,3 +191,68 @@ def _of_folder(run_id: str) -> str:
         return names_in((RunFolder(run_id).path / "spec.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, SSRLError):
         return ""
+
+
+def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
+    """The same rows with `compositions`, the names of the compositions of their terms; "" where none is known."""
+    known = all_compositions()
+    return [row | {"compositions": known.get(row["id"]) or compositions_of(row["id"])} for row in rows]
+
+
+Row = RunRow
+
+_SEARCHED = (
+    *("id", "name", "dataset", "method", "backbone"),
+    *("values", "sweep_id", "reason", "waits_for", "tags", "compositions"),
+)
+
+
+def shown_state(row: Row) -> str:
+    """The state as people see it: one that starts runs, one without a sign of life is lost."""
+    if row.get("lost"):
+        return "lost"
+    return "running" if row["state"] == "submitted" else str(row["state"])
+
+
+def chosen(rows: Sequence[Row], text: str = "", states: Collection[str] = ()) -> list[Row]:
+    """Runs in one of these states (none named: in any) that hold every word of a text, whatever its case.
+
+    Args:
+        rows: of `registry.list_runs`; `values` may say what makes a run different from its siblings in a sweep.
+        text: words are sought in id, names, values, sweep, compositions, tags and reasons; `seed:5` is that seed.
+        states: as of `shown_state`.
+    """
+    words = text.casefold().split()
+    kept = [row for row in rows if shown_state(row) in states] if states else list(rows)
+    return [row for row in with_names(kept) if _holds(row, words)] if words else kept
+
+
+def _holds(row: Row, words: Sequence[str]) -> bool:
+    text = " ".join(str(found) for name in _SEARCHED if (found := row.get(name))).casefold()
+    seed = f"seed:{row.get('seed')}"
+    return all(word == seed if word.startswith("seed:") else word in text for word in words)
+
+
+def find(text: str) -> str:
+    """The run that an id, or the beginning of one, means.
+
+    Raises:
+        SpecError: none or several; names them.
+    """
+    ids = [row["id"] for row in registry.list_runs()]
+    fitting = [text] if text in ids else [run_id for run_id in ids if text and run_id.startswith(text)]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    near = fitting or ids
+    words = f"It may be: {', '.join(near[:6])}." if near else "There are no runs yet; `train SPEC.yaml` makes one."
+    rule = "the beginning of one run's id" if fitting else "a run of this store"
+    raise SpecError.at("Run", "id", rule, text, words)
+
+
+def spec_of(run: RunFolder) -> RunSpec:
+    """The spec of a run, also of one that waits since a version that wrote no folder before the run's turn.
+
+    Raises:
+        SpecError: no such run, or the spec cannot be read.
+    """
+    return run.spec() if run.exists else spec_of_text(str(registry.require(run.id)["spec"]))

@@ -90,7 +90,7 @@ class Memory:
 
     Attributes:
         step_bytes: weights, gradients, optimizer, views, activations of the images of one pass.
-        room_bytes: of the smallest card that the run may take, else what this machine has left.
+        room_bytes: of the card that the run names, else of the smallest one, else what this machine has left.
         of_card: whether it is a card's.
         largest: images at a time that it holds; 0 where not even two.
     """
@@ -111,20 +111,28 @@ def memory(spec: RunSpec, imageset: ImageSet, room_bytes: float | None = None) -
 
     from ssrl_core.learning.memory import largest_batch, step_bytes
 
-    card = None if room_bytes or spec.device == "cpu" else card_bytes()
+    card = None if room_bytes or spec.device == "cpu" else card_bytes(spec.device)
     room = room_bytes or card or psutil.virtual_memory().available
     held = step_bytes(spec, imageset, spec.batch_size // spec.accumulate)
     return Memory(held, room, card is not None, largest_batch(spec, imageset, room))
 
 
-def card_bytes() -> float | None:
-    """Memory of the smallest NVIDIA card here, asked without importing torch; None without one."""
+def card_bytes(device: str = "auto") -> float | None:
+    """Memory of a run's NVIDIA card (`cuda:1`), or the smallest here, asked without importing torch; None without one.
+
+    Cards are counted as CUDA_VISIBLE_DEVICES leaves them.
+    """
     if not has_gpu():
         return None
     asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout.split()
-        return min(float(mebibytes) for mebibytes in said) * 2**20
+        every = [float(mebibytes) * 2**20 for mebibytes in said]
+        chosen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+        if chosen and all(name.strip().isdecimal() and int(name) < len(every) for name in chosen):
+            every = [every[int(name)] for name in chosen]
+        _, _, number = device.partition(":")
+        return every[int(number)] if number and int(number) < len(every) else min(every)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

@@ -17,6 +17,7 @@ from ssrl_core.runs.queue import ordering, registry
 from ssrl_core.runs.queue.folder_rows import GONE
 from ssrl_core.runs.queue.identity import spec_of_text
 from ssrl_core.runs.worker.engines import Engine, Job
+from ssrl_core.runs.worker.engines.local import slots_asked
 
 
 @dataclass
@@ -100,17 +101,31 @@ class Feeder:
         if now - self._told_at >= ASK_AGAIN_S:
             self._told_at = now
             self._tell(now)
-        free = 0 if ordering.is_paused() or self._no_room(now) else self._engine.slots - len(self._flights)
+        free = 0 if ordering.is_paused() or self._no_room(now) else self._engine.slots - self.taken()
         if free <= 0:
             return
         for row in registry.query(ordering.READY, [free + len(self.not_before) + 8]):
-            if free > 0 and now >= self.not_before.get(row["id"], -1e9):
-                self.not_before.pop(row["id"], None)
-                free -= self._start(row, now)
+            if now < self.not_before.get(row["id"], -1e9):
+                continue
+            asked = self._slots(str(row["spec"]))
+            if asked > free and self._flights:
+                return  # those behind it would keep it waiting
+            self.not_before.pop(row["id"], None)
+            free -= asked * self._start(row, now)
+            if free <= 0:
+                return
+
+    def taken(self) -> int:
+        """Slots that are taken: a run over several cards takes as many."""
+        return sum(self._slots(flight.spec) for flight in self._flights.values())
+
+    def _slots(self, spec: str) -> int:
+        return slots_asked(spec, self._engine.cards)
 
     def waiting(self) -> int:
-        """Number of runs that could start; none while the queue is paused."""
-        return 0 if ordering.is_paused() else len(registry.query(ordering.READY, [1000]))
+        """Slots that the runs which could start would take; none while the queue is paused."""
+        ready = [] if ordering.is_paused() else registry.query(ordering.READY, [1000])
+        return sum(self._slots(str(row["spec"])) for row in ready)
 
     def _tell(self, now: float) -> None:
         """Write down what runs wait for: other runs, an engine in trouble, room on the disk."""

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from ssrl_core.analysis import bias
-from ssrl_core.analysis.bias.chance_floors import common_trend, permuted
 from ssrl_core.analysis.bias.correlation import Rule, coefficients, judge, judge_draws
+from ssrl_core.analysis.bias.opposite_pairs import common_trend, permuted
 from ssrl_core.errors import SpecError
 from tests.analysis.bias.tables import classes_table, noise_table
 

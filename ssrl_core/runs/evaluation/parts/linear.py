@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.runs.evaluation.images import EvaluationImages, extract, pixel_features
+from ssrl_core.runs.evaluation.images import EvaluationImages, Rows, extract, pixel_features
 from ssrl_core.runs.evaluation.parts import Answer, Evaluation
 
 
@@ -16,16 +16,12 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
     Raises:
         SpecError: fewer than two classes.
     """
-    from ssrl_core.learning.probes.linear import linear_probe, linear_probe_through
+    from ssrl_core.learning.probes.linear import linear_probe_through
 
     images, asked = evaluation.images, evaluation.spec.evaluate.linear or {}
-    mode, epochs, seed = asked["mode"], int(asked["epochs"]), evaluation.spec.seed
+    mode, epochs = asked["mode"], int(asked["epochs"])
     if mode == "cached":
-        trained = images.labels_of(images.bank)
-        classes = len(images.imageset.classes)
-        predicted = linear_probe(
-            evaluation.bank, trained, evaluation.evaluated, classes=classes, epochs=epochs, seed=seed
-        )
+        predicted = classified(images, evaluation.bank, evaluation.evaluated, epochs)
     else:
         predicted = linear_probe_through(
             evaluation.encoder,
@@ -33,26 +29,32 @@ def make(evaluation: Evaluation, item: str = "") -> Answer:
             images.bank,
             images.evaluated,
             epochs=epochs,
-            seed=seed,
+            seed=evaluation.spec.seed,
             device=evaluation.device,
             show=images.show,
         )
-    return {
-        **scored(images, predicted, {"mode": mode, "epochs": epochs}),
-        "pixels": _of_pixels(images, epochs, seed),
-    }, {}
+    return {**scored(images, predicted, {"mode": mode, "epochs": epochs}), "pixels": _of_pixels(images, epochs)}, {}
 
 
-def _of_pixels(images: EvaluationImages, epochs: int, seed: int) -> dict[str, Any]:
+def _of_pixels(images: EvaluationImages, epochs: int) -> dict[str, Any]:
     """{top1, classes}: the classifier on raw pixels (at most 32 px a side), the bar that an embedding is to pass."""
-    from ssrl_core.learning.probes.linear import linear_probe
-
     train, evaluated = (
         extract(images.batches(ids), {"pixels": pixel_features})["pixels"] for ids in (images.bank, images.evaluated)
     )
-    labels, classes = images.labels_of(images.bank), len(images.imageset.classes)
-    found = scored(images, linear_probe(train, labels, evaluated, classes=classes, epochs=epochs, seed=seed), {})
+    found = scored(images, classified(images, train, evaluated, epochs), {})
     return {"top1": found["top1"], "classes": found["classes"]}
+
+
+def classified(images: EvaluationImages, bank: Rows, evaluated: Rows, epochs: int) -> np.ndarray:
+    """(n,) classes that a linear classifier, fitted on rows of the train images, gives the evaluated ones.
+
+    Raises:
+        SpecError: fewer than two classes.
+    """
+    from ssrl_core.learning.probes.linear import linear_probe
+
+    labels, classes = images.labels_of(images.bank), len(images.imageset.classes)
+    return linear_probe(bank, labels, evaluated, classes=classes, epochs=epochs, seed=images.spec.seed)
 
 
 def scored(images: EvaluationImages, predicted: np.ndarray, settings: dict[str, Any]) -> dict[str, Any]:

@@ -32,12 +32,18 @@ class Engine(Protocol):
     Attributes:
         trouble: why nothing can be started now (a scheduler does not answer), "" when all is well. Runs that wait show
             it as the reason.
+        cards: GPUs beside each other that a run's devices may lie on, each a slot (or several runs'); 0 where a run
+            takes one slot whatever it asks for.
         outlives: its jobs go on when the coordinator ends (a scheduler that is somebody else's).
     """
 
     name: str
     trouble: str
     outlives: bool
+
+    @property
+    def cards(self) -> int:
+        """See above."""
 
     @property
     def slots(self) -> int:

@@ -23,7 +23,7 @@ from typing import Any
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.state import FAILED, WORKER_LOST
 from ssrl_core.runs.queue.processes import child_environment
-from ssrl_core.runs.worker.engines.local import ChildJob, Children
+from ssrl_core.runs.worker.engines.local import ChildJob, Children, cards_from, gpus_here, slots_of, turn_of
 from ssrl_core.runs.worker.engines.places import ANSWER_S, OwnWorkers, Place, Scheduler, store_paths
 from ssrl_core.runs.worker.engines.settings import EngineSettings
 
@@ -31,6 +31,7 @@ _NAP_S = 0.05
 _guard = threading.Lock()
 _children: dict[bool, Children] = {}
 _jobs: dict[str, ChildJob] = {}
+_turns: dict[str, range] = {}
 
 
 def execute(
@@ -40,7 +41,7 @@ def execute(
 
     Args:
         stores: SSRL_DATA and SSRL_MODELS as the coordinator sees them.
-        slots: runs at the same time on this worker, which share its cores.
+        slots: runs at the same time on this worker, which share its cores; its cards are dealt out among them.
         command: what to start instead of the training, without the folder (tests start something smaller).
 
     Returns:
@@ -52,7 +53,11 @@ def execute(
             own = None if command is None else lambda path: [*command, str(path), "--end-with-parent"]
             _children[warm] = Children("dask", warm=warm, command=own)
         children = _children[warm]
-        job = _jobs[folder] = children.start(Path(folder), child_environment(slots))
+        gpus, environment = gpus_here(), child_environment(slots)
+        if slots > 1 and len(gpus) > 1:
+            _turns[folder] = turn_of(Path(folder), len(gpus), _turns.values())
+            environment["CUDA_VISIBLE_DEVICES"] = cards_from(_turns[folder].start, Path(folder), gpus)
+        job = _jobs[folder] = children.start(Path(folder), environment)
     try:
         while True:
             with _guard:
@@ -63,6 +68,7 @@ def execute(
     finally:
         with _guard:
             _jobs.pop(folder, None)
+            _turns.pop(folder, None)
 
 
 def reach(folder: str, how: str) -> bool:
@@ -146,7 +152,7 @@ class DaskEngine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = place.words
-        self.outlives = place.outlives
+        self.outlives, self.cards = place.outlives, place.cards
         self.trouble = f"{place.words} has not answered yet."
         self._place, self._warm, self._command, self._clock = place, warm, command, clock
         self._client: Any = None
@@ -188,7 +194,7 @@ class DaskEngine:
             self._connect(now)
         if self._client is None:
             return
-        busy = sum(job.poll() is None for job in self._jobs)
+        busy = sum(slots_of(job.folder, self.cards) for job in self._jobs if job.poll() is None)
         self._place.scale(waiting + busy)
         self.trouble = "" if self.slots else self._place.why_no_slots()
         if not waiting and now - self._tended_at > _TEND_S:

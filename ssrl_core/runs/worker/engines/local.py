@@ -8,21 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.state import BAD_SPEC, DONE, LOCKED
 from ssrl_core.runs.queue.processes import child_environment, source_folder
-from ssrl_core.specs.yaml_files import read_yaml
 
 IDLE_S = 20.0  # a warm child holds a gigabyte
 _MOST_RUNS = 500
+_DEVICES = re.compile(r"^devices: (auto|\d+)\s*$", re.MULTILINE)
 _KEEPS_ON = (DONE, BAD_SPEC, LOCKED)
 
 Command = Callable[[Path], list[str]]
@@ -241,7 +241,7 @@ class LocalEngine:
 
     Args:
         slots: runs at the same time; the machine's cores are shared out among them, and its GPUs dealt out in turn
-            (a run that asks for several devices gets those from its turn on, which others may share).
+            (a run that asks for several devices takes as many slots, and gets those from its turn on).
         command: what to start for a run folder (tests start something smaller).
         warm: whether a child takes several runs, one at a time.
         gpus: their names for CUDA_VISIBLE_DEVICES; empty leaves the children's environment alone.
@@ -257,14 +257,19 @@ class LocalEngine:
         self.slots = slots
         self._gpus = gpus
         self._children = Children("local", warm=warm, command=command)
-        self._jobs: dict[int, ChildJob] = {}
+        self._jobs: dict[range, ChildJob] = {}
+
+    @property
+    def cards(self) -> int:
+        """See `Engine.cards`."""
+        return len(self._gpus)
 
     def start(self, folder: Path) -> ChildJob:
         """See `Engine.start`."""
-        taken = {place for place, job in self._jobs.items() if job.poll() is None}
-        place = next(number for number in range(len(taken) + 1) if number not in taken)
-        self._jobs[place] = self._children.start(folder, self._environment(place, folder))
-        return self._jobs[place]
+        self._jobs = {turn: job for turn, job in self._jobs.items() if job.poll() is None}
+        turn = turn_of(folder, self.cards, self._jobs)
+        self._jobs[turn] = self._children.start(folder, self._environment(turn.start, folder))
+        return self._jobs[turn]
 
     def tend(self, waiting: int) -> None:
         """See `Engine.tend`."""
@@ -278,20 +283,39 @@ class LocalEngine:
     def _environment(self, place: int, folder: Path) -> dict[str, str]:
         environment = child_environment(self.slots)
         if self._gpus:
-            asked, here = _devices_of(folder), len(self._gpus)
-            count = here if asked == "auto" else min(asked, here)
-            cards = (self._gpus[(place + number) % here] for number in range(count))
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(cards)
+            environment["CUDA_VISIBLE_DEVICES"] = cards_from(place, folder, self._gpus)
         return environment
 
 
-def _devices_of(folder: Path) -> Any:
-    """How many devices a run asks for: a number, or `auto`."""
+def cards_from(place: int, folder: Path, gpus: Sequence[str]) -> str:
+    """CUDA_VISIBLE_DEVICES of a run: as many cards as it asks for, from its place on."""
+    count = slots_of(folder, len(gpus))
+    return ",".join(gpus[(place + number) % len(gpus)] for number in range(count))
+
+
+def turn_of(folder: Path, cards: int, taken: Iterable[range]) -> range:
+    """The places that a run takes: the first ones that lie free beside each other."""
+    used = {place for turn in taken for place in turn}
+    count = slots_of(folder, cards)
+    first = next(n for n in range(len(used) * count + 1) if not used.intersection(range(n, n + count)))
+    return range(first, first + count)
+
+
+def slots_of(folder: Path, cards: int) -> int:
+    """Slots that a run takes on an engine with so many cards in one place."""
     try:
-        asked = read_yaml(folder / "spec.yaml", "spec").get("devices", 1)
-    except (SSRLError, AttributeError):
+        text = (folder / "spec.yaml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
         return 1  # the child will say what is wrong with it
-    return asked if asked == "auto" or isinstance(asked, int) else 1
+    return slots_asked(text, cards)
+
+
+def slots_asked(spec: str, cards: int) -> int:
+    """The same, of a spec's text: a slot a device, where cards are dealt out."""
+    found = _DEVICES.search(spec) if cards > 1 else None
+    if found is None:
+        return 1
+    return cards if found[1] == "auto" else max(1, min(cards, int(found[1])))
 
 
 def gpus_here() -> tuple[str, ...]:

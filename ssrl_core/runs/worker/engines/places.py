@@ -29,10 +29,12 @@ class Place:
 
     Attributes:
         words: for people.
+        cards: GPUs of one worker; 0 where it has one or none, or where that is not ours to say.
         outlives: its jobs go on without the coordinator.
     """
 
     words = ""
+    cards = 0
     outlives = False
 
     def connect(self) -> Any:
@@ -166,6 +168,8 @@ class SlurmPlace(Place):
         self._per_job = max(1, settings.slurm.gpus) * (settings.per_gpu if settings.slurm.gpus else 1)
         if settings.slurm.nodes > 1:
             self._per_job = 1
+        else:
+            self.cards = settings.slurm.gpus
         self._most = settings.slots or _MOST_JOBS
         self._cluster: Any = None
         self._jobs = 0
