@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.paper import item, items, runs
+from pages.ui.paper import curves, item, items, runs
 
 place = frame.open_page(
     "Paper",
@@ -17,5 +17,8 @@ left, right = st.columns([1, 2.2], gap="large")
 with left:
     chosen = items.choose()
 with right, frame.guard():
-    item.show(chosen)
+    if chosen == curves.ID:
+        curves.show()
+    else:
+        item.show(chosen)
 items.follow(items.now())

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ssrl_core.library import (
         by_example,
         composition,
+        costs,
         datasets,
         forecast,
         import_images,
@@ -51,6 +52,7 @@ __all__ = [
     "Views",
     "by_example",
     "composition",
+    "costs",
     "datasets",
     "forecast",
     "import_images",

@@ -1,5 +1,5 @@
-"""`paper list | run | compare`: every table and figure of the paper: run it, and see ours beside the published "
-"numbers."""
+"""`paper list | run | compare | readings | curves | report`: every table and figure of the paper: run it, and see ours
+beside the published numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SCALES = "instant: solved in minutes, not trained; small: a rehearsal for a CPU
 
 
 def register(commands: Any) -> None:
-    """Add `paper list | run T | compare T | report`."""
+    """Add `paper list | run T | compare T | curves SET | report`."""
     paper = commands.add_parser(
         "paper", help="the paper's tables and figures: run them, compare with what was published"
     )
@@ -33,6 +33,17 @@ def register(commands: Any) -> None:
     compare.add_argument("--scale", default="small", help="instant, small (default) or full")
     _add_reading(compare)
     compare.add_argument("--out", metavar="FOLDER", help="also write it there, with specs, seeds and budget")
+    told = "each claim of digits and cells under the paper's text and under the authors' earlier code"
+    both = leaf(paper, "readings", run=_readings, show=_show_readings, help=told)
+    both.add_argument("--out", metavar="FOLDER", help="also write authors.md there")
+    told = "how much of each concept is kept over the strength of each transformation, solved with seeds"
+    cost = leaf(paper, "curves", run=_curves, show=_show_curves, help=told)
+    named = "an image set: strokes (default), simulated-nocodazole, hundred or any with a label or columns of numbers"
+    cost.add_argument("dataset", metavar="SET", nargs="?", default="strokes", help=named)
+    cost.add_argument(
+        "--seeds", type=int, nargs="+", metavar="S", help="of images, feature bank, draws (default 5 6 7)"
+    )
+    cost.add_argument("--out", metavar="FOLDER", help="also write curves-SET.json and .md there")
     printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
     printed.add_argument("--out", metavar="FILE", required=True, help="an .html, or a .pdf where Chromium is installed")
 
@@ -47,6 +58,43 @@ def _scale(args: argparse.Namespace) -> Any:
     from ssrl_core.paper.authors import SUFFIX, is_authors
 
     return f"{args.scale}{SUFFIX}" if args.reading == "authors" and not is_authors(args.scale) else args.scale
+
+
+def _readings(args: argparse.Namespace) -> list[dict[str, Any]]:
+    from pathlib import Path
+
+    from ssrl_core import stores
+    from ssrl_core.paper import authors
+
+    rows = authors.beside()
+    if args.out:
+        stores.replace(Path(args.out) / "authors.md", authors.markdown(rows))
+    return rows
+
+
+def _show_readings(rows: list[dict[str, Any]]) -> str:
+    from ssrl_core.paper import authors
+
+    return authors.markdown(rows)
+
+
+def _curves(args: argparse.Namespace) -> dict[str, Any]:
+    from pathlib import Path
+
+    from ssrl_core.paper import curves
+    from ssrl_core.runs.jobs import Reporter
+
+    seeds = tuple(args.seeds or curves.SEEDS)
+    with Reporter() as share:
+        curves.curves(args.dataset, seeds=seeds, report=to_stderr, share=share)
+    found = curves.document(args.dataset, seeds)
+    return found | ({"files": curves.write(args.dataset, Path(args.out), seeds)} if args.out else {})
+
+
+def _show_curves(data: dict[str, Any]) -> str:
+    from ssrl_core.paper import curves
+
+    return curves.markdown(data)
 
 
 def _report(args: argparse.Namespace) -> dict[str, Any]:

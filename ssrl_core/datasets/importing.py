@@ -143,6 +143,8 @@ def import_source(
     with held(name), _unpacked_for_now(src, name):
         reading = _reading(src, name, options, report)
         understood = reading.understood
+        if options.in_place:
+            understood.notes.append(f"the pixels stay in their files ({understood.source})")
         for note in understood.notes:
             or_silent(report)(0, 0, note)
         metadata = Metadata(

@@ -355,6 +355,26 @@ def sweep(spec: str | Path | Mapping[str, Any] | SweepSpec, wait: bool = True) -
     return found.wait() if wait else found
 
 
+def costs(dataset: str = "strokes", *, seeds: Sequence[int] = (5, 6, 7)) -> pd.DataFrame:
+    """How much of each concept is kept over the strength of each transformation alone, solved; minutes the first time.
+
+    Args:
+        dataset: an image set with a label or columns of numbers.
+        seeds: of images, feature bank and draws.
+
+    Returns:
+        One row a transformation, strength and concept: transform, strength, concept, kept, low, high (95 % over seeds),
+        n. 1: nothing is lost.
+
+    Raises:
+        SpecError: an unknown image set, or one without label and numbers.
+    """
+    from ssrl_core.paper.curves import curves as solved
+    from ssrl_core.paper.curves import summary
+
+    return summary(solved(dataset, seeds=seeds))
+
+
 def _check_options(where: str, given: Mapping[str, Any], asked: Callable[..., Any], others: Sequence[str]) -> None:
     from inspect import signature
 

@@ -417,7 +417,7 @@ def _against(values: Mapping[str, float]) -> dict[str, Any]:
 
 def _mean(parameters: Mapping[str, Any], name: str, size: int, kind: str, pair: str) -> float:
     """Mean over the images."""
-    found = [apart for a, b in _pairs(parameters, name, pair) for apart in _distance(a, b, size, kind)]
+    found = [apart for a, b in _pairs(parameters, name, pair) for apart in lpips_apart(a, b, size, kind)]
     return float(np.mean(found))
 
 
@@ -443,7 +443,7 @@ def _pairs(parameters: Mapping[str, Any], name: str, pair: str) -> Iterator[tupl
         yield (views[0], views[1]) if pair == "views" else (whole, views[0])
 
 
-def _distance(a: Tensor, b: Tensor, size: int, kind: str) -> list[float]:
+def lpips_apart(a: Tensor, b: Tensor, size: int, kind: str) -> list[float]:
     """(B,) LPIPS of pairs at a size, in a range."""
     import torch
 

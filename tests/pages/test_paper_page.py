@@ -86,6 +86,16 @@ def test_the_full_button_without_data_says_what_is_missing_and_queues_nothing():
     assert not test.warning  # of another item
 
 
+def test_what_each_transformation_costs_opens_on_the_page_and_its_button_starts_a_job(monkeypatch):
+    started = []
+    monkeypatch.setattr("ssrl_core.runs.jobs.start", lambda name, words: started.append(words))
+    test = opened("curves")
+    assert not test.exception
+    next(button for button in test.button if button.label == "Solve it here").click().run()
+    assert started == [["paper", "curves", "strokes"]]
+    assert not test.exception
+
+
 def test_an_unknown_item_in_the_address_opens_a_known_one():
     test = opened("table-99")
     assert "Table 2" in next(s.value for s in test.subheader)

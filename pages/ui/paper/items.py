@@ -12,7 +12,7 @@ import streamlit as st
 
 from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
-from pages.ui.paper import results
+from pages.ui.paper import curves, results
 from ssrl_core.errors import SSRLError
 from ssrl_core.library.paper import charts
 from ssrl_core.paper import printed, running, words
@@ -41,7 +41,7 @@ CSS = f"""
 def choose() -> str:
     """The id of the item that is open; in the address as `item`. A list, on a narrow screen one that unfolds."""
     asked = st.query_params.get("item")
-    chosen = asked if asked is not None and asked in ITEMS else "table-2"
+    chosen = asked if asked is not None and asked in (*ITEMS, curves.ID) else "table-2"
     if asked != chosen:
         if asked is not None:
             st.caption(frame.plain(f"There is no item “{asked}” in the paper; this is table 2."))
@@ -54,6 +54,10 @@ def choose() -> str:
                 label = f"{words.item(name)} · {item.title}"
                 st.button(label, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
                 st.html(f'<div class="paper-under">{_under(name)}</div>')
+        with st.container(key="paper-row-open" if chosen == curves.ID else f"paper-row-{curves.ID}"):
+            label = f"Beyond the paper · {curves.TITLE}"
+            st.button(label, key=f"paper-go-{curves.ID}", type="tertiary", on_click=_open, args=(curves.ID,))
+            st.html('<div class="paper-under">curves and a map, solved with seeds</div>')
     return chosen
 
 
@@ -61,9 +65,13 @@ def _choose_narrow(chosen: str) -> None:
     if st.session_state.get("paper-pick") != chosen:
         st.session_state["paper-pick"] = chosen
     st.selectbox(
-        "Table or figure", list(ITEMS), key="paper-pick", format_func=lambda n: f"{words.item(n)} · {ITEMS[n].title}",
+        "Table or figure", [*ITEMS, curves.ID], key="paper-pick", format_func=_named,
         on_change=lambda: _open(st.session_state["paper-pick"]), label_visibility="collapsed",
     )  # fmt: skip
+
+
+def _named(name: str) -> str:
+    return f"Beyond the paper · {curves.TITLE}" if name == curves.ID else f"{words.item(name)} · {ITEMS[name].title}"
 
 
 def compared(name: str, scale: str) -> dict[str, Any]:
