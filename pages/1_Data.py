@@ -47,5 +47,6 @@ with frame.guard():
         data_facts.panel(imageset)
         with st.container(horizontal=True, gap="small"):
             derived.buttons(imageset)
-    cells.dropped(imageset)
+    with frame.guard():
+        cells.dropped(imageset)
     data_facts.details(imageset)

@@ -114,13 +114,15 @@ _NOT_WRITTEN = {
 def not_written(error: OSError) -> RunError | None:
     """What a disk that takes nothing says, as a sentence; None for any other trouble, which is a bug and shows itself.
 
-    Of a file that was about to be written its folder is named: the file had a name for the moment only.
+    Of a file with a hidden name (a lock, one of the moment) the folder is named.
     """
     if error.errno not in _NOT_WRITTEN:
         return None
     why, remedy = _NOT_WRITTEN[error.errno]
     name = Path(str(error.filename)) if error.filename else None
-    place = f"{name.parent if name.name.startswith('.') else name}: " if name else ""
+    while name and any(part.startswith(".") for part in name.parts[-2:]):
+        name = name.parent
+    place = f"{name}: " if name else ""
     text = f"{why}, so nothing was written. {remedy}"
     return RunError(place + (text if place else text[:1].upper() + text[1:]), where=str(name or ""), remedy=remedy)
 

@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
+from zipfile import BadZipFile
 
 from ssrl_core.errors import DataError, SpecError
 
@@ -257,6 +259,11 @@ def read_json(path: Path, *, version: int = 1) -> dict[str, Any]:
     return data
 
 
+# what numpy raises over an array or an archive of arrays whose bytes are others: an empty file, sizes that are none …
+_OF_HEADS = (OSError, ValueError, EOFError, TypeError, OverflowError, MemoryError, SyntaxError, TokenError, KeyError)
+DAMAGED_ARRAY = (*_OF_HEADS, BadZipFile, zlib.error)
+
+
 def read_array(path: Path, *, remedy: str = "Delete it and make it again.") -> np.ndarray:
     """An array file of ours, whose checksum is compared where the JSON beside it holds one.
 
@@ -273,7 +280,7 @@ def read_array(path: Path, *, remedy: str = "Delete it and make it again.") -> n
         found: np.ndarray = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
         raise DataError(f"{path}: the file is missing. Make it again, or restore it.") from error
-    except (OSError, ValueError, EOFError) as error:  # EOFError: an empty file
+    except DAMAGED_ARRAY as error:
         raise DataError(f"{path}: the file is damaged ({error}). {remedy}") from error
     return found
 

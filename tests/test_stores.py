@@ -58,7 +58,18 @@ def test_missing_stores_are_created(tmp_path, monkeypatch):
     assert stores.data_root().is_dir()
 
 
-@pytest.mark.parametrize("content", [None, b"", b"no array", b"\x93NUMPY\x01\x00"])
+HEADS = [  # found by fuzzing: brackets that are not closed, a size that is none, more than there is memory
+    b"\x93NUMPY\x01\x00\x76\x00" + text.ljust(117) + b"\n" + bytes(64)
+    for text in (
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': ((((8, 8), }",
+        b"{'descr': '|u1', 'fortran_order': False, 'shape': (8, None), }",
+        b"{'descr': '<f8', 'fortran_order': False, 'shape': (9999999999999, 9999), }",
+        b"{'descr': '|O', 'fortran_order': False, 'shape': (8,), }",
+    )
+]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no array", b"\x93NUMPY\x01\x00", *HEADS])
 def test_an_array_that_is_missing_empty_or_damaged_is_said(tmp_path, content):
     path = tmp_path / "clusters.npy"
     if content is not None:

@@ -73,7 +73,7 @@ class ImageSet:
                 pixels = _unpacked(packed, packed.stat().st_mtime_ns, self.shape)
             else:
                 pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
+        except stores.DAMAGED_ARRAY as error:
             raise DataError(
                 f"{path}: the pixels cannot be read ({error}). Delete the image set and import it again."
             ) from error

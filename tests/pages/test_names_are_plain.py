@@ -55,10 +55,14 @@ def _texts(message: Any) -> Iterator[str]:
 
 @pytest.fixture
 def run() -> str:
-    """A run, its images, their classes and channel, a cluster and a tag, all of that name."""
+    """A run, its images, their classes, channel, plates and compounds, a cluster and a tag, all of that name."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 255, (300, 1, 16, 16)).astype(np.uint8)
     table = pd.DataFrame({"kind": [f"{NAME} {n % 3}" for n in range(300)], NAME: [NAME, "other"] * 150})
+    wells = [f"{'BCDE'[n % 4]}{2 + n // 4 % 6:02d}" for n in range(300)]
+    compounds = [NAME if n % 4 == 1 else f"{NAME} 2" if n % 4 == 2 else "DMSO" for n in range(300)]
+    doses = [0.0 if name == "DMSO" else 1.0 for name in compounds]
+    table = table.assign(plate=[f"{NAME} {n % 2}" for n in range(300)], well=wells, compound=compounds, dose=doses)
     create("kit", pixels, table, Metadata(title=NAME, label="kind", channels=(NAME,)))
     run = make_run(spec={"name": NAME, "notes": NAME, "tags": {"by": NAME}, "terms": "mnist-first-set"}).name
     make_run(spec={"name": NAME, "seed": 6})
@@ -84,6 +88,7 @@ def run() -> str:
         ("pages/6_Compare.py", {"run": ""}, {}),
         ("pages/7_Paper.py", {"item": NAME}, {}),
         ("pages/8_Show.py", {"run": ""}, {}),
+        ("pages/9_Screen.py", {"run": ""}, {}),
     ],
 )
 def test_no_page_reads_a_name_as_markdown(run, page, address, session):

@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 from plotly.graph_objects import Figure
 
+from pages.ui.kit import frame
 from pages.ui.kit.blocks import Array
 from pages.ui.map.colours import Facet
 from pages.ui.map.evaluated import EvaluatedRun
@@ -44,7 +45,7 @@ def figure_files(fig: Figure, name: str, caption: str) -> None:
                 key=f"figure-file-{name}-{kind}",
                 type="tertiary",
                 on_click="ignore",
-                help=caption,
+                help=frame.plain(caption),
             )
 
 

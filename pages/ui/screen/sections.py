@@ -112,7 +112,9 @@ def taught(of: OpenScreen) -> None:
                 ("screen", run.id, "--leave-out"),
                 button=f"Leave {one.apart}s out and look again",
                 icon="call_split",
-                help=f"Half of the {one.apart}s are not learnt from; the run is made once more and scored by those.",
+                help=frame.plain(
+                    f"Half of the {one.apart}s are not learnt from; the run is made once more and scored by those."
+                ),
             )
 
 

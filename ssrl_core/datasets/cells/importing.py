@@ -209,8 +209,11 @@ def dropped_examples(folder: Path) -> dict[str, Array]:
     path = folder / _EXAMPLES_FILE
     if not path.exists():
         return {}
-    with np.load(path, allow_pickle=False) as found:
-        return {name: found[name] for name in found.files}
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            return {name: found[name] for name in found.files}
+    except stores.DAMAGED_ARRAY as error:
+        raise DataError(f"{path}: the file is damaged ({error}). Delete it; the cells stay.") from error
 
 
 def _without_source(columns: Any) -> dict[str, Any]:

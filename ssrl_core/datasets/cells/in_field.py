@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ssrl_core import stores
 from ssrl_core.datasets.cells.outlines import unpacked
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SSRLError
@@ -73,7 +74,7 @@ def _nuclei(imageset: ImageSet, ids: Array) -> tuple[tuple[Array, float, float],
 
     try:
         boxes, bits = (np.load(imageset.folder / name, mmap_mode="r") for name in (BOXES_FILE, BITS_FILE))
-    except (OSError, ValueError):
+    except stores.DAMAGED_ARRAY:
         return ()
     if len(boxes) != imageset.count:
         return ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import lzma
 import math
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,10 +15,11 @@ from numpy.lib import format as npy
 
 from ssrl_core.datasets.reading.archives import check_archive
 from ssrl_core.errors import DataError
+from ssrl_core.stores import DAMAGED_ARRAY
 
 Array = np.ndarray[Any, Any]
 _PIECE_BYTES = 16_000_000
-_DAMAGED = (OSError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, RuntimeError)
+_DAMAGED = (*DAMAGED_ARRAY, lzma.LZMAError, RuntimeError)
 
 
 @dataclass(frozen=True)

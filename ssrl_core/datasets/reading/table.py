@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
@@ -47,6 +47,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:[.\s\u00a0\u202f']\d{3})+(?:,\d+)?")
 _LOOKED_AT = 50  # lines that tell what parts the cells
 _TOLD_BY = 100_000  # bytes that tell the code page
+_MOST_BYTES, _MOST_VALUES = 250_000_000, 15_000_000  # a gigabyte of memory
 _MOST_COLUMNS = 20_000  # a minute of pandas' time at 100,000; profiles of cells have some thousands
 
 
@@ -69,17 +70,46 @@ def read(tree: Tree, path: str, *, headless: bool = False) -> pd.DataFrame:
     """
     try:
         with tree.open(path) as file:
-            data = file.read()
+            data = _bytes_of(file)
         if path.lower().endswith(".parquet"):
-            return pd.read_parquet(io.BytesIO(data))
+            return _of_parquet(data)
         text, page = _text(data)
         table = _of_text(text, tab=path.lower().endswith(".tsv"), headless=headless)
         if page not in ("", "cp1252"):
             table.attrs["notes"].append(f"the table does not say how it is written; read as {page}")
         return table
-    except (OSError, ValueError, pd.errors.ParserError) as error:
+    except (OSError, ValueError, KeyError, csv.Error, pd.errors.ParserError) as error:
         where = f"{tree.where}/{path}"
         raise UnreadableTable(where, f"this is not a table that can be read ({error})") from error
+
+
+def _bytes_of(file: BinaryIO) -> bytes:
+    """All of a file, after a look at its size.
+
+    Raises:
+        ValueError: it is larger than a table that is read.
+    """
+    size = file.seek(0, io.SEEK_END)
+    if size > _MOST_BYTES:
+        most = f"at most {_MOST_BYTES // 10**6} MB are read: keep the columns that you need"
+        raise ValueError(f"it has {size / 1e6:,.0f} MB, and {most}")
+    file.seek(0)
+    return file.read()
+
+
+def _of_parquet(data: bytes) -> pd.DataFrame:
+    """A Parquet file, after a look at what its foot says: a value that is repeated a million times takes no room there.
+
+    Raises:
+        ValueError: no Parquet, or more values than a table that is read has.
+    """
+    import pyarrow.parquet as parquet
+
+    said = parquet.ParquetFile(io.BytesIO(data)).metadata
+    if said.num_rows * said.num_columns > _MOST_VALUES:
+        found = f"{said.num_rows:,} rows of {said.num_columns:,} columns"
+        raise ValueError(f"it has {found}, and at most {_MOST_VALUES:,} values are read: keep those you need")
+    return pd.read_parquet(io.BytesIO(data))
 
 
 def _text(data: bytes) -> tuple[str, str]:

@@ -395,6 +395,6 @@ def _kept(name: str, most: int) -> Ids:
         bits = np.load(path, allow_pickle=False)
         if bits.dtype != np.uint8 or bits.ndim != 1:
             raise ValueError(f"{bits.dtype} numbers of shape {bits.shape}")
-    except (OSError, ValueError, EOFError) as error:
+    except stores.DAMAGED_ARRAY as error:
         raise DataError.at(str(path), "selection", "readable", str(error)) from error
     return np.flatnonzero(np.unpackbits(bits, bitorder="little")[:most]).astype(np.int64)

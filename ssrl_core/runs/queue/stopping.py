@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sqlite3
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import access, stores
-from ssrl_core.errors import RunError, SpecError
+from ssrl_core.errors import RunError, SpecError, not_written
 from ssrl_core.runs.folder import wanted
 from ssrl_core.runs.folder.locks import is_held
 from ssrl_core.runs.folder.run_folder import RunFolder
@@ -241,6 +242,8 @@ def _take_away(connection: sqlite3.Connection, run_ids: Sequence[str]) -> tuple[
             if _hide(stores.runs_root() / run_id):
                 gone.append(run_id)
         except OSError as error:
+            if error.errno == errno.EROFS:  # waiting would not help
+                raise not_written(error) or error from error
             troubles.append(f"Run {run_id}: {error}")
     for table, column in (("runs", "id"), ("depends", "run_id")):
         connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", [(run_id,) for run_id in gone])
