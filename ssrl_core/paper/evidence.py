@@ -318,12 +318,8 @@ def packed_classes(table: pd.DataFrame) -> list[dict[str, Any]]:
     for _, group in table.groupby(names, sort=False):
         head = _records(group[heads].head(1))[0]
         rows.append(head | {name: json.loads(group[name].to_json(orient="values")) for name in own[:4]})
-    classes = rows[0]["class"], rows[0]["superclass"], rows[0]["n"]
-    for row in rows[1:]:  # the same for all: said once
-        for name, value in zip(own[:3], classes, strict=True):
-            if row[name] == value:
-                del row[name]
-    return rows
+    first = rows[0]  # what is the same in others is said once
+    return [first, *({k: v for k, v in row.items() if k not in first or first[k] != v} for row in rows[1:])]
 
 
 def unpacked_classes(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -332,8 +328,8 @@ def unpacked_classes(rows: list[dict[str, Any]]) -> pd.DataFrame:
         return pd.DataFrame()
     own = ("class", "superclass", "n", "correct")
     every = []
-    for row in rows:
-        lists = {name: row.get(name, rows[0][name]) for name in own}
+    for row in ({**rows[0], **row} for row in rows):
+        lists = {name: row[name] for name in own}
         head = {name: value for name, value in row.items() if name not in own}
         every.append(pd.DataFrame({**{k: [v] * len(lists["class"]) for k, v in head.items()}, **lists}))
     table = pd.concat(every, ignore_index=True)
