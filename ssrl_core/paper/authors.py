@@ -14,6 +14,7 @@ from typing import Any
 
 from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, VERDICTS, Item, Plan, Scale
 from ssrl_core.specs.composition import load
+from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 
 READ = ("table-2", "table-3", "table-4", "table-8", "figure-4", "figure-6", "figure-7", "figure-8", "figure-12")
@@ -24,7 +25,7 @@ _PAIRS = (
 )
 _DIGITS = "; crops and margins are shares of the side, of one size for a run; jitter is part of the views."
 _CELLS = ", the image turned and mirrored; the centre is 40 % of the side."
-_TEACHER = " What is embedded is the output of the momentum network."
+_TEACHER = " What is embedded is the output of the momentum network, or of the projector where a method has none."
 _TURNED = [
     {"transform": "rotation", "p": 1.0, "degrees": 360.0, "fill": 0.0},
     {"transform": "horizontal_flip", "p": 0.5},
@@ -96,7 +97,9 @@ def _read_plan(plan: Plan, scale: str) -> Plan:
 def _sweep(data: Mapping[str, Any], scale: str) -> dict[str, Any]:
     read: dict[str, Any] = as_authors(data)
     if scale != "instant":
-        read["evaluate"] = {**read["evaluate"], "embed": "teacher"}
+        method = read["method"] if isinstance(read["method"], str) else read["method"]["name"]
+        embed = "teacher" if METHODS[method].has_teacher else "head"
+        read["evaluate"] = {**read["evaluate"], "embed": embed}
     return read
 
 
