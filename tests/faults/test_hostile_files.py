@@ -240,6 +240,13 @@ def test_names_in_an_archive(tmp_path, names):
     assert all(stores.data_root() in (path, *path.parents) or path in stores.data_root().parents for path in new)
 
 
+@pytest.mark.parametrize(("name", "become", "times"), [("ä", b"\xc3\x28", 1), ("ä", b"\xc3\x28", 2), ("ab", b"\0b", 2)])
+def test_names_in_the_head_of_an_archive_that_are_none(tmp_path, name, become, times):
+    content = saved(lambda file: _one_member(file, b"x", name=name))
+    (tmp_path / "a.zip").write_bytes(content.replace(name.encode(), become, times))
+    assert in_words(lambda: importing.glance(str(tmp_path / "a.zip")))
+
+
 def test_a_cell_of_a_million_letters(tmp_path):
     (tmp_path / "a.csv").write_text("file,label\na.png," + "x" * 1_000_000 + "\n")
     in_words(lambda: importing.glance(str(tmp_path / "a.csv")))
@@ -254,9 +261,9 @@ def test_an_archive_in_an_archive_is_no_image(tmp_path):
     assert "only archives" in in_words(lambda: importing.glance(str(tmp_path / "a.zip")))
 
 
-def _one_member(file, content: bytes) -> None:
+def _one_member(file, content: bytes, name: str = "inner.zip") -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("inner.zip", content)
+        archive.writestr(name, content)
 
 
 def test_metadata_that_lies_about_its_size_or_swells(tmp_path):

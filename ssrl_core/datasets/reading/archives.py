@@ -7,8 +7,10 @@ OME-Zarr is a folder, so a zip of it is unpacked; hidden files come along, since
 from __future__ import annotations
 
 import hashlib
+import lzma
 import shutil
 import stat
+import struct
 import time
 import zipfile
 import zlib
@@ -25,6 +27,8 @@ from ssrl_core.stores import held
 MAX_RATIO = 250  # photographs reach 2, blank 16-bit fields 200
 RATIO_FROM_BYTES = 64_000_000  # below this a high ratio does no harm
 MAX_MEMBERS = 2_000_000
+# what reading a file of a zip raises whose bytes are others: its head, its name (ValueError), what packed it
+DAMAGED_MEMBER = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 
 
 def check_archive(archive: zipfile.ZipFile, where: str) -> None:
@@ -57,6 +61,8 @@ def leads_out(name: str) -> bool:
 
 def _check_name(info: zipfile.ZipInfo, where: str) -> None:
     name = info.filename
+    if not name:
+        raise DataError.at(where, "every file in the archive", "named", name, "Pack the folder again.")
     if leads_out(name):
         raise DataError.at(where, "a path in the archive", "inside it", name, "Pack the folder again.")
     if stat.S_ISLNK(info.external_attr >> 16):
@@ -110,7 +116,7 @@ def unpack(archive: Path, folder: Path, report: Report | None = None) -> None:
     """
     try:
         opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except (OSError, *DAMAGED_MEMBER) as error:
         raise DataError(f"{archive.name}: this is not a readable zip ({error}). Pack the folder again.") from error
     with opened:
         check_archive(opened, archive.name)
@@ -211,7 +217,7 @@ def _lay(opened: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> None:
     try:
         with opened.open(info) as source, open(path, "wb") as target:
             shutil.copyfileobj(source, target, _BLOCK)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+    except DAMAGED_MEMBER:
         path.write_bytes(b"")
 
 

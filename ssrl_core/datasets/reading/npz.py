@@ -18,6 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.progress import Report
+from ssrl_core.datasets.reading.archives import DAMAGED_MEMBER
 from ssrl_core.datasets.reading.arrays import ArrayHeader, headers, pieces, whole
 from ssrl_core.datasets.reading.image import all_fitted
 from ssrl_core.datasets.reading.scale import camera_top
@@ -215,7 +216,7 @@ class NpzImages:
         try:
             self._archive = zipfile.ZipFile(path)
             self._found = _renamed(headers(self._archive, self._where))
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except (OSError, *DAMAGED_MEMBER) as error:
             raise DataError(
                 f"{self._where}: this is not a readable .npz ({error}). Save it again with numpy.savez_compressed."
             ) from error

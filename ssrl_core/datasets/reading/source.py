@@ -6,7 +6,6 @@ import io
 import os
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from ssrl_core.datasets.columns import natural_key
-from ssrl_core.datasets.reading.archives import check_archive
+from ssrl_core.datasets.reading.archives import DAMAGED_MEMBER, check_archive
 from ssrl_core.datasets.reading.code_pages import code_page_of, readable_name
 from ssrl_core.errors import DataError
 
@@ -128,7 +127,7 @@ class ZipTree:
         self.where = str(path)
         try:
             self._archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except (OSError, *DAMAGED_MEMBER) as error:
             raise DataError(f"{self.where}: this is not a readable zip ({error}). Pack the folder again.") from error
         check_archive(self._archive, self.where)
         infos = self._archive.infolist()
@@ -148,7 +147,7 @@ class ZipTree:
             if info.file_size > MAX_FILE_BYTES:
                 raise OSError(f"{info.file_size / 1e9:.1f} GB are too much for one file")
             return io.BytesIO(self._archive.read(info))
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except DAMAGED_MEMBER as error:
             raise OSError(f"damaged in the zip: {error}") from error
 
     def holds(self, path: str) -> bool:

@@ -143,7 +143,7 @@ def _stop_to_delete(run_ids: Sequence[str]) -> None:
     """`_stop`; on a full disk the folders of those that stand still go first, or no room could ever be made."""
     try:
         _stop(run_ids)
-    except RunError:
+    except (RunError, OSError):
         asked = set(run_ids)
         at_work = {row["id"] for row in registry.list_runs(demo=False) if row["state"] in registry.ACTIVE}
         hidden = [run_id for run_id in asked - at_work if _hide(stores.runs_root() / run_id)]
