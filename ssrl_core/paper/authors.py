@@ -147,10 +147,12 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _counted(known: Sequence[Mapping[str, Any]], scale: str) -> str:
-    mine = [row for row in known if row["scale"] == scale]
+    there = [row for row in known if row["scale"] == scale]
+    mine = [row for row in there if all(row[way]["low"] is not None for way in ("paper", "authors"))]
     said = {way: [row[way]["verdict"] for row in mine] for way in ("paper", "authors")}
     counts = {way: ", ".join(f"{v.count(kind)} {kind}" for kind in VERDICTS if kind in v) for way, v in said.items()}
-    return f"Scale {scale}, {len(mine)} claims: the text {counts['paper']}; the code {counts['authors']}."
+    few = f" {len(there) - len(mine)} more have one seed or no interval." if len(there) > len(mine) else ""
+    return f"Scale {scale}, {len(mine)} claims: the text {counts['paper']}; the code {counts['authors']}.{few}"
 
 
 def _lines(known: Sequence[Mapping[str, Any]]) -> str:

@@ -213,7 +213,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame(columns=["transform", "strength", "concept", "kept", "low", "high", "n"])
     found = rows.groupby(["transform", "strength", "concept"], sort=False)["kept"].agg(["mean", "std", "count"])
     half = stdtrit(np.maximum(found["count"] - 1, 1), 0.975) * found["std"] / np.sqrt(found["count"])
-    told = found.assign(low=found["mean"] - half, high=found["mean"] + half)
+    told = found.assign(low=(found["mean"] - half).clip(lower=0.0), high=found["mean"] + half)  # a share
     told = told.rename(columns={"mean": "kept", "count": "n"}).drop(columns="std").reset_index()
     return told[["transform", "strength", "concept", "kept", "low", "high", "n"]]
 

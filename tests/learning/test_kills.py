@@ -18,6 +18,7 @@ from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.run import dump_run
 from tests.learning.tiny_runs import assert_same_run, events, small_images, small_spec
 
+LONG = ("simclr", "moco_v2_plus", "byol")  # of many epochs
 _FORKING = """
 import json, os, random, signal, sys, time
 from pathlib import Path
@@ -65,7 +66,8 @@ def disturb(spec, folder, more):
 killed = {}
 for file in sorted(root.glob("*.yaml")):
     spec, rng = load_run(file), random.Random(file.stem)
-    killed[file.stem] = sum(disturb(spec, root / f"{file.stem}-broken", rng.randrange(200, 1800)) for _ in range(2))
+    least, most = (200, 1800) if spec.epochs == 3 else (2000, 6000)
+    killed[file.stem] = sum(disturb(spec, root / f"{file.stem}-broken", rng.randrange(least, most)) for _ in range(2))
     for name in ("whole", "broken"):
         assert os.waitpid(attempt(spec, root / f"{file.stem}-{name}", False), 0)[1] == 0, (file.stem, name)
 print(json.dumps(killed))
@@ -79,7 +81,8 @@ def test_every_method_killed_at_random_moments_ends_with_the_same_bits(tmp_path:
     root = tmp_path / "runs"
     root.mkdir()
     for method in METHODS:
-        (root / f"{method}.yaml").write_text(dump_run(small_spec(method, epochs=3)), encoding="utf-8")
+        spec = small_spec(method, epochs=30 if method in LONG else 3)
+        (root / f"{method}.yaml").write_text(dump_run(spec), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _FORKING, str(root)],
         cwd=Path(__file__).parents[2],
@@ -94,4 +97,4 @@ def test_every_method_killed_at_random_moments_ends_with_the_same_bits(tmp_path:
     for method, times in killed.items():
         broken = root / f"{method}-broken"
         assert_same_run(root / f"{method}-whole", broken)
-        assert len(events(broken, "resume")) <= times
+        assert (method in LONG) <= len(events(broken, "resume")) <= times

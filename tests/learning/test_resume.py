@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +14,6 @@ from ssrl_core.errors import RunError, SpecError
 from ssrl_core.learning import checkpoint
 from ssrl_core.learning.loop import fit
 from ssrl_core.specs.methods import METHODS
-from ssrl_core.specs.run import dump_run, load_run
 from tests.learning.tiny_runs import (
     assert_same_run,
     events,
@@ -62,47 +57,6 @@ def test_every_optimizer_resumes_bit_for_bit(optimizer: str, tmp_path: Path) -> 
     stop_at(tmp_path / "broken", spec, images, 7)
     fit(spec, images, tmp_path / "broken")
     assert_same_run(tmp_path / "whole", tmp_path / "broken")
-
-
-_CHILD = """
-import sys
-from pathlib import Path
-from ssrl_core.datasets import store
-from ssrl_core.learning import loop
-from ssrl_core.specs.run import load_run
-loop.CHECKPOINT_EVERY_S = 0.0
-loop._EPOCH_CHECKPOINT_AFTER_S = 0.0
-loop._CHECKPOINT_SHARE = 1e9
-loop.fit(load_run(Path(sys.argv[1])), store.load("kit"), Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("method", FIRST)
-def test_killed_run_resumes_bit_for_bit(method: str, tmp_path: Path) -> None:
-    images, spec = small_images(), small_spec(method, epochs=30)
-    (tmp_path / "spec.yaml").write_text(dump_run(spec), encoding="utf-8")
-    broken = tmp_path / "broken"
-    rng = np.random.default_rng(sum(method.encode()))
-    for _ in range(2):
-        _kill_after(tmp_path / "spec.yaml", broken, bytes_more=int(rng.integers(200, 6000)))
-    fit(load_run(tmp_path / "spec.yaml"), images, broken)
-    fit(spec, images, tmp_path / "whole")
-    assert_same_run(tmp_path / "whole", broken)
-
-
-def _kill_after(spec: Path, folder: Path, *, bytes_more: int) -> None:
-    """Kill -9 once the metrics have grown by so many bytes: at any point of a step, a line or a checkpoint."""
-    metrics = folder / "metrics.jsonl"
-    before = metrics.stat().st_size if metrics.exists() else 0
-    child = subprocess.Popen([sys.executable, "-c", _CHILD, str(spec), str(folder)], cwd=Path(__file__).parents[2])
-    deadline = time.monotonic() + 120
-    while child.poll() is None and time.monotonic() < deadline:
-        if metrics.exists() and metrics.stat().st_size > before + bytes_more:
-            break
-        time.sleep(0.003)
-    child.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-    child.wait()
 
 
 def test_damaged_checkpoint_is_noticed_and_the_one_before_is_used(tmp_path: Path) -> None:

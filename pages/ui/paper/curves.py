@@ -89,7 +89,7 @@ def _panels(name: str, told: pd.DataFrame, transforms: list[str]) -> None:
     frame.section("Over the strength")
     concepts = _drawn(told)
     legend = "".join(
-        f'<span style="margin-right:1.1rem;white-space:nowrap"><b style="color:{colour}">&#9644;</b> '
+        f'<span style="margin-right:1.1rem;white-space:nowrap"><b style="color:{colour}">&#9632;</b> '
         f"{html.escape(concept)}</span>"
         for concept, colour in zip(concepts, palette(len(concepts)), strict=True)
     )
