@@ -53,7 +53,7 @@ def grown(folder):
 
 
 def disturb(spec, folder, more):
-    start, child, end = grown(folder), attempt(spec, folder, True), time.monotonic() + 60
+    start, child, end = grown(folder), attempt(spec, folder, True), time.monotonic() + 240
     while grown(folder) < start + more and time.monotonic() < end:
         if os.waitpid(child, os.WNOHANG)[0]:
             return False
