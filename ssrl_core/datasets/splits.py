@@ -92,17 +92,22 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
 
 
 def left_out_by_kind(
-    groups: pd.Series[Any], kinds: pd.Series[Any], order: Array, batches: pd.Series[Any] | None = None
+    groups: pd.Series[Any],
+    kinds: pd.Series[Any],
+    order: Array,
+    batches: pd.Series[Any] | None = None,
+    wells: pd.Series[Any] | None = None,
 ) -> Array:
     """Half of the groups of each kind to test, so that what they have in common can be asked of groups never seen.
 
     Of three groups two go to test, of two both in every second kind (none of such a kind could find another
-    otherwise), one alone stays in train. An image whose group is missing is split by itself, 70/10/20.
+    otherwise), one alone stays in train. Images without a group (untreated) are split 70/10/20, by wells if known.
 
     Args:
         groups: what is left out, compounds.
         kinds: of each image the kind of its group, mechanisms; missing ones are one kind.
         batches: in which each was made; those left out are taken from several in turn.
+        wells: of each image, with its plate.
 
     Returns:
         (N,) str: train | val | test.
@@ -124,7 +129,8 @@ def left_out_by_kind(
         left_out += names[:count]
     split = np.where(table["group"].isin(left_out), "test", "train").astype(object)
     alone = table["group"].isna().to_numpy()
-    split[alone] = stratified(np.zeros(int(alone.sum()), int), order[alone])
+    places = np.argsort(np.argsort(order[alone]))
+    split[alone] = by_group(pd.Series(range(len(places))) if wells is None else wells[alone], places)
     return split.astype(str)
 
 

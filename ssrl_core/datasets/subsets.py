@@ -26,7 +26,7 @@ from ssrl_core.datasets.columns import (
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, or_silent
-from ssrl_core.datasets.splits import by_group, left_out_by_kind, seeded_order
+from ssrl_core.datasets.splits import by_group, left_out_by_kind, seeded_order, well_names
 from ssrl_core.errors import DataError, SpecError
 
 Array = np.ndarray[Any, Any]
@@ -224,7 +224,8 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
     """A copy of a whole image set whose splits keep every value of a column together: compounds that are left out.
 
     Where mechanisms are known, half of the compounds of each are left out, and all of these are tested on
-    (`splits.left_out_by_kind`). Untreated images are split one by one, so that every split has some.
+    (`splits.left_out_by_kind`). Untreated images are split by wells, or one by one where none are known, so that
+    every split has some.
 
     Raises:
         SpecError: a name that is taken, no such column.
@@ -235,13 +236,13 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
         raise SpecError.at(f"subset {name!r}", "group", f"a column ({', '.join(map(str, table.columns))})", group)
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     values = table[group].astype(object).where(~untreated(table), None)
-    order = seeded_order(len(table), seed)
+    order, wells = seeded_order(len(table), seed), well_names(table)
     kinds = next((table[c] for c in table if meaning_of(str(c)) == "mechanism"), None)
     if kinds is None or meaning_of(group) != "compound":
-        kept["split"] = by_group(values, order)
+        kept["split"] = by_group(values if wells is None else values.where(values.notna(), wells), order)
     else:
         made = [c for c in table if bare_name(str(c)) in BATCH] or [c for c in table if meaning_of(str(c)) == "plate"]
-        kept["split"] = left_out_by_kind(values, kinds, order, table[made[0]] if made else None)
+        kept["split"] = left_out_by_kind(values, kinds, order, table[made[0]] if made else None, wells)
     return create(
         name,
         _pieces(source, np.arange(source.count), or_silent(report)),

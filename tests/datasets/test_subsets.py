@@ -188,3 +188,6 @@ def test_compounds_are_left_out_by_mechanism_where_those_are_known(screen):
     treated = apart[apart["compound"] != "DMSO"]
     assert (treated.groupby("compound")["split"].nunique() == 1).all()
     assert set(treated["split"]) == {"test"}  # two of one mechanism: both or none
+    untreated = apart[apart["compound"] == "DMSO"]
+    assert (untreated.groupby(["plate", "well"])["split"].nunique() == 1).all()
+    assert set(untreated["split"]) == {"train", "val", "test"}
