@@ -141,6 +141,9 @@ def place(tmp_path_factory):
     for name, images in (("mnist", grey), ("cifar10_small", colours)):
         np.savez(folder / f"{name}.npz", x_train=images, y_train=labels, x_test=images[:8], y_test=labels[:8])
     np.savez(folder / "cells.npz", x=colours, moa=labels)
+    np.savez(
+        folder / "hundred.npz", x=colours, label=labels, split=np.repeat(["train", "test"], 20), superclass=labels // 2
+    )
     _profiles(rng).to_csv(folder / "profiles.csv.gz", index=False)
     return folder
 

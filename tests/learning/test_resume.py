@@ -159,5 +159,5 @@ def test_checkpoint_of_another_spec_is_refused(tmp_path: Path) -> None:
 
 def test_checkpoint_has_the_fields_of_the_contract(tmp_path: Path) -> None:
     fit(small_spec("moco_v2_plus"), small_images(), tmp_path)
-    fields = "version spec_hash step epoch model momentum method optimizer schedule rng metrics_bytes"
+    fields = "version spec_hash step epoch model momentum method optimizer schedule rng metrics_bytes way"
     assert set(final_state(tmp_path)) == set(fields.split())

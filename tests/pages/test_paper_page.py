@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -163,6 +164,7 @@ def test_charts_of_sweeps_over_classes_can_be_drawn(monkeypatch):
     from tests.kit import make_sweep_table
 
     table = make_sweep_table()
+    table = pd.concat([table, table.assign(method="byol")], ignore_index=True)  # table 6 compares methods
     monkeypatch.setattr(Evidence, "classes", lambda self, name: table)
     for name in ("table-5", "table-6", "figure-1", "figure-2", "figure-11"):
         figures = charts(name, running.evidence(name, "full"))

@@ -51,7 +51,7 @@ def test_every_published_number_has_one_place_until_it_is_measured(name):
 def test_numbers_are_said_as_one_reads_them():
     assert words.spread(0.9076, 0.0084, share=True) == "90.8 ± 0.8 %"
     assert words.is_share("table-4", "cells-figure6-left", "simulated nocodazole, top-1")
-    assert words.spread(-0.0004, None) == "−0.000"
+    assert words.spread(-0.0004, None) == "0.000"
     assert words.number(97) == "97"
     assert words.number(None) == "–"
     assert words.published(0.19) == "0.19"

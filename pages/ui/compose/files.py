@@ -197,13 +197,16 @@ def _save() -> None:
     draft, name = DRAFT.get(), _name()
     if draft is None:
         return
-    if _kept(name) not in (None, draft.composition.renamed(name), st.session_state.get(_KNOWN, {}).get(name)):
-        know(name)
-        words = f"Somebody else saved another “{name}” meanwhile. Press again to replace it, or choose another name."
-        DRAFT.note("save", words)
-        return
     try:
-        path = save(draft.composition.renamed(name))
+        named = draft.composition.renamed(name)
+        if _kept(name) not in (None, named, st.session_state.get(_KNOWN, {}).get(name)):
+            know(name)
+            words = (
+                f"Somebody else saved another “{name}” meanwhile. Press again to replace it, or choose another name."
+            )
+            DRAFT.note("save", words)
+            return
+        path = save(named)
     except (SSRLError, OSError) as error:
         DRAFT.note("save", error)
         return

@@ -30,6 +30,8 @@ def shards_of(path: Path) -> list[Path]:
     """The tars of a folder (or the one that is given), where it holds nothing else that could be meant."""
     if path.is_file():
         return [path] if path.suffix.lower() == ".tar" else []
+    if not path.is_dir():
+        return []
     found = sorted(path.glob("*.tar"), key=lambda file: natural_key(file.name))
     return [] if any(is_image(file.name) or file.is_dir() for file in path.iterdir()) else found
 
