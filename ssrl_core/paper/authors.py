@@ -149,9 +149,11 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 def _counted(known: Sequence[Mapping[str, Any]], scale: str) -> str:
     there = [row for row in known if row["scale"] == scale]
     mine = [row for row in there if all(row[way]["low"] is not None for way in ("paper", "authors"))]
+    if not mine:
+        return ""
     said = {way: [row[way]["verdict"] for row in mine] for way in ("paper", "authors")}
     counts = {way: ", ".join(f"{v.count(kind)} {kind}" for kind in VERDICTS if kind in v) for way, v in said.items()}
-    few = f" {len(there) - len(mine)} more have one seed or no interval." if len(there) > len(mine) else ""
+    few = f" Without an interval: {len(there) - len(mine)}." if len(there) > len(mine) else ""
     return f"Scale {scale}, {len(mine)} claims: the text {counts['paper']}; the code {counts['authors']}.{few}"
 
 
