@@ -224,14 +224,23 @@ def at_strongest(told: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentences(told: pd.DataFrame) -> list[str]:
-    """For each concept what costs it most, with its interval, those that lose most first."""
+    """For each concept what costs it most, with its interval, those that lose most first.
+
+    Where the interval reaches what nothing costs, the sentence says that it cannot be told.
+    """
     strongest, found = at_strongest(told), []
     for concept, mine in strongest.groupby("concept", sort=False):
         worst = mine.loc[mine["kept"].idxmin()]
         row = COSTS[str(worst["transform"])]
         span = "" if np.isnan(worst["low"]) else f" ({100 * worst['low']:.0f} to {100 * worst['high']:.0f})"
-        said = f"{row.title} ({row.unit} {worst['strength']:g}) costs the {concept} most: {100 * worst['kept']:.0f} %"
-        found.append((float(worst["kept"]), f"{said}{span} of it is kept."))
+        of, kept = (
+            f"{row.title} ({row.unit} {worst['strength']:g})",
+            f"{100 * worst['kept']:.0f} %{span} of it is kept.",
+        )
+        if not worst["high"] < 1:  # one seed has no interval
+            found.append((1.0, f"What costs the {concept} cannot be told with these seeds. Under {of} {kept}"))
+        else:
+            found.append((float(worst["kept"]), f"{of} costs the {concept} most: {kept}"))
     return [said for _, said in sorted(found)]
 
 

@@ -77,6 +77,17 @@ def test_every_point_is_a_composition():
         assert curves.composition_of(point, 32).steps
 
 
+def test_what_cannot_be_told_is_said_so():
+    told = pd.DataFrame(
+        [("flips", 0.5, "slant", 0.6, 0.5, 0.7, 3), ("flips", 0.5, "size", 0.7, 0.1, 1.3, 3)],
+        columns=["transform", "strength", "concept", "kept", "low", "high", "n"],
+    )
+    sure, unsure = curves.sentences(told)
+    assert sure.endswith("costs the slant most: 60 % (50 to 70) of it is kept.")
+    assert unsure.startswith("What costs the size cannot be told with these seeds.")
+    assert "70 % (10 to 130)" in unsure
+
+
 def test_figures_have_a_cell_for_every_pair_and_a_line_for_every_concept():
     told = pd.DataFrame(
         [("crop", s, c, k, k - 0.1, k + 0.1, 3) for s in (0.2, 0.9) for c, k in (("digit", 0.9), ("slant", 0.3))],
