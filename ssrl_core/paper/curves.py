@@ -162,12 +162,13 @@ def curves(
     """
     access.require_editor("Solving compositions")
     imageset, started = _loaded(dataset), time.monotonic()
-    todo = [(seed, point) for seed in seeds for point in points(imageset)]
-    left = [one for one in todo if one[1] not in _read(imageset, one[0])]
+    asked, there = points(imageset), {seed: _read(imageset, seed) for seed in seeds}
+    left = [(seed, point) for seed in seeds for point in asked if point not in there[seed]]
+    total = len(seeds) * len(asked)
     place: _Place | None = None
     for number, (seed, point) in enumerate(left):
         if share is not None:
-            share((len(todo) - len(left) + number) / len(todo))
+            share((total - len(left) + number) / total)
         if report is not None:
             spent = time.monotonic() - started
             still = f", about {spent * (len(left) / number - 1):.0f} s left" if number else ""
@@ -193,6 +194,12 @@ def table(dataset: str, seeds: Sequence[int] = SEEDS) -> pd.DataFrame:
             ]  # fmt: skip
     columns = ["transform", "strength", "concept", "seed", "value", "plain", "kept"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def whole_seeds(dataset: str, seeds: Sequence[int] = SEEDS) -> list[int]:
+    """The seeds of which every point is solved."""
+    imageset = _loaded(dataset)
+    return [seed for seed in seeds if set(points(imageset)) <= set(_read(imageset, seed))]
 
 
 def points(imageset: ImageSet) -> list[str]:
@@ -383,9 +390,14 @@ def write(dataset: str, folder: Path, seeds: Sequence[int] = SEEDS) -> dict[str,
     return {kind: str(path) for kind, path in paths.items()}
 
 
+def told_in(found: Mapping[str, Any]) -> pd.DataFrame:
+    """The summary of a document, as `summary` returns it."""
+    return pd.DataFrame(found["summary"]).astype({"low": float, "high": float})
+
+
 def markdown(found: Mapping[str, Any]) -> str:
     """The document for people."""
-    told = pd.DataFrame(found["summary"]).astype({"low": float, "high": float})
+    told = told_in(found)
     strongest = at_strongest(told)
     concepts = list(dict.fromkeys(strongest["concept"]))
     lines = ["| | " + " | ".join(concepts) + " |", "|---" * (len(concepts) + 1) + "|"]

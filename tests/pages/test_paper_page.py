@@ -97,6 +97,20 @@ def test_what_each_transformation_costs_opens_on_the_page_and_its_button_starts_
     assert not test.exception
 
 
+def test_curves_that_were_stopped_on_their_way_do_not_hide_those_that_ship():
+    from ssrl_core.datasets import store as image_sets
+    from ssrl_core.paper import curves
+
+    strokes = image_sets.load("strokes")
+    every = {point: {"digit": 0.8} for point in curves.points(strokes)}
+    curves._write(strokes, 5, {point: every[point] for point in list(every)[:2]})
+    assert "not on this machine, not trained" in text_of(opened("curves"))
+    curves._write(strokes, 5, every)
+    text = text_of(opened("curves"))
+    assert "not on this machine" not in text
+    assert "1 seed, so no intervals" in text
+
+
 def test_an_unknown_item_in_the_address_opens_a_known_one():
     test = opened("table-99")
     assert "Table 2" in next(s.value for s in test.subheader)

@@ -37,7 +37,7 @@ def show() -> None:
         frame.quiet("Nothing is solved of this image set yet. The button solves it within some minutes.")
         return
     frame.quiet(_made(found))
-    told = pd.DataFrame(found["summary"]).astype({"low": float, "high": float})
+    told = curves.told_in(found)
     for said in curves.sentences(told)[:_MOST_LINES]:
         st.html(f'<div class="vl-finding">{html.escape(said)}</div>')
     _map(name, told)
@@ -53,13 +53,14 @@ def _set() -> str:
 
 @cache.kept(least=16)
 def _found(name: str, now: str) -> dict[str, Any] | None:
-    """One's own numbers where all of a seed are solved, else those that ship."""
-    if name in image_sets.names() and image_sets.is_ready(name):
-        own = curves.document(name)
-        if own["rows"]:
-            return own
-    ships = curves.shipped(name)
-    return None if ships is None else {**ships, "ships": True}
+    """One's own numbers where all of a seed are solved, else those that ship, else one's own as far as they are."""
+    here = name in image_sets.names() and image_sets.is_ready(name)
+    if here and (whole := curves.whole_seeds(name)):
+        return curves.document(name, whole)
+    if (ships := curves.shipped(name)) is not None:
+        return {**ships, "ships": True}
+    own = curves.document(name) if here else {"rows": []}
+    return own if own["rows"] else None
 
 
 def _mark() -> str:
