@@ -9,14 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame
+from pages.ui.kit import cache, choices, frame, jobs
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
-from ssrl_core.errors import RunError
 from ssrl_core.figures.costs import cost_curve, cost_map
-from ssrl_core.figures.style import palette, whole_percent
+from ssrl_core.figures.style import palette
 from ssrl_core.paper import curves, solved
-from ssrl_core.runs import jobs
 
 ID, TITLE = "curves", "What each transformation costs"
 _ACROSS, _MOST_LINES = 3, 6
@@ -31,7 +29,10 @@ def show() -> None:
         "each transformation alone.</p>"
     )
     name = _set()
-    _solving(name)
+    jobs.job(
+        f"paper-curves-{name}", ("paper", "curves", name), button="Solve it here", icon="play_arrow",
+        help="Within some minutes, not trained. What is here already is not made again; a stop loses nothing.",
+    )  # fmt: skip
     found = _found(name, _mark())
     if found is None:
         frame.quiet("Nothing is solved of this image set yet. The button solves it within some minutes.")
@@ -126,37 +127,3 @@ def _how(name: str, found: dict[str, Any]) -> None:
             icon=":material/download:", key="curves-download", on_click="ignore",
         )  # fmt: skip
         st.code(f"python -m ssrl_core paper curves {name}", language="bash")
-
-
-def job_of(name: str) -> str:
-    """The job that solves an image set's curves."""
-    return f"paper-curves-{name}"
-
-
-def _solving(name: str) -> None:
-    now = jobs.state_of(job_of(name))
-    if now is not None and now["state"] == "running":
-        _watched(name)
-        return
-    st.button(
-        "Solve it here", icon=":material/play_arrow:", key="curves-run", on_click=_start, args=(name,),
-        help="Within some minutes, not trained. What is here already is not made again; a stop loses nothing.",
-    )  # fmt: skip
-    if now is not None and now["state"] == "failed":
-        frame.show_error(RunError(f"Solving failed. {now['message']}"))
-
-
-def _start(name: str) -> None:
-    jobs.start(job_of(name), ["paper", "curves", name])
-
-
-@st.fragment(run_every=2.0)
-def _watched(name: str) -> None:
-    now = jobs.state_of(job_of(name))
-    if now is None or now["state"] != "running":
-        st.rerun()
-        return
-    share = min(1.0, max(0.0, float(now["progress"])))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.progress(share, f"Solving: {whole_percent(share)}")
-        st.button("Stop", key="curves-stop", type="tertiary", on_click=jobs.stop, args=(job_of(name),))
