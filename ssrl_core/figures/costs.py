@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssrl_core.figures.style import ACCENT, palette, style
+from ssrl_core.figures.style import ACCENT, palette, style, translucent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def cost_curve(
         low, high = ([1.0, *mine[name].fillna(mine["kept"])] for name in ("low", "high"))
         band = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
         fig.add_scatter(x=x, y=low, **band)
-        fig.add_scatter(x=x, y=high, fill="tonexty", fillcolor=_faint(colour), **band)
+        fig.add_scatter(x=x, y=high, fill="tonexty", fillcolor=translucent(colour), **band)
         hover = f"{concept}<br>%{{x:g}}: %{{y:.0%}} kept<extra></extra>"
         fig.add_scatter(
             x=x, y=[1.0, *mine["kept"]], mode="lines+markers", name=concept,
@@ -84,11 +84,6 @@ def cost_curve(
     style(fig, title=title, x=unit, height=_PANEL_PX, theme=theme)
     fig.update_yaxes(range=[-0.05, 1.15], tickformat=".0%")
     return fig
-
-
-def _faint(colour: str) -> str:
-    red, green, blue = (int(colour.lstrip("#")[at : at + 2], 16) for at in (0, 2, 4))
-    return f"rgba({red},{green},{blue},0.14)"
 
 
 def _span(row: Any) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, style, three_digits
+from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, style, three_digits, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -151,14 +151,13 @@ def _outline(
     fig: Figure, edges: NDArray[np.float64], share: NDArray[np.float64], colour: str, name: str, n: int, *, filled: bool
 ) -> None:
     x, y = np.repeat(edges, 2), np.concatenate([[0], np.repeat(share, 2), [0]])
-    faint = f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},0.25)"
     fig.add_scatter(
         x=x,
         y=y,
         mode="lines",
         line={"color": colour, "width": 2 if filled else 1.4},
         fill="tozeroy" if filled else None,
-        fillcolor=faint,
+        fillcolor=translucent(colour, 0.25),
         hovertemplate=f"{name} (n = {n})<br>LPIPS %{{x:.2f}}: %{{y:.0%}} of images<extra></extra>",
     )
 

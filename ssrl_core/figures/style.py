@@ -52,6 +52,12 @@ def style(
     return fig
 
 
+def translucent(colour: str, cover: float = 0.14) -> str:
+    """A colour such as `#0d9488` that lets through what lies below it."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{cover})"
+
+
 def percent(value: float | None) -> str:
     """A share as text: `93 %`, below ten and above 99 with one decimal; `–` where it is not known."""
     if value is None:

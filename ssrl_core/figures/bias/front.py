@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels, translucent
+from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels
 from ssrl_core.figures.bias.panels import (
     axis_name,
     finish,
@@ -18,7 +18,7 @@ from ssrl_core.figures.bias.panels import (
     setting_columns,
     wrapped,
 )
-from ssrl_core.figures.style import ACCENT, NEUTRAL, SIGNED, palette, style
+from ssrl_core.figures.style import ACCENT, NEUTRAL, SIGNED, palette, style, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure

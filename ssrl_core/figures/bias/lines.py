@@ -19,7 +19,7 @@ from ssrl_core.figures.bias.panels import (
     setting_label,
     spread_heights,
 )
-from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, palette, style
+from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, palette, style, translucent
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -160,12 +160,6 @@ def _span(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
         return 0.0, 1.0
     edge = max(0.01, 0.06 * float(np.ptp(values)))
     return float(values.min()) - edge, float(values.max()) + edge
-
-
-def translucent(colour: str) -> str:
-    """The colour at 14 % cover."""
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.14)"
 
 
 _COLOURS = {"ascending": GAIN, "descending": LOSS, "random": NEUTRAL}
