@@ -102,6 +102,7 @@ def test_names_and_colours_of_channels_are_changed_on_the_page(page):
     test.text_input(key="data-channel-kit-0-name").set_value("channel-2")
     click(test, "FormSubmitter:data-channels-form-kit-Save")
     assert "names must be different for each channel" in test.warning[0].value
+    assert [e.value for e in test.error] == []
     assert store.load("kit").channels[0].name == "Hoechst"
 
 

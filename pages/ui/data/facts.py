@@ -187,9 +187,12 @@ def channels_popover(imageset: ImageSet) -> None:
             "This changes what you see, not what is trained on."
         )
         if st.form_submit_button("Save", type="primary"):
-            if not stale:
+            if stale:
+                st.error(
+                    "Somebody else changed these meanwhile, and yours were not kept. Here they are as they are now."
+                )
+            else:
                 _keep_channels(imageset, rows)
-            st.error("Somebody else changed these meanwhile, and yours were not kept. Here they are as they are now.")
 
 
 def _told_anew(imageset: ImageSet) -> bool:
