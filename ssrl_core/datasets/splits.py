@@ -91,6 +91,11 @@ def by_group(groups: pd.Series[Any], order: Array) -> Array:
     return np.array(SPLITS)[dealt[codes]] if len(order) else np.array([], dtype=str)
 
 
+def _some_by_group(groups: pd.Series[Any], order: Array, members: Array) -> Array:
+    """`by_group` of some of the images, in the order that they have among all."""
+    return by_group(groups.iloc[members], np.argsort(np.argsort(order[members])))
+
+
 def left_out_by_kind(
     groups: pd.Series[Any],
     kinds: pd.Series[Any],
@@ -128,9 +133,8 @@ def left_out_by_kind(
             count = 2 * (twos % 2)
         left_out += names[:count]
     split = np.where(table["group"].isin(left_out), "test", "train").astype(object)
-    alone = table["group"].isna().to_numpy()
-    places = np.argsort(np.argsort(order[alone]))
-    split[alone] = by_group(pd.Series(range(len(places))) if wells is None else wells[alone], places)
+    alone = np.flatnonzero(table["group"].isna())
+    split[alone] = _some_by_group(groups if wells is None else wells, order, alone)
     return split.astype(str)
 
 
@@ -162,8 +166,7 @@ def by_well(wells: pd.Series[Any], label_ids: Array, order: Array) -> Array | No
     split = np.full(len(order), "train", dtype=object)
     for label in np.unique(label_ids) if one_each else [None]:
         members = np.arange(len(order)) if label is None else np.flatnonzero(label_ids == label)
-        places = np.argsort(np.argsort(order[members]))
-        split[members] = by_group(wells.iloc[members].reset_index(drop=True), places)
+        split[members] = _some_by_group(wells, order, members)
     return split.astype(str) if {"train", "test"} <= set(split) else None
 
 

@@ -220,6 +220,13 @@ def make_subset(
     )
 
 
+def kinds_of(table: pd.DataFrame, group: str) -> pd.Series[Any] | None:
+    """The mechanism of each image, where groups are compounds and it is known: half of each are left out then."""
+    if meaning_of(group) != "compound":
+        return None
+    return next((table[column] for column in table if meaning_of(str(column)) == "mechanism"), None)
+
+
 def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report: Report | None = None) -> ImageSet:
     """A copy of a whole image set whose splits keep every value of a column together: compounds that are left out.
 
@@ -237,8 +244,8 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     values = table[group].astype(object).where(~untreated(table), None)
     order, wells = seeded_order(len(table), seed), well_names(table)
-    kinds = next((table[c] for c in table if meaning_of(str(c)) == "mechanism"), None)
-    if kinds is None or meaning_of(group) != "compound":
+    kinds = kinds_of(table, group)
+    if kinds is None:
         kept["split"] = by_group(values if wells is None else values.where(values.notna(), wells), order)
     else:
         made = [c for c in table if bare_name(str(c)) in BATCH] or [c for c in table if meaning_of(str(c)) == "plate"]

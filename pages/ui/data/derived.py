@@ -22,6 +22,7 @@ from ssrl_core.datasets.subsets import (
     choose_cells,
     counted,
     fitting_presets,
+    kinds_of,
     make_subset,
     split_anew,
 )
@@ -105,12 +106,10 @@ def split_form(name: str) -> None:
     columns = pair_columns(imageset)
     first = next((at for at, column in enumerate(columns) if meaning_of(column) == "compound"), 0)
     group = st.selectbox("Keep together", columns, first, key="split-group")
-    known = any(meaning_of(str(column)) == "mechanism" for column in imageset.table)
-    halves = known and meaning_of(group) == "compound"
     frame.quiet(
-        "Half of the compounds of each mechanism are left out of learning and tested on; untreated cells are split one "
-        "by one."
-        if halves
+        "Half of the compounds of each mechanism are left out of learning and tested on; untreated cells are split by "
+        "wells where these are known."
+        if kinds_of(imageset.table, group) is not None
         else f"About 70 % of the images are learnt from; no {group} is in two splits."
     )
     new = st.text_input("Name", free_name(f"{name}-{group}-apart"), key="split-name", help="Lower-case letters, digits")
