@@ -100,8 +100,7 @@ def annotate(of: ClusteredRun, cluster: int, **changed: Any) -> None:
     before = {"name": kept.name, "colour": kept.colour, "note": kept.note, "excluded": kept.excluded}
     folder = RunFolder(of.run.run_id)
 
-    def change() -> Any:
-        now = marks.read(folder)
+    def change(now: marks.Content) -> marks.Content:
         said = now["clusters"].get(of.names.stem, {}).get(str(cluster))
         if said != of.names.said.get(str(cluster)):
             raise _said_meanwhile(cluster, said or {}, changed)
@@ -128,8 +127,7 @@ def tag(run: EvaluatedRun, name: str, image_ids: list[int], known: Sequence[str]
     """
     folder = RunFolder(run.run_id)
 
-    def change() -> Any:
-        now = marks.read(folder)
+    def change(now: marks.Content) -> marks.Content:
         if name in {tag["name"] for tag in now["tags"]} - set(known):
             words = f"Somebody else kept a selection as “{name}” meanwhile; yours was not kept. Choose another name."
             raise RunError(words, where=run.run_id)
@@ -141,7 +139,7 @@ def tag(run: EvaluatedRun, name: str, image_ids: list[int], known: Sequence[str]
 def untag(run: EvaluatedRun, name: str) -> None:
     """Forget a tag. From a callback."""
     folder = RunFolder(run.run_id)
-    _change(folder, lambda: marks.untag(folder, marks.read(folder)["revision"], name))
+    _change(folder, lambda now: marks.untag(folder, now["revision"], name))
 
 
 def tags(run: EvaluatedRun) -> list[dict[str, Any]]:
@@ -206,10 +204,12 @@ def _edit_sheet(of: ClusteredRun, cluster: int) -> None:
         st.rerun()
 
 
-def _change(folder: RunFolder, change: Callable[[], Any]) -> None:
+def _change(folder: RunFolder, change: Callable[[marks.Content], marks.Content]) -> None:
+    """Change what is said now; that is kept, for Undo."""
     try:
         marks.require_there(folder)
-        before, after = marks.read(folder), change()
+        before = marks.read(folder)
+        after = change(before)
     except SSRLError as error:
         st.session_state[_ERROR] = error
         return
