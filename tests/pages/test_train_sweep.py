@@ -14,6 +14,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.figures.curves import mean_band, sweep_curves
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import ordering, registry, sweeps
+from ssrl_core.runs.queue.tables import results_table
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset
 from tests.pages.test_train_page import (  # noqa: F401 (fixtures)
@@ -140,12 +141,13 @@ def test_table_has_mean_and_sd_over_seeds_and_files(swept):
         RunFolder(run_id).require()
         results = {"linear": {"top1": number / 10}, "knn": None, "clusters": {}}
         registry.change(run_id, state="done", results=json.dumps(results))
-    means = run_sweeps.results(swept["id"], every=False)
+    table = results_table(swept["id"])
+    means = run_sweeps.results(table, every=False)
     assert means["top1"].tolist() == pytest.approx([0.1, 0.4])
     assert means["top1_sd"].tolist() == pytest.approx([0.1, 0.1])
-    assert len(run_sweeps.results(swept["id"], "lr=0.01, seed=5")) == 1
+    assert len(run_sweeps.results(table, "lr=0.01, seed=5")) == 1
     with pytest.raises(SpecError, match="column=value"):
-        run_sweeps.results(swept["id"], "lr 0.01")
+        run_sweeps.results(table, "lr 0.01")
     assert run_sweeps.file_of(swept["id"], "csv").count(b"\n") == 7
     html = sweep.matrix_html(run_sweeps.status_of(swept["id"]))
     assert html.count('class="sweep-done"') == 7  # six runs and the key
@@ -193,7 +195,7 @@ def test_table_of_values_that_are_lists_is_grouped_too():
     plain = spec(terms="cells-first-set").to_mapping()
     plain |= {"seeds": [5, 6], "vary": {"terms.0.composition": ["identity", "mnist-first-set"], "batch_size": [8, 16]}}
     asked = sweeps.submit(SweepSpec.from_mapping(plain), start=False)
-    assert len(run_sweeps.results(asked["id"], every=False)) == 4
+    assert len(run_sweeps.results(results_table(asked["id"]), every=False)) == 4
     assert run_sweeps.file_of(asked["id"], "parquet")[:4] == b"PAR1"
     assert sweep.matrix_html(run_sweeps.status_of(asked["id"])).count("sweep-queued") == 8
 

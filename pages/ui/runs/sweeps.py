@@ -121,13 +121,11 @@ def columns(table: pd.DataFrame) -> list[str]:
     return [str(name) for name in table.columns if name not in left_out]
 
 
-def results(
-    table: str | pd.DataFrame, text: str = "", *, every: bool = True, by: list[str] | None = None
-) -> pd.DataFrame:
+def results(table: pd.DataFrame, text: str = "", *, every: bool = True, by: list[str] | None = None) -> pd.DataFrame:
     """The table of a sweep.
 
     Args:
-        table: of all its runs (`tables.results_table`), or the sweep.
+        table: of all its runs (`tables.results_table`).
         text: `column=value, …`, only these rows.
         every: every run, else mean and sd over the seeds.
         by: with the mean, what tells the rows apart.
@@ -137,8 +135,7 @@ def results(
     """
     from ssrl_core.runs.queue import tables
 
-    whole = tables.results_table(table) if isinstance(table, str) else table
-    found = tables.chosen(whole, filters(text))
+    found = tables.chosen(table, filters(text))
     return tables.plain(found) if every else tables.mean_over_seeds(found, by or None)
 
 
@@ -156,9 +153,9 @@ def screened(status: SweepStatus, table: pd.DataFrame) -> tuple[pd.DataFrame, li
 
 def file_of(sweep_id: str, kind: str) -> bytes:
     """All results as a CSV or Parquet file."""
-    from ssrl_core.runs.queue.tables import content
+    from ssrl_core.runs.queue import tables
 
-    return content(results(sweep_id), f".{kind}")
+    return tables.content(tables.plain(tables.results_table(sweep_id)), f".{kind}")
 
 
 def filters(text: str) -> dict[str, str]:
