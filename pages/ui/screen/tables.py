@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,13 +83,15 @@ def _source() -> tuple[str, pd.DataFrame, str] | None:
     if told:
         path = Path(told).expanduser()
         access.require_readable(path, "Table")
-        stamp = path.stat() if path.is_file() else None
-        return path.name, _of_path(str(path), stamp and (stamp.st_mtime_ns, stamp.st_size)), f"{path}:{stamp}"
+        known = path.stat() if path.is_file() else None
+        stamp = known and (known.st_mtime_ns, known.st_size)
+        return path.name, _of_path(str(path), stamp), f"{path}:{stamp}"
     file = st.file_uploader("or from here: .csv, .csv.gz, .tsv or .parquet", type=KINDS, key="screen-table-file")
     if file is None:
         return None
     content = file.getvalue()
-    return file.name, _of_bytes(file.name, content), hashlib.sha256(content).hexdigest()
+    key = hashlib.sha256(content).hexdigest()
+    return file.name, _of_bytes(file.name, content, key), key
 
 
 @cache.kept(spinner="Reading the table")
@@ -96,10 +99,8 @@ def _of_path(path: str, stamp: Hashable) -> pd.DataFrame:
     return read_table(Path(path))
 
 
-@cache.kept(by=lambda name, content: (name, hashlib.sha256(content).hexdigest()), spinner="Reading the table")
-def _of_bytes(name: str, content: bytes) -> pd.DataFrame:
-    import io
-
+@cache.kept(by=lambda name, content, key: (name, key), spinner="Reading the table")
+def _of_bytes(name: str, content: bytes, key: str) -> pd.DataFrame:
     return read_table(Path(name), io.BytesIO(content))
 
 
