@@ -6,7 +6,7 @@ A table of a screen has a row a well with the columns of `WELL_COLUMNS`; a treat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -102,18 +102,24 @@ def _named(table: pd.DataFrame) -> dict[str, str]:
     found = renamed([str(column) for column in table.columns])
     for ours, names in _ELSE.items():
         if ours not in table and ours not in found.values():
-            bare = {bare_name(str(c)): str(c) for c in reversed(table.columns) if c not in found}
-            found |= {bare[name]: ours for name in [n for n in names if n in bare][:1]}
+            theirs = _called([c for c in table.columns if c not in found], names)
+            if theirs is not None:
+                found[str(theirs)] = ours
     return found
+
+
+def _called(columns: Sequence[Any] | pd.Index, names: Sequence[str]) -> Any | None:
+    """The column with the first of these names that any column has; of two columns with one name the first."""
+    bare = {bare_name(str(column)): column for column in reversed(columns)}
+    return next((bare[name] for name in names if name in bare), None)
 
 
 def told_columns(table: pd.DataFrame) -> dict[str, str]:
     """What of `SAID_OF` is read from which column."""
     found = {ours: theirs for theirs, ours in _named(table).items()} | {c: c for c in SAID_OF if c in table}
-    bare = {bare_name(str(c)): str(c) for c in reversed(table.columns)}
     for ours, names in (("mechanism", MECHANISM), ("batch", BATCH)):
-        if theirs := next((bare[name] for name in names if name in bare), None):
-            found[ours] = theirs
+        if theirs := _called(table.columns, names):
+            found[ours] = str(theirs)
     return {name: found[name] for name in SAID_OF if name in found}
 
 
@@ -148,8 +154,7 @@ def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what
         raise DataError.at(
             "Screen", what, "a column of the table", asked, f"There is: {', '.join(table.columns[:12])}."
         )
-    bare = {bare_name(str(c)): c for c in reversed(table.columns)}
-    place = asked or next((bare[name] for name in names if name in bare), None)
+    place = asked or _called(table.columns, names)
     if place is None:
         return None
     values = table[place].astype(object)
