@@ -48,6 +48,11 @@ def base_of(scale: Scale) -> Scale:
     return scale.removesuffix(SUFFIX)  # type: ignore[return-value]
 
 
+def authors_of(scale: str) -> Scale:
+    """`instant-authors` of `instant`."""
+    return next(one for one in EVERY_SCALE if one == f"{scale}{SUFFIX}")
+
+
 def is_authors(scale: str) -> bool:
     """Whether a scale is of the second reading."""
     return scale.endswith(SUFFIX)
@@ -119,7 +124,7 @@ def beside(scales: Sequence[str] = ("instant", "small")) -> list[dict[str, Any]]
     rows = []
     for name in READ:
         for scale in (scale for scale in EVERY_SCALE if scale in scales and scale in ITEMS[name].plans):
-            pair = [running.shown(name, way)["contrasts"] for way in (scale, _other(scale))]
+            pair = [running.shown(name, way)["contrasts"] for way in (scale, authors_of(scale))]
             theirs = {one["claim"]: one for one in pair[1]}
             rows += [
                 {"id": name, "scale": scale, "claim": one["claim"], "paper": one, "authors": theirs[one["claim"]]}
@@ -172,7 +177,3 @@ def _told(contrast: Mapping[str, Any]) -> str:
     low, high = contrast["low"], contrast["high"]
     span = f" ({low:+.2f} to {high:+.2f})" if low is not None else " (one seed)"
     return f"**{contrast['verdict']}** {contrast['difference']:+.2f}{span}"
-
-
-def _other(scale: str) -> Scale:
-    return next(one for one in EVERY_SCALE if one == f"{scale}{SUFFIX}")

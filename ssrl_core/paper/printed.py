@@ -29,7 +29,7 @@ _PRINTING_S, _DRAWING_S = 300, 30
 _MOST_COLUMNS = 6
 _SHORT: Mapping[Scale, str] = {"instant": "Solved", "small": "Rehearsal", "full": "In full"}
 _CHART_PX = 700
-READ_AS = ", read as the authors' earlier code"
+_READ_AS = ", read as the authors' earlier code"
 _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "not run": "#667085"}
 _MEANS = (
     "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
@@ -158,7 +158,7 @@ def _drawing(body: str) -> str:
 def _overview(found: list[dict[str, Any]]) -> str:
     """A row an item: how many of its claims have which verdict, scale by scale."""
     scales = [scale for scale in EVERY_SCALE if any(told["scale"] == scale and _ran(told) for told in found)]
-    heads = "".join(f"<th>{_SHORT[base_of(scale)]}{READ_AS if is_authors(scale) else ''}</th>" for scale in scales)
+    heads = "".join(f"<th>{_title(_SHORT, scale)}</th>" for scale in scales)
     rows = ""
     for name, item in ITEMS.items():
         mine = {told["scale"]: told for told in found if told["id"] == name and _ran(told)}
@@ -166,6 +166,10 @@ def _overview(found: list[dict[str, Any]]) -> str:
         title = item.title if item.plans else f"{item.title} (nothing to measure)"
         rows += f'<tr><td class="name">{words.item(name)}</td><td>{_text(title)}</td>{cells}</tr>'
     return f"<table><tr><th></th><th></th>{heads}</tr>{rows}</table>"
+
+
+def _title(titles: Mapping[Scale, str], scale: Scale) -> str:
+    return titles[base_of(scale)] + (_READ_AS if is_authors(scale) else "")
 
 
 def _ran(told: dict[str, Any]) -> bool:
@@ -191,8 +195,7 @@ def _scale(told: dict[str, Any], charts: Charts | None) -> str:
     missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with"))
     quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)
     drawn = "" if charts is None or not _ran(told) else _charts(told, charts)
-    title = _TITLES[base_of(told["scale"])] + (READ_AS if is_authors(told["scale"]) else "")
-    return f"<h3>{title}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
+    return f"<h3>{_title(_TITLES, told['scale'])}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
 
 
 def _charts(told: dict[str, Any], charts: Charts) -> str:

@@ -12,7 +12,7 @@ from pages.ui.paper import figures, items, results, runs
 from ssrl_core import stores
 from ssrl_core.paper import authors, report, running, solved, words
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import EVERY_SCALE, SCALES, Item, Scale
+from ssrl_core.paper.item import SCALES, Item, Scale
 from ssrl_core.specs.yaml_files import dump_yaml
 
 _MOST_LINKED = 12
@@ -75,7 +75,7 @@ def _read_as(item: Item, scale: Scale) -> Scale:
         "Read as", list(_READINGS), key="reading", shown=_READINGS.__getitem__, default="paper",
         label_visibility="collapsed", flat=True,
     )  # fmt: skip
-    other = next(s for s in EVERY_SCALE if s == f"{scale}{authors.SUFFIX}")
+    other = authors.authors_of(scale)
     told = (f"{_READINGS[name]}: {items.verdicts(item.id, s)}" for name, s in (("paper", scale), ("authors", other)))
     st.html(f'<div class="vl-quiet">Where the paper is silent it can be read in two ways. {". ".join(told)}.</div>')
     return other if chosen == "authors" else scale

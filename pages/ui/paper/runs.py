@@ -88,8 +88,8 @@ def _obtain(rows: list[dict[str, Any]]) -> None:
 
 def buttons(name: str) -> None:
     """Solve it, run the rehearsal, run it in full; each with its cost."""
-    read = f"{authors.SUFFIX}" if st.query_params.get("reading") == "authors" and name in authors.READ else ""
-    scales = [s for s in EVERY_SCALE if s in running.item(name).plans and s == f"{authors.base_of(s)}{read}"]
+    as_authors = name in authors.READ and st.query_params.get("reading") == "authors"
+    scales = [s for s in EVERY_SCALE if s in running.item(name).plans and authors.is_authors(s) == as_authors]
     for column, scale in zip(st.columns(len(scales)), scales, strict=True):
         with column:
             st.button(
