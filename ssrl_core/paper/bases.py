@@ -15,6 +15,7 @@ from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import words
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Contrast, Row, contrast
+from ssrl_core.paper.solved import OF_CLASSIFIER, OF_RESPONSE
 from ssrl_core.specs.composition import load
 
 Settings = dict[str, Any]
@@ -169,7 +170,6 @@ SOLVED_CELLS: dict[str, Any] = {
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
 SOLVED_CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
 _LEAST_FOLLOWED, _SHOWS = 0.1, 0.2
-_OF_CLASSIFIER, _OF_RESPONSE = "linear label", "truth response"  # as `solving` names them
 _FOLLOWED = {
     "plate": "the plate",
     "replicate": "the replicate",
@@ -245,7 +245,7 @@ def followed(evidence: Evidence, sweep: str, label: str) -> str:
     told += f"labels, reads the treatment from the same embedding in {100 * top1:.0f} % of the test images"
     parts = [told] + [
         f"{text} an AMI of {words.number(tested[name].mean(), digits=2)}"
-        for name, text in ((_OF_CLASSIFIER, "which is"), (_OF_RESPONSE, "and the true responses themselves have"))
+        for name, text in ((OF_CLASSIFIER, "which is"), (OF_RESPONSE, "and the true responses themselves have"))
         if name in tested and tested[name].notna().any()
     ]
     return ", ".join(parts) + "."

@@ -25,6 +25,8 @@ from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec, Varied
 
 IS_SOLVED = "the solution of the linearised problem, not a training"
+OF_CLASSIFIER, OF_RESPONSE = "linear label", "truth response"
+"""AMI with the label of the classes that linear evaluation gives, and of the true responses: what can be reached."""
 _WAY = 1
 """Of solving: what is solved in another way from now on is solved anew."""
 _LEAST_CHANCES = 4

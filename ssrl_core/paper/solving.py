@@ -33,6 +33,7 @@ from ssrl_core.learning import solving
 from ssrl_core.learning.closed_form import Covariances, Moments, Pairing, solve, weighted
 from ssrl_core.learning.embedding import at_side, view_side
 from ssrl_core.learning.features import Bank
+from ssrl_core.paper.solved import OF_CLASSIFIER, OF_RESPONSE
 from ssrl_core.runs.evaluation.images import EvaluationImages
 from ssrl_core.runs.evaluation.parts import knn, linear
 from ssrl_core.runs.folder.results import clean
@@ -48,8 +49,6 @@ CROWDED = 3
 _KEPT_MOMENTS, _KEPT_FEATURES = 12, 6  # of 21 MB and up to 60 MB each
 _TYPICAL = 10
 _WITH, _WITHOUT = "with", "without"
-OF_CLASSIFIER, OF_RESPONSE = "linear label", "truth response"
-"""AMI with the label of the classes that linear evaluation gives, and of the true responses: what can be reached."""
 
 
 class Kept:
