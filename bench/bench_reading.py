@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.support.made_stores import own_stores
 from bench.support.measuring import Item, Options, item
 from ssrl_core.datasets.importing import import_source
 from ssrl_core.datasets.reading.understanding import ImportOptions
@@ -92,7 +93,7 @@ def _epoch(pixels: Any, count: int, seed: int, batch: int) -> float:
 
 def _decoding(kind: str, options: Options) -> Iterator[Item]:
     """Images a second of photographs that stay in a folder or a tar, beside a DataLoader's."""
-    with stores_for_now() as store:
+    with own_stores() as store:
         photos = _photographs(store / "photos")
         source = photos if kind == "folder" else _packed(photos, store / "photos.tar")
         there = import_source(source, "there", ImportOptions(size=SIDE, in_place=True, class_level="none"))
@@ -103,20 +104,6 @@ def _decoding(kind: str, options: Options) -> Iterator[Item]:
     ratio = statistics.median(one / other for one, other in pairs)
     more: dict[str, Any] = {"peer_name": "a DataLoader with PIL", "peer": plain, "ratio": ratio}
     yield item(NAME, f"224-jpeg-{kind}", "speed", "images/s", ours, threads=os.cpu_count() or 1, **more)
-
-
-@contextlib.contextmanager
-def stores_for_now() -> Iterator[Path]:
-    """Stores of their own in a temporary folder."""
-    names = ("SSRL_DATA", "SSRL_MODELS")
-    before = {name: os.environ.get(name) for name in names}
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ.update({name: str(Path(folder) / name.lower()) for name in names})
-        try:
-            yield Path(folder)
-        finally:
-            for name, value in before.items():
-                os.environ.pop(name, None) if value is None else os.environ.__setitem__(name, value)
 
 
 def _photographs(folder: Path) -> Path:

@@ -33,15 +33,15 @@ TINY: dict[str, Any] = {
 
 
 @contextmanager
-def own_stores() -> Iterator[None]:
-    """Stores that are empty but for the images, with every module loaded."""
+def own_stores() -> Iterator[Path]:
+    """Stores that are empty but for the images, with every module loaded; the folder that they lie in."""
     before = {name: os.environ.get(name) for name in ("SSRL_DATA", "SSRL_MODELS")}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a worker may write while it ends
         os.environ.update(SSRL_DATA=str(Path(folder, "data")), SSRL_MODELS=str(Path(folder, "models")))
         identify(RunSpec.from_mapping(TINY))
         registry.counts()
         try:
-            yield
+            yield Path(folder)
         finally:
             for name, value in before.items():
                 os.environ.pop(name) if value is None else os.environ.update({name: value})
