@@ -74,7 +74,7 @@ def settle(training: Training, before: str | None, step: int) -> Choice | None:
     if asked == "auto":
         found = _measured(training, step)
     else:
-        tried = _try(training, _ways(training.device))
+        tried = _try(training, (PLAIN, *_ways(training.device)))
         if len(tried.seconds) == 1:
             return _without(asked, tried.refused)
         found = _fastest({way: took for way, took in tried.seconds.items() if way != PLAIN}, tried)
@@ -117,7 +117,7 @@ def _views_seconds(training: Training, carry: graphs.Carry | None) -> float:
 
 def try_ways(training: Training) -> dict[str, float]:
     """Seconds of forward and backward of a batch, and of its views, plainly and in every way that can be compiled."""
-    network = _try(training, _ways(training.device)).seconds
+    network = _try(training, (PLAIN, *_ways(training.device))).seconds
     views = {PLAIN: _views_seconds(training, None)}
     if training.device.type == "cuda":
         views[COMPILED] = _views_seconds(training, graphs.compiled("inductor"))
@@ -153,25 +153,23 @@ def _without(asked: str, reason: str) -> Choice:
 
 def _as_before(training: Training, way: str) -> Choice:
     """The checkpoint's way; where it cannot be had any more, the run goes on plainly."""
-    with_views, whole = way.endswith(VIEWS), way
-    way = way.removesuffix(VIEWS)
-    if with_views:
+    network = way.removesuffix(VIEWS)
+    if network != PLAIN and (refused := _try(training, (network,)).refused):
+        return Choice(PLAIN, f"The network was compiled and no longer is ({refused}): last bits differ from here.")
+    if network != way:
         training.carry = graphs.compiled("inductor")
-    tried = _Tried({}) if way == PLAIN else _try(training, (way,))
-    if way != PLAIN and way not in tried.seconds:
-        return Choice(
-            PLAIN, f"The network was compiled and no longer is ({tried.refused}): last bits differ from here."
-        )
-    training.method.run_encoder = runner(way)
-    return Choice(whole, f"The network is {_WORDS[way]}{', views are compiled' if with_views else ''}, as before.")
+    training.method.run_encoder = runner(network)
+    views = ", views are compiled" if network != way else ""
+    return Choice(way, f"The network is {_WORDS[network]}{views}, as before.")
 
 
 def _measured(training: Training, step: int) -> Choice:
-    plain = _try(training, ()).seconds[PLAIN]
-    left = (training.steps - step) * training.spec.accumulate * plain
+    plain = _try(training, (PLAIN,)).seconds
+    left = (training.steps - step) * training.spec.accumulate * plain[PLAIN]
     if left < WORTH_S:
         return Choice(PLAIN, f"The network is not compiled: {left:.0f} s of training are too few to pay for it.")
-    tried = _try(training, _ways(training.device))
+    compiled = _try(training, _ways(training.device))
+    tried = _Tried(plain | compiled.seconds, compiled.refused)
     return _fastest(tried.seconds, tried)
 
 
@@ -192,7 +190,7 @@ def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:
     if way == PLAIN:
         return plainly
     mode = "reduce-overhead" if way == GRAPHS else None
-    compiled: Callable[[Encoder, Tensor], Tensor] = torch.compile(_encoded, dynamic=False, mode=mode)
+    compiled: Callable[[Encoder, Tensor], Tensor] = torch.compile(plainly, dynamic=False, mode=mode)
     if way == COMPILED:
         return compiled
 
@@ -202,17 +200,12 @@ def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:
     return replayed
 
 
-def _encoded(encoder: Encoder, pixels: Tensor) -> Tensor:
-    embedding: Tensor = encoder(pixels)
-    return embedding
-
-
 def _try(training: Training, ways: tuple[str, ...]) -> _Tried:
-    """Seconds of forward and backward of the first part of a batch, on a copy, for the plain way and these."""
+    """Seconds of forward and backward of the first part of a batch, on a copy, in these ways; plainly, it must go."""
     tried = _Tried({})
     device = training.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for way in (PLAIN, *ways):
+        for way in ways:
             spare = copy.deepcopy(training.method)
             spare.run_encoder = runner(way)
             try:

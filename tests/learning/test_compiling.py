@@ -83,6 +83,14 @@ def test_a_checkpoint_says_the_way_and_one_that_cannot_be_had_any_more_is_told(t
     assert "no longer is" in lost.sentence
 
 
+def test_where_the_networks_way_is_lost_views_go_plainly_too(took: dict[str, float]) -> None:
+    """The checkpoint would say plain of views that are compiled, and what goes on from it would differ once more."""
+    here = training()
+    lost = compiling.settle(here, GRAPHS + compiling.VIEWS, 3)
+    assert lost is not None
+    assert (lost.way, here.carry) == (PLAIN, None)
+
+
 def test_views_are_compiled_on_a_card_where_that_is_faster(
     took: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
