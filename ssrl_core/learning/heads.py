@@ -12,13 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.checkpoint import read_checkpoint
 from ssrl_core.learning.encoders import read_tensors, write_tensors
 from ssrl_core.learning.methods import build_method
 from ssrl_core.learning.methods.base import Method, Setup
-from ssrl_core.specs.run import BACKBONE, HEADS_FILE, RunSpec
+from ssrl_core.specs.run import BACKBONE, HEADS_FILE, RunSpec, heads_gone
 
 _HEAD, _TEACHER = "projector.", ("encoder.", "projector.")
 
@@ -70,13 +70,7 @@ def _from_checkpoint(folder: Path, encoder: Encoder, embed: str) -> dict[str, Te
     state, _ = read_checkpoint(folder)
     body = {f"body.{key}": value.cpu() for key, value in encoder.body.state_dict().items()}
     if state is None or not all(torch.equal(state["model"][key], value) for key, value in body.items()):
-        raise SpecError.at(
-            f"Run {folder.name}, evaluate",
-            "embed",
-            "backbone, since its heads were not kept when it ended",
-            embed,
-            "Train it once more (`train SPEC.yaml --again`), or embed the backbone.",
-        )
+        raise heads_gone(folder.name, embed)
     heads = {key: value for key, value in state["method"]["heads"].items() if key.startswith(_HEAD)}
     return heads | {f"teacher.{key}": value for key, value in state["momentum"].items() if key.startswith(_TEACHER)}
 

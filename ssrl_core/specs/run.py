@@ -349,6 +349,13 @@ NOT_HASHED = (
 )
 
 
+def heads_gone(run_id: str, embed: str) -> SpecError:
+    """What is said where `evaluate.embed` asks for heads that a run no longer has."""
+    rule = "backbone, since its heads were not kept when it ended"
+    remedy = "Train it once more (`train SPEC.yaml --again`), or embed the backbone."
+    return SpecError.at(f"Run {run_id}, evaluate", "embed", rule, embed, remedy)
+
+
 def hashed_keys(spec: RunSpec) -> list[str]:
     """The parts of a spec that its identity follows from, in alphabetical order."""
     left_out = {*NOT_HASHED}

@@ -11,7 +11,6 @@ from typing import Any
 
 from ssrl_core import access
 from ssrl_core.compositions.pairs import circular_words, pair_words, partners
-from ssrl_core.errors import SpecError
 from ssrl_core.runs.folder.run_folder import bank_ids, imageset_of
 from ssrl_core.specs.composition import IMAGE
 from ssrl_core.specs.parameters import Frozen
@@ -25,6 +24,7 @@ from ssrl_core.specs.run import (
     dump_run,
     hashed,
     hashed_keys,
+    heads_gone,
 )
 from ssrl_core.specs.run_fit import check_fit, doubts
 from ssrl_core.specs.steps import Step
@@ -189,13 +189,7 @@ def require_heads(folder: Path, embed: str) -> None:
     """
     if embed == BACKBONE or any((folder / name).is_file() for name in (HEADS_FILE, "checkpoint.pt")):
         return
-    raise SpecError.at(
-        f"Run {folder.name}, evaluate",
-        "embed",
-        "backbone, since its heads were not kept when it ended",
-        embed,
-        "Train it once more (`train SPEC.yaml --again`), or embed the backbone.",
-    )
+    raise heads_gone(folder.name, embed)
 
 
 def _merged_evaluate(old: EvaluateChoice, new: EvaluateChoice) -> EvaluateChoice:
