@@ -25,8 +25,6 @@ from ssrl_core.runs.queue.registry import RunRow, verdict_of
 from ssrl_core.runs.queue.run_names import shown_state
 from ssrl_core.specs.parts import columns
 
-Row = RunRow
-
 # the state as people see it -> what the list calls it, in the order of its filter
 STATES = {
     "running": "Running",
@@ -36,22 +34,15 @@ STATES = {
     "failed": "Failed",
     "stopped": "Stopped",
 }
-_SCORES = (
-    ("kNN", ("knn", "top1")),
-    ("linear", ("linear", "top1")),
-    ("kNN of views", ("view", "knn")),
-    ("AMI of views", ("view", "ami")),
-    ("training, s", ("seconds", "train")),
-)
 
 
-def counted(rows: Sequence[Row]) -> dict[str, int]:
+def counted(rows: Sequence[RunRow]) -> dict[str, int]:
     """Runs in each state, those that there are, in the order of `STATES`."""
     found = Counter(map(shown_state, rows))
     return {state: found[state] for state in STATES if found[state]}
 
 
-def with_values(rows: Sequence[Row], values: Mapping[str, str]) -> list[Row]:
+def with_values(rows: Sequence[RunRow], values: Mapping[str, str]) -> list[RunRow]:
     """Rows that say as `values` what makes a run of a sweep different from its siblings.
 
     Args:
@@ -60,7 +51,7 @@ def with_values(rows: Sequence[Row], values: Mapping[str, str]) -> list[Row]:
     return [row | {"values": values.get(str(row["id"]))} for row in rows]
 
 
-def table(rows: Sequence[Row]) -> pd.DataFrame:
+def table(rows: Sequence[RunRow]) -> pd.DataFrame:
     """One row a run: State, Run, Values, Seed, kNN, AMI, Verdict, Progress, Sweep, Queued (local time), Took (s), Why.
 
     Columns that would be empty are left out.
@@ -84,11 +75,11 @@ def table(rows: Sequence[Row]) -> pd.DataFrame:
     return frame.drop(columns=empty)
 
 
-def _numbers(rows: Sequence[Row], name: str) -> pd.Series:
+def _numbers(rows: Sequence[RunRow], name: str) -> pd.Series:
     return pd.Series([row.get(name) for row in rows], dtype="float64")
 
 
-def _times(rows: Sequence[Row], name: str) -> pd.Series:
+def _times(rows: Sequence[RunRow], name: str) -> pd.Series:
     moments = pd.Series([row.get(name) for row in rows], dtype="object")
     return pd.to_datetime(moments, utc=True, format="ISO8601").dt.tz_convert(datetime.now().astimezone().tzinfo)
 

@@ -199,22 +199,20 @@ def with_names(rows: Sequence[RunRow]) -> list[RunRow]:
     return [row | {"compositions": known.get(row["id"]) or compositions_of(row["id"])} for row in rows]
 
 
-Row = RunRow
-
 _SEARCHED = (
     *("id", "name", "dataset", "method", "backbone"),
     *("values", "sweep_id", "reason", "waits_for", "tags", "compositions"),
 )
 
 
-def shown_state(row: Row) -> str:
+def shown_state(row: RunRow) -> str:
     """The state as people see it: one that starts runs, one without a sign of life is lost."""
     if row.get("lost"):
         return "lost"
     return "running" if row["state"] == "submitted" else str(row["state"])
 
 
-def chosen(rows: Sequence[Row], text: str = "", states: Collection[str] = ()) -> list[Row]:
+def chosen(rows: Sequence[RunRow], text: str = "", states: Collection[str] = ()) -> list[RunRow]:
     """Runs in one of these states (none named: in any) that hold every word of a text, whatever its case.
 
     Args:
@@ -227,7 +225,7 @@ def chosen(rows: Sequence[Row], text: str = "", states: Collection[str] = ()) ->
     return [row for row in with_names(kept) if _holds(row, words)] if words else kept
 
 
-def _holds(row: Row, words: Sequence[str]) -> bool:
+def _holds(row: RunRow, words: Sequence[str]) -> bool:
     text = " ".join(str(found) for name in _SEARCHED if (found := row.get(name))).casefold()
     seed = f"seed:{row.get('seed')}"
     return all(word == seed if word.startswith("seed:") else word in text for word in words)
