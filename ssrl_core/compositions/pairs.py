@@ -187,14 +187,15 @@ def taught_by_pairs(spec: RunSpec, imageset: Any, screen: Mapping[str, Any]) -> 
     Args:
         screen: the recipe of the screen.
     """
-    from ssrl_core.datasets.columns import column_of, meaning_of
+    from ssrl_core.datasets.columns import column_of
 
     found, table = [], imageset.table
-    for column in dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0):
-        meaning = "mechanism" if column == screen.get("mechanism") else meaning_of(column)
+    for column in _paired(spec):
+        meaning = _screened(column, screen)
+        if not meaning:
+            continue
         apart = column_of(table, "compound") if meaning == "mechanism" else column
-        honest = screen.get("images") == "held_out" and _kept_whole(table, apart)
-        if meaning in _SCREENED and not honest:
+        if screen.get("images") != "held_out" or not _kept_whole(table, apart):
             found.append(Taught(column, _SCREENED[meaning], apart))
     return found
 
@@ -210,8 +211,8 @@ def circular_words(spec: RunSpec, imageset: Any, screen: Mapping[str, Any] | Non
     label = getattr(imageset, "whole", imageset).meta.get("label")
     supervised = [
         f"Pairs share their {column}, the label: the training is supervised, and its scores say how well"
-        for column in dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0)
-        if column == label and not (asked and _is_screened(column, asked))
+        for column in _paired(spec)
+        if column == label and not (asked and _screened(column, asked))
     ]
     return [
         *(
@@ -223,10 +224,17 @@ def circular_words(spec: RunSpec, imageset: Any, screen: Mapping[str, Any] | Non
     ]
 
 
-def _is_screened(column: str, screen: Mapping[str, Any]) -> bool:
+def _paired(spec: RunSpec) -> list[str]:
+    """What a run's pairs share, each once, `image` among them."""
+    return list(dict.fromkeys(term.composition.pair for term in spec.terms if term.weight > 0))
+
+
+def _screened(column: str, screen: Mapping[str, Any]) -> str:
+    """What a column means to a screen's scores: a key of `_SCREENED`, "" where nothing."""
     from ssrl_core.datasets.columns import meaning_of
 
-    return column == screen.get("mechanism") or meaning_of(column) in _SCREENED
+    meaning = "mechanism" if column == screen.get("mechanism") else meaning_of(column)
+    return meaning if meaning in _SCREENED else ""
 
 
 def _kept_whole(table: Any, column: str) -> bool:
