@@ -59,13 +59,12 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
     """Weights (n, 2 R + 1, 2 R + 1), R for the widest disk of the step."""
-    widest = int(reaches(np.asarray(step["radius"][1])))
-    return {"weights": padded(values["radius"], widest, np.ones(len(values["radius"]), bool))}
+    radius, widest = values["radius"], int(reaches(np.asarray(step["radius"][1])))
+    return {"weights": padded(radius, reaches(radius), widest)}
 
 
-def padded(radius: Array, most: int, applied: Array) -> Array:
-    """(n, 2 most + 1, 2 most + 1) float32 disks in the middle; of images that are left alone, the middle pixel."""
-    reach = np.where(applied, reaches(radius), 0)
+def padded(radius: Array, reach: Array, most: int) -> Array:
+    """(n, 2 most + 1, 2 most + 1) float32 disks in the middle; the middle pixel alone for a reach of 0."""
     weights = np.zeros((len(radius), 2 * most + 1, 2 * most + 1), np.float32)
     weights[:, most, most] = 1.0
     for size in np.unique(reach[reach > 0]):
@@ -81,7 +80,7 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     radius = values["radius"]
     reach = np.where(applied, reaches(radius), 0)
     most = max(0, int(reach.max(initial=0)))
-    weights = padded(radius, most, applied)
+    weights = padded(radius, reach, most)
 
     def change(images: Array, first: int) -> None:
         if most == 0:

@@ -33,12 +33,18 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[str, Array]:
     """Weights (n, R + 1) of the middle and of each distance, R for the widest blur of the step: those beyond are 0."""
-    return {"weights": padded(values["sigma"], int(np.ceil(3 * step["sigma"][1])), values["sigma"] > 0)}
+    sigma, widest = values["sigma"], int(radii(np.asarray(step["sigma"][1])))
+    return {"weights": padded(sigma, radii(sigma), widest)}
 
 
-def padded(sigma: Array, most: int, applied: Array) -> Array:
-    """(n, most + 1) float32 weights; those of images that are left alone have the middle only."""
-    radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
+def radii(sigma: Array) -> Array:
+    """(n,) pixels to each side that have a weight."""
+    found: Array = np.ceil(3 * sigma).astype(np.int64)
+    return found
+
+
+def padded(sigma: Array, radius: Array, most: int) -> Array:
+    """(n, most + 1) float32 weights; those of a radius of 0 have the middle only."""
     weights = np.zeros((len(sigma), most + 1), np.float32)
     weights[:, 0] = 1.0
     for size in np.unique(radius[radius > 0]):
@@ -61,9 +67,9 @@ def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     from ssrl_core.compositions.kernels import resampling
 
     sigma = values["sigma"]
-    radius = np.where(applied, np.ceil(3 * sigma), 0).astype(np.int64)
+    radius = np.where(applied, radii(sigma), 0)
     most = max(0, int(radius.max(initial=0)))
-    weights = padded(sigma, most, applied)
+    weights = padded(sigma, radius, most)
 
     def change(images: Array, first: int) -> None:
         if most == 0:
