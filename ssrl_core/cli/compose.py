@@ -15,7 +15,6 @@ from ssrl_core.compositions.lpips import NETWORKS
 from ssrl_core.errors import DataError, SpecError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from ssrl_core.compositions.draws import Draws
@@ -60,7 +59,6 @@ def _show_lpips(data: dict[str, Any]) -> str:
 
 def _image(name: str) -> Tensor:
     """(1, 3, H, W) in 0..1 of a file."""
-    import numpy as np
     import torch
 
     from ssrl_core.compositions.perceptual import coloured
@@ -320,8 +318,6 @@ def _with_views(composition: Composition, views: int | None) -> Composition:
 
 
 def _some_images(imageset: ImageSet, count: int, seed: int) -> np.ndarray[Any, Any]:
-    import numpy as np
-
     if count < 1 or seed < 0:
         field, value = ("--images", count) if count < 1 else ("--seed", seed)
         raise SpecError.at("preview", field, f"at least {int(count < 1)}", value, "Raise it.")
@@ -331,8 +327,6 @@ def _some_images(imageset: ImageSet, count: int, seed: int) -> np.ndarray[Any, A
 
 def _grid(imageset: ImageSet, composition: Composition, drawn: Draws) -> np.ndarray[Any, Any]:
     """(H, W, 3) uint8: a row for each image, the image first, then its views."""
-    import numpy as np
-
     from ssrl_core.compositions.views import make_views
     from ssrl_core.datasets.pictures import display_limits, montage, to_rgb
 
@@ -351,8 +345,6 @@ def _grid(imageset: ImageSet, composition: Composition, drawn: Draws) -> np.ndar
 
 def _framed(pictures: np.ndarray[Any, Any], side: int) -> np.ndarray[Any, Any]:
     """(B, side, side, 3): smaller pictures in the middle of black, larger ones shrunk."""
-    import numpy as np
-
     from ssrl_core.datasets.pictures import shrunk
 
     height, width = pictures.shape[1:3]

@@ -153,7 +153,9 @@ def names_in(text: str, *, where: str, field: str) -> list[str]:
     return [name.strip() for row in rows for name in row] or [""]
 
 
-def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str = "") -> tuple[str, str]:
+def pair(
+    text: str, *, where: str, field: str = "--where", rule: str = "COLUMN=VALUE", remedy: str = ""
+) -> tuple[str, str]:
     """`seed=5` -> (seed, 5); the first `=` parts them.
 
     Raises:
@@ -161,7 +163,7 @@ def pair(text: str, *, where: str, rule: str = "COLUMN=VALUE", remedy: str = "")
     """
     column, found, value = text.partition("=")
     if not found or not column.strip():
-        raise SpecError.at(where, "--where", rule, text, remedy)
+        raise SpecError.at(where, field, rule, text, remedy)
     return column.strip(), value.strip()
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import leaf, table
+from ssrl_core.cli.output import leaf, pair, table
 
 if TYPE_CHECKING:
     from ssrl_core.analysis.screens.screen import Screen
@@ -83,19 +83,10 @@ def _of_table(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, 
     from ssrl_core.specs.screens import Recipe
 
     columns = (recipe or Recipe()).columns(mechanism=args.mechanism, batch=args.batch)
-    named = dict(_pair(text) for text in args.column)
+    told = {"rule": "WHAT=NAME", "remedy": "Write --column well=Metadata_Position."}
+    named = dict(pair(text, where="screen", field="--column", **told) for text in args.column)
     wells = profiles_of_table(read_table(Path(args.what)), **columns, columns=named)
     return screen(wells, recipe), {}, {"table": args.what}
-
-
-def _pair(text: str) -> tuple[str, str]:
-    """`well=Metadata_Position` as two words."""
-    from ssrl_core.errors import SpecError
-
-    what, sign, name = text.partition("=")
-    if not sign:
-        raise SpecError.at("screen", "--column", "WHAT=NAME", text, "Write --column well=Metadata_Position.")
-    return what.strip(), name.strip()
 
 
 def _of_run(args: argparse.Namespace, recipe: Recipe | None) -> tuple[Screen, dict[str, Any], dict[str, Any]]:
