@@ -122,7 +122,7 @@ def file_popover(draft: Draft, side: int) -> None:
     if not menu.open:
         return
     with menu:
-        name = draft.composition.name if _is_kept(draft) else suggest_name(draft.origin)
+        name = draft.composition.name if is_kept(draft) else suggest_name(draft.origin)
         with st.container(horizontal=True):
             _download("YAML", dump(draft.composition), f"{name}.yaml", "application/yaml")
             _download("JSON", as_json(draft.composition), f"{name}.json", "application/json")
@@ -138,7 +138,7 @@ def file_popover(draft: Draft, side: int) -> None:
         DRAFT.show_note("upload")
 
 
-def _is_kept(draft: Draft) -> bool:
+def is_kept(draft: Draft) -> bool:
     """Whether the draft is what its name stands for."""
     try:
         return load(draft.origin) == draft.composition

@@ -53,7 +53,7 @@ def workbench() -> None:
         which = preview.choose_images()
     with columns[3]:
         views = preview.choose_views()
-    saved = _is_saved(draft)
+    saved = files.is_kept(draft)
     _address(draft, saved)
     _reads_as(draft, saved)
     with frame.guard():
@@ -104,7 +104,7 @@ def _chosen_draft(dataset: str) -> Draft:
 def _suit(draft: Draft, dataset: str) -> None:
     """Where other images were chosen, an unedited preset for another kind gives way to one for theirs."""
     fitting = choices.suited(dataset, draft.origin)
-    if fitting != draft.origin and choices.linked("composition") is None and _is_saved(draft):
+    if fitting != draft.origin and choices.linked("composition") is None and files.is_kept(draft):
         choices.travels("composition", fitting)
 
 
@@ -129,14 +129,6 @@ def _loaded(draft: Draft, chosen: str) -> Draft:
     files.know(chosen)
     st.session_state[files.NAME_KEY] = files.suggest_name(chosen)
     return draft
-
-
-def _is_saved(draft: Draft) -> bool:
-    """Whether the draft is what its name holds."""
-    try:
-        return load(draft.origin) == draft.composition
-    except SSRLError:
-        return False
 
 
 def _address(draft: Draft, saved: bool) -> None:
