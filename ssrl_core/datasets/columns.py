@@ -101,18 +101,19 @@ _ROLE = ("controltype", "perttype", "perturbationtype", "welltype")
 def untreated(table: pd.DataFrame) -> Array:
     """(n,) bool: cells whose compound says so; where no compound does, whose kind of well does (`negcon` in
     `Metadata_control_type`); where none does either, whose dose is 0."""
-    named = np.zeros(len(table), bool)
     if "compound" in table:
         known = {value: is_untreated_name(value) for value in table["compound"].unique()}
-        named = table["compound"].map(known).to_numpy(bool)
-    roles = {bare: c for c in table if (bare := bare_name(str(c))) in _ROLE} if not named.any() else {}
+        named: Array = table["compound"].map(known).to_numpy(bool)
+        if named.any():
+            return named
+    roles = {bare: c for c in table if (bare := bare_name(str(c))) in _ROLE}
     for role in (roles[name] for name in _ROLE if name in roles):
         own: Array = table[role].map(is_untreated_name).to_numpy(bool)
         if own.any():
             return own
-    if not named.any() and "dose" in table:
+    if "dose" in table:
         return np.asarray(pd.to_numeric(table["dose"], errors="coerce") == 0)
-    return named
+    return np.zeros(len(table), bool)
 
 
 def doses_of(table: pd.DataFrame) -> Array:
