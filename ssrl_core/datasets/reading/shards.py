@@ -22,7 +22,7 @@ from ssrl_core.datasets.reading.source import MAX_FILE_BYTES
 from ssrl_core.errors import DataError
 
 KNOWN = "samples.csv"
-_CLASSES = {".cls": "class", ".cls.txt": "class", ".cls.id": "class"}
+_CLASSES = (".cls", ".cls.txt", ".cls.id")
 _LONGEST = 65_536  # bytes of what is known of one image
 
 
@@ -107,7 +107,7 @@ def _key(path: str) -> str:
 
 def _meant(kind: str, text: str) -> dict[str, Any]:
     if kind in _CLASSES:
-        return {_CLASSES[kind]: text}
+        return {"class": text}
     try:
         found = json.loads(text)
     except ValueError:
