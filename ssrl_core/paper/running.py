@@ -222,9 +222,9 @@ def _lacking(name: str, found: Evidence, report: Report) -> list[str]:
             try:
                 image_sets.load(needed, report=report)
                 continue
+            except Stopped:
+                raise
             except SSRLError as error:
-                if isinstance(error, Stopped):
-                    raise
                 state = state | {"problem": error.message, "how": ""}
         lacking.append(f"{name}: {state['title']} is left out. {state['problem']} {state['how']}".rstrip())
     return lacking
