@@ -200,13 +200,9 @@ def taught_by_pairs(spec: RunSpec, imageset: Any, screen: Mapping[str, Any]) -> 
     return found
 
 
-def circular_words(spec: RunSpec, imageset: Any, screen: Mapping[str, Any] | None = None) -> list[str]:
-    """Which scores of a run are what its pairs taught it, and how one asks honestly.
-
-    Args:
-        screen: the recipe of its screen; left out, the one of the spec, if it has any.
-    """
-    asked = screen or spec.evaluate.parts.get("screen")
+def circular_words(spec: RunSpec, imageset: Any) -> list[str]:
+    """Which scores of a run are what its pairs taught it, and how one asks honestly."""
+    asked = spec.evaluate.parts.get("screen")
     taught = taught_by_pairs(spec, imageset, asked) if asked else []
     label = getattr(imageset, "whole", imageset).meta.get("label")
     supervised = [
