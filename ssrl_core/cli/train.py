@@ -123,7 +123,7 @@ def _show(data: dict[str, Any]) -> str:
     if not results:
         return head
     numbers = {column.title: results.columns()[column.name] for part, column in columns() if part.takes != "list"}
-    lines = [f"{title} {'–' if value is None else format(value, '.3f')}" for title, value in numbers.items()]
+    lines = [f"{title} {value:.3f}" for title, value in numbers.items() if value is not None]
     for k, found in results.clusters.items():
         lines.append(f"{k} clusters: AMI {'–' if found.ami is None else format(found.ami, '.3f')}")
     return "\n".join([head, *lines, *(f"missing {key}: {why}" for key, why in results.missing.items())])

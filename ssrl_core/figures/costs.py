@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _ROW_PX, _FRAME_PX, _PANEL_PX = 30, 150, 250
 _KEPT_SCALE = [[0.0, "#dfe3e8"], [1.0, ACCENT]]  # kept and lost: accent and grey, never green and red
+_ON_SCALE = "#0b0d10"  # read on every colour of the scale, light or dark theme (at least 5 to 1)
 
 
 def cost_map(
@@ -46,12 +47,13 @@ def cost_map(
         colorbar={"title": {"text": "kept"}, "thickness": 10, "outlinewidth": 0, "tickformat": ".0%"},
         text=[[f"{100 * v:.0f} %" if few and np.isfinite(v) else "" for v in row] for row in values],
         texttemplate="%{text}",
+        textfont={"color": _ON_SCALE},
         customdata=[[spans.get((name, c), "") for c in table.columns] for name in table.index],
         hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>",
     )
     style(fig, title=title, height=_FRAME_PX + _ROW_PX * len(table), theme=theme)
     fig.update_yaxes(autorange="reversed", showgrid=False)
-    fig.update_xaxes(side="bottom", tickangle=0 if few else -40)
+    fig.update_xaxes(side="bottom", tickangle=None if few else -40)
     return fig
 
 

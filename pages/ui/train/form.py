@@ -334,29 +334,27 @@ def _part(part: Part, value: Any) -> None:
 
 
 def _machine(draft: train_draft.Draft) -> None:
-    first, several, second, compiled, third, fourth = st.columns(6)
-    with first:
+    trained = draft["method"]["name"] not in UNTRAINED
+    cells = itertools.chain.from_iterable(st.columns(3) for _ in range(2 if trained else 1))
+    with next(cells):
         devices = list(dict.fromkeys(["auto", "cpu", "cuda", "mps", draft["device"]]))
         _bound(st.selectbox, "Device", "device", draft["device"], devices)
-    trained = draft["method"]["name"] not in UNTRAINED
     if trained:
-        with several:
+        with next(cells):
             count = draft.get("devices", DEVICES.default)  # drafts of before there was a choice have none
             counts = list(dict.fromkeys([1, "auto", 2, 4, 8, count]))
             _bound(st.selectbox, "Devices", "devices", count, counts, format_func=str, help=DEVICES.sentence)
-    with second:
-        if trained:
+        with next(cells):
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
-    with compiled:
-        if trained:
+        with next(cells):
             words = {"never": "Never", "auto": "Where it pays", "always": "Always"}
             chosen = draft.get("compile", COMPILE.default)  # as above
             _bound(
                 st.selectbox, "Compiled", "compile", chosen, COMPILE.options,
                 format_func=words.__getitem__, help=COMPILE.sentence,
             )  # fmt: skip
-    with third:
+    with next(cells):
         widget("keep.embedding", KEEP_SETTINGS[0], draft["keep"]["embedding"])
-    with fourth:
+    with next(cells):
         about = "Any words; lists show it instead of the settings."
         _bound(st.text_input, "Name of the run", "name", draft["name"] or "", help=about)
