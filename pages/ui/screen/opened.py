@@ -22,7 +22,7 @@ from ssrl_core.runs.evaluation.screens import LEARNT, NAMED
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.specs.screens import RECIPES, Recipe
 
-OWN = "this network"
+NETWORK, TABLE = "this network", "these profiles"
 COUNT = "number of cells alone"
 _ABOUT_RECIPE = (
     "How wells are corrected. bbbc021: means of wells, standardised to each plate's untreated wells and whitened on "
@@ -42,7 +42,7 @@ class OpenScreen:
         told: `Screen.to_json`.
         run: None for a table, which has no cells to show.
         cells: where each kept cell is from (`screen_table`, with `treatment`), its id in `image_ids`.
-        look: whose profiles are looked at; step: after which step.
+        look: whose profiles are looked at, "" for its own; step: after which step.
     """
 
     name: str
@@ -53,13 +53,18 @@ class OpenScreen:
     run: EvaluatedRun | None = None
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
     image_ids: Array = field(default_factory=lambda: np.empty(0, np.int64))
-    look: str = OWN
+    look: str = ""
     step: str = ""
 
     @property
     def cache_key(self) -> Hashable:
         """Changes with the run's files, the recipe, whose profiles and which step."""
         return self.source, str(self.screen.recipe), self.look, self.step
+
+    @property
+    def own(self) -> str:
+        """What its own profiles are called."""
+        return TABLE if self.run is None else NETWORK
 
     @property
     def scored(self) -> Scored:
@@ -155,10 +160,11 @@ def _opened(run: EvaluatedRun, recipe: Recipe) -> OpenScreen:
 
 
 def _told(run: EvaluatedRun, recipe: Recipe) -> Mapping[str, Any] | None:
-    """What the run's results say, where that was made by the same recipe."""
+    """What the run's results say, where that was made by the same recipe (and tells which sentences are cautions)."""
     entry = run.results.entry("screen")
     same = (
         entry
+        and "cautions" in entry
         and not screens.is_older(RunFolder(run.run_id))
         and all(entry.get(key) == value for key, value in recipe.to_mapping().items())
     )
@@ -167,7 +173,7 @@ def _told(run: EvaluatedRun, recipe: Recipe) -> Mapping[str, Any] | None:
 
 def choose_look(of: OpenScreen) -> OpenScreen:
     """Whose profiles, and before or after correction."""
-    kinds = [OWN, *of.others, *([COUNT] if of.told.get(CELL_COUNT) else [])]
+    kinds = [of.own, *of.others, *([COUNT] if of.told.get(CELL_COUNT) else [])]
     steps = [step.name for step in of.screen.corrected.steps]
     left, right = st.columns(2)
     with left:

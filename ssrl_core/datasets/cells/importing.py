@@ -11,7 +11,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +40,7 @@ Array = np.ndarray[Any, Any]
 _BIT_DEPTHS = (255, 1023, 4095, 16383, 65535)
 _CHUNK_BYTES = 16_000_000
 _EXAMPLES = 24
-_REPORT = "cells.json"
+CUT_FILE = "cells.json"
 _EXAMPLES_FILE = "dropped.npz"
 BOXES_FILE, BITS_FILE = "outline_boxes.npy", "outline_bits.npy"
 
@@ -163,25 +163,16 @@ class Assembly:
             "notes": [*self._listed.notes, *self._plan.notes],
             "settings": self._plan.settings.to_mapping(),
         }
-        stores.write_json(folder / _REPORT, report)
+        stores.write_json(folder / CUT_FILE, report)
         examples = self._examples()
         if examples:
             stores.replace(folder / _EXAMPLES_FILE, lambda file: np.savez(file, **examples))  # type: ignore[arg-type]
 
     def write_outlines(self, folder: Path) -> None:
-        """Boxes and masks of the nuclei, a row an image, in two files (`outlines.packed`); a field at a time."""
+        """The outlines of all nuclei; read a field at a time."""
         numbers = [number for number, _ in self._kept]
         boxes = np.concatenate([self._shards.outlines(number)[0] for number in numbers])
-        stores.replace(folder / BOXES_FILE, lambda file: np.save(file, boxes))
-        size = int(((boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8).sum())
-
-        def write(file: BinaryIO) -> None:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for number in numbers:
-                file.write(self._shards.outlines(number)[1].tobytes())
-
-        stores.replace(folder / BITS_FILE, write)
+        write_outlines(folder, boxes, (self._shards.outlines(number)[1] for number in numbers))
 
     def _examples(self) -> dict[str, Array]:
         found: dict[str, list[Array]] = {}
@@ -195,13 +186,31 @@ class Assembly:
         return any(self._listed.fields[number].columns.get(column) is not None for number, _ in self._kept)
 
 
+def write_outlines(folder: Path, boxes: Array, bits: Iterable[Array]) -> None:
+    """Boxes and masks of the nuclei, a row an image, in two files (`outlines.packed`).
+
+    Args:
+        boxes: (n, 4); bits: those of all boxes in their order, in as many pieces as one likes.
+    """
+    stores.replace(folder / BOXES_FILE, lambda file: np.save(file, boxes))
+    size = int(((boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8).sum())
+
+    def write(file: BinaryIO) -> None:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in bits:
+            file.write(piece.tobytes())
+
+    stores.replace(folder / BITS_FILE, write)
+
+
 def report_of(folder: Path) -> dict[str, Any]:
     """`cells.json` of an image set that was cut out of fields: counts, settings, notes.
 
     Raises:
         DataError: it was not cut out of fields.
     """
-    return stores.read_json(folder / _REPORT)
+    return stores.read_json(folder / CUT_FILE)
 
 
 def dropped_examples(folder: Path) -> dict[str, Array]:
