@@ -255,9 +255,15 @@ def _copied(
     """Some images of a set as one of their own; what is true of each image (its field too) stays true."""
     from ssrl_core.datasets.cells.in_field import hand_on_fields
 
-    of_images = {"max_value": source.max_value, "channels": source.channels, "pixel_size_um": source.pixel_size_um}
-    known = of_images | {key: source.meta.get(key) for key in ("licence", "citation")}
-    made = create(name, _pieces(source, ids, or_silent(report)), table, replace(said, **known))
+    said = replace(
+        said,
+        max_value=source.max_value,
+        channels=source.channels,
+        pixel_size_um=source.pixel_size_um,
+        licence=source.meta.get("licence"),
+        citation=source.meta.get("citation"),
+    )
+    made = create(name, _pieces(source, ids, or_silent(report)), table, said)
     hand_on_fields(source, made, ids)
     return made
 
