@@ -7,6 +7,7 @@ what was read into it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ import pandas as pd
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import words
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Contrast, Row, contrast
+from ssrl_core.paper.item import Contrast, Row, contrast, published
 from ssrl_core.paper.solved import OF_CLASSIFIER, OF_RESPONSE
 from ssrl_core.specs.composition import load
 
@@ -179,6 +180,20 @@ _FOLLOWED = {
     "dna_factor": "how strongly a cell's DNA is stained",
     "tubulin_factor": "how strongly a cell's tubulin is stained",
 }
+_NAMED = ("plate", "crowded")
+"""Columns of names, of which AMI is told; of numbers eta²."""
+LIKE = {
+    "simulated nocodazole": "nocodazole",
+    "simulated taxol": "taxol",
+    "simulated cytochalasin B": "cytochalasin_b",
+    "BBBC021 destabilizers": "nocodazole",
+    "BBBC021 actin disruptors": "cytochalasin_b",
+    "BBBC021 stabilizers": "taxol",
+    "BBBC021 Microtubule destabilizers": "nocodazole",
+    "BBBC021 Actin disruptors": "cytochalasin_b",
+    "BBBC021 Microtubule stabilizers": "taxol",
+}
+"""Cells here -> the compound of the paper that acts alike."""
 WHOLE, TESTED = ", whole images", ", test images"
 
 
@@ -243,6 +258,7 @@ def followed(evidence: Evidence, sweep: str, label: str) -> str:
     told = f"{said[:1].upper()}{said[1:]}, {words.with_names(label)}: two clusters follow {_other(mine, treated)}"
     told += f"; their AMI with the treatment is {words.number(treated, digits=2)}. A linear classifier, which has seen "
     told += f"labels, reads the treatment from the same embedding in {100 * top1:.0f} % of the test images"
+    told += _by_class(_labelled(evidence.classes(sweep + TESTED), label), _labelled(evidence.classes(sweep), label))
     parts = [told] + [
         f"{text} an AMI of {words.number(tested[name].mean(), digits=2)}"
         for name, text in ((OF_CLASSIFIER, "which is"), (OF_RESPONSE, "and the true responses themselves have"))
@@ -251,18 +267,30 @@ def followed(evidence: Evidence, sweep: str, label: str) -> str:
     return ", ".join(parts) + "."
 
 
+def _by_class(*tables: pd.DataFrame) -> str:
+    """How many of the test images are of the commoner class, and the mean over the classes: without them a share of
+    right answers says little. Of the first table that has rows."""
+    table = next((one for one in tables if not one.empty), None)
+    if table is None:
+        return ""
+    sums = table.groupby("class")[["n", "correct"]].sum()
+    common, mean = sums["n"].max() / sums["n"].sum(), (sums["correct"] / sums["n"]).mean()
+    return f" ({100 * common:.0f} % of them are of the commoner class; {100 * mean:.0f} % in the mean of both classes)"
+
+
 def _labelled(table: pd.DataFrame, label: str) -> pd.DataFrame:
     return table if table.empty else table[table["label"] == label]
 
 
 def _other(mine: pd.DataFrame, treated: float) -> str:
-    """What two clusters follow most, beside the treatment: `the number of neighbours (0.35)`."""
+    """What two clusters follow most, beside the treatment: `the number of neighbours (eta² 0.35)`."""
     known = {c[2:]: mine[c].mean() for c in map(str, mine.columns) if c.startswith("2 ") and mine[c].notna().any()}
     others = {name: value for name, value in known.items() if name not in _TREATED}
     most = max(others, key=others.__getitem__, default="")
     if not most or others[most] < max(_LEAST_FOLLOWED, treated):
         return "nothing that is known of the cells"
-    return f"{_FOLLOWED.get(most, f'the column {most}')} ({others[most]:.2f})"
+    unit = "AMI" if most in _NAMED else "eta²"
+    return f"{_FOLLOWED.get(most, f'the column {most}')} ({unit} {others[most]:.2f})"
 
 
 def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Settings:
@@ -446,3 +474,23 @@ def ami_higher(evidence: Evidence, sweep: str, claim: str, higher_label: str, lo
     """AMI of one label above that of another, in one sweep."""
     table = evidence.results(sweep)
     return contrast(claim, column(table, higher_label, "ami"), column(table, lower_label, "ami"), "AMI")
+
+
+def beside_published(found: Contrast, said: str, higher: tuple[str, str], lower: tuple[str, str]) -> Contrast:
+    """A contrast of AMI on some cells with the difference that the paper has for the compound that acts alike, so that
+    one sees how large a difference that shows is.
+
+    Args:
+        said: the cells, of `LIKE`. higher, lower: table and row of `published.json`: MoCo v2 with VGG13 of a group, or
+            a network with ImageNet weights.
+    """
+    if found.difference is None or said not in LIKE:
+        return found
+    above, below = (_published(*place, LIKE[said]) for place in (higher, lower))
+    return replace(found, reason=f"{found.reason}; the paper: {above - below:+.2f}".removeprefix("; "))
+
+
+def _published(table: str, row: str, compound: str) -> float:
+    data = published()[table]
+    values = data["imagenet_pretrained"].get(row) or data[row]["moco_v2"]["vgg13"]
+    return float(values[data["columns"].index(compound)])
