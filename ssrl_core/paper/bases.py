@@ -492,5 +492,5 @@ def beside_published(found: Contrast, said: str, higher: tuple[str, str], lower:
 
 def _published(table: str, row: str, compound: str) -> float:
     data = published()[table]
-    values = data["imagenet_pretrained"].get(row) or data[row]["moco_v2"]["vgg13"]
+    values = data["imagenet_pretrained"].get(row) or data.get(row, data)["moco_v2"]["vgg13"]  # table 4 has no groups
     return float(values[data["columns"].index(compound)])

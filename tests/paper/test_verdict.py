@@ -115,6 +115,9 @@ def test_the_paper_s_own_difference_stands_beside_ours():
     table = "table_3_cells_ami"
     told = bases.beside_published(ours, "simulated nocodazole", (table, "second_set"), (table, "first_set"))
     assert told.reason == "the paper: +0.18"
+    table = "table_4_weighted_combination_ami"
+    told = bases.beside_published(ours, "BBBC021 actin disruptors", (table, "weighted"), (table, "vgg16"))
+    assert told.reason == "the paper: +0.11"
     assert bases.beside_published(ours, "other cells", (table, "second_set"), (table, "first_set")) == ours
 
 
