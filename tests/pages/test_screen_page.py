@@ -114,7 +114,7 @@ def planted_table() -> pd.DataFrame:
 
 
 def _table_form() -> None:
-    from pages.ui.screen import tables
+    from pages.ui.screen import opened as tables
 
     tables.form()
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench import lpips_design
 from ssrl_core.errors import SpecError, Stopped
-from ssrl_core.figures.costs import cost_curve, cost_map
+from ssrl_core.figures.curves import cost_curve, cost_map
 from ssrl_core.paper import curves
 from tests.kit import make_imageset
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ssrl_core.analysis.intervals import false_discovery, mean_of_units
 from ssrl_core.analysis.screens import matching, retrieval
 from ssrl_core.analysis.screens.correction import Corrected, correct, reference_wells
-from ssrl_core.analysis.screens.nuisance import readable
+from ssrl_core.analysis.screens.matching import readable
 from ssrl_core.analysis.screens.profiles import Caution, Profiles, treatment_profiles
 from ssrl_core.analysis.screens.retrieval import COSINE, DIFFERENCE
 from ssrl_core.errors import SSRLError

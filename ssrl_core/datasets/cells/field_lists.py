@@ -29,9 +29,8 @@ from ssrl_core.datasets.cells.fields import (
     read_field,
     readable,
 )
-from ssrl_core.datasets.cells.harmony import HarmonyIndex, index_of
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
-from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
+from ssrl_core.datasets.cells.whole_files import HarmonyIndex, fields_of_files, index_of, said_pixel
 from ssrl_core.datasets.columns import class_names, natural_key
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images

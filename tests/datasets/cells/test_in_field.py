@@ -11,7 +11,7 @@ from ssrl_core.datasets.cells.importing import BOXES_FILE, import_fields, report
 from ssrl_core.datasets.cells.in_field import in_field, is_cut, ringed
 from ssrl_core.datasets.cells.nuclei import detect
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
-from ssrl_core.datasets.made.simulation.fields import write_fields
+from ssrl_core.datasets.made.simulation.crops import write_fields
 from ssrl_core.datasets.subsets import split_anew
 from tests.kit import make_imageset
 
