@@ -100,8 +100,8 @@ def of_each_sweep(evidence: Evidence, judge: Callable[[pd.DataFrame], tuple[list
         contrasts += [replace(one, claim=f"{said}: {one.claim}") for one in told]
     tested = sum(one.verdict != NOT_RUN for one in contrasts)
     alone = (
-        f"Each of these {tested} claims is judged alone, without a correction for their number: at a level of 5 % "
-        f"{_LEVEL * tested:.1f} of them on average would show or be reversed where nothing moves."
+        f"Each of these {tested} claims is judged alone, without a correction for their number: at a level of 5 % at "
+        f"most {_LEVEL * tested:.1f} of them on average would show or be reversed where nothing moves."
     )
     return Outcome(rows, contrasts, alone if tested > 1 else "")
 
