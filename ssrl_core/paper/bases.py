@@ -10,13 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from ssrl_core.analysis.scores import mean_sd
-from ssrl_core.paper import words
 from ssrl_core.paper.evidence import Evidence, column
 from ssrl_core.paper.item import Contrast, Row, contrast, published
-from ssrl_core.paper.solved import OF_CLASSIFIER, OF_RESPONSE
 from ssrl_core.specs.composition import load
 
 Settings = dict[str, Any]
@@ -170,18 +166,6 @@ SOLVED_CELLS: dict[str, Any] = {
 }
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
 SOLVED_CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
-_LEAST_FOLLOWED, _SHOWS = 0.1, 0.2
-_FOLLOWED = {
-    "plate": "the plate",
-    "replicate": "the replicate",
-    "neighbours": "the number of neighbours",
-    "crowded": "whether there are many neighbours",
-    "stain_dna": "how strongly the DNA of a plate is stained",
-    "dna_factor": "how strongly a cell's DNA is stained",
-    "tubulin_factor": "how strongly a cell's tubulin is stained",
-}
-_NAMED = ("plate", "crowded")
-"""Columns of names, of which AMI is told; of numbers eta²."""
 LIKE = {
     "simulated nocodazole": "nocodazole",
     "simulated taxol": "taxol",
@@ -238,59 +222,6 @@ def solved_rows(evidence: Evidence, sweep: str, said: str, labels: Sequence[str]
     rows = [row for name, text in told.items() for row in rows_of(evidence, sweep, text, labels, name)]
     tested = sweep + TESTED if sweep + TESTED in evidence.specs else sweep
     return [*rows, *rows_of(evidence, tested, f"{said}, top-1", labels, "top1")]
-
-
-_TREATED = ("response", "dose", "strength", "moa", "compound", "concentration", "order")
-
-
-def followed(evidence: Evidence, sweep: str, label: str) -> str:
-    """Why two clusters do not show the treatment, as sentences that measurements carry: what they follow instead, and
-    what a classifier reads that has seen the labels; "" without results, or where they show the treatment."""
-    mine = _labelled(evidence.results(sweep), label)
-    tested = _labelled(evidence.results(sweep + TESTED), label)
-    tested = mine if tested.empty else tested
-    if mine.empty or "top1" not in tested:
-        return ""
-    treated, top1 = mine["ami"].mean(), tested["top1"].mean()
-    if not treated < _SHOWS:
-        return ""
-    said = sweep.split(" instant ")[-1]
-    told = f"{said[:1].upper()}{said[1:]}, {words.with_names(label)}: two clusters follow {_other(mine, treated)}"
-    told += f"; their AMI with the treatment is {words.number(treated, digits=2)}. A linear classifier, which has seen "
-    told += f"labels, reads the treatment from the same embedding in {100 * top1:.0f} % of the test images"
-    told += _by_class(_labelled(evidence.classes(sweep + TESTED), label), _labelled(evidence.classes(sweep), label))
-    parts = [told] + [
-        f"{text} an AMI of {words.number(tested[name].mean(), digits=2)}"
-        for name, text in ((OF_CLASSIFIER, "which is"), (OF_RESPONSE, "and the true responses themselves have"))
-        if name in tested and tested[name].notna().any()
-    ]
-    return ", ".join(parts) + "."
-
-
-def _by_class(*tables: pd.DataFrame) -> str:
-    """How many of the test images are of the commoner class, and the mean over the classes: without them a share of
-    right answers says little. Of the first table that has rows."""
-    table = next((one for one in tables if not one.empty), None)
-    if table is None:
-        return ""
-    sums = table.groupby("class")[["n", "correct"]].sum()
-    common, mean = sums["n"].max() / sums["n"].sum(), (sums["correct"] / sums["n"]).mean()
-    return f" ({100 * common:.0f} % of them are of the commoner class; {100 * mean:.0f} % in the mean of both classes)"
-
-
-def _labelled(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    return table if table.empty else table[table["label"] == label]
-
-
-def _other(mine: pd.DataFrame, treated: float) -> str:
-    """What two clusters follow most, beside the treatment: `the number of neighbours (eta² 0.35)`."""
-    known = {c[2:]: mine[c].mean() for c in map(str, mine.columns) if c.startswith("2 ") and mine[c].notna().any()}
-    others = {name: value for name, value in known.items() if name not in _TREATED}
-    most = max(others, key=others.__getitem__, default="")
-    if not most or others[most] < max(_LEAST_FOLLOWED, treated):
-        return "nothing that is known of the cells"
-    unit = "AMI" if most in _NAMED else "eta²"
-    return f"{_FOLLOWED.get(most, f'the column {most}')} ({unit} {others[most]:.2f})"
 
 
 def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Settings:

@@ -10,7 +10,7 @@ from ssrl_core.analysis.scores import eta2, mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items import ITEMS, table_2
+from ssrl_core.paper.items import ITEMS, table_2, table_3
 
 
 def test_the_interval_is_welch_s():
@@ -104,10 +104,10 @@ def test_each_step_of_table_2_is_a_claim_of_its_own_and_the_silhouette_falls_les
 
 def test_a_share_of_right_answers_stands_beside_what_the_commoner_class_alone_gives():
     classes = pd.DataFrame({"class": ["a", "b"] * 2, "n": [90, 10] * 2, "correct": [90, 0, 86, 4]})
-    assert bases._by_class(pd.DataFrame(), classes) == (
+    assert table_3._by_class(pd.DataFrame(), classes) == (
         " (90 % of them are of the commoner class; 59 % in the mean of both classes)"
     )
-    assert bases._by_class(pd.DataFrame()) == ""
+    assert table_3._by_class(pd.DataFrame()) == ""
 
 
 def test_the_paper_s_own_difference_stands_beside_ours():

@@ -41,8 +41,8 @@ def _solved(evidence: Evidence) -> Outcome:
                 claim = f"AMI on {said}{way}: the weighted sum above {one} alone"
                 found.append(bases.ami_higher(evidence, sweep, claim, SUM, one))
         found += _above_imagenet(evidence, said)
-    why = [bases.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
-    why.append(bases.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
+    why = [table_3.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
+    why.append(table_3.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
     return Outcome([*rows, *table_3.baseline_rows(evidence)], found, "\n".join(filter(None, why)))
 
 
