@@ -122,8 +122,12 @@ def test_effects_of_a_made_up_experiment_are_found():
     assert ((others["low"] <= 0) & (others["high"] >= 0)).sum() >= 7
     assert set(scores["in order"]) <= set(range(11))
     said = lpips_design.conclusion(runs, scores, None, 8)
-    assert "(3 seeds of 8 images each) none has the published order under every seed, none under one at least" in said
-    assert "margin: drawn for each view (by 0.0" in said
+    once = int((scores.groupby("run")["in order"].max() == 10).sum())
+    assert "(8 test images a seed; 3 seeds) none has the published order under every one of several seeds" in said
+    assert f"{once or 'none'} under one at least" in said
+    fewer = lpips_design.conclusion(runs, scores[(scores["seed"] == 5) | (runs[scores["run"], -1] < 0)], None, 8)
+    assert "3 seeds at 64 px, 1 seed at 224 px" in fewer
+    assert "margin: one for a run (by 0.0" in said
 
 
 def test_the_levels_make_the_steps_that_they_name():
