@@ -19,6 +19,7 @@ from ssrl_core.runs.folder.locks import is_held
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 _START_S, _END_S = 20.0, 40.0
+_begun: dict[Path, subprocess.Popen[bytes]] = {}  # by store: the coordinator that this process started last
 
 
 def lock_path() -> Path:
@@ -37,9 +38,11 @@ def about() -> dict[str, Any] | None:
     if not is_alive() or not path.is_file():
         return None
     try:
-        return stores.read_json(path)
+        found = stores.read_json(path)
     except SSRLError:
         return None
+    types = {"pid": int, "host": str, "engine": str, "slots": int, "started_at": str}
+    return found if all(isinstance(found.get(key), kind) for key, kind in types.items()) else None
 
 
 def ask_to_end() -> bool:
@@ -69,7 +72,10 @@ def start_coordinator(wait_s: float = _START_S) -> bool:
     access.require_editor("Starting a worker")
     if is_alive():
         return True
-    process = start_detached(["worker"], _plain_environment())
+    store = stores.models_root()
+    process = _begun.get(store)
+    if process is None or process.poll() is not None:  # on a busy machine the last one may still be on its way
+        process = _begun[store] = start_detached(["worker"], _plain_environment())
     deadline = time.monotonic() + wait_s
     while not is_alive() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
