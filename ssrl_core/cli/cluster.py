@@ -54,6 +54,7 @@ def register(commands: Any) -> None:
 def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
+    from ssrl_core import stores
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
     from ssrl_core.errors import SpecError
@@ -66,10 +67,12 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     if args.nearest < 0:
         raise SpecError.at("cluster", "--nearest", "at least 0", args.nearest)
     run = RunFolder(find(args.run_id))
+    if not run.is_demo and not (run.path / file_of(args.method, args.k, args.seed)).is_file():
+        stores.require_writable(run.path)
     whole, images = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     x, ids = whole[rows], images[rows]
-    own = clusters_of_rows(run, x, rows, len(whole), args.k, args.seed, method=args.method)
+    own = clusters_of_rows(run, x, rows, len(whole), args.k, args.seed, required=True, method=args.method)
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)

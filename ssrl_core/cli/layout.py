@@ -78,6 +78,7 @@ def _make(
     """
     import numpy as np
 
+    from ssrl_core import stores
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.parts.layouts import lay_out
     from ssrl_core.runs.folder.run_folder import imageset_of
@@ -85,6 +86,7 @@ def _make(
     if run.is_demo:
         has = ", ".join(run.layout_files()) or "no layouts"
         raise SpecError(f"Run {run.id} is a demo run and is not written into. It has: {has}.")
+    stores.require_writable(run.path)
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())
