@@ -3,7 +3,8 @@
 import streamlit as st
 
 from pages.ui.kit import frame
-from pages.ui.screen import sections, tables
+from pages.ui.screen import opened as tables
+from pages.ui.screen import sections
 from pages.ui.screen.opened import choose_look, choose_recipe, choose_screen, open_screen, open_table
 
 place = frame.open_page(

@@ -13,6 +13,7 @@ A message names place, rule, value and remedy. Anything else that is raised is a
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
@@ -125,6 +126,13 @@ def not_written(error: OSError) -> RunError | None:
     place = f"{name}: " if name else ""
     text = f"{why}, so nothing was written. {remedy}"
     return RunError(place + (text if place else text[:1].upper() + text[1:]), where=str(name or ""), remedy=remedy)
+
+
+def some_of(items: Iterable[object], most: int = 5, *, sep: str = ", ") -> str:
+    """`a, b, c`; of more than `most` the first, and how many others there are: `a, b, c and 4 more`."""
+    every = [str(item) for item in items]
+    shown = sep.join(every[:most])
+    return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown
 
 
 def _short(value: Any, limit: int = 120) -> str:

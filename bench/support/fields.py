@@ -78,7 +78,7 @@ def _written(job: tuple[str, int, int]) -> npt.NDArray[np.int32]:
     """Draw one field of the screen and write it; its nuclei."""
     import tifffile
 
-    from ssrl_core.datasets.made.simulation.fields import draw_field, screen_settings
+    from ssrl_core.datasets.made.simulation.crops import draw_field, screen_settings
 
     folder, number, seed = job
     settings = next(islice(screen_settings(seed=seed), number, None))[1]

@@ -1,4 +1,4 @@
-"""Two-dimensional pictures of an embedding, and how far to believe them.
+"""Two-dimensional pictures of an embedding, how far to believe them, and what is selected on them.
 
 They show neighbours; sizes and gaps on them mean little.
 """
@@ -6,14 +6,16 @@ They show neighbours; sizes and gaps on them mean little.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from ssrl_core.analysis.intervals import wilson
 from ssrl_core.analysis.matrix import Floats, all_equal, checked, principal_components
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.specs.parts import LAYOUTS
@@ -139,7 +141,7 @@ def _explained(x: Floats, reduced: Floats) -> list[float]:
 
 NEIGHBOURS = 10
 MOST_QUERIES = 2000
-_BLOCK = 256
+_BLOCK, _DISTANCES = 256, 1 << 25  # rows whose distances to all others are found at once, and the most of those
 
 
 def trustworthiness(x: Floats, points: ArrayLike, *, k: int = NEIGHBOURS, seed: int = 0) -> float | None:
@@ -163,9 +165,9 @@ def trustworthiness(x: Floats, points: ArrayLike, *, k: int = NEIGHBOURS, seed: 
     queries = _queries(n, seed)
     on_map = _map_neighbours(flat, queries, k)
     squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
-    penalty = 0
-    for start in range(0, len(queries), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    penalty, size = 0, max(1, min(_BLOCK, _DISTANCES // n))
+    for start in range(0, len(queries), size):
+        block = slice(start, start + size)
         penalty += _intrusion(x, squares, queries[block], on_map[block], k)
     return 1.0 - penalty * 2.0 / (len(queries) * k * (2 * n - 3 * k - 1))
 
@@ -209,12 +211,106 @@ def _intrusion(
 ) -> int:
     distances = squares[queries][:, None] + squares[None, :] - 2.0 * (x[queries] @ x.T)
     distances[np.arange(len(queries)), queries] = -np.inf
-    ranks = np.empty(distances.shape, dtype=np.int32)
-    order = np.argsort(distances, axis=1, kind="stable")
-    np.put_along_axis(ranks, order, np.arange(distances.shape[1], dtype=np.int32)[None, :], axis=1)
-    found = np.take_along_axis(ranks, near, axis=1)
-    return int(np.maximum(found - k, 0).sum())
+    numbers, penalty = np.arange(len(x)), 0
+    for column in near.T[:, :, None]:  # its rank: how many lie nearer, of equally near ones those before it
+        own = np.take_along_axis(distances, column, axis=1)
+        nearer = distances < own
+        nearer |= (distances == own) & (numbers < column)
+        penalty += int(np.maximum(np.count_nonzero(nearer, axis=1) - k, 0).sum())
+    return penalty
 
 
 Report = Callable[[float], None]
 Points = NDArray[np.float64]
+
+
+MOST_VALUES = 1000
+
+
+def in_polygon(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
+    """Which points lie in a polygon, by the even-odd rule (a loop drawn twice cuts a hole).
+
+    Args:
+        points: (n, 2); NaN rows are never inside.
+        outline: (m, 2) corners, closed by itself; fewer than 3 enclose nothing.
+
+    Returns:
+        (n,) bool. A point on an edge may fall on either side, but of two polygons that share the edge only one has it.
+    """
+    flat, corners = np.asarray(points, dtype=np.float64), np.asarray(outline, dtype=np.float64).reshape(-1, 2)
+    result = np.zeros(len(flat), dtype=bool)
+    if len(corners) < 3 or not len(flat):
+        return result
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    near = np.flatnonzero(((flat >= low) & (flat <= high)).all(axis=1))
+    near = near[np.argsort(flat[near, 1], kind="stable")]  # by height: an edge concerns one stretch of them
+    x, y = flat[near, 0], flat[near, 1]
+    odd = np.zeros(len(near), dtype=bool)
+    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y1 == y2:
+            continue
+        if y1 > y2:  # always upwards: an edge cuts the same for both polygons that share it
+            x1, y1, x2, y2 = x2, y2, x1, y1
+        first, last = np.searchsorted(y, (y1, y2))
+        at = slice(first, last)
+        odd[at] ^= x[at] < x1 + (y[at] - y1) * (x2 - x1) / (y2 - y1)
+    result[near] = odd
+    return result
+
+
+def in_box(points: ArrayLike, first: Sequence[float], second: Sequence[float]) -> NDArray[np.bool_]:
+    """(n,) bool: which points lie in the rectangle between two opposite corners, edges included."""
+    flat = np.asarray(points, dtype=np.float64)
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    return np.asarray(((flat >= low) & (flat <= high)).all(axis=1))
+
+
+def counts(values: Sequence[Any] | pd.Series, chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    """How often each value of a column is among the chosen rows, beside how often it is among all.
+
+    Args:
+        values: (n,) a column; missing values are counted as None.
+        chosen: (n,) bool.
+
+    Returns:
+        columns value, selected, all, share (of the selected), low, high (its 95 % Wilson interval), share_all, times
+        (share / share_all): most frequent in the selection first. At most 1,000 values come back;
+        `attrs["left_out"]` counts the others.
+    """
+    column = pd.Series(np.asarray(values, dtype=object))
+    keys, uniques = pd.factorize(column.where(column.notna(), None), use_na_sentinel=True)
+    return counts_of_codes(keys, list(uniques), chosen)
+
+
+def counts_of_codes(codes: NDArray[Any], names: Sequence[Any], chosen: NDArray[np.bool_]) -> pd.DataFrame:
+    """The same of a column that is numbered already: a million rows in a few milliseconds.
+
+    Args:
+        codes: (n,) int, place in `names`; below 0 is a missing value.
+    """
+    values, keys = [*names, None], np.where(codes < 0, len(names), codes)
+    everywhere = np.bincount(keys, minlength=len(values))
+    here = np.bincount(keys[chosen], minlength=len(values))
+    total, n = int(here.sum()), len(keys)
+    order = np.lexsort((np.arange(len(values)), -everywhere, -here))
+    order = order[everywhere[order] > 0]
+    rows = [_count(values[i], int(here[i]), int(everywhere[i]), total, n) for i in order[:MOST_VALUES]]
+    frame = pd.DataFrame(rows, columns=["value", "selected", "all", "share", "low", "high", "share_all", "times"])
+    frame["value"] = frame["value"].astype(object).where(frame["value"].notna(), None)
+    frame.attrs["left_out"] = max(0, len(order) - MOST_VALUES)
+    return frame
+
+
+def _count(value: Any, here: int, everywhere: int, total: int, n: int) -> dict[str, Any]:
+    share, share_all = (here / total if total else 0.0), everywhere / n
+    low, high = wilson(here, total)
+    return {
+        "value": value,
+        "selected": here,
+        "all": everywhere,
+        "share": share,
+        "low": low,
+        "high": high,
+        "share_all": share_all,
+        "times": share / share_all if share_all else 0.0,
+    }

@@ -16,8 +16,9 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "compose", "forecast": "forecast"}
 COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "train", "runs": "runs"}
-_ALONE = ("fetch", "cluster", "layout", "classes", "compare", "screen", "export", "paper", "demo", "bench", "diagnose")
-COMMANDS |= {name: name for name in _ALONE} | {"export": "runs"}
+COMMANDS |= {"fetch": "machine", "cluster": "cluster", "layout": "cluster", "classes": "classes", "compare": "compare"}
+COMMANDS |= {"screen": "screen", "export": "runs", "paper": "paper", "demo": "machine", "bench": "machine"}
+COMMANDS |= {"diagnose": "machine"}
 """Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""
 
 

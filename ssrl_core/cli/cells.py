@@ -338,7 +338,7 @@ def _screen(args: argparse.Namespace, planned: dict[str, Any]) -> dict[str, Any]
 
 
 def _fields(args: argparse.Namespace) -> dict[str, Any]:
-    from ssrl_core.datasets.made.simulation.fields import write_fields
+    from ssrl_core.datasets.made.simulation.crops import write_fields
 
     if args.field_count < 1:
         raise SpecError.at("data simulate", "--field-count", "a whole number from 1 on", args.field_count)

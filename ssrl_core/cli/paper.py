@@ -41,7 +41,11 @@ def register(commands: Any) -> None:
     named = "an image set: strokes (default), simulated-nocodazole, hundred or any with a label or columns of numbers"
     cost.add_argument("dataset", metavar="SET", nargs="?", default="strokes", help=named)
     cost.add_argument(
-        "--seeds", type=int, nargs="+", metavar="S", help="of images, feature bank, draws (default 5 6 7)"
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="S",
+        help="of images, feature bank, draws (default 5 6 7; of simulated-nocodazole 5 to 10)",
     )
     cost.add_argument("--out", metavar="FOLDER", help="also write curves-SET.json and .md there")
     printed = leaf(paper, "report", run=_report, show=_show_report, help="every item with results as one page to print")
@@ -84,7 +88,7 @@ def _curves(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.paper import curves
     from ssrl_core.runs.jobs import Reporter
 
-    seeds = tuple(args.seeds or curves.SEEDS)
+    seeds = tuple(args.seeds or ())
     with Reporter() as share:
         curves.curves(args.dataset, seeds=seeds, report=to_stderr, share=share)
     found = curves.document(args.dataset, seeds)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, pair, table
+from ssrl_core.errors import some_of
 
 if TYPE_CHECKING:
     from ssrl_core.analysis.screens.screen import Screen
@@ -186,6 +187,5 @@ def _left_out(numbers: dict[str, Any]) -> list[str]:
         for row in rows:
             by_why.setdefault(row["why"], []).append(row["treatment"])
         for why, names in by_why.items():
-            more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-            lines.append(f"not in {name} ({why}): {', '.join(names[:6])}{more}")
+            lines.append(f"not in {name} ({why}): {some_of(names, 6)}")
     return lines

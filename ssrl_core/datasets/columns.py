@@ -116,6 +116,42 @@ def untreated(table: pd.DataFrame) -> Array:
     return np.zeros(len(table), bool)
 
 
+_WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
+
+
+def batches_of(table: pd.DataFrame) -> tuple[pd.Series[Any] | None, str]:
+    """In which batch each image was made, and how that is known: as a column names it, else the week in its plate's
+    name (`Week4_27481`), else its plate.
+
+    Returns:
+        (n,) text (`no batch` where a cell is empty), None where no plate is known either; a sentence where it is
+        guessed.
+    """
+    if (named := first_called(table.columns, BATCH)) is not None:
+        return text_of(table[named]).fillna("no batch"), ""
+    plate = column_of(table, "plate")
+    if plate not in table:
+        return None, ""
+    plates = table[plate].astype(str).str.strip()
+    weeks = plates.str.extract(_WEEK, expand=False)
+    if weeks.notna().all():
+        return weeks, "Batches are the weeks in the names of the plates."
+    return plates, "No column names the batches: every plate counts as a batch."
+
+
+def first_called(columns: Iterable[Any], names: Sequence[str]) -> Any | None:
+    """The column with the first of these (bare) names that any column has; of two with one name the first."""
+    bare = {bare_name(str(column)): column for column in reversed([*columns])}
+    return next((bare[name] for name in names if name in bare), None)
+
+
+def text_of(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Values as stripped text, None where there is none."""
+    return values.astype(object).map(
+        lambda v: None if v is None or pd.isna(v) or not str(v).strip() else str(v).strip()
+    )
+
+
 def doses_of(table: pd.DataFrame) -> Array:
     """(n,) float dose of each cell: 0 where it is untreated, NaN where it is not known."""
     doses = pd.to_numeric(table["dose"], errors="coerce").to_numpy(float) if "dose" in table else None

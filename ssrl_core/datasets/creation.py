@@ -23,7 +23,7 @@ from ssrl_core.datasets import builtin, splits
 from ssrl_core.datasets.channels import as_json, default_channels
 from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids, column_of
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError, SpecError, some_of
 from ssrl_core.stores import held
 
 Array = np.ndarray[Any, Any]
@@ -400,6 +400,5 @@ def _is_built_in(folder: Path) -> bool:
 def _first_reason(skipped: Sequence[Mapping[str, str]]) -> str:
     if not skipped:
         return ""
-    shown = "; ".join(f"{item['file']}: {item['reason']}" for item in list(skipped)[:3])
-    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return f"Skipped {len(skipped)}: {shown}{more}."
+    shown = some_of((f"{item['file']}: {item['reason']}" for item in skipped), 3, sep="; ")
+    return f"Skipped {len(skipped)}: {shown}."

@@ -15,9 +15,8 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.datasets.columns import (
-    BATCH,
     OWN_COLUMNS,
-    bare_name,
+    batches_of,
     doses_of,
     is_untreated_name,
     meaning_of,
@@ -200,24 +199,15 @@ def make_subset(
     table = source.table.iloc[chosen.ids].reset_index(drop=True)
     kept = table.drop(columns=[c for c in OWN_COLUMNS if c in table and c != "source"])
     kept["image_of_whole"] = chosen.ids
-    return create(
-        name,
-        _pieces(source, chosen.ids, or_silent(report)),
-        kept,
-        Metadata(
-            title=title or f"{source.title}: {', '.join(choice.compounds)}",
-            label="compound",
-            max_value=source.max_value,
-            channels=source.channels,
-            pixel_size_um=source.pixel_size_um,
-            seed=choice.seed,
-            group=choice.group,
-            by_well=choice.whole_wells,
-            source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
-            licence=source.meta.get("licence"),
-            citation=source.meta.get("citation"),
-        ),
+    said = Metadata(
+        title=title or f"{source.title}: {', '.join(choice.compounds)}",
+        label="compound",
+        seed=choice.seed,
+        group=choice.group,
+        by_well=choice.whole_wells,
+        source="; ".join([f"subset of {source.name} ({source.fingerprint[:12]})", *chosen.notes]),
     )
+    return _copied(source, chosen.ids, name, kept, said, report)
 
 
 def kinds_of(table: pd.DataFrame, group: str) -> pd.Series[Any] | None:
@@ -248,25 +238,34 @@ def split_anew(source: ImageSet, name: str, group: str, *, seed: int = 5, report
     if kinds is None:
         kept["split"] = by_group(values if wells is None else values.where(values.notna(), wells), order)
     else:
-        made = [c for c in table if bare_name(str(c)) in BATCH] or [c for c in table if meaning_of(str(c)) == "plate"]
-        kept["split"] = left_out_by_kind(values, kinds, order, table[made[0]] if made else None, wells)
-    return create(
-        name,
-        _pieces(source, np.arange(source.count), or_silent(report)),
-        kept,
-        Metadata(
-            title=f"{source.title}, split by {group}",
-            classes=source.classes,
-            max_value=source.max_value,
-            channels=source.channels,
-            seed=seed,
-            source=f"{source.name} ({source.fingerprint[:12]}) split by {group}",
-            label=source.label,
-            pixel_size_um=source.pixel_size_um,
-            licence=source.meta.get("licence"),
-            citation=source.meta.get("citation"),
-        ),
+        kept["split"] = left_out_by_kind(values, kinds, order, batches_of(table)[0], wells)
+    said = Metadata(
+        title=f"{source.title}, split by {group}",
+        classes=source.classes,
+        label=source.label,
+        seed=seed,
+        source=f"{source.name} ({source.fingerprint[:12]}) split by {group}",
     )
+    return _copied(source, np.arange(source.count), name, kept, said, report)
+
+
+def _copied(
+    source: ImageSet, ids: Array, name: str, table: pd.DataFrame, said: Metadata, report: Report | None
+) -> ImageSet:
+    """Some images of a set as one of their own; what is true of each image (its field too) stays true."""
+    from ssrl_core.datasets.cells.in_field import hand_on_fields
+
+    said = replace(
+        said,
+        max_value=source.max_value,
+        channels=source.channels,
+        pixel_size_um=source.pixel_size_um,
+        licence=source.meta.get("licence"),
+        citation=source.meta.get("citation"),
+    )
+    made = create(name, _pieces(source, ids, or_silent(report)), table, said)
+    hand_on_fields(source, made, ids)
+    return made
 
 
 def choose_cells(table: pd.DataFrame, choice: SubsetChoice, *, where: str = "subset") -> Chosen:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, VERDICTS, Item, Plan, Scale
+from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, SHOWN, VERDICTS, Item, Plan, Scale
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS
 from ssrl_core.specs.presets_table import PRESETS_TABLE
@@ -143,8 +143,11 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         "digits, and (trained) the momentum network's output. Differences in the direction of the paper's claim, 95 % "
         "intervals over seeds.",
         *(_counted(known, scale) for scale in dict.fromkeys(row["scale"] for row in known)),
+        _by_item(known),
         _lines(known),
-        f"{len(rows) - len(known)} more claims are not run under one of the two readings yet.",
+        f"{len(rows) - len(known)} more claims are not run under one of the two readings."
+        if len(known) < len(rows)
+        else "",
         "Again: `python -m ssrl_core paper run ITEM --scale instant`, with and without `--reading authors`, then "
         "`python -m ssrl_core paper readings --out docs/results`.",
     ]
@@ -159,19 +162,34 @@ def _counted(known: Sequence[Mapping[str, Any]], scale: str) -> str:
     said = {way: [row[way]["verdict"] for row in mine] for way in ("paper", "authors")}
     counts = {way: ", ".join(f"{v.count(kind)} {kind}" for kind in VERDICTS if kind in v) for way, v in said.items()}
     few = f" Without an interval: {len(there) - len(mine)}." if len(there) > len(mine) else ""
+    different = len({(row["paper"]["difference"], row["authors"]["difference"]) for row in mine})
+    if different < len(mine):
+        few += f" Items share compositions: {different} of these differences are different numbers."
     return f"Scale {scale}, {len(mine)} claims: the text {counts['paper']}; the code {counts['authors']}.{few}"
+
+
+def _by_item(known: Sequence[Mapping[str, Any]]) -> str:
+    """Claims shown of each item under either reading, and which shows more."""
+    lines = ["| item | scale | claims | shown by the text | shown by the code | more |", "|---|---|---|---|---|---|"]
+    for name, scale in dict.fromkeys((row["id"], row["scale"]) for row in known):
+        mine = [row for row in known if (row["id"], row["scale"]) == (name, scale)]
+        text, code = (sum(row[way]["verdict"] == SHOWN for row in mine) for way in ("paper", "authors"))
+        more = "the text" if text > code else "the code" if code > text else "equal"
+        lines.append(f"| {name} | {scale} | {len(mine)} | {text} | {code} | {more} |")
+    return "\n".join(lines)
 
 
 def _lines(known: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| item | scale | claim | the paper's text | the authors' code |", "|---|---|---|---|---|"]
     lines += [
-        f"| {row['id']} | {row['scale']} | {row['claim']} | {_told(row['paper'])} | {_told(row['authors'])} |"
+        f"| {row['id']} | {row['scale']} | {row['claim']} | {told(row['paper'])} | {told(row['authors'])} |"
         for row in known
     ]
     return "\n".join(lines)
 
 
-def _told(contrast: Mapping[str, Any]) -> str:
+def told(contrast: Mapping[str, Any]) -> str:
+    """A claim's verdict with its difference and interval, or why there is none: `**shown** +0.28 (+0.23 to +0.34)`."""
     if contrast["difference"] is None:
         return f"**{contrast['verdict']}** {contrast['reason']}".rstrip()
     low, high = contrast["low"], contrast["high"]

@@ -7,15 +7,12 @@ what was read into it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-import pandas as pd
-
 from ssrl_core.analysis.scores import mean_sd
-from ssrl_core.paper import words
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.item import Contrast, Row, contrast
-from ssrl_core.paper.solved import OF_CLASSIFIER, OF_RESPONSE
+from ssrl_core.paper.item import Contrast, Row, contrast, published
 from ssrl_core.specs.composition import load
 
 Settings = dict[str, Any]
@@ -169,16 +166,18 @@ SOLVED_CELLS: dict[str, Any] = {
 }
 """Untreated and treated cells of the scale `instant`: simulated ones, and the real crops of a mechanism of action."""
 SOLVED_CELLS_NEEDED = ("simulated-nocodazole", "simulated-cells", "bbbc021-crops")
-_LEAST_FOLLOWED, _SHOWS = 0.1, 0.2
-_FOLLOWED = {
-    "plate": "the plate",
-    "replicate": "the replicate",
-    "neighbours": "the number of neighbours",
-    "crowded": "whether there are many neighbours",
-    "stain_dna": "how strongly the DNA of a plate is stained",
-    "dna_factor": "how strongly a cell's DNA is stained",
-    "tubulin_factor": "how strongly a cell's tubulin is stained",
+LIKE = {
+    "simulated nocodazole": "nocodazole",
+    "simulated taxol": "taxol",
+    "simulated cytochalasin B": "cytochalasin_b",
+    "BBBC021 destabilizers": "nocodazole",
+    "BBBC021 actin disruptors": "cytochalasin_b",
+    "BBBC021 stabilizers": "taxol",
+    "BBBC021 Microtubule destabilizers": "nocodazole",
+    "BBBC021 Actin disruptors": "cytochalasin_b",
+    "BBBC021 Microtubule stabilizers": "taxol",
 }
+"""Cells here -> the compound of the paper that acts alike."""
 WHOLE, TESTED = ", whole images", ", test images"
 
 
@@ -223,46 +222,6 @@ def solved_rows(evidence: Evidence, sweep: str, said: str, labels: Sequence[str]
     rows = [row for name, text in told.items() for row in rows_of(evidence, sweep, text, labels, name)]
     tested = sweep + TESTED if sweep + TESTED in evidence.specs else sweep
     return [*rows, *rows_of(evidence, tested, f"{said}, top-1", labels, "top1")]
-
-
-_TREATED = ("response", "dose", "strength", "moa", "compound", "concentration", "order")
-
-
-def followed(evidence: Evidence, sweep: str, label: str) -> str:
-    """Why two clusters do not show the treatment, as sentences that measurements carry: what they follow instead, and
-    what a classifier reads that has seen the labels; "" without results, or where they show the treatment."""
-    mine = _labelled(evidence.results(sweep), label)
-    tested = _labelled(evidence.results(sweep + TESTED), label)
-    tested = mine if tested.empty else tested
-    if mine.empty or "top1" not in tested:
-        return ""
-    treated, top1 = mine["ami"].mean(), tested["top1"].mean()
-    if not treated < _SHOWS:
-        return ""
-    said = sweep.split(" instant ")[-1]
-    told = f"{said[:1].upper()}{said[1:]}, {words.with_names(label)}: two clusters follow {_other(mine, treated)}"
-    told += f"; their AMI with the treatment is {words.number(treated, digits=2)}. A linear classifier, which has seen "
-    told += f"labels, reads the treatment from the same embedding in {100 * top1:.0f} % of the test images"
-    parts = [told] + [
-        f"{text} an AMI of {words.number(tested[name].mean(), digits=2)}"
-        for name, text in ((OF_CLASSIFIER, "which is"), (OF_RESPONSE, "and the true responses themselves have"))
-        if name in tested and tested[name].notna().any()
-    ]
-    return ", ".join(parts) + "."
-
-
-def _labelled(table: pd.DataFrame, label: str) -> pd.DataFrame:
-    return table if table.empty else table[table["label"] == label]
-
-
-def _other(mine: pd.DataFrame, treated: float) -> str:
-    """What two clusters follow most, beside the treatment: `the number of neighbours (0.35)`."""
-    known = {c[2:]: mine[c].mean() for c in map(str, mine.columns) if c.startswith("2 ") and mine[c].notna().any()}
-    others = {name: value for name, value in known.items() if name not in _TREATED}
-    most = max(others, key=others.__getitem__, default="")
-    if not most or others[most] < max(_LEAST_FOLLOWED, treated):
-        return "nothing that is known of the cells"
-    return f"{_FOLLOWED.get(most, f'the column {most}')} ({others[most]:.2f})"
 
 
 def over_sets(names: Sequence[str] = (FIRST, SECOND), side_px: int | None = None) -> Settings:
@@ -446,3 +405,23 @@ def ami_higher(evidence: Evidence, sweep: str, claim: str, higher_label: str, lo
     """AMI of one label above that of another, in one sweep."""
     table = evidence.results(sweep)
     return contrast(claim, column(table, higher_label, "ami"), column(table, lower_label, "ami"), "AMI")
+
+
+def beside_published(found: Contrast, said: str, higher: tuple[str, str], lower: tuple[str, str]) -> Contrast:
+    """A contrast of AMI on some cells with the difference that the paper has for the compound that acts alike, so that
+    one sees how large a difference that shows is.
+
+    Args:
+        said: the cells, of `LIKE`. higher, lower: table and row of `published.json`: MoCo v2 with VGG13 of a group, or
+            a network with ImageNet weights.
+    """
+    if found.difference is None or said not in LIKE:
+        return found
+    above, below = (_published(*place, LIKE[said]) for place in (higher, lower))
+    return replace(found, reason=f"{found.reason}; the paper: {above - below:+.2f}".removeprefix("; "))
+
+
+def _published(table: str, row: str, compound: str) -> float:
+    data = published()[table]
+    values = data["imagenet_pretrained"].get(row) or data.get(row, data)["moco_v2"]["vgg13"]  # table 4 has no groups
+    return float(values[data["columns"].index(compound)])

@@ -169,7 +169,7 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
     ]
     p = summary["ratio_p"].to_numpy(dtype=float)
     known = p[np.isfinite(p)]
-    told = f"p of the floors: {', '.join(f'{v:.3f}' for v in known)}" if len(known) else "no pair could be tested"
+    told = f"p of the floors: {', '.join(f'{v:.4f}' for v in known)}" if len(known) else "no pair could be tested"
     holds = bool(len(known) and (known < 0.05).all())
     return rows, [plain_claim(claim, holds, int(found.ratios["n"].max()), reason=told)]
 
@@ -194,20 +194,30 @@ def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[lis
     costs, values = int(sure.sum()), found.highest["x"].nunique()
     told = f"{values} different values; {costs} of {len(sure)} choices cost another superclass (false discoveries 5 %)"
     ends = np.cumsum([len(p) for _, p in prices])[:-1]
-    for grid, (cost, _), mine in zip(every, prices, np.split(sure, ends), strict=True):
-        rows += _dearest(grid, cost, mine)
+    for grid, (cost, p), mine in zip(every, prices, np.split(sure, ends), strict=True):
+        rows += _dearest(grid, cost, p, mine)
     return rows, [plain_claim(claim, values > 1 and costs > 0, int(found.highest["seeds"].max()), reason=told)]
 
 
-def _dearest(grid: Any, cost: Floats, sure: NDArray[np.bool_], count: int = 6) -> list[Row]:
-    """The largest prices that are no chance: what a superclass loses where the value is chosen for another one."""
+def _dearest(grid: Any, cost: Floats, p: Floats, sure: NDArray[np.bool_], count: int = 6) -> list[Row]:
+    """The largest prices that are no chance: what a superclass loses where the value is chosen for another one; as sd
+    half its 95 % interval."""
     there = np.flatnonzero(np.isfinite(grid.accuracy).any(axis=(1, 2)))
     names = [str(grid.classes[c]) for c in there]
     pairs = [(chosen, pays) for chosen in names for pays in names if chosen != pays]
     order = [i for i in np.argsort(-cost, kind="stable") if sure[i]][:count]
     seeds = grid.accuracy.shape[2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        half = special.stdtrit(seeds - 1, 0.975) * cost / -special.stdtrit(seeds - 1, p)
     return [
-        Row(f"{pays}, where it is chosen for {chosen}", f"price, {grid.setting['method']}", None, -cost[i], None, seeds)
+        Row(
+            f"{pays}, where it is chosen for {chosen}",
+            f"price, {grid.setting['method']}",
+            None,
+            -cost[i],
+            half[i],
+            seeds,
+        )
         for i in order
         for chosen, pays in [pairs[i]]
     ]

@@ -11,7 +11,7 @@ from typing import Any
 
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, SSRLError
-from ssrl_core.paper import running, solved, words
+from ssrl_core.paper import bases, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence, packed
 from ssrl_core.paper.item import Scale
@@ -88,7 +88,8 @@ def _contrast_words(c: dict[str, Any]) -> str:
     if c["difference"] is None:
         return str(c["reason"])
     span = f", 95 % {c['low']:+.3f} to {c['high']:+.3f}" if c["low"] is not None else ""
-    return f"{c['difference']:+.3f} {c['unit']}{span}, n = {' and '.join(map(str, c['n']))}. {c['reason']}".rstrip()
+    n = " and ".join(str(seeds) for seeds in c["n"] if seeds)
+    return f"{c['difference']:+.3f} {c['unit']}{span}, n = {n}. {c['reason']}".rstrip()
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
@@ -166,17 +167,6 @@ def _imagesets(evidence: Evidence) -> dict[str, str]:
 
 Key = tuple[str, str]
 
-_CELLS = {
-    "simulated nocodazole": "nocodazole",
-    "simulated taxol": "taxol",
-    "simulated cytochalasin B": "cytochalasin_b",
-    "BBBC021 destabilizers": "nocodazole",
-    "BBBC021 actin disruptors": "cytochalasin_b",
-    "BBBC021 stabilizers": "taxol",
-    "BBBC021 Microtubule destabilizers": "nocodazole",
-    "BBBC021 Actin disruptors": "cytochalasin_b",
-    "BBBC021 Microtubule stabilizers": "taxol",
-}
 _ROWS = {
     "table-3": {
         "cells-first-set": "first_set · moco_v2 vgg13",
@@ -300,7 +290,7 @@ def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -
 def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
     row = _ROWS.get(item, {}).get(key[0], key[0])
     measured_on = key[1].removesuffix(", AMI with treatment")
-    column = _NETWORKS.get(item, {}).get(key[1], _CELLS.get(measured_on, key[1]))
+    column = _NETWORKS.get(item, {}).get(key[1], bases.LIKE.get(measured_on, key[1]))
     return published.get((row, column))
 
 

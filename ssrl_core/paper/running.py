@@ -359,7 +359,26 @@ def shipped_evidence(name: str, scale: Scale) -> Evidence | None:
 
 
 def _made_with(found: dict[str, Any]) -> str:
-    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 0.4 hours in all), not on this machine.`"""
+    """`Measured on cpu with Viewloom 0.1.0 (10 runs, 0.4 hours in all), not on this machine.`, and of which image sets
+    those of the same name here are others."""
+    return " ".join([_measured_on(found), *_other_images(found)])
+
+
+def _other_images(found: dict[str, Any]) -> list[str]:
+    """Image sets that are here under the name but with other pixels or splits than those that were measured."""
+    from ssrl_core.datasets import store as image_sets
+
+    then = {name: key for name, key in found.get("imagesets", {}).items() if key and image_sets.is_ready(name)}
+    here = {name: image_sets.load(name).fingerprint for name in then}
+    return [
+        f"The images of {name} were others than those here (fingerprint {key[:8]}, here {here[name][:8]})."
+        for name, key in then.items()
+        if here[name] != key
+    ]
+
+
+def _measured_on(found: dict[str, Any]) -> str:
+    """With what, and in how long."""
     runs = found.get("runs") or []
     seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
     on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"

@@ -177,7 +177,7 @@ def row_name(text: str) -> str:
     if text.startswith("highest at, "):
         return f"Value of the highest accuracy, {row_name(text[12:])}"
     if text.startswith("price, "):
-        return f"Change of its accuracy, beside its own choice, {row_name(text[7:])}"
+        return f"Change of its accuracy ± half its 95 % interval, beside its own choice, {row_name(text[7:])}"
     return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], _swept(text)))
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssrl_core.analysis.selection import counts, in_box, in_polygon
+from ssrl_core.analysis.layouts import counts, in_box, in_polygon
 
 
 def inside_slowly(point, corners):

@@ -14,8 +14,7 @@ import tifffile
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, write_fields
 from tests.kit import ROOT
 
 SMALL = FieldSettings(shape=(200, 240), camera=Camera(pixel_um=0.65))

@@ -10,8 +10,7 @@ from ssrl_core.datasets import builtin, splits, store
 from ssrl_core.datasets.cells import agreement, detect
 from ssrl_core.datasets.made import simulated_cells
 from ssrl_core.datasets.made.simulation.chance import Chance
-from ssrl_core.datasets.made.simulation.crops import Camera, draw_crops, respond
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, draw_crops, draw_field, respond
 from ssrl_core.datasets.made.simulation.population import (
     COMPOUNDS,
     CONTROL,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.analysis.selection import counts_of_codes
+from ssrl_core.analysis.layouts import counts_of_codes
 from ssrl_core.errors import SpecError
 from ssrl_core.figures.sheets import counts_file, gallery_file, map_file, matrix_file
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.analysis.selection import in_polygon
+from ssrl_core.analysis.layouts import in_polygon
 from ssrl_core.datasets import store
 from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder

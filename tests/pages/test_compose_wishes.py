@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compose import forecasts, found, wishes
+from pages.ui.compose import forecasts, wishes, workbench
 from pages.ui.compose.forecasts import forecast_worker
 from pages.ui.kit import cache
 from pages.ui.train.draft import DRAFT as RUN
@@ -168,7 +168,7 @@ def test_what_is_kept_and_lost_stands_in_words():
     one = Found(
         load("identity"), "no steps", "identity", {"classes": 1.2, "area": 0.5}, {"hue": 0.4}, {"k": 2, "ami": 0.5}
     )
-    text = found.kept_html(one, {"classes": "keep", "area": "ignore", "gone": "keep"})
+    text = workbench.kept_html(one, {"classes": "keep", "area": "ignore", "gone": "keep"})
     assert "120 %" in text
     assert 'width:100%"></i>' in text
     assert "Its price: loses hue 40 %. Groups agree with the classes by AMI 0.50." in text

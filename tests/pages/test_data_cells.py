@@ -13,8 +13,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.data.cells import overlay_html
 from ssrl_core import stores
 from ssrl_core.datasets import store
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, write_fields
 from tests import paging
 from tests.datasets.cells.test_packed_fields import plate
 from tests.datasets.files import zipped

@@ -13,8 +13,7 @@ from pages.ui.compare import matrix
 from pages.ui.compose import preview
 from pages.ui.kit import gallery
 from pages.ui.map import view
-from pages.ui.map.colours import groups
-from pages.ui.map.payload import pack_facet, pack_map, pack_places
+from pages.ui.map.payload import groups, pack_facet, pack_map, pack_places
 from tests.kit import missing
 
 TESTS = Path(__file__).with_name("js")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pages.ui.map import view
-from pages.ui.map.colours import groups
+from pages.ui.map.payload import groups
 from pages.ui.map.view import View, view_of
 
 

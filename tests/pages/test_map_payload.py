@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pages.ui.kit import blocks
-from pages.ui.map import colours, payload
+from pages.ui.map import payload
 from pages.ui.map.view import combined, enclosed
 from ssrl_core.errors import SpecError
 from ssrl_core.figures.style import palette
@@ -50,7 +50,7 @@ def test_no_points_lost_points_and_equal_points_are_packed(points):
 @pytest.mark.parametrize(("names", "kind"), [(10, "uint8"), (254, "uint8"), (255, "uint16"), (400, "uint16")])
 def test_groups_take_one_byte_while_they_can(names, kind):
     codes = np.arange(-1, names)
-    header, parts = packed(colours.groups("g", codes, [str(i) for i in range(names)]))
+    header, parts = packed(payload.groups("g", codes, [str(i) for i in range(names)]))
     assert header["sections"]["codes"][2] == kind
     assert parts["codes"][0] == np.iinfo(kind).max
     assert parts["codes"][1:].tolist() == list(range(names))
@@ -95,28 +95,28 @@ def test_a_million_points_with_cluster_label_and_a_scale_take_less_than_twelve_m
     n = 1_000_000
     rng = np.random.default_rng(0)
     places = payload.pack_places(rng.normal(size=(n, 2)), image_ids=np.arange(n), name="l")
-    group = payload.pack_facet(colours.groups("g", np.zeros(n), ["a"]), name="g")
-    scale = payload.pack_facet(colours.Facet("v", values=rng.normal(size=n)), name="v")
+    group = payload.pack_facet(payload.groups("g", np.zeros(n), ["a"]), name="g")
+    scale = payload.pack_facet(payload.Facet("v", values=rng.normal(size=n)), name="v")
     assert len(places) + 2 * len(group) + len(scale) < 12e6
 
 
 def test_columns_become_groups_or_a_scale():
-    numbers = colours.facet_of("ink", pd.Series(np.linspace(0, 1, 50)))
+    numbers = payload.facet_of("ink", pd.Series(np.linspace(0, 1, 50)))
     assert numbers.codes is None
     assert numbers.values.dtype == np.float32
-    dose = colours.facet_of("dose", pd.Series([0.1, 10.0, 3.0, None]))
+    dose = payload.facet_of("dose", pd.Series([0.1, 10.0, 3.0, None]))
     assert dose.names == ("0.1", "3", "10")
     assert dose.codes.tolist() == [0, 2, 1, -1]
-    words = colours.facet_of("drug", pd.Series(["b", "a", None, "b"]))
+    words = payload.facet_of("drug", pd.Series(["b", "a", None, "b"]))
     assert words.names == ("a", "b")
     assert words.codes.tolist() == [1, 0, -1, 1]
     assert words.colours == tuple(palette(2))
-    assert colours.facet_of("flag", pd.Series([True, False, True])).names == ("False", "True")
+    assert payload.facet_of("flag", pd.Series([True, False, True])).names == ("False", "True")
 
 
 def test_more_than_two_hundred_groups_keep_the_largest():
     column = pd.Series([f"g{i}" for i in range(300) for _ in range(2 if i < 199 else 1)])
-    facet = colours.facet_of("many", column)
+    facet = payload.facet_of("many", column)
     assert len(facet.names) == 200
     assert facet.names[-1] == "other"
     assert (facet.codes == 199).sum() == 101
@@ -124,7 +124,7 @@ def test_more_than_two_hundred_groups_keep_the_largest():
 
 def test_a_scale_leaves_out_its_outliers_and_marks_what_is_missing():
     values = np.concatenate([np.linspace(0, 1, 200), [1e6, np.nan]]).astype(np.float32)
-    header, parts = packed(colours.Facet("v", values=values))
+    header, parts = packed(payload.Facet("v", values=values))
     assert header["high"] < 2
     assert header["missing"] == 1
     assert parts["values"][-2] == np.float32(1e6)

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.screen import sections
-from pages.ui.screen.opened import OWN, open_screen
+from pages.ui.screen.opened import NETWORK, open_screen
 from ssrl_core.analysis.screens.answers import answers
 from tests.analysis.screens.planted import Plan, planted
 from tests.kit import make_imageset, make_run
@@ -39,7 +39,7 @@ def test_the_page_answers_with_the_numbers_of_the_library():
     assert "No mechanism is known for two compounds" in told
     assert {"Seen by", "Plates", "Treatment", "Plate", "Shown"} <= {box.label for box in test.selectbox}
     seen = next(box for box in test.selectbox if box.label == "Seen by")
-    assert seen.options == [OWN, "number of cells alone"] or seen.options == [OWN]
+    assert seen.options == [NETWORK, "number of cells alone"] or seen.options == [NETWORK]
     table = pd.concat(pd.DataFrame(frame.value) for frame in test.dataframe)
     assert len(table) == active["n"] + len(active["left_out"])
 
@@ -114,7 +114,7 @@ def planted_table() -> pd.DataFrame:
 
 
 def _table_form() -> None:
-    from pages.ui.screen import tables
+    from pages.ui.screen import opened as tables
 
     tables.form()
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench import lpips_design
 from ssrl_core.errors import SpecError, Stopped
-from ssrl_core.figures.costs import cost_curve, cost_map
+from ssrl_core.figures.curves import cost_curve, cost_map
 from ssrl_core.paper import curves
 from tests.kit import make_imageset
 
@@ -121,6 +121,9 @@ def test_effects_of_a_made_up_experiment_are_found():
     others = found.drop("margin")
     assert ((others["low"] <= 0) & (others["high"] >= 0)).sum() >= 7
     assert set(scores["in order"]) <= set(range(11))
+    said = lpips_design.conclusion(runs, scores, None, 8)
+    assert "(3 seeds of 8 images each) none has the published order under every seed, none under one at least" in said
+    assert "margin: drawn for each view (by 0.0" in said
 
 
 def test_the_levels_make_the_steps_that_they_name():

@@ -87,6 +87,8 @@ def test_what_a_choice_costs_another_superclass_is_a_row_and_chance_is_none():
     apart = {"up": lambda x: 0.4 + 0.2 * x, "down": lambda x: 0.6 - 0.2 * x, "flat": lambda x: 0.5}
     rows, (claim,) = hue_claims.own_highest(classes_table(apart, noise=0.01, seeds=5), {name: name for name in apart})
     prices = {row.row: row.ours for row in rows if row.column.startswith("price")}
+    halves = [row.sd for row in rows if row.column.startswith("price")]
+    assert all(0 < half < 0.05 for half in halves)  # half of an interval that leaves 0 out
     assert claim.verdict == "shown"
     assert {"down, where it is chosen for up", "up, where it is chosen for down"} <= {*prices}
     assert not any(name.startswith("flat") for name in prices)

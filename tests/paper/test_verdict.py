@@ -1,12 +1,16 @@
 """Verdicts from intervals."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
+from bench import again
 from ssrl_core.analysis.scores import eta2, mean_sd
+from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
+from ssrl_core.paper.items import ITEMS, table_2, table_3
 
 
 def test_the_interval_is_welch_s():
@@ -82,3 +86,50 @@ def test_a_reading_knows_how_far_it_is_from_the_published_values():
     other = {name: value + 0.1 for name, value in PUBLISHED.items()}
     assert _against(other)["distance"] == pytest.approx(0.1)
     assert not _against(PUBLISHED | {"mnist-second-set": 0.1})["in_order"]
+
+
+def test_each_step_of_table_2_is_a_claim_of_its_own_and_the_silhouette_falls_less():
+    less = {"mnist-second-set": 0.09}
+    told = {"mnist-rotation-crop": 0.7, "mnist-rotation-crop-padding": 0.8, "mnist-first-set": 0.75,
+            "mnist-rotation-crop-flips": 0.5, "mnist-second-set": 0.3}  # fmt: skip
+    rows = [
+        {"label": label, "seed": seed, "ami": ami + 0.001 * seed, "silhouette": less.get(label, 0.1)}
+        for label, ami in told.items() for seed in (5, 6, 7)
+    ]  # fmt: skip
+    found = table_2._steps(pd.DataFrame(rows))
+    assert [one.verdict for one in found] == [SHOWN, REVERSED, SHOWN, SHOWN, SHOWN]
+    assert found[-1].difference == pytest.approx(0.6 - 0.1, abs=0.01)
+    assert {one.verdict for one in table_2._steps(pd.DataFrame())} == {NOT_RUN}
+
+
+def test_a_share_of_right_answers_stands_beside_what_the_commoner_class_alone_gives():
+    classes = pd.DataFrame({"class": ["a", "b"] * 2, "n": [90, 10] * 2, "correct": [90, 0, 86, 4]})
+    assert table_3._by_class(pd.DataFrame(), classes) == (
+        " (90 % of them are of the commoner class; 59 % in the mean of both classes)"
+    )
+    assert table_3._by_class(pd.DataFrame()) == ""
+
+
+def test_the_paper_s_own_difference_stands_beside_ours():
+    ours = contrast("second above first", [0.05, 0.051], [0.04, 0.041], "AMI")
+    table = "table_3_cells_ami"
+    told = bases.beside_published(ours, "simulated nocodazole", (table, "second_set"), (table, "first_set"))
+    assert told.reason == "the paper: +0.18"
+    table = "table_4_weighted_combination_ami"
+    told = bases.beside_published(ours, "BBBC021 actin disruptors", (table, "weighted"), (table, "vgg16"))
+    assert told.reason == "the paper: +0.11"
+    assert bases.beside_published(ours, "other cells", (table, "second_set"), (table, "first_set")) == ours
+
+
+def test_verdicts_again_have_other_seeds_or_other_images_and_keep_what_is_chosen_of_them():
+    sweep = ITEMS["table-4"].plans["instant"].sweeps()["table-4 instant simulated taxol"]
+    assert again.changed(sweep, "seeds")["seeds"] == again.SEEDS
+    other = again.changed(sweep, "images", make=False)
+    assert other["dataset"] == {"name": "simulated-cells-77", "where": {"compound": ["DMSO", "sim-taxol"]}}
+    assert other["seeds"] == sweep["seeds"]
+    rows = [
+        {"id": "figure-6", "claim": "left above right", "shipped": one.as_dict(), "seeds": again_one.as_dict()}
+        for one, again_one in ((plain_claim("a", True), plain_claim("a", holds)) for holds in (True, False))
+    ]  # fmt: skip
+    assert again.counted(rows, "seeds").startswith("Other seeds: 1 of 2 verdicts are the same. Of 2 claims that show")
+    assert "| figure-6 | left above right | **shown** | **not shown** |" in again.markdown(rows)

@@ -15,6 +15,7 @@ from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core import stores
 from ssrl_core.analysis.classes import compare_classes, confused_pairs
+from ssrl_core.errors import some_of
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent, whole_percent
 from ssrl_core.runs.folder.results import Probe, Results
@@ -290,7 +291,6 @@ def _listed(rows: Sequence[Mapping[str, Any]], verb: str) -> str:
         return ""
     named = [
         f"{quoted(row['class'])} {points(row['difference'])} ({points(row['low'])} to {points(row['high'])})"
-        for row in rows[:_NAMED]
+        for row in rows
     ]
-    more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
-    return f"{', '.join(named)}{more} {verb}"
+    return f"{some_of(named, _NAMED)} {verb}"

@@ -12,8 +12,7 @@ from pages.ui.compare.matrix import column_order, contingency_of, typical_of_mov
 from pages.ui.compare.pair import Pair, Side
 from pages.ui.kit import frame
 from pages.ui.map import files
-from pages.ui.map.colours import CLUSTER, Facet, by_cluster, colour_by, colour_names, groups
-from pages.ui.map.payload import MapPayload
+from pages.ui.map.payload import CLUSTER, Facet, MapPayload, by_cluster, colour_by, colour_names, groups
 from pages.ui.map.selection import selectable_map
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.comparison import changed_cluster

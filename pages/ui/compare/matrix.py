@@ -18,7 +18,7 @@ from pages.ui.kit.blocks import Array
 from pages.ui.map import panel, selection
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.analysis.comparison import Split, changed_cluster, contingency, matched, splits
-from ssrl_core.analysis.selection import counts_of_codes
+from ssrl_core.analysis.layouts import counts_of_codes
 
 JS = Path(__file__).with_name("matrix.js").read_text(encoding="utf-8")
 _MOST_NUMBERS = 24

@@ -11,7 +11,7 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.compose import draft as drafts
-from pages.ui.kit import frame, session
+from pages.ui.kit import choices, frame
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Branch, Step
 from ssrl_core.specs.parameters import Parameter, shown
@@ -76,7 +76,7 @@ def _slider(row: Parameter, value: Any, key: str, apply: Apply, *, words: str = 
         chosen = st.session_state[key]
         apply(tuple(max(v, lowest) for v in chosen) if isinstance(chosen, tuple) else max(chosen, lowest))
 
-    session.show(key, value)
+    choices.show(key, value)
     st.slider(
         words or label(row), least, most, step=step, key=key, format=_format(row), help=row.sentence, on_change=take
     )
@@ -135,19 +135,19 @@ def _number(row: Parameter, value: float, key: str, apply: Apply) -> None:
 
 
 def _integer(row: Parameter, value: int, key: str, apply: Apply) -> None:
-    session.show(key, value)
+    choices.show(key, value)
     st.number_input(label(row), int(row.low), int(row.high), step=1, key=key, help=row.sentence, **_on(key, apply))
 
 
 def _choice(row: Parameter, value: str, key: str, apply: Apply) -> None:
-    session.show(key, value)
+    choices.show(key, value)
     st.segmented_control(
         label(row), row.options, key=key, help=row.sentence, required=True, format_func=_capital, **_on(key, apply)
     )
 
 
 def _boolean(row: Parameter, value: bool, key: str, apply: Apply) -> None:
-    session.show(key, value)
+    choices.show(key, value)
     st.toggle(label(row), key=key, help=row.sentence, **_on(key, apply))
 
 
@@ -157,7 +157,7 @@ def _fill(row: Parameter, value: Any, key: str, apply: Apply) -> None:
         _number(row, value, key, apply)
         return
     words = ("number", *row.options)
-    session.show(f"{key}-word", value if isinstance(value, str) else "number")
+    choices.show(f"{key}-word", value if isinstance(value, str) else "number")
 
     def take() -> None:
         word = st.session_state[f"{key}-word"]
@@ -221,7 +221,7 @@ def new_step(name: str) -> Step:
 def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
     """Probability and settings of a step; `apply` takes the function that edits it."""
     p_key = f"{key}-p"
-    session.show(p_key, step.p)
+    choices.show(p_key, step.p)
     st.slider(
         "How often",
         0.0,
@@ -247,7 +247,7 @@ def edit_step(step: Step, key: str, apply: ApplyEdit) -> None:
 def _once_toggle(step: Step, key: str, apply: ApplyEdit) -> None:
     """Whether all views of a run have the same size."""
     names = TRANSFORMS[step.transform].once
-    session.show(key, bool(step.once))
+    choices.show(key, bool(step.once))
     st.toggle(
         "One value for the whole run",
         key=key,
@@ -280,7 +280,7 @@ def _edit_branches(step: Step, key: str, apply: ApplyEdit) -> None:
 
 def _branch_head(step: Step, number: int, key: str, share: float, apply: ApplyEdit) -> None:
     weight_key = f"{key}-weight"
-    session.show(weight_key, float(step.branches[number].weight))
+    choices.show(weight_key, float(step.branches[number].weight))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall", wrap=False):
         st.number_input(
             f"Alternative {number + 1}: weight ({whole_percent(share)})",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pages.ui.kit.session import Slot
+from pages.ui.kit.choices import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition, Step
 

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.ui.compose import draft as drafts
 from pages.ui.compose import keep
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.kit import choices, frame, session
+from pages.ui.kit import choices, frame
 from ssrl_core import stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.specs.composition import Composition, dump, load, preset_names, save, saved_names
@@ -71,7 +71,7 @@ def train_button() -> None:
 
 def presets_popover() -> None:
     """Saved compositions and presets by group, each with its sentence and what its source leaves open."""
-    menu = st.popover("Load", icon=":material/library_books:", key=session.menu_key("vl-presets"), on_change="rerun")
+    menu = st.popover("Load", icon=":material/library_books:", key=choices.menu_key("vl-presets"), on_change="rerun")
     if not menu.open:
         return
     groups: dict[str, list[str]] = {"Saved": saved_names()}
@@ -109,7 +109,7 @@ def _load(name: str) -> None:
     DRAFT.edit("upload", drafts.load_into, composition, name)
     know(name)
     st.session_state[NAME_KEY] = suggest_name(name)
-    session.close_menu("vl-presets")
+    choices.close_menu("vl-presets")
 
 
 def file_popover(draft: Draft, side: int) -> None:

@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
-from pages.ui.kit import cache, frame, gallery, session
+from pages.ui.kit import cache, choices, frame, gallery
 from pages.ui.kit.gallery import ImageRow
 from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.datasets.columns import says_where_from
@@ -164,7 +164,7 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     question = Question(shown, beside, imageset.name, imageset.fingerprint, _input(shown))
     top = st.container()
     fold = st.expander("What each step costs", key="compose-keep-steps", on_change="rerun")
-    ask = partial(forecast_worker().ask, session.visitor(), question, imageset, by_step=bool(fold.open))
+    ask = partial(forecast_worker().ask, choices.visitor(), question, imageset, by_step=bool(fold.open))
     answer = ask()
     wished = wishes.of_page(imageset.name)
     with top:

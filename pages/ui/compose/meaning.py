@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui.compose import keep, lpips, preview
 from pages.ui.compose.lpips import Answer, Question, lpips_worker
-from pages.ui.kit import choices, frame, jobs, session
+from pages.ui.kit import choices, frame, jobs
 from ssrl_core.compositions.lpips import NETWORKS, left_out
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import Composition, load
@@ -57,7 +57,7 @@ def _lpips(shown: Composition, imageset: Any, seed: int) -> None:
     numbers, fold = st.container(), lpips.fold()
     left = left_out(shown) if fold.open else []
     questions = [*asked.values(), *(replace(own, composition=one.composition) for one in left)]
-    ask = partial(lpips_worker().ask, session.visitor(), questions, imageset)
+    ask = partial(lpips_worker().ask, choices.visitor(), questions, imageset)
     answers = ask()
     with numbers:
         _live(_numbers, answers[: len(asked)], ask, list(asked), own, imageset)

@@ -13,7 +13,7 @@ from pages.ui.compose import draft as drafts
 from pages.ui.compose import files
 from pages.ui.compose.controls import card_label, edit_step, new_step
 from pages.ui.compose.draft import DRAFT, Draft
-from pages.ui.kit import cache, frame, session
+from pages.ui.kit import cache, choices, frame
 from ssrl_core.compositions.pairs import pair_columns
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.composition import IMAGE, Step, ViewGroup
@@ -97,7 +97,7 @@ def _card(step: Step, uid: int, *, first: bool, last: bool, refusal: SSRLError |
                 args=(uid,),
             )
             key = f"vl-on-{uid}"
-            session.show(key, step.enabled)
+            choices.show(key, step.enabled)
             st.toggle("On", key=key, label_visibility="collapsed", on_change=_switch, args=(uid, key))
         if refusal is not None:
             frame.show_error(refusal)
@@ -153,7 +153,7 @@ def _as_text(step: Step, uid: int) -> None:
     with st.expander("As text", key=f"vl-text-expander-{uid}"):
         key = f"vl-text-{uid}"
         if DRAFT.noted(uid) is None:  # a line that was refused stays, to be mended
-            session.show(key, json.dumps(step.to_mapping(), ensure_ascii=False))
+            choices.show(key, json.dumps(step.to_mapping(), ensure_ascii=False))
         st.text_area("The step as in a file", key=key, height="content", on_change=_take_text, args=(uid, key))
 
 
@@ -164,7 +164,7 @@ def _take_text(uid: int, key: str) -> None:
 
 def _add_menu(group: int) -> None:
     """Every transform with its sentence, by kind."""
-    menu = st.popover("Add a step", icon=":material/add:", key=session.menu_key("vl-add"), on_change="rerun")
+    menu = st.popover("Add a step", icon=":material/add:", key=choices.menu_key("vl-add"), on_change="rerun")
     if not menu.open:
         return
     with menu, st.container(key="vl-menu"):
@@ -190,7 +190,7 @@ def _add(name: str, group: int) -> None:
     draft = DRAFT.get()
     if draft is not None:
         open_only(draft.uids[group][-1])
-    session.close_menu("vl-add")
+    choices.close_menu("vl-add")
 
 
 def views_popover(draft: Draft, group: int, imageset: Any) -> None:
@@ -220,7 +220,7 @@ def _field(
 ) -> None:  # fmt: skip
     """One value of the group; what is refused is said in the popover."""
     key = f"vl-{name}-{group}"
-    session.show(key, value)
+    choices.show(key, value)
 
     def take() -> None:
         changes = {name: read(st.session_state[key])}
@@ -239,7 +239,7 @@ def _pairs(draft: Draft, group: int, columns: list[str]) -> None:
     if len(options) == 1:
         return
     key = f"vl-pair-{group}"
-    session.show(key, pair)
+    choices.show(key, pair)
 
     def take() -> None:
         DRAFT.edit(("group", group), drafts.change_pair, st.session_state[key])

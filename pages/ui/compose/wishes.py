@@ -15,8 +15,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import frame, jobs, session
-from pages.ui.kit.session import Slot
+from pages.ui.kit import choices, frame, jobs
+from pages.ui.kit.choices import Slot
 from ssrl_core import stores
 from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.errors import SSRLError
@@ -169,7 +169,7 @@ def job_name(wishes: Wishes) -> str:
 
 def _menu(imageset: Any, wishes: Wishes | None) -> None:
     """How many are tried, the wishes as a file, earlier searches."""
-    menu = st.popover("Wishes", icon=":material/tune:", key=session.menu_key("compose-wishes-menu"), on_change="rerun")
+    menu = st.popover("Wishes", icon=":material/tune:", key=choices.menu_key("compose-wishes-menu"), on_change="rerun")
     if not menu.open:
         return
     with menu:
@@ -206,7 +206,7 @@ def _earlier(dataset: str, now: Wishes | None) -> None:
 def _put(wishes: Wishes | None) -> None:
     """Callback: other wishes."""
     WISHES.put(wishes)
-    session.close_menu("compose-wishes-menu")
+    choices.close_menu("compose-wishes-menu")
 
 
 def _take() -> None:

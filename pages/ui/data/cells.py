@@ -24,7 +24,7 @@ from ssrl_core.datasets.cells.detectors import NAMES as DETECTORS
 from ssrl_core.datasets.cells.field_lists import list_fields, names_in, top_of
 from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
-from ssrl_core.datasets.cells.looking import CellGlance, glance_cells
+from ssrl_core.datasets.cells.importing import CellGlance, glance_cells
 from ssrl_core.datasets.cells.settings import MEASURED, CellOptions, CellSettings, NucleusSettings
 from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import ImageSet

@@ -26,7 +26,7 @@ from ssrl_core.datasets.subsets import (
     make_subset,
     split_anew,
 )
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import SSRLError, some_of
 
 OWN, ALL, HIGHEST, SOME = "my own choice", "all", "the highest", "some"
 CELL_BY_CELL, WHOLE_WELLS = "none", "wells"
@@ -95,9 +95,8 @@ def _would_join(imageset: ImageSet, found: Joined) -> None:
     shown = found.table[[*found.keys, *found.columns]].drop_duplicates()
     st.dataframe(shown.sort_values(list(found.keys)).head(200), hide_index=True, height=240)
     if found.unused:
-        more = f" and {len(found.unused) - _MOST_NAMED} more" if len(found.unused) > _MOST_NAMED else ""
         rows = frame.count(len(found.unused), "row fits", "rows fit")
-        frame.quiet(f"{rows} no image: {', '.join(found.unused[:_MOST_NAMED])}{more}.")
+        frame.quiet(f"{rows} no image: {some_of(found.unused, _MOST_NAMED)}.")
 
 
 def split_form(name: str) -> None:

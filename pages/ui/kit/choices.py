@@ -1,7 +1,7 @@
-"""The choices that set a page's scene, bound to its address: `?dataset=mnist&run=…&composition=…`.
+"""What a user chose, wrote or was told stays until the user changes it: kept in the session, by id.
 
-Streamlit's own binding writes an option's label into the address; here the address holds names and ids, so that a link
-stays true when a title changes.
+The choices that set a page's scene are bound to its address: `?dataset=mnist&run=…&composition=…` (`from_address`). A
+page that edits one thing keeps it in a `Slot`; widgets that show part of it are told its value with `show`.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ import html
 import json
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.ui.kit import frame, jobs
 from ssrl_core.datasets.kinds import fits, kind_named
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import RunError, SpecError, SSRLError, not_written
 from ssrl_core.specs.composition import Composition, Conflict, conflicts, preset_names, saved_names
 from ssrl_core.specs.presets_table import PRESETS_TABLE
 from ssrl_core.specs.transforms import TRANSFORMS
@@ -247,3 +249,88 @@ def _dataset_words(name: str) -> str:
         return f"{name} (made or fetched on first use)"
     about = image_sets.summary(name)
     return f"{about.get('title') or name} · {about['count']:,}".replace(",", " ")
+
+
+T = TypeVar("T")
+Words = SSRLError | OSError | str
+
+
+@dataclass(frozen=True)
+class Slot(Generic[T]):
+    """One value that a page edits, never changed in place, and what was said of it since it last changed.
+
+    Attributes:
+        name: in the session state.
+        dropped: what an edit raises when it comes too late (a click on something that an undo took away meanwhile).
+    """
+
+    name: str
+    dropped: tuple[type[Exception], ...] = ()
+
+    def get(self) -> T | None:
+        """The value of this session, if there is one."""
+        value: T | None = st.session_state.get(self.name)
+        return value
+
+    def put(self, value: T) -> None:
+        """Make this the value; what was said of the one before has lost its reason."""
+        st.session_state[self.name] = value
+        st.session_state[self._notes] = {}
+
+    def edit(self, at: Hashable, change: Callable[..., T], *args: Any, **kwargs: Any) -> None:
+        """Put `change(value, *args, **kwargs)`; what it refuses is said at `at`, and the value stays. For callbacks."""
+        value = self.get()
+        if value is None:
+            return
+        try:
+            self.put(change(value, *args, **kwargs))
+        except SSRLError as error:
+            self.note(at, error)
+        except self.dropped:
+            return
+
+    def note(self, at: Hashable, words: Words) -> None:
+        """Note an error, or what was done, for the place where it was asked."""
+        st.session_state[self._notes] = st.session_state.get(self._notes, {}) | {at: words}
+
+    def noted(self, at: Hashable) -> Words | None:
+        """What is to be said there."""
+        words: Words | None = st.session_state.get(self._notes, {}).get(at)
+        return words
+
+    def show_note(self, at: Hashable) -> None:
+        """Say it there: an error in its own words, or what was done."""
+        words = self.noted(at)
+        if isinstance(words, SSRLError):
+            frame.show_error(words)
+        elif isinstance(words, OSError):
+            frame.show_error(not_written(words) or RunError(f"It could not be written: {words.strerror or words}."))
+        elif words:
+            st.info(frame.plain(words), icon=":material/info:")
+
+    @property
+    def _notes(self) -> str:
+        return f"{self.name}-notes"
+
+
+def show(key: str, value: Any) -> str:
+    """Let the widget `key`, not yet drawn in this run, show `value` (an undo changes it from outside); `key` again."""
+    if st.session_state.get(key, ...) != value:
+        st.session_state[key] = value
+    return key
+
+
+def menu_key(name: str) -> str:
+    """Key of a popover that `close_menu` can close."""
+    return f"{name}-{st.session_state.get(f'{name}-turn', 0)}"
+
+
+def close_menu(name: str) -> None:
+    """Close it by making it another one: a popover that is closed through its state opens again with the next click
+    anywhere, because the browser still sends its old state (Streamlit 1.67)."""
+    st.session_state[f"{name}-turn"] = st.session_state.get(f"{name}-turn", 0) + 1
+
+
+def visitor() -> str:
+    """A name for each browser session."""
+    return str(st.session_state.setdefault("visitor", uuid4().hex))

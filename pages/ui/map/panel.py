@@ -13,12 +13,12 @@ from PIL import ImageColor
 from pages.ui.kit import frame, gallery
 from pages.ui.kit.blocks import Array
 from pages.ui.map import files, names, selection
-from pages.ui.map.colours import CLUSTER, Facet, by_cluster, colour_by, colour_names
 from pages.ui.map.evaluated import EvaluatedRun
 from pages.ui.map.names import ClusteredRun
+from pages.ui.map.payload import CLUSTER, Facet, by_cluster, colour_by, colour_names
 from pages.ui.map.selection import Selected
+from ssrl_core.analysis.layouts import counts_of_codes
 from ssrl_core.analysis.matrix import nearest_to
-from ssrl_core.analysis.selection import counts_of_codes
 from ssrl_core.datasets.cells.in_field import InField, in_field, is_cut, ringed
 from ssrl_core.datasets.pictures import display_limits, to_rgb
 from ssrl_core.figures.profiles import field_figure

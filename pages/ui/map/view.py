@@ -20,8 +20,8 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit.blocks import Array, script
-from pages.ui.map.colours import Facet
-from ssrl_core.analysis.selection import in_polygon
+from pages.ui.map.payload import Facet
+from ssrl_core.analysis.layouts import in_polygon
 from ssrl_core.errors import SpecError
 
 _HERE = Path(__file__).parent

@@ -12,7 +12,7 @@ import streamlit as st
 from pages.ui.kit import cache, choices, frame, jobs
 from ssrl_core import stores
 from ssrl_core.datasets import store as image_sets
-from ssrl_core.figures.costs import cost_curve, cost_map
+from ssrl_core.figures.curves import cost_curve, cost_map
 from ssrl_core.figures.style import palette
 from ssrl_core.paper import curves, solved
 

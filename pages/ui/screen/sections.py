@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import re
 import zipfile
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +16,7 @@ import streamlit as st
 from pages.ui.kit import cache, choices, frame, gallery, jobs
 from pages.ui.kit.gallery import ImageRow
 from pages.ui.map.files import figure_files
-from pages.ui.screen.opened import COUNT, OWN, OpenScreen
+from pages.ui.screen.opened import COUNT, OpenScreen
 from ssrl_core import stores
 from ssrl_core.analysis.intervals import difference_of_units
 from ssrl_core.analysis.plates import FORMATS, plate_format
@@ -39,7 +38,6 @@ _PLAIN = {"displayModeBar": False}
 _CELLS = 14  # of a treatment, in a row
 _NEAREST = 6
 _PICKED = "screen-treatment"
-_WEAK = re.compile(r"^[\d,]+ (plates|wells|rows) |vary much by chance|told apart better than before")
 _HEADS = {
     "map_normalised": "replicates agree (mAP)",
     "active": "differs",
@@ -64,9 +62,8 @@ def answer(of: OpenScreen) -> None:
     body = "".join(f"<p>{sentence}</p>" for sentence in first)
     more = "".join(f"<p>{sentence}</p>" for sentence in rest)
     st.html(f'<div class="vl-answer">{body}<div class="vl-answer-more">{more}</div></div>')
-    weak = [said for said in of.told["said"] if _WEAK.search(said)]
-    if weak:
-        st.warning(frame.plain(" ".join(weak)), icon=":material/info:")
+    if of.told["cautions"]:
+        st.warning(frame.plain(" ".join(of.told["cautions"])), icon=":material/info:")
 
 
 def _mechanisms(own: Mapping[str, Any]) -> str:
@@ -135,7 +132,7 @@ def scores(of: OpenScreen) -> None:
         "Points: scores with 95 % intervals over compounds (plates for the last). Dotted: chance.",
     )
     told = of.told
-    kinds: dict[str, Any] = {OWN: told["corrected"], "before correction": told, COUNT: told.get(CELL_COUNT)}
+    kinds: dict[str, Any] = {of.own: told["corrected"], "before correction": told, COUNT: told.get(CELL_COUNT)}
     kinds |= {NAMED[kind]: numbers for kind, numbers in told["beside"].items()}
     rows = [
         {"score": name, "kind": kind, **_numbers(numbers, path)}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pages.ui.kit import choices
-from pages.ui.kit.session import Slot
+from pages.ui.kit.choices import Slot
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS, SPECTRAL, method_row

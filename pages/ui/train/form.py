@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import choices, frame, session
+from pages.ui.kit import choices, frame
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
@@ -146,7 +146,7 @@ def _composition(draft: train_draft.Draft, term: int, names: list[str]) -> None:
     name, known = train_draft.composition_name(draft, term)
     label = name if known else f"{name} (as in the file)"
     options = names if known else [label, *names]
-    key = session.show(f"train-term-{term}", label)
+    key = choices.show(f"train-term-{term}", label)
     st.selectbox(
         "Composition",
         options,
@@ -167,7 +167,7 @@ def _dataset(draft: train_draft.Draft) -> None:
 
 
 def _seeds(draft: train_draft.Draft) -> None:
-    key = session.show("train-seeds", train_draft.seeds_text(draft["seeds"]))
+    key = choices.show("train-seeds", train_draft.seeds_text(draft["seeds"]))
     st.text_input(
         "Seeds",
         key=key,
@@ -196,7 +196,7 @@ def _number(label: str, path: str, value: float | None, width: int, *, low: floa
 
 def _bound(draw: Callable[..., Any], label: str, path: str, value: Any, *args: Any, **more: Any) -> None:
     """A widget that shows the draft's value at a path, and changes it there."""
-    key = session.show(f"train-{path}", value)
+    key = choices.show(f"train-{path}", value)
     draw(label, *args, key=key, on_change=actions.take, args=(path, key), **more)
 
 
@@ -240,7 +240,7 @@ def _recipe(draft: train_draft.Draft) -> None:
     with first:
         chosen = train_draft.recipe_name(draft) or _OWN
         options = train_draft.recipes_for(draft) + ([_OWN] if chosen == _OWN else [])
-        key = session.show("train-recipe", chosen)
+        key = choices.show("train-recipe", chosen)
         st.selectbox(
             "Recipe",
             options,

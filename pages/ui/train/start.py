@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import cache, choices, frame, jobs, session
+from pages.ui.kit import cache, choices, frame, jobs
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT, STARTS, Start
@@ -52,7 +52,7 @@ def presets_popover() -> None:
 
     known = set(image_sets.names())
     menu = st.popover(
-        "Start from", icon=":material/library_books:", key=session.menu_key("train-presets"), on_change="rerun"
+        "Start from", icon=":material/library_books:", key=choices.menu_key("train-presets"), on_change="rerun"
     )
     if not menu.open:
         return
@@ -349,7 +349,7 @@ def _launch() -> None:
 
 def _begin(name: str) -> None:
     DRAFT.edit("launch", lambda draft: train_draft.fresh(STARTS[name].spec))
-    session.close_menu("train-presets")
+    choices.close_menu("train-presets")
 
 
 def begin_from(run_id: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import frame, session
+from pages.ui.kit import choices, frame
 from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import sweeps
 from pages.ui.train import actions
@@ -312,7 +312,7 @@ def _sampler(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:
         return
     given = draft.get("sampler") or {"name": "grid"}
     with st.container(horizontal=True, vertical_alignment="center", key="train-line-sampler"):
-        key = session.show("train-sampler", given["name"])
+        key = choices.show("train-sampler", given["name"])
         st.selectbox(
             "Sampler",
             ["grid", "random"],
@@ -324,7 +324,7 @@ def _sampler(draft: train_draft.Draft, chosen: dict[str, Any]) -> None:
             args=("vary", _take_sampler),
         )
         if given["name"] == "random":
-            key = session.show("train-sampler-count", given["count"])
+            key = choices.show("train-sampler-count", given["count"])
             st.number_input(
                 "Count",
                 min_value=1,

@@ -24,8 +24,8 @@ from ssrl_core.analysis.bias.columns import (
     vary_columns,
 )
 from ssrl_core.analysis.bias.reading import accuracy_of_counts, checked
-from ssrl_core.analysis.bias.sentences import comma_list, reason
-from ssrl_core.errors import DataError
+from ssrl_core.analysis.bias.sentences import reason
+from ssrl_core.errors import DataError, some_of
 
 
 def gaps(
@@ -69,7 +69,7 @@ def _of_the_runs(setting: Mapping[str, Any], axis: Axis, seeds: Sequence[int], c
     for place, value in enumerate(axis.cells()):
         missing = [seed for s, seed in enumerate(seeds) if not there[place, s]]
         if missing:
-            text = f"No result of seed{'s' if len(missing) > 1 else ''} {comma_list(missing)} at {axis.labels[place]}."
+            text = f"No result of seed{'s' if len(missing) > 1 else ''} {some_of(missing)} at {axis.labels[place]}."
             yield reason(setting, "missing_runs", text, value=value)
     twice = int((cells.max(axis=0, initial=0) > 1).sum())
     if twice:
@@ -85,7 +85,7 @@ def _of_the_seeds(
     counts = np.asarray(np.isfinite(accuracy).any(axis=0)).sum(axis=1)
     single = [axis.labels[i] for i in np.flatnonzero(counts == 1)]
     if single:
-        yield reason(setting, "one_seed", f"Only one seed at {comma_list(single)}: no sd there.")
+        yield reason(setting, "one_seed", f"Only one seed at {some_of(single)}: no sd there.")
 
 
 def _of_the_classes(

@@ -36,9 +36,9 @@ from ssrl_core.analysis.bias.correlation import (
     judge_draws,
 )
 from ssrl_core.analysis.bias.grid import NOT_SET, Grid, XNames, grids
-from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
+from ssrl_core.analysis.bias.sentences import reason, reason_table
 from ssrl_core.datasets.progress import in_order
-from ssrl_core.errors import SpecError
+from ssrl_core.errors import SpecError, some_of
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def _undefined(grid: Grid, found: Coefficients) -> Iterator[dict[str, Any]]:
     tested = np.isfinite(found.pearson[np.triu_indices(len(grid.classes), 1)])
     if not tested.any():
         lone = [name for name, n in zip(grid.classes, own, strict=True) if n >= LEAST]
-        text = f"No pair of classes could be tested; with enough points: {comma_list(lone) or 'none'}."
+        text = f"No pair of classes could be tested; with enough points: {some_of(lone) or 'none'}."
         yield reason(grid.setting, "nothing_tested", text)
 
 

@@ -97,18 +97,9 @@ def reason_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     Returns:
         columns: those of the settings, then kind, class, value, reason.
     """
-    comma_list = list(rows)
-    table = pd.DataFrame(comma_list)
-    missing = [column for column in COLUMNS if column not in table.columns]
-    for column in missing:
-        table[column] = pd.Series(dtype=object)
+    table = pd.DataFrame(list(rows))
+    for column in COLUMNS:
+        if column not in table.columns:
+            table[column] = pd.Series(dtype=object)
     settings = [column for column in table.columns if column not in COLUMNS]
     return table[[*settings, *COLUMNS]].astype(object)  # else tables with empty columns do not go together
-
-
-def comma_list(items: Iterable[Any], limit: int = 6) -> str:
-    """`a, b, c` or `a, b, c and 4 more`."""
-    names = [str(item) for item in items]
-    if len(names) <= limit:
-        return ", ".join(names)
-    return f"{', '.join(names[: limit - 1])} and {len(names) - limit + 1} more"

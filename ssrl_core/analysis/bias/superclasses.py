@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ssrl_core.analysis.bias.columns import combined_codes, text_codes, vary_columns
 from ssrl_core.analysis.bias.grid import XNames
 from ssrl_core.analysis.bias.reading import checked
-from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.analysis.bias.sentences import reason, reason_table
+from ssrl_core.errors import DataError, SpecError, some_of
 
 C10_HEAD = ("run", "dataset", "backbone", "method", "seed", "probe", "superclass")
 
@@ -99,7 +99,7 @@ def no_superclass(table: pd.DataFrame, superclasses: Mapping[str, str] | None = 
     """The table of reasons of `by_superclass`: which classes it leaves out."""
     rows = checked(table)
     names = sorted(set(rows.loc[_given(rows, superclasses).isna(), "class"]))
-    text = f"{comma_list(names)} {'have' if len(names) > 1 else 'has'} no superclass: left out of the superclasses."
+    text = f"{some_of(names)} {'have' if len(names) > 1 else 'has'} no superclass: left out of the superclasses."
     return reason_table([reason({}, "no_superclass", text)] if names else [])
 
 

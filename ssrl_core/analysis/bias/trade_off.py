@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ssrl_core.analysis.bias.accuracy_curves import Differences, differences, reference_place
 from ssrl_core.analysis.bias.columns import DECIMALS, Bools, Floats, Ints
 from ssrl_core.analysis.bias.grid import Grid, XNames, grids, sd_over_seeds
-from ssrl_core.analysis.bias.sentences import comma_list, reason, reason_table
-from ssrl_core.errors import SpecError
+from ssrl_core.analysis.bias.sentences import reason, reason_table
+from ssrl_core.errors import SpecError, some_of
 
 GAINS, LOSES, UNCLEAR, SAME = "gains", "loses", "not told apart", "unchanged"
 
@@ -265,7 +265,7 @@ def _check(weights: Mapping[str, float], grid: Grid) -> None:
     for name, weight in weights.items():
         if name not in grid.classes:
             close = get_close_matches(str(name), grid.classes, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"The classes are {comma_list(grid.classes)}."
+            hint = f"Did you mean {close[0]!r}?" if close else f"The classes are {some_of(grid.classes)}."
             raise SpecError.at(where, "weights", "of classes of the table", name, hint)
         if not (np.isfinite(weight) and weight > 0):
             raise SpecError.at(where, f"weight of {name}", "above 0", weight, "Leave the class out.")
@@ -390,7 +390,7 @@ def _missing(grid: Grid, names: list[str], means: Floats, place: int | None) -> 
     cells = grid.axis.cells()
     for v in np.flatnonzero(~np.isfinite(means).all(axis=1)):
         lacking = [name for name, mean in zip(names, means[v], strict=True) if not np.isfinite(mean)]
-        text = f"{grid.axis.labels[v]} is not compared: no accuracy of {comma_list(lacking)} there."
+        text = f"{grid.axis.labels[v]} is not compared: no accuracy of {some_of(lacking)} there."
         told.append(reason(grid.setting, "not_compared", text, value=cells[v]))
     if place is None:
         told.append(reason(grid.setting, "no_reference", "No value has an overall accuracy: no changes."))
@@ -398,7 +398,7 @@ def _missing(grid: Grid, names: list[str], means: Floats, place: int | None) -> 
 
 
 def _sentence(grid: Grid, weights: Mapping[str, float], values: pd.DataFrame) -> str:
-    named = comma_list(name if weight == 1 else f"{name} (×{weight:g})" for name, weight in weights.items())
+    named = some_of(name if weight == 1 else f"{name} (×{weight:g})" for name, weight in weights.items())
     front = values[values["on_front"]]
     if front.empty:
         return f"For {named}: no value has an accuracy of all of them."
@@ -410,4 +410,4 @@ def _sentence(grid: Grid, weights: Mapping[str, float], values: pd.DataFrame) ->
     text = f"For {named}: of {compared} values {labels[place]} has the highest weighted accuracy, {score}"
     if not others:
         return f"{text}, and no other value is better for any of them."
-    return f"{text}; on the front too, with more for one of them and less for another: {comma_list(others)}."
+    return f"{text}; on the front too, with more for one of them and less for another: {some_of(others)}."

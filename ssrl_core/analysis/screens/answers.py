@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.screens.profiles import some_of
 from ssrl_core.analysis.screens.screen import CELL_COUNT, Screen
+from ssrl_core.errors import some_of
 
 _NAMED = 8
 _FEW = 4  # wells of a treatment: with fewer hardly any can be called

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.analysis.screens.profiles import Profiles, some_of
-from ssrl_core.errors import DataError
+from ssrl_core.analysis.screens.profiles import Caution, Profiles
+from ssrl_core.errors import DataError, some_of
 from ssrl_core.specs.screens import AUTO, Recipe
 
 Array = np.ndarray[Any, Any]
@@ -95,8 +95,8 @@ def _with_reference(wells: Profiles, recipe: Recipe) -> Profiles:
     if there.all():
         return wells
     names = sorted(set(plates[~there]))
-    said = f"{len(names)} plates without untreated wells are left out, as they cannot be normalised: {some_of(names)}."
-    return wells.of(there, said)
+    lost = f"{len(names)} plates without untreated wells are left out, as they cannot be normalised"
+    return wells.of(there, Caution(f"{lost}: {some_of(names)}."))
 
 
 def normalised(x: Array, plates: Array, reference: Array, *, how: str = "robust_z") -> tuple[Array, list[str]]:
@@ -120,7 +120,7 @@ def normalised(x: Array, plates: Array, reference: Array, *, how: str = "robust_
             few.append(str(name))
             spreads[plate] = np.nan
     spreads[~(spreads > 1e-12)] = np.nan
-    said = []
+    said: list[str] = []
     if len(few) == len(names):
         centred = x[reference] - middles[codes[reference]]
         spreads[:] = _middle_and_spread(centred, how)[1]
@@ -128,8 +128,8 @@ def normalised(x: Array, plates: Array, reference: Array, *, how: str = "robust_
     with np.errstate(all="ignore"):
         everywhere = np.array([np.median(c[~np.isnan(c)]) if (~np.isnan(c)).any() else np.nan for c in spreads.T])
     if few:
-        said.append(f"{len(few)} plates have fewer than {_FEW} reference wells; their spread is that of all plates: "
-                    f"{some_of(few)}.")  # fmt: skip
+        short = f"{len(few)} plates have fewer than {_FEW} reference wells"
+        said.append(Caution(f"{short}; their spread is that of all plates: {some_of(few)}."))
     lacking = np.isnan(everywhere)
     if lacking.any():
         said.append(f"{lacking.sum()} features are the same in all reference wells and are not used.")

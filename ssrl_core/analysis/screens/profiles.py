@@ -6,7 +6,7 @@ A table of a screen has a row a well with the columns of `WELL_COLUMNS`; a treat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -15,8 +15,18 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core.analysis.plates import FORMATS, plate_format, well_place
-from ssrl_core.datasets.columns import BATCH, MECHANISM, bare_name, doses_of, renamed, untreated, with_doses
-from ssrl_core.errors import DataError
+from ssrl_core.datasets.columns import (
+    BATCH,
+    MECHANISM,
+    batches_of,
+    doses_of,
+    first_called,
+    renamed,
+    text_of,
+    untreated,
+    with_doses,
+)
+from ssrl_core.errors import DataError, some_of
 
 Array = np.ndarray[Any, Any]
 UNTREATED = "untreated"
@@ -26,10 +36,15 @@ _ELSE = {  # names of identifiers, taken where no better name is there
     "compound": ("broadsample", "broadid", "jcp2022", "compoundid", "inchikey", "smiles", "pertid", "perturbationid"),
     "dose": ("mmolesperliter", "micromolesperliter", "micromolar"),
 }
-_WEEK = re.compile(r"^(week\s*\d+)[_\-\s]", re.IGNORECASE)
 _BLOCK = 200_000  # cells whose rows are in memory at a time, unless one well has more
 _TRIM = 0.1
 _FEW_CELLS = 20
+
+
+class Caution(str):
+    """A sentence on what makes scores less sure, so that it stands beside them; others say how they were made."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -77,14 +92,16 @@ def screen_table(table: pd.DataFrame, *, mechanism: str | None = None, batch: st
         said.append("No column names the plates: all wells count as one plate.")
     plates = _text(known["plate"]) if "plate" in known else pd.Series("one plate", index=known.index)
     found = pd.DataFrame({"plate": plates, "well": _text(known["well"])})
-    found["batch"], words = _batches(known, plates, batch)
+    asked = _column(known, batch, (), "batch")
+    batches, words = batches_of(known.assign(plate=plates)) if asked is None else (asked.fillna("no batch"), "")
+    found["batch"] = batches
     none = untreated(known)
     found["compound"] = _text(known["compound"].where(known["compound"].notna(), "")).where(~none, UNTREATED)
     found["dose"] = doses_of(known)
     found["mechanism"] = _column(known, mechanism, MECHANISM, "mechanism")
     found.loc[none, "mechanism"] = None
     found["untreated"] = none
-    found.attrs["said"] = (*said, *words)
+    found.attrs["said"] = (*said, *filter(None, [words]))
     return found
 
 
@@ -102,23 +119,17 @@ def _named(table: pd.DataFrame) -> dict[str, str]:
     found = renamed([str(column) for column in table.columns])
     for ours, names in _ELSE.items():
         if ours not in table and ours not in found.values():
-            theirs = _called([c for c in table.columns if c not in found], names)
+            theirs = first_called([c for c in table.columns if c not in found], names)
             if theirs is not None:
                 found[str(theirs)] = ours
     return found
-
-
-def _called(columns: Sequence[Any] | pd.Index, names: Sequence[str]) -> Any | None:
-    """The column with the first of these names that any column has; of two columns with one name the first."""
-    bare = {bare_name(str(column)): column for column in reversed(columns)}
-    return next((bare[name] for name in names if name in bare), None)
 
 
 def told_columns(table: pd.DataFrame) -> dict[str, str]:
     """What of `SAID_OF` is read from which column."""
     found = {ours: theirs for theirs, ours in _named(table).items()} | {c: c for c in SAID_OF if c in table}
     for ours, names in (("mechanism", MECHANISM), ("batch", BATCH)):
-        if theirs := _called(table.columns, names):
+        if theirs := first_called(table.columns, names):
             found[ours] = str(theirs)
     return {name: found[name] for name in SAID_OF if name in found}
 
@@ -148,27 +159,13 @@ def _text(values: pd.Series) -> pd.Series:
     return values.astype(str).str.strip()
 
 
-def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what: str) -> pd.Series | None:
+def _column(table: pd.DataFrame, asked: str | None, names: tuple[str, ...], what: str) -> pd.Series[Any] | None:
     """Text of a column, None where it is empty; None where there is no such column."""
     if asked is not None and asked not in table:
-        raise DataError.at(
-            "Screen", what, "a column of the table", asked, f"There is: {', '.join(table.columns[:12])}."
-        )
-    place = asked or _called(table.columns, names)
-    if place is None:
-        return None
-    values = table[place].astype(object)
-    return values.map(lambda v: None if v is None or pd.isna(v) or not str(v).strip() else str(v).strip())
-
-
-def _batches(table: pd.DataFrame, plates: pd.Series, asked: str | None) -> tuple[pd.Series, list[str]]:
-    found = _column(table, asked, BATCH, "batch")
-    if found is not None:
-        return found.fillna("no batch"), []
-    weeks = plates.str.extract(_WEEK, expand=False)
-    if weeks.notna().all():
-        return weeks, ["Batches are the weeks in the names of the plates."]
-    return plates, ["No column names the batches: every plate counts as a batch."]
+        remedy = f"There is: {', '.join(table.columns[:12])}."
+        raise DataError.at("Screen", what, "a column of the table", asked, remedy)
+    place = asked or first_called(table.columns, names)
+    return None if place is None else text_of(table[place])
 
 
 def treatment_name(compound: str, dose: float) -> str:
@@ -282,26 +279,21 @@ def wells_profiles(
     enough = np.bincount(codes, minlength=len(wells)) >= minimum_cells
     if not enough.all():
         names = some_of(f"{plate} {well}" for plate, well, _ in _keys(wells[~enough]))
-        said.append(f"{(~enough).sum()} wells have fewer than {minimum_cells} cells and are left out: {names}.")
+        words = f"{(~enough).sum()} wells have fewer than {minimum_cells} cells and are left out: {names}."
+        said.append(Caution(words))
     if (empty := (wells["compound"] == "").to_numpy()).any():
         names = some_of(f"{plate} {well}" for plate, well, _ in _keys(wells[empty]))
-        said.append(f"{empty.sum()} wells name no compound and are left out: {names}.")
+        said.append(Caution(f"{empty.sum()} wells name no compound and are left out: {names}."))
         enough &= ~empty
     middle = float(np.median(np.bincount(codes))) if len(codes) else 0.0
     if 1 < middle < _FEW_CELLS:
-        said.append(f"A well has {middle:g} cells in the middle: profiles of so few vary much by chance.")
+        said.append(Caution(f"A well has {middle:g} cells in the middle: profiles of so few vary much by chance."))
     profiles = aggregate(x, codes, len(wells), how)
     return Profiles(profiles, wells, tuple(said)).of(enough)
 
 
 def _keys(wells: pd.DataFrame) -> list[tuple[str, str, int]]:
     return list(wells[["plate", "well", "cells"]].itertuples(index=False, name=None))
-
-
-def some_of(names: Any, most: int = 5) -> str:
-    """The first few names, and how many more there are."""
-    every = list(names)
-    return ", ".join(map(str, every[:most])) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 def treatment_profiles(wells: Profiles, how: str = "median") -> Profiles:
@@ -422,7 +414,8 @@ def _without_empty(table: pd.DataFrame, counts: Any) -> tuple[pd.DataFrame, list
     well = _named(table)
     at = [c for c in table.columns if well.get(c, c) in ("plate", "well")]
     names = some_of(" ".join(map(str, row)) for row in table.loc[empty, at].itertuples(index=False))
-    return table[~empty].reset_index(drop=True), [f"{empty.sum()} rows have no cells and are left out: {names}."]
+    said = Caution(f"{empty.sum()} rows have no cells and are left out: {names}.")
+    return table[~empty].reset_index(drop=True), [said]
 
 
 _PLACES = re.compile(

@@ -14,8 +14,8 @@ import pandas as pd
 from ssrl_core.analysis.intervals import false_discovery, mean_of_units
 from ssrl_core.analysis.screens import matching, retrieval
 from ssrl_core.analysis.screens.correction import Corrected, correct, reference_wells
-from ssrl_core.analysis.screens.nuisance import readable
-from ssrl_core.analysis.screens.profiles import Profiles, treatment_profiles
+from ssrl_core.analysis.screens.matching import readable
+from ssrl_core.analysis.screens.profiles import Caution, Profiles, treatment_profiles
 from ssrl_core.analysis.screens.retrieval import COSINE, DIFFERENCE
 from ssrl_core.errors import SSRLError
 from ssrl_core.specs.screens import Recipe
@@ -160,6 +160,7 @@ class Screen:
         wells, count = self.corrected.wells, self.cell_count
         missing = {} if count is not None else {CELL_COUNT: "every well counts the same number of cells"}
         before, after = self.plain.numbers(), self.scored.numbers()
+        said = [*wells.said, *_of_plates(before["plate"], after["plate"])]
         return {
             "counts": self._counts(),
             **before,
@@ -168,7 +169,8 @@ class Screen:
             "ridge_used": self.corrected.ridge,
             CELL_COUNT: None if count is None else count.numbers(),
             "beside": dict(others or {}),
-            "said": [*wells.said, *_of_plates(before["plate"], after["plate"])],
+            "said": said,
+            "cautions": [text for text in said if isinstance(text, Caution)],
             "missing": missing,
         }
 
@@ -213,13 +215,15 @@ class Screen:
         }
 
 
-def _of_plates(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def _of_plates(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Caution]:
     """That correction itself set plates apart, where it did."""
     if before["value"] is None or after["value"] is None or not after["low"] > before["value"] + 0.05:
         return []
     return [
-        f"After correction plates are told apart better than before ({after['value']:.2f}, {before['value']:.2f}): "
-        "their untreated wells are too few to correct by. Try reference: all, or normalise: none."
+        Caution(
+            f"After correction plates are told apart better than before ({after['value']:.2f}, {before['value']:.2f}): "
+            "their untreated wells are too few to correct by. Try reference: all, or normalise: none."
+        )
     ]
 
 

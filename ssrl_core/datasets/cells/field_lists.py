@@ -29,9 +29,8 @@ from ssrl_core.datasets.cells.fields import (
     read_field,
     readable,
 )
-from ssrl_core.datasets.cells.harmony import HarmonyIndex, index_of
 from ssrl_core.datasets.cells.ome_zarr import ZarrImage, images_in, is_zarr
-from ssrl_core.datasets.cells.whole_files import fields_of_files, said_pixel
+from ssrl_core.datasets.cells.whole_files import HarmonyIndex, fields_of_files, index_of, said_pixel
 from ssrl_core.datasets.columns import class_names, natural_key
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading import image as images
@@ -40,7 +39,7 @@ from ssrl_core.datasets.reading.image import DEFAULT_SIZE, fitted
 from ssrl_core.datasets.reading.scale import CAMERAS, OTHER_SCALE, Spread, camera_top
 from ssrl_core.datasets.reading.table import TABLES
 from ssrl_core.datasets.reading.understanding import ImportOptions, Layout, Reading, Understanding, columns_of
-from ssrl_core.errors import DataError, SpecError, SSRLError
+from ssrl_core.errors import DataError, SpecError, SSRLError, some_of
 
 Array = np.ndarray[Any, Any]
 _ALONE = (
@@ -163,8 +162,8 @@ def _on_one_scale(listed: FieldList) -> None:
     listed.notes.append(f"floats go from {spread.low:g} to {spread.high:g}; {full:g} is the brightest value of 16 bit")
     faint = [listed.shown(Path(name)) for name in spread.faint if not lost and spread.high > 1]
     if faint:
-        shown = ", ".join(faint[:3]) + (f" and {len(faint) - 3} more" if len(faint) > 3 else "")
-        listed.notes.append(f"{shown}: nothing above 1 where other files go to {spread.high:g}; all are on one scale")
+        rest = f"nothing above 1 where other files go to {spread.high:g}; all are on one scale"
+        listed.notes.append(f"{some_of(faint, 3)}: {rest}")
 
 
 def _of_zip(path: Path, channels: Sequence[str] | None, nuclei: str | None, pattern: str | None) -> FieldList:

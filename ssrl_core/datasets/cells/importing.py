@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,26 +21,29 @@ import numpy as np
 import pandas as pd
 
 from ssrl_core import stores
-from ssrl_core.datasets.cells.cutting import Cutters, FieldTask, counted_by
+from ssrl_core.datasets.cells.cutting import Crops, Cutters, FieldTask, counted_by, cut
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.field_lists import list_fields
-from ssrl_core.datasets.cells.fields import FieldList
+from ssrl_core.datasets.cells.fields import FieldList, FieldRow, readable
+from ssrl_core.datasets.cells.nuclei import detect
 from ssrl_core.datasets.cells.planning import Plan, Shard, Shards, plan_import
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
 from ssrl_core.datasets.creation import Metadata, check_free, create
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.progress import Report, in_order, or_silent
 from ssrl_core.datasets.reading.archives import needed
+from ssrl_core.datasets.reading.scale import camera_top
+from ssrl_core.datasets.reading.understanding import Layout, Understanding, columns_of
 from ssrl_core.datasets.splits import NO_GROUP
 from ssrl_core.datasets.store import keep_warnings
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, SpecError
 from ssrl_core.stores import held
 
 Array = np.ndarray[Any, Any]
 _BIT_DEPTHS = (255, 1023, 4095, 16383, 65535)
 _CHUNK_BYTES = 16_000_000
 _EXAMPLES = 24
-_REPORT = "cells.json"
+CUT_FILE = "cells.json"
 _EXAMPLES_FILE = "dropped.npz"
 BOXES_FILE, BITS_FILE = "outline_boxes.npy", "outline_bits.npy"
 
@@ -163,25 +166,16 @@ class Assembly:
             "notes": [*self._listed.notes, *self._plan.notes],
             "settings": self._plan.settings.to_mapping(),
         }
-        stores.write_json(folder / _REPORT, report)
+        stores.write_json(folder / CUT_FILE, report)
         examples = self._examples()
         if examples:
             stores.replace(folder / _EXAMPLES_FILE, lambda file: np.savez(file, **examples))  # type: ignore[arg-type]
 
     def write_outlines(self, folder: Path) -> None:
-        """Boxes and masks of the nuclei, a row an image, in two files (`outlines.packed`); a field at a time."""
+        """The outlines of all nuclei; read a field at a time."""
         numbers = [number for number, _ in self._kept]
         boxes = np.concatenate([self._shards.outlines(number)[0] for number in numbers])
-        stores.replace(folder / BOXES_FILE, lambda file: np.save(file, boxes))
-        size = int(((boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8).sum())
-
-        def write(file: BinaryIO) -> None:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
-            np.lib.format.write_array_header_1_0(file, header)
-            for number in numbers:
-                file.write(self._shards.outlines(number)[1].tobytes())
-
-        stores.replace(folder / BITS_FILE, write)
+        write_outlines(folder, boxes, (self._shards.outlines(number)[1] for number in numbers))
 
     def _examples(self) -> dict[str, Array]:
         found: dict[str, list[Array]] = {}
@@ -195,13 +189,31 @@ class Assembly:
         return any(self._listed.fields[number].columns.get(column) is not None for number, _ in self._kept)
 
 
+def write_outlines(folder: Path, boxes: Array, bits: Iterable[Array]) -> None:
+    """Boxes and masks of the nuclei, a row an image, in two files (`outlines.packed`).
+
+    Args:
+        boxes: (n, 4); bits: those of all boxes in their order, in as many pieces as one likes.
+    """
+    stores.replace(folder / BOXES_FILE, lambda file: np.save(file, boxes))
+    size = int(((boxes[:, 2].astype(np.int64) * boxes[:, 3] + 7) // 8).sum())
+
+    def write(file: BinaryIO) -> None:
+        header = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for piece in bits:
+            file.write(piece.tobytes())
+
+    stores.replace(folder / BITS_FILE, write)
+
+
 def report_of(folder: Path) -> dict[str, Any]:
     """`cells.json` of an image set that was cut out of fields: counts, settings, notes.
 
     Raises:
         DataError: it was not cut out of fields.
     """
-    return stores.read_json(folder / _REPORT)
+    return stores.read_json(folder / CUT_FILE)
 
 
 def dropped_examples(folder: Path) -> dict[str, Array]:
@@ -339,3 +351,128 @@ def _nothing(listed: FieldList, skipped: Sequence[Mapping[str, str]], dropped: M
     if dropped and max(dropped, key=lambda reason: dropped[reason]) == "border":
         remedy = "Give a smaller size, or keep the cells at the border."
     return f"{listed.where}: not one cell was found in {len(listed.fields)} fields{why}. {remedy}"
+
+
+LOOKED_AT = 6  # fields
+_OF_EACH, _OF_REASON = 12, 12  # cells that are shown
+
+
+@dataclass
+class CellGlance:
+    """What some fields become.
+
+    Attributes:
+        understood: the fields and their columns; its `counts` are cells of the fields looked at.
+        settings: with everything measured.
+        looked, fields: how many were cut, and how many there are.
+        found, kept: nuclei and cells of those.
+        table, pixels: some of the cells: their columns, and (n, C, S, S).
+        dropped: reason -> nuclei; `dropped_by`: the same for each value of the label's column, see `counted_by`.
+        examples: reason -> (n, C, S, S), some of what was dropped.
+    """
+
+    understood: Understanding
+    settings: CellSettings
+    looked: int
+    fields: int
+    found: int = 0
+    kept: int = 0
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pixels: Array = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
+    dropped: dict[str, int] = field(default_factory=dict)
+    dropped_by: dict[str, Any] = field(default_factory=dict)
+    examples: dict[str, Array] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, without pictures."""
+        names = ("looked", "fields", "found", "kept", "dropped", "dropped_by")
+        own = {name: getattr(self, name) for name in names}
+        return {**own, "settings": self.settings.to_mapping()}
+
+
+def glance_cells(
+    listed: FieldList, options: CellOptions | None = None, *, most: int = LOOKED_AT, report: Report | None = None
+) -> CellGlance:
+    """Cut some fields, of every compound if there is one, by settings measured on them.
+
+    Raises:
+        SpecError: a label or a group that the fields do not have.
+        DataError: not one of the chosen fields can be read.
+    """
+    options, say = options or CellOptions(), or_silent(report)
+    asked = options.settings.checked()
+    asked = replace(asked, pixel_um=asked.pixel_um or listed.pixel_um, illumination="none", normalise="none")
+    columns = pd.DataFrame([dict(row.columns) for row in listed.fields])
+    understood = _understood(listed, options, columns)
+    some = replace(listed, fields=_chosen(listed.fields, understood.label, most), notes=[])
+    with ThreadPoolExecutor(1) as pool:
+        plan = plan_import(some, asked, pool, say)
+    glance = CellGlance(understood, plan.settings, 0, len(listed.fields))
+    cells: list[tuple[FieldRow, Crops]] = []
+    for row, image in readable(some, understood.skipped, say, "cutting some fields"):
+        labels = detect(image[listed.nuclei], plan.settings.nuclei)
+        cells.append((row, cut(image, labels, plan.settings, dna=listed.nuclei)))
+    if not cells:
+        first = understood.skipped[-1]
+        raise DataError(f"{listed.where}: not one of {len(some.fields)} fields can be read ({first['reason']}).")
+    understood.notes += plan.notes
+    _gather(glance, cells)
+    return glance
+
+
+def _understood(listed: FieldList, options: CellOptions, columns: pd.DataFrame) -> Understanding:
+    known = Understanding(Path(listed.where).name, Layout("fields"), columns_of(columns))
+    known.skipped, known.notes = list(listed.skipped), list(listed.notes)
+    known.channels = listed.as_channels(windows=options.settings.normalise == "none")
+    known.label = options.label or ("compound" if "compound" in columns else None)
+    known.group = None if options.group == NO_GROUP else options.group or ("well" if "well" in columns else None)
+    for what, column in (("--label", known.label), ("--group", known.group)):
+        if column is not None and column not in columns:
+            raise SpecError.at("data cells", what, f"a column of the fields ({', '.join(columns)})", column)
+    if options.label is None and known.label:
+        known.guess("label", "column 'compound'", "its name")
+    if options.group is None and known.group:
+        known.guess("kept together", "wells", "cells of one well are alike whatever was done to it")
+    if options.nuclei is None and len(listed.channels) > 1:
+        known.guess("nuclei", listed.channels[listed.nuclei], "it is the first channel, or called so")
+    return known
+
+
+def _chosen(rows: Sequence[FieldRow], label: str | None, most: int) -> list[FieldRow]:
+    """Fields of every value of the label in turn, spread over all of it, in their order."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        groups[str(row.columns.get(label)) if label else ""].append(place)
+    each = max(1, most // len(groups))
+    spread = [[own[i] for i in np.unique(np.linspace(0, len(own) - 1, each).astype(int))] for own in groups.values()]
+    return [rows[i] for i in sorted(i for own in spread[:most] for i in own)]
+
+
+def _gather(glance: CellGlance, cells: Sequence[tuple[FieldRow, Crops]]) -> None:
+    """Counts, and some pictures of every value of the label and of every reason."""
+    label = glance.understood.label
+    by: dict[str, Counter[str]] = defaultdict(Counter)
+    shown, rows, examples = list[Array](), list[dict[str, Any]](), defaultdict[str, list[Array]](list)
+    for row, crops in cells:
+        value = str(row.columns[label]) if label and row.columns.get(label) is not None else ""
+        taken = _OF_EACH - sum(r["label"] == value for r in rows)
+        last = len(crops.pixels) - 1
+        some = np.unique(np.linspace(0, last, max(0, taken)).astype(int)).tolist() if last >= 0 else []
+        shown += [crops.pixels[i] for i in some]
+        rows += [{**row.columns, "label": value, "source": ""} for _ in some]
+        by[value].update({"kept": len(crops.pixels), **crops.dropped})
+        for reason, crop in crops.examples.items():
+            examples[reason] += [crop] * (len(examples[reason]) < _OF_REASON)
+    total = sum(by.values(), Counter[str]())
+    glance.looked, glance.kept, glance.found = len(cells), total["kept"], total.total()
+    glance.dropped = {reason: count for reason, count in total.items() if reason != "kept"}
+    if label:
+        glance.dropped_by = counted_by(label, by)
+    glance.understood.counts = {value: {"": own["kept"]} for value, own in sorted(by.items())}
+    glance.examples = {reason: np.stack(crops) for reason, crops in examples.items()}
+    if shown:
+        glance.pixels, glance.table = np.stack(shown), pd.DataFrame(rows)
+        _, channels, height, width = glance.pixels.shape
+        glance.understood.shape = (channels, height, width)
+        eight = glance.pixels.dtype == np.uint8
+        glance.understood.max_value = 255 if eight else camera_top(int(glance.pixels.max()))

@@ -70,17 +70,39 @@ def in_field(imageset: ImageSet, image_id: int) -> InField | None:
 
 def _nuclei(imageset: ImageSet, ids: Array) -> tuple[tuple[Array, float, float], ...]:
     """Masks of the nuclei of some images; empty where they were not kept (sets of before outlines were)."""
+    if (kept := _outlines(imageset)) is None:
+        return ()
+    boxes, bits = kept
+    y, x = (imageset.table[name].to_numpy(float)[ids] for name in ("y_px", "x_px"))
+    masks = unpacked(boxes, bits, ids)
+    return tuple((mask, *(boxes[i, :2] - (b, a))) for i, mask, b, a in zip(ids, masks, y, x, strict=True))
+
+
+def _outlines(imageset: ImageSet) -> tuple[Array, Array] | None:
+    """Boxes and bits of the nuclei (`outlines.packed`); None where they were not kept, or are of other images."""
     from ssrl_core.datasets.cells.importing import BITS_FILE, BOXES_FILE
 
     try:
         boxes, bits = (np.load(imageset.folder / name, mmap_mode="r") for name in (BOXES_FILE, BITS_FILE))
     except stores.DAMAGED_ARRAY:
-        return ()
-    if len(boxes) != imageset.count:
-        return ()
-    y, x = (imageset.table[name].to_numpy(float)[ids] for name in ("y_px", "x_px"))
-    masks = unpacked(boxes, bits, ids)
-    return tuple((mask, *(boxes[i, :2] - (b, a))) for i, mask, b, a in zip(ids, masks, y, x, strict=True))
+        return None
+    return (boxes, bits) if len(boxes) == imageset.count else None
+
+
+def hand_on_fields(source: ImageSet, made: ImageSet, ids: Array) -> None:
+    """Where the cells of a set lay in their fields, and their nuclei, for a set made of some of them.
+
+    Args:
+        ids: (m,) of the source, in the order of the new set.
+    """
+    from ssrl_core.datasets.cells.importing import CUT_FILE, report_of, write_outlines
+
+    if _cut(source) is None:
+        return
+    stores.write_json(made.folder / CUT_FILE, report_of(source.folder) | {"cut_for": source.name})
+    if kept := _outlines(source):
+        boxes, bits = kept
+        write_outlines(made.folder, boxes[ids], (np.packbits(mask) for mask in unpacked(boxes, bits, ids)))
 
 
 def is_cut(imageset: ImageSet) -> bool:

@@ -21,7 +21,7 @@ from ssrl_core.datasets.reading.ome import Said
 from ssrl_core.datasets.reading.scale import OTHER_SCALE, Scale, Spread, scale_for
 from ssrl_core.datasets.reading.source import Tree, why
 from ssrl_core.datasets.reading.understanding import Column, ImportOptions, Reading, Understanding
-from ssrl_core.errors import DataError
+from ssrl_core.errors import DataError, some_of
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
@@ -320,9 +320,8 @@ def _nothing(tree: Tree, skipped: Sequence[Mapping[str, str]]) -> str:
     wanted = "PNG, JPEG, TIFF, BMP or WebP files, in one folder for each class"
     if not skipped:
         return f"{tree.where}: there are no images in it. Give a folder or a zip of {wanted}."
-    shown = "; ".join(f"{item['file']}: {item['reason']}" for item in skipped[:3])
-    more = f"; and {len(skipped) - 3} more" if len(skipped) > 3 else ""
+    shown = some_of((f"{item['file']}: {item['reason']}" for item in skipped), 3, sep="; ")
     packed = [item["file"] for item in skipped if item["file"].lower().endswith((".zip", *PACKED))]
     if len(packed) == len(skipped):
         return f"{tree.where}: it holds only archives ({', '.join(packed[:3])}). Unpack them, and give the folder."
-    return f"{tree.where}: not one image in it can be read ({shown}{more}). Give {wanted}."
+    return f"{tree.where}: not one image in it can be read ({shown}). Give {wanted}."

@@ -19,9 +19,8 @@ from ssrl_core.datasets.columns import renamed, says_where_from
 from ssrl_core.datasets.reading import image
 from ssrl_core.datasets.reading.files import ImageFiles
 from ssrl_core.datasets.reading.folders import UNTOLD, Entry, by_folders, look_alikes
-from ssrl_core.datasets.reading.manifest import Manifest
+from ssrl_core.datasets.reading.manifest import Manifest, listed_splits
 from ssrl_core.datasets.reading.source import Tree
-from ssrl_core.datasets.reading.split_lists import listed_splits
 from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS, UnreadableTable, bare_name
 from ssrl_core.datasets.reading.understanding import (
     NOTHING,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError, SpecError, some_of
 
 Array = np.ndarray[Any, Any]
 CAMERAS = (255, 1023, 4095, 16383, 65535)  # 8, 10, 12, 14 and 16 bits
@@ -215,6 +215,5 @@ def _range(kind: str, spread: Spread, full: float) -> str:
 
 
 def _faint(spread: Spread) -> str:
-    more = f" and {len(spread.faint) - 3} more" if len(spread.faint) > 3 else ""
-    shown = ", ".join(spread.faint[:3]) + more
+    shown = some_of(spread.faint, 3)
     return f"{shown}: nothing above 1 where other files go to {spread.high:g}; all were read on one scale"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ssrl_core import stores
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence, column
@@ -54,7 +55,15 @@ def compare(evidence: Evidence) -> Outcome:
         found = lpips.get(label)
         rows.append(Row(name, "lpips", None, *((found["mean"], found["sd"], found["n"]) if found else (None, None, 0))))
     readings = (evidence.measure("lpips readings") or {}).get("readings", [])
-    return Outcome(rows, [*_contrasts(table), _order(lpips)], _nearest(readings))
+    notes = [_nearest(readings), designed() if lpips else ""]
+    return Outcome(rows, [*_contrasts(table), *_steps(table), _order(lpips)], "\n".join(filter(None, notes)))
+
+
+def designed() -> str:
+    """What the designed experiment that ships says of LPIPS (`bench/lpips_design.py`); "" where it does not ship."""
+    path = stores.shipped_root() / "docs" / "results" / "lpips-design.json"
+    said = stores.read_json(path).get("conclusion", "") if path.is_file() else ""
+    return f"LPIPS, a designed experiment: {said}" if said else ""
 
 
 def _nearest(readings: list[dict[str, Any]]) -> str:
@@ -84,6 +93,36 @@ def _contrasts(table: pd.DataFrame) -> list[Any]:
         )
         for what, said in (("ami", "AMI"), ("top1", "top-1"))
     ]
+
+
+_STEPS = (
+    ("mnist-rotation-crop-padding", "mnist-rotation-crop", "padding beside rotation and crop above these alone"),
+    (bases.FIRST, "mnist-rotation-crop-padding", "inversion beside padding above padding alone"),
+    ("mnist-rotation-crop", "mnist-rotation-crop-flips", "rotation and crop alone above these with flips"),
+    ("mnist-rotation-crop-flips", bases.SECOND, "flips alone above flips with erasing"),
+)
+"""Rows of which the paper says that the first stands above the second."""
+
+
+def _steps(table: pd.DataFrame) -> list[Any]:
+    """AMI step by step, and that the silhouette falls less."""
+    found = [
+        contrast(f"AMI, step by step: {said}", column(table, high, "ami"), column(table, low, "ami"), "AMI")
+        for high, low, said in _STEPS
+    ]
+    falls = {what: _fallen(table, what) for what in ("ami", "silhouette")}
+    said = "from the first set to the second AMI loses a larger share of itself than the silhouette"
+    return [*found, contrast(said, falls["ami"], falls["silhouette"], "share")]
+
+
+def _fallen(table: pd.DataFrame, what: str) -> list[float]:
+    """Of each seed the share of a score that the second set costs."""
+    if table.empty:
+        return []
+    wide = table.pivot_table(index="seed", columns="label", values=what)
+    if not {bases.FIRST, bases.SECOND} <= set(wide):
+        return []
+    return [float(v) for v in (1 - wide[bases.SECOND] / wide[bases.FIRST]).dropna()]
 
 
 def _order(lpips: Mapping[str, Any]) -> Any:

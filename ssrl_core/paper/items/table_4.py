@@ -13,6 +13,7 @@ from ssrl_core.paper.items import table_3
 SIDE = bases.CELLS_PX
 LEFT, RIGHT = bases.LEFT, bases.RIGHT
 SUM = f"{LEFT} + {RIGHT}"
+PUBLISHED = "table_4_weighted_combination_ami"
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
@@ -40,8 +41,8 @@ def _solved(evidence: Evidence) -> Outcome:
                 claim = f"AMI on {said}{way}: the weighted sum above {one} alone"
                 found.append(bases.ami_higher(evidence, sweep, claim, SUM, one))
         found += _above_imagenet(evidence, said)
-    why = [bases.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
-    why.append(bases.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
+    why = [table_3.followed(evidence, f"table-4 instant {said}", SUM) for said in bases.SOLVED_CELLS]
+    why.append(table_3.followed(evidence, f"table-4 instant simulated nocodazole{bases.WHOLE}", SUM))
     return Outcome([*rows, *table_3.baseline_rows(evidence)], found, "\n".join(filter(None, why)))
 
 
@@ -51,7 +52,8 @@ def _above_imagenet(evidence: Evidence, said: str) -> list[Contrast]:
     if made is None:
         return []
     values = column(evidence.results(f"table-4 instant {said}"), SUM, "ami")
-    return [mean_above(f"AMI on {said}: the weighted sum above ImageNet VGG16", values, made["mean"], "AMI")]
+    found = mean_above(f"AMI on {said}: the weighted sum above ImageNet VGG16", values, made["mean"], "AMI")
+    return [bases.beside_published(found, said, (PUBLISHED, "weighted"), (PUBLISHED, "vgg16"))]
 
 
 def compare(evidence: Evidence) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import pandas as pd
 from ssrl_core import stores
 from ssrl_core.analysis.screens.profiles import (
     WELL_COLUMNS,
+    Caution,
     Profiles,
     counted_column,
     numbers_of,
@@ -123,7 +124,9 @@ def wells_of_run(run: RunFolder, recipe: Recipe, *, mechanism: str | None = None
 def keep(run: RunFolder, kinds: Mapping[str, Profiles], recipe: Recipe) -> list[str]:
     """Write the wells into the run folder; the names of the files."""
     table = kinds[OWN].table
-    said = {"kind": "screen", "recipe": recipe.to_mapping(), "said": list(kinds[OWN].said)}
+    words = kinds[OWN].said
+    cautions = [text for text in words if isinstance(text, Caution)]
+    said = {"kind": "screen", "recipe": recipe.to_mapping(), "said": list(words), "cautions": cautions}
     for kind, wells in kinds.items():
         save_array(run.path / array_file(kind), wells.x.astype(np.float32), said | {"features": kind})
     stores.replace(run.path / WELLS_FILE, lambda file: table.to_parquet(file, index=False))
@@ -145,10 +148,16 @@ def kept(run: RunFolder, recipe: Recipe) -> dict[str, Profiles]:
             made = Recipe.from_mapping(said["recipe"])
             if all(getattr(made, name) == getattr(recipe, name) for name in _OF_WELLS):
                 x = stores.read_array(path)
-                found[kind] = Profiles(x.astype(np.float64), table, tuple(said.get("said", ())))
+                found[kind] = Profiles(x.astype(np.float64), table, _said(said))
         except (SSRLError, OSError, KeyError, ValueError):
             continue
     return found if OWN in found and all(len(w.x) == len(w.table) for w in found.values()) else {}
+
+
+def _said(kept: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is said of kept wells; all of it a caution where an older file does not tell which sentences are."""
+    cautions = kept.get("cautions", kept.get("said", ()))
+    return tuple(Caution(text) if text in cautions else text for text in kept.get("said", ()))
 
 
 def is_older(run: RunFolder) -> bool:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.locks import is_held
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_NO_CARD = ("", "-1", "NoDevFiles")  # the last is SLURM's word
 _START_S, _END_S = 20.0, 40.0
 _begun: dict[Path, subprocess.Popen[bytes]] = {}  # by store: the coordinator that this process started last
 
@@ -111,6 +113,17 @@ def child_environment(slots: int = 1) -> dict[str, str]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_cards() -> tuple[str, ...] | None:
+    """Numbers or ids of NVIDIA cards in CUDA_VISIBLE_DEVICES, up to the first that is none, as CUDA reads it.
+
+    None where it is not set: all cards.
+    """
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return None
+    return tuple(takewhile(lambda name: name not in _NO_CARD, (name.strip() for name in chosen.split(","))))
 
 
 def source_folder() -> Path:

@@ -14,8 +14,7 @@ from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells import detectors
 from ssrl_core.datasets.cells.detectors import require
 from ssrl_core.datasets.cells.settings import CellOptions
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, write_fields
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, write_fields
 from ssrl_core.errors import DataError, SpecError
 
 

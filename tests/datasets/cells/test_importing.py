@@ -14,8 +14,7 @@ from ssrl_core import stores
 from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells import cutting
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError, Stopped
 from tests.kit import shared
 

@@ -11,7 +11,8 @@ from ssrl_core.datasets.cells.importing import BOXES_FILE, import_fields, report
 from ssrl_core.datasets.cells.in_field import in_field, is_cut, ringed
 from ssrl_core.datasets.cells.nuclei import detect
 from ssrl_core.datasets.cells.settings import CellOptions, CellSettings
-from ssrl_core.datasets.made.simulation.fields import write_fields
+from ssrl_core.datasets.made.simulation.crops import write_fields
+from ssrl_core.datasets.subsets import split_anew
 from tests.kit import make_imageset
 
 
@@ -34,6 +35,7 @@ def test_a_field_is_put_together_from_its_cells(tmp_path):
     drawn = ringed(rgb, found, np.full((made.count, 3), 200, np.uint8), thick=np.full(made.count, 2.0))
     assert 0 < (drawn > 0).mean() < 0.3
     _outlines_are_those_of_the_nuclei(made, found, table)
+    _a_set_made_of_it_keeps_them(made)
     (made.folder / BOXES_FILE).unlink()  # a set of before outlines were kept
     circles = in_field(made, 0)
     assert circles is not None
@@ -61,6 +63,17 @@ def _outlines_are_those_of_the_nuclei(made, found, table):
     rows, columns = np.nonzero(inside)
     assert abs(rows.mean() - found.y[1]) < 1
     assert abs(columns.mean() - found.x[1]) < 1
+
+
+def _a_set_made_of_it_keeps_them(made):
+    """Field and nuclei of cells that were copied into a set of their own are those of the cells before."""
+    apart = split_anew(made, "apart", "nucleus_id")
+    before, after = in_field(made, 2), in_field(apart, 2)
+    np.testing.assert_array_equal(after.picture, before.picture)
+    for (mask, *place), (own, *own_place) in zip(before.nuclei, after.nuclei, strict=True):
+        np.testing.assert_array_equal(mask, own)
+        assert place == own_place
+    assert report_of(apart.folder)["settings"] == report_of(made.folder)["settings"]
 
 
 def test_images_that_were_not_cut_out_of_fields_have_none():

@@ -12,8 +12,7 @@ from ssrl_core.datasets.cells.illumination import FieldLight, PlateSums, correct
 from ssrl_core.datasets.cells.nuclei import measured as measured_nuclei
 from ssrl_core.datasets.cells.nuclei import usual_of
 from ssrl_core.datasets.cells.settings import CellSettings, Usual
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, draw_field
 from ssrl_core.errors import DataError, SpecError
 from tests.kit import shared
 

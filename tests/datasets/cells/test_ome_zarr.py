@@ -11,8 +11,7 @@ from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
 from ssrl_core.datasets.cells.ome_zarr import read_zarr, zarr_facts
 from ssrl_core.datasets.cells.settings import CellOptions
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, draw_field
 from ssrl_core.datasets.reading.ome import in_um
 from ssrl_core.errors import DataError
 from tests.kit import missing

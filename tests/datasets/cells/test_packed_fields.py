@@ -16,8 +16,7 @@ from ssrl_core.datasets import cells
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import UnreadableField, read_field
 from ssrl_core.datasets.cells.settings import CellOptions
-from ssrl_core.datasets.made.simulation.crops import Camera
-from ssrl_core.datasets.made.simulation.fields import FieldSettings, draw_field
+from ssrl_core.datasets.made.simulation.crops import Camera, FieldSettings, draw_field
 from ssrl_core.datasets.reading import archives
 from ssrl_core.errors import DataError, SpecError, Stopped
 from tests.datasets.cells.test_ome_zarr import set_attributes, write_image
