@@ -33,7 +33,7 @@ def state_of(name: str) -> dict[str, Any] | None:
     """
     path = file_of(name)
     try:
-        found = {"progress": 0.0, "message": "", "pid": 0} | stores.read_json(path)
+        found: dict[str, Any] = {"progress": 0.0, "message": "", "pid": 0, **stores.read_json(path)}
     except (DataError, SSRLError):
         return None
     types = (("state", str), ("progress", int | float), ("message", str), ("pid", int))
@@ -55,7 +55,7 @@ def _is_at_work(pid: int, path: Path) -> bool:
         if "ssrl_core" not in process.cmdline():
             return False
         with suppress(psutil.AccessDenied):
-            return process.environ().get(VARIABLE, str(path)) == str(path)
+            return bool(process.environ().get(VARIABLE, str(path)) == str(path))
     except (psutil.Error, ValueError, OverflowError):
         return False
     return True
