@@ -6,12 +6,14 @@ else (an installed package) `~/viewloom/`.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import shutil
 import tempfile
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +23,7 @@ from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
 from zipfile import BadZipFile
 
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError, SpecError, not_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +123,34 @@ def has_room(folder: Path) -> bool:
     return os.access(folder, os.W_OK) and free_bytes(folder) >= ROOM_BYTES
 
 
+def require_writable(place: Path) -> None:
+    """Refuse at once what could not be kept in the end: a file or folder (or the first one above it) is read-only.
+
+    Raises:
+        RunError: in a sentence.
+    """
+    there = next(one for one in (place, *place.parents) if one.exists())
+    if not os.access(there, os.W_OK):
+        mounted = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
+        error = OSError(errno.EROFS if mounted else errno.EACCES, "not writable", str(there))
+        raise not_written(error) or error
+
+
+class NotKept(UserWarning):
+    """What can be made again was not kept: the disk takes nothing."""
+
+
+@contextmanager
+def kept_if_possible(path: Path) -> Iterator[None]:
+    """Write what can be made again; a disk that takes nothing is said (`NotKept`), and is no reason to stop."""
+    try:
+        yield
+    except OSError as error:
+        if not_written(error) is None:
+            raise
+        warnings.warn(f"{path}: not kept ({error.strerror})", NotKept, stacklevel=4)
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes that are free on the disk of a folder; 0 where that cannot be told."""
     try:
@@ -168,7 +198,17 @@ def as_slug(text: str, fallback: str = "untitled") -> str:
 
 def utc_now() -> str:
     """Now, UTC, ISO 8601 with `Z`."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return utc_text(now())
+
+
+def now() -> datetime:
+    """Now, by this machine's clock, in UTC. A clock may be set: what waits for seconds takes `time.monotonic`."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def utc_text(moment: datetime) -> str:
+    """A moment in UTC as files have it; texts are in the order of their moments."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None], *, synced: bool = True) -> None:

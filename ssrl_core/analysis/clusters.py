@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.matrix import Floats, all_equal, checked, principal_components
+from ssrl_core.analysis.matrix import Floats, all_equal, checked, in_pieces, principal_components
 from ssrl_core.errors import SpecError
 
 STARTS, FEW_STARTS = 10, 4
@@ -94,7 +94,8 @@ def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> 
     ends = np.cumsum(sizes)
     sums = np.zeros((k, table.shape[1]))
     for cluster in np.flatnonzero(sizes):  # members one after another: np.add.at takes ten times as long
-        sums[cluster] = table[order[ends[cluster] - sizes[cluster] : ends[cluster]]].sum(axis=0, dtype=np.float64)
+        members = order[ends[cluster] - sizes[cluster] : ends[cluster]]
+        sums[cluster] = sum(piece.sum(axis=0, dtype=np.float64) for piece in in_pieces(table, members))
     centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
     inertia = sum(
         float(np.square(table[piece] - centroids[ids[piece]], dtype=np.float64).sum())
@@ -131,19 +132,26 @@ def nearest(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArray[n
     distances = np.full((clustering.k, count), np.nan, dtype=np.float32)
     for cluster in range(clustering.k):
         members = np.flatnonzero(clustering.ids == cluster)
-        away = np.linalg.norm(table[members] - clustering.centroids[cluster], axis=1)
+        away = _away(table, members, clustering.centroids[cluster])
         closest = np.lexsort((members, away))[:count]
         rows[cluster, : len(closest)] = members[closest]
         distances[cluster, : len(closest)] = away[closest]
     return rows, distances
 
 
+def _away(x: Floats, members: NDArray[np.int64], centre: Floats) -> Floats:
+    """(m,) distances of some rows to one point."""
+    found = [np.linalg.norm(piece - centre, axis=1) for piece in in_pieces(x, members)]
+    return np.concatenate([np.empty(0, np.float32), *found])
+
+
 def distances_to_own(x: ArrayLike, clustering: Clustering) -> Floats:
     """(n,) Euclidean distance of each row to the centroid of its cluster; NaN for rows in none."""
     table = np.asarray(x, dtype=np.float32)
-    inside = clustering.ids >= 0
     distances = np.full(len(table), np.nan, dtype=np.float32)
-    distances[inside] = np.linalg.norm(table[inside] - clustering.centroids[clustering.ids[inside]], axis=1)
+    for cluster in range(clustering.k):
+        members = np.flatnonzero(clustering.ids == cluster)
+        distances[members] = _away(table, members, clustering.centroids[cluster])
     return distances
 
 
@@ -165,9 +173,10 @@ def borderline(x: ArrayLike, clustering: Clustering, count: int) -> tuple[NDArra
         return rows, margins
     for cluster in there:
         members = np.flatnonzero(clustering.ids == cluster)
-        own = np.linalg.norm(table[members] - clustering.centroids[cluster], axis=1)
+        own = _away(table, members, clustering.centroids[cluster])
         others = clustering.centroids[there[there != cluster]]
-        next_one = np.sqrt(np.maximum(_squares(table[members], others).min(axis=1), 0))
+        least_squares = [_squares(piece, others).min(axis=1) for piece in in_pieces(table, members)]
+        next_one = np.sqrt(np.maximum(np.concatenate(least_squares), 0))
         margin = (next_one - own) / np.maximum(next_one + own, 1e-12)
         least = np.lexsort((members, margin))[:count]
         rows[cluster, : len(least)], margins[cluster, : len(least)] = members[least], margin[least]

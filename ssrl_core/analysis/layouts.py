@@ -141,7 +141,7 @@ def _explained(x: Floats, reduced: Floats) -> list[float]:
 
 NEIGHBOURS = 10
 MOST_QUERIES = 2000
-_BLOCK = 256
+_BLOCK, _DISTANCES = 256, 1 << 25  # rows whose distances to all others are found at once, and the most of those
 
 
 def trustworthiness(x: Floats, points: ArrayLike, *, k: int = NEIGHBOURS, seed: int = 0) -> float | None:
@@ -165,9 +165,9 @@ def trustworthiness(x: Floats, points: ArrayLike, *, k: int = NEIGHBOURS, seed: 
     queries = _queries(n, seed)
     on_map = _map_neighbours(flat, queries, k)
     squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
-    penalty = 0
-    for start in range(0, len(queries), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    penalty, size = 0, max(1, min(_BLOCK, _DISTANCES // n))
+    for start in range(0, len(queries), size):
+        block = slice(start, start + size)
         penalty += _intrusion(x, squares, queries[block], on_map[block], k)
     return 1.0 - penalty * 2.0 / (len(queries) * k * (2 * n - 3 * k - 1))
 
@@ -211,11 +211,13 @@ def _intrusion(
 ) -> int:
     distances = squares[queries][:, None] + squares[None, :] - 2.0 * (x[queries] @ x.T)
     distances[np.arange(len(queries)), queries] = -np.inf
-    ranks = np.empty(distances.shape, dtype=np.int32)
-    order = np.argsort(distances, axis=1, kind="stable")
-    np.put_along_axis(ranks, order, np.arange(distances.shape[1], dtype=np.int32)[None, :], axis=1)
-    found = np.take_along_axis(ranks, near, axis=1)
-    return int(np.maximum(found - k, 0).sum())
+    numbers, penalty = np.arange(len(x)), 0
+    for column in near.T[:, :, None]:  # its rank: how many lie nearer, of equally near ones those before it
+        own = np.take_along_axis(distances, column, axis=1)
+        nearer = distances < own
+        nearer |= (distances == own) & (numbers < column)
+        penalty += int(np.maximum(np.count_nonzero(nearer, axis=1) - k, 0).sum())
+    return penalty
 
 
 Report = Callable[[float], None]

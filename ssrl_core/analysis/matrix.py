@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.errors import DataError
 
 Floats = NDArray[np.float32]
+_PIECE = 1 << 17  # rows that are copied at once
+
+
+def in_pieces(x: Floats, rows: NDArray[np.int64] | None = None) -> Iterator[Floats]:
+    """All rows, or those of these numbers, some at a time: what is worked on never needs a second table beside it."""
+    for start in range(0, len(x if rows is None else rows), _PIECE):
+        yield x[start : start + _PIECE] if rows is None else x[rows[start : start + _PIECE]]
 
 
 def checked(x: ArrayLike, *, where: str = "Embedding") -> Floats:
@@ -25,7 +34,7 @@ def checked(x: ArrayLike, *, where: str = "Embedding") -> Floats:
             tuple(table.shape),
             "Embed at least one image.",
         )
-    bad = int(np.count_nonzero(~np.isfinite(table).all(axis=1)))
+    bad = sum(int(np.count_nonzero(~np.isfinite(piece).all(axis=1))) for piece in in_pieces(table))
     if bad:
         raise DataError.at(
             where,
@@ -39,7 +48,7 @@ def checked(x: ArrayLike, *, where: str = "Embedding") -> Floats:
 
 def all_equal(x: Floats) -> bool:
     """Whether every row is the same point, as in an embedding that has collapsed."""
-    return bool((x == x[0]).all())
+    return all(bool((piece == x[0]).all()) for piece in in_pieces(x))
 
 
 def principal_components(x: Floats, count: int) -> Floats:
@@ -53,17 +62,22 @@ def principal_components(x: Floats, count: int) -> Floats:
         (n, min(count, n, D)) float32, centred, columns by falling variance. A column's sign makes its largest
         loading positive, so that the same data never come back mirrored.
     """
-    centred = x.astype(np.float64) - x.mean(axis=0, dtype=np.float64)
+    mean = x.mean(axis=0, dtype=np.float64)
     count = min(count, *x.shape)
     if x.shape[1] <= x.shape[0]:
-        _, axes = np.linalg.eigh(centred.T @ centred)
+        squares = np.zeros((x.shape[1], x.shape[1]))
+        for piece in in_pieces(x):
+            centred = piece.astype(np.float64) - mean
+            squares += centred.T @ centred
+        _, axes = np.linalg.eigh(squares)
         axes = axes[:, ::-1][:, :count]
     else:  # fewer rows than columns: the small matrix is the one of the rows
-        _, _, rows = np.linalg.svd(centred, full_matrices=False)
+        _, _, rows = np.linalg.svd(x.astype(np.float64) - mean, full_matrices=False)
         axes = rows[:count].T
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     turned = axes * np.where(largest < 0, -1.0, 1.0)
-    return np.asarray(centred @ turned, dtype=np.float32)
+    made = [np.asarray((piece.astype(np.float64) - mean) @ turned, dtype=np.float32) for piece in in_pieces(x)]
+    return np.concatenate(made)
 
 
 Neighbours = tuple[NDArray[np.int64], Floats]

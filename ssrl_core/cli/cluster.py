@@ -59,6 +59,7 @@ def register(commands: Any) -> None:
 def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
+    from ssrl_core import stores
     from ssrl_core.analysis.clusters import nearest
     from ssrl_core.analysis.scores import cluster_scores
     from ssrl_core.errors import SpecError
@@ -71,10 +72,12 @@ def _cluster(args: argparse.Namespace) -> dict[str, Any]:
     if args.nearest < 0:
         raise SpecError.at("cluster", "--nearest", "at least 0", args.nearest)
     run = RunFolder(find(args.run_id))
+    if not run.is_demo and not (run.path / file_of(args.method, args.k, args.seed)).is_file():
+        stores.require_writable(run.path)
     whole, images = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     x, ids = whole[rows], images[rows]
-    own = clusters_of_rows(run, x, rows, len(whole), args.k, args.seed, method=args.method)
+    own = clusters_of_rows(run, x, rows, len(whole), args.k, args.seed, required=True, method=args.method)
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids] if imageset.label is not None else None
     scores = cluster_scores(x, own, labels, seed=args.seed)
@@ -252,6 +255,7 @@ def _make(
     """
     import numpy as np
 
+    from ssrl_core import stores
     from ssrl_core.errors import SpecError
     from ssrl_core.runs.evaluation.parts.layouts import lay_out
     from ssrl_core.runs.folder.run_folder import imageset_of
@@ -259,6 +263,7 @@ def _make(
     if run.is_demo:
         has = ", ".join(run.layout_files()) or "no layouts"
         raise SpecError(f"Run {run.id} is a demo run and is not written into. It has: {has}.")
+    stores.require_writable(run.path)
     x, ids = run.embedding()
     rows = np.flatnonzero(run.evaluated())
     imageset = imageset_of(run.spec())

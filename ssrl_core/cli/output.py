@@ -6,10 +6,13 @@ import argparse
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from ssrl_core.errors import SpecError, SSRLError, not_written
+from ssrl_core.stores import NotKept
 
 
 def leaf(
@@ -41,7 +44,9 @@ def report(args: argparse.Namespace) -> int:
         The exit code: 0, 1 failed, 2 bad input, 3 stopped while waited for.
     """
     try:
-        data = args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = partial(_warn, warnings.showwarning)
+            data = args.run(args)
     except SSRLError as error:
         return fail(args.command, error, as_json=args.json)
     except OSError as error:
@@ -53,6 +58,14 @@ def report(args: argparse.Namespace) -> int:
     else:
         print(args.show(data))
     return 0
+
+
+def _warn(usual: Callable[..., None], message: Any, category: type[Warning], *place: Any, **where: Any) -> None:
+    """What was not kept is said in one line, without the place in our code."""
+    if issubclass(category, NotKept):
+        to_stderr(str(message))
+    else:
+        usual(message, category, *place, **where)
 
 
 def fail(command: str, error: SSRLError, *, as_json: bool) -> int:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ssrl_core.compositions import Array, geometry
-from ssrl_core.compositions.pixels import Pixels
+from ssrl_core.compositions.pixels import Pixels, send
 from ssrl_core.compositions.plan import Bound, Plan, Run
 from ssrl_core.compositions.resampling import Turn, density, look_up
 from ssrl_core.compositions.separable import Axis, Upright, resample_apart
@@ -117,7 +117,7 @@ def sent(laid: Any, device: torch.device) -> Any:
     """The same with tensors on the device; nothing waits for them."""
     if isinstance(laid, np.ndarray):
         whole = laid.astype(np.int64) if laid.dtype.kind in "iu" else laid
-        return torch.from_numpy(np.ascontiguousarray(whole)).to(device, non_blocking=True)
+        return send(whole, device, None)
     if isinstance(laid, tuple):
         return tuple(sent(part, device) for part in laid)
     if isinstance(laid, dict):

@@ -15,11 +15,22 @@ HUGE = 1 << 24
 """Values of one image above which it is never copied whole as float32 unless a step needs it."""
 
 
-def send(values: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """A small array from the host to the device, without waiting for it; what is there already stays."""
+_STAGED = 1 << 16
+"""Bytes that CUDA takes from ordinary memory without letting the host wait."""
+
+
+def send(values: Any, device: torch.device, dtype: torch.dtype | None = torch.float32) -> Tensor:
+    """A small array from the host to the device, without waiting for it; what is there already stays.
+
+    Args:
+        dtype: that it gets; None: its own.
+    """
     if isinstance(values, Tensor):
-        return values.to(dtype)
-    return torch.from_numpy(np.ascontiguousarray(values)).to(dtype).to(device, non_blocking=True)
+        return values.to(dtype=dtype)
+    here = torch.from_numpy(np.ascontiguousarray(values)).to(dtype=dtype)
+    if device.type == "cuda" and here.nbytes > _STAGED:
+        here = here.pin_memory()
+    return here.to(device, non_blocking=True)
 
 
 class Pixels:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -170,10 +169,8 @@ class ImageSet:
             pass  # not computed yet, or damaged: compute
         mean, sd = stats_of(self.pixels, self._train_or_all(), self.max_value)
         document = {"version": 1, "fingerprint": self.fingerprint, "mean": mean.tolist(), "sd": sd.tolist()}
-        try:
+        with stores.kept_if_possible(path):
             stores.write_json(path, document)
-        except OSError as error:  # a read-only store is no reason to stop
-            warnings.warn(f"{path}: not kept ({error})", stacklevel=2)
         return mean, sd
 
     def select(

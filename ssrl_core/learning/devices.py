@@ -138,7 +138,7 @@ class _RowFile:
     def read(self, ids: NDArray[np.int64], *, pinned: bool) -> tuple[Tensor, list[Future[None]]]:
         """A tensor that is being filled with these images, and what to wait for."""
         shape = (len(ids), *self._pixels.shape[1:])
-        if pinned and torch.cuda.is_available():
+        if pinned:
             chunk = torch.empty(shape, dtype=_TYPES[self._pixels.dtype.name], pin_memory=True)
         else:
             chunk = torch.from_numpy(np.empty(shape, self._pixels.dtype))

@@ -59,13 +59,13 @@ def embed(
     show = show or (lambda stored: as_float(stored, max_value))
     device = _placed(encoder, device)
     batch_size = batch_size or at_once(pixels.shape[1:])
-    parts = [np.empty((0, encoder.dim), dtype=np.float32)]
+    made = np.empty((len(image_ids), encoder.dim), dtype=np.float32)
     for start in range(0, len(image_ids), batch_size):
         chunk = torch.from_numpy(np.ascontiguousarray(pixels[image_ids[start : start + batch_size]])).to(device)
-        parts.append(_forward(encoder, show(chunk)))
+        made[start : start + batch_size] = _forward(encoder, show(chunk))
         if report is not None:
             report(min(start + batch_size, len(image_ids)), len(image_ids))
-    return np.concatenate(parts)
+    return made
 
 
 def embed_views(
@@ -85,13 +85,13 @@ def embed_views(
         (n, D) float32.
     """
     device = _placed(encoder, device)
-    parts = [np.empty((0, encoder.dim), dtype=np.float32)]
+    made, done = np.empty((len(image_ids), encoder.dim), dtype=np.float32), 0
     for ids, views in views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size):
-        parts.append(_forward(encoder, views))
+        made[done : done + len(ids)] = _forward(encoder, views)
+        done += len(ids)
         if report is not None:
-            report(sum(map(len, parts)), len(image_ids))
-        del ids
-    return np.concatenate(parts)
+            report(done, len(image_ids))
+    return made
 
 
 def view_pixels(

@@ -20,6 +20,7 @@ from ssrl_core.learning.devices import pick_device
 from ssrl_core.learning.embedding import fresh_encoder, showing
 from ssrl_core.learning.encoders import save_encoder
 from ssrl_core.learning.metrics import (
+    RANK_ROWS,
     Collapse,
     Divergence,
     MetricsFile,
@@ -244,8 +245,10 @@ class _Run:
             self.metrics.close()
 
     def _line(self, result: StepResult) -> None:
-        told = (spread(result.seen.projection), effective_rank(result.seen.embedding), self.divergence.seen)
-        self.loss, z_std, rank, diverged, *terms = read_together(result.loss, *told, result.terms)
+        seen = result.seen
+        told = (result.loss, spread(seen.projection), self.divergence.seen, result.terms, seen.embedding[:RANK_ROWS])
+        loss, spread_of, diverged, terms, rows = read_together(*told)
+        self.loss, z_std, rank = float(loss), float(spread_of), float(effective_rank(rows))
         if diverged:
             self._check_divergence()
         self._mark()
@@ -255,7 +258,7 @@ class _Run:
                 "step": self.step,
                 "epoch": self._epoch(self.step),
                 "loss": self.loss,
-                "terms": terms,
+                "terms": terms.tolist(),
                 "lr": self.training.schedule.lr(self.step - 1),
                 "z_std": z_std,
                 "effective_rank": rank,

@@ -27,14 +27,15 @@ from ssrl_core.learning.probes.knn import knn_top1
 
 _STEP_LINES = 2000
 _SPARSE_EVERY = 10
-_RANK_ROWS = 256
+RANK_ROWS = 256
 
 
 @torch.no_grad()
-def read_together(*values: Tensor) -> list[float]:
-    """Numbers of several tensors, one after the other, as float32: the host waits for the device once."""
-    found: list[float] = torch.cat([value.detach().reshape(-1).float() for value in values]).cpu().tolist()
-    return found
+def read_together(*values: Tensor) -> list[Tensor]:
+    """The same tensors on the host, as float32, each of its shape: the host waits for the device once."""
+    found = torch.cat([value.detach().reshape(-1).float() for value in values]).cpu()
+    parts = torch.split(found, [value.numel() for value in values])
+    return [part.view(value.shape) for part, value in zip(parts, values, strict=True)]
 
 
 def line_stride(steps: int) -> int:
@@ -55,14 +56,15 @@ def spread(projection: Tensor) -> Tensor:
 
 @torch.no_grad()
 def effective_rank(embedding: Tensor) -> Tensor:
-    """exp(entropy of the normalised singular values) of (B,D), on at most 256 rows.
+    """exp(entropy of the normalised singular values) of (B,D), on at most `RANK_ROWS` rows.
 
-    Values that are not finite count as 0: whether a run diverges is asked elsewhere, and asking here would wait.
+    Values that are not finite count as 0: whether a run diverges is asked elsewhere. On a GPU the host would wait for
+    the solver: rows are best brought to it with what else is read.
 
     Source:
         Roy and Vetterli 2007, "The effective rank".
     """
-    values = torch.linalg.svdvals(embedding[:_RANK_ROWS].float().nan_to_num(0.0, 0.0, 0.0))
+    values = torch.linalg.svdvals(embedding[:RANK_ROWS].float().nan_to_num(0.0, 0.0, 0.0))
     shares = values / values.sum().clamp(min=1e-12)
     entropy: Tensor = torch.special.entr(shares).sum()
     return entropy.exp()

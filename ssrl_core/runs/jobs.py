@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +29,36 @@ def file_of(name: str) -> Path:
 def state_of(name: str) -> dict[str, Any] | None:
     """{state: running | done | failed | stopped, progress, message, pid, started_at}, None if it was never started.
 
-    A job whose process is gone without a word has failed.
+    A job whose process is gone without a word has failed. A file that says nothing of the kind is none.
     """
-    import psutil
-
+    path = file_of(name)
     try:
-        found = stores.read_json(file_of(name))
+        found: dict[str, Any] = {"progress": 0.0, "message": "", "pid": 0, **stores.read_json(path)}
     except (DataError, SSRLError):
         return None
-    if found.get("state") != "running" or psutil.pid_exists(int(found["pid"] or os.getpid())):
+    types = (("state", str), ("progress", int | float), ("message", str), ("pid", int))
+    if not all(isinstance(found.get(key), kind) for key, kind in types):
+        return None
+    if found["state"] != "running" or _is_at_work(found["pid"], path):
         return found
     return found | {"state": "failed", "message": "Its process has ended without a word. Start it again."}
+
+
+def _is_at_work(pid: int, path: Path) -> bool:
+    """Whether this process is the job that reports there; the number of one that is gone may be another's by now."""
+    import psutil
+
+    if pid == os.getpid():
+        return True
+    try:
+        process = psutil.Process(pid)
+        if "ssrl_core" not in process.cmdline():
+            return False
+        with suppress(psutil.AccessDenied):
+            return bool(process.environ().get(VARIABLE, str(path)) == str(path))
+    except (psutil.Error, ValueError, OverflowError):
+        return False
+    return True
 
 
 def start(name: str, words: Sequence[str]) -> bool:

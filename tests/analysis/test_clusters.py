@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from ssrl_core.analysis import clusters
-from ssrl_core.analysis.clusters import distances_to_own, kmeans, nearest
+from ssrl_core.analysis import clusters, matrix
+from ssrl_core.analysis.clusters import borderline, distances_to_own, kmeans, nearest
 from ssrl_core.errors import DataError, SpecError
 
 
@@ -30,6 +30,23 @@ def test_centroids_and_inertia_are_those_of_the_definition(planted):
     np.testing.assert_allclose(
         distances_to_own(x, found), np.linalg.norm(x - found.centroids[found.ids], axis=1), rtol=1e-6
     )
+
+
+def test_a_table_in_pieces_gives_what_it_gives_whole(monkeypatch, planted):
+    x = np.hstack([planted[0], planted[0] ** 2])
+
+    def found():
+        groups = kmeans(x, 3)
+        near, edge = nearest(x, groups, 5), borderline(x, groups, 5)
+        ways = (groups.centroids, groups.inertia, *near, *edge, distances_to_own(x, groups))
+        return [*ways, matrix.principal_components(x, 2), matrix.all_equal(x), len(matrix.checked(x))]
+
+    whole = found()
+    monkeypatch.setattr(matrix, "_PIECE", 7)
+    for here, there in zip(found(), whole, strict=True):
+        np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6)
+    with pytest.raises(DataError, match="in 2 of 180 rows"):
+        matrix.checked(np.where(np.isin(np.arange(180), [3, 170])[:, None], np.nan, x))
 
 
 def test_same_seed_same_clusters(planted):

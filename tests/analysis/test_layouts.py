@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness as reference
 
+from ssrl_core.analysis import layouts
 from ssrl_core.analysis.layouts import compute_layout, neighbour_hit, started_like, trustworthiness
 from ssrl_core.analysis.matrix import principal_components
 from ssrl_core.errors import DataError, SpecError
@@ -21,6 +22,19 @@ def test_trustworthiness_agrees_with_scikit_learn(blobs):
     x, _ = blobs
     flat = x[:, :2] + np.random.default_rng(1).normal(size=(200, 2))
     assert trustworthiness(x, flat, k=7) == pytest.approx(reference(x, flat, n_neighbors=7), abs=1e-9)
+
+
+def test_trustworthiness_counts_equal_distances_in_the_order_of_the_rows(monkeypatch):
+    x = np.random.default_rng(1).integers(0, 3, (60, 2)).astype(np.float32)  # most rows have a twin
+    whole = trustworthiness(x, x[:, ::-1] * [1.0, 0.3])
+    distances = np.square(x[:, None] - x[None]).sum(-1)
+    np.fill_diagonal(distances, -1)
+    ranks = np.argsort(np.argsort(distances, axis=1, kind="stable"), axis=1)
+    near = layouts._map_neighbours((x[:, ::-1] * [1.0, 0.3]).astype(np.float64), np.arange(60), 10)
+    penalty = np.maximum(np.take_along_axis(ranks, near, axis=1) - 10, 0).sum()
+    assert whole == pytest.approx(1 - penalty * 2 / (60 * 10 * (120 - 31)), abs=1e-12)
+    monkeypatch.setattr(layouts, "_DISTANCES", 60 * 7)
+    assert trustworthiness(x, x[:, ::-1] * [1.0, 0.3]) == whole
 
 
 def test_trustworthiness_of_a_sample_is_near_that_of_all(monkeypatch, blobs):

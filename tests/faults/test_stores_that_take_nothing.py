@@ -41,12 +41,17 @@ READING = [
     "runs show RUN",
     "runs check",
     "runs table SWEEP",
+    "compare RUN SECOND -k 5 --over-seeds",
+    "compare RUN pixels -k 4",
+    "export RUN --to csv --out CELLS",
 ]
-WRITING = [
+IMAGES = [
     "data import PICTURES --name pictures",
     "data describe digits",
     "data channels kit --names light",
     "descriptors kit",
+]
+RUNS = [
     "compose save COMPOSITION",
     "train SPEC --no-start",
     "train SOLVED --no-start",
@@ -54,12 +59,12 @@ WRITING = [
     "cluster RUN -k 5",
     "layout RUN --method umap",
     "search WISHES",
+    "runs resume WAITS --no-start",
     "runs stop WAITS",
     "runs first WAITS",
-    "runs delete RUN",
-    "runs delete WAITS",
-    "data delete kit",
 ]
+MAKING_ROOM = ["runs delete RUN", "runs delete WAITS", "data delete kit"]
+TOO_LONG = ("worker", "layout", "search", "descriptors", "data describe")  # where nothing refuses them
 
 
 @pytest.fixture
@@ -80,7 +85,7 @@ def disks(tmp_path) -> Iterator[list[Path]]:
 def words(disks, tmp_path) -> dict[str, str]:
     """What stands for the capitals of a command."""
     make_imageset(300, side=16)
-    run = make_run(n=60).name
+    run, second = make_run(n=60).name, make_run(n=60, spec={"seed": 6}).name
     spec = {"dataset": "kit", "method": "simclr", "backbone": "tiny_cnn", "terms": "identity", "batch_size": 8}
     waits = submitting.submit(RunSpec.from_mapping({**spec, "seed": 77}), start=False)["id"]
     save(load("mnist-first-set").renamed("mine"))
@@ -99,7 +104,8 @@ def words(disks, tmp_path) -> dict[str, str]:
     for name, text in texts.items():
         (files / f"{name}.yaml").write_text(text)
     named = {name: str(files / f"{name}.yaml") for name in texts}
-    return named | {"RUN": run, "WAITS": waits, "SWEEP": "none", "PICTURES": str(files / "pictures")}
+    places = {"PICTURES": str(files / "pictures"), "CELLS": str(files / "cells.csv")}
+    return named | places | {"RUN": run, "SECOND": second, "WAITS": waits, "SWEEP": "none"}
 
 
 def said(command: str, words: dict[str, str], capsys) -> tuple[int, str]:
@@ -114,19 +120,41 @@ def fill(place: Path) -> None:
             pass
 
 
+def read_only(place: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+
+
+def refused(commands: list[str], words, capsys) -> None:
+    for command in commands:
+        code, told = said(command, words, capsys)
+        assert code in (1, 2), command
+        assert "read-only" in told or "cannot be written" in told, (command, told)
+
+
 def test_a_store_that_is_read_only(disks, words, capsys):
     for place in disks:
-        subprocess.run(["mount", "-o", "remount,ro", place], check=True)
+        read_only(place)
     for page, address in PAGES:
         opened(page, {key: value or words["RUN"] for key, value in address.items()})
     for command in READING:
         assert said(command, words, capsys)[0] == (2 if "SWEEP" in command else 0), command
-    for command in WRITING:
-        code, told = said(command, words, capsys)
-        assert code in (1, 2), command
-        assert "read-only" in told or "cannot be written" in told, command
+    refused(IMAGES + RUNS + MAKING_ROOM, words, capsys)
     with pytest.raises(RunError, match="read-only"):
         annotations.mark(RunFolder(words["RUN"]), 0, "clusters_kmeans_k3", 0, name="round")
+
+
+@pytest.mark.parametrize("which", ["models", "data"])
+def test_only_one_of_the_stores_is_read_only(disks, words, capsys, which):
+    """What the other one takes goes on."""
+    here, there = (RUNS, IMAGES) if which == "models" else (IMAGES, RUNS)
+    gone, left = (MAKING_ROOM[:2], MAKING_ROOM[2:]) if which == "models" else (MAKING_ROOM[2:], MAKING_ROOM[:2])
+    read_only(disks[0] if which == "models" else disks[1])
+    for page, address in (PAGES[1], PAGES[3]):
+        opened(page, {key: value or words["RUN"] for key, value in address.items()})
+    refused(here + gone, words, capsys)
+    for command in [one for one in there if not one.startswith(TOO_LONG)] + left:
+        code, told = said(command, words, capsys)
+        assert code == 0, (command, told)
 
 
 def test_a_disk_that_is_full(disks, words, capsys):
@@ -135,7 +163,7 @@ def test_a_disk_that_is_full(disks, words, capsys):
     for page, address in PAGES:
         opened(page, {key: value or words["RUN"] for key, value in address.items()})
     before = {path: path.read_bytes() for place in disks for path in place.rglob("*.json")}
-    for command in READING + WRITING[:-3]:
+    for command in READING + IMAGES + RUNS:
         code, told = said(command, words, capsys)
         assert code == 0 or any(word in told for word in ("full", "room", "no run", "SWEEP", "must be")), (
             command,
@@ -145,7 +173,7 @@ def test_a_disk_that_is_full(disks, words, capsys):
         annotations.mark(RunFolder(words["RUN"]), 0, "clusters_kmeans_k3", 0, name="round")
     assert [path for place in disks for path in place.rglob("*.tmp")] == []
     assert {path: path.read_bytes() for path in before if path.exists()}.items() <= before.items()
-    for command in WRITING[-3:]:
+    for command in MAKING_ROOM:
         assert said(command, words, capsys)[0] == 0, command
     for place in disks:
         (place / ".filler").unlink()

@@ -1,14 +1,17 @@
 """A CUDA card that is not there: tensors without numbers that say `cuda`, and every place where the host would wait.
 
 `FakeTensorMode` refuses two tensors on different devices. On top of it a second mode sees what the host asks of the
-device: `.item()`, copies to the host, blocking copies to the device, shapes that depend on values. What it cannot show
-is the backward pass (torch's engine wants a real context): that one is walked through without being computed.
+device: `.item()`, copies to the host, blocking copies to the device, an index that lies on the host, shapes that depend
+on values, solvers that ask whether they came to an end. What it cannot show is the backward pass (torch's engine wants
+a real context): that one is walked through without being computed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import weakref
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +35,13 @@ from ssrl_core.learning.training import Training
 CARD = torch.device("cuda:0")
 _ROOMS = ("ssrl_core", "tests/learning/test_fake_cuda.py")
 _COPIES = ("aten::_to_copy", "aten::copy_", "aten::to", "aten::cpu")
+_INDEXED = ("aten::index", "aten::index_put", "aten::index_put_")
+_ASKING = (  # linear algebra that reads on the host whether it succeeded
+    *("aten::_linalg_check_errors", "aten::_linalg_svd", "aten::_linalg_eigh", "aten::linalg_eig"),
+    *("aten::_linalg_eigvals", "aten::linalg_eigvals", "aten::linalg_lstsq"),
+)
+_STAGED = 1 << 16
+"""Bytes that CUDA takes from ordinary memory at once; with more the host may wait, unless they are pinned."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,17 @@ class Wait:
 
     place: str
     operation: str
+
+
+def assert_waits(found: Iterable[Wait], allowed: dict[str, int] | None = None) -> None:
+    """Raise where the host waits at other places, or more often, than allowed: `{"learning/embedding.py copy": 2}`.
+
+    The message names operation, file and line of every wait.
+    """
+    found = list(found)
+    counted = Counter(f"{wait.place.partition(':')[0]} {wait.operation}" for wait in found)
+    lines = [f"{times} × {wait.operation} at {wait.place}" for wait, times in Counter(found).items()]
+    assert dict(counted) == (allowed or {}), "the host waits:\n" + "\n".join(lines)
 
 
 class HostWaits(TorchDispatchMode):
@@ -52,12 +73,17 @@ class HostWaits(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Wait] = []
+        self._pinned: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Let an operation through, or answer in its place."""
         kwargs = kwargs or {}
         name = function._schema.name
         given = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
+        if kwargs.pop("pin_memory", False):
+            with unset_fake_temporarily():
+                return self.pinned(function(*args, **kwargs))
+        self._look(name, given, args)
         if name == "aten::_local_scalar_dense" and given[0].is_cuda:
             self._note("item")
             with unset_fake_temporarily():
@@ -78,12 +104,44 @@ class HostWaits(TorchDispatchMode):
                     return torch.zeros(made.shape, dtype=made.dtype)
         return made
 
+    def pinned(self, tensor: Tensor) -> Tensor:
+        """Remember that a tensor on the host lies in pinned memory."""
+        self._pinned.add(tensor.untyped_storage())
+        return tensor
+
+    def _look(self, name: str, given: list[Tensor], args: Any) -> None:
+        """Waits and mixed devices that torch's own fake tensors let pass."""
+        if not any(tensor.is_cuda for tensor in given):
+            return
+        if name in _ASKING:
+            self._note(name.removeprefix("aten::"))
+        if name in _INDEXED and given[0].is_cuda:
+            indices = [index for index in args[1] if index is not None]
+            if any(not index.is_cuda for index in indices):
+                self._note("index on the host")
+            masked = any(index.dtype in (torch.bool, torch.uint8) for index in indices)
+            if masked and name != "aten::index" and args[2].numel() > 1:  # of one value it is a masked fill
+                self._note("nonzero")
+        if name.startswith("aten::_foreach"):
+            _refuse_mixed(name, [tensors for tensors in args if isinstance(tensors, list | tuple)])
+
     def _blocks(self, made: Tensor, given: list[Tensor], named: dict[str, Any]) -> bool:
         crossing = {made.device.type, *(tensor.device.type for tensor in given)} == {"cpu", "cuda"}
-        return crossing and not (named.get("non_blocking") and made.is_cuda)
+        if not crossing or not (named.get("non_blocking") and made.is_cuda):
+            return crossing
+        host = next(tensor for tensor in given if not tensor.is_cuda)
+        return host.nbytes > _STAGED and host.untyped_storage() not in self._pinned
 
     def _note(self, operation: str) -> None:
         self.found.append(Wait(_place(), operation))
+
+
+def _refuse_mixed(name: str, lists: list[Any]) -> None:
+    """Tensors of one place of the lists must lie on one device, as torch asks of each operation alone."""
+    for tensors in zip(*lists, strict=False):
+        devices = {tensor.device for tensor in tensors if isinstance(tensor, Tensor) and tensor.ndim}
+        if len(devices) > 1:
+            raise RuntimeError(f"{name}: tensors must be on the same device, got {sorted(map(str, devices))}")
 
 
 def _goes_to_card(args: Any, kwargs: Any) -> bool:
@@ -123,13 +181,14 @@ def fake_card(*, free_bytes: float = 1e12) -> Iterator[HostWaits]:
         "ssrl_core.learning.training.build_optimizer": _unfused,  # the fused kernels ask for the driver
         "ssrl_core.learning.devices._is_present": lambda device: True,
     }
+    waits = HostWaits()
     with ExitStack() as stack:
         for name, answer in driver.items():
             stack.enter_context(mock.patch(name, answer))
-        stack.enter_context(mock.patch.object(Tensor, "pin_memory", lambda tensor: tensor))
+        stack.enter_context(mock.patch.object(Tensor, "pin_memory", lambda tensor: waits.pinned(tensor)))
         stack.enter_context(mock.patch.object(nn.Module, "to", _moved))
         stack.enter_context(FakeTensorMode(allow_non_fake_inputs=True))
-        yield stack.enter_context(HostWaits())
+        yield stack.enter_context(waits)
 
 
 _to = nn.Module.to

@@ -13,7 +13,7 @@ from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.checking import damages
 from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import registry, run_names, stopping
+from ssrl_core.runs.queue import folder_rows, registry, run_names, stopping
 from tests.kit import make_run
 from tests.runs.conftest import settled
 
@@ -142,6 +142,20 @@ def test_results_of_wrong_types_are_named_and_the_rest_is_read(run):
     assert run.results().knn is None
     assert run.results().clusters
     assert [(one.file, one.what[:4]) for one in damages(run)] == [("results.json", "knn:")]
+
+
+def test_a_state_of_wrong_types_is_named_and_the_list_stands():
+    folder = make_run(state="running")
+    registry.reconcile()
+    sound = stores.read_json(folder / "state.json")
+    for name in (name for name in sound if name not in ("version", "id")):
+        for wrong in (*WRONG, "2026-01-01", 2**70):
+            (folder / "state.json").write_text(json.dumps(sound | {name: wrong}), encoding="utf-8")
+            for row in (*registry.list_runs(), folder_rows.row_of(folder.name, None)):
+                assert row["state"] in ("running", "queued")
+                assert abs(row["attempt"]) < 2**63
+    (folder / "state.json").write_text(json.dumps(sound | {"alive_at": "soon", "attempt": []}), encoding="utf-8")
+    assert {one.what.partition(":")[0] for one in damages(RunFolder(folder.name))} == {"alive_at", "attempt"}
 
 
 def test_names_of_wrong_types_are_named(run):

@@ -107,8 +107,12 @@ def test_gpus_are_dealt_out_in_turn_and_the_users_own_choice_counts(tmp_path, mo
     for asked, dealt in (("2", "5,2"), ("auto", "5,2"), ("9", "5,2"), ("[]", "5")):
         (tmp_path / "spec.yaml").write_text(f"devices: {asked}\n")
         assert engine._environment(1, tmp_path)["CUDA_VISIBLE_DEVICES"] == dealt
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert gpus_here() == ()
+    for none in ("", "-1", "NoDevFiles", "-1,0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert gpus_here() == ()
+        assert not estimate.has_gpu()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1, 0,-1,2")  # CUDA reads up to the first that is none
+    assert gpus_here() == ("1", "0")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     program = tmp_path / "nvidia-smi"
     program.write_text("#!/bin/sh\necho 'GPU 0: A (UUID: x)'\necho 'GPU 1: B (UUID: y)'\n")
@@ -167,14 +171,17 @@ def test_cards_of_a_node_are_dealt_out_among_the_runs_of_a_worker(tmp_path, monk
 
 def test_the_chosen_card_is_asked_for_its_memory(tmp_path, monkeypatch):
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 24000\necho 80000\necho 16000\n")
+    program.write_text("#!/bin/sh\necho GPU-a1, 24000\necho GPU-b2, 80000\necho GPU-c3, 16000\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     found = [estimate.card_bytes(device) for device in ("auto", "cuda", "cuda:1", "cuda:0")]
     assert found == [16000 * 2**20, 16000 * 2**20, 80000 * 2**20, 24000 * 2**20]
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    assert estimate.card_bytes("cuda:0") == estimate.card_bytes() == 80000 * 2**20
+    for chosen in ("1", "GPU-b", "1,-1,2"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+        assert estimate.card_bytes("cuda:0") == estimate.card_bytes() == 80000 * 2**20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1,1")
+    assert estimate.card_bytes() is None
 
 
 def test_settings_are_kept_for_every_worker_of_the_store():

@@ -96,7 +96,7 @@ def test_steps_with_chance_are_not_shown():
     assert shown_view([Composition.from_mapping(_composition(*steps))]) is None
 
 
-def test_embedding_references_and_probes_see_the_same_images():
+def test_embedding_references_and_probes_see_the_same_images(monkeypatch):
     make_imageset(90, side=24)
     for mode in ("cached", "paper"):
         asked = {"linear": {"mode": mode, "epochs": 2}, "finetune": [1.0]}
@@ -110,7 +110,12 @@ def test_embedding_references_and_probes_see_the_same_images():
             sides = {"size": (24, 24), "mode": "bilinear", "antialias": True}
             made = encoder(torch.nn.functional.interpolate(small, **sides))
         np.testing.assert_allclose(x, made.numpy(), atol=2e-2 * np.abs(x).max())
-        np.testing.assert_allclose(embedding_of(images, encoder, "cpu", lambda share: None).of(ids), x, atol=1e-4)
+        here = embedding_of(images, encoder, "cpu", lambda share: None)
+        np.testing.assert_allclose(here.of(ids), x, atol=1e-4)
+        monkeypatch.setattr("ssrl_core.runs.evaluation.images._IN_MEMORY", 0)
+        there = embedding_of(images, encoder, "cpu", lambda share: None, run.path)
+        assert isinstance(there.x, np.memmap)
+        np.testing.assert_array_equal(there.x, here.x)
         assert run.results().linear.settings["mode"] == mode
         assert "1" in run.results().finetune
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -159,11 +159,7 @@ def clusters_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> Clustering:
     """Clusters of the evaluated images: read from the run folder, or found now and kept there where there is room."""
     from ssrl_core.runs.evaluation.clustering import clusters_of_rows
 
-    sought = partial(clusters_of_rows, RunFolder(run.run_id), run.x, run.rows, run.n_rows, k, method=method)
-    try:
-        return sought()
-    except OSError:  # a full or read-only disk: they can be looked at all the same
-        return sought(keep=False)
+    return clusters_of_rows(RunFolder(run.run_id), run.x, run.rows, run.n_rows, k, method=method)
 
 
 def scores_of(run: EvaluatedRun, k: int, method: str = KMEANS) -> dict[str, Any]:

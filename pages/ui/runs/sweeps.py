@@ -218,4 +218,4 @@ def _took(row: RunRow) -> float | None:
     if not row.get("started_at") or not row.get("finished_at"):
         return None
     begun, ended = (datetime.fromisoformat(str(row[name])) for name in ("started_at", "finished_at"))
-    return (ended - begun).total_seconds()
+    return (ended - begun).total_seconds() if begun <= ended else None  # else the clock was set back meanwhile

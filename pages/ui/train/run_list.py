@@ -67,7 +67,7 @@ def table(rows: Sequence[RunRow]) -> pd.DataFrame:
             "Progress": _numbers(rows, "progress"),
             "Sweep": [row.get("sweep_id") or "" for row in rows],
             "Queued": _times(rows, "queued_at"),
-            "Took": (_times(rows, "finished_at") - _times(rows, "started_at")).dt.total_seconds(),
+            "Took": _took(rows),
             "Why": [row.get("reason") or row.get("waits_for") or "" for row in rows],
         }
     )
@@ -77,6 +77,11 @@ def table(rows: Sequence[RunRow]) -> pd.DataFrame:
 
 def _numbers(rows: Sequence[RunRow], name: str) -> pd.Series:
     return pd.Series([row.get(name) for row in rows], dtype="float64")
+
+
+def _took(rows: Sequence[RunRow]) -> pd.Series:
+    seconds = (_times(rows, "finished_at") - _times(rows, "started_at")).dt.total_seconds()
+    return seconds.where(seconds >= 0)  # else the clock was set back meanwhile
 
 
 def _times(rows: Sequence[RunRow], name: str) -> pd.Series:

@@ -15,7 +15,7 @@ _HOMES = {
     "Crops": "cutting",
     "REASONS": "cutting",
     "agreement": "detectors",
-    "glance_cells": "looking",
+    "glance_cells": "importing",
     "list_fields": "field_lists",
     "read_field": "fields",
     "UnreadableField": "fields",

@@ -78,7 +78,8 @@ class StageFeatures(nn.Module):
         if images.shape[-1] != SIDE:
             smaller = images.shape[-1] > SIDE
             images = functional.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=smaller)
-        mean, sd = (images.new_tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _SD))
+        there = {"dtype": images.dtype, "device": images.device, "non_blocking": True}
+        mean, sd = (torch.tensor(v).to(**there).view(1, 3, 1, 1) for v in (_MEAN, _SD))  # type: ignore[call-overload]
         maps, found = (images - mean) / sd, []
         for place, layer in enumerate(self.features):
             maps = layer(maps)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
@@ -119,7 +120,7 @@ def _train(
         for number, rows in enumerate(part for part in parts if len(part) > 1):  # batch norm needs two
             optimizer.param_groups[0]["lr"] = schedule.lr(epoch * batches + number)
             images = sized(encoder, show(bank.batch(rows)))
-            chosen = truth[torch.from_numpy(rows).to(place)]
+            chosen = truth[send(rows, place, torch.int64)]
             loss = functional.cross_entropy(classifier(encoder(images)), chosen)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)

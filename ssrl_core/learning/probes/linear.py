@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ssrl_core.compositions.pixels import send
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
@@ -148,7 +149,7 @@ def _fit(source: Source, labels: Tensor, dim: int, classes: int, epochs: int, se
     for epoch in range(epochs):
         order = epoch_order(count, seed=seed, epoch=epoch)
         for place, rows in enumerate(np.array_split(order, batches)):
-            chosen = labels[torch.from_numpy(rows).to(labels.device)]
+            chosen = labels[send(rows, labels.device, torch.int64)]
             classifier.step(source(rows), chosen, schedule.lr(epoch * batches + place))
     return classifier
 

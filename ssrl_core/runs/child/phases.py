@@ -181,7 +181,7 @@ class Phases:
             x, stored = self.run.embedding()
             if np.array_equal(stored, images.every):
                 return Features(stored, x)
-        features = embedding_of(images, self._embedder(), self.device, self._progress)
+        features = embedding_of(images, self._embedder(), self.device, self._progress, self.run.path)
         save_array(self.run.path / "embedding_ids.npy", images.kept)
         if self.spec.keep.embedding != "none":
             save_array(self.run.path / "embedding.npy", features.of(images.kept))

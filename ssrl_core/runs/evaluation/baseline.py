@@ -62,7 +62,7 @@ def read(run: RunFolder, kind: str) -> np.ndarray | None:
 
 
 def make(run: RunFolder, kind: str, report: Callable[[float], None] | None = None) -> np.ndarray:
-    """Embed the run's evaluated images by a baseline and keep it.
+    """Embed the run's evaluated images by a baseline and keep it, where the disk takes it.
 
     Raises:
         SSRLError: no weights and no network to fetch them, or an image set that is gone.
@@ -72,8 +72,9 @@ def make(run: RunFolder, kind: str, report: Callable[[float], None] | None = Non
     ids = run.embedding_ids()[run.evaluated()]
     images = EvaluationImages(run.spec(), imageset)
     made = _pixels(images, ids) if kind == PIXELS else _imagenet(images, ids, kind, report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_array(path, made, {"kind": kind, "n": len(ids), "dim": int(made.shape[1])})
+    with stores.kept_if_possible(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_array(path, made, {"kind": kind, "n": len(ids), "dim": int(made.shape[1])})
     return made
 
 

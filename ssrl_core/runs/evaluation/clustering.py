@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,7 @@ def clusters_of_rows(
     seed: int = 0,
     *,
     keep: bool = True,
+    required: bool = False,
     method: str = KMEANS,
 ) -> Clustering:
     """The clustering of some rows of an embedding, read or made.
@@ -68,17 +70,19 @@ def clusters_of_rows(
     Args:
         x: (m, D) the embedding of the rows that clusters are sought in.  rows: (m,) their row numbers.  n: rows in all.
         k: number of clusters; with `method="hdbscan"`, the fewest images of one.
-        keep: write the file; a demo run is never written into.
+        keep: write the file, where the disk takes it; a demo run is never written into.
+        required: who asks comes for the file: that it cannot be written is an error.
 
     Returns:
         Clustering with `ids` (m,) int32, -1 where (HDBSCAN) there is no cluster.
 
     Raises:
         SpecError: k outside 1..m.
+        OSError: it cannot be written, and is `required`.
     """
     path = run.path / file_of(method, k, seed)
     if not path.is_file():
-        return _make(path, x, rows, n, k, seed, method, keep=keep and not run.is_demo)
+        return _make(path, x, rows, n, k, seed, method, keep=keep and not run.is_demo, required=required)
     from ssrl_core.analysis.clusters import from_ids
 
     ids = stores.read_array(path)[rows]
@@ -86,7 +90,16 @@ def clusters_of_rows(
 
 
 def _make(
-    path: Path, x: np.ndarray, rows: np.ndarray, n: int, k: int, seed: int, method: str, *, keep: bool
+    path: Path,
+    x: np.ndarray,
+    rows: np.ndarray,
+    n: int,
+    k: int,
+    seed: int,
+    method: str,
+    *,
+    keep: bool,
+    required: bool,
 ) -> Clustering:
     from ssrl_core.analysis.clusters import MOST_FULL, density_clusters, fitted_rows, kmeans
 
@@ -107,7 +120,8 @@ def _make(
             "inertia": found.inertia,
             "sizes": list(found.sizes),
         }
-        save_array(path, spread(found.ids, rows, n, empty=-1), info)
+        with nullcontext() if required else stores.kept_if_possible(path):
+            save_array(path, spread(found.ids, rows, n, empty=-1), info)
     return found
 
 
@@ -146,6 +160,7 @@ def make_over_k(
         raise SpecError.at("cluster", "--over", f"A:B with 2 <= A <= B <= {len(rows)}", f"{first}:{last}")
     imageset = imageset_of(run.spec())
     labels = imageset.label_ids[ids[rows]] if imageset.label is not None else None
+    stores.require_writable(run.path)
     own, found, file = x[rows], read_over_k(run, seed), _over_k_file(run, seed)
     for done, k in enumerate(range(first, last + 1)):
         if k not in found:

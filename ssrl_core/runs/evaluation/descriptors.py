@@ -71,6 +71,7 @@ def make(imageset: ImageSet, report: Callable[[float], None] | None = None, *, a
         N rows, one column a descriptor; those that no image has (hue without colour) are left out.
     """
     started = time.perf_counter()
+    stores.require_writable(imageset.folder)
     found, rows = None if again else _stored(imageset), defined(imageset)
     table, kept = (_measured(imageset, report), {}) if found is None else found
     table = table.drop(columns=[name for name in kept if name in table and name not in rows])

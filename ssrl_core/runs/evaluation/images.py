@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 Rows = np.ndarray[Any, np.dtype[np.float32]]
 PIXEL_SIDE = 32  # larger images are averaged down to it for the raw-pixel reference, which has to fit into memory
 _ALONE = 1 << 25  # values of a bank's features that are kept while a run is measured; more are made again
+_IN_MEMORY = 1 << 31  # bytes of an embedding
 NO_LABELS = "the image set has no labels"
 
 Extractor = Callable[["Tensor"], Rows]
@@ -121,26 +124,41 @@ class Features:
     alone: Rows | None = None
 
     def of(self, ids: np.ndarray) -> Rows:
-        """(m, D) rows of these images, which must be among `ids`."""
-        return self.x[np.searchsorted(self.ids, ids)]
+        """(m, D) rows of these images, which must be among `ids`; of all of them no copy is made."""
+        return self.x if np.array_equal(ids, self.ids) else self.x[np.searchsorted(self.ids, ids)]
 
 
-def embedding_of(images: EvaluationImages, encoder: Encoder, device: Any, report: Callable[[float], None]) -> Features:
+def embedding_of(
+    images: EvaluationImages,
+    encoder: Encoder,
+    device: Any,
+    report: Callable[[float], None],
+    folder: Path | None = None,
+) -> Features:
     """The embedding of all images that a run is measured on.
 
     Args:
         report: told the share done, 0..1.
+        folder: on whose disk an embedding lies that is too large for the memory.
     """
     ids, features = images.every, both_features(encoder, device)
-    parts, alone, done = [np.empty((0, encoder.dim), np.float32)], list[Rows](), 0
+    x, alone, done = _room(len(ids), encoder.dim, folder), list[Rows](), 0
     for batch in images.batches(ids, device):
         own, bank = features(batch)
-        parts.append(own)
+        x[done : done + len(own)] = own
         if bank is not None and bank.shape[1] * len(ids) <= _ALONE:
             alone.append(bank)
         done += len(batch)
         report(done / len(ids))
-    return Features(ids, np.concatenate(parts), np.concatenate(alone) if alone else None)
+    return Features(ids, x, np.concatenate(alone) if alone else None)
+
+
+def _room(count: int, dim: int, folder: Path | None) -> Rows:
+    """(count, dim) to write into: in memory, or where that is much in a file without a name, which ends with it."""
+    if folder is None or 4 * count * dim <= _IN_MEMORY:
+        return np.empty((count, dim), np.float32)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, np.float32, "w+", shape=(count, dim))
 
 
 def extract(batches: Iterable[Tensor], extractors: Mapping[str, Extractor]) -> dict[str, Rows]:

@@ -368,8 +368,9 @@ def _keep(ids: Ids) -> str:
         return name
     stores.replace(path, lambda file: np.save(file, bits, allow_pickle=False))
     for old in sorted(folder.glob("*.npy"), key=_named_last)[:-MOST_KEPT]:
-        with suppress(OSError):
-            old.unlink()
+        if old != path:  # where the clock was set back, the newest looks oldest
+            with suppress(OSError):
+                old.unlink()
     return name
 
 

@@ -16,6 +16,7 @@ from ssrl_core import stores
 from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.annotations import path_of, read
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.state import read_state
 from ssrl_core.specs.run import HEADS_FILE
 
 _ROWS = ("embedding.npy", "clusters_*.npy", "layout_*.npy")
@@ -48,8 +49,11 @@ def _documents(run: RunFolder) -> Iterator[Damage]:
     for path in sorted(run.path.glob("*.json")):
         if not path.name.startswith(".") and path != said:
             yield from _tried(path.name, partial(stores.read_json, path))
+    told: dict[str, str] = {}
     with suppress(SSRLError):  # named above
         yield from (Damage("results.json", f"{name}: {why}") for name, why in run.results().damaged.items())
+        read_state(run.path, told)
+    yield from (Damage("state.json", f"{name}: {why}") for name, why in told.items())
     if said.is_file():
         yield from _tried("annotations.json", partial(read, run))
 

@@ -88,7 +88,7 @@ class Results:
             DataError: it is no JSON object, or of a newer version.
         """
         damaged: dict[str, str] = {}
-        return cls(_sound(stores.read_json(path), _SHAPE, "", damaged), damaged)
+        return cls(sound(stores.read_json(path), _SHAPE, "", damaged), damaged)
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -209,40 +209,40 @@ def _deep(entry: Any, key: str) -> Any:
     return entry
 
 
-_NUMBER, _TEXT = (int, float), (str,)
-_PROBE = {"top1": _NUMBER, "classes": {"*": {"*": _NUMBER}}, "confusion": [[_NUMBER]]}
-_SCORES = {"knn": _NUMBER, "ami": _NUMBER}
-_RANGE = {"value": _NUMBER, "low": _NUMBER, "high": _NUMBER}
-_TOLD = {"rows": [{**_RANGE, "name": _TEXT, "kind": _TEXT, "plain": _NUMBER, "pixels": _RANGE}]}
+NUMBER, TEXT, MOST = (int, float), (str,), 2.0**63  # SQLite takes no larger whole number
+_PROBE = {"top1": NUMBER, "classes": {"*": {"*": NUMBER}}, "confusion": [[NUMBER]]}
+_SCORES = {"knn": NUMBER, "ami": NUMBER}
+_RANGE = {"value": NUMBER, "low": NUMBER, "high": NUMBER}
+_TOLD = {"rows": [{**_RANGE, "name": TEXT, "kind": TEXT, "plain": NUMBER, "pixels": _RANGE}]}
 _CLUSTERS = {
-    **dict.fromkeys(("ami", "silhouette", "ami_arithmetic", "nmi", "ari", "homogeneity", "inertia"), _NUMBER),
-    "ami_shuffled": {"*": _NUMBER},
-    "sizes": [_NUMBER],
-    "file": _TEXT,
+    **dict.fromkeys(("ami", "silhouette", "ami_arithmetic", "nmi", "ari", "homogeneity", "inertia"), NUMBER),
+    "ami_shuffled": {"*": NUMBER},
+    "sizes": [NUMBER],
+    "file": TEXT,
 }
 _SCREENED = {"map": {"*": _RANGE}} | dict.fromkeys(("nsc", "nscb", "drop", "replicating", "grit", "plate"), _RANGE)
 _SHAPE: dict[str, Any] = {
-    "split": _TEXT,
-    "input": _TEXT,
-    "embed": _TEXT,
-    "n": _NUMBER,
-    "dim": _NUMBER,
+    "split": TEXT,
+    "input": TEXT,
+    "embed": TEXT,
+    "n": NUMBER,
+    "dim": NUMBER,
     "clusters": {"*": _CLUSTERS},
     "knn": _PROBE,
     "linear": {**_PROBE, "pixels": _PROBE},
     "finetune": {"*": _PROBE},
     "references": {"*": _SCORES},
     "view": {**_SCORES, "references": {"*": _SCORES}},
-    "read": {**_TOLD, "mean": _NUMBER},
+    "read": {**_TOLD, "mean": NUMBER},
     "forecast": _TOLD,
     "screen": {**_SCREENED, "corrected": _SCREENED, "cell_count": _SCREENED, "beside": {"*": _SCREENED}},
-    "layouts": {"*": _TEXT},
-    "seconds": {"*": _NUMBER},
-    "missing": {"*": _TEXT},
+    "layouts": {"*": TEXT},
+    "seconds": {"*": NUMBER},
+    "missing": {"*": TEXT},
 }
 
 
-def _sound(value: Any, shape: Any, place: str, damaged: dict[str, str]) -> Any:
+def sound(value: Any, shape: Any, place: str, damaged: dict[str, str]) -> Any:
     """What is of the types that a shape names; the rest is None and told in `damaged`.
 
     Args:
@@ -253,14 +253,15 @@ def _sound(value: Any, shape: Any, place: str, damaged: dict[str, str]) -> Any:
     if isinstance(shape, dict) and isinstance(value, dict):
         shapes = {key: shape[key] if key in shape else shape.get("*") for key in value}
         return {
-            key: one if shapes[key] is None else _sound(one, shapes[key], f"{place}.{key}".lstrip("."), damaged)
+            key: one if shapes[key] is None else sound(one, shapes[key], f"{place}.{key}".lstrip("."), damaged)
             for key, one in value.items()
         }
     if isinstance(shape, list) and isinstance(value, list):
-        return [_sound(one, shape[0], f"{place}.{number}", damaged) for number, one in enumerate(value)]
-    if isinstance(shape, tuple) and isinstance(value, shape) and not isinstance(value, bool):
+        return [sound(one, shape[0], f"{place}.{number}", damaged) for number, one in enumerate(value)]
+    fits = isinstance(shape, tuple) and isinstance(value, shape) and not isinstance(value, bool)
+    if fits and (isinstance(value, str) or abs(value) < MOST):
         return value
-    leaf = "a number" if shape == _NUMBER else "a text"
+    leaf = "a number" if shape == NUMBER else "a text"
     wanted = "keys and values" if isinstance(shape, dict) else "a list" if isinstance(shape, list) else leaf
     damaged[place] = f"must be {wanted}, got {type(value).__name__}."
     return None

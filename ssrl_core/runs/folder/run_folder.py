@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ssrl_core import stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.results import Results
-from ssrl_core.runs.folder.state import empty_state
+from ssrl_core.runs.folder.state import read_state
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,10 +120,7 @@ class RunFolder:
 
     def state(self) -> dict[str, Any]:
         """`state.json` (C6); a run that has not started yet has the same keys with `state: queued`."""
-        try:
-            return empty_state(self.id) | stores.read_json(self.path / "state.json")
-        except DataError:
-            return empty_state(self.id)
+        return read_state(self.path) | {"id": self.id}
 
     def results(self) -> Results:
         """`results.json`; empty, and false, while there is none."""

@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,11 +24,13 @@ from typing import Any
 from ssrl_core import stores
 from ssrl_core.errors import DataError
 from ssrl_core.runs.folder.locks import Lock
+from ssrl_core.runs.folder.results import NUMBER, TEXT, sound
 
 BEAT_S = 2.0
 LOST_AFTER_S = 30.0
 _PROGRESS_S = 1.0  # the loop may report every step; the file is written at most this often
 
+STATES = ("queued", "running", "done", "failed", "stopped")
 PHASES = ("load", "train", "embed", "evaluate", "layout")
 _KEPT = ("step", "steps", "epoch", "epochs", "progress", "images_per_s")  # an attempt goes on where the one before was
 DONE, FAILED, BAD_SPEC, STOPPED, LOCKED, PRE_EMPTED, RANK_LOST = range(7)
@@ -72,6 +75,42 @@ def empty_state(run_id: str) -> dict[str, Any]:
     }
 
 
+_MOMENTS = ("started_at", "updated_at", "alive_at")
+_SHAPE: dict[str, Any] = {
+    **dict.fromkeys(("step", "steps", "epoch", "epochs", "progress", "eta_s", "images_per_s"), NUMBER),
+    **dict.fromkeys(("device_memory_bytes", "pid", "attempt"), NUMBER),
+    **dict.fromkeys(("id", "state", "phase", "device", "host", *_MOMENTS), TEXT),
+    "error": dict.fromkeys(("type", "where", "message", "remedy"), TEXT),
+    "versions": {"*": TEXT},
+}
+
+
+def read_state(folder: Path, damaged: dict[str, str] | None = None) -> dict[str, Any]:
+    """The fields of `state.json` (C6); one that is missing, or not of its type, is as before anything is known.
+
+    Args:
+        damaged: is told which are of another type, and what they are instead.
+    """
+    told, empty = ({} if damaged is None else damaged), empty_state(folder.name)
+    found = sound(_previous(folder / "state.json"), _SHAPE, "", told)
+    for name in (name for name in (*_MOMENTS, "state", "phase") if found.get(name) is not None):
+        if not is_moment(found[name]) if name in _MOMENTS else found[name] not in _WORDS[name]:
+            told[name] = f"must be {'a moment in UTC' if name in _MOMENTS else 'one of ' + ', '.join(_WORDS[name])}."
+            found[name] = None
+    return {**empty, **found, **{name: value for name, value in empty.items() if found.get(name) is None}}
+
+
+_WORDS = {"state": STATES, "phase": PHASES}
+
+
+def is_moment(text: Any) -> bool:
+    """Whether this is a moment as files have it."""
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except (ValueError, TypeError):
+        return False
+
+
 class StateWriter:
     """The one writer of a run's `state.json`.
 
@@ -88,7 +127,7 @@ class StateWriter:
         self._guard = threading.Lock()
         self._over = threading.Event()
         self._written_at = 0.0
-        before = _previous(self._path)
+        before = read_state(folder)
         now = stores.utc_now()
         self.fields = empty_state(folder.name) | {
             "state": "running",
@@ -164,7 +203,7 @@ def close_state(folder: Path, state: str, error: dict[str, Any] | None = None) -
     Raises:
         OSError: a full disk.
     """
-    found = empty_state(folder.name) | _previous(folder / "state.json")
+    found = read_state(folder)
     lock = Lock(folder / "lock")
     if found["state"] == state or not folder.is_dir() or not lock.take():
         return

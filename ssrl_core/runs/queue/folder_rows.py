@@ -71,7 +71,7 @@ def row_of(run_id: str, sweep_id: str | None, known: IdentifiedRun | None = None
 
 def _damaged_row(run_id: str, sweep_id: str | None, error: Exception) -> Row | None:
     file = RunFolder(run_id).path / wanted.SPEC
-    if time.time() - file.stat().st_mtime < _GROWS_S:
+    if 0 <= time.time() - file.stat().st_mtime < _GROWS_S:
         return None
     made, why = _written_at(file), error if isinstance(error, SSRLError) else "it is no text in UTF-8"
     return {
@@ -287,7 +287,7 @@ def _without_confusion(node: Any) -> Any:
 
 def _written_at(file: Path) -> str:
     """When a file was written, as UTC text."""
-    return datetime.fromtimestamp(file.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return stores.utc_text(datetime.fromtimestamp(file.stat().st_mtime, UTC))
 
 
 def _results(run: RunFolder) -> Results:

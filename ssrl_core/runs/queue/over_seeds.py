@@ -201,8 +201,11 @@ def ask(first: RunFolder, second: RunFolder | None, k: int, k2: int) -> PairsOve
     return PairsOverSeeds(tuple(Group(what, tuple(pairs)) for what, pairs in sets.items() if pairs), len(a), len(b))
 
 
-def read(asked: PairsOverSeeds) -> list[dict[str, Any]]:
+def read(asked: PairsOverSeeds, made: Mapping[Path, Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
     """Mean and sd of each measure over the pairs of each group, as far as they were made.
+
+    Args:
+        made: numbers of pairs that are at hand, by their file, for a disk that keeps none.
 
     Returns:
         [{what, pairs (compared), of (pairs in all), ami, cka, neighbour_overlap: {mean, sd, n} or None}]; `sd` is None
@@ -210,8 +213,9 @@ def read(asked: PairsOverSeeds) -> list[dict[str, Any]]:
     """
     rows = []
     for group in asked.groups:
-        found = [made for pair in group.pairs if (made := pair.read()) is not None]
-        spread = {name: _spread([made.get(name) for made in found]) for name in MEASURES}
+        read = [(made or {}).get(pair.path) or pair.read() for pair in group.pairs]
+        found = [numbers for numbers in read if numbers is not None]
+        spread = {name: _spread([numbers.get(name) for numbers in found]) for name in MEASURES}
         rows.append({"what": group.what, "pairs": len(found), "of": len(group.pairs), **spread})
     return rows
 
@@ -226,15 +230,17 @@ def make(asked: PairsOverSeeds, report: Callable[[float], None] | None = None) -
         SSRLError: a run without an embedding, or without images in common.
     """
     sides = lru_cache(maxsize=_HELD + 1)(_side)
-    pairs = asked.pairs
+    pairs, made = asked.pairs, dict[Path, Mapping[str, Any]]()
     for done, pair in enumerate(pairs):
         if report is not None:
             report(done / len(pairs))
         if pair.read() is None:
-            stores.write_json(pair.path, _compared(pair, sides))
+            made[pair.path] = _compared(pair, sides)
+            with stores.kept_if_possible(pair.path):
+                stores.write_json(pair.path, made[pair.path])
     if report is not None:
         report(1.0)
-    return read(asked)
+    return read(asked, made)
 
 
 def _spread(values: Sequence[float | None]) -> dict[str, Any] | None:

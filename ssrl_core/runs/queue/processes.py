@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.folder.locks import is_held
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+_NO_CARD = ("", "-1", "NoDevFiles")  # the last is SLURM's word
 _START_S, _END_S = 20.0, 40.0
+_begun: dict[Path, subprocess.Popen[bytes]] = {}  # by store: the coordinator that this process started last
 
 
 def lock_path() -> Path:
@@ -37,9 +40,11 @@ def about() -> dict[str, Any] | None:
     if not is_alive() or not path.is_file():
         return None
     try:
-        return stores.read_json(path)
+        found = stores.read_json(path)
     except SSRLError:
         return None
+    types = {"pid": int, "host": str, "engine": str, "slots": int, "started_at": str}
+    return found if all(isinstance(found.get(key), kind) for key, kind in types.items()) else None
 
 
 def ask_to_end() -> bool:
@@ -69,7 +74,10 @@ def start_coordinator(wait_s: float = _START_S) -> bool:
     access.require_editor("Starting a worker")
     if is_alive():
         return True
-    process = start_detached(["worker"], _plain_environment())
+    store = stores.models_root()
+    process = _begun.get(store)
+    if process is None or process.poll() is not None:  # on a busy machine the last one may still be on its way
+        process = _begun[store] = start_detached(["worker"], _plain_environment())
     deadline = time.monotonic() + wait_s
     while not is_alive() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -105,6 +113,17 @@ def child_environment(slots: int = 1) -> dict[str, str]:
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_cards() -> tuple[str, ...] | None:
+    """Numbers or ids of NVIDIA cards in CUDA_VISIBLE_DEVICES, up to the first that is none, as CUDA reads it.
+
+    None where it is not set: all cards.
+    """
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return None
+    return tuple(takewhile(lambda name: name not in _NO_CARD, (name.strip() for name in chosen.split(","))))
 
 
 def source_folder() -> Path:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Required, TypedDict, TypeVar, cast
 from urllib.parse import quote
@@ -23,7 +23,7 @@ from urllib.parse import quote
 from ssrl_core import access, stores
 from ssrl_core.errors import DataError, RunError, SpecError
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.folder.state import LOST_AFTER_S
+from ssrl_core.runs.folder.state import LOST_AFTER_S, is_moment
 from ssrl_core.runs.folder.verdict import standing_of
 from ssrl_core.runs.queue import folder_rows, registry_file, sweep_files
 from ssrl_core.runs.queue.folder_rows import GONE
@@ -39,6 +39,8 @@ _DAMAGED = ("decode", "no such", "unsupported file format", "malformed", "has no
 _FRESH_S = 5.0  # a folder that somebody copies in grows for a while after its first sign
 _SETTLED_NS = 100_000_000  # file systems tell times apart by some milliseconds: a younger change may hide another
 
+_MOST_SIGNS = 1000
+_signs: dict[str, tuple[str, float]] = {}  # run id -> its last sign of life, and when it came by our own time
 _scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
 
 Row = dict[str, Any]
@@ -105,6 +107,7 @@ def transact(work: Callable[[sqlite3.Connection], T]) -> T:
     for last_try in (False, True):
         try:
             with closing(_open()) as connection:
+                stores.require_writable(path())  # SQLite would say so only where something changes
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     answer = work(connection)
@@ -198,20 +201,31 @@ def counts() -> dict[str, int]:
 
 
 def is_lost(row: dict[str, Any], now: datetime | None = None) -> bool:
-    """Running, but without a sign of life for `LOST_AFTER_S`: computed, never stored."""
+    """Running, but without a sign of life for `LOST_AFTER_S`: computed, never stored.
+
+    A sign that came while this process looked on counts by its own time, whatever the clocks say. Of one that was there
+    before, a moment in the future says nothing either: the clock was set back since, and nobody has signed again.
+    """
     if row.get("state") != "running" or not row.get("alive_at"):
         return False
-    silent = (now or datetime.now(UTC)) - datetime.fromisoformat(row["alive_at"])
-    return silent.total_seconds() > LOST_AFTER_S
+    before, came_at = _signs.get(row["id"], (row["alive_at"], -1e9))
+    if before != row["alive_at"]:
+        came_at = time.monotonic()
+    if len(_signs) > _MOST_SIGNS:
+        _signs.clear()
+    _signs[row["id"]] = (row["alive_at"], came_at)
+    silent = (now or stores.now()) - datetime.fromisoformat(row["alive_at"])
+    return abs(silent.total_seconds()) > LOST_AFTER_S and time.monotonic() - came_at > LOST_AFTER_S
 
 
 def last_note() -> dict[str, Any] | None:
     """What was said when the registry was last made again: `{at, message}`; None if it never was."""
     note = stores.models_root() / "registry_note.json"
     try:
-        return stores.read_json(note) if note.is_file() else None
+        found = stores.read_json(note) if note.is_file() else {}
     except DataError:
         return None
+    return found if isinstance(found.get("message"), str) and is_moment(found.get("at")) else None
 
 
 def reconcile(*, thorough: bool = False) -> None:
@@ -347,7 +361,7 @@ def _of(file: Path) -> tuple[int, int, int]:
 
 def _is_settled(seen: Stamp) -> bool:
     newest: int = max(seen[2::3])
-    return time.time_ns() - newest > _SETTLED_NS
+    return abs(time.time_ns() - newest) > _SETTLED_NS  # in the future: the clock was set back since
 
 
 def _with_lost(row: dict[str, Any]) -> dict[str, Any]:

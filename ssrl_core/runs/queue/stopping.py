@@ -19,7 +19,7 @@ from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.state import close_state
 from ssrl_core.runs.queue import processes, registry, sweep_files
 from ssrl_core.runs.queue.folder_rows import GONE
-from ssrl_core.runs.queue.submitting import queue_again
+from ssrl_core.runs.queue.submitting import moment_in_queue, queue_again
 
 _POLL_S = 0.3
 _STOP_TIMEOUT_S = 60.0
@@ -187,9 +187,8 @@ def _stop_waiting(connection: sqlite3.Connection, run: RunFolder) -> None:
 
 
 def _resume(run_ids: Sequence[str], *, start: bool) -> None:
-    now = stores.utc_now()
-
     def work(connection: sqlite3.Connection) -> None:
+        now = moment_in_queue(connection)
         for run_id in run_ids:
             _resume_one(connection, run_id, now)
 

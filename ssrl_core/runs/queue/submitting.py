@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from ssrl_core import access, stores
@@ -27,6 +28,7 @@ from ssrl_core.specs.run import RunSpec, dump_run
 ON_MEMORY, ALLOWED = "on_memory", "accumulate"
 _FITS = re.compile(r"set accumulate to (\d+)")
 _POLL_S = 0.3
+_TICK = timedelta(microseconds=1)
 
 
 def submit(
@@ -121,7 +123,7 @@ def submit_all(
 
 def _create(connection: sqlite3.Connection, runs: list[IdentifiedRun], sweep_id: str | None, priority: int) -> None:
     """Folders and rows of new runs; none of them where there is no room for all."""
-    now, root = stores.utc_now(), str(stores.runs_root())
+    now, root = moment_in_queue(connection), str(stores.runs_root())
     asked = Wanted(priority=priority) if priority else wanted.USUAL
     try:
         for run in runs:
@@ -131,6 +133,13 @@ def _create(connection: sqlite3.Connection, runs: list[IdentifiedRun], sweep_id:
             shutil.rmtree(f"{root}/{run.id}", ignore_errors=True)
         raise
     registry_file.insert(connection, (folder_rows.waiting_row(run, sweep_id, now, priority) for run in runs))
+
+
+def moment_in_queue(connection: sqlite3.Connection) -> str:
+    """Now, but after all that wait already: a clock that was set back must not let who comes later go first."""
+    now = stores.utc_now()
+    last = connection.execute("SELECT max(queued_at) FROM runs WHERE state = 'queued'").fetchone()[0]
+    return now if last is None or last < now else stores.utc_text(datetime.fromisoformat(last) + _TICK)
 
 
 def enqueue(
@@ -146,7 +155,8 @@ def enqueue(
     wanted.change(run.path, priority=priority)
     connection.execute("DELETE FROM runs WHERE id = ?", [run.id])  # its folder was deleted by hand: it starts anew
     connection.execute("DELETE FROM depends WHERE run_id = ?", [run.id])
-    return registry_file.insert(connection, [folder_rows.waiting_row(asked, sweep_id, stores.utc_now(), priority)]) == 1
+    row = folder_rows.waiting_row(asked, sweep_id, moment_in_queue(connection), priority)
+    return registry_file.insert(connection, [row]) == 1
 
 
 def _ask_again(connection: sqlite3.Connection, run: RunFolder, asked: IdentifiedRun, row: Mapping[str, Any]) -> None:
@@ -161,7 +171,7 @@ def _ask_again(connection: sqlite3.Connection, run: RunFolder, asked: Identified
             stores.replace(run.path / wanted.SPEC, text)
         registry.change_in(connection, run.id, spec=text, **folder_rows.spec_columns(spec))
     if row["state"] in ("failed", "stopped") or (row["state"] == "done" and is_incomplete(run, spec)):
-        queue_again(connection, run, stores.utc_now())
+        queue_again(connection, run, moment_in_queue(connection))
 
 
 def queue_again(connection: sqlite3.Connection, run: RunFolder, at: str) -> None:

@@ -5,7 +5,6 @@ What solving takes is tried on a few images.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import subprocess
@@ -17,7 +16,7 @@ from ssrl_core.errors import SSRLError
 from ssrl_core.runs.child.phases import RunProgress
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import registry
-from ssrl_core.runs.queue.processes import cores
+from ssrl_core.runs.queue.processes import chosen_cards, cores
 from ssrl_core.specs.backbones import BACKBONES, BANKS
 
 if TYPE_CHECKING:
@@ -124,17 +123,22 @@ def card_bytes(device: str = "auto") -> float | None:
     """
     if not has_gpu():
         return None
-    asked = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    asked = ["nvidia-smi", "--query-gpu=uuid,memory.total", "--format=csv,noheader,nounits"]
     try:
-        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout.split()
-        every = [float(mebibytes) * 2**20 for mebibytes in said]
-        chosen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-        if chosen and all(name.strip().isdecimal() and int(name) < len(every) for name in chosen):
-            every = [every[int(name)] for name in chosen]
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout.splitlines()
+        cards = [(uuid, float(mebibytes) * 2**20) for uuid, mebibytes in (line.split(", ") for line in said)]
+        chosen = chosen_cards() or ()
+        found = [held for name in chosen for place, (uuid, held) in enumerate(cards) if _is_named(name, place, uuid)]
+        every = found if found and len(found) == len(chosen) else [held for _, held in cards]
         _, _, number = device.partition(":")
         return every[int(number)] if number and int(number) < len(every) else min(every)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
+
+
+def _is_named(name: str, place: int, uuid: str) -> bool:
+    """Whether CUDA means this card: by its number, or by the beginning of its id."""
+    return int(name) == place if name.isdecimal() else uuid.startswith(name)
 
 
 def training_s(spec: RunSpec, *, images: int, side: int) -> float:
@@ -204,7 +208,7 @@ def size(count: float) -> str:
 
 def has_gpu() -> bool:
     """Whether this machine seems to have an NVIDIA card, asked without importing torch."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES") != "" and shutil.which("nvidia-smi") is not None
+    return chosen_cards() != () and shutil.which("nvidia-smi") is not None
 
 
 def _measured(spec: RunSpec, side: int) -> tuple[float | None, str | None]:

@@ -26,7 +26,7 @@ def make(evaluation: Evaluation, item: str) -> Answer:
     images, k, x = evaluation.images, int(item), evaluation.evaluated
     keep = evaluation.spec.keep.embedding != "none"
     rows = np.searchsorted(images.kept, images.evaluated)
-    found = clusters_of_rows(evaluation.run, x, rows, len(images.kept), k, keep=keep)
+    found = clusters_of_rows(evaluation.run, x, rows, len(images.kept), k, keep=keep, required=True)
     scores = cluster_scores(x, found, images.evaluated_labels)
     missing = scores.pop("missing")
     return {**scores, "file": clusters_file(k, 0) if keep else None}, missing

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core.runs.folder.state import BAD_SPEC, DONE, LOCKED
-from ssrl_core.runs.queue.processes import child_environment, source_folder
+from ssrl_core.runs.queue.processes import child_environment, chosen_cards, source_folder
 
 IDLE_S = 20.0  # a warm child holds a gigabyte
 _MOST_RUNS = 500
@@ -321,9 +321,9 @@ def slots_asked(spec: str, cards: int) -> int:
 def gpus_here() -> tuple[str, ...]:
     """The NVIDIA cards of this machine for CUDA_VISIBLE_DEVICES, asked without importing torch; the user's own choice
     counts."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = chosen_cards()
     if chosen is not None:
-        return tuple(name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1"))
+        return chosen
     program = shutil.which("nvidia-smi")
     if program is None:
         return ()
