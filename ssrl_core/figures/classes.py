@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, VIRIDIS, percent, style
+from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, VIRIDIS, dotted, even_steps, percent, style, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -65,13 +65,13 @@ def class_bars(
             hovertemplate="%{y}, raw pixels: %{x:.1%}<extra></extra>",
         )
     if mean is not None:
-        fig.add_vline(x=mean, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+        fig.add_vline(x=mean, line=dotted(NEUTRAL))
     style(fig, title=title, x="accuracy", height=_height(len(names)))
     fig.update_xaxes(range=[0, 1.005], tickformat=".0%", showgrid=True)
     return _rows_downwards(fig, names)
 
 
-def class_pairs(rows: Sequence[Mapping[str, Any]], first: str, second: str, *, title: str = "") -> Figure:
+def class_pairs(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> Figure:
     """Two runs side by side: for each class a point a run, joined by a line.
 
     Args:
@@ -101,7 +101,7 @@ def class_pairs(rows: Sequence[Mapping[str, Any]], first: str, second: str, *, t
             customdata=[row[f"n_{key}"] for row in rows],
             hovertemplate="%{y}, " + name + ": %{x:.1%} (n = %{customdata})<extra></extra>",
         )
-    style(fig, title=title, x="accuracy", height=_height(len(names)))
+    style(fig, x="accuracy", height=_height(len(names)))
     fig.update_xaxes(tickformat=".0%", showgrid=True, range=_within_shares(rows))
     return _rows_downwards(fig, names)
 
@@ -113,7 +113,7 @@ def _within_shares(rows: Sequence[Mapping[str, Any]]) -> list[float]:
     return [max(-0.02, min(values) - room), min(1.02, max(values) + room)]
 
 
-def class_differences(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
+def class_differences(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """What each class wins (teal) or loses (brown) with its 95 % interval; grey where the interval holds 0.
 
     Args:
@@ -135,7 +135,7 @@ def class_differences(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> 
         hovertemplate="%{y}: %{customdata[0]} to %{customdata[1]}, %{x:+.1%}<extra></extra>",
     )
     fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
-    style(fig, title=title, x="difference of accuracy", height=_height(len(names)))
+    style(fig, x="difference of accuracy", height=_height(len(names)))
     fig.update_xaxes(tickformat="+.0%", showgrid=True)
     return _rows_downwards(fig, names)
 
@@ -145,15 +145,9 @@ def _colour(row: Mapping[str, Any]) -> str:
 
 
 def _interval(values: Sequence[float], rows: Sequence[Mapping[str, Any]], colour: str) -> dict[str, Any]:
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [row["high"] - value for value, row in zip(values, rows, strict=True)],
-        "arrayminus": [value - row["low"] for value, row in zip(values, rows, strict=True)],
-        "color": colour,
-        "thickness": 1.6,
-        "width": 0,
-    }
+    above = [row["high"] - value for value, row in zip(values, rows, strict=True)]
+    below = [value - row["low"] for value, row in zip(values, rows, strict=True)]
+    return whiskers(colour, above, below, thickness=1.6)
 
 
 def _height(count: int) -> int:
@@ -170,7 +164,7 @@ _WRITTEN = 12  # classes up to which every cell shows its number
 _LEAST_PX, _MOST_PX = 340, 900
 
 
-def confusion_matrix(confusion: ArrayLike, names: Sequence[str], *, title: str = "") -> Figure:
+def confusion_matrix(confusion: ArrayLike, names: Sequence[str]) -> Figure:
     """A square of shares, each row summing to 1, the counts written in it or on hover.
 
     Args:
@@ -189,7 +183,7 @@ def confusion_matrix(confusion: ArrayLike, names: Sequence[str], *, title: str =
         text=counts,
         zmin=0,
         zmax=1,
-        colorscale=[[i / (len(VIRIDIS) - 1), colour] for i, colour in enumerate(VIRIDIS)],
+        colorscale=even_steps(VIRIDIS),
         xgap=1,
         ygap=1,
         texttemplate="%{text}" if len(names) <= _WRITTEN else None,
@@ -208,11 +202,7 @@ def confusion_matrix(confusion: ArrayLike, names: Sequence[str], *, title: str =
         },
     )
     side = int(np.clip(34 * len(names) + 90, _LEAST_PX, _MOST_PX))
-    style(fig, title=title, x="predicted", y="true", height=side)
-    fig.update_layout(margin_t=72 if title else 40)
-    fig.update_xaxes(type="category", constrain="domain", tickangle=-45 if _longest(names) > 3 else 0)
+    style(fig, x="predicted", y="true", height=side)
+    fig.update_layout(margin_t=40)
+    fig.update_xaxes(type="category", constrain="domain", tickangle=-45 if max(map(len, names), default=0) > 3 else 0)
     return fig.update_yaxes(type="category", autorange="reversed", showgrid=False, scaleanchor="x", constrain="domain")
-
-
-def _longest(names: Sequence[str]) -> int:
-    return max((len(str(name)) for name in names), default=0)

@@ -9,7 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, percent, score, style, three_digits, translucent
+from ssrl_core.figures.style import (
+    ACCENT,
+    NEUTRAL,
+    dotted,
+    name_at_end,
+    palette,
+    percent,
+    score,
+    style,
+    three_digits,
+    translucent,
+    whiskers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +33,7 @@ _MOST_POINTS = 800
 _MARKED = ("collapse", "diverged", "resume", "stop")
 
 
-def training_curves(metrics: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> dict[str, Figure]:
+def training_curves(metrics: pd.DataFrame) -> dict[str, Figure]:
     """The curves of one run.
 
     Args:
@@ -34,17 +46,17 @@ def training_curves(metrics: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> dic
     steps, evals, events = (_of_kind(metrics, kind) for kind in ("step", "eval", "event"))
     if steps.empty:
         return {}
-    figures = {"loss": loss_curve(steps, height=height)}
+    figures = {"loss": loss_curve(steps)}
     if not evals.empty and "knn_top1" in evals:
-        figures["knn"] = knn_curve(evals, height=height)
+        figures["knn"] = knn_curve(evals)
     if "z_std" in steps and steps["z_std"].notna().any():
-        figures["spread"] = spread_curve(steps, height=height)
+        figures["spread"] = spread_curve(steps)
     for figure in figures.values():
         _mark(figure, events, steps)
     return figures
 
 
-def loss_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
+def loss_curve(steps: pd.DataFrame) -> Figure:
     """The loss over epochs; with several terms each of them too, labelled at its end."""
     import plotly.graph_objects as go
 
@@ -57,10 +69,10 @@ def loss_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
     _line(fig, steps["epoch"], steps["loss"], ACCENT, "loss" if count > 1 else "")
     last = steps["loss"].dropna()
     title = f"Loss {three_digits(float(last.iloc[-1]))}" if len(last) else "No loss yet"
-    return style(fig, title=title, x="epoch", height=height)
+    return style(fig, title=title, x="epoch", height=CURVE_HEIGHT)
 
 
-def knn_curve(evals: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
+def knn_curve(evals: pd.DataFrame) -> Figure:
     """Accuracy of the nearest neighbours on the validation images over epochs."""
     import plotly.graph_objects as go
 
@@ -75,11 +87,11 @@ def knn_curve(evals: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
         hovertemplate="epoch %{x}<br>kNN %{y:.1%}<extra></extra>",
     )
     title = f"kNN {percent(float(known['knn_top1'].iloc[-1]))} of validation images" if len(known) else "No kNN yet"
-    style(fig, title=title, x="epoch", height=height)
+    style(fig, title=title, x="epoch", height=CURVE_HEIGHT)
     return fig.update_yaxes(tickformat=".0%", rangemode="tozero")
 
 
-def spread_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
+def spread_curve(steps: pd.DataFrame) -> Figure:
     """How far the projections fill their sphere: 1 spread, 0 collapsed to one point."""
     import plotly.graph_objects as go
 
@@ -88,7 +100,7 @@ def spread_curve(steps: pd.DataFrame, *, height: int = CURVE_HEIGHT) -> Figure:
     last = float(steps["z_std"].dropna().iloc[-1])
     told = "images are told apart" if last > 0.5 else "images are told apart in part"
     title = "All images look the same to the loss (collapsed)" if last < 0.05 else f"To the loss, {told}"
-    style(fig, title=title, x="epoch", y="spread, 0 to 1", height=height)
+    style(fig, title=title, x="epoch", y="spread, 0 to 1", height=CURVE_HEIGHT)
     return fig.update_yaxes(range=[0, max(1.05, float(steps["z_std"].max()) * 1.05)])
 
 
@@ -106,9 +118,7 @@ def _line(fig: Figure, x: pd.Series, y: pd.Series, colour: str, name: str, *, wi
     finite = np.flatnonzero(np.isfinite(shown_y))
     if name and len(finite):
         at = finite[-1]
-        fig.add_annotation(
-            x=shown_x[at], y=shown_y[at], text=name, showarrow=False, xanchor="left", xshift=4, font={"color": colour}
-        )
+        name_at_end(fig, shown_x[at], shown_y[at], name, colour)
 
 
 def _mark(fig: Figure, events: pd.DataFrame, steps: pd.DataFrame) -> None:
@@ -117,7 +127,7 @@ def _mark(fig: Figure, events: pd.DataFrame, steps: pd.DataFrame) -> None:
         return
     for _, event in events[events["name"].isin(_MARKED)].iterrows():
         epoch = float(np.interp(event["step"], steps["step"], steps["epoch"]))
-        fig.add_vline(x=epoch, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+        fig.add_vline(x=epoch, line=dotted(NEUTRAL))
         fig.add_annotation(
             x=epoch,
             y=1,
@@ -138,7 +148,7 @@ _LABELLED = 8
 _NAMES = {"loss": "Loss", "knn_top1": "kNN of validation images"}
 
 
-def sweep_curves(lines: pd.DataFrame, *, by: str = "value", height: int = HEIGHT) -> dict[str, Figure]:
+def sweep_curves(lines: pd.DataFrame, *, by: str = "value") -> dict[str, Figure]:
     """The curves of a sweep, or of some runs beside each other.
 
     Args:
@@ -154,7 +164,7 @@ def sweep_curves(lines: pd.DataFrame, *, by: str = "value", height: int = HEIGHT
     for name, title in _NAMES.items():
         known = lines.dropna(subset=["epoch", name])
         if not known.empty:
-            figures[name] = _curves(known, name, f"{title} by {by}", height)
+            figures[name] = _curves(known, name, f"{title} by {by}")
     return figures
 
 
@@ -176,7 +186,7 @@ def mean_band(runs: list[pd.DataFrame], name: str) -> tuple[np.ndarray, np.ndarr
     return epochs, values.mean(axis=0), sd
 
 
-def _curves(lines: pd.DataFrame, name: str, title: str, height: int) -> Figure:
+def _curves(lines: pd.DataFrame, name: str, title: str) -> Figure:
     import plotly.graph_objects as go
 
     fig = go.Figure()
@@ -193,7 +203,7 @@ def _curves(lines: pd.DataFrame, name: str, title: str, height: int) -> Figure:
                 hovertemplate=f"{group}<br>epoch %{{x:.1f}}<br>%{{y:.3g}}<extra></extra>",
             )
         _band(fig, mean_band(runs, name), colour, group, labelled=len(groups) <= _LABELLED)
-    style(fig, title=title, x="epoch", height=height)
+    style(fig, title=title, x="epoch", height=HEIGHT)
     return fig.update_yaxes(tickformat=".0%") if name == "knn_top1" else fig
 
 
@@ -215,12 +225,10 @@ def _band(
     )
     fig.add_scatter(x=epochs, y=mean, mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
     if labelled:
-        fig.add_annotation(
-            x=epochs[-1], y=mean[-1], text=group, showarrow=False, xanchor="left", xshift=4, font={"color": colour}
-        )
+        name_at_end(fig, epochs[-1], mean[-1], group, colour)
 
 
-def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None = None, height: int = 260) -> Figure:
+def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None = None) -> Figure:
     """AMI with the labels and silhouette over the number of clusters, labelled at their ends.
 
     Args:
@@ -246,15 +254,13 @@ def score_over_k(scores: Mapping[int, Mapping[str, Any]], *, chosen: int | None 
             marker={"size": 6},
             hovertemplate=f"k = %{{x}}<br>{word} %{{y:.3f}}<extra></extra>",
         )
-        fig.add_annotation(
-            x=x[-1], y=y[-1], text=word, showarrow=False, xanchor="left", xshift=8, font={"color": colours[key]}
-        )
+        name_at_end(fig, x[-1], y[-1], word, colours[key], away_px=8)
         top = max(known, key=lambda pair: pair[1])
         best.append(f"{word} {'' if best else 'is largest '}at k = {top[0]} ({score(top[1])})")
     if chosen is not None:
-        fig.add_vline(x=chosen, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+        fig.add_vline(x=chosen, line=dotted(NEUTRAL))
     _keep_apart(fig)
-    style(fig, title="; ".join(best), x="number of clusters k", y="score", height=height)
+    style(fig, title="; ".join(best), x="number of clusters k", y="score", height=260)
     fig.update_xaxes(tickformat="d")
     return fig.update_layout(margin_r=76)
 
@@ -336,7 +342,7 @@ KINDS = {
 _ROW_PX, _FRAME_PX, _APART = 26, 110, 0.22
 
 
-def shares_figure(table: pd.DataFrame, *, title: str = "", theme: str | None = None) -> Figure:
+def shares_figure(table: pd.DataFrame) -> Figure:
     """One line a thing that can be read, the best read on top.
 
     Args:
@@ -351,12 +357,12 @@ def shares_figure(table: pd.DataFrame, *, title: str = "", theme: str | None = N
     there = [kind for kind in KINDS if (table["source"] == kind).any()]
     for kind in there:
         figure.add_scatter(**_share_points(table[table["source"] == kind], kind, place, _lift(kind, there)))
-    style(figure, title=title, x="share that a linear reading finds on other images", theme=theme)
+    style(figure, x="share that a linear reading finds on other images")
     figure.update_layout(
         height=_FRAME_PX + _ROW_PX * len(names),
         showlegend=True,
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "reversed"},
-        margin_t=72 if title else 36,
+        margin_t=36,
         hovermode="closest",
     )
     figure.update_xaxes(range=[-0.02, 1.02], tickformat=".0%", showgrid=True)
@@ -366,7 +372,6 @@ def shares_figure(table: pd.DataFrame, *, title: str = "", theme: str | None = N
 
 def _share_points(rows: pd.DataFrame, kind: str, place: dict[str, int], lift: float) -> dict[str, Any]:
     title, symbol, colour = KINDS[kind]
-    span = {"color": colour, "thickness": 1.2, "width": 0}
     return {
         "x": rows["value"],
         "y": [place[name] + lift for name in rows["name"]],
@@ -378,12 +383,7 @@ def _share_points(rows: pd.DataFrame, kind: str, place: dict[str, int], lift: fl
             "color": colour,
             "line": {"width": 2 if symbol.endswith("open") else 0},
         },
-        "error_x": {
-            "type": "data",
-            "array": rows["high"] - rows["value"],
-            "arrayminus": rows["value"] - rows["low"],
-            **span,
-        },
+        "error_x": whiskers(colour, rows["high"] - rows["value"], rows["value"] - rows["low"]),
         "text": [name.replace("_", " ") for name in rows["name"]],
         "hovertemplate": f"{title}, %{{text}}: %{{x:.0%}}<extra></extra>",
     }
@@ -399,9 +399,7 @@ _KEPT_SCALE = [[0.0, "#dfe3e8"], [1.0, ACCENT]]  # kept and lost: accent and gre
 _ON_SCALE = "#0b0d10"  # read on every colour of the scale, light or dark theme (at least 5 to 1)
 
 
-def cost_map(
-    strongest: pd.DataFrame, titles: Mapping[str, str], *, title: str = "", theme: str | None = None
-) -> Figure:
+def cost_map(strongest: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """Transformations x concepts: how much is kept at each transformation's greatest strength.
 
     Args:
@@ -432,15 +430,13 @@ def cost_map(
         customdata=[[spans.get((name, c), "") for c in table.columns] for name in table.index],
         hovertemplate="%{y}<br>%{x}: %{customdata}<extra></extra>",
     )
-    style(fig, title=title, height=_COST_FRAME_PX + _COST_ROW_PX * len(table), theme=theme)
+    style(fig, height=_COST_FRAME_PX + _COST_ROW_PX * len(table))
     fig.update_yaxes(autorange="reversed", showgrid=False)
     fig.update_xaxes(side="bottom", tickangle=None if few else -40)
     return fig
 
 
-def cost_curve(
-    told: pd.DataFrame, concepts: Sequence[str], *, title: str, unit: str, theme: str | None = None
-) -> Figure:
+def cost_curve(told: pd.DataFrame, concepts: Sequence[str], *, title: str, unit: str) -> Figure:
     """Kept over the strength of one transformation, a line a concept with its 95 % interval; strength 0 keeps all.
 
     Args:
@@ -464,7 +460,7 @@ def cost_curve(
             x=x, y=[1.0, *mine["kept"]], mode="lines+markers", name=concept,
             line={"color": colour, "width": 2}, marker={"size": 5}, hovertemplate=hover,
         )  # fmt: skip
-    style(fig, title=title, x=unit, height=_PANEL_PX, theme=theme)
+    style(fig, title=title, x=unit, height=_PANEL_PX)
     fig.update_yaxes(range=[-0.05, 1.15], tickformat=".0%")
     return fig
 

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.figures.style import ACCENT, NEUTRAL, palette, style, three_digits, translucent
+from ssrl_core.figures.style import ACCENT, NEUTRAL, dotted, palette, style, three_digits, translucent, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 IDENTITY = "identity"
-_BINS = 30
+_BINS, _HEIGHT = 30, 220
 
 
-def lpips_histogram(
-    values: Mapping[str, ArrayLike], *, title: str | None = None, height: int = 220, theme: str | None = None
-) -> Figure:
+def lpips_histogram(values: Mapping[str, ArrayLike]) -> Figure:
     """Outlines of the distributions on common bins, the first one filled; each named at its mean.
 
     Args:
         values: composition -> LPIPS of each image; the first is the one at work, `identity` is drawn grey.
-        title: left out, the mean ± sd and n of the first.
     """
     import plotly.graph_objects as go
 
@@ -34,7 +31,7 @@ def lpips_histogram(
     arrays = {name: v for name, v in arrays.items() if len(v)}
     fig = go.Figure()
     if not arrays:
-        return style(fig, title=title or "No LPIPS yet", x="LPIPS", height=height, theme=theme)
+        return style(fig, title="No LPIPS yet", x="LPIPS", height=_HEIGHT)
     top = max(float(v.max()) for v in arrays.values())
     edges = np.linspace(0, max(top * 1.02, 0.05), _BINS + 1)
     colours = _colours(list(arrays))
@@ -43,14 +40,12 @@ def lpips_histogram(
         _outline(fig, edges, share, colours[name], name, len(v), filled=i == 0)
     _name_at_means(fig, arrays, colours)
     first = next(iter(arrays))
-    style(fig, title=summary(arrays[first]) if title is None else title, x="LPIPS", height=height, theme=theme)
+    style(fig, title=summary(arrays[first]), x="LPIPS", height=_HEIGHT)
     fig.update_layout(margin_t=44 + 15 * len(arrays))
     return fig.update_yaxes(tickformat=".0%", rangemode="tozero", nticks=4, title_text="share of images")
 
 
-def lpips_by_class(
-    values: ArrayLike, labels: Sequence[str], *, title: str = "", height: int | None = None, theme: str | None = None
-) -> Figure:
+def lpips_by_class(values: ArrayLike, labels: Sequence[str], *, title: str = "") -> Figure:
     """One row a class: a point an image, and the mean; the class whose views differ most is on top.
 
     Args:
@@ -78,25 +73,18 @@ def lpips_by_class(
             marker={"size": 11, "color": ACCENT, "symbol": "line-ns", "line": {"width": 3, "color": ACCENT}},
             hovertemplate=f"{name}: {summary(own)}<extra></extra>",
         )
-    style(fig, title=title, x="LPIPS", height=height or 80 + 26 * len(classes), theme=theme)
+    style(fig, title=title, x="LPIPS", height=80 + 26 * len(classes))
     fig.update_xaxes(rangemode="tozero", showgrid=True)
     return fig.update_yaxes(
         tickvals=list(range(len(classes))), ticktext=list(reversed(classes)), showgrid=False, title_text=""
     )
 
 
-def lpips_by_step(
-    drops: Sequence[tuple[str, float, float, float]],
-    *,
-    title: str | None = None,
-    height: int | None = None,
-    theme: str | None = None,
-) -> Figure:
+def lpips_by_step(drops: Sequence[tuple[str, float, float, float]]) -> Figure:
     """One row a step, in the order of the recipe: how much lower LPIPS is without it, with its interval.
 
     Args:
         drops: (sentence, drop, low, high) of each step; negative where views are more alike with the step.
-        title: left out, the step that adds most.
     """
     import plotly.graph_objects as go
 
@@ -108,15 +96,14 @@ def lpips_by_step(
             y=[place],
             mode="markers",
             marker={"size": 9, "color": colour},
-            error_x={"array": [high - drop], "arrayminus": [drop - low], "color": colour, "thickness": 1.5, "width": 0},
+            error_x=whiskers(colour, [high - drop], [drop - low], thickness=1.5),
             hovertemplate=f"{sentence}<br>{three_digits(drop)} ({three_digits(low)} to {three_digits(high)})"
             "<extra></extra>",
         )
-    if title is None:
-        most = max(drops, key=lambda row: row[1], default=None)
-        name = re.split("[:,]", most[0])[0] if most and most[2] > 0 else ""
-        title = f"Adds most: {name}" if name else "No step adds to LPIPS by itself"
-    style(fig, title=title, x="drop of LPIPS", height=height or 96 + 30 * len(drops), theme=theme)
+    most = max(drops, key=lambda row: row[1], default=None)
+    name = re.split("[:,]", most[0])[0] if most and most[2] > 0 else ""
+    title = f"Adds most: {name}" if name else "No step adds to LPIPS by itself"
+    style(fig, title=title, x="drop of LPIPS", height=96 + 30 * len(drops))
     fig.add_vline(x=0, line={"color": NEUTRAL, "width": 1})
     fig.update_xaxes(rangemode="tozero", showgrid=True)
     ticks = [_wrapped(row[0]) for row in reversed(drops)]
@@ -130,9 +117,9 @@ def summary(values: ArrayLike) -> str:
     return f"LPIPS {three_digits(float(v.mean()))}{spread}, n = {len(v)}" if len(v) else "No LPIPS yet"
 
 
-def _wrapped(sentence: str, width: int = 26) -> str:
+def _wrapped(sentence: str) -> str:
     """A sentence in at most two lines, so that the plot keeps its room."""
-    lines = wrap(sentence, width)
+    lines = wrap(sentence, 26)
     return "<br>".join(lines if len(lines) < 3 else [lines[0], f"{lines[1]} …"])
 
 
@@ -166,7 +153,7 @@ def _name_at_means(fig: Figure, arrays: dict[str, NDArray[np.float64]], colours:
     """A line at each mean, and names stacked above the plot so that near means stay readable."""
     for place, (name, v) in enumerate(arrays.items()):
         mean = float(v.mean())
-        fig.add_vline(x=mean, line={"color": colours[name], "width": 1, "dash": "dot"})
+        fig.add_vline(x=mean, line=dotted(colours[name]))
         fig.add_annotation(
             x=mean,
             xref="x",

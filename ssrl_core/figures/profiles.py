@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.style import TABLE, style
+from ssrl_core.figures.screens import plate
+from ssrl_core.figures.style import TABLE, clickable, dotted, style, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -22,7 +23,7 @@ _AROUND_PX = 210  # of a field, to each side of the cell that is looked at
 _CLICKED = 80  # treatments up to which a click on the square of two is heard
 
 
-def scores_figure(rows: Sequence[Mapping[str, Any]], *, title: str = "", theme: str | None = None) -> Figure:
+def scores_figure(rows: Sequence[Mapping[str, Any]], *, title: str = "") -> Figure:
     """Points with intervals, a row a score, a point for each kind of profiles.
 
     Args:
@@ -40,15 +41,12 @@ def scores_figure(rows: Sequence[Mapping[str, Any]], *, title: str = "", theme: 
         fig.add_scatter(
             x=[row["value"] for row in own],
             y=[len(scores) - 1 - scores.index(row["score"]) + lift for row in own],
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": [_away(row["high"], row["value"]) for row in own],
-                "arrayminus": [_away(row["value"], row["low"]) for row in own],
-                "color": colour,
-                "thickness": 1.5,
-                "width": 0,
-            },
+            error_x=whiskers(
+                colour,
+                [_away(row["high"], row["value"]) for row in own],
+                [_away(row["value"], row["low"]) for row in own],
+                thickness=1.5,
+            ),
             mode="markers",
             name=kind,
             marker={"color": colour, "size": 11 if number == 0 else 8},
@@ -58,8 +56,8 @@ def scores_figure(rows: Sequence[Mapping[str, Any]], *, title: str = "", theme: 
         if row.get("chance") is not None and row["kind"] == kinds[0]:
             place = len(scores) - 1 - scores.index(row["score"])
             ends: dict[str, Any] = {"x0": row["chance"], "x1": row["chance"], "y0": place - 0.42, "y1": place + 0.42}
-            fig.add_shape(type="line", **ends, line={"color": QUIET, "width": 1, "dash": "dot"})
-    style(fig, title=title, height=90 + 62 * len(scores), theme=theme)
+            fig.add_shape(type="line", **ends, line=dotted(QUIET))
+    style(fig, title=title, height=90 + 62 * len(scores))
     fig.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.12, "x": 0}, margin_t=52 if title else 12)
     fig.update_yaxes(
         tickvals=list(range(len(scores))), ticktext=scores[::-1], range=[-0.6, len(scores) - 0.4], showgrid=False
@@ -73,9 +71,7 @@ def _away(end: float | None, start: float | None) -> float:
     return 0.0 if end is None or start is None else max(0.0, float(end) - float(start))
 
 
-def similarity_figure(
-    similar: np.ndarray[Any, Any], table: pd.DataFrame, *, title: str = "", theme: str | None = None
-) -> Figure:
+def similarity_figure(similar: np.ndarray[Any, Any], table: pd.DataFrame) -> Figure:
     """How alike treatments are, in blocks of one mechanism.
 
     Args:
@@ -97,31 +93,23 @@ def similarity_figure(
         text=[[f"{a}<br>{b}" for b in shown] for a in shown],
         hovertemplate="%{text}<br>%{z:.2f}<extra></extra>",
     )
-    if count <= _CLICKED:  # a heat map knows no click: unseen points over its squares do
+    if count <= _CLICKED:
         rows, columns = np.mgrid[:count, :count]
-        fig.add_scatter(
-            x=columns.ravel(),
-            y=rows.ravel(),
-            mode="markers",
-            marker={"symbol": "square", "size": 9, "opacity": 0},
-            customdata=[[names[row]] for row in rows.ravel()],
-            text=[f"{shown[r]}<br>{shown[c]}" for r, c in zip(rows.ravel(), columns.ravel(), strict=True)],
-            hovertemplate="%{text}<extra></extra>",
-            selected={"marker": {"opacity": 0}},
-            unselected={"marker": {"opacity": 0}},
-        )
+        text = [f"{shown[r]}<br>{shown[c]}" for r, c in zip(rows.ravel(), columns.ravel(), strict=True)]
+        own = [[names[row]] for row in rows.ravel()]
+        clickable(fig, columns.ravel(), rows.ravel(), size=9, customdata=own, text=text)
     blocks = _blocks(table["mechanism"].tolist())
     for _, _, end in blocks[:-1]:
         for side in ("x", "y"):
             other = "y" if side == "x" else "x"
             ends: dict[str, Any] = {f"{side}0": end - 0.5, f"{side}1": end - 0.5, f"{other}0": -0.5}
             fig.add_shape(type="line", **ends, **{f"{other}1": count - 0.5}, line={"color": "#14181f", "width": 1})
-    style(fig, title=title, height=620, theme=theme)
+    style(fig, height=620)
     middles = [(start + end - 1) / 2 for _, start, end in blocks]
     fig.update_yaxes(tickvals=middles, ticktext=[name for name, _, _ in blocks], showgrid=False)
     fig.update_yaxes(range=[count - 0.5, -0.5])
     fig.update_xaxes(showticklabels=False, showgrid=False)
-    fig.update_layout(margin_t=52 if title else 12)
+    fig.update_layout(margin_t=12)
     return fig
 
 
@@ -137,7 +125,7 @@ def _blocks(values: Sequence[Any]) -> list[tuple[str, int, int]]:
     return found
 
 
-def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", theme: str | None = None) -> Figure:
+def activity_figure(table: pd.DataFrame, *, unit: str = "") -> Figure:
     """How far each treatment is from untreated wells, by dose; a line a compound, green where it is called active.
 
     Args:
@@ -173,9 +161,9 @@ def activity_figure(table: pd.DataFrame, *, unit: str = "", title: str = "", the
         text=[escape(name) for name in known["treatment"]],
         hovertemplate="%{text}: %{y:.2f}, q = %{customdata[1]:.3g}<extra></extra>",
     )
-    fig.add_hline(y=0, line={"color": QUIET, "width": 1, "dash": "dot"})
+    fig.add_hline(y=0, line=dotted(QUIET))
     across = (f"dose ({escape(unit)})" if unit else "dose") if dosed else "treatments, the clearest first"
-    style(fig, title=title, x=across, y="replicates agree (0 = chance)", height=380, theme=theme)
+    style(fig, x=across, y="replicates agree (0 = chance)", height=380)
     if dosed:
         fig.update_xaxes(type="log", dtick=1)  # powers of ten: the 2 and 5 between them read as doses of their own
     return fig
@@ -228,9 +216,7 @@ SWEEP_AXES = {
 }
 
 
-def sweep_screen_figure(
-    table: pd.DataFrame, names: Sequence[str], *, y: str = "nscb", title: str = "", theme: str | None = None
-) -> Figure:
+def sweep_screen_figure(table: pd.DataFrame, names: Sequence[str], *, y: str = "nscb") -> Figure:
     """Which choices keep mechanism and forget the plate: a mark a choice, with a line to one sd over seeds.
 
     Args:
@@ -261,12 +247,12 @@ def sweep_screen_figure(
             name=choice,
             hovertemplate=f"{choice}: %{{y:.2f}}, plate %{{x:.2f}}, {seeds[choice]} seeds<extra></extra>",
         )
-    style(fig, title=title, x="plate told (less is better)", y=SWEEP_AXES[y], height=380, theme=theme)
+    style(fig, x="plate told (less is better)", y=SWEEP_AXES[y], height=380)
     fig.update_layout(showlegend=len(mean) > _LABELLED)
     return fig
 
 
-def confusion_figure(counts: pd.DataFrame, *, title: str = "", theme: str | None = None) -> Figure:
+def confusion_figure(counts: pd.DataFrame) -> Figure:
     """Shares of each true mechanism (rows) by the mechanism of the nearest treatment (columns)."""
     import plotly.graph_objects as go
 
@@ -290,53 +276,25 @@ def confusion_figure(counts: pd.DataFrame, *, title: str = "", theme: str | None
         colour = "#ffffff" if shares[row, column] > 0.55 else "#14181f"
         text = str(counts.iloc[row, column])
         fig.add_annotation(x=int(column), y=int(row), text=text, showarrow=False, font={"color": colour, "size": 12})
-    style(fig, title=title, height=140 + 30 * len(names), theme=theme)
+    style(fig, height=140 + 30 * len(names))
     ticks: dict[str, Any] = {"tickvals": list(range(len(names))), "ticktext": names}
     fig.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False, title_text="its mechanism", **ticks)
     fig.update_xaxes(tickangle=-40, title_text="mechanism of the nearest", **ticks)
-    fig.update_layout(margin_t=52 if title else 12)
+    fig.update_layout(margin_t=12)
     return fig
 
 
-def wells_figure(
-    wells: pd.DataFrame, shape: tuple[int, int], *, what: str, title: str = "", theme: str | None = None
-) -> Figure:
+def wells_figure(wells: pd.DataFrame, shape: tuple[int, int], *, title: str) -> Figure:
     """A number of every well, where it lies on the plate; a click gives the point whose `customdata` names the well.
 
     Args:
         wells: well, row, column, value, treatment.
         shape: rows and columns of the plate.
-        what: the number, as the bar beside it says.
     """
-    import plotly.graph_objects as go
-
-    rows, columns = shape
-    grid = np.full(shape, np.nan)
-    grid[wells["row"].astype(int), wells["column"].astype(int)] = wells["value"]
-    fig = go.Figure()
-    fig.add_heatmap(
-        z=grid, xgap=2, ygap=2, colorscale="Viridis", hoverinfo="skip",
-        colorbar={"title": {"text": what}, "thickness": 10, "outlinewidth": 0},
+    rows = list(zip(wells["well"], wells["treatment"], wells["value"], strict=True))
+    fig = plate(
+        wells, wells["value"], shape, 540, size=14, customdata=[[well, name] for well, name, _ in rows],
+        text=[f"{escape(well)}: {escape(name)}, {value:.2f}" for well, name, value in rows],
+        colorscale="Viridis", colorbar={"thickness": 10, "outlinewidth": 0},
     )  # fmt: skip
-    fig.add_scatter(
-        x=wells["column"],
-        y=wells["row"],
-        mode="markers",
-        marker={"symbol": "square", "size": 14, "opacity": 0},
-        customdata=[[well, name] for well, name in zip(wells["well"], wells["treatment"], strict=True)],
-        text=[
-            f"{escape(well)}: {escape(name)}, {value:.2f}"
-            for well, name, value in zip(wells["well"], wells["treatment"], wells["value"], strict=True)
-        ],
-        hovertemplate="%{text}<extra></extra>",
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-    )
-    style(fig, title=escape(title), height=int(540 / columns * rows + 110), theme=theme)
-    letters = [chr(65 + r) if r < 26 else "A" + chr(65 + r - 26) for r in range(rows)]
-    fig.update_xaxes(
-        tickvals=list(range(columns)), ticktext=[str(c + 1) for c in range(columns)], range=[-0.6, columns - 0.4]
-    )
-    fig.update_yaxes(tickvals=list(range(rows)), ticktext=letters, range=[rows - 0.4, -0.6], showgrid=False)
-    fig.update_layout(margin_t=52 if title else 12)
-    return fig
+    return fig.update_layout(title_text=escape(title), margin_t=52)

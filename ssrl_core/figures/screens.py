@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.style import ACCENT, NEUTRAL, VIRIDIS, palette, style
+from ssrl_core.figures.style import (
+    ACCENT,
+    NEUTRAL,
+    VIRIDIS,
+    clickable,
+    dotted,
+    even_steps,
+    name_at_end,
+    palette,
+    style,
+    whiskers,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +28,7 @@ if TYPE_CHECKING:
 
 
 UNTREATED = "untreated"
+_WIDE_PX = 530  # of the columns of a plate
 
 
 def dose_figure(
@@ -27,7 +40,6 @@ def dose_figure(
     unit: str = "µM",
     curve: Any = None,
     height: int = 300,
-    theme: str | None = None,
 ) -> Figure:
     """One group under one compound.
 
@@ -44,21 +56,14 @@ def dose_figure(
     if hasattr(curve, "at"):
         dense = np.geomspace(tested[0] / 1.5, tested[-1] * 1.5, 120)
         fig.add_scatter(x=dense, y=curve.at(dense), mode="lines", line={"color": colour, "width": 2}, hoverinfo="skip")
-        fig.add_vline(x=curve.ec50, line={"color": NEUTRAL, "width": 1, "dash": "dot"})
+        fig.add_vline(x=curve.ec50, line=dotted(NEUTRAL))
     at = summary["dose"].where(summary["dose"] > 0, nought)
     fig.add_scatter(
         x=at,
         y=summary["share"],
         mode="markers",
         marker={"color": colour, "size": 9, "symbol": "diamond"},
-        error_y={
-            "type": "data",
-            "array": summary["high"] - summary["share"],
-            "arrayminus": summary["share"] - summary["low"],
-            "color": colour,
-            "thickness": 1.2,
-            "width": 4,
-        },
+        error_y=whiskers(colour, summary["high"] - summary["share"], summary["share"] - summary["low"], width=4),
         hovertemplate="mean %{y:.0%}<extra></extra>",
     )
     fig.add_scatter(
@@ -72,7 +77,7 @@ def dose_figure(
         ],
         hovertemplate="%{text}<extra></extra>",
     )
-    style(fig, title=title, x=f"dose ({unit}), logarithmic", y="share of cells", height=height, theme=theme)
+    style(fig, title=title, x=f"dose ({unit}), logarithmic", y="share of cells", height=height)
     fig.update_layout(margin_t=64 if "<br>" in title else 44)
     labels = ["0", *(f"{dose:g}" for dose in tested)]
     fig.update_xaxes(type="log", tickvals=[nought, *tested], ticktext=labels)
@@ -88,7 +93,7 @@ def _nought(tested: list[float]) -> float:
     return float(tested[0] / max(2.0, step) ** 1.3)
 
 
-def network_doses(rows: pd.DataFrame, *, unit: str = "µM", title: str = "") -> Figure:
+def network_doses(rows: pd.DataFrame) -> Figure:
     """A line a network over a logarithmic dose, its name at its end; shuffled labels dotted.
 
     Args:
@@ -102,11 +107,8 @@ def network_doses(rows: pd.DataFrame, *, unit: str = "µM", title: str = "") -> 
         mine = rows[rows["network"] == name].sort_values("dose")
         _line(fig, mine, "ami", colour, name, "solid")
         _line(fig, mine, "shuffled", NEUTRAL, f"{name}, shuffled labels", "dot")
-        fig.add_annotation(
-            x=_log(mine["dose"].iloc[-1]), y=mine["ami"].iloc[-1], text=name, showarrow=False, xanchor="left", xshift=6,
-            font={"color": colour},
-        )  # fmt: skip
-    style(fig, title=title or _finding(rows), x=f"dose, {unit}", y="AMI, two clusters")
+        name_at_end(fig, math.log10(mine["dose"].iloc[-1]), mine["ami"].iloc[-1], name, colour, away_px=6)
+    style(fig, title=_finding(rows), x="dose, µM", y="AMI, two clusters")
     fig.update_layout(margin={"r": 90})
     return fig.update_xaxes(type="log", tickvals=sorted(rows["dose"].unique()), tickformat="g")
 
@@ -124,12 +126,6 @@ def _line(fig: Figure, rows: pd.DataFrame, column: str, colour: str, name: str, 
 def _finding(rows: pd.DataFrame) -> str:
     top = rows.loc[rows["ami"].idxmax()]
     return f"Highest AMI: {top['network']} at {top['dose']:g} µM, {top['ami']:.3f} (dotted: shuffled labels)"
-
-
-def _log(value: float) -> float:
-    import math
-
-    return math.log10(value)
 
 
 _ROW_PX, _AROUND_PX = 34, 60
@@ -170,7 +166,7 @@ def replicates(
         x=[float(np.mean(values[name])) for name in known],
         mode="markers",
         marker={"size": 10, "color": ACCENT, "symbol": "diamond"},
-        error_x={"type": "data", "array": half, "color": ACCENT, "thickness": 1.6, "width": 4},
+        error_x=whiskers(ACCENT, half, thickness=1.6, width=4),
         customdata=[len(values[name]) for name in known],
         hovertemplate=f"%{{y}}: mean %{{x:{shown}}}, n = %{{customdata}}<extra></extra>",
     )
@@ -198,72 +194,62 @@ def half_interval(values: Sequence[float]) -> float:
     return float(special.stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n))
 
 
-def plate_figure(
-    wells: pd.DataFrame,
-    shape: tuple[int, int],
-    *,
-    title: str = "",
-    picked: str | None = None,
-    width: int = 620,
-    theme: str | None = None,
-) -> Figure:
-    """Wells as squares; a click gives the point whose `customdata` begins with the well's name.
+def plate_figure(wells: pd.DataFrame, shape: tuple[int, int], *, title: str = "", picked: str | None = None) -> Figure:
+    """Shares of wells where they lie on their plate; a click gives the point whose `customdata` begins with its name.
 
     Args:
         wells: well, row, column, cells, count, share, low, high, and `what` (what hovering says), if there.
         shape: rows and columns of the plate.
         picked: a well to mark.
     """
+    what = wells["what"] if "what" in wells else [""] * len(wells)
+    fig = plate(
+        wells, wells["share"], shape, _WIDE_PX, size=18,
+        customdata=[[w, n, k] for w, n, k in zip(wells["well"], wells["cells"], wells["count"], strict=True)],
+        text=list(what), hover="%{customdata[0]}: %{customdata[2]} of %{customdata[1]} cells<br>%{text}",
+        zmin=0, zmax=max(0.05, float(wells["share"].max()) if len(wells) else 0.05), colorscale=even_steps(VIRIDIS),
+        colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
+    )  # fmt: skip
+    for well in wells[wells["well"] == picked].to_dict("records"):
+        x, y = well["column"], well["row"]
+        ends = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
+        fig.add_shape(type="rect", **ends, line={"color": "#d55e00", "width": 3})
+    fig.update_layout(title_text=title, margin_t=76)
+    fig.update_xaxes(side="top", fixedrange=True)
+    return fig.update_yaxes(fixedrange=True)
+
+
+def plate(
+    wells: pd.DataFrame,
+    values: pd.Series,
+    shape: tuple[int, int],
+    width: int,
+    *,
+    size: int,
+    customdata: Any,
+    text: Any,
+    hover: str = "%{text}",
+    **scale: Any,
+) -> Figure:
+    """Wells as squares in the colour of a value, under letters and numbers; each can be clicked.
+
+    Args:
+        wells: row, column.  values: one each.  shape: rows and columns of the plate.
+        width: in px, that of all columns.
+        size, customdata, text, hover: of what is clicked (`clickable`).
+        scale: of the colours, as Plotly's heat map takes it.
+    """
     import plotly.graph_objects as go
 
     rows, columns = shape
     grid: list[list[float | None]] = [[None] * columns for _ in range(rows)]
-    for well in wells.to_dict("records"):
-        grid[well["row"]][well["column"]] = float(well["share"])
+    for row, column, value in zip(wells["row"], wells["column"], values, strict=True):
+        grid[int(row)][int(column)] = float(value)
     fig = go.Figure()
-    fig.add_heatmap(
-        z=grid,
-        zmin=0,
-        zmax=max(0.05, float(wells["share"].max()) if len(wells) else 0.05),
-        xgap=2,
-        ygap=2,
-        colorscale=[[i / (len(VIRIDIS) - 1), colour] for i, colour in enumerate(VIRIDIS)],
-        colorbar={"title": {"text": "share"}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0},
-        hoverinfo="skip",
-    )
-    what = wells["what"] if "what" in wells else [""] * len(wells)
-    fig.add_scatter(  # a heat map knows no click: unseen points over its squares do
-        x=wells["column"],
-        y=wells["row"],
-        mode="markers",
-        marker={"symbol": "square", "size": 18, "opacity": 0},
-        customdata=[[w, n, k] for w, n, k in zip(wells["well"], wells["cells"], wells["count"], strict=True)],
-        text=list(what),
-        hovertemplate="%{customdata[0]}: %{customdata[2]} of %{customdata[1]} cells<br>%{text}<extra></extra>",
-        selected={"marker": {"opacity": 0}},
-        unselected={"marker": {"opacity": 0}},
-    )
-    for well in wells[wells["well"] == picked].to_dict("records"):
-        fig.add_shape(
-            type="rect",
-            x0=well["column"] - 0.5,
-            x1=well["column"] + 0.5,
-            y0=well["row"] - 0.5,
-            y1=well["row"] + 0.5,
-            line={"color": "#d55e00", "width": 3},
-        )
-    style(fig, title=title, height=int((width - 90) / columns * rows + 110), theme=theme)
-    fig.update_layout(margin_t=76)
+    fig.add_heatmap(z=grid, xgap=2, ygap=2, hoverinfo="skip", **scale)
+    clickable(fig, wells["column"], wells["row"], size=size, customdata=customdata, text=text, hover=hover)
+    style(fig, height=int(width / columns * rows + 110))
     letters = [chr(65 + r) if r < 26 else "A" + chr(65 + r - 26) for r in range(rows)]
-    fig.update_xaxes(
-        tickvals=list(range(columns)),
-        ticktext=[str(c + 1) for c in range(columns)],
-        side="top",
-        range=[-0.6, columns - 0.4],
-        showgrid=False,
-        fixedrange=True,
-    )
-    fig.update_yaxes(
-        tickvals=list(range(rows)), ticktext=letters, range=[rows - 0.4, -0.6], showgrid=False, fixedrange=True
-    )
-    return fig
+    numbers = [str(c + 1) for c in range(columns)]
+    fig.update_xaxes(tickvals=list(range(columns)), ticktext=numbers, range=[-0.6, columns - 0.4], showgrid=False)
+    return fig.update_yaxes(tickvals=list(range(rows)), ticktext=letters, range=[rows - 0.4, -0.6], showgrid=False)

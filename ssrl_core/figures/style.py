@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -50,6 +51,47 @@ def style(
     if theme is not None:
         _fix_colours(fig, theme)
     return fig
+
+
+def whiskers(colour: str, above: Any, below: Any = None, *, thickness: float = 1.2, width: int = 0) -> dict[str, Any]:
+    """Error bars of points.
+
+    Args:
+        above, below: (n,) how far each reaches; without `below` to both sides alike.
+    """
+    reach = {"array": above} if below is None else {"symmetric": False, "array": above, "arrayminus": below}
+    return {"type": "data", **reach, "color": colour, "thickness": thickness, "width": width}
+
+
+def dotted(colour: str) -> dict[str, Any]:
+    """The thin line of what is only there for comparison."""
+    return {"color": colour, "width": 1, "dash": "dot"}
+
+
+def even_steps(colours: Sequence[str]) -> list[list[Any]]:
+    """Colours as a scale, from the first to the last."""
+    return [[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)]
+
+
+def name_at_end(fig: Figure, x: Any, y: Any, name: str, colour: str, *, away_px: int = 4) -> None:
+    """A name right of the last point of its line, in its colour."""
+    fig.add_annotation(x=x, y=y, text=name, showarrow=False, xanchor="left", xshift=away_px, font={"color": colour})
+
+
+def clickable(fig: Figure, x: Any, y: Any, *, size: int, customdata: Any, text: Any, hover: str = "%{text}") -> None:
+    """Unseen squares over those of a heat map, which knows no click."""
+    unseen = {"marker": {"opacity": 0}}
+    fig.add_scatter(
+        x=x,
+        y=y,
+        mode="markers",
+        marker={"symbol": "square", "size": size, "opacity": 0},
+        customdata=customdata,
+        text=text,
+        hovertemplate=f"{hover}<extra></extra>",
+        selected=unseen,
+        unselected=unseen,
+    )
 
 
 def translucent(colour: str, cover: float = 0.14) -> str:

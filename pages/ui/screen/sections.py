@@ -298,7 +298,7 @@ def plate(of: OpenScreen) -> None:
             what = choices.from_address("Shown", list(_WELL_NUMBERS), key="screen-shown")
         table = wells.assign(value=_WELL_NUMBERS[what](of), **place)
         own = table[(table["plate"] == name) & table["row"].notna()]
-        fig = figures.wells_figure(own, FORMATS[plate_format(wells["well"])], what="", title=f"{what}, {name}")
+        fig = figures.wells_figure(own, FORMATS[plate_format(wells["well"])], title=f"{what}, {name}")
         picked = st.plotly_chart(fig, key="screen-wells", on_select="rerun", selection_mode="points", config=_PLAIN)
         figure_files(fig, f"screen-plate-{name}", f"{what} of each well of {name}.")
         frame.quiet(edge_words(table, what))

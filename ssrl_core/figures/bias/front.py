@@ -18,7 +18,7 @@ from ssrl_core.figures.bias.panels import (
     setting_columns,
     wrapped,
 )
-from ssrl_core.figures.style import ACCENT, NEUTRAL, SIGNED, palette, style, translucent
+from ssrl_core.figures.style import ACCENT, NEUTRAL, SIGNED, even_steps, palette, style, translucent, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -62,8 +62,8 @@ def _scatter(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], titl
             text=[_short(v) for v in values["x"][chosen]],
             textposition="top right",
             marker={"size": 8, "color": colour},
-            error_x=_error(one["sd"][chosen], colour),
-            error_y=_error(two["sd"][chosen], colour),
+            error_x=whiskers(colour, np.nan_to_num(one["sd"][chosen]), thickness=0.8),
+            error_y=whiskers(colour, np.nan_to_num(two["sd"][chosen]), thickness=0.8),
             customdata=values[["x", "front_share"]][chosen],
             hovertemplate=f"%{{customdata[0]}}: {names[0]} %{{x:.1%}}, {names[1]} %{{y:.1%}}<br>"
             "on the front in %{customdata[1]:.0%} of resamplings<extra></extra>",
@@ -119,18 +119,15 @@ def _lines(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], title:
     return fig.update_yaxes(tickformat="+.0%")
 
 
-def _error(sd: pd.Series, colour: str) -> dict[str, Any]:
-    return {"type": "data", "array": np.nan_to_num(sd), "color": colour, "thickness": 0.8, "width": 0}
-
-
 def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, int | float) else str(value)
 
 
+_COLUMNS = 4
 _LABEL_ROOM = 2.0  # bands make each axis about twice as long as its lines, and labels must not overlap
 
 
-def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int = 4, title: str = "") -> Figure:
+def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, title: str = "") -> Figure:
     """A panel a superclass (or class), a line a setting, a ring at its own highest value.
 
     Args:
@@ -140,10 +137,10 @@ def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int 
     names = list(dict.fromkeys(highest["for"]))
     lines = panels(curves)
     colours = palette(len(lines)) if len(lines) > 1 else ["#0d9488"]
-    fig = grid_of_panels(names, columns, shared_y=False)
+    fig = grid_of_panels(names, _COLUMNS, shared_y=False)
     labels: list[dict[str, Any]] = []
     for number, name in enumerate(names):
-        at = place(number, len(names), columns)
+        at = place(number, len(names), _COLUMNS)
         drawn = []
         for (label, rows), colour in zip(lines, colours, strict=True):
             mine = rows[rows["class"] == name]
@@ -156,11 +153,11 @@ def highest_curves(curves: pd.DataFrame, highest: pd.DataFrame, *, columns: int 
             labels += end_labels(fig, drawn, at, (low, low + _LABEL_ROOM * (high - low)))
     add_labels(fig, labels)
     note = f"ring: its own highest; {runs_note(curves)}; each panel has its own scale"
-    finish(fig, len(names), columns, title=title, x=axis_name(curves), y="accuracy", note=note)
+    finish(fig, len(names), _COLUMNS, title=title, x=axis_name(curves), y="accuracy", note=note)
     return fig.update_yaxes(tickformat=".0%")
 
 
-def price_matrix(prices: pd.DataFrame, *, title: str = "") -> Figure:
+def price_matrix(prices: pd.DataFrame) -> Figure:
     """Rows: for whom the value is chosen. Columns: what it changes for each. Empty where it cannot be told from 0.
 
     Args:
@@ -181,7 +178,7 @@ def price_matrix(prices: pd.DataFrame, *, title: str = "") -> Figure:
         y=labels,
         zmin=-limit,
         zmax=limit,
-        colorscale=[[i / (len(SIGNED) - 1), colour] for i, colour in enumerate(SIGNED)],
+        colorscale=even_steps(SIGNED),
         xgap=1,
         ygap=1,
         hoverongaps=False,
@@ -195,7 +192,6 @@ def price_matrix(prices: pd.DataFrame, *, title: str = "") -> Figure:
     )
     style(
         fig,
-        title=title,
         x="changes for (empty: not told from 0)",
         y="chosen for (its value)",
         height=170 + 20 * len(names),

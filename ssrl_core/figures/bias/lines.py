@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from ssrl_core.figures.bias.panels import (
     setting_label,
     spread_heights,
 )
-from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, palette, style, translucent
+from ssrl_core.figures.style import ACCENT, GAIN, LOSS, NEUTRAL, palette, style, translucent, whiskers
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
 OVERALL = "all classes"
+_COLUMNS = 3
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -34,28 +35,23 @@ def class_curves(
     classes: pd.DataFrame,
     chosen: Sequence[str],
     *,
-    columns: int = 3,
-    colours: Mapping[str, str] | None = None,
     title: str = "",
-    x: str | None = None,
 ) -> Figure:
     """Small multiples of the same height and scale: a line a class, its name at its end, a light band of ± sd.
 
     Args:
         overall, classes: of `analysis.bias.curves`.
         chosen: classes to show; those that a setting does not have are left out there.
-        colours: class -> colour, so that a class keeps the one it has elsewhere.
         title: the finding.
-        x: name of the axis; None takes it from the transformation.
     """
-    named = dict(zip(chosen, palette(len(chosen)), strict=True)) | dict(colours or {})
+    named = dict(zip(chosen, palette(len(chosen)), strict=True))
     found = panels(overall)
-    fig = grid_of_panels([label for label, _ in found], columns)
+    fig = grid_of_panels([label for label, _ in found], _COLUMNS)
     shown = classes[classes["class"].isin(list(chosen))]
     span = _span([overall, shown])
     labels: list[dict[str, Any]] = []
     for number, (_, rows) in enumerate(found):
-        at = place(number, len(found), columns)
+        at = place(number, len(found), _COLUMNS)
         mine = _same_setting(shown, rows)
         lines = [(OVERALL, NEUTRAL, rows)]
         lines += [(name, named[name], mine[mine["class"] == name]) for name in chosen]
@@ -64,7 +60,7 @@ def class_curves(
         labels += end_labels(fig, lines, at, span)
     add_labels(fig, labels)
     note = runs_note(pd.concat([overall, shown]))
-    finish(fig, len(found), columns, title=title, x=axis_name(overall) if x is None else x, y="accuracy", note=note)
+    finish(fig, len(found), _COLUMNS, title=title, x=axis_name(overall), y="accuracy", note=note)
     return fig.update_yaxes(tickformat=".0%", range=[span[0], span[1]])
 
 
@@ -163,10 +159,10 @@ def _span(tables: Sequence[pd.DataFrame]) -> tuple[float, float]:
 
 
 _COLOURS = {"ascending": GAIN, "descending": LOSS, "random": NEUTRAL}
-_ROW_PX, _THIN_ROW_PX, _MANY, _AROUND_PX, _TOP_PX = 22, 13, 40, 140, 76
+_ROW_PX, _THIN_ROW_PX, _MANY, _AROUND_PX, _TOP_PX = 22, 13, 40, 140, 38
 
 
-def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
+def behaviour_slopes(behaviours: pd.DataFrame) -> Figure:
     """A row a class, the largest gain on top: the change of accuracy over the range of the parameter, with 95 %.
 
     Args:
@@ -186,13 +182,7 @@ def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
             mode="markers",
             name=f"{behaviour} ({len(rows)})",
             marker={"size": 7, "color": colour},
-            error_x={
-                "type": "data",
-                "array": np.nan_to_num((rows["high"] - rows["slope"]) * width),
-                "color": colour,
-                "thickness": 1.2,
-                "width": 0,
-            },
+            error_x=whiskers(colour, np.nan_to_num((rows["high"] - rows["slope"]) * width)),
             customdata=rows[["p", "n"]],
             hovertemplate="%{y}: %{x:+.1%} over the range, p = %{customdata[0]:.3g}, n = %{customdata[1]}"
             "<extra></extra>",
@@ -202,8 +192,8 @@ def behaviour_slopes(behaviours: pd.DataFrame, *, title: str = "") -> Figure:
     x = f"change of accuracy over the range of {axis_name(behaviours) or 'the parameter'}"
     rows_px = _ROW_PX if len(known) <= _MANY else _THIN_ROW_PX
     x += f" ({left} classes without a slope)" if left else ""
-    style(fig, title=title, x=x, height=_AROUND_PX + rows_px * len(known))
-    fig.update_layout(margin={"t": _TOP_PX if title else _TOP_PX // 2})
+    style(fig, x=x, height=_AROUND_PX + rows_px * len(known))
+    fig.update_layout(margin={"t": _TOP_PX})
     fig.update_layout(showlegend=True, legend={"orientation": "h", "x": 0, "y": 1, "yanchor": "bottom", "title": ""})
     fig.update_xaxes(tickformat="+.0%", showgrid=True)
     return fig.update_yaxes(
@@ -223,7 +213,7 @@ def _range_of_x(rows: pd.DataFrame) -> float:
     return float((moved["change"] / moved["slope"]).median()) if len(moved) else 1.0
 
 
-def method_spread(summary: pd.DataFrame, *, title: str = "") -> Figure:
+def method_spread(summary: pd.DataFrame) -> Figure:
     """A row a method: its mean with ± sd over the values, and a thin line from its lowest to its highest.
 
     Args:
@@ -250,13 +240,13 @@ def method_spread(summary: pd.DataFrame, *, title: str = "") -> Figure:
         y=rows["label"],
         mode="markers",
         marker={"size": 9, "color": ACCENT},
-        error_x={"type": "data", "array": np.nan_to_num(rows["sd"]), "color": ACCENT, "thickness": 3, "width": 0},
+        error_x=whiskers(ACCENT, np.nan_to_num(rows["sd"]), thickness=3),
         customdata=rows[["sd", "values", "sd_seeds", "seeds_low"]],
         hovertemplate="%{y}: %{x:.1%} ± %{customdata[0]:.2%} over %{customdata[1]} values<br>"
         "seeds alone: ± %{customdata[2]:.2%} (n ≥ %{customdata[3]})<extra></extra>",
     )
     values = int(summary["values"].max()) if len(summary) else 0
-    style(fig, title=title, x=f"overall accuracy, mean ± sd over {values} values", height=110 + 26 * len(rows))
+    style(fig, x=f"overall accuracy, mean ± sd over {values} values", height=110 + 26 * len(rows))
     fig.update_xaxes(tickformat=".1%", showgrid=True)
     return fig.update_yaxes(
         type="category",

@@ -17,16 +17,28 @@ from ssrl_core.figures.bias.panels import (
     setting_columns,
     setting_label,
 )
-from ssrl_core.figures.style import ACCENT, GAIN, LOSS, MISSING, NEUTRAL, SIGNED, percent, style, three_digits
+from ssrl_core.figures.style import (
+    ACCENT,
+    GAIN,
+    LOSS,
+    MISSING,
+    NEUTRAL,
+    SIGNED,
+    even_steps,
+    percent,
+    style,
+    three_digits,
+)
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
 _LEAST_PX, _MOST_PX, _NAMED = 360, 900, 60
+_COLUMNS = 4
 
 
-def pair_matrix(pairs: pd.DataFrame, *, coefficient: str = "pearson", title: str = "") -> Figure:
+def pair_matrix(pairs: pd.DataFrame, *, title: str = "") -> Figure:
     """Teal where two classes move together, brown where they move against each other, empty where undefined.
 
     Classes are ordered by their part in the strongest common movement (the first eigenvector of the matrix), so that
@@ -34,12 +46,11 @@ def pair_matrix(pairs: pd.DataFrame, *, coefficient: str = "pearson", title: str
 
     Args:
         pairs: of `Opposition`, the rows of one setting.
-        coefficient: pearson | kendall | spearman.
     """
     import plotly.graph_objects as go
 
     names = sorted({*pairs["first"], *pairs["second"]})
-    matrix, reasons = _square(pairs, names, coefficient)
+    matrix, reasons = _square(pairs, names)
     order = _order(matrix)
     shown = matrix[np.ix_(order, order)]
     ordered = [names[i] for i in order]
@@ -50,11 +61,11 @@ def pair_matrix(pairs: pd.DataFrame, *, coefficient: str = "pearson", title: str
         y=ordered,
         zmin=-1,
         zmax=1,
-        colorscale=[[i / (len(SIGNED) - 1), colour] for i, colour in enumerate(SIGNED)],
+        colorscale=even_steps(SIGNED),
         customdata=reasons[np.ix_(order, order)],
         hoverongaps=False,
         hovertemplate="%{y} and %{x}: %{z:.2f}%{customdata}<extra></extra>",
-        colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": coefficient, "side": "right"}},
+        colorbar={"thickness": 10, "outlinewidth": 0, "title": {"text": "pearson", "side": "right"}},
     )
     style(fig, title=title, height=int(np.clip(9 * len(names) + 160, _LEAST_PX, _MOST_PX)))
     few = len(names) <= _NAMED
@@ -64,11 +75,11 @@ def pair_matrix(pairs: pd.DataFrame, *, coefficient: str = "pearson", title: str
     )
 
 
-def _square(pairs: pd.DataFrame, names: list[str], coefficient: str) -> tuple[NDArray[Any], NDArray[Any]]:
+def _square(pairs: pd.DataFrame, names: list[str]) -> tuple[NDArray[Any], NDArray[Any]]:
     place = {name: i for i, name in enumerate(names)}
     i, j = pairs["first"].map(place).to_numpy(), pairs["second"].map(place).to_numpy()
     matrix = np.full((len(names), len(names)), np.nan)
-    matrix[i, j] = matrix[j, i] = pairs[coefficient].to_numpy(dtype=float)
+    matrix[i, j] = matrix[j, i] = pairs["pearson"].to_numpy(dtype=float)
     told = np.full(matrix.shape, "", dtype=object)
     opposite = pairs["opposite"].to_numpy(dtype=bool)
     told[i[opposite], j[opposite]] = told[j[opposite], i[opposite]] = ", opposite"
@@ -94,8 +105,6 @@ def floor_ratios(
     floors: pd.DataFrame | None = None,
     *,
     corrected: bool = False,
-    panel: str = "transformation",
-    columns: int = 4,
     title: str = "",
 ) -> Figure:
     """A row a setting: the ratio found as a point, the range of each floor (95 % of its draws) as a light bar.
@@ -103,18 +112,17 @@ def floor_ratios(
     Args:
         ratios: of `Opposition`. floors: of `floor_summary`, or None while they are not there.
         corrected: the ratio that is left after the correction.
-        panel: the column that makes the panels (transformation | dataset | backbone …).
     """
     name = "ratio_corrected" if corrected else "ratio"
-    differing = [c for c in setting_columns(ratios) if c != panel and ratios[c].nunique(dropna=False) > 1]
+    differing = [c for c in setting_columns(ratios) if c != "transformation" and ratios[c].nunique(dropna=False) > 1]
     labels = [setting_label(row, differing) or str(row["method"]) for _, row in ratios.iterrows()]
     rows = ratios.assign(label=labels)
-    keys = list(dict.fromkeys(rows[panel]))
-    columns = min(columns, len(keys))
-    fig = grid_of_panels([parameter_name(str(k)) if panel == "transformation" else str(k) for k in keys], columns)
+    keys = list(dict.fromkeys(rows["transformation"]))
+    columns = min(_COLUMNS, len(keys))
+    fig = grid_of_panels([parameter_name(str(key)) for key in keys], columns)
     for number, key in enumerate(keys):
         at = place(number, len(keys), columns)
-        mine = rows[rows[panel] == key]
+        mine = rows[rows["transformation"] == key]
         if floors is not None:
             _draw_floors(fig, mine, floors, name, at)
         fig.add_scatter(
@@ -163,14 +171,14 @@ def _legend() -> str:
     return "; wide bar: values permuted, narrow: permuted around the common trend (95 % of draws)"
 
 
-def shared_bars(shared: pd.DataFrame, *, columns: int = 4, title: str = "") -> Figure:
+def shared_bars(shared: pd.DataFrame) -> Figure:
     """For each setting how many classes are shared by at least 2, 3 … all methods; a tick where independence would be.
 
     Args:
         shared: of `analysis.bias.shared_classes`.
     """
     found = panels(shared)
-    columns = min(columns, len(found))
+    columns = min(_COLUMNS, len(found))
     fig = grid_of_panels([label for label, _ in found], columns)
     for number, (_, rows) in enumerate(found):
         at = place(number, len(found), columns)
@@ -198,7 +206,7 @@ def shared_bars(shared: pd.DataFrame, *, columns: int = 4, title: str = "") -> F
         )
     tested = int(shared["tested"].max())
     note = f"of {tested} classes; line: as many per method, but independently"
-    finish(fig, len(found), columns, title=title, x="methods", y="classes", note=note)
+    finish(fig, len(found), columns, title="", x="methods", y="classes", note=note)
     fig.update_xaxes(type="category")
     return fig.update_yaxes(range=[0, max(1, tested) * 1.12])
 
@@ -248,9 +256,7 @@ _GAP_PX = 90
 _COLOURS = {"ascending": GAIN, "random": NEUTRAL, "descending": LOSS}
 
 
-def property_groups(
-    properties: pd.DataFrame, behaviours: pd.DataFrame, tests: pd.DataFrame, *, columns: int = 3, title: str = ""
-) -> Figure:
+def property_groups(properties: pd.DataFrame, behaviours: pd.DataFrame, tests: pd.DataFrame) -> Figure:
     """A panel a property: a point a class, a bar at the mean of each group, F, p and eta² in the heading.
 
     Args:
@@ -260,7 +266,7 @@ def property_groups(
     both = behaviours[["class", "behaviour"]].merge(properties, on="class")
     shown = tests[tests["test"] == "anova"]
     labels = [_heading(row) for _, row in shown.iterrows()]
-    columns = min(columns, max(1, len(labels)))
+    columns = min(3, max(1, len(labels)))
     fig = grid_of_panels(labels, columns, shared_y=False, gap=_GAP_PX)
     for number, column in enumerate(shown["column"]):
         at = place(number, len(labels), columns)
@@ -291,7 +297,7 @@ def property_groups(
                 **at,
             )
     note = f"a point a class: {shown['groups'].iloc[0]}" if len(shown) else "no test"
-    finish(fig, max(1, len(labels)), columns, title=title, x="", y="", note=note, gap=_GAP_PX)
+    finish(fig, max(1, len(labels)), columns, title="", x="", y="", note=note, gap=_GAP_PX)
     fig.update_layout(margin={"t": fig.layout.margin.t + 16})  # headings of two lines
     return fig.update_xaxes(type="category", categoryorder="array", categoryarray=list(_COLOURS), tickangle=0)
 
