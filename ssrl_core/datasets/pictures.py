@@ -15,6 +15,7 @@ from ssrl_core.datasets.imageset import Channel, ImageSet
 Array = np.ndarray[Any, Any]
 BACKGROUND = (11, 13, 16)
 _PERCENTILES = (0.5, 99.5)
+_SAMPLE = 256
 _LIMITS: dict[tuple[Any, ...], Array] = {}  # two numbers a channel, for each image set that was shown
 
 
@@ -48,16 +49,22 @@ def to_rgb(
     return shown
 
 
-def display_limits(imageset: ImageSet, sample: int = 256) -> Array:
+def rgb_of(imageset: ImageSet, image_ids: Any) -> Array:
+    """(B, H, W, 3) uint8: images of a set as they are shown everywhere."""
+    pixels = np.asarray(imageset.pixels[image_ids])
+    return to_rgb(pixels, imageset.channels, max_value=imageset.max_value, limits=display_limits(imageset))
+
+
+def display_limits(imageset: ImageSet) -> Array:
     """(C, 2): what to show black and full of an image set, the same wherever it is shown.
 
     A channel's own window where it has one; else 8-bit sets run from 0 to max_value, and 16-bit sets, which seldom fill
-    their range, between percentiles of up to `sample` of their images, taken evenly.
+    their range, between percentiles of up to 256 of their images, taken evenly.
     """
     if imageset.dtype == "uint8":
         limits = np.tile([0.0, float(imageset.max_value)], (imageset.shape[0], 1))
     else:
-        limits = _of_sample(imageset, sample)
+        limits = _of_sample(imageset, _SAMPLE)
     return with_windows(limits, imageset.channels)
 
 
@@ -157,7 +164,7 @@ def html(rgb: Array, words: str = "") -> str:
 
 def thumbnails(imageset: ImageSet, image_ids: Array, *, columns: int = 12, side: int = 64) -> Array:
     """Some images of a set as one picture (H', W', 3) uint8, each at most `side` px high."""
-    rgb = to_rgb(np.asarray(imageset.pixels[image_ids]), imageset.channels, limits=display_limits(imageset))
+    rgb = rgb_of(imageset, image_ids)
     height, width = rgb.shape[1:3]
     if height > side:
         rgb = shrunk(rgb, side, max(1, round(width * side / height)))

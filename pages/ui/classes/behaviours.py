@@ -49,7 +49,7 @@ def view(data: ClassTable) -> None:
     rest = f"; {untested} could not be tested" if untested else ""
     if rows["change"].notna().any():
         frame.finding(f"{counted}{rest} (n = {n} points)")
-        st.plotly_chart(behaviour_slopes(rows), key="slopes", config=class_table.PLAIN)
+        frame.chart(behaviour_slopes(rows), "slopes")
     else:
         frame.quiet(f"No class has a slope: {rows['reason'].dropna().iloc[0]}.")
     with st.expander("As a table", icon=":material/table_rows:"):
@@ -130,7 +130,7 @@ def _against(data: ClassTable, points: str, table: pd.DataFrame) -> None:
     rows = choose_setting(tests, "properties", "property")
     of_setting = _same(behaviours, rows)
     frame.finding(_finding(rows))
-    st.plotly_chart(property_groups(table, of_setting, rows), key="properties", config=class_table.PLAIN)
+    frame.chart(property_groups(table, of_setting, rows), "properties")
     columns = ["property", "column", "test", "statistic", "df1", "df2", "p", "effect", "n", "groups", "reason"]
     class_table.show_table(rows[columns])
     with st.expander("Properties of each class", icon=":material/table_rows:"):

@@ -12,12 +12,11 @@ from typing import Any, TypeVar
 import pandas as pd
 import streamlit as st
 
-from pages.ui.kit import cache, frame
+from pages.ui.kit import cache, choices, frame
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.correlation import Rule
 
 T = TypeVar("T")
-PLAIN = {"displayModeBar": False}  # of charts
 POINTS = {"means": "Mean over seeds", "runs": "Every run"}
 CORRECTION = {"plain": "Uncorrected", "fdr": "False discoveries corrected"}
 LEVELS = {"superclasses": "Superclasses", "classes": "Classes"}
@@ -205,14 +204,4 @@ def _kinds(reasons: pd.DataFrame) -> str:
 
 def pick(label: str, options: dict[str, str], key: str) -> str:
     """One of a few options; the first where nothing was chosen yet."""
-    first = next(iter(options))
-    chosen = st.segmented_control(
-        label,
-        list(options),
-        key=f"classes-{key}",
-        default=first,
-        format_func=options.__getitem__,
-        required=True,
-        persist_state="session",
-    )
-    return str(chosen or first)
+    return choices.pick(label, options, key=f"classes-{key}")

@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.classes import class_table
 from pages.ui.classes.class_table import CORRECTION, LEVELS, POINTS, ClassTable, choose_setting, pick, same_setting
-from pages.ui.kit import frame
+from pages.ui.kit import choices, frame
 from ssrl_core import stores
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.correlation import Rule
@@ -51,22 +51,18 @@ def view(data: ClassTable) -> None:
     drawn = _floors(data, points, draws)
     summary = data.numbers(f"summary {points} {draws}", lambda: bias.floor_summary(drawn, found.ratios))
     frame.finding(_finding(found.ratios, summary, corrected))
-    st.plotly_chart(floor_ratios(found.ratios, summary, corrected=corrected), key="ratios", config=class_table.PLAIN)
+    frame.chart(floor_ratios(found.ratios, summary, corrected=corrected), "ratios")
     pairs = choose_setting(found.pairs, "pairs", "first")
     mine = same_setting(found.ratios, pairs, "first")
     left, right = st.columns(2, gap="large")
     with left:
         ratio = float(mine["ratio_corrected" if corrected else "ratio"].iloc[0])
         of_setting = same_setting(drawn, pairs, "first")
-        st.plotly_chart(
-            chance_histogram(of_setting, ratio, corrected=corrected, title="What chance gives"),
-            key="chance",
-            config=class_table.PLAIN,
-        )
+        frame.chart(chance_histogram(of_setting, ratio, corrected=corrected, title="What chance gives"), "chance")
         _opposed(pairs)
     with right:
         title = f"{int(mine['pairs_opposite'].iloc[0])} of {int(mine['pairs'].iloc[0])} pairs are opposite"
-        st.plotly_chart(pair_matrix(pairs, title=title), key="matrix", config=class_table.PLAIN)
+        frame.chart(pair_matrix(pairs, title=title), "matrix")
     _all_pairs(data, pairs)
 
 
@@ -127,16 +123,9 @@ def _all_pairs(data: ClassTable, pairs: pd.DataFrame) -> None:
 
 
 def _draws() -> int:
-    chosen = st.segmented_control(
-        "Draws of chance",
-        DRAWS,
-        key="classes-draws",
-        default=DRAWS[0],
-        required=True,
-        persist_state="session",
-        help="Permutations of each floor. 20 are there at once and tell p down to 0.05; 1,000 take a while.",
-    )
-    return int(chosen or DRAWS[0])
+    about = "Permutations of each floor. 20 are there at once and tell p down to 0.05; 1,000 take a while."
+    words = {str(draws): f"{draws}" for draws in DRAWS}
+    return int(choices.pick("Draws of chance", words, key="classes-draws", help=about))
 
 
 def shared_view(data: ClassTable) -> None:
@@ -151,9 +140,7 @@ def shared_view(data: ClassTable) -> None:
         frame.quiet(f"One {over} only: there is nothing to share. A sweep over several methods shows it here.")
     else:
         frame.section("Shared by methods", "Classes with an opposite partner under several methods (table 6).")
-        st.plotly_chart(
-            shared_bars(shared.assign(tested=shared["all_classes"])), key="shared", config=class_table.PLAIN
-        )
+        frame.chart(shared_bars(shared.assign(tested=shared["all_classes"])), "shared")
         class_table.show_table(class_table.differing(shared, "at_least"))
     frame.section("Linear evaluation against fine-tuning", "Does the bias go when the encoder may move (table 7)?")
     _probes(data, points)
@@ -251,13 +238,13 @@ def _show(data: ClassTable, level: str, table: pd.DataFrame) -> None:
     highest = found.highest[found.highest["for"].isin(names)]
     frame.finding(_highest_finding(found.highest))
     figure = highest_curves(curves.classes, highest)
-    st.plotly_chart(figure, key="highest", config=class_table.PLAIN)
+    frame.chart(figure, "highest")
     if len(set(found.highest["for"])) > _MOST_PANELS:
         frame.quiet(f"The first {_MOST_PANELS} of {found.highest['for'].nunique()}; the table has all.")
     prices = choose_setting(found.prices, "prices", "for")
     frame.finding(_price(prices))
     frame.quiet(_by_chance(prices))
-    st.plotly_chart(price_matrix(prices), key="prices", config=class_table.PLAIN)
+    frame.chart(price_matrix(prices), "prices")
     with st.expander("As a table", icon=":material/table_rows:"):
         class_table.show_table(class_table.differing(found.highest, "for"))
         frame.quiet(

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.classes.class_table import ABOUT_PROBES, PLAIN, points, probe_words, quoted
+from pages.ui.classes.class_table import ABOUT_PROBES, points, probe_words, quoted
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core import stores
@@ -151,7 +151,7 @@ def alone(run: Run, probe: str) -> None:
             )
             order = _order(list(classes))
         figure = class_bars(classes, order=order, mean=found.top1 if found else None, pixels=pixels)
-        st.plotly_chart(figure, key="class-bars", config=PLAIN)
+        frame.chart(figure, "class-bars")
     with right:
         _confusion(run, found.confusion if found else None, list(classes))
 
@@ -167,10 +167,10 @@ def beside(first: Run, second: Run, probe: str) -> None:
     left, right = st.columns([1, 1], gap="large")
     with left:
         _heading("Difference", "In points of accuracy, with 95 % intervals; grey where the interval holds 0.")
-        st.plotly_chart(class_differences(rows), key="class-differences", config=PLAIN)
+        frame.chart(class_differences(rows), "class-differences")
     with right:
         _heading("Side by side", f"Open circle: {first.name}. Full circle: {second.name}.")
-        st.plotly_chart(class_pairs(rows, first.name, second.name), key="class-pairs", config=PLAIN)
+        frame.chart(class_pairs(rows, first.name, second.name), "class-pairs")
 
 
 def table_of(first: Run, second: Run | None, probe: str) -> pd.DataFrame:
@@ -188,16 +188,8 @@ def _heading(title: str, sentence: str) -> None:
 
 
 def _order(names: list[str]) -> list[str] | None:
-    chosen = st.segmented_control(
-        "Order",
-        [_EVEN, "as listed"],
-        key="class-order",
-        default=_EVEN,
-        required=True,
-        label_visibility="collapsed",
-        width="content",
-        persist_state="session",
-    )
+    words = {name: name for name in (_EVEN, "as listed")}
+    chosen = choices.pick("Order", words, key="class-order", label_visibility="collapsed", width="content")
     return names if chosen == "as listed" else None
 
 
@@ -207,7 +199,7 @@ def _confusion(run: Run, matrix: list[list[int]] | None, names: list[str]) -> No
         frame.quiet("Not kept for the kNN probe.")
         return
     st.markdown(mistakes(confused_pairs(matrix, names, 3)))
-    st.plotly_chart(confusion_matrix(matrix, names), key="confusion", config=PLAIN)
+    frame.chart(confusion_matrix(matrix, names), "confusion")
 
 
 def _warn(first: Run, second: Run) -> None:

@@ -40,27 +40,19 @@ def view(data: ClassTable) -> None:
     """Small multiples, one panel a setting."""
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     with left:
-        how = _how()
+        how = choices.pick("Classes", CHOICES, key="classes-how")
     with right:
         chosen = _chosen(data, how)
     curves = data.curves()
     frame.finding(_finding(curves.overall, data.movers()))
     figure = class_curves(curves.overall, curves.classes, chosen)
-    st.plotly_chart(figure, key="class-curves", config=class_table.PLAIN)
+    frame.chart(figure, "class-curves")
     with st.expander("Every class: how much it moves", icon=":material/table_rows:"):
         frame.quiet(
             "Range: highest minus lowest mean over seeds. Change: last minus first value, with 95 % interval. "
             "p: does accuracy differ between values more than between seeds (one-way analysis of variance)?"
         )
         class_table.show_table(_table(data.movers()))
-
-
-def _how() -> str:
-    chosen = st.segmented_control(
-        "Classes", list(CHOICES), key="classes-how", default="move", format_func=CHOICES.__getitem__, required=True,
-        persist_state="session",
-    )  # fmt: skip
-    return str(chosen or "move")
 
 
 def _chosen(data: ClassTable, how: str) -> list[str]:
@@ -114,7 +106,7 @@ def methods_view(data: ClassTable) -> None:
     widest = rows["sd"].max()
     title = f"The mean over seeds moves by sd {100 * widest:.2f} points at most" if widest == widest else "One value"
     frame.finding(title)
-    st.plotly_chart(method_spread(rows), key="methods", config=class_table.PLAIN)
+    frame.chart(method_spread(rows), "methods")
     frame.quiet("sd_seeds: what seeds alone do; an sd of the means of about sd_seeds / √seeds is noise.")
     columns = ["dataset", "backbone", "method", "mean", "sd", "lowest", "highest", "values", "of", "seeds_low"]
     class_table.show_table(rows[[*columns, "sd_seeds", "reason"]])
@@ -163,16 +155,7 @@ def choose_look() -> str:
     if asked and asked != st.session_state.get(_SEEN):
         st.session_state[_SHOWN] = asked
     st.session_state.setdefault(_SHOWN, "run")
-    look = st.segmented_control(
-        "Look at",
-        list(LOOKS),
-        key=_SHOWN,
-        format_func=LOOKS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    look = str(look or "run")
+    look = choices.pick("Look at", LOOKS, key=_SHOWN, first=None, label_visibility="collapsed")
     for other in ("sweep", "run", "beside"):
         if other in st.query_params and not (look == other or (look, other) == ("run", "beside")):
             del st.query_params[other]
@@ -321,16 +304,8 @@ def _choose_view() -> str:
     asked = st.query_params.get("view")
     if "classes-view" not in st.session_state:
         st.session_state["classes-view"] = asked if asked in VIEWS else "curves"
-    chosen = st.segmented_control(
-        "View",
-        list(VIEWS),
-        key="classes-view",
-        format_func=lambda name: VIEWS[name][0],
-        required=True,
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    view = str(chosen or "curves")
+    words = {name: title for name, (title, _) in VIEWS.items()}
+    view = choices.pick("View", words, key="classes-view", first=None, label_visibility="collapsed")
     if st.query_params.get("view") != view:
         st.query_params["view"] = view
     return view

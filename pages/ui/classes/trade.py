@@ -42,7 +42,7 @@ def view(data: ClassTable) -> None:
         sentence = _sentence(found, values)
         reference = same_setting(found.reference, values, "x")["reference"].iloc[0]
         frame.finding(sentence)
-        st.plotly_chart(trade_off(values, changes), key="trade-off", config=class_table.PLAIN)
+        frame.chart(trade_off(values, changes), "trade-off")
         front = values[values["on_front"]].sort_values("score", ascending=False, kind="stable")
         if len(front):
             _prices(changes, front, reference)

@@ -21,6 +21,7 @@ from pages.ui.map.payload import CLUSTER, MapPayload, colour_by, colour_names, h
 from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS
 from ssrl_core.compositions.draws import said_of
+from ssrl_core.datasets.pictures import rgb_of
 from ssrl_core.figures.curves import over_k_table, score_over_k
 from ssrl_core.figures.sheets import figure_file, gallery_file
 from ssrl_core.figures.style import percent, score, three_digits, whole_percent
@@ -291,7 +292,7 @@ def galleries_file(of: ClusteredRun, kind: str) -> bytes:
             continue
         size = of.clustering.sizes[c]
         about = f"{size} images, {percent(size / len(run.ids))}"
-        shown.append((names.title(c), about, names.colour(c), files.pixels_of(run.imageset, run.ids[own])))
+        shown.append((names.title(c), about, names.colour(c), rgb_of(run.imageset, run.ids[own])))
     caption = (
         f"The {_IMAGES} images nearest to the centroid of each of {of.clustering.k} clusters "
         f"({_way(of)}), most typical first. {files.source(run)}"
@@ -393,7 +394,7 @@ def details(of: ClusteredRun, scores: Mapping[str, Any]) -> None:
 
 def _drawn_over_k(run: EvaluatedRun, seen: Mapping[int, Mapping[str, Any]], chosen: int | None) -> None:
     if len(seen) > 1:
-        st.plotly_chart(score_over_k(seen, chosen=chosen), key="score-over-k", config={"displayModeBar": False})
+        frame.chart(score_over_k(seen, chosen=chosen), "score-over-k")
         figure_row(
             "Scores",
             f"{run.run_id}-scores",

@@ -214,17 +214,8 @@ def _input(shown: Composition) -> str:
     """What the network is shown of an image; only asked where the composition has steps without chance."""
     if not _certain(shown.renamed("any")):
         return WHOLE
-    chosen = st.segmented_control(
-        "Pictures that are embedded",
-        (WHOLE, FIXED),
-        default=WHOLE,
-        key=_INPUT_KEY,
-        format_func={WHOLE: "whole", FIXED: "as the fixed steps leave them"}.__getitem__,
-        help=_ABOUT_INPUT,
-        required=True,
-        persist_state="session",
-    )
-    return str(chosen or WHOLE)
+    words = {WHOLE: "whole", FIXED: "as the fixed steps leave them"}
+    return choices.pick("Pictures that are embedded", words, key=_INPUT_KEY, help=_ABOUT_INPUT)
 
 
 def input_of(composition: Composition) -> str:
@@ -252,7 +243,7 @@ def _bars(ask: Any, imageset: Any, marks: dict[str, str], *, polling: bool) -> N
     """What is known so far; while it is refined this part asks again, by itself."""
     answer: Answer = ask()
     if answer.error:
-        st.warning(frame.plain(answer.error), icon=":material/info:")
+        frame.warn(answer.error)
     found = answer.found or _last(answer, imageset.name)
     if found is not None:
         _refine_words(answer)

@@ -175,7 +175,7 @@ def _numbers(
     answers = ask()[: len(names)]
     own = answers[0]
     if own.error:
-        st.warning(frame.plain(own.error), icon=":material/info:")
+        frame.warn(own.error)
     else:
         side = question.composition.views[0].size or imageset.shape[-1]
         st.html(lpips.number(own, question, side) + lpips.histogram(own, answers[1:]))

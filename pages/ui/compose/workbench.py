@@ -57,16 +57,8 @@ def place() -> str:
     if wished is None:
         return VIEWS
     choices.show(PLACE_KEY, st.session_state.get(PLACE_KEY) or VIEWS)
-    chosen = st.segmented_control(
-        "What is shown here",
-        (VIEWS, FOUND),
-        key=PLACE_KEY,
-        format_func={VIEWS: "Views of the draft", FOUND: "Found for your wishes"}.__getitem__,
-        label_visibility="collapsed",
-        required=True,
-        persist_state="session",
-    )
-    return str(chosen or VIEWS)
+    words = {VIEWS: "Views of the draft", FOUND: "Found for your wishes"}
+    return choices.pick("What is shown here", words, key=PLACE_KEY, first=None, label_visibility="collapsed")
 
 
 def front(sample: Sample) -> None:

@@ -282,7 +282,7 @@ def _live(listed: FieldList, settings: CellSettings, chosen: dict[str, Any]) -> 
     try:
         found = _look(_Field(listed.source(row), row), settings, listed.channels.index(chosen["nuclei"]))
     except UnreadableField as error:
-        st.warning(frame.plain(f"{listed.shown(error.path)}: {error.reason}"), icon=":material/info:")
+        frame.warn(f"{listed.shown(error.path)}: {error.reason}")
         return
     except SSRLError as error:  # a detector that is not installed, or fails
         frame.show_error(error)

@@ -91,7 +91,7 @@ def _would_join(imageset: ImageSet, found: Joined) -> None:
     st.markdown(f"**{columns}** for {found.found:,} of {imageset.count:,} images, by {', '.join(found.keys)}.")
     again = [name for name in found.columns if name in imageset.table]
     if again:
-        st.warning(frame.plain(f"{', '.join(again)}: there already, and replaced."), icon=":material/info:")
+        frame.warn(f"{', '.join(again)}: there already, and replaced.")
     shown = found.table[[*found.keys, *found.columns]].drop_duplicates()
     st.dataframe(shown.sort_values(list(found.keys)).head(200), hide_index=True, height=240)
     if found.unused:
@@ -219,7 +219,7 @@ def _look(table: pd.DataFrame, chosen: Chosen, choice: SubsetChoice) -> None:
     """What the choice comes to, and what is to be said about it."""
     st.dataframe(counted(table).dropna(axis=1, how="all"), hide_index=True)
     for note in chosen.notes:
-        st.warning(frame.plain(f"{note[:1].upper()}{note[1:]}."), icon=":material/info:")
+        frame.warn(f"{note[:1].upper()}{note[1:]}.")
     split = "70 % to learn from, 10 % to choose by, 20 % to test"
     torn = choice.group is None and not choice.whole_wells and "well" in table
     frame.quiet(

@@ -54,7 +54,7 @@ def panel(imageset: ImageSet) -> None:
 def warnings(imageset: ImageSet) -> None:
     """What the checks say of the image set."""
     for said in image_sets.warnings_of(imageset):
-        st.warning(frame.plain(f"{said[:1].upper()}{said[1:]}."), icon=":material/info:")
+        frame.warn(f"{said[:1].upper()}{said[1:]}.")
 
 
 def details(imageset: ImageSet) -> None:

@@ -198,11 +198,11 @@ def group_sheet(imageset: Any, groups: Iterable[Array], colours: list[str]) -> A
     Returns:
         (H, W, 3) uint8.
     """
-    from ssrl_core.datasets.pictures import BACKGROUND, display_limits, to_rgb
+    from ssrl_core.datasets.pictures import BACKGROUND, rgb_of
 
-    limits, strips = display_limits(imageset), []
+    strips = []
     for ids, colour in zip(groups, colours, strict=False):
-        shown = to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)
+        shown = rgb_of(imageset, ids)
         side = shown.shape[1]
         strip = np.full((side + 4, (side + 2) * _TYPICAL + 14, 3), BACKGROUND, np.uint8)
         strip[1:-3, 2:7] = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]

@@ -229,11 +229,10 @@ def _samples_of(dataset: str) -> bytes:
 
 @cache.kept
 def _samples_file(imageset: ImageSet) -> bytes:
-    from ssrl_core.datasets.pictures import display_limits, png, to_rgb
+    from ssrl_core.datasets.pictures import png, rgb_of
 
     ids = np.sort(np.random.default_rng(0).permutation(imageset.count)[:40])
-    limits = display_limits(imageset)
-    return png(samples(to_rgb(imageset.pixels[ids], imageset.channels, max_value=imageset.max_value, limits=limits)))
+    return png(samples(rgb_of(imageset, ids)))
 
 
 def thumbnail(points: Array, groups: Array, colours: list[str], *, width: int = 320, height: int = 200) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.pictures import display_limits, to_rgb
+from ssrl_core.datasets.pictures import rgb_of
 
 Array = NDArray[Any]
 
@@ -60,12 +60,10 @@ def thumbnails(imageset: ImageSet, image_ids: Array, side: tuple[int, int]) -> A
     """(n, h, w, 3) uint8 pictures of these images, averaged down to (h, w)."""
     from PIL import Image
 
-    limits = display_limits(imageset)
     out = np.empty((len(image_ids), *side, 3), np.uint8)
     for start in range(0, len(image_ids), _CHUNK):
         ids = image_ids[start : start + _CHUNK]
-        rgb = to_rgb(np.asarray(imageset.pixels[ids]), imageset.channels, max_value=imageset.max_value, limits=limits)
-        for i, picture in enumerate(rgb):
+        for i, picture in enumerate(rgb_of(imageset, ids)):
             fits = picture.shape[:2] == side
             small = picture if fits else np.asarray(Image.fromarray(picture).resize(side[::-1], Image.Resampling.BOX))
             out[start + i] = small

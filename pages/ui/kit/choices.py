@@ -84,6 +84,21 @@ def from_address(
     return chosen
 
 
+def pick(label: str, words: Mapping[str, str], *, key: str, first: str | None = "", **more: Any) -> str:
+    """One of a few, side by side; kept for the session.
+
+    Args:
+        words: option -> as the user reads it.
+        first: chosen before anybody chose; left out, the first option. None: the session says it already.
+        more: of `st.segmented_control`.
+    """
+    default = next(iter(words)) if first == "" else first
+    more |= {} if default is None else {"default": default}
+    ways: dict[str, Any] = {"format_func": words.__getitem__, "required": True, "persist_state": "session"}
+    chosen = st.segmented_control(label, list(words), key=key, **ways, **more)
+    return str(chosen or default or next(iter(words)))
+
+
 def asked(key: str) -> str | None:
     """What a choice's address asks for, else what was chosen before; None at first."""
     if (wanted := linked(key)) is not None:

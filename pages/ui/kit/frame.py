@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -26,6 +26,9 @@ from ssrl_core.errors import RunError, SSRLError, not_written
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import run_names
 from ssrl_core.runs.queue.registry import RunRow
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 INK = "light-dark(#14181f, #e8ebef)"
 QUIET = "light-dark(#5b6470, #9aa4b1)"
@@ -145,7 +148,7 @@ def open_page(name: str, question: str, *, title: str = "", css: str = "") -> An
         place = st.container(width="content", horizontal=True, horizontal_alignment="right")
     if not stores.has_room(stores.models_root()):
         words = "can be written: it is full or read-only. What is there can be looked at; to make room, delete runs."
-        st.warning(plain(f"Nothing in {stores.models_root()} {words}"), icon=":material/info:")
+        warn(f"Nothing in {stores.models_root()} {words}")
     return place
 
 
@@ -258,6 +261,16 @@ def finding(sentence: str) -> None:
     """The finding of the figure below: outside of it, as a title in a figure does not wrap."""
     if sentence:
         st.html(f'<p class="vl-finding"><b>{html.escape(sentence)}</b></p>')
+
+
+def warn(sentence: str) -> None:
+    """What one should know before believing what is shown, in amber."""
+    st.warning(plain(sentence), icon=":material/info:")
+
+
+def chart(fig: Figure, key: str, **more: Any) -> Any:
+    """A figure without Plotly's tools over it; `more` goes to `st.plotly_chart`, whose answer comes back."""
+    return st.plotly_chart(fig, key=key, config={"displayModeBar": False}, **more)
 
 
 def action(label: str, icon: str, do: Callable[..., None], *args: Any, key: str, **more: Any) -> None:

@@ -130,12 +130,10 @@ def show_rows(
 
 def montage_png(imageset: ImageSet, image_ids: Sequence[int] | Array, *, columns: int = 10) -> bytes:
     """The same images as one PNG to take home, at their own size."""
-    from ssrl_core.datasets.pictures import display_limits, montage, to_rgb
+    from ssrl_core.datasets.pictures import montage, rgb_of
 
     ids = np.asarray(image_ids, np.int64)
-    limits = display_limits(imageset)
-    rgb = to_rgb(np.asarray(imageset.pixels[ids]), imageset.channels, max_value=imageset.max_value, limits=limits)
-    return png(montage(rgb, columns=columns))
+    return png(montage(rgb_of(imageset, ids), columns=columns))
 
 
 @cache.kept

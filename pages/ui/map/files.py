@@ -21,7 +21,7 @@ from pages.ui.map.selection import mask_of
 from ssrl_core import stores
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.pictures import display_limits, to_rgb
+from ssrl_core.datasets.pictures import rgb_of
 from ssrl_core.figures.sheets import KINDS, figure_file, gallery_file, map_file
 from ssrl_core.figures.style import score
 
@@ -105,16 +105,9 @@ def trust_words(info: Mapping[str, Any]) -> str:
 
 def grid_figure(imageset: ImageSet, image_ids: Array, kind: str, *, title: str, caption: str) -> bytes:
     """Images side by side, twelve a row."""
-    rgb = pixels_of(imageset, image_ids)
+    rgb = rgb_of(imageset, image_ids)
     rows = [("", "", "", rgb[at : at + _ACROSS]) for at in range(0, len(rgb), _ACROSS)]
     return gallery_file(rows, kind, title=title, caption=caption)
-
-
-def pixels_of(imageset: ImageSet, image_ids: Array) -> Array:
-    """(B, H, W, 3) uint8: images as they are shown."""
-    limits = display_limits(imageset)
-    pixels = np.asarray(imageset.pixels[image_ids])
-    return to_rgb(pixels, imageset.channels, max_value=imageset.max_value, limits=limits)
 
 
 def source(run: EvaluatedRun) -> str:

@@ -18,7 +18,6 @@ from ssrl_core.paper import curves, solved
 
 ID, TITLE = "curves", "What each transformation costs"
 _ACROSS, _MOST_LINES = 3, 6
-_PLAIN = {"displayModeBar": False}
 
 
 def show() -> None:
@@ -83,7 +82,7 @@ def _map(name: str, told: pd.DataFrame) -> None:
     strongest = curves.at_strongest(told)
     titles = {n: f"{row.title} {max(row.strengths):g}" for n, row in curves.COSTS.items()}
     frame.section("At the greatest strength")
-    st.plotly_chart(cost_map(strongest, titles), key=f"curves-map-{name}", config=_PLAIN)
+    frame.chart(cost_map(strongest, titles), f"curves-map-{name}")
 
 
 def _panels(name: str, told: pd.DataFrame, transforms: list[str]) -> None:
@@ -102,7 +101,7 @@ def _panels(name: str, told: pd.DataFrame, transforms: list[str]) -> None:
             mine = told[told["transform"] == transform]
             with place:
                 figure = cost_curve(mine, concepts, title=row.title, unit=row.unit)
-                st.plotly_chart(figure, key=f"curves-{name}-{transform}", config=_PLAIN)
+                frame.chart(figure, f"curves-{name}-{transform}")
 
 
 def _drawn(told: pd.DataFrame) -> list[str]:

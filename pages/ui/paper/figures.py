@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-_PLAIN = {"displayModeBar": False}
 _SMALL_ONES = ("table-3", "table-8", "figure-12")  # a chart a sweep, on one scale
 CLUSTERS = {"figure-4": 10, "figure-6": 4, "figure-7": 4, "figure-12": 10}
 _A_ROW, _MOST_SETTINGS, _LARGE_PX = 10, 4, 48
@@ -73,7 +72,7 @@ def _draw(figure: Figure, key: str) -> None:
     """A chart, its finding above it: as a title inside it would not wrap."""
     if figure.layout.meta:
         frame.finding(str(figure.layout.meta))
-    st.plotly_chart(figure, key=key, config=_PLAIN)
+    frame.chart(figure, key)
 
 
 @cache.kept(least=4)

@@ -34,7 +34,6 @@ from ssrl_core.runs.queue import registry
 from ssrl_core.runs.queue.identity import identify
 from ssrl_core.specs.screens import Recipe
 
-_PLAIN = {"displayModeBar": False}
 _CELLS = 14  # of a treatment, in a row
 _NEAREST = 6
 _PICKED = "screen-treatment"
@@ -63,7 +62,7 @@ def answer(of: OpenScreen) -> None:
     more = "".join(f"<p>{sentence}</p>" for sentence in rest)
     st.html(f'<div class="vl-answer">{body}<div class="vl-answer-more">{more}</div></div>')
     if of.told["cautions"]:
-        st.warning(frame.plain(" ".join(of.told["cautions"])), icon=":material/info:")
+        frame.warn(" ".join(of.told["cautions"]))
 
 
 def _mechanisms(own: Mapping[str, Any]) -> str:
@@ -98,7 +97,7 @@ def taught(of: OpenScreen) -> None:
         return
     run, recipe = RunFolder(of.name), of.screen.recipe
     for one in screens.taught(run, recipe):
-        st.warning(frame.plain(f"{one.words}."), icon=":material/info:")
+        frame.warn(f"{one.words}.")
         there = _left_out(run, recipe, one.apart)
         with st.container(horizontal=True, vertical_alignment="center"):
             if there:
@@ -142,7 +141,7 @@ def scores(of: OpenScreen) -> None:
     ]
     known = {row["score"] for row in rows if row["value"] is not None}
     fig = figures.scores_figure([row for row in rows if row["score"] in known])
-    st.plotly_chart(fig, key="screen-scores", config=_PLAIN)
+    frame.chart(fig, "screen-scores")
     figure_files(fig, "screen-scores", "Scores of the screen with 95 % intervals.")
     if of.run is not None and not told["beside"].keys() - {LEARNT} and not RunFolder(of.name).is_demo:
         frame.quiet("Raw pixels, the untrained and an ImageNet network are not beside it yet.")
@@ -167,7 +166,7 @@ def activity(of: OpenScreen) -> None:
         "(false discoveries 5 %). A click chooses a treatment.",
     )
     fig = figures.activity_figure(table, unit=of.unit)
-    st.plotly_chart(fig, key="screen-activity", on_select=_pick("screen-activity"), config=_PLAIN)
+    frame.chart(fig, "screen-activity", on_select=_pick("screen-activity"))
     figure_files(fig, "screen-activity", "Normalised mean average precision of replicates against untreated wells.")
     table = treatments_with_cells(table, of.screen)
     columns = [
@@ -211,7 +210,7 @@ def alike(of: OpenScreen) -> None:
     )
     x = treatments.x[order.index.to_numpy()]
     fig = figures.similarity_figure(similarity(x, x), order.reset_index(drop=True))
-    st.plotly_chart(fig, key="screen-alike", on_select=_pick("screen-alike"), config=_PLAIN)
+    frame.chart(fig, "screen-alike", on_select=_pick("screen-alike"))
     figure_files(fig, "screen-alike", "Cosine similarity of treatments, ordered by mechanism.")
 
 
@@ -274,7 +273,7 @@ def mechanisms(of: OpenScreen) -> None:
     found = matches[kind]
     if len(found.table):
         fig = figures.confusion_figure(found.confusion())
-        st.plotly_chart(fig, key="screen-confusion", config=_PLAIN)
+        frame.chart(fig, "screen-confusion")
         figure_files(fig, "screen-mechanisms", f"Mechanism of the nearest treatment of {kind}.")
     if len(found.left_out):
         for why, own in found.left_out.groupby("why"):
@@ -299,7 +298,7 @@ def plate(of: OpenScreen) -> None:
         table = wells.assign(value=_WELL_NUMBERS[what](of), **place)
         own = table[(table["plate"] == name) & table["row"].notna()]
         fig = figures.wells_figure(own, FORMATS[plate_format(wells["well"])], title=f"{what}, {name}")
-        picked = st.plotly_chart(fig, key="screen-wells", on_select="rerun", selection_mode="points", config=_PLAIN)
+        picked = frame.chart(fig, "screen-wells", on_select="rerun", selection_mode="points")
         figure_files(fig, f"screen-plate-{name}", f"{what} of each well of {name}.")
         frame.quiet(edge_words(table, what))
     with right:
@@ -369,7 +368,7 @@ def reading(of: OpenScreen) -> None:
     ]
     if rows:
         fig = figures.scores_figure(rows)
-        st.plotly_chart(fig, key="screen-reading", config=_PLAIN)
+        frame.chart(fig, "screen-reading")
         figure_files(fig, "screen-reading", "How well plate, place and biology are told by the nearest wells.")
 
 

@@ -26,7 +26,6 @@ MOST, EACH = "most", "each"
 _EACH = "For each compound, the group of cells that it changes most."
 _MOST_PANELS = 6
 _SMALL = '<span style="font-size:14px;font-weight:400">'
-_PLAIN = {"displayModeBar": False}
 
 
 def answer(cells: ShownCells) -> None:
@@ -100,7 +99,7 @@ def doses(cells: ShownCells, printed: PrintedFigures) -> None:
         fig = dose_figure(shares, summary, colour=shown.colour, title=title, unit=unit, curve=curve, height=320)
         fig.update_yaxes(range=[0, min(1.0, top) * 1.04])  # one scale for all compounds
         with columns[i % len(columns)]:
-            st.plotly_chart(large(fig), key=f"show-dose-{i}", config=_PLAIN)
+            frame.chart(large(fig), f"show-dose-{i}")
             printed.keep(fig, f"{shown.name} under {compound}")
             figure_files(fig, f"dose-{compound}", dose_caption(cells, compound, shown, shares, curve))
     frame.quiet(
@@ -241,7 +240,7 @@ def plate(cells: ShownCells, look: Look, count: int, printed: PrintedFigures) ->
         shares["what"] = [what.get(well, "") for well in shares["well"]]
         picked, size = _picked(), plate_format(wells)
         fig = plate_figure(shares, FORMATS[size], title=f"{group.name} on {name}", picked=picked)
-        st.plotly_chart(large(fig), key="show-plate", on_select="rerun", selection_mode="points", config=_PLAIN)
+        frame.chart(large(fig), "show-plate", on_select="rerun", selection_mode="points")
         printed.keep(fig, f"{group.name} on {name}")
         frame.quiet(f"The lighter a well, the larger the share of {group.name} among its cells.")
         caption = f"Share of {group.name} in each well of {name} ({size} wells); empty squares have no cells here."

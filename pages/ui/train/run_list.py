@@ -408,7 +408,8 @@ def _curves(found: Compared) -> None:
         frame.quiet("There are no curves yet; they begin with the first steps.")
         return
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.plotly_chart(figure, key=f"train-compare-{name}", config={"displayModeBar": False})
+        with column:
+            frame.chart(figure, f"train-compare-{name}")
 
 
 def _differences(found: Compared) -> None:

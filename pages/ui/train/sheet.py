@@ -165,7 +165,8 @@ def _curves(run: RunFolder, row: RunRow, metrics: Any) -> None:
             frame.quiet(words)
         return
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.plotly_chart(figure, key=f"train-curve-{run.id}-{name}", config={"displayModeBar": False})
+        with column:
+            frame.chart(figure, f"train-curve-{run.id}-{name}")
     for names in (["compile"], ["collapse", "diverged"]):
         told = metrics[metrics["name"].isin(names)]["message"].dropna()
         if len(told):
@@ -199,7 +200,7 @@ def _shares(run: RunFolder, results: Results) -> None:
     table = verdict.shares_table(results)
     if len(table):
         frame.section("What can be read from it, beside the forecast")
-        st.plotly_chart(shares_figure(table), key=f"train-shares-{run.id}", config={"displayModeBar": False})
+        frame.chart(shares_figure(table), f"train-shares-{run.id}")
         frame.quiet(
             "Each point is the share of a thing that a linear reading finds on images it was not fitted on (R² of "
             "numbers, accuracy of classes), with its 95 % interval. The forecast was made from the composition alone, "

@@ -256,7 +256,7 @@ def _taught(draft: train_draft.Draft) -> None:
         if there and st.session_state.pop(_LEAVES, None) == name:
             _leave_out(recipe)
             st.rerun()
-        st.warning(frame.plain(f"{one.words}."), icon=":material/info:")
+        frame.warn(f"{one.words}.")
         button = f"Leave {one.apart}s out"
         about = f"Half of the {one.apart}s are not learnt from, and only they are scored."
         if there:

@@ -119,7 +119,8 @@ def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
     if not figures:
         return
     for column, (name, figure) in zip(st.columns(len(figures)), figures.items(), strict=True):
-        column.plotly_chart(figure, key=f"sweep-curve-{sweep_id}-{name}", config={"displayModeBar": False})
+        with column:
+            frame.chart(figure, f"sweep-curve-{sweep_id}-{name}")
 
 
 def _screened(status: sweeps.SweepStatus, table: pd.DataFrame) -> None:
@@ -136,7 +137,7 @@ def _screened(status: sweeps.SweepStatus, table: pd.DataFrame) -> None:
     with st.container(width=320):
         y = st.selectbox("Kept", scores, format_func=SWEEP_AXES.__getitem__, key="sweep-screen-axis")
     fig = sweep_screen_figure(known, words, y=y)
-    st.plotly_chart(fig, key=f"sweep-screen-{status.id}", config={"displayModeBar": False})
+    frame.chart(fig, f"sweep-screen-{status.id}")
 
 
 def _table(sweep_id: str, whole: pd.DataFrame) -> None:
