@@ -5,9 +5,8 @@ import streamlit as st
 from pages.ui.clusters import scores, strips
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
-from pages.ui.map.evaluated import open_run, scores_of
+from pages.ui.map.evaluated import clustered, open_run, scores_of
 from pages.ui.map.files import as_csv, image_table
-from pages.ui.map.names import clustered
 from pages.ui.runs import choosing
 
 place = frame.open_page(

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.ui.compare import differences, maps, matrix
+from pages.ui.compare import maps, matrix
 from pages.ui.compare.pair import Pair, choose_alike, choose_ks, choose_layout, choose_second, open_pair
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection
@@ -31,7 +31,7 @@ def look(pair: Pair, colour: str) -> None:
 place = frame.open_page(
     "Compare",
     "What does one run put together that the other does not?",
-    css=panel.CSS + differences.CSS,
+    css=panel.CSS + maps.CSS,
 )
 choosing.need_a_run()
 columns = st.columns([3.2, 3.2, 1.9, 1.9], gap="medium", vertical_alignment="bottom")
@@ -53,12 +53,12 @@ with frame.guard():
     with looks:
         colour = maps.choose_colour(pair)
     with head:
-        differences.recipes(pair)
-        differences.scores(pair)
+        maps.recipes(pair)
+        maps.scores(pair)
     with place:
         maps.figures(pair, colour)
     maps.send(pair, colour)
     selection.read_address(pair.a.run)
     look(pair, colour)
     frame.section("Over seeds")
-    differences.seeds(first, second, (pair.a.k, pair.b.k))
+    maps.seeds(first, second, (pair.a.k, pair.b.k))

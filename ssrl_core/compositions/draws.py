@@ -185,7 +185,7 @@ def draw(
 
 
 def _words_of(ids: Array, views: range, key: tuple[int, int], epoch: int) -> Words:
-    from ssrl_core.compositions.kernels.noise import words as fill
+    from ssrl_core.compositions.kernels.values import words as fill
 
     def words(step: int, first: int, count: int, *, of_run: bool = False) -> Array:
         images, now, view = (_OF_RUN, 0, MAX_VIEWS) if of_run else (ids, epoch, views.start)

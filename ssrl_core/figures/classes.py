@@ -75,7 +75,7 @@ def class_pairs(rows: Sequence[Mapping[str, Any]], first: str, second: str) -> F
     """Two runs side by side: for each class a point a run, joined by a line.
 
     Args:
-        rows: of `analysis.classes.compare_classes`, drawn from top to bottom.
+        rows: of `analysis.comparison.compare_classes`, drawn from top to bottom.
         first, second: the runs as hover names them; the first is drawn as an open circle.
     """
     import plotly.graph_objects as go
@@ -117,7 +117,7 @@ def class_differences(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """What each class wins (teal) or loses (brown) with its 95 % interval; grey where the interval holds 0.
 
     Args:
-        rows: of `analysis.classes.compare_classes`, drawn from top to bottom.
+        rows: of `analysis.comparison.compare_classes`, drawn from top to bottom.
     """
     import plotly.graph_objects as go
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ssrl_core import stores
 from ssrl_core.datasets.columns import says_where_from
-from ssrl_core.datasets.selection import sample
+from ssrl_core.datasets.imageset import sample
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.forecast.candidates import Candidate, Population, Space, Steps, Tried, folder_of, read_tried, thinned
 from ssrl_core.forecast.kept import DIM, MU, POWER, chosen_images, imageset_of

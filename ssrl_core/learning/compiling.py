@@ -2,7 +2,7 @@
 
 Three ways to take pixels through the encoder: plainly, operation by operation; compiled (torch's inductor); on CUDA
 also compiled and replayed as one CUDA graph, which takes the launching of many small kernels away. There, views may be
-made as one graph too (`compositions/graphs.py`). Each is tried for a
+made as one graph too (`compositions/views.py`). Each is tried for a
 few steps on a copy of the network that nobody needs afterwards; nothing of the run is drawn or changed by it. A run
 keeps its way in its checkpoint, as two ways differ in the last bits of a sum: what goes on from there takes the same.
 """
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ssrl_core import stores
-from ssrl_core.compositions import graphs
+from ssrl_core.compositions import views as graphs
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.methods.base import Method, plainly

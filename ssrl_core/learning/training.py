@@ -15,10 +15,9 @@ from torch import Tensor
 
 from ssrl_core.compositions.conditions import Conditions
 from ssrl_core.compositions.draws import Draws, draw
-from ssrl_core.compositions.graphs import Carry
 from ssrl_core.compositions.pairs import partners
 from ssrl_core.compositions.pixels import send
-from ssrl_core.compositions.views import make_views
+from ssrl_core.compositions.views import Carry, make_views
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.errors import RunError, SpecError
 from ssrl_core.learning.devices import PixelBank, epoch_order, pick_device, training_precision

@@ -260,7 +260,7 @@ class Run:
             DataError: the image set knows no compounds, no untreated cells or no doses.
             RunError: there is no embedding.
         """
-        from ssrl_core.analysis.dose_changes import changes_in
+        from ssrl_core.analysis.doses import changes_in
         from ssrl_core.runs.evaluation.clustering import KMEANS, file_of
         from ssrl_core.runs.folder.annotations import Clusters, marks_of
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssrl_core.analysis.classes import class_accuracy, compare_classes, confused_pairs
+from ssrl_core.analysis.comparison import class_accuracy, compare_classes, confused_pairs
 from ssrl_core.analysis.intervals import difference, wilson
 from ssrl_core.errors import SpecError
 

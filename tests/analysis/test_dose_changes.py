@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ssrl_core.analysis.dose_changes import changes, changes_in
+from ssrl_core.analysis.doses import changes, changes_in
 from ssrl_core.errors import DataError
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from ssrl_core.compositions import views as making
 from ssrl_core.compositions.draws import draw
-from ssrl_core.compositions.kernels import noise as words
+from ssrl_core.compositions.kernels import values as words
 from ssrl_core.compositions.kernels.values import turn_round
 from ssrl_core.compositions.random_numbers import philox
 from ssrl_core.compositions.views import make_views

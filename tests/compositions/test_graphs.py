@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssrl_core.compositions import graphs
+from ssrl_core.compositions import views
 from ssrl_core.compositions import views as making
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
@@ -40,7 +40,7 @@ def test_what_a_graph_carries_out_is_the_slow_twin_to_the_bit(name: str) -> None
     made, images = made_of(name), byte_images(9, 3, 30, 26)
     drawn = draw(made, np.arange(9), seed=5, epoch=1)
     slow = make_views(images, drawn, made, max_value=200)
-    carried = make_views(images, drawn, made, max_value=200, carry=graphs.carried)
+    carried = make_views(images, drawn, made, max_value=200, carry=views.carried)
     for a, b in zip(slow, carried, strict=True):
         assert torch.equal(a, b)
 
@@ -49,7 +49,7 @@ def test_what_a_graph_carries_out_is_the_slow_twin_to_the_bit(name: str) -> None
 @pytest.mark.usefixtures("slowly", "anew")
 @pytest.mark.parametrize("name", TRACED)
 def test_the_compiler_finds_one_graph_without_a_break_and_takes_it_for_other_batches(name: str) -> None:
-    made, images, carry = load(name), byte_images(24), graphs.compiled("eager")
+    made, images, carry = load(name), byte_images(24), views.compiled("eager")
     counted = torch._dynamo.utils.counters
     counted.clear()
     frames = []

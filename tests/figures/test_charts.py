@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ssrl_core.analysis.classes import class_accuracy, compare_classes
+from ssrl_core.analysis.comparison import class_accuracy, compare_classes
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.curves import score_over_k, training_curves
 from ssrl_core.figures.lpips import lpips_by_class, lpips_by_step, lpips_histogram, summary

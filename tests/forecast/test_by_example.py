@@ -8,8 +8,8 @@ import pytest
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.imageset import sample
 from ssrl_core.datasets.made.strokes import draw_strokes
-from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.forecast import forecast, search
 from ssrl_core.forecast.by_example import define, defined, forget

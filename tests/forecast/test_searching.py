@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ssrl_core.datasets.creation import Metadata, create
+from ssrl_core.datasets.imageset import sample
 from ssrl_core.datasets.made.strokes import draw_strokes
-from ssrl_core.datasets.selection import sample
 from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.forecast import search
 from ssrl_core.forecast.candidates import Population, Space, Tried, fronts, searched, survivors, thinned

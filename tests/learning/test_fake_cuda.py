@@ -16,7 +16,8 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from ssrl_core import stores
-from ssrl_core.compositions import graphs, lpips, perceptual
+from ssrl_core.compositions import lpips, perceptual
+from ssrl_core.compositions import views as graphs
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.learning import embedding, solving

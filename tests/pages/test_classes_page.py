@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from pages.ui.classes import class_table, runs
 from pages.ui.classes.runs import load
 from ssrl_core import stores
-from ssrl_core.analysis.classes import class_accuracy, compare_classes
+from ssrl_core.analysis.comparison import class_accuracy, compare_classes
 from tests import paging
 from tests.kit import make_imageset, make_run
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.classes import trade
+from pages.ui.classes import behaviours
 from pages.ui.classes.sweep import VIEWS
 from pages.ui.kit import choices
 from ssrl_core import stores
@@ -186,8 +186,8 @@ def test_a_sweep_in_the_address_is_shown_as_far_as_it_is():
 
 
 def test_a_value_is_handed_to_compose_inside_its_composition():
-    base = trade.base_of(None, "cifar-base")
-    made = trade.with_value(base, HUE.removeprefix("vary."), 0.3)
+    base = behaviours.base_of(None, "cifar-base")
+    made = behaviours.with_value(base, HUE.removeprefix("vary."), 0.3)
     assert made.views[0].steps[1]["hue"] == 0.3
     rest = [step for step in made.views[0].steps if step.transform != "color_jitter"]
     assert rest == [step for step in load("cifar-base").views[0].steps if step.transform != "color_jitter"]

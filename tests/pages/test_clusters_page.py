@@ -9,12 +9,11 @@ from streamlit.testing.v1 import AppTest
 
 from pages.ui.clusters import scores as files
 from pages.ui.clusters.scores import Choice
-from pages.ui.map import names as cluster_names
+from pages.ui.map import evaluated as cluster_names
 from pages.ui.map import panel, selection
 from pages.ui.map import payload as colours
-from pages.ui.map.evaluated import open_run, scores_of
+from pages.ui.map.evaluated import clustered, open_run, scores_of
 from pages.ui.map.files import as_csv, as_parquet, image_table
-from pages.ui.map.names import clustered
 from pages.ui.map.payload import MapPayload, colour_by
 from pages.ui.map.selection import Selected
 from ssrl_core import stores

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compare import differences, maps, matrix
-from pages.ui.compare.differences import compared
-from pages.ui.compare.maps import MOVED, OF_A, facets_of
+from pages.ui.compare import maps, matrix
+from pages.ui.compare.maps import MOVED, OF_A, compared, facets_of
 from pages.ui.compare.pair import open_pair
 from pages.ui.map.selection import Selected, selected
 from ssrl_core import stores
@@ -133,7 +132,7 @@ def test_names_given_in_one_run_are_there_in_the_other(runs):
 
 def test_differences_of_two_specs_are_listed(runs):
     first, second = (RunFolder(run).spec() for run in runs)
-    assert differences.differences(first, second) == ["epochs 2, 5"]
+    assert maps.differences(first, second) == ["epochs 2, 5"]
 
 
 def test_a_selection_is_seen_from_both_sides(runs, pair):

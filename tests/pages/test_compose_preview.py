@@ -16,7 +16,7 @@ from PIL import Image
 from pages.ui.compose import preview
 from pages.ui.compose.lpips import Answer, LpipsWorker, Question
 from pages.ui.compose.preview import Sample, fitted, pictures
-from pages.ui.kit.blocks import as_sheet
+from pages.ui.kit.gallery import as_sheet
 from pages.ui.kit.jobs import REST, Turns
 from ssrl_core.compositions import perceptual
 from ssrl_core.compositions.draws import draw

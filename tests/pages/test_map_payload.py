@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui.kit import blocks
+from pages.ui.kit import gallery
 from pages.ui.map import payload
 from pages.ui.map.view import combined, enclosed
 from ssrl_core.errors import SpecError
@@ -18,11 +18,11 @@ from tests.kit import make_imageset
 
 def block(points, image_ids=None):
     ids = np.arange(len(points)) if image_ids is None else image_ids
-    return blocks.unpack(payload.pack_places(np.asarray(points, float), image_ids=ids, name="l"))
+    return gallery.unpack(payload.pack_places(np.asarray(points, float), image_ids=ids, name="l"))
 
 
 def packed(facet):
-    return blocks.unpack(payload.pack_facet(facet, name="f"))
+    return gallery.unpack(payload.pack_facet(facet, name="f"))
 
 
 def test_places_come_back_within_one_step_of_the_grid():
@@ -78,13 +78,13 @@ def test_a_selection_among_a_million_points_is_small():
     chosen = np.arange(1_000_000) % 3 == 0
     data = payload.pack_map(places="p", facets=["f"], pictures="", selected=chosen)
     assert len(data) < 126_000
-    _, parts = blocks.unpack(data)
+    _, parts = gallery.unpack(data)
     assert (np.unpackbits(parts["selected"], bitorder="little")[:1_000_000] == chosen).all()
 
 
 def test_every_section_starts_on_a_multiple_of_four():
-    data = blocks.pack({"a": "ü"}, {"x": np.arange(3, dtype=np.uint8), "y": b"12345", "z": np.arange(2, dtype="f4")})
-    header, parts = blocks.unpack(data)
+    data = gallery.pack({"a": "ü"}, {"x": np.arange(3, dtype=np.uint8), "y": b"12345", "z": np.arange(2, dtype="f4")})
+    header, parts = gallery.unpack(data)
     assert all(start % 4 == 0 for start, _, _ in header["sections"].values())
     assert (4 + int.from_bytes(data[:4], "little")) % 4 == 0
     assert parts["y"] == b"12345"
@@ -153,10 +153,10 @@ def test_a_selection_grows_and_shrinks():
 def test_thumbnails_are_those_of_their_rows():
     imageset = make_imageset(30, c=3, side=20, classes=3)
     ids = np.array([4, 17, 2, 29])
-    header, parts = blocks.unpack(payload.all_pictures(imageset, ids, "n"))
+    header, parts = gallery.unpack(payload.all_pictures(imageset, ids, "n"))
     sheet = np.asarray(Image.open(io.BytesIO(parts["file"])).convert("RGB")).astype(int)
     (w, h), columns = header["side"], header["columns"]
-    expected = blocks.thumbnails(imageset, ids, (h, w)).astype(int)
+    expected = gallery.thumbnails(imageset, ids, (h, w)).astype(int)
     for place in range(4):
         top, left = place // columns * h, place % columns * w
         assert np.abs(sheet[top : top + h, left : left + w] - expected[place]).mean() < 4
@@ -174,10 +174,10 @@ def test_all_thumbnails_fit_into_one_image_a_browser_can_hold(count, shape):
 
 def test_some_thumbnails_are_sent_with_their_rows():
     imageset = make_imageset(30)
-    header, parts = blocks.unpack(payload.some_pictures(imageset, np.arange(10, 20), "n", [3, 9, 44, -1]))
+    header, parts = gallery.unpack(payload.some_pictures(imageset, np.arange(10, 20), "n", [3, 9, 44, -1]))
     assert header["rows"] == [3, 9]
     sheet = np.asarray(Image.open(io.BytesIO(parts["file"])).convert("RGB")).astype(int)
-    expected = blocks.thumbnails(imageset, np.array([13, 19]), (16, 16)).astype(int)
+    expected = gallery.thumbnails(imageset, np.array([13, 19]), (16, 16)).astype(int)
     assert np.abs(sheet[:16, :16] - expected[0]).mean() < 4
     assert payload.some_pictures(imageset, np.arange(10), "n", [99]) is None
 
@@ -192,4 +192,4 @@ def test_too_many_images_are_not_sent(monkeypatch):
 def test_pictures_are_exact_where_that_is_cheap(noise, colour, mime):
     rng = np.random.default_rng(0)
     rgb = (rng.integers(0, noise + 1, (900, 900, colour)) * np.ones(3, int)).astype(np.uint8)
-    assert blocks.encode(rgb)[1] == mime
+    assert gallery.encode(rgb)[1] == mime

@@ -7,7 +7,7 @@ import json
 import pandas as pd
 import pytest
 
-from pages.ui.runs import sweeps as run_sweeps
+from pages.ui.runs import choosing as run_sweeps
 from pages.ui.train import draft as drafts
 from pages.ui.train import sweep
 from ssrl_core.errors import SpecError

@@ -9,8 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui.kit.blocks import thumbnails
-from pages.ui.kit.gallery import montage_png
+from pages.ui.kit.gallery import montage_png, thumbnails
 from pages.ui.map.evaluated import open_run
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.perceptual import prepared

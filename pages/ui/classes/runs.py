@@ -14,7 +14,7 @@ from pages.ui.classes.class_table import ABOUT_PROBES, points, probe_words, quot
 from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core import stores
-from ssrl_core.analysis.classes import compare_classes, confused_pairs
+from ssrl_core.analysis.comparison import compare_classes, confused_pairs
 from ssrl_core.errors import some_of
 from ssrl_core.figures.classes import class_bars, class_differences, class_pairs, confusion_matrix
 from ssrl_core.figures.style import percent, whole_percent
@@ -255,7 +255,7 @@ def winners_and_losers(rows: Sequence[Mapping[str, Any]], first: str, second: st
     """Markdown: which classes clearly gain and which lose from the first run to the second.
 
     Args:
-        rows: of `analysis.classes.compare_classes`, largest gain first.
+        rows: of `analysis.comparison.compare_classes`, largest gain first.
     """
     up = [row for row in rows if row["clear"] and row["difference"] > 0]
     down = [row for row in reversed(rows) if row["clear"] and row["difference"] < 0]
@@ -269,7 +269,7 @@ def winners_and_losers(rows: Sequence[Mapping[str, Any]], first: str, second: st
 
 
 def mistakes(pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: the commonest mistakes, of `analysis.classes.confused_pairs`."""
+    """Markdown: the commonest mistakes, of `analysis.comparison.confused_pairs`."""
     if not pairs:
         return "No image is mistaken."
     pairs_named = [

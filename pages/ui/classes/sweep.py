@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from pages.ui.classes import behaviours, class_table, opposites, trade
+from pages.ui.classes import behaviours, class_table, opposites
 from pages.ui.classes.class_table import ClassTable, settings_of
 from pages.ui.kit import cache, choices, frame
 from pages.ui.kit.frame import QUIET
@@ -122,7 +122,7 @@ VIEWS: dict[str, tuple[str, Callable[[ClassTable], None]]] = {
     "highest": ("Superclasses", opposites.highest_view),
     "shared": ("Shared", opposites.shared_view),
     "methods": ("Methods", methods_view),
-    "trade-off": ("Trade-off", trade.view),
+    "trade-off": ("Trade-off", behaviours.trade_view),
     "properties": ("Properties", behaviours.properties_view),
 }
 CSS = f"""

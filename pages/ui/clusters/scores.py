@@ -13,9 +13,8 @@ import streamlit as st
 
 from pages.ui.kit import choices, frame, jobs
 from pages.ui.map import files, panel, selection
-from pages.ui.map.evaluated import EvaluatedRun, typical_of
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun, typical_of
 from pages.ui.map.files import figure_row
-from pages.ui.map.names import ClusteredRun
 from pages.ui.map.panel import score_row
 from pages.ui.map.payload import CLUSTER, MapPayload, colour_by, colour_names, hover_facets
 from pages.ui.map.view import answer_asks, keep_views, send_blocks

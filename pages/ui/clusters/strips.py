@@ -9,11 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import cache, frame, gallery, jobs
-from pages.ui.kit.blocks import Array
-from pages.ui.map import names as cluster_names
+from pages.ui.kit.gallery import Array
+from pages.ui.map import evaluated as cluster_names
 from pages.ui.map import selection
-from pages.ui.map.evaluated import EvaluatedRun, borderline_of, typical_of
-from pages.ui.map.names import ClusteredRun
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun, borderline_of, typical_of
 from ssrl_core.analysis.descriptors import descriptor
 from ssrl_core.analysis.effect_table import ClusterEffects, cluster_effects, evidence, sentence
 from ssrl_core.analysis.effects import Effect

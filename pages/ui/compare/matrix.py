@@ -14,7 +14,7 @@ import streamlit as st
 
 from pages.ui.compare.pair import Pair, Side
 from pages.ui.kit import frame, gallery
-from pages.ui.kit.blocks import Array
+from pages.ui.kit.gallery import Array
 from pages.ui.map import panel, selection
 from ssrl_core.analysis.clusters import distances_to_own
 from ssrl_core.analysis.comparison import Split, changed_cluster, contingency, matched, splits

@@ -10,9 +10,8 @@ import numpy as np
 import streamlit as st
 
 from pages.ui.kit import cache, jobs
-from pages.ui.kit.blocks import Array
-from pages.ui.map.evaluated import EvaluatedRun, open_run
-from pages.ui.map.names import ClusteredRun, Names, clustered
+from pages.ui.kit.gallery import Array
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun, Names, clustered, open_run
 from pages.ui.runs import choosing
 from ssrl_core.analysis.clusters import Clustering, kmeans
 from ssrl_core.analysis.layouts import compute_layout

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit import blocks, cache, choices
+from pages.ui.kit import cache, choices, gallery
 from pages.ui.kit.jobs import PREVIEW, turns
 from ssrl_core.datasets.pictures import BACKGROUND, shown_limits, to_rgb
 from ssrl_core.errors import SSRLError
@@ -24,7 +24,7 @@ from ssrl_core.specs.composition import IMAGE, Composition, Step
 from ssrl_core.specs.transforms import TRANSFORMS
 
 _SMALL = 64
-JS = blocks.script(Path(__file__).with_name("grid.js"))
+JS = gallery.script(Path(__file__).with_name("grid.js"))
 
 _component = st.components.v2.component(
     "viewloom_grid",
@@ -75,7 +75,7 @@ def pack(
         stamp: name of this content; a click brings it back.
     """
     count, height, width = pictures.shape[:3]
-    file, mime = encode(blocks.as_sheet(pictures, columns), exact=max(height, width) <= _SMALL)
+    file, mime = encode(gallery.as_sheet(pictures, columns), exact=max(height, width) <= _SMALL)
     header = {
         "mime": mime,
         "cell": [width, height],
@@ -114,7 +114,7 @@ def show(
     st.html(f"<style>.st-key-{key}-room {{ min-height: calc({room}); }}</style>")  # before the first picture is there
     changing = {"captions": captions, "picked": picked, "pickable": on_pick is not None, "least": least, "most": most}
     with st.container(key=f"{key}-room"):
-        _component(key=key, data=blocks.pack(header | changing, {"file": file}), on_picked_change=on_pick or _nothing)
+        _component(key=key, data=gallery.pack(header | changing, {"file": file}), on_picked_change=on_pick or _nothing)
 
 
 def _nothing() -> None:
@@ -294,20 +294,20 @@ def row_words(imageset: Any, image_id: int) -> str:
 def _grid(imageset: Any, ids: tuple[int, ...], seed: int, compositions: tuple[tuple[str, Composition], ...]) -> Packed:
     limits, originals = _sources(imageset, ids)
     with turns().first(PREVIEW):
-        blocks = [_block(imageset, limits, ids, seed, composition) for _, composition in compositions]
-    columns = min(len(block.heads) for block in blocks)
-    side = _cell(blocks[0].views.shape[2], max(originals.shape[1:3]))
+        made = [_block(imageset, limits, ids, seed, composition) for _, composition in compositions]
+    columns = min(len(block.heads) for block in made)
+    side = _cell(made[0].views.shape[2], max(originals.shape[1:3]))
     sources = fitted(originals, side)
     tiles: list[Array] = []
     said: list[list[str]] = []
     marks: dict[int, str] = {}
     for row, image_id in enumerate(ids):
-        for (mark, _), block in zip(compositions, blocks, strict=True):
+        for (mark, _), block in zip(compositions, made, strict=True):
             tiles += [sources[row], *fitted(block.views[row, :columns], side)]
             who = row_words(imageset, image_id)
             marks[len(said)] = mark
             said += [[f"{mark}: {who}" if mark else who], *block.words[row][:columns]]
-    heads = ["source", *blocks[0].heads[:columns]]
+    heads = ["source", *made[0].heads[:columns]]
     stamp = f"{imageset.name}-{seed}-{hash((ids, compositions, cache.look_of(imageset))) & 0xFFFFFFFF:08x}"
     return pack(
         np.stack(tiles), columns=columns + 1, heads=heads, said=said, framed=list(marks), marks=marks, stamp=stamp

@@ -13,9 +13,8 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from pages.ui.kit import frame
-from pages.ui.kit.blocks import Array
-from pages.ui.map.evaluated import EvaluatedRun
-from pages.ui.map.names import ClusteredRun
+from pages.ui.kit.gallery import Array
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun
 from pages.ui.map.payload import Facet
 from pages.ui.map.selection import mask_of
 from ssrl_core import stores

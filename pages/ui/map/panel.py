@@ -11,10 +11,9 @@ import streamlit as st
 from PIL import ImageColor
 
 from pages.ui.kit import frame, gallery
-from pages.ui.kit.blocks import Array
-from pages.ui.map import files, names, selection
-from pages.ui.map.evaluated import EvaluatedRun
-from pages.ui.map.names import ClusteredRun
+from pages.ui.kit.gallery import Array
+from pages.ui.map import evaluated, files, selection
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun
 from pages.ui.map.payload import CLUSTER, Facet, by_cluster, colour_by, colour_names
 from pages.ui.map.selection import Selected
 from ssrl_core.analysis.layouts import counts_of_codes
@@ -293,12 +292,12 @@ def _tag_popover(run: EvaluatedRun, now: Selected) -> None:
     """A popover that keeps the selection under a name; it stays with the run."""
     with st.popover("Tag", icon=":material/label:", type="tertiary"):
         name = " ".join(st.text_input("Name of this selection", key="tag-name", max_chars=LONGEST_NAME).split())
-        known = [tag["name"] for tag in names.tags(run)]
+        known = [tag["name"] for tag in evaluated.tags(run)]
         st.button(
             "Replace it" if name in known else "Tag",
             key="tag-keep",
             disabled=not name,
-            on_click=names.tag,
+            on_click=evaluated.tag,
             args=(run, name, [int(i) for i in now.image_ids], known),
         )
         _tagged(run)
@@ -306,7 +305,7 @@ def _tag_popover(run: EvaluatedRun, now: Selected) -> None:
 
 def _tagged(run: EvaluatedRun) -> None:
     """What was tagged, to be selected again or forgotten."""
-    tags = names.tags(run)
+    tags = evaluated.tags(run)
     if tags:
         frame.quiet("Tagged selections of this run")
     for at, tag in enumerate(tags):
@@ -324,7 +323,7 @@ def _tagged(run: EvaluatedRun) -> None:
                 key=f"untag-{at}",
                 type="tertiary",
                 help="Forget this tag",
-                on_click=names.untag,
+                on_click=evaluated.untag,
                 args=(run, tag["name"]),
             )
 

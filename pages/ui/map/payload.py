@@ -17,9 +17,8 @@ import numpy as np
 import pandas as pd
 
 from pages.ui.kit import cache
-from pages.ui.kit.blocks import Array, as_sheet, encode, pack, thumbnails
-from pages.ui.map.evaluated import EvaluatedRun
-from pages.ui.map.names import ClusteredRun
+from pages.ui.kit.gallery import Array, as_sheet, encode, pack, thumbnails
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.figures.style import VIRIDIS, palette
 

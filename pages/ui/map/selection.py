@@ -17,9 +17,8 @@ import streamlit as st
 from numpy.typing import ArrayLike
 
 from pages.ui.kit import frame
-from pages.ui.kit.blocks import Array
-from pages.ui.map.evaluated import EvaluatedRun
-from pages.ui.map.names import ClusteredRun
+from pages.ui.kit.gallery import Array
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun
 from pages.ui.map.payload import MapPayload, pack_map
 from pages.ui.map.view import combined, enclosed, show_map, view_of
 from ssrl_core.errors import SpecError, SSRLError

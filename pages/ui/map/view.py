@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit.blocks import Array, script
+from pages.ui.kit.gallery import Array, script
 from pages.ui.map.payload import Facet
 from ssrl_core.analysis.layouts import in_polygon
 from ssrl_core.errors import SpecError

@@ -17,7 +17,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.kit import cache, choices, frame
-from pages.ui.kit.blocks import Array
+from pages.ui.kit.gallery import Array
 from pages.ui.map.evaluated import EvaluatedRun, open_run
 from pages.ui.runs import choosing
 from ssrl_core import access

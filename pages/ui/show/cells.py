@@ -12,13 +12,12 @@ import streamlit as st
 
 from pages.ui.kit import cache
 from pages.ui.kit import choices as choose
-from pages.ui.kit.blocks import Array
-from pages.ui.map.evaluated import EvaluatedRun
-from pages.ui.map.names import ClusteredRun, clustered
+from pages.ui.kit.gallery import Array
+from pages.ui.map.evaluated import ClusteredRun, EvaluatedRun, clustered
 from pages.ui.runs import choosing
 from pages.ui.show.pictures import SAFE, STANDARD, Look
 from ssrl_core.analysis.clusters import nearest
-from ssrl_core.analysis.dose_changes import Change, changes
+from ssrl_core.analysis.doses import Change, changes
 from ssrl_core.datasets.columns import doses_of, untreated
 from ssrl_core.datasets.kinds import of_cells
 

@@ -12,7 +12,7 @@ from pages.ui.kit import choices, frame
 from pages.ui.show import files
 from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
 from pages.ui.show.pictures import Look, colours_of, limits_words, wall
-from ssrl_core.analysis.dose_changes import CLEARLY, Change
+from ssrl_core.analysis.doses import CLEARLY, Change
 from ssrl_core.analysis.intervals import compare_shares
 from ssrl_core.figures.style import percent
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pages.ui.kit import cache, frame
-from pages.ui.kit.blocks import Array
+from pages.ui.kit.gallery import Array
 from ssrl_core.datasets import pictures
 from ssrl_core.datasets.imageset import Channel, ImageSet
 

@@ -11,7 +11,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
-from pages.ui.runs import sweeps
+from pages.ui.runs import choosing
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
 from ssrl_core.errors import SSRLError
@@ -80,7 +80,7 @@ def _all_runs(count: int) -> None:
 def _waiting(rows: list[RunRow], waiting: list[RunRow]) -> None:
     """The next ones, how many more and for how long, and the switch that pauses them all."""
     paused = ordering.is_paused()
-    left = sweeps.time_left_s(rows)
+    left = choosing.time_left_s(rows)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
         _heading(f"{'Paused' if paused else 'Waiting'} ({len(waiting):,})")
         st.button(
@@ -118,7 +118,7 @@ def _sweeps(rows: list[RunRow]) -> None:
                 args=(sweep_id,),
             )
             share = sum(row["state"] == "done" for row in members) / len(members)
-            words = html.escape(sweeps.standing(members))
+            words = html.escape(choosing.standing(members))
             st.html(f'{frame.progress_bar(share)}<div class="train-under">{words}</div>')
 
 

@@ -15,7 +15,7 @@ import streamlit as st
 
 from pages.ui.kit import frame
 from pages.ui.kit.frame import LINE, QUIET
-from pages.ui.runs import choosing, sweeps
+from pages.ui.runs import choosing
 from pages.ui.train import actions
 from pages.ui.train.sheet import opened
 from ssrl_core.errors import SSRLError
@@ -193,7 +193,7 @@ def _back() -> None:
 
 
 def _body() -> None:
-    rows = with_values(frame.known_runs(), sweeps.values_by_run())
+    rows = with_values(frame.known_runs(), choosing.values_by_run())
     with st.container(horizontal=True, vertical_alignment="center"):
         text, states = _text(), _states()
     shown = run_names.chosen(rows, text, states)

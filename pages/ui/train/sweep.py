@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.ui.kit import choices, frame
 from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
-from pages.ui.runs import sweeps
+from pages.ui.runs import choosing
 from pages.ui.train import actions
 from pages.ui.train import draft as train_draft
 from pages.ui.train.draft import DRAFT
@@ -66,7 +66,7 @@ _MOST_CHECKED = 400
 def sheet(sweep_id: str) -> None:
     """The sheet of a sweep; follows it by itself while runs are under way."""
     try:
-        status = sweeps.status_of(sweep_id)
+        status = choosing.status_of(sweep_id)
     except SSRLError as error:
         frame.show_error(error)
         return
@@ -77,7 +77,7 @@ def sheet(sweep_id: str) -> None:
 def _body(sweep_id: str, live: bool) -> None:
     from ssrl_core.runs.queue.tables import results_table
 
-    status = sweeps.status_of(sweep_id)
+    status = choosing.status_of(sweep_id)
     if live and not status.is_live:
         st.rerun()  # it ended: buttons and pace change with it
     st.html(frame.progress_bar(status.progress) + f'<p class="vl-quiet">{html.escape(status.standing)}</p>')
@@ -89,7 +89,7 @@ def _body(sweep_id: str, live: bool) -> None:
     _table(sweep_id, table)
 
 
-def matrix_html(status: sweeps.SweepStatus) -> str:
+def matrix_html(status: choosing.SweepStatus) -> str:
     """A table: a row for each combination of values, a column for each seed; a cell's colour is the run's state."""
     head = "".join(f"<th>{seed}</th>" for seed in status.seeds)
     lines = []
@@ -111,10 +111,10 @@ def _cell(row: RunRow | None) -> str:
     return f'<td class="sweep-{state}" title="{words}">{link}</td>'
 
 
-def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
+def _curves(sweep_id: str, status: choosing.SweepStatus) -> None:
     from ssrl_core.figures.curves import sweep_curves
 
-    lines = sweeps.curves(status)
+    lines = choosing.curves(status)
     figures = sweep_curves(lines)
     if not figures:
         return
@@ -123,11 +123,11 @@ def _curves(sweep_id: str, status: sweeps.SweepStatus) -> None:
             frame.chart(figure, f"sweep-curve-{sweep_id}-{name}")
 
 
-def _screened(status: sweeps.SweepStatus, table: pd.DataFrame) -> None:
+def _screened(status: choosing.SweepStatus, table: pd.DataFrame) -> None:
     """Which of the choices keep mechanism and forget the plate, where the runs were scored as a screen."""
     from ssrl_core.figures.profiles import SWEEP_AXES, sweep_screen_figure
 
-    known, words, scores = sweeps.screened(status, table)
+    known, words, scores = choosing.screened(status, table)
     if not scores:
         return
     frame.section(
@@ -146,15 +146,15 @@ def _table(sweep_id: str, whole: pd.DataFrame) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             every = st.toggle("Every run", key="sweep-every", help="Off: mean ± sd over the seeds")
             text = st.text_input("Filter", key="sweep-filter", placeholder="lr=0.1, state=done", width=260)
-            by = st.multiselect("Group by", sweeps.columns(whole), key="sweep-by", disabled=every, width=320)
-        table = sweeps.results(whole, text, every=every, by=by)
-        labels = {name: sweeps.column_label(name) for name in map(str, table.columns)}
+            by = st.multiselect("Group by", choosing.shown_columns(whole), key="sweep-by", disabled=every, width=320)
+        table = choosing.results(whole, text, every=every, by=by)
+        labels = {name: choosing.column_label(name) for name in map(str, table.columns)}
         st.dataframe(table, hide_index=True, key=f"sweep-table-{sweep_id}", column_config=labels)
         with st.container(horizontal=True):
             for kind in ("csv", "parquet"):
                 st.download_button(
                     f"Download {kind.upper() if kind == 'csv' else 'Parquet'}",
-                    partial(sweeps.file_of, sweep_id, kind),
+                    partial(choosing.file_of, sweep_id, kind),
                     f"{sweep_id}.{kind}",
                     key=f"sweep-{kind}",
                     on_click="ignore",
@@ -162,7 +162,7 @@ def _table(sweep_id: str, whole: pd.DataFrame) -> None:
                 )
 
 
-def _buttons(status: sweeps.SweepStatus) -> None:
+def _buttons(status: choosing.SweepStatus) -> None:
     with st.container(horizontal=True, width="content", vertical_alignment="center", gap="small"):
         if status.is_live:
             frame.action("Stop", "stop_circle", actions.stop_sweep, status.id, key="sweep-stop")

@@ -35,7 +35,8 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import noise, plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as noise
 
     sigma, seeds = plain(values["sigma"], np.float32), plain(values["noise"], np.int64)
     return lambda images, first: noise.add_normal(images, first, applied, sigma, seeds)

@@ -38,7 +38,8 @@ def apply(images: Tensor, step: Step, values: dict[str, Array]) -> Tensor:
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import noise, plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as noise
 
     photons, seeds = plain(values["photons"], np.float64), plain(values["noise"], np.int64)
     return lambda images, first: noise.count_photons(images, first, applied, photons, seeds)

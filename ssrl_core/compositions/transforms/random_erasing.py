@@ -78,7 +78,8 @@ def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[st
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same; nothing is done outside the rectangle."""
-    from ssrl_core.compositions.kernels import noise, plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as noise
 
     kind = {"mean": 1, "noise": 2}.get(step["value"], 0)
     value = np.float32(0.0 if kind else step["value"])

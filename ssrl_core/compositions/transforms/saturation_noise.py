@@ -51,11 +51,12 @@ def lay(step: Step, values: dict[str, Array], shape: tuple[int, ...]) -> dict[st
 
 def compiled(step: Step, values: dict[str, Array], applied: Array) -> Change:
     """The same in one pass."""
-    from ssrl_core.compositions.kernels import noise, plain
+    from ssrl_core.compositions.kernels import plain
+    from ssrl_core.compositions.kernels import values as noise
 
     exposure, seeds = plain(values["exposure"], np.float32), plain(values["hot"], np.int64)
     below = plain(bounds(values["share"]), np.int64)
-    return lambda images, first: noise.saturate(images, first, applied, exposure, below, seeds)
+    return lambda images, first: noise.expose(images, first, applied, exposure, below, seeds)
 
 
 def describe(step: Step, values: dict[str, Any]) -> str:

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "behaviour_slopes": "lines",
+    "behaviour_slopes": "panels",
     "chance_histogram": "pairs",
-    "class_curves": "lines",
+    "class_curves": "panels",
     "floor_ratios": "pairs",
     "highest_curves": "front",
-    "method_spread": "lines",
+    "method_spread": "panels",
     "pair_matrix": "pairs",
     "price_matrix": "front",
     "property_groups": "pairs",

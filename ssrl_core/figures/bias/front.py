@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.figures.bias.lines import add_labels, draw_line, end_labels
 from ssrl_core.figures.bias.panels import (
+    add_labels,
     axis_name,
+    draw_line,
+    end_labels,
     finish,
     grid_of_panels,
     panels,

@@ -20,7 +20,7 @@ def vote(bank: Rows, evaluated: Rows, images: EvaluationImages) -> Answer:
     Raises:
         SpecError: the image set has no labels.
     """
-    from ssrl_core.analysis.classes import class_accuracy
+    from ssrl_core.analysis.comparison import class_accuracy
     from ssrl_core.learning.probes.knn import knn_predict
 
     trained, truth = images.labels_of(images.bank), images.labels_of(images.evaluated)

@@ -59,7 +59,7 @@ def classified(images: EvaluationImages, bank: Rows, evaluated: Rows, epochs: in
 
 def scored(images: EvaluationImages, predicted: np.ndarray, settings: dict[str, Any]) -> dict[str, Any]:
     """What predictions (n,) of the evaluated images are worth: {top1, the settings, classes, confusion}."""
-    from ssrl_core.analysis.classes import class_accuracy
+    from ssrl_core.analysis.comparison import class_accuracy
 
     found = class_accuracy(images.labels_of(images.evaluated), predicted, images.imageset.classes)
     return {"top1": found["top1"], **settings, "classes": found["classes"], "confusion": found["confusion"]}
