@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ssrl_core.analysis.matrix import Floats, all_equal, checked, in_pieces, principal_components
+from ssrl_core.analysis.matrix import Floats, all_equal, checked, drawn_rows, in_pieces, principal_components
 from ssrl_core.errors import SpecError
 
 STARTS, FEW_STARTS = 10, 4
@@ -221,7 +221,7 @@ def density_clusters(x: ArrayLike, least: int, *, seed: int = 0) -> Clustering:
     from sklearn.cluster import HDBSCAN
 
     reduced = principal_components(table, COMPONENTS)
-    rows = fitted_rows(len(table), seed)
+    rows = drawn_rows(len(table), MOST_ROWS, seed)
     share = len(rows) / len(table)
     size = max(2, round(least * share))
     model = HDBSCAN(min_cluster_size=size, min_samples=min(_SAMPLES, len(rows) - 1), copy=True)
@@ -240,13 +240,6 @@ def describe_hdbscan(n: int, least: int) -> str:
         else ""
     )
     return f"HDBSCAN (at least {least} images a cluster{among})"
-
-
-def fitted_rows(n: int, seed: int) -> NDArray[np.int64]:
-    """The rows that clusters are sought among: all, or 10,000 of them."""
-    if n <= MOST_ROWS:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST_ROWS, replace=False))
 
 
 def _nearest_of(x: Floats, rows: NDArray[np.int64], ids: NDArray[np.int64]) -> NDArray[np.int64]:

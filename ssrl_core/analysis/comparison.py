@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.analysis.intervals import difference, wilson
-from ssrl_core.analysis.matrix import Floats, checked
+from ssrl_core.analysis.matrix import Floats, checked, drawn_rows
 from ssrl_core.analysis.scores import ami
 from ssrl_core.errors import DataError, SpecError
 
@@ -127,9 +127,7 @@ def neighbour_overlap(
     n = len(x)
     if n < 2:
         return None
-    rows = np.arange(n)
-    if n > MOST_QUERIES:
-        rows = np.sort(np.random.default_rng(seed).choice(n, MOST_QUERIES, replace=False))
+    rows = drawn_rows(n, MOST_QUERIES, seed)
     near, other = nearest_of(x, rows, k), nearest_of(y, rows, k)
     joined = np.sort(np.hstack([near, other]), axis=1)
     return rows, np.asarray((joined[:, 1:] == joined[:, :-1]).sum(axis=1) / near.shape[1])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ssrl_core.analysis.descriptors import descriptor, titled
 from ssrl_core.analysis.effects import Effect, Units, number_effects, share_effects, units_of, value_effects
+from ssrl_core.analysis.matrix import drawn_rows
 from ssrl_core.datasets.columns import doses_of
 
 COLUMN = "compound, dose"
@@ -176,10 +177,7 @@ def cluster_effects(
         ids: (n,) cluster, -1 for none.
         seed: of the rows that are drawn where there are more than 200,000.
     """
-    n = len(table)
-    rows = np.arange(n)
-    if n > MOST_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(n, MOST_ROWS, replace=False))
+    rows = drawn_rows(len(table), MOST_ROWS, seed)
     own, at = table.iloc[rows].reset_index(drop=True), ids[rows]
     units = units_of(own[[c for c in ("plate", "well") if c in own]])
     joined = {"compound", "dose"} <= set(own) and own["compound"].nunique() > 1
@@ -192,7 +190,7 @@ def cluster_effects(
     if joined:
         for c, effects in enumerate(dose_effects(treated(own, doses_of(own)), at, k, units)):
             found[c] += effects
-    return ClusterEffects(found, units, len(rows), n)
+    return ClusterEffects(found, units, len(rows), len(table))
 
 
 def is_scale(column: pd.Series) -> bool:

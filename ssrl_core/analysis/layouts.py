@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.analysis.intervals import wilson
-from ssrl_core.analysis.matrix import Floats, all_equal, checked, principal_components
+from ssrl_core.analysis.matrix import Floats, all_equal, checked, drawn_rows, principal_components
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.specs.parts import LAYOUTS
 
@@ -162,7 +162,7 @@ def trustworthiness(x: Floats, points: ArrayLike, *, k: int = NEIGHBOURS, seed: 
     n = len(x)
     if n < 2 * k + 2:
         return None
-    queries = _queries(n, seed)
+    queries = drawn_rows(n, MOST_QUERIES, seed)
     on_map = _map_neighbours(flat, queries, k)
     squares = np.einsum("ij,ij->i", x, x, dtype=np.float64)
     penalty, size = 0, max(1, min(_BLOCK, _DISTANCES // n))
@@ -185,15 +185,9 @@ def neighbour_hit(points: ArrayLike, labels: NDArray[np.int64], *, k: int = NEIG
     if len(known) < 2:
         return None
     flat, own = np.asarray(points, dtype=np.float64)[known], np.asarray(labels)[known]
-    queries = _queries(len(known), seed)
+    queries = drawn_rows(len(known), MOST_QUERIES, seed)
     near = _map_neighbours(flat, queries, min(k, len(known) - 1))
     return float((own[near] == own[queries][:, None]).mean())
-
-
-def _queries(n: int, seed: int) -> NDArray[np.int64]:
-    if n <= MOST_QUERIES:
-        return np.arange(n)
-    return np.sort(np.random.default_rng(seed).choice(n, MOST_QUERIES, replace=False))
 
 
 def _map_neighbours(flat: NDArray[np.float64], queries: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -51,6 +51,11 @@ def all_equal(x: Floats) -> bool:
     return all(bool((piece == x[0]).all()) for piece in in_pieces(x))
 
 
+def drawn_rows(n: int, most: int, seed: int) -> NDArray[np.int64]:
+    """All of `n` rows, or `most` of them by chance, ascending."""
+    return np.arange(n) if n <= most else np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+
+
 def principal_components(x: Floats, count: int) -> Floats:
     """The rows of `x` in their `count` directions of largest variance.
 

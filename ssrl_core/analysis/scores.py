@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ssrl_core.analysis.clusters import Clustering
-from ssrl_core.analysis.matrix import Floats, all_equal, checked
+from ssrl_core.analysis.matrix import Floats, all_equal, checked, drawn_rows
 
 SILHOUETTE_ROWS = 10_000
 SHUFFLES, FEW_SHUFFLES = 20, 5
@@ -139,8 +139,7 @@ def _silhouette(
     x: Floats, ids: NDArray[np.int32], seed: int, key: str, missing: dict[str, str]
 ) -> tuple[float | None, int]:
     rows = np.flatnonzero(ids >= 0)
-    if len(rows) > SILHOUETTE_ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, SILHOUETTE_ROWS, replace=False))
+    rows = rows[drawn_rows(len(rows), SILHOUETTE_ROWS, seed)]
     clusters = len(np.unique(ids[rows]))
     if not 2 <= clusters < len(rows):
         missing[key] = f"needs at least 2 clusters and more images than clusters, got {clusters} of {len(rows)} images"

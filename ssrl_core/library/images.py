@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssrl_core.analysis.matrix import drawn_rows
 from ssrl_core.datasets import store
 from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import Channel, ImageSet
@@ -53,7 +54,7 @@ def some_ids(images: ImageSet | Pixels, limit: int, seed: int) -> NDArray[np.int
     if not isinstance(images, ImageSet):
         return np.arange(len(images.pixels), dtype=np.int64)
     ids: NDArray[np.int64] = images.split_ids()
-    return ids if len(ids) <= limit else np.sort(np.random.default_rng(seed).choice(ids, limit, replace=False))
+    return ids[drawn_rows(len(ids), limit, seed)]
 
 
 def _of_array(pixels: Array) -> Pixels:

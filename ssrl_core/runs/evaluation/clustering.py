@@ -101,7 +101,7 @@ def _make(
     keep: bool,
     required: bool,
 ) -> Clustering:
-    from ssrl_core.analysis.clusters import MOST_FULL, density_clusters, fitted_rows, kmeans
+    from ssrl_core.analysis.clusters import MOST_FULL, MOST_ROWS, density_clusters, kmeans
 
     started = time.perf_counter()
     more: dict[str, Any]
@@ -110,7 +110,7 @@ def _make(
         more = {"parameters": {"k": k, "seed": seed}, "mini_batch": len(x) > MOST_FULL}
     else:
         found = density_clusters(x, k, seed=seed)
-        more = {"parameters": {"min_cluster_size": k, "seed": seed}, "sought_among": len(fitted_rows(len(x), seed))}
+        more = {"parameters": {"min_cluster_size": k, "seed": seed}, "sought_among": min(len(x), MOST_ROWS)}
     if keep:
         info = {
             "method": method,
