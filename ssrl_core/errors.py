@@ -135,6 +135,10 @@ def some_of(items: Iterable[object], most: int = 5, *, sep: str = ", ") -> str:
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown
 
 
-def _short(value: Any, limit: int = 120) -> str:
-    text = repr(value)
+def shortened(text: str, limit: int = 100) -> str:
+    """A text of at most so many letters; what is cut off ends in `…`."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _short(value: Any) -> str:
+    return shortened(repr(value), 120)

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, say_torn, table
+from ssrl_core.figures.style import mean_sd
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,16 +143,10 @@ def _said_of_seeds(data: dict[str, Any]) -> list[str]:
         return ["There are no runs that differ from these by their seed alone."]
     columns = {"ami": "AMI", "cka": "CKA", "neighbour_overlap": "neighbours in common"}
     rows = [
-        {"": row["what"], "pairs": row["pairs"], **{said: _spread(row[key]) for key, said in columns.items()}}
+        {"": row["what"], "pairs": row["pairs"], **{said: mean_sd(row[key]) for key, said in columns.items()}}
         for row in data["over_seeds"]
     ]
     return [f"over {data['seeds_a']} seeds of A (the first) and {data['seeds_b']} of B", table(rows, list(rows[0]))]
-
-
-def _spread(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "–"
-    return f"{found['mean']:.3f}" + ("" if found["sd"] is None else f" ± {found['sd']:.3f}")
 
 
 def _said(data: dict[str, Any]) -> list[str]:

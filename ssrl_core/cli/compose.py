@@ -12,7 +12,7 @@ import numpy as np
 from ssrl_core import stores
 from ssrl_core.cli.output import leaf, table, to_stderr
 from ssrl_core.compositions.lpips import NETWORKS
-from ssrl_core.errors import DataError, SpecError
+from ssrl_core.errors import DataError, SpecError, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -219,11 +219,7 @@ def _sentences(composition: Composition) -> list[str]:
 
 
 def _show_list(data: list[dict[str, Any]]) -> str:
-    return table([{**item, "steps": _short("; ".join(item["steps"]) or "none")} for item in data], ["name", "steps"])
-
-
-def _short(text: str, limit: int = 100) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return table([{**item, "steps": shortened("; ".join(item["steps"]) or "none")} for item in data], ["name", "steps"])
 
 
 def _show(args: argparse.Namespace) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -129,6 +129,13 @@ def score(value: float | None) -> str:
     if value is None or value != value:
         return "–"
     return f"{value:.3f}".replace("-0.000", "0.000").replace("-", "−")
+
+
+def mean_sd(spread: Mapping[str, Any] | None) -> str:
+    """`0.412 ± 0.013` of {mean, sd}; `–` where there is none."""
+    if spread is None:
+        return "–"
+    return f"{spread['mean']:.3f}" + ("" if spread["sd"] is None else f" ± {spread['sd']:.3f}")
 
 
 def _fix_colours(fig: Figure, theme: str) -> None:

@@ -17,6 +17,7 @@ from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.behaviour import BEHAVIOURS
+from ssrl_core.analysis.bias.sentences import value_words
 from ssrl_core.analysis.properties import against_behaviour
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.figures.bias import behaviour_slopes, property_groups, trade_off
@@ -240,7 +241,7 @@ def _prices(changes: pd.DataFrame, front: pd.DataFrame, reference: Any) -> None:
     """For each value on the front, what it gains and loses, in words."""
     frame.section(
         "What each value on the front gives and takes",
-        f"In points, with 95 % intervals, against {_value_words(reference)}: the value at which all classes together "
+        f"In points, with 95 % intervals, against {value_words(reference)}: the value at which all classes together "
         "have the highest accuracy.",
     )
     for _, value in front.iterrows():
@@ -248,7 +249,7 @@ def _prices(changes: pd.DataFrame, front: pd.DataFrame, reference: Any) -> None:
         parts = [f"{class_table.quoted(row['class'])} {_change(row)}" for _, row in rows.iterrows()]
         share = value["front_share"]
         sure = f" On the front in {whole_percent(share)} of resamplings of the seeds." if share == share else ""
-        st.markdown(f"**{frame.plain(_value_words(value['x']))}**: {', '.join(parts)}.{sure}")
+        st.markdown(f"**{frame.plain(value_words(value['x']))}**: {', '.join(parts)}.{sure}")
 
 
 def _change(row: pd.Series) -> str:
@@ -260,10 +261,6 @@ def _change(row: pd.Series) -> str:
     return f"{text} ({class_table.points(float(row['low']))} to {class_table.points(float(row['high']))})"
 
 
-def _value_words(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
-
-
 def offer_in_compose(data: ClassTable, values: list[Any], whom: str) -> None:
     """A choice of a value on the front, and the link that takes it to Compose; or why it cannot be taken there."""
     path = str(data.x).removeprefix("vary.")
@@ -272,13 +269,13 @@ def offer_in_compose(data: ClassTable, values: list[Any], whom: str) -> None:
         return
     columns = st.columns([1, 2, 2], vertical_alignment="bottom")
     with columns[0]:
-        value = st.selectbox("Value", values, format_func=_value_words, key="classes-hand-value")
+        value = st.selectbox("Value", values, format_func=value_words, key="classes-hand-value")
     with columns[1]:
         origin = _origin(data)
     with columns[2], frame.guard():
         made = with_value(base_of(data.sweep, origin), path, bias.as_given(data.table[str(data.x)], value))
         token = choices.to_token(made)
-        label = f"Open {_value_words(value)} in Compose, for {whom}"
+        label = f"Open {value_words(value)} in Compose, for {whom}"
         frame.link("pages/2_Compose.py", label, icon="tune", draft=token)
 
 

@@ -21,7 +21,7 @@ from pages.ui.map.view import answer_asks, keep_views, send_blocks
 from ssrl_core.analysis.comparison import changed_cluster, compare
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.sheets import matrix_file
-from ssrl_core.figures.style import percent, score
+from ssrl_core.figures.style import mean_sd, percent, score
 from ssrl_core.runs.evaluation import baseline
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.folder.verdict import in_words
@@ -262,14 +262,8 @@ def seeds_table(found: list[dict[str, Any]]) -> pd.DataFrame:
     rows = []
     for row in found:
         count = str(row["pairs"]) if row["pairs"] == row["of"] else f"{row['pairs']} of {row['of']}"
-        rows.append({"what": row["what"], "pairs": count, **{said: _mean_sd(row[key]) for key, said in _SHOWN.items()}})
+        rows.append({"what": row["what"], "pairs": count, **{said: mean_sd(row[key]) for key, said in _SHOWN.items()}})
     return pd.DataFrame(rows)
-
-
-def _mean_sd(spread: dict[str, Any] | None) -> str:
-    if spread is None:
-        return "–"
-    return f"{spread['mean']:.3f}" + ("" if spread["sd"] is None else f" ± {spread['sd']:.3f}")
 
 
 def recipes(pair: Pair) -> None:

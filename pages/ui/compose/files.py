@@ -80,7 +80,7 @@ def presets_popover() -> None:
     with menu, st.container(key="vl-menu"):
         for group, names in groups.items():
             if names:
-                st.html(f'<div class="vl-group" style="margin-left:0">{group}</div>')
+                frame.group(group)
             for name in names:
                 _entry(name)
 

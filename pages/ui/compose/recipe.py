@@ -169,11 +169,11 @@ def _add_menu(group: int) -> None:
         return
     with menu, st.container(key="vl-menu"):
         for kind, heading in _KINDS.items():
-            st.html(f'<div class="vl-group" style="margin-left:0">{heading}</div>')
+            frame.group(heading)
             for row in TRANSFORMS.values():
                 if row.kind == kind:
                     _add_entry(row.name, row, row.sentence, group)
-        st.html('<div class="vl-group" style="margin-left:0">Alternatives</div>')
+        frame.group("Alternatives")
         _add_entry("choice", None, _CHOICE_SENTENCE, group)
 
 

@@ -197,7 +197,7 @@ def _earlier(dataset: str, now: Wishes | None) -> None:
     others = [wishes for wishes in searched(dataset) if now is None or wishes.key != now.key][:_MOST_EARLIER]
     if not others:
         return
-    st.html('<div class="vl-group" style="margin-left:0">Earlier searches</div>')
+    frame.group("Earlier searches")
     for wishes in others:
         words = frame.plain(wishes.sentence())
         st.button(words, key=f"compose-wishes-{wishes.key}", type="tertiary", on_click=_put, args=(wishes,))

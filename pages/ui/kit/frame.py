@@ -252,6 +252,11 @@ def section(title: str, sentence: str = "") -> None:
         quiet(sentence)
 
 
+def group(name: str) -> None:
+    """A small heading over entries of a menu or a list."""
+    st.html(f'<div class="vl-group" style="margin-left:0">{html.escape(name)}</div>')
+
+
 def quiet(sentence: str) -> None:
     """One line in the secondary colour; the text is shown as it is (no Markdown)."""
     st.html(f'<p class="vl-quiet">{html.escape(sentence)}</p>')

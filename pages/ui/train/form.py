@@ -210,16 +210,16 @@ def settings(draft: train_draft.Draft) -> None:
             _recipe(draft)
         _grid("method", [setting for setting in row.settings if setting.name != "bank"], draft["method"])
         if name != SPECTRAL.name:
-            st.html('<div class="vl-group" style="margin-left:0">Network</div>')
+            frame.group("Network")
             _network(draft)
         if name not in UNTRAINED:
-            st.html('<div class="vl-group" style="margin-left:0">Optimizer</div>')
+            frame.group("Optimizer")
             _grid("optimizer", list(OPTIMIZER_SETTINGS), draft["optimizer"])
-            st.html('<div class="vl-group" style="margin-left:0">Learning rate over the run</div>')
+            frame.group("Learning rate over the run")
             _grid("schedule", list(SCHEDULE_SETTINGS), draft["schedule"])
-        st.html('<div class="vl-group" style="margin-left:0">Afterwards</div>')
+        frame.group("Afterwards")
         _evaluation(draft)
-        st.html('<div class="vl-group" style="margin-left:0">Machine and name</div>')
+        frame.group("Machine and name")
         _machine(draft)
 
 

@@ -14,7 +14,7 @@ from pages.ui.kit.frame import ACCENT, DANGER, LINE, QUIET, WARNING
 from pages.ui.runs import choosing
 from pages.ui.train import actions
 from pages.ui.train.draft import DRAFT
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import SSRLError, shortened
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.runs.queue import ordering, run_names
 from ssrl_core.runs.queue.registry import RunRow, number_of
@@ -64,7 +64,7 @@ def queue() -> None:
         _waiting(rows, waiting)
     _sweeps(rows)
     if ended:
-        _heading("Ended")
+        frame.group("Ended")
         for row in ended:
             _item(row)
     _all_runs(len(rows))
@@ -82,7 +82,7 @@ def _waiting(rows: list[RunRow], waiting: list[RunRow]) -> None:
     paused = ordering.is_paused()
     left = choosing.time_left_s(rows)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", gap="small"):
-        _heading(f"{'Paused' if paused else 'Waiting'} ({len(waiting):,})")
+        frame.group(f"{'Paused' if paused else 'Waiting'} ({len(waiting):,})")
         st.button(
             "Go on" if paused else "Pause",
             icon=":material/play_arrow:" if paused else ":material/pause:",
@@ -107,7 +107,7 @@ def _sweeps(rows: list[RunRow]) -> None:
             of_sweep.setdefault(str(row["sweep_id"]), []).append(row)
     if not of_sweep:
         return
-    _heading("Sweeps")
+    frame.group("Sweeps")
     for sweep_id, members in list(of_sweep.items())[:_MOST_SWEEPS]:
         with st.container(key=f"train-item-sweep-{sweep_id}"):
             st.button(
@@ -148,7 +148,7 @@ def _words(row: RunRow, state: str) -> str:
         device = html.escape(str(row.get("device") or ""))
         return " · ".join(part for part in (wish, share, frame.time_left(row.get("eta_s")), device) if part)
     if state == "failed":
-        return f"Failed: {html.escape(_short(str(row.get('reason') or 'see its log')))}"
+        return f"Failed: {html.escape(shortened(str(row.get('reason') or 'see its log')))}"
     if state == "stopped":
         return f"Stopped at {whole_percent(row.get('progress') or 0)}"
     numbers = {one.title: number_of(row, one.name) for _, one in columns(listed=True)}
@@ -231,14 +231,6 @@ def _note() -> None:
 def _turn(row: RunRow) -> tuple[int, str]:
     """Runs that were queued together keep their order."""
     return -int(row.get("priority") or 0), str(row.get("queued_at"))
-
-
-def _heading(text: str) -> None:
-    st.html(f'<div class="vl-group" style="margin-left:0">{text}</div>')
-
-
-def _short(text: str, limit: int = 96) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def engine() -> None:

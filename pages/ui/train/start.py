@@ -62,7 +62,7 @@ def presets_popover() -> None:
             groups.setdefault(start.group, []).append((name, start))
     with menu, st.container(key="train-menu"):
         for group, starts in groups.items():
-            st.html(f'<div class="vl-group" style="margin-left:0">{group}</div>')
+            frame.group(group)
             for name, start in starts:
                 with st.container(gap=None):
                     st.button(start.title, key=f"train-start-{name}", type="tertiary", on_click=_begin, args=(name,))

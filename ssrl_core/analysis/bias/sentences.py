@@ -23,7 +23,7 @@ def winners_and_losers(moved: pd.DataFrame, count: int = 2) -> str:
     if known.empty:
         return "No class has an accuracy at two values."
     ends = known.iloc[0]
-    place = f"From {_value(ends['first'])} to {_value(ends['last'])}"
+    place = f"From {value_words(ends['first'])} to {value_words(ends['last'])}"
     told = known[known["low"].notna()]
     if told.empty:
         return f"{place}: one seed and no numbers of images, so no change can be told from chance."
@@ -41,7 +41,8 @@ def _change_words(row: pd.Series) -> str:
     return f"{row['class']} {100 * row['change']:+.1f} ± {100 * half:.1f}".replace("-", "−")
 
 
-def _value(value: object) -> str:
+def value_words(value: object) -> str:
+    """A value of the parameter: a number in three digits, else as it is."""
     return f"{value:.3g}" if isinstance(value, int | float) else str(value)
 
 

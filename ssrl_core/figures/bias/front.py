@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ssrl_core.analysis.bias.sentences import value_words
 from ssrl_core.figures.bias.panels import (
     add_labels,
     axis_name,
@@ -61,7 +62,7 @@ def _scatter(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], titl
             x=one["accuracy"][chosen],
             y=two["accuracy"][chosen],
             mode="markers+text" if chosen is front else "markers",
-            text=[_short(v) for v in values["x"][chosen]],
+            text=[value_words(v) for v in values["x"][chosen]],
             textposition="top right",
             marker={"size": 8, "color": colour},
             error_x=whiskers(colour, np.nan_to_num(one["sd"][chosen]), thickness=0.8),
@@ -121,10 +122,6 @@ def _lines(values: pd.DataFrame, changes: pd.DataFrame, names: list[str], title:
     return fig.update_yaxes(tickformat="+.0%")
 
 
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
-
-
 _COLUMNS = 4
 _LABEL_ROOM = 2.0  # bands make each axis about twice as long as its lines, and labels must not overlap
 
@@ -171,7 +168,7 @@ def price_matrix(prices: pd.DataFrame) -> Figure:
     clear = prices[prices["verdict"].isin(["gains", "loses"])]
     wide = clear.pivot(index="for", columns="class", values="change").reindex(index=names, columns=names)
     chosen = prices.drop_duplicates("for").set_index("for")["x"]
-    labels = [f"{name} ({_short(chosen.get(name))})" for name in names]
+    labels = [f"{name} ({value_words(chosen.get(name))})" for name in names]
     limit = float(np.nanmax(np.abs(wide.to_numpy(dtype=float)))) if wide.notna().any().any() else 0.01
     fig = go.Figure()
     fig.add_heatmap(
@@ -215,7 +212,7 @@ def _ring(fig: Figure, rows: pd.DataFrame, highest: pd.DataFrame, colour: str, a
         y=own["accuracy"],
         mode="markers",
         marker={"size": 13, "symbol": "circle-open", "color": colour, "line": {"width": 2, "color": colour}},
-        customdata=[", ".join(_short(v) for v in values) for values in own["alike"]],
+        customdata=[", ".join(value_words(v) for v in values) for values in own["alike"]],
         hovertemplate="highest at %{x}: %{y:.1%}<br>not told apart from it: %{customdata}<extra></extra>",
         **at,
     )
