@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.ui.data import cells, derived, importing, samples, understood
+from pages.ui.data import cells, derived, importing, understood
 from pages.ui.data import facts as data_facts
 from pages.ui.kit import choices, frame
 from ssrl_core.datasets import store as image_sets
 
-CSS = samples.CSS + data_facts.CSS + understood.CSS
+CSS = understood.SAMPLES_CSS + data_facts.CSS + understood.CSS
 
 place = frame.open_page("Data", "Which images are there to learn from?", css=CSS)
 with place, st.container(horizontal=True, horizontal_alignment="right"):
@@ -31,15 +31,15 @@ with frame.guard():
     with part:
         derived.part_button(imageset)
     with split:
-        split_name = samples.choose_split()
+        split_name = understood.choose_split()
     with images:
-        which = samples.choose_images(imageset)
+        which = understood.choose_images(imageset)
     with channel:
-        shown = samples.choose_channel(imageset)
+        shown = understood.choose_channel(imageset)
     data_facts.warnings(imageset)
     picture, facts = st.columns([0.68, 0.32], gap="large")
     with picture:
-        samples.samples(imageset, split_name, which, shown)
+        understood.samples(imageset, split_name, which, shown)
     with facts:
         with st.container(horizontal=True, gap="medium"):
             frame.link("pages/2_Compose.py", "Use in Compose", icon="tune", dataset=name)

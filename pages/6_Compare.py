@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from pages.ui.compare import maps, matrix
+from pages.ui.compare import maps
+from pages.ui.compare import pair as matrix
 from pages.ui.compare.pair import Pair, choose_alike, choose_ks, choose_layout, choose_second, open_pair
 from pages.ui.kit import frame
 from pages.ui.map import panel, selection

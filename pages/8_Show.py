@@ -5,7 +5,8 @@ import streamlit as st
 from pages.ui.kit import frame
 from pages.ui.map.evaluated import open_run
 from pages.ui.runs import choosing
-from pages.ui.show import doses, files, groups, pictures
+from pages.ui.show import cells as pictures
+from pages.ui.show import doses, files, groups
 from pages.ui.show.cells import choices, choose_experiment, question, shown_cells
 
 title, sentence = question()

@@ -218,6 +218,14 @@ def _without_secrets() -> dict[str, str]:
     return access.inherited(os.environ)
 
 
+_COMPILE = """import os
+if hasattr(os, "nice"):
+    os.nice(10)
+from ssrl_core.compositions.views import precompile
+precompile()
+"""
+
+
 def warm() -> None:
     """For the app's server: import in the background what pages would else wait for when they are opened first."""
     threading.Thread(target=_warm, daemon=True).start()
@@ -228,13 +236,14 @@ def _warm() -> None:
 
     with suppress(Exception):  # whatever is wrong, the page that needs it says so
         stores.prepare_caches()
-        words = [sys.executable, "-m", "ssrl_core.compositions.precompile"]  # a process: compiling holds up threads
-        no = subprocess.DEVNULL
+        no, words = subprocess.DEVNULL, [sys.executable, "-c", _COMPILE]  # a process: compiling holds up threads
         compiling = subprocess.Popen(words, cwd=ROOT, env=_without_secrets(), stdin=no, stdout=no, stderr=no)
         for name in (*_page_modules(), *_HEAVY):
             importlib.import_module(name)
         compiling.wait()
-        importlib.import_module(words[-1]).precompile(4)  # what was compiled is on the disk: now it is loaded
+        importlib.import_module("ssrl_core.compositions.views").precompile(
+            4
+        )  # what was compiled is on the disk: now it is loaded
 
 
 def _page_modules() -> list[str]:

@@ -16,7 +16,7 @@ from ssrl_core.errors import SpecError, SSRLError
 
 COMMANDS = {"data": "data", "descriptors": "data", "compose": "compose", "lpips": "compose", "forecast": "forecast"}
 COMMANDS |= {"search": "forecast", "train": "train", "sweep": "train", "worker": "train", "runs": "runs"}
-COMMANDS |= {"fetch": "machine", "cluster": "cluster", "layout": "cluster", "classes": "classes", "compare": "compare"}
+COMMANDS |= {"fetch": "machine", "cluster": "cluster", "layout": "cluster", "classes": "classes", "compare": "cluster"}
 COMMANDS |= {"screen": "screen", "export": "runs", "paper": "paper", "demo": "machine", "bench": "machine"}
 COMMANDS |= {"diagnose": "machine"}
 """Command -> its module, whose `register` adds it, or `register_COMMAND` where the module is another command's."""

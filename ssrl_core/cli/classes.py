@@ -167,9 +167,9 @@ def _properties(args: argparse.Namespace, behaviours: pd.DataFrame) -> tuple[pd.
     if not args.properties:
         return pd.DataFrame(), pd.DataFrame()
     from ssrl_core.analysis.properties import against_behaviour
-    from ssrl_core.runs.evaluation import properties
+    from ssrl_core.runs.evaluation import descriptors
 
-    measured = properties.measure(args.properties, args.features)
+    measured = descriptors.measure(args.properties, args.features)
     return against_behaviour(measured, behaviours), measured
 
 
@@ -186,8 +186,8 @@ def _only_parameter(rows: pd.DataFrame) -> str:
 
 
 def _superclasses(file: str | None) -> dict[str, str] | None:
+    from ssrl_core.analysis.bias.full_report import read_superclasses
     from ssrl_core.analysis.bias.reading import read_table
-    from ssrl_core.analysis.bias.superclasses import read_superclasses
 
     return None if file is None else read_superclasses(read_table(_bytes(Path(file)), Path(file).name))
 

@@ -292,7 +292,7 @@ def _register_channels(data: Any) -> None:
 
 def _channels(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
-    from ssrl_core.datasets.channels import as_json, changed
+    from ssrl_core.datasets.pictures import as_json, changed
 
     imageset = store.load(args.name)
     names = names_in(args.names, where=_CHANNELS, field="--names") if args.names is not None else None
@@ -334,7 +334,7 @@ def _window(text: str) -> tuple[float, float]:
 
 def _join(args: argparse.Namespace) -> dict[str, Any]:
     from ssrl_core.datasets import store
-    from ssrl_core.datasets.joining import join
+    from ssrl_core.datasets.subsets import join
 
     imageset = store.load(args.name)
     by = names_in(args.by, where="data join", field="--by") if args.by else []

@@ -406,3 +406,30 @@ def _tensors(laid: Any) -> Iterator[Tensor]:
     elif dataclasses.is_dataclass(laid) and not isinstance(laid, Step | type):
         for field in dataclasses.fields(laid):
             yield from _tensors(getattr(laid, field.name))
+
+
+def precompile(most: int | None = None) -> int:
+    """Compile the kernels that views need, ahead of the first look: tiny views under the presets, grey and colour.
+
+    Compiled code is kept in the store, so this takes some seconds once for a new store, and one second ever after.
+
+    Args:
+        most: only so many presets, the first ones; None takes all.
+
+    Returns:
+        How many of these could be made (a colour step takes no grey image).
+    """
+    from ssrl_core.compositions.draws import draw
+    from ssrl_core.specs.composition import load, preset_names
+
+    made, ids = 0, np.arange(2)
+    for name in preset_names()[:most]:
+        composition = load(name)
+        for channels in (1, 3):
+            pixels = np.zeros((len(ids), channels, 32, 32), np.uint8)
+            try:
+                make_views(pixels, draw(composition, ids, seed=0, epoch=0), composition, max_value=255)
+            except SpecError:
+                continue
+            made += 1
+    return made

@@ -20,9 +20,9 @@ import pandas as pd
 
 from ssrl_core import access, stores
 from ssrl_core.datasets import builtin, splits
-from ssrl_core.datasets.channels import as_json, default_channels
 from ssrl_core.datasets.columns import OWN_COLUMNS, class_ids, column_of
 from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.pictures import as_json, default_channels
 from ssrl_core.errors import DataError, SpecError, some_of
 from ssrl_core.stores import held
 

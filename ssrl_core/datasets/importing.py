@@ -25,9 +25,9 @@ from ssrl_core.datasets.progress import Report, or_silent
 from ssrl_core.datasets.reading.archives import forget, unpacked
 from ssrl_core.datasets.reading.files import PACKED
 from ssrl_core.datasets.reading.image import is_image
+from ssrl_core.datasets.reading.in_place import ShardTree, shards_of
 from ssrl_core.datasets.reading.manifests import list_table, list_tree
 from ssrl_core.datasets.reading.npz import NpzImages
-from ssrl_core.datasets.reading.shards import ShardTree, shards_of
 from ssrl_core.datasets.reading.source import FileTree, FolderTree, ZipTree
 from ssrl_core.datasets.reading.table import SPREADSHEETS, TABLES, TEXTS
 from ssrl_core.datasets.reading.understanding import (

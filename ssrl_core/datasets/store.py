@@ -13,9 +13,9 @@ import numpy as np
 
 from ssrl_core import access, stores
 from ssrl_core.datasets import builtin
-from ssrl_core.datasets.channels import as_json, from_json
 from ssrl_core.datasets.creation import create
 from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.pictures import as_json, from_json
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.splits import SPLITS
 from ssrl_core.errors import DataError, SpecError

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from ssrl_core.analysis.matrix import drawn_rows
 from ssrl_core.datasets import store
-from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import Channel, ImageSet
+from ssrl_core.datasets.pictures import default_channels
 from ssrl_core.errors import SpecError
 from ssrl_core.specs.composition import Composition
 from ssrl_core.specs.run import RunSpec, load_run

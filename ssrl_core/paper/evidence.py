@@ -127,7 +127,7 @@ def _properties(parameters: Mapping[str, Any], report: Report | None) -> dict[st
     Parameters:
         dataset, features (a backbone with ImageNet weights).
     """
-    from ssrl_core.runs.evaluation import properties
+    from ssrl_core.runs.evaluation import descriptors as properties
 
     table = properties.measure(parameters["dataset"], parameters["features"], report=report)
     return {"classes": len(table), "features": parameters["features"]}

@@ -1,6 +1,6 @@
 """Kernels can be compiled ahead of the first look."""
 
-from ssrl_core.compositions.precompile import precompile
+from ssrl_core.compositions.views import precompile
 from ssrl_core.specs.composition import preset_names
 
 

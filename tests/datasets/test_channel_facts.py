@@ -10,10 +10,9 @@ from ssrl_core.datasets import cells, store
 from ssrl_core.datasets.cells.field_lists import list_fields
 from ssrl_core.datasets.cells.fields import file_facts
 from ssrl_core.datasets.cells.settings import CellOptions
-from ssrl_core.datasets.channels import SPARE, changed
 from ssrl_core.datasets.imageset import Channel
 from ssrl_core.datasets.importing import import_source
-from ssrl_core.datasets.pictures import display_limits, to_rgb
+from ssrl_core.datasets.pictures import SPARE, changed, display_limits, to_rgb
 from ssrl_core.datasets.reading.ome import of_ome_xml, of_omero
 from ssrl_core.errors import SpecError
 from tests.datasets.cells.test_ome_zarr import set_attributes

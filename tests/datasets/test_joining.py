@@ -11,7 +11,7 @@ from ssrl_core.analysis.screens.screen import screen
 from ssrl_core.cli import main
 from ssrl_core.datasets import store
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.datasets.joining import joined
+from ssrl_core.datasets.subsets import joined
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.queue.tables import class_frame

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ssrl_core import stores
 from ssrl_core.datasets.importing import ImportOptions, import_source
-from ssrl_core.datasets.reading import arrays as npz_arrays
+from ssrl_core.datasets.reading import archives as npz_arrays
 from ssrl_core.datasets.reading import npz as layouts
 from ssrl_core.errors import DataError, SpecError
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import Channel
-from ssrl_core.datasets.pictures import montage, percentile_limits, png, to_rgb
+from ssrl_core.datasets.pictures import default_channels, montage, percentile_limits, png, to_rgb
 
 
 def _channels(count, names=None):

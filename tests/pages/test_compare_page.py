@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.compare import maps, matrix
+from pages.ui.compare import maps
+from pages.ui.compare import pair as matrix
 from pages.ui.compare.maps import MOVED, OF_A, compared, facets_of
 from pages.ui.compare.pair import open_pair
 from pages.ui.map.selection import Selected, selected

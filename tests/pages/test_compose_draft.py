@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pages.ui.compose import controls, files
-from pages.ui.compose import draft as compose_draft
+from pages.ui.compose import files as compose_draft
 from pages.ui.compose.controls import card_label, new_step
 from pages.ui.kit import choices
 from ssrl_core.errors import SpecError

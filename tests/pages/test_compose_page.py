@@ -4,7 +4,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.compose import controls, files
-from pages.ui.compose.draft import Draft
+from pages.ui.compose.files import Draft
 from ssrl_core.specs.composition import load, saved_names
 from ssrl_core.specs.transforms import TRANSFORMS
 from tests.kit import ROOT, make_imageset

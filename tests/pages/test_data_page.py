@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.data import facts, importing, samples
+from pages.ui.data import facts, importing, understood
 from ssrl_core import stores
 from ssrl_core.datasets import store
-from ssrl_core.datasets.channels import changed
 from ssrl_core.datasets.creation import Metadata
 from ssrl_core.datasets.importing import understand
 from ssrl_core.datasets.made import fetching
+from ssrl_core.datasets.pictures import changed
 from ssrl_core.errors import DataError
 from tests.datasets.files import class_folders, picture, png_bytes, save, zipped
 from tests.kit import ROOT, make_imageset
@@ -247,13 +247,13 @@ def test_counts_of_classes_add_up_to_the_split():
     made = make_imageset(60)
     counts = facts.class_counts(made)
     assert counts.sum(axis=0).tolist() == list(made.split_counts.values())
-    assert samples.number(1_234_567) == "1\u202f234\u202f567"
+    assert understood.number(1_234_567) == "1\u202f234\u202f567"
 
 
 def test_cells_are_shown_small_images_large_and_large_ones_small():
     for side, shown in ((8, 56), (28, 56), (32, 64), (68, 68), (500, 144)):
         made = make_imageset(3, side=side, name=f"s{side}")
-        assert samples.cell_size(made) == (shown, shown)
+        assert understood.cell_size(made) == (shown, shown)
 
 
 def form() -> AppTest:

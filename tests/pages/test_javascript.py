@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pages.ui.compare import matrix
+from pages.ui.compare import pair
 from pages.ui.compose import preview
 from pages.ui.kit import gallery
 from pages.ui.map import view
@@ -22,7 +22,7 @@ SCRIPTS = {
     "map": view.MAP_JS,
     "sheet": view.SHEET_JS,
     "gallery": gallery.JS,
-    "matrix": matrix.JS,
+    "matrix": pair.JS,
     "grid": preview.JS,
 }
 

@@ -11,11 +11,11 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from pages.ui.map.evaluated import clusters_of, open_run
-from pages.ui.show import doses, pictures
-from pages.ui.show.cells import changes_of, shown_cells, table_of
+from pages.ui.show import cells as pictures
+from pages.ui.show import doses
+from pages.ui.show.cells import SAFE, Look, changes_of, shown_cells, table_of
 from pages.ui.show.doses import dose_of, dose_words, most_changed
 from pages.ui.show.groups import lead, more_under, stains
-from pages.ui.show.pictures import SAFE, Look
 from ssrl_core import stores
 from ssrl_core.analysis.doses import DoseCurve
 from ssrl_core.datasets import store

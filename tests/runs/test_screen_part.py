@@ -13,7 +13,7 @@ import pytest
 import ssrl_core as vl
 from ssrl_core.cli import main
 from ssrl_core.datasets.creation import Metadata, create
-from ssrl_core.datasets.joining import join
+from ssrl_core.datasets.subsets import join
 from ssrl_core.errors import SpecError
 from ssrl_core.runs.evaluation import screens
 from ssrl_core.runs.evaluation.parts import missing_parts

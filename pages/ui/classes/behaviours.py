@@ -105,9 +105,9 @@ def _features(dataset: str) -> str | None:
 
 def _measured(dataset: str, features: str | None) -> pd.DataFrame | None:
     """The properties if they were measured; else a button that measures them."""
-    from ssrl_core.runs.evaluation import properties
+    from ssrl_core.runs.evaluation import descriptors
 
-    found = properties.measured(dataset, features)
+    found = descriptors.measured(dataset, features)
     if found is not None:
         return found
     failed: Any = st.session_state.get("classes-properties-error")
@@ -119,7 +119,7 @@ def _measured(dataset: str, features: str | None) -> pd.DataFrame | None:
 
 
 def _measure(dataset: str, features: str | None) -> None:
-    from ssrl_core.runs.evaluation import properties
+    from ssrl_core.runs.evaluation import descriptors
 
     st.session_state.pop("classes-properties-error", None)
     bar = st.progress(0.0, "Measuring the classes")
@@ -128,7 +128,7 @@ def _measure(dataset: str, features: str | None) -> None:
         bar.progress(done / max(1, of), "Measuring")
 
     try:
-        properties.measure(dataset, features, report=report)
+        descriptors.measure(dataset, features, report=report)
     except SSRLError as error:
         st.session_state["classes-properties-error"] = error
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from pages.ui.compare.matrix import column_order, contingency_of, typical_of_moved
-from pages.ui.compare.pair import SAME, Pair, Side
+from pages.ui.compare.pair import SAME, Pair, Side, column_order, contingency_of, typical_of_moved
 from pages.ui.kit import cache, frame, jobs
 from pages.ui.map import files
 from pages.ui.map.panel import score_row

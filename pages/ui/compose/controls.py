@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.compose import draft as drafts
+from pages.ui.compose import files as drafts
 from pages.ui.kit import choices, frame
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Branch, Step

@@ -9,10 +9,10 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.compose import draft as drafts
 from pages.ui.compose import files
+from pages.ui.compose import files as drafts
 from pages.ui.compose.controls import card_label, edit_step, new_step
-from pages.ui.compose.draft import DRAFT, Draft
+from pages.ui.compose.files import DRAFT, Draft
 from pages.ui.kit import cache, choices, frame
 from ssrl_core.compositions.pairs import pair_columns
 from ssrl_core.errors import SSRLError

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pages.ui.compose import draft as drafts
 from pages.ui.compose import files, meaning, preview, wishes
+from pages.ui.compose import files as drafts
 from pages.ui.compose import recipe as recipes
 from pages.ui.compose.bars import bar_html
-from pages.ui.compose.draft import DRAFT, Draft
+from pages.ui.compose.files import DRAFT, Draft
 from pages.ui.compose.preview import Sample
 from pages.ui.compose.wishes import FOUND, PLACE_KEY, VIEWS
 from pages.ui.kit import choices, frame, jobs

@@ -14,8 +14,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.ui.data.importing import KINDS, Upload, free_name, names_of
-from pages.ui.data.samples import number
-from pages.ui.data.understood import glance_html
+from pages.ui.data.understood import glance_html, number
 from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import progress_on
 from ssrl_core.datasets import pictures
@@ -26,9 +25,9 @@ from ssrl_core.datasets.cells.field_names import parts_of_names
 from ssrl_core.datasets.cells.fields import FieldList, UnreadableField, read_field
 from ssrl_core.datasets.cells.importing import CellGlance, glance_cells
 from ssrl_core.datasets.cells.settings import MEASURED, CellOptions, CellSettings, NucleusSettings
-from ssrl_core.datasets.channels import default_channels
 from ssrl_core.datasets.imageset import ImageSet
 from ssrl_core.datasets.importing import Glance
+from ssrl_core.datasets.pictures import default_channels
 from ssrl_core.datasets.progress import Report
 from ssrl_core.datasets.reading.archives import is_zip, unpack, unpacked
 from ssrl_core.datasets.reading.understanding import Understanding

@@ -14,17 +14,21 @@ from ssrl_core.compositions.pairs import pair_columns
 from ssrl_core.datasets import store as image_sets
 from ssrl_core.datasets.columns import doses_of, is_untreated_name, meaning_of
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.joining import Joined, join, joined, keys_of, table_to_join
 from ssrl_core.datasets.subsets import (
     PRESETS,
     Chosen,
+    Joined,
     SubsetChoice,
     choose_cells,
     counted,
     fitting_presets,
+    join,
+    joined,
+    keys_of,
     kinds_of,
     make_subset,
     split_anew,
+    table_to_join,
 )
 from ssrl_core.errors import SSRLError, some_of
 

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.data.samples import number
-from pages.ui.data.understood import understood_html
+from pages.ui.data.understood import number, understood_html
 from pages.ui.kit import frame
 from ssrl_core.datasets import store as image_sets
-from ssrl_core.datasets.channels import changed
 from ssrl_core.datasets.imageset import Channel, ImageSet
-from ssrl_core.datasets.pictures import display_limits
+from ssrl_core.datasets.pictures import changed, display_limits
 from ssrl_core.datasets.splits import SPLITS
 
 _ONE = "One channel is always shown in grey."

@@ -12,8 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.data.samples import number
-from pages.ui.data.understood import glance_html
+from pages.ui.data.understood import glance_html, number
 from pages.ui.kit import cache, frame
 from pages.ui.kit.jobs import progress_on
 from ssrl_core import stores

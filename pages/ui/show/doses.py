@@ -12,10 +12,9 @@ from plotly.graph_objects import Figure
 from pages.ui.kit import choices, frame
 from pages.ui.kit.gallery import Array
 from pages.ui.map.files import figure_files
-from pages.ui.show.cells import Group, ShownCells, changes_of
+from pages.ui.show.cells import Group, Look, ShownCells, changes_of, wall
 from pages.ui.show.files import PrintedFigures
 from pages.ui.show.groups import heading
-from pages.ui.show.pictures import Look, wall
 from ssrl_core.analysis.doses import CLEARLY, DOSE_MODELS, Change, DoseCurve, dose_shares, dose_summary, fit_curve
 from ssrl_core.analysis.plates import FORMATS, plate_format, plate_shares, well_name, well_place
 from ssrl_core.figures.screens import dose_figure, plate_figure

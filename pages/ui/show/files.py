@@ -16,8 +16,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from pages.ui.kit import cache, frame
-from pages.ui.show.cells import ShownCells, table_of
-from pages.ui.show.pictures import Look, gallery_png
+from pages.ui.show.cells import Look, ShownCells, gallery_png, table_of
 from ssrl_core import stores
 from ssrl_core.analysis.plates import plate_reading
 from ssrl_core.exports.card import paragraph

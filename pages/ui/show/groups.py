@@ -10,8 +10,7 @@ import streamlit as st
 
 from pages.ui.kit import choices, frame
 from pages.ui.show import files
-from pages.ui.show.cells import UNTREATED, Group, ShownCells, changes_of
-from pages.ui.show.pictures import Look, colours_of, limits_words, wall
+from pages.ui.show.cells import UNTREATED, Group, Look, ShownCells, changes_of, colours_of, limits_words, wall
 from ssrl_core.analysis.doses import CLEARLY, Change
 from ssrl_core.analysis.intervals import compare_shares
 from ssrl_core.figures.style import percent

@@ -12,7 +12,7 @@ from importlib import import_module
 import numpy as np
 
 from ssrl_core.analysis.descriptors.images import Array, Descriptor, ImageBatch
-from ssrl_core.datasets.channels import nucleus_channel
+from ssrl_core.datasets.pictures import nucleus_channel
 
 CELLS, INTENSITY = "cells", "intensity "
 FILES = ("colour", "shape", "texture", CELLS)

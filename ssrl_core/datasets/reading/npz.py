@@ -18,8 +18,7 @@ import pandas as pd
 
 from ssrl_core.datasets.columns import class_names
 from ssrl_core.datasets.progress import Report
-from ssrl_core.datasets.reading.archives import DAMAGED_MEMBER
-from ssrl_core.datasets.reading.arrays import ArrayHeader, headers, pieces, whole
+from ssrl_core.datasets.reading.archives import DAMAGED_MEMBER, ArrayHeader, headers, pieces, whole
 from ssrl_core.datasets.reading.image import all_fitted
 from ssrl_core.datasets.reading.scale import camera_top
 from ssrl_core.datasets.reading.understanding import (

@@ -41,7 +41,7 @@ def _features(dataset: str, backbone: str) -> dict[str, tuple[str, Mapping[str, 
 
 def compare(evidence: Evidence) -> Outcome:
     """Statistics of each property, one observation a class, its behaviour shared by most methods."""
-    from ssrl_core.runs.evaluation import properties
+    from ssrl_core.runs.evaluation import descriptors as properties
 
     rows, contrasts, note = [], [], ""
     for name in evidence.specs:
