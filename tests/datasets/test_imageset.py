@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssrl_core import stores
-from ssrl_core.datasets import creation, imageset, selection, store
+from ssrl_core.datasets import creation, imageset, store
 from ssrl_core.datasets.creation import Metadata
 from ssrl_core.errors import DataError, SpecError
 from tests.kit import make_imageset
@@ -178,9 +178,9 @@ def test_selecting_what_is_not_there_is_refused(channels, where, match):
 
 def test_slices_take_exactly_the_channels():
     for ids in [(0,), (3,), (0, 1), (1, 0), (2, 0), (3, 2, 1, 0), (1, 3)]:
-        piece = selection.as_slice(ids)
+        piece = imageset.as_slice(ids)
         assert tuple(range(5))[piece] == ids
-    assert selection.as_slice((0, 1, 3)) is None
+    assert imageset.as_slice((0, 1, 3)) is None
 
 
 @pytest.mark.parametrize("count", [1, 2])
