@@ -135,6 +135,11 @@ def some_of(items: Iterable[object], most: int = 5, *, sep: str = ", ") -> str:
     return f"{shown} and {len(every) - most:,} more" if len(every) > most else shown
 
 
+def value_words(value: object) -> str:
+    """A value of a setting: a number in three digits, else as it is."""
+    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
+
+
 def shortened(text: str, limit: int = 100) -> str:
     """A text of at most so many letters; what is cut off ends in `…`."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

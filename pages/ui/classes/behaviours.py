@@ -17,9 +17,8 @@ from pages.ui.kit import choices, frame
 from pages.ui.runs import choosing
 from ssrl_core.analysis import bias
 from ssrl_core.analysis.bias.behaviour import BEHAVIOURS
-from ssrl_core.analysis.bias.sentences import value_words
 from ssrl_core.analysis.properties import against_behaviour
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import SpecError, SSRLError, value_words
 from ssrl_core.figures.bias import behaviour_slopes, property_groups, trade_off
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.specs.composition import Composition, preset_names, saved_names

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from ssrl_core.errors import value_words
+
 
 def winners_and_losers(moved: pd.DataFrame, count: int = 2) -> str:
     """`From 0.2 to 1: caterpillar +9.1 ± 1.2, crocodile −7.4 ± 1.8 points.`
@@ -39,11 +41,6 @@ def winners_and_losers(moved: pd.DataFrame, count: int = 2) -> str:
 def _change_words(row: pd.Series) -> str:
     half = (row["high"] - row["low"]) / 2
     return f"{row['class']} {100 * row['change']:+.1f} ± {100 * half:.1f}".replace("-", "−")
-
-
-def value_words(value: object) -> str:
-    """A value of the parameter: a number in three digits, else as it is."""
-    return f"{value:.3g}" if isinstance(value, int | float) else str(value)
 
 
 DEFINITIONS = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ssrl_core.analysis.bias.sentences import value_words
+from ssrl_core.errors import value_words
 from ssrl_core.figures.bias.panels import (
     add_labels,
     axis_name,
