@@ -15,11 +15,14 @@ from PIL import Image
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import RunError
+from ssrl_core.runs.child import train
 from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.run_folder import RunFolder
+from ssrl_core.runs.folder.state import StateWriter
 from ssrl_core.runs.queue import registry, submitting
 from ssrl_core.specs.composition import load, save
 from ssrl_core.specs.run import RunSpec
+from tests.faults.campaign import digests
 from tests.kit import make_imageset, make_run
 from tests.paging import opened
 
@@ -178,3 +181,37 @@ def test_a_disk_that_is_full(disks, words, capsys):
     for place in disks:
         (place / ".filler").unlink()
     assert said("compose save COMPOSITION", words, capsys)[0] == 0
+
+
+@pytest.mark.parametrize("learns", ["simclr", "spectral"])
+def test_a_disk_that_fills_in_the_middle_of_a_run(disks, monkeypatch, learns):
+    """It ends in words, with nothing half-written; once there is room it goes on to the same bytes."""
+    make_imageset(60)
+    more = {"backbone": "random"} if learns == "spectral" else {"backbone": "tiny_cnn", "batch_size": 8, "epochs": 1}
+    evaluate = {"clusters": [3], "layouts": ["pca"], "linear": None}
+    spec = {"dataset": "kit", "method": learns, "terms": "identity", "evaluate": evaluate, **more}
+    run = RunFolder(submitting.submit(RunSpec.from_mapping(spec), start=False)["id"])
+    text, update, full_at, expected = (run.path / "spec.yaml").read_bytes(), StateWriter.update, [""], {}
+
+    def told(self, **fields) -> None:
+        update(self, **fields)
+        if fields.get("phase") == full_at[0]:
+            full_at[0] = ""
+            fill(disks[0])
+
+    monkeypatch.setattr(StateWriter, "update", told)
+    for phase in ("", "train", "embed", "evaluate", "layout"):
+        for path in run.path.iterdir():
+            path.unlink()
+        (run.path / "spec.yaml").write_bytes(text)
+        full_at[0] = phase
+        code = train.attempt(run.path, by_hand=False)
+        assert full_at[0] == ""
+        if phase:
+            assert code == 1, phase
+            assert list(run.path.glob("*.tmp")) == []
+            (disks[0] / ".filler").unlink()
+            assert train.attempt(run.path, by_hand=False) == 0, phase
+        found = digests(run)
+        expected = expected or found
+        assert found == expected, phase
