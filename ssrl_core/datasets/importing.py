@@ -54,6 +54,7 @@ _OTHER_KINDS = {
 }
 _GLANCE = "a-glance"
 _WHOLE = 4  # images that are shown before and after fitting
+_OF_EACH, _MOST = 12, 240  # images of a class that are shown, and of all together
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,9 @@ def glance(
     src: Source,
     options: ImportOptions | None = None,
     *,
-    of_each: int = 12,
-    most: int = 240,
     report: Report | None = None,
 ) -> Glance:
     """What an import would make of a source, with some images of each class; nothing is written.
-
-    Args:
-        of_each: images of a class; `most`: images of all together.
 
     Raises:
         SpecError, DataError: see `import_source`.
@@ -92,20 +88,20 @@ def glance(
     with _unpacked_for_now(src, _GLANCE):
         reading = _reading(src, _GLANCE, options or ImportOptions(), report)
         planned = _renamed(reading.planned)
-        rows, images = reading.sample(_some_of_each(planned, reading.understood.label, of_each, most), False)
+        rows, images = reading.sample(_some_of_each(planned, reading.understood.label), False)
         pixels = np.stack(images) if images else np.zeros((0, 1, 1, 1), np.uint8)
         some = rows[:: max(1, len(rows) // _WHOLE)][:_WHOLE]
         whole = [image for image in reading.sample(some, True)[1] if image.shape[1:] != pixels.shape[2:]]
         return Glance(reading.understood, planned, tuple(rows), pixels, tuple(whole))
 
 
-def _some_of_each(table: pd.DataFrame, label: str | None, of_each: int, most: int) -> list[int]:
+def _some_of_each(table: pd.DataFrame, label: str | None) -> list[int]:
     """Rows of every class, spread over it, fewer of each where there are many classes."""
     if label not in table:
-        return [int(i) for i in np.unique(np.linspace(0, len(table) - 1, min(4 * of_each, len(table))).astype(int))]
+        return [int(i) for i in np.unique(np.linspace(0, len(table) - 1, min(4 * _OF_EACH, len(table))).astype(int))]
     groups = list(table.groupby(label, sort=False).indices.values())
-    each = max(1, min(of_each, most // max(1, len(groups))))
-    spread = [group[np.unique(np.linspace(0, len(group) - 1, each).astype(int))] for group in groups[:most]]
+    each = max(1, min(_OF_EACH, _MOST // max(1, len(groups))))
+    spread = [group[np.unique(np.linspace(0, len(group) - 1, each).astype(int))] for group in groups[:_MOST]]
     return [int(i) for group in spread for i in group]
 
 

@@ -144,14 +144,14 @@ def _by_words(widget: str, words: Mapping[str, str], known: str | None) -> str |
     return next((option for option, said in before.items() if said == known and option in words), known)
 
 
-def choose_dataset(label: str = "Image set", *, key: str = "dataset", default: str | None = None) -> str:
+def choose_dataset(*, default: str | None = None) -> str:
     """Name of the chosen image set; load it with `open_imageset`."""
     from ssrl_core.datasets import store as image_sets
 
     names = image_sets.names()
     if not names:
         frame.empty("No images yet.", button="Bring images in", page="pages/1_Data.py", icon="photo_library")
-    return from_address(label, names, key=key, default=default, shown=_dataset_words)
+    return from_address("Image set", names, key="dataset", default=default, shown=_dataset_words)
 
 
 def open_imageset(name: str) -> Any:
@@ -183,9 +183,9 @@ def open_imageset(name: str) -> Any:
     return image_sets.load(name)
 
 
-def choose_composition(label: str = "Composition", *, key: str = "composition", default: str | None = None) -> str:
+def choose_composition(*, default: str | None = None) -> str:
     """Name of a saved composition or a preset; one's own stand first."""
-    return from_address(label, composition_names(), key=key, default=default, shown=composition_words)
+    return from_address("Composition", composition_names(), key="composition", default=default, shown=composition_words)
 
 
 def composition_names() -> list[str]:

@@ -115,6 +115,7 @@ _MARKS = re.compile(r"[\\`*_\[\]$<>~]|:(?=[A-Za-z]|[\w+-]+:)")  # the last: `:re
 _LINKS = re.compile(r"(https?:|www|@)(?=[/.\w])", re.IGNORECASE)  # become links even where their signs are escaped
 _JOINER = "\u2060"  # has no width
 ACTIVE = ("running", "submitted", "queued")
+_MOST_NOW = 3  # runs under way that the sidebar names
 
 
 def open_page(name: str, question: str, *, title: str = "", css: str = "") -> Any:
@@ -182,30 +183,24 @@ def _let_in(name: str) -> None:
 
 
 @contextmanager
-def guard(where: Any = None) -> Iterator[None]:
-    """Show an SSRLError in its own words, and that a disk takes nothing, then let the page go on.
-
-    Args:
-        where: container that takes the message; left out, it stands where the guard stands.
-    """
+def guard() -> Iterator[None]:
+    """Show an SSRLError in its own words, and that a disk takes nothing, then let the page go on."""
     try:
         yield
     except SSRLError as error:
-        show_error(error, where)
+        show_error(error)
     except OSError as error:
         if (told := not_written(error)) is None:
             raise
-        show_error(told, where)
+        show_error(told)
 
 
-def show_error(error: SSRLError, where: Any = None) -> None:
+def show_error(error: SSRLError) -> None:
     """One error in its own words: what the user can mend in amber, a failed run in red."""
-    place = where if where is not None else st
-    text = plain(in_words(error.message))
     if isinstance(error, RunError):
-        place.error(text, icon=":material/error:")
+        st.error(plain(in_words(error.message)), icon=":material/error:")
     else:
-        place.warning(text, icon=":material/info:")
+        warn(in_words(error.message))
 
 
 def in_words(message: str) -> str:
@@ -421,14 +416,14 @@ def _ended(known: Sequence[RunRow], active: set[str]) -> None:
         link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=str(run["id"]))
 
 
-def now_html(rows: Sequence[RunRow], *, limit: int = 3) -> str:
+def now_html(rows: Sequence[RunRow]) -> str:
     """The runs under way as HTML: the first few with progress, the rest counted."""
     if not rows:
         return '<div class="vl-now"><span>Nothing is running.</span></div>'
     order = sorted(rows, key=lambda run: ACTIVE.index(run["state"]))
-    items = [_now_item(run) for run in order[:limit]]
-    if len(order) > limit:
-        items.append(f'<div class="vl-now"><span>and {len(order) - limit} more in the queue</span></div>')
+    items = [_now_item(run) for run in order[:_MOST_NOW]]
+    if len(order) > _MOST_NOW:
+        items.append(f'<div class="vl-now"><span>and {len(order) - _MOST_NOW} more in the queue</span></div>')
     return "".join(items)
 
 

@@ -254,20 +254,19 @@ def trained(state: str | None = "done") -> list[Row]:
 def need_a_run() -> None:
     """Where no run is done, the empty state in the middle of the page, which then stops; before columns are made."""
     if not trained():
-        _say_none("done")
+        _say_none()
 
 
-def _say_none(state: str | None) -> None:
-    _until_one_is_there(state)
-    sentence = "No finished runs yet." if state == "done" else "No runs yet."
-    frame.empty(sentence, drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training")
+def _say_none() -> None:
+    _until_one_is_there()
+    frame.empty(
+        "No finished runs yet.", drawing="loom", button="Train one", page="pages/3_Train.py", icon="model_training"
+    )
 
 
 def choose_run(
     label: str = "Run",
     *,
-    state: str | None = "done",
-    key: str = "run",
     default: str | None = None,
     usable: Callable[[Row], bool] | None = None,
     doubts: bool = True,
@@ -276,17 +275,16 @@ def choose_run(
     """Id of the chosen run.
 
     Args:
-        state: only runs in this state; None takes every state.
         usable: only runs that this says yes to are offered; an address may name another, and the page says what lacks.
         doubts: whether what makes its scores doubtful is said here; if not, the page says it.
         where: only runs with these columns, e.g. `dataset="mnist"`.
 
     Without such a run the page shows an empty state and stops.
     """
-    rows = [run for run in trained(state) if all(run.get(column) == value for column, value in where.items())]
+    rows = [run for run in trained() if all(run.get(column) == value for column, value in where.items())]
     if not rows:
-        _say_none(state)
-    chosen = one_of(label, rows, key=key, default=default, usable=usable)
+        _say_none()
+    chosen = one_of(label, rows, key="run", default=default, usable=usable)
     if doubts:
         say_torn(str(row["dataset"]) for row in rows if row["id"] == chosen)
     return chosen
@@ -314,9 +312,9 @@ def say_torn(datasets: Iterable[str]) -> None:
 
 
 @st.fragment(run_every=2.0)
-def _until_one_is_there(state: str | None) -> None:
+def _until_one_is_there() -> None:
     """Draw the page anew as soon as a run can be chosen; say what is under way meanwhile."""
-    if trained(state):
+    if trained():
         st.rerun()
     under_way = [run for run in trained(None) if run.get("state") in frame.ACTIVE]
     if under_way:

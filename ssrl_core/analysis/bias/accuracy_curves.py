@@ -264,10 +264,10 @@ def movers(table: pd.DataFrame, x: XNames, count: int | None = None, *, by: str 
     return pd.concat(parts, ignore_index=True)
 
 
-def furthest(moved: pd.DataFrame, each: int = 2) -> list[str]:
-    """The classes that lose most and those that gain most, mean over the settings of `movers`."""
+def furthest(moved: pd.DataFrame) -> list[str]:
+    """The two classes that lose most and the two that gain most, mean over the settings of `movers`."""
     order = moved.groupby("class", sort=False)["change"].mean().dropna().sort_values()
-    return list(dict.fromkeys(map(str, [*order.index[:each], *order.index[::-1][:each]])))
+    return list(dict.fromkeys(map(str, [*order.index[:2], *order.index[::-1][:2]])))
 
 
 def _rows(grid: Grid) -> pd.DataFrame:
