@@ -210,6 +210,25 @@ def test_runs_go_through_slurm_and_a_killed_node_only_delays_them(queued, on, sl
     slurm.until(lambda: "viewloom" not in slurm.said("squeue", "--noheader", "--format=%j"), "jobs are left over")
 
 
+def test_a_job_over_two_nodes_that_is_requeued_or_ended_is_asked_for_again(queued, on, slurm):
+    asked = Slurm(nodes=2, cores=1, memory="500MB")
+    coordinator = on(SlurmPlace(EngineSettings(engine="slurm", slots=1, slurm=asked)))
+    run = queued(behave={"steps": 400, "step_s": 0.05})
+
+    def goes_on(attempt):
+        found = run.state()
+        return found["attempt"] == attempt and found["step"] > 0
+
+    for attempt, lost in ((1, ["scontrol", "requeue"]), (2, ["scancel"])):  # pre-empted; its time is over
+        until(lambda attempt=attempt: goes_on(attempt), each=coordinator.tick, seconds=LONG)
+        job = slurm.said("squeue", "--noheader", "--format=%i", "--states=running").split()[0]
+        slurm.said(*lost, job)
+    until(finished(run), each=coordinator.tick, seconds=LONG)
+    assert run.state()["attempt"] == 3
+    assert (run.path / "encoder.safetensors").read_text() == value_after(400)
+    coordinator._engine.close()
+
+
 def test_one_run_goes_over_two_nodes_and_the_loss_of_one_only_delays_it(on, slurm):
     make_imageset()
     run = submit({"step_s": 0.1}, epochs=8, devices=2)

@@ -149,6 +149,7 @@ def store_paths() -> dict[str, str]:
 _IDLE_S = 60.0
 _MOST_JOBS = 8
 _ASK_S = 20.0
+_ASK_ANEW_S = 60.0  # after which jobs that SLURM has no longer in its queue are asked for anew
 
 
 class SlurmPlace(Place):
@@ -173,7 +174,7 @@ class SlurmPlace(Place):
         self._most = settings.slots or _MOST_JOBS
         self._cluster: Any = None
         self._jobs = 0
-        self._needed_at = time.monotonic()
+        self._needed_at = self._asked_at = time.monotonic()
         require_slurm()
         self._check()
 
@@ -195,12 +196,18 @@ class SlurmPlace(Place):
         return client_of(self._cluster, None)
 
     def scale(self, wanted: int) -> None:
-        """See `Place.scale`. Jobs are never taken away one by one: that could be the one at work."""
+        """See `Place.scale`. Jobs are never taken away one by one: that could be the one at work.
+
+        A job that ended (its time was over, it was cancelled or pre-empted) is asked for again while runs wait.
+        """
         now = time.monotonic()
         if wanted:
             self._needed_at = now
         jobs = min(self._most, math.ceil(wanted / self._per_job))
-        if jobs > self._jobs or (self._jobs and now - self._needed_at > _IDLE_S):
+        there = min(self._jobs, len(self._cluster.workers)) if self._jobs else 0
+        if jobs > there or (self._jobs and now - self._needed_at > _IDLE_S):
+            if jobs > self._jobs:
+                self._asked_at = now
             self._jobs = jobs
             self._cluster.scale(jobs=jobs)
 
@@ -209,7 +216,10 @@ class SlurmPlace(Place):
         if not self._jobs:
             return ""
         said = _said(["squeue", "--me", "--noheader", "--format=%j %T %r"])
-        mine = sorted({" ".join(line.split()[1:]) for line in said.splitlines() if line.startswith("viewloom")})
+        mine = sorted({" ".join(line.split()[1:]) for line in (said or "").splitlines() if line.startswith("viewloom")})
+        if said is not None and not mine and time.monotonic() - self._asked_at > _ASK_ANEW_S:
+            self._cluster.scale(jobs=0)  # none of them is left: `scale` asks for others
+            self._jobs = 0
         state = ", ".join(mine) or "no job is in its queue; it may have refused or ended them"
         return f"SLURM has not started a worker yet ({state})."
 
@@ -266,7 +276,7 @@ class SlurmPlace(Place):
     def _refused(self, said: str) -> SpecError:
         text = " ".join(line.split("error:", 1)[-1].strip() for line in said.splitlines()).strip()
         if "artition" in text:
-            there = ", ".join(_said(["sinfo", "--noheader", "--format=%R"]).split()) or "none"
+            there = ", ".join((_said(["sinfo", "--noheader", "--format=%R"]) or "").split()) or "none"
             return SpecError.at(
                 "SLURM",
                 "partition",
@@ -304,9 +314,9 @@ def require_slurm() -> None:
         )
 
 
-def _said(command: list[str]) -> str:
-    """What a command of SLURM prints, "" where it fails."""
+def _said(command: list[str]) -> str | None:
+    """What a command of SLURM prints, None where it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return None
