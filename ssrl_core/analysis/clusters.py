@@ -15,6 +15,7 @@ STARTS, FEW_STARTS = 10, 4
 _MANY = 200_000  # rows times clusters, above which ten starts would take too long
 MOST_FULL = 100_000  # rows; above, k-means sees a seeded piece of 4,096 of them at a time (mini-batch)
 _PIECE = 4096
+_VALUES = 1 << 22  # whose squares are held at once
 
 
 @dataclass(frozen=True, repr=False)
@@ -99,7 +100,7 @@ def from_ids(x: ArrayLike, ids: NDArray[np.int32], k: int, *, seed: int = 0) -> 
     centroids = (sums / np.maximum(sizes, 1)[:, None]).astype(np.float32)
     inertia = sum(
         float(np.square(table[piece] - centroids[ids[piece]], dtype=np.float64).sum())
-        for piece in np.array_split(rows, max(1, len(rows) // 65536))
+        for piece in np.array_split(rows, max(1, len(rows) * table.shape[1] // _VALUES))
     )
     return Clustering(ids.astype(np.int32), centroids, inertia, tuple(int(s) for s in sizes), k, seed)
 

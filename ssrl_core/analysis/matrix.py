@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from ssrl_core.errors import DataError
 
 Floats = NDArray[np.float32]
-_PIECE = 1 << 17  # rows that are copied at once
+_VALUES = 1 << 25  # of the rows that are copied at once
 
 
 def in_pieces(x: Floats, rows: NDArray[np.int64] | None = None) -> Iterator[Floats]:
     """All rows, or those of these numbers, some at a time: what is worked on never needs a second table beside it."""
-    for start in range(0, len(x if rows is None else rows), _PIECE):
-        yield x[start : start + _PIECE] if rows is None else x[rows[start : start + _PIECE]]
+    step = max(1, _VALUES // x.shape[1])
+    for start in range(0, len(x if rows is None else rows), step):
+        yield x[start : start + step] if rows is None else x[rows[start : start + step]]
 
 
 def checked(x: ArrayLike, *, where: str = "Embedding") -> Floats:
