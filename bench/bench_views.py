@@ -89,7 +89,7 @@ def ours(pixels: Any, recipe: str, *, normalise: bool = True) -> Callable[[], in
 def measure(options: Options) -> Iterator[Item]:
     """The cases beside each peer, then both cores, a preview, memory beside each peer, and the first call."""
     if options.device != "cpu":
-        yield from _on_device(options)
+        yield from on_device(options)
         return
     threads = torch.get_num_threads()
     for case, (pictures, recipe) in CASES.items():
@@ -127,7 +127,7 @@ def _beside_peers(case: str, pictures: images.Pictures, recipe: str, options: Op
         )
 
 
-def _on_device(options: Options, most: int = 4096) -> Iterator[Item]:
+def on_device(options: Options, most: int = 4096) -> Iterator[Item]:
     """Views of pixels that lie on a card beside kornia's there, and PIL's on one core, as in a loader's worker."""
     device = torch.device(options.device)
     for case, (pictures, recipe) in CASES.items():
@@ -136,11 +136,12 @@ def _on_device(options: Options, most: int = 4096) -> Iterator[Item]:
             continue
         few = pictures().pixels
         pixels = np.resize(few, (min(most, 512 if recipe == "cells" else most), *few.shape[1:]))
-        peers = {"pil": PEERS["pil"][0](pixels, recipe), "kornia": kornia(pixels, recipe, device=options.device)}
-        found = side_by_side(
-            views_of(pixels, _recipe(recipe), device), peers, rounds=options.rounds, seconds=options.seconds
-        )
-        for peer, compared in found.items():
+        work, peers = views_of(pixels, _recipe(recipe), device), {"pil": PEERS["pil"][0](pixels, recipe, most)}
+        if installed("kornia") is None:
+            print("kornia is left out: it is not installed (requirements-dev.txt)", file=sys.stderr)
+        else:
+            peers["kornia"] = kornia(pixels, recipe, device=options.device)
+        for peer, compared in side_by_side(work, peers, rounds=options.rounds, seconds=options.seconds).items():
             more: dict[str, Any] = {
                 "peer_version": installed(PEERS[peer][1]),
                 "peer": compared.peer,

@@ -139,7 +139,7 @@ def side_by_side(ours: Work, peers: Mapping[str, Work], *, rounds: int, seconds:
             after = rate(ours, seconds)
             found[name].append(((before + after) / 2, there))
             before = after
-    return {name: _median(pairs) for name, pairs in found.items()}
+    return {name: compared(pairs) for name, pairs in found.items()}
 
 
 def rate(work: Work, seconds: float) -> float:
@@ -152,7 +152,8 @@ def rate(work: Work, seconds: float) -> float:
             return done / passed
 
 
-def _median(pairs: list[tuple[float, float]]) -> Compared:
+def compared(pairs: list[tuple[float, float]]) -> Compared:
+    """Rounds of ours beside a peer."""
     return Compared(
         statistics.median(a for a, _ in pairs),
         statistics.median(b for _, b in pairs),

@@ -6,7 +6,11 @@ is left out there.
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from bench.support.images import Pictures
-from bench.support.measuring import Item, Options, Work, installed, item, side_by_side
+from bench.support.measuring import Item, Options, Work, compared, installed, item, rate
 from bench.support.trained import HIDDEN, JITTER, LR, MOMENTUM, PROJECTION, WEIGHT_DECAY, imageset_of, spec_of
 from bench.support.views_peers import MEAN, SD
 from ssrl_core.compositions.draws import draw
@@ -26,9 +30,12 @@ from ssrl_core.learning import compiling
 from ssrl_core.learning.memory import step_bytes
 from ssrl_core.learning.methods.simclr import simclr_loss
 from ssrl_core.learning.training import Training
+from ssrl_core.runs.queue.processes import cores
 from ssrl_core.specs.composition import Composition
+from ssrl_core.specs.run import RunSpec
 
-_CURVE_STEPS = 20
+_CURVE_STEPS, _CURVE_S = 20, 45.0
+_MOST_WORKERS, _AHEAD = 16, 2  # of the loader: processes, and batches that each has ready
 _WAITING = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "cudaMemcpy")
 _PROFILED_STEPS = 5
 
@@ -54,22 +61,33 @@ def views_of(pixels: NDArray[Any], composition: Composition, device: torch.devic
 
 
 def training_items(name: str, pictures: Pictures, backbone: str, batch: int, options: Options) -> Iterator[Item]:
-    """Steps in float32 and bf16 beside a plain loader's loop, the step's parts, the loss curve, waits and memory."""
+    """Steps in float32 and bf16 beside a plain loader's loop, the step's parts, the loss curve, waits and memory.
+
+    What is compiled comes last: it takes minutes, and an error or the end of the time then costs no other figure.
+    """
     device = torch.device(options.device)
     with imageset_of(pictures) as imageset:
+        there: list[float] = []
         for precision in ("float32", "bf16"):
             case = f"{device.type}-{backbone}-batch{batch}-{precision}"
             if not options.wanted(case):
                 continue
             spec = spec_of(backbone, batch, device=options.device, precision=precision)
             training = Training(spec, imageset, device=device)
-            yield from _beside_a_loader(name, case, training, imageset, options)
-            for part, value, unit in (*_parts(training), *_of_card(training, imageset)):
-                yield item(name, f"{case}-{part}", part, unit, value)
-            yield item(name, f"{case}-curve", "largest difference to the CPU's losses", "of a loss", curve(training))
+            yield _beside_a_loader(name, case, training, imageset, options)
+            for found in (_parts(training), _of_card(training, imageset)):
+                for part, value, unit in found:
+                    yield item(name, f"{case}-{part}", part, unit, value)
+            there = there or losses(spec_of(backbone, batch, device="cpu"), imageset, within_s=_CURVE_S)
+            apart = curve(losses(spec, imageset, most=len(there)), there)
+            yield item(name, f"{case}-curve", "largest difference to the CPU's losses", "of a loss", apart)
+            if precision == "bf16" and device.type == "cuda":
+                for way, took in compiling.try_ways(training):
+                    yield item(name, f"{case}-{way}-ms", "forward and backward, or views", "ms", 1000 * took)
 
 
-def _beside_a_loader(name: str, case: str, training: Training, imageset: ImageSet, options: Options) -> Iterator[Item]:
+def _beside_a_loader(name: str, case: str, training: Training, imageset: ImageSet, options: Options) -> Item:
+    """Ours before and after the loader's loop, whose workers would take cores away from both."""
     batch, steps = training.spec.batch_size, 0
 
     def ours() -> int:
@@ -79,14 +97,22 @@ def _beside_a_loader(name: str, case: str, training: Training, imageset: ImageSe
         waited(training.device)
         return batch
 
-    with PlainLoop(training, imageset) as peer:
-        found = side_by_side(ours, {"loader": peer.step}, rounds=options.rounds, seconds=options.seconds)["loader"]
+    pairs = []
+    for _ in range(options.rounds):
+        ours()
+        before = rate(ours, options.seconds)
+        with PlainLoop(training, imageset) as peer:
+            for _ in range(1 + peer.ready):  # batches that lie ready would make it faster than its workers are
+                peer.step()
+            there = rate(peer.step, 3 * options.seconds)
+        pairs.append(((before + rate(ours, options.seconds)) / 2, there))
+    found = compared(pairs)
     more: dict[str, Any] = {
         "peer": found.peer,
         "peer_name": "a PIL loader's loop",
         "peer_version": installed("torchvision"),
     }
-    yield item(name, f"{case}-step", "speed", "images/s", found.ours, ratio=found.ratio, **more)
+    return item(name, f"{case}-step", "speed", "images/s", found.ours, ratio=found.ratio, **more)
 
 
 class PlainLoop:
@@ -109,27 +135,28 @@ class PlainLoop:
             fused=self.device.type == "cuda",
         )
         self._images, self._batch = np.array(imageset.pixels), training.spec.batch_size
+        self._workers = min(_MOST_WORKERS, cores()) if self.device.type == "cuda" else 0
+
+    @property
+    def ready(self) -> int:
+        """Batches that the workers make ahead."""
+        return self._workers * _AHEAD
 
     def __enter__(self) -> PlainLoop:
-        import os
+        from torch.utils.data import DataLoader, RandomSampler
 
-        from torch.utils.data import DataLoader
-
-        workers = (os.cpu_count() or 1) if self.device.type == "cuda" else 0
-        more: dict[str, Any] = {"persistent_workers": True, "prefetch_factor": 4} if workers else {}
-        self._loader = DataLoader(
-            _Pictures(self._images), self._batch, shuffle=True, drop_last=True, num_workers=workers,
-            pin_memory=self.device.type == "cuda", **more,
-        )  # fmt: skip
-        self._batches = self._endless()
+        pictures = _Pictures(self._images)
+        endless = RandomSampler(pictures, replacement=True, num_samples=1 << 40)  # the end of an epoch would cost time
+        more: dict[str, Any] = {"prefetch_factor": _AHEAD} if self._workers else {}
+        on_card = self.device.type == "cuda"
+        loader = DataLoader(
+            pictures, self._batch, sampler=endless, num_workers=self._workers, pin_memory=on_card, **more
+        )
+        self._batches = iter(loader)
         return self
 
     def __exit__(self, *error: object) -> None:
-        del self._batches, self._loader
-
-    def _endless(self) -> Iterator[list[Tensor]]:
-        while True:
-            yield from self._loader
+        del self._batches  # its workers end with it
 
     def step(self) -> int:
         """Views of the loader, forward, backward, optimizer."""
@@ -167,7 +194,7 @@ class _Pictures(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
 
 
 def _parts(training: Training) -> Iterator[tuple[str, float, str]]:
-    """Milliseconds of a step, of its views alone, and of forward and backward, plainly and compiled."""
+    """Milliseconds of a step, and of its views alone."""
     rows = training._rows(0)
 
     def made(work: Callable[[], Any]) -> float:
@@ -181,10 +208,6 @@ def _parts(training: Training) -> Iterator[tuple[str, float, str]]:
 
     yield "step-ms", made(lambda: training.step(0)), "ms"
     yield "views-ms", made(lambda: training._views(rows, 0)), "ms"
-    if training.device.type != "cuda" or training.spec.precision != "bf16":
-        return  # compiling takes a minute a way, and eight are all there are
-    for name, took in compiling.try_ways(training).items():
-        yield f"{name}-ms", 1000 * took, "ms"
 
 
 def _of_card(training: Training, imageset: ImageSet) -> Iterator[tuple[str, float, str]]:
@@ -192,31 +215,57 @@ def _of_card(training: Training, imageset: ImageSet) -> Iterator[tuple[str, floa
     device = training.device
     if device.type != "cuda":
         return
+    gc.collect()  # the loader's network
     torch.cuda.reset_peak_memory_stats(device)
     training.step(0)
     waited(device)
-    held, forecast = (
-        torch.cuda.max_memory_allocated(device),
-        step_bytes(training.spec, imageset, training.spec.batch_size),
-    )
+    held = torch.cuda.max_memory_allocated(device)
     yield "memory", held / 1e9, "GB"
-    yield "memory-forecast", forecast / 1e9, "GB"
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    ) as seen:
+    yield "memory-forecast", step_bytes(training.spec, imageset, training.spec.batch_size) / 1e9, "GB"
+
+    def steps() -> None:
         for number in range(_PROFILED_STEPS):
             training.step(number % training.steps)
+
+    profiled = _waits_of(steps) - _waits_of(lambda: None)  # the profiler's own
+    yield "host-waits", profiled / _PROFILED_STEPS, "a step"
+    yield "host-waits-named", len(named_waits(steps)) / _PROFILED_STEPS, "a step"
+
+
+def _waits_of(work: Callable[[], None]) -> int:
+    """Calls of the driver that the host sits through."""
+    both = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=both) as seen:
+        work()
     calls = {event.key: event.count for event in seen.key_averages()}
-    yield "host-waits", sum(calls.get(name, 0) for name in _WAITING) / _PROFILED_STEPS, "a step"
+    return sum(calls.get(name, 0) for name in _WAITING)
 
 
-def curve(training: Training) -> float:
-    """The largest relative difference of the first steps' losses to those of a CPU in float32, from the same start."""
-    spec, imageset = training.spec, training.imageset
-    here = Training(spec, imageset, device=training.device)
-    there = Training(spec_of(spec.backbone.name, spec.batch_size, device="cpu"), imageset, device=torch.device("cpu"))
-    apart = 0.0
-    for number in range(min(_CURVE_STEPS, here.steps)):
-        ours, theirs = (float(one.step(number).loss) for one in (here, there))
-        apart = max(apart, abs(ours - theirs) / abs(theirs))
-    return apart
+def named_waits(work: Callable[[], None]) -> list[str]:
+    """File and line of every operation that torch itself calls synchronizing; told on standard error."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            work()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    places = [f"{one.filename}:{one.lineno}" for one in said if "synchroniz" in str(one.message)]
+    for place, times in Counter(places).items():
+        print(f"the host waits {times} times at {place}", file=sys.stderr)
+    return places
+
+
+def losses(spec: RunSpec, imageset: ImageSet, *, most: int = _CURVE_STEPS, within_s: float = 1e9) -> list[float]:
+    """Losses of the first steps on the device that the spec names; the steps of so many seconds, two at least."""
+    training, found, started = Training(spec, imageset), [], time.perf_counter()
+    for number in range(min(most, training.steps)):
+        found.append(float(training.step(number).loss))
+        if number > 0 and time.perf_counter() - started > within_s:
+            break
+    return found
+
+
+def curve(here: list[float], there: list[float]) -> float:
+    """The largest relative difference of losses to those of a CPU in float32, from the same start."""
+    return max(abs(ours - theirs) / abs(theirs) for ours, theirs in zip(here, there, strict=True))

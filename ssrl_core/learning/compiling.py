@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,14 +115,14 @@ def _views_seconds(training: Training, carry: graphs.Carry | None) -> float:
     return min(took[_SETTLING:])
 
 
-def try_ways(training: Training) -> dict[str, float]:
+def try_ways(training: Training) -> Iterator[tuple[str, float]]:
     """Seconds of forward and backward of a batch, and of its views, plainly and in every way that can be compiled."""
-    network = _try(training, (PLAIN, *_ways(training.device))).seconds
-    views = {PLAIN: _views_seconds(training, None)}
+    for way in (PLAIN, *_ways(training.device)):
+        for found in _try(training, (way,)).seconds.values():
+            yield f"network-{way}", found
+    yield f"views-{PLAIN}", _views_seconds(training, None)
     if training.device.type == "cuda":
-        views[COMPILED] = _views_seconds(training, graphs.compiled("inductor"))
-    made = {f"network-{way}": took for way, took in network.items()}
-    return made | {f"views-{way}": took for way, took in views.items()}
+        yield f"views-{COMPILED}", _views_seconds(training, graphs.compiled("inductor"))
 
 
 def _alone() -> None:
@@ -216,6 +216,9 @@ def _try(training: Training, ways: tuple[str, ...]) -> _Tried:
                 memory = isinstance(error, RuntimeError) and lacks_memory(error)
                 tried.refused = f"{_WORDS[way]}: " + ("the memory does not suffice" if memory else _short(error))
             del spare
+            if device.type == "cuda" and way != PLAIN:
+                forget()  # a graph keeps the card's memory that it was recorded in
+                torch.cuda.empty_cache()
     return tried
 
 

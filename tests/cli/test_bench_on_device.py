@@ -34,7 +34,7 @@ def test_views_are_measured_beside_kornia_and_pil(monkeypatch: pytest.MonkeyPatc
     pytest.importorskip("kornia")
     case = "cifar-32-crop-flip-jitter-grey"
     monkeypatch.setitem(bench_views.CASES, case, (pictures, "basic"))
-    found = list(bench_views._on_device(Options(**QUICK, only=(case,)), most=40))
+    found = list(bench_views.on_device(Options(**QUICK, only=(case,)), most=40))
     assert [(item.case, item.peer_name) for item in found] == [(f"cpu-{case}", "pil"), (f"cpu-{case}", "kornia")]
     assert all(item.ours > 0 and item.peer and item.ratio for item in found)
 
