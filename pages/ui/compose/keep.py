@@ -13,7 +13,7 @@ import streamlit as st
 
 from pages.ui.compose import bars, forecasts, wishes
 from pages.ui.compose.forecasts import ALL, FEW, FIXED, VIEWS, WHOLE, Answer, Question, forecast_worker
-from pages.ui.kit import cache, choices, frame, gallery
+from pages.ui.kit import cache, choices, frame, gallery, jobs
 from pages.ui.kit.gallery import ImageRow
 from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
 from ssrl_core.datasets.columns import says_where_from
@@ -170,10 +170,11 @@ def keep(shown: Composition, imageset: Any, beside: Composition | None) -> None:
     with top:
         if not answer.error:
             wishes.section(imageset, answer.found or _last(answer, imageset.name), wished)
-        _live(_bars, answer, not answer.done(), ask, imageset, wishes.marks_of(wished))
+        marks = wishes.marks_of(wished)
+        jobs.live(_bars, ask, imageset, marks, polling=not answer.done(), every_s=_POLL_S)
     if fold.open:
         with fold:
-            _live(_steps, answer, not answer.done(by_step=True), ask, shown)
+            jobs.live(_steps, ask, shown, polling=not answer.done(by_step=True), every_s=_POLL_S)
     if answer.found is not None:
         _about_a_bar(question, imageset, answer.found)
     wishes.listen()  # not above the bars, where it would take room
@@ -203,11 +204,6 @@ def _about_a_bar(question: Question, imageset: Any, found: Forecast) -> None:
         ids, values = forecasts.measured(question, imageset)
         about = DESCRIPTORS[name].sentence if name in DESCRIPTORS else "A column of the table."
         extremes(imageset, ids, values[name], about)
-
-
-def _live(draw: Any, answer: Answer, polling: bool, *args: Any) -> None:
-    """Draw a part; while something of it is missing it is drawn again and again, by itself."""
-    st.fragment(run_every=_POLL_S if polling else None)(draw)(*args, polling=polling)
 
 
 def _input(shown: Composition) -> str:

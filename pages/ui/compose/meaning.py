@@ -60,18 +60,14 @@ def _lpips(shown: Composition, imageset: Any, seed: int) -> None:
     ask = partial(lpips_worker().ask, choices.visitor(), questions, imageset)
     answers = ask()
     with numbers:
-        _live(_numbers, answers[: len(asked)], ask, list(asked), own, imageset)
+        polling = not all(answer.done for answer in answers[: len(asked)])
+        jobs.live(_numbers, ask, list(asked), own, imageset, polling=polling, every_s=_POLL_S)
     if fold.open:
         with fold:
-            _live(lpips.rows, [answers[0], *answers[len(asked) :]], ask, left)
+            polling = not all(answer.done for answer in (answers[0], *answers[len(asked) :]))
+            jobs.live(lpips.rows, ask, left, polling=polling, every_s=_POLL_S)
     _choices(nets)
     _charts(dict(zip(asked, answers, strict=False)), _labels(own, imageset), left, answers[len(asked) :])
-
-
-def _live(draw: Callable[..., None], answers: Sequence[Answer], *args: Any) -> None:
-    """Draw a part; while one of its answers is missing it is drawn again and again, by itself."""
-    polling = not all(answer.done for answer in answers)
-    st.fragment(run_every=_POLL_S if polling else None)(draw)(*args, polling=polling)
 
 
 def _question(shown: Composition, imageset: Any, nets: Sequence[str], seed: int) -> Question:

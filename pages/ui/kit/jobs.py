@@ -133,3 +133,8 @@ class Turns:
 def turns() -> Turns:
     """The one of this process."""
     return Turns()
+
+
+def live(draw: Callable[..., None], *args: Any, polling: bool, every_s: float) -> None:
+    """Draw a part of a page; while something of it is missing it is drawn again and again, by itself."""
+    st.fragment(run_every=every_s if polling else None)(draw)(*args, polling=polling)
