@@ -110,7 +110,9 @@ def numbers(file: BinaryIO, sight: Sight = PLAIN) -> Array:
             _deep_size(head)
             return _deep_pixels(file.read(), sight)[None]
         with _opened(file) as image:
-            return _pixels(ImageOps.exif_transpose(image) if sight.turned else image, sight)[None]
+            if sight.turned:
+                ImageOps.exif_transpose(image, in_place=True)  # else it copies what lies upright already
+            return _pixels(image, sight)[None]
 
 
 def is_deep_png(head: bytes) -> bool:
