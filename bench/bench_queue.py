@@ -112,7 +112,7 @@ def _many_done() -> None:
     ordering.pause()
     text, done = folder_rows.results_text(_results()), asked["runs"][:6000]
     for run_id in done:
-        (stores.runs_root() / run_id).mkdir()
+        (stores.runs_root() / run_id).mkdir(exist_ok=True)
     now = stores.utc_now()
     sql = "UPDATE runs SET results = ?, state = 'done', started_at = ?, finished_at = ? WHERE id = ?"
     registry.transact(lambda connection: connection.executemany(sql, [(text, now, now, run_id) for run_id in done]))
@@ -142,7 +142,7 @@ def _table() -> Iterator[tuple[str, str, float]]:
     text = folder_rows.results_text(_results())
     sql = "UPDATE runs SET results = ?, state = 'done'"
     for run_id in asked["runs"]:
-        (stores.runs_root() / run_id).mkdir()  # a run that is done has a folder
+        (stores.runs_root() / run_id).mkdir(exist_ok=True)  # a run that is done has a folder
     registry.transact(lambda connection: connection.execute(sql, [text]))
     wall, busy, table = _timed(lambda: tables.classes_table(asked["id"]))
     assert len(table) == SWEEP_RUNS * CLASSES * 2

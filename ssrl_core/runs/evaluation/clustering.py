@@ -13,7 +13,7 @@ import numpy as np
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
-from ssrl_core.runs.folder.results import clean, clusters_file, save_array, spread
+from ssrl_core.runs.folder.results import CLUSTERS, clean, clusters_file, save_array, sound, spread
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,8 @@ _KEPT = ("silhouette", "silhouette_n", "ami", "ami_shuffled", "inertia", "sizes"
 def read_over_k(run: RunFolder, seed: int = 0) -> dict[int, Mapping[str, Any]]:
     """{k: {silhouette, ami, …}} as far as it was made; {} while nothing was."""
     try:
-        return {int(k): scores for k, scores in stores.read_json(_over_k_file(run, seed))["scores"].items()}
+        found = sound(stores.read_json(_over_k_file(run, seed)), {"scores": {"*": CLUSTERS}}, "", {})
+        return {int(k): scores for k, scores in (found["scores"] or {}).items() if scores}
     except (DataError, KeyError, ValueError):
         return {}
 

@@ -88,7 +88,13 @@ class Results:
             DataError: it is no JSON object, or of a newer version.
         """
         damaged: dict[str, str] = {}
-        return cls(sound(stores.read_json(path), _SHAPE, "", damaged), damaged)
+        data = sound(stores.read_json(path), _SHAPE, "", damaged)
+        finetuned = {f"finetune.{share}": one for share, one in (data.get("finetune") or {}).items()}
+        linear = data.get("linear") or {}
+        probes = {"knn": data.get("knn"), "linear": linear, "linear.pixels": linear.get("pixels"), **finetuned}
+        for name, probe in probes.items():
+            _without_damaged_classes(probe or {}, name, damaged)
+        return cls(data, damaged)
 
     def __bool__(self) -> bool:
         return bool(self.data)
@@ -214,7 +220,7 @@ _PROBE = {"top1": NUMBER, "classes": {"*": {"*": NUMBER}}, "confusion": [[NUMBER
 _SCORES = {"knn": NUMBER, "ami": NUMBER}
 _RANGE = {"value": NUMBER, "low": NUMBER, "high": NUMBER}
 _TOLD = {"rows": [{**_RANGE, "name": TEXT, "kind": TEXT, "plain": NUMBER, "pixels": _RANGE}]}
-_CLUSTERS = {
+CLUSTERS = {
     **dict.fromkeys(("ami", "silhouette", "ami_arithmetic", "nmi", "ari", "homogeneity", "inertia"), NUMBER),
     "ami_shuffled": {"*": NUMBER},
     "sizes": [NUMBER],
@@ -227,7 +233,7 @@ _SHAPE: dict[str, Any] = {
     "embed": TEXT,
     "n": NUMBER,
     "dim": NUMBER,
-    "clusters": {"*": _CLUSTERS},
+    "clusters": {"*": CLUSTERS},
     "knn": _PROBE,
     "linear": {**_PROBE, "pixels": _PROBE},
     "finetune": {"*": _PROBE},
@@ -265,6 +271,24 @@ def sound(value: Any, shape: Any, place: str, damaged: dict[str, str]) -> Any:
     wanted = "keys and values" if isinstance(shape, dict) else "a list" if isinstance(shape, list) else leaf
     damaged[place] = f"must be {wanted}, got {type(value).__name__}."
     return None
+
+
+def _without_damaged_classes(probe: dict[str, Any], place: str, damaged: dict[str, str]) -> None:
+    """Take out classes of which a number is missing, and with them the confusion table, whose rows they are."""
+    classes = probe.get("classes") or {}
+    bad = [name for name, one in classes.items() if not _is_whole(one or {})]
+    for name in bad:
+        del classes[name]
+        damaged[f"{place}.classes.{name}"] = "must have n, correct, accuracy, low and high, all of them numbers."
+    if bad:
+        probe["confusion"] = None
+
+
+def _is_whole(one: Mapping[str, Any]) -> bool:
+    """Whether all numbers of a class are there; one without images has no accuracy."""
+    counted = one.get("n") is not None and one.get("correct") is not None
+    told = None not in (one.get("accuracy"), one.get("low", 0.0), one.get("high", 0.0))  # older ones have no interval
+    return counted and (told or one["n"] == 0)
 
 
 def _clusters(found: Mapping[str, Any]) -> Clusters:
