@@ -405,13 +405,16 @@ def _what_runs_now(listed: bool) -> None:
 def _ended(known: Sequence[RunRow], active: set[str]) -> None:
     """The run that was under way a moment ago and is done now, with the way to its map."""
     before: set[str] = st.session_state.get(_UNDER_WAY, set())
-    done = [run for run in known if str(run["id"]) in before - active and run.get("state") == "done"]
+    over = before - active  # once, and not for each of ten thousand runs
+    done = [run for run in known if str(run["id"]) in over and run.get("state") == "done"] if over else []
     if done:
         st.session_state[_JUST_DONE] = str(done[0]["id"])
     st.session_state[_UNDER_WAY] = active
-    if st.query_params.get("run") == st.session_state.get(_JUST_DONE):
-        st.session_state.pop(_JUST_DONE, None)  # it is looked at
-    if run := next((run for run in known if run["id"] == st.session_state.get(_JUST_DONE)), None):
+    just_done = st.session_state.get(_JUST_DONE)
+    if just_done is not None and st.query_params.get("run") == just_done:
+        del st.session_state[_JUST_DONE]  # it is looked at
+        just_done = None
+    if just_done and (run := next((run for run in known if run["id"] == just_done), None)):
         st.html(f'<div class="vl-now"><b>{html.escape(run_names.words(run))}</b><span>is done.</span></div>')
         link("pages/4_Clusters.py", "Look at it", icon="bubble_chart", run=str(run["id"]))
 
