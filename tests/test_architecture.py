@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import subprocess
 import sys
@@ -135,6 +136,16 @@ def test_importing_leaves_heavy_packages_out(module, tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_every_name_that_is_loaded_when_first_used_is_there():
+    lazy = [path for path in CORE if path.name == "__init__.py" and "def __getattr__" in path.read_text("utf-8")]
+    assert len(lazy) >= 5
+    for path in lazy:
+        package = importlib.import_module(_name(path))
+        names = {*dir(package), *getattr(package, "__all__", ())}
+        missing = [name for name in names if not hasattr(package, name)]
+        assert missing == [], path
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "ui" not in p.relative_to(ROOT).parts], ids=lambda p: p.name)
