@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from tokenize import TokenError
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -38,6 +39,7 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 
+@cache
 def source_root() -> Path | None:
     """The source tree that this package runs from, or None for an installed package."""
     root = Path(__file__).resolve().parent.parent
@@ -384,14 +386,16 @@ def _root(variable: str, name: str) -> Path:
 
 
 def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
+    if not folder.is_dir():  # asked thousands of times where there are thousands of runs
+        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _room(folder: Path) -> Path:
     """A folder of a store, made where it can be: who only reads finds nothing in it, who writes is told."""
     with suppress(OSError):
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(exist_ok=True)
     return folder
 
 

@@ -128,6 +128,10 @@ def test_effects_of_a_made_up_experiment_are_found():
     fewer = lpips_design.conclusion(runs, scores[(scores["seed"] == 5) | (runs[scores["run"], -1] < 0)], None, 8)
     assert "3 seeds at 64 px, 1 seed at 224 px" in fewer
     assert "margin: one for a run (by 0.0" in said
+    again = scores[scores["run"] == 3].assign(levels="+---++++--", **{"in order": [10, 10, 7]})
+    said = lpips_design.conclusion(runs, scores, again, 8)
+    assert "Looked at again with 16 images each of other seeds: pairs image against view, crop share of the area" in said
+    assert "the published order under 2 of 3 seeds" in said
 
 
 def test_the_levels_make_the_steps_that_they_name():

@@ -59,7 +59,7 @@ def table(rows: Sequence[RunRow]) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "State": [STATES[shown_state(row)] for row in rows],
-            "Run": [run_names.words(row) for row in rows],
+            "Run": run_names.each_in_words(rows),
             "Values": [row.get("values") or "" for row in rows],
             "Seed": pd.array([row.get("seed") for row in rows], dtype="Int64"),
             **{column.title: _numbers(rows, column.name) for _, column in columns(listed=True)},

@@ -57,16 +57,26 @@ _known: dict[Path, _Known] = {}
 
 def words(run: RunRow) -> str:
     """A run as one reads it alone: its own name, else composition, images, method, network; then its seed."""
+    return _words(run, _own())
+
+
+def each_in_words(rows: Sequence[RunRow]) -> list[str]:
+    """`words` of each; what the registry knows is asked for once."""
+    known = _own()
+    return [_words(row, known) for row in rows]
+
+
+def _words(run: RunRow, known: Mapping[str, str]) -> str:
     seed = [f"seed {run['seed']}"] if run.get("seed") is not None else []
     if run.get("name"):
         return " · ".join([str(run["name"]), *seed])
-    parts = [compositions_of(str(run["id"])), run.get("dataset"), _method(run), _network(run)]
+    parts = [_compositions(str(run["id"]), known), run.get("dataset"), _method(run), _network(run)]
     return " · ".join([*(str(part) for part in parts if part), *seed]) or "a run"
 
 
 def words_of(rows: Sequence[RunRow]) -> dict[str, str]:
     """{id: words} of runs that are shown together: no two read the same."""
-    plain = {str(row["id"]): words(row) for row in rows}
+    plain = dict(zip((str(row["id"]) for row in rows), each_in_words(rows), strict=True))
     by_id = {str(row["id"]): row for row in rows}
     for same in _alike(plain):
         plain |= {run: _after_first(plain[run], told) for run, told in _differences(same).items()}
@@ -85,7 +95,10 @@ def _after_first(said: str, told: str) -> str:
 
 def compositions_of(run_id: str) -> str:
     """The compositions of a run's terms, with their weights where there are several; "" where none is known."""
-    known = _own()
+    return _compositions(run_id, _own())
+
+
+def _compositions(run_id: str, known: Mapping[str, str]) -> str:
     return known[run_id] if run_id in known else _of_folder(run_id)
 
 
