@@ -24,7 +24,7 @@ import json, os, random, signal, sys, time
 from pathlib import Path
 import scipy.linalg
 import torch._dynamo  # at an optimizer's first step
-from ssrl_core.compositions.kernels import noise, resampling, values
+from ssrl_core.compositions.kernels import resampling, values
 from ssrl_core.datasets import store
 from ssrl_core.learning import loop
 from ssrl_core.specs.run import load_run

@@ -96,7 +96,7 @@ def test_every_figure_is_drawn_as_a_file():
         profiles.sweep_screen_figure(
             pd.DataFrame({"plate_read": [0.2, 0.3, 0.6, None], "nscb": [0.8, 0.9, 0.4, 0.5]}), ["a", "a", "b", "c"]
         ),
-        profiles.wells_figure(wells[:12], (8, 12), what="cells"),
+        profiles.wells_figure(wells[:12], (8, 12), title="cells"),
     ]
     for fig in drawn:
         assert figure_file(fig, "svg", caption="words").startswith(b"<?xml")

@@ -40,7 +40,8 @@ _FRESH_S = 5.0  # a folder that somebody copies in grows for a while after its f
 _SETTLED_NS = 100_000_000  # file systems tell times apart by some milliseconds: a younger change may hide another
 
 _MOST_SIGNS = 1000
-_signs: dict[str, tuple[str, float]] = {}  # run id -> its last sign of life, and when it came by our own time
+_signs: dict[tuple[Path, str], tuple[str, float]] = {}
+"""(registry, run id) -> the run's last sign of life, and when it came by our own time."""
 _scored: set[tuple[Path, int, tuple[str, ...]]] = set()  # files (and inodes) known to have these columns of scores
 
 Row = dict[str, Any]
@@ -208,12 +209,13 @@ def is_lost(row: dict[str, Any], now: datetime | None = None) -> bool:
     """
     if row.get("state") != "running" or not row.get("alive_at"):
         return False
-    before, came_at = _signs.get(row["id"], (row["alive_at"], -1e9))
+    run = path(), row["id"]
+    before, came_at = _signs.get(run, (row["alive_at"], -1e9))
     if before != row["alive_at"]:
         came_at = time.monotonic()
     if len(_signs) > _MOST_SIGNS:
         _signs.clear()
-    _signs[row["id"]] = (row["alive_at"], came_at)
+    _signs[run] = (row["alive_at"], came_at)
     silent = (now or stores.now()) - datetime.fromisoformat(row["alive_at"])
     return abs(silent.total_seconds()) > LOST_AFTER_S and time.monotonic() - came_at > LOST_AFTER_S
 
