@@ -27,6 +27,7 @@ def tab(*, width: int = 1440, height: int = 1000, timeout_s: float = 60.0) -> It
         try:
             yield page
         except BaseException:
+            print(f"{page.url}\n{page.inner_text('body', timeout=5000)[:3000]}")  # pytest shows it beside the failure
             if folder := os.environ.get("SSRL_TEST_SCREENS"):  # what it looked like when a test failed
                 page.screenshot(path=os.path.join(folder, "failed.png"))
             raise
