@@ -28,6 +28,7 @@ from PIL import Image
 from ssrl_core import stores
 from ssrl_core.datasets import importing
 from ssrl_core.datasets.cells import field_lists
+from ssrl_core.datasets.reading import image
 from ssrl_core.errors import SSRLError
 from ssrl_core.learning.backbones.weights import read_state
 from ssrl_core.specs import composition
@@ -330,6 +331,21 @@ READ = {
     "sweep": (SWEEP, SweepSpec.from_mapping),
     "wishes": (WISHES, Wishes.from_mapping),
 }
+
+
+@pytest.mark.timeout(60)
+def test_a_tiff_whose_page_names_itself_as_the_next_ends():
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for side in (8, 12):
+            writer.write(np.zeros((side, side), np.uint8), metadata=None, software="")
+    content = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(content)) as sound:
+        last = sound.pages[1].offset
+    (tags,) = struct.unpack_from("<H", content, last)
+    struct.pack_into("<I", content, last + 2 + 12 * tags, last)
+    with suppress(SSRLError):
+        image.facts(io.BytesIO(content))
 
 
 @pytest.mark.parametrize("kind", READ)

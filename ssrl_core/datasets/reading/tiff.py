@@ -324,6 +324,7 @@ def opened_tiff(source: BinaryIO | Path, **options: Any) -> Iterator[Any]:
     if not any(isinstance(f, _Silence) for f in log.filters):
         log.addFilter(_Silence())
     with tifffile.TiffFile(source, **options) as tiff:
+        len(tiff.pages)  # finds all pages first: only then does tifffile see that one names itself as the next
         if not tiff.series:
             raise DataError("there is no image in the TIFF")
         yield tiff
