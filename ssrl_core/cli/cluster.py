@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssrl_core.cli.output import Tenths, leaf, say_torn, table
+from ssrl_core.cli.output import Tenths, add_run, leaf, say_torn, table
 from ssrl_core.figures.style import mean_sd
 from ssrl_core.specs.parts import LAYOUTS
 
@@ -40,7 +40,7 @@ def register(commands: Any) -> None:
         description="k-means on the evaluated images, in the embedding; above 100,000 images mini-batch k-means. Found "
         "once for each K and seed, then kept.",
     )
-    cluster.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    add_run(cluster)
     asked = cluster.add_mutually_exclusive_group(required=True)
     asked.add_argument("-k", type=int, metavar="K", help="number of clusters; with hdbscan, the fewest images of one")
     cluster.add_argument(
@@ -204,7 +204,7 @@ def register_layout(commands: Any) -> None:
         help="t-SNE, UMAP or PCA of a run's embedding",
         description="Lay the evaluated images out in the plane. What is there already is not made again.",
     )
-    layout.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    add_run(layout)
     layout.add_argument("--method", choices=sorted(LAYOUTS), default="tsne", help="tsne (default), umap or pca")
     layout.add_argument(
         "--like", metavar="RUN", help="begin from that run's map of the same images, so that both lie alike"
@@ -333,7 +333,7 @@ def register_compare(commands: Any) -> None:
         description="AMI and contingency of their clusters, CKA, and the share of neighbours they have in common, on "
         "the images that both evaluated.",
     )
-    compare.add_argument("first", metavar="R1", help="id of a run, or the beginning of one that fits no other")
+    add_run(compare, "first", "R1")
     compare.add_argument("second", metavar="R2", help="another run, or pixels, imagenet-vgg16, imagenet-resnet18")
     compare.add_argument("-k", type=int, default=10, metavar="K", help="number of clusters (10)")
     compare.add_argument("--k2", type=int, metavar="K", help="number of clusters of the second (as -k)")

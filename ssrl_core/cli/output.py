@@ -37,6 +37,11 @@ def leaf(
     return parser
 
 
+def add_run(parser: argparse.ArgumentParser, name: str = "run_id", metavar: str = "RUN") -> None:
+    """Add the argument that names a run."""
+    parser.add_argument(name, metavar=metavar, help="id of a run, or the beginning of one that fits no other")
+
+
 def report(args: argparse.Namespace) -> int:
     """Run the command that was parsed and print its answer.
 

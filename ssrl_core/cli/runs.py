@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssrl_core.cli.output import leaf, pair, say_torn, table, to_stderr
+from ssrl_core.cli.output import add_run, leaf, pair, say_torn, table, to_stderr
 from ssrl_core.specs.parts import columns
 
 _LISTED = ("id", "name", "state", "wanted", "phase", "progress", "eta_s", "dataset", "method", "backbone", "seed")
@@ -42,7 +42,7 @@ def register(commands: Any) -> None:
     priority = leaf(actions, "priority", run=_priority, show=_show_count, help="give waiting runs another priority")
     priority.add_argument("priority", type=int, metavar="N", help="higher goes first (0 is usual)")
     for parser in (show, log):
-        parser.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+        add_run(parser)
     for parser in (stop, resume, delete, first, priority):
         parser.add_argument("run_id", metavar="RUN", nargs="?", help="id of a run, or the beginning of one")
         parser.add_argument("--sweep", metavar="SWEEP", help="all runs of this sweep instead")
@@ -364,7 +364,7 @@ def register_export(commands: Any) -> None:
         help="write a run in another format",
         description="Write a run in another format. " + " ".join(f"{n}: {r.sentence}" for n, r in EXPORTS.items()),
     )
-    export.add_argument("run_id", metavar="RUN", help="id of a run, or the beginning of one that fits no other")
+    add_run(export)
     export.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(EXPORTS))
     export.add_argument("--out", required=True, type=Path, metavar="FILE", help="file to write")
 

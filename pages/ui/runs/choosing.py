@@ -290,16 +290,15 @@ def choose_run(
     return chosen
 
 
-def of_cells_embedded(row: Row) -> bool:
-    """Whether a run can be looked at and learnt from images of cells."""
-    return of_cells(str(row.get("dataset"))) and has_embedding(row)
+def of_cells_embedded() -> Callable[[Row], bool]:
+    """Says of a run whether it can be looked at and learnt from images of cells; an image set is asked once."""
+    known = lru_cache(None)(of_cells)  # thousands of runs learn from few image sets
+    return lambda row: known(str(row.get("dataset"))) and has_embedding(row)
 
 
 def newest_of_cells() -> str | None:
     """The run on cells that pages open with: the user's newest, else the example's that sees what compounds do."""
-    of_cells_known = lru_cache(None)(of_cells)  # thousands of runs learn from few image sets
-    runs = (row for row in trained() if of_cells_known(str(row.get("dataset"))) and has_embedding(row))
-    own = next(runs, None)
+    own = next(filter(of_cells_embedded(), trained()), None)
     if own is None or not own.get("demo"):
         return own and str(own["id"])
     return example.run_id("right") or str(own["id"])

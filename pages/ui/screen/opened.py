@@ -235,7 +235,7 @@ class OpenScreen:
 
 def choose_screen() -> str:
     """The run; until another is chosen the one that Show opens with."""
-    return choosing.choose_run("Experiment", usable=choosing.of_cells_embedded, default=choosing.newest_of_cells())
+    return choosing.choose_run("Experiment", usable=choosing.of_cells_embedded(), default=choosing.newest_of_cells())
 
 
 def choose_recipe(own: str) -> Recipe | None:
