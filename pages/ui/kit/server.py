@@ -1,4 +1,4 @@
-"""The server that `viewloom` starts: Streamlit's, behind `Guard`, with `/healthz` and `/metrics`.
+"""The server that `viewloom` starts: Streamlit's, behind `Guard` and `OneClick`, with `/healthz` and `/metrics`.
 
 streamlit run pages/ui/kit/server.py
 """
@@ -9,19 +9,87 @@ import os
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.starlette import App
 
 from pages.ui.kit import sign_in
-from pages.ui.kit.sign_in import Guard
+from pages.ui.kit.sign_in import Guard, Receive, Scope, Send
 from ssrl_core import __version__, access, stores
 from ssrl_core.errors import AccessError, RunError, not_written
 
 os.environ["FORWARDED_ALLOW_IPS"] = ""  # the address that is trusted is that of who speaks to us, not what they say
 GATE = sign_in.gate(os.environ)
+
+
+_CLICKS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
+
+
+class OneClick:
+    """Lets every click through once.
+
+    Streamlit's page keeps a click for a moment and then sends it. If the timer of a part that draws itself again
+    (`run_every`) goes off in that moment, what it sends holds the click too, and its callback would run twice: a card
+    opens and closes, a run is queued two times. So what a timer sends is passed on without clicks.
+
+    Args:
+        app: the application behind.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; of a websocket every message."""
+
+        async def received() -> dict[str, Any]:
+            message = await receive()
+            return {**message, "bytes": without_clicks(message["bytes"])} if message.get("bytes") else message
+
+        await self._app(scope, received if scope["type"] == "websocket" else receive, send)
+
+
+def without_clicks(data: bytes) -> bytes:
+    """A browser's message (`BackMsg`); if a timer sent it, without the clicks in it."""
+    said = BackMsg()
+    try:
+        said.ParseFromString(data)
+    except DecodeError:
+        return data  # Streamlit refuses it
+    if not (said.WhichOneof("type") == "rerun_script" and said.rerun_script.is_auto_rerun):
+        return data
+    states = said.rerun_script.widget_states.widgets
+    kept = [state for state in states if state.WhichOneof("value") not in _CLICKS]
+    if len(kept) == len(states):
+        return data
+    del states[:]
+    states.extend(kept)
+    return bytes(said.SerializeToString())
+
+
+_clear = ForwardMsgQueue.clear
+
+
+def _cleared(
+    queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
+) -> None:
+    """Clear what waits to be sent to a browser, but not because one part of a page is drawn again.
+
+    Streamlit (1.67) then tells of what another part drew just before that it was cut short, so the browser leaves on
+    the page what that part had taken away: a card that was closed stays open until the next click.
+    """
+    if fragment_ids_this_run:
+        queue._delta_index_map = {}  # the messages stay as they are: nothing later is merged into them
+    else:
+        _clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
+
+
+ForwardMsgQueue.clear = _cleared  # type: ignore[method-assign, assignment]
 
 
 def healthz(request: Request) -> Response:
@@ -54,6 +122,6 @@ routes: list[Any] = [Route("/healthz", healthz), Route("/metrics", metrics)]
 app = App(
     Path(__file__).resolve().parents[3] / "app.py",
     routes=routes,
-    middleware=[Middleware(Guard, gate=GATE)],
+    middleware=[Middleware(Guard, gate=GATE), Middleware(OneClick)],
     on_script_error=told,
 )
