@@ -29,7 +29,7 @@ from ssrl_core import stores
 from ssrl_core.datasets import importing
 from ssrl_core.datasets.cells import field_lists
 from ssrl_core.datasets.reading import image
-from ssrl_core.errors import SSRLError
+from ssrl_core.errors import DataError, SSRLError
 from ssrl_core.learning.backbones.weights import read_state
 from ssrl_core.specs import composition
 from ssrl_core.specs.run import RunSpec, load_run
@@ -346,6 +346,21 @@ def test_a_tiff_whose_page_names_itself_as_the_next_ends():
     struct.pack_into("<I", content, last + 2 + 12 * tags, last)
     with suppress(SSRLError):
         image.facts(io.BytesIO(content))
+
+
+@pytest.mark.timeout(60)
+def test_a_tiff_that_says_where_one_of_millions_of_pieces_is_ends_at_once():
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((8, 8), np.uint8), metadata=None, software="", compression="zlib")
+    content = bytearray(file.getvalue())
+    with tifffile.TiffFile(io.BytesIO(content)) as sound:
+        tags = {code: sound.pages[0].tags[code] for code in (257, 278)}
+    for tag, value in zip(tags.values(), (33_554_424, 8), strict=True):
+        struct.pack_into({3: "<H", 4: "<I"}[tag.dtype], content, tag.valueoffset, value)
+    began = time.process_time()
+    with pytest.raises(DataError, match="1 of its 4,194,303 pieces"):
+        image.decode(io.BytesIO(content))
+    assert time.process_time() - began < LONGEST_S
 
 
 @pytest.mark.parametrize("kind", READ)
