@@ -189,7 +189,7 @@ def _image_rows(of: ClusteredRun, border: bool) -> list[gallery.ImageRow]:
 def _picked(of: ClusteredRun, event: dict[str, Any]) -> None:
     if event.get("kind") == "rename":
         cluster = int(event["name"])
-        title = str(event.get("title", ""))
+        title = event.get("title", "")
         cluster_names.annotate(of, cluster, name="" if title == f"Cluster {cluster}" else title)
     elif event.get("kind") == "edit":
         cluster_names.edit_in_dialog(int(event["name"]))

@@ -304,9 +304,9 @@ def matrix(pair: Pair) -> None:
     }
 
     def done() -> None:
-        event = st.session_state["compare-matrix"].get("done")
+        event = gallery.heard("compare-matrix", "done", {"kind": str, "row": int, "column": int})
         if event:
-            on_matrix(pair, dict(event))
+            on_matrix(pair, event)
 
     _matrix(key="compare-matrix", data=data, on_done_change=done)
 
@@ -329,7 +329,9 @@ def column_order(table: Array) -> list[int]:
 def on_matrix(pair: Pair, event: dict[str, Any]) -> None:
     """Select the images of what was clicked."""
     a, b = pair.clusters
-    row, column = int(event.get("row", -1)), int(event.get("column", -1))
+    row, column = event.get("row", 0), event.get("column", 0)
+    if not (0 <= row < pair.a.clustering.k and 0 <= column < pair.b.clustering.k):
+        return
     choices: dict[str, Callable[[], tuple[Array, str]]] = {
         "cell": lambda: (
             (a == row) & (b == column),

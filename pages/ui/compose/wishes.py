@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui.kit import choices, frame, jobs
+from pages.ui.kit import choices, frame, gallery, jobs
 from pages.ui.kit.choices import Slot
 from ssrl_core import stores
 from ssrl_core.analysis.descriptors import DESCRIPTORS, titled
@@ -211,18 +211,21 @@ def _put(wishes: Wishes | None) -> None:
 
 def _take() -> None:
     """Callback of the marks: one of them has changed."""
-    told = st.session_state["compose-marks"].get("marked")
-    if told:
+    told = gallery.heard("compose-marks", "marked", {"name": str, "wish": str})
+    if told and told.get("name"):
         dataset = str(st.session_state.get("choose-dataset"))
-        WISHES.put(marked(WISHES.get(), str(told["name"]), str(told["wish"]), dataset))
+        try:
+            WISHES.put(marked(WISHES.get(), told["name"], told.get("wish", ""), dataset))
+        except SSRLError as error:
+            WISHES.note("wishes", error)
 
 
 def _ask() -> None:
     """Callback of the names: open what the bar is about."""
-    name = st.session_state["compose-marks"].get("asked")
+    name = gallery.heard("compose-marks", "asked", str)
     if name:
         st.session_state[ABOUT_KEY] = True
-        st.session_state[ABOUT_KEY + "-name"] = str(name)
+        st.session_state[ABOUT_KEY + "-name"] = name
 
 
 def marked(wishes: Wishes | None, name: str, wish: str, dataset: str) -> Wishes | None:

@@ -19,7 +19,7 @@ from pages.ui.compose.bars import bar_html
 from pages.ui.compose.files import DRAFT, Draft
 from pages.ui.compose.preview import Sample
 from pages.ui.compose.wishes import FOUND, PLACE_KEY, VIEWS
-from pages.ui.kit import choices, frame, jobs
+from pages.ui.kit import choices, frame, gallery, jobs
 from ssrl_core.analysis.descriptors import titled
 from ssrl_core.errors import SSRLError
 from ssrl_core.figures.style import whole_percent
@@ -389,6 +389,6 @@ def _strip(sample: Sample, compositions: list[tuple[str, Composition]], picked: 
 
 
 def _pick() -> None:
-    picked = st.session_state["compose-grid"].get("picked")
+    picked = gallery.heard("compose-grid", "picked", {"index": int})
     if picked:
-        st.session_state["compose-picked"] = int(picked["index"])
+        st.session_state["compose-picked"] = max(0, picked.get("index", 0))

@@ -26,6 +26,7 @@ Array = NDArray[Any]
 
 _FEW_PIXELS, _FEW_BYTES = 500_000, 400_000
 _CHUNK = 512
+_MOST_ITEMS, _LONGEST, _LARGEST = 10_000, 10_000, 2**53  # of what a component may tell
 
 
 def script(*files: Path) -> str:
@@ -57,6 +58,33 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Array | bytes]]:
         block = data[4 + length + start : 4 + length + start + size]
         found[name] = block if kind == "bytes" else np.frombuffer(block, kind)
     return header, found
+
+
+def heard(key: str, trigger: str, shape: Any) -> Any:
+    """What a component told; None where it told nothing, or what no component of ours would tell.
+
+    A browser can be made to send anything, and nothing is taken that is not of the shape. Whether there is what a
+    number or a name means is for who takes it to ask.
+
+    Args:
+        shape: str, int or float; a list of the shape of its items; a mapping of fields to shapes. Of a mapping, fields
+            that were not sent (or are null) are left out, and so are others than these.
+    """
+    told = st.session_state[key].get(trigger)
+    if told is None or not _fits(told, shape):
+        return None
+    return {name: told[name] for name in shape if told.get(name) is not None} if isinstance(shape, dict) else told
+
+
+def _fits(told: Any, shape: Any) -> bool:
+    if isinstance(shape, dict):
+        return isinstance(told, dict) and all(told.get(k) is None or _fits(told[k], one) for k, one in shape.items())
+    if isinstance(shape, list):
+        return isinstance(told, list) and len(told) <= _MOST_ITEMS and all(_fits(one, shape[0]) for one in told)
+    if shape is str:
+        return isinstance(told, str) and len(told) <= _LONGEST
+    kinds = int if shape is int else (int, float)
+    return isinstance(told, kinds) and not isinstance(told, bool) and abs(told) < _LARGEST  # NaN is not less
 
 
 def thumbnails(imageset: ImageSet, image_ids: Array, side: tuple[int, int]) -> Array:
@@ -111,6 +139,7 @@ _gallery = st.components.v2.component(
 )
 
 Pick = Callable[[dict[str, Any]], None]
+_TOLD = {"kind": str, "id": int, "how": str, "name": str, "title": str}
 
 
 @dataclass(frozen=True)
@@ -181,7 +210,7 @@ def show_rows(
     Args:
         strips: one line a row, its heading at the left; else headings stand above grids.
         on_pick: called with {kind: "image", id, how}, {kind: "head", name}, and of editable rows {kind: "rename",
-            name, title} or {kind: "edit", name}.
+            name, title} or {kind: "edit", name}. A name is one of these rows'; any other field may be wrong or missing.
     """
     ids = np.concatenate([np.asarray(row.image_ids, np.int64) for row in rows] or [np.empty(0, np.int64)])
     if not len(ids):
@@ -201,10 +230,12 @@ def show_rows(
         "rows": [_as_sent(row) for row in rows],
     }
 
+    names = {row.name for row in rows}
+
     def done() -> None:
-        event = st.session_state[key].get("done")
-        if event and on_pick is not None:
-            on_pick(dict(event))
+        event = heard(key, "done", _TOLD)
+        if event and on_pick is not None and (event.get("kind") == "image" or event.get("name") in names):
+            on_pick(event)
 
     _gallery(key=key, data=pack(header, {"file": file}), on_done_change=done)
 

@@ -5,6 +5,7 @@ streamlit run pages/ui/kit/server.py
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ GATE = sign_in.gate(os.environ)
 
 
 _CLICKS = ("trigger_value", "string_trigger_value", "chat_input_value", "json_trigger_value")
+_LARGEST_MESSAGE, _LARGEST_JSON = 16_000_000, 2_000_000  # bytes; as JSON they can take twenty times that in memory
+_DEEPEST = 20  # lists in lists; corners of an outline stand five deep
+_TOO_LARGE = {"type": "websocket.disconnect", "code": 1009}
 
 
 class OneClick:
@@ -35,7 +39,8 @@ class OneClick:
 
     Streamlit's page keeps a click for a moment and then sends it. If the timer of a part that draws itself again
     (`run_every`) goes off in that moment, what it sends holds the click too, and its callback would run twice: a card
-    opens and closes, a run is queued two times. So what a timer sends is passed on without clicks.
+    opens and closes, a run is queued two times. So what a timer sends is passed on without clicks. What no page of ours
+    would send is not passed on: a message of more than 16 MB ends the connection.
 
     Args:
         app: the application behind.
@@ -49,27 +54,51 @@ class OneClick:
 
         async def received() -> dict[str, Any]:
             message = await receive()
-            return {**message, "bytes": without_clicks(message["bytes"])} if message.get("bytes") else message
+            data = message.get("bytes") or b""
+            if len(data) > _LARGEST_MESSAGE:
+                return _TOO_LARGE
+            return {**message, "bytes": without_clicks(data)} if data else message
 
         await self._app(scope, received if scope["type"] == "websocket" else receive, send)
 
 
 def without_clicks(data: bytes) -> bytes:
-    """A browser's message (`BackMsg`); if a timer sent it, without the clicks in it."""
+    """A browser's message (`BackMsg`), without what is no JSON of a component; if a timer sent it, without clicks."""
     said = BackMsg()
     try:
         said.ParseFromString(data)
     except DecodeError:
         return data  # Streamlit refuses it
-    if not (said.WhichOneof("type") == "rerun_script" and said.rerun_script.is_auto_rerun):
+    if said.WhichOneof("type") != "rerun_script":
         return data
     states = said.rerun_script.widget_states.widgets
-    kept = [state for state in states if state.WhichOneof("value") not in _CLICKS]
+    timed = said.rerun_script.is_auto_rerun
+    kept = [state for state in states if _is_json(state) and not (timed and state.WhichOneof("value") in _CLICKS)]
     if len(kept) == len(states):
         return data
     del states[:]
     states.extend(kept)
     return bytes(said.SerializeToString())
+
+
+def _is_json(state: Any) -> bool:
+    """Whether what a component tells can be read, deep in Streamlit too: lists in lists in lists are too much there."""
+    kind = state.WhichOneof("value")
+    if kind not in ("json_value", "json_trigger_value"):
+        return True
+    text = getattr(state, kind)
+    try:
+        return len(text) <= _LARGEST_JSON and _is_flat(json.loads(text), _DEEPEST)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_flat(value: Any, levels: int) -> bool:
+    """Whether no more than so many lists and mappings stand in one another."""
+    if not isinstance(value, list | dict):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_is_flat(one, levels - 1) for one in inner)
 
 
 _clear = ForwardMsgQueue.clear

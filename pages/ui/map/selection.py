@@ -95,14 +95,14 @@ def on_map(payload: MapPayload, event: dict[str, Any]) -> None:
     if kind == "clear":
         clear(run.images_key)
     elif kind == "point":
-        row = int(event.get("row", -1))
+        row = event.get("row", -1)
         if 0 <= row < len(run.ids):
             focus_on(run.images_key, int(run.ids[row]))
     elif kind in ("lasso", "box"):
         shape = "inside the outline" if kind == "lasso" else "inside the box"
         _combine(run, enclosed(event, payload.points, colour.codes), event, shape)
     elif kind == "group" and colour.codes is not None:
-        group = int(event.get("group", -1))
+        group = event.get("group", -1)
         if 0 <= group < len(colour.names):
             _combine(run, colour.codes == group, event, f"by {colour.title} {colour.names[group]}")
 
@@ -110,8 +110,8 @@ def on_map(payload: MapPayload, event: dict[str, Any]) -> None:
 def on_gallery(of: ClusteredRun, event: dict[str, Any]) -> None:
     """Take a click in a row of images into the selection: an image, or a whole cluster by its heading."""
     run = of.run
-    if event.get("kind") == "image" and run.row_of(int(event["id"])) >= 0:
-        _one(run, int(event["id"]), str(event.get("how", "new")))
+    if event.get("kind") == "image" and run.row_of(event.get("id", -1)) >= 0:
+        _one(run, event["id"], event.get("how", "new"))
     elif event.get("kind") == "head":
         cluster = int(event["name"])
         words = f"in cluster {cluster}" if cluster >= 0 else "in no cluster"

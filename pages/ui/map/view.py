@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.ui.kit.gallery import Array, script
+from pages.ui.kit.gallery import Array, heard, script
 from pages.ui.map.payload import Facet
 from ssrl_core.analysis.layouts import in_polygon
 from ssrl_core.errors import SpecError
@@ -104,6 +105,9 @@ _HTML = f"""
 MAP_JS = script(*(_HERE / f"{name}.js" for name in ("shared", "points", "raster", "overlay", "input", "view")))
 SHEET_JS = script(*(_HERE / f"{name}.js" for name in ("shared", "sheet")))
 
+_DONE = {"kind": str, "row": int, "group": int, "how": str, "outline": [[float]], "hidden": [int]}
+_MOST_ASKED = 1000  # thumbnails at once; a map asks for 260
+
 _map = st.components.v2.component("viewloom_map", html=_HTML, css=_CSS, js=MAP_JS)
 _sheet = st.components.v2.component("viewloom_map_sheet", html="<i hidden></i>", js=SHEET_JS)
 _views = st.components.v2.component("viewloom_map_views", html="<i hidden data-views></i>", js=SHEET_JS)
@@ -121,9 +125,10 @@ def show_map(block: bytes, *, key: str, on_done: Callable[[dict[str, Any]], None
     """
 
     def done() -> None:
-        event = st.session_state[key].get("done")
+        event = heard(key, "done", _DONE)
         if event:
-            on_done(dict(event))
+            with suppress(SpecError):  # an outline that no map draws
+                on_done(event)
 
     _map(key=key, data=block, on_done_change=done)
 
@@ -149,9 +154,9 @@ def answer_asks(answer: Callable[[str, list[int]], bytes | None], *, key: str) -
     wanted = st.session_state.get(f"{key}-wanted")
 
     def asked() -> None:
-        event = st.session_state[key].get("ask")
+        event = heard(key, "ask", {"name": str, "rows": [int]})
         if event:
-            st.session_state[f"{key}-wanted"] = str(event["name"]), [int(row) for row in event["rows"]]
+            st.session_state[f"{key}-wanted"] = event.get("name", ""), event.get("rows", [])[:_MOST_ASKED]
 
     with st.container(key=f"{key}-unseen", height=1, border=False):
         _asks(key=key, data=answer(*wanted) if wanted else None, on_ask_change=asked)
@@ -166,9 +171,9 @@ def hear_views(seen: Callable[[dict[str, Any]], None], *, key: str) -> None:
     """
 
     def changed() -> None:
-        event = st.session_state[key].get("view")
+        event = heard(key, "view", {"map": str, "at": str, "hidden": [int]})
         if event:
-            seen(dict(event))
+            seen(event)
 
     with st.container(key=f"{key}-unseen", height=1, border=False):
         _views(key=key, on_view_change=changed)
@@ -235,10 +240,10 @@ def keep_views(colours: Mapping[str, Facet], *, key: str) -> None:
     """
 
     def seen(event: dict[str, Any]) -> None:
-        name = str(event.get("map", ""))
+        name = event.get("map", "")
         if name in colours:
-            _write(_address_key("at", name), [event["at"]] if event.get("at") else [])
-            _write_groups(name, colours[name], [int(code) for code in event.get("hidden", [])])
+            _write(_address_key("at", name), [event["at"]] if _place_of(event.get("at")) else [])
+            _write_groups(name, colours[name], event.get("hidden", []))
 
     hear_views(seen, key=key)
 
