@@ -101,7 +101,7 @@ class Stopped(SSRLError):
     exit_code = 3
 
 
-_MAKE_ROOM = "Make room: delete runs or image sets, or move the store to a larger disk (SSRL_MODELS, SSRL_DATA)."
+_MAKE_ROOM = "Make room: delete runs or image sets, or name a place on a larger disk (stores: SSRL_MODELS, SSRL_DATA)."
 _NOT_WRITTEN = {
     errno.ENOSPC: ("the disk is full", _MAKE_ROOM),
     errno.EDQUOT: ("the quota of this disk is used up", _MAKE_ROOM),

@@ -222,7 +222,8 @@ def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None], *, sy
         synced: without, nothing waits for the disk: a power cut may cost what was written.
 
     Raises:
-        OSError: a full disk, a missing right; the file that was there is untouched and nothing is left beside it.
+        OSError: a full disk, a missing right, with the file's name; what was there is untouched and nothing is left
+            beside it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
@@ -238,11 +239,22 @@ def replace(path: Path, content: bytes | str | Callable[[BinaryIO], None], *, sy
                 os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_UMASK)
         _rename(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
-        raise
+        if (refused := _refused(error)) is None:
+            raise
+        refused.filename = refused.filename or str(path)  # a full disk does not say where it is
+        raise refused from None
     if synced:
         sync_folder(path.parent)
+
+
+def _refused(error: BaseException | None) -> OSError | None:
+    """What the disk said, where another library (torch) tells in its own words that it could not go on writing."""
+    if error is None or isinstance(error, OSError):
+        return error
+    found = _refused(error.__context__)
+    return found if found is not None and not_written(found) else None
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import os
 import platform
@@ -61,9 +62,11 @@ def _diagnose(args: argparse.Namespace) -> dict[str, Any]:
     out = args.out.absolute()
     parts = {**dict(_parts()), "worker.log": _log()}
     hide = _hider()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name, text in parts.items():
             bundle.writestr(name, hide(text))
+    stores.replace(out, made.getvalue())
     return {"out": str(out), "files": len(parts), "bytes": out.stat().st_size}
 
 

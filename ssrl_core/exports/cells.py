@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,12 +157,41 @@ def _write(data: Any, file: Any, beside: Path) -> None:
     """Through a file of its own: HDF5 seeks and reads back while it writes."""
     import tempfile
 
-    with tempfile.TemporaryDirectory(prefix=".h5ad-", dir=beside) as folder:
-        path = Path(folder) / "cells.h5ad"
-        data.write_h5ad(path)
-        with open(path, "rb") as done:
-            while block := done.read(1 << 20):
-                file.write(block)
+    import h5py
+    from anndata.io import write_elem
+
+    with tempfile.TemporaryFile(dir=beside) as place, _Patient(place.fileno(), "w+", closefd=False) as made:
+        try:
+            with h5py.File(made, "w") as tree:
+                write_elem(tree, "/", data)
+        except Exception:
+            if made.refused is None:
+                raise
+        if made.refused is not None:
+            raise made.refused
+        made.seek(0)
+        while block := made.read(1 << 20):
+            file.write(block)
+
+
+class _Patient(io.FileIO):
+    """A file that keeps to itself that a disk is full: HDF5 told of it in the middle leaves objects it cannot close.
+
+    Attributes:
+        refused: what the disk said first; nothing is written from then on.
+    """
+
+    refused: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of it, or none and `refused`."""
+        rest = memoryview(data)
+        while len(rest) and self.refused is None:
+            try:
+                rest = rest[super().write(rest) :]
+            except OSError as error:
+                self.refused = error
+        return len(data)
 
 
 def _obs(cells: CellTable) -> pd.DataFrame:

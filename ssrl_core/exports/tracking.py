@@ -73,19 +73,24 @@ def _tensorboard(run: RunFolder, out: Path) -> int:
     from torch.utils.tensorboard import SummaryWriter
 
     folder = out / run.id
-    for old in folder.glob("events.out.tfevents.*") if folder.is_dir() else []:
-        old.unlink()
-    writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+    older = {*folder.glob("events.out.tfevents.*")}
     try:
+        writer: Any = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
         writer.add_text("spec", "    " + (run.path / "spec.yaml").read_text(encoding="utf-8").replace("\n", "\n    "))
         count = _each(points(run), lambda name, step, value: writer.add_scalar(name, value, step))
         last = int(run.state()["step"] or 0)
-        return count + _each(
-            ((f"results/{name}", last, value) for name, value in scores(run).items()),
-            lambda name, step, value: writer.add_scalar(name, value, step),
-        )
-    finally:
+        results = ((f"results/{name}", last, value) for name, value in scores(run).items())
+        count += _each(results, lambda name, step, value: writer.add_scalar(name, value, step))
         writer.close()
+    except BaseException as error:
+        for new in {*folder.glob("events.out.tfevents.*")} - older:
+            new.unlink()
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(folder)
+        raise
+    for old in older:
+        old.unlink()
+    return count
 
 
 def _mlflow(run: RunFolder, out: Path) -> int:
@@ -94,8 +99,7 @@ def _mlflow(run: RunFolder, out: Path) -> int:
     client: Any = mlflow.MlflowClient(tracking_uri=out.absolute().as_uri())
     experiment = client.get_experiment_by_name("viewloom")
     experiment_id = experiment.experiment_id if experiment else client.create_experiment("viewloom")
-    for old in client.search_runs([experiment_id], f"tags.viewloom_run = '{run.id}'"):
-        client.delete_run(old.info.run_id)
+    older = client.search_runs([experiment_id], f"tags.viewloom_run = '{run.id}'")
     made = client.create_run(experiment_id, tags={"viewloom_run": run.id}, run_name=run.id)
     for name, value in flat(run.spec().to_mapping()).items():
         client.log_param(made.info.run_id, name, str(value)[:_MOST_TEXT])
@@ -103,6 +107,8 @@ def _mlflow(run: RunFolder, out: Path) -> int:
     results = ((f"results/{name}", 0, value) for name, value in scores(run).items())
     count += _each(results, lambda name, step, value: client.log_metric(made.info.run_id, name, value, step=step))
     client.set_terminated(made.info.run_id)
+    for old in older:  # not before: what is written now may not find room
+        client.delete_run(old.info.run_id)
     return count
 
 

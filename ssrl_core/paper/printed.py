@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import __version__, stores
-from ssrl_core.errors import DataError, RunError, SpecError
+from ssrl_core.errors import DataError, RunError, SpecError, not_written
 from ssrl_core.paper import report, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence
@@ -67,8 +67,8 @@ def write(out: Path, charts: Charts | None = None) -> dict[str, Any]:
 
     Raises:
         SpecError: a PDF is asked for and there is no browser that prints one.
-        DataError: the file cannot be written.
-        RunError: the browser did not print it.
+        DataError: a place where no file can be.
+        RunError: the disk takes nothing, or the browser did not print it.
     """
     as_pdf = out.suffix.lower() == ".pdf"
     browser = _browser(out) if as_pdf else ""
@@ -76,7 +76,8 @@ def write(out: Path, charts: Charts | None = None) -> dict[str, Any]:
     try:
         stores.replace(out, _printed(browser, page(found, charts)) if as_pdf else page(found, charts))
     except OSError as error:
-        raise DataError.at(str(out), "out", "a file that can be written", error.strerror) from error
+        told = DataError.at(str(out), "out", "a file that can be written", error.strerror)
+        raise not_written(error) or told from error
     items = [{key: told[key] for key in ("id", "scale", "verdict")} for told in found if told["verdict"] != NOT_RUN]
     return {"file": str(out), "items": items}
 

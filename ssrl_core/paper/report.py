@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssrl_core import __version__, stores
-from ssrl_core.errors import DataError, SSRLError
+from ssrl_core.errors import DataError, SSRLError, not_written
 from ssrl_core.paper import bases, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence, packed
@@ -29,7 +29,8 @@ def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
         {json, markdown}: the paths.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: a place where no folder can be.
+        RunError: the disk takes nothing.
     """
     found = document(name, scale)
     paths = {"json": folder / f"{name}-{scale}.json", "markdown": folder / f"{name}-{scale}.md"}
@@ -38,7 +39,8 @@ def write(name: str, scale: Scale, folder: Path) -> dict[str, str]:
         stores.replace(paths["json"], _SHORT_LIST.sub(lambda found: " ".join(found[0].split()), text) + "\n")
         stores.replace(paths["markdown"], markdown(found))
     except OSError as error:
-        raise DataError.at(str(folder), "folder", "one that can be written", error.strerror) from error
+        told = DataError.at(str(folder), "folder", "one that can be written", error.strerror)
+        raise not_written(error) or told from error
     return {kind: str(path) for kind, path in paths.items()}
 
 

@@ -197,7 +197,7 @@ class Screen:
         folder.mkdir(parents=True, exist_ok=True)
         tables = self.tables()
         for name, table in tables.items():
-            stores.replace(folder / f"{name}.csv", table.to_csv(index=False))
+            stores.replace(folder / f"{name}.csv", stores.csv_text(table))
         stores.replace(folder / "recipe.yaml", dump_yaml(self.recipe.to_mapping()))
         return [*(f"{name}.csv" for name in tables), "recipe.yaml"]
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ssrl_core import stores
 from ssrl_core.datasets.columns import superclasses_of
-from ssrl_core.errors import SpecError, SSRLError
+from ssrl_core.errors import SpecError, SSRLError, not_written
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import folder_rows, registry, sweeps
@@ -235,14 +235,16 @@ def save(table: pd.DataFrame, out: Path) -> None:
     """Write a table as CSV or Parquet, by the name's ending; whole or not at all.
 
     Raises:
-        SpecError: another ending, or the file cannot be written.
+        SpecError: another ending, or a place where no file can be.
+        RunError: the disk takes nothing.
     """
     if out.suffix.lower() not in FORMATS:
         raise SpecError.at("table", "out", f"a name that ends with {' or '.join(FORMATS)}", str(out), "")
     try:
         stores.replace(out, content(table, out.suffix.lower()))
     except OSError as error:
-        raise SpecError.at("table", "out", "a file that can be written", str(out), str(error)) from error
+        told = SpecError.at("table", "out", "a file that can be written", str(out), str(error))
+        raise not_written(error) or told from error
 
 
 def plain(table: pd.DataFrame) -> pd.DataFrame:
