@@ -252,13 +252,6 @@ def in_polygon(points: ArrayLike, outline: ArrayLike) -> NDArray[np.bool_]:
     return result
 
 
-def in_box(points: ArrayLike, first: Sequence[float], second: Sequence[float]) -> NDArray[np.bool_]:
-    """(n,) bool: which points lie in the rectangle between two opposite corners, edges included."""
-    flat = np.asarray(points, dtype=np.float64)
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    return np.asarray(((flat >= low) & (flat <= high)).all(axis=1))
-
-
 def counts(values: Sequence[Any] | pd.Series, chosen: NDArray[np.bool_]) -> pd.DataFrame:
     """How often each value of a column is among the chosen rows, beside how often it is among all.
 

@@ -24,7 +24,6 @@ from ssrl_core.figures.style import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
     from plotly.graph_objects import Figure
 
 

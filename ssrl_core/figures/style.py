@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -191,25 +190,3 @@ def palette(n: int) -> list[str]:
     The first colours do not depend on `n`, so a thing keeps its colour when others join. Beyond 200 they repeat.
     """
     return [TABLE[i % len(TABLE)] for i in range(n)]
-
-
-def colour_of(index: int) -> str:
-    """Colour of the thing with this number; things without one (-1) are grey."""
-    return MISSING if index < 0 else TABLE[index % len(TABLE)]
-
-
-def viridis(share: float) -> str:
-    """Colour of a value at this share (0..1) of its range."""
-    place = min(max(share, 0.0), 1.0) * (len(VIRIDIS) - 1)
-    low = min(int(place), len(VIRIDIS) - 2)
-    rest = place - low
-    mixed = [
-        round((1 - rest) * int(VIRIDIS[low][i : i + 2], 16) + rest * int(VIRIDIS[low + 1][i : i + 2], 16))
-        for i in (1, 3, 5)
-    ]
-    return "#" + "".join(f"{v:02x}" for v in mixed)
-
-
-def colour_of_name(name: str) -> str:
-    """A colour for something that has a name and no number; the same name always has the same."""
-    return TABLE[int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % 40]

@@ -32,26 +32,17 @@ class Reading:
     high: float
 
 
-def read_number(train: Array, numbers: Array, test: Array, truth: Array, *, seed: int) -> Reading | None:
-    """Held-out R² of a number, cut at 0.
-
-    Args:
-        train, test: (n,D), (m,D) embeddings.
-        numbers, truth: (n,), (m,) values; rows with NaN are left out.
-
-    Returns:
-        None where the number is the same for all images, or known for fewer than ten of either half.
-    """
-    return read_numbers(train, test, {"": (numbers, truth)}, seed=seed)[""]
-
-
 def read_numbers(
     train: Array, test: Array, numbers: Mapping[str, tuple[Array, Array]], *, seed: int
 ) -> dict[str, Reading | None]:
-    """`read_number` of several: those that are known of the same train images share one decomposition.
+    """Held-out R² of numbers, cut at 0; those that are known of the same train images share one decomposition.
 
     Args:
-        numbers: name -> values (n,) of the train images, (m,) of the test images.
+        train, test: (n,D), (m,D) embeddings.
+        numbers: name -> values (n,) of the train images, (m,) of the test images; rows with NaN are left out.
+
+    Returns:
+        None where a number is the same for all images, or known for fewer than ten of either half.
     """
     found: dict[str, Reading | None] = dict.fromkeys(numbers)
     alike: dict[bytes, list[str]] = {}

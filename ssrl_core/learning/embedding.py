@@ -68,46 +68,6 @@ def embed(
     return made
 
 
-def embed_views(
-    encoder: Encoder,
-    imageset: ImageSet,
-    image_ids: NDArray[np.int64],
-    composition: Composition,
-    *,
-    seed: int,
-    device: torch.device | str,
-    batch_size: int | None = None,
-    report: Report | None = None,
-) -> NDArray[np.float32]:
-    """Embeddings of each image passed once, with fixed draws, through the composition; arguments as in `views_of`.
-
-    Returns:
-        (n, D) float32.
-    """
-    device = _placed(encoder, device)
-    made, done = np.empty((len(image_ids), encoder.dim), dtype=np.float32), 0
-    for ids, views in views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size):
-        made[done : done + len(ids)] = _forward(encoder, views)
-        done += len(ids)
-        if report is not None:
-            report(done, len(image_ids))
-    return made
-
-
-def view_pixels(
-    imageset: ImageSet,
-    image_ids: NDArray[np.int64],
-    composition: Composition,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    batch_size: int | None = None,
-) -> NDArray[np.float32]:
-    """The same views as flat arrays (n, C·S·S) float32, the raw-pixel reference beside `embed_views`."""
-    found = views_of(imageset, image_ids, composition, seed=seed, device=device, batch_size=batch_size)
-    return np.concatenate([views.flatten(1).cpu().numpy() for _, views in found])
-
-
 def views_of(
     imageset: ImageSet,
     image_ids: NDArray[np.int64],

@@ -16,7 +16,7 @@ from ssrl_core.errors import DataError, RunError, SpecError, not_written
 from ssrl_core.paper import report, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, VERDICTS, Scale
+from ssrl_core.paper.item import EVERY_SCALE, VERDICTS, Scale
 from ssrl_core.paper.items import ITEMS
 
 _TITLES: Mapping[Scale, str] = {
@@ -78,7 +78,7 @@ def write(out: Path, charts: Charts | None = None) -> dict[str, Any]:
     except OSError as error:
         told = DataError.at(str(out), "out", "a file that can be written", error.strerror)
         raise not_written(error) or told from error
-    items = [{key: told[key] for key in ("id", "scale", "verdict")} for told in found if told["verdict"] != NOT_RUN]
+    items = [{key: told[key] for key in ("id", "scale", "verdict")} for told in found if running.began(told)]
     return {"file": str(out), "items": items}
 
 
@@ -123,7 +123,7 @@ def everything() -> list[dict[str, Any]]:
 def _told(name: str) -> list[dict[str, Any]]:
     """The scales of an item that have results, one's own or those that ship; else the first, which says what lacks."""
     every = [running.shown(name, scale) for scale in EVERY_SCALE if scale in ITEMS[name].plans]
-    return [told for told in every if told["verdict"] != NOT_RUN] or every[:1]
+    return [told for told in every if running.began(told)] or every[:1]
 
 
 def page(found: list[dict[str, Any]], charts: Charts | None = None) -> str:
@@ -158,11 +158,11 @@ def _drawing(body: str) -> str:
 
 def _overview(found: list[dict[str, Any]]) -> str:
     """A row an item: how many of its claims have which verdict, scale by scale."""
-    scales = [scale for scale in EVERY_SCALE if any(told["scale"] == scale and _ran(told) for told in found)]
+    scales = [scale for scale in EVERY_SCALE if any(told["scale"] == scale and running.began(told) for told in found)]
     heads = "".join(f"<th>{_title(_SHORT, scale)}</th>" for scale in scales)
     rows = ""
     for name, item in ITEMS.items():
-        mine = {told["scale"]: told for told in found if told["id"] == name and _ran(told)}
+        mine = {told["scale"]: told for told in found if told["id"] == name and running.began(told)}
         cells = "".join(f"<td>{_counts(mine[scale]) if scale in mine else '–'}</td>" for scale in scales)
         title = item.title if item.plans else f"{item.title} (nothing to measure)"
         rows += f'<tr><td class="name">{words.item(name)}</td><td>{_text(title)}</td>{cells}</tr>'
@@ -171,10 +171,6 @@ def _overview(found: list[dict[str, Any]]) -> str:
 
 def _title(titles: Mapping[Scale, str], scale: Scale) -> str:
     return titles[base_of(scale)] + (_READ_AS if is_authors(scale) else "")
-
-
-def _ran(told: dict[str, Any]) -> bool:
-    return bool(told["verdict"] != NOT_RUN)
 
 
 def _counts(told: dict[str, Any]) -> str:
@@ -195,7 +191,7 @@ def _scale(told: dict[str, Any], charts: Charts | None) -> str:
     quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in notes if note)
     missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with"))
     quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)
-    drawn = "" if charts is None or not _ran(told) else _charts(told, charts)
+    drawn = "" if charts is None or not running.began(told) else _charts(told, charts)
     return f"<h3>{_title(_TITLES, told['scale'])}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
 
 

@@ -343,10 +343,18 @@ def shipped(name: str, scale: Scale = "small") -> dict[str, Any] | None:
 
 
 def shown(name: str, scale: Scale) -> dict[str, Any]:
-    """`compare` of one's own results; where there are none the results that ship, with `made_with`."""
+    """`compare` of one's own results; where none `began` the results that ship, with `made_with`."""
     found = compare(name, scale)
-    ships = shipped(name, scale) if found["verdict"] == NOT_RUN else None
+    ships = None if began(found) else shipped(name, scale)
     return found if ships is None else ships | {key: found[key] for key in ("progress", "missing")}
+
+
+def began(found: Mapping[str, Any]) -> bool:
+    """Whether a comparison has results: what ships, or a run that is done where there are runs. What needs no training
+    is alike at several scales: made for one of them, it is not yet a result of the others."""
+    if "made_with" in found or found["verdict"] == NOT_RUN:
+        return "made_with" in found
+    return not found["progress"] or totals(found["progress"]).get("done", 0) > 0
 
 
 def shipped_evidence(name: str, scale: Scale) -> Evidence | None:

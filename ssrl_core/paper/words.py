@@ -114,7 +114,9 @@ _SWEEPS = {
     "table-2 small, other rows": "The rows between them",
     "figure-1 small": "Hue on CIFAR-10, SimCLR",
     "figure-1 small, fine-tuned": "Hue on CIFAR-10, SimCLR, fine-tuned",
+    "table-6 small simclr": "Hue on CIFAR-10, SimCLR, three seeds",
     "table-6 small byol": "Hue on CIFAR-10, BYOL",
+    "table-6 small vicreg": "Hue on CIFAR-10, VICReg",
 }
 _SETS = {
     "cifar10": "CIFAR-10",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssrl_core.analysis.layouts import counts, in_box, in_polygon
+from ssrl_core.analysis.layouts import counts, in_polygon
 
 
 def inside_slowly(point, corners):
@@ -42,11 +42,6 @@ def test_nothing_is_inside_a_line_or_without_a_place():
     assert not in_polygon([[0, 0]], [(0, 0), (1, 1)]).any()
     assert not in_polygon([[np.nan, 0.5]], [(0, 0), (1, 0), (1, 1), (0, 1)]).any()
     assert len(in_polygon(np.empty((0, 2)), [(0, 0), (1, 0), (1, 1)])) == 0
-
-
-def test_a_box_takes_its_corners_in_any_order():
-    points = [[0, 0], [1, 1], [2, 2], [np.nan, 1]]
-    np.testing.assert_array_equal(in_box(points, (1.5, -1), (0, 1)), [True, True, False, False])
 
 
 def test_counts_stand_beside_those_of_all_images():

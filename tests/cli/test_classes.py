@@ -1,6 +1,8 @@
 """`classes`: rows of a sweep, statistics of a sweep and of a file."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -91,6 +93,19 @@ def test_properties_of_an_image_set_are_tested_against_behaviour(capsys, tmp_pat
     assert rows["contrast"]["test"] == "anova"
     assert 0 <= rows["contrast"]["effect"] <= 1
     assert "ascending 3" in rows["contrast"]["groups"]
+
+
+def test_properties_that_are_kept_are_read_again_in_a_new_process():
+    """With modules that nothing has imported before: what is imported for types alone is not there then."""
+    imageset = make_imageset(n=300, classes=6, side=16)
+    code = (
+        "from ssrl_core.runs.evaluation import descriptors as d\n"
+        f"assert d.measured({imageset.name!r}, None) is None\n"
+        f"made = d.measure({imageset.name!r})\n"
+        f"assert made.equals(d.measured({imageset.name!r}, None)) and made.equals(d.measure({imageset.name!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_cifar100_has_its_own_twenty_superclasses():

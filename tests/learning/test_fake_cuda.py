@@ -23,7 +23,7 @@ from ssrl_core.compositions.views import make_views
 from ssrl_core.learning import embedding, solving
 from ssrl_core.learning.backbones import build
 from ssrl_core.learning.devices import PixelBank
-from ssrl_core.learning.embedding import embed, embed_views
+from ssrl_core.learning.embedding import embed
 from ssrl_core.learning.features import Bank
 from ssrl_core.learning.features import empty as empty_bank
 from ssrl_core.learning.loop import _Run
@@ -147,15 +147,14 @@ def _encoder() -> Any:
 
 def test_embedding_waits_once_a_batch_for_its_rows() -> None:
     encoder, images = _encoder(), small_images(24)
-    ids, composed = np.arange(20), load("mnist-rotation-crop")
+    ids = np.arange(20)
     with fake_card() as waits:
         encoder.to(CARD)
         begun = len(waits.found)
         rows = embed(encoder, images.pixels, ids, max_value=255, device=CARD, batch_size=10)
-        embed_views(encoder, images, ids, composed, seed=1, device=CARD, batch_size=10)
         assert rows.shape == (20, 128)
-    # pixels there and rows back, two batches, whole and through the composition
-    assert_waits(waits.found[begun:], {"learning/embedding.py copy": 2 * 2 * 2})
+    # pixels there and rows back, two batches
+    assert_waits(waits.found[begun:], {"learning/embedding.py copy": 2 * 2})
 
 
 @pytest.mark.parametrize("shown", ["whole", "fixed_steps"])

@@ -10,7 +10,7 @@ import torch
 
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones import build
-from ssrl_core.learning.embedding import at_once, embed, embed_views, untrained_encoder, view_pixels
+from ssrl_core.learning.embedding import at_once, embed, untrained_encoder, views_of
 from ssrl_core.learning.probes.knn import knn_predict, knn_top1
 from ssrl_core.learning.probes.linear import linear_probe, linear_probe_through
 from ssrl_core.specs.composition import load
@@ -65,14 +65,17 @@ def test_images_of_another_side_are_brought_to_the_side_of_the_views() -> None:
 
 def test_each_image_passes_once_with_fixed_draws() -> None:
     images, composition = small_images(), load("mnist-first-set")
-    encoder = untrained_encoder(small_spec(terms="mnist-first-set"), images)
     ids = images.split_ids("test")
-    first = embed_views(encoder, images, ids, composition, seed=5, device="cpu")
-    assert np.array_equal(first, embed_views(encoder, images, ids, composition, seed=5, device="cpu"))
-    again = embed_views(encoder, images, ids[::-1].copy(), composition, seed=5, device="cpu", batch_size=3)
-    np.testing.assert_allclose(first, again[::-1], atol=1e-5)
-    assert not np.allclose(first, embed_views(encoder, images, ids, composition, seed=6, device="cpu"))
-    assert view_pixels(images, ids, composition, seed=5).shape == (len(ids), 32 * 32)
+
+    def views(chosen: np.ndarray, seed: int, batch_size: int | None = None) -> np.ndarray:
+        found = views_of(images, chosen, composition, seed=seed, device="cpu", batch_size=batch_size)
+        return np.concatenate([views.numpy() for _, views in found])
+
+    first = views(ids, 5)
+    assert first.shape == (len(ids), 1, 32, 32)
+    assert np.array_equal(first, views(ids, 5))
+    np.testing.assert_allclose(first, views(ids[::-1].copy(), 5, batch_size=3)[::-1], atol=1e-5)
+    assert not np.allclose(first, views(ids, 6))
 
 
 def _blobs(n: int = 300, dim: int = 12, classes: int = 4, apart: float = 1.5) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from ssrl_core.learning.closed_form import pairing
 from ssrl_core.paper import evidence as evidences
 from ssrl_core.paper import item, printed, running, solved
 from ssrl_core.paper.item import Outcome, Plan, contrast
-from ssrl_core.paper.items import ITEMS
+from ssrl_core.paper.items import ITEMS, table_2
 from ssrl_core.paper.solving import Solver, chance_of, kinds_of, with_and_without
 from ssrl_core.runs.folder.run_folder import imageset_of
 from ssrl_core.specs.run import RunSpec, Term
@@ -212,6 +212,16 @@ def test_charts_of_solved_sweeps_stand_in_the_report(kit_item, monkeypatch):
     assert "<b>kit 2</b>" in drawn
     assert "Plotly.newPlot" in drawn
     assert "Plotly" not in printed.page(printed.everything())
+
+
+def test_what_needs_no_training_does_not_replace_the_trainings_that_ship(monkeypatch):
+    ships = running.shown("table-2", "small")
+    assert [c["verdict"] for c in ships["contrasts"]] == ["shown", "shown", "not shown"]
+    lpips = {label: {"mean": 0.1 * k, "sd": 0.1, "n": 4} for k, label in enumerate(reversed(table_2.SETS))}
+    monkeypatch.setattr(evidences, "stored_measurement", lambda kind, given: lpips if kind == "lpips" else None)
+    assert {c["verdict"] for c in running.compare("table-2", "small")["contrasts"]} == {"not shown", "not run"}
+    assert running.shown("table-2", "small")["contrasts"] == ships["contrasts"]
+    assert "full" not in {told["scale"] for told in printed.everything() if told["id"] == "table-2"}
 
 
 def test_weights_that_are_missing_are_looked_for_once_and_named_once(kit_item, monkeypatch):

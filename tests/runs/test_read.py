@@ -8,7 +8,7 @@ import pytest
 
 from ssrl_core.datasets.creation import Metadata, create
 from ssrl_core.figures.curves import shares_figure
-from ssrl_core.forecast.reading import read_number, read_numbers
+from ssrl_core.forecast.reading import read_numbers
 from ssrl_core.runs.evaluation.parts import missing_parts
 from ssrl_core.runs.folder.results import Results
 from ssrl_core.runs.folder.run_folder import RunFolder, imageset_of
@@ -83,7 +83,7 @@ def test_several_numbers_are_read_as_each_alone():
     found = read_numbers(x, y, numbers, seed=3)
     assert found["flat"] is None
     for name in "abc":
-        alone = read_number(x, *numbers[name][:1], y, numbers[name][1], seed=3)
+        alone = read_numbers(x, y, {"": numbers[name]}, seed=3)[""]
         assert (found[name].value, found[name].low, found[name].high) == pytest.approx(
             (alone.value, alone.low, alone.high)
         )

@@ -58,7 +58,7 @@ def show(name: str) -> None:
 def _scale(item: Item) -> Scale:
     """instant | small | full; in the address, else the first that has results."""
     options = [scale for scale in SCALES if scale in item.plans]
-    there = (scale for scale in options if items.compared(item.id, scale)["verdict"] != "not run")
+    there = (scale for scale in options if running.began(items.compared(item.id, scale)))
     with_results = next(there, options[0])
     chosen = choices.from_address(
         "Scale", options, key="scale", shown=lambda scale: f"{runs.NAMES[scale]} results",  # type: ignore[index]

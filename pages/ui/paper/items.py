@@ -134,10 +134,10 @@ def _under(name: str) -> str:
 
 def _how_far(name: str) -> str:
     parts = [f"solved: {verdicts(name, 'instant')}"] if "instant" in ITEMS[name].plans else []
-    if name in READ and compared(name, "instant-authors")["verdict"] != "not run":
+    if name in READ and running.began(compared(name, "instant-authors")):
         parts.append(f"read as the authors' code: {verdicts(name, 'instant-authors')}")
     parts.append(f"rehearsal: {verdicts(name, 'small')}{_under_way(name, 'small')}")
-    if compared(name, "full")["verdict"] != "not run" or _under_way(name, "full"):
+    if running.began(compared(name, "full")) or _under_way(name, "full"):
         parts.append(f"full: {verdicts(name, 'full')}{_under_way(name, 'full')}")
     return " · ".join(parts)
 

@@ -14,6 +14,8 @@ from ssrl_core.paper.item import Item, Outcome, Plan, Row, plain_claim, rows_of
 from ssrl_core.paper.items import figure_1
 
 _COLUMNS = {"hue": "hue_intensity", "jitter probability": "color_jitter_probability", "crop size": "crop_size"}
+_SMALL_METHODS, _SMALL_SEEDS = ("simclr", "byol", "vicreg"), [5, 6, 7]
+_SMALL_SAYS = "Rehearsal: the hue sweep of figure 1 with SimCLR, BYOL and VICReg, ten values and three seeds of each."
 _CLAIM = "more classes are shared by all methods than if the methods were independent"
 
 
@@ -22,7 +24,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
-    return figure_1.small() | {"table-6 small byol": bases.small_hue("byol")}
+    return {f"table-6 small {method}": bases.small_hue(method) | {"seeds": _SMALL_SEEDS} for method in _SMALL_METHODS}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
@@ -72,7 +74,7 @@ ITEM = Item(
     {
         "full": Plan(_full, needs=("cifar100",), says=figure_1.SAYS),
         "instant": Plan(_instant, needs=("hundred",), says=figure_1.SOLVED_SAYS + bases.MU_SAYS),
-        "small": Plan(_small, needs=("cifar10",), says="Rehearsal: the hue sweep of figure 1 with SimCLR and BYOL."),
+        "small": Plan(_small, needs=("cifar10",), says=_SMALL_SAYS),
     },
     compare,
     lambda: rows_of("table_6_shared_bias_classes", ("in_all_5", "in_at_least_3", "in_at_least_2")),

@@ -125,6 +125,8 @@ _VERSION = 1
 
 def measured(dataset: str, features: str | None, split: str = "test") -> pd.DataFrame | None:
     """The table if it was measured before, else None; arguments as for `measure`."""
+    import pandas as pd
+
     path = _path(_load(dataset), features, split)
     return pd.read_parquet(path) if path.is_file() else None
 
@@ -146,6 +148,8 @@ def measure(
     Raises:
         SpecError: no labels, weights that are not here, a run of another image set.
     """
+    import pandas as pd
+
     from ssrl_core.analysis.properties import class_properties
 
     imageset = _load(dataset)
