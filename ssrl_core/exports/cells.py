@@ -157,7 +157,7 @@ def _write(data: Any, file: Any, beside: Path) -> None:
     """Through a file of its own: HDF5 seeks and reads back while it writes."""
     import tempfile
 
-    import h5py
+    import h5py  # type: ignore[import-untyped]
     from anndata.io import write_elem
 
     with tempfile.TemporaryFile(dir=beside) as place, _Patient(place.fileno(), "w+", closefd=False) as made:
