@@ -4,9 +4,13 @@ beside the published numbers."""
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from ssrl_core.cli.output import leaf, table, to_stderr
+
+if TYPE_CHECKING:
+    from ssrl_core.paper.report import Block
 
 _ITEMS = "table-1 … table-8, figure-1 … figure-12"
 _SCALES = "instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: exactly the paper"
@@ -206,24 +210,26 @@ def _tables(data: dict[str, Any]) -> list[str]:
 
     measured = report.measured(data["id"], data["rows"], data["scale"])
     rest = report.published_only(data["rows"])
-    parts = [_block(data["id"], block) for block in measured]
+    parts = [_table(data["id"], blocks) for blocks in report.tables(measured)]
     if any(block.has_nearest for block in measured):
         parts.append(f"≈ {report.nearest_meaning(data['id'])}")
     if rest and measured:
         parts.append("published, not measured at this scale:")
-    return parts + [_block(data["id"], block) for block in rest]
+    return parts + [_table(data["id"], [block]) for block in rest]
 
 
-def _block(item: str, block: Any) -> str:
+def _table(item: str, blocks: Sequence[Block]) -> str:
     """A table: for each column published and ours."""
     from ssrl_core.paper import report, words
 
-    heads, rows = [""], []
-    for name in block.rows:
-        told = {"": words.row_name(name)}
-        for column, kind in block.kinds():
-            head = words.row_name(column) + (f", {kind}" if block.has_both else "")
-            heads += [head] if head not in heads else []
-            told[head] = report.cell_words(item, name, column, block.cells.get((name, column)), kind)
-        rows.append(told)
-    return table(rows, heads)
+    both, kinds = report.has_both(blocks), report.kinds(blocks)
+    heads = {one: words.row_name(one[0]) + (f", {one[1]}" if both else "") for one in kinds}
+    rows = []
+    for block in blocks:
+        for name in block.rows:
+            told = {"": ": ".join(words.row_name(text) for text in (block.group, name) if text)}
+            for column, kind in kinds:
+                cell = block.cells.get((name, column))
+                told[heads[column, kind]] = report.cell_words(item, name, column, cell, kind)
+            rows.append(told)
+    return table(rows, ["", *heads.values()])

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ssrl_core.analysis import bias
-from ssrl_core.paper import hue_claims, running, words
+from ssrl_core.paper import bases, hue_claims, report, running, words
 from ssrl_core.paper.evidence import Evidence, column
-from ssrl_core.paper.items import figure_1, figure_3, table_2, table_6
+from ssrl_core.paper.items import figure_1, figure_3, figure_4, table_2, table_6
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-MOST_SWEEPS = 8
+MOST_SWEEPS = 12
+_AROUND_PX, _ROW_PX, _LEAST_ROWS = 160, 30, 5
+_EXPLAINED = {"neighbours": "eta² of the neighbours", "response": "AMI with the response"}
+_TITLES = {"neighbours": "Clusters and the number of neighbours", "response": "Clusters and the response"}
 _QUANTITY = {"ami": "AMI", "top1": "top-1 of linear evaluation"}
 
 
@@ -25,10 +28,10 @@ def charts(name: str, evidence: Evidence) -> list[Figure]:
     return [] if make is None else make(evidence)
 
 
-def _tables(evidence: Evidence) -> list[tuple[str, pd.DataFrame]]:
+def _tables(evidence: Evidence, most: int | None = MOST_SWEEPS) -> list[tuple[str, pd.DataFrame]]:
     """Linear evaluation of every sweep with results; what tells it from others, "" where it is the only one."""
     found = [(name, hue_claims.linear(evidence.classes(name))) for name in evidence.specs]
-    found = [(f"{words.sweep(name)}. ", table) for name, table in found if not table.empty][:MOST_SWEEPS]
+    found = [(f"{words.sweep(name)}. ", table) for name, table in found if not table.empty][:most]
     return found if len(found) > 1 else [("", table) for _, table in found]
 
 
@@ -46,16 +49,21 @@ def _class_curves(evidence: Evidence) -> list[Figure]:
 
 
 def _ratios(evidence: Evidence) -> list[Figure]:
-    """Figure 2: the share of classes with an opposite partner, beside both floors of chance."""
+    """Figure 2: the share of classes with an opposite partner, beside both floors of chance; a row a sweep."""
     from ssrl_core.figures.bias import floor_ratios
 
-    figures = []
-    for of, table in _tables(evidence):
+    ratios, floors = [], []
+    for of, table in _tables(evidence, most=None):
         x = hue_claims.parameter(table)
-        found = bias.opposition(table, x)
-        floors = bias.floor_summary(bias.floors(table, x, draws=hue_claims.DRAWS), found.ratios)
-        figures.append(floor_ratios(found.ratios, floors, title=f"{of}Classes with an opposite partner, beside chance"))
-    return figures
+        found = bias.opposition(table, x).ratios
+        summary = bias.floor_summary(bias.floors(table, x, draws=hue_claims.DRAWS), found)
+        same = {"method": of.removesuffix(". "), "transformation": "", "dataset": ""} if of else {}
+        ratios.append(found.assign(**same))
+        floors.append(summary.assign(**same))
+    if not ratios:
+        return []
+    drawn = floor_ratios(*map(pd.concat, (ratios, floors)), title="Classes with an opposite partner, beside chance")
+    return [drawn.update_layout(height=_AROUND_PX + _ROW_PX * max(_LEAST_ROWS, len(ratios)))]
 
 
 def _superclasses(evidence: Evidence) -> list[Figure]:
@@ -112,6 +120,45 @@ def _seeds(*quantities: str) -> Callable[[Evidence], list[Figure]]:
     return make
 
 
+def _cells(item: str) -> Callable[[Evidence], list[Figure]]:
+    """Tables 3 and 4: a chart a set of cells, with the published number of the compound that acts alike."""
+
+    def make(evidence: Evidence) -> list[Figure]:
+        published = {(row.row, row.column): row.published for row in running.item(item).published()}
+        tables = {name: evidence.results(name) for name in evidence.specs if not name.endswith(bases.TESTED)}
+        with_results = {name: table for name, table in tables.items() if not _values(table, "ami").empty}
+        figures = []
+        for name, table in list(with_results.items())[:MOST_SWEEPS]:
+            column = f"{name.removeprefix(f'{item} instant ')}, AMI with treatment"
+            known = {label: report.nearest(item, (label, column), published) for label in map(str, table["label"])}
+            rings = {words.row_name(label): value for label, value in known.items() if value is not None}
+            figures.append(_one(table, "ami", words.sweep(name) if len(with_results) > 1 else "", rings))
+        return _on_one_scale(figures)
+
+    return make
+
+
+def _explained(*asked: str) -> Callable[[Evidence], list[Figure]]:
+    """Figures 6 and 7: what the clusters follow, every seed of every composition."""
+
+    def make(evidence: Evidence) -> list[Figure]:
+        from ssrl_core.figures.screens import replicates
+
+        figures = []
+        tables = [(name, table) for name in evidence.specs if not (table := evidence.results(name)).empty]
+        for name, table in tables:
+            for what in asked:
+                k = 2 if "cytochalasin" in name else 4
+                labels = list(dict.fromkeys(map(str, table["label"])))
+                values = {words.row_name(label): figure_4.explained(table, label, k, what) for label in labels}
+                title = f"{words.sweep(name)}. " if len(tables) > 1 else ""
+                drawn = replicates(values, x=f"{_EXPLAINED[what]}, {k} clusters")
+                figures.append(drawn.update_layout(meta=f"{title}{_TITLES[what]}"))
+        return _on_one_scale(figures)
+
+    return make
+
+
 def _on_one_scale(figures: list[Figure]) -> list[Figure]:
     """The same range of numbers on all of them, so that they can be compared."""
     if len(figures) < 2:
@@ -142,7 +189,7 @@ def _one(table: pd.DataFrame, quantity: str, of: str, published: dict[str, float
     said, share = _QUANTITY[quantity], quantity == "top1"
     means = {name: sum(found) / len(found) for name, found in values.items() if found}
     highest = max(means, key=means.__getitem__)
-    title = of or f"Highest mean {said}: {highest}, {words.number(means[highest], share=share)}"
+    title = of or f"Highest mean {said}: {highest}, {words.number(means[highest], '%' if share else '')}"
     return replicates(values, x=said, published=published, percent=share).update_layout(meta=title)
 
 
@@ -180,8 +227,8 @@ def _doses(evidence: Evidence) -> list[Figure]:
 
 _MAKERS: dict[str, Callable[[Evidence], list[Figure]]] = {
     "table-2": _mnist,
-    "table-3": _seeds("ami"),
-    "table-4": _seeds("ami"),
+    "table-3": _cells("table-3"),
+    "table-4": _cells("table-4"),
     "table-5": _spread,
     "table-6": _shared,
     "table-8": _seeds("top1"),
@@ -189,6 +236,8 @@ _MAKERS: dict[str, Callable[[Evidence], list[Figure]]] = {
     "figure-2": _ratios,
     "figure-3": _superclasses,
     "figure-4": _seeds("ami"),
+    "figure-6": _explained("neighbours", "response"),
+    "figure-7": _explained("response"),
     "figure-8": _seeds("ami"),
     "figure-9": _doses,
     "figure-10": _doses,

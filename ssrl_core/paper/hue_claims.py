@@ -17,7 +17,10 @@ from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.analysis.scores import welch
 from ssrl_core.paper.item import Contrast, Row, mean_above, plain_claim
 
-DRAWS = 200
+DRAWS, MORE = 200, 5
+"""Draws of each floor of chance, and how many times as many where so few cannot tell whether p lies below `_LEVEL`."""
+_LEVEL = 0.05
+_FLOORS = {"permuted": "values permuted", "trend_kept": "common trend kept"}
 
 
 def linear(table: pd.DataFrame) -> pd.DataFrame:
@@ -32,6 +35,7 @@ def parameter(table: pd.DataFrame) -> str:
 
 MOVES = "class accuracies move more than the overall accuracy"
 OPPOSED = "some classes gain and others lose from the first to the last value (false discoveries 5 %)"
+NO_PAIR = "no pair could be tested"
 _LEAST_SEEDS, _RATE = 3, 0.05
 
 
@@ -157,7 +161,9 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
         return [], [plain_claim(claim, None)]
     x = parameter(table)
     found = bias.opposition(table, x)
-    summary = bias.floor_summary(bias.floors(table, x, draws=draws), found.ratios)
+    summary = _floors(table, x, found.ratios, draws)
+    if _undecided(summary):
+        summary = _floors(table, x, found.ratios, MORE * draws)
     rows = [
         Row(str(row["method"]), name, None, _known(row[name]), None, int(row["n"]))
         for _, row in found.ratios.iterrows()
@@ -167,11 +173,21 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
         Row(str(row["method"]), f"chance, {row['floor']}", None, _known(row["ratio_mean"]), None, int(row["draws"]))
         for _, row in summary.iterrows()
     ]
-    p = summary["ratio_p"].to_numpy(dtype=float)
-    known = p[np.isfinite(p)]
-    told = f"p of the floors: {', '.join(f'{v:.4f}' for v in known)}" if len(known) else "no pair could be tested"
-    holds = bool(len(known) and (known < 0.05).all())
+    known = summary[np.isfinite(summary["ratio_p"].to_numpy(dtype=float))]
+    said = [f"p {row['ratio_p']:.3f} ({_FLOORS[row['floor']]})" for _, row in known.iterrows()]
+    told = f"as many by chance: {', '.join(said)}, {int(known['draws'].max()):,} draws each" if said else NO_PAIR
+    holds = bool(said) and bool((known["ratio_p"] < _LEVEL).all())
     return rows, [plain_claim(claim, holds, int(found.ratios["n"].max()), reason=told)]
+
+
+def _floors(table: pd.DataFrame, x: str, ratios: pd.DataFrame, draws: int) -> pd.DataFrame:
+    return bias.floor_summary(bias.floors(table, x, draws=draws), ratios)
+
+
+def _undecided(summary: pd.DataFrame) -> bool:
+    """Whether other draws could put a p on the other side of `_LEVEL`: within two standard errors of its count."""
+    p, draws = (summary[name].to_numpy(dtype=float) for name in ("ratio_p", "draws"))
+    return bool((np.abs(p - _LEVEL) < 2 * np.sqrt(p * (1 - p) / draws)).any())
 
 
 def own_highest(table: pd.DataFrame, groups: dict[str, str] | None) -> tuple[list[Row], list[Contrast]]:

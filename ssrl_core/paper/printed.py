@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ssrl_core.errors import DataError, RunError, SpecError, not_written
 from ssrl_core.paper import report, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import EVERY_SCALE, VERDICTS, Scale
+from ssrl_core.paper.item import EVERY_SCALE, VERDICTS, Scale, published
 from ssrl_core.paper.items import ITEMS
 
 _TITLES: Mapping[Scale, str] = {
@@ -26,30 +27,67 @@ _TITLES: Mapping[Scale, str] = {
 }
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _PRINTING_S, _DRAWING_S = 300, 30
-_MOST_COLUMNS = 6
+_TITLE = "What of the paper shows here"
 _SHORT: Mapping[Scale, str] = {"instant": "Solved", "small": "Rehearsal", "full": "In full"}
-_CHART_PX = 700
+_CHART_PX, _HEADING_PX, _HIGH_PX, _MOST_PX = 690, 24, 400, 880
+"""Widths and heights; a chart higher than the last would not stand on one sheet."""
 _READ_AS = ", read as the authors' earlier code"
 _COLOURS = {"shown": "#0f766e", "reversed": "#b42318", "not shown": "#b54708", "not run": "#667085"}
 _MEANS = (
-    "Shown: the whole 95 % interval of the difference lies on the paper's side. Reversed: on the other. Not shown: "
-    "0 lies in it, or there is one seed only. Not run: there are no results. The line is the difference with its "
-    "interval; right of the bar is the paper's side. Each interval stands alone: of a hundred differences that are "
-    "none, about five have an interval without 0. ≈ before a published number: of another network or other images."
+    ("Shown", "The whole 95 % interval of the difference lies on the paper's side."),
+    ("Reversed", "The whole interval lies on the other side."),
+    ("Not shown", "0 lies in the interval, or there is one seed only. It is no proof that there is no difference."),
+    ("Not run", "There are no results."),
+    (
+        "Direction, not size",
+        "A verdict says which side is higher. A difference that shows can be far smaller than the paper's, which "
+        "stands beside it where there is one.",
+    ),
+    (
+        "Intervals",
+        "Over seeds, by Welch's t: of trainings, or of feature banks and draws where the problem is solved. All seeds "
+        "see the same images, so an interval says nothing of other images. ± in tables is the sd over what n counts, "
+        "unless a heading says otherwise.",
+    ),
+    (
+        "Other claims",
+        "An order, a count or a p value has no interval; what it rests on stands below it. A p must be below 0.05.",
+    ),
+    (
+        "Many claims",
+        "Each is judged alone: of a hundred differences that are none, about five have an interval without 0. Items "
+        "that look at the same runs are not independent.",
+    ),
+    ("Lines", "The difference with its interval; right of the bar is the paper's side."),
+    ("≈", "A published number of another network or other images."),
 )
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; color: #1d2939;
-  background: #fff; }
-h1 { font-size: 1.7em; } h2 { font-size: 1.25em; margin: 2.2em 0 .3em; }
-h3 { font-size: 1.05em; margin: 1.2em 0 .3em; }
-table { border-collapse: collapse; font-size: .88em; margin: .4em 0; } .scroll { overflow-x: auto; }
-th, td { border-bottom: 1px solid #d0d5dd; padding: .25em .7em .25em 0; text-align: left; vertical-align: top; }
-.name { white-space: nowrap; } .quiet { color: #667085; font-size: .88em; }
+  background: #fff; font-variant-numeric: tabular-nums; }
+h1 { font-size: 1.7em; margin-bottom: .1em; } h2 { font-size: 1.25em; margin: 2em 0 .3em; }
+h3 { font-size: 1.05em; margin: 1.2em 0 .3em; } h2 + p { margin: .2em 0 .4em; }
+table { border-collapse: collapse; font-size: .88em; margin: .4em 0 .8em; } .scroll { overflow-x: auto; }
+th, td { border-bottom: 1px solid #d0d5dd; padding: .22em .8em .22em 0; text-align: left; vertical-align: top; }
+thead th { vertical-align: bottom; line-height: 1.3; } thead th small, td small { font-weight: 400; color: #667085; }
+th.group { padding-top: .6em; } tbody th { font-weight: 400; min-width: 9em; } tbody th.group { font-weight: 600; }
+.claims { width: 100%; } .claims td:nth-child(2) { width: 100%; } .claims tr:last-child td { border-bottom: 0; }
+.name, .numbers td { white-space: nowrap; } .quiet { color: #667085; font-size: .88em; margin: .35em 0; }
+.columns th { min-width: 7em; } .all td { font-size: .94em; } .all td:nth-child(2) { min-width: 17em; }
+.columns { columns: 3 14em; margin-bottom: .8em; } .columns table { break-inside: avoid; margin-top: 0; width: 100%; }
+dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1em 1em; font-size: .88em; }
+dt { font-weight: 600; } dd { margin: 0; }
 .verdict { font-weight: 600; white-space: nowrap; }
-.line { width: 160px; height: 18px; } .chart { max-width: 700px; break-inside: avoid; margin: .4em 0; }
-@media print { body { margin: 0; max-width: none; font-size: 12px; } h2, h3 { break-after: avoid; }
-  tr { break-inside: avoid; } .scroll { overflow: visible; } .line { width: 110px; } }
+.line { width: 160px; height: 18px; } .charts { display: flex; flex-wrap: wrap; gap: .4em 10px; }
+.chart { max-width: 700px; break-inside: avoid; margin: .2em 0; font-size: .88em; }
+@page { margin: 14mm; }
+@media print { body { margin: 0; padding: 0; max-width: none; font-size: 12px; }
+  h2, h3, h2 + p, .head { break-after: avoid; }
+  tr, dl, .short, .grouped tbody { break-inside: avoid; }
+  p { orphans: 3; widows: 3; } .scroll { overflow: visible; } .line { width: 110px; }
+  .numbers { font-size: .8em; } .numbers th, .numbers td { padding-right: .6em; } }
 """
+_SHORT_ROWS = 14
+"""A table of so many rows stands on one sheet."""
 
 
 Charts = Callable[[str, Evidence], Sequence[Any]]
@@ -128,23 +166,44 @@ def _told(name: str) -> list[dict[str, Any]]:
 
 def page(found: list[dict[str, Any]], charts: Charts | None = None) -> str:
     """The whole document."""
-    verdicts = [c["verdict"] for told in found for c in told["contrasts"]]
-    counts = ", ".join(f"{verdicts.count(kind)} {kind}" for kind in VERDICTS if kind in verdicts)
-    parts = [f"<h1>What of the paper shows</h1><p>{counts} of {len(verdicts)} claims. {_MEANS}</p>", _overview(found)]
-    before = ""
-    for told in found:
-        if told["id"] != before:
-            before = told["id"]
-            parts.append(
-                f"<h2>{words.item(before)}: {_text(told['title'])}</h2><p>The paper: {_text(told['claim'])}</p>"
-            )
-        parts.append(_scale(told, charts))
-    parts.append(f'<p class="quiet">Made with Viewloom {__version__}.</p>')
+    means = "".join(f"<dt>{name}</dt><dd>{_text(told)}</dd>" for name, told in _MEANS)
+    parts = [f"<h1>{_TITLE}</h1>{_made()}{_overview(found)}<dl>{means}</dl>"]
+    for name in dict.fromkeys(told["id"] for told in found):
+        mine = [told for told in found if told["id"] == name]
+        parts.append(_head(mine[0]))
+        other = ITEMS[name].results_of
+        parts += [f"<p>{_as(other)}: see there.</p>"] if other else _scales(mine, charts)
     body = "\n".join(parts)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>What of the paper shows</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'
         f"<style>{_STYLE}</style>{_drawing(body)}</head><body>{body}</body></html>\n"
     )
+
+
+def _made() -> str:
+    """Of which paper, with what, and when."""
+    paper = published()["source"].split(";")[0]
+    day = time.strftime("%d %B %Y")
+    return f'<p class="quiet">{_text(paper)}. Made with Viewloom {__version__} on {day}.</p>'
+
+
+def _head(told: dict[str, Any]) -> str:
+    """The name of an item, what the paper claims, and where it disagrees with itself."""
+    own = f'<p class="quiet">The paper itself: {_text(told["conflicts"])}</p>' if told["conflicts"] else ""
+    return (
+        f'<div class="head"><h2>{words.item(told["id"])}: {_text(told["title"])}</h2>'
+        f"<p>The paper: {_text(told['claim'])}</p>{own}</div>"
+    )
+
+
+def _as(other: str) -> str:
+    return f"The runs and claims of {words.item(other).lower()}, counted there"
+
+
+def _scales(mine: Sequence[dict[str, Any]], charts: Charts | None) -> list[str]:
+    """The scales of an item; a note that several have is said once."""
+    said: set[str] = set()
+    return [_scale(told, charts, said) for told in mine]
 
 
 def _drawing(body: str) -> str:
@@ -157,25 +216,42 @@ def _drawing(body: str) -> str:
 
 
 def _overview(found: list[dict[str, Any]]) -> str:
-    """A row an item: how many of its claims have which verdict, scale by scale."""
+    """A row an item: how many of its claims have which verdict, scale by scale; the last row counts all."""
     scales = [scale for scale in EVERY_SCALE if any(told["scale"] == scale and running.began(told) for told in found)]
     heads = "".join(f"<th>{_title(_SHORT, scale)}</th>" for scale in scales)
-    rows = ""
-    for name, item in ITEMS.items():
-        mine = {told["scale"]: told for told in found if told["id"] == name and running.began(told)}
-        cells = "".join(f"<td>{_counts(mine[scale]) if scale in mine else '–'}</td>" for scale in scales)
-        title = item.title if item.plans else f"{item.title} (nothing to measure)"
-        rows += f'<tr><td class="name">{words.item(name)}</td><td>{_text(title)}</td>{cells}</tr>'
-    return f"<table><tr><th></th><th></th>{heads}</tr>{rows}</table>"
+    rows = "".join(_overview_row(name, found, scales) for name in ITEMS)
+    sums = "".join(f"<td>{_counts(_once(told for told in found if told['scale'] == scale))}</td>" for scale in scales)
+    total = f"<tr><td></td><td>All, a difference that several items share once</td>{sums}</tr>" if scales else ""
+    return f'<table class="all"><thead><tr><th></th><th></th>{heads}</tr></thead><tbody>{rows}{total}</tbody></table>'
+
+
+def _once(found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The claims of several items; one that rests on the same difference as another is that one."""
+    every: dict[Any, dict[str, Any]] = {}
+    for told in found:
+        for c in [] if ITEMS[told["id"]].results_of else told["contrasts"]:
+            same = (told["id"], c["claim"]) if c["difference"] is None else (c["difference"], c["low"], c["unit"])
+            every.setdefault(same, c)
+    return list(every.values())
+
+
+def _overview_row(name: str, found: list[dict[str, Any]], scales: Sequence[Scale]) -> str:
+    item = ITEMS[name]
+    mine = {told["scale"]: told for told in found if told["id"] == name and running.began(told)}
+    cells = "".join(f"<td>{_counts(mine[scale]['contrasts']) if scale in mine else '–'}</td>" for scale in scales)
+    if item.results_of and scales:
+        cells = f'<td colspan="{len(scales)}">as {words.item(item.results_of).lower()}</td>'
+    title = item.title if item.plans else f"{item.title} (nothing to measure)"
+    return f'<tr><td class="name">{words.item(name)}</td><td>{_text(title)}</td>{cells}</tr>'
 
 
 def _title(titles: Mapping[Scale, str], scale: Scale) -> str:
     return titles[base_of(scale)] + (_READ_AS if is_authors(scale) else "")
 
 
-def _counts(told: dict[str, Any]) -> str:
+def _counts(contrasts: Sequence[dict[str, Any]]) -> str:
     """`2 shown, 1 reversed`, each in its colour."""
-    every = [c["verdict"] for c in told["contrasts"]]
+    every = [c["verdict"] for c in contrasts]
     return ", ".join(
         f'<span class="verdict" style="color:{_COLOURS[kind]}">{every.count(kind)} {kind}</span>'
         for kind in VERDICTS
@@ -183,29 +259,58 @@ def _counts(told: dict[str, Any]) -> str:
     )
 
 
-def _scale(told: dict[str, Any], charts: Charts | None) -> str:
-    """One scale of an item: claims, numbers, charts, notes."""
+def _scale(told: dict[str, Any], charts: Charts | None, said: set[str]) -> str:
+    """One scale of an item: claims, numbers, charts, notes.
+
+    Args:
+        said: notes of this item that stand above; those of this scale are added.
+    """
     rows = "".join(_claim(c, report.reach(told["contrasts"], c["unit"])) for c in told["contrasts"])
-    blocks = "".join(_block(told["id"], block) for block in report.measured(told["id"], told["rows"], told["scale"]))
-    notes = (told.get("made_with"), told["says"], *told["note"].split("\n"), told["conflicts"], told.get("unsolved"))
-    quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in notes if note)
-    missing = (f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with"))
-    quiet += "".join(f'<p class="quiet">{_text(text)}</p>' for text in missing)
+    blocks = report.measured(told["id"], told["rows"], told["scale"])
+    numbers = "".join(_table(told["id"], table) for table in report.tables(blocks))
+    near = [f"≈ {report.nearest_meaning(told['id'])}"] if any(block.has_nearest for block in blocks) else []
+    missing = [f"Missing: {row['title']}. {row['how']}" for row in told["missing"] if not told.get("made_with")]
+    notes = [*near, told.get("made_with"), told["says"], *told["note"].split("\n"), told.get("unsolved"), *missing]
+    new = [str(note) for note in dict.fromkeys(notes) if note and note not in said]
+    said.update(new)
+    quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in new)
     drawn = "" if charts is None or not running.began(told) else _charts(told, charts)
-    return f"<h3>{_title(_TITLES, told['scale'])}</h3><table>{rows}</table>{blocks}{drawn}{quiet}"
+    head = f"<h3>{_title(_TITLES, told['scale'])}</h3>"
+    short = " short" if len(told["contrasts"]) <= _SHORT_ROWS // 2 else ""
+    return f'{head}<table class="claims{short}"><tbody>{rows}</tbody></table>{numbers}{drawn}{quiet}'
 
 
 def _charts(told: dict[str, Any], charts: Charts) -> str:
-    """The charts of an item, as pieces of the page that `_drawing` fills."""
+    """The charts of an item, as pieces of the page that `_drawing` fills: two in a row where there are several."""
     name, scale = told["id"], told["scale"]
     evidence = running.shipped_evidence(name, scale) if "made_with" in told else running.evidence(name, scale)
-    parts = []
-    for figure in [] if evidence is None else charts(name, evidence):
-        figure.update_layout(template="none", width=_CHART_PX, font={"color": "#1d2939", "size": 12})
-        said = f"<b>{_text(figure.layout.meta)}</b>" if figure.layout.meta else ""
-        drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"staticPlot": True})
-        parts.append(f'<div class="chart">{said}{drawn}</div>')
-    return "".join(parts)
+    figures = [] if evidence is None else list(charts(name, evidence))
+    if not figures:
+        return ""
+    key = words.chart_key(name)
+    keyed = f'<p class="quiet">{_text(key)}</p>' if key else ""
+    small = len(figures) > 1 and all((one.layout.height or 0) < _HIGH_PX for one in figures)
+    return f'<div class="charts">{"".join(_chart(one, small) for one in figures)}</div>{keyed}'
+
+
+def _chart(figure: Any, small: bool) -> str:
+    """A chart; its title stands above it, where it wraps."""
+    title = figure.layout.meta or figure.layout.title.text
+    room = 0 if figure.layout.meta or not title else (figure.layout.margin.t or 0) - _HEADING_PX
+    height = min((figure.layout.height or _HIGH_PX) - max(0, room), _MOST_PX) - (_HEADING_PX if room and small else 0)
+    width = _CHART_PX // 2 - 5 if small else _CHART_PX
+    figure.update_layout(
+        template="none",
+        title=None,
+        width=width,
+        height=height,
+        margin_t=_HEADING_PX if room > 0 else figure.layout.margin.t,
+        font={"color": "#1d2939", "size": 11},
+    )
+    figure.update_xaxes(title_font_size=11).update_yaxes(title_font_size=11)
+    said = f"<b>{_text(title).replace('&lt;br&gt;', ' ')}</b>" if title else ""
+    drawn = figure.to_html(full_html=False, include_plotlyjs=False, config={"staticPlot": True})
+    return f'<div class="chart" style="width:{width}px">{said}{drawn}</div>'
 
 
 def _claim(c: dict[str, Any], reach: float) -> str:
@@ -226,22 +331,45 @@ def _line(c: dict[str, Any], reach: float, colour: str) -> str:
     return f'<svg class="line" viewBox="0 0 160 18" aria-hidden="true">{axes}{bar}{dot}</svg>'
 
 
-def _block(item: str, block: report.Block) -> str:
-    """A table of numbers, published beside measured; one that is wider than a sheet in pieces, one below another."""
-    kinds = block.kinds()
-    pieces = [kinds[start : start + _MOST_COLUMNS] for start in range(0, len(kinds), _MOST_COLUMNS)]
-    return "".join(_piece(item, block, piece) for piece in pieces)
+def _table(item: str, blocks: Sequence[report.Block]) -> str:
+    """Numbers, published beside measured; many short lists of one number stand in columns below its name."""
+    kinds = report.kinds(blocks)
+    usual = {column: report.usual_n(item, blocks, column) for column, _ in kinds}
+    every = [_rows(item, block, kinds, usual) for block in blocks]
+    bodies = [f"<tbody>{''.join(rows)}</tbody>" for rows in every]
+    if len(kinds) == 1 and len(blocks) > 1 and any(len(block.rows) > 1 for block in blocks):
+        lists = "".join(f'<table class="numbers">{body}</table>' for body in bodies)
+        return f'<p class="quiet">{_heading(*kinds[0], usual)}</p><div class="columns">{lists}</div>'
+    heads = "".join(f"<th>{_heading(column, kind, usual)}</th>" for column, kind in kinds)
+    corner = "" if blocks[0].group else _text(words.QUANTITIES.get(item, ""))
+    short = " short" if sum(map(len, every)) <= _SHORT_ROWS else " grouped" if len(blocks) > 1 else ""
+    return (
+        f'<div class="scroll"><table class="numbers{short}"><thead><tr><th><small>{corner}</small></th>{heads}</tr>'
+        f"</thead>{''.join(bodies)}</table></div>"
+    )
 
 
-def _piece(item: str, block: report.Block, kinds: list[tuple[str, str]]) -> str:
-    heads = "".join(f"<th>{_text(words.row_name(column))}, {kind}</th>" for column, kind in kinds)
-    rows = ""
+def _heading(column: str, kind: str, usual: Mapping[str, str]) -> str:
+    under = kind if kind == "published" else f"ours, {usual[column]}"
+    return f"{_text(words.row_name(column))}<br><small>{under}</small>"
+
+
+def _rows(item: str, block: report.Block, kinds: Sequence[tuple[str, str]], usual: Mapping[str, str]) -> list[str]:
+    """The rows of a block below the name of its group; a group of one row is that row."""
+    lone = block.group and len(block.rows) == 1
+    group = _text(words.row_name(block.group))
+    rows = [f'<tr><th class="group" colspan="{1 + len(kinds)}">{group}</th></tr>'] if block.group and not lone else []
     for name in block.rows:
-        cells = [report.cell_words(item, name, c, block.cells.get((name, c)), kind) for c, kind in kinds]
-        if any(cells):
-            told = "".join(f"<td>{_text(cell)}</td>" for cell in cells)
-            rows += f"<tr><td>{_text(words.row_name(name))}</td>{told}</tr>"
-    return f'<div class="scroll"><table><tr><th></th>{heads}</tr>{rows}</table></div>'
+        said = [report.cell_words(item, name, c, block.cells.get((name, c)), k, usual[c]) for c, k in kinds]
+        cells = "".join(f"<td>{_cell(text)}</td>" for text in said)
+        rows.append(f"<tr><th>{group if lone else _text(words.row_name(name))}</th>{cells}</tr>")
+    return rows
+
+
+def _cell(text: str) -> str:
+    """A number; another n than the heading's stands below it."""
+    number, other, n = _text(text).partition(" (n")
+    return f"{number}<br><small>(n{n}</small>" if other else number
 
 
 def _text(value: Any) -> str:

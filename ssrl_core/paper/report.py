@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,11 +180,15 @@ _ROWS = {
         "ImageNet vgg16": "ImageNet vgg16",
     },
 }
+_NO_GROUP = "Images as the fixed steps leave them"
 _NETWORKS = {"table-8": {"tiny_cnn": "vgg11"}}
+_ALIKE = (
+    "Not measured on the same images: MoCo v2 with VGG13 on the paper's crops of the compound that acts alike "
+    "(destabilizers: nocodazole; actin disruptors: cytochalasin B; stabilizers: taxol)."
+)
 NEAREST_SAID = {
-    "table-3": "Not measured on the same images: MoCo v2 with VGG13 on the paper's crops of the compound that acts "
-    "alike (destabilizers: nocodazole; actin disruptors: cytochalasin B; stabilizers: taxol).",
-    "table-4": "Not measured on the same images: MoCo v2 with VGG13 on the paper's crops of nocodazole.",
+    "table-3": _ALIKE,
+    "table-4": _ALIKE,
     "table-7": "Of the 100 classes of CIFAR-100 with ResNet18; ours are of 10 classes with a tiny network.",
     "table-8": "Not measured with the same network: VGG11.",
 }
@@ -213,25 +217,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Block:
-    """A table: rows and columns in their order, and a cell where there is one."""
+    """A table: rows and columns in their order, and a cell where there is one.
+
+    Attributes:
+        group: what all its rows are about, a set of images or a sweep; "" where an item has only one.
+    """
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     cells: Mapping[Key, Cell]
-
-    def kinds(self) -> list[tuple[str, str]]:
-        """(column, published | ours), in order, of what there is."""
-        return [
-            (column, kind)
-            for column in self.columns
-            for kind in ("published", "ours")
-            if any(key[1] == column and getattr(cell, kind) is not None for key, cell in self.cells.items())
-        ]
-
-    @property
-    def has_both(self) -> bool:
-        """Whether the table holds published numbers and ours."""
-        return len({kind for _, kind in self.kinds()}) == 2
+    group: str = ""
 
     @property
     def has_nearest(self) -> bool:
@@ -251,11 +246,11 @@ def measured(item: str, rows: Sequence[Mapping[str, Any]], scale: str = "full") 
         if row["ours"] is None:
             continue
         key = (str(row["row"]), str(row["column"]))
-        near = None if row["published"] is not None else _nearest(item, key, published)
+        near = None if row["published"] is not None else nearest(item, key, published)
         value = row["published"] if near is None else near
         other = value is not None and (near is not None or scale != "full")
         cells[key] = Cell(value, row["ours"], row["sd"], row["n"], other)
-    return _blocks(cells)
+    return _grouped(item, cells)
 
 
 def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
@@ -269,31 +264,110 @@ def published_only(rows: Sequence[Mapping[str, Any]]) -> list[Block]:
     )
 
 
+def tables(blocks: Sequence[Block]) -> list[list[Block]]:
+    """Blocks that stand below one heading, since they have the same columns."""
+    found: list[list[Block]] = []
+    for block in blocks:
+        home = next((table for table in found if block.group and block.columns == table[0].columns), None)
+        if home is None:
+            found.append([block])
+        else:
+            home.append(block)
+    return found
+
+
+def kinds(blocks: Sequence[Block]) -> list[tuple[str, str]]:
+    """(column, published | ours) of what a table holds, in order."""
+    there = {(key[1], kind) for block in blocks for key, cell in block.cells.items() for kind in _kinds_of(cell)}
+    return [one for column in blocks[0].columns for one in ((column, "published"), (column, "ours")) if one in there]
+
+
+def has_both(blocks: Sequence[Block]) -> bool:
+    """Whether a table holds published numbers and ours."""
+    return len({kind for _, kind in kinds(blocks)}) == 2
+
+
+def _kinds_of(cell: Cell) -> list[str]:
+    return [kind for kind in ("published", "ours") if getattr(cell, kind) is not None]
+
+
+def usual_n(item: str, blocks: Sequence[Block], column: str) -> str:
+    """What most numbers of a column were counted over, which its heading says once: `n = 5 seeds`."""
+    every = [
+        words.sample_size(item, column, cell.n)
+        for block in blocks
+        for key, cell in block.cells.items()
+        if key[1] == column and cell.ours is not None
+    ]
+    return max(every, key=every.count, default="")
+
+
 def reach(contrasts: list[dict[str, Any]], unit: str) -> float:
     """The farthest end of all intervals of a unit, so that their lines can be compared."""
     ends = [abs(c[end]) for c in contrasts for end in ("low", "high", "difference") if c["unit"] == unit and c[end]]
     return max(ends, default=1.0) * 1.05
 
 
-def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str) -> str:
+def cell_words(item: str, row: str, column: str, cell: Cell | None, kind: str, n_said: str = "") -> str:
     """A cell in words: `≈ 0.37` or `0.407 ± 0.032 (n = 5 seeds)`; "" where there is none.
 
     Args:
-        kind: published | ours.
+        kind: published | ours. n_said: what the heading says already (`usual_n`).
     """
-    share = words.is_share(item, row, column)
     if cell is None or getattr(cell, kind) is None:
         return ""
+    unit = words.unit(item, row, column)
     if kind == "published":
-        return words.published(float(cell.published or 0), share=share, nearest=cell.nearest)
-    return f"{words.spread(float(cell.ours or 0), cell.sd, share=share)} ({words.sample_size(item, column, cell.n)})"
+        return words.published(float(cell.published or 0), unit, nearest=cell.nearest)
+    n = words.sample_size(item, column, cell.n)
+    return words.spread(float(cell.ours or 0), cell.sd, unit) + ("" if n == n_said else f" ({n})")
 
 
-def _nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
+def nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float | None:
+    """The published number that comes nearest to one that was measured here; None where there is none.
+
+    Args:
+        key: row and column. published: by row and column.
+    """
     row = _ROWS.get(item, {}).get(key[0], key[0])
     measured_on = key[1].removesuffix(", AMI with treatment")
     column = _NETWORKS.get(item, {}).get(key[1], bases.LIKE.get(measured_on, key[1]))
     return published.get((row, column))
+
+
+_CELLS = (
+    "AMI with treatment|AMI with response (K = 4)|AMI with many neighbours (K = 2)|neighbours explained (K = 4)|top-1"
+)
+_GROUP_FIRST = re.compile(rf"(?P<group>.*?)(?:, (?P<quantity>{_CELLS.replace('(', '[(]').replace(')', '[)]')}))?")
+_GROUP_LAST = re.compile(r"(?P<quantity>[^,]*)(?:, (?P<group>.*))?")
+_OF_SWEEP = re.compile(r"(?P<quantity>.*?)(?:, (?P<group>(?:hue|jitter probability|crop size|flip probability) .*))?")
+_COLUMNS_OF = {
+    "table-3": _GROUP_FIRST,
+    "table-4": _GROUP_FIRST,
+    "figure-1": _OF_SWEEP,
+    "figure-2": _OF_SWEEP,
+    "figure-6": _GROUP_LAST,
+    "figure-8": _GROUP_LAST,
+    "figure-11": _OF_SWEEP,
+}
+"""How a column names what it holds, and of which images or sweep."""
+
+
+def _grouped(item: str, cells: Mapping[Key, Cell]) -> list[Block]:
+    """Blocks, one below another where an item measures the same of several sets of images or sweeps."""
+    way = _COLUMNS_OF.get(item)
+    if way is None:
+        return _blocks(cells)
+    groups: dict[str, dict[Key, Cell]] = {}
+    for (row, column), cell in cells.items():
+        found = way.fullmatch(column)
+        assert found is not None  # every part of these patterns may be missing
+        groups.setdefault(found["group"] or "", {})[row, found["quantity"] or "ami"] = cell
+    if len(groups) < 2 or len({column for one in groups.values() for _, column in one}) < 2:
+        return _blocks(cells)
+    every = [replace(block, group=group or _NO_GROUP) for group, one in groups.items() for block in _blocks(one)]
+    order = list(dict.fromkeys(block.columns[0] for block in every))
+    return sorted(every, key=lambda block: order.index(block.columns[0]))
 
 
 def _blocks(cells: Mapping[Key, Cell]) -> list[Block]:

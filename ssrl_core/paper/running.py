@@ -391,7 +391,7 @@ def _measured_on(found: dict[str, Any]) -> str:
     seconds = sum(value or 0.0 for run in runs for value in run["seconds"].values())
     on = ", ".join(sorted({str(run["device"]) for run in runs})) or "cpu"
     if runs and all("solve" in run["seconds"] for run in runs):
-        many = f"{len(runs):,} compositions and seeds in {seconds / 60:.0f} minutes of a processor"
+        many = f"{len(runs):,} compositions and seeds in {words.time(seconds)} of a processor"
         return f"Solved on {on} with Viewloom {found.get('viewloom')} ({many}), not on this machine."
     many = f" ({len(runs):,} runs, {seconds / 3600:.1f} hours in all)" if runs else ""
     return f"Measured on {on} with Viewloom {found.get('viewloom')}{many}, not on this machine."

@@ -63,10 +63,8 @@ _NAMES = {
     "hue_intensity": "Hue",
     "color_jitter_probability": "Jitter probability",
     "crop_size": "Crop size",
-    "nocodazole": "Nocodazole",
-    "cytochalasin_b": "Cytochalasin B",
-    "taxol": "Taxol",
-    "simulated nocodazole": "Simulated nocodazole",
+    "cytochalasin_b": "cytochalasin B",
+    "neighbours explained (K = 4)": "Neighbours explained (eta², K = 4)",
     "mean": "Mean over the values",
     "std": "Sd over the values",
     "ratio": "Classes with an opposite partner",
@@ -85,6 +83,7 @@ _IDS = {
     "figure-12 small byol": "BYOL with Tiny CNN",
     "figure-12 instant random": "random features",
     "figure-12 instant patches": "features of patches",
+    "p of the floors": "p of as many by chance (values permuted, common trend kept)",
     "hue_intensity": "hue",
     "color_jitter_probability": "jitter probability",
     "crop_size": "crop size",
@@ -165,6 +164,15 @@ def item(name: str) -> str:
     return _capital(name.replace("-", " "))
 
 
+_OF_CLASSES = {
+    "change, ": "Change from the first to the last value ± half its 95 % interval",
+    "highest at, ": "Value of the highest accuracy",
+    "price, ": "Change of its accuracy ± half its 95 % interval, beside its own choice",
+}
+_ONE_RIDGE = re.compile(r"^spectral μ = 0\.1(, |$)")
+"""The method of most solved sweeps, which their notes say."""
+
+
 def row_name(text: str) -> str:
     """A row or a column as one reads it: `first_set · moco_v2 vgg13` as `First set · MoCo v2 VGG13`."""
     if found := _SHARED.fullmatch(text):
@@ -174,12 +182,8 @@ def row_name(text: str) -> str:
             return row_name(f"{_IDS[f'figure-12 instant {found[2]}']}{text[found.end() :]}")
         backbone = found[3].strip() if found[3] else "tiny_cnn"
         text = f"{found[2]} {backbone}{text[found.end() :]}"
-    if text.startswith("change, "):
-        return f"Change from the first to the last value ± half its 95 % interval, {row_name(text[8:])}"
-    if text.startswith("highest at, "):
-        return f"Value of the highest accuracy, {row_name(text[12:])}"
-    if text.startswith("price, "):
-        return f"Change of its accuracy ± half its 95 % interval, beside its own choice, {row_name(text[7:])}"
+    if told := next((told for told in _OF_CLASSES if text.startswith(told)), ""):
+        return f"{_OF_CLASSES[told]}, {row_name(_ONE_RIDGE.sub('', text.removeprefix(told)))}".removesuffix(", ")
     return _capital(_TOKEN.sub(lambda match: _NAMES[match[0]], _swept(text)))
 
 
@@ -227,33 +231,55 @@ def is_share(item: str, row: str, column: str) -> bool:
     return any(column.startswith(start) for start in _SHARES.get(item, ()))
 
 
-def number(value: float | None, *, share: bool = False, digits: int = 3) -> str:
+_DIFFERENCES = ("std", "change", "price")
+
+
+def unit(item: str, row: str, column: str) -> str:
+    """Of a number: `%` of a share, `points` of a difference of shares, else ""."""
+    if not is_share(item, row, column):
+        return ""
+    return "points" if column.startswith(_DIFFERENCES) else "%"
+
+
+QUANTITIES = {
+    "table-1": "F of a one-way analysis of variance between the behaviour groups",
+    "table-3": "AMI with treatment",
+    "table-4": "AMI with treatment",
+    "table-6": "Number of classes",
+    "table-8": "Top-1 of linear evaluation",
+    "figure-9": "AMI with treatment",
+    "figure-10": "AMI with treatment",
+}
+"""What an item's numbers are, where neither rows nor columns say it."""
+
+
+def number(value: float | None, unit: str = "", *, digits: int = 3) -> str:
     """A number of a table, counts without decimals; `–` where there is none.
 
     Args:
-        share: in percent. digits: after the point, of numbers below 1.
+        unit: `%` and `points` of shares, which are 0..1. digits: after the point, of numbers below 1.
     """
     if value is None or value != value:
         return "–"
-    if share:
-        return f"{_percent(value)} %"
+    if unit:
+        return f"{_percent(value)} {unit}"
     if value == int(value):
         return f"{value:,.0f}".replace("-", "−")
     text = f"{value:.{digits if abs(value) < 1 else 2}f}"
     return text.replace("-", "−" if float(text) else "")
 
 
-def published(value: float, *, share: bool = False, nearest: bool = False) -> str:
+def published(value: float, unit: str = "", *, nearest: bool = False) -> str:
     """A number as the paper prints it; `≈` before one of another network or other images."""
-    return ("≈ " if nearest else "") + number(value, share=share, digits=2)
+    return ("≈ " if nearest else "") + number(value, unit, digits=2)
 
 
-def spread(mean: float, sd: float | None, *, share: bool = False) -> str:
+def spread(mean: float, sd: float | None, unit: str = "") -> str:
     """`0.407 ± 0.032`, `94.9 ± 0.5 %`."""
     if sd is None or sd != sd:
-        return number(mean, share=share)
-    if share:
-        return f"{_percent(mean)} ± {_percent(sd)} %"
+        return number(mean, unit)
+    if unit:
+        return f"{_percent(mean)} ± {_percent(sd)} {unit}"
     return f"{number(mean)} ± {number(sd)}"
 
 
@@ -275,16 +301,37 @@ def difference(contrast: dict[str, Any]) -> str:
     times, unit = (100, "points") if contrast["unit"] == "top-1" else (1, contrast["unit"])
     digits = 1 if unit.startswith("points") else 3
 
-    def signed(value: float) -> str:
+    def signed(value: float, digits: int = digits) -> str:
         text = f"{times * value:+.{digits}f}"
         return text.replace("-", "−") if float(text) else text.lstrip("+-")
 
+    def end(value: float) -> str:
+        """With as many digits as it takes to tell on which side of 0 it lies, four more at most."""
+        return next((said for more in range(5) if float((said := signed(value, digits + more)).replace("−", "-"))), "0")
+
     span = ""
     if contrast["low"] is not None:
-        span = f" (95 % interval {signed(contrast['low'])} to {signed(contrast['high'])})"
+        span = f" (95 % interval {end(contrast['low'])} to {end(contrast['high'])})"
     n = " and ".join(str(n) for n in contrast["n"] if n) + (" seeds" if sum(contrast["n"]) != 1 else " seed")
+    unit = unit.replace("points²", "points² of variance")
     more = f"; {contrast['reason']}" if contrast["reason"] else ""
     return f"Difference {signed(contrast['difference'])} {unit}{span}, n = {n}{more}"
+
+
+_OF_SEEDS = "Points: seeds; diamond: their mean with its 95 % interval (Student's t)."
+_ITEMS_OF_SEEDS = ("table-8", "figure-4", "figure-6", "figure-7", "figure-8", "figure-12")
+_CHART_KEYS = {
+    "table-2": f"{_OF_SEEDS[:-1]}; ring: published.",
+    **dict.fromkeys(_ITEMS_OF_SEEDS, _OF_SEEDS),
+    **dict.fromkeys(("table-3", "table-4"), f"{_OF_SEEDS[:-1]}; ring: published, of another network and other cells."),
+    "table-5": "Point: mean over the values; thick: its sd over them; thin: from the lowest to the highest.",
+    "figure-10": "Line: one network; dotted: its labels shuffled. One run each, so that there is no interval.",
+}
+
+
+def chart_key(item: str) -> str:
+    """What the marks of an item's charts are; "" where the charts say it themselves."""
+    return _CHART_KEYS.get(item, "")
 
 
 def gpu(hours: float) -> str:

@@ -28,7 +28,28 @@ def test_ours_stand_beside_the_nearest_published_number_and_it_is_marked():
     assert report.cell_words("table-3", *("cells-first-set", "simulated nocodazole"), cell, "published") == "≈ 0.16"
     assert block.cells["ImageNet vgg16", "simulated nocodazole"].published is None
     assert block.has_nearest
-    assert block.has_both
+    assert report.has_both([block])
+
+
+def test_what_is_measured_of_several_sets_stands_below_one_heading():
+    said = ("AMI with treatment", "AMI with response (K = 4)", "top-1")
+    sets = ("simulated taxol", "simulated taxol, whole images")
+    rows = [row("cells-first-set", f"{one}, {what}", None, 0.1, 0.01, 5) for one in sets for what in said]
+    rows += [row("ImageNet vgg16", "simulated taxol, AMI with treatment", None, 0.2, None, 1), *ROWS[:2]]
+    ((taxol, whole),) = report.tables(report.measured("table-3", rows))
+    assert (taxol.group, whole.group) == sets
+    assert taxol.rows == ("cells-first-set", "ImageNet vgg16")
+    kinds = report.kinds([taxol, whole])
+    assert kinds[:2] == [("AMI with treatment", "published"), ("AMI with treatment", "ours")]
+    usual = report.usual_n("table-3", [taxol, whole], "AMI with treatment")
+    cells = [
+        report.cell_words("table-3", r, "AMI with treatment", c, "ours", usual) for (r, _), c in taxol.cells.items()
+    ]
+    assert (usual, cells[0], cells[-1]) == ("n = 5 seeds", "0.100 ± 0.010", "0.200 (n = 1 seed)")
+    told = [row("spectral μ = 0.1", f"{what}, {x} hundred", None, 0.1, None, 20) for x in ("hue", "crop size")
+            for what in ("mean", "std")]  # fmt: skip
+    ((hue, crop),) = report.tables(report.measured("figure-1", told))
+    assert (hue.columns, words.row_name(crop.group)) == (("mean", "std"), "Crop size, a hundred classes")
 
 
 def test_the_same_network_is_not_marked_as_the_nearest():
@@ -49,9 +70,11 @@ def test_every_published_number_has_one_place_until_it_is_measured(name):
 
 
 def test_numbers_are_said_as_one_reads_them():
-    assert words.spread(0.9076, 0.0084, share=True) == "90.8 ± 0.8 %"
+    assert words.spread(0.9076, 0.0084, "%") == "90.8 ± 0.8 %"
     assert words.is_share("table-4", "cells-figure6-left", "simulated nocodazole, top-1")
     assert words.spread(-0.0004, None) == "0.000"
+    assert words.spread(-0.044, 0.05, words.unit("figure-1", "dog", "change, simclr")) == "−4.4 ± 5.0 points"
+    assert words.unit("figure-1", "simclr", "mean") == "%"
     assert words.number(97) == "97"
     assert words.number(None) == "–"
     assert words.published(0.19) == "0.19"
@@ -86,6 +109,9 @@ def test_a_difference_says_interval_unit_and_seeds():
     c = {"difference": 0.0445, "low": -0.001, "high": 0.09, "unit": "top-1", "n": [5, 3], "reason": ""}
     assert words.difference(c) == "Difference +4.5 points (95 % interval −0.1 to +9.0), n = 5 and 3 seeds"
     assert words.difference(c | {"difference": None, "reason": "no results yet"}) == "No results yet"
+    near = c | {"difference": 0.008, "low": 0.0004, "high": 0.015, "unit": "AMI", "n": [5, 5]}
+    assert "interval +0.0004 to +0.015)" in words.difference(near)  # 0 lies left of it, and one sees that
+    assert "interval 0 to +0.015)" in words.difference(near | {"low": 0.0})
     one = c | {"unit": "AMI", "low": None, "high": None, "n": [1, 0], "reason": "one seed: no interval"}
     assert words.difference(one) == "Difference +0.044 AMI, n = 1 seed; one seed: no interval"
 

@@ -102,3 +102,23 @@ def test_methods_that_call_the_same_classes_share_more_than_independent_ones():
     assert hue_claims.shared_p(pd.DataFrame(rows)) < 0.01
     apart = [{"class": f"c{i}", "method": m, "opposite": bool(rng.random() < 0.4)} for m in "ab" for i in range(40)]
     assert hue_claims.shared_p(pd.DataFrame(apart)) > 0.05
+
+
+def test_a_p_that_few_draws_cannot_place_is_taken_from_more(monkeypatch):
+    """Of 200 draws, other ones put the p of one sweep at 0.025, 0.030 and 0.055."""
+    asked = []
+
+    def floors(table, x, ratios, draws):
+        asked.append(draws)
+        p = 0.055 if draws == hue_claims.DRAWS else 0.041
+        rows = [{"method": "kit", "floor": kind, "draws": draws, "ratio_mean": 0.9} for kind in hue_claims._FLOORS]
+        return pd.DataFrame(rows).assign(ratio_p=[p, 0.001])
+
+    monkeypatch.setattr(hue_claims, "_floors", floors)
+    rows, (found,) = hue_claims.ratio_rows(noise_table(6, seeds=3))
+    assert asked == [200, 1000]
+    assert found.verdict == "shown"
+    assert found.reason.endswith("p 0.041 (values permuted), p 0.001 (common trend kept), 1,000 draws each")
+    assert {row.n for row in rows if row.column.startswith("chance")} == {1000}
+    clear = pd.DataFrame({"ratio_p": [0.1, 0.001, float("nan")], "draws": [200, 200, 200]})
+    assert not hue_claims._undecided(clear)

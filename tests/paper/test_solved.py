@@ -185,6 +185,18 @@ def test_the_report_has_every_item_and_escapes_what_stands_in_it(monkeypatch):
     assert "95 % interval" in text
 
 
+def test_the_report_counts_a_difference_once_and_says_a_note_once():
+    found = printed.everything()
+    text = printed.page(found)
+    solved_ones = [c for told in found if told["scale"] == "instant" for c in printed._once([told])]
+    alike = {(c["difference"], c["low"], c["unit"]) for c in solved_ones if c["difference"] is not None}
+    assert len(alike) < sum(c["difference"] is not None for c in solved_ones)
+    once = printed._once(told for told in found if told["scale"] == "instant")
+    assert len(once) == len(alike) + sum(c["difference"] is None for c in solved_ones)
+    assert text.count("LPIPS, a designed experiment") == 1
+    assert text.count("<td colspan") == 1  # figure 11, which has the runs of figure 1
+
+
 def test_a_report_is_a_pdf_where_a_browser_is_there_and_else_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(printed, "everything", list)
     monkeypatch.setenv("PATH", str(tmp_path))

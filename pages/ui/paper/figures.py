@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 
-_SMALL_ONES = ("table-3", "table-8", "figure-12")  # a chart a sweep, on one scale
+_SMALL_ONES = ("table-3", "table-4", "table-8", "figure-6", "figure-7", "figure-8", "figure-12")
+"""A chart a sweep, on one scale."""
 CLUSTERS = {"figure-4": 10, "figure-6": 4, "figure-7": 4, "figure-12": 10}
 _A_ROW, _MOST_SETTINGS, _LARGE_PX = 10, 4, 48
 _FEW = 3  # images of a kind in a cluster, from which on its share is given
@@ -54,12 +55,11 @@ def show_charts(name: str, scale: Scale) -> None:
     frame.section("Chart")
     evidence = running.evidence(name, scale)
     there = len(evidence.specs if evidence.is_solved else evidence.sweep_ids())
-    if there > MOST_SWEEPS:
+    if there > MOST_SWEEPS <= len(figures):
         rest = "the numbers of all are told here too" if evidence.is_solved else "the Classes and Train pages have all"
         frame.quiet(f"At most {MOST_SWEEPS} of the {there} sweeps are drawn; {rest}.")
-    if name not in items.OF_CLASSES and any(figure.layout.meta for figure in figures):
-        rings = "; ring: published" if name == "table-2" else ""
-        frame.quiet(f"Points: seeds; diamond: their mean with its 95 % interval{rings}.")
+    if key := words.chart_key(name):
+        frame.quiet(key)
     across = min(2, len(figures)) if name in _SMALL_ONES else 1
     for start in range(0, len(figures), across):
         for number, place in enumerate(st.columns(across), start):

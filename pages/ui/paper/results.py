@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -53,6 +54,7 @@ CSS = f"""
 .paper-table th[scope="row"], .paper-table thead th:first-child {{ text-align: left; font-weight: 400;
   white-space: normal; min-width: 8rem; padding-right: 1.2rem; position: sticky; left: 0;
   background: light-dark(#ffffff, #0f1216); }}
+.paper-table tbody th.group {{ font-weight: 600; padding-top: .9rem; }}
 .paper-table td.published {{ color: {QUIET}; }}
 .paper-table td.ours b {{ font-weight: 600; color: {ACCENT}; }}
 .paper-table td small {{ color: {QUIET}; font-size: .78rem; display: block; line-height: 1.2; }}
@@ -137,34 +139,45 @@ def show_numbers(data: dict[str, Any]) -> None:
     if not measured and not rest:
         frame.quiet("The paper gives no numbers here, only a picture; ours stand here once it was run.")
         return
-    frame.section("Published beside ours" if any(block.has_both for block in measured) else "Numbers")
+    tables = report.tables(measured)
+    frame.section("Published beside ours" if any(map(report.has_both, tables)) else "Numbers")
     if measured:
-        st.html("".join(table_html(item, block) for block in measured))
+        st.html("".join(table_html(item, blocks) for blocks in tables))
     if any(block.has_nearest for block in measured):
         frame.quiet(f"≈ {report.nearest_meaning(item)}")
     if not rest:
         return
     if not measured:
         frame.quiet("Published; nothing is measured here yet.")
-        st.html("".join(table_html(item, block) for block in rest))
+        st.html("".join(table_html(item, [block]) for block in rest))
         return
     with st.expander("Published, not measured at this scale", icon=":material/table_rows:"):
-        st.html("".join(table_html(item, block) for block in rest))
+        st.html("".join(table_html(item, [block]) for block in rest))
 
 
-def table_html(item: str, block: Block) -> str:
+def table_html(item: str, blocks: Sequence[Block]) -> str:
     """One table; two columns a quantity where there are published numbers and ours."""
-    kinds = block.kinds()
-    top = "".join(_heading(column, sum(c == column for c, _ in kinds)) for column in block.columns)
-    heads = [f"<tr><th></th>{top}</tr>"]
-    if block.has_both:
+    kinds = report.kinds(blocks)
+    top = "".join(_heading(column, sum(c == column for c, _ in kinds)) for column in dict.fromkeys(c for c, _ in kinds))
+    corner = html.escape(words.QUANTITIES.get(item, "")) if all("ami" not in block.columns for block in blocks) else ""
+    heads = [f"<tr><th>{corner}</th>{top}</tr>"]
+    if report.has_both(blocks):
         under = "".join(f'<th scope="col">{kind}</th>' for _, kind in kinds)
         heads.append(f"<tr><th></th>{under}</tr>")
-    body = "".join(_row(item, block, name, kinds) for name in block.rows)
+    body = "".join(row for block in blocks for row in _rows(item, block, kinds))
     return (
         f'<div class="paper-scroll" tabindex="0"><table class="paper-table"><thead>{"".join(heads)}</thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
+
+
+def _rows(item: str, block: Block, kinds: list[tuple[str, str]]) -> list[str]:
+    """The rows of a block below the name of its group; a group of one row is that row."""
+    group = html.escape(words.row_name(block.group))
+    if block.group and len(block.rows) == 1:
+        return [_row(item, block, block.rows[0], kinds, group)]
+    head = f'<tr><th class="group" scope="rowgroup" colspan="{1 + len(kinds)}">{group}</th></tr>' if group else ""
+    return [head, *(_row(item, block, name, kinds, html.escape(words.row_name(name))) for name in block.rows)]
 
 
 def _heading(column: str, across: int) -> str:
@@ -173,22 +186,17 @@ def _heading(column: str, across: int) -> str:
     return f'<th class="top" scope="colgroup" colspan="{across}">{text}</th>'
 
 
-def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]]) -> str:
+def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]], said: str) -> str:
     cells = "".join(_cell(item, name, column, block.cells.get((name, column)), kind) for column, kind in kinds)
-    return f'<tr><th scope="row">{html.escape(words.row_name(name))}</th>{cells}</tr>'
+    return f'<tr><th scope="row">{said}</th>{cells}</tr>'
 
 
 def _cell(item: str, row: str, column: str, cell: report.Cell | None, kind: str) -> str:
-    share = words.is_share(item, row, column)
-    if cell is None or getattr(cell, kind) is None:
-        return f'<td class="{kind}"></td>'
-    if kind == "published":
-        assert cell.published is not None
-        text = words.published(cell.published, share=share, nearest=cell.nearest)
-        return f'<td class="published">{text}</td>'
-    assert cell.ours is not None
-    number = words.spread(cell.ours, cell.sd, share=share)
-    return f'<td class="ours"><b>{number}</b><small>{words.sample_size(item, column, cell.n)}</small></td>'
+    n = words.sample_size(item, column, cell.n if cell else 0)
+    text = report.cell_words(item, row, column, cell, kind, n)
+    if kind == "published" or not text:
+        return f'<td class="{kind}">{text}</td>'
+    return f'<td class="ours"><b>{text}</b><small>{n}</small></td>'
 
 
 def show_readings(evidence: Evidence) -> None:

@@ -168,7 +168,7 @@ def _draw_floors(fig: Figure, mine: pd.DataFrame, floors: pd.DataFrame, name: st
 
 
 def _legend() -> str:
-    return "; wide bar: values permuted, narrow: permuted around the common trend (95 % of draws)"
+    return "<br>wide bar: values permuted, narrow: permuted around the common trend (95 % of draws)"
 
 
 def shared_bars(shared: pd.DataFrame) -> Figure:
@@ -205,7 +205,7 @@ def shared_bars(shared: pd.DataFrame) -> Figure:
             **at,
         )
     tested = int(shared["tested"].max())
-    note = f"of {tested} classes; line: as many per method, but independently"
+    note = f"of {tested} classes; line: expected if independent"
     finish(fig, len(found), columns, title="", x="methods", y="classes", note=note)
     fig.update_xaxes(type="category")
     return fig.update_yaxes(range=[0, max(1, tested) * 1.12])

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PANEL_PX, TOP_PX, BELOW_PX, COLUMN_GAP_PX, ROW_GAP_PX = 230, 52, 84, 90, 70
 _TITLE_LETTERS, _TITLE_LINE_PX = 110, 20
+_LETTER_PX, _EDGE = 6.2, 0.03
 _SETTING = ("transformation", "dataset", "backbone", "method", "probe")
 
 
@@ -51,9 +52,10 @@ def setting_label(row: pd.Series, columns: Sequence[str]) -> str:
 
 
 def parameter_name(path: str) -> str:
-    """`terms.0.composition.steps.color_jitter.hue` as `color jitter hue`."""
+    """`terms.0.composition.steps.color_jitter.hue` as `color jitter hue`, `… horizontal_flip.p` as its probability."""
     parts = [part for part in path.removeprefix("vary.").split(".") if not part.isdigit()]
-    return " ".join(parts[-2:]).replace("_", " ")
+    name = " ".join(parts[-2:]).replace("_", " ")
+    return f"probability of {name.removesuffix(' p')}" if parts[-1] == "p" and len(parts) > 1 else name
 
 
 def axis_name(table: pd.DataFrame) -> str:
@@ -197,7 +199,18 @@ def class_curves(
     add_labels(fig, labels)
     note = runs_note(pd.concat([overall, shown]))
     finish(fig, len(found), _COLUMNS, title=title, x=axis_name(overall), y="accuracy", note=note)
+    if len(found) == 1:
+        _room_for_names(fig, overall["x"], [OVERALL, *chosen])
     return fig.update_yaxes(tickformat=".0%", range=[span[0], span[1]])
+
+
+def _room_for_names(fig: Figure, x: pd.Series, names: Sequence[str]) -> None:
+    """The axis ends with its values; the names right of the lines stand in the margin, and do not stretch it."""
+    if not pd.api.types.is_numeric_dtype(x):
+        return
+    low, high = float(x.min()), float(x.max())
+    fig.update_xaxes(range=[low - _EDGE * (high - low), high + _EDGE * (high - low)])
+    fig.update_layout(margin_r=max(COLUMN_GAP_PX, 20 + _LETTER_PX * max(map(len, names))))
 
 
 def draw_line(

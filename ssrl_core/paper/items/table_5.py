@@ -61,9 +61,9 @@ _CLAIM = "overall accuracy is stable: sd over values below 2 points for every me
 
 def _calm(rows: list[Row]) -> Contrast:
     spread = {row.row: row.ours for row in rows if row.column == "std" and row.ours is not None}
-    told = ", ".join(f"{name} {100 * value:.2f}" for name, value in spread.items())
+    told = "; ".join(f"{name}: {100 * value:.2f}" for name, value in spread.items())
     return plain_claim(
-        _CLAIM, bool(spread) and max(spread.values()) < 0.02, len(spread), reason=f"sd in points: {told}"
+        _CLAIM, bool(spread) and max(spread.values()) < 0.02, len(spread), reason=f"sd in points of {told}"
     )
 
 
