@@ -54,9 +54,8 @@ def _ratios(evidence: Evidence) -> list[Figure]:
 
     ratios, floors = [], []
     for of, table in _tables(evidence, most=None):
-        x = hue_claims.parameter(table)
-        found = bias.opposition(table, x).ratios
-        summary = bias.floor_summary(bias.floors(table, x, draws=hue_claims.DRAWS), found)
+        found = bias.opposition(table, hue_claims.parameter(table)).ratios
+        summary = hue_claims.chance(table, found)
         same = {"method": of.removesuffix(". "), "transformation": "", "dataset": ""} if of else {}
         ratios.append(found.assign(**same))
         floors.append(summary.assign(**same))

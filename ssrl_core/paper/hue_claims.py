@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -154,16 +156,14 @@ def mover_rows(table: pd.DataFrame, count: int = 6) -> list[Row]:
     ]
 
 
-def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list[Contrast]]:
+def ratio_rows(table: pd.DataFrame) -> tuple[list[Row], list[Contrast]]:
     """Figure 2: the share of classes with an opposite partner, and whether it is more than both floors give."""
     claim = "more classes have an opposite partner than either floor of chance gives"
     if table.empty:
         return [], [plain_claim(claim, None)]
     x = parameter(table)
     found = bias.opposition(table, x)
-    summary = _floors(table, x, found.ratios, draws)
-    if _undecided(summary):
-        summary = _floors(table, x, found.ratios, MORE * draws)
+    summary = chance(table, found.ratios)
     rows = [
         Row(str(row["method"]), name, None, _known(row[name]), None, int(row["n"]))
         for _, row in found.ratios.iterrows()
@@ -174,14 +174,46 @@ def ratio_rows(table: pd.DataFrame, draws: int = DRAWS) -> tuple[list[Row], list
         for _, row in summary.iterrows()
     ]
     known = summary[np.isfinite(summary["ratio_p"].to_numpy(dtype=float))]
-    said = [f"p {row['ratio_p']:.3f} ({_FLOORS[row['floor']]})" for _, row in known.iterrows()]
-    told = f"as many by chance: {', '.join(said)}, {int(known['draws'].max()):,} draws each" if said else NO_PAIR
+    said = [f"p {row['ratio_p']:.3f} ({_FLOORS[row['floor']]}, {row['draws']:,} draws)" for _, row in known.iterrows()]
+    told = f"as many by chance: {', '.join(said)}" if said else NO_PAIR
     holds = bool(said) and bool((known["ratio_p"] < _LEVEL).all())
     return rows, [plain_claim(claim, holds, int(found.ratios["n"].max()), reason=told)]
 
 
-def _floors(table: pd.DataFrame, x: str, ratios: pd.DataFrame, draws: int) -> pd.DataFrame:
-    return bias.floor_summary(bias.floors(table, x, draws=draws), ratios)
+def chance(table: pd.DataFrame, ratios: pd.DataFrame) -> pd.DataFrame:
+    """Both floors of a sweep beside what was found (`bias.floor_summary`), from as many draws as it takes to tell on
+    which side of `_LEVEL` their p lie.
+
+    Args:
+        ratios: of `bias.opposition` of the table.
+    """
+    rows = []
+    for kind in _FLOORS:
+        found = _floor(table, ratios, kind, DRAWS)
+        rows.append(_floor(table, ratios, kind, MORE * DRAWS) if _undecided(found) else found)
+    return pd.concat(rows, ignore_index=True)
+
+
+def _floor(table: pd.DataFrame, ratios: pd.DataFrame, kind: str, draws: int) -> pd.DataFrame:
+    return bias.floor_summary(_drawn(_Table.of(table), kind, draws), ratios)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table that is known by what it holds, ranges of sizes among it."""
+
+    key: str
+    table: pd.DataFrame = field(compare=False)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame) -> _Table:
+        return cls(hashlib.sha256(table.to_json(orient="split").encode()).hexdigest(), table)
+
+
+@lru_cache(maxsize=64)
+def _drawn(given: _Table, kind: str, draws: int) -> pd.DataFrame:
+    """Seconds of work, which a page asks for whenever any run ends."""
+    return bias.floors(given.table, parameter(given.table), draws=draws, kinds=(kind,))
 
 
 def _undecided(summary: pd.DataFrame) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ssrl_core.analysis import bias
 from ssrl_core.analysis.intervals import false_discovery
 from ssrl_core.paper import hue_claims
 from tests.analysis.bias.tables import classes_table, noise_table
@@ -108,17 +109,31 @@ def test_a_p_that_few_draws_cannot_place_is_taken_from_more(monkeypatch):
     """Of 200 draws, other ones put the p of one sweep at 0.025, 0.030 and 0.055."""
     asked = []
 
-    def floors(table, x, ratios, draws):
-        asked.append(draws)
-        p = 0.055 if draws == hue_claims.DRAWS else 0.041
-        rows = [{"method": "kit", "floor": kind, "draws": draws, "ratio_mean": 0.9} for kind in hue_claims._FLOORS]
-        return pd.DataFrame(rows).assign(ratio_p=[p, 0.001])
+    def floor(table, ratios, kind, draws):
+        asked.append((kind, draws))
+        p = 0.001 if kind == "trend_kept" else 0.055 if draws == hue_claims.DRAWS else 0.041
+        return pd.DataFrame([{"method": "kit", "floor": kind, "draws": draws, "ratio_mean": 0.9, "ratio_p": p}])
 
-    monkeypatch.setattr(hue_claims, "_floors", floors)
+    monkeypatch.setattr(hue_claims, "_floor", floor)
     rows, (found,) = hue_claims.ratio_rows(noise_table(6, seeds=3))
-    assert asked == [200, 1000]
+    assert asked == [("permuted", 200), ("permuted", 1000), ("trend_kept", 200)]
     assert found.verdict == "shown"
-    assert found.reason.endswith("p 0.041 (values permuted), p 0.001 (common trend kept), 1,000 draws each")
-    assert {row.n for row in rows if row.column.startswith("chance")} == {1000}
+    assert "p 0.041 (values permuted, 1,000 draws), p 0.001 (common trend kept, 200 draws)" in found.reason
+    assert {row.n for row in rows if row.column.startswith("chance")} == {200, 1000}
     clear = pd.DataFrame({"ratio_p": [0.1, 0.001, float("nan")], "draws": [200, 200, 200]})
     assert not hue_claims._undecided(clear)
+
+
+def test_a_floor_is_the_same_alone_and_with_the_other_and_is_drawn_once(monkeypatch):
+    table = noise_table(6, seeds=3)
+    both = bias.floors(table, hue_claims.parameter(table), draws=20)
+    alone = bias.floors(table, hue_claims.parameter(table), draws=20, kinds=("trend_kept",))
+    kept = both[both["floor"] == "trend_kept"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(alone.reset_index(drop=True), kept)
+    ratios = bias.opposition(table, hue_claims.parameter(table)).ratios
+    first = hue_claims.chance(table, ratios)
+    monkeypatch.setattr(bias, "floors", None)
+    pd.testing.assert_frame_equal(hue_claims.chance(table.copy(), ratios), first)
+    sizes = [table.assign(size=[[0.2, end]] * len(table)) for end in (1.0, 1.0, 0.5)]
+    first, same, other = map(hue_claims._Table.of, sizes)
+    assert first == same != other

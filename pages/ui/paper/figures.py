@@ -54,7 +54,8 @@ def show_charts(name: str, scale: Scale) -> None:
         return
     frame.section("Chart")
     evidence = running.evidence(name, scale)
-    there = len(evidence.specs if evidence.is_solved else evidence.sweep_ids())
+    names = evidence.specs if evidence.is_solved else evidence.sweep_ids()
+    there = sum(not one.endswith(bases.TESTED) for one in names)
     if there > MOST_SWEEPS <= len(figures):
         rest = "the numbers of all are told here too" if evidence.is_solved else "the Classes and Train pages have all"
         frame.quiet(f"At most {MOST_SWEEPS} of the {there} sweeps are drawn; {rest}.")

@@ -18,15 +18,15 @@ from ssrl_core.paper.report import Block
 COLOURS = {"shown": ACCENT, "reversed": DANGER, "not shown": WARNING, "not run": QUIET}
 MEANS = {
     "shown": "the whole 95 % interval lies on the paper's side",
-    "not shown": "0 lies in the interval, or there is one seed only",
+    "not shown": "0 lies in the interval, or there is one seed only; no proof that there is no difference",
     "reversed": "the whole interval lies on the other side",
     "not run": "there are no results yet",
 }
 _MOST_WAITING = 4
 _HOW = (
-    "Line: the difference and its 95 % interval (Welch's t), in the direction that the paper claims; right of the bar "
-    "is the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it crosses the bar, "
-    "or there is one seed."
+    "Line: the difference and its 95 % interval over seeds (Welch's t), in the direction that the paper claims; right "
+    "of the bar is the paper's side. Shown: the whole interval lies there. Reversed: it lies left. Not shown: it "
+    "crosses the bar, or there is one seed. A verdict says which side is higher, not by how much."
 )
 CSS = f"""
 .paper-verdict {{ font-weight: 600; white-space: nowrap; }}
@@ -54,7 +54,7 @@ CSS = f"""
 .paper-table th[scope="row"], .paper-table thead th:first-child {{ text-align: left; font-weight: 400;
   white-space: normal; min-width: 8rem; padding-right: 1.2rem; position: sticky; left: 0;
   background: light-dark(#ffffff, #0f1216); }}
-.paper-table tbody th.group {{ font-weight: 600; padding-top: .9rem; }}
+.paper-table tbody th.group {{ font-weight: 600; padding-top: .9rem; text-align: left; }}
 .paper-table td.published {{ color: {QUIET}; }}
 .paper-table td.ours b {{ font-weight: 600; color: {ACCENT}; }}
 .paper-table td small {{ color: {QUIET}; font-size: .78rem; display: block; line-height: 1.2; }}
@@ -159,7 +159,7 @@ def table_html(item: str, blocks: Sequence[Block]) -> str:
     """One table; two columns a quantity where there are published numbers and ours."""
     kinds = report.kinds(blocks)
     top = "".join(_heading(column, sum(c == column for c, _ in kinds)) for column in dict.fromkeys(c for c, _ in kinds))
-    corner = html.escape(words.QUANTITIES.get(item, "")) if all("ami" not in block.columns for block in blocks) else ""
+    corner = "" if blocks[0].group else html.escape(words.QUANTITIES.get(item, ""))
     heads = [f"<tr><th>{corner}</th>{top}</tr>"]
     if report.has_both(blocks):
         under = "".join(f'<th scope="col">{kind}</th>' for _, kind in kinds)

@@ -12,7 +12,7 @@ from the same accuracies:
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -305,6 +305,7 @@ def floors(
     rule: Rule | None = None,
     *,
     draws: int = 200,
+    kinds: Sequence[str] = KINDS,
     seed: int = 0,
     report: Callable[[int, int], None] | None = None,
 ) -> pd.DataFrame:
@@ -314,7 +315,7 @@ def floors(
 
     Args:
         table, x, rule: as for `opposition`.
-        draws: permutations of each kind, >= 1.
+        draws: permutations of each kind, >= 1. kinds: of `KINDS`; each is the same whichever others are asked for.
         report: called with (draws done, draws in all).
 
     Returns:
@@ -324,24 +325,26 @@ def floors(
     if draws < 1:
         raise SpecError.at("Floors", "draws", "at least 1", draws)
     chosen, found = rule or Rule(), grids(table, x)
-    parts, done, total = [], 0, draws * len(KINDS) * len(found)
+    parts, done, total = [], 0, draws * len(kinds) * len(found)
     with threadpool_limits(1), ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        drawn = _drawn(found, chosen, draws, seed)
+        drawn = _drawn(found, chosen, draws, kinds, seed)
         for grid, kind, ratios in in_order(pool, lambda one: (*one[:2], _ratios(one[2], chosen)), drawn):
             parts.append(_rows(grid, kind, *ratios))
             done += len(ratios[0])
             if report:
                 report(done, total)
     rows = pd.concat(parts, ignore_index=True)
-    rows["draw"] = np.tile(np.arange(draws), len(KINDS) * len(found))
+    rows["draw"] = np.tile(np.arange(draws), len(kinds) * len(found))
     return rows
 
 
-def _drawn(found: list[Grid], rule: Rule, draws: int, seed: int) -> Iterator[tuple[Grid, str, Floats]]:
+def _drawn(
+    found: list[Grid], rule: Rule, draws: int, kinds: Sequence[str], seed: int
+) -> Iterator[tuple[Grid, str, Floats]]:
     """Some draws at a time; each floor of each setting has a stream of its own."""
     for grid in found:
         y = _testable(grid.points(rule.points))
-        for kind in KINDS:
+        for kind in kinds:
             own = {key: value for key, value in grid.setting.items() if value != NOT_SET}
             rng = np.random.default_rng([seed, crc32(repr((own, kind)).encode())])
             for size in _chunks(draws, y.shape):
