@@ -41,8 +41,9 @@ CSS = f"""
 .paper-contrast .line i {{ position: absolute; top: calc(50% - 1.5px); height: 3px; border-radius: 2px; }}
 .paper-contrast .line b {{ position: absolute; top: calc(50% - 5px); width: 10px; height: 10px; margin-left: -5px;
   border-radius: 50%; }}
+.paper-contrast.plain {{ grid-template-columns: 5.6rem minmax(0, 1fr); }}
 @media (max-width: 640px) {{
-  .paper-contrast {{ grid-template-columns: minmax(0, 1fr); }}
+  .paper-contrast, .paper-contrast.plain {{ grid-template-columns: minmax(0, 1fr); }}
   .paper-contrast .more, .paper-contrast .line {{ grid-column: 1; grid-row: auto; }}
 }}
 .paper-scroll {{ overflow-x: auto; margin: .2rem 0 .4rem; }}
@@ -105,8 +106,10 @@ def show_claims(contrasts: list[dict[str, Any]]) -> None:
 
 
 def _claim_card(c: dict[str, Any], reach: float) -> str:
+    plain = "" if c["difference"] is not None else " plain"  # no line beside it
     return (
-        f'<div class="paper-contrast">{verdict_html(c["verdict"])}<span>{html.escape(words.claim(c["claim"]))}</span>'
+        f'<div class="paper-contrast{plain}">{verdict_html(c["verdict"])}'
+        f"<span>{html.escape(words.claim(c['claim']))}</span>"
         f'<span class="more">{html.escape(words.difference(c))}</span>{_line(c, reach)}</div>'
     )
 
