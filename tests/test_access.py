@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +24,7 @@ from ssrl_core.specs import composition
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, make_run
+from tests.paging import opened
 
 VIEWER = Person("vi@lab.example", access.VIEWER, hosted=True, by_page=True)
 EDITOR = Person("ed@lab.example", access.EDITOR, hosted=True, by_page=True)
@@ -179,3 +183,51 @@ def test_others_reach_the_app_only_where_they_sign_in(monkeypatch):
     assert access.why_not_for_others("0.0.0.0") == ""
     monkeypatch.setenv("VIEWLOOM_VIEWER_PASSWORD", "correct horse")
     assert "another one" in access.why_not_for_others("0.0.0.0")
+
+
+PAGES = {
+    "app.py": {},
+    "pages/1_Data.py": {"dataset": "kit"},
+    "pages/2_Compose.py": {"dataset": "kit", "composition": "mine", "images": "4"},
+    "pages/3_Train.py": {"run": "RUN"},
+    "pages/4_Clusters.py": {"run": "RUN", "k": "3", "sel": "1-40"},
+    "pages/5_Classes.py": {},
+    "pages/6_Compare.py": {"a": "RUN", "b": "RUN"},
+    "pages/7_Paper.py": {},
+    "pages/8_Show.py": {"run": "RUN"},
+    "pages/9_Screen.py": {"run": "RUN"},
+}
+
+
+def _let_others_on(callback: Any, refused: list[AccessError], *args: Any, **named: Any) -> None:
+    """Else no callback is called after one that was refused."""
+    try:
+        callback(*args, **named)
+    except AccessError as error:
+        refused.append(error)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_viewer_presses_changes_nothing_that_others_see(stored, page, monkeypatch):
+    """Every button and switch that an editor is shown, in one message of a viewer: all that they call is called."""
+    composition.save(composition.load("mnist-first-set").renamed("mine"))
+    submitting.submit(RunSpec.from_mapping({**SPEC, "seed": 9, "batch_size": 8}), start=False)
+    person, refused = [EDITOR], []
+    monkeypatch.setattr(access, "_ask", lambda: person[0])
+    test = opened(page, {key: value.replace("RUN", _run().id) for key, value in PAGES[page].items()})
+    known = test.session_state._state._state._new_widget_state.widget_metadata
+    for name, widget in known.items():
+        if widget.callback is not None:
+            known[name] = replace(widget, callback=partial(_let_others_on, widget.callback, refused))
+    states = test._tree.get_widget_states()
+    by_id = {state.id: state for state in states.widgets}
+    for kind, field in (("button", "trigger_value"), ("toggle", "bool_value"), ("checkbox", "bool_value")):
+        for widget in test.get(kind):
+            state = by_id.get(widget.id) or states.widgets.add(id=widget.id)
+            setattr(state, field, kind == "button" or not widget.value)
+    person[0], before = VIEWER, _content()
+    test._run(states)
+    assert not test.exception
+    assert _content() == before
+    if page in ("pages/2_Compose.py", "pages/4_Clusters.py"):
+        assert refused  # it was a viewer who pressed
