@@ -110,7 +110,8 @@ def network_doses(rows: pd.DataFrame) -> Figure:
         name_at_end(fig, math.log10(mine["dose"].iloc[-1]), mine["ami"].iloc[-1], name, colour, away_px=6)
     style(fig, title=_finding(rows), x="dose, µM", y="AMI, two clusters")
     fig.update_layout(margin={"r": 90})
-    return fig.update_xaxes(type="log", tickvals=sorted(rows["dose"].unique()), tickformat="g")
+    doses = sorted(rows["dose"].unique())
+    return fig.update_xaxes(type="log", tickvals=doses, ticktext=[f"{dose:g}" for dose in doses])
 
 
 def _line(fig: Figure, rows: pd.DataFrame, column: str, colour: str, name: str, dash: str) -> None:
