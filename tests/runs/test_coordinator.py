@@ -110,6 +110,21 @@ def test_killed_child_is_started_again_but_not_for_ever(queued, coordinator, eng
     assert "3 times without progress" in row(run)["reason"]
 
 
+def test_a_child_killed_when_all_was_written_has_done_its_run(queued, coordinator, engine):
+    run = queued()
+    coordinator.tick()
+    says(run, state="done", progress=1.0)
+    engine.jobs[0].code = -15
+    coordinator.tick()
+    assert (row(run)["state"], row(run)["reason"]) == ("done", None)
+    assert row(run)["finished_at"]
+    submitting.ask_more(run.id, {"read": True})
+    coordinator.tick()
+    engine.jobs[1].code = -15  # what stands in the folder is the attempt before
+    coordinator.tick()
+    assert row(run)["state"] != "done"
+
+
 def test_kills_from_outside_are_not_the_runs_fault_and_it_says_when_it_tries_again(queued, coordinator, engine, clock):
     run = queued()
     for number in range(10):

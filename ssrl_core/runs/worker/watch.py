@@ -156,10 +156,13 @@ class Watch:
         if row is None or not active.folder.path.is_dir():
             registry.change(active.id, only_if=registry.ACTIVE, **over("failed", GONE))
             return
-        words = active.job.last_words() or active.folder.state()["error"] or {}
+        state = active.folder.state()
+        words = active.job.last_words() or state["error"] or {}
         verdict = judge(
             code, wanted=row["wanted"], message=words.get("message"), by_memory=oom_kills() > active.oom_kills
         )
+        if code < 0 and state["state"] == "done" and state["attempt"] >= active.attempt:
+            verdict = Verdict("done")  # killed on its way out: everything is written
         if active.killed and verdict.crash:
             verdict = Verdict(verdict.state, f"{active.killed} It goes on from its checkpoint.", crash=True)
         columns, verdict = _counted(active, row, verdict)
