@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,49 +148,19 @@ def write_h5ad(run: RunFolder, out: Path) -> dict[str, Any]:
         obsm={f"X_{method}": np.asarray(points, np.float64) for method, points in cells.layouts.items()},
         uns={"viewloom": {"run": run.id, "spec": (run.path / "spec.yaml").read_text(encoding="utf-8")}},
     )
-    stores.replace(out, lambda file: _write(data, file, out.absolute().parent))
+    stores.replace(out, lambda file: _write(data, file))
     return {"cells": data.n_obs, "dimensions": data.n_vars, "obs": list(data.obs.columns), "obsm": list(data.obsm)}
 
 
-def _write(data: Any, file: Any, beside: Path) -> None:
-    """Through a file of its own: HDF5 seeks and reads back while it writes."""
-    import tempfile
-
+def _write(data: Any, file: Any) -> None:
+    """HDF5 made in memory (as much as the file takes): on a disk that becomes full it falls in the middle of C."""
     import h5py  # type: ignore[import-untyped]
     from anndata.io import write_elem
 
-    with tempfile.TemporaryFile(dir=beside) as place, _Patient(place.fileno(), "w+", closefd=False) as made:
-        try:
-            with h5py.File(made, "w") as tree:
-                write_elem(tree, "/", data)
-        except Exception:
-            if made.refused is None:
-                raise
-        if made.refused is not None:
-            raise made.refused
-        made.seek(0)
-        while block := made.read(1 << 20):
-            file.write(block)
-
-
-class _Patient(io.FileIO):
-    """A file that keeps to itself that a disk is full: HDF5 told of it in the middle leaves objects it cannot close.
-
-    Attributes:
-        refused: what the disk said first; nothing is written from then on.
-    """
-
-    refused: OSError | None = None
-
-    def write(self, data: Any) -> int:
-        """All of it, or none and `refused`."""
-        rest = memoryview(data)
-        while len(rest) and self.refused is None:
-            try:
-                rest = rest[super().write(rest) :]
-            except OSError as error:
-                self.refused = error
-        return len(data)
+    with h5py.File("cells.h5ad", "w", driver="core", backing_store=False, block_size=1 << 24) as made:
+        write_elem(made, "/", data)
+        made.flush()
+        file.write(made.id.get_file_image())
 
 
 def _obs(cells: CellTable) -> pd.DataFrame:
