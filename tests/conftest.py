@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tempfile
@@ -57,3 +58,15 @@ def own_stores(tmp_path, monkeypatch, cache_home):
     monkeypatch.setenv("SSRL_DEMO", str(tmp_path / "store" / "models" / "demo"))  # none, unless a test lays one there
     for variable in ("TORCH_HOME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         monkeypatch.setenv(variable, str(cache_home / variable.lower()))
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The module of the app's server. It changes the process that imports it: here not beyond a test."""
+    from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
+
+    from pages.ui.kit import sign_in
+
+    monkeypatch.setattr(sign_in, "_gate", None)
+    monkeypatch.setattr(ForwardMsgQueue, "clear", ForwardMsgQueue.clear)
+    return importlib.import_module("pages.ui.kit.server")

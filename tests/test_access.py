@@ -80,9 +80,9 @@ def stored() -> None:
 
 
 def _content() -> dict[str, bytes]:
-    """All files of the stores, without locks and the index."""
+    """All files of the stores, without locks, the index and what is kept to be quick (Compose goes on behind)."""
     roots = (stores.data_root(), stores.models_root())
-    files = (path for root in roots for path in root.rglob("*") if path.is_file())
+    files = (path for root in roots for path in root.rglob("*") if path.is_file() and "cache" not in path.parts)
     return {str(p): p.read_bytes() for p in files if "lock" not in p.name and not p.name.startswith("runs.db")}
 
 

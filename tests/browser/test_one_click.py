@@ -28,9 +28,8 @@ def message(*, auto: bool) -> BackMsg:
     return said
 
 
-def test_what_a_timer_sends_holds_values_and_no_click():
-    from pages.ui.kit.server import without_clicks
-
+def test_what_a_timer_sends_holds_values_and_no_click(server):
+    without_clicks = server.without_clicks
     clicked = message(auto=False).SerializeToString()
     assert without_clicks(clicked) == clicked
     timed = BackMsg()

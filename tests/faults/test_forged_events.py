@@ -12,7 +12,7 @@ from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.testing.v1 import AppTest
 
-from pages.ui.kit import gallery, server
+from pages.ui.kit import gallery
 from ssrl_core import access, stores
 from ssrl_core.access import EDITOR, VIEWER, Person
 from tests.kit import make_imageset, make_run
@@ -91,7 +91,7 @@ def test_what_is_not_of_the_shape_is_not_heard(shape, monkeypatch):
     assert gallery.heard("map", "done", gallery._TOLD) == CLICK
 
 
-def test_what_no_page_sends_does_not_reach_it():
+def test_what_no_page_sends_does_not_reach_it(server):
     said, heard = BackMsg(), BackMsg()
     told = {
         "deep": "[" * 100_000,
