@@ -148,7 +148,7 @@ def again(items: Sequence[str], ways: Sequence[str], sweeps: Sequence[str], *, w
             if workers:
                 asked = [task for spec in found.specs.values() for task in solved.tasks(spec)]
                 print(way, item, solved.solve_all(asked, workers=workers), flush=True)
-            for one in ITEMS[item].compare(found).contrasts:
+            for one in ITEMS[item].compare(found).contrasts if found.specs else []:
                 if one.verdict != NOT_RUN and (item, one.claim) in rows:
                     rows[item, one.claim][way] = one.as_dict()
     return [row for row in rows.values() if any(way in row for way in WAYS)]
