@@ -1,5 +1,6 @@
 """Who may do what: a viewer changes nothing, whatever is called; hosted, no file is read that is below no root."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pages.ui.compose.forecasts import forecast_worker  # pages settle who asks when they are first imported
 from ssrl_core import access, stores
 from ssrl_core.access import Person
 from ssrl_core.datasets import creation, importing, store
@@ -80,9 +82,9 @@ def stored() -> None:
 
 
 def _content() -> dict[str, bytes]:
-    """All files of the stores, without locks, the index and what is kept to be quick (Compose goes on behind)."""
+    """All files of the stores, without locks and the index."""
     roots = (stores.data_root(), stores.models_root())
-    files = (path for root in roots for path in root.rglob("*") if path.is_file() and "cache" not in path.parts)
+    files = (path for root in roots for path in root.rglob("*") if path.is_file())
     return {str(p): p.read_bytes() for p in files if "lock" not in p.name and not p.name.startswith("runs.db")}
 
 
@@ -207,6 +209,13 @@ def _let_others_on(callback: Any, refused: list[AccessError], *args: Any, **name
         refused.append(error)
 
 
+def until_quiet() -> None:
+    """What Compose works on behind a page, which measures the image set's channels once, comes to its end."""
+    end = time.monotonic() + 60
+    while forecast_worker().busy and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_viewer_presses_changes_nothing_that_others_see(stored, page, monkeypatch):
     """Every button and switch that an editor is shown, in one message of a viewer: all that they call is called."""
@@ -225,6 +234,7 @@ def test_what_a_viewer_presses_changes_nothing_that_others_see(stored, page, mon
         for widget in test.get(kind):
             state = by_id.get(widget.id) or states.widgets.add(id=widget.id)
             setattr(state, field, kind == "button" or not widget.value)
+    until_quiet()
     person[0], before = VIEWER, _content()
     test._run(states)
     assert not test.exception
