@@ -153,7 +153,7 @@ def write_h5ad(run: RunFolder, out: Path) -> dict[str, Any]:
 
 
 def _write(data: Any, file: Any) -> None:
-    """HDF5 made in memory (as much as the file takes): on a disk that becomes full it falls in the middle of C."""
+    """HDF5 made in memory, twice what the file takes: on a disk that becomes full it falls in the middle of C."""
     import h5py  # type: ignore[import-untyped]
     from anndata.io import write_elem
 

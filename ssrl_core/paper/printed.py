@@ -355,14 +355,13 @@ def _heading(column: str, kind: str, usual: Mapping[str, str]) -> str:
 
 
 def _rows(item: str, block: report.Block, kinds: Sequence[tuple[str, str]], usual: Mapping[str, str]) -> list[str]:
-    """The rows of a block below the name of its group; a group of one row is that row."""
-    lone = block.group and len(block.rows) == 1
-    group = _text(words.row_name(block.group))
-    rows = [f'<tr><th class="group" colspan="{1 + len(kinds)}">{group}</th></tr>'] if block.group and not lone else []
-    for name in block.rows:
-        said = [report.cell_words(item, name, c, block.cells.get((name, c)), k, usual[c]) for c, k in kinds]
-        cells = "".join(f"<td>{_cell(text)}</td>" for text in said)
-        rows.append(f"<tr><th>{group if lone else _text(words.row_name(name))}</th>{cells}</tr>")
+    """The rows of a block below the name of its group."""
+    rows = []
+    for said, name in report.lines(block):
+        told = [report.cell_words(item, name, c, block.cells.get((name, c)), k, usual[c]) for c, k in kinds]
+        cells = "".join(f"<td>{_cell(text)}</td>" for text in told)
+        group = f'<tr><th class="group" colspan="{1 + len(kinds)}">{_text(said)}</th></tr>'
+        rows.append(f"<tr><th>{_text(said)}</th>{cells}</tr>" if name else group)
     return rows
 
 

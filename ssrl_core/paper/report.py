@@ -291,6 +291,15 @@ def _kinds_of(cell: Cell) -> list[str]:
     return [kind for kind in ("published", "ours") if getattr(cell, kind) is not None]
 
 
+def lines(block: Block) -> list[tuple[str, str]]:
+    """What stands at the left of each line, and which row that is; the name of a group has none, and a group of one
+    row is that row."""
+    group, rows = words.row_name(block.group), [(words.row_name(name), name) for name in block.rows]
+    if not block.group:
+        return rows
+    return [(group, block.rows[0])] if len(rows) == 1 else [(group, ""), *rows]
+
+
 def usual_n(item: str, blocks: Sequence[Block], column: str) -> str:
     """What most numbers of a column were counted over, which its heading says once: `n = 5 seeds`."""
     every = [
@@ -336,9 +345,13 @@ def nearest(item: str, key: Key, published: Mapping[Key, float | None]) -> float
 
 
 _CELLS = (
-    "AMI with treatment|AMI with response (K = 4)|AMI with many neighbours (K = 2)|neighbours explained (K = 4)|top-1"
+    "AMI with treatment",
+    "AMI with response (K = 4)",
+    "AMI with many neighbours (K = 2)",
+    "neighbours explained (K = 4)",
+    "top-1",
 )
-_GROUP_FIRST = re.compile(rf"(?P<group>.*?)(?:, (?P<quantity>{_CELLS.replace('(', '[(]').replace(')', '[)]')}))?")
+_GROUP_FIRST = re.compile(rf"(?P<group>.*?)(?:, (?P<quantity>{'|'.join(map(re.escape, _CELLS))}))?")
 _GROUP_LAST = re.compile(r"(?P<quantity>[^,]*)(?:, (?P<group>.*))?")
 _OF_SWEEP = re.compile(r"(?P<quantity>.*?)(?:, (?P<group>(?:hue|jitter probability|crop size|flip probability) .*))?")
 _COLUMNS_OF = {

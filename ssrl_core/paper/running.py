@@ -352,9 +352,10 @@ def shown(name: str, scale: Scale) -> dict[str, Any]:
 def began(found: Mapping[str, Any]) -> bool:
     """Whether a comparison has results: what ships, or a run that is done where there are runs. What needs no training
     is alike at several scales: made for one of them, it is not yet a result of the others."""
-    if "made_with" in found or found["verdict"] == NOT_RUN:
-        return "made_with" in found
-    return not found["progress"] or totals(found["progress"]).get("done", 0) > 0
+    if "made_with" in found:
+        return True
+    done = not found["progress"] or totals(found["progress"]).get("done", 0) > 0
+    return bool(found["verdict"] != NOT_RUN and done)
 
 
 def shipped_evidence(name: str, scale: Scale) -> Evidence | None:

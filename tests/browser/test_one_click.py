@@ -29,17 +29,16 @@ def message(*, auto: bool) -> BackMsg:
 
 
 def test_what_a_timer_sends_holds_values_and_no_click(server):
-    without_clicks = server.without_clicks
     clicked = message(auto=False).SerializeToString()
-    assert without_clicks(clicked) == clicked
+    assert server.looked_at(clicked) == clicked
     timed = BackMsg()
-    timed.ParseFromString(without_clicks(message(auto=True).SerializeToString()))
+    timed.ParseFromString(server.looked_at(message(auto=True).SerializeToString()))
     assert [state.id for state in timed.rerun_script.widget_states.widgets] == ["toggle"]
     assert timed.rerun_script.fragment_id == "part"
     assert timed.rerun_script.is_auto_rerun
-    assert without_clicks(b"\xff\xff") == b"\xff\xff"
+    assert server.looked_at(b"\xff\xff") == b"\xff\xff"
     stop = BackMsg(stop_script=True).SerializeToString()
-    assert without_clicks(stop) == stop
+    assert server.looked_at(stop) == stop
 
 
 @pytest.fixture

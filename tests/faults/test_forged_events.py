@@ -104,7 +104,7 @@ def test_what_no_page_sends_does_not_reach_it(server):
     for name, text in told.items():
         said.rerun_script.widget_states.widgets.add(id=name).json_trigger_value = text
         said.rerun_script.widget_states.widgets.add(id=f"{name} kept").json_value = text
-    heard.ParseFromString(server.without_clicks(said.SerializeToString()))
+    heard.ParseFromString(server.looked_at(said.SerializeToString()))
     assert [state.id for state in heard.rerun_script.widget_states.widgets] == ["good", "good kept"]
     passed = []
 
@@ -114,7 +114,7 @@ def test_what_no_page_sends_does_not_reach_it(server):
     async def receive() -> dict[str, Any]:
         return {"type": "websocket.receive", "bytes": bytes(16_000_001)}
 
-    asyncio.run(server.OneClick(app)({"type": "websocket"}, receive, receive))
+    asyncio.run(server.Messages(app)({"type": "websocket"}, receive, receive))
     assert passed == [{"type": "websocket.disconnect", "code": 1009}]
 
 

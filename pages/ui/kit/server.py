@@ -1,4 +1,4 @@
-"""The server that `viewloom` starts: Streamlit's, behind `Guard` and `OneClick`, with `/healthz` and `/metrics`.
+"""The server that `viewloom` starts: Streamlit's, behind `Guard` and `Messages`, with `/healthz` and `/metrics`.
 
 streamlit run pages/ui/kit/server.py
 """
@@ -34,8 +34,8 @@ _DEEPEST = 20  # lists in lists; corners of an outline stand five deep
 _TOO_LARGE = {"type": "websocket.disconnect", "code": 1009}
 
 
-class OneClick:
-    """Lets every click through once.
+class Messages:
+    """Looks at what a browser sends before Streamlit takes it: a click counts once, and nothing is too large.
 
     Streamlit's page keeps a click for a moment and then sends it. If the timer of a part that draws itself again
     (`run_every`) goes off in that moment, what it sends holds the click too, and its callback would run twice: a card
@@ -57,12 +57,12 @@ class OneClick:
             data = message.get("bytes") or b""
             if len(data) > _LARGEST_MESSAGE:
                 return _TOO_LARGE
-            return {**message, "bytes": without_clicks(data)} if data else message
+            return {**message, "bytes": looked_at(data)} if data else message
 
         await self._app(scope, received if scope["type"] == "websocket" else receive, send)
 
 
-def without_clicks(data: bytes) -> bytes:
+def looked_at(data: bytes) -> bytes:
     """A browser's message (`BackMsg`), without what is no JSON of a component; if a timer sent it, without clicks."""
     said = BackMsg()
     try:
@@ -151,6 +151,6 @@ routes: list[Any] = [Route("/healthz", healthz), Route("/metrics", metrics)]
 app = App(
     Path(__file__).resolve().parents[3] / "app.py",
     routes=routes,
-    middleware=[Middleware(Guard, gate=GATE), Middleware(OneClick)],
+    middleware=[Middleware(Guard, gate=GATE), Middleware(Messages)],
     on_script_error=told,
 )

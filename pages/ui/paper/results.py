@@ -175,12 +175,8 @@ def table_html(item: str, blocks: Sequence[Block]) -> str:
 
 
 def _rows(item: str, block: Block, kinds: list[tuple[str, str]]) -> list[str]:
-    """The rows of a block below the name of its group; a group of one row is that row."""
-    group = html.escape(words.row_name(block.group))
-    if block.group and len(block.rows) == 1:
-        return [_row(item, block, block.rows[0], kinds, group)]
-    head = f'<tr><th class="group" scope="rowgroup" colspan="{1 + len(kinds)}">{group}</th></tr>' if group else ""
-    return [head, *(_row(item, block, name, kinds, html.escape(words.row_name(name))) for name in block.rows)]
+    """The rows of a block below the name of its group."""
+    return [_row(item, block, name, kinds, html.escape(said)) for said, name in report.lines(block)]
 
 
 def _heading(column: str, across: int) -> str:
@@ -190,6 +186,8 @@ def _heading(column: str, across: int) -> str:
 
 
 def _row(item: str, block: Block, name: str, kinds: list[tuple[str, str]], said: str) -> str:
+    if not name:
+        return f'<tr><th class="group" scope="rowgroup" colspan="{1 + len(kinds)}">{said}</th></tr>'
     cells = "".join(_cell(item, name, column, block.cells.get((name, column)), kind) for column, kind in kinds)
     return f'<tr><th scope="row">{said}</th>{cells}</tr>'
 

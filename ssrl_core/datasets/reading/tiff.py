@@ -89,9 +89,9 @@ class TiffSeries:
 
     def _check_pieces(self) -> None:
         """tifffile takes pieces that are nowhere for zeros, one by one: four million, said in 200 bytes, take 20 s."""
-        pieces = math.prod(self._key.chunked)
         if self._series.dataoffset is not None:  # in one block, whatever is said of pieces
             return
+        pieces = math.prod(self._key.chunked)
         for page in self.pages:
             if page is not None and len(page.dataoffsets) < pieces:
                 known = len(page.dataoffsets)
