@@ -26,7 +26,7 @@ SOLVED_MNIST = "three views each of 4,000 train images, measured on the 10,000 t
 SOLVED_PHOTO = "two views each of at most 5,000 train images, linear evaluation of 30 epochs"
 VALUES_SAYS = " Twenty values of each parameter (section 3.1) and five seeds."
 HUNDRED_SAYS = (
-    " A set of a hundred classes stands for CIFAR-100 (image set `hundred`). Where the chance of one step varies, "
+    " A set of a hundred classes stands for CIFAR-100 (image set “hundred”). Where the chance of one step varies, "
     "views with it and views without it serve all values."
 )
 MU_SAYS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import os
 import shutil
@@ -14,10 +15,10 @@ from typing import Any
 
 from ssrl_core import __version__, stores
 from ssrl_core.errors import DataError, RunError, SpecError, not_written
-from ssrl_core.paper import report, running, solved, words
+from ssrl_core.paper import galleries, report, running, solved, words
 from ssrl_core.paper.authors import base_of, is_authors
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import EVERY_SCALE, VERDICTS, Scale, published
+from ssrl_core.paper.item import EVERY_SCALE, VERDICTS, Item, Scale, published
 from ssrl_core.paper.items import ITEMS
 
 _TITLES: Mapping[Scale, str] = {
@@ -78,6 +79,10 @@ dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .1em
 dt { font-weight: 600; } dd { margin: 0; }
 .verdict { font-weight: 600; white-space: nowrap; }
 .line { width: 160px; height: 18px; } .charts { display: flex; flex-wrap: wrap; gap: .4em 10px; }
+.galleries { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: .4em 14px; }
+.images { font-size: .88em; } .images p { margin: .2em 0 .3em; color: #667085; break-inside: avoid; }
+.images b { display: block; } .images b, .above { break-after: avoid; }
+.images img { width: 100%; display: block; background: #0b0d10; border-radius: 3px; }
 .chart { max-width: 700px; break-inside: avoid; margin: .2em 0; font-size: .88em; }
 @page { margin: 14mm; }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 12px; }
@@ -98,7 +103,7 @@ def write(out: Path, charts: Charts | None = None) -> dict[str, Any]:
     """Write the report as one file that needs nothing beside it: HTML, or a PDF where its name ends so.
 
     Args:
-        charts: draws the charts of an item; left out, there are none.
+        charts: draws the charts of an item; left out, there are neither charts nor images.
 
     Returns:
         {file, items: [{id, scale, verdict}] of what has results}.
@@ -168,11 +173,11 @@ def page(found: list[dict[str, Any]], charts: Charts | None = None) -> str:
     """The whole document."""
     means = "".join(f"<dt>{name}</dt><dd>{_text(told)}</dd>" for name, told in _MEANS)
     parts = [f"<h1>{_TITLE}</h1>{_made()}{_overview(found)}<dl>{means}</dl>"]
-    for name in dict.fromkeys(told["id"] for told in found):
+    for name, item in ITEMS.items():
         mine = [told for told in found if told["id"] == name]
-        parts.append(_head(mine[0]))
-        other = ITEMS[name].results_of
-        parts += [f"<p>{_as(other)}: see there.</p>"] if other else _scales(mine, charts)
+        parts.append(_head(item))
+        parts += [f"<p>{_as(item.results_of)}: see there.</p>"] if item.results_of else _scales(mine, charts)
+        parts += [] if item.plans else [_galleries(name, None) or '<p class="quiet">Its images are not here.</p>']
     body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'
@@ -187,12 +192,12 @@ def _made() -> str:
     return f'<p class="quiet">{_text(paper)}. Made with Viewloom {__version__} on {day}.</p>'
 
 
-def _head(told: dict[str, Any]) -> str:
+def _head(item: Item) -> str:
     """The name of an item, what the paper claims, and where it disagrees with itself."""
-    own = f'<p class="quiet">The paper itself: {_text(told["conflicts"])}</p>' if told["conflicts"] else ""
+    own = f'<p class="quiet">The paper itself: {_text(item.conflicts)}</p>' if item.conflicts else ""
     return (
-        f'<div class="head"><h2>{words.item(told["id"])}: {_text(told["title"])}</h2>'
-        f"<p>The paper: {_text(told['claim'])}</p>{own}</div>"
+        f'<div class="head"><h2>{words.item(item.id)}: {_text(item.title)}</h2>'
+        f"<p>The paper: {_text(item.claim)}</p>{own}</div>"
     )
 
 
@@ -274,17 +279,44 @@ def _scale(told: dict[str, Any], charts: Charts | None, said: set[str]) -> str:
     new = [str(note) for note in dict.fromkeys(notes) if note and note not in said]
     said.update(new)
     quiet = "".join(f'<p class="quiet">{_text(note)}</p>' for note in new)
-    drawn = "" if charts is None or not running.began(told) else _charts(told, charts)
+    evidence = _evidence(told) if charts is not None and running.began(told) else None
+    drawn = "" if charts is None or evidence is None else _charts(told["id"], evidence, charts)
+    drawn += "" if evidence is None else _galleries(told["id"], evidence)
     head = f"<h3>{_title(_TITLES, told['scale'])}</h3>"
     short = " short" if len(told["contrasts"]) <= _SHORT_ROWS // 2 else ""
     return f'{head}<table class="claims{short}"><tbody>{rows}</tbody></table>{numbers}{drawn}{quiet}'
 
 
-def _charts(told: dict[str, Any], charts: Charts) -> str:
-    """The charts of an item, as pieces of the page that `_drawing` fills: two in a row where there are several."""
+def _evidence(told: dict[str, Any]) -> Evidence | None:
+    """What an item's charts and images are made of: one's own, or what ships of it."""
     name, scale = told["id"], told["scale"]
-    evidence = running.shipped_evidence(name, scale) if "made_with" in told else running.evidence(name, scale)
-    figures = [] if evidence is None else list(charts(name, evidence))
+    return running.shipped_evidence(name, scale) if "made_with" in told else running.evidence(name, scale)
+
+
+def _galleries(name: str, evidence: Evidence | None) -> str:
+    """The images of an item, two galleries in a row; nothing where they are not here."""
+    shown = galleries.galleries(name, evidence)
+    if not shown:
+        return ""
+    above = galleries.above(name, evidence)
+    said = f'<p class="quiet above">{_text(above)}</p>' if above else ""
+    return f'{said}<div class="galleries">{"".join(map(_gallery, shown))}</div>'
+
+
+def _gallery(one: galleries.Gallery) -> str:
+    """Rows of images, the words of each above it."""
+    from ssrl_core.datasets import store as image_sets
+
+    rows = [f"<p>{_text(one.problem)}</p>"] if one.problem else []
+    for ids, text in one.rows:
+        picture = base64.b64encode(galleries.picture(image_sets.load(one.dataset), ids)).decode()
+        rows.append(f'<p>{_text(text)}<img alt="" src="data:image/png;base64,{picture}"></p>')
+    return f'<div class="images"><b>{_text(one.title)}</b>{"".join(rows)}</div>'
+
+
+def _charts(name: str, evidence: Evidence, charts: Charts) -> str:
+    """The charts of an item, as pieces of the page that `_drawing` fills: two in a row where there are several."""
+    figures = list(charts(name, evidence))
     if not figures:
         return ""
     key = words.chart_key(name)

@@ -8,11 +8,13 @@ import pytest
 from ssrl_core import stores
 from ssrl_core.cli import main
 from ssrl_core.errors import SpecError
-from ssrl_core.paper import cost, running
+from ssrl_core.paper import cost, galleries, running
 from ssrl_core.paper import evidence as measures
 from ssrl_core.paper.evidence import first_run, run_count
 from ssrl_core.paper.item import published
 from ssrl_core.paper.items import IDS, ITEMS
+from ssrl_core.runs.evaluation.clustering import stored_clusters
+from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import sweeps
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, make_run
@@ -115,6 +117,27 @@ def planted(top1: dict[str, list[float]]) -> None:
     path.parent.mkdir(exist_ok=True)
     data = {"version": 1, "id": sweep, "name": spec.name, "spec": json.dumps(spec.to_mapping())}
     stores.write_json(path, data | {"created_at": stores.utc_now(), "runs": runs})
+
+
+def test_clusters_of_trained_runs_are_shown_of_one_run_a_composition(monkeypatch):
+    planted({"mnist-first-set": [0.9, 0.91], "mnist-second-set": [0.6]})
+    monkeypatch.setattr(galleries, "CLUSTERS", {"table-2": 3})
+    found = running.evidence("table-2", "small")
+    shown = galleries.galleries("table-2", found)
+    assert [one.title for one in shown] == ["First set", "Second set"]
+    first = found.results("table-2 small").groupby("label")["run"].first()
+    assert [one.run for one in shown] == [first["mnist-first-set"], first["mnist-second-set"]]
+    run = RunFolder(shown[0].run)
+    x, ids = run.embedding()
+    clusters = stored_clusters(run, 3, 0).ids
+    for cluster, (near, said) in enumerate(shown[0].rows):
+        mine = x[clusters == cluster]
+        middle = mine.mean(0)
+        distance = np.linalg.norm(mine - middle, axis=1)
+        assert near[0] == ids[clusters == cluster][np.argmin(distance)]
+        assert said.startswith(f"{len(mine)} images, ")
+    (run.path / "embedding.npy").unlink()
+    assert galleries.galleries("table-2", found)[0].problem
 
 
 def verdicts(found: dict) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ssrl_core.errors import RunError, SpecError, Stopped
 from ssrl_core.learning import solving as learning
 from ssrl_core.learning.closed_form import pairing
 from ssrl_core.paper import evidence as evidences
-from ssrl_core.paper import item, printed, running, solved
+from ssrl_core.paper import galleries, item, printed, running, solved
 from ssrl_core.paper.item import Outcome, Plan, contrast
 from ssrl_core.paper.items import ITEMS, table_2
 from ssrl_core.paper.solving import Solver, chance_of, kinds_of, with_and_without
@@ -224,6 +224,37 @@ def test_charts_of_solved_sweeps_stand_in_the_report(kit_item, monkeypatch):
     assert "<b>kit 2</b>" in drawn
     assert "Plotly.newPlot" in drawn
     assert "Plotly" not in printed.page(printed.everything())
+
+
+def test_images_nearest_to_each_centroid_stand_in_the_report(kit_item, monkeypatch):
+    imageset = make_imageset()
+    running.solve(["table-3"])
+    monkeypatch.setattr(printed, "ITEMS", {"table-3": kit_item})
+    monkeypatch.setattr(galleries, "CLUSTERS", {"table-3": 3})
+    found = running.evidence("table-3", "instant")
+    shown = galleries.galleries("table-3", found)
+    typical = found.typical("kit")
+    assert [one.title for one in shown] == ["A", "B"]
+    for one, clusters in zip(shown, typical["clusters"], strict=True):
+        assert [list(ids) for ids, _ in one.rows] == clusters["3"]
+        for ids, said in one.rows:
+            labels = imageset.label_ids[list(ids)]
+            names, counts = np.unique(labels, return_counts=True)
+            most = counts.max()
+            assert said in {f"{most} of these {len(ids)} are “{imageset.classes[n]}”" for n in names[counts == most]}
+    drawn = printed.page(printed.everything(), lambda name, found: [])
+    assert drawn.count("data:image/png;base64,") == sum(len(one.rows) for one in shown)
+    assert "the first seed" in drawn
+    assert "data:image" not in printed.page(printed.everything())
+
+
+def test_clusters_of_images_that_are_not_here_are_not_drawn_and_of_others_of_the_name_it_is_said():
+    found = running.shipped_evidence("figure-4", "instant")
+    assert galleries.galleries("figure-4", found) == []
+    make_imageset(60, name="mnist")
+    shown = galleries.galleries("figure-4", found)
+    assert [one.title for one in shown] == ["First set", "Second set"]
+    assert {one.problem for one in shown} == {"These were clusters of other images."}
 
 
 def test_what_needs_no_training_does_not_replace_the_trainings_that_ship(monkeypatch):

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pages.ui.kit.gallery import montage_png, thumbnails
+from pages.ui.kit.gallery import thumbnails
 from pages.ui.map.evaluated import open_run
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.perceptual import prepared
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets import store
 from ssrl_core.exports import export
+from ssrl_core.paper.galleries import picture
 from ssrl_core.runs.child import train
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import submitting
@@ -55,8 +56,8 @@ def test_a_run_on_any_channels_ends_with_all_its_results(channels, tmp_path):
     assert results["knn"]["top1"] > 0.8, "round and flat are far apart in the pixels already"
     seen = open_run(run.id)
     assert seen.x.shape == (len(made.split_ids("test")), 128)
-    with Image.open(io.BytesIO(montage_png(seen.imageset, seen.ids[:6], columns=3))) as picture:
-        assert np.asarray(picture).max() > 100, "16-bit cells are not shown black"
+    with Image.open(io.BytesIO(picture(seen.imageset, seen.ids[:6]))) as file:
+        assert np.asarray(file).max() > 100, "16-bit cells are not shown black"
     small = thumbnails(seen.imageset, seen.ids[:4], (16, 16))
     assert small.shape[0] == 4
     assert small.max() > 100

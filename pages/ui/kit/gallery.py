@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from pages.ui.kit import cache
 from ssrl_core.datasets.imageset import ImageSet
-from ssrl_core.datasets.pictures import png, rgb_of
+from ssrl_core.datasets.pictures import rgb_of
 
 Array = NDArray[Any]
 
@@ -238,14 +238,6 @@ def show_rows(
             on_pick(event)
 
     _gallery(key=key, data=pack(header, {"file": file}), on_done_change=done)
-
-
-def montage_png(imageset: ImageSet, image_ids: Sequence[int] | Array, *, columns: int = 10) -> bytes:
-    """The same images as one PNG to take home, at their own size."""
-    from ssrl_core.datasets.pictures import montage, rgb_of
-
-    ids = np.asarray(image_ids, np.int64)
-    return png(montage(rgb_of(imageset, ids), columns=columns))
 
 
 @cache.kept

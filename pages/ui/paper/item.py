@@ -91,7 +91,7 @@ def _results(name: str, scale: Scale, data: dict[str, Any]) -> None:
     if name.startswith("table"):
         results.show_numbers(data)
     with frame.guard():
-        figures.show_clusters(name, scale)
+        figures.show_galleries(name, scale)
     with frame.guard():
         figures.show_charts(name, scale)
     if not name.startswith("table"):

@@ -50,7 +50,7 @@ def compare(evidence: Evidence) -> Outcome:
             continue
         found = _measured(str(table["dataset"].iloc[0]), properties)
         if found is None:
-            note = "The properties of these classes are not measured yet: Classes, Properties, or `paper run table-1`."
+            note = "The properties of these classes are not measured yet: Classes, Properties, or “paper run table-1”."
             continue
         tests = against_behaviour(found, bias.behaviours(table, hue_claims.parameter(table)))
         column = _COLUMNS.get(next((k for k in _COLUMNS if name.startswith(k)), "hue"), "hue_intensity")
