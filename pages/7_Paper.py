@@ -15,10 +15,11 @@ with place:
     runs.all_of_it()
 left, right = st.columns([1, 2.2], gap="large")
 with left:
-    chosen = items.choose()
+    chosen, under = items.choose()
 with right, frame.guard():
     if chosen == curves.ID:
         curves.show()
     else:
         item.show(chosen)
+items.tell(under)
 items.follow(items.now())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pages.ui.kit import cache, frame
 from pages.ui.kit.frame import ACCENT, LINE, QUIET
@@ -38,8 +39,13 @@ CSS = f"""
 """
 
 
-def choose() -> str:
-    """The id of the item that is open; in the address as `item`. A list, on a narrow screen one that unfolds."""
+Under = dict[str, DeltaGenerator]
+"""The place below each item of the list."""
+
+
+def choose() -> tuple[str, Under]:
+    """The id of the item that is open, in the address as `item`, and where its verdicts come. A list, on a narrow
+    screen one that unfolds."""
     asked = st.query_params.get("item")
     chosen = asked if asked is not None and asked in (*ITEMS, curves.ID) else "table-2"
     if asked != chosen:
@@ -49,16 +55,23 @@ def choose() -> str:
     with st.container(key="paper-narrow"):
         _choose_narrow(chosen)
     with st.container(key="paper-list"):
+        under: Under = {}
         for name, item in ITEMS.items():
             with st.container(key="paper-row-open" if name == chosen else f"paper-row-{name}"):
                 label = f"{words.item(name)} · {item.title}"
                 st.button(label, key=f"paper-go-{name}", type="tertiary", on_click=_open, args=(name,))
-                st.html(f'<div class="paper-under">{_under(name)}</div>')
+                under[name] = st.container()
         with st.container(key="paper-row-open" if chosen == curves.ID else f"paper-row-{curves.ID}"):
             label = f"Beyond the paper · {curves.TITLE}"
             st.button(label, key=f"paper-go-{curves.ID}", type="tertiary", on_click=_open, args=(curves.ID,))
             st.html('<div class="paper-under">curves and a map, solved with seeds</div>')
-    return chosen
+    return chosen, under
+
+
+def tell(under: Under) -> None:
+    """The verdicts of every item, below its name: after the item that is open, as comparing all can take a minute."""
+    for name, place in under.items():
+        place.html(f'<div class="paper-under">{_under(name)}</div>')
 
 
 def _choose_narrow(chosen: str) -> None:
