@@ -3,7 +3,8 @@
     python -m bench.again                                    # every item: solves what is not solved yet, then prints
     python -m bench.again --items figure-6 table-4           # some items
     python -m bench.again --sweeps nocodazole hue            # of them the sweeps with one of these in their names
-    python -m bench.again --out docs/results                 # and writes again.md and again.json
+    python -m bench.again --out docs/results                 # and writes again.md and again.json; what was told there
+                                                             # before stays where nothing was solved anew
 
 Other images: simulated cells drawn from other seeds, MNIST's train images that no shipped number has seen, halves of
 CIFAR-10's images, of the hundred classes (whole superclasses) and of the plates of the real crops. What is solved is
@@ -37,6 +38,7 @@ SEEDS = [10, 11, 12, 13, 14]
 WAYS = {"seeds": "other seeds", "images": "other images", "more": "still other images"}
 _DRAWN_FROM = {"images": 77, "more": 78}
 _MNIST_TRAIN, _MNIST_TEST = 4000, 10_000
+_WITH_CLAIMS = tuple(name for name, item in ITEMS.items() if "instant" in item.plans)
 Row = dict[str, Any]
 
 
@@ -130,18 +132,23 @@ def evidence(item: str, way: str, sweeps: Sequence[str], *, make: bool = True) -
     return Evidence(replace(plan, sweeps=lambda: made, measures={}), "instant")
 
 
-def again(items: Sequence[str], ways: Sequence[str], sweeps: Sequence[str], *, workers: int) -> list[Row]:
+def again(
+    items: Sequence[str], ways: Sequence[str], sweeps: Sequence[str], *, workers: int, before: Sequence[Row] = ()
+) -> list[Row]:
     """A row a claim that ships with a verdict: {id, claim, shipped, WAY: as `Contrast.as_dict`}, ways without results
     left out.
 
     Args:
         workers: threads that solve; 0: nothing is solved, what is there is told.
+        before: rows of an earlier time, whose results stay where there are no newer ones.
     """
     rows: dict[tuple[str, str], Row] = {}
-    for item in items:
+    earlier = {(row["id"], row["claim"]): {way: row[way] for way in WAYS if way in row} for row in before}
+    for item in _WITH_CLAIMS:
         ships = running.shipped(item, "instant")
         for claim in ships["contrasts"] if ships else []:
-            rows[item, claim["claim"]] = {"id": item, "claim": claim["claim"], "shipped": claim}
+            key = (item, claim["claim"])
+            rows[key] = {"id": item, "claim": claim["claim"], "shipped": claim, **earlier.get(key, {})}
     for way in ways:
         for item in items:
             found = evidence(item, way, sweeps, make=workers > 0)
@@ -191,7 +198,7 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     """Solve what is missing, print, and write it where it is asked for."""
-    every = [name for name, item in ITEMS.items() if "instant" in item.plans]
+    every = list(_WITH_CLAIMS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--items", nargs="+", default=every, choices=every, metavar="ITEM", help="all unless named")
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), help="what is other")
@@ -199,13 +206,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="threads that solve; 0: only what is solved already")
     parser.add_argument("--out", type=Path, help="folder for again.md and .json")
     args = parser.parse_args()
-    rows = again(args.items, args.ways, args.sweeps, workers=args.workers)
+    file = args.out / "again.json" if args.out else None
+    before = stores.read_json(file)["rows"] if file and file.is_file() else []
+    rows = again(args.items, args.ways, args.sweeps, workers=args.workers, before=before)
     text = markdown(rows)
     print(text)
-    if args.out:
+    if file:
         found = {"version": 1, "viewloom": __version__, "seeds": SEEDS, "rows": rows}
-        stores.replace(args.out / "again.json", json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")
-        stores.replace(args.out / "again.md", text)
+        stores.replace(file, json.dumps(found, ensure_ascii=False, allow_nan=False) + "\n")
+        stores.replace(file.with_suffix(".md"), text)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from scipy import stats
 
 from bench import again
 from ssrl_core.analysis.scores import eta2, mean_sd
-from ssrl_core.paper import bases
+from ssrl_core.paper import bases, running
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
 from ssrl_core.paper.items import ITEMS, table_2, table_3
@@ -133,3 +133,13 @@ def test_verdicts_again_have_other_seeds_or_other_images_and_keep_what_is_chosen
     ]  # fmt: skip
     assert again.counted(rows, "seeds").startswith("Other seeds: 1 of 2 verdicts are the same. Of 2 claims that show")
     assert "| figure-6 | left above right | **shown** | **not shown** |" in again.markdown(rows)
+
+
+def test_what_was_told_again_before_stays_where_nothing_is_solved_anew():
+    ships = running.shipped("figure-6", "instant")["contrasts"]
+    before = [
+        {"id": "figure-6", "claim": ships[0]["claim"], "shipped": {}, "images": ships[1]},
+        {"id": "figure-6", "claim": "one that is made no more", "shipped": {}, "seeds": ships[1]},
+    ]
+    rows = again.again(["figure-4"], ["seeds"], [], workers=0, before=before)
+    assert rows == [{"id": "figure-6", "claim": ships[0]["claim"], "shipped": ships[0], "images": ships[1]}]
