@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from ssrl_core.specs.wishes import in_a_row
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -125,7 +127,7 @@ class Forecast:
         """What is kept best, what is lost most, and the classes that suffer by more than chance explains."""
         best, lost = best_and_worst(self.kept)
         told = (("Keeps best", best), ("Loses most", lost))
-        parts = [f"{words}: {', '.join(row.name for row in rows)}." for words, rows in told if rows]
+        parts = [f"{words}: {in_a_row(row.name for row in rows)}." for words, rows in told if rows]
         suffering = self.suffering
         if suffering:
             named = ", ".join(f"{row.name} ({100 * change:+.0f} points)" for row, change in suffering[:_MOST_NAMED])

@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -50,6 +50,11 @@ _INPUT = Parameter(
     options=("whole", "fixed_steps"),
 )
 _KEYS = frozenset({"version", "dataset", "wishes", "candidates", "seed", "input"})
+
+
+def in_a_row(names: Iterable[str]) -> str:
+    """`texture, “place, left to right”`: one that has a comma itself stands in quotes."""
+    return ", ".join(f"“{name}”" if "," in name else name for name in names)
 
 
 @dataclass(frozen=True)
@@ -113,7 +118,7 @@ class Wishes:
     def sentence(self) -> str:
         """The wishes in words: "keep classes; ignore stroke thickness"."""
         parts = [(w, [n for n, wish in self.wishes.items() if wish == w]) for w in (KEEP, IGNORE)]
-        return "; ".join(f"{wish} {', '.join(names)}" for wish, names in parts if names)
+        return "; ".join(f"{wish} {in_a_row(names)}" for wish, names in parts if names)
 
     def meaning(self, known: Mapping[str, str], label: str | None) -> dict[str, tuple[str, ...]]:
         """What each wish is about: name -> targets, in the order of the file.

@@ -99,3 +99,8 @@ def test_what_a_search_draws_lies_within_what_a_step_may_be():
                 assert not parameter.log or low > 0
             else:
                 assert parameter.kind not in ("range", "amplitude") or parameter.name == "ratio"
+
+
+def test_a_name_with_a_comma_stays_one_name_in_a_sentence():
+    wishes = Wishes("strokes", {"place, left to right": "keep", "digit": "keep", "texture": "ignore"})
+    assert wishes.sentence() == "keep “place, left to right”, digit; ignore texture"

@@ -13,7 +13,7 @@ from pages.ui.kit import frame
 from ssrl_core.analysis.descriptors import INTENSITY, descriptor, titled
 from ssrl_core.figures.style import whole_percent
 from ssrl_core.forecast.result import best_and_worst, calibration_sentence, calibration_words
-from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP
+from ssrl_core.specs.wishes import CLASSES, IGNORE, KEEP, in_a_row
 
 if TYPE_CHECKING:
     from ssrl_core.forecast import Forecast, Kept
@@ -136,9 +136,9 @@ def _sentence(rows: Sequence[Kept]) -> str:
     best, lost = ([titled(row.name, row.kind) for row in some] for some in best_and_worst(rows))
     words = []
     if best:
-        words.append(f"Keeps best: <b>{html.escape(', '.join(best))}</b>.")
+        words.append(f"Keeps best: <b>{html.escape(in_a_row(best))}</b>.")
     if lost:
-        words.append(f"Loses most: <b>{html.escape(', '.join(lost))}</b>.")
+        words.append(f"Loses most: <b>{html.escape(in_a_row(lost))}</b>.")
     elif best:
         words.append("Nothing is lost by more than half.")
     return " ".join(words)
