@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.ui.paper import items
 from ssrl_core import stores
 from ssrl_core.paper import report, running
 from ssrl_core.paper.items import IDS, ITEMS
 from ssrl_core.runs import jobs
-from tests.kit import ROOT, make_imageset
+from ssrl_core.runs.queue import registry
+from tests.kit import ROOT, make_imageset, make_run
 from tests.paper.test_items import planted
 
 
@@ -50,6 +52,26 @@ def test_every_item_opens_with_its_claim_its_cost_and_its_numbers():
             assert {b.key for b in test.button} >= {"paper-run-small", "paper-run-full"}
             assert f"python -m ssrl_core paper run {name} --scale small" in text
         assert len(published_cells(test)) == published_in(name) >= len(ITEMS[name].published())
+
+
+def test_the_end_of_a_run_compares_only_the_items_that_it_belongs_to(monkeypatch):
+    planted({"mnist-first-set": [0.9, 0.91], "mnist-second-set": [0.6, 0.62]})
+    compared, shown = [], running.shown
+    monkeypatch.setattr(running, "shown", lambda name, scale: (compared.append((name, scale)), shown(name, scale))[1])
+    test = opened("table-2")
+    assert compared[0][0] == "table-2", "the item that is open comes first"
+    assert len(compared) == len(set(compared)) > 50
+    compared.clear()
+    before = items.now()
+    make_run(spec={"seed": 77})
+    registry.reconcile()
+    assert items.now() != before
+    test = test.run()
+    assert compared == []
+    member = next(iter(running.evidence("table-2", "small").runs()))["id"]
+    registry.change(member, finished_at=stores.utc_now())
+    test.run()
+    assert compared == [("table-2", "small")]
 
 
 def published_in(name: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -37,7 +37,7 @@ CSS = f"""
 
 def show_charts(name: str, scale: Scale) -> None:
     """The charts of an item that has results."""
-    figures = _figures(name, scale, items.now())
+    figures = _figures(name, scale, items.mark(name, scale))
     if not figures:
         return
     frame.section("Chart")
@@ -65,14 +65,14 @@ def _draw(figure: Figure, key: str) -> None:
 
 
 @cache.kept(least=4)
-def _figures(name: str, scale: Scale, now: str) -> list[Figure]:
+def _figures(name: str, scale: Scale, mark: tuple[Any, ...]) -> list[Figure]:
     return charts(name, items.evidence_of(name, scale))
 
 
 def show_galleries(name: str, scale: Scale) -> None:
     """The clusters of every composition, one beside the other, two a row; what is wrong with one is told in its
     place."""
-    shown = _galleries(name, scale, items.now())
+    shown = _galleries(name, scale, items.mark(name, scale))
     if not shown:
         return
     frame.section("The clusters", galleries.above(name, running.evidence(name, scale)))
@@ -86,7 +86,7 @@ def show_galleries(name: str, scale: Scale) -> None:
 
 
 @cache.kept(spinner="Finding typical images", least=8)
-def _galleries(name: str, scale: Scale, now: str) -> list[Gallery]:
+def _galleries(name: str, scale: Scale, mark: tuple[Any, ...]) -> list[Gallery]:
     return galleries.galleries(name, items.evidence_of(name, scale))
 
 

@@ -23,6 +23,7 @@ from ssrl_core.paper.item import Scale
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.runs.queue import registry
 
+_MOST_PLANS = 100  # of all items and scales
 OF_CLASSES = ("table-1", "table-5", "table-6", "table-7", "figure-1", "figure-2", "figure-3", "figure-11")
 CSS = f"""
 .st-key-paper-list {{ gap: 0; }}
@@ -87,9 +88,14 @@ def _named(name: str) -> str:
     return f"Beyond the paper · {curves.TITLE}" if name == curves.ID else f"{words.item(name)} · {ITEMS[name].title}"
 
 
-def compared(name: str, scale: str) -> dict[str, Any]:
+def compared(name: str, scale: Scale) -> dict[str, Any]:
     """`running.compare`, kept while no run changes; the results that ship (`made_with`) where none are here."""
-    return _compared(name, scale, now())
+    return _compared(name, scale, mark(name, scale))
+
+
+def mark(name: str, scale: Scale) -> tuple[Any, ...]:
+    """What changes when the evidence of an item does, so that the end of another run has nothing compared anew."""
+    return _mark(name, scale, now())
 
 
 @st.fragment(run_every=5.0)
@@ -155,7 +161,7 @@ def _how_far(name: str) -> str:
     return " · ".join(parts)
 
 
-def _under_way(name: str, scale: str) -> str:
+def _under_way(name: str, scale: Scale) -> str:
     """`, 3 of 10 runs done` while some wait or run."""
     counts = running.totals(compared(name, scale)["progress"])
     if not set(frame.ACTIVE) & set(counts):
@@ -163,14 +169,19 @@ def _under_way(name: str, scale: str) -> str:
     return f", {counts.get('done', 0):,} of {sum(counts.values()):,} runs done"
 
 
-def verdicts(name: str, scale: str) -> str:
+def verdicts(name: str, scale: Scale) -> str:
     """`2 shown, 1 not shown` of an item at a scale."""
     return results.summary_html([c["verdict"] for c in compared(name, scale)["contrasts"]])
 
 
-@cache.kept(least=64)
-def _compared(name: str, scale: str, now: str) -> dict[str, Any]:
-    return running.shown(name, scale)  # type: ignore[arg-type]
+@cache.kept(least=_MOST_PLANS)
+def _mark(name: str, scale: Scale, now: str) -> tuple[Any, ...]:
+    return running.evidence(name, scale).mark() if scale in ITEMS[name].plans else ()
+
+
+@cache.kept(least=_MOST_PLANS)
+def _compared(name: str, scale: Scale, mark: tuple[Any, ...]) -> dict[str, Any]:
+    return running.shown(name, scale)
 
 
 def now() -> str:

@@ -119,17 +119,33 @@ def sweep_progress(sweep: str) -> dict[str, int]:
     Raises:
         SpecError: there is no such sweep.
     """
-    states = {row["id"]: str(row["state"]) for row in registry.list_runs(demo=False)}
-    found = [states.get(member["id"], "gone") for member in sweeps.members(sweep)]
+    members = sweeps.members(sweep)
+    states = {row["id"]: str(row["state"]) for row in _of_members(members, "id, state")}
+    found = [states.get(member["id"], "gone") for member in members]
     return {state: found.count(state) for state in dict.fromkeys(found)}
+
+
+def sweep_mark(sweep: str) -> int:
+    """A number that changes, within this process, when a run of a sweep does: its state, its end, its results.
+
+    Raises:
+        SpecError: there is no such sweep.
+    """
+    rows = _of_members(sweeps.members(sweep), "id, state, finished_at, results")
+    return hash(tuple(tuple(row.values()) for row in rows))
+
+
+def _of_members(members: list[dict[str, Any]], columns: str) -> list[dict[str, Any]]:
+    """Columns of the registry, of some runs of a sweep."""
+    asked = json.dumps([member["id"] for member in members])
+    which = "id IN (SELECT value FROM json_each(?)) ORDER BY id"
+    return registry.query(f"SELECT {columns} FROM runs WHERE {which}", [asked])
 
 
 def _runs(sweep: str) -> Iterator[Run]:
     """(head columns, vary columns, state, results) of each run of a sweep that still exists."""
     members = sweeps.members(sweep)
-    asked = json.dumps([member["id"] for member in members])
-    texts = registry.query("SELECT id, results FROM runs WHERE id IN (SELECT value FROM json_each(?))", [asked])
-    results = {row["id"]: row["results"] for row in texts}
+    results = {row["id"]: row["results"] for row in _of_members(members, "id, results")}
     known = {row["id"]: row for row in registry.list_runs(demo=False)}
     for member in members:
         row = known.get(member["id"])
