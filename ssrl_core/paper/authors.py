@@ -26,6 +26,10 @@ _PAIRS = (
 _DIGITS = "; crops and margins are shares of the side, of one size for a run; jitter is part of the views."
 _CELLS = ", the image turned and mirrored; the centre is 40 % of the side."
 _TEACHER = " What is embedded is the output of the momentum network, or of the projector where a method has none."
+_OTHER_IMAGES = (
+    "† The two readings were measured on different images of the same kind (drawn or split anew in between): their "
+    "verdicts can differ for that too."
+)
 _TURNED = [
     {"transform": "rotation", "p": 1.0, "degrees": 360.0, "fill": 0.0},
     {"transform": "horizontal_flip", "p": 0.5},
@@ -116,7 +120,8 @@ def beside(scales: Sequence[str] = ("instant", "small")) -> list[dict[str, Any]]
     """Each claim of digits and cells under both readings, one's own results or those that ship.
 
     Returns:
-        [{id, scale, claim, paper, authors}], the last two as `Contrast.as_dict`.
+        [{id, scale, claim, paper, authors, other_images}], `paper` and `authors` as `Contrast.as_dict`; other_images:
+        both were measured on image sets of the same names with other pixels or splits.
     """
     from ssrl_core.paper import running
     from ssrl_core.paper.items import ITEMS
@@ -124,13 +129,24 @@ def beside(scales: Sequence[str] = ("instant", "small")) -> list[dict[str, Any]]
     rows = []
     for name in READ:
         for scale in (scale for scale in EVERY_SCALE if scale in scales and scale in ITEMS[name].plans):
-            pair = [running.shown(name, way)["contrasts"] for way in (scale, authors_of(scale))]
-            theirs = {one["claim"]: one for one in pair[1]}
+            pair = [running.shown(name, way) for way in (scale, authors_of(scale))]
+            theirs = {one["claim"]: one for one in pair[1]["contrasts"]}
+            images = [_images(found, name, scale) for found in pair]
+            other = any(images[0][key] != images[1][key] for key in images[0].keys() & images[1].keys())
             rows += [
-                {"id": name, "scale": scale, "claim": one["claim"], "paper": one, "authors": theirs[one["claim"]]}
-                for one in pair[0] if one["claim"] in theirs
+                {"id": name, "scale": scale, "claim": one["claim"], "paper": one, "authors": theirs[one["claim"]],
+                 "other_images": other}
+                for one in pair[0]["contrasts"] if one["claim"] in theirs
             ]  # fmt: skip
     return rows
+
+
+def _images(found: Mapping[str, Any], name: str, scale: Scale) -> Mapping[str, str]:
+    """Image set -> fingerprint: those that results were measured on, of one's own those that are here."""
+    from ssrl_core.paper import report, running
+
+    told: Mapping[str, str] | None = found.get("imagesets")
+    return report.imagesets(running.evidence(name, scale)) if told is None else told
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -145,6 +161,7 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
         *(_counted(known, scale) for scale in dict.fromkeys(row["scale"] for row in known)),
         _by_item(known),
         _lines(known),
+        _OTHER_IMAGES if any(row["other_images"] for row in known) else "",
         f"{len(rows) - len(known)} more claims are not run under one of the two readings."
         if len(known) < len(rows)
         else "",
@@ -181,10 +198,9 @@ def _by_item(known: Sequence[Mapping[str, Any]]) -> str:
 
 def _lines(known: Sequence[Mapping[str, Any]]) -> str:
     lines = ["| item | scale | claim | the paper's text | the authors' code |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {row['id']} | {row['scale']} | {row['claim']} | {told(row['paper'])} | {told(row['authors'])} |"
-        for row in known
-    ]
+    for row in known:
+        cells = [row["id"] + (" †" if row["other_images"] else ""), row["scale"], row["claim"]]
+        lines.append(f"| {' | '.join([*cells, told(row['paper']), told(row['authors'])])} |")
     return "\n".join(lines)
 
 

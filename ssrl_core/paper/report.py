@@ -59,7 +59,7 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
                 for label, (kind, parameters) in evidence.plan.measures.items()
             },
             "runs": _runs(evidence),
-            "imagesets": _imagesets(evidence),
+            "imagesets": imagesets(evidence),
         }
         | (_of_solved(evidence) if evidence.is_solved else {})
     )
@@ -159,7 +159,7 @@ def _run(run_id: str) -> dict[str, Any]:
     return {"id": run_id, "seed": seed, "seconds": results.seconds or None, **named}
 
 
-def _imagesets(evidence: Evidence) -> dict[str, str]:
+def imagesets(evidence: Evidence) -> dict[str, str]:
     """name -> fingerprint of the image sets that are here."""
     from ssrl_core.datasets import store as image_sets
 

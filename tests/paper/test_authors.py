@@ -72,3 +72,25 @@ def test_the_command_takes_the_reading(capsys):
 
     assert main(["paper", "compare", "figure-4", "--scale", "instant", "--reading", "authors", "--json"]) == 0
     assert '"scale": "instant-authors"' in capsys.readouterr().out
+
+
+def test_claims_stand_beside_each_other_and_it_is_said_where_the_images_were_others(monkeypatch, capsys):
+    from ssrl_core.cli import main
+
+    rows = authors.beside(["instant"])
+    figure_6 = [row for row in rows if row["id"] == "figure-6"]
+    assert [row["claim"] for row in figure_6] == [c["claim"] for c in running.shown("figure-6", "instant")["contrasts"]]
+    assert not any(row["other_images"] for row in figure_6)
+    assert "†" not in authors.markdown(figure_6)
+    shown = running.shown
+
+    def on_others(name, scale):
+        found = shown(name, scale)
+        return found | ({"imagesets": dict.fromkeys(found.get("imagesets", ()), "other")} if "authors" in scale else {})
+
+    monkeypatch.setattr(running, "shown", on_others)
+    text = authors.markdown(authors.beside(["instant"]))
+    assert "| figure-6 † | instant |" in text
+    assert "different images of the same kind" in text
+    assert main(["paper", "readings"]) == 0
+    assert "| figure-6 † | instant |" in capsys.readouterr().out
