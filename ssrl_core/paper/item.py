@@ -30,7 +30,7 @@ class Contrast:
     Attributes:
         claim: what the paper says, as a sentence.
         difference, low, high: in the direction of the claim (positive agrees), 95 %; None without two seeds a side.
-        n: seeds of both sides. unit: of the difference.
+        n: seeds of both sides, or what `counted` says. unit: of the difference.
         verdict: one of `VERDICTS`. reason: why there is no interval.
     """
 
@@ -42,6 +42,7 @@ class Contrast:
     unit: str
     verdict: str
     reason: str = ""
+    counted: str = "seeds"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able."""

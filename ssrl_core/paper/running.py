@@ -241,15 +241,21 @@ def measure(
 
     Args:
         report: told how far each is, in words. share: told how far all are, 0..1.
+
+    Returns:
+        {id, scale, sweeps: [], measures: [names], left_out: [texts] of those that lack their weights}.
+
+    Raises:
+        SpecError: an image set is missing, or nothing could be measured.
     """
     found = evidence(name, scale)
     require(found, name)
     every = found.plan.measures
-    for number, (label, (kind, parameters)) in enumerate(every.items()):
-        make_measurement(kind, parameters, _step(label, number, len(every), report, share))
-        if share:
-            share((number + 1) / len(every))
-    return {"id": name, "scale": scale, "sweeps": [], "measures": list(every)}
+    made, failed = _measure_all(every, 0, report, share)
+    left_out = [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
+    if every and not made:
+        raise SpecError(" ".join(left_out), where=f"Paper {name}", field="weights")
+    return {"id": name, "scale": scale, "sweeps": [], "measures": made, "left_out": left_out}
 
 
 def _step(

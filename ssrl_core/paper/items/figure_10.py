@@ -7,13 +7,12 @@ from ssrl_core.paper.item import Item, Outcome
 from ssrl_core.paper.items import figure_9
 
 NETWORKS = ("vgg11", "vgg13", "vgg16", "vgg19")
-SMALL = ("vgg16",)
+SMALL = ("vgg16", *figure_9.LITE)
 
 
 def compare(evidence: Evidence) -> Outcome:
     """AMI of each size at each concentration."""
-    networks = NETWORKS if evidence.scale == "full" else SMALL
-    return figure_9.outcome(evidence, networks, "vgg16")
+    return figure_9.outcome(evidence, NETWORKS, "vgg16")
 
 
 ITEM = Item(

@@ -30,6 +30,8 @@ _FOLLOWED = {
     "dna_factor": "how strongly a cell's DNA is stained",
     "tubulin_factor": "how strongly a cell's tubulin is stained",
 }
+_TO_BE_HAD = ("vgg16", "timm/tf_efficientnet_lite0")
+"""ImageNet networks beside what is made on a CPU: one of the paper's, and one whose weights a package brings."""
 _NAMED = ("plate", "crowded")
 """Columns of names, of which AMI is told; of numbers eta²."""
 _TREATED = ("response", "dose", "strength", "moa", "compound", "concentration", "order")
@@ -57,12 +59,13 @@ def _baselines(scale: str) -> dict[str, tuple[str, Mapping[str, Any]]]:
     common = {"k": 2, "seeds": [0, 1, 2, 3, 4]}
     if scale == "instant":
         return {
-            f"ImageNet vgg16 {said}": ("pretrained", _images(said) | {"backbone": "vgg16", **common})
+            f"ImageNet {network} {said}": ("pretrained", _images(said) | {"backbone": network, **common})
+            for network in _TO_BE_HAD
             for said in bases.SOLVED_CELLS
         }
     if scale == "small":
-        given = {"dataset": "simulated-nocodazole", "where": {}, "backbone": "vgg16", **common}
-        return {"ImageNet vgg16": ("pretrained", given)}
+        given = {"dataset": "simulated-nocodazole", "where": {}, **common}
+        return {f"ImageNet {network}": ("pretrained", given | {"backbone": network}) for network in _TO_BE_HAD}
     return {
         f"ImageNet {backbone} {subset}": ("pretrained", {"dataset": name, "where": {}, "backbone": backbone, **common})
         for backbone in ("vgg16", "resnet101")

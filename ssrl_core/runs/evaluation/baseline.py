@@ -124,13 +124,22 @@ def imagenet_embedding(
 
     channels = imageset.shape[0]
     count = channels if channels == 3 else 1
-    mean, sd = IMAGENET_MEAN[:count] * (channels // count), IMAGENET_SD[:count] * (channels // count)
+    mean, sd = (of[:count] * (channels // count) for of in _expected(backbone))
     side = max(SMALLEST_PX, *imageset.shape[1:])
     encoder = build(backbone, channels=channels, side=side, weights="imagenet", mean=mean, sd=sd, seed=0)
     device = pick_device("auto")
     batch = 16 if device.type == "cpu" else 128  # on a processor 128 take half a minute without a sign
     ways: dict[str, Any] = {"device": device, "batch_size": batch, "report": report, "show": show}
     return embed(encoder, imageset.pixels, ids, max_value=imageset.max_value, **ways)
+
+
+def _expected(backbone: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of red, green and blue, 0..1, that the ImageNet weights of a backbone expect."""
+    from ssrl_core.learning.backbones import timm_models
+
+    if backbone.startswith(timm_models.PREFIX):
+        return timm_models.normalisation(backbone)
+    return IMAGENET_MEAN, IMAGENET_SD
 
 
 def run_embedding(run_id: str, ids: NDArray[np.int64]) -> NDArray[np.float32]:
