@@ -259,7 +259,7 @@ def test_clusters_of_images_that_are_not_here_are_not_drawn_and_of_others_of_the
 
 def test_what_needs_no_training_does_not_replace_the_trainings_that_ship(monkeypatch):
     ships = running.shown("table-2", "small")
-    assert [c["verdict"] for c in ships["contrasts"]] == ["shown", "shown", "not shown"]
+    assert [c["verdict"] for c in ships["contrasts"][:3]] == ["shown", "shown", "not shown"]
     lpips = {label: {"mean": 0.1 * k, "sd": 0.1, "n": 4} for k, label in enumerate(reversed(table_2.SETS))}
     monkeypatch.setattr(evidences, "stored_measurement", lambda kind, given: lpips if kind == "lpips" else None)
     assert {c["verdict"] for c in running.compare("table-2", "small")["contrasts"]} == {"not shown", "not run"}
