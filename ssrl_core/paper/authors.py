@@ -105,8 +105,8 @@ def _read_plan(plan: Plan, scale: str) -> Plan:
 
 def _sweep(data: Mapping[str, Any], scale: str) -> dict[str, Any]:
     read: dict[str, Any] = as_authors(data)
-    if scale != "instant":
-        method = read["method"] if isinstance(read["method"], str) else read["method"]["name"]
+    method = read["method"] if isinstance(read["method"], str) else read["method"]["name"]
+    if scale != "instant" and method in METHODS:  # an untrained network has neither a teacher nor a head
         embed = "teacher" if METHODS[method].has_teacher else "head"
         read["evaluate"] = {**read["evaluate"], "embed": embed}
     return read

@@ -326,6 +326,12 @@ def as_shown(settings: Mapping[str, Any]) -> Settings:
     return {**settings, "evaluate": {**settings["evaluate"], "input": "fixed_steps"}}
 
 
+def untrained(settings: Mapping[str, Any]) -> Settings:
+    """The same networks as they are before training, on the same images: what a training adds is beyond them."""
+    kept = {key: value for key, value in settings.items() if key not in ("optimizer", "epochs", "batch_size")}
+    return kept | {"method": "pretrained"}
+
+
 def at_side(name: str, side_px: int) -> Settings:
     """A composition that ships, under its name, with views of another side."""
     return {**load(name).to_mapping(), "size": side_px}

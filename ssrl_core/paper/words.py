@@ -108,6 +108,7 @@ _SWEEPS = {
     "figure-4 small": "Both sets",
     "figure-4 full": "Both sets",
     "figure-6 small": "Both compositions, simulated nocodazole",
+    "figure-6 small untrained": "The same networks before training",
     "figure-6 full": "Both compositions, nocodazole",
     "table-2 full": "All five sets",
     "table-2 small": "Both sets",

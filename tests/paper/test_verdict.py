@@ -11,7 +11,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.paper import bases, evidence, running, words
 from ssrl_core.paper.evidence import PUBLISHED, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items import ITEMS, figure_9, table_2, table_3
+from ssrl_core.paper.items import ITEMS, figure_6, figure_9, table_2, table_3
 
 
 def test_the_interval_is_welch_s():
@@ -188,3 +188,28 @@ def test_where_nothing_can_be_measured_it_is_said(monkeypatch):
     monkeypatch.setattr(running, "make_measurement", measure)
     with pytest.raises(SpecError, match="weights are not here"):
         running.measure("figure-10", "small")
+
+
+def test_figure_6_asks_what_training_adds_to_untrained_networks_that_are_shown_the_same(monkeypatch):
+    seeds = np.array([-0.01, 0.0, 0.01])
+    means = {
+        (figure_6.TRAINED, "neighbours"): (0.5, 0.1), (figure_6.UNTRAINED, "neighbours"): (0.45, 0.05),
+        (figure_6.TRAINED, "response"): (0.05, 0.2), (figure_6.UNTRAINED, "response"): (0.04, 0.1),
+    }  # fmt: skip
+
+    def found(evidence, name, truth):
+        left, right = means[name, truth]
+        return {bases.LEFT: list(left + seeds), bases.RIGHT: list(right - seeds)}
+
+    monkeypatch.setattr(figure_6, "_found", found)
+    told = running.compare("figure-6", "small")
+    assert [c["verdict"] for c in told["contrasts"]] == [SHOWN, SHOWN, NOT_SHOWN, SHOWN]
+    assert [round(c["difference"], 6) for c in told["contrasts"]] == [0.4, 0.15, 0.0, 0.1]
+    rows = {row["row"]: row["ours"] for row in told["rows"] if row["column"] == "AMI with response"}
+    assert rows == pytest.approx({bases.LEFT: 0.05, bases.RIGHT: 0.2, f"{bases.LEFT}, untrained": 0.04,
+                                  f"{bases.RIGHT}, untrained": 0.1})  # fmt: skip
+    specs = running.evidence("figure-6", "small").specs
+    trained, untrained = (specs[name].runs()[0].spec for name in (figure_6.TRAINED, figure_6.UNTRAINED))
+    assert (untrained.epochs, untrained.method.name) == (0, "pretrained")
+    assert (untrained.evaluate.input, untrained.terms, untrained.seed) == (
+        trained.evaluate.input, trained.terms, trained.seed)  # fmt: skip
