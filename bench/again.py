@@ -198,9 +198,10 @@ def markdown(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     """Solve what is missing, print, and write it where it is asked for."""
-    every = list(_WITH_CLAIMS)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--items", nargs="+", default=every, choices=every, metavar="ITEM", help="all unless named")
+    parser.add_argument(
+        "--items", nargs="+", default=_WITH_CLAIMS, choices=_WITH_CLAIMS, metavar="ITEM", help="all unless named"
+    )
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS), help="what is other")
     parser.add_argument("--sweeps", nargs="+", default=[], metavar="TEXT", help="only sweeps with this in their names")
     parser.add_argument("--workers", type=int, default=2, help="threads that solve; 0: only what is solved already")

@@ -143,10 +143,10 @@ def beside(scales: Sequence[str] = ("instant", "small")) -> list[dict[str, Any]]
 
 def _images(found: Mapping[str, Any], name: str, scale: Scale) -> Mapping[str, str]:
     """Image set -> fingerprint: those that results were measured on, of one's own those that are here."""
-    from ssrl_core.paper import report, running
+    from ssrl_core.paper import running
 
     told: Mapping[str, str] | None = found.get("imagesets")
-    return report.imagesets(running.evidence(name, scale)) if told is None else told
+    return running.evidence(name, scale).imagesets() if told is None else told
 
 
 def markdown(rows: Sequence[Mapping[str, Any]]) -> str:

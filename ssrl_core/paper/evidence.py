@@ -182,15 +182,18 @@ class Evidence:
     def mark(self) -> tuple[Any, ...]:
         """What changes, within this process, when something does that a comparison rests on: the runs of its sweeps or
         how many compositions are solved, measurements, images."""
-        from ssrl_core.datasets import store as image_sets
-
-        ready = [name for name in self.plan.needs if name in image_sets.names() and image_sets.is_ready(name)]
         solved_ones = [(name, *sorted(n.items())) for name, n in self.progress().items()] if self.is_solved else []
         runs = [(name, tables.sweep_mark(sweep)) for name, sweep in self.sweep_ids().items()]
         measured = [_path(kind, parameters) for kind, parameters in self.plan.measures.values()]
         times = [path.stat().st_mtime_ns if path and path.is_file() else None for path in measured]
-        images = [image_sets.load(name).fingerprint for name in ready]
-        return (str(stores.models_root()), *solved_ones, *runs, *times, *images)
+        return (str(stores.models_root()), *solved_ones, *runs, *times, *self.imagesets().items())
+
+    def imagesets(self) -> dict[str, str]:
+        """name -> fingerprint of the image sets that are here."""
+        from ssrl_core.datasets import store as image_sets
+
+        ready = [name for name in self.plan.needs if name in image_sets.names() and image_sets.is_ready(name)]
+        return {name: str(image_sets.load(name).fingerprint) for name in ready}
 
     def sweep_ids(self) -> dict[str, str]:
         """name -> id of the sweeps that this store has."""

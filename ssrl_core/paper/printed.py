@@ -177,7 +177,11 @@ def page(found: list[dict[str, Any]], charts: Charts | None = None) -> str:
         mine = [told for told in found if told["id"] == name]
         parts.append(_head(item))
         parts += [f"<p>{_as(item.results_of)}: see there.</p>"] if item.results_of else _scales(mine, charts)
-        parts += [] if item.plans else [_galleries(name, None) or '<p class="quiet">Its images are not here.</p>']
+        parts += (
+            []
+            if item.plans or charts is None
+            else [_galleries(name, None) or '<p class="quiet">Its images are not here.</p>']
+        )
     body = "\n".join(parts)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_TITLE}</title>'

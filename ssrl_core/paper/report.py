@@ -59,7 +59,7 @@ def document(name: str, scale: Scale) -> dict[str, Any]:
                 for label, (kind, parameters) in evidence.plan.measures.items()
             },
             "runs": _runs(evidence),
-            "imagesets": imagesets(evidence),
+            "imagesets": evidence.imagesets(),
         }
         | (_of_solved(evidence) if evidence.is_solved else {})
     )
@@ -157,14 +157,6 @@ def _run(run_id: str) -> dict[str, Any]:
         return {"id": run_id, "seed": None, "seconds": None, "device": None, "versions": None}
     named = {"device": state["device"], "versions": state["versions"]}
     return {"id": run_id, "seed": seed, "seconds": results.seconds or None, **named}
-
-
-def imagesets(evidence: Evidence) -> dict[str, str]:
-    """name -> fingerprint of the image sets that are here."""
-    from ssrl_core.datasets import store as image_sets
-
-    ready = [name for name in evidence.plan.needs if name in image_sets.names() and image_sets.is_ready(name)]
-    return {name: str(image_sets.load(name).fingerprint) for name in ready}
 
 
 Key = tuple[str, str]

@@ -126,7 +126,7 @@ def solve(
         raise SpecError(" ".join(left_out) or "Paper: there is nothing to solve.", where="Paper", field="image set")
     done = solved.solve_all(asked, told.solving)
     made, failed = _measure_all(measures, done["solved"], report, share)
-    left_out += [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
+    left_out += failed
     one = names[0] if len(names) == 1 else EVERY
     return {"id": one, "scale": scale, **done, "measures": made, "left_out": left_out, "sweeps": []}
 
@@ -149,15 +149,15 @@ def _measure_all(
     before: int,
     report: Callable[[str], None] | None,
     share: Callable[[float], None] | None,
-) -> tuple[list[str], dict[str, list[str]]]:
+) -> tuple[list[str], list[str]]:
     """Make measurements one after another, on all processors.
 
     Args:
         before: compositions that were solved before them.
 
     Returns:
-        those that are there, and what could not be measured by the reason; weights that were missed once are not
-        looked for again.
+        those that are there, and in words what could not be measured, by the reason; weights that were missed once
+        are not looked for again.
     """
     made: list[str] = []
     failed: dict[str, list[str]] = {}
@@ -176,7 +176,7 @@ def _measure_all(
             except SSRLError as error:
                 failed.setdefault(error.message, []).append(label)
                 lacking |= {network: error.message} if "weights" in error.message else {}
-    return made, failed
+    return made, [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
 
 
 class _Told:
@@ -251,8 +251,7 @@ def measure(
     found = evidence(name, scale)
     require(found, name)
     every = found.plan.measures
-    made, failed = _measure_all(every, 0, report, share)
-    left_out = [f"{', '.join(labels)}: {message}" for message, labels in failed.items()]
+    made, left_out = _measure_all(every, 0, report, share)
     if every and not made:
         raise SpecError(" ".join(left_out), where=f"Paper {name}", field="weights")
     return {"id": name, "scale": scale, "sweeps": [], "measures": made, "left_out": left_out}

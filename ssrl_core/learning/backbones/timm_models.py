@@ -72,8 +72,8 @@ def renamed(name: str, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each colour, 0..1, that the published weights of a network expect."""
-    expected = _module().create_model(_known(name), pretrained=False, num_classes=0).default_cfg
-    return tuple(expected["mean"]), tuple(expected["std"])
+    expected = _module().get_pretrained_cfg(_known(name))
+    return tuple(expected.mean), tuple(expected.std)
 
 
 def check_name(name: str) -> None:

@@ -13,6 +13,9 @@ from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
 TRAINED, UNTRAINED = "figure-6 small", "figure-6 small untrained"
+_TRUTHS = ("neighbours", "response")
+Found = Mapping[str, Mapping[str, list[float]]]
+"""Truth -> composition -> of each seed, what four clusters follow of it."""
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
@@ -37,11 +40,10 @@ def compare(evidence: Evidence) -> Outcome:
     if evidence.scale == "full":
         told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
         return Outcome(note=told, contrasts=[plain_claim("four clusters by phenotype", None, reason=told)])
-    parts = [_compared(evidence, name) for name in evidence.specs]
-    rows = [row for part, _ in parts for row in part]
-    claims = [claim for name, (_, claims) in zip(evidence.specs, parts, strict=True) for claim in claims
-              if name != UNTRAINED]  # fmt: skip
-    return Outcome(rows, claims + ([] if evidence.is_solved else _beyond(evidence)))
+    found = {name: {truth: _found(evidence, name, truth) for truth in _TRUTHS} for name in evidence.specs}
+    rows = [row for name, of in found.items() for row in _rows(name, of)]
+    claims = [claim for name, of in found.items() if name != UNTRAINED for claim in _claims(name, of)]
+    return Outcome(rows, claims + ([] if evidence.is_solved else _beyond(found[TRAINED], found[UNTRAINED])))
 
 
 def _found(evidence: Evidence, name: str, truth: str) -> dict[str, list[float]]:
@@ -50,25 +52,34 @@ def _found(evidence: Evidence, name: str, truth: str) -> dict[str, list[float]]:
     return {label: figure_4.explained(table, label, 4, truth) for label in (bases.LEFT, bases.RIGHT)}
 
 
-def _compared(evidence: Evidence, name: str) -> tuple[list[Row], list[Contrast]]:
-    """Numbers and claims of one sweep; of whole images, or of untrained networks, that is said."""
-    way = bases.WHOLE if name.endswith(bases.WHOLE) else ""
-    who = ", untrained" if name == UNTRAINED else ""
-    left, right = bases.LEFT, bases.RIGHT
-    neighbours, response = (_found(evidence, name, truth) for truth in ("neighbours", "response"))
-    rows = [Row(label + who, f"neighbours explained (eta²){way}", None, *mean_sd(v)) for label, v in neighbours.items()]
-    rows += [Row(label + who, f"AMI with response{way}", None, *mean_sd(v)) for label, v in response.items()]
+def _rows(name: str, found: Found) -> list[Row]:
+    """Numbers of one sweep; of whole images, or of untrained networks, that is said."""
+    way, who = _way(name), ", untrained" if name == UNTRAINED else ""
+    columns = {"neighbours": f"neighbours explained (eta²){way}", "response": f"AMI with response{way}"}
+    return [
+        Row(label + who, columns[truth], None, *mean_sd(values))
+        for truth, of in found.items() for label, values in of.items()
+    ]  # fmt: skip
+
+
+def _claims(name: str, found: Found) -> list[Contrast]:
+    way, left, right = _way(name), bases.LEFT, bases.RIGHT
+    neighbours, response = found["neighbours"], found["response"]
     crowd = f"number of neighbours explained{way}: left above right"
-    return rows, [
+    return [
         contrast(crowd, neighbours[left], neighbours[right], "eta²"),
         contrast(f"AMI with the response{way}: right above left", response[right], response[left], "AMI"),
     ]
 
 
-def _beyond(evidence: Evidence) -> list[Contrast]:
+def _way(name: str) -> str:
+    return bases.WHOLE if name.endswith(bases.WHOLE) else ""
+
+
+def _beyond(trained: Found, untrained: Found) -> list[Contrast]:
     """The same beyond what untrained networks give for the same crops, which hide and show things by themselves."""
-    crowd = [_apart(_found(evidence, name, "neighbours")) for name in (TRAINED, UNTRAINED)]
-    response = [_found(evidence, name, "response")[bases.RIGHT] for name in (TRAINED, UNTRAINED)]
+    crowd = [_apart(one["neighbours"]) for one in (trained, untrained)]
+    response = [one["response"][bases.RIGHT] for one in (trained, untrained)]
     said = "number of neighbours explained, left minus right: trained networks above untrained ones"
     shown = "AMI with the response, right: trained networks above untrained ones that are shown the same crop"
     return [contrast(said, crowd[0], crowd[1], "eta²"), contrast(shown, response[0], response[1], "AMI")]
