@@ -6,9 +6,11 @@ what was read into it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+import pandas as pd
 
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper.evidence import Evidence, column
@@ -40,6 +42,11 @@ BANKS_SAYS = (
     "are no part of a closed form."
 )
 SOLVED_CELL = "two views each of all train images, four where these are only hundreds"
+IN_FULL_SAYS = (
+    "Beside the paper's cells the same training on simulated ones of 64 px, whose response and number of neighbours "
+    "are known, and untrained networks that are shown the same."
+)
+NO_CELL_LABELS = "BBBC021 has no label of a single cell: look at its clusters on the Clusters page."
 SOLVED_BANKS = ("random", "patches")
 SOLVED_PHOTOS = ("cifar10", "hundred")
 SOLVED_MOST, SOLVED_EPOCHS = 5000, 30
@@ -321,6 +328,12 @@ def mechanism(name: str, **changes: Any) -> Settings:
     return simulated(terms=[{"composition": at_side("cells-first-set", CELLS_PX)}]) | small | changes
 
 
+def simulated_in_full(terms: Sequence[Any]) -> Settings:
+    """The paper's network, length and settings on simulated cells, of each of which response and neighbours are known:
+    one composition or sum of terms after another, images embedded as shown."""
+    return as_shown(cells("simulated-nocodazole", terms[0], vary={"terms": list(terms)}))
+
+
 def as_shown(settings: Mapping[str, Any]) -> Settings:
     """The same, with images embedded as the composition's steps without chance leave them: claims of a centre crop."""
     return {**settings, "evaluate": {**settings["evaluate"], "input": "fixed_steps"}}
@@ -330,6 +343,37 @@ def untrained(settings: Mapping[str, Any]) -> Settings:
     """The same networks as they are before training, on the same images: what a training adds is beyond them."""
     kept = {key: value for key, value in settings.items() if key not in ("optimizer", "epochs", "batch_size")}
     return kept | {"method": "pretrained"}
+
+
+def beyond(
+    claim: str,
+    evidence: Evidence,
+    networks: tuple[str, str],
+    labels: tuple[str, str],
+    values: Callable[[pd.DataFrame, str], list[float]],
+    unit: str,
+) -> Contrast:
+    """Do two compositions lie further apart under trained networks than under untrained ones that are shown the same?
+
+    Args:
+        networks: sweeps of the trained and of the untrained ones. labels: the higher and the lower composition.
+        values: of the rows of a sweep with a label, one number a seed; a seed that lacks one of the two is left out.
+    """
+    apart = []
+    for name in networks:
+        table = _of_both(evidence.results(name), labels)
+        high, low = (values(table, label) for label in labels)
+        apart.append([a - b for a, b in zip(high, low, strict=True)])
+    return contrast(claim, apart[0], apart[1], unit)
+
+
+def _of_both(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Runs of the seeds that are done under every label, in the order of the seeds."""
+    if table.empty:
+        return table
+    done = table[table["state"] == "done"]
+    seeds = set.intersection(*(set(done.loc[done["label"] == label, "seed"]) for label in labels))
+    return done[done["seed"].isin(seeds)].sort_values("seed", kind="stable")
 
 
 def at_side(name: str, side_px: int) -> Settings:

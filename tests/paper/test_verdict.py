@@ -9,9 +9,9 @@ from bench import again
 from ssrl_core.analysis.scores import eta2, mean_sd
 from ssrl_core.errors import SpecError
 from ssrl_core.paper import bases, evidence, running, words
-from ssrl_core.paper.evidence import PUBLISHED, _against
+from ssrl_core.paper.evidence import PUBLISHED, Evidence, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items import ITEMS, figure_6, figure_9, table_2, table_3
+from ssrl_core.paper.items import ITEMS, figure_9, table_2, table_3
 
 
 def test_the_interval_is_welch_s():
@@ -190,18 +190,24 @@ def test_where_nothing_can_be_measured_it_is_said(monkeypatch):
         running.measure("figure-10", "small")
 
 
+def grown(name: str, neighbours: tuple[float, float], response: tuple[float, float]) -> pd.DataFrame:
+    """Results of three seeds of both compositions, the seeds of the second in another order, one of a fourth alone."""
+    rows = []
+    for place, label in enumerate((bases.LEFT, bases.RIGHT)):
+        for seed in (5, 6, 7) if place == 0 else (7, 6, 5):
+            off = 0.01 * (seed - 6) * (-1) ** place
+            rows.append({"label": label, "seed": seed, "state": "done", "dataset": name,
+                         "4 neighbours": neighbours[place] + off, "4 response": response[place] + off})  # fmt: skip
+    alone = {"label": bases.LEFT, "seed": 8, "state": "running", "dataset": name}
+    return pd.DataFrame([*rows, alone | {"4 neighbours": np.nan, "4 response": np.nan}])
+
+
 def test_figure_6_asks_what_training_adds_to_untrained_networks_that_are_shown_the_same(monkeypatch):
-    seeds = np.array([-0.01, 0.0, 0.01])
-    means = {
-        (figure_6.TRAINED, "neighbours"): (0.5, 0.1), (figure_6.UNTRAINED, "neighbours"): (0.45, 0.05),
-        (figure_6.TRAINED, "response"): (0.05, 0.2), (figure_6.UNTRAINED, "response"): (0.04, 0.1),
-    }  # fmt: skip
+    def results(evidence, name):
+        means = (0.45, 0.05), (0.04, 0.1)
+        return grown(name, *(means if "untrained" in name else ((0.5, 0.1), (0.05, 0.2))))
 
-    def found(evidence, name, truth):
-        left, right = means[name, truth]
-        return {bases.LEFT: list(left + seeds), bases.RIGHT: list(right - seeds)}
-
-    monkeypatch.setattr(figure_6, "_found", found)
+    monkeypatch.setattr(Evidence, "results", results)
     told = running.compare("figure-6", "small")
     assert [c["verdict"] for c in told["contrasts"]] == [SHOWN, SHOWN, NOT_SHOWN, SHOWN]
     assert [round(c["difference"], 6) for c in told["contrasts"]] == [0.4, 0.15, 0.0, 0.1]
@@ -209,7 +215,25 @@ def test_figure_6_asks_what_training_adds_to_untrained_networks_that_are_shown_t
     assert rows == pytest.approx({bases.LEFT: 0.05, bases.RIGHT: 0.2, f"{bases.LEFT}, untrained": 0.04,
                                   f"{bases.RIGHT}, untrained": 0.1})  # fmt: skip
     specs = running.evidence("figure-6", "small").specs
-    trained, untrained = (specs[name].runs()[0].spec for name in (figure_6.TRAINED, figure_6.UNTRAINED))
+    trained, untrained = (specs[name].runs()[0].spec for name in specs)
     assert (untrained.epochs, untrained.method.name) == (0, "pretrained")
     assert (untrained.evaluate.input, untrained.terms, untrained.seed) == (
         trained.evaluate.input, trained.terms, trained.seed)  # fmt: skip
+
+
+def test_beyond_pairs_by_seed_and_leaves_out_a_seed_that_lacks_one(monkeypatch):
+    whole = grown("", (0.5, 0.1), (0.1, 0.2))
+    of_seed = {5: 0.3, 6: 0.4, 7: 0.5}
+    whole["4 neighbours"] = whole["seed"].map(of_seed) + (whole["label"] == bases.LEFT) * 0.2
+    whole.loc[whole["seed"] == 8, ["state", "4 neighbours"]] = ["done", 0.9]
+    monkeypatch.setattr(Evidence, "results", lambda self, name: whole if name == "trained" else pd.DataFrame())
+    labels = (bases.LEFT, bases.RIGHT)
+
+    def values(table, label):
+        return evidence.column(table, label, "4 neighbours")
+
+    # 0.2 of every seed, however rows are ordered
+    found = bases.beyond("", running.evidence("figure-6", "small"), ("trained", "trained"), labels, values, "eta²")
+    assert (found.difference, found.low, found.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
+    none = bases.beyond("", running.evidence("figure-6", "small"), ("trained", "not"), labels, values, "eta²")
+    assert none.verdict == NOT_RUN

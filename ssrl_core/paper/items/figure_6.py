@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast, plain_claim
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast
 from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
-TRAINED, UNTRAINED = "figure-6 small", "figure-6 small untrained"
+TRAINED = {"small": "figure-6 small", "full": "figure-6 full simulated"}
+"""Scale -> the sweep of trained networks whose clusters are judged."""
+_OF_PAPER, _UNTRAINED = "figure-6 full", " untrained"
 _TRUTHS = ("neighbours", "response")
 Found = Mapping[str, Mapping[str, list[float]]]
 """Truth -> composition -> of each seed, what four clusters follow of it."""
@@ -20,14 +24,19 @@ Found = Mapping[str, Mapping[str, list[float]]]
 
 def _full() -> dict[str, Mapping[str, Any]]:
     vary = {bases.COMPOSITION: [bases.LEFT, bases.RIGHT]}
-    return {"figure-6 full": bases.as_shown(bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary))}
+    known = bases.simulated_in_full([[{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]])
+    return {
+        _OF_PAPER: bases.as_shown(bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary)),
+        TRAINED["full"]: known,
+        TRAINED["full"] + _UNTRAINED: bases.untrained(known),
+    }
 
 
 def _small() -> dict[str, Mapping[str, Any]]:
     left, right = bases.at_side(bases.LEFT, SIDE), bases.at_side(bases.RIGHT, SIDE)
     vary = {"terms": [[{"composition": left}], [{"composition": right}]]}
     trained = bases.as_shown(bases.simulated(vary=vary))
-    return {TRAINED: trained, UNTRAINED: bases.untrained(trained)}
+    return {TRAINED["small"]: trained, TRAINED["small"] + _UNTRAINED: bases.untrained(trained)}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
@@ -37,24 +46,26 @@ def _instant() -> dict[str, Mapping[str, Any]]:
 
 def compare(evidence: Evidence) -> Outcome:
     """On simulated cells, whose truth is known: neighbours explained on the left, response found on the right."""
-    if evidence.scale == "full":
-        told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
-        return Outcome(note=told, contrasts=[plain_claim("four clusters by phenotype", None, reason=told)])
-    found = {name: {truth: _found(evidence, name, truth) for truth in _TRUTHS} for name in evidence.specs}
+    names = [name for name in evidence.specs if name != _OF_PAPER]
+    found = {name: _found(evidence, name) for name in names}
     rows = [row for name, of in found.items() for row in _rows(name, of)]
-    claims = [claim for name, of in found.items() if name != UNTRAINED for claim in _claims(name, of)]
-    return Outcome(rows, claims + ([] if evidence.is_solved else _beyond(found[TRAINED], found[UNTRAINED])))
+    claims = [claim for name, of in found.items() if not name.endswith(_UNTRAINED) for claim in _claims(name, of)]
+    note = bases.NO_CELL_LABELS if evidence.scale == "full" else ""
+    return Outcome(rows, claims + ([] if evidence.is_solved else _beyond(evidence, found)), note)
 
 
-def _found(evidence: Evidence, name: str, truth: str) -> dict[str, list[float]]:
-    """Composition -> of each seed, what the four clusters of a sweep's networks follow of a truth."""
+def _found(evidence: Evidence, name: str) -> dict[str, dict[str, list[float]]]:
+    """What the four clusters of a sweep's networks follow."""
     table = evidence.results(name)
-    return {label: figure_4.explained(table, label, 4, truth) for label in (bases.LEFT, bases.RIGHT)}
+    return {
+        truth: {label: figure_4.explained(table, label, 4, truth) for label in (bases.LEFT, bases.RIGHT)}
+        for truth in _TRUTHS
+    }
 
 
 def _rows(name: str, found: Found) -> list[Row]:
     """Numbers of one sweep; of whole images, or of untrained networks, that is said."""
-    way, who = _way(name), ", untrained" if name == UNTRAINED else ""
+    way, who = _way(name), ", untrained" if name.endswith(_UNTRAINED) else ""
     columns = {"neighbours": f"neighbours explained (eta²){way}", "response": f"AMI with response{way}"}
     return [
         Row(label + who, columns[truth], None, *mean_sd(values))
@@ -76,18 +87,20 @@ def _way(name: str) -> str:
     return bases.WHOLE if name.endswith(bases.WHOLE) else ""
 
 
-def _beyond(trained: Found, untrained: Found) -> list[Contrast]:
+def _beyond(evidence: Evidence, found: Mapping[str, Found]) -> list[Contrast]:
     """The same beyond what untrained networks give for the same crops, which hide and show things by themselves."""
-    crowd = [_apart(one["neighbours"]) for one in (trained, untrained)]
-    response = [one["response"][bases.RIGHT] for one in (trained, untrained)]
+    networks = TRAINED[evidence.scale], TRAINED[evidence.scale] + _UNTRAINED
     said = "number of neighbours explained, left minus right: trained networks above untrained ones"
     shown = "AMI with the response, right: trained networks above untrained ones that are shown the same crop"
-    return [contrast(said, crowd[0], crowd[1], "eta²"), contrast(shown, response[0], response[1], "AMI")]
+    response = [found[name]["response"][bases.RIGHT] for name in networks]
+    return [
+        bases.beyond(said, evidence, networks, (bases.LEFT, bases.RIGHT), _crowd, "eta²"),
+        contrast(shown, response[0], response[1], "AMI"),
+    ]
 
 
-def _apart(found: Mapping[str, list[float]]) -> list[float]:
-    """Left minus right, seed by seed."""
-    return [left - right for left, right in zip(found[bases.LEFT], found[bases.RIGHT], strict=False)]
+def _crowd(table: pd.DataFrame, label: str) -> list[float]:
+    return figure_4.explained(table, label, 4, "neighbours")
 
 
 ITEM = Item(
@@ -96,7 +109,11 @@ ITEM = Item(
     "The left composition (random crops, affine) clusters cells by their number; the right one (centre crop) by "
     "phenotype, finding two of three and splitting the untreated.",
     {
-        "full": Plan(_full, needs=(bases.SUBSETS["nocodazole"],), says="VGG13, MoCo v2+, K = 4."),
+        "full": Plan(
+            _full,
+            needs=(bases.SUBSETS["nocodazole"], "simulated-nocodazole"),
+            says="VGG13, MoCo v2+, K = 4. " + bases.IN_FULL_SAYS,
+        ),
         "instant": Plan(
             _instant,
             needs=("simulated-nocodazole",),

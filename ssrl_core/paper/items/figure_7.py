@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,17 +11,29 @@ import pandas as pd
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast, plain_claim
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast
 from ssrl_core.paper.items import figure_4, table_4
+
+TRAINED = {"small": "table-4 small", "full": "figure-7 full simulated"}
+"""Scale -> the sweep of trained networks whose clusters are judged."""
+UNTRAINED = {"small": "figure-7 small untrained", "full": "figure-7 full simulated untrained"}
 
 
 def _full() -> dict[str, Mapping[str, Any]]:
-    return {
+    of_paper: dict[str, Mapping[str, Any]] = {
         f"figure-7 {subset}": bases.as_shown(
             bases.cells(name, bases.weighted(), evaluate={"clusters": [4, 2], "layouts": []})
         )
         for subset, name in bases.SUBSETS.items()
     }
+    terms = [bases.weighted(), [{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]]
+    known = bases.simulated_in_full(terms)
+    return of_paper | {TRAINED["full"]: known, UNTRAINED["full"]: bases.untrained(known)}
+
+
+def _small() -> dict[str, Mapping[str, Any]]:
+    trained = table_4._small()
+    return trained | {UNTRAINED["small"]: bases.untrained(trained[TRAINED["small"]])}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
@@ -40,12 +53,28 @@ def _solved(evidence: Evidence) -> Outcome:
 
 def compare(evidence: Evidence) -> Outcome:
     """AMI of four clusters with the response, the sum above either of its terms (simulated cells)."""
-    if evidence.scale == "full":
-        told = "BBBC021 has no label of a single cell: look at the clusters on the Clusters page."
-        return Outcome(note=told, contrasts=[plain_claim("phenotypes apart", None, reason=told)])
     if evidence.is_solved:
         return _solved(evidence)
-    return Outcome(*_with_response(evidence.results("table-4 small"), 4, ""))
+    trained, untrained = TRAINED[evidence.scale], UNTRAINED[evidence.scale]
+    rows, found = _with_response(evidence.results(trained), 4, "")
+    before, _ = _with_response(evidence.results(untrained), 4, "")
+    rows += [replace(row, row=f"{row.row}, untrained") for row in before]
+    found += [
+        bases.beyond(
+            f"AMI with the response, the sum minus {one} alone: trained networks above untrained ones",
+            evidence,
+            (trained, untrained),
+            (table_4.SUM, one),
+            _response,
+            "AMI",
+        )
+        for one in (table_4.LEFT, table_4.RIGHT)
+    ]
+    return Outcome(rows, found, bases.NO_CELL_LABELS if evidence.scale == "full" else "")
+
+
+def _response(table: pd.DataFrame, label: str) -> list[float]:
+    return figure_4.explained(table, label, 4, "response")
 
 
 def _with_response(table: pd.DataFrame, k: int, where: str) -> tuple[list[Row], list[Contrast]]:
@@ -64,7 +93,9 @@ ITEM = Item(
     "With the sum of both losses every phenotype of each compound has a cluster of its own.",
     {
         "full": Plan(
-            _full, needs=tuple(bases.SUBSETS.values()), says="K = 4 for nocodazole and taxol, 2 for cytochalasin B."
+            _full,
+            needs=(*bases.SUBSETS.values(), "simulated-nocodazole"),
+            says="K = 4 for nocodazole and taxol, 2 for cytochalasin B. " + bases.IN_FULL_SAYS,
         ),
         "instant": Plan(
             _instant,
@@ -72,9 +103,10 @@ ITEM = Item(
             says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " AMI with the known response of simulated cells.",
         ),
         "small": Plan(
-            table_4._small,
+            _small,
             needs=("simulated-nocodazole",),
-            says="Rehearsal: the runs of table 4; AMI with the known response of simulated cells.",
+            says="Rehearsal: the runs of table 4; AMI with the known response of simulated cells. Untrained networks "
+            "are shown the same.",
         ),
     },
     compare,
