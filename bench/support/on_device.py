@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,23 @@ def training_items(name: str, pictures: Pictures, backbone: str, batch: int, opt
             if precision == "bf16" and device.type == "cuda":
                 for way, took in compiling.try_ways(training):
                     yield item(name, f"{case}-{way}-ms", "forward and backward, or views", "ms", 1000 * took)
+                yield from _compiled(name, case, spec, imageset, there, options)
+
+
+def _compiled(
+    name: str, case: str, spec: RunSpec, imageset: ImageSet, there: list[float], options: Options
+) -> Iterator[Item]:
+    """A whole step with network and views compiled, beside the loader's loop, and whether it learns the same."""
+    training = Training(replace(spec, compile="always"), imageset)
+    if (chosen := compiling.settle(training, None, 0)) is None:
+        return
+    print(chosen.sentence, file=sys.stderr)
+    apart = curve(losses_of(training, most=len(there)), there)
+    yield item(name, f"{case}-{chosen.way}-curve", "largest difference to the CPU's losses", "of a loss", apart)
+    yield _beside_a_loader(name, f"{case}-{chosen.way}", training, imageset, options)
+    for part, value, unit in (*_parts(training), *_of_card(training, imageset)):
+        yield item(name, f"{case}-{chosen.way}-{part}", part, unit, value)
+    compiling.forget()
 
 
 def _beside_a_loader(name: str, case: str, training: Training, imageset: ImageSet, options: Options) -> Item:
@@ -258,7 +276,12 @@ def named_waits(work: Callable[[], None]) -> list[str]:
 
 def losses(spec: RunSpec, imageset: ImageSet, *, most: int = _CURVE_STEPS, within_s: float = 1e9) -> list[float]:
     """Losses of the first steps on the device that the spec names; the steps of so many seconds, two at least."""
-    training, found, started = Training(spec, imageset), [], time.perf_counter()
+    return losses_of(Training(spec, imageset), most=most, within_s=within_s)
+
+
+def losses_of(training: Training, *, most: int = _CURVE_STEPS, within_s: float = 1e9) -> list[float]:
+    """The same of a training that has taken no step yet."""
+    found, started = [], time.perf_counter()
     for number in range(min(most, training.steps)):
         found.append(float(training.step(number).loss))
         if number > 0 and time.perf_counter() - started > within_s:

@@ -87,9 +87,10 @@ CONDITION = _word(
 )
 COMPILE = _word(
     "compile",
-    "never",
-    ("never", "auto", "always"),
-    "Whether the network is compiled for its device; auto tries a few steps each way and keeps what is faster.",
+    "gpu",
+    ("gpu", "auto", "never", "always"),
+    "Whether network and views are compiled for the device; auto tries a few steps each way and keeps what is faster, "
+    "gpu does so on CUDA only.",
 )
 DEVICES = _whole("devices", 1, 1, 1024, "Devices that take each step together, or auto: every card that it may use.")
 RUN_SETTINGS = (
@@ -241,7 +242,7 @@ class RunSpec:
     condition: str = "none"
     device: str = "auto"
     devices: int | str = 1
-    compile: str = "never"
+    compile: str = "gpu"
     evaluate: EvaluateChoice = field(default_factory=EvaluateChoice)
     keep: KeepChoice = field(default_factory=KeepChoice)
     name: str | None = None

@@ -73,6 +73,30 @@ def test_a_short_training_is_not_compiled_and_no_way_is_tried_by_one_that_does_n
     assert compiling.settle(training("never"), None, 0) is None
 
 
+def test_unless_told_otherwise_a_card_tries_and_a_processor_does_not(took: dict[str, float]) -> None:
+    took[COMPILED] = 0.1
+    here = training("gpu")
+    assert small_spec().compile == "gpu"
+    assert compiling.settle(here, None, 0) is None
+    here.device = torch.device("cuda")
+    assert (compiling._asked(here), compiling._ways(here.device)) == ("auto", (GRAPHS, COMPILED))
+
+
+def test_one_compiled_way_is_enough_and_the_next_is_tried_where_it_cannot_be_had(
+    took: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiling, "_ways", lambda device: (GRAPHS, COMPILED))
+    took[COMPILED] = 0.5
+    found = compiling.settle(training(), None, 0)
+    assert found is not None
+    assert found.way == COMPILED
+    assert "(compiled, as a CUDA graph: RuntimeError: no C++ compiler)" in found.sentence
+    took[GRAPHS] = 0.6
+    found = compiling.settle(training(), None, 0)
+    assert found is not None
+    assert (found.way, "500 ms" in found.sentence) == (GRAPHS, False)
+
+
 def test_a_checkpoint_says_the_way_and_one_that_cannot_be_had_any_more_is_told(took: dict[str, float]) -> None:
     took[COMPILED] = 5.0
     again = compiling.settle(training(), COMPILED, 3)
