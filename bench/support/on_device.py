@@ -39,6 +39,8 @@ _CURVE_STEPS, _CURVE_S = 20, 45.0
 _MOST_WORKERS, _AHEAD = 16, 2  # of the loader: processes, and batches that each has ready
 _WAITING = ("cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaEventSynchronize", "cudaMemcpy")
 _PROFILED_STEPS = 5
+SYNC_DEBUG = "Synchronization debug mode is a prototype feature"
+"""What torch warns of when it is told to name waits."""
 
 
 def waited(device: torch.device) -> None:
@@ -268,7 +270,8 @@ def named_waits(work: Callable[[], None]) -> list[str]:
             work()
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    places = [f"{one.filename}:{one.lineno}" for one in said if "synchroniz" in str(one.message)]
+    told = [one for one in said if not str(one.message).startswith(SYNC_DEBUG)]
+    places = [f"{one.filename}:{one.lineno}" for one in told if "synchroniz" in str(one.message)]
     for place, times in Counter(places).items():
         print(f"the host waits {times} times at {place}", file=sys.stderr)
     return places

@@ -57,6 +57,7 @@ def test_views_on_cuda_are_bit_equal_in_any_batch(name):
             assert torch.equal(all_views[:, rows], some)
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype feature")
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_waits_for_the_device(name):
     made, images = made_of(name), byte_images(4).cuda()
