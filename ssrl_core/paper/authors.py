@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ssrl_core.paper import bases
 from ssrl_core.paper.item import EVERY_SCALE, NOT_RUN, SHOWN, VERDICTS, Item, Plan, Scale
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS
@@ -97,10 +98,16 @@ def _read_plan(plan: Plan, scale: str) -> Plan:
     for name, (kind, given) in plan.measures.items():
         if kind != "lpips_readings":
             measures[name] = (kind, _read_measure(given) if kind == "lpips" else given)
-    return replace(
-        plan, sweeps=lambda: {k: _sweep(v, scale) for k, v in plan.sweeps().items()}, measures=measures,
-        says=" ".join(says),
-    )  # fmt: skip
+    return replace(plan, sweeps=lambda: _sweeps(plan.sweeps(), scale), measures=measures, says=" ".join(says))
+
+
+def _sweeps(plain: Mapping[str, Mapping[str, Any]], scale: str) -> dict[str, Mapping[str, Any]]:
+    """Every sweep under this reading; what is `unsolved` of another is so of its reading."""
+    read: dict[str, Mapping[str, Any]] = {}
+    for name, data in plain.items():
+        other = name.removesuffix(bases.UNSOLVED)
+        read[name] = bases.unsolved(read[other]) if other != name else _sweep(data, scale)
+    return read
 
 
 def _sweep(data: Mapping[str, Any], scale: str) -> dict[str, Any]:

@@ -346,6 +346,32 @@ def untrained(settings: Mapping[str, Any]) -> Settings:
     return kept | {"method": "pretrained"}
 
 
+UNSOLVED = " unsolved"
+"""Ends the name of a sweep that is `unsolved` of the one before it."""
+_WITHOUT_CHANCE = ("center_crop",)
+
+
+def unsolved(settings: Mapping[str, Any]) -> Settings:
+    """The same features of the same images with every step left out that is drawn: the views of an image are alike, so
+    that nothing is asked of the features, and what is found are their principal components. What solving adds is beyond
+    them."""
+    return {**settings, "terms": _without_chance(settings["terms"]), "vary": _without_chance(settings["vary"])}
+
+
+def _without_chance(data: Any) -> Any:
+    if isinstance(data, list):
+        return [_without_chance(one) for one in data]
+    if not isinstance(data, Mapping):
+        return data
+    if "composition" in data:
+        given = data["composition"]
+        made = load(given).to_mapping() if isinstance(given, str) else given
+        group = made["views"][0] if "views" in made else {"size": made.get("size"), "steps": made["steps"]}
+        steps = [step for step in group["steps"] if step["transform"] in _WITHOUT_CHANCE]
+        return {**data, "composition": {"version": 1, "name": made["name"], "size": group["size"], "steps": steps}}
+    return {key: _without_chance(value) for key, value in data.items()}
+
+
 def beyond(
     claim: str,
     evidence: Evidence,
@@ -354,10 +380,11 @@ def beyond(
     values: Callable[[pd.DataFrame, str], list[float]],
     unit: str,
 ) -> Contrast:
-    """Do two compositions lie further apart under trained networks than under untrained ones that are shown the same?
+    """Do two compositions lie further apart under what was trained (or solved) than under what was not, and is shown
+    the same?
 
     Args:
-        networks: sweeps of the trained and of the untrained ones. labels: the higher and the lower composition.
+        networks: sweeps of the former and of the latter. labels: the higher and the lower composition.
         values: of the rows of a sweep with a label, one number a seed; a seed that lacks one of the two is left out.
     """
     apart = []

@@ -99,6 +99,7 @@ _SWEEPS = {
     "figure-12 instant random": "Random features",
     "figure-12 instant patches": "Features of patches",
     "figure-6 instant": "Both compositions, as their fixed steps leave the images",
+    "figure-6 instant unsolved": "The same features, of which nothing is asked",
     "figure-6 instant, whole images": "Both compositions, whole images",
     "table-3 small": "Simulated nocodazole",
     "table-3 small destabilizers": "Microtubule destabilizers (BBBC021)",

@@ -6,7 +6,7 @@ import pytest
 
 from ssrl_core.compositions.draws import shown_of
 from ssrl_core.errors import SpecError
-from ssrl_core.paper import authors, running
+from ssrl_core.paper import authors, bases, running
 from ssrl_core.paper.items import ITEMS
 from ssrl_core.specs.composition import load
 from ssrl_core.specs.methods import METHODS
@@ -20,7 +20,7 @@ def test_every_composition_is_an_image_against_one_view_under_the_name_that_it_h
     read = running.evidence(name, f"{scale}{authors.SUFFIX}")
     assert list(read.specs) == list(plain.specs)
     assert read.scale == scale
-    for sweep, spec in read.specs.items():
+    for sweep, spec in ((sweep, spec) for sweep, spec in read.specs.items() if not sweep.endswith(bases.UNSOLVED)):
         before, runs = plain.specs[sweep].runs()[0].spec, [one.spec for one in spec.runs()]
         trained = before.method.name in METHODS  # a network as it was before training has no teacher
         assert {one.evaluate.embed for one in runs} == {"teacher" if trained else "backbone"}
@@ -46,6 +46,22 @@ def test_the_centre_is_what_is_shown_where_the_view_has_one():
     shown = [shown_of(one.spec) for one in specs]
     assert [one is None for one in shown[:: len(shown) // 2]] == [True, False]
     assert shown[-1].views[0].steps[0].settings["side"] == (0.4, 0.4)
+
+
+@pytest.mark.parametrize(("scale", "side"), [("instant", 0.5), ("instant-authors", 0.4)])
+def test_unsolved_features_are_shown_what_the_solved_ones_are_and_nothing_is_drawn(scale, side):
+    specs = running.evidence("figure-6", scale).specs
+    solved, unsolved = (
+        [one.spec for one in specs[name].runs()] for name in ("figure-6 instant", "figure-6 instant unsolved")
+    )
+    assert [shown_of(one) and shown_of(one).steps for one in unsolved] == [
+        shown_of(one) and shown_of(one).steps for one in solved
+    ]
+    for one, before in zip(unsolved, solved, strict=True):
+        made = one.terms[0].composition
+        assert made.name == before.terms[0].composition.name
+        assert {step.settings["side"] for step in made.steps} == ({(side, side)} if "right" in made.name else set())
+        assert (one.seed, one.method, one.evaluate) == (before.seed, before.method, before.evaluate)
 
 
 def test_a_composition_without_a_twin_stands_against_the_image_turned_and_mirrored():

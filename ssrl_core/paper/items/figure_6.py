@@ -14,9 +14,11 @@ from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast
 from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
-TRAINED = {"small": "figure-6 small", "full": "figure-6 full simulated"}
-"""Scale -> the sweep of trained networks whose clusters are judged."""
+LEARNED = {"small": "figure-6 small", "full": "figure-6 full simulated", "instant": "figure-6 instant"}
+"""Scale -> the sweep of what was trained or solved, whose clusters are judged."""
 _OF_PAPER, _UNTRAINED = "figure-6 full", " untrained"
+_BEFORE = {_UNTRAINED: "untrained", bases.UNSOLVED: "unsolved"}
+"""How names of sweeps end of what was not trained, or not solved."""
 _TRUTHS = ("neighbours", "response")
 Found = Mapping[str, Mapping[str, list[float]]]
 """Truth -> composition -> of each seed, what four clusters follow of it."""
@@ -27,8 +29,8 @@ def _full() -> dict[str, Mapping[str, Any]]:
     known = bases.simulated_in_full([[{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]])
     return {
         _OF_PAPER: bases.as_shown(bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary)),
-        TRAINED["full"]: known,
-        TRAINED["full"] + _UNTRAINED: bases.untrained(known),
+        LEARNED["full"]: known,
+        LEARNED["full"] + _UNTRAINED: bases.untrained(known),
     }
 
 
@@ -36,12 +38,13 @@ def _small() -> dict[str, Mapping[str, Any]]:
     left, right = bases.at_side(bases.LEFT, SIDE), bases.at_side(bases.RIGHT, SIDE)
     vary = {"terms": [[{"composition": left}], [{"composition": right}]]}
     trained = bases.as_shown(bases.simulated(vary=vary))
-    return {TRAINED["small"]: trained, TRAINED["small"] + _UNTRAINED: bases.untrained(trained)}
+    return {LEARNED["small"]: trained, LEARNED["small"] + _UNTRAINED: bases.untrained(trained)}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
     terms = [[{"composition": bases.LEFT}], [{"composition": bases.RIGHT}]]
-    return bases.shown_and_whole("figure-6 instant", bases.solved_cells("simulated-nocodazole", terms))
+    found = bases.shown_and_whole(LEARNED["instant"], bases.solved_cells("simulated-nocodazole", terms))
+    return found | {LEARNED["instant"] + bases.UNSOLVED: bases.unsolved(found[LEARNED["instant"]])}
 
 
 def compare(evidence: Evidence) -> Outcome:
@@ -49,9 +52,9 @@ def compare(evidence: Evidence) -> Outcome:
     names = [name for name in evidence.specs if name != _OF_PAPER]
     found = {name: _found(evidence, name) for name in names}
     rows = [row for name, of in found.items() for row in _rows(name, of)]
-    claims = [claim for name, of in found.items() if not name.endswith(_UNTRAINED) for claim in _claims(name, of)]
+    claims = [claim for name, of in found.items() if not _before(name) for claim in _claims(name, of)]
     note = bases.NO_CELL_LABELS if evidence.scale == "full" else ""
-    return Outcome(rows, claims + ([] if evidence.is_solved else _beyond(evidence, found)), note)
+    return Outcome(rows, [*claims, *_beyond(evidence, found)], note)
 
 
 def _found(evidence: Evidence, name: str) -> dict[str, dict[str, list[float]]]:
@@ -64,8 +67,9 @@ def _found(evidence: Evidence, name: str) -> dict[str, dict[str, list[float]]]:
 
 
 def _rows(name: str, found: Found) -> list[Row]:
-    """Numbers of one sweep; of whole images, or of untrained networks, that is said."""
-    way, who = _way(name), ", untrained" if name.endswith(_UNTRAINED) else ""
+    """Numbers of one sweep; of whole images, of untrained networks or unsolved features, that is said."""
+    way, before = _way(name), _before(name)
+    who = f", {before}" if before else ""
     columns = {"neighbours": f"neighbours explained (eta²){way}", "response": f"AMI with response{way}"}
     return [
         Row(label + who, columns[truth], None, *mean_sd(values))
@@ -87,14 +91,23 @@ def _way(name: str) -> str:
     return bases.WHOLE if name.endswith(bases.WHOLE) else ""
 
 
+def _before(name: str) -> str:
+    """`untrained` or `unsolved`; "" for what was trained or solved."""
+    return next((said for end, said in _BEFORE.items() if name.endswith(end)), "")
+
+
 def _beyond(evidence: Evidence, found: Mapping[str, Found]) -> list[Contrast]:
-    """The same beyond what untrained networks give for the same crops, which hide and show things by themselves."""
-    networks = TRAINED[evidence.scale], TRAINED[evidence.scale] + _UNTRAINED
-    said = "number of neighbours explained, left minus right: trained networks above untrained ones"
-    shown = "AMI with the response, right: trained networks above untrained ones that are shown the same crop"
-    response = [found[name]["response"][bases.RIGHT] for name in networks]
+    """The same beyond what untrained networks, or features of which nothing was asked, give for the same crops, which
+    hide and show things by themselves."""
+    solved = evidence.is_solved
+    learned = LEARNED[evidence.scale]
+    pair = learned, learned + (bases.UNSOLVED if solved else _UNTRAINED)
+    after, before = ("solved", "unsolved features") if solved else ("trained networks", "untrained ones")
+    said = f"number of neighbours explained, left minus right: {after} above {before}"
+    shown = f"AMI with the response, right: {after} above {before} that are shown the same crop"
+    response = [found[name]["response"][bases.RIGHT] for name in pair]
     return [
-        bases.beyond(said, evidence, networks, (bases.LEFT, bases.RIGHT), _crowd, "eta²"),
+        bases.beyond(said, evidence, pair, (bases.LEFT, bases.RIGHT), _crowd, "eta²"),
         contrast(shown, response[0], response[1], "AMI"),
     ]
 
@@ -118,7 +131,8 @@ ITEM = Item(
             _instant,
             needs=("simulated-nocodazole",),
             says=bases.SOLVED_SAYS.format(bases.SOLVED_CELL) + " Images are embedded as the steps without chance leave "
-            "them (under the right composition the centre), and whole.",
+            "them (under the right composition the centre), and whole. Unsolved features, of which nothing is asked "
+            "(their principal components), are shown the same.",
         ),
         "small": Plan(
             _small,
