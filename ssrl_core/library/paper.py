@@ -138,7 +138,7 @@ def _cells(item: str) -> Callable[[Evidence], list[Figure]]:
 
 
 def _explained(*asked: str) -> Callable[[Evidence], list[Figure]]:
-    """Figures 6 and 7: what the clusters follow, every seed of every composition."""
+    """Figures 6 to 8: what the clusters follow, every seed of every composition."""
 
     def make(evidence: Evidence) -> list[Figure]:
         from ssrl_core.figures.screens import replicates
@@ -245,7 +245,7 @@ _MAKERS: dict[str, Callable[[Evidence], list[Figure]]] = {
     "figure-4": _seeds("ami"),
     "figure-6": _explained("neighbours", "response"),
     "figure-7": _explained("response"),
-    "figure-8": _seeds("ami"),
+    "figure-8": lambda evidence: _seeds("ami")(evidence) + _explained("response")(evidence),
     "figure-9": _doses,
     "figure-10": _doses,
     "figure-11": _class_curves,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from typing import Any
 
 from ssrl_core.paper import solved
 from ssrl_core.paper.evidence import Evidence, first_run, run_count
 from ssrl_core.runs.worker import estimate as estimates
-from ssrl_core.specs.backbones import BACKBONES
 from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 
@@ -186,10 +184,6 @@ def _problem(row: Needed) -> str | None:
     return f"Its table has no column {' and no column '.join(lacking)}." if lacking else None
 
 
-GPU_TIMES = 40.0
-"""How many times a data-centre card is faster than two cores: a first guess, until a run on a card replaces it."""
-
-
 @dataclass(frozen=True)
 class Cost:
     """What a plan costs.
@@ -222,13 +216,14 @@ def cost(evidence: Evidence) -> Cost:
     """The cost of all sweeps of a plan, finished ones too."""
     if evidence.is_solved:
         return _solving(evidence)
-    seconds, measured, every = 0.0, 0, 0
+    seconds, on_card, measured, every = 0.0, 0.0, 0, 0
+    card = estimates.has_gpu()
     for spec in evidence.specs.values():
         runs = run_count(spec)
         one, known = _seconds(spec)
+        on_card += runs * (one if card else _seconds_on_card(first_run(spec)))
         seconds, measured, every = seconds + runs * one, measured + runs * known, every + runs
-    hours, card = seconds / 3600, estimates.has_gpu()
-    return Cost(every, hours, hours if card else hours / GPU_TIMES, not card, measured)
+    return Cost(every, seconds / 3600, on_card / 3600, not card, measured)
 
 
 VIEW_S = {"live": 0.00025}
@@ -276,10 +271,18 @@ def _seconds(sweep: SweepSpec) -> tuple[float, bool]:
 
 
 def _from_table(spec: RunSpec) -> float:
-    """Without the images: the table's speed of the backbone on two cores at 32 px, by area and number of views."""
+    """Without the images: the table's speed of the backbone, by area and number of views."""
+    images, side = _images_and_side(spec)
+    return images * spec.epochs / estimates.from_table(spec, side)
+
+
+def _seconds_on_card(spec: RunSpec) -> float:
+    """Of the training alone, guessed."""
+    images, side = _images_and_side(spec)
+    return images * spec.epochs / estimates.on_card(spec, side)
+
+
+def _images_and_side(spec: RunSpec) -> tuple[int, int]:
+    """Train images of the paper's experiment, and the side of the views."""
     row = NEEDED[spec.dataset.name]
-    side = spec.terms[0].composition.views[0].size or row.side
-    views = sum(term.composition.view_count for term in spec.terms)
-    speed = BACKBONES[spec.backbone.name].cpu_images_per_s * (32 / side) ** 2 * 2 / views
-    speed *= GPU_TIMES if estimates.has_gpu() else max(1, os.cpu_count() or 1) / 2
-    return min(row.images, spec.limit_train or row.images) * spec.epochs / speed
+    return min(row.images, spec.limit_train or row.images), spec.terms[0].composition.views[0].size or row.side

@@ -16,6 +16,8 @@ from ssrl_core.paper.items import IDS, ITEMS
 from ssrl_core.runs.evaluation.clustering import stored_clusters
 from ssrl_core.runs.folder.run_folder import RunFolder
 from ssrl_core.runs.queue import sweeps
+from ssrl_core.runs.worker import estimate
+from ssrl_core.specs.run import RunSpec
 from ssrl_core.specs.sweep import SweepSpec
 from tests.kit import make_imageset, make_run
 
@@ -235,3 +237,16 @@ def test_a_dose_stands_beside_as_many_untreated_cells():
     assert np.array_equal(kept, np.unique(kept))
     assert set(np.arange(130, 137)) <= set(kept), "all of the rarer class"
     assert np.array_equal(kept, measures.as_many_of_each(ids, labels))
+
+
+@pytest.mark.parametrize(
+    ("backbone", "side", "batch", "plain", "compiled"),
+    [("resnet18", 32, 256, 6_100, 14_000), ("vgg13", 64, 128, 3_400, 9_100)],
+)
+def test_the_guess_for_a_card_lies_between_what_an_h200_took_plainly_and_compiled(
+    backbone, side, batch, plain, compiled
+):
+    spec = RunSpec.from_mapping(
+        {"dataset": "x", "backbone": backbone, "method": "simclr", "terms": "identity", "batch_size": batch}
+    )
+    assert plain <= estimate.on_card(spec, side) <= compiled

@@ -31,7 +31,12 @@ _UNKNOWN_MS_PER_VIEW, _VIEW_S = 20.0, 0.0005
 _PROBED, _PROBED_VIEWS = 48, 2  # images and views of each that solving is tried on
 _ASK_S = 10.0
 _MODEST = 4e6  # bytes of a network that no table knows
-_GPU_TIMES = 40.0  # a rough first guess; the first run on the card replaces it
+_CARD_TIMES = 1000.0
+_CARD_STEP_S = 0.015
+"""A first guess until a run on the card replaces it: how many times a data-centre card works faster than two cores, and
+the seconds of a step in which it waits for what the host launches, for each two views. By an H200, compiled: ResNet18
+of 32 px and VGG13 of 64 px work 26,000 and 13,000 images/s, a step takes 4 to 9 ms more (docs/log.md); other cards,
+smaller images and what is not compiled take longer."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ def estimate(spec: RunSpec, imageset: ImageSet) -> Estimate:
     images = len(bank_ids(spec, imageset))
     side = spec.terms[0].composition.views[0].size or max(imageset.shape[1:])
     speed, measured = _measured(spec, side)
-    speed = speed or _from_table(spec, side)
+    speed = speed or from_table(spec, side)
     steps = images // spec.batch_size * spec.epochs
     rows = len(evaluated_ids(spec, imageset))
     after = RunProgress(images + len(kept_ids(spec, imageset)), rows, spec.evaluate.layouts).after_training_s()
@@ -144,7 +149,7 @@ def _is_named(name: str, place: int, uuid: str) -> bool:
 def training_s(spec: RunSpec, *, images: int, side: int) -> float:
     """Seconds of the training alone on this machine, of so many images of such a side that may not be here yet."""
     speed, _ = _measured(spec, side)
-    return images // spec.batch_size * spec.batch_size * spec.epochs / (speed or _from_table(spec, side))
+    return images // spec.batch_size * spec.batch_size * spec.epochs / (speed or from_table(spec, side))
 
 
 def _solving_s(spec: RunSpec, imageset: ImageSet, images: int) -> float:
@@ -229,13 +234,22 @@ def _measured(spec: RunSpec, side: int) -> tuple[float | None, str | None]:
     return None, None
 
 
-def _from_table(spec: RunSpec, side: int) -> float:
+def from_table(spec: RunSpec, side: int) -> float:
     """First estimate: the table's speed on two cores at 32 px, scaled."""
-    row = BACKBONES.get(spec.backbone.name)
-    speed = (row.cpu_images_per_s if row else _UNKNOWN_IMAGES_PER_S) * (_TABLE_SIDE / side) ** 2 * 2 / _views(spec)
     if has_gpu() and spec.device != "cpu":
-        return speed * _GPU_TIMES
-    return speed * max(1, cores()) / _TABLE_CORES
+        return on_card(spec, side)
+    return _on_two_cores(spec, side) * max(1, cores()) / _TABLE_CORES
+
+
+def _on_two_cores(spec: RunSpec, side: int) -> float:
+    row = BACKBONES.get(spec.backbone.name)
+    return (row.cpu_images_per_s if row else _UNKNOWN_IMAGES_PER_S) * (_TABLE_SIDE / side) ** 2 * 2 / _views(spec)
+
+
+def on_card(spec: RunSpec, side: int) -> float:
+    """Images a second on a data-centre card, guessed from the table."""
+    waits = _CARD_STEP_S * _views(spec) / 2 / spec.batch_size
+    return 1.0 / (1.0 / (_CARD_TIMES * _on_two_cores(spec, side)) + waits)
 
 
 def _views(spec: RunSpec) -> int:
