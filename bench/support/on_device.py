@@ -27,6 +27,7 @@ from bench.support.views_peers import MEAN, SD
 from ssrl_core.compositions.draws import draw
 from ssrl_core.compositions.views import make_views
 from ssrl_core.datasets.imageset import ImageSet
+from ssrl_core.errors import SpecError
 from ssrl_core.learning import compiling
 from ssrl_core.learning.memory import step_bytes
 from ssrl_core.learning.methods.simclr import simclr_loss
@@ -95,7 +96,12 @@ def _compiled(
 ) -> Iterator[Item]:
     """A whole step with network and views compiled, beside the loader's loop, and whether it learns the same."""
     training = Training(replace(spec, compile="always"), imageset)
-    if (chosen := compiling.settle(training, None, 0)) is None:
+    try:
+        chosen = compiling.settle(training, None, 0)
+    except SpecError as error:
+        print(error.message, file=sys.stderr)
+        return
+    if chosen is None:
         return
     print(chosen.sentence, file=sys.stderr)
     apart = curve(losses_of(training, most=len(there)), there)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from ssrl_core.paper.report import Block
 
 _ITEMS = "table-1 … table-8, figure-1 … figure-12"
-_SCALES = "instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: exactly the paper"
+_SCALES = (
+    "instant: solved in minutes, not trained; small: a rehearsal for a CPU (default); full: the paper's experiment"
+)
 
 
 def register(commands: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,7 @@ VIEWS = "+views"
 """Follows the network's way where views are compiled too."""
 WORTH_S = 120.0
 """Seconds of training below which `auto` does not try: compiling takes about as long as it could save."""
-VIEWS_WORTH_S = 300.0
+VIEWS_WORTH_S = 120.0
 """Seconds of making views below which `auto` does not try them: each way of rendering is a graph of its own, which took
 an H200 23 s."""
 _GAIN = 1.03
@@ -86,7 +87,9 @@ def settle(training: Training, before: str | None, step: int) -> Choice | None:
 def _asked(training: Training) -> str:
     """What the spec asks for on this device: `never`, `auto` or `always`."""
     asked = training.spec.compile
-    return asked if asked != "gpu" else "auto" if training.device.type == "cuda" else "never"
+    if asked != "gpu":
+        return asked
+    return "auto" if training.device.type == "cuda" and training.ranks.count == 1 else "never"
 
 
 def _with_views(training: Training, network: Choice, step: int) -> Choice:
@@ -171,7 +174,14 @@ def _as_before(training: Training, way: str) -> Choice:
 
 
 def _measured(training: Training, step: int) -> Choice:
-    plain = _try(training, (PLAIN,)).seconds
+    try:
+        plain = _try(training, (PLAIN,)).seconds
+    except RuntimeError as error:
+        if not lacks_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # else its frames hold the copy
+        _empty(training.device)
+        return Choice(PLAIN, "The network is not compiled: there is no memory for the copy that it would be tried on.")
     left = (training.steps - step) * training.spec.accumulate * plain[PLAIN]
     if left < WORTH_S:
         return Choice(PLAIN, f"The network is not compiled: {left:.0f} s of training are too few to pay for it.")
@@ -237,8 +247,13 @@ def _try(training: Training, ways: tuple[str, ...]) -> _Tried:
             del spare
             if device.type == "cuda" and way != PLAIN:
                 forget()  # a graph keeps the card's memory that it was recorded in
-                torch.cuda.empty_cache()
+            _empty(device)
     return tried
+
+
+def _empty(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _seconds(training: Training, spare: Method) -> float:

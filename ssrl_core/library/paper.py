@@ -163,7 +163,7 @@ def _knows(table: pd.DataFrame, k: int, truth: str) -> bool:
     from ssrl_core.datasets import store as image_sets
 
     name = str(table["dataset"].iloc[0])
-    return f"{k} {truth}" in table or (image_sets.is_ready(name) and truth in image_sets.load(name).table)
+    return f"{k} {truth}" in table or (name in image_sets.names() and truth in image_sets.load(name).table)
 
 
 def _on_one_scale(figures: list[Figure]) -> list[Figure]:

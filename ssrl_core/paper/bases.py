@@ -46,6 +46,7 @@ IN_FULL_SAYS = (
     "Beside the paper's cells the same network and settings for 100 epochs and three seeds on simulated ones of 64 px, "
     "whose response and number of neighbours are known, and untrained networks that are shown the same."
 )
+ON_SIMULATED = " on simulated nocodazole"
 NO_CELL_LABELS = "BBBC021 has no label of a single cell: look at its clusters on the Clusters page."
 SOLVED_BANKS = ("random", "patches")
 SOLVED_PHOTOS = ("cifar10", "hundred")
@@ -352,9 +353,9 @@ _WITHOUT_CHANCE = ("center_crop",)
 
 
 def unsolved(settings: Mapping[str, Any]) -> Settings:
-    """The same features of the same images with every step left out that is drawn: the views of an image are alike, so
-    that nothing is asked of the features, and what is found are their principal components. What solving adds is beyond
-    them."""
+    """The same features of the same images, of whose composition a centre crop alone is left, of all steps of cells the
+    one that is not drawn: the views of an image are alike, so that nothing is asked of the features, and what is found
+    are their principal components. What solving adds is beyond them."""
     return {**settings, "terms": _without_chance(settings["terms"]), "vary": _without_chance(settings["vary"])}
 
 
@@ -387,21 +388,19 @@ def beyond(
         networks: sweeps of the former and of the latter. labels: the higher and the lower composition.
         values: of the rows of a sweep with a label, one number a seed; a seed that lacks one of the two is left out.
     """
-    apart = []
-    for name in networks:
-        table = _of_both(evidence.results(name), labels)
-        high, low = (values(table, label) for label in labels)
-        apart.append([a - b for a, b in zip(high, low, strict=True)])
+    apart = [_apart(evidence.results(name), labels, values) for name in networks]
     return contrast(claim, apart[0], apart[1], unit)
 
 
-def _of_both(table: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Runs of the seeds that are done under every label, in the order of the seeds."""
+def _apart(
+    table: pd.DataFrame, labels: tuple[str, str], values: Callable[[pd.DataFrame, str], list[float]]
+) -> list[float]:
+    """The higher minus the lower, of each seed that has one number of either."""
     if table.empty:
-        return table
-    done = table[table["state"] == "done"]
-    seeds = set.intersection(*(set(done.loc[done["label"] == label, "seed"]) for label in labels))
-    return done[done["seed"].isin(seeds)].sort_values("seed", kind="stable")
+        return []
+    of_seeds = [table[table["seed"] == seed] for seed in sorted(set(table["seed"]))]
+    pairs = [[values(rows, label) for label in labels] for rows in of_seeds]
+    return [high[0] - low[0] for high, low in pairs if len(high) == len(low) == 1]
 
 
 def at_side(name: str, side_px: int) -> Settings:

@@ -120,7 +120,7 @@ def _finite(values: ArrayLike) -> np.ndarray:
 
 Scale = Literal["instant", "small", "full", "instant-authors", "small-authors", "full-authors"]
 SCALES: tuple[Scale, ...] = ("instant", "small", "full")
-"""instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: exactly the paper."""
+"""instant: solved in closed form, not trained; small: a rehearsal for a CPU; full: the paper's experiment."""
 EVERY_SCALE: tuple[Scale, ...] = (*SCALES, "instant-authors", "small-authors", "full-authors")
 """With those of the second reading (`authors`)."""
 

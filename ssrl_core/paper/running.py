@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ssrl_core import stores
@@ -73,18 +74,19 @@ def listing() -> list[dict[str, Any]]:
 
 
 def run(name: str, scale: Scale, *, start: bool = True, report: Callable[[str], None] | None = None) -> dict[str, Any]:
-    """Queue every run of an item that is not there yet, and make its measurements.
+    """Queue every run of an item that is not there yet and whose images are here or can be had, and make its
+    measurements.
 
     Returns:
-        {id, scale, sweeps: [{id, runs, created, existing}], measures: [names]}.
+        {id, scale, sweeps: [{id, runs, created, existing}], measures: [names], left_out: [texts]}.
 
     Raises:
-        SpecError: an image set is missing; says how to obtain it.
+        SpecError: all images are missing; says how to obtain them.
     """
     found = evidence(name, scale)
     if found.is_solved:
         return solve([name], scale=scale, report=report)
-    require(found, name)
+    found, _ = possible(found, name)
     asked = queue(found, start=start)
     if report and asked and found.plan.measures:  # should a measurement fail, one knows that these were queued
         new = sum(sweep["created"] for sweep in asked)
@@ -243,18 +245,17 @@ def measure(
         report: told how far each is, in words. share: told how far all are, 0..1.
 
     Returns:
-        {id, scale, sweeps: [], measures: [names], left_out: [texts] of those that lack their weights}.
+        {id, scale, sweeps: [], measures: [names], left_out: [texts] of what lacks images or weights}.
 
     Raises:
-        SpecError: an image set is missing, or nothing could be measured.
+        SpecError: all images are missing, or nothing could be measured.
     """
-    found = evidence(name, scale)
-    require(found, name)
+    found, lacking = possible(evidence(name, scale), name)
     every = found.plan.measures
     made, left_out = _measure_all(every, 0, report, share)
     if every and not made:
         raise SpecError(" ".join(left_out), where=f"Paper {name}", field="weights")
-    return {"id": name, "scale": scale, "sweeps": [], "measures": made, "left_out": left_out}
+    return {"id": name, "scale": scale, "sweeps": [], "measures": made, "left_out": [*lacking, *left_out]}
 
 
 def _step(
@@ -293,9 +294,7 @@ def require(found: Evidence, name: str) -> None:
     Raises:
         SpecError: some are not; names each with the way to obtain it.
     """
-    states = [check(needed) for needed in found.plan.needs]
-    lacking = [row for row in states if not row["ready"] and not _can_be_fetched(row)]
-    if lacking:
+    if lacking := _not_to_be_had(found):
         how = " ".join(f"{row['title']}: {row['problem']} {row['how']}" for row in lacking)
         raise SpecError(
             f"Paper {name}: {' and '.join(row['title'] for row in lacking)} "
@@ -305,6 +304,33 @@ def require(found: Evidence, name: str) -> None:
             value=", ".join(row["name"] for row in lacking),
             remedy=how,
         )
+
+
+def _not_to_be_had(found: Evidence) -> list[dict[str, Any]]:
+    states = [check(needed) for needed in found.plan.needs]
+    return [row for row in states if not row["ready"] and not _can_be_fetched(row)]
+
+
+def possible(found: Evidence, name: str) -> tuple[Evidence, list[str]]:
+    """A plan whose images are here or can be fetched; where some cannot be had, what of it has its images here, and in
+    words what is left out.
+
+    Raises:
+        SpecError: nothing of it has; names each image set that cannot be had with the way to obtain it.
+    """
+    if not _not_to_be_had(found):
+        return found, []
+    states = [check(needed) for needed in found.plan.needs]
+    here = {row["name"] for row in states if row["ready"]}
+    sweeps = {
+        key: data for key, data in found.plan.sweeps().items() if found.specs[key].base["dataset"]["name"] in here
+    }
+    measures = {key: made for key, made in found.plan.measures.items() if made[1]["dataset"] in here}
+    if not sweeps and not measures:
+        require(found, name)
+    plan = replace(found.plan, sweeps=lambda: sweeps, measures=measures, needs=tuple(here))
+    left_out = [row for row in states if not row["ready"]]
+    return replace(found, plan=plan), [f"{row['title']}: {row['problem']} {row['how']}".rstrip() for row in left_out]
 
 
 def _can_be_fetched(state: Mapping[str, Any]) -> bool:

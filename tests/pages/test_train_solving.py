@@ -70,7 +70,7 @@ def test_with_a_slow_gpu_the_page_starts_from_what_is_solved(monkeypatch):
 def test_what_a_gpu_starts_from_learns_for_as_long_as_was_shown_to_teach():
     """Five minutes of one processor by the speed of the table (bench forecast: above raw pixels after them)."""
     spec = RunSpec.from_mapping(drafts.STARTS[drafts.QUICK].spec)
-    one_processor_s = spec.limit_train * spec.epochs / (estimate._from_table(spec, 28) / estimate.cores())
+    one_processor_s = spec.limit_train * spec.epochs / (estimate.from_table(spec, 28) / estimate.cores())
     assert one_processor_s >= 300
     assert spec.schedule.warmup_epochs == 0
 

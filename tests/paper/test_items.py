@@ -208,6 +208,22 @@ def test_running_an_item_queues_its_sweeps_once(monkeypatch):
     assert (first["sweeps"][0]["created"], again["sweeps"][0]["created"]) == (2, 0)
 
 
+def test_what_lacks_its_images_is_left_out_where_the_rest_can_be_run():
+    make_imageset(240, 3, 64, name="simulated-nocodazole")
+    made = running.run("figure-6", "full", start=False)
+    assert [len(sweep["runs"]) for sweep in made["sweeps"]] == [6, 6]
+    assert [text.partition(":")[0] for text in made["left_out"]] == ["BBBC021, nocodazole"]
+    states = running.compare("figure-6", "full")["progress"]
+    assert states["figure-6 full"] == {"not queued": 10}
+
+
+def test_a_sweep_keeps_its_id_though_the_default_of_compile_has_changed():
+    data = {"name": "kit", "dataset": "x", "backbone": "tiny_cnn", "method": "simclr", "terms": "identity"}
+    specs = [SweepSpec.from_mapping({**data, **more}) for more in ({}, {"compile": "never"}, {"compile": "auto"})]
+    ids = [sweeps.id_of(spec) for spec in specs]
+    assert ids == ["kit-1ad4c9", "kit-1ad4c9", "kit-c15c4e"]  # those that these specs had before
+
+
 def answer(capsys, *words: str) -> tuple[int, dict]:
     code = main([*words, "--json"])
     return code, json.loads(capsys.readouterr().out)

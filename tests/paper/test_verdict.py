@@ -11,7 +11,7 @@ from ssrl_core.errors import SpecError
 from ssrl_core.paper import bases, evidence, running, words
 from ssrl_core.paper.evidence import PUBLISHED, Evidence, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
-from ssrl_core.paper.items import ITEMS, figure_9, table_2, table_3
+from ssrl_core.paper.items import ITEMS, figure_8, figure_9, table_2, table_3, table_4
 
 
 def test_the_interval_is_welch_s():
@@ -237,3 +237,65 @@ def test_beyond_pairs_by_seed_and_leaves_out_a_seed_that_lacks_one(monkeypatch):
     assert (found.difference, found.low, found.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-12)
     none = bases.beyond("", running.evidence("figure-6", "small"), ("trained", "not"), labels, values, "eta²")
     assert none.verdict == NOT_RUN
+
+
+def planted(labels: dict[str, float], seeds=(5, 6, 7)) -> pd.DataFrame:
+    """Results whose clusters follow the response as said, the same of every seed but for a hundredth."""
+    return pd.DataFrame(
+        {"label": label, "seed": seed, "state": "done", "dataset": "x", "ami": 0.0, "4 response": mean + seed / 500}
+        for label, mean in labels.items() for seed in seeds
+    )  # fmt: skip
+
+
+def claims(item: str, scale: str) -> dict[str, tuple[str, float | None]]:
+    found = running.compare(item, scale)["contrasts"]
+    return {c["claim"]: (c["verdict"], c["difference"] and round(c["difference"], 6)) for c in found}
+
+
+def test_figure_7_asks_what_training_adds_to_the_gain_of_the_sum(monkeypatch):
+    total, left, right = table_4.SUM, table_4.LEFT, table_4.RIGHT
+
+    def results(evidence, name):
+        return planted(
+            {total: 0.3, left: 0.2, right: 0.3} if "untrained" in name else {total: 0.6, left: 0.3, right: 0.7}
+        )
+
+    monkeypatch.setattr(Evidence, "results", results)
+    for scale, where in (("small", ""), ("full", bases.ON_SIMULATED)):
+        found = claims("figure-7", scale)
+        assert found[f"AMI with the response{where}: the sum above {left} alone"] == (SHOWN, 0.3)
+        assert found[f"AMI with the response{where}: the sum above {right} alone"] == (REVERSED, -0.1)
+        said = f"AMI with the response, the sum minus {left} alone: trained networks above untrained ones{where}"
+        assert found[said] == (SHOWN, 0.2)
+        assert found.get("phenotypes apart") == ((NOT_RUN, None) if scale == "full" else None)
+
+
+def test_figure_8_asks_what_each_end_is_above_and_waits_for_what_is_not_done(monkeypatch):
+    names = [f"{bases.LEFT} + {title}" for title in figure_8.GROWN_RIGHT]
+    trained = dict(zip(names, (0.1, 0.2, 0.3, 0.6), strict=True))
+    untrained = dict(zip(names, (0.1, 0.1, 0.1, 0.3), strict=True))
+    monkeypatch.setattr(Evidence, "results", lambda self, name: planted(untrained if "untrained" in name else trained))
+    said = "AMI with the response, {}: trained networks above untrained ones"
+    found = claims("figure-8", "small")
+    assert found["AMI with the response: the whole second composition above jitter alone"] == (SHOWN, 0.5)
+    assert found["AMI with the response: with the centre crop above without it"] == (SHOWN, 0.3)
+    assert found[said.format("the whole second composition minus jitter alone")] == (SHOWN, 0.3)
+    assert found[said.format("the centre crop minus without it")] == (SHOWN, 0.1)
+    for done in ({}, {names[0]: 0.1}, {name: trained[name] for name in names[:3]}):
+        monkeypatch.setattr(Evidence, "results", lambda self, name, done=done: planted(done))
+        assert {verdict for verdict, _ in claims("figure-8", "small").values()} == {NOT_RUN}
+        assert {verdict for verdict, _ in claims("figure-8", "instant").values()} == {NOT_RUN}
+
+
+def test_figure_6_in_full_is_judged_by_simulated_cells_alone_and_says_so(monkeypatch):
+    def results(evidence, name):
+        if name == "figure-6 full":
+            return planted({bases.LEFT: 0.9, bases.RIGHT: 0.0})
+        means = (0.45, 0.05), (0.04, 0.1)
+        return grown(name, *(means if "untrained" in name else ((0.5, 0.1), (0.05, 0.2))))
+
+    monkeypatch.setattr(Evidence, "results", results)
+    found = claims("figure-6", "full")
+    assert found.pop("four clusters by phenotype") == (NOT_RUN, None)
+    assert all(bases.ON_SIMULATED in claim for claim in found)
+    assert [verdict for verdict, _ in found.values()] == [SHOWN, SHOWN, NOT_SHOWN, SHOWN]

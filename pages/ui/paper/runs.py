@@ -174,7 +174,7 @@ def _run(name: str, scale: Scale) -> None:
         jobs.start(job_of(name, scale), ["paper", "run", name, *report.options(scale).split()])
         return
     try:
-        running.require(evidence, name)
+        evidence, lacking = running.possible(evidence, name)
         prepare_images(evidence.plan.needs)
         with st.spinner("Queueing"):
             before = {row["id"]: str(row["state"]) for row in registry.list_runs(demo=False)}  # items share runs
@@ -183,7 +183,12 @@ def _run(name: str, scale: Scale) -> None:
         st.session_state[_SAID] = ((name, scale), error)
         return
     measuring = _measure(evidence, name, scale)
-    st.session_state[_SAID] = ((name, scale), answer(before, _states(evidence), measuring))
+    left_out = f" Left out, as its images are not here: {', '.join(_titles(lacking))}." if lacking else ""
+    st.session_state[_SAID] = ((name, scale), answer(before, _states(evidence), measuring) + left_out)
+
+
+def _titles(lacking: list[str]) -> list[str]:
+    return [text.partition(":")[0] for text in lacking]
 
 
 def _measure(evidence: Evidence, name: str, scale: Scale) -> bool:

@@ -347,7 +347,7 @@ def _machine(draft: train_draft.Draft) -> None:
         with next(cells):
             widget("precision", RUN_SETTINGS[-1], draft["precision"])
         with next(cells):
-            words = {"gpu": "On a GPU, where it pays", "auto": "Where it pays", "never": "Never", "always": "Always"}
+            words = {"gpu": "On a GPU, where it pays", "auto": "Anywhere it pays", "never": "Never", "always": "Always"}
             chosen = draft.get("compile", COMPILE.default)  # as above
             _bound(
                 st.selectbox, "Compiled", "compile", chosen, COMPILE.options,

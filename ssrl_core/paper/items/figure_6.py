@@ -10,7 +10,7 @@ import pandas as pd
 from ssrl_core.analysis.scores import mean_sd
 from ssrl_core.paper import bases
 from ssrl_core.paper.evidence import Evidence
-from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast
+from ssrl_core.paper.item import Contrast, Item, Outcome, Plan, Row, contrast, plain_claim
 from ssrl_core.paper.items import figure_4
 
 SIDE = bases.CELLS_PX
@@ -53,8 +53,10 @@ def compare(evidence: Evidence) -> Outcome:
     found = {name: _found(evidence, name) for name in names}
     rows = [row for name, of in found.items() for row in _rows(name, of)]
     claims = [claim for name, of in found.items() if not _before(name) for claim in _claims(name, of)]
-    note = bases.NO_CELL_LABELS if evidence.scale == "full" else ""
-    return Outcome(rows, [*claims, *_beyond(evidence, found)], note)
+    claims += _beyond(evidence, found)
+    if evidence.scale == "full":
+        claims.insert(0, plain_claim("four clusters by phenotype", None, reason=bases.NO_CELL_LABELS))
+    return Outcome(rows, claims)
 
 
 def _found(evidence: Evidence, name: str) -> dict[str, dict[str, list[float]]]:
@@ -88,6 +90,9 @@ def _claims(name: str, found: Found) -> list[Contrast]:
 
 
 def _way(name: str) -> str:
+    """What is said of a sweep's images: that they are whole, or not the paper's."""
+    if name.startswith(LEARNED["full"]):
+        return bases.ON_SIMULATED
     return bases.WHOLE if name.endswith(bases.WHOLE) else ""
 
 
@@ -103,8 +108,9 @@ def _beyond(evidence: Evidence, found: Mapping[str, Found]) -> list[Contrast]:
     learned = LEARNED[evidence.scale]
     pair = learned, learned + (bases.UNSOLVED if solved else _UNTRAINED)
     after, before = ("solved", "unsolved features") if solved else ("trained networks", "untrained ones")
-    said = f"number of neighbours explained, left minus right: {after} above {before}"
-    shown = f"AMI with the response, right: {after} above {before} that are shown the same crop"
+    way = _way(learned)
+    said = f"number of neighbours explained{way}, left minus right: {after} above {before}"
+    shown = f"AMI with the response{way}, right: {after} above {before} that are shown the same crop"
     response = [found[name]["response"][bases.RIGHT] for name in pair]
     return [
         bases.beyond(said, evidence, pair, (bases.LEFT, bases.RIGHT), _crowd, "eta²"),

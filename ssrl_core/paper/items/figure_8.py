@@ -19,6 +19,8 @@ SIDE = bases.CELLS_PX
 GROWN_RIGHT = ("jitter", "jitter-flips", "jitter-flips-rotation", "jitter-flips-rotation-centre")
 GROWN_LEFT = ("left-jitter", "left-jitter-flips", "left-jitter-flips-rotation", "left-affine", "left-crop")
 SECOND, UNTRAINED = "figure-8 second grown", " untrained"
+_LABELS = tuple(f"{bases.LEFT} + {title}" for title in GROWN_RIGHT)
+"""Of the runs in which the second composition grows, in this order."""
 _RIGHT_STEPS, _LEFT_STEPS = (1, 3, 4, 5), (1, 3, 4, 5, 6)
 
 
@@ -114,12 +116,11 @@ def _treatment(table: pd.DataFrame, label: str) -> list[float]:
 
 def _claims(evidence: Evidence, sweep: str, way: str) -> list[Contrast]:
     table = evidence.results(sweep)
-    labels = _labels(table)
     found = []
     for said, values in ((f"AMI{way}", _treatment), (f"AMI with the response{way}", _response)):
         if values is _response and not _knows_response(evidence):
             continue
-        start, before, end = [values(table, labels[place]) if labels else [] for place in (0, -2, -1)]
+        start, before, end = [values(table, label) if len(table) else [] for label in (_LABELS[0], *_LABELS[-2:])]
         found += [
             contrast(f"{said}: the whole second composition above jitter alone", end, start, "AMI"),
             contrast(f"{said}: with the centre crop above without it", end, before, "AMI"),
@@ -129,15 +130,12 @@ def _claims(evidence: Evidence, sweep: str, way: str) -> list[Contrast]:
 
 def _beyond(evidence: Evidence) -> list[Contrast]:
     """The same beyond what untrained networks give that are shown the same crops."""
-    labels = _labels(evidence.results(SECOND)) or [""]
     said = "AMI with the response, {}: trained networks above untrained ones"
     return [
-        bases.beyond(
-            said.format(what), evidence, (SECOND, SECOND + UNTRAINED), (labels[-1], labels[place]), _response, "AMI"
-        )
-        for what, place in (
-            ("the whole second composition minus jitter alone", 0),
-            ("the centre crop minus without it", max(-2, -len(labels))),
+        bases.beyond(said.format(what), evidence, (SECOND, SECOND + UNTRAINED), (_LABELS[-1], other), _response, "AMI")
+        for what, other in (
+            ("the whole second composition minus jitter alone", _LABELS[0]),
+            ("the centre crop minus without it", _LABELS[-2]),
         )
     ]
 

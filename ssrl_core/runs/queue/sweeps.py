@@ -20,9 +20,13 @@ from ssrl_core import access, stores
 from ssrl_core.errors import SpecError, SSRLError
 from ssrl_core.runs.folder.locks import Lock
 from ssrl_core.runs.queue import identity, processes, registry, stopping, submitting, sweep_files
+from ssrl_core.specs.run import COMPILE
 
 if TYPE_CHECKING:
     from ssrl_core.specs.sweep import SweepSpec
+
+_FORMER_COMPILE = "never"
+"""The default when the first sweeps got their ids, which stay."""
 
 
 _OPEN = ("queued", "submitted", "running")
@@ -81,7 +85,10 @@ def _submit_tuned(sweep: SweepSpec, priority: int, start: bool) -> dict[str, Any
 
 def id_of(sweep: SweepSpec) -> str:
     """`<name>-<hash6>`: the same sweep is the same sweep."""
-    text = json.dumps(sweep.to_mapping(), sort_keys=True, default=str)
+    data = sweep.to_mapping()
+    if data.get("compile") == COMPILE.default:
+        data["compile"] = _FORMER_COMPILE
+    text = json.dumps(data, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     return f"{stores.as_slug(sweep.name or 'sweep')[:60]}-{digest}"
 

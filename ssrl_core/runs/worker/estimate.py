@@ -34,9 +34,8 @@ _MODEST = 4e6  # bytes of a network that no table knows
 _CARD_TIMES = 1000.0
 _CARD_STEP_S = 0.015
 """A first guess until a run on the card replaces it: how many times a data-centre card works faster than two cores, and
-the seconds of a step in which it waits for what the host launches, for each two views. By an H200, compiled: ResNet18
-of 32 px and VGG13 of 64 px work 26,000 and 13,000 images/s, a step takes 4 to 9 ms more (docs/log.md); other cards,
-smaller images and what is not compiled take longer."""
+the seconds of a step in which it waits for what the host launches, for each two views. Together about half of what an
+H200 does compiled, and a little more than it does plainly (ResNet18 of 32 px, VGG13 of 64 px; docs/log.md)."""
 
 
 @dataclass(frozen=True)
