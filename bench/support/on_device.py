@@ -88,6 +88,7 @@ def training_items(name: str, pictures: Pictures, backbone: str, batch: int, opt
             if precision == "bf16" and device.type == "cuda":
                 for way, took in compiling.try_ways(training):
                     yield item(name, f"{case}-{way}-ms", "forward and backward, or views", "ms", 1000 * took)
+                del training  # its memory counts beside the next one's
                 yield from _compiled(name, case, spec, imageset, there, options)
 
 
