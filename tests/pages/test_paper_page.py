@@ -138,6 +138,17 @@ def test_curves_that_were_stopped_on_their_way_do_not_hide_those_that_ship():
     assert "1 seed, so no intervals" in text
 
 
+def test_the_full_button_runs_what_has_its_images_and_says_what_is_left_out(monkeypatch):
+    from ssrl_core.runs.queue import processes
+
+    monkeypatch.setattr(processes, "start_coordinator", lambda **_: None)
+    make_imageset(240, 3, 64, name="simulated-nocodazole")
+    test = opened("figure-6")
+    text = text_of(test.button(key="paper-run-full").click().run())
+    assert "12 runs were queued. Left out, as its images are not here: BBBC021, nocodazole." in text
+    assert "0 of 22 runs are done; 12 wait" in text
+
+
 def test_an_unknown_item_in_the_address_opens_a_known_one():
     test = opened("table-99")
     assert "Table 2" in next(s.value for s in test.subheader)
