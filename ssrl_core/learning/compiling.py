@@ -36,6 +36,10 @@ VIEWS_WORTH_S = 120.0
 an H200 23 s."""
 _GAIN = 1.03
 _TIMED, _SETTLING = 3, 3  # steps that are timed; steps before, in which a graph is recorded
+_LOSS_APART, _GRADIENT_APART, _VIEWS_APART = 0.02, 0.1, 1e-3
+"""How far what is compiled may be from what is plain: shares of a loss and of a gradient's length (bf16 rounds to
+1/256), mean of a view's numbers in 0..1. What is further is a mistake of the compiler and is not taken."""
+_LEAST_LOSS, _LEAST_GRADIENT = 0.1, 1e-3  # shares of less than these are not asked for
 _WORDS = {PLAIN: "plain", COMPILED: "compiled", GRAPHS: "compiled, as a CUDA graph"}
 
 
@@ -49,10 +53,11 @@ class Choice:
 
 @dataclass
 class _Tried:
-    """Seconds of a step by way; why one could not be had."""
+    """Seconds of a step by way; why one could not be had; loss and length of the gradient of the last one."""
 
     seconds: dict[str, float]
     refused: str = ""
+    gave: tuple[float, float] | None = None
 
 
 def settle(training: Training, before: str | None, step: int) -> Choice | None:
@@ -76,10 +81,11 @@ def settle(training: Training, before: str | None, step: int) -> Choice | None:
     if asked == "auto":
         found = _measured(training, step)
     else:
-        tried = _try_compiled(training)
+        plain = _try(training, (PLAIN,))
+        tried = _try_compiled(training, plain)
         if not tried.seconds:
             return _without(asked, tried.refused)
-        found = _fastest(tried.seconds, _Tried(_try(training, (PLAIN,)).seconds | tried.seconds, tried.refused))
+        found = _fastest(tried.seconds, _Tried(plain.seconds | tried.seconds, tried.refused))
     training.method.run_encoder = runner(found.way)
     return _with_views(training, found, step) if training.device.type == "cuda" else found
 
@@ -105,6 +111,8 @@ def _with_views(training: Training, network: Choice, step: int) -> Choice:
     said = f"views took {1000 * plain:.0f} ms, compiled {1000 * took:.0f} ms."
     if took * _GAIN > plain:
         return Choice(network.way, f"{network.sentence} Views are not compiled: {said}")
+    if (apart := _views_apart(training, graph)) > _VIEWS_APART:
+        return Choice(network.way, f"{network.sentence} Views are not compiled: they are {apart:.2g} apart from plain.")
     training.carry = graph
     return Choice(network.way + VIEWS, f"{network.sentence} Views are compiled: {said}")
 
@@ -123,6 +131,24 @@ def _views_seconds(training: Training, carry: graphs.Carry | None) -> float:
     finally:
         training.carry = before
     return min(took[_SETTLING:])
+
+
+def _views_apart(training: Training, carry: graphs.Carry) -> float:
+    """Mean difference of the views of some images, made plainly and as one graph."""
+    rows, before = training._rows(0)[: training.spec.batch_size // training.spec.accumulate], training.carry
+    try:
+        training.carry = None
+        plain = training._views(rows, 0)
+        training.carry = carry
+        made = training._views(rows, 0)
+    finally:
+        training.carry = before
+    pairs = [
+        (a.pixels, b.pixels)
+        for one, other in zip(plain, made, strict=True)
+        for a, b in zip([*one.whole, *one.local], [*other.whole, *other.local], strict=True)
+    ]
+    return max(float((a - b).abs().mean()) for a, b in pairs)
 
 
 def try_ways(training: Training) -> Iterator[tuple[str, float]]:
@@ -175,17 +201,18 @@ def _as_before(training: Training, way: str) -> Choice:
 
 def _measured(training: Training, step: int) -> Choice:
     try:
-        plain = _try(training, (PLAIN,)).seconds
+        tried = _try(training, (PLAIN,))
     except RuntimeError as error:
         if not lacks_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # else its frames hold the copy
         _empty(training.device)
         return Choice(PLAIN, "The network is not compiled: there is no memory for the copy that it would be tried on.")
+    plain = tried.seconds
     left = (training.steps - step) * training.spec.accumulate * plain[PLAIN]
     if left < WORTH_S:
         return Choice(PLAIN, f"The network is not compiled: {left:.0f} s of training are too few to pay for it.")
-    compiled = _try_compiled(training)
+    compiled = _try_compiled(training, tried)
     tried = _Tried(plain | compiled.seconds, compiled.refused)
     return _fastest(tried.seconds, tried)
 
@@ -204,12 +231,13 @@ def _ways(device: torch.device) -> tuple[str, ...]:
     return (GRAPHS, COMPILED) if device.type == "cuda" else (COMPILED,)
 
 
-def _try_compiled(training: Training) -> _Tried:
-    """The first compiled way that can be had; a second one would have to be compiled too."""
+def _try_compiled(training: Training, plain: _Tried) -> _Tried:
+    """The first compiled way that can be had and gives what the plain one gave; a second one would have to be compiled
+    too."""
     tried = _Tried({})
     for way in _ways(training.device):
         if not tried.seconds:
-            found = _try(training, (way,))
+            found = _try(training, (way,), plain.gave)
             tried = _Tried(found.seconds, "; ".join(filter(None, (tried.refused, found.refused))))
     return tried
 
@@ -229,22 +257,33 @@ def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:
     return replayed
 
 
-def _try(training: Training, ways: tuple[str, ...]) -> _Tried:
-    """Seconds of forward and backward of the first part of a batch, on a copy, in these ways; plainly, it must go."""
+def _try(training: Training, ways: tuple[str, ...], wanted: tuple[float, float] | None = None) -> _Tried:
+    """Seconds of forward and backward of the first part of a batch, on a copy, in these ways; plainly, it must go.
+
+    Args:
+        wanted: loss and length of the gradient that a way has to give.
+    """
     tried = _Tried({})
     device = training.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for way in ways:
             spare = copy.deepcopy(training.method)
             spare.run_encoder = runner(way)
+            made: Callable[[], list[Tensor]] | None = None
             try:
-                tried.seconds[way] = _seconds(training, spare)
+                made = training.rehearsal(spare)
+                seconds = _seconds(training.device, made)
+                tried.gave = _gave(spare, made())
+                if wanted is not None and (told := _apart(tried.gave, wanted)):
+                    tried.refused = f"{_WORDS[way]}: {told}"
+                else:
+                    tried.seconds[way] = seconds
             except Exception as error:
                 if way == PLAIN:
                     raise
                 memory = isinstance(error, RuntimeError) and lacks_memory(error)
                 tried.refused = f"{_WORDS[way]}: " + ("the memory does not suffice" if memory else _short(error))
-            del spare
+            del spare, made
             if device.type == "cuda" and way != PLAIN:
                 forget()  # a graph keeps the card's memory that it was recorded in
             _empty(device)
@@ -256,16 +295,31 @@ def _empty(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def _seconds(training: Training, spare: Method) -> float:
-    made = training.rehearsal(spare)
+def _gave(spare: Method, losses: list[Tensor]) -> tuple[float, float]:
+    """The sum of the losses, and the length of the encoder's gradient."""
+    found = [p.grad for p in spare.encoder.parameters() if p.grad is not None]
+    length = torch.stack([one.float() for one in torch._foreach_norm(found)]).norm() if found else torch.zeros(())
+    return float(torch.stack([loss.detach().float() for loss in losses]).sum()), float(length)
+
+
+def _apart(gave: tuple[float, float], wanted: tuple[float, float]) -> str:
+    """In words what is further from what the plain way gave than rounding explains; "" where nothing is."""
+    rules = ("loss", _LOSS_APART, _LEAST_LOSS), ("gradient's length", _GRADIENT_APART, _LEAST_GRADIENT)
+    for (what, most, least), a, b in zip(rules, gave, wanted, strict=True):
+        if not abs(a - b) <= most * max(abs(b), least):  # one that is no number is apart
+            return f"its {what} is {a:.4g}, {b:.4g} when plain"
+    return ""
+
+
+def _seconds(device: torch.device, made: Callable[[], Any]) -> float:
     for _ in range(_SETTLING):
         made()
     took = []
     for _ in range(_TIMED):
-        _wait(training.device)
+        _wait(device)
         started = time.perf_counter()
         made()
-        _wait(training.device)
+        _wait(device)
         took.append(time.perf_counter() - started)
     return min(took)
 

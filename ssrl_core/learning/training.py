@@ -112,19 +112,26 @@ class Training:
         self.method.forget()
         self.optimizer.zero_grad(set_to_none=True)
 
-    def rehearsal(self, spare: Method) -> Callable[[], None]:
+    def rehearsal(self, spare: Method) -> Callable[[], list[Tensor]]:
         """Forward and backward of the first part of the first batch through a copy of the method, as often as called;
-        its views are made once."""
+        its views are made once.
+
+        Returns:
+            what gives the losses of the terms, and leaves the gradients where they are until it is called again.
+        """
         rows = np.split(self._rows(0), self.spec.accumulate)[0]
         made, places = self._views(self.ranks.share(rows), 0), self._places(rows)
         spare.train()
 
-        def once() -> None:
+        def once() -> list[Tensor]:
+            spare.zero_grad(set_to_none=True)
+            losses = []
             for term, views in enumerate(made):
                 spare.term = term
-                torch.autograd.backward(spare.term_loss(term, views, places).loss)
+                losses.append(spare.term_loss(term, views, places).loss)
+                torch.autograd.backward(losses[-1])
             spare.forget()
-            spare.zero_grad(set_to_none=True)
+            return losses
 
         return once
 

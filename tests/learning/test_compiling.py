@@ -31,7 +31,7 @@ def took(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         tried.append(way)
         return plainly
 
-    def seconds(training: Training, spare: Any) -> float:
+    def seconds(device: torch.device, made: Any) -> float:
         if tried[-1] not in said:
             raise RuntimeError("no C++ compiler\nlong tale")
         return said[tried[-1]]
@@ -113,6 +113,50 @@ def test_where_the_networks_way_is_lost_views_go_plainly_too(took: dict[str, flo
     lost = compiling.settle(here, GRAPHS + compiling.VIEWS, 3)
     assert lost is not None
     assert (lost.way, here.carry) == (PLAIN, None)
+
+
+@pytest.mark.parametrize(
+    ("gave", "told"),
+    [
+        ((2.03, 1.0), ""),
+        ((2.05, 1.0), "its loss is 2.05, 2 when plain"),
+        ((2.0, 1.2), "its gradient's length is 1.2, 1 when plain"),
+        ((float("nan"), 1.0), "its loss is nan, 2 when plain"),
+    ],
+)
+def test_a_compiled_way_that_gives_something_else_is_not_taken(
+    took: dict[str, float], monkeypatch: pytest.MonkeyPatch, gave: tuple[float, float], told: str
+) -> None:
+    took[COMPILED] = 0.1
+    answers = iter([(2.0, 1.0), gave])
+    monkeypatch.setattr(compiling, "_gave", lambda spare, losses: next(answers))
+    found = compiling.settle(training(), None, 0)
+    assert found is not None
+    assert found.way == (PLAIN if told else COMPILED)
+    assert told in found.sentence
+
+
+def test_what_a_way_gave_is_its_loss_and_the_length_of_its_gradient() -> None:
+    here = training()
+    made = here.rehearsal(here.method)
+    loss, length = compiling._gave(here.method, made())
+    gradients = [p.grad.flatten() for p in here.method.encoder.parameters() if p.grad is not None]
+    assert length == pytest.approx(float(torch.cat(gradients).norm()), rel=1e-5)
+    total, _, _ = here._forward(here._rows(0), 0)
+    assert loss == pytest.approx(float(total.detach()), rel=1e-5)
+
+
+def test_compiled_views_that_are_others_are_not_taken(took: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    def wrong(*given: Any) -> torch.Tensor:
+        return compiling.graphs.carried(*given) + 0.01
+
+    seconds = {True: 1.0, False: 0.4}
+    monkeypatch.setattr(compiling, "_views_seconds", lambda training, carry: seconds[carry is None])
+    monkeypatch.setattr(compiling.graphs, "compiled", lambda backend: wrong)
+    here = training()
+    found = compiling._with_views(here, compiling.Choice(PLAIN, "The network is plain."), 0)
+    assert (found.way, here.carry) == (PLAIN, None)
+    assert found.sentence == "The network is plain. Views are not compiled: they are 0.01 apart from plain."
 
 
 def test_views_are_compiled_on_a_card_where_that_is_faster(
