@@ -13,6 +13,7 @@ import copy
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ from ssrl_core.compositions import views as graphs
 from ssrl_core.errors import SpecError
 from ssrl_core.learning.backbones.encoder import Encoder
 from ssrl_core.learning.methods.base import Method, plainly
-from ssrl_core.learning.training import Training, lacks_memory
+from ssrl_core.learning.training import Rows, Training, lacks_memory
 
 PLAIN, COMPILED, GRAPHS = "plain", "compiled", "graphs"
 VIEWS = "+views"
@@ -59,6 +60,11 @@ class _Tried:
     refused: str = ""
     gave: tuple[float, float] | None = None
 
+    def beside(self, other: _Tried) -> _Tried:
+        """Both, what the other gave among them."""
+        refused = "; ".join(filter(None, (self.refused, other.refused)))
+        return _Tried(self.seconds | other.seconds, refused, other.gave)
+
 
 def settle(training: Training, before: str | None, step: int) -> Choice | None:
     """Choose a training's way and take it from now on; None where the spec asks for nothing.
@@ -81,11 +87,11 @@ def settle(training: Training, before: str | None, step: int) -> Choice | None:
     if asked == "auto":
         found = _measured(training, step)
     else:
-        plain = _try(training, (PLAIN,))
+        plain = _try(training, PLAIN)
         tried = _try_compiled(training, plain)
         if not tried.seconds:
             return _without(asked, tried.refused)
-        found = _fastest(tried.seconds, _Tried(plain.seconds | tried.seconds, tried.refused))
+        found = _fastest(tried.seconds, plain.beside(tried))
     training.method.run_encoder = runner(found.way)
     return _with_views(training, found, step) if training.device.type == "cuda" else found
 
@@ -119,42 +125,45 @@ def _with_views(training: Training, network: Choice, step: int) -> Choice:
 
 def _views_seconds(training: Training, carry: graphs.Carry | None) -> float:
     """Seconds of a batch's views; those of three batches are made before, as each may ask for a graph of its own."""
-    batches = [training._rows(number) for number in range(min(_SETTLING, training.steps_per_epoch))]
-    before, training.carry, took = training.carry, carry, []
-    try:
+    parts, took = [_part(training, number) for number in range(min(_SETTLING, training.steps_per_epoch))], []
+    with _carried_by(training, carry):
         for number in range(_SETTLING + _TIMED):
             _wait(training.device)
             started = time.perf_counter()
-            training._views(batches[number % len(batches)][: training.spec.batch_size // training.spec.accumulate], 0)
+            training._views(parts[number % len(parts)], 0)
             _wait(training.device)
             took.append(time.perf_counter() - started)
+    return min(took[_SETTLING:])
+
+
+def _part(training: Training, step: int) -> Rows:
+    """The first part of a batch."""
+    return training._rows(step)[: training.spec.batch_size // training.spec.accumulate]
+
+
+@contextmanager
+def _carried_by(training: Training, carry: graphs.Carry | None) -> Iterator[None]:
+    """Views are made in this way meanwhile."""
+    before, training.carry = training.carry, carry
+    try:
+        yield
     finally:
         training.carry = before
-    return min(took[_SETTLING:])
 
 
 def _views_apart(training: Training, carry: graphs.Carry) -> float:
     """Mean difference of the views of some images, made plainly and as one graph."""
-    rows, before = training._rows(0)[: training.spec.batch_size // training.spec.accumulate], training.carry
-    try:
-        training.carry = None
-        plain = training._views(rows, 0)
-        training.carry = carry
-        made = training._views(rows, 0)
-    finally:
-        training.carry = before
-    pairs = [
-        (a.pixels, b.pixels)
-        for one, other in zip(plain, made, strict=True)
-        for a, b in zip([*one.whole, *one.local], [*other.whole, *other.local], strict=True)
-    ]
-    return max(float((a - b).abs().mean()) for a, b in pairs)
+    made = []
+    for way in (None, carry):
+        with _carried_by(training, way):
+            made.append([view.pixels for views in training._views(_part(training, 0), 0) for view in views.all])
+    return max(float((a - b).abs().mean()) for a, b in zip(*made, strict=True))
 
 
 def try_ways(training: Training) -> Iterator[tuple[str, float]]:
     """Seconds of forward and backward of a batch, and of its views, plainly and in every way that can be compiled."""
     for way in (PLAIN, *_ways(training.device)):
-        for found in _try(training, (way,)).seconds.values():
+        for found in _try(training, way).seconds.values():
             yield f"network-{way}", found
     yield f"views-{PLAIN}", _views_seconds(training, None)
     if training.device.type == "cuda":
@@ -190,7 +199,7 @@ def _without(asked: str, reason: str) -> Choice:
 def _as_before(training: Training, way: str) -> Choice:
     """The checkpoint's way; where it cannot be had any more, the run goes on plainly."""
     network = way.removesuffix(VIEWS)
-    if network != PLAIN and (refused := _try(training, (network,)).refused):
+    if network != PLAIN and (refused := _try(training, network).refused):
         return Choice(PLAIN, f"The network was compiled and no longer is ({refused}): last bits differ from here.")
     if network != way:
         training.carry = graphs.compiled("inductor")
@@ -201,19 +210,17 @@ def _as_before(training: Training, way: str) -> Choice:
 
 def _measured(training: Training, step: int) -> Choice:
     try:
-        tried = _try(training, (PLAIN,))
+        plain = _try(training, PLAIN)
     except RuntimeError as error:
         if not lacks_memory(error):
             raise
         traceback.clear_frames(error.__traceback__)  # else its frames hold the copy
         _empty(training.device)
         return Choice(PLAIN, "The network is not compiled: there is no memory for the copy that it would be tried on.")
-    plain = tried.seconds
-    left = (training.steps - step) * training.spec.accumulate * plain[PLAIN]
+    left = (training.steps - step) * training.spec.accumulate * plain.seconds[PLAIN]
     if left < WORTH_S:
         return Choice(PLAIN, f"The network is not compiled: {left:.0f} s of training are too few to pay for it.")
-    compiled = _try_compiled(training, tried)
-    tried = _Tried(plain | compiled.seconds, compiled.refused)
+    tried = plain.beside(_try_compiled(training, plain))
     return _fastest(tried.seconds, tried)
 
 
@@ -237,8 +244,7 @@ def _try_compiled(training: Training, plain: _Tried) -> _Tried:
     tried = _Tried({})
     for way in _ways(training.device):
         if not tried.seconds:
-            found = _try(training, (way,), plain.gave)
-            tried = _Tried(found.seconds, "; ".join(filter(None, (tried.refused, found.refused))))
+            tried = tried.beside(_try(training, way, plain.gave))
     return tried
 
 
@@ -257,37 +263,36 @@ def runner(way: str) -> Callable[[Encoder, Tensor], Tensor]:
     return replayed
 
 
-def _try(training: Training, ways: tuple[str, ...], wanted: tuple[float, float] | None = None) -> _Tried:
-    """Seconds of forward and backward of the first part of a batch, on a copy, in these ways; plainly, it must go.
+def _try(training: Training, way: str, wanted: tuple[float, float] | None = None) -> _Tried:
+    """Seconds of forward and backward of the first part of a batch, on a copy, in this way; plainly, it must go.
 
     Args:
-        wanted: loss and length of the gradient that a way has to give.
+        wanted: loss and length of the gradient that it has to give.
     """
-    tried = _Tried({})
     device = training.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        for way in ways:
-            spare = copy.deepcopy(training.method)
-            spare.run_encoder = runner(way)
-            made: Callable[[], list[Tensor]] | None = None
-            try:
-                made = training.rehearsal(spare)
-                seconds = _seconds(training.device, made)
-                tried.gave = _gave(spare, made())
-                if wanted is not None and (told := _apart(tried.gave, wanted)):
-                    tried.refused = f"{_WORDS[way]}: {told}"
-                else:
-                    tried.seconds[way] = seconds
-            except Exception as error:
-                if way == PLAIN:
-                    raise
-                memory = isinstance(error, RuntimeError) and lacks_memory(error)
-                tried.refused = f"{_WORDS[way]}: " + ("the memory does not suffice" if memory else _short(error))
-            del spare, made
-            if device.type == "cuda" and way != PLAIN:
-                forget()  # a graph keeps the card's memory that it was recorded in
-            _empty(device)
+        try:
+            tried = _tried(training, way, wanted)
+        except Exception as error:
+            if way == PLAIN:
+                raise
+            memory = isinstance(error, RuntimeError) and lacks_memory(error)
+            tried = _Tried({}, f"{_WORDS[way]}: " + ("the memory does not suffice" if memory else _short(error)))
+        if device.type == "cuda" and way != PLAIN:
+            forget()  # a graph keeps the card's memory that it was recorded in
+        _empty(device)
     return tried
+
+
+def _tried(training: Training, way: str, wanted: tuple[float, float] | None) -> _Tried:
+    """The copy ends with this function."""
+    spare = copy.deepcopy(training.method)
+    spare.run_encoder = runner(way)
+    made = training.rehearsal(spare)
+    seconds = _seconds(training.device, made)
+    gave = _gave(spare, made())
+    apart = _apart(gave, wanted) if wanted else ""
+    return _Tried({}, f"{_WORDS[way]}: {apart}", gave) if apart else _Tried({way: seconds}, gave=gave)
 
 
 def _empty(device: torch.device) -> None:

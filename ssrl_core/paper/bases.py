@@ -347,8 +347,8 @@ def untrained(settings: Mapping[str, Any]) -> Settings:
     return kept | {"method": "pretrained"}
 
 
-UNSOLVED = " unsolved"
-"""Ends the name of a sweep that is `unsolved` of the one before it."""
+UNSOLVED, UNTRAINED = " unsolved", " untrained"
+"""End the name of a sweep that is `unsolved`, or `untrained`, of the one before it."""
 _WITHOUT_CHANCE = ("center_crop",)
 
 

@@ -218,10 +218,10 @@ def cost(evidence: Evidence) -> Cost:
         return _solving(evidence)
     seconds, on_card, measured, every = 0.0, 0.0, 0, 0
     card = estimates.has_gpu()
-    for spec in evidence.specs.values():
-        runs = run_count(spec)
-        one, known = _seconds(spec)
-        on_card += runs * (one if card else _seconds_on_card(first_run(spec)))
+    for sweep in evidence.specs.values():
+        runs, first = run_count(sweep), first_run(sweep)
+        one, known = _seconds(first)
+        on_card += runs * (one if card else _seconds_on_card(first))
         seconds, measured, every = seconds + runs * one, measured + runs * known, every + runs
     return Cost(every, seconds / 3600, on_card / 3600, not card, measured)
 
@@ -255,12 +255,11 @@ def _drawn(sweep: SweepSpec) -> list[str]:
     return [f"{base} {path} {value}" for path, values in sweep.vary.items() for value in values]
 
 
-def _seconds(sweep: SweepSpec) -> tuple[float, bool]:
+def _seconds(spec: RunSpec) -> tuple[float, bool]:
     """Seconds of one run of a sweep (its first, as its siblings differ in values that change little of it), and
     whether its step time was measured here."""
     from ssrl_core.datasets import store as image_sets
 
-    spec = first_run(sweep)
     name = spec.dataset.name
     if name in image_sets.names() and image_sets.is_ready(name):
         from ssrl_core.runs.folder.run_folder import imageset_of

@@ -255,7 +255,13 @@ def measure(
     made, left_out = _measure_all(every, 0, report, share)
     if every and not made:
         raise SpecError(" ".join(left_out), where=f"Paper {name}", field="weights")
-    return {"id": name, "scale": scale, "sweeps": [], "measures": made, "left_out": [*lacking, *left_out]}
+    return {
+        "id": name,
+        "scale": scale,
+        "sweeps": [],
+        "measures": made,
+        "left_out": [*(_obtained(state).rstrip() for state in lacking), *left_out],
+    }
 
 
 def _step(
@@ -294,8 +300,8 @@ def require(found: Evidence, name: str) -> None:
     Raises:
         SpecError: some are not; names each with the way to obtain it.
     """
-    if lacking := _not_to_be_had(found):
-        how = " ".join(f"{row['title']}: {row['problem']} {row['how']}" for row in lacking)
+    if lacking := _not_to_be_had([check(needed) for needed in found.plan.needs]):
+        how = " ".join(map(_obtained, lacking))
         raise SpecError(
             f"Paper {name}: {' and '.join(row['title'] for row in lacking)} "
             f"{'is' if len(lacking) == 1 else 'are'} needed. Nothing was queued. {how}",
@@ -306,21 +312,16 @@ def require(found: Evidence, name: str) -> None:
         )
 
 
-def _not_to_be_had(found: Evidence) -> list[dict[str, Any]]:
-    states = [check(needed) for needed in found.plan.needs]
-    return [row for row in states if not row["ready"] and not _can_be_fetched(row)]
-
-
-def possible(found: Evidence, name: str) -> tuple[Evidence, list[str]]:
-    """A plan whose images are here or can be fetched; where some cannot be had, what of it has its images here, and in
-    words what is left out.
+def possible(found: Evidence, name: str) -> tuple[Evidence, list[dict[str, Any]]]:
+    """A plan whose images are here or can be fetched; where some cannot be had, what of it has its images here, and
+    the image sets (`cost.check`) without which the rest is left out.
 
     Raises:
         SpecError: nothing of it has; names each image set that cannot be had with the way to obtain it.
     """
-    if not _not_to_be_had(found):
-        return found, []
     states = [check(needed) for needed in found.plan.needs]
+    if not _not_to_be_had(states):
+        return found, []
     here = {row["name"] for row in states if row["ready"]}
     sweeps = {
         key: data for key, data in found.plan.sweeps().items() if found.specs[key].base["dataset"]["name"] in here
@@ -329,8 +330,16 @@ def possible(found: Evidence, name: str) -> tuple[Evidence, list[str]]:
     if not sweeps and not measures:
         require(found, name)
     plan = replace(found.plan, sweeps=lambda: sweeps, measures=measures, needs=tuple(here))
-    left_out = [row for row in states if not row["ready"]]
-    return replace(found, plan=plan), [f"{row['title']}: {row['problem']} {row['how']}".rstrip() for row in left_out]
+    return replace(found, plan=plan), [row for row in states if not row["ready"]]
+
+
+def _not_to_be_had(states: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in states if not row["ready"] and not _can_be_fetched(row)]
+
+
+def _obtained(state: Mapping[str, Any]) -> str:
+    """What an image set lacks and how it is obtained."""
+    return f"{state['title']}: {state['problem']} {state['how']}"
 
 
 def _can_be_fetched(state: Mapping[str, Any]) -> bool:

@@ -183,12 +183,10 @@ def _run(name: str, scale: Scale) -> None:
         st.session_state[_SAID] = ((name, scale), error)
         return
     measuring = _measure(evidence, name, scale)
-    left_out = f" Left out, as its images are not here: {', '.join(_titles(lacking))}." if lacking else ""
+    left_out = (
+        f" Left out, as its images are not here: {', '.join(row['title'] for row in lacking)}." if lacking else ""
+    )
     st.session_state[_SAID] = ((name, scale), answer(before, _states(evidence), measuring) + left_out)
-
-
-def _titles(lacking: list[str]) -> list[str]:
-    return [text.partition(":")[0] for text in lacking]
 
 
 def _measure(evidence: Evidence, name: str, scale: Scale) -> bool:

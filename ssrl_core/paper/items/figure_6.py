@@ -16,8 +16,8 @@ from ssrl_core.paper.items import figure_4
 SIDE = bases.CELLS_PX
 LEARNED = {"small": "figure-6 small", "full": "figure-6 full simulated", "instant": "figure-6 instant"}
 """Scale -> the sweep of what was trained or solved, whose clusters are judged."""
-_OF_PAPER, _UNTRAINED = "figure-6 full", " untrained"
-_BEFORE = {_UNTRAINED: "untrained", bases.UNSOLVED: "unsolved"}
+_OF_PAPER = "figure-6 full"
+_BEFORE = {bases.UNTRAINED: "untrained", bases.UNSOLVED: "unsolved"}
 """How names of sweeps end of what was not trained, or not solved."""
 _TRUTHS = ("neighbours", "response")
 Found = Mapping[str, Mapping[str, list[float]]]
@@ -30,7 +30,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
     return {
         _OF_PAPER: bases.as_shown(bases.cells(bases.SUBSETS["nocodazole"], bases.LEFT, vary=vary)),
         LEARNED["full"]: known,
-        LEARNED["full"] + _UNTRAINED: bases.untrained(known),
+        LEARNED["full"] + bases.UNTRAINED: bases.untrained(known),
     }
 
 
@@ -38,7 +38,7 @@ def _small() -> dict[str, Mapping[str, Any]]:
     left, right = bases.at_side(bases.LEFT, SIDE), bases.at_side(bases.RIGHT, SIDE)
     vary = {"terms": [[{"composition": left}], [{"composition": right}]]}
     trained = bases.as_shown(bases.simulated(vary=vary))
-    return {LEARNED["small"]: trained, LEARNED["small"] + _UNTRAINED: bases.untrained(trained)}
+    return {LEARNED["small"]: trained, LEARNED["small"] + bases.UNTRAINED: bases.untrained(trained)}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
@@ -106,7 +106,7 @@ def _beyond(evidence: Evidence, found: Mapping[str, Found]) -> list[Contrast]:
     hide and show things by themselves."""
     solved = evidence.is_solved
     learned = LEARNED[evidence.scale]
-    pair = learned, learned + (bases.UNSOLVED if solved else _UNTRAINED)
+    pair = learned, learned + (bases.UNSOLVED if solved else bases.UNTRAINED)
     after, before = ("solved", "unsolved features") if solved else ("trained networks", "untrained ones")
     way = _way(learned)
     said = f"number of neighbours explained{way}, left minus right: {after} above {before}"

@@ -62,14 +62,10 @@ def compare(evidence: Evidence) -> Outcome:
     rows += [replace(row, row=f"{row.row}, untrained") for row in before]
     said = f"AMI with the response, the sum minus {table_4.LEFT} alone: trained networks above untrained ones"
     pair = table_4.SUM, table_4.LEFT  # the right one is shown what the sum is
-    found.append(bases.beyond(said + where, evidence, (trained, untrained), pair, _response, "AMI"))
+    found.append(bases.beyond(said + where, evidence, (trained, untrained), pair, figure_4.response, "AMI"))
     if evidence.scale != "full":
         return Outcome(rows, found)
     return Outcome(rows, [plain_claim("phenotypes apart", None, reason=bases.NO_CELL_LABELS), *found])
-
-
-def _response(table: pd.DataFrame, label: str) -> list[float]:
-    return figure_4.explained(table, label, 4, "response")
 
 
 def _with_response(table: pd.DataFrame, k: int, where: str) -> tuple[list[Row], list[Contrast]]:

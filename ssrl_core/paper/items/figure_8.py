@@ -18,7 +18,7 @@ from ssrl_core.specs.composition import load
 SIDE = bases.CELLS_PX
 GROWN_RIGHT = ("jitter", "jitter-flips", "jitter-flips-rotation", "jitter-flips-rotation-centre")
 GROWN_LEFT = ("left-jitter", "left-jitter-flips", "left-jitter-flips-rotation", "left-affine", "left-crop")
-SECOND, UNTRAINED = "figure-8 second grown", " untrained"
+SECOND = "figure-8 second grown"
 _LABELS = tuple(f"{bases.LEFT} + {title}" for title in GROWN_RIGHT)
 """Of the runs in which the second composition grows, in this order."""
 _RIGHT_STEPS, _LEFT_STEPS = (1, 3, 4, 5), (1, 3, 4, 5, 6)
@@ -56,7 +56,7 @@ def _full() -> dict[str, Mapping[str, Any]]:
 def _small() -> dict[str, Mapping[str, Any]]:
     second, _ = terms(SIDE)
     trained = bases.as_shown(bases.simulated(vary={"terms": second}, seeds=[5, 6, 7]))
-    return {SECOND: trained, SECOND + UNTRAINED: bases.untrained(trained)}
+    return {SECOND: trained, SECOND + bases.UNTRAINED: bases.untrained(trained)}
 
 
 def _instant() -> dict[str, Mapping[str, Any]]:
@@ -78,9 +78,10 @@ def compare(evidence: Evidence) -> Outcome:
         for grown_one in ("second grown", "first grown"):
             rows += _rows(evidence, f"{start} {grown_one}{way}", f"{grown_one}{way}")
         contrasts += _claims(evidence, f"{start} second grown{way}", way)
-    if SECOND + UNTRAINED in evidence.specs:
+    if SECOND + bases.UNTRAINED in evidence.specs:
         rows += [
-            replace(row, row=f"{row.row}, untrained") for row in _rows(evidence, SECOND + UNTRAINED, "second grown")
+            replace(row, row=f"{row.row}, untrained")
+            for row in _rows(evidence, SECOND + bases.UNTRAINED, "second grown")
         ]
         contrasts += _beyond(evidence)
     return Outcome(rows, contrasts)
@@ -93,7 +94,7 @@ def _rows(evidence: Evidence, sweep: str, said: str) -> list[Row]:
     rows = bases.rows_of(evidence, sweep, f"AMI, {said}", labels)
     if _knows_response(evidence):
         column_name = f"AMI with response (K = 4), {said}"
-        rows += [Row(label, column_name, None, *mean_sd(_response(table, label))) for label in labels]
+        rows += [Row(label, column_name, None, *mean_sd(figure_4.response(table, label))) for label in labels]
     return rows
 
 
@@ -106,10 +107,6 @@ def _knows_response(evidence: Evidence) -> bool:
     return evidence.scale != "full"
 
 
-def _response(table: pd.DataFrame, label: str) -> list[float]:
-    return figure_4.explained(table, label, 4, "response")
-
-
 def _treatment(table: pd.DataFrame, label: str) -> list[float]:
     return column(table, label, "ami")
 
@@ -117,8 +114,8 @@ def _treatment(table: pd.DataFrame, label: str) -> list[float]:
 def _claims(evidence: Evidence, sweep: str, way: str) -> list[Contrast]:
     table = evidence.results(sweep)
     found = []
-    for said, values in ((f"AMI{way}", _treatment), (f"AMI with the response{way}", _response)):
-        if values is _response and not _knows_response(evidence):
+    for said, values in ((f"AMI{way}", _treatment), (f"AMI with the response{way}", figure_4.response)):
+        if values is figure_4.response and not _knows_response(evidence):
             continue
         start, before, end = [values(table, label) if len(table) else [] for label in (_LABELS[0], *_LABELS[-2:])]
         found += [
@@ -132,7 +129,14 @@ def _beyond(evidence: Evidence) -> list[Contrast]:
     """The same beyond what untrained networks give that are shown the same crops."""
     said = "AMI with the response, {}: trained networks above untrained ones"
     return [
-        bases.beyond(said.format(what), evidence, (SECOND, SECOND + UNTRAINED), (_LABELS[-1], other), _response, "AMI")
+        bases.beyond(
+            said.format(what),
+            evidence,
+            (SECOND, SECOND + bases.UNTRAINED),
+            (_LABELS[-1], other),
+            figure_4.response,
+            "AMI",
+        )
         for what, other in (
             ("the whole second composition minus jitter alone", _LABELS[0]),
             ("the centre crop minus without it", _LABELS[-2]),
