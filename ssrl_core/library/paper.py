@@ -150,6 +150,8 @@ def _explained(*asked: str) -> Callable[[Evidence], list[Figure]]:
             for what in (what for what in asked if _knows(table, k, what)):
                 labels = list(dict.fromkeys(map(str, table["label"])))
                 values = {words.row_name(label): figure_4.explained(table, label, k, what) for label in labels}
+                if not any(values.values()):  # none of its runs is done
+                    continue
                 title = f"{words.sweep(name)}. " if len(tables) > 1 else ""
                 drawn = replicates(values, x=f"{_EXPLAINED[what]}, {k} clusters")
                 figures.append(drawn.update_layout(meta=f"{title}{_TITLES[what]}"))

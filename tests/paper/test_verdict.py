@@ -8,6 +8,7 @@ from scipy import stats
 from bench import again
 from ssrl_core.analysis.scores import eta2, mean_sd
 from ssrl_core.errors import SpecError
+from ssrl_core.library import paper as charts
 from ssrl_core.paper import bases, evidence, running, words
 from ssrl_core.paper.evidence import PUBLISHED, Evidence, _against
 from ssrl_core.paper.item import NOT_RUN, NOT_SHOWN, REVERSED, SHOWN, contrast, mean_above, overall, plain_claim
@@ -299,3 +300,10 @@ def test_figure_6_in_full_is_judged_by_simulated_cells_alone_and_says_so(monkeyp
     assert found.pop("four clusters by phenotype") == (NOT_RUN, None)
     assert all(bases.ON_SIMULATED in claim for claim in found)
     assert [verdict for verdict, _ in found.values()] == [SHOWN, SHOWN, NOT_SHOWN, SHOWN]
+
+
+@pytest.mark.parametrize("item", ["figure-6", "figure-7"])
+def test_nothing_is_drawn_while_no_run_is_done(monkeypatch, item):
+    waiting = grown("", (np.nan, np.nan), (np.nan, np.nan)).assign(state="queued")
+    monkeypatch.setattr(Evidence, "results", lambda self, name: waiting)
+    assert charts._MAKERS[item](running.evidence(item, "small")) == []
